@@ -1,0 +1,17 @@
+//! `cluster.local`, without the cluster: what a Kubernetes cluster's DNS answers, worked out from manifests alone.
+//!
+//! Every room takes the place of one part of Kubernetes and is named after what that part does:
+//!
+//! ```text
+//!   zones/*.yaml ─▶ manifest ─▶ store ◀─▶ controller      statefulset, endpointslice, workloads, addresses
+//!                                ▲ │  ◀─▶ kubelet         what a pod does with time
+//!                       watch ───┘ ▼
+//!                                zone ─▶ answer ─▶ serve ─▶ dig, your store, your test
+//! ```
+//!
+//! Arrows run one way. [`zone`], [`answer`] and [`controller`] are plain functions over plain data; tokio appears in
+//! [`serve`] and `watch` only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to the zone. [`lint`] and
+//! [`explain`] look at it from outside, for people who wonder.
+
+mod parallel;
+pub mod store;

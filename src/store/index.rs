@@ -1,0 +1,114 @@
+//! Ways from labels to objects: from a Service to its pods and slices, and back, without a walk over the namespace.
+
+use std::hash::BuildHasher;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use smallvec::SmallVec;
+
+use super::names::{Labels, Name};
+use super::object::Object;
+use super::service::EndpointSlice;
+
+/// The StatefulSet controller's labels that differ from pod to pod: an entry for each would cost more than it finds. A
+/// pod's name is looked up as a name instead.
+pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+/// As above: the pod's ordinal.
+pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+
+/// Names of objects by one of their label pairs. Pairs are kept as hashes: whoever looks something up checks what it
+/// finds, so two pairs that share a hash do no harm.
+#[derive(Default)]
+pub(super) struct ByLabel(FxHashMap<u64, SmallVec<[Name; 2]>>);
+
+impl ByLabel {
+    pub(super) fn names(&self, pair: u64) -> &[Name] {
+        self.0.get(&pair).map_or(&[], |names| names)
+    }
+
+    fn add(&mut self, pair: u64, name: &Name) {
+        self.0.entry(pair).or_default().push(name.clone());
+    }
+
+    fn remove(&mut self, pair: u64, name: &Name) {
+        if let Some(names) = self.0.get_mut(&pair) {
+            if let Some(at) = names.iter().position(|other| other == name) {
+                names.swap_remove(at);
+            }
+            if names.is_empty() {
+                self.0.remove(&pair);
+            }
+        }
+    }
+
+    /// Brings the entries of the object `name` from `old` to `new`.
+    fn replace(&mut self, name: &Name, old: &[u64], new: &[u64]) {
+        old.iter().filter(|pair| !new.contains(pair)).for_each(|pair| self.remove(*pair, name));
+        new.iter().filter(|pair| !old.contains(pair)).for_each(|pair| self.add(*pair, name));
+    }
+}
+
+/// A number for a label pair in a namespace.
+pub(super) fn pair(namespace: &str, key: &str, value: &str) -> u64 {
+    FxBuildHasher.hash_one((namespace, key, value))
+}
+
+/// All indexes.
+#[derive(Default)]
+pub(super) struct Indexes {
+    /// Pods by each of their labels.
+    pub(super) pods: ByLabel,
+    /// Services by the first pair of their selector: a pod that has all pairs has that one.
+    pub(super) services: ByLabel,
+    /// EndpointSlices by their Service.
+    pub(super) slices: ByLabel,
+}
+
+impl Indexes {
+    /// Takes in a change of one object.
+    pub(super) fn update(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        let Some(object) = after.or(before) else { return };
+        let name = &object.metadata().name;
+        let namespace = object.metadata().namespace.as_str();
+        let labels = |object: &Object| -> SmallVec<[u64; 8]> {
+            match object {
+                Object::Service(service) => {
+                    first_pair(namespace, &service.spec.selector).into_iter().collect()
+                }
+                _ => indexed(&object.metadata().labels)
+                    .map(|(key, value)| pair(namespace, key, value))
+                    .collect(),
+            }
+        };
+        let of = |object: Option<&Object>| object.map(labels).unwrap_or_default();
+        match object {
+            Object::Pod(_) => {
+                let same = before.map(|o| &o.metadata().labels) == after.map(|o| &o.metadata().labels);
+                if !same {
+                    self.pods.replace(name, &of(before), &of(after));
+                }
+            }
+            Object::Service(_) => self.services.replace(name, &of(before), &of(after)),
+            Object::EndpointSlice(_) => {
+                let service = |object: Option<&Object>| -> SmallVec<[u64; 1]> {
+                    let slice = object.and_then(<EndpointSlice as super::Resource>::of);
+                    slice
+                        .and_then(|s| s.service_name())
+                        .map(|service| pair(namespace, "", service))
+                        .into_iter()
+                        .collect()
+                };
+                self.slices.replace(name, &service(before), &service(after));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The pairs of a label set that are worth an entry.
+pub(super) fn indexed(labels: &Labels) -> impl Iterator<Item = (&Name, &Name)> {
+    labels.iter().filter(|(key, _)| !matches!(key.as_str(), POD_NAME_LABEL | POD_INDEX_LABEL))
+}
+
+fn first_pair(namespace: &str, selector: &Labels) -> Option<u64> {
+    selector.iter().next().map(|(key, value)| pair(namespace, key, value))
+}

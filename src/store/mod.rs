@@ -1,0 +1,26 @@
+//! Takes etcd's place and holds the API's object model: objects by kind, namespace and name, a resourceVersion for
+//! every change, and a stream of changes to watch. The only mutable state of the emulated cluster. It must not know
+//! files or the DNS.
+
+mod index;
+mod names;
+#[allow(
+    missing_docs,
+    reason = "fields and variants are Kubernetes' own, under their own names; its API reference describes them"
+)]
+mod object;
+#[allow(missing_docs, reason = "as above")]
+mod service;
+mod table;
+#[allow(missing_docs, reason = "TCP is TCP")]
+mod values;
+#[allow(missing_docs, reason = "as above")]
+mod workload;
+
+pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL};
+pub use names::{LABEL_MAX, Labels, Name, SUBDOMAIN_MAX, is_label, is_label_1035, is_subdomain, nearest};
+pub use object::*;
+pub use service::*;
+pub use table::{Change, Compacted, Event, Store};
+pub use values::{IntOrName, PortNumber, Protocol, parse_ip};
+pub use workload::*;

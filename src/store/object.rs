@@ -1,0 +1,246 @@
+//! What the API server's object model is to Kubernetes: the kinds and the fields that a cluster's DNS depends on.
+//!
+//! Each struct is a part of the Kubernetes type of the same name, under the same field names. Unknown fields are
+//! skipped (real manifests are full of them), values are checked as they are read: an address that is none, a port
+//! out of range or a misspelt protocol is an error at its place. Nothing here knows files or the DNS.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::names::{Labels, Name};
+use super::service::{EndpointSlice, Endpoints, Service};
+use super::values::{self, nullable};
+use super::workload::{Node, Pod, StatefulSet, Workload};
+
+/// What every object carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectMeta {
+    /// Unique per kind and namespace.
+    #[serde(deserialize_with = "nullable")]
+    pub name: Name,
+    /// Empty for kinds that are not namespaced.
+    #[serde(deserialize_with = "nullable")]
+    pub namespace: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub labels: Labels,
+    #[serde(deserialize_with = "nullable")]
+    pub annotations: Labels,
+    /// Set once deletion has begun; the object is terminating.
+    pub deletion_timestamp: Option<Name>,
+    /// The object that made this one and that it goes away with. Only a controlling owner counts.
+    #[serde(rename = "ownerReferences", deserialize_with = "values::controlling_owner")]
+    pub owner: Option<Owner>,
+    /// Whether a controller here made it, rather than somebody's manifest.
+    #[serde(skip)]
+    pub synthesized: bool,
+}
+
+/// The controlling owner of an object: the set of a pod, the Service of an EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    pub kind: Kind,
+    pub name: Name,
+}
+
+/// A namespace. That it exists is all the DNS asks of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Namespace {
+    pub metadata: ObjectMeta,
+}
+
+/// The kinds that the store holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Namespace,
+    Node,
+    Service,
+    StatefulSet,
+    Deployment,
+    ReplicaSet,
+    DaemonSet,
+    Job,
+    Pod,
+    EndpointSlice,
+    Endpoints,
+}
+
+impl Kind {
+    /// All kinds, in the order in which a cluster would want them made.
+    pub const ALL: [Kind; 11] = [
+        Kind::Namespace,
+        Kind::Node,
+        Kind::Service,
+        Kind::StatefulSet,
+        Kind::Deployment,
+        Kind::ReplicaSet,
+        Kind::DaemonSet,
+        Kind::Job,
+        Kind::Pod,
+        Kind::EndpointSlice,
+        Kind::Endpoints,
+    ];
+
+    /// The name in manifests, `StatefulSet`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Namespace => "Namespace",
+            Kind::Node => "Node",
+            Kind::Service => "Service",
+            Kind::StatefulSet => "StatefulSet",
+            Kind::Deployment => "Deployment",
+            Kind::ReplicaSet => "ReplicaSet",
+            Kind::DaemonSet => "DaemonSet",
+            Kind::Job => "Job",
+            Kind::Pod => "Pod",
+            Kind::EndpointSlice => "EndpointSlice",
+            Kind::Endpoints => "Endpoints",
+        }
+    }
+
+    /// Whether objects of this kind live in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Kind::Namespace | Kind::Node)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an object is in the store: its kind, namespace and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    pub kind: Kind,
+    pub namespace: Name,
+    pub name: Name,
+}
+
+impl Key {
+    /// The key of the `kind` called `name` in `namespace` (empty where the kind has none).
+    pub fn new(kind: Kind, namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
+        Key { kind, namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// `StatefulSet db/cass`, as problems and explanations name objects.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.kind.is_namespaced() {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        } else {
+            write!(f, "{} {}", self.kind, self.name)
+        }
+    }
+}
+
+/// An object of any kind. A clone shares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    Namespace(Arc<Namespace>),
+    Node(Arc<Node>),
+    Service(Arc<Service>),
+    StatefulSet(Arc<StatefulSet>),
+    Deployment(Arc<Workload>),
+    ReplicaSet(Arc<Workload>),
+    DaemonSet(Arc<Workload>),
+    Job(Arc<Workload>),
+    Pod(Arc<Pod>),
+    EndpointSlice(Arc<EndpointSlice>),
+    Endpoints(Arc<Endpoints>),
+}
+
+impl Object {
+    /// Which kind it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Object::Namespace(_) => Kind::Namespace,
+            Object::Node(_) => Kind::Node,
+            Object::Service(_) => Kind::Service,
+            Object::StatefulSet(_) => Kind::StatefulSet,
+            Object::Deployment(_) => Kind::Deployment,
+            Object::ReplicaSet(_) => Kind::ReplicaSet,
+            Object::DaemonSet(_) => Kind::DaemonSet,
+            Object::Job(_) => Kind::Job,
+            Object::Pod(_) => Kind::Pod,
+            Object::EndpointSlice(_) => Kind::EndpointSlice,
+            Object::Endpoints(_) => Kind::Endpoints,
+        }
+    }
+
+    /// Its name, namespace and labels.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Object::Namespace(o) => &o.metadata,
+            Object::Node(o) => &o.metadata,
+            Object::Service(o) => &o.metadata,
+            Object::StatefulSet(o) => &o.metadata,
+            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
+                &o.metadata
+            }
+            Object::Pod(o) => &o.metadata,
+            Object::EndpointSlice(o) => &o.metadata,
+            Object::Endpoints(o) => &o.metadata,
+        }
+    }
+
+    /// Its name, namespace and labels, to be changed; copies the object if somebody else holds it too.
+    pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
+        match self {
+            Object::Namespace(o) => &mut Arc::make_mut(o).metadata,
+            Object::Node(o) => &mut Arc::make_mut(o).metadata,
+            Object::Service(o) => &mut Arc::make_mut(o).metadata,
+            Object::StatefulSet(o) => &mut Arc::make_mut(o).metadata,
+            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
+                &mut Arc::make_mut(o).metadata
+            }
+            Object::Pod(o) => &mut Arc::make_mut(o).metadata,
+            Object::EndpointSlice(o) => &mut Arc::make_mut(o).metadata,
+            Object::Endpoints(o) => &mut Arc::make_mut(o).metadata,
+        }
+    }
+
+    /// Where it belongs in the store.
+    pub fn key(&self) -> Key {
+        let meta = self.metadata();
+        Key { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+    }
+}
+
+/// A kind's own struct, so that the store can be asked for it by type.
+pub trait Resource: Sized {
+    /// What `object` holds, if it is of this type and of kind `kind`.
+    fn of(object: &Object) -> Option<&Arc<Self>>;
+}
+
+macro_rules! resources {
+    ($($type:ident: $($variant:ident)|+;)*) => {$(
+        impl Resource for $type {
+            fn of(object: &Object) -> Option<&Arc<Self>> {
+                match object {
+                    $(Object::$variant(o))|+ => Some(o),
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+resources! {
+    Namespace: Namespace;
+    Node: Node;
+    Service: Service;
+    StatefulSet: StatefulSet;
+    Workload: Deployment | ReplicaSet | DaemonSet | Job;
+    Pod: Pod;
+    EndpointSlice: EndpointSlice;
+    Endpoints: Endpoints;
+}
+
+/// Objects by key: what a set of manifests asks for.
+pub type Objects = BTreeMap<Key, Object>;

@@ -1,0 +1,226 @@
+//! Services and their endpoints: the parts of the API groups `v1` and `discovery.k8s.io` that the DNS depends on.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use smallvec::SmallVec;
+
+use super::names::{Labels, Name};
+use super::object::ObjectMeta;
+use super::values::{self, IntOrName, Protocol, nullable};
+
+/// A Service: a name for a set of pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Service {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub spec: ServiceSpec,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceSpec {
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    pub service_type: ServiceType,
+    /// `None` here is the headless Service's string "None"; absent means not yet allocated.
+    #[serde(rename = "clusterIP", deserialize_with = "nullable")]
+    pub cluster_ip: ClusterIp,
+    #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
+    pub cluster_ips: Vec<ClusterIp>,
+    pub external_name: Option<Name>,
+    #[serde(deserialize_with = "nullable")]
+    pub ports: Vec<ServicePort>,
+    #[serde(deserialize_with = "nullable")]
+    pub selector: Labels,
+    #[serde(deserialize_with = "nullable")]
+    pub publish_not_ready_addresses: bool,
+    #[serde(deserialize_with = "nullable")]
+    pub ip_families: Vec<IpFamily>,
+    pub ip_family_policy: Option<IpFamilyPolicy>,
+}
+
+impl Service {
+    /// Whether the Service has no address of its own (`clusterIP: None`).
+    pub fn is_headless(&self) -> bool {
+        !self.is_external_name()
+            && (self.spec.cluster_ip == ClusterIp::None
+                || self.spec.cluster_ips.first() == Some(&ClusterIp::None))
+    }
+
+    /// Whether the Service is an alias for a name elsewhere.
+    pub fn is_external_name(&self) -> bool {
+        self.spec.service_type == ServiceType::ExternalName
+    }
+
+    /// The allocated addresses, primary family first.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let listed = self.spec.cluster_ips.iter();
+        let single = self.spec.cluster_ips.is_empty().then_some(&self.spec.cluster_ip);
+        listed.chain(single).filter_map(|ip| match ip {
+            ClusterIp::Address(ip) => Some(*ip),
+            _ => None,
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum ServiceType {
+    #[default]
+    ClusterIP,
+    NodePort,
+    LoadBalancer,
+    ExternalName,
+}
+
+/// One entry of `clusterIP`/`clusterIPs`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClusterIp {
+    /// Nothing was said: one is to be allocated.
+    #[default]
+    Unassigned,
+    /// Headless.
+    None,
+    Address(IpAddr),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub enum IpFamily {
+    IPv4,
+    IPv6,
+}
+
+impl IpFamily {
+    /// The family of an address.
+    pub fn of(ip: IpAddr) -> Self {
+        if ip.is_ipv4() { IpFamily::IPv4 } else { IpFamily::IPv6 }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum IpFamilyPolicy {
+    SingleStack,
+    PreferDualStack,
+    RequireDualStack,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServicePort {
+    /// Empty for the one unnamed port a Service may have.
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: Name,
+    #[serde(deserialize_with = "values::port")]
+    pub port: u16,
+    #[serde(default, deserialize_with = "nullable")]
+    pub protocol: Protocol,
+    /// Where the pods listen; absent means: at `port`.
+    #[serde(default)]
+    pub target_port: Option<IntOrName>,
+}
+
+/// One slice of the endpoints of a Service: one address family, one set of ports.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointSlice {
+    pub metadata: ObjectMeta,
+    pub address_type: AddressType,
+    #[serde(default, deserialize_with = "nullable")]
+    pub endpoints: Vec<Endpoint>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub ports: Vec<EndpointPort>,
+}
+
+/// The label that ties a slice to its Service.
+pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+
+impl EndpointSlice {
+    /// The Service whose slice this is; a slice without the label belongs to none.
+    pub fn service_name(&self) -> Option<&Name> {
+        self.metadata.labels.get(SERVICE_NAME_LABEL)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub enum AddressType {
+    IPv4,
+    IPv6,
+    FQDN,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Endpoint {
+    /// Text, because slices of address type FQDN hold names.
+    #[serde(deserialize_with = "nullable")]
+    pub addresses: SmallVec<[Name; 1]>,
+    #[serde(deserialize_with = "nullable")]
+    pub conditions: EndpointConditions,
+    #[serde(deserialize_with = "nullable")]
+    pub hostname: Name,
+    pub target_ref: Option<ObjectReference>,
+    #[serde(deserialize_with = "nullable")]
+    pub node_name: Name,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointConditions {
+    /// Absent counts as true, to CoreDNS as to kube-proxy.
+    pub ready: Option<bool>,
+    pub serving: Option<bool>,
+    pub terminating: Option<bool>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ObjectReference {
+    #[serde(deserialize_with = "nullable")]
+    pub kind: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub name: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub namespace: Name,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(default)]
+pub struct EndpointPort {
+    #[serde(deserialize_with = "nullable")]
+    pub name: Name,
+    /// Absent: the slice says nothing of the number; addresses count, SRV does not.
+    pub port: Option<u16>,
+    #[serde(deserialize_with = "nullable")]
+    pub protocol: Protocol,
+}
+
+/// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Endpoints {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub subsets: Vec<EndpointSubset>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointSubset {
+    #[serde(deserialize_with = "nullable")]
+    pub addresses: Vec<EndpointAddress>,
+    #[serde(deserialize_with = "nullable")]
+    pub not_ready_addresses: Vec<EndpointAddress>,
+    #[serde(deserialize_with = "nullable")]
+    pub ports: Vec<EndpointPort>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndpointAddress {
+    #[serde(deserialize_with = "values::ip")]
+    pub ip: IpAddr,
+    #[serde(default, deserialize_with = "nullable")]
+    pub hostname: Name,
+    #[serde(default)]
+    pub target_ref: Option<ObjectReference>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub node_name: Name,
+}

@@ -1,0 +1,246 @@
+//! How single values of manifests are read: strictly, but with `null` wherever kubectl and Helm write one.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use super::names::Name;
+use super::object::{Kind, Owner};
+use super::service::ClusterIp;
+use super::workload::IpList;
+
+/// Reads `null` as the type's default.
+pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    d: D,
+) -> Result<T, D::Error> {
+    Option::<T>::deserialize(d).map(Option::unwrap_or_default)
+}
+
+/// A transport protocol of a port.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize)]
+pub enum Protocol {
+    #[default]
+    TCP,
+    UDP,
+    SCTP,
+}
+
+impl Protocol {
+    /// As SRV names spell it, without the underscore.
+    pub fn label(self) -> &'static str {
+        match self {
+            Protocol::TCP => "tcp",
+            Protocol::UDP => "udp",
+            Protocol::SCTP => "sctp",
+        }
+    }
+}
+
+/// A `targetPort`: a number, or the name of a container's port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntOrName {
+    Int(u16),
+    Name(Name),
+}
+
+impl<'de> Deserialize<'de> for IntOrName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = IntOrName;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a port number from 1 to 65535 or the name of a container's port")
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<IntOrName, E> {
+                match u16::try_from(n) {
+                    Ok(n) if n > 0 => Ok(IntOrName::Int(n)),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(n), &self)),
+                }
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<IntOrName, E> {
+                match u64::try_from(n) {
+                    Ok(n) => self.visit_u64(n),
+                    Err(_) => Err(E::invalid_value(de::Unexpected::Signed(n), &self)),
+                }
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<IntOrName, E> {
+                // Helm quotes numbers; the API server reads them as numbers when a name cannot be one.
+                match text.parse::<u64>() {
+                    Ok(n) => self.visit_u64(n),
+                    Err(_) => Ok(IntOrName::Name(text.into())),
+                }
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A port number, 1 to 65535, checked as it is read so that the error stands at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortNumber(pub u16);
+
+impl<'de> Deserialize<'de> for PortNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Number;
+        impl Visitor<'_> for Number {
+            type Value = PortNumber;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a port number from 1 to 65535")
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<PortNumber, E> {
+                match u16::try_from(n) {
+                    Ok(n) if n > 0 => Ok(PortNumber(n)),
+                    _ => Err(E::invalid_value(de::Unexpected::Unsigned(n), &self)),
+                }
+            }
+        }
+        deserializer.deserialize_u16(Number)
+    }
+}
+
+pub(super) fn port<'de, D: Deserializer<'de>>(d: D) -> Result<u16, D::Error> {
+    PortNumber::deserialize(d).map(|port| port.0)
+}
+
+/// Reads an address as Kubernetes does: plain IPv4 or IPv6, no zone, no IPv4 dressed as IPv6.
+pub fn parse_ip(text: &str) -> Result<IpAddr, String> {
+    match text.parse::<IpAddr>() {
+        Ok(IpAddr::V6(v6)) if is_mapped(v6) => {
+            Err(format!("IP address {text:?} is an IPv4 address written as IPv6; write the IPv4 address"))
+        }
+        Ok(ip) => Ok(ip),
+        Err(_) => Err(format!("{text:?} is not an IP address")),
+    }
+}
+
+fn is_mapped(ip: Ipv6Addr) -> bool {
+    ip.to_ipv4_mapped().is_some()
+}
+
+/// An address that parses as it is read, so that the error stands at its place.
+pub(super) struct Ip(pub(super) IpAddr);
+
+impl<'de> Deserialize<'de> for Ip {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = Ip;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an IP address")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Ip, E> {
+                parse_ip(text).map(Ip).map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+pub(super) fn ip<'de, D: Deserializer<'de>>(d: D) -> Result<IpAddr, D::Error> {
+    Ip::deserialize(d).map(|ip| ip.0)
+}
+
+/// An address that may be absent, null or empty.
+pub(super) fn optional_ip<'de, D: Deserializer<'de>>(d: D) -> Result<Option<IpAddr>, D::Error> {
+    #[derive(Default)]
+    struct MaybeIp(Option<IpAddr>);
+    impl<'de> Deserialize<'de> for MaybeIp {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Text;
+            impl Visitor<'_> for Text {
+                type Value = MaybeIp;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("an IP address")
+                }
+                fn visit_str<E: de::Error>(self, text: &str) -> Result<MaybeIp, E> {
+                    match text {
+                        "" => Ok(MaybeIp(None)),
+                        text => parse_ip(text).map(|ip| MaybeIp(Some(ip))).map_err(E::custom),
+                    }
+                }
+            }
+            deserializer.deserialize_str(Text)
+        }
+    }
+    nullable::<D, MaybeIp>(d).map(|ip| ip.0)
+}
+
+#[derive(serde::Deserialize)]
+struct HostIp {
+    ip: Ip,
+}
+
+/// `podIPs: [{ip: …}]`.
+pub(super) fn ip_list<'de, D: Deserializer<'de>>(d: D) -> Result<IpList, D::Error> {
+    Ok(Option::<Vec<HostIp>>::deserialize(d)?.unwrap_or_default().into_iter().map(|host| host.ip.0).collect())
+}
+
+#[derive(serde::Deserialize)]
+struct NodeAddress {
+    #[serde(rename = "type")]
+    address_type: Name,
+    address: Name,
+}
+
+/// A node's addresses of type InternalIP.
+pub(super) fn internal_ips<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpAddr>, D::Error> {
+    let all = Option::<Vec<NodeAddress>>::deserialize(d)?.unwrap_or_default();
+    let internal = all.into_iter().filter(|a| a.address_type == "InternalIP");
+    internal.map(|a| parse_ip(&a.address).map_err(de::Error::custom)).collect()
+}
+
+#[derive(serde::Deserialize)]
+struct Condition {
+    #[serde(rename = "type")]
+    condition: Name,
+    #[serde(default, deserialize_with = "nullable")]
+    status: Name,
+}
+
+/// Whether a list of conditions has `Ready` with status "True".
+pub(super) fn ready_condition<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+    let all = Option::<Vec<Condition>>::deserialize(d)?.unwrap_or_default();
+    Ok(all.iter().any(|c| c.condition == "Ready" && c.status == "True"))
+}
+
+#[derive(serde::Deserialize)]
+struct OwnerReference {
+    kind: Name,
+    name: Name,
+    #[serde(default, deserialize_with = "nullable")]
+    controller: bool,
+}
+
+/// The controlling owner, if it is of a kind that we know.
+pub(super) fn controlling_owner<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Owner>, D::Error> {
+    let all = Option::<Vec<OwnerReference>>::deserialize(d)?.unwrap_or_default();
+    Ok(all.into_iter().filter(|owner| owner.controller).find_map(|owner| {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == owner.kind)?;
+        Some(Owner { kind, name: owner.name })
+    }))
+}
+
+impl<'de> Deserialize<'de> for ClusterIp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = ClusterIp;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an IP address, or None for a headless Service")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ClusterIp, E> {
+                match text {
+                    "" => Ok(ClusterIp::Unassigned),
+                    "None" => Ok(ClusterIp::None),
+                    _ => parse_ip(text).map(ClusterIp::Address).map_err(|e| {
+                        E::custom(format!(
+                            "{e}; write None for a headless Service, or leave it out to have one allocated"
+                        ))
+                    }),
+                }
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
