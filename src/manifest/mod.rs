@@ -1,0 +1,154 @@
+//! Takes the place of kubectl's reading side: text to objects. Streams of YAML documents, JSON, Lists of anything
+//! and our own short form ([`topology`]) become objects of the store, each with the place it was read from;
+//! whatever is wrong becomes a [`Problem`] with file, line and column. It must not know the DNS, sockets or time.
+//!
+//! Kinds that the DNS does not depend on are counted and skipped, unknown fields are skipped, values are not: what an
+//! API server would refuse is an error here. A file is hostile until it is read, so every cost is bounded first.
+
+mod decode;
+mod documents;
+mod files;
+mod limits;
+mod locate;
+mod problem;
+mod scalars;
+mod source;
+mod stream;
+pub mod topology;
+mod validate;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::parallel;
+use crate::store::{Key, Object};
+
+pub use files::{fetch, find};
+pub(crate) use problem::legible;
+pub use problem::{Problem, Severity};
+pub use source::{Place, Spot};
+pub use topology::Overrides;
+
+/// What was read from one file.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// The file's name, as it is shown to people.
+    pub name: Arc<str>,
+    /// The objects, in the order of the file; without those that have an error.
+    pub objects: Vec<Read>,
+    /// What is wrong with it, by line.
+    pub problems: Vec<Problem>,
+    /// How many objects of which kinds were skipped, because the DNS does not depend on them.
+    pub skipped: BTreeMap<String, usize>,
+    /// What Topologies in it say about the cluster.
+    pub overrides: Overrides,
+}
+
+/// An object and where it was read.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// The object: its namespace filled in, its names valid, its fields consistent.
+    pub object: Object,
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// What was read from several files.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// One for each file, in order. Their problems are in [`Loaded::problems`].
+    pub manifests: Vec<Manifest>,
+    /// What is wrong, by file and line: of the files, of each on its own, and between them.
+    pub problems: Vec<Problem>,
+    /// What all Topologies together say about the cluster.
+    pub overrides: Overrides,
+}
+
+impl Loaded {
+    /// Whether the API server would refuse any of it; then none of it is to be served.
+    pub fn has_errors(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// Reads the files that `paths` mean; see [`find`]. Never fails otherwise than by [`Loaded::problems`].
+pub fn load(paths: &[PathBuf]) -> Loaded {
+    let files = match find(paths) {
+        Ok(files) => files,
+        Err(problems) => return Loaded { problems, ..Loaded::default() },
+    };
+    let mut loaded = Loaded { manifests: read_files(&files), ..Loaded::default() };
+    let mut between = conflicts(&loaded.manifests, &mut loaded.overrides);
+    for (at, manifest) in loaded.manifests.iter_mut().enumerate() {
+        let mut problems = std::mem::take(&mut manifest.problems);
+        problems.extend(between.remove(&at).unwrap_or_default());
+        problems.sort_by_key(Problem::line);
+        loaded.problems.extend(problems);
+    }
+    loaded
+}
+
+/// Reads `files`, several at once, and returns them in their order.
+fn read_files(files: &[PathBuf]) -> Vec<Manifest> {
+    parallel::map(files, 2, |path| read_file(path))
+}
+
+/// What contradicts an earlier file, by the number of the file. Adds up what they say of the cluster.
+fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> HashMap<usize, Vec<Problem>> {
+    let mut seen: HashMap<Key, (usize, &Read)> = HashMap::new();
+    let mut found: HashMap<usize, Vec<Problem>> = HashMap::new();
+    for (at, manifest) in manifests.iter().enumerate() {
+        if manifests.len() > 1 {
+            for read in &manifest.objects {
+                let &mut (first, other) = seen.entry(read.object.key()).or_insert((at, read));
+                let problems = found.entry(at).or_default();
+                if first != at && problems.len() < limits::FILE_PROBLEMS {
+                    problems.push(stream::duplicate(other, read));
+                }
+            }
+        }
+        let earlier = overrides.place.clone();
+        for field in overrides.merge(&manifest.overrides) {
+            if let (Some(place), Some(earlier)) = (&manifest.overrides.place, &earlier) {
+                let message = format!("{field}: is not what the Topology at {earlier:?} says");
+                found.entry(at).or_default().push(Problem::at(place, place.locate(field), message));
+            }
+        }
+    }
+    found
+}
+
+/// Reads one file, or standard input for `-`. Whatever is wrong is in [`Manifest::problems`].
+pub fn read_file(path: &Path) -> Manifest {
+    let name = files::name(path);
+    match fetch(path) {
+        Ok(bytes) => read_bytes(&name, bytes),
+        Err(problem) => Manifest { name: name.into(), problems: vec![*problem], ..Manifest::default() },
+    }
+}
+
+/// Reads `bytes` as the content of a file called `name`; a name that ends in `.json` must hold JSON. Whatever is
+/// wrong is in [`Manifest::problems`].
+///
+/// ```
+/// let manifest = clusterlocal::manifest::read_bytes("cassandra.yaml", b"
+/// apiVersion: clusterlocal.dev/v1
+/// kind: Topology
+/// sets:
+///   cassandra: {replicas: 3, ports: {cql: 9042}}
+/// ".to_vec());
+/// let keys: Vec<String> = manifest.objects.iter().map(|read| read.object.key().to_string()).collect();
+/// assert_eq!(keys, ["StatefulSet default/cassandra", "Service default/cassandra"]);
+/// ```
+pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Manifest {
+    match files::text(bytes) {
+        Ok(text) => stream::read(source::Source { name: name.into(), text }),
+        Err(no_text) => {
+            let at = no_text.before.len();
+            let place = Place::whole(source::Source { name: name.into(), text: no_text.before });
+            let problem = Problem::at(&place, place.at(at), no_text.reason);
+            Manifest { name: name.into(), problems: vec![problem], ..Manifest::default() }
+        }
+    }
+}

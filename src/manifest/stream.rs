@@ -1,0 +1,457 @@
+//! One file, document by document: what each is, the objects in it, and what is wrong with it.
+
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::decode::{self, DEFAULT_NAMESPACE, Head, Meaning};
+use super::documents::{self, Items};
+use super::locate::Step;
+use super::problem::{Problem, legible};
+use super::source::{Passage, Place, Source};
+use super::validate::{self, Finding};
+use super::{Manifest, Overrides, Read, limits, topology};
+use crate::parallel;
+use crate::store::{Key, LABEL_MAX, Name, Object};
+
+/// Reads every document of `source`.
+pub(super) fn read(source: Source) -> Manifest {
+    let source = Arc::new(source);
+    let passages = documents::split(&source.text);
+    let share = if passages.len() < parallel::WORTH_IT {
+        passages.len()
+    } else {
+        passages.len().div_ceil(parallel::threads())
+    };
+    let parts: Vec<&[Passage]> = passages.chunks(share.max(1)).collect();
+    let streams = parallel::map(&parts, 2, |passages| {
+        let mut stream = Stream::new(source.clone());
+        for passage in passages.iter() {
+            if !stream.goes_on(passage) {
+                break;
+            }
+            stream.document(passage.clone());
+        }
+        stream
+    });
+    let mut streams = streams.into_iter();
+    let mut whole = streams.next().unwrap_or_else(|| Stream::new(source));
+    streams.for_each(|later| whole.append(later));
+    whole.manifest.problems.sort_by_key(Problem::line);
+    whole.manifest
+}
+
+/// A file that is being read.
+struct Stream {
+    source: Arc<Source>,
+    manifest: Manifest,
+    /// Which of the manifest's objects has a key.
+    seen: FxHashMap<Key, usize>,
+    /// How much structure the YAML so far had.
+    marks: usize,
+    /// Whether a limit was reached, and told of.
+    full: bool,
+}
+
+impl Stream {
+    fn new(source: Arc<Source>) -> Self {
+        let manifest = Manifest { name: source.name.clone(), ..Manifest::default() };
+        Stream { source, manifest, seen: FxHashMap::default(), marks: 0, full: false }
+    }
+
+    /// Goes on with what was read of a later part of the file.
+    fn append(&mut self, later: Stream) {
+        self.marks += later.marks;
+        self.full |= later.full;
+        let Manifest { objects, problems, skipped, overrides, .. } = later.manifest;
+        self.manifest.problems.extend(problems);
+        for (kind, count) in skipped {
+            *self.manifest.skipped.entry(kind).or_default() += count;
+        }
+        if let Some(place) = overrides.place.clone() {
+            self.override_with(&place, &overrides);
+        }
+        for read in objects {
+            if !self.goes_on(&read.place.passage.clone()) {
+                return;
+            }
+            self.add(read, true);
+        }
+    }
+
+    /// A document of the file: YAML, or JSON values one after the other.
+    fn document(&mut self, passage: Passage) {
+        let text = &self.source.clone().text[passage.range.clone()];
+        let json_file = self.source.name.ends_with(".json");
+        if !json_file && !text.trim_start().starts_with('{') {
+            self.marks += limits::marks(text).0;
+            if !self.goes_on(&passage) {
+                return;
+            }
+            return self.yaml(passage, &Head::default(), 0);
+        }
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+        let mut passages = Values::new(text, &passage);
+        let mut begun = false;
+        while let Some(value) = values.next() {
+            let value = match value {
+                Ok(value) => value.get(),
+                // A flow mapping looks like JSON at first.
+                Err(_) if !begun && !json_file => return self.yaml(passage.clone(), &Head::default(), 0),
+                Err(error) => {
+                    let problem = decode::json_error(&self.place(passage.clone()), text, &error);
+                    return self.manifest.problems.push(*problem);
+                }
+            };
+            let end = values.byte_offset();
+            let value = passages.passage(end - value.len()..end);
+            if !self.goes_on(&value) {
+                return;
+            }
+            self.json(value, &Head::default(), 0);
+            begun = true;
+        }
+    }
+
+    /// One JSON value, known to be well-formed. `unsaid` is what it is if it does not say so.
+    fn json(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Json<'a> {
+            api_version: Option<Name>,
+            kind: Option<Name>,
+            #[serde(borrow)]
+            items: Option<&'a RawValue>,
+        }
+        let source = self.source.clone();
+        let text = &source.text[passage.range.clone()];
+        let place = self.place(passage.clone());
+        let json: Json<'_> = match serde_json::from_str(text) {
+            Ok(json) => json,
+            Err(error) => {
+                let problem = decode::head(&place).err();
+                let problem = problem.unwrap_or_else(|| decode::json_error(&place, text, &error));
+                return self.manifest.problems.push(*problem);
+            }
+        };
+        let head = Head { api_version: json.api_version, kind: json.kind };
+        let of = match self.meaning(&place, head, unsaid) {
+            None => return,
+            Some((Meaning::List(of), _)) => of,
+            Some((meaning, kind)) => return self.single(place, meaning, kind, true),
+        };
+        if !self.shallow(&place, depth) {
+            return;
+        }
+        // The parser hands the items out as slices of the text it was given: what lies before one is its offset.
+        let items = json.items.map_or("null", RawValue::get);
+        let items: Vec<&RawValue> = match serde_json::from_str::<Option<Vec<&RawValue>>>(items) {
+            Ok(items) => items.unwrap_or_default(),
+            Err(_) => return self.complain(&place, "items", "is not a list of objects"),
+        };
+        let mut passages = Values::new(text, &passage);
+        for item in items {
+            let begin = item.get().as_ptr() as usize - text.as_ptr() as usize;
+            let item = passages.passage(begin..begin + item.get().len());
+            if !self.goes_on(&item) {
+                return;
+            }
+            self.json(item, &of, depth + 1);
+        }
+    }
+
+    /// One YAML document, or item of a List.
+    fn yaml(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
+        let place = self.place(passage);
+        let text = place.text();
+        let sniffed = documents::sniff(&text);
+        if let Some((key, at)) = sniffed.repeated {
+            let problem = Problem::at(&place, place.at(at), format!("key `{key}` is there twice"));
+            return self.manifest.problems.push(problem);
+        }
+        let mut head =
+            Head { api_version: sniffed.api_version.map(Name::from), kind: sniffed.kind.map(Name::from) };
+        let parsed = head.api_version.is_none() || head.kind.is_none();
+        if parsed {
+            head = match decode::head(&place) {
+                Ok(head) => head,
+                Err(problem) => return self.manifest.problems.push(*problem),
+            };
+        }
+        let of = match self.meaning(&place, head, unsaid) {
+            None => return,
+            Some((Meaning::List(of), _)) => of,
+            Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed),
+        };
+        if !self.shallow(&place, depth) {
+            return;
+        }
+        let block = sniffed.items.filter(|_| !limits::has_aliases(&text));
+        match block.and_then(|at| documents::split_items(&self.source.text, &place.passage, at)) {
+            Some(items) => self.block_list(&place, items, &of, depth),
+            None => self.whole_list(&place, &of),
+        }
+    }
+
+    /// A List whose items can be told apart by its lines.
+    fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
+        let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
+        let skipped = self.manifest.skipped.clone();
+        let before =
+            Passage { range: list.passage.range.start..items[0].range.start, ..list.passage.clone() };
+        for shell in [before, rest] {
+            if let Err(problem) = decode::well_formed(&self.place(shell)) {
+                self.manifest.problems.push(*problem);
+            }
+        }
+        for item in &items {
+            if !self.goes_on(item) {
+                break;
+            }
+            self.yaml(item.clone(), of, depth + 1);
+        }
+        if self.manifest.problems.len() == problems {
+            return;
+        }
+        // A quoted scalar that looks like an item cuts its own in two: the whole is right then, and the parts are not.
+        let broken = items.iter().any(|item| decode::well_formed(&self.place(item.clone())).is_err());
+        if broken && decode::well_formed(list).is_ok() {
+            self.manifest.objects.truncate(objects);
+            self.manifest.problems.truncate(problems);
+            self.manifest.skipped = skipped;
+            self.seen.retain(|_, &mut at| at < objects);
+            self.whole_list(list, of);
+        }
+    }
+
+    /// A List that only the parser can take apart: in flow style, or with aliases from item to item.
+    fn whole_list(&mut self, list: &Place, of: &Head) {
+        let heads = match decode::item_heads(list) {
+            Ok(heads) => heads,
+            Err(problem) => return self.manifest.problems.push(*problem),
+        };
+        let item = |at| Place { within: [Step::Key("items".into()), Step::Index(at)].into(), ..list.clone() };
+        let mut kinds = Vec::with_capacity(heads.len());
+        for (at, head) in heads.into_iter().enumerate() {
+            if !self.goes_on(&list.passage) {
+                return;
+            }
+            kinds.push(match self.meaning(&item(at), head, of) {
+                Some((Meaning::Object(kind), _)) => Some(kind),
+                Some((Meaning::Other, kind)) => {
+                    *self.manifest.skipped.entry(kind).or_default() += 1;
+                    None
+                }
+                Some((_, kind)) => {
+                    let message =
+                        format!("a {kind} cannot be read in this List; write it as a document of its own");
+                    self.complain(&item(at), "kind", message);
+                    None
+                }
+                None => None,
+            });
+        }
+        match decode::items(list, &kinds) {
+            Ok(objects) => {
+                for (at, object) in objects.into_iter().enumerate() {
+                    if !self.goes_on(&list.passage) {
+                        return;
+                    }
+                    if let Some(object) = object {
+                        self.keep(object, item(at));
+                    }
+                }
+            }
+            Err(problem) => self.manifest.problems.push(*problem),
+        }
+    }
+
+    /// A document that is no List. `parsed` says that a parser has been through it before.
+    fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool) {
+        let outcome = match meaning {
+            Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
+                self.keep(object, place);
+            }),
+            Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
+            _ => {
+                // Too large for the parser is no harm in what nobody reads.
+                let checked = parsed || limits::structure(&place.text()).is_err();
+                let outcome = if checked { Ok(()) } else { decode::well_formed(&place) };
+                outcome.map(|()| *self.manifest.skipped.entry(kind).or_default() += 1)
+            }
+        };
+        if let Err(problem) = outcome {
+            self.manifest.problems.push(*problem);
+        }
+    }
+
+    fn topology(&mut self, place: &Place, lowered: topology::Lowered) {
+        self.manifest.problems.extend(lowered.problems);
+        self.override_with(place, &lowered.overrides);
+        let mut invalid: Option<Arc<[Step]>> = None;
+        for (object, within) in lowered.objects {
+            if !self.goes_on(&place.passage) {
+                return;
+            }
+            // What is wrong with one object of an entry, its name mostly, is wrong with the others.
+            if invalid.as_ref() != Some(&within)
+                && !self.keep(object, Place { within: within.clone(), ..place.clone() })
+            {
+                invalid = Some(within);
+            }
+        }
+    }
+
+    /// What the document at `place` is, and its kind by name, or `None` and a problem.
+    fn meaning(&mut self, place: &Place, head: Head, unsaid: &Head) -> Option<(Meaning, String)> {
+        let api_version = head.api_version.or_else(|| unsaid.api_version.clone());
+        let kind = head.kind.or_else(|| unsaid.kind.clone());
+        let (api_version, kind) = match (api_version, kind) {
+            (Some(api_version), Some(kind)) => (api_version, kind),
+            (api_version, kind) => {
+                if let Some(at) = documents::template_directive(&place.text()) {
+                    self.manifest.problems.push(decode::unrendered(place, at));
+                    return None;
+                }
+                let missing = match (api_version, kind) {
+                    (None, None) => "apiVersion and kind are missing",
+                    (None, _) => "apiVersion is missing",
+                    _ => "kind is missing",
+                };
+                let problem = Problem::at(place, place.locate(""), missing);
+                self.manifest.problems.push(problem.with_help("every Kubernetes object begins with both"));
+                return None;
+            }
+        };
+        match decode::meaning(&api_version, &kind) {
+            Meaning::Misplaced(right) => {
+                let problem = format!("apiVersion: {kind} is not in {api_version:?}");
+                let problem = Problem::at(place, place.locate("apiVersion"), problem);
+                self.manifest.problems.push(problem.with_help(format!("write apiVersion: {right}")));
+                None
+            }
+            meaning => Some((meaning, legible(&kind, LABEL_MAX))),
+        }
+    }
+
+    /// Adds `object` if the API server would; returns whether it is valid.
+    fn keep(&mut self, mut object: Object, place: Place) -> bool {
+        let namespaced = object.kind().is_namespaced();
+        let metadata = object.metadata_mut();
+        if !namespaced {
+            metadata.namespace = Name::default();
+        } else if metadata.namespace.is_empty() {
+            metadata.namespace = DEFAULT_NAMESPACE.into();
+        }
+        let key = object.key();
+        let findings = validate::check(&object);
+        let valid = findings.is_empty();
+        for Finding { path, message, help } in findings {
+            let problem =
+                Problem::at(&place, place.locate(&path), format!("{path}: {message}")).about(key.clone());
+            self.manifest.problems.push(match help {
+                Some(help) => problem.with_help(help),
+                None => problem,
+            });
+        }
+        self.add(Read { object, place }, valid);
+        valid
+    }
+
+    /// Adds what was read, unless there is one already.
+    fn add(&mut self, read: Read, valid: bool) {
+        let next = self.manifest.objects.len();
+        let first = match self.seen.entry(read.object.key()) {
+            Entry::Occupied(first) => *first.get(),
+            Entry::Vacant(_) if !valid => return,
+            Entry::Vacant(entry) => *entry.insert(next),
+        };
+        if first == next {
+            self.manifest.objects.push(read);
+        } else {
+            let problem = duplicate(&self.manifest.objects[first], &read);
+            self.manifest.problems.push(problem);
+        }
+    }
+
+    fn override_with(&mut self, place: &Place, overrides: &Overrides) {
+        for field in self.manifest.overrides.merge(overrides) {
+            self.complain(place, field, "is not what an earlier Topology of this file says");
+        }
+    }
+
+    /// Whether there is room for more from the file, up to `next`.
+    fn goes_on(&mut self, next: &Passage) -> bool {
+        let message = if self.manifest.objects.len() >= limits::OBJECTS {
+            format!("more than {} objects in one file: the rest is not read", limits::OBJECTS)
+        } else if self.marks > limits::FILE_MARKS {
+            format!("more than {} fields and items in one file: the rest is not read", limits::FILE_MARKS)
+        } else if self.manifest.problems.len() >= limits::FILE_PROBLEMS {
+            "too many problems in this file: the rest is not read".into()
+        } else {
+            return true;
+        };
+        let place = self.place(next.clone());
+        if !self.full {
+            self.full = true;
+            self.manifest.problems.push(Problem::at(&place, place.head(), message));
+        }
+        false
+    }
+
+    /// Whether Lists are not nested for nesting's sake.
+    fn shallow(&mut self, place: &Place, depth: usize) -> bool {
+        if depth >= limits::LIST_DEPTH {
+            self.complain(place, "kind", format!("Lists nested deeper than {}", limits::LIST_DEPTH));
+        }
+        depth < limits::LIST_DEPTH
+    }
+
+    fn complain(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
+        let problem = Problem::at(place, place.locate(path), format!("{path}: {message}"));
+        self.manifest.problems.push(problem);
+    }
+
+    fn place(&self, passage: Passage) -> Place {
+        Place { source: self.source.clone(), passage, within: Arc::default() }
+    }
+}
+
+/// Values of a JSON text in the order in which they stand, so that lines are counted once.
+struct Values<'a> {
+    text: &'a str,
+    within: &'a Passage,
+    at: usize,
+    line: u32,
+}
+
+impl<'a> Values<'a> {
+    fn new(text: &'a str, within: &'a Passage) -> Self {
+        Values { text, within, at: 0, line: within.line }
+    }
+
+    /// The passage of the value at `range` of the text, which begins behind those before.
+    fn passage(&mut self, range: Range<usize>) -> Passage {
+        self.line += self.text[self.at..range.start].bytes().filter(|&b| b == b'\n').count() as u32;
+        self.at = range.start;
+        let begin = self.within.range.start;
+        Passage { range: begin + range.start..begin + range.end, line: self.line, dash: None, json: true }
+    }
+}
+
+/// That `second` is what `first` is already; no more than a warning if they say the same, as Namespaces mostly do.
+pub(super) fn duplicate(first: &Read, second: &Read) -> Problem {
+    let at = format!("{}:{}", first.place.file(), first.place.locate("metadata.name").line);
+    let problem =
+        Problem::at(&second.place, second.place.locate("metadata.name"), format!("is at {at} already"));
+    let problem = problem.about(second.object.key());
+    match first.object == second.object {
+        true => problem.as_warning(),
+        false => problem.with_help("leave one of them out, or give it another name or namespace"),
+    }
+}

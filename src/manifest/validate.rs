@@ -1,0 +1,340 @@
+//! What the API server's validation refuses in an object that parsed: names, and fields that contradict each other.
+
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use super::limits::{DOCUMENT_PROBLEMS, REPLICAS};
+use crate::store::{
+    AddressType, ClusterIp, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName, IpFamily,
+    Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec, PodTemplate,
+    SUBDOMAIN_MAX, Service, ServicePort, StatefulSet, Workload, is_label, is_label_1035, is_subdomain,
+    parse_ip,
+};
+
+/// Something that the API server would refuse.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The field, `spec.ports[0].name`.
+    pub(super) path: String,
+    pub(super) message: String,
+    pub(super) help: Option<String>,
+}
+
+/// What is wrong with `object`, up to as much as is told of one document.
+pub(super) fn check(object: &Object) -> Vec<Finding> {
+    let mut check = Check(Vec::new());
+    check.metadata(object.kind(), object.metadata());
+    match object {
+        Object::Service(service) => check.service(service),
+        Object::StatefulSet(set) => check.stateful_set(set),
+        Object::Deployment(workload)
+        | Object::ReplicaSet(workload)
+        | Object::DaemonSet(workload)
+        | Object::Job(workload) => check.workload(workload),
+        Object::Pod(pod) => check.pod_spec("spec", &pod.spec),
+        Object::EndpointSlice(slice) => check.endpoint_slice(slice),
+        Object::Endpoints(endpoints) => check.endpoints(endpoints),
+        Object::Namespace(_) | Object::Node(_) => {}
+    }
+    check.0
+}
+
+/// Which of the API server's rules a name follows.
+#[derive(Clone, Copy)]
+pub(super) enum NameRule {
+    /// RFC 1123 label.
+    Label,
+    /// RFC 1035 label: it also begins with a letter.
+    Label1035,
+    /// RFC 1123 subdomain: labels with dots between.
+    Subdomain,
+    /// RFC 6335, 5.1: the name of a port in a pod.
+    ServiceName,
+}
+
+impl NameRule {
+    /// Why `text` is no such name, and what to write instead.
+    pub(super) fn refuses(self, text: &str) -> Option<(String, Option<String>)> {
+        let (holds, max, what) = match self {
+            NameRule::Label => (is_label(text), LABEL_MAX, "lower-case letters, digits and inner hyphens"),
+            NameRule::Label1035 => (
+                is_label_1035(text),
+                LABEL_MAX,
+                "lower-case letters, digits and inner hyphens, and a letter first",
+            ),
+            NameRule::Subdomain => (
+                is_subdomain(text),
+                SUBDOMAIN_MAX,
+                "lower-case letters, digits, inner hyphens and dots between labels",
+            ),
+            NameRule::ServiceName => (
+                is_label(text)
+                    && text.len() <= 15
+                    && text.contains(char::is_alphabetic)
+                    && !text.contains("--"),
+                15,
+                "lower-case letters, digits and single inner hyphens, with a letter among them",
+            ),
+        };
+        if holds {
+            return None;
+        }
+        if text.is_empty() {
+            return Some(("is missing".into(), None));
+        }
+        if text.len() > max {
+            let shown: String = text.chars().take(20).collect();
+            return Some((format!("{shown:?}… has {} bytes, at most {max} are allowed", text.len()), None));
+        }
+        let lower = text.to_ascii_lowercase().replace('_', "-");
+        let help = (lower != text && self.refuses(&lower).is_none()).then(|| format!("write {lower:?}"));
+        Some((format!("{text:?} is not a valid name: {what}"), help))
+    }
+}
+
+struct Check(Vec<Finding>);
+
+impl Check {
+    fn push(&mut self, path: String, message: String, help: Option<String>) {
+        if self.0.len() < DOCUMENT_PROBLEMS {
+            self.0.push(Finding { path, message, help });
+        }
+    }
+
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.push(path.into(), message.into(), None);
+    }
+
+    fn add_with_help(&mut self, path: &str, message: impl Into<String>, help: &str) {
+        self.push(path.into(), message.into(), Some(help.into()));
+    }
+
+    fn name(&mut self, path: impl Into<String>, text: &str, rule: NameRule) {
+        if let Some((message, help)) = rule.refuses(text) {
+            self.push(path.into(), message, help);
+        }
+    }
+
+    fn optional_name(&mut self, path: impl Into<String>, text: &str, rule: NameRule) {
+        if !text.is_empty() {
+            self.name(path, text, rule);
+        }
+    }
+
+    fn metadata(&mut self, kind: Kind, meta: &ObjectMeta) {
+        let rule = match kind {
+            Kind::Service => NameRule::Label1035,
+            Kind::Namespace => NameRule::Label,
+            _ => NameRule::Subdomain,
+        };
+        self.name("metadata.name", &meta.name, rule);
+        if kind.is_namespaced() {
+            self.name("metadata.namespace", &meta.namespace, NameRule::Label);
+        }
+    }
+
+    fn service(&mut self, service: &Service) {
+        let spec = &service.spec;
+        if service.is_external_name() {
+            // The API server takes the trailing dot of an absolute name as well.
+            let target = spec.external_name.as_deref().unwrap_or_default();
+            let target = target.strip_suffix('.').unwrap_or(target);
+            if target.is_empty() {
+                self.add(
+                    "spec.externalName",
+                    "is missing: a Service of type ExternalName is an alias for it",
+                );
+            } else {
+                self.name("spec.externalName", target, NameRule::Subdomain);
+            }
+            if spec.cluster_ip != ClusterIp::Unassigned || !spec.cluster_ips.is_empty() {
+                self.add("spec.clusterIP", "a Service of type ExternalName has no cluster IP");
+            }
+        } else {
+            self.cluster_ips(service);
+        }
+        self.service_ports(&spec.ports);
+    }
+
+    fn cluster_ips(&mut self, service: &Service) {
+        let spec = &service.spec;
+        let listed = &spec.cluster_ips;
+        if let Some(first) = listed.first() {
+            if spec.cluster_ip != ClusterIp::Unassigned && spec.cluster_ip != *first {
+                self.add("spec.clusterIPs[0]", "is not the address in clusterIP");
+            }
+            if listed.len() > 1 && listed.contains(&ClusterIp::None) {
+                self.add("spec.clusterIPs", "None stands alone: a Service is headless or it is not");
+            }
+        }
+        let addresses: Vec<IpAddr> = service.addresses().collect();
+        self.one_of_each_family("spec.clusterIPs", &addresses);
+        if spec.ip_families.len() > 2
+            || (spec.ip_families.len() == 2 && spec.ip_families[0] == spec.ip_families[1])
+        {
+            self.add("spec.ipFamilies", "names a family twice");
+        }
+        for (at, (family, ip)) in spec.ip_families.iter().zip(&addresses).enumerate() {
+            if IpFamily::of(*ip) != *family {
+                self.add(
+                    format!("spec.ipFamilies[{at}]"),
+                    format!("is {family:?}, but the address there is {ip}"),
+                );
+            }
+        }
+    }
+
+    fn one_of_each_family(&mut self, path: &str, addresses: &[IpAddr]) {
+        if addresses.len() > 2 || (addresses.len() == 2 && addresses[0].is_ipv4() == addresses[1].is_ipv4()) {
+            self.add(path, "more than one address of a family; one IPv4 and one IPv6 are the most");
+        }
+    }
+
+    fn service_ports(&mut self, ports: &[ServicePort]) {
+        let (mut names, mut numbers) = (HashSet::new(), HashSet::new());
+        for (at, port) in ports.iter().enumerate() {
+            let path = format!("spec.ports[{at}]");
+            if !port.name.is_empty() {
+                self.port_name(format!("{path}.name"), &port.name, NameRule::Label, &mut names);
+            } else if ports.len() > 1 {
+                self.add(format!("{path}.name"), "is missing: a Service with several ports names them all");
+            }
+            if !numbers.insert((port.port, port.protocol)) {
+                let message = format!("{}/{:?} is the port of an earlier entry", port.port, port.protocol);
+                self.add(format!("{path}.port"), message);
+            }
+            if let Some(IntOrName::Name(name)) = &port.target_port {
+                self.name(format!("{path}.targetPort"), name, NameRule::ServiceName);
+            }
+        }
+    }
+
+    fn port_name<'a>(&mut self, path: String, name: &'a Name, rule: NameRule, names: &mut HashSet<&'a Name>) {
+        if names.insert(name) {
+            self.optional_name(path, name, rule);
+        } else {
+            self.add(path, format!("{name:?} is the name of an earlier port"));
+        }
+    }
+
+    fn stateful_set(&mut self, set: &StatefulSet) {
+        for (key, value) in set.metadata.annotations.iter() {
+            if let Some(pod) = key.strip_prefix(PINNED_IP_PREFIX) {
+                self.pinned(&format!("metadata.annotations[{key}]"), pod, value);
+            }
+        }
+        let spec = &set.spec;
+        self.optional_name("spec.serviceName", &spec.service_name, NameRule::Label);
+        self.replicas("spec.replicas", spec.replicas);
+        // Ordinals are counted in 32 bits with a sign.
+        if spec.ordinals.start > i32::MAX as u32 - REPLICAS {
+            self.add("spec.ordinals.start", format!("{} is too large an ordinal", spec.ordinals.start));
+        }
+        self.template(spec.selector.as_ref(), &spec.template);
+    }
+
+    fn pinned(&mut self, path: &str, pod: &str, value: &Name) {
+        self.name(path, pod, NameRule::Subdomain);
+        let parsed: Result<Vec<IpAddr>, String> = value.split(',').map(|ip| parse_ip(ip.trim())).collect();
+        match parsed {
+            Ok(addresses) => self.one_of_each_family(path, &addresses),
+            Err(message) => self.add(path, message),
+        }
+    }
+
+    fn workload(&mut self, workload: &Workload) {
+        let spec = &workload.spec;
+        self.replicas("spec.replicas", spec.replicas);
+        self.replicas("spec.parallelism", spec.parallelism);
+        self.template(spec.selector.as_ref(), &spec.template);
+    }
+
+    fn replicas(&mut self, path: &str, replicas: Option<u32>) {
+        if let Some(replicas) = replicas.filter(|&n| n > REPLICAS) {
+            self.add(path, format!("{replicas} pods are more than the {REPLICAS} that are supported"));
+        }
+    }
+
+    fn template(&mut self, selector: Option<&LabelSelector>, template: &PodTemplate) {
+        if let Some(selector) = selector.filter(|s| !s.match_labels.matches(&template.metadata.labels)) {
+            let (wanted, got) = (&selector.match_labels, &template.metadata.labels);
+            self.add_with_help(
+                "spec.selector.matchLabels",
+                format!("{wanted} does not match the labels of the template ({got})"),
+                "give spec.template.metadata.labels every label of the selector",
+            );
+        }
+        self.pod_spec("spec.template.spec", &template.spec);
+    }
+
+    fn pod_spec(&mut self, path: &str, spec: &PodSpec) {
+        self.optional_name(format!("{path}.hostname"), &spec.hostname, NameRule::Label);
+        self.optional_name(format!("{path}.subdomain"), &spec.subdomain, NameRule::Label);
+        for (field, containers) in
+            [("containers", &spec.containers), ("initContainers", &spec.init_containers)]
+        {
+            for (c, container) in containers.iter().enumerate() {
+                let mut names = HashSet::new();
+                for (p, port) in container.ports.iter().enumerate().filter(|(_, port)| !port.name.is_empty())
+                {
+                    let path = format!("{path}.{field}[{c}].ports[{p}].name");
+                    self.port_name(path, &port.name, NameRule::ServiceName, &mut names);
+                }
+            }
+        }
+    }
+
+    fn endpoint_slice(&mut self, slice: &EndpointSlice) {
+        for (at, endpoint) in slice.endpoints.iter().enumerate() {
+            let path = format!("endpoints[{at}]");
+            if endpoint.addresses.is_empty() {
+                self.add(format!("{path}.addresses"), "is empty: an endpoint has at least one address");
+            }
+            for (a, address) in endpoint.addresses.iter().enumerate() {
+                self.address(format!("{path}.addresses[{a}]"), address, slice.address_type);
+            }
+            self.optional_name(format!("{path}.hostname"), &endpoint.hostname, NameRule::Label);
+        }
+        self.endpoint_ports("ports", &slice.ports);
+    }
+
+    fn address(&mut self, path: String, address: &Name, wanted: AddressType) {
+        match (wanted, parse_ip(address)) {
+            (AddressType::FQDN, _) => self.name(path, address, NameRule::Subdomain),
+            (AddressType::IPv4, Ok(IpAddr::V4(_))) | (AddressType::IPv6, Ok(IpAddr::V6(_))) => {}
+            (_, Ok(ip)) => self.add(path, format!("{ip} is not of the slice's addressType {wanted:?}")),
+            (_, Err(message)) => self.add(path, message),
+        }
+    }
+
+    fn endpoint_ports(&mut self, path: &str, ports: &[EndpointPort]) {
+        let mut names = HashSet::new();
+        for (at, port) in ports.iter().enumerate() {
+            self.port_name(format!("{path}[{at}].name"), &port.name, NameRule::Label, &mut names);
+        }
+    }
+
+    fn endpoints(&mut self, endpoints: &Endpoints) {
+        for (at, subset) in endpoints.subsets.iter().enumerate() {
+            self.subset(&format!("subsets[{at}]"), subset);
+        }
+    }
+
+    fn subset(&mut self, path: &str, subset: &EndpointSubset) {
+        for (field, addresses) in
+            [("addresses", &subset.addresses), ("notReadyAddresses", &subset.not_ready_addresses)]
+        {
+            for (at, address) in addresses.iter().enumerate() {
+                self.optional_name(
+                    format!("{path}.{field}[{at}].hostname"),
+                    &address.hostname,
+                    NameRule::Label,
+                );
+            }
+        }
+        self.endpoint_ports(&format!("{path}.ports"), &subset.ports);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,145 @@
+//! What is taken and what is refused, kind by kind.
+
+use crate::manifest::read_bytes;
+
+/// What is found in an object of `kind`, without the part that names it.
+fn findings(kind: &str, rest: &str) -> Vec<String> {
+    let version = match kind {
+        "StatefulSet" | "Deployment" => "apps/v1",
+        "EndpointSlice" => "discovery.k8s.io/v1",
+        _ => "v1",
+    };
+    let name = if rest.starts_with("metadata:") { "" } else { "metadata: {name: a}\n" };
+    let text = format!("apiVersion: {version}\nkind: {kind}\n{name}{rest}");
+    let manifest = read_bytes("a.yaml", text.into_bytes());
+    manifest.problems.into_iter().map(|problem| problem.message).collect()
+}
+
+#[test]
+fn what_the_api_server_takes() {
+    let table = [
+        ("Service", "metadata: {name: a-1}\nspec: {ports: [{port: 80, targetPort: http}]}"),
+        ("Service", "spec: {clusterIP: None}"),
+        // The API server refuses it; a lint says so, and the answers are known.
+        ("Service", "spec: {selector: {a: b}}"),
+        ("Service", "spec: {ports: [{name: a, port: 53}, {name: b, port: 53, protocol: UDP}]}"),
+        (
+            "Service",
+            "spec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.1, 'fd00::1'], ipFamilies: [IPv4, IPv6], ports: [{port: 1}]}",
+        ),
+        ("Service", "spec: {type: ExternalName, externalName: db.example.org.}"),
+        ("Namespace", "metadata: {name: 0-a}"),
+        ("Pod", "metadata: {name: a.b-c.0}\nspec: {hostname: 0, subdomain: a}"),
+        (
+            "StatefulSet",
+            "spec: {replicas: 250000, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b, c: d}}}}",
+        ),
+        ("StatefulSet", "metadata: {name: a, annotations: {ip.clusterlocal.dev/a-0: '10.0.0.1,fd00::1'}}"),
+        ("EndpointSlice", "addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]\nports: [{port: 1}]"),
+        ("EndpointSlice", "addressType: FQDN\nendpoints: [{addresses: [a.example.org]}]"),
+    ];
+    for (kind, rest) in table {
+        assert_eq!(findings(kind, rest), [""; 0], "{kind}: {rest}");
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses() {
+    let long = format!("metadata: {{name: {}}}\nspec: {{clusterIP: None}}", "a".repeat(64));
+    let longer = format!("metadata: {{name: {}}}", "a".repeat(254));
+    let table: &[(&str, &str, &[&str])] = &[
+        ("Service", &long, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 64 bytes, at most 63"]),
+        ("Pod", &longer, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 254 bytes, at most 253"]),
+        ("Service", "metadata: {name: 0a}\nspec: {clusterIP: None}", &["metadata.name: \"0a\" is not"]),
+        ("Pod", "metadata: {labels: {a: b}}", &["metadata.name: is missing"]),
+        ("Pod", "metadata: {name: a, namespace: A_b}", &["metadata.namespace: \"A_b\" is not"]),
+        ("Pod", "spec: {hostname: a.b, subdomain: C}", &["spec.hostname: \"a.b\"", "spec.subdomain: \"C\""]),
+        (
+            "Service",
+            "spec: {ports: [{port: 1}, {port: 1, name: A}]}",
+            &[
+                "spec.ports[0].name: is missing",
+                "spec.ports[1].name: \"A\" is not",
+                "spec.ports[1].port: 1/TCP is the port",
+            ],
+        ),
+        (
+            "Service",
+            "spec: {ports: [{port: 1, name: a}, {port: 2, name: a, targetPort: a--b}]}",
+            &[
+                "spec.ports[1].name: \"a\" is the name of an earlier port",
+                "spec.ports[1].targetPort: \"a--b\" is not",
+            ],
+        ),
+        (
+            "Service",
+            "spec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.2], ports: [{port: 1}]}",
+            &["spec.clusterIPs[0]: is not the address"],
+        ),
+        ("Service", "spec: {clusterIPs: [None, 10.0.0.2]}", &["spec.clusterIPs: None stands alone"]),
+        (
+            "Service",
+            "spec: {clusterIPs: [10.0.0.1, 10.0.0.2], ports: [{port: 1}]}",
+            &["spec.clusterIPs: more than one"],
+        ),
+        (
+            "Service",
+            "spec: {clusterIP: 'fd00::1', ipFamilies: [IPv4], ports: [{port: 1}]}",
+            &["spec.ipFamilies[0]: is IPv4, but"],
+        ),
+        ("Service", "spec: {type: ExternalName}", &["spec.externalName: is missing"]),
+        (
+            "Service",
+            "spec: {type: ExternalName, externalName: a_b, clusterIP: None}",
+            &["spec.externalName: \"a_b\" is not", "spec.clusterIP: a Service of type ExternalName"],
+        ),
+        (
+            "StatefulSet",
+            "spec: {serviceName: A, replicas: 250001}",
+            &["spec.serviceName: \"A\"", "spec.replicas: 250001 pods"],
+        ),
+        (
+            "StatefulSet",
+            "spec: {ordinals: {start: 2147483647}}",
+            &["spec.ordinals.start: 2147483647 is too large"],
+        ),
+        (
+            "StatefulSet",
+            "metadata: {name: a, annotations: {ip.clusterlocal.dev/a-0: 10.0.0}}",
+            &["metadata.annotations[ip.clusterlocal.dev/a-0]: \"10.0.0\" is not an IP address"],
+        ),
+        (
+            "Deployment",
+            "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: c}}}}",
+            &["spec.selector.matchLabels: a=b does not match the labels of the template (a=c)"],
+        ),
+        (
+            "Deployment",
+            "spec: {template: {spec: {containers: [{ports: [{name: a-very-long-name, containerPort: 1}]}]}}}",
+            &[
+                "spec.template.spec.containers[0].ports[0].name: \"a-very-long-name\"… has 16 bytes, at most 15",
+            ],
+        ),
+        (
+            "EndpointSlice",
+            "addressType: IPv6\nendpoints: [{}, {addresses: [10.0.0.1, x], hostname: A}]\nports: [{}, {}]",
+            &[
+                "endpoints[0].addresses: is empty",
+                "endpoints[1].addresses[0]: 10.0.0.1 is not of the slice's addressType IPv6",
+                "endpoints[1].addresses[1]: \"x\" is not an IP address",
+                "endpoints[1].hostname: \"A\" is not",
+                "ports[1].name: \"\" is the name of an earlier port",
+            ],
+        ),
+        (
+            "Endpoints",
+            "subsets: [{addresses: [{ip: 10.0.0.1, hostname: A}]}]",
+            &["subsets[0].addresses[0].hostname: \"A\""],
+        ),
+    ];
+    for (kind, rest, expected) in table {
+        let found = findings(kind, rest);
+        let matches = found.iter().zip(*expected).all(|(found, expected)| found.starts_with(expected));
+        assert!(found.len() == expected.len() && matches, "{kind}: {rest}\n{found:#?}");
+    }
+}
