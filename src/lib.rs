@@ -16,3 +16,4 @@
 pub mod manifest;
 mod parallel;
 pub mod store;
+pub mod zone;

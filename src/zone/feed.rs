@@ -1,0 +1,230 @@
+//! From the store's changes to the zone's: only the Services that a change is about are compiled anew.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rustc_hash::FxHashSet;
+use smallvec::SmallVec;
+
+use super::name::{Presentation, push_label};
+use super::service::{Body, ServiceRecords, Target};
+use super::{EndpointName, PodNames, Settings, Zone};
+use crate::parallel;
+use crate::store::{Event, Kind, Name, Object, Pod, Service, Store};
+
+/// Namespace and name of a Service.
+type ServiceId = (Name, Name);
+
+/// The writer of a [`Zone`]: takes the store's events, keeps a zone of its own up to date.
+pub struct Feed {
+    zone: Zone,
+    /// Up to which revision the store's events are in.
+    revision: u64,
+}
+
+/// A name that came or went, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameChange {
+    /// Whether it came.
+    pub added: bool,
+    /// Without the cluster domain and `svc`: `cass-0.cass.db`.
+    pub name: String,
+    /// The address or the alias's target.
+    pub target: String,
+}
+
+/// `+ cass-0.cass.db  127.244.0.1`
+impl fmt::Display for NameChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}  {}", if self.added { '+' } else { '-' }, self.name, self.target)
+    }
+}
+
+impl Feed {
+    /// A feed for an empty zone, which has seen nothing of any store.
+    pub fn new(settings: Settings) -> Self {
+        Feed { zone: Zone::new(settings), revision: 0 }
+    }
+
+    /// The zone as it is now.
+    pub fn zone(&self) -> &Zone {
+        &self.zone
+    }
+
+    /// Takes in what happened in `store` since the last call and returns the zone if that changed what it shows.
+    ///
+    /// The new serial is `now` (seconds since 1970, as CoreDNS has it) or the next number, whichever is greater.
+    /// `names`, if given, collects the names that came and went; a first load of many pods leaves it out.
+    pub fn catch_up(&mut self, store: &Store, now: u32, names: Option<&mut Vec<NameChange>>) -> Option<Zone> {
+        let changed = self.take_in(store, names);
+        if !changed && self.zone.synced {
+            return None;
+        }
+        self.zone.synced = true;
+        self.zone.serial = now.max(self.zone.serial.wrapping_add(1));
+        Some(self.zone.clone())
+    }
+
+    /// As [`Self::catch_up`], while there is more to come: the zone does not count as synced.
+    pub fn take_in(&mut self, store: &Store, mut names: Option<&mut Vec<NameChange>>) -> bool {
+        let mut dirty = BTreeSet::new();
+        let mut changed = false;
+        for event in store.watch(self.revision).expect("the feed catches up before events are compacted") {
+            changed |= self.note(event, &mut dirty);
+        }
+        self.revision = store.revision();
+        let dirty: Vec<ServiceId> = dirty.into_iter().collect();
+        let settings = &self.zone.settings;
+        let compiled = parallel::map(&dirty, parallel::WORTH_IT, |(namespace, name)| {
+            let service = store.get::<Service>(Kind::Service, namespace, name);
+            let slices = store.slices_of(namespace, name);
+            ServiceRecords::new(namespace, name, service.map(|s| &**s), &slices, settings)
+        });
+        for records in compiled {
+            changed |= self.replace(records, names.as_deref_mut());
+        }
+        changed
+    }
+
+    /// Takes in one event; tells whether the zone changed at once, and which Services have to be compiled.
+    fn note(&mut self, event: &Event, dirty: &mut BTreeSet<ServiceId>) -> bool {
+        match event.object() {
+            Object::Namespace(namespace) => {
+                let mut label = Vec::with_capacity(64);
+                push_label(&mut label, namespace.metadata.name.as_bytes());
+                let exists = event.after.is_some();
+                self.zone.namespaces.set(label.into(), exists.then_some(())).is_some() != exists
+            }
+            Object::Service(service) => {
+                dirty.insert((service.metadata.namespace.clone(), service.metadata.name.clone()));
+                false
+            }
+            Object::EndpointSlice(_) => {
+                for object in event.both() {
+                    let Object::EndpointSlice(slice) = object else { continue };
+                    // A slice without the label belongs to no Service; CoreDNS would fail on it, we leave it out.
+                    if let Some(service) = slice.service_name() {
+                        dirty.insert((slice.metadata.namespace.clone(), service.clone()));
+                    }
+                }
+                false
+            }
+            Object::Pod(_) if self.zone.settings.pods == PodNames::Verified => {
+                let address = |object: &Option<Object>| match object {
+                    Some(Object::Pod(pod)) => verified_address(pod),
+                    _ => None,
+                };
+                let (before, after) = (address(&event.before), address(&event.after));
+                if before == after {
+                    return false;
+                }
+                for (key, plus) in
+                    before.map(|key| (key, false)).into_iter().chain(after.map(|key| (key, true)))
+                {
+                    self.zone.pods.update(key, |count| {
+                        let now = if plus { count.unwrap_or(0) + 1 } else { count.unwrap_or(1) - 1 };
+                        *count = (now > 0).then_some(now);
+                    });
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Puts a Service's records in the place of those it had; tells whether they differ.
+    fn replace(&mut self, new: ServiceRecords, names: Option<&mut Vec<NameChange>>) -> bool {
+        let key: Box<[u8]> = new.prefix[..new.prefix.len() - b"\x03svc".len()].into();
+        let old = self.zone.services.get(&key[..]).cloned();
+        if old.as_deref().map_or(new.is_empty(), |old| *old == new) {
+            return false;
+        }
+        let new = Arc::new(new);
+        self.replace_addresses(old.as_deref(), &new);
+        if let Some(names) = names {
+            let (before, after) = (old.as_deref().map(shown).unwrap_or_default(), shown(&new));
+            let change = |added, (name, target): &(String, String)| NameChange {
+                added,
+                name: name.clone(),
+                target: target.clone(),
+            };
+            names.extend(before.difference(&after).map(|row| change(false, row)));
+            names.extend(after.difference(&before).map(|row| change(true, row)));
+        }
+        self.zone.services.set(key, (!new.is_empty()).then_some(new));
+        true
+    }
+
+    /// Brings the reverse lookups from `old` to `new`, touching only the addresses that differ.
+    fn replace_addresses(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
+        let addresses = |records: &ServiceRecords| match &records.body {
+            Body::Cluster { addresses, .. } => addresses.to_vec(),
+            _ => Vec::new(),
+        };
+        let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
+        for ip in before.iter().filter(|ip| !after.contains(ip)) {
+            // Another Service may have claimed the address meanwhile; it keeps it.
+            if self.zone.cluster_ips.get(ip).is_some_and(|prefix| **prefix == *new.prefix) {
+                self.zone.cluster_ips.set(*ip, None);
+            }
+        }
+        for ip in after.iter().filter(|ip| !before.contains(ip)) {
+            self.zone.cluster_ips.set(*ip, Some(Arc::clone(&new.prefix)));
+        }
+        let (before, after) = (old.map(hosts).unwrap_or_default(), hosts(new));
+        for &(ip, host) in before.difference(&after) {
+            self.zone.endpoints.update(ip, |names| {
+                if let Some(all) = names {
+                    all.retain(|name| !(*name.service == *new.prefix && name.host == *host));
+                    if all.is_empty() {
+                        *names = None;
+                    }
+                }
+            });
+        }
+        for &(ip, host) in after.difference(&before) {
+            let name = EndpointName { service: Arc::clone(&new.prefix), host: Arc::clone(host) };
+            self.zone.endpoints.update(ip, |names| names.get_or_insert_with(SmallVec::new).push(name));
+        }
+    }
+}
+
+/// The distinct (address, host) pairs of a Service's endpoints.
+fn hosts(records: &ServiceRecords) -> FxHashSet<(IpAddr, &Arc<[u8]>)> {
+    let address = |target: &Target| match target {
+        Target::Address(ip) => Some(*ip),
+        Target::Alias(_) => None,
+    };
+    records.rows().filter_map(|(_, row)| Some((address(&row.target)?, &row.host))).collect()
+}
+
+/// The names and targets that people look for: a Service's own, and those of a headless Service's endpoints.
+fn shown(records: &ServiceRecords) -> BTreeSet<(String, String)> {
+    let without_svc = &records.prefix[..records.prefix.len() - b"\x03svc".len()];
+    let name = |host: &[u8]| {
+        let wire = [host, without_svc, b"\0"].concat();
+        Presentation(&wire).to_string().trim_end_matches('.').to_string()
+    };
+    match &records.body {
+        Body::Missing => BTreeSet::new(),
+        Body::External(target) => BTreeSet::from([(name(b""), target.to_string())]),
+        Body::Cluster { addresses, .. } => addresses.iter().map(|ip| (name(b""), ip.to_string())).collect(),
+        Body::Headless => records
+            .rows()
+            .map(|(_, row)| match &row.target {
+                Target::Address(ip) => (name(&row.host), ip.to_string()),
+                Target::Alias(target) => (name(&row.host), target.to_string()),
+            })
+            .collect(),
+    }
+}
+
+/// Namespace and primary address of a pod that verified pod names know: neither terminating nor in a final phase.
+fn verified_address(pod: &Pod) -> Option<(Name, IpAddr)> {
+    use crate::store::PodPhase::{Failed, Succeeded, Unknown};
+    let gone = pod.is_terminating() || matches!(pod.status.phase, Some(Succeeded | Failed | Unknown));
+    let ip = pod.status.ips().next().filter(|_| !gone)?;
+    Some((pod.metadata.namespace.clone(), ip))
+}

@@ -1,0 +1,319 @@
+//! The name tree: which object a name means, and the (address, port) pairs behind it. The rules are those of the
+//! plugin's `parse.go` and `kubernetes.go`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use smallvec::SmallVec;
+
+use super::service::{Body, Port, Row, ServiceRecords, Target};
+use super::{PodNames, Zone, labels};
+
+/// What there is at a name.
+#[derive(Debug)]
+pub enum Found<'z> {
+    /// Nothing: the name does not exist.
+    Missing,
+    /// The name exists and has no records of its own: the apex, `svc`, `pod`, a namespace.
+    Container,
+    /// A Service, a port of it or an endpoint: at least one pair.
+    Pairs(Matches<'z>),
+    /// An address written as a pod's name. The count is how many pods have it, at least 1.
+    Pod(IpAddr, u32),
+}
+
+/// The (address, port) pairs that a name means, in the order in which the Service's slices list them.
+#[derive(Clone, Copy, Debug)]
+pub struct Matches<'z> {
+    service: &'z ServiceRecords,
+    which: Which<'z>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Which<'z> {
+    Host(&'z [u8]),
+    /// Empty: any.
+    Port {
+        name: &'z [u8],
+        protocol: &'z [u8],
+    },
+}
+
+/// One pair. CoreDNS counts these for the SRV weight, before it drops duplicates.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuple<'z> {
+    /// The endpoint's label in wire form; empty for the Service itself.
+    pub host: &'z [u8],
+    /// An address or an alias.
+    pub target: TargetRef<'z>,
+    /// `None`: there is an address but no port to show in an SRV record.
+    pub port: Option<u16>,
+}
+
+/// Where a pair leads, borrowed.
+#[derive(Clone, Copy, Debug)]
+pub enum TargetRef<'z> {
+    /// An A or AAAA record.
+    Address(IpAddr),
+    /// A CNAME to this name, in wire form.
+    Alias(&'z [u8]),
+}
+
+impl<'z> From<&'z Target> for TargetRef<'z> {
+    fn from(target: &'z Target) -> Self {
+        match target {
+            Target::Address(ip) => TargetRef::Address(*ip),
+            Target::Alias(name) => TargetRef::Alias(name.as_wire()),
+        }
+    }
+}
+
+impl<'z> Matches<'z> {
+    /// `NAME.NAMESPACE.svc` in wire form: what follows an endpoint's host label.
+    pub fn prefix(&self) -> &'z [u8] {
+        &self.service.prefix
+    }
+
+    /// Whether an address or a host may come more than once.
+    pub fn repeats(&self) -> bool {
+        self.service.repeats
+    }
+
+    /// Calls `visit` for every pair until it returns false; tells whether it never did.
+    pub fn each(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
+        self.walk(usize::MAX, visit)
+    }
+
+    /// As [`Self::each`], but once for each address, whatever the number of its ports.
+    pub fn each_target(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
+        self.walk(1, visit)
+    }
+
+    fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
+        let mut rows = |ports: &'z [Port], rows: &'z [Row], name: &[u8], protocol: &[u8]| {
+            rows.iter().all(|row| {
+                let fitting = ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
+                fitting.into_iter().all(|port| {
+                    visit(Tuple { host: &row.host, target: (&row.target).into(), port: port.number })
+                })
+            })
+        };
+        match (&self.service.body, self.which) {
+            (Body::Missing, _) => true,
+            (Body::External(target), Which::Port { name: b"", protocol: b"" }) => {
+                visit(Tuple { host: b"", target: TargetRef::Alias(target.as_wire()), port: None })
+            }
+            // An alias has neither ports nor endpoints (since CoreDNS 1.11.0).
+            (Body::External(_), _) => true,
+            (Body::Cluster { addresses, ports }, Which::Port { name, protocol }) => {
+                ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each).all(|port| {
+                    let tuple =
+                        |ip: &IpAddr| Tuple { host: b"", target: TargetRef::Address(*ip), port: port.number };
+                    addresses.iter().all(|ip| visit(tuple(ip)))
+                })
+            }
+            (_, Which::Host(label)) => {
+                self.service.host(label).all(|(ports, row)| rows(ports, std::slice::from_ref(row), b"", b""))
+            }
+            (Body::Headless, Which::Port { name, protocol }) => {
+                self.service.slices.iter().all(|slice| rows(&slice.ports, &slice.rows, name, protocol))
+            }
+        }
+    }
+}
+
+/// Labels of a relative name, rightmost first.
+type Labels<'n> = SmallVec<[&'n [u8]; 8]>;
+
+impl Zone {
+    /// What `name` means: the part of a question's name left of the zone, in wire form and lower case, without a
+    /// root. `reverse` tells that the zone is a reverse zone, where no Service has a name.
+    pub fn find<'z>(&'z self, name: &'z [u8], reverse: bool) -> Found<'z> {
+        let mut left: Labels<'z> = labels(name).collect();
+        left.reverse();
+        let (service_tree, rest) = match left.split_first() {
+            None => return Found::Container,
+            Some((&b"svc", [])) | Some((&b"pod", [])) => return Found::Container,
+            Some((&b"svc", rest)) => (true, rest),
+            Some((&b"pod", rest)) => (false, rest),
+            Some(_) => return Found::Missing,
+        };
+        let (namespace, rest) = rest.split_first().expect("a tree without a namespace is a container");
+        // One label more is an endpoint, two are a port and a protocol, more are nothing.
+        if rest.len() > 3 || reverse {
+            return Found::Missing;
+        }
+        match rest {
+            _ if !service_tree => self.find_pod(namespace, rest.first().copied()),
+            [] if self.shows(namespace) => Found::Container,
+            [] => Found::Missing,
+            [_, more @ ..] => {
+                let which = match *more {
+                    [] => Which::Port { name: b"", protocol: b"" },
+                    [host] => Which::Host(host),
+                    [protocol, port] => Which::Port { name: bare(port), protocol: bare(protocol) },
+                    _ => unreachable!("more than three labels were sent away"),
+                };
+                self.find_service(namespace, service_key(name, more.len()), which)
+            }
+        }
+    }
+
+    fn find_service<'z>(&'z self, namespace: &[u8], key: &[u8], which: Which<'z>) -> Found<'z> {
+        if !self.shows(namespace) {
+            return Found::Missing;
+        }
+        let Some(service) = self.services.get(key) else { return Found::Missing };
+        let settings = &*self.settings;
+        let of_endpoints = service.body == Body::Headless || matches!(which, Which::Host(_));
+        let is_cluster = matches!(service.body, Body::Cluster { .. });
+        if settings.no_endpoints && of_endpoints
+            || settings.ignore_empty_services && is_cluster && service.rows().next().is_none()
+        {
+            return Found::Missing;
+        }
+        let matches = Matches { service, which };
+        // "At least one": the walk stops at the first.
+        if matches.each(|_| false) { Found::Missing } else { Found::Pairs(matches) }
+    }
+
+    /// Whether the namespace exists and is not hidden.
+    fn shows(&self, namespace: &[u8]) -> bool {
+        self.namespaces.get(&wire_label(namespace)[..]).is_some() && self.is_allowed(namespace)
+    }
+
+    fn is_allowed(&self, namespace: &[u8]) -> bool {
+        let allowed = &self.settings.namespaces;
+        allowed.is_empty() || allowed.iter().any(|name| name.as_bytes() == namespace)
+    }
+
+    fn find_pod(&self, namespace: &[u8], label: Option<&[u8]>) -> Found<'_> {
+        let exists = self.shows(namespace);
+        match (self.settings.pods, label) {
+            (PodNames::Disabled, _) => Found::Missing,
+            _ if !exists => Found::Missing,
+            (_, None) => Found::Container,
+            (mode, Some(label)) => match (parse_pod_label(label), mode) {
+                (None, _) => Found::Missing,
+                (Some((ip, _)), PodNames::Insecure) => Found::Pod(ip, 1),
+                // The plugin compares texts: another spelling of the address finds no pod.
+                (Some((ip, text)), _) if ip.to_string() == text => {
+                    let namespace = std::str::from_utf8(namespace).unwrap_or_default();
+                    self.pods
+                        .get(&(namespace.into(), ip))
+                        .map_or(Found::Missing, |&count| Found::Pod(ip, count))
+                }
+                _ => Found::Missing,
+            },
+        }
+    }
+
+    /// The names that `ip` has, each in labels left of the cluster domain: its Service's if it is a ClusterIP, else
+    /// every endpoint's (`reverse.go`).
+    pub fn names_of(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
+        let is_allowed =
+            |prefix: &[u8]| labels(prefix).nth(1).is_some_and(|namespace| self.is_allowed(namespace));
+        let service = self.cluster_ips.get(&ip).filter(|prefix| is_allowed(prefix));
+        let known = service.is_some() || self.settings.no_endpoints;
+        let endpoints = if known { None } else { self.endpoints.get(&ip) };
+        let hosts = endpoints.into_iter().flatten().filter(move |name| is_allowed(&name.service));
+        let service = service.map(|prefix| [&[][..], &prefix[..]]);
+        service.into_iter().chain(hosts.map(|name| [&name.host[..], &name.service[..]]))
+    }
+
+    /// The zone's name servers: names (in labels left of the zone) with their addresses, as `ns.go` finds them: the
+    /// Services that have the server's own address as an endpoint, or `ns.dns` with that address if there is none.
+    pub fn nameservers(&self) -> Vec<([&[u8]; 2], IpAddr)> {
+        let own = self.own_addresses();
+        let mut found = Vec::new();
+        for name in own.iter().filter_map(|ip| self.endpoints.get(ip)).flatten() {
+            let key = &name.service[..name.service.len() - b"\x03svc".len()];
+            let Some(service) = self.services.get(key) else { continue };
+            match &service.body {
+                Body::Cluster { addresses, .. } => {
+                    found.extend(addresses.iter().map(|&ip| ([&[][..], &service.prefix[..]], ip)));
+                }
+                Body::Headless => found.extend(service.rows().filter_map(|(_, row)| match row.target {
+                    Target::Address(ip) => Some(([&row.host[..], &service.prefix[..]], ip)),
+                    Target::Alias(_) => None,
+                })),
+                Body::Missing | Body::External(_) => {}
+            }
+        }
+        if found.is_empty() {
+            found.extend(own.iter().map(|&ip| ([&[][..], b"\x02ns\x03dns"], ip)));
+        }
+        found
+    }
+
+    fn own_addresses(&self) -> SmallVec<[IpAddr; 2]> {
+        if !self.settings.nameserver.is_empty() {
+            return self.settings.nameserver.as_slice().into();
+        }
+        let kube_dns = self.services.get(&b"\x08kube-dns\x0bkube-system"[..]);
+        let first = kube_dns.and_then(|service| service.rows().next());
+        match first {
+            Some((_, row)) => match row.target {
+                Target::Address(ip) => SmallVec::from_slice(&[ip]),
+                Target::Alias(_) => SmallVec::new(),
+            },
+            // A name server without an address would make the apex NS a lie; loopback is where we listen.
+            None => SmallVec::from_slice(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]),
+        }
+    }
+}
+
+/// The two labels `NAME.NAMESPACE` of a relative name `[x.[y.]]NAME.NAMESPACE.svc`, `skip` labels from its left.
+fn service_key(name: &[u8], skip: usize) -> &[u8] {
+    let start = labels(name).take(skip).map(|label| label.len() + 1).sum::<usize>();
+    &name[start..name.len() - b"\x03svc".len()]
+}
+
+/// A port or protocol label without its underscore, which is not required (`parse.go`, stripUnderscore).
+fn bare(label: &[u8]) -> &[u8] {
+    label.strip_prefix(b"_").unwrap_or(label)
+}
+
+fn wire_label(label: &[u8]) -> SmallVec<[u8; 64]> {
+    let mut wire = SmallVec::new();
+    wire.push(label.len() as u8);
+    wire.extend_from_slice(label);
+    wire
+}
+
+/// The address that a pod's label spells, and its text. Three single hyphens make it IPv4, all else is IPv6.
+fn parse_pod_label(label: &[u8]) -> Option<(IpAddr, String)> {
+    let label = std::str::from_utf8(label).ok()?;
+    let v4 = label.matches('-').count() == 3 && !label.contains("--");
+    let text = label.replace('-', if v4 { "." } else { ":" });
+    let ip = if v4 {
+        IpAddr::V4(text.parse().ok()?)
+    } else {
+        let v6: Ipv6Addr = text.parse().ok()?;
+        // An IPv4-mapped address is an IPv4 address to the plugin, and gives an A record.
+        v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
+    };
+    Some((ip, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pod_labels() {
+        let table = [
+            ("10-244-1-10", Some("10.244.1.10")),
+            ("256-1-1-1", None),
+            ("01-2-3-4", None),
+            ("cass-0", None),
+            ("fd00-10-244-3--9", Some("fd00:10:244:3::9")),
+            ("--1", Some("::1")),
+            ("--ffff-102-304", Some("1.2.3.4")),
+            ("1-2-3", None),
+        ];
+        for (label, ip) in table {
+            let parsed = parse_pod_label(label.as_bytes()).map(|(ip, _)| ip.to_string());
+            assert_eq!(parsed.as_deref(), ip, "{label}");
+        }
+    }
+}

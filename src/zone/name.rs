@@ -1,0 +1,214 @@
+//! Domain names in wire form (RFC 1035, 3.1): labels with their lengths, ending in the root's zero byte.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// The longest name in wire form (RFC 1035, 2.3.4), in bytes.
+pub const NAME_MAX: usize = 255;
+
+/// An absolute domain name. Keeps its spelling; compare with [`DomainName::equals`].
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DomainName(Box<[u8]>);
+
+/// Why a text is not a domain name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    /// Two dots in a row, or a leading one.
+    #[error("a domain name has no empty labels")]
+    EmptyLabel,
+    /// RFC 1035, 2.3.4.
+    #[error("label {0:?} is longer than 63 bytes")]
+    LabelTooLong(String),
+    /// RFC 1035, 2.3.4.
+    #[error("a domain name is at most 255 bytes long")]
+    TooLong,
+    /// Something that is neither `\DDD` nor `\` and a character.
+    #[error("{0:?} is not an escape: write \\DDD or a backslash and the character")]
+    BadEscape(String),
+}
+
+impl DomainName {
+    /// A name from labels that are known to be right.
+    pub(super) fn from_wire(wire: Vec<u8>) -> Self {
+        debug_assert!(wire.last() == Some(&0));
+        DomainName(wire.into())
+    }
+
+    /// The wire form, root included.
+    pub fn as_wire(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// How many labels there are, the root not counted.
+    pub fn label_count(&self) -> usize {
+        labels(&self.0).count()
+    }
+
+    /// Whether both are the same name; case does not matter (RFC 4343).
+    pub fn equals(&self, other: &[u8]) -> bool {
+        self.0.eq_ignore_ascii_case(other)
+    }
+}
+
+/// The labels of a name in wire form, leftmost first, without the root.
+pub fn labels(wire: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = wire;
+    std::iter::from_fn(move || {
+        let (&length, tail) = rest.split_first()?;
+        let (label, tail) = tail.split_at_checked(usize::from(length)).filter(|_| length > 0)?;
+        rest = tail;
+        Some(label)
+    })
+}
+
+/// Appends one label to a wire form.
+pub fn push_label(wire: &mut Vec<u8>, label: &[u8]) {
+    debug_assert!((1..=63).contains(&label.len()), "labels have 1 to 63 bytes");
+    wire.push(label.len() as u8);
+    wire.extend_from_slice(label);
+}
+
+/// Whether the wire name `child` is `parent` or below it.
+pub fn is_subdomain(parent: &[u8], child: &[u8]) -> bool {
+    let mut at = 0;
+    while child.len() - at > parent.len() {
+        at += 1 + usize::from(child[at]);
+    }
+    child[at.min(child.len())..].eq_ignore_ascii_case(parent)
+}
+
+impl FromStr for DomainName {
+    type Err = NameError;
+
+    /// Reads the presentation form (RFC 1035, 5.1), relative to the root: `cluster.local` and `cluster.local.` are
+    /// the same name.
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let mut wire = Vec::with_capacity(text.len() + 2);
+        let mut label = Vec::new();
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            match byte {
+                b'.' if text.len() == 1 => break,
+                b'.' => end_label(&mut wire, &mut label)?,
+                b'\\' => label.push(escaped(&mut bytes)?),
+                _ => label.push(byte),
+            }
+        }
+        if !label.is_empty() {
+            end_label(&mut wire, &mut label)?;
+        }
+        wire.push(0);
+        if wire.len() > NAME_MAX { Err(NameError::TooLong) } else { Ok(DomainName(wire.into())) }
+    }
+}
+
+fn end_label(wire: &mut Vec<u8>, label: &mut Vec<u8>) -> Result<(), NameError> {
+    match label.len() {
+        0 => Err(NameError::EmptyLabel),
+        1..=63 => {
+            push_label(wire, label);
+            label.clear();
+            Ok(())
+        }
+        _ => Err(NameError::LabelTooLong(String::from_utf8_lossy(label).into_owned())),
+    }
+}
+
+fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
+    let bad = |text: &[u8]| NameError::BadEscape(format!("\\{}", String::from_utf8_lossy(text)));
+    match bytes.next() {
+        Some(first @ b'0'..=b'9') => {
+            let digits = [first, bytes.next().unwrap_or(b' '), bytes.next().unwrap_or(b' ')];
+            std::str::from_utf8(&digits).ok().and_then(|d| d.parse().ok()).ok_or_else(|| bad(&digits))
+        }
+        Some(byte) => Ok(byte),
+        None => Err(bad(b"")),
+    }
+}
+
+/// A wire name in presentation form: RFC 1035, 5.1, decimal escapes for all that is not printable, so that no control
+/// character of a packet reaches a terminal or a log. The name ends with its root's dot.
+#[derive(Clone, Copy)]
+pub struct Presentation<'a>(pub &'a [u8]);
+
+impl fmt::Display for Presentation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= 1 {
+            return f.write_str(".");
+        }
+        for label in labels(self.0) {
+            for &byte in label {
+                match byte {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        write!(f, "\\{}", byte as char)?
+                    }
+                    0x21..=0x7e => write!(f, "{}", byte as char)?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Presentation(&self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for DomainName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_wire() {
+        let table: [(&str, &[u8], &str); 5] = [
+            (".", b"\0", "."),
+            ("cluster.local", b"\x07cluster\x05local\0", "cluster.local."),
+            ("Cluster.Local.", b"\x07Cluster\x05Local\0", "Cluster.Local."),
+            ("a\\.b.\\000\\255", b"\x03a.b\x02\0\xff\0", "a\\.b.\\000\\255."),
+            ("a\\ b\\(", b"\x04a b(\0", "a\\032b\\(."),
+        ];
+        for (text, wire, shown) in table {
+            let name: DomainName = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(name.as_wire(), wire, "{text}");
+            assert_eq!(name.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_no_name() {
+        let long_label = "a".repeat(64);
+        let long_name = ["a".repeat(63).as_str(); 4].join(".");
+        for text in ["a..b", ".a", "a\\", "a\\12", "a\\999", &long_label, &long_name] {
+            assert!(text.parse::<DomainName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn below() {
+        let name = |text: &str| text.parse::<DomainName>().unwrap();
+        let table = [
+            ("cluster.local", "cluster.local", true),
+            ("cluster.local", "A.CLUSTER.local", true),
+            ("cluster.local", "xcluster.local", false),
+            ("cluster.local", "local", false),
+            (".", "local", true),
+        ];
+        for (parent, child, expected) in table {
+            assert_eq!(
+                is_subdomain(name(parent).as_wire(), name(child).as_wire()),
+                expected,
+                "{child} in {parent}"
+            );
+        }
+    }
+}

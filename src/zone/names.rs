@@ -1,0 +1,97 @@
+//! All names of a zone that have records of their own, for whoever wants to list them.
+//!
+//! Not among them: other spellings that CoreDNS answers as well (`_port._proto` without underscores, `_` for any), and
+//! addresses that stand for themselves below `pod`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::name::{DomainName, labels, push_label};
+use super::service::{Body, ServiceRecords};
+use super::{PodNames, Zone, dashed};
+
+impl Zone {
+    /// The names below the cluster domain, the domain itself first, then namespace by namespace.
+    pub fn names(&self) -> Vec<DomainName> {
+        let domain = self.settings.domain.as_wire();
+        let absolute = |relative: &[u8]| DomainName::from_wire([relative, domain].concat());
+        let mut names = vec![absolute(b""), absolute(b"\x02ns\x03dns"), absolute(b"\x0bdns-version")];
+        for service in self.sorted_services() {
+            let below = |host: &[u8]| absolute(&[host, &service.prefix].concat());
+            names.push(below(b""));
+            let ports = match &service.body {
+                Body::Cluster { ports, .. } => ports.iter().collect::<Vec<_>>(),
+                Body::Headless => service.slices.iter().flat_map(|slice| &slice.ports).collect(),
+                Body::Missing | Body::External(_) => Vec::new(),
+            };
+            let named = ports.into_iter().filter(|port| !port.name.is_empty() && port.number.is_some());
+            let pairs: BTreeSet<_> = named.map(|port| (&port.name, port.protocol)).collect();
+            for (name, protocol) in pairs {
+                let mut wire = Vec::with_capacity(32);
+                push_label(&mut wire, format!("_{name}").as_bytes());
+                push_label(&mut wire, format!("_{}", protocol.label()).as_bytes());
+                names.push(below(&wire));
+            }
+            if !matches!(service.body, Body::Missing | Body::External(_)) {
+                let mut seen = BTreeSet::new();
+                names.extend(
+                    service.rows().filter(|(_, row)| seen.insert(&row.host)).map(|(_, row)| below(&row.host)),
+                );
+            }
+        }
+        if self.settings.pods == PodNames::Verified {
+            let pods: BTreeSet<_> = self.pods.iter().map(|((namespace, ip), _)| (namespace, *ip)).collect();
+            for (namespace, ip) in pods {
+                let mut wire = Vec::with_capacity(64);
+                [dashed(ip).as_str(), namespace, "pod"]
+                    .iter()
+                    .for_each(|label| push_label(&mut wire, label.as_bytes()));
+                names.push(absolute(&wire));
+            }
+        }
+        names
+    }
+
+    /// The names of all addresses below `in-addr.arpa` and `ip6.arpa`, by address.
+    pub fn reverse_names(&self) -> Vec<DomainName> {
+        let all: BTreeSet<IpAddr> = self
+            .cluster_ips
+            .iter()
+            .map(|(ip, _)| *ip)
+            .chain(self.endpoints.iter().map(|(ip, _)| *ip))
+            .collect();
+        all.into_iter().map(reverse_name).collect()
+    }
+
+    /// How many Services there are; aliases count, and so do those that only have slices left.
+    pub fn service_count(&self) -> usize {
+        self.services.len()
+    }
+
+    fn sorted_services(&self) -> Vec<&ServiceRecords> {
+        let mut sorted: BTreeMap<Vec<&[u8]>, &ServiceRecords> = BTreeMap::new();
+        for (key, service) in self.services.iter() {
+            let mut name: Vec<_> = labels(key).collect();
+            name.reverse();
+            sorted.insert(name, service);
+        }
+        sorted.into_values().collect()
+    }
+}
+
+/// `4.3.2.1.in-addr.arpa`, or the nibbles below `ip6.arpa` (RFC 1035, 3.5; RFC 3596, 2.5).
+pub fn reverse_name(ip: IpAddr) -> DomainName {
+    let mut text = String::with_capacity(74);
+    match ip {
+        IpAddr::V4(ip) => {
+            ip.octets().iter().rev().for_each(|octet| _ = write!(text, "{octet}."));
+            text.push_str("in-addr.arpa");
+        }
+        IpAddr::V6(ip) => {
+            ip.octets().iter().rev().for_each(|octet| _ = write!(text, "{:x}.{:x}.", octet & 15, octet >> 4));
+            text.push_str("ip6.arpa");
+        }
+    }
+    text.parse().expect("digits and dots make a name")
+}
