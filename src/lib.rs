@@ -13,6 +13,7 @@
 //! [`serve`] and `watch` only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to the zone. [`lint`] and
 //! [`explain`] look at it from outside, for people who wonder.
 
+pub mod answer;
 pub mod manifest;
 mod parallel;
 pub mod store;

@@ -1,0 +1,336 @@
+//! Writes a reply: first plain, as CoreDNS sends it when it fits; then, when it does not, compressed and cut exactly
+//! as miekg/dns does it (`msg_truncate.go`), so that the same number of records comes through.
+
+use std::hash::{BuildHasher, Hasher};
+use std::net::IpAddr;
+
+use fastrand::Rng;
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use super::Order;
+use super::wire::{IN, rtype};
+
+/// A section of a reply that holds records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Answer,
+    Authority,
+    Additional,
+}
+
+/// What a writer keeps between replies, so that the next one allocates nothing.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Where each record begins, in order of the sections.
+    records: Vec<u32>,
+    /// Records already in the section, as ranges of the message: for dropping repeated ones.
+    seen: HashTable<(u32, u32)>,
+    /// Names that can be pointed to: (place in the plain message, length, place in the packed one).
+    names: HashTable<(u32, u16, u16)>,
+    /// The other half of a rewrite.
+    spare: Vec<u8>,
+    order: Vec<u32>,
+}
+
+/// A reply being written. Header and question stand; records are appended section by section.
+pub(super) struct Message<'m> {
+    out: &'m mut Vec<u8>,
+    scratch: &'m mut Scratch,
+    counts: [u16; 3],
+}
+
+/// A place to come back to.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    length: usize,
+    records: usize,
+    counts: [u16; 3],
+}
+
+const HEADER: usize = 12;
+/// What stands between a record's owner and its data: type, class, TTL, length.
+const FIXED: usize = 10;
+/// Beyond this a compression pointer does not reach (14 bits).
+const POINTER_MAX: usize = 0x3fff;
+
+impl<'m> Message<'m> {
+    /// Begins a reply: `header` without counts, and the question, unless it could not be read.
+    pub(super) fn new(
+        out: &'m mut Vec<u8>,
+        scratch: &'m mut Scratch,
+        header: [u8; 4],
+        question: &[u8],
+    ) -> Self {
+        out.clear();
+        out.extend_from_slice(&header);
+        out.extend_from_slice(&[0, !question.is_empty() as u8, 0, 0, 0, 0, 0, 0]);
+        out.extend_from_slice(question);
+        scratch.records.clear();
+        scratch.seen.clear();
+        Message { out, scratch, counts: [0; 3] }
+    }
+
+    /// Sets the response code's lower four bits.
+    pub(super) fn set_rcode(&mut self, rcode: u8) {
+        self.out[3] = self.out[3] & 0xf0 | rcode & 0xf;
+    }
+
+    /// Sets TC.
+    pub(super) fn set_truncated(&mut self) {
+        self.out[2] |= 2;
+    }
+
+    /// Sets or clears AA.
+    pub(super) fn set_authoritative(&mut self, authoritative: bool) {
+        self.out[2] = self.out[2] & !4 | (authoritative as u8) << 2;
+    }
+
+    /// How many records a section has.
+    pub(super) fn count(&self, section: Section) -> u16 {
+        self.counts[section as usize]
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        Mark { length: self.out.len(), records: self.scratch.records.len(), counts: self.counts }
+    }
+
+    pub(super) fn roll_back(&mut self, mark: Mark) {
+        self.out.truncate(mark.length);
+        self.scratch.records.truncate(mark.records);
+        self.counts = mark.counts;
+    }
+
+    /// Begins to drop records that repeat an earlier one, forgetting those of another section.
+    pub(super) fn forget_seen(&mut self) {
+        self.scratch.seen.clear();
+    }
+
+    /// Appends a record. `owner` and `rdata` come in parts, names uncompressed.
+    pub(super) fn record(
+        &mut self,
+        section: Section,
+        owner: &[&[u8]],
+        record_type: u16,
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) {
+        // A message of more records than a header can count is cut long before; here it only must not wrap.
+        if self.counts[section as usize] == u16::MAX {
+            return;
+        }
+        self.scratch.records.push(self.out.len() as u32);
+        owner.iter().for_each(|part| self.out.extend_from_slice(part));
+        self.out.extend_from_slice(&record_type.to_be_bytes());
+        self.out.extend_from_slice(&IN.to_be_bytes());
+        self.out.extend_from_slice(&ttl.to_be_bytes());
+        let length: usize = rdata.iter().map(|part| part.len()).sum();
+        self.out.extend_from_slice(&(length as u16).to_be_bytes());
+        rdata.iter().for_each(|part| self.out.extend_from_slice(part));
+        self.counts[section as usize] += 1;
+    }
+
+    /// Appends an A or AAAA record.
+    pub(super) fn address(&mut self, section: Section, owner: &[&[u8]], ttl: u32, ip: IpAddr) {
+        match ip {
+            IpAddr::V4(ip) => self.record(section, owner, rtype::A, ttl, &[&ip.octets()]),
+            IpAddr::V6(ip) => self.record(section, owner, rtype::AAAA, ttl, &[&ip.octets()]),
+        }
+    }
+
+    /// Takes the record just written back if the section has the same one already.
+    pub(super) fn drop_repeated(&mut self, section: Section) {
+        let Some(&start) = self.scratch.records.last() else { return };
+        let (out, end) = (&*self.out, self.out.len() as u32);
+        let bytes = |&(from, to): &(u32, u32)| &out[from as usize..to as usize];
+        let hash = |range: &(u32, u32)| hash(bytes(range));
+        let this = (start, end);
+        if self.scratch.seen.find(hash(&this), |other| bytes(other) == bytes(&this)).is_some() {
+            self.out.truncate(start as usize);
+            self.scratch.records.pop();
+            self.counts[section as usize] -= 1;
+        } else {
+            self.scratch.seen.insert_unique(hash(&this), this, hash);
+        }
+    }
+
+    /// Puts the records of each section in the order in which CoreDNS's `loadbalance` leaves them: aliases first, then
+    /// what is no address as it was, then the addresses shuffled.
+    pub(super) fn arrange(&mut self, order: Order, rng: &mut Rng) {
+        if order == Order::Stable {
+            return;
+        }
+        let mut first = 0;
+        for section in [Section::Answer, Section::Authority, Section::Additional] {
+            let count = usize::from(self.count(section));
+            self.arrange_section(first, count, rng);
+            first += count;
+        }
+    }
+
+    fn arrange_section(&mut self, first: usize, count: usize, rng: &mut Rng) {
+        if count < 2 {
+            return;
+        }
+        let Scratch { records, spare, order, .. } = &mut *self.scratch;
+        let out = &mut *self.out;
+        let start = records[first] as usize;
+        let end = records.get(first + count).map_or(out.len(), |&next| next as usize);
+        let rank = |at: u32| match record_type(out, at as usize) {
+            rtype::CNAME => 0u8,
+            rtype::A | rtype::AAAA => 2,
+            _ => 1,
+        };
+        order.clear();
+        order.extend(0..count as u32);
+        order.sort_by_key(|&at| rank(records[first + at as usize]));
+        let addresses = order.partition_point(|&at| rank(records[first + at as usize]) < 2);
+        rng.shuffle(&mut order[addresses..]);
+        spare.clear();
+        // Where a record goes to is noted in place of where it came from, once it has been copied.
+        for at in order.iter_mut() {
+            let from = first + *at as usize;
+            let to = if *at as usize + 1 < count { records[from + 1] as usize } else { end };
+            *at = (start + spare.len()) as u32;
+            spare.extend_from_slice(&out[records[from] as usize..to]);
+        }
+        records[first..first + count].copy_from_slice(order);
+        out[start..end].copy_from_slice(spare);
+    }
+
+    /// Ends the reply with `opt` (may be empty) so that it is at most `limit` bytes long: plain if that fits and is
+    /// not over `compress_from` bytes; else compressed, and cut with TC where even that does not fit.
+    pub(super) fn finish(mut self, opt: &[u8], limit: usize, compress_from: usize) {
+        let plain = self.out.len() + opt.len();
+        if plain > limit || plain > compress_from {
+            self.pack(limit.saturating_sub(opt.len()));
+        }
+        self.out.extend_from_slice(opt);
+        let additional = self.counts[2] + !opt.is_empty() as u16;
+        for (at, count) in [self.counts[0], self.counts[1], additional].into_iter().enumerate() {
+            self.out[6 + 2 * at..8 + 2 * at].copy_from_slice(&count.to_be_bytes());
+        }
+    }
+
+    /// Compresses the message into at most `limit` bytes.
+    fn pack(&mut self, limit: usize) {
+        let mut packed = std::mem::take(&mut self.scratch.spare);
+        packed.clear();
+        self.scratch.names.clear();
+        let question_end = self.scratch.records.first().map_or(self.out.len(), |&at| at as usize);
+        let mut packer = Packer { plain: &*self.out, packed: &mut packed, names: &mut self.scratch.names };
+        packer.packed.extend_from_slice(&packer.plain[..HEADER]);
+        let question_name = HEADER;
+        let after_name = packer.name(question_name, true);
+        packer.packed.extend_from_slice(&packer.plain[after_name..question_end]);
+        let total: usize = self.counts.iter().map(|&count| usize::from(count)).sum();
+        let mut fitting = 0;
+        while fitting < total && packer.packed.len() < limit {
+            let before = packer.packed.len();
+            packer.record(self.scratch.records[fitting] as usize);
+            if packer.packed.len() > limit {
+                packer.packed.truncate(before);
+                break;
+            }
+            fitting += 1;
+        }
+        let mut left = fitting;
+        for count in &mut self.counts {
+            *count = (*count).min(left as u16);
+            left -= usize::from(*count);
+        }
+        std::mem::swap(self.out, &mut packed);
+        self.scratch.spare = packed;
+        if fitting < total {
+            self.set_truncated();
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = FxBuildHasher.build_hasher();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+/// Where an uncompressed name ends, its root included.
+fn name_end(plain: &[u8], mut at: usize) -> usize {
+    while plain[at] != 0 {
+        at += 1 + usize::from(plain[at]);
+    }
+    at + 1
+}
+
+fn record_type(plain: &[u8], record: usize) -> u16 {
+    let at = name_end(plain, record);
+    u16::from_be_bytes([plain[at], plain[at + 1]])
+}
+
+struct Packer<'p> {
+    plain: &'p [u8],
+    packed: &'p mut Vec<u8>,
+    names: &'p mut HashTable<(u32, u16, u16)>,
+}
+
+impl Packer<'_> {
+    /// Packs the name at `at` and tells where it ended. Every part of it can be pointed to from then on, also of a name
+    /// that itself must not be compressed. Case counts, as in miekg/dns.
+    fn name(&mut self, mut at: usize, compress: bool) -> usize {
+        let plain = self.plain;
+        let end = name_end(plain, at);
+        let text =
+            |&(from, length, _): &(u32, u16, u16)| &plain[from as usize..from as usize + usize::from(length)];
+        while at < end - 1 {
+            let suffix = &plain[at..end];
+            let value = hash(suffix);
+            match self.names.find(value, |name| text(name) == suffix) {
+                Some(&(_, _, to)) if compress => {
+                    self.packed.extend_from_slice(&(0xc000 | to).to_be_bytes());
+                    return end;
+                }
+                Some(_) => {}
+                None if self.packed.len() < POINTER_MAX => {
+                    let name = (at as u32, suffix.len() as u16, self.packed.len() as u16);
+                    self.names.insert_unique(value, name, |name| hash(text(name)));
+                }
+                None => {}
+            }
+            let label = at..at + 1 + usize::from(plain[at]);
+            at = label.end;
+            self.packed.extend_from_slice(&plain[label]);
+        }
+        self.packed.push(0);
+        end
+    }
+
+    fn record(&mut self, at: usize) {
+        let plain = self.plain;
+        let fixed = self.name(at, true);
+        let record_type = u16::from_be_bytes([plain[fixed], plain[fixed + 1]]);
+        let length = usize::from(u16::from_be_bytes([plain[fixed + 8], plain[fixed + 9]]));
+        let rdata = fixed + FIXED;
+        let end = rdata + length;
+        self.packed.extend_from_slice(&plain[fixed..rdata]);
+        let start = self.packed.len();
+        let rest = match record_type {
+            rtype::NS | rtype::CNAME | rtype::PTR => self.name(rdata, true),
+            rtype::SOA => {
+                let rname = self.name(rdata, true);
+                self.name(rname, true)
+            }
+            rtype::MX => {
+                self.packed.extend_from_slice(&plain[rdata..rdata + 2]);
+                self.name(rdata + 2, true)
+            }
+            // RFC 2782: the target is not compressed. RFC 3597, 4: nor is anything newer.
+            rtype::SRV => {
+                self.packed.extend_from_slice(&plain[rdata..rdata + 6]);
+                self.name(rdata + 6, false)
+            }
+            _ => rdata,
+        };
+        self.packed.extend_from_slice(&plain[rest..end]);
+        let length = (self.packed.len() - start) as u16;
+        self.packed[start - 2..start].copy_from_slice(&length.to_be_bytes());
+    }
+}

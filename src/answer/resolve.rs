@@ -1,0 +1,374 @@
+//! From a question to records: the dispatch of CoreDNS's `handler.go` and the record building of its
+//! `backend_lookup.go`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::UpstreamRecord;
+use super::message::{Message, Section};
+use super::wire::rtype;
+use crate::zone::{Found, Matches, TargetRef, Zone, is_subdomain, labels};
+
+/// What became of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// Records were written.
+    Data,
+    /// The name exists; nothing of the type does.
+    NoData,
+    /// The name does not exist.
+    NameError,
+    /// Zone transfers.
+    Refused,
+    /// An alias was written whose target somebody else has to be asked for.
+    Chase,
+}
+
+/// What somebody else said of an alias's target.
+#[derive(Clone, Copy)]
+pub(super) enum Elsewhere<'a> {
+    /// There is nobody to ask.
+    Nobody,
+    /// Not asked yet.
+    Unasked,
+    /// Asked; it had these.
+    Said(&'a [UpstreamRecord]),
+}
+
+/// One question under way.
+pub(super) struct Resolver<'a, 'm> {
+    pub(super) zone: &'a Zone,
+    /// The question's name in lower case.
+    pub(super) name: &'a [u8],
+    /// As it was spelt.
+    pub(super) spelled: &'a [u8],
+    /// Where in the name its zone begins.
+    pub(super) zone_at: usize,
+    /// Whether that zone is `in-addr.arpa` or `ip6.arpa`.
+    pub(super) reverse: bool,
+    pub(super) elsewhere: Elsewhere<'a>,
+    /// Where the name goes that has to be asked for, on [`Outcome::Chase`].
+    pub(super) target: &'a mut Vec<u8>,
+    pub(super) message: Message<'m>,
+}
+
+/// Longest chain of aliases (CoreDNS, maxCnameChainLength).
+const CHAIN_MAX: usize = 10;
+
+/// The plugin gives 28,800 s; a kubeadm cluster's `cache 30` makes it 30 on the wire.
+const DNS_VERSION_TTL: u32 = 30;
+
+/// The largest TTL of a SOA record (CoreDNS's `plugin.SOA`).
+const SOA_TTL_MAX: u32 = 300;
+
+impl Resolver<'_, '_> {
+    /// Writes the records that answer a question of `record_type`.
+    pub(super) fn resolve(&mut self, record_type: u16) -> Outcome {
+        match record_type {
+            rtype::A | rtype::AAAA => self.addresses(record_type),
+            rtype::SRV => self.srv(),
+            rtype::TXT => self.txt(),
+            rtype::CNAME => self.cname(),
+            rtype::PTR => self.ptr(),
+            rtype::SOA if self.relative().is_empty() => {
+                self.soa(Section::Answer);
+                Outcome::Data
+            }
+            // No test whether the name exists.
+            rtype::SOA => Outcome::NoData,
+            rtype::AXFR | rtype::IXFR => Outcome::Refused,
+            // CoreDNS compares the lower-cased name with the zone as it was spelt.
+            rtype::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
+            _ => self.existence(),
+        }
+    }
+
+    /// Writes the SOA, as every denial has it.
+    pub(super) fn soa(&mut self, section: Section) {
+        let (zone, settings) = (&self.spelled[self.zone_at..], self.zone.settings());
+        let numbers = [self.zone.serial(), 7200, 1800, 86400, settings.ttl].map(u32::to_be_bytes);
+        let rdata: [&[u8]; 5] = [b"\x02ns\x03dns", zone, b"\x0ahostmaster", zone, numbers.as_flattened()];
+        self.message.record(section, &[zone], rtype::SOA, settings.ttl.min(SOA_TTL_MAX), &rdata);
+    }
+
+    /// The name left of the zone, in lower case, without a root.
+    fn relative(&self) -> &[u8] {
+        &self.name[..self.zone_at]
+    }
+
+    fn ttl(&self) -> u32 {
+        self.zone.settings().ttl
+    }
+
+    /// `ns.dns` of the zone; the zone's spelling counts here (CoreDNS, isDefaultNS).
+    fn is_nameserver(&self) -> bool {
+        let zone = &self.spelled[self.zone_at..self.spelled.len() - 1];
+        self.name.strip_prefix(b"\x02ns\x03dns").is_some_and(|rest| rest.starts_with(zone))
+    }
+
+    fn addresses(&mut self, record_type: u16) -> Outcome {
+        let zone = self.zone;
+        if self.is_nameserver() {
+            self.message.forget_seen();
+            for (_, ip) in zone.nameservers().into_iter().filter(|(_, ip)| is_of(*ip, record_type)) {
+                self.message.address(Section::Answer, &[self.spelled], zone.settings().ttl, ip);
+                self.message.drop_repeated(Section::Answer);
+            }
+            return self.data_or_not();
+        }
+        let (name, spelled, zone_at) = (self.name, self.spelled, self.zone_at);
+        match zone.find(&name[..zone_at], self.reverse) {
+            Found::Missing => Outcome::NameError,
+            Found::Container => Outcome::NoData,
+            Found::Pod(ip, _) => {
+                if is_of(ip, record_type) {
+                    self.message.address(Section::Answer, &[spelled], self.ttl(), ip);
+                }
+                self.data_or_not()
+            }
+            Found::Pairs(pairs) => {
+                let mut chain = Chain { names: vec![], chase: false };
+                self.pairs(pairs, record_type, name, spelled, &mut chain);
+                if chain.chase { Outcome::Chase } else { self.data_or_not() }
+            }
+        }
+    }
+
+    /// Writes the addresses of `pairs` under `owner`, and follows aliases.
+    fn pairs(&mut self, pairs: Matches<'_>, record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+        let ttl = self.ttl();
+        self.message.forget_seen();
+        pairs.each_target(|pair| {
+            match pair.target {
+                TargetRef::Address(ip) if is_of(ip, record_type) => {
+                    self.message.address(Section::Answer, &[owner], ttl, ip);
+                    if pairs.repeats() {
+                        self.message.drop_repeated(Section::Answer);
+                    }
+                }
+                TargetRef::Address(_) => {}
+                TargetRef::Alias(target) => self.follow(target, record_type, name, owner, chain),
+            }
+            true
+        });
+    }
+
+    /// Writes the alias `owner` → `target` and what is there; nothing at all where a target of ours has nothing.
+    fn follow(&mut self, target: &[u8], record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+        let repeated = chain.names.iter().any(|earlier| earlier.eq_ignore_ascii_case(target));
+        if is_subdomain(name, target) || chain.names.len() > CHAIN_MAX || repeated {
+            return;
+        }
+        let mark = self.message.mark();
+        self.message.record(Section::Answer, &[owner], rtype::CNAME, self.ttl(), &[target]);
+        let zone_name = &self.name[self.zone_at..];
+        if !is_subdomain(zone_name, target) {
+            match self.elsewhere {
+                Elsewhere::Nobody => {}
+                Elsewhere::Unasked => {
+                    self.target.clear();
+                    self.target.extend_from_slice(target);
+                    chain.chase = true;
+                }
+                Elsewhere::Said(records) => {
+                    for r in records {
+                        self.message.record(Section::Answer, &[&r.owner], r.record_type, r.ttl, &[&r.rdata]);
+                    }
+                }
+            }
+            return;
+        }
+        let before = self.message.count(Section::Answer);
+        let lower = target.to_ascii_lowercase();
+        chain.names.push(target.into());
+        let (zone, relative) = (self.zone, lower.len() - zone_name.len());
+        if let Found::Pairs(pairs) = zone.find(&lower[..relative], self.reverse) {
+            self.pairs(pairs, record_type, &lower, target, chain);
+        }
+        chain.names.pop();
+        if self.message.count(Section::Answer) == before {
+            self.message.roll_back(mark);
+        }
+    }
+
+    fn srv(&mut self) -> Outcome {
+        if self.is_nameserver() {
+            return Outcome::NoData;
+        }
+        let zone = self.zone;
+        let (ttl, owner) = (zone.settings().ttl, self.spelled);
+        let suffix = &self.spelled[self.zone_at..];
+        match zone.find(&self.name[..self.zone_at], self.reverse) {
+            Found::Missing => Outcome::NameError,
+            Found::Container => Outcome::NoData,
+            Found::Pod(ip, count) => {
+                // The pod's own name, without the labels left of it that the plugin overlooks; port 0.
+                let base = pod_base(&self.name[..self.zone_at]);
+                let numbers = srv_numbers(weight(count), 0);
+                self.message.record(Section::Answer, &[owner], rtype::SRV, ttl, &[&numbers, base, suffix]);
+                self.message.address(Section::Additional, &[base, suffix], ttl, ip);
+                Outcome::Data
+            }
+            Found::Pairs(pairs) => {
+                // Counted before anything is dropped, over both families and all ports.
+                let mut count = 0u32;
+                pairs.each(|pair| {
+                    count += matches!(pair.target, TargetRef::Address(_)) as u32;
+                    true
+                });
+                let (weight, message) = (weight(count), &mut self.message);
+                message.forget_seen();
+                pairs.each(|pair| {
+                    if let (TargetRef::Address(_), Some(port)) = (pair.target, pair.port) {
+                        let target: [&[u8]; 4] =
+                            [&srv_numbers(weight, port), pair.host, pairs.prefix(), suffix];
+                        message.record(Section::Answer, &[owner], rtype::SRV, ttl, &target);
+                        message.drop_repeated(Section::Answer);
+                    }
+                    true
+                });
+                message.forget_seen();
+                pairs.each(|pair| {
+                    if let (TargetRef::Address(ip), Some(_)) = (pair.target, pair.port) {
+                        message.address(Section::Additional, &[pair.host, pairs.prefix(), suffix], ttl, ip);
+                        message.drop_repeated(Section::Additional);
+                    }
+                    true
+                });
+                self.data_or_not()
+            }
+        }
+    }
+
+    fn txt(&mut self) -> Outcome {
+        if self.relative() == b"\x0bdns-version" {
+            // The schema version of the "Kubernetes DNS-Based Service Discovery" specification.
+            self.message.record(
+                Section::Answer,
+                &[self.spelled],
+                rtype::TXT,
+                DNS_VERSION_TTL,
+                &[b"\x051.1.0"],
+            );
+            return Outcome::Data;
+        }
+        match self.zone.find(self.relative(), self.reverse) {
+            Found::Pairs(_) | Found::Pod(..) => Outcome::NoData,
+            // Containers too, since CoreDNS 1.10.1.
+            Found::Missing | Found::Container => Outcome::NameError,
+        }
+    }
+
+    fn cname(&mut self) -> Outcome {
+        let (zone, ttl) = (self.zone, self.ttl());
+        let (name, spelled) = (&self.name[..self.zone_at], self.spelled);
+        if let Found::Pairs(pairs) = zone.find(name, self.reverse) {
+            pairs.each(|first| {
+                if let TargetRef::Alias(target) = first.target {
+                    self.message.record(Section::Answer, &[spelled], rtype::CNAME, ttl, &[target]);
+                }
+                false
+            });
+            return self.data_or_not();
+        }
+        self.existence()
+    }
+
+    fn ptr(&mut self) -> Outcome {
+        let Some(ip) = reverse_address(self.name).filter(|_| self.reverse) else {
+            return match self.zone.find(self.relative(), self.reverse) {
+                Found::Missing => Outcome::NameError,
+                _ => Outcome::NoData,
+            };
+        };
+        let (zone, ttl) = (self.zone, self.ttl());
+        self.message.forget_seen();
+        for [host, service] in zone.names_of(ip) {
+            let target = [host, service, zone.settings().domain.as_wire()];
+            self.message.record(Section::Answer, &[self.spelled], rtype::PTR, ttl, &target);
+            self.message.drop_repeated(Section::Answer);
+        }
+        if self.message.count(Section::Answer) == 0 { Outcome::NameError } else { Outcome::Data }
+    }
+
+    fn ns(&mut self) -> Outcome {
+        let (zone, ttl, suffix) = (self.zone, self.ttl(), self.spelled);
+        let all = zone.nameservers();
+        self.message.forget_seen();
+        for (name, _) in &all {
+            self.message.record(Section::Answer, &[suffix], rtype::NS, ttl, &[name[0], name[1], suffix]);
+            self.message.drop_repeated(Section::Answer);
+        }
+        // The glue is not de-duplicated.
+        for (name, ip) in all {
+            self.message.address(Section::Additional, &[name[0], name[1], suffix], ttl, ip);
+        }
+        Outcome::Data
+    }
+
+    /// Any other type: nothing of it, but whether the name exists shows.
+    fn existence(&mut self) -> Outcome {
+        if self.is_nameserver() {
+            return Outcome::NoData;
+        }
+        match self.zone.find(self.relative(), self.reverse) {
+            Found::Missing => Outcome::NameError,
+            _ => Outcome::NoData,
+        }
+    }
+
+    fn data_or_not(&self) -> Outcome {
+        if self.message.count(Section::Answer) > 0 { Outcome::Data } else { Outcome::NoData }
+    }
+}
+
+/// A chain of aliases being followed: the targets so far, and whether its end is somebody else's.
+struct Chain {
+    names: Vec<Box<[u8]>>,
+    chase: bool,
+}
+
+fn is_of(ip: IpAddr, record_type: u16) -> bool {
+    ip.is_ipv4() == (record_type == rtype::A)
+}
+
+/// A share of 100, at least 1 (CoreDNS's `SRV`).
+fn weight(count: u32) -> u16 {
+    (100 / count.max(1)).max(1) as u16
+}
+
+/// Priority, weight and port of an SRV record. The priority is always 0.
+fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
+    let ([w0, w1], [p0, p1]) = (weight.to_be_bytes(), port.to_be_bytes());
+    [0, 0, w0, w1, p0, p1]
+}
+
+/// The last three labels of `[x.[y.]]ADDRESS.NAMESPACE.pod`.
+fn pod_base(name: &[u8]) -> &[u8] {
+    let extra = labels(name).count().saturating_sub(3);
+    &name[labels(name).take(extra).map(|label| label.len() + 1).sum()..]
+}
+
+/// The address that a name (lower case, wire form) below `in-addr.arpa` or `ip6.arpa` stands for
+/// (`dnsutil/reverse.go`).
+pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
+    if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa\0") {
+        let mut labels = labels(octets);
+        let [d, c, b, a] = [labels.next()?, labels.next()?, labels.next()?, labels.next()?];
+        let text = [a, b, c, d].join(&b'.');
+        let ip = std::str::from_utf8(&text).ok()?.parse::<Ipv4Addr>().ok()?;
+        return labels.next().is_none().then_some(IpAddr::V4(ip));
+    }
+    // Four nibbles make a group, read from the right; up to three labels too many on the left do not matter.
+    let nibbles = name.strip_suffix(b"\x03ip6\x04arpa\0")?;
+    let count = labels(nibbles).count();
+    if !(32..36).contains(&count) {
+        return None;
+    }
+    let mut bits = 0u128;
+    for (at, label) in labels(nibbles).skip(count - 32).enumerate() {
+        let [digit] = label else { return None };
+        bits |= u128::from((*digit as char).to_digit(16)?) << (4 * at);
+    }
+    let ip = Ipv6Addr::from(bits);
+    Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4))
+}
