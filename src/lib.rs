@@ -14,7 +14,12 @@
 //! [`explain`] look at it from outside, for people who wonder.
 
 pub mod answer;
+mod control_plane;
+pub mod controller;
+pub mod kubelet;
 pub mod manifest;
 mod parallel;
 pub mod store;
 pub mod zone;
+
+pub use control_plane::{ControlPlane, Settings};

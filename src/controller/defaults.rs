@@ -1,0 +1,135 @@
+//! What every cluster has before anybody applies a manifest: its first namespaces, nodes, the API's Service and the
+//! DNS's own.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::Addresses;
+use crate::store::{
+    AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, IntOrName, Key,
+    Kind, LabelSelector, Labels, Name, Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodSpec,
+    PodTemplate, Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
+};
+
+/// How many nodes a cluster has whose manifests name none.
+pub const NODE_COUNT: u8 = 3;
+
+/// The namespaces that the API server makes at its first start.
+const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+/// `input`, and whatever of a cluster's own objects it does not have itself. Its namespaces exist, whether or not it
+/// has objects for them: `kubectl apply -n` does not ask for a manifest either.
+pub fn with_defaults(input: &Objects, addresses: &Addresses) -> Objects {
+    let mut all = input.clone();
+    let add = |all: &mut Objects, object: Object| {
+        all.entry(object.key()).or_insert(object);
+    };
+    let used = input.keys().filter(|key| key.kind.is_namespaced()).map(|key| key.namespace.as_str());
+    for namespace in used.chain(NAMESPACES) {
+        let metadata = named("", namespace);
+        add(&mut all, Object::Namespace(Arc::new(Namespace { metadata })));
+    }
+    if !input.keys().any(|key| key.kind == Kind::Node) {
+        for number in 1..=NODE_COUNT {
+            let metadata = named("", &format!("node-{number}"));
+            let status = NodeStatus { addresses: vec![node_address(number)] };
+            add(&mut all, Object::Node(Arc::new(Node { metadata, status })));
+        }
+    }
+    if !input.contains_key(&Key::new(Kind::Service, "default", "kubernetes")) {
+        add(&mut all, kubernetes(addresses));
+        add(&mut all, kubernetes_slice());
+    }
+    if !input.contains_key(&Key::new(Kind::Service, "kube-system", "kube-dns")) {
+        add(&mut all, kube_dns(addresses));
+        add(&mut all, coredns());
+    }
+    all
+}
+
+/// 127.18.0.2 and on: kind's 172.18.0.x, moved to where a local process can bind it.
+fn node_address(number: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 18, 0, 1 + number))
+}
+
+fn named(namespace: &str, name: &str) -> ObjectMeta {
+    ObjectMeta { name: name.into(), namespace: namespace.into(), synthesized: true, ..ObjectMeta::default() }
+}
+
+fn port(name: &'static str, port: u16, protocol: Protocol) -> ServicePort {
+    ServicePort { name: Name::new_static(name), port, protocol, target_port: None }
+}
+
+/// The API's Service: always the first address of the range.
+fn kubernetes(addresses: &Addresses) -> Object {
+    let https = ServicePort { target_port: Some(IntOrName::Int(6443)), ..port("https", 443, Protocol::TCP) };
+    service("default", "kubernetes", addresses.service_at(1), vec![https], Labels::default())
+}
+
+fn kubernetes_slice() -> Object {
+    // The API server writes this slice itself: no controller may take it away.
+    let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
+    metadata.labels = [(SERVICE_NAME_LABEL, "kubernetes")].into_iter().collect();
+    let endpoint = Endpoint { addresses: [node_address(1).to_string().into()].into(), ..Endpoint::default() };
+    let https = EndpointPort { name: Name::new_static("https"), port: Some(6443), protocol: Protocol::TCP };
+    let slice = EndpointSlice {
+        metadata,
+        address_type: AddressType::IPv4,
+        endpoints: vec![endpoint],
+        ports: vec![https],
+    };
+    Object::EndpointSlice(Arc::new(slice))
+}
+
+/// kubeadm's Service for the DNS: always the tenth address of the range.
+fn kube_dns(addresses: &Addresses) -> Object {
+    let ports = vec![
+        port("dns", 53, Protocol::UDP),
+        port("dns-tcp", 53, Protocol::TCP),
+        port("metrics", 9153, Protocol::TCP),
+    ];
+    let selector = [("k8s-app", "kube-dns")].into_iter().collect();
+    service("kube-system", "kube-dns", addresses.service_at(10), ports, selector)
+}
+
+/// kubeadm's two replicas behind it.
+fn coredns() -> Object {
+    let labels: Labels = [("k8s-app", "kube-dns")].into_iter().collect();
+    let container_port = |name, container_port, protocol| ContainerPort {
+        name: Name::new_static(name),
+        container_port,
+        protocol,
+    };
+    let container = Container {
+        name: Name::new_static("coredns"),
+        ports: vec![
+            container_port("dns", 53, Protocol::UDP),
+            container_port("dns-tcp", 53, Protocol::TCP),
+            container_port("metrics", 9153, Protocol::TCP),
+        ],
+        restart_policy: None,
+    };
+    let template = PodTemplate {
+        metadata: ObjectMeta { labels: labels.clone(), ..ObjectMeta::default() },
+        spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+    };
+    let spec = WorkloadSpec {
+        replicas: Some(2),
+        selector: Some(LabelSelector { match_labels: labels }),
+        template: Arc::new(template),
+        ..WorkloadSpec::default()
+    };
+    Object::Deployment(Arc::new(Workload { metadata: named("kube-system", "coredns"), spec }))
+}
+
+fn service(
+    namespace: &str,
+    name: &str,
+    address: Option<IpAddr>,
+    ports: Vec<ServicePort>,
+    selector: Labels,
+) -> Object {
+    let cluster_ip = address.map_or(ClusterIp::Unassigned, ClusterIp::Address);
+    let spec = ServiceSpec { cluster_ip, ports, selector, ..ServiceSpec::default() };
+    Object::Service(Arc::new(Service { metadata: named(namespace, name), spec }))
+}

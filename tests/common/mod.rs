@@ -1,0 +1,146 @@
+//! What several tests share: a cluster from text, questions, and replies as a parser that is not ours reads them.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::BTreeSet;
+
+use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use clusterlocal::store::Objects;
+use clusterlocal::zone::Zone;
+use clusterlocal::{ControlPlane, Settings, manifest};
+use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+
+/// The objects of one manifest, which must be without errors.
+pub fn objects(name: &str, text: impl Into<Vec<u8>>) -> Objects {
+    let manifest = manifest::read_bytes(name, text.into());
+    let errors: Vec<_> = manifest.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(errors, Vec::<String>::new(), "{name}");
+    manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect()
+}
+
+/// The zone of a cluster that has `objects`.
+pub fn zone_of(objects: &Objects, settings: Settings) -> Zone {
+    let mut cluster = ControlPlane::new(settings);
+    cluster.apply(objects, 1_700_000_000, None);
+    Zone::clone(&cluster.published().load())
+}
+
+/// A client over UDP whose EDNS size is followed.
+pub const UDP: Client = Client { udp: true, ipv6: false, max_udp: u16::MAX };
+/// A client over TCP.
+pub const TCP: Client = Client { udp: false, ipv6: false, max_udp: u16::MAX };
+
+/// A question: `NAME TYPE [edns=N] [noedns] [tcp]`.
+pub struct Asked {
+    pub request: Vec<u8>,
+    pub client: Client,
+}
+
+impl Asked {
+    pub fn parse(line: &str) -> Self {
+        let mut words = line.split_whitespace();
+        let (name, record_type) = (words.next().expect("a name"), words.next().expect("a type"));
+        let (mut size, mut client) = (Some(1232), UDP);
+        for option in words {
+            match option.split_once('=') {
+                Some(("edns", n)) => size = Some(n.parse().expect("a size")),
+                _ if option == "noedns" => size = None,
+                _ if option == "tcp" => client = TCP,
+                _ => panic!("unknown option {option}"),
+            }
+        }
+        Asked { request: request(name, record_type, size), client }
+    }
+
+    /// The reply's bytes.
+    pub fn ask(&self, zone: &Zone, order: Order) -> Vec<u8> {
+        let mut reply = Vec::new();
+        let verdict = Answerer::new(order, 7, false).answer(zone, &self.request, self.client, &mut reply);
+        assert_eq!(verdict, Verdict::Reply);
+        reply
+    }
+}
+
+/// A request as a resolver would send it.
+pub fn request(name: &str, record_type: &str, edns_size: Option<u16>) -> Vec<u8> {
+    let labels = name.trim_end_matches('.').split('.').filter(|label| !label.is_empty());
+    let name = Name::from_labels(labels.map(str::as_bytes)).expect("labels");
+    let record_type = match clusterlocal::answer::type_number(record_type) {
+        Some(number) => RecordType::from(number),
+        None => panic!("unknown type {record_type}"),
+    };
+    let mut message = Message::new(0x1234, MessageType::Query, OpCode::Query);
+    message.metadata.recursion_desired = true;
+    let mut query = Query::query(name, record_type);
+    query.set_query_class(DNSClass::IN);
+    message.add_query(query);
+    if let Some(size) = edns_size {
+        let mut edns = Edns::new();
+        edns.set_max_payload(size);
+        message.set_edns(edns);
+    }
+    message.to_vec().expect("a message")
+}
+
+/// The flags of a message, as dig writes them, in the header's order.
+pub fn flags(message: &[u8]) -> String {
+    let bits = u16::from_be_bytes([message[2], message[3]]);
+    let names = [(15, "QR"), (10, "AA"), (9, "TC"), (8, "RD"), (7, "RA"), (6, "Z"), (5, "AD"), (4, "CD")];
+    let set: Vec<_> = names.iter().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| *name).collect();
+    set.join(" ")
+}
+
+/// The OPT's UDP size as it stands in the reply.
+pub fn opt_size(message: &Message) -> Option<u16> {
+    message.edns.as_ref().map(Edns::max_payload)
+}
+
+/// A record as a line: `owner ttl type data`, the SOA's serial masked.
+pub fn line(record: &Record) -> String {
+    format!("{} {} {} {}", name(&record.name), record.ttl, record.record_type(), data(&record.data))
+}
+
+/// The lines of a section, sorted.
+pub fn lines(section: &[Record]) -> Vec<String> {
+    let mut lines: Vec<_> = section.iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// A name with its case, and without hickory's escapes where the name needs none.
+pub fn name(name: &Name) -> String {
+    let labels: Vec<_> = name.iter().map(|label| String::from_utf8_lossy(label).into_owned()).collect();
+    labels.join(".") + "."
+}
+
+pub fn data(data: &RData) -> String {
+    match data {
+        RData::SRV(srv) => format!("{} {} {} {}", srv.priority, srv.weight, srv.port, name(&srv.target)),
+        RData::NS(target) => name(target),
+        RData::CNAME(target) => name(target),
+        RData::PTR(target) => name(target),
+        RData::SOA(soa) => format!(
+            "{} {} SERIAL {} {} {} {}",
+            name(&soa.mname),
+            name(&soa.rname),
+            soa.refresh,
+            soa.retry,
+            soa.expire,
+            soa.minimum
+        ),
+        RData::TXT(txt) => {
+            let parts: Vec<_> =
+                txt.txt_data.iter().map(|part| format!("\"{}\"", String::from_utf8_lossy(part))).collect();
+            parts.join(" ")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Both sides of a comparison of sets, where they differ.
+pub fn difference(want: &[String], got: &[String]) -> String {
+    let (want, got): (BTreeSet<_>, BTreeSet<_>) = (want.iter().collect(), got.iter().collect());
+    let missing: Vec<_> = want.difference(&got).collect();
+    let extra: Vec<_> = got.difference(&want).collect();
+    format!("missing {missing:?}, extra {extra:?}")
+}
