@@ -19,6 +19,7 @@ pub mod controller;
 pub mod kubelet;
 pub mod manifest;
 mod parallel;
+pub mod serve;
 pub mod store;
 pub mod zone;
 

@@ -1,0 +1,149 @@
+//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. It must not know
+//! what is served.
+
+use std::io;
+use std::net::SocketAddr;
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+
+use super::datagram::Datagrams;
+
+/// An address that could not be listened on; nothing is listened on then.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} over {transport}: {reason}{}", advice(reason, *address))]
+pub struct BindError {
+    /// As it was asked for.
+    pub address: SocketAddr,
+    /// "UDP" or "TCP".
+    pub transport: &'static str,
+    /// What the operating system said.
+    pub reason: io::Error,
+}
+
+/// What to do about it, for the errors that people meet.
+fn advice(error: &io::Error, address: SocketAddr) -> String {
+    let port = address.port();
+    match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "; another program listens there (on Linux, `ss -lnput 'sport = :{port}'` shows which): stop it, or choose \
+             another address or port"
+        ),
+        io::ErrorKind::PermissionDenied if port < 1024 => "; ports below 1024 need a privilege: choose a port from \
+             1024 on, or on Linux run `sysctl net.ipv4.ip_unprivileged_port_start=53` or grant CAP_NET_BIND_SERVICE"
+            .into(),
+        io::ErrorKind::AddrNotAvailable => {
+            "; no interface of this machine has the address (`ip address` or `ifconfig` lists them)".into()
+        }
+        _ => String::new(),
+    }
+}
+
+/// What the kernel is asked for, to outlast bursts, in bytes. It may give less.
+const RECEIVE_BUFFER: usize = 4 << 20;
+/// As above, for replies.
+const SEND_BUFFER: usize = 1 << 20;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How often another port is tried where the kernel's choice for UDP is taken for TCP.
+const PORT_TRIES: u32 = 32;
+
+/// UDP and TCP at one address.
+pub(super) struct Pair {
+    pub(super) address: SocketAddr,
+    pub(super) datagrams: Datagrams,
+    pub(super) listener: TcpListener,
+}
+
+/// Binds UDP and TCP at `address`; port 0 becomes one port for both.
+pub(super) fn bind(address: SocketAddr) -> Result<Pair, BindError> {
+    let failed = |transport| move |reason| BindError { address, transport, reason };
+    let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+    loop {
+        let udp = bind_udp(address).map_err(failed("UDP"))?;
+        let bound = udp.local_addr().map_err(failed("UDP"))?;
+        tries -= 1;
+        match bind_tcp(bound) {
+            Ok(listener) => {
+                let datagrams = Datagrams::new(udp).map_err(failed("UDP"))?;
+                return Ok(Pair { address: bound, datagrams, listener });
+            }
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            Err(error) => return Err(failed("TCP")(error)),
+        }
+    }
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
+    // Best effort; see the kernel's net.core.rmem_max and wmem_max.
+    let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
+    let _ = socket.set_send_buffer_size(SEND_BUFFER);
+    // No SO_REUSEADDR: with it a second server could take over the port of the first.
+    socket.bind(&address.into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    // A restart must not wait for the old connections' TIME_WAIT. Elsewhere than on Unix it means something else.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
+    if address.is_ipv6() {
+        // `::` next to `0.0.0.0`, whatever the system's default.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Raises the limit of open descriptors as far as the process may, and returns it. Best effort.
+#[cfg(unix)]
+pub(super) fn raise_descriptor_limit() -> usize {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    // What POSIX promises at least, where nothing can be found out.
+    const LEAST: usize = 20;
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return LEAST };
+    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((soft, hard));
+    usize::try_from(now).unwrap_or(usize::MAX)
+}
+
+/// Elsewhere descriptors are not limited.
+#[cfg(not(unix))]
+pub(super) fn raise_descriptor_limit() -> usize {
+    usize::MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_say_what_was_tried_and_what_to_do() {
+        let table = [
+            (
+                io::ErrorKind::AddrInUse,
+                "127.0.0.1:53",
+                "cannot listen on 127.0.0.1:53 over UDP: ",
+                "sport = :53",
+            ),
+            (io::ErrorKind::PermissionDenied, "127.0.0.1:53", "over UDP: ", "choose a port from 1024 on"),
+            (io::ErrorKind::AddrNotAvailable, "[2001:db8::1]:53", "[2001:db8::1]:53", "no interface"),
+        ];
+        for (kind, address, what, advice) in table {
+            let address = address.parse().unwrap();
+            let error = BindError { address, transport: "UDP", reason: kind.into() }.to_string();
+            assert!(error.contains(what) && error.contains(advice), "{error}");
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Takes the DNS server process's place: sockets, limits, and an end that leaves nobody unanswered. It must not know YAML
+//! or Kubernetes objects.
+//!
+//! ```text
+//!   Listeners ─┬▶ udp ───────────────┬▶ responder ─┬▶ answer
+//!              ╰▶ tcp ─▶ connection ─┤             ╰▶ upstream
+//!   any hickory server ─▶ handler ───╯
+//! ```
+//!
+//! # Why not `hickory_server::Server`
+//!
+//! [`ClusterHandler`] is there for those who want it, and all it takes from hickory is the transport. The transports here
+//! stand in for it because `Server` 0.26.3
+//!
+//! - answers packets that are responses themselves when they are malformed, which makes two servers talk for ever;
+//! - has no limit on TCP connections, keeps a core busy when descriptors run out, and stops listening for good, without
+//!   a word, at the first connection that is reset before it is accepted;
+//! - drops the answers it owes when it is shut down;
+//! - replies from the wrong address where it is bound to the wildcard address;
+//! - leaves bytes of cut records behind the end of truncated messages;
+//! - spawns a task for each datagram and allocates some 27 times for each query.
+//!
+//! None of that can be mended from a `RequestHandler`. Both ways lead to the same [`answer`](crate::answer).
+
+mod admission;
+mod connection;
+mod datagram;
+mod handler;
+mod listen;
+mod packet;
+mod query_log;
+mod responder;
+mod stats;
+mod tcp;
+mod udp;
+mod upstream;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub use handler::ClusterHandler;
+pub use listen::BindError;
+pub use query_log::TARGET as QUERY_LOG_TARGET;
+pub use stats::{Counter, Stats};
+pub use tcp::TcpLimits;
+
+use crate::answer::Order;
+use crate::zone;
+use admission::Admissions;
+use listen::Pair;
+use responder::Responder;
+use tcp::Tcp;
+use upstream::Upstream;
+
+/// How long draining may take before it is given up.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How to serve.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where to listen, over UDP and TCP alike; port 0 is any free port, the same for both.
+    pub listen: Vec<SocketAddr>,
+    /// The largest UDP reply, in bytes, at least 512. `None`: what the client can take on loopback addresses, 1232
+    /// elsewhere.
+    pub max_udp_size: Option<u16>,
+    /// In which order the records of an answer stand.
+    pub order: Order,
+    /// What shuffles are derived from: the same seed and the same queries over one UDP listener give the same answers.
+    pub seed: u64,
+    /// Who is asked about names outside the cluster. `None`: nobody, such queries are REFUSED.
+    pub upstream: Option<SocketAddr>,
+    /// What TCP clients may take.
+    pub tcp: TcpLimits,
+}
+
+impl Default for Options {
+    /// Any free port of 127.0.0.1, no upstream.
+    fn default() -> Self {
+        Options {
+            listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
+            max_udp_size: None,
+            order: Order::Shuffle,
+            seed: 0,
+            upstream: None,
+            tcp: TcpLimits::default(),
+        }
+    }
+}
+
+impl Options {
+    fn responder(&self, zone: zone::Published, stats: Arc<Stats>) -> Responder {
+        Responder::new(zone, self.order, self.seed, self.upstream.map(Upstream::new), stats)
+    }
+}
+
+/// The largest UDP reply of a listener at `address`: 1232 bytes pass every path without fragments (the DNS flag day of
+/// 2020, RFC 9715); nothing is lost on the way to oneself.
+fn max_udp(asked: Option<u16>, address: IpAddr) -> u16 {
+    let usual = if address.is_loopback() { u16::MAX } else { 1232 };
+    asked.map_or(usual, |size| size.max(512))
+}
+
+/// Bound sockets; what arrives waits in them until [`serve`](Listeners::serve).
+pub struct Listeners {
+    pairs: Vec<Pair>,
+    addresses: Vec<SocketAddr>,
+    options: Options,
+    descriptors: usize,
+    stats: Arc<Stats>,
+}
+
+/// Draining took too long: some clients had not taken their answers, or an upstream had not given them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("some clients could not be answered within {} s of the end; their connections were cut", DRAIN.as_secs())]
+pub struct CutOff;
+
+/// Tells the transports that the end has begun.
+#[derive(Clone)]
+struct Draining(watch::Receiver<bool>);
+
+impl Draining {
+    /// Returns once draining has begun.
+    async fn begun(&mut self) {
+        // Where nobody is left to tell, it has begun as well.
+        let _ = self.0.wait_for(|begun| *begun).await;
+    }
+}
+
+impl Listeners {
+    /// Binds UDP and TCP on every address of `options`, all or none, and raises the process's descriptor limit as far
+    /// as it may, once for all. Asynchronous because sockets belong to the runtime they are bound in.
+    ///
+    /// # Errors
+    /// The first address that cannot be bound.
+    pub async fn bind(options: &Options) -> Result<Self, BindError> {
+        let descriptors = listen::raise_descriptor_limit();
+        let pairs: Vec<Pair> = options.listen.iter().copied().map(listen::bind).collect::<Result<_, _>>()?;
+        let addresses = pairs.iter().map(|pair| pair.address).collect();
+        Ok(Listeners { pairs, addresses, options: options.clone(), descriptors, stats: Arc::default() })
+    }
+
+    /// The addresses as they are bound, in the order of the options, with the ports that 0 became.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The counters; they go on counting while the listeners serve.
+    pub fn stats(&self) -> Arc<Stats> {
+        self.stats.clone()
+    }
+
+    /// Answers from `zone` until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is still
+    /// answered.
+    ///
+    /// # Errors
+    /// When that was not done after five seconds; it is given up then.
+    pub async fn serve(
+        self,
+        zone: zone::Published,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), CutOff> {
+        let responder = Arc::new(self.options.responder(zone, self.stats));
+        let limits = self.options.tcp;
+        let connections = limits.connections.min(self.descriptors / 2);
+        let admissions = Arc::new(Admissions::new(connections, limits.per_client));
+        let (drain, draining) = watch::channel(false);
+        let draining = Draining(draining);
+        let mut transports = JoinSet::new();
+        for Pair { address, datagrams, listener } in self.pairs {
+            let max_udp = max_udp(self.options.max_udp_size, address.ip());
+            transports.spawn(udp::serve(datagrams, max_udp, responder.clone(), draining.clone()));
+            let (responder, admissions) = (responder.clone(), admissions.clone());
+            let tcp = Tcp { listener, limits, admissions, responder, draining: draining.clone() };
+            transports.spawn(tcp.serve());
+        }
+        let mut shutdown = pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                // No transport ends by itself. One that panics must not leave a server that only looks alive.
+                Some(Err(ended)) = transports.join_next() => {
+                    if let Ok(panic) = ended.try_into_panic() {
+                        resume_unwind(panic);
+                    }
+                }
+            }
+        }
+        drain.send_replace(true);
+        let drained = async { while transports.join_next().await.is_some() {} };
+        timeout(DRAIN, drained).await.map_err(|_| CutOff)
+    }
+}

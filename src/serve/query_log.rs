@@ -1,0 +1,148 @@
+//! The query log: one line a query, as CoreDNS's `log` plugin writes it, so that whatever reads those reads these.
+//!
+//! ```text
+//! 127.0.0.1:40212 - 26456 "A IN example.com. udp 44 false 4096" NOERROR qr,aa,rd 106 0.000123456s
+//! ```
+//!
+//! Client, id, then type, class, name, protocol, size in bytes, DO bit and UDP size of the query; response code, flags
+//! and size in bytes of the reply; how long it took. Names come from anybody: [`Presentation`] lets no control
+//! byte through.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use tracing::Level;
+
+use super::packet;
+use crate::answer::{rcode_name, type_name};
+use crate::zone::Presentation;
+
+/// What the query log's lines are filtered by.
+pub const TARGET: &str = "clusterlocal::queries";
+
+/// When a query began, if anybody wants to know: nothing is measured while the log is off.
+pub(super) fn start() -> Option<Instant> {
+    tracing::enabled!(target: TARGET, Level::DEBUG).then(Instant::now)
+}
+
+/// Logs one query and its reply.
+pub(super) fn log(
+    started: Option<Instant>,
+    client: SocketAddr,
+    protocol: impl fmt::Display,
+    query: &[u8],
+    reply: &[u8],
+) {
+    if let Some(started) = started {
+        let line = Line { client, protocol, query, reply, took: started.elapsed() };
+        tracing::debug!(target: TARGET, "{line}");
+    }
+}
+
+struct Line<'a, P> {
+    client: SocketAddr,
+    protocol: P,
+    query: &'a [u8],
+    reply: &'a [u8],
+    took: Duration,
+}
+
+impl<P: fmt::Display> fmt::Display for Line<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { client, protocol, query, reply, took } = self;
+        write!(f, "{client} - {} \"", packet::u16_at(query, 0).unwrap_or(0))?;
+        match packet::question(query) {
+            Some(asked) => {
+                write!(f, "{} ", type_name(asked.record_type))?;
+                match asked.class {
+                    1 => f.write_str("IN")?,
+                    // RFC 3597 section 5.
+                    other => write!(f, "CLASS{other}")?,
+                }
+                write!(f, " {}", Presentation(asked.name))?;
+            }
+            None => f.write_str("- - -")?,
+        }
+        let opt = packet::opt(query);
+        let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
+        let udp_size = opt.map_or(512, |opt| opt.udp_size);
+        write!(f, " {protocol} {} {dnssec_ok} {udp_size}\" ", query.len())?;
+        write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?;
+        write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())
+    }
+}
+
+/// The response code of `reply`, with the part of it that is in the OPT record.
+fn rcode(reply: &[u8]) -> u16 {
+    let low = reply.get(3).map_or(0, |flags| u16::from(flags & 0x0f));
+    let high = packet::opt(reply).map_or(0, |opt| u16::from(opt.extended_rcode));
+    high << 4 | low
+}
+
+/// The flags of a header, as CoreDNS lists them.
+struct Flags<'a>(&'a [u8]);
+
+impl fmt::Display for Flags<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(u16, &str); 7] = [
+            (0x8000, "qr"),
+            (0x0400, "aa"),
+            (0x0200, "tc"),
+            (0x0100, "rd"),
+            (0x0080, "ra"),
+            (0x0020, "ad"),
+            (0x0010, "cd"),
+        ];
+        let flags = packet::u16_at(self.0, 2).unwrap_or(0);
+        let mut set = NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name);
+        if let Some(first) = set.next() {
+            f.write_str(first)?;
+        }
+        set.try_for_each(|name| write!(f, ",{name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(query: &[u8], reply: &[u8]) -> String {
+        let client = "127.0.0.1:40212".parse().unwrap();
+        let took = Duration::from_nanos(123_456);
+        Line { client, protocol: "udp", query, reply, took }.to_string()
+    }
+
+    #[test]
+    fn lines_are_those_of_coredns() {
+        let query = b"\x67\x58\x01\x20\0\x01\0\0\0\0\0\x01\x07example\x03com\0\0\x01\0\x01\
+            \0\0\x29\x10\0\0\0\0\0\0\0";
+        let reply = b"\x67\x58\x85\x00\0\x01\0\0\0\0\0\0\x07example\x03com\0\0\x01\0\x01";
+        let expected = "127.0.0.1:40212 - 26456 \"A IN example.com. udp 40 false 4096\" \
+            NOERROR qr,aa,rd 29 0.000123456s";
+        assert_eq!(line(query, reply), expected);
+    }
+
+    #[test]
+    fn what_is_not_known_has_a_number_and_what_is_not_there_a_dash() {
+        let query = b"\0\x01\0\0\0\x01\0\0\0\0\0\x01\0\x02\x9a\x02\x9b\0\0\x29\0\x64\0\0\x80\0\0\0";
+        let reply = b"\0\x01\x80\x0b\0\0\0\0\0\0\0\0";
+        let expected =
+            "127.0.0.1:40212 - 1 \"TYPE666 CLASS667 . udp 28 true 100\" RCODE11 qr 12 0.000123456s";
+        assert_eq!(line(query, reply), expected);
+        let header = b"\0\x02\0\0\0\0\0\0\0\0\0\0";
+        let expected = "127.0.0.1:40212 - 2 \"- - - udp 12 false 512\" NOERROR  0 0.000123456s";
+        assert_eq!(line(header, b""), expected);
+    }
+
+    #[test]
+    fn no_control_byte_of_a_name_reaches_the_log() {
+        let every: Vec<u8> = (0..=255).collect();
+        for label in every.chunks(60) {
+            let name = [&[label.len() as u8], label, &[0]].concat();
+            let query = [b"\0\x01\0\0\0\x01\0\0\0\0\0\0", &name[..], b"\0\x01\0\x01"].concat();
+            let text = line(&query, b"");
+            assert!(text.bytes().all(|byte| (0x20..=0x7e).contains(&byte)), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! The TCP transport's front door: accepts connections, as many as there may be, and sees them all to their end. It
+//! must not know what is said on them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio::task::coop::consume_budget;
+use tokio::time::{Instant, sleep};
+
+use super::Draining;
+use super::admission::Admissions;
+use super::connection;
+use super::responder::Responder;
+
+/// What a TCP client may take of us. The defaults are for a server that anybody may reach.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpLimits {
+    /// Connections at a time, on all listeners together. Never more than half the descriptors the process may open.
+    pub connections: usize,
+    /// Connections at a time of one client address; loopback addresses are exempt.
+    pub per_client: usize,
+    /// How long a connection may be open without a query.
+    pub idle: Duration,
+    /// How long a message may take from its first byte to its last.
+    pub message: Duration,
+    /// How long a client may take to take its answers.
+    pub write: Duration,
+}
+
+impl Default for TcpLimits {
+    fn default() -> Self {
+        TcpLimits {
+            connections: 10_000,
+            per_client: 256,
+            // CoreDNS's; RFC 7766 section 6.2.3 asks for "a few seconds".
+            idle: Duration::from_secs(10),
+            message: Duration::from_secs(10),
+            write: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How long to wait for descriptors or memory to come free, once they have run out.
+const SHORTAGE: Duration = Duration::from_millis(100);
+
+/// How often a shortage is worth a line in the log.
+const REPORT: Duration = Duration::from_secs(5);
+
+/// What serving TCP on one address needs.
+pub(super) struct Tcp {
+    pub(super) listener: TcpListener,
+    pub(super) limits: TcpLimits,
+    /// Shared by all listeners: descriptors are.
+    pub(super) admissions: Arc<Admissions>,
+    pub(super) responder: Arc<Responder>,
+    pub(super) draining: Draining,
+}
+
+impl Tcp {
+    /// Serves until draining begins, and then whoever has connected by then.
+    pub(super) async fn serve(mut self) {
+        let mut connections = JoinSet::new();
+        let mut reported = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = self.draining.begun() => break,
+                Some(_) = connections.join_next() => {}
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, client)) => self.admit(&mut connections, stream, client),
+                    Err(error) if is_the_clients(&error) => {}
+                    Err(error) => {
+                        if reported.is_none_or(|at: Instant| at.elapsed() >= REPORT) {
+                            tracing::warn!(%error, "no TCP connection can be accepted for now; trying again");
+                            reported = Some(Instant::now());
+                        }
+                        sleep(SHORTAGE).await;
+                    }
+                },
+            }
+        }
+        // Those whose connection was complete before draining began have a right to be answered. The runtime hears of
+        // the last of them only when its driver has had a turn.
+        sleep(Duration::from_millis(1)).await;
+        loop {
+            consume_budget().await;
+            tokio::select! {
+                biased;
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, client)) => self.admit(&mut connections, stream, client),
+                    Err(_) => break,
+                },
+                () = std::future::ready(()) => break,
+            }
+        }
+        drop(self);
+        while connections.join_next().await.is_some() {}
+    }
+
+    fn admit(&self, connections: &mut JoinSet<()>, stream: TcpStream, client: SocketAddr) {
+        let (admission, evicted) = self.admissions.admit(client.ip());
+        self.responder.stats().evicted.add(evicted.into());
+        let (responder, draining) = (self.responder.clone(), self.draining.clone());
+        connections.spawn(connection::converse(stream, client, self.limits, admission, responder, draining));
+    }
+}
+
+/// Whether `accept` failed for the one connection it was about, which was gone before we came to it: the next may be
+/// fine. Everything else is ours, and lasts.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

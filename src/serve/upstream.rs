@@ -1,0 +1,337 @@
+//! Takes the place of CoreDNS's `forward` plugin: asks one upstream server and checks that the reply is the one that
+//! was asked for. It must not know what the question is about, nor who waits for the answer.
+
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::{DNSClass, Name, RData};
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpStream, UdpSocket};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::packet::{self, HEADER};
+use crate::answer::UpstreamRecord;
+
+/// How many questions may wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
+/// `max_concurrent`, which kubeadm sets to this number.
+const IN_FLIGHT: u32 = 1000;
+
+/// How often the upstream is asked before it counts as silent.
+const TRIES: u32 = 2;
+
+/// How long each try waits for the reply.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The server that names outside the cluster are asked of.
+pub(super) struct Upstream {
+    address: SocketAddr,
+    in_flight: Arc<Semaphore>,
+    /// Keyed by the operating system's randomness: hashing a counter gives ids that nobody outside can foretell
+    /// (RFC 5452 section 9.2), without a generator of our own.
+    ids: RandomState,
+    asked: AtomicU64,
+}
+
+impl Upstream {
+    pub(super) fn new(address: SocketAddr) -> Self {
+        Upstream {
+            address,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
+            ids: RandomState::new(),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    /// Leave to ask one question, unless too many wait already.
+    pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
+        self.in_flight.clone().try_acquire_owned().ok()
+    }
+
+    /// Returns once no question waits any more.
+    pub(super) async fn idle(&self) {
+        let _ = self.in_flight.acquire_many(IN_FLIGHT).await;
+    }
+
+    /// Asks `query`, over TCP as well where the reply does not fit UDP. The reply has the id of `query`.
+    ///
+    /// # Errors
+    /// The last try's, when each of them failed or took longer than [`PATIENCE`].
+    pub(super) async fn ask(&self, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
+        if query.len() < HEADER {
+            return Err(failure);
+        }
+        let mut asked = query.to_vec();
+        for _ in 0..TRIES {
+            let id = self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
+            asked[..2].copy_from_slice(&id.to_be_bytes());
+            match within(PATIENCE, self.over_udp(&asked)).await {
+                Ok(mut reply) => {
+                    // A reply that stayed cut is better than none.
+                    if packet::is_truncated(&reply)
+                        && let Ok(whole) = within(PATIENCE, self.over_tcp(&asked)).await
+                    {
+                        reply = whole;
+                    }
+                    reply[..2].copy_from_slice(&query[..2]);
+                    return Ok(reply);
+                }
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
+    }
+
+    async fn over_udp(&self, query: &[u8]) -> io::Result<Vec<u8>> {
+        // A port of its own for each question, connected: only the upstream can answer, and it has to hit the port.
+        let any: SocketAddr = match self.address {
+            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+        };
+        let socket = UdpSocket::bind(any).await?;
+        socket.connect(self.address).await?;
+        socket.send(query).await?;
+        let mut reply = vec![0; usize::from(u16::MAX)];
+        loop {
+            let length = socket.recv(&mut reply).await?;
+            if answers(query, &reply[..length]) {
+                reply.truncate(length);
+                return Ok(reply);
+            }
+        }
+    }
+
+    async fn over_tcp(&self, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+        stream.write_all(&[&length.to_be_bytes(), query].concat()).await?;
+        let length = stream.read_u16().await?;
+        let mut reply = vec![0; usize::from(length)];
+        stream.read_exact(&mut reply).await?;
+        if answers(query, &reply) { Ok(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
+    }
+}
+
+/// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
+fn answers(query: &[u8], reply: &[u8]) -> bool {
+    packet::is_response(reply)
+        && reply[..2] == query[..2]
+        && match (packet::question(query), packet::question(reply)) {
+            (Some(asked), Some(answered)) => packet::same_question(&asked, &answered),
+            _ => false,
+        }
+}
+
+/// Runs `work`, for at most `limit`.
+async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+/// A query for `name` (wire form) and `record_type`, of class IN, with recursion desired. Its OPT record promises to
+/// take 1232 bytes over UDP: what fits every path; more comes over TCP.
+pub(super) fn query_for(name: &[u8], record_type: u16) -> Vec<u8> {
+    let mut query = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01".to_vec();
+    query.extend_from_slice(name);
+    query.extend_from_slice(&record_type.to_be_bytes());
+    query.extend_from_slice(b"\0\x01");
+    query.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
+    query
+}
+
+/// The answer section of `reply`, class IN, and whether it was cut. `None` where it is malformed, or says neither that the name
+/// exists nor that it does not: such a reply tells nothing about the name.
+pub(super) fn records(reply: &[u8]) -> Option<(Vec<UpstreamRecord>, bool)> {
+    const NXDOMAIN: u8 = 3;
+    if reply.len() < HEADER || ![0, NXDOMAIN].contains(&(reply[3] & 0x0f)) {
+        return None;
+    }
+    let message = Message::from_vec(reply).ok()?;
+    let records = message.answers.iter().filter(|record| record.dns_class == DNSClass::IN).map(|record| {
+        Some(UpstreamRecord {
+            owner: owner(&record.name)?,
+            record_type: record.record_type().into(),
+            ttl: record.ttl,
+            rdata: rdata(&record.data)?,
+        })
+    });
+    Some((records.collect::<Option<_>>()?, packet::is_truncated(reply)))
+}
+
+fn owner(name: &Name) -> Option<Vec<u8>> {
+    uncompressed(|encoder| name.emit(encoder).is_ok())
+}
+
+fn rdata(data: &RData) -> Option<Vec<u8>> {
+    uncompressed(|encoder| data.emit(encoder).is_ok())
+}
+
+fn uncompressed(emit: impl FnOnce(&mut BinEncoder<'_>) -> bool) -> Option<Vec<u8>> {
+    let mut wire = Vec::new();
+    let mut encoder = BinEncoder::new(&mut wire);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    emit(&mut encoder).then_some(wire)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A query as a client sends it: id 0x1234, RD, `a.example. A IN`.
+    pub(in super::super) const QUERY: &[u8] =
+        b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";
+
+    /// `query`'s header and question with these flags, and as the answer records what `records` holds.
+    pub(in super::super) fn reply_to(query: &[u8], flags: u16, count: u8, records: &[u8]) -> Vec<u8> {
+        let question = packet::question(query).expect("a question").bytes;
+        let mut reply = [&query[..HEADER], question, records].concat();
+        reply[2..4].copy_from_slice(&flags.to_be_bytes());
+        reply[4..HEADER].copy_from_slice(&[0, 1, 0, count, 0, 0, 0, 0]);
+        reply
+    }
+
+    /// An upstream on a port of its own: each query over UDP gets the datagrams of `udp`, over TCP the message of
+    /// `tcp`.
+    pub(in super::super) async fn stub(
+        udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
+        tcp: impl Fn(&[u8]) -> Vec<u8> + Send + 'static,
+    ) -> SocketAddr {
+        let pair = super::super::listen::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let (address, listener, datagrams) = (pair.address, pair.listener, pair.datagrams);
+        tokio::spawn(async move {
+            let mut query = vec![0; 4096];
+            loop {
+                datagrams.readable().await.unwrap();
+                let Ok((length, origin)) = datagrams.try_receive(&mut query) else { continue };
+                for reply in udp(&query[..length]) {
+                    datagrams.send(&reply, &origin).await.unwrap();
+                }
+            }
+        });
+        tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut query = vec![0; usize::from(stream.read_u16().await.unwrap())];
+                stream.read_exact(&mut query).await.unwrap();
+                let reply = tcp(&query);
+                stream.write_u16(reply.len() as u16).await.unwrap();
+                stream.write_all(&reply).await.unwrap();
+            }
+        });
+        address
+    }
+
+    fn no_tcp(_: &[u8]) -> Vec<u8> {
+        panic!("nothing was to be asked over TCP")
+    }
+
+    #[tokio::test]
+    async fn the_reply_has_the_askers_id_and_the_upstream_saw_another() {
+        let (seen, mut ids) = tokio::sync::mpsc::unbounded_channel();
+        let udp = move |query: &[u8]| {
+            seen.send(packet::u16_at(query, 0).unwrap()).unwrap();
+            vec![reply_to(query, 0x8180, 0, b"")]
+        };
+        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        for _ in 0..8 {
+            assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
+        }
+        let ids: Vec<u16> = (0..8).map(|_| ids.try_recv().unwrap()).collect();
+        assert!(ids.windows(2).any(|pair| pair[0] != pair[1]), "eight times the same id: {ids:?}");
+    }
+
+    #[tokio::test]
+    async fn what_does_not_answer_the_question_is_not_heard() {
+        let udp = |query: &[u8]| {
+            let right = reply_to(query, 0x8180, 0, b"");
+            let mut wrong_id = right.clone();
+            wrong_id[1] ^= 1;
+            let mut wrong_name = right.clone();
+            wrong_name[13] = b'b';
+            let no_response = query.to_vec();
+            let no_question = [&right[..4], &[0; 8]].concat();
+            vec![vec![], b"short".to_vec(), wrong_id, wrong_name, no_response, no_question, right]
+        };
+        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
+    }
+
+    #[tokio::test]
+    async fn what_is_too_long_for_udp_is_asked_over_tcp() {
+        let whole = [b"\xc0\x0c\0\x10\0\x01\0\0\0\x1e\x07\xd1\xff".as_slice(), &[b'x'; 2000]].concat();
+        let expected = reply_to(QUERY, 0x8180, 1, &whole);
+        let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
+        let tcp = move |query: &[u8]| reply_to(query, 0x8180, 1, &whole);
+        let upstream = Upstream::new(stub(udp, tcp).await);
+        assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
+    }
+
+    #[tokio::test]
+    async fn a_cut_reply_is_better_than_none() {
+        let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
+        let upstream = Upstream::new(stub(udp, |_| b"no reply to that".to_vec()).await);
+        assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8380, 0, b""));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_upstream_is_asked_twice() {
+        let (seen, mut tries) = tokio::sync::mpsc::unbounded_channel();
+        let udp = move |_: &[u8]| {
+            seen.send(()).unwrap();
+            vec![]
+        };
+        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let began = tokio::time::Instant::now();
+        assert_eq!(upstream.ask(QUERY).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(began.elapsed().as_secs(), 4);
+        assert_eq!(
+            (tries.recv().await, tries.recv().await, tries.try_recv().ok()),
+            (Some(()), Some(()), None)
+        );
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait() {
+        let upstream = Upstream::new((Ipv4Addr::LOCALHOST, 1).into());
+        let mut waiting: Vec<_> = (0..IN_FLIGHT).map_while(|_| upstream.admit()).collect();
+        assert_eq!(waiting.len(), IN_FLIGHT as usize);
+        assert!(upstream.admit().is_none());
+        waiting.pop();
+        assert!(upstream.admit().is_some());
+    }
+
+    #[test]
+    fn records_come_out_uncompressed() {
+        let answer = b"\xc0\x0c\0\x05\0\x01\0\0\0\x1e\0\x04\x01b\xc0\x0e\
+            \x01b\xc0\x0e\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01";
+        let reply = reply_to(QUERY, 0x8180, 2, answer);
+        let record = |owner: &[u8], record_type, ttl, rdata: &[u8]| UpstreamRecord {
+            owner: owner.to_vec(),
+            record_type,
+            ttl,
+            rdata: rdata.to_vec(),
+        };
+        let (found, truncated) = records(&reply).expect("an answer");
+        let alias = record(b"\x01a\x07example\0", 5, 30, b"\x01b\x07example\0");
+        assert_eq!(found, [alias, record(b"\x01b\x07example\0", 1, 60, &[127, 0, 0, 1])]);
+        assert!(!truncated);
+        assert!(records(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
+        assert_eq!(records(&reply_to(QUERY, 0x8183, 0, b"")), Some((vec![], false)), "NXDOMAIN does");
+        assert!(records(&reply[..reply.len() - 1]).is_none(), "malformed");
+    }
+
+    #[test]
+    fn the_question_for_a_target_is_a_query_of_its_own() {
+        let query = query_for(b"\x01a\x07example\0", 28);
+        let message = Message::from_vec(&query).expect("a message");
+        assert_eq!(message.queries[0].to_string(), "a.example. IN AAAA");
+        assert!(message.metadata.recursion_desired);
+        assert_eq!(message.edns.expect("EDNS").max_payload(), 1232);
+    }
+}
