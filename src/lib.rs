@@ -21,6 +21,8 @@ pub mod manifest;
 mod parallel;
 pub mod serve;
 pub mod store;
+#[cfg(feature = "watch")]
+pub mod watch;
 pub mod zone;
 
 pub use control_plane::{ControlPlane, Settings};

@@ -1,0 +1,298 @@
+//! Takes the place of whoever runs `kubectl apply` after every save: learns that something on disk may have changed,
+//! reads what did, and hands over the objects that are asked for now. Whatever cannot be read, is refused or is gone
+//! leaves the last good objects in place. It must not know the DNS.
+//!
+//! A `stat` of every file each second is the truth; notifications of the operating system (`hints`) only make it
+//! quick, because they are lost on network file systems, when a queue overflows and when a directory is replaced.
+//! `settling` decides when a file is whole enough to be read, `sources` what is made of it, `between` what
+//! files may not say together.
+
+mod absence;
+mod between;
+mod file;
+mod hints;
+mod links;
+mod reading;
+mod settling;
+mod sources;
+mod survey;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::manifest::Overrides;
+use crate::store::Objects;
+use file::At;
+use hints::{Hints, Signal};
+pub use sources::Sources;
+
+/// How changes are noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// At once where the operating system tells of them, by looking each second anywhere else.
+    #[default]
+    Auto,
+    /// By looking each second.
+    Poll,
+    /// Only when told to look, until what is seen then has been read.
+    Off,
+}
+
+/// How long to wait for what.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// How often every file is looked at.
+    pub poll: Duration,
+    /// A file that is written in place is read once it has not changed for so long.
+    pub quiet: Duration,
+    /// A file that never is quiet is read after so long all the same, unless it is still growing.
+    pub quiet_max: Duration,
+    /// A file that lost more than half of its size in place is read once it has not changed for so long: its writer
+    /// has most likely not come to its end.
+    pub quiet_shrunk: Duration,
+    /// How long a file may be missing from a directory before its objects go: editors and git take files away for a
+    /// moment.
+    pub absence: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        Timings {
+            poll: Duration::from_secs(1),
+            quiet: Duration::from_millis(50),
+            quiet_max: Duration::from_secs(1),
+            quiet_shrunk: Duration::from_secs(1),
+            absence: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How to follow.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// How changes are noticed.
+    pub mode: Mode,
+    /// How long to wait for what.
+    pub timings: Timings,
+}
+
+/// What comes with new objects.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The names of the files that changed, or whose objects went.
+    pub changed: Vec<Arc<str>>,
+    /// What the Topologies of all files say about the cluster now.
+    pub overrides: Overrides,
+}
+
+/// Follows `sources` until `shutdown` is ready, and calls `on_change` with all objects each time they change: after
+/// [`Sources::read`] at the first change, after [`Sources::waiting`] as soon as every source is good.
+///
+/// [`Notify::notify_one`] of `force` makes it read every file again, whether it settled or not; many within one reading
+/// count as one. `on_change` is called
+/// on a thread that may block, one call at a time, and never after this returned.
+///
+/// Never fails: what goes wrong is logged, the last good objects stay, and it is tried again.
+pub async fn follow<F>(
+    sources: Sources,
+    options: Options,
+    force: Arc<Notify>,
+    shutdown: impl Future<Output = ()>,
+    on_change: F,
+) where
+    F: FnMut(&Objects, &Report) + Send + 'static,
+{
+    let Options { mode, timings } = options;
+    let signal = Arc::new(Signal::default());
+    let hints = (mode == Mode::Auto).then(|| Hints::new(signal.clone()));
+    let mut follower = Follower { sources, hints, timings, on_change };
+    let mut pace = Pace::default();
+    let mut shutdown = pin!(shutdown);
+    let mut forced = false;
+    // The files may have changed since they were read first.
+    let mut due = (mode != Mode::Off || !follower.sources.is_ready()).then(Instant::now);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => return,
+            () = force.notified() => {
+                forced = true;
+                due = earlier(due, pace.asked(Instant::now(), Duration::ZERO));
+                continue;
+            }
+            () = signal.heard() => {
+                let wish = if signal.has_arrivals() { Duration::ZERO } else { GATHER };
+                due = earlier(due, pace.asked(Instant::now(), wish));
+                continue;
+            }
+            () = at(due.map(|due| pace.hold(due))) => {}
+        }
+        let looked = Instant::now();
+        let was_forced = std::mem::take(&mut forced);
+        let pass = tokio::task::spawn_blocking(move || {
+            // Whatever goes wrong with one pass must not end all of them.
+            let pass = catch_unwind(AssertUnwindSafe(|| follower.pass(looked, was_forced)));
+            (follower, pass)
+        });
+        // It fails only when the runtime ends.
+        let Ok((back, pass)) = pass.await else { return };
+        follower = back;
+        let pass = pass.unwrap_or_else(|_| {
+            tracing::error!(
+                "reading manifests failed (a bug of ours, see above); serving what was read before"
+            );
+            Pass { read: true, again: None }
+        });
+        pace.passed(looked, pass.read);
+        let now = Instant::now();
+        due = (mode != Mode::Off).then(|| now + timings.poll);
+        if let Some(again) = pass.again {
+            due = earlier(due, again.max(looked + LOOKS_APART));
+        }
+    }
+}
+
+/// What a pass came to.
+#[derive(Clone, Copy, Debug)]
+struct Pass {
+    /// Whether any file was read.
+    read: bool,
+    /// When to look again, if that is before the next poll.
+    again: Option<Instant>,
+}
+
+/// Everything that a pass works on; it moves to a thread that may block, and back.
+struct Follower<F> {
+    sources: Sources,
+    hints: Option<Hints>,
+    timings: Timings,
+    on_change: F,
+}
+
+impl<F: FnMut(&Objects, &Report)> Follower<F> {
+    /// Looks at every source, reads what changed and hands over what comes of it.
+    fn pass(&mut self, now: Instant, forced: bool) -> Pass {
+        let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
+        let looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.arrived);
+        let mut again = looked.again;
+        if let Some(hints) = &mut self.hints {
+            let watched = || self.sources.directories();
+            // What happened in a directory before it was watched nobody tells of.
+            if hints.arm(&heard, looked.moved, watched) {
+                again = earlier(again, now);
+            }
+        }
+        if let Some(report) = looked.report {
+            (self.on_change)(&self.sources.objects(), &report);
+        }
+        Pass { read: looked.read, again }
+    }
+}
+
+/// After a hint that is no rename, more are waited for: a file that is being written is not read at once anyway.
+const GATHER: Duration = Duration::from_millis(10);
+/// Looks are so far apart, whatever is told meanwhile.
+const LOOKS_APART: Duration = Duration::from_millis(5);
+/// Readings that would be closer than this are a storm, in which they are `STORM_APART` from each other.
+const STORM: Duration = Duration::from_millis(25);
+const STORM_APART: Duration = Duration::from_millis(100);
+
+/// How fast one look may follow another.
+#[derive(Debug, Default)]
+struct Pace {
+    looked: Option<Instant>,
+    read: Option<Instant>,
+    /// Whether a look was asked for so soon after the last reading that it is a storm.
+    storm: bool,
+}
+
+impl Pace {
+    fn passed(&mut self, looked: Instant, read: bool) {
+        self.looked = Some(looked);
+        if read {
+            self.read = self.looked;
+            self.storm = false;
+        }
+    }
+
+    /// When to look, if somebody asks at `now` for it to be in `wish`.
+    fn asked(&mut self, now: Instant, wish: Duration) -> Instant {
+        let at = self.looked.map_or(now + wish, |looked| (now + wish).max(looked + LOOKS_APART));
+        self.storm |= self.read.is_some_and(|read| at < read + STORM);
+        at
+    }
+
+    /// When to look, if it is due then.
+    fn hold(&self, due: Instant) -> Instant {
+        match self.read {
+            Some(read) if self.storm => due.max(read + STORM_APART),
+            _ => due,
+        }
+    }
+}
+
+fn earlier(due: Option<Instant>, at: Instant) -> Option<Instant> {
+    Some(due.map_or(at, |due| due.min(at)))
+}
+
+async fn at(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_save_is_looked_at_at_once_and_a_storm_ten_times_a_second() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        // Looked and read so long ago; what is wished for; when it is granted.
+        let table = [
+            (None, None, 0, 0),
+            (None, None, 10, 10),
+            (Some(1_000), Some(1_000), 0, 0),
+            (Some(2), None, 0, 3),
+            (Some(2), None, 10, 10),
+            (Some(2), Some(50), 0, 3),
+            (Some(10), Some(10), 0, 90),
+            (Some(10), Some(10), 20, 20),
+            (Some(10), Some(10), 14, 90),
+            (Some(26), Some(26), 0, 0),
+        ];
+        tokio::time::advance(Duration::from_secs(10)).await;
+        let now = Instant::now();
+        assert_eq!(now - start, Duration::from_secs(10));
+        for (looked, read, wish, granted) in table {
+            let ago = |time: Option<u64>| time.map(|time| now - ms(time));
+            let mut pace = Pace { looked: ago(looked), read: ago(read), storm: false };
+            let due = pace.asked(now, ms(wish));
+            assert_eq!(pace.hold(due) - now, ms(granted), "{looked:?} {read:?} {wish}");
+        }
+    }
+
+    #[test]
+    fn a_storm_is_read_at_most_ten_times_a_second() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        let (mut readings, mut due) = (0, None);
+        for time in 0..10_000 {
+            let now = start + Duration::from_millis(time);
+            due = earlier(due, pace.asked(now, Duration::ZERO));
+            if due.is_some_and(|due| pace.hold(due) <= now) {
+                pace.passed(now, true);
+                // Something of the reading is due before the storm lets it.
+                (readings, due) = (readings + 1, Some(now + Duration::from_millis(50)));
+            }
+        }
+        assert!((95..=101).contains(&readings), "{readings}");
+    }
+}

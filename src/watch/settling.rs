@@ -1,0 +1,307 @@
+//! Takes the place of a writer's word that a file is whole, which nobody gives: decides from what `stat` shows, and
+//! when, whether a file is to be read, waited for, or left alone. It must not know what is in files.
+
+use std::fs::Metadata;
+use std::time::{Duration, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::Timings;
+
+/// What `stat` tells of a file that changes with its content.
+///
+/// Two of them are compared for being different, never for being newer: a restored backup is older. The time of the
+/// last change of the inode, which nobody can set, tells even writes that keep size and modification time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    /// Device and number of the inode.
+    inode: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    #[cfg(unix)]
+    pub(super) fn of(meta: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Fingerprint {
+            inode: (meta.dev(), meta.ino()),
+            size: meta.len(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    /// Without inodes a replaced file looks like one that was written in place, which only costs time.
+    #[cfg(not(unix))]
+    pub(super) fn of(meta: &Metadata) -> Self {
+        let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let modified = since.map_or((0, 0), |since| (since.as_secs() as i64, since.subsec_nanos().into()));
+        Fingerprint { inode: (0, 0), size: meta.len(), modified, changed: modified }
+    }
+
+    /// How long ago the inode changed, by a clock that may not be the one it was changed by.
+    fn age(&self) -> Option<Duration> {
+        let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).ok()?);
+        changed.elapsed().ok()
+    }
+}
+
+/// What is to be done about a file now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is what it was.
+    Unchanged,
+    /// It changed, but may not be whole before then.
+    Wait(Instant),
+    Read,
+}
+
+/// How far a file has come on the way from changed to read.
+#[derive(Debug, Default)]
+pub(super) struct Settling {
+    /// What was read last, and accepted or refused.
+    read: Option<Fingerprint>,
+    /// The size of what was accepted last.
+    good: Option<u64>,
+    pending: Option<Pending>,
+    /// When to read it again although nothing is seen to have changed. Times have the resolution of the kernel's tick,
+    /// some milliseconds: what is written in the tick of the reading leaves no trace.
+    confirm: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    seen: Fingerprint,
+    /// Since when it has been so.
+    since: Instant,
+    /// Since when it has been different from what was read, without growing.
+    first: Instant,
+}
+
+impl Settling {
+    /// The file as it is `now`. `arrived` says that it was renamed to its place: then it was whole before.
+    pub(super) fn see(
+        &mut self,
+        seen: Fingerprint,
+        arrived: bool,
+        now: Instant,
+        timings: &Timings,
+    ) -> Verdict {
+        if self.read == Some(seen) {
+            self.pending = None;
+            return match self.confirm {
+                Some(due) if due <= now => Verdict::Read,
+                Some(due) => Verdict::Wait(due),
+                None => Verdict::Unchanged,
+            };
+        }
+        // Who replaces a file again and again does it with whole ones: waiting for quiet would take as long as that goes on.
+        let replaced_again = self.pending.is_some_and(|pending| pending.seen.inode != seen.inode);
+        let pending = match self.pending {
+            Some(pending) if pending.seen == seen => pending,
+            // Still growing: its writer has not come to the end, however long it takes.
+            Some(pending) if pending.seen.size < seen.size => Pending { seen, since: now, first: now },
+            Some(pending) => Pending { seen, since: now, ..pending },
+            None => Pending { seen, since: now, first: now },
+        };
+        self.pending = Some(pending);
+        if arrived || replaced_again {
+            return Verdict::Read;
+        }
+        let in_place = self.read.is_some_and(|read| read.inode == seen.inode);
+        let shrunk = self.good.is_some_and(|good| seen.size < good.div_ceil(2));
+        let due = match in_place && shrunk {
+            true => pending.since + timings.quiet_shrunk,
+            false => (pending.since + timings.quiet).min(pending.first + timings.quiet_max),
+        };
+        if due <= now { Verdict::Read } else { Verdict::Wait(due) }
+    }
+
+    /// What was `seen` has been read `now`; `good` says that it was accepted.
+    pub(super) fn read(&mut self, seen: Fingerprint, good: bool, now: Instant, timings: &Timings) {
+        // Who waited for quiet has seen that the last write was long ago, and so has who confirms.
+        let quiet = self.pending.is_some_and(|pending| pending.since + timings.quiet <= now);
+        let confirmed = self.confirm.is_some_and(|due| due <= now) && self.read == Some(seen);
+        self.confirm = (!quiet && !confirmed).then(|| now + timings.quiet);
+        self.read = Some(seen);
+        self.pending = None;
+        if good {
+            self.good = Some(seen.size);
+        }
+    }
+
+    /// What was `seen` has been read `now`, before anybody followed it, and accepted.
+    pub(super) fn read_first(&mut self, seen: Fingerprint, now: Instant, timings: &Timings) {
+        self.read(seen, true, now, timings);
+        // At the start files are many, and mostly old.
+        if seen.age().is_some_and(|age| age > timings.quiet_max) {
+            self.confirm = None;
+        }
+    }
+
+    /// It changed while it was read. Returns when to try again.
+    pub(super) fn torn(&mut self, now: Instant, timings: &Timings) -> Instant {
+        if let Some(pending) = &mut self.pending {
+            (pending.since, pending.first) = (now, now);
+        }
+        now + timings.quiet
+    }
+
+    /// It is to be read again, whatever it looks like.
+    pub(super) fn forget(&mut self) {
+        self.read = None;
+        self.pending = None;
+    }
+
+    /// When it is to be read once more, although it may be as it was.
+    pub(super) fn confirm_at(&self) -> Option<Instant> {
+        self.confirm
+    }
+
+    /// Whether it is as it was when it was read.
+    pub(super) fn is_as_read(&self, seen: &Fingerprint) -> bool {
+        self.read == Some(*seen)
+    }
+
+    /// Whether `seen` is another file than the one that was read.
+    pub(super) fn is_other_file(&self, seen: &Fingerprint) -> bool {
+        self.read.is_none_or(|read| read.inode != seen.inode)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn print(inode: u64, size: u64, time: i64) -> Fingerprint {
+        Fingerprint { inode: (1, inode), size, modified: (time, 0), changed: (time, 0) }
+    }
+
+    fn settled(now: Instant) -> Settling {
+        let mut settling = Settling::default();
+        let timings = Timings { quiet: Duration::ZERO, ..Timings::default() };
+        settling.see(print(1, 1000, 0), false, now, &timings);
+        settling.read(print(1, 1000, 0), true, now, &timings);
+        settling
+    }
+
+    const READ: i64 = 0;
+    const SAME: i64 = -1;
+
+    /// A file of 1,000 bytes, inode 1, written at 0, was read in quiet. Then, at which millisecond, it is seen to be what, and
+    /// whether it was renamed there; what is to be done: `READ`, `SAME`, or wait until when.
+    type Steps<'a> = &'a [(u64, (u64, u64, i64), bool, i64)];
+
+    #[test]
+    fn a_file_is_read_when_it_is_whole() {
+        let table: &[(&str, Steps<'_>)] = &[
+            ("nothing happens", &[(0, (1, 1000, 0), false, SAME), (1000, (1, 1000, 0), false, SAME)]),
+            ("renamed over", &[(0, (2, 1100, 5), true, READ)]),
+            ("renamed over by something small", &[(0, (2, 10, 5), true, READ)]),
+            ("another file, nobody said how", &[(0, (2, 10, 5), false, 50), (50, (2, 10, 5), false, READ)]),
+            ("rewritten in place", &[(0, (1, 1100, 5), false, 50), (50, (1, 1100, 5), false, READ)]),
+            (
+                "truncated and written in chunks",
+                &[
+                    (0, (1, 0, 5), false, 1000),
+                    (20, (1, 400, 6), false, 1020),
+                    (40, (1, 800, 7), false, 90),
+                    (60, (1, 1200, 8), false, 110),
+                    (110, (1, 1200, 8), false, READ),
+                ],
+            ),
+            (
+                "a stalled writer",
+                &[
+                    (0, (1, 499, 5), false, 1000),
+                    (999, (1, 499, 5), false, 1000),
+                    (1000, (1, 499, 5), false, READ),
+                ],
+            ),
+            ("half is not less than half", &[(0, (1, 500, 5), false, 50)]),
+            (
+                "never quiet",
+                &[
+                    (0, (1, 900, 1), false, 50),
+                    (40, (1, 900, 2), false, 90),
+                    (960, (1, 900, 3), false, 1000),
+                    (1000, (1, 900, 4), false, READ),
+                ],
+            ),
+            (
+                "never quiet, but growing",
+                &[
+                    (0, (1, 900, 1), false, 50),
+                    (960, (1, 901, 3), false, 1010),
+                    (1000, (1, 902, 4), false, 1050),
+                ],
+            ),
+            (
+                "replaced by other files, nobody said how",
+                &[(0, (2, 1100, 1), false, 50), (50, (3, 1200, 2), false, READ)],
+            ),
+            ("older than before", &[(0, (1, 1000, -5), false, 50), (50, (1, 1000, -5), false, READ)]),
+            ("changed and changed back", &[(0, (1, 900, 5), false, 50), (20, (1, 1000, 0), false, SAME)]),
+        ];
+        let timings = Timings::default();
+        for (what, steps) in table {
+            let start = Instant::now();
+            let after = |time: i64| start + Duration::from_millis(time as u64);
+            let mut settling = settled(start);
+            for &(time, (inode, size, written), arrived, expected) in *steps {
+                let now = after(time as i64);
+                let verdict = settling.see(print(inode, size, written), arrived, now, &timings);
+                let expected = match expected {
+                    READ => Verdict::Read,
+                    SAME => Verdict::Unchanged,
+                    until => Verdict::Wait(after(until)),
+                };
+                assert_eq!(verdict, expected, "{what}, at {time} ms");
+            }
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_fingerprint_counts() {
+        let read = print(1, 1000, 7);
+        let others = [
+            Fingerprint { inode: (2, 1), ..read },
+            Fingerprint { inode: (1, 2), ..read },
+            Fingerprint { size: 1001, ..read },
+            Fingerprint { modified: (7, 1), ..read },
+            Fingerprint { changed: (7, 1), ..read },
+        ];
+        for other in others {
+            let settling = Settling { read: Some(read), ..Settling::default() };
+            assert!(settling.is_as_read(&read) && !settling.is_as_read(&other), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_torn_reading_is_tried_again_later_and_not_in_a_circle() {
+        let (timings, start) = (Timings::default(), Instant::now());
+        let mut settling = settled(start);
+        let late = start + Duration::from_secs(5);
+        settling.see(print(1, 1000, 1), false, start, &timings);
+        assert_eq!(settling.see(print(1, 1000, 2), false, late, &timings), Verdict::Read);
+        assert_eq!(settling.torn(late, &timings), late + timings.quiet);
+        let verdict = settling.see(print(1, 1000, 3), false, late, &timings);
+        assert_eq!(verdict, Verdict::Wait(late + timings.quiet));
+    }
+
+    #[test]
+    fn what_was_read_without_quiet_is_read_once_more() {
+        let (timings, start) = (Timings::default(), Instant::now());
+        let mut settling = settled(start);
+        let new = print(2, 1000, 1);
+        assert_eq!(settling.see(new, true, start, &timings), Verdict::Read);
+        settling.read(new, true, start, &timings);
+        let later = start + timings.quiet;
+        assert_eq!(settling.see(new, false, start, &timings), Verdict::Wait(later));
+        assert_eq!(settling.see(new, false, later, &timings), Verdict::Read);
+        settling.read(new, true, later, &timings);
+        assert_eq!(settling.see(new, false, later, &timings), Verdict::Unchanged);
+    }
+}
