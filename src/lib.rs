@@ -16,7 +16,9 @@
 pub mod answer;
 mod control_plane;
 pub mod controller;
+pub mod explain;
 pub mod kubelet;
+pub mod lint;
 pub mod manifest;
 mod parallel;
 pub mod serve;

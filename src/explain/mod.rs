@@ -1,0 +1,225 @@
+//! Takes the place of the colleague who knows why a name does not resolve: what the labels of a name mean, which
+//! object stands behind it, which rule applies, and what is missing. It must not know sockets, nor files beyond the
+//! place where an object stands.
+//!
+//! The answer itself comes from [`crate::answer`], always; only the reasons are found here.
+
+mod below;
+mod existing;
+mod missing;
+mod search;
+mod subject;
+
+#[cfg(test)]
+mod cases;
+
+use std::fmt;
+
+use rustc_hash::FxHashMap;
+
+use crate::answer::{ask, rcode_name, rtype, sections, type_name};
+use crate::manifest::{Manifest, Place, legible};
+use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
+use crate::zone::{DomainName, Zone};
+use subject::Subject;
+
+/// Why a question has the answer that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// The name that the answer is about, in full.
+    pub name: DomainName,
+    /// As RFC 1035 numbers it.
+    pub record_type: u16,
+    /// The reply's code.
+    pub rcode: u16,
+    /// The reply's answer section, in presentation form.
+    pub records: Vec<String>,
+    /// What decides the matter, in a sentence; empty where the records speak for themselves.
+    pub reason: String,
+    /// What the parts of the name mean, rightmost last.
+    pub labels: Vec<(String, &'static str)>,
+    /// What led there, in order.
+    pub steps: Vec<String>,
+    /// What to ask or to write instead.
+    pub hints: Vec<String>,
+}
+
+impl Explanation {
+    /// Whether the name has a record of the type.
+    pub fn has_answer(&self) -> bool {
+        !self.records.is_empty()
+    }
+}
+
+/// The answer in short first, which begins with the reply's code; then the reasoning.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (rcode, record_type) = (rcode_name(self.rcode), type_name(self.record_type));
+        match self.records.len() {
+            0 if self.rcode == 0 => write!(f, "{rcode} without data")?,
+            0 => write!(f, "{rcode}")?,
+            1 => write!(f, "{rcode} with 1 record")?,
+            n => write!(f, "{rcode} with {n} records")?,
+        }
+        if !self.reason.is_empty() {
+            write!(f, ": {}", self.reason)?;
+        }
+        writeln!(f, "\n\n{} {record_type}", self.name)?;
+        let width = self.labels.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
+        for (label, meaning) in &self.labels {
+            writeln!(f, "  {label:width$}  {meaning}")?;
+        }
+        if !self.records.is_empty() {
+            writeln!(f)?;
+        }
+        for record in self.records.iter().take(RECORDS_SHOWN) {
+            writeln!(f, "  {record}")?;
+        }
+        if self.records.len() > RECORDS_SHOWN {
+            writeln!(f, "  and {} more", self.records.len() - RECORDS_SHOWN)?;
+        }
+        if !self.steps.is_empty() {
+            writeln!(f)?;
+        }
+        self.steps.iter().try_for_each(|step| writeln!(f, "- {step}"))?;
+        self.hints.iter().try_for_each(|hint| writeln!(f, "= help: {hint}"))
+    }
+}
+
+/// So many records, and names in a sentence, are shown; of more, the number is.
+const RECORDS_SHOWN: usize = 10;
+const NAMES_SHOWN: usize = 5;
+
+/// The longest sentence, in characters.
+const STEP_CHARS: usize = 1000;
+
+/// Explains answers of one cluster.
+pub struct Explainer<'a> {
+    store: &'a Store,
+    zone: &'a Zone,
+    places: FxHashMap<Key, &'a Place>,
+}
+
+impl<'a> Explainer<'a> {
+    /// `store` and `zone` are those of a cluster that has settled with the objects of `manifests`.
+    pub fn new(manifests: &'a [Manifest], store: &'a Store, zone: &'a Zone) -> Self {
+        let reads = manifests.iter().flat_map(|manifest| &manifest.objects);
+        Explainer { store, zone, places: reads.map(|read| (read.object.key(), &read.place)).collect() }
+    }
+
+    /// Explains the answer for an absolute `name`.
+    pub fn explain(&self, name: &DomainName, record_type: u16) -> Explanation {
+        let reply = ask(self.zone, name, record_type);
+        let records = sections(&reply).map(|[answer, ..]| answer).unwrap_or_default();
+        let shown = |record: crate::answer::RecordView<'_>| {
+            format!("{} {}", type_name(record.record_type), record.data())
+        };
+        let subject = Subject::of(self.zone, name);
+        let explanation = Explanation {
+            name: name.clone(),
+            record_type,
+            rcode: u16::from(reply[3] & 0xf),
+            records: records.into_iter().map(shown).collect(),
+            reason: String::new(),
+            labels: subject.labels(self.zone, name),
+            steps: Vec::new(),
+            hints: Vec::new(),
+        };
+        let mut why = Why::default();
+        match &subject {
+            Subject::Foreign => self.foreign(&mut why),
+            _ if matches!(record_type, rtype::AXFR | rtype::IXFR) => {
+                why.reason = "zones are not transferred, as in a cluster".into();
+            }
+            _ if explanation.has_answer() => self.existing(&subject, record_type, &mut why),
+            // The handler does not look at the name at all.
+            _ if record_type == rtype::SOA => {
+                why.reason =
+                    "the SOA record stands at the zone's own name; below it CoreDNS has none, whether the \
+                              name exists or not"
+                        .into();
+            }
+            _ if explanation.rcode == 0 => self.without_data(&subject, record_type, &mut why),
+            _ => self.missing(&subject, record_type, &mut why),
+        }
+        // Labels and targets may hold what a terminal would obey.
+        let plain = |texts: Vec<String>| texts.iter().map(|text| legible(text, STEP_CHARS)).collect();
+        let (steps, hints) = (plain(why.steps), plain(why.hints));
+        Explanation { reason: legible(&why.reason, STEP_CHARS), steps, hints, ..explanation }
+    }
+
+    fn foreign(&self, why: &mut Why) {
+        why.reason = format!("the name is neither in {} nor in a reverse zone", self.domain());
+        why.hints.push("with --upstream, `serve` asks another server for such names".into());
+    }
+
+    fn has_namespace(&self, name: &str) -> bool {
+        self.store.get::<Namespace>(Kind::Namespace, "", name).is_some()
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<&'a Service> {
+        self.store.get::<Service>(Kind::Service, namespace, name).map(|service| &**service)
+    }
+
+    fn service_names(&self, namespace: &str) -> impl Iterator<Item = &'a str> {
+        self.store
+            .list_prefixed::<Service>(Kind::Service, namespace, "")
+            .map(|service| service.metadata.name.as_str())
+    }
+
+    /// Whether the manifests themselves say what the endpoints are.
+    fn has_recorded_endpoints(&self, service: &Service) -> bool {
+        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+        self.store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
+            || self.store.get::<Endpoints>(Kind::Endpoints, namespace, name).is_some()
+    }
+
+    /// `Service db/cass (cass.yaml:3)`.
+    fn named(&self, kind: Kind, namespace: &Name, name: &Name) -> String {
+        let key = Key::new(kind, namespace.clone(), name.clone());
+        let place = |key: &Key| {
+            self.places.get(key).map(|p| format!("{}:{}", p.file(), p.locate("metadata.name").line))
+        };
+        let owner = self.store.object(&key).and_then(|object| object.metadata().owner.as_ref());
+        let owner = owner.map(|owner| Key::new(owner.kind, namespace.clone(), owner.name.clone()));
+        match place(&key).or_else(|| place(&owner?)) {
+            Some(place) => format!("{key} ({place})"),
+            None => key.to_string(),
+        }
+    }
+
+    fn named_service(&self, service: &Service) -> String {
+        self.named(Kind::Service, &service.metadata.namespace, &service.metadata.name)
+    }
+
+    fn named_pod(&self, pod: &Pod) -> String {
+        self.named(Kind::Pod, &pod.metadata.namespace, &pod.metadata.name)
+    }
+
+    /// A name below the cluster domain, in full.
+    fn full(&self, relative: &str) -> String {
+        format!("{relative}.{}", self.domain())
+    }
+
+    /// The cluster domain, without its final dot.
+    fn domain(&self) -> String {
+        self.zone.settings().domain.to_string().trim_end_matches('.').into()
+    }
+}
+
+/// The part of an explanation that is not the answer itself.
+#[derive(Default)]
+struct Why {
+    reason: String,
+    steps: Vec<String>,
+    hints: Vec<String>,
+}
+
+/// `a, b and 3 more`.
+fn listed<T: fmt::Display>(all: impl IntoIterator<Item = T>) -> String {
+    let all: Vec<String> = all.into_iter().map(|item| item.to_string()).collect();
+    match all.len().saturating_sub(NAMES_SHOWN) {
+        0 => all.join(", "),
+        more => format!("{} and {more} more", all[..NAMES_SHOWN].join(", ")),
+    }
+}
