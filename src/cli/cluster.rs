@@ -1,0 +1,206 @@
+//! From paths and flags to a cluster: what all verbs begin with.
+
+use std::fmt;
+use std::io::{IsTerminal, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use clusterlocal::answer::type_number;
+use clusterlocal::controller::{Range, RangeError};
+use clusterlocal::manifest::{self, Loaded, Overrides, Problem};
+use clusterlocal::store::Objects;
+use clusterlocal::zone::{DomainName, PodNames, Zone, reverse_name};
+use clusterlocal::{ControlPlane, Settings};
+
+/// The manifests of a verb, and what the cluster is configured with beside them.
+#[derive(Clone, Debug, Args)]
+pub struct ClusterArgs {
+    /// Manifests: files, directories (*.yaml, *.yml, *.json in them), or - for standard input
+    #[arg(value_name = "PATH", default_value = "zones", env = "CLUSTERLOCAL_PATH")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+/// A verb's question, and the manifests to answer it from.
+#[derive(Clone, Debug, Args)]
+pub struct QuestionArgs {
+    /// The name asked for, or an address for its PTR record
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The record type asked for [default: A; PTR for an address]
+    #[arg(value_name = "TYPE", value_parser = parse_type)]
+    pub record_type: Option<u16>,
+    /// Manifests: a file, a directory, or - for standard input; repeatable
+    #[arg(
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        default_value = "zones",
+        env = "CLUSTERLOCAL_PATH"
+    )]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    settings: SettingsArgs,
+}
+
+fn parse_type(text: &str) -> Result<u16, String> {
+    type_number(text).ok_or_else(|| "not a record type: write A, AAAA, SRV, PTR, TXT, … or TYPE123".into())
+}
+
+impl QuestionArgs {
+    /// What is asked, and the cluster that is to answer.
+    pub fn parse(self) -> Result<(DomainName, u16, ClusterArgs), Failure> {
+        let (name, default) = match self.name.parse::<IpAddr>() {
+            Ok(ip) => (reverse_name(ip), "PTR"),
+            Err(_) => (self.name.parse().map_err(|e| Failure::Input(format!("{:?}: {e}", self.name)))?, "A"),
+        };
+        let record_type = self.record_type.or(type_number(default)).expect("a type by name");
+        Ok((name, record_type, ClusterArgs { paths: self.paths, settings: self.settings }))
+    }
+}
+
+/// What a cluster is configured with. A flag wins over a Topology's field.
+#[derive(Clone, Debug, Args)]
+struct SettingsArgs {
+    /// The cluster domain [default: cluster.local]
+    #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME")]
+    domain: Option<DomainName>,
+    /// TTL of every record in seconds, 0 to 3600 [default: 30]
+    #[arg(long, env = "CLUSTERLOCAL_TTL", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
+    ttl: Option<u32>,
+    /// Which names like 10-244-0-7.NAMESPACE.pod exist
+    #[arg(long, env = "CLUSTERLOCAL_PODS", value_enum, default_value_t = Pods::Insecure)]
+    pods: Pods,
+    /// Call endpoints without a hostname after their pod instead of their address
+    #[arg(long, env = "CLUSTERLOCAL_ENDPOINT_POD_NAMES", value_parser = BoolishValueParser::new())]
+    endpoint_pod_names: bool,
+    /// Where pods get their addresses from, NET or NET4,NET6 [default: 127.244.0.0/14,fd00:10:244::/64]
+    #[arg(long, env = "CLUSTERLOCAL_POD_CIDR", value_name = "NET")]
+    pod_cidr: Option<Range>,
+    /// Where Services get their addresses from, NET or NET4,NET6 [default: 127.96.0.0/16,fd00:10:96::/112]
+    #[arg(long, env = "CLUSTERLOCAL_SERVICE_CIDR", value_name = "NET")]
+    service_cidr: Option<Range>,
+}
+
+/// The `pods` option of CoreDNS's `kubernetes` plugin.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Pods {
+    /// None
+    Disabled,
+    /// All that spell an address, as in a kubeadm cluster
+    Insecure,
+    /// Those of existing pods
+    Verified,
+}
+
+/// Why a verb ends without doing what it was asked for.
+#[derive(Debug)]
+pub enum Failure {
+    /// Manifests that cannot be read, all with what is wrong in them.
+    Manifests(Vec<Problem>),
+    /// Another input or output that does not work.
+    Input(String),
+    /// A socket.
+    Network(String),
+}
+
+impl Failure {
+    /// Tells standard error, and which code to exit with.
+    pub fn report(self) -> ExitCode {
+        match &self {
+            Failure::Manifests(problems) => show(problems),
+            Failure::Input(_) | Failure::Network(_) => complain(format_args!("error: {self}")),
+        }
+        ExitCode::from(if matches!(self, Failure::Network(_)) { 3 } else { 2 })
+    }
+}
+
+/// On one line.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Manifests(problems) => {
+                let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
+                f.write_str(&problems.join("; "))
+            }
+            Failure::Input(message) | Failure::Network(message) => f.write_str(message),
+        }
+    }
+}
+
+/// Draws problems on standard error, with colours where somebody looks.
+pub fn show(problems: &[Problem]) {
+    let color =
+        std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    for problem in problems {
+        complain(format_args!("{}\n", problem.render(color)));
+    }
+}
+
+/// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
+fn complain(line: fmt::Arguments<'_>) {
+    _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What was read, as the store takes it.
+pub fn objects(loaded: &Loaded) -> Objects {
+    let all = loaded.manifests.iter().flat_map(|manifest| &manifest.objects);
+    all.map(|read| (read.object.key(), read.object.clone())).collect()
+}
+
+impl ClusterArgs {
+    /// Reads the manifests; warnings go to standard error.
+    pub fn load(&self) -> Result<Loaded, Failure> {
+        let loaded = manifest::load(&self.paths);
+        if loaded.has_errors() {
+            return Err(Failure::Manifests(loaded.problems));
+        }
+        Ok(loaded)
+    }
+
+    /// The cluster that they describe.
+    pub fn cluster(&self, loaded: &Loaded) -> Result<ControlPlane, Failure> {
+        let mut cluster = ControlPlane::new(self.settings(&loaded.overrides)?);
+        cluster.apply(&objects(loaded), 1, None);
+        Ok(cluster)
+    }
+
+    /// Its zone.
+    pub fn zone(&self) -> Result<Zone, Failure> {
+        Ok(Zone::clone(&self.cluster(&self.load()?)?.published().load()))
+    }
+
+    /// Flags, else what a Topology says, else a kubeadm cluster's values.
+    pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
+        let flags = &self.settings;
+        let mut settings = Settings::default();
+        let zone = &mut settings.zone;
+        if let Some(domain) = flags.domain.clone().or_else(|| overrides.domain.as_deref()?.parse().ok()) {
+            zone.domain = domain;
+        }
+        zone.ttl = flags.ttl.or(overrides.ttl).unwrap_or(zone.ttl);
+        zone.pods = match flags.pods {
+            Pods::Disabled => PodNames::Disabled,
+            Pods::Insecure => PodNames::Insecure,
+            Pods::Verified => PodNames::Verified,
+        };
+        zone.endpoint_pod_names = flags.endpoint_pod_names;
+        let range = |flag: &Option<Range>, nets: &[ipnet::IpNet], default: Range| match flag {
+            Some(range) => Ok(range.clone()),
+            None if nets.is_empty() => Ok(default),
+            None => Range::new(nets),
+        };
+        let bad = |field: &'static str| {
+            move |error: RangeError| Failure::Input(format!("Topology: {field}: {error}"))
+        };
+        settings.pod_range =
+            range(&flags.pod_cidr, &overrides.pod_cidr, settings.pod_range).map_err(bad("podCIDR"))?;
+        settings.service_range = range(&flags.service_cidr, &overrides.service_cidr, settings.service_range)
+            .map_err(bad("serviceCIDR"))?;
+        Ok(settings)
+    }
+}

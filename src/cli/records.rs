@@ -1,0 +1,105 @@
+//! `records`: everything the cluster's DNS knows, as a table, a zone file, JSON or a hosts file.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use clusterlocal::answer::{RecordView, forward_records, reverse_records, type_name};
+use clusterlocal::zone::{Presentation, Zone};
+use serde_json::json;
+
+use super::{ClusterArgs, Failure};
+
+#[derive(Debug, Args)]
+pub struct RecordsArgs {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+    /// The form of the list
+    #[arg(short, long, value_enum, default_value_t = Form::Table, env = "CLUSTERLOCAL_OUTPUT")]
+    output: Form,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// Name, TTL, type and data in columns, reverse names included
+    Table,
+    /// An RFC 1035 file of the cluster's zone, for any name server; reverse names are other zones'
+    Zone,
+    /// An array of objects, reverse names included
+    Json,
+    /// Lines for /etc/hosts
+    Hosts,
+}
+
+/// One record, ready to be written.
+struct Row {
+    name: String,
+    ttl: u32,
+    record_type: String,
+    data: String,
+}
+
+impl Row {
+    fn new(record: RecordView<'_>) -> Self {
+        Row {
+            name: Presentation(record.owner).to_string(),
+            ttl: record.ttl,
+            record_type: type_name(record.record_type),
+            data: record.data().to_string(),
+        }
+    }
+}
+
+pub fn run(args: RecordsArgs) -> Result<ExitCode, Failure> {
+    let zone = args.cluster.zone()?;
+    let mut rows = Vec::new();
+    forward_records(&zone, |record| rows.push(Row::new(record)));
+    if matches!(args.output, Form::Table | Form::Json) {
+        reverse_records(&zone, |record| rows.push(Row::new(record)));
+    }
+    Ok(super::print(&match args.output {
+        Form::Table => table(&rows),
+        Form::Zone => zone_file(&zone, &rows),
+        Form::Json => json(&rows),
+        Form::Hosts => hosts(&rows),
+    }))
+}
+
+/// Columns wide enough for most names; a longer one moves only its own line.
+fn table(rows: &[Row]) -> String {
+    let width = rows.iter().map(|row| row.name.len()).filter(|&width| width < 72).max().unwrap_or(0);
+    let mut out = format!("{:width$}  {:>4}  {:5}  DATA\n", "NAME", "TTL", "TYPE");
+    for Row { name, ttl, record_type, data } in rows {
+        _ = writeln!(out, "{name:width$}  {ttl:>4}  {record_type:5}  {data}");
+    }
+    out
+}
+
+fn zone_file(zone: &Zone, rows: &[Row]) -> String {
+    let settings = zone.settings();
+    let mut out = format!("$ORIGIN {}\n$TTL {}\n", settings.domain, settings.ttl);
+    for Row { name, ttl, record_type, data } in rows {
+        _ = writeln!(out, "{name} {ttl} IN {record_type} {data}");
+    }
+    out
+}
+
+fn json(rows: &[Row]) -> String {
+    let rows = rows
+        .iter()
+        .map(|row| json!({"name": row.name, "ttl": row.ttl, "type": row.record_type, "data": row.data}));
+    let lines: Vec<_> = rows.map(|row| format!("  {row}")).collect();
+    format!("[\n{}\n]\n", lines.join(",\n"))
+}
+
+/// Hosts files know neither ports nor a final dot; the names of ports are left out.
+fn hosts(rows: &[Row]) -> String {
+    let mut out = String::new();
+    for row in rows
+        .iter()
+        .filter(|row| matches!(row.record_type.as_str(), "A" | "AAAA") && !row.name.starts_with('_'))
+    {
+        _ = writeln!(out, "{:15} {}", row.data, row.name.trim_end_matches('.'));
+    }
+    out
+}

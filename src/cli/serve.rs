@@ -1,0 +1,170 @@
+//! `serve`: the flags of a running server, and how it says that it is ready. Its story is told in `main.rs`.
+
+use std::fs;
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use clusterlocal::ControlPlane;
+use clusterlocal::answer::{Order, forward_records, reverse_records};
+use clusterlocal::serve::Options;
+use clusterlocal::store::{Kind, Pod};
+use clusterlocal::watch;
+
+use super::log::LogArgs;
+use super::{ClusterArgs, Failure};
+
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub cluster: ClusterArgs,
+    /// Where to answer, over UDP and TCP; repeatable, port 0 is any free port
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        default_value = "127.0.0.1:10053",
+        env = "CLUSTERLOCAL_LISTEN",
+        value_delimiter = ','
+    )]
+    listen: Vec<SocketAddr>,
+    /// Where the Kubernetes API is to be served, or off; nothing answers there yet
+    #[arg(long, value_name = "ADDR:PORT|off", default_value = "127.0.0.1:10054", env = "CLUSTERLOCAL_API")]
+    api: Api,
+    /// The order of addresses in an answer
+    #[arg(long, value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
+    order: OrderArg,
+    /// What shuffling follows from; the same seed gives the same orders [default: drawn by lot]
+    #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED")]
+    seed: Option<u64>,
+    /// A DNS server to ask about names that are not the cluster's; without one they are REFUSED
+    #[arg(long, value_name = "ADDR:PORT", env = "CLUSTERLOCAL_UPSTREAM")]
+    upstream: Option<SocketAddr>,
+    /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
+    #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = clap::value_parser!(u16).range(512..))]
+    max_udp_size: Option<u16>,
+    /// How changes of the manifests are noticed
+    #[arg(long, value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
+    watch: Watch,
+    /// Begin without readable manifests: answer SERVFAIL until they are there
+    #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = BoolishValueParser::new())]
+    pub wait_for_manifests: bool,
+    /// Write the ready line to this file too, once everything answers; it is removed at the end
+    #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_READY_FILE")]
+    ready_file: Option<PathBuf>,
+    /// End when the process that started this one ends
+    #[arg(long, env = "CLUSTERLOCAL_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
+    pub exit_with_parent: bool,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OrderArg {
+    /// Anew for each answer, as a cluster does
+    Shuffle,
+    /// As the objects list them
+    Stable,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Watch {
+    /// At once where the system tells of changes, within a second elsewhere
+    Auto,
+    /// Within a second
+    Poll,
+    /// Only on SIGHUP
+    Off,
+}
+
+/// The address of the Kubernetes API.
+#[derive(Clone, Copy, Debug)]
+enum Api {
+    At(#[expect(dead_code, reason = "taken from the start, so that scripts need not change")] SocketAddr),
+    Off,
+}
+
+impl std::str::FromStr for Api {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Api::Off),
+            _ => text.parse().map(Api::At).map_err(|_| "write ADDR:PORT or off".into()),
+        }
+    }
+}
+
+impl ServeArgs {
+    /// How to serve.
+    pub fn options(&self) -> Options {
+        Options {
+            listen: self.listen.clone(),
+            max_udp_size: self.max_udp_size,
+            order: match self.order {
+                OrderArg::Shuffle => Order::Shuffle,
+                OrderArg::Stable => Order::Stable,
+            },
+            seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
+            upstream: self.upstream,
+            ..Options::default()
+        }
+    }
+
+    /// How to follow the manifests.
+    pub fn watching(&self) -> watch::Options {
+        let mode = match self.watch {
+            Watch::Auto => watch::Mode::Auto,
+            Watch::Poll => watch::Mode::Poll,
+            Watch::Off => watch::Mode::Off,
+        };
+        watch::Options { mode, ..watch::Options::default() }
+    }
+
+    /// Says on standard output, and in a file if one is asked for, where the cluster answers and what it has.
+    pub fn announce(
+        &self,
+        addresses: &[SocketAddr],
+        cluster: &ControlPlane,
+    ) -> Result<Option<ReadyFile>, Failure> {
+        let zone = cluster.published().load().clone();
+        let mut records = 0usize;
+        forward_records(&zone, |_| records += 1);
+        reverse_records(&zone, |_| records += 1);
+        let (services, pods) = (zone.service_count(), cluster.store().list::<Pod>(Kind::Pod).count());
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        let line =
+            format!("ready dns={} services={services} pods={pods} records={records}\n", addresses.join(","));
+        let file = self.ready_file.clone().map(|path| ReadyFile::write(path, &line)).transpose()?;
+        super::print(&line);
+        Ok(file)
+    }
+}
+
+/// A file that is there while the server answers.
+pub struct ReadyFile(PathBuf);
+
+impl ReadyFile {
+    /// Whole or not at all: whoever waits for the file may read it at once.
+    fn write(path: PathBuf, line: &str) -> Result<Self, Failure> {
+        let mut unfinished = path.clone().into_os_string();
+        unfinished.push(format!(".{}", std::process::id()));
+        let written = fs::File::create(&unfinished)
+            .and_then(|mut file| file.write_all(line.as_bytes()))
+            .and_then(|()| fs::rename(&unfinished, &path));
+        match written {
+            Ok(()) => Ok(ReadyFile(path)),
+            Err(error) => {
+                _ = fs::remove_file(&unfinished);
+                Err(Failure::Input(format!("cannot write the ready file {}: {error}", path.display())))
+            }
+        }
+    }
+}
+
+impl Drop for ReadyFile {
+    fn drop(&mut self) {
+        _ = fs::remove_file(&self.0);
+    }
+}

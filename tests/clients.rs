@@ -1,0 +1,363 @@
+//! Peer discovery with other people's DNS clients: each finds the three peers of a StatefulSet, and the fourth after the
+//! manifest was saved. And other people's servers: each loads our zone file and answers the same.
+//!
+//! A client that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that all have to be
+//! there.
+
+#[path = "common/server.rs"]
+mod server;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use server::Server;
+use tempfile::TempDir;
+
+/// What clients look the peers up by.
+const SERVICE: &str = "_cql._tcp.cassandra.default.svc.cluster.local";
+
+fn main() {
+    let required = std::env::var("CLUSTERLOCAL_TEST_CLIENTS").is_ok_and(|value| value == "all");
+    let trial = |name: &str, programs: &[&str], test: fn() -> Result<(), Failed>| {
+        let missing = programs.iter().any(|program| !is_installed(program));
+        Trial::test(name, test).with_ignored_flag(missing && !required)
+    };
+    let trials = vec![
+        trial("dig", &["dig"], || discover(dig)),
+        trial("kdig", &["kdig"], || discover(kdig)),
+        trial("drill", &["drill"], || discover(drill)),
+        trial("dnspython", &["python3", "python3 -c \"import dns.resolver\""], || discover(dnspython)),
+        trial("node", &["node"], || discover(node)),
+        trial("go", &["go"], || discover(go)),
+        trial("getent", &["getent", "ip", "unshare -U -r -n -m true"], getent),
+        trial("knot", &["knotd", "kzonecheck", "kdig"], || other_server(knot)),
+        trial("nsd", &["nsd", "nsd-checkzone", "kdig"], || other_server(nsd)),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Whether a program is on the PATH, or a command with arguments succeeds.
+fn is_installed(program: &str) -> bool {
+    let test = if program.contains(' ') { program.to_string() } else { format!("command -v {program}") };
+    let status = Command::new("sh").args(["-c", &test]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}
+
+fn ring(replicas: u32) -> String {
+    format!(
+        "apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  cassandra: {{replicas: {replicas}, ports: {{cql: \
+         9042, intra: 7000}}}}\n"
+    )
+}
+
+/// A manifest in a folder of its own, and how it is saved: whole, by renaming.
+struct Manifest {
+    folder: TempDir,
+}
+
+impl Manifest {
+    fn new(text: &str) -> Self {
+        let manifest = Manifest { folder: tempfile::tempdir().expect("a folder") };
+        manifest.save(text);
+        manifest
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("ring.yaml")
+    }
+
+    fn save(&self, text: &str) {
+        let unfinished = self.folder.path().join("unfinished");
+        std::fs::write(&unfinished, text).expect("a file");
+        std::fs::rename(unfinished, self.path()).expect("a rename");
+    }
+}
+
+/// A peer as a client sees it: name, port, address.
+type Peers = BTreeSet<(String, u16, String)>;
+
+/// What a client finds at a port of 127.0.0.1, or its error.
+type Client = fn(port: u16) -> Result<Peers, String>;
+
+fn discover(client: Client) -> Result<(), Failed> {
+    let manifest = Manifest::new(&ring(3));
+    let server = Server::start(&manifest.path(), &[]);
+    let three = client(server.dns.port())?;
+    expect_peers(&three, 3)?;
+    manifest.save(&ring(4));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let four = client(server.dns.port())?;
+        if four.len() == 4 {
+            expect_peers(&four, 4)?;
+            return if three.is_subset(&four) {
+                Ok(())
+            } else {
+                Err(format!("{three:?} are not in {four:?}").into())
+            };
+        }
+        if Instant::now() > deadline {
+            return Err(format!("still {four:?}, ten seconds after the manifest was saved").into());
+        }
+    }
+}
+
+fn expect_peers(peers: &Peers, count: usize) -> Result<(), Failed> {
+    let names: Vec<_> = peers.iter().map(|(name, port, _)| format!("{name}:{port}")).collect();
+    let expected: Vec<_> =
+        (0..count).map(|n| format!("cassandra-{n}.cassandra.default.svc.cluster.local:9042")).collect();
+    let addresses: BTreeSet<_> = peers.iter().map(|(.., address)| address).collect();
+    if names == expected && addresses.len() == count {
+        return Ok(());
+    }
+    Err(format!("expected {expected:?}, got {peers:?}").into())
+}
+
+/// The standard output of a command that has to succeed.
+fn output(command: &mut Command) -> Result<String, String> {
+    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}{}", output.status, String::from_utf8_lossy(&output.stderr)));
+    }
+    String::from_utf8(output.stdout).map_err(|e| e.to_string())
+}
+
+/// Lines of `target port address`.
+fn peers(lines: &str) -> Peers {
+    let line = |line: &str| {
+        let [name, port, address] = line.split_whitespace().collect::<Vec<_>>()[..] else { return None };
+        Some((name.to_string(), port.parse().ok()?, address.to_string()))
+    };
+    lines.lines().filter_map(line).collect()
+}
+
+/// For tools that print records: their SRV lines (`… SRV priority weight port target`), each with the A record that came
+/// in the additional section.
+fn from_records(text: &str) -> Peers {
+    let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+    let mut found = Peers::new();
+    for row in &rows {
+        let Some(at) = row.iter().position(|word| *word == "SRV").filter(|at| row.len() == at + 5) else {
+            continue;
+        };
+        let (port, target) = (row[at + 3], row[at + 4]);
+        let address = rows.iter().find(|row| row.first() == Some(&target) && row.get(3) == Some(&"A"));
+        if let (Ok(port), Some(address)) = (port.parse(), address) {
+            found.insert((target.trim_end_matches('.').to_string(), port, address[4].to_string()));
+        }
+    }
+    found
+}
+
+fn dig(port: u16) -> Result<Peers, String> {
+    let text = output(Command::new("dig").args(["@127.0.0.1", "-p", &port.to_string(), SERVICE, "SRV"]))?;
+    // dig tells of anything odd in a message in a line of its own.
+    if text.contains("WARNING") && !text.contains("recursion requested but not available")
+        || text.contains("malformed")
+    {
+        return Err(text);
+    }
+    Ok(from_records(&text))
+}
+
+fn kdig(port: u16) -> Result<Peers, String> {
+    let text = output(Command::new("kdig").args(["@127.0.0.1", "-p", &port.to_string(), SERVICE, "SRV"]))?;
+    if text.contains("WARNING") { Err(text) } else { Ok(from_records(&text)) }
+}
+
+fn drill(port: u16) -> Result<Peers, String> {
+    output(Command::new("drill").args(["-p", &port.to_string(), "@127.0.0.1", SERVICE, "SRV"]))
+        .map(|t| from_records(&t))
+}
+
+fn script(program: &str, file: &str, port: u16) -> Result<Peers, String> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(file);
+    output(Command::new(program).arg(file).args([&port.to_string(), SERVICE])).map(|lines| peers(&lines))
+}
+
+fn dnspython(port: u16) -> Result<Peers, String> {
+    script("python3", "peers.py", port)
+}
+
+fn node(port: u16) -> Result<Peers, String> {
+    script("node", "peers.mjs", port)
+}
+
+fn go(port: u16) -> Result<Peers, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/peers.go");
+    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-go");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&program).arg(source);
+    build
+        .env("GO111MODULE", "off")
+        .env("GOFLAGS", "")
+        .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
+    output(&mut build)?;
+    output(Command::new(program).args([&port.to_string(), SERVICE])).map(|lines| peers(&lines))
+}
+
+/// The C library asks port 53 and nothing else, and by short names: in namespaces of its own it can.
+fn getent() -> Result<(), Failed> {
+    let manifest = Manifest::new(&ring(3));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/namespace.sh");
+    let child = Command::new("unshare")
+        .args(["-U", "-r", "-n", "-m", "--kill-child"])
+        .arg(script)
+        .arg(env!("CARGO_BIN_EXE_clusterlocal"))
+        .arg(manifest.path())
+        .arg(manifest.folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    let mut namespace = Running(child);
+    let mut input = namespace.0.stdin.take().expect("a pipe");
+    let mut lines = BufReader::new(namespace.0.stdout.take().expect("a pipe")).lines();
+    let mut ask = |names: &str| -> Result<Vec<String>, Failed> {
+        writeln!(input, "{names}").map_err(|e| e.to_string())?;
+        let mut found = Vec::new();
+        loop {
+            match lines.next() {
+                Some(Ok(line)) if line == "done" => return Ok(found),
+                Some(Ok(line)) => found.push(line),
+                _ => return Err("the namespace's script ended".into()),
+            }
+        }
+    };
+    let all = "cassandra cassandra.default cassandra-0.cassandra cassandra-1.cassandra cassandra-2.cassandra.default";
+    let found = ask(all)?;
+    let of = |name: &str| found.iter().filter(|line| line.split(' ').next() == Some(name)).count();
+    let counts = [
+        of("cassandra"),
+        of("cassandra.default"),
+        of("cassandra-0.cassandra"),
+        of("cassandra-2.cassandra.default"),
+    ];
+    if counts != [3, 3, 1, 1] {
+        return Err(format!("{found:?}").into());
+    }
+    manifest.save(&ring(4));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while ask("cassandra-3.cassandra")?.len() != 1 {
+        if Instant::now() > deadline {
+            return Err("cassandra-3 is not found ten seconds after the manifest was saved".into());
+        }
+    }
+    Ok(())
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+/// Writes the configuration of another name server for a zone file, and gives the command that checks it, and the one
+/// that runs it.
+type OtherServer = fn(folder: &Path, port: u16) -> (Command, Command);
+
+fn other_server(configure: OtherServer) -> Result<(), Failed> {
+    let zones = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let program = env!("CARGO_BIN_EXE_clusterlocal");
+    let zone = output(Command::new(program).args(["records", "-o", "zone"]).arg(&zones))?;
+    std::fs::write(folder.path().join("cluster.zone"), &zone).map_err(|e| e.to_string())?;
+    let port = free_port();
+    let (mut check, mut run) = configure(folder.path(), port);
+    let checked = check.output().map_err(|e| e.to_string())?;
+    let said = [checked.stdout, checked.stderr].concat();
+    let said = String::from_utf8_lossy(&said).to_lowercase();
+    if !checked.status.success() || said.contains("warning") || said.contains("error") {
+        return Err(format!("{check:?}: {said}").into());
+    }
+    let log = std::fs::File::create(folder.path().join("log")).map_err(|e| e.to_string())?;
+    run.stdout(log.try_clone().map_err(|e| e.to_string())?).stderr(log);
+    let _running = Running(run.spawn().map_err(|e| e.to_string())?);
+    let ours = Server::start(&zones, &["--order", "stable"]);
+    wait_for(port)?;
+    let mut asked = 0;
+    for line in zone.lines().filter(|line| !line.starts_with('$')) {
+        let [name, _, _, record_type, ..] = line.split(' ').collect::<Vec<_>>()[..] else { continue };
+        if !matches!(record_type, "A" | "AAAA" | "SRV" | "CNAME" | "TXT") {
+            continue;
+        }
+        let (theirs, ours) =
+            (answers(port, name, record_type)?, answers(ours.dns.port(), name, record_type)?);
+        if theirs != ours || ours.is_empty() {
+            return Err(format!("{name} {record_type}: {theirs:?} there, {ours:?} here").into());
+        }
+        asked += 1;
+    }
+    if asked > 50 { Ok(()) } else { Err(format!("only {asked} questions in {zone}").into()) }
+}
+
+/// The answer section, sorted, over TCP: other servers cut UDP replies elsewhere.
+fn answers(port: u16, name: &str, record_type: &str) -> Result<Vec<String>, String> {
+    let port = port.to_string();
+    let options = ["+tcp", "+noall", "+answer", "@127.0.0.1", "-p", &port, name, record_type];
+    let text = output(Command::new("kdig").args(options))?;
+    let mut lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.starts_with(';') && !line.is_empty())
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        // What an alias leads to is listed where it belongs.
+        .filter(|line| line.split(' ').nth(3) == Some(record_type))
+        .collect();
+    lines.sort();
+    Ok(lines)
+}
+
+fn free_port() -> u16 {
+    UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+}
+
+fn wait_for(port: u16) -> Result<(), String> {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while answers(port, "cluster.local.", "SOA").map_or(true, |found| found.is_empty()) {
+        if Instant::now() > deadline {
+            return Err("the other server does not answer".into());
+        }
+    }
+    Ok(())
+}
+
+fn knot(folder: &Path, port: u16) -> (Command, Command) {
+    let folder = folder.display();
+    let config = format!(
+        "server:\n  rundir: {folder}\n  listen: 127.0.0.1@{port}\ndatabase:\n  storage: {folder}\nzone:\n  - domain: \
+         cluster.local\n    file: {folder}/cluster.zone\n    zonefile-sync: -1\n    semantic-checks: on\n"
+    );
+    let path = format!("{folder}/knot.conf");
+    std::fs::write(&path, config).expect("a file");
+    let mut check = Command::new("kzonecheck");
+    check.args(["-o", "cluster.local"]).arg(format!("{folder}/cluster.zone"));
+    let mut run = Command::new("knotd");
+    run.args(["-c", &path]);
+    (check, run)
+}
+
+fn nsd(folder: &Path, port: u16) -> (Command, Command) {
+    let folder = folder.display();
+    let config = format!(
+        "server:\n  ip-address: 127.0.0.1@{port}\n  server-count: 1\n  username: \"\"\n  chroot: \"\"\n  pidfile: \
+         \"{folder}/pid\"\n  zonelistfile: \"{folder}/list\"\n  xfrdfile: \"{folder}/xfrd\"\n  zonesdir: \"{folder}\"\n  \
+         xfrdir: \"{folder}\"\n  database: \"\"\n  rrl-ratelimit: 0\nremote-control:\n  control-enable: no\nzone:\n  \
+         name: cluster.local\n  zonefile: {folder}/cluster.zone\n"
+    );
+    let path = format!("{folder}/nsd.conf");
+    std::fs::write(&path, config).expect("a file");
+    let mut check = Command::new("nsd-checkzone");
+    check.arg("cluster.local").arg(format!("{folder}/cluster.zone"));
+    let mut run = Command::new("nsd");
+    run.args(["-d", "-c", &path]);
+    (check, run)
+}

@@ -1,0 +1,43 @@
+//! The program as a user runs it: started on free ports, stopped by its id when the test ends.
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    pub dns: SocketAddr,
+}
+
+impl Server {
+    /// Serves `manifest` with more arguments, and waits until it says that it is ready.
+    pub fn start(manifest: &Path, arguments: &[&str]) -> Server {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_clusterlocal"));
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).arg(manifest);
+        Server::spawn(&mut command)
+    }
+
+    /// The same with a command line of one's own.
+    pub fn spawn(command: &mut Command) -> Server {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line");
+        let dns = ready
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("dns="))
+            .and_then(|dns| dns.parse().ok());
+        let Some(dns) = dns else { panic!("no ready line but {ready:?}") };
+        Server { child, dns }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}

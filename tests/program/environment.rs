@@ -1,0 +1,202 @@
+//! Every flag is also an environment variable, and a flag on the command line wins over it.
+
+use super::flags::upstream;
+use super::{Directory, RING, Server, ask, in_order, program, run};
+
+/// `--ready-file` as help has it, with the variable under it.
+fn documented(verb: &str) -> Vec<(String, String)> {
+    let help = run(&mut program(&format!("{verb} --help"))).stdout;
+    let mut flags = Vec::new();
+    let mut last = None;
+    for line in help.lines() {
+        if let Some(flag) =
+            line.split_whitespace().find(|word| word.starts_with("--")).filter(|_| is_flag(line))
+        {
+            last = Some(flag.to_owned());
+        }
+        if let Some(variable) = line.trim().strip_prefix("[env: ") {
+            let variable = variable.trim_end_matches(']').trim_end_matches('=').to_owned();
+            flags.extend(last.take().map(|flag| (flag, variable)));
+        }
+    }
+    flags
+}
+
+/// Whether a line of long help begins the entry of a flag.
+pub(crate) fn is_flag(line: &str) -> bool {
+    let start = line.trim_start();
+    line.len() - start.len() <= 6 && start.starts_with('-')
+}
+
+#[test]
+fn variables_are_called_after_their_flags() {
+    for (verb, count) in [("serve", 18), ("records", 7), ("check", 7), ("query", 7)] {
+        let flags = documented(verb);
+        assert_eq!(flags.len(), count, "{verb}: {flags:?}");
+        for (flag, variable) in flags {
+            let name = flag.trim_start_matches('-').to_uppercase().replace('-', "_");
+            // Paths are arguments where a verb has no other, and a flag where it has.
+            let name = if name == "FILE" { "PATH".into() } else { name };
+            assert_eq!(variable, format!("CLUSTERLOCAL_{name}"), "{verb} {flag}");
+        }
+    }
+}
+
+/// A variable is the flag: the same nonsense is the same error.
+#[test]
+fn a_bad_value_is_refused_wherever_it_stands() {
+    let table = [
+        ("domain", "a..b"),
+        ("ttl", "3601"),
+        ("pods", "all"),
+        ("pod-cidr", "10.0.0.0/33"),
+        ("service-cidr", "x"),
+        ("listen", "localhost"),
+        ("api", "on"),
+        ("order", "sorted"),
+        ("seed", "-1"),
+        ("upstream", "8.8.8.8"),
+        ("max-udp-size", "511"),
+        ("watch", "sometimes"),
+        ("log", "info,no["),
+        ("log-format", "xml"),
+    ];
+    let directory = Directory::with(&[("zones/a.yaml", RING)]);
+    for (flag, value) in table {
+        let said = run(directory.program("serve").arg(format!("--{flag}={value}")));
+        let variable = variable(flag);
+        let set = run(directory.program("serve").env(&variable, value));
+        assert_eq!((said.code, set.code), (Some(2), Some(2)), "{flag}: {said:?} {set:?}");
+        assert!(said.stderr.contains(value) && said.stderr.contains(&format!("--{flag}")), "{}", said.stderr);
+        assert_eq!(said.stderr, set.stderr, "{flag}");
+    }
+}
+
+fn variable(flag: &str) -> String {
+    format!("CLUSTERLOCAL_{}", flag.to_uppercase().replace('-', "_"))
+}
+
+/// (flag, a value, another value): what is printed with the one in the environment is what is printed with the flag;
+/// with the other as a flag beside it, the flag alone counts.
+#[test]
+fn what_is_printed_follows_the_environment_and_then_the_flag() {
+    let deployment = "---\napiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {headless: true, ports: \
+                      {http: 80}}}\n";
+    let directory = Directory::with(&[("zones/a.yaml", &format!("{RING}{deployment}"))]);
+    let table = [
+        ("records", "domain", "k8s.test", "other.test"),
+        ("records", "ttl", "5", "7"),
+        ("records", "pod-cidr", "10.1.0.0/16", "10.2.0.0/16"),
+        ("records", "service-cidr", "10.3.0.0/16", "10.4.0.0/16"),
+        ("records", "output", "zone", "hosts"),
+        ("query 192-0-2-9.default.pod.cluster.local", "pods", "disabled", "insecure"),
+    ];
+    for (verb, flag, value, other) in table {
+        let with = |set: Option<&str>, said: Option<&str>| {
+            let mut command = directory.program(verb);
+            command.args(said.map(|value| format!("--{flag}={value}")));
+            command.envs(set.map(|value| (variable(flag), value)));
+            let ended = run(&mut command);
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{flag} {set:?} {said:?}");
+            ended.stdout
+        };
+        assert_eq!(with(Some(value), None), with(None, Some(value)), "{flag}");
+        assert_ne!(with(Some(value), None), with(Some(other), None), "{flag}");
+        assert_eq!(with(Some(value), Some(other)), with(None, Some(other)), "{flag}");
+    }
+    let paths = Directory::with(&[("a.yaml", RING), ("b.yaml", &RING.replace("db", "other"))]);
+    let set = |verb| run(paths.program(verb).env("CLUSTERLOCAL_PATH", "a.yaml")).stdout;
+    assert!(set("records").contains("db-0.db.default"));
+    assert!(set("records b.yaml").contains("other-0.other") && !set("records b.yaml").contains("db-0.db"));
+    assert!(set("query db.default.svc.cluster.local").contains("NOERROR"));
+    assert!(set("query -f b.yaml db.default.svc.cluster.local").contains("NXDOMAIN"));
+}
+
+/// Flags without a value, as people write yes and no.
+#[test]
+fn switches() {
+    let deployment = "apiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {headless: true, ports: \
+                      {http: 80}}}\n";
+    let directory = Directory::with(&[("zones/a.yaml", deployment)]);
+    let plain = run(&mut directory.program("records")).stdout;
+    let switched = run(&mut directory.program("records --endpoint-pod-names")).stdout;
+    assert_ne!(plain, switched);
+    for (value, on) in
+        [("1", true), ("true", true), ("yes", true), ("on", true), ("0", false), ("false", false)]
+    {
+        let ended = run(directory.program("records").env("CLUSTERLOCAL_ENDPOINT_POD_NAMES", value));
+        assert_eq!(
+            ended.stdout,
+            if on { switched.clone() } else { plain.clone() },
+            "{value}: {}",
+            ended.stderr
+        );
+    }
+    let waiting = "serve missing.yaml --listen 127.0.0.1:0";
+    let mut command = directory.program(waiting);
+    command.env("CLUSTERLOCAL_WAIT_FOR_MANIFESTS", "1").stderr(std::process::Stdio::null());
+    assert_eq!(Server::start(&mut command).stop(), Some(0));
+}
+
+/// The flags of a running server.
+#[test]
+fn what_is_served_follows_the_environment_and_then_the_flag() {
+    let directory = Directory::with(&[("zones/a.yaml", RING)]);
+    let [first, second] = ["192.0.2.1", "192.0.2.2"].map(|address| upstream(address).to_string());
+    let question = "db.default.svc.cluster.local A";
+    type Look = fn(&Server, &Directory) -> String;
+    let table: [(&str, &str, &str, Look); 5] = [
+        ("listen", "127.0.0.2:0,127.0.0.3:0", "127.0.0.4:0", |server, _| {
+            server.addresses.iter().map(|address| address.ip().to_string()).collect::<Vec<_>>().join(" ")
+        }),
+        ("seed", "1", "2", |server, _| {
+            format!("{:?}", [(); 12].map(|()| in_order(server.address(), "db.default.svc.cluster.local A")))
+        }),
+        ("upstream", &first, &second, |server, _| in_order(server.address(), "www.example.com A").concat()),
+        ("max-udp-size", "600", "700", |server, _| {
+            let reply = ask(server.address(), "db.default.svc.cluster.local A edns=4096");
+            format!("{:?}", super::common::opt_size(&reply))
+        }),
+        ("ready-file", "one", "two", |_, directory| {
+            format!("{:?}", ["one", "two"].map(|name| directory.path(name).exists()))
+        }),
+    ];
+    for (flag, value, other, look) in table {
+        let with = |set: Option<&str>, said: Option<&str>| {
+            let mut command = directory.program("serve");
+            command.args(said.map(|value| format!("--{flag}={value}"))).stderr(std::process::Stdio::null());
+            command.env("CLUSTERLOCAL_LISTEN", "127.0.0.1:0");
+            command.envs(set.map(|value| (variable(flag), value)));
+            let mut server = Server::start(&mut command);
+            let seen = look(&server, &directory);
+            assert_eq!(server.stop(), Some(0));
+            seen
+        };
+        let (set, said) = (with(Some(value), None), with(None, Some(other)));
+        assert_eq!(set, with(None, Some(value)), "{flag}");
+        assert_ne!(set, said, "{flag}");
+        assert_eq!(said, with(Some(value), Some(other)), "{flag}");
+    }
+    // An order that does not change is seen without knowing it.
+    let mut command = directory.program("serve --listen 127.0.0.1:0");
+    let server =
+        Server::start(command.env("CLUSTERLOCAL_ORDER", "stable").stderr(std::process::Stdio::null()));
+    let orders = [(); 12].map(|()| in_order(server.address(), question));
+    assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
+}
+
+/// The flags of `serve` are those of the program without a verb: set for a server, they stop no other verb.
+#[test]
+fn variables_for_a_server_do_not_stop_other_verbs() {
+    let directory = Directory::with(&[("zones/a.yaml", RING)]);
+    for verb in ["serve --help", "check", "records", "query db.default.svc.cluster.local"] {
+        let mut command = directory.program(verb);
+        for (flag, value) in
+            [("listen", "127.0.0.1:0"), ("order", "stable"), ("ready-file", "ready"), ("seed", "1")]
+        {
+            command.env(variable(flag), value);
+        }
+        let ended = run(&mut command);
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{verb}");
+    }
+}

@@ -1,0 +1,181 @@
+//! What the verbs print.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use super::environment::is_flag;
+use super::{Directory, RING, Server, ask, common, program, run, wait};
+
+/// The zones that are served by default.
+const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/zones");
+
+/// Every record that `-o json` lists is what a server answers for its name and type, and nothing else is.
+#[test]
+fn the_list_is_what_a_server_answers() {
+    let ended = run(program("records -o json").arg(ZONES));
+    let listed: Vec<Value> = serde_json::from_str(&ended.stdout).expect("JSON");
+    let mut records: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for record in &listed {
+        let field = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{name} in {record}"));
+        let (name, record_type, mut data) = (field("name"), field("type"), field("data").to_owned());
+        if record_type == "SOA" {
+            // When the list was made.
+            let mut words: Vec<_> = data.split(' ').collect();
+            words[2] = "SERIAL";
+            data = words.join(" ");
+        }
+        let line = format!("{name} {} {record_type} {data}", record["ttl"]);
+        records.entry(format!("{name} {record_type} tcp")).or_default().push(line);
+    }
+    assert!(records.len() > 50, "{}", records.len());
+    let server = Server::start(program("serve --listen 127.0.0.1:0").arg(ZONES).stderr(Stdio::null()));
+    for (question, mut expected) in records {
+        let mut answered = common::lines(&ask(server.address(), &question).answers);
+        // Where an alias leads in the cluster comes with it.
+        answered.retain(|line| line.split(' ').nth(2) == question.split(' ').nth(1));
+        expected.sort();
+        assert_eq!(answered, expected, "{question}");
+    }
+}
+
+#[test]
+fn four_forms_say_the_same() {
+    let list = |form| run(program("records").arg(ZONES).args(["-o", form])).stdout;
+    let json: Vec<Value> = serde_json::from_str(&list("json")).unwrap();
+    let rows: BTreeSet<String> = json
+        .iter()
+        .map(|row| [&row["name"], &row["ttl"], &row["type"], &row["data"]].map(plain).join(" "))
+        .collect();
+    let of_table = list("table");
+    let of_table = of_table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    assert_eq!(of_table.collect::<BTreeSet<_>>(), rows);
+    let zone = list("zone");
+    let (head, body): (Vec<_>, Vec<_>) = zone.lines().partition(|line| line.starts_with('$'));
+    assert_eq!(head, ["$ORIGIN cluster.local.", "$TTL 30"]);
+    let of_zone: BTreeSet<_> = body.iter().map(|line| line.replacen(" IN ", " ", 1)).collect();
+    let forward: BTreeSet<_> = rows.iter().filter(|row| !row.contains(".arpa. ")).cloned().collect();
+    assert_eq!(of_zone, forward, "a zone file has no reverse names");
+    for line in list("hosts").lines() {
+        let (address, name) = line.split_once(' ').expect("an address and a name");
+        let (address, name) = (address.trim(), name.trim());
+        let record_type = if address.contains(':') { "AAAA" } else { "A" };
+        assert!(rows.contains(&format!("{name}. 30 {record_type} {address}")), "{line}");
+    }
+    assert!(list("hosts").lines().count() > 20);
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[test]
+fn a_query_is_answered_in_digs_layout() {
+    let directory = Directory::with(&[("ring.yaml", RING)]);
+    let query = |question: &str| {
+        run(&mut directory.program(&format!("query -f ring.yaml --service-cidr 10.8.0.0/16 {question}")))
+    };
+    let answer = query("away.default.svc.cluster.local");
+    let expected = "\
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR
+;; flags: qr aa rd; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 0
+
+;; QUESTION SECTION:
+;away.default.svc.cluster.local.\t\tIN\tA
+
+;; ANSWER SECTION:
+away.default.svc.cluster.local.\t30\tIN\tCNAME\twww.example.com.
+";
+    assert_eq!((answer.code, answer.stdout.as_str()), (Some(0), expected));
+    let srv = query("_cql._tcp.db.default.svc.cluster.local srv").stdout;
+    assert!(srv.contains("ANSWER: 3, AUTHORITY: 0, ADDITIONAL: 3"), "{srv}");
+    for part in [";; ADDITIONAL SECTION:\n", "\tSRV\t0 33 9042 db-2.db.default.svc.cluster.local.\n"] {
+        assert!(srv.contains(part), "{srv}");
+    }
+    // An address is the question for its name, in either family.
+    let forward = query("db-1.db.default.svc.cluster.local").stdout;
+    let address = forward.trim_end().rsplit('\t').next().unwrap();
+    let reverse = query(address).stdout;
+    assert!(reverse.contains("\tIN\tPTR\tdb-1.db.default.svc.cluster.local.\n"), "{reverse}");
+    assert!(query("fd00::1").stdout.contains("ip6.arpa.\t\tIN\tPTR\n"));
+    let missing = query("nope.default.svc.cluster.local AAAA").stdout;
+    assert!(
+        missing.contains("status: NXDOMAIN")
+            && missing.contains("\n;; AUTHORITY SECTION:\ncluster.local.\t30\tIN\tSOA\t")
+    );
+    assert_eq!(query("a..b").code, Some(2));
+}
+
+/// What `query` prints of an answer is what dig would be sent.
+#[test]
+fn a_query_is_what_a_server_answers() {
+    let server =
+        Server::start(program("serve --order stable --listen 127.0.0.1:0").arg(ZONES).stderr(Stdio::null()));
+    for question in [
+        "_intra._tcp.cassandra.ring.svc.cluster.local SRV",
+        "gateway.edge.svc.cluster.local AAAA",
+        "store.default.svc.cluster.local A",
+        "dns-version.cluster.local TXT",
+        "cluster.local NS",
+    ] {
+        let printed = run(program(&format!("query -f {ZONES} {question}")).stdin(Stdio::null())).stdout;
+        let answer = printed.split("ANSWER SECTION:\n").nth(1).expect("an answer");
+        let lines = answer.lines().take_while(|line| !line.is_empty());
+        let printed: Vec<_> = lines.map(|line| line.replace('\t', " ").replacen(" IN ", " ", 1)).collect();
+        let sent: Vec<_> =
+            ask(server.address(), &format!("{question} tcp")).answers.iter().map(common::line).collect();
+        assert_eq!(printed, sent, "{question}");
+    }
+}
+
+/// `| head` reads a line and goes.
+#[test]
+fn a_reader_may_have_seen_enough() {
+    // More than a pipe holds.
+    let directory = Directory::with(&[("many.yaml", &RING.replace("replicas: 3", "replicas: 2000"))]);
+    let mut child =
+        directory.program("records many.yaml").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("NAME"), "{line}");
+    let complaint = super::read_all(child.stderr.take().unwrap());
+    assert_eq!(wait(&mut child).code(), Some(0));
+    assert_eq!(super::text(&complaint), "");
+}
+
+/// (verb, its flags): each is there once, in the short help and in the long one.
+#[test]
+fn help_tells_of_every_flag() {
+    let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr";
+    let serve = "--listen --api --order --seed --upstream --max-udp-size --watch --wait-for-manifests --ready-file \
+                 --exit-with-parent --log --log-format";
+    let table = [
+        ("", format!("{cluster} {serve} --help --version")),
+        ("serve", format!("{cluster} {serve} --help")),
+        ("check", format!("{cluster} --output --help")),
+        ("records", format!("{cluster} --output --help")),
+        ("query", format!("--file {cluster} --help")),
+    ];
+    for (verb, flags) in table {
+        for help in ["-h", "--help"] {
+            let ended = run(&mut program(&format!("{verb} {help}")));
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{verb} {help}");
+            let told: Vec<_> = ended
+                .stdout
+                .lines()
+                .filter(|line| is_flag(line))
+                .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
+                .collect();
+            assert_eq!(told, flags.split_whitespace().collect::<Vec<_>>(), "{verb} {help}");
+            assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{verb} {help}");
+        }
+    }
+    let verbs = run(&mut program("-h")).stdout;
+    for verb in ["serve", "check", "records", "query", "explain"] {
+        assert!(verbs.contains(&format!("\n  {verb} ")), "{verb}");
+    }
+    let version = run(&mut program("--version"));
+    assert_eq!(version.stdout, concat!("clusterlocal ", env!("CARGO_PKG_VERSION"), "\n"));
+}
