@@ -28,3 +28,8 @@ pub mod watch;
 pub mod zone;
 
 pub use control_plane::{ControlPlane, Settings};
+
+/// The README's Rust code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,39 @@
+//! What the README says of flags and lint is what the program has.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use clusterlocal::lint::RULES;
+
+const README: &str = include_str!("../README.md");
+
+#[test]
+fn lint_is_listed() {
+    let rows: Vec<_> = RULES.iter().map(|rule| format!("| `{}` | {} |", rule.code, rule.summary)).collect();
+    let expected = format!("| code | finds |\n|---|---|\n{}\n", rows.join("\n"));
+    let (_, rest) = README.split_once("<!-- lint:begin -->\n").expect("the list's beginning");
+    let (listed, _) = rest.split_once("<!-- lint:end -->").expect("the list's end");
+    assert_eq!(listed, expected, "the README should have:\n{expected}");
+}
+
+#[test]
+fn flags_are_listed() {
+    for verb in ["serve", "check", "records", "query", "explain"] {
+        let help =
+            Command::new(env!("CARGO_BIN_EXE_clusterlocal")).args([verb, "--help"]).output().expect("help");
+        let help = String::from_utf8(help.stdout).expect("text");
+        let flags: BTreeSet<_> = help
+            .lines()
+            .filter_map(|line| {
+                line.trim_start()
+                    .strip_prefix("--")
+                    .or_else(|| line.trim_start().get(4..)?.strip_prefix("--"))
+            })
+            .filter_map(|flag| flag.split([' ', '=']).next())
+            .collect();
+        assert!(flags.len() > 5, "{verb}: {help}");
+        for flag in flags.into_iter().filter(|flag| !matches!(*flag, "help" | "file" | "output")) {
+            assert!(README.contains(&format!("`--{flag}")), "the README does not tell of {verb} --{flag}");
+        }
+    }
+}
