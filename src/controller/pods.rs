@@ -75,9 +75,9 @@ fn same_but_for_status(a: &Pod, b: &Pod) -> bool {
 
 /// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
 pub(crate) fn ordinal(name: &str) -> Option<(&str, u32)> {
-    let (set, ordinal) = name.rsplit_once('-')?;
-    let number = ordinal.bytes().all(|b| b.is_ascii_digit()).then(|| ordinal.parse().ok())?;
-    Some((set, number?))
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (set, ordinal) = name.split_at(name.len() - digits);
+    Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
 }
 
 /// Whether a manifest gives this pod of the workload, with a status: then it is a snapshot of a cluster.

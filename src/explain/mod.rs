@@ -162,9 +162,7 @@ impl<'a> Explainer<'a> {
     }
 
     fn service_names(&self, namespace: &str) -> impl Iterator<Item = &'a str> {
-        self.store
-            .list_prefixed::<Service>(Kind::Service, namespace, "")
-            .map(|service| service.metadata.name.as_str())
+        self.store.list_in::<Service>(Kind::Service, namespace).map(|service| service.metadata.name.as_str())
     }
 
     /// Whether the manifests themselves say what the endpoints are.

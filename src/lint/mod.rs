@@ -116,9 +116,7 @@ impl<'a> Cluster<'a> {
 
     /// The names of the Services of `namespace`.
     fn service_names(&self, namespace: &str) -> impl Iterator<Item = &'a str> {
-        self.store
-            .list_prefixed::<Service>(Kind::Service, namespace, "")
-            .map(|service| service.metadata.name.as_str())
+        self.store.list_in::<Service>(Kind::Service, namespace).map(|service| service.metadata.name.as_str())
     }
 
     /// The descriptions of pods that `service` selects.

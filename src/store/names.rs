@@ -92,7 +92,9 @@ impl Labels {
 
     /// These labels and `more`, which win where a key is in both.
     pub fn with<K: Into<Name>, V: Into<Name>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Labels {
-        let mut all: Vec<_> = self.0.to_vec();
+        let more = more.into_iter();
+        let mut all = Vec::with_capacity(self.0.len() + more.size_hint().0);
+        all.extend_from_slice(&self.0);
         for (k, v) in more {
             let (k, v) = (k.into(), v.into());
             match all.binary_search_by(|(key, _)| key.cmp(&k)) {
