@@ -13,6 +13,7 @@ use clusterlocal::{ControlPlane, Settings};
 /// numbered in order of appearance.
 fn names(manifests: &str) -> Vec<String> {
     let zone = common::zone_of(&common::objects("test.yaml", manifests), settings());
+    assert_eq!(zone.record_count(), common::listed(&zone), "records");
     listed(&zone)
 }
 

@@ -51,6 +51,7 @@ fn check(cluster: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let text = std::fs::read(folder.join(cluster)).unwrap();
     let zone = common::zone_of(&common::objects(cluster, text), Settings::default());
+    assert_eq!(zone.record_count(), common::listed(&zone), "{cluster}: records");
     let answers = folder.join(cluster).with_extension("jsonl");
     let mut asked = 0;
     for line in std::fs::read_to_string(answers).unwrap().lines() {

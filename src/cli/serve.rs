@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::ControlPlane;
-use clusterlocal::answer::{Order, forward_records, reverse_records};
+use clusterlocal::answer::Order;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
@@ -129,9 +129,7 @@ impl ServeArgs {
         cluster: &ControlPlane,
     ) -> Result<Option<ReadyFile>, Failure> {
         let zone = cluster.published().load().clone();
-        let mut records = 0usize;
-        forward_records(&zone, |_| records += 1);
-        reverse_records(&zone, |_| records += 1);
+        let records = zone.record_count();
         let (services, pods) = (zone.service_count(), cluster.store().list::<Pod>(Kind::Pod).count());
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         let line =

@@ -4,6 +4,7 @@
 //! A [`Zone`] is a value: cloning it is cheap, [`Feed`] changes its own copy one Service at a time, and
 //! [`Published`] hands whole states to readers, who take no lock and never see half a change.
 
+mod count;
 mod feed;
 mod lookup;
 mod name;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Verdict, forward_records, reverse_records};
 use clusterlocal::store::Objects;
 use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings, manifest};
@@ -23,6 +23,14 @@ pub fn zone_of(objects: &Objects, settings: Settings) -> Zone {
     let mut cluster = ControlPlane::new(settings);
     cluster.apply(objects, 1_700_000_000, None);
     Zone::clone(&cluster.published().load())
+}
+
+/// How many records a zone lists.
+pub fn listed(zone: &Zone) -> usize {
+    let mut count = 0;
+    forward_records(zone, |_| count += 1);
+    reverse_records(zone, |_| count += 1);
+    count
 }
 
 /// A client over UDP whose EDNS size is followed.

@@ -1,0 +1,108 @@
+//! How many records there are, without making them: for a line that says so at the start of 100,000 pods.
+
+use std::hash::Hash;
+
+use rustc_hash::FxHashSet;
+
+use super::service::{Body, Port, Row, ServiceRecords, SliceRecords, Target};
+use super::{PodNames, Zone};
+use crate::store::{Name, Protocol};
+
+impl Zone {
+    /// How many records the names of [`Zone::names`] and [`Zone::reverse_names`] have; endpoints that are names instead
+    /// of addresses (slices of type FQDN) are not counted, and settings that hide some are not looked at.
+    pub fn record_count(&self) -> usize {
+        let nameservers = self.nameservers();
+        let ns = distinct(nameservers.iter().map(|(name, _)| name));
+        let ns_dns = distinct(nameservers.iter().map(|(_, ip)| ip));
+        // The SOA, and the TXT record of dns-version.
+        let own = 2 + ns + ns_dns;
+        let services: usize = self.services.iter().map(|(_, service)| service.record_count()).sum();
+        let endpoints = self.endpoints.iter().filter(|(ip, _)| self.cluster_ips.get(*ip).is_none());
+        let reverse = self.cluster_ips.len() + endpoints.map(|(_, names)| names.len()).sum::<usize>();
+        // An address and an SRV record each.
+        let pods = if self.settings.pods == PodNames::Verified { 2 * self.pods.len() } else { 0 };
+        own + services + reverse + pods
+    }
+}
+
+impl ServiceRecords {
+    /// The records of the Service's own name, of its ports' names and of its endpoints.
+    fn record_count(&self) -> usize {
+        let own = match &self.body {
+            Body::Missing => return 0,
+            Body::External(_) => return 1,
+            Body::Cluster { addresses, .. } if addresses.is_empty() => 0,
+            Body::Cluster { addresses, ports } => {
+                let count =
+                    |ports: &[&Port]| addresses.len() + distinct(ports.iter().filter_map(|port| port.number));
+                let all: Vec<&Port> = ports.iter().collect();
+                let of_name = |pair| {
+                    count(&all.iter().copied().filter(|port| pair_of(port) == pair).collect::<Vec<_>>())
+                };
+                count(&all) + pairs(ports).into_iter().map(of_name).sum::<usize>()
+            }
+            Body::Headless => {
+                let named = self.slices.iter().flat_map(|slice| &slice.ports);
+                let of_name = |pair| self.endpoints(|port| pair_of(port) == pair);
+                self.endpoints(|_| true) + pairs(named).into_iter().map(of_name).sum::<usize>()
+            }
+        };
+        own + self.hosts()
+    }
+
+    /// The records of a name that leads to all endpoints with one of the ports that `fits` takes.
+    fn endpoints(&self, fits: impl Fn(&Port) -> bool) -> usize {
+        let slices = || self.slices.iter().filter(|slice| slice.ports.iter().any(&fits));
+        let numbers = |slice: &SliceRecords| -> Vec<u16> {
+            let numbers: FxHashSet<u16> =
+                slice.ports.iter().filter(|port| fits(port)).filter_map(|port| port.number).collect();
+            numbers.into_iter().collect()
+        };
+        if !self.repeats {
+            return slices().map(|slice| addresses(slice).count() * (1 + numbers(slice).len())).sum();
+        }
+        let ips = distinct(slices().flat_map(|slice| addresses(slice).map(|row| &row.target)));
+        let srv = slices().flat_map(|slice| {
+            let numbers = numbers(slice);
+            addresses(slice)
+                .flat_map(move |row| numbers.clone().into_iter().map(move |number| (&row.host, number)))
+        });
+        ips + distinct(srv)
+    }
+
+    /// The records of the endpoints' own names.
+    fn hosts(&self) -> usize {
+        let numbers = |ports: &[Port]| distinct(ports.iter().filter_map(|port| port.number));
+        if !self.repeats {
+            return self
+                .slices
+                .iter()
+                .map(|slice| addresses(slice).count() * (1 + numbers(&slice.ports)))
+                .sum();
+        }
+        let rows = || self.slices.iter().flat_map(|slice| addresses(slice).map(move |row| (slice, row)));
+        let ips = distinct(rows().map(|(_, row)| (&row.host, &row.target)));
+        let srv = rows().flat_map(|(slice, row)| {
+            slice.ports.iter().filter_map(move |port| Some((&row.host, port.number?)))
+        });
+        ips + distinct(srv)
+    }
+}
+
+fn addresses(slice: &SliceRecords) -> impl Iterator<Item = &Row> {
+    slice.rows.iter().filter(|row| matches!(row.target, Target::Address(_)))
+}
+
+fn distinct<T: Hash + Eq>(all: impl Iterator<Item = T>) -> usize {
+    all.collect::<FxHashSet<T>>().len()
+}
+
+fn pair_of(port: &Port) -> (&Name, Protocol) {
+    (&port.name, port.protocol)
+}
+
+/// The names that ports have, each with its protocol.
+fn pairs<'a>(ports: impl IntoIterator<Item = &'a Port>) -> FxHashSet<(&'a Name, Protocol)> {
+    ports.into_iter().filter(|port| !port.name.is_empty() && port.number.is_some()).map(pair_of).collect()
+}
