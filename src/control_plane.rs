@@ -32,7 +32,8 @@ pub struct ControlPlane {
     controllers: Controllers,
     feed: Feed,
     published: Published,
-    defaults: Addresses,
+    /// Where the cluster's own Services have their fixed addresses.
+    service_range: Range,
     /// What was asked for last, with a cluster's own objects.
     desired: Objects,
 }
@@ -43,10 +44,10 @@ impl ControlPlane {
         let Settings { zone, pod_range, service_range } = settings;
         ControlPlane {
             store: Store::new(),
-            controllers: Controllers::new(Addresses::new(pod_range.clone(), service_range.clone())),
+            controllers: Controllers::new(Addresses::new(pod_range, service_range.clone())),
             feed: Feed::new(zone.clone()),
             published: Published::new(Zone::new(zone)),
-            defaults: Addresses::new(pod_range, service_range),
+            service_range,
             desired: Objects::new(),
         }
     }
@@ -65,7 +66,7 @@ impl ControlPlane {
     /// `now` is in seconds since 1970 and becomes the SOA's serial. `names` collects the names that came and went.
     /// Tells whether anything visible changed.
     pub fn apply(&mut self, input: &Objects, now: u32, names: Option<&mut Vec<NameChange>>) -> bool {
-        let desired = with_defaults(input, &self.defaults);
+        let desired = with_defaults(input, &self.service_range);
         for change in difference(&self.desired, &desired) {
             self.store.apply(change);
         }

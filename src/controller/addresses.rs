@@ -120,6 +120,11 @@ impl Range {
         }
     }
 
+    /// The address of that number, of the family that comes first.
+    pub(super) fn primary(&self, number: u32) -> Option<IpAddr> {
+        self.address(IpFamily::IPv4, number).or_else(|| self.address(IpFamily::IPv6, number))
+    }
+
     fn number(&self, ip: IpAddr) -> Option<u32> {
         let number = match (ip, self.v4, self.v6) {
             (IpAddr::V4(ip), Some(net), _) if net.contains(&ip) => u32::from(ip) - u32::from(net.network()),
@@ -241,12 +246,6 @@ impl Addresses {
     /// Gives away addresses of these ranges.
     pub fn new(pods: Range, services: Range) -> Self {
         Addresses { pods: Pool::new(pods), services: Pool::new(services) }
-    }
-
-    /// The Service address of that number: kubeadm fixes the first and the tenth.
-    pub(super) fn service_at(&self, number: u32) -> Option<IpAddr> {
-        let range = &self.services.range;
-        range.address(IpFamily::IPv4, number).or_else(|| range.address(IpFamily::IPv6, number))
     }
 
     /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use super::Addresses;
+use super::Range;
 use crate::store::{
     AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, IntOrName, Key,
     Kind, LabelSelector, Labels, Name, Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodSpec,
@@ -19,7 +19,7 @@ const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-no
 
 /// `input`, and whatever of a cluster's own objects it does not have itself. Its namespaces exist, whether or not it
 /// has objects for them: `kubectl apply -n` does not ask for a manifest either.
-pub fn with_defaults(input: &Objects, addresses: &Addresses) -> Objects {
+pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
     let mut all = input.clone();
     let add = |all: &mut Objects, object: Object| {
         all.entry(object.key()).or_insert(object);
@@ -37,11 +37,11 @@ pub fn with_defaults(input: &Objects, addresses: &Addresses) -> Objects {
         }
     }
     if !input.contains_key(&Key::new(Kind::Service, "default", "kubernetes")) {
-        add(&mut all, kubernetes(addresses));
+        add(&mut all, kubernetes(service_range));
         add(&mut all, kubernetes_slice());
     }
     if !input.contains_key(&Key::new(Kind::Service, "kube-system", "kube-dns")) {
-        add(&mut all, kube_dns(addresses));
+        add(&mut all, kube_dns(service_range));
         add(&mut all, coredns());
     }
     all
@@ -61,9 +61,9 @@ fn port(name: &'static str, port: u16, protocol: Protocol) -> ServicePort {
 }
 
 /// The API's Service: always the first address of the range.
-fn kubernetes(addresses: &Addresses) -> Object {
+fn kubernetes(range: &Range) -> Object {
     let https = ServicePort { target_port: Some(IntOrName::Int(6443)), ..port("https", 443, Protocol::TCP) };
-    service("default", "kubernetes", addresses.service_at(1), vec![https], Labels::default())
+    service("default", "kubernetes", range.primary(1), vec![https], Labels::default())
 }
 
 fn kubernetes_slice() -> Object {
@@ -82,14 +82,14 @@ fn kubernetes_slice() -> Object {
 }
 
 /// kubeadm's Service for the DNS: always the tenth address of the range.
-fn kube_dns(addresses: &Addresses) -> Object {
+fn kube_dns(range: &Range) -> Object {
     let ports = vec![
         port("dns", 53, Protocol::UDP),
         port("dns-tcp", 53, Protocol::TCP),
         port("metrics", 9153, Protocol::TCP),
     ];
     let selector = [("k8s-app", "kube-dns")].into_iter().collect();
-    service("kube-system", "kube-dns", addresses.service_at(10), ports, selector)
+    service("kube-system", "kube-dns", range.primary(10), ports, selector)
 }
 
 /// kubeadm's two replicas behind it.

@@ -105,24 +105,33 @@ impl Controllers {
             // All of one sort before the events it causes: with many pods, that is one look instead of many.
             let Some(queue) = self.queues.iter_mut().find(|queue| !queue.waiting.is_empty()) else { return };
             let tasks = queue.take();
-            // What is worked out from the store alone is worked out for all of them at once.
-            let worked_out = parallel::map(&tasks, parallel::WORTH_IT, |task| match task {
-                Task::Workload(key) => pods::reconcile(store, key),
-                Task::Endpoints(namespace, service) => endpointslice::reconcile(store, namespace, service),
-                Task::Service(_) | Task::Pod(_) => Vec::new(),
-            });
-            for (task, mut changes) in tasks.iter().zip(worked_out) {
-                match task {
-                    Task::Workload(_) => changes.iter_mut().for_each(|change| self.start(store, change)),
-                    Task::Endpoints(..) => {}
-                    Task::Service(key) => changes.extend(self.addresses.reconcile_service(store, key)),
-                    Task::Pod(key) => changes.extend(kubelet::sync(store, key, &mut self.addresses)),
-                }
-                for change in changes {
-                    store.apply(change);
-                }
+            for change in self.work(store, &tasks).into_iter().flatten() {
+                store.apply(change);
             }
         }
+    }
+
+    /// The changes for tasks of one sort, in their order. What follows from the store alone is worked out for several of
+    /// them at a time; addresses are given away one by one.
+    fn work(&mut self, store: &Store, tasks: &[Task]) -> Vec<Vec<Change>> {
+        let worth_it = match tasks.first() {
+            Some(Task::Workload(_) | Task::Endpoints(..)) => parallel::WORTH_IT,
+            _ => usize::MAX,
+        };
+        let mut changes = parallel::map(tasks, worth_it, |task| match task {
+            Task::Workload(key) => pods::reconcile(store, key),
+            Task::Endpoints(namespace, service) => endpointslice::reconcile(store, namespace, service),
+            Task::Service(_) | Task::Pod(_) => Vec::new(),
+        });
+        for (task, changes) in tasks.iter().zip(&mut changes) {
+            match task {
+                Task::Workload(_) => changes.iter_mut().for_each(|change| self.start(store, change)),
+                Task::Endpoints(..) => {}
+                Task::Service(key) => changes.extend(self.addresses.reconcile_service(store, key)),
+                Task::Pod(key) => changes.extend(kubelet::sync(store, key, &mut self.addresses)),
+            }
+        }
+        changes
     }
 
     /// Starts a pod that is about to be made: nothing takes time yet, so nobody needs to see it waiting.
