@@ -12,7 +12,7 @@ use crate::store::{
 };
 
 /// How many nodes a cluster has whose manifests name none.
-pub const NODE_COUNT: u8 = 3;
+const NODE_COUNT: u8 = 3;
 
 /// The namespaces that the API server makes at its first start.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];

@@ -11,7 +11,7 @@ mod names;
 mod pods;
 
 pub use addresses::{Addresses, Range, RangeError};
-pub use defaults::{NODE_COUNT, with_defaults};
+pub use defaults::with_defaults;
 pub(crate) use pods::ordinal;
 
 use std::sync::Arc;
