@@ -251,7 +251,7 @@ impl Addresses {
     /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken
     /// since has not gone.
     pub(super) fn note(&mut self, store: &Store, event: &Event) {
-        match &event.after {
+        match event.now() {
             Some(object @ Object::Service(service)) => self.services.note(object, service.addresses()),
             Some(object @ Object::Pod(pod)) => self.pods.note(object, pod.status.ips()),
             Some(_) => {}

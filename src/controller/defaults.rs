@@ -32,8 +32,8 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
     if !input.keys().any(|key| key.kind == Kind::Node) {
         for number in 1..=NODE_COUNT {
             let metadata = named("", &format!("node-{number}"));
-            let status = NodeStatus { addresses: vec![node_address(number)] };
-            add(&mut all, Object::Node(Arc::new(Node { metadata, status })));
+            let status = NodeStatus { addresses: vec![node_address(number)], ..NodeStatus::default() };
+            add(&mut all, Object::Node(Arc::new(Node { metadata, status, ..Node::default() })));
         }
     }
     if !input.contains_key(&Key::new(Kind::Service, "default", "kubernetes")) {
@@ -112,6 +112,7 @@ fn coredns() -> Object {
     let template = PodTemplate {
         metadata: ObjectMeta { labels: labels.clone(), ..ObjectMeta::default() },
         spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+        given: None,
     };
     let spec = WorkloadSpec {
         replicas: Some(2),
@@ -119,7 +120,11 @@ fn coredns() -> Object {
         template: Arc::new(template),
         ..WorkloadSpec::default()
     };
-    Object::Deployment(Arc::new(Workload { metadata: named("kube-system", "coredns"), spec }))
+    Object::Deployment(Arc::new(Workload {
+        metadata: named("kube-system", "coredns"),
+        spec,
+        ..Workload::default()
+    }))
 }
 
 fn service(

@@ -178,7 +178,7 @@ fn note(push: &mut impl FnMut(Task), store: &Store, event: &Event) {
                 }
             }
             note_selecting(push, store, event);
-            if event.after.as_ref().and_then(Pod::of).is_some_and(|pod| kubelet::is_to_do(pod)) {
+            if event.now().and_then(Pod::of).is_some_and(|pod| kubelet::is_to_do(pod)) {
                 push(Task::Pod(key));
             }
         }
@@ -206,7 +206,11 @@ fn note(push: &mut impl FnMut(Task), store: &Store, event: &Event) {
                 )));
             }
         }
-        Object::Namespace(_) => {}
+        Object::Namespace(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::PersistentVolume(_)
+        | Object::ControllerRevision(_)
+        | Object::Event(_) => {}
     }
 }
 

@@ -182,10 +182,10 @@ fn from_template(template: &PodTemplate, workload: &ObjectMeta, owner: Owner, na
         owner: Some(owner),
         synthesized: true,
         name,
-        deletion_timestamp: None,
+        ..ObjectMeta::default()
     };
     let spec = PodSpec { node_name: Name::default(), ..template.spec.clone() };
-    Pod { metadata, spec, status: PodStatus::default() }
+    Pod { metadata, spec, status: PodStatus::default(), template: None }
 }
 
 /// Spreads pods over the nodes in turn, as the scheduler does when nothing else is asked for.
@@ -216,7 +216,7 @@ fn reconcile_deployment(store: &Store, key: &Key, deployment: &Workload) -> Vec<
         annotations: deployment.metadata.annotations.clone(),
         owner: Some(Owner { kind: Kind::Deployment, name: key.name.clone() }),
         synthesized: true,
-        deletion_timestamp: None,
+        ..ObjectMeta::default()
     };
     let spec = WorkloadSpec {
         replicas: deployment.spec.replicas,
@@ -225,7 +225,11 @@ fn reconcile_deployment(store: &Store, key: &Key, deployment: &Workload) -> Vec<
         ..WorkloadSpec::default()
     };
     let mut changes = delete_replica_sets(store, key, Some(&name));
-    changes.push(Change::Put(Object::ReplicaSet(Arc::new(Workload { metadata, spec }))));
+    changes.push(Change::Put(Object::ReplicaSet(Arc::new(Workload {
+        metadata,
+        spec,
+        ..Workload::default()
+    }))));
     changes
 }
 

@@ -37,6 +37,7 @@ pub fn start(store: &Store, pod: &Pod, addresses: &mut Addresses) -> PodStatus {
             pod_ips: ips,
             ready: !pod.is_terminating(),
             simulated: true,
+            ..PodStatus::default()
         },
     }
 }

@@ -39,7 +39,7 @@ pub(super) enum Meaning {
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
-const KINDS: [(&str, Kind, &[&str]); 12] = [
+const KINDS: [(&str, Kind, &[&str]); 14] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -52,6 +52,8 @@ const KINDS: [(&str, Kind, &[&str]); 12] = [
     ("Pod", Kind::Pod, &["v1"]),
     ("EndpointSlice", Kind::EndpointSlice, &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
     ("Endpoints", Kind::Endpoints, &["v1"]),
+    ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, &["v1"]),
+    ("PersistentVolume", Kind::PersistentVolume, &["v1"]),
 ];
 
 /// What an object of `api_version` and `kind` is to us.
@@ -98,6 +100,10 @@ impl<'de> DeserializeSeed<'de> for Typed {
             Kind::Pod => Object::Pod(Arc::deserialize(d)?),
             Kind::EndpointSlice => Object::EndpointSlice(Arc::deserialize(d)?),
             Kind::Endpoints => Object::Endpoints(Arc::deserialize(d)?),
+            Kind::PersistentVolumeClaim => Object::PersistentVolumeClaim(Arc::deserialize(d)?),
+            Kind::PersistentVolume => Object::PersistentVolume(Arc::deserialize(d)?),
+            Kind::ControllerRevision => Object::ControllerRevision(Arc::deserialize(d)?),
+            Kind::Event => Object::Event(Arc::deserialize(d)?),
         })
     }
 }

@@ -8,6 +8,7 @@
 mod decode;
 mod documents;
 mod files;
+mod json;
 mod limits;
 mod locate;
 mod problem;

@@ -17,7 +17,7 @@ use super::source::{Passage, Place, Source};
 use super::validate::{self, Finding};
 use super::{Manifest, Overrides, Read, limits, topology};
 use crate::parallel;
-use crate::store::{Key, LABEL_MAX, Name, Object};
+use crate::store::{Given, Key, LABEL_MAX, Name, Object};
 
 /// Reads every document of `source`.
 pub(super) fn read(source: Source) -> Manifest {
@@ -263,7 +263,7 @@ impl Stream {
                         return;
                     }
                     if let Some(object) = object {
-                        self.keep(object, item(at));
+                        self.given(object, item(at));
                     }
                 }
             }
@@ -274,9 +274,7 @@ impl Stream {
     /// A document that is no List. `parsed` says that a parser has been through it before.
     fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool) {
         let outcome = match meaning {
-            Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
-                self.keep(object, place);
-            }),
+            Meaning::Object(kind) => decode::object(&place, kind).map(|object| self.given(object, place)),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
             _ => {
                 // Too large for the parser is no harm in what nobody reads.
@@ -337,6 +335,12 @@ impl Stream {
             }
             meaning => Some((meaning, legible(&kind, LABEL_MAX))),
         }
+    }
+
+    /// Adds `object` as it is written at `place`.
+    fn given(&mut self, mut object: Object, place: Place) {
+        object.keep(Given::text(place.clone()));
+        self.keep(object, place);
     }
 
     /// Adds `object` if the API server would; returns whether it is valid.

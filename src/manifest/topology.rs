@@ -275,7 +275,7 @@ impl Lowering {
                 true => PodManagementPolicy::Parallel,
                 false => PodManagementPolicy::OrderedReady,
             },
-            volume_claim_templates: Vec::new(),
+            ..StatefulSetSpec::default()
         };
         let metadata = ObjectMeta { annotations: pins.collect(), ..self.metadata(name, &own) };
         let pods = ServiceSpec {
@@ -286,7 +286,7 @@ impl Lowering {
             ip_families: set.ip_families,
             ..ServiceSpec::default()
         };
-        self.add(Object::StatefulSet(Arc::new(StatefulSet { metadata, spec })));
+        self.add(Object::StatefulSet(Arc::new(StatefulSet { metadata, spec, ..StatefulSet::default() })));
         if let Some(client) = set.client {
             self.add_service(client, &own, pods.clone());
         }
@@ -303,7 +303,7 @@ impl Lowering {
             ..WorkloadSpec::default()
         };
         let metadata = self.metadata(name.clone(), &own);
-        self.add(Object::Deployment(Arc::new(Workload { metadata, spec })));
+        self.add(Object::Deployment(Arc::new(Workload { metadata, spec, ..Workload::default() })));
         if deployment.ports.0.is_empty() && deployment.service.is_none() && !deployment.headless {
             return;
         }
@@ -386,6 +386,7 @@ fn template(own: &Labels, more: &Labels, name: &Name, ports: &Entries<Port>) -> 
     Arc::new(PodTemplate {
         metadata: ObjectMeta { labels, ..ObjectMeta::default() },
         spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+        given: None,
     })
 }
 

@@ -34,7 +34,12 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
         Object::Pod(pod) => check.pod_spec("spec", &pod.spec),
         Object::EndpointSlice(slice) => check.endpoint_slice(slice),
         Object::Endpoints(endpoints) => check.endpoints(endpoints),
-        Object::Namespace(_) | Object::Node(_) => {}
+        Object::Namespace(_)
+        | Object::Node(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::PersistentVolume(_)
+        | Object::ControllerRevision(_)
+        | Object::Event(_) => {}
     }
     check.0
 }

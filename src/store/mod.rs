@@ -2,25 +2,41 @@
 //! every change, and a stream of changes to watch. The only mutable state of the emulated cluster. It must not know
 //! files or the DNS.
 
-mod index;
-mod names;
 #[allow(
     missing_docs,
     reason = "fields and variants are Kubernetes' own, under their own names; its API reference describes them"
 )]
+mod event;
+mod given;
+mod index;
+mod names;
+#[allow(missing_docs, reason = "as above")]
+mod node;
+#[allow(missing_docs, reason = "as above")]
 mod object;
+#[allow(missing_docs, reason = "as above")]
+mod pod;
 #[allow(missing_docs, reason = "as above")]
 mod service;
 mod table;
+mod time;
 #[allow(missing_docs, reason = "TCP is TCP")]
 mod values;
 #[allow(missing_docs, reason = "as above")]
+mod volume;
+#[allow(missing_docs, reason = "as above")]
 mod workload;
 
+pub use event::{EventRecord, EventSource};
+pub use given::{Given, Part, Text};
 pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL};
 pub use names::{LABEL_MAX, Labels, Name, SUBDOMAIN_MAX, is_label, is_label_1035, is_subdomain, nearest};
+pub use node::*;
 pub use object::*;
+pub use pod::*;
 pub use service::*;
-pub use table::{Change, Compacted, Event, Store};
-pub use values::{IntOrName, PortNumber, Protocol, parse_ip};
+pub use table::{Change, Compacted, Event, Store, Stored};
+pub use time::Time;
+pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
+pub use volume::*;
 pub use workload::*;

@@ -9,11 +9,18 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use smol_str::format_smolstr;
 
+use super::event::EventRecord;
+use super::given::{Given, Part};
 use super::names::{Labels, Name};
+use super::node::Node;
+use super::pod::Pod;
 use super::service::{EndpointSlice, Endpoints, Service};
+use super::time::Time;
 use super::values::{self, nullable};
-use super::workload::{Node, Pod, StatefulSet, Workload};
+use super::volume::{PersistentVolume, PersistentVolumeClaim};
+use super::workload::{ControllerRevision, StatefulSet, Workload};
 
 /// What every object carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -29,14 +36,28 @@ pub struct ObjectMeta {
     pub labels: Labels,
     #[serde(deserialize_with = "nullable")]
     pub annotations: Labels,
-    /// Set once deletion has begun; the object is terminating.
-    pub deletion_timestamp: Option<Name>,
+    /// Set once deletion has begun; the object is terminating. By then it should be gone: the moment of the request and
+    /// the grace period.
+    pub deletion_timestamp: Option<Time>,
+    /// In seconds; set with the timestamp.
+    pub deletion_grace_period_seconds: Option<u32>,
     /// The object that made this one and that it goes away with. Only a controlling owner counts.
     #[serde(rename = "ownerReferences", deserialize_with = "values::controlling_owner")]
     pub owner: Option<Owner>,
     /// Whether a controller here made it, rather than somebody's manifest.
     #[serde(skip)]
     pub synthesized: bool,
+    /// The object as somebody wrote it; a controller's has none.
+    #[serde(skip)]
+    pub given: Option<Given>,
+}
+
+impl ObjectMeta {
+    /// When deletion was asked for, if it was.
+    pub fn deletion_requested(&self) -> Option<Time> {
+        let grace = i64::from(self.deletion_grace_period_seconds.unwrap_or(0));
+        self.deletion_timestamp.map(|by| Time::from_unix_millis(by.unix_millis() - grace * 1000))
+    }
 }
 
 /// The controlling owner of an object: the set of a pod, the Service of an EndpointSlice.
@@ -44,6 +65,13 @@ pub struct ObjectMeta {
 pub struct Owner {
     pub kind: Kind,
     pub name: Name,
+}
+
+impl Owner {
+    /// Whether the object at `key` is this owner of something in `namespace`.
+    pub fn is(&self, key: &Key) -> bool {
+        self.kind == key.kind && self.name == key.name
+    }
 }
 
 /// A namespace. That it exists is all the DNS asks of it.
@@ -66,11 +94,15 @@ pub enum Kind {
     Pod,
     EndpointSlice,
     Endpoints,
+    PersistentVolumeClaim,
+    PersistentVolume,
+    ControllerRevision,
+    Event,
 }
 
 impl Kind {
     /// All kinds, in the order in which a cluster would want them made.
-    pub const ALL: [Kind; 11] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Namespace,
         Kind::Node,
         Kind::Service,
@@ -82,6 +114,10 @@ impl Kind {
         Kind::Pod,
         Kind::EndpointSlice,
         Kind::Endpoints,
+        Kind::PersistentVolumeClaim,
+        Kind::PersistentVolume,
+        Kind::ControllerRevision,
+        Kind::Event,
     ];
 
     /// The name in manifests, `StatefulSet`.
@@ -98,12 +134,16 @@ impl Kind {
             Kind::Pod => "Pod",
             Kind::EndpointSlice => "EndpointSlice",
             Kind::Endpoints => "Endpoints",
+            Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
+            Kind::PersistentVolume => "PersistentVolume",
+            Kind::ControllerRevision => "ControllerRevision",
+            Kind::Event => "Event",
         }
     }
 
     /// Whether objects of this kind live in a namespace.
     pub fn is_namespaced(self) -> bool {
-        !matches!(self, Kind::Namespace | Kind::Node)
+        !matches!(self, Kind::Namespace | Kind::Node | Kind::PersistentVolume)
     }
 }
 
@@ -153,6 +193,10 @@ pub enum Object {
     Pod(Arc<Pod>),
     EndpointSlice(Arc<EndpointSlice>),
     Endpoints(Arc<Endpoints>),
+    PersistentVolumeClaim(Arc<PersistentVolumeClaim>),
+    PersistentVolume(Arc<PersistentVolume>),
+    ControllerRevision(Arc<ControllerRevision>),
+    Event(Arc<EventRecord>),
 }
 
 impl Object {
@@ -170,6 +214,10 @@ impl Object {
             Object::Pod(_) => Kind::Pod,
             Object::EndpointSlice(_) => Kind::EndpointSlice,
             Object::Endpoints(_) => Kind::Endpoints,
+            Object::PersistentVolumeClaim(_) => Kind::PersistentVolumeClaim,
+            Object::PersistentVolume(_) => Kind::PersistentVolume,
+            Object::ControllerRevision(_) => Kind::ControllerRevision,
+            Object::Event(_) => Kind::Event,
         }
     }
 
@@ -186,6 +234,10 @@ impl Object {
             Object::Pod(o) => &o.metadata,
             Object::EndpointSlice(o) => &o.metadata,
             Object::Endpoints(o) => &o.metadata,
+            Object::PersistentVolumeClaim(o) => &o.metadata,
+            Object::PersistentVolume(o) => &o.metadata,
+            Object::ControllerRevision(o) => &o.metadata,
+            Object::Event(o) => &o.metadata,
         }
     }
 
@@ -202,6 +254,42 @@ impl Object {
             Object::Pod(o) => &mut Arc::make_mut(o).metadata,
             Object::EndpointSlice(o) => &mut Arc::make_mut(o).metadata,
             Object::Endpoints(o) => &mut Arc::make_mut(o).metadata,
+            Object::PersistentVolumeClaim(o) => &mut Arc::make_mut(o).metadata,
+            Object::PersistentVolume(o) => &mut Arc::make_mut(o).metadata,
+            Object::ControllerRevision(o) => &mut Arc::make_mut(o).metadata,
+            Object::Event(o) => &mut Arc::make_mut(o).metadata,
+        }
+    }
+
+    /// Keeps what somebody wrote, from which it was read.
+    pub fn keep(&mut self, given: Given) {
+        let template = Part::new(&given, "/spec/template");
+        match self {
+            Object::StatefulSet(set) => {
+                let spec = &mut Arc::make_mut(set).spec;
+                Arc::make_mut(&mut spec.template).given = Some(template);
+                for (at, claim) in spec.volume_claim_templates.iter_mut().enumerate() {
+                    claim.given = Some(Part::new(&given, format_smolstr!("/spec/volumeClaimTemplates/{at}")));
+                }
+            }
+            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
+                Arc::make_mut(&mut Arc::make_mut(o).spec.template).given = Some(template);
+            }
+            _ => {}
+        }
+        self.metadata_mut().given = Some(given);
+    }
+
+    /// Whether its spec is that of `other`: only a workload's generation counts.
+    pub(super) fn has_spec_of(&self, other: &Object) -> bool {
+        let spec = |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, "/spec"));
+        match (self, other) {
+            (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && spec(self) == spec(other),
+            (Object::Deployment(a), Object::Deployment(b))
+            | (Object::ReplicaSet(a), Object::ReplicaSet(b))
+            | (Object::DaemonSet(a), Object::DaemonSet(b))
+            | (Object::Job(a), Object::Job(b)) => a.spec == b.spec && spec(self) == spec(other),
+            _ => true,
         }
     }
 
@@ -240,6 +328,10 @@ resources! {
     Pod: Pod;
     EndpointSlice: EndpointSlice;
     Endpoints: Endpoints;
+    PersistentVolumeClaim: PersistentVolumeClaim;
+    PersistentVolume: PersistentVolume;
+    ControllerRevision: ControllerRevision;
+    EventRecord: Event;
 }
 
 /// Objects by key: what a set of manifests asks for.

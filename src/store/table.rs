@@ -2,13 +2,17 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use rustc_hash::FxBuildHasher;
 
 use super::index::{Indexes, POD_NAME_LABEL, indexed, pair};
 use super::names::{Labels, Name};
 use super::object::{Key, Kind, Object, Resource};
+use super::pod::Pod;
 use super::service::{EndpointSlice, Service};
-use super::workload::Pod;
+use super::time::Time;
 
 /// A wish: this object shall be so, or shall not be.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,26 +23,75 @@ pub enum Change {
     Delete(Key),
 }
 
+/// An object, and what the store itself knows of it.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The object. It does not know its own revision: whoever puts it back unchanged changes nothing.
+    pub object: Object,
+    /// The revision that made it.
+    born: u64,
+    /// The revision that changed it last: its resourceVersion.
+    pub revision: u64,
+    /// When it was made.
+    pub created: Time,
+    /// Which version of its spec this is, from 1.
+    pub generation: u32,
+}
+
+impl Stored {
+    /// Tells this object from all others, also from one that had its name before: an RFC 9562 UUID. It follows from the
+    /// name and from when in the order of events it was made, so that the same events give the same.
+    pub fn uid(&self) -> String {
+        let key = self.object.key();
+        let half = |salt: u64| FxBuildHasher.hash_one((salt, &key, self.born));
+        let (high, low) = (half(0), half(1));
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff,
+        )
+    }
+
+    /// Whether this is the same object as `other`, and not one of the same name made later.
+    pub fn is_same_object(&self, other: &Stored) -> bool {
+        self.born == other.born
+    }
+}
+
 /// Something that happened to an object, as a watch shows it.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The store's revision (the API's resourceVersion) after it.
     pub revision: u64,
     /// `None`: the object did not exist before.
-    pub before: Option<Object>,
+    pub before: Option<Stored>,
     /// `None`: the object is gone.
-    pub after: Option<Object>,
+    pub after: Option<Stored>,
 }
 
 impl Event {
     /// The object it is about: as it is, or as it was last.
     pub fn object(&self) -> &Object {
-        self.after.as_ref().or(self.before.as_ref()).expect("an event has an object before or after it")
+        let stored = self.after.as_ref().or(self.before.as_ref());
+        &stored.expect("an event has an object before or after it").object
+    }
+
+    /// The object as it is now, if it is.
+    pub fn now(&self) -> Option<&Object> {
+        self.after.as_ref().map(|stored| &stored.object)
+    }
+
+    /// The object as it was, if it was.
+    pub fn then(&self) -> Option<&Object> {
+        self.before.as_ref().map(|stored| &stored.object)
     }
 
     /// The object before and after, whichever exist.
     pub fn both(&self) -> impl Iterator<Item = &Object> {
-        self.before.iter().chain(self.after.iter())
+        self.then().into_iter().chain(self.now())
     }
 }
 
@@ -51,8 +104,10 @@ pub struct Compacted(pub u64);
 #[derive(Default)]
 pub struct Store {
     /// By kind and namespace, then by name.
-    objects: BTreeMap<(Kind, Name), BTreeMap<Name, Object>>,
+    objects: BTreeMap<(Kind, Name), BTreeMap<Name, Stored>>,
     revision: u64,
+    /// What the time is to those who make objects.
+    now: Time,
     events: VecDeque<Event>,
     indexes: Indexes,
 }
@@ -63,6 +118,11 @@ impl Store {
         Self::default()
     }
 
+    /// What is made from now on is made at `now`.
+    pub fn set_time(&mut self, now: Time) {
+        self.now = now;
+    }
+
     /// The number of changes so far.
     pub fn revision(&self) -> u64 {
         self.revision
@@ -70,16 +130,24 @@ impl Store {
 
     /// Carries out `change`. Nothing happens, and no event tells of it, where it changes nothing.
     pub fn apply(&mut self, change: Change) -> bool {
+        let revision = self.revision + 1;
         let (before, after) = match change {
             Change::Put(object) => {
                 let Key { kind, namespace, name } = object.key();
                 let objects = self.objects.entry((kind, namespace)).or_default();
                 match objects.entry(name) {
-                    Entry::Occupied(entry) if *entry.get() == object => return false,
-                    Entry::Occupied(mut entry) => (Some(entry.insert(object.clone())), Some(object)),
+                    Entry::Occupied(entry) if entry.get().object == object => return false,
+                    Entry::Occupied(mut entry) => {
+                        let old = entry.get();
+                        let generation = old.generation + u32::from(!object.has_spec_of(&old.object));
+                        let new = Stored { object, revision, generation, ..old.clone() };
+                        (Some(entry.insert(new.clone())), Some(new))
+                    }
                     Entry::Vacant(entry) => {
-                        entry.insert(object.clone());
-                        (None, Some(object))
+                        let new =
+                            Stored { object, born: revision, revision, created: self.now, generation: 1 };
+                        entry.insert(new.clone());
+                        (None, Some(new))
                     }
                 }
             }
@@ -93,9 +161,10 @@ impl Store {
                 (Some(before), None)
             }
         };
-        self.indexes.update(before.as_ref(), after.as_ref());
-        self.revision += 1;
-        self.events.push_back(Event { revision: self.revision, before, after });
+        let object = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.object.clone());
+        self.indexes.update(object(&before).as_ref(), object(&after).as_ref());
+        self.revision = revision;
+        self.events.push_back(Event { revision, before, after });
         true
     }
 
@@ -124,18 +193,34 @@ impl Store {
 
     /// The object at `key`.
     pub fn object(&self, key: &Key) -> Option<&Object> {
+        self.stored(key).map(|stored| &stored.object)
+    }
+
+    /// The object at `key`, with what the store knows of it.
+    pub fn stored(&self, key: &Key) -> Option<&Stored> {
         self.objects.get(&(key.kind, key.namespace.clone()))?.get(&key.name)
+    }
+
+    /// All objects of `kind` (in `namespace`, if one is given), by namespace and name, with what the store knows of them.
+    pub fn all_stored(&self, kind: Kind, namespace: Option<&str>) -> impl Iterator<Item = &Stored> {
+        let from = (kind, namespace.map(Name::from).unwrap_or_default());
+        let within =
+            move |(k, n): &(Kind, Name)| *k == kind && namespace.is_none_or(|namespace| n == namespace);
+        self.objects
+            .range(from..)
+            .take_while(move |(id, _)| within(id))
+            .flat_map(|(_, objects)| objects.values())
     }
 
     /// The `kind` called `name` in `namespace`.
     pub fn get<T: Resource>(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Arc<T>> {
-        T::of(self.objects.get(&(kind, Name::from(namespace)))?.get(name)?)
+        T::of(&self.objects.get(&(kind, Name::from(namespace)))?.get(name)?.object)
     }
 
     /// All objects of `kind`, by namespace and name.
     pub fn list<'a, T: Resource + 'a>(&'a self, kind: Kind) -> impl Iterator<Item = &'a Arc<T>> {
         let all = self.objects.range((kind, Name::default())..).take_while(move |((k, _), _)| *k == kind);
-        all.flat_map(|(_, objects)| objects.values()).filter_map(T::of)
+        all.flat_map(|(_, objects)| objects.values()).filter_map(|stored| T::of(&stored.object))
     }
 
     /// All objects of `kind` in `namespace`, by name.
@@ -158,12 +243,12 @@ impl Store {
         let prefix = Name::from(prefix);
         let from = objects.map(|objects| objects.range(prefix.clone()..)).into_iter().flatten();
         from.take_while(move |(name, _)| name.starts_with(prefix.as_str()))
-            .filter_map(|(_, object)| T::of(object))
+            .filter_map(|(_, stored)| T::of(&stored.object))
     }
 
     /// All objects, by kind, namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values().flat_map(BTreeMap::values)
+        self.objects.values().flat_map(BTreeMap::values).map(|stored| &stored.object)
     }
 
     /// The pods of `namespace` that have every label of `selector`, in no particular order. None for an empty selector:
@@ -177,13 +262,18 @@ impl Store {
         let pairs =
             indexed(selector).map(|(key, value)| self.indexes.pods.names(pair(namespace, key, value)));
         if let Some(name) = selector.get(POD_NAME_LABEL) {
-            return pods.get(name).and_then(Pod::of).filter(matching).into_iter().collect();
+            return pods
+                .get(name)
+                .and_then(|pod| Pod::of(&pod.object))
+                .filter(matching)
+                .into_iter()
+                .collect();
         }
         match pairs.min_by_key(|names| names.len()) {
             Some(names) => {
-                names.iter().filter_map(|name| Pod::of(pods.get(name)?)).filter(matching).collect()
+                names.iter().filter_map(|name| Pod::of(&pods.get(name)?.object)).filter(matching).collect()
             }
-            None => pods.values().filter_map(Pod::of).filter(matching).collect(),
+            None => pods.values().filter_map(|pod| Pod::of(&pod.object)).filter(matching).collect(),
         }
     }
 
@@ -192,7 +282,7 @@ impl Store {
         let Some(services) = self.objects.get(&(Kind::Service, namespace.clone())) else { return Vec::new() };
         let pairs =
             labels.iter().map(|(key, value)| self.indexes.services.names(pair(namespace, key, value)));
-        let candidates = pairs.flatten().filter_map(|name| Service::of(services.get(name)?));
+        let candidates = pairs.flatten().filter_map(|name| Service::of(&services.get(name)?.object));
         candidates.filter(|service| service.spec.selector.matches(labels)).collect()
     }
 
@@ -202,7 +292,7 @@ impl Store {
             return Vec::new();
         };
         let names = self.indexes.slices.names(pair(namespace, "", service));
-        let found = names.iter().filter_map(|name| EndpointSlice::of(slices.get(name)?));
+        let found = names.iter().filter_map(|name| EndpointSlice::of(&slices.get(name)?.object));
         let mut found: Vec<_> = found.filter(|slice| slice.service_name() == Some(service)).collect();
         found.sort_unstable_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         found

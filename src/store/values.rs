@@ -6,9 +6,10 @@ use std::net::{IpAddr, Ipv6Addr};
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use super::names::Name;
+use super::node::ConditionStatus;
 use super::object::{Kind, Owner};
+use super::pod::IpList;
 use super::service::ClusterIp;
-use super::workload::IpList;
 
 /// Reads `null` as the type's default.
 pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -70,6 +71,59 @@ impl<'de> Deserialize<'de> for IntOrName {
                     Ok(n) => self.visit_u64(n),
                     Err(_) => Ok(IntOrName::Name(text.into())),
                 }
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// A number of pods, or a share of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IntOrPercent {
+    Int(u32),
+    Percent(u32),
+}
+
+impl IntOrPercent {
+    /// How many of `all` that is, a share rounded down.
+    pub fn of(self, all: u32) -> u32 {
+        match self {
+            IntOrPercent::Int(number) => number,
+            IntOrPercent::Percent(percent) => (u64::from(all) * u64::from(percent) / 100) as u32,
+        }
+    }
+
+    /// How many of `all` that is, a share rounded up.
+    pub fn of_up(self, all: u32) -> u32 {
+        match self {
+            IntOrPercent::Int(number) => number,
+            IntOrPercent::Percent(percent) => (u64::from(all) * u64::from(percent)).div_ceil(100) as u32,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for IntOrPercent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl Visitor<'_> for Either {
+            type Value = IntOrPercent;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number of pods or a percentage like 25%")
+            }
+            fn visit_u64<E: de::Error>(self, n: u64) -> Result<IntOrPercent, E> {
+                let number =
+                    u32::try_from(n).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(n), &self))?;
+                Ok(IntOrPercent::Int(number))
+            }
+            fn visit_i64<E: de::Error>(self, n: i64) -> Result<IntOrPercent, E> {
+                let number =
+                    u64::try_from(n).map_err(|_| E::invalid_value(de::Unexpected::Signed(n), &self))?;
+                self.visit_u64(number)
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<IntOrPercent, E> {
+                let percent = text.strip_suffix('%').and_then(|number| number.parse().ok());
+                let percent = percent.ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))?;
+                Ok(IntOrPercent::Percent(percent))
             }
         }
         deserializer.deserialize_any(Either)
@@ -202,6 +256,17 @@ struct Condition {
 pub(super) fn ready_condition<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
     let all = Option::<Vec<Condition>>::deserialize(d)?.unwrap_or_default();
     Ok(all.iter().any(|c| c.condition == "Ready" && c.status == "True"))
+}
+
+/// The condition `Ready` of a node; true where there is none.
+pub(super) fn node_ready<'de, D: Deserializer<'de>>(d: D) -> Result<ConditionStatus, D::Error> {
+    let all = Option::<Vec<Condition>>::deserialize(d)?.unwrap_or_default();
+    let ready = all.iter().find(|c| c.condition == "Ready").map(|c| c.status.as_str());
+    Ok(match ready {
+        Some("False") => ConditionStatus::False,
+        Some("Unknown") => ConditionStatus::Unknown,
+        _ => ConditionStatus::True,
+    })
 }
 
 #[derive(serde::Deserialize)]

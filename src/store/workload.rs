@@ -1,15 +1,14 @@
-//! Pods, the nodes they are on, and what makes them: the parts of the API groups `v1`, `apps` and `batch` that the DNS
-//! depends on.
+//! What makes pods: the parts of the API groups `apps` and `batch` that the DNS and the controllers depend on.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use smallvec::SmallVec;
 
+use super::given::Part;
 use super::names::{Labels, Name};
 use super::object::ObjectMeta;
-use super::values::{self, Protocol, nullable};
+use super::pod::PodTemplate;
+use super::values::{IntOrPercent, nullable};
 
 /// A StatefulSet: pods with an ordinal, a name that stays and a claim that stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -17,6 +16,17 @@ pub struct StatefulSet {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub spec: StatefulSetSpec,
+    /// As the controller here sees it; what a snapshot says is not read.
+    #[serde(skip)]
+    pub status: StatefulSetStatus,
+}
+
+impl StatefulSet {
+    /// The ordinals that it asks for.
+    pub fn ordinals(&self) -> std::ops::Range<u32> {
+        let start = self.spec.ordinals.start;
+        start..start.saturating_add(self.spec.replicas.unwrap_or(1))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -36,6 +46,102 @@ pub struct StatefulSetSpec {
     pub pod_management_policy: PodManagementPolicy,
     #[serde(deserialize_with = "nullable")]
     pub volume_claim_templates: Vec<ClaimTemplate>,
+    #[serde(deserialize_with = "nullable")]
+    pub update_strategy: UpdateStrategy,
+    /// How long a pod has to be ready to count as available, in seconds.
+    #[serde(deserialize_with = "nullable")]
+    pub min_ready_seconds: u32,
+    /// Absent means 10.
+    pub revision_history_limit: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    pub persistent_volume_claim_retention_policy: ClaimRetention,
+}
+
+/// How pods are brought to a new template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UpdateStrategy {
+    #[serde(rename = "type")]
+    pub strategy: Option<UpdateStrategyType>,
+    pub rolling_update: Option<RollingUpdate>,
+}
+
+impl UpdateStrategy {
+    /// Whether pods are replaced only when somebody deletes them.
+    pub fn is_on_delete(&self) -> bool {
+        self.strategy == Some(UpdateStrategyType::OnDelete)
+    }
+
+    /// The block `rollingUpdate`, as defaulting leaves it: it is made up where the strategy is left out, but not where
+    /// only `type: RollingUpdate` is written (SetDefaults_StatefulSet).
+    pub fn rolling(&self) -> Option<RollingUpdate> {
+        match self.strategy {
+            None => Some(self.rolling_update.unwrap_or_default()),
+            Some(_) => self.rolling_update,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum UpdateStrategyType {
+    RollingUpdate,
+    OnDelete,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RollingUpdate {
+    /// Ordinals below `start + partition` stay as they are.
+    #[serde(deserialize_with = "nullable")]
+    pub partition: u32,
+    /// Read, and heeded only where the feature gate is on.
+    pub max_unavailable: Option<IntOrPercent>,
+}
+
+/// What becomes of volume claims that no pod uses any more (KEP-1847).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimRetention {
+    #[serde(deserialize_with = "nullable")]
+    pub when_deleted: Retention,
+    #[serde(deserialize_with = "nullable")]
+    pub when_scaled: Retention,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Retention {
+    #[default]
+    Retain,
+    Delete,
+}
+
+/// What the controller found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StatefulSetStatus {
+    /// Up to which generation the controller has looked.
+    pub observed_generation: u32,
+    pub replicas: u32,
+    pub ready_replicas: u32,
+    pub available_replicas: u32,
+    /// Pods of the current revision.
+    pub current_replicas: u32,
+    /// Pods of the update revision.
+    pub updated_replicas: u32,
+    /// The ControllerRevision that pods had before the update.
+    pub current_revision: Name,
+    /// The ControllerRevision of the template.
+    pub update_revision: Name,
+}
+
+/// A template that a StatefulSet has or had.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct ControllerRevision {
+    pub metadata: ObjectMeta,
+    /// Counts up; the newest is the template of today.
+    #[serde(default, deserialize_with = "nullable")]
+    pub revision: u64,
+    #[serde(skip)]
+    pub template: Arc<PodTemplate>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,10 +158,13 @@ pub enum PodManagementPolicy {
     Parallel,
 }
 
-/// Only the name of a volume claim template matters: claims are called `TEMPLATE-SET-ORDINAL`.
+/// What a pod's claim is made from. It is called `TEMPLATE-SET-ORDINAL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ClaimTemplate {
     pub metadata: ObjectMeta,
+    /// The template as somebody wrote it.
+    #[serde(skip)]
+    pub given: Option<Part>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -71,6 +180,25 @@ pub struct Workload {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub spec: WorkloadSpec,
+    /// As the controller here sees it; what a snapshot says is not read.
+    #[serde(skip)]
+    pub status: WorkloadStatus,
+}
+
+/// What the controller found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkloadStatus {
+    /// Up to which generation the controller has looked.
+    pub observed_generation: u32,
+    pub replicas: u32,
+    pub ready_replicas: u32,
+    pub available_replicas: u32,
+    /// Pods of the template of today.
+    pub updated_replicas: u32,
+    /// Of a Deployment and its ReplicaSets: the number of the template.
+    pub revision: u64,
+    /// How many pods have been made; the next one's name follows from it.
+    pub made: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -85,148 +213,41 @@ pub struct WorkloadSpec {
     pub selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
     pub template: Arc<PodTemplate>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct PodTemplate {
+    /// Of a Deployment.
     #[serde(deserialize_with = "nullable")]
-    pub metadata: ObjectMeta,
+    pub strategy: DeploymentStrategy,
+    /// How long a pod has to be ready to count as available, in seconds.
     #[serde(deserialize_with = "nullable")]
-    pub spec: PodSpec,
+    pub min_ready_seconds: u32,
+    /// Of a Deployment: old ReplicaSets to keep; absent means 10.
+    pub revision_history_limit: Option<u32>,
+    /// Of a Deployment: whether a new template waits.
+    #[serde(deserialize_with = "nullable")]
+    pub paused: bool,
 }
 
-/// A pod: an address, and whether it is ready.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Pod {
-    pub metadata: ObjectMeta,
-    #[serde(default, deserialize_with = "nullable")]
-    pub spec: PodSpec,
-    #[serde(default, deserialize_with = "nullable")]
-    pub status: PodStatus,
-}
-
-impl Pod {
-    /// Whether deletion has begun.
-    pub fn is_terminating(&self) -> bool {
-        self.metadata.deletion_timestamp.is_some()
-    }
-
-    /// Whether all its containers have ended, for good or ill.
-    pub fn is_terminal(&self) -> bool {
-        matches!(self.status.phase, Some(PodPhase::Succeeded | PodPhase::Failed))
-    }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// How a Deployment goes from one ReplicaSet to the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct PodSpec {
+pub struct DeploymentStrategy {
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    pub strategy: DeploymentStrategyType,
     #[serde(deserialize_with = "nullable")]
-    pub hostname: Name,
-    #[serde(deserialize_with = "nullable")]
-    pub subdomain: Name,
-    #[serde(deserialize_with = "nullable")]
-    pub node_name: Name,
-    #[serde(deserialize_with = "nullable")]
-    pub host_network: bool,
-    /// Shared by all pods of one template.
-    #[serde(deserialize_with = "nullable")]
-    pub containers: Arc<[Container]>,
-    #[serde(deserialize_with = "nullable")]
-    pub init_containers: Arc<[Container]>,
-    /// The volume claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
-    #[serde(skip)]
-    pub claims: Arc<[Name]>,
+    pub rolling_update: RollingDeployment,
 }
 
-impl PodSpec {
-    /// The containers whose ports a Service's named `targetPort` is looked up in: the ordinary ones, then the
-    /// init containers that stay (sidecars), as the endpoint slice controller does it.
-    pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
-        let sidecars = self.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
-        self.containers.iter().chain(sidecars)
-    }
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum DeploymentStrategyType {
+    #[default]
+    RollingUpdate,
+    Recreate,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Container {
-    #[serde(deserialize_with = "nullable")]
-    pub name: Name,
-    #[serde(deserialize_with = "nullable")]
-    pub ports: Vec<ContainerPort>,
-    pub restart_policy: Option<Name>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContainerPort {
-    #[serde(default, deserialize_with = "nullable")]
-    pub name: Name,
-    #[serde(deserialize_with = "values::port")]
-    pub container_port: u16,
-    #[serde(default, deserialize_with = "nullable")]
-    pub protocol: Protocol,
-}
-
-/// Addresses, almost always one or one of each family.
-pub type IpList = SmallVec<[IpAddr; 2]>;
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodStatus {
-    /// Absent where nobody has looked after the pod yet.
-    pub phase: Option<PodPhase>,
-    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
-    pub pod_ip: Option<IpAddr>,
-    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
-    pub pod_ips: IpList,
-    /// Whether the condition `Ready` is true.
-    #[serde(rename = "conditions", deserialize_with = "values::ready_condition")]
-    pub ready: bool,
-    /// Whether the kubelet here made it up, rather than a snapshot telling it.
-    #[serde(skip)]
-    pub simulated: bool,
-}
-
-impl PodStatus {
-    /// Whether a snapshot told it.
-    pub fn is_recorded(&self) -> bool {
-        self.phase.is_some() && !self.simulated
-    }
-
-    /// The pod's addresses, primary first.
-    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        let primary = self.pod_ip.filter(|ip| !self.pod_ips.contains(ip));
-        primary.into_iter().chain(self.pod_ips.iter().copied())
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum PodPhase {
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Unknown,
-}
-
-/// An annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: one
-/// of each family at most.
-pub const PINNED_IP_PREFIX: &str = "ip.clusterlocal.dev/";
-
-/// A machine. Its address is what pods on the host network have.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Node {
-    pub metadata: ObjectMeta,
-    #[serde(default, deserialize_with = "nullable")]
-    pub status: NodeStatus,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub struct NodeStatus {
-    /// Addresses of type InternalIP.
-    #[serde(deserialize_with = "values::internal_ips")]
-    pub addresses: Vec<IpAddr>,
+pub struct RollingDeployment {
+    /// Absent means 25 %, rounded up.
+    pub max_surge: Option<IntOrPercent>,
+    /// Absent means 25 %, rounded down.
+    pub max_unavailable: Option<IntOrPercent>,
 }

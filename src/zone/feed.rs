@@ -12,7 +12,7 @@ use super::name::{Presentation, push_label};
 use super::service::{Body, ServiceRecords, Target};
 use super::{EndpointName, PodNames, Settings, Zone};
 use crate::parallel;
-use crate::store::{Event, Kind, Name, Object, Pod, Service, Store};
+use crate::store::{Event, Kind, Name, Object, Pod, Resource, Service, Store};
 
 /// Namespace and name of a Service.
 type ServiceId = (Name, Name);
@@ -112,11 +112,9 @@ impl Feed {
                 false
             }
             Object::Pod(_) if self.zone.settings.pods == PodNames::Verified => {
-                let address = |object: &Option<Object>| match object {
-                    Some(Object::Pod(pod)) => verified_address(pod),
-                    _ => None,
-                };
-                let (before, after) = (address(&event.before), address(&event.after));
+                let address =
+                    |object: Option<&Object>| object.and_then(Pod::of).and_then(|pod| verified_address(pod));
+                let (before, after) = (address(event.then()), address(event.now()));
                 if before == after {
                     return false;
                 }

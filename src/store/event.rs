@@ -1,0 +1,40 @@
+//! Events: what controllers tell people that they did, and why.
+
+use serde::Deserialize;
+
+use super::names::Name;
+use super::object::ObjectMeta;
+use super::time::Time;
+use super::values::nullable;
+
+/// An Event of the API (`v1`): something that was done to an object, and how often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EventRecord {
+    pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "nullable")]
+    pub involved_object: super::ObjectReference,
+    /// In one word: `SuccessfulCreate`.
+    #[serde(deserialize_with = "nullable")]
+    pub reason: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub message: String,
+    /// `Normal` or `Warning`.
+    #[serde(rename = "type", deserialize_with = "nullable")]
+    pub event_type: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub source: EventSource,
+    #[serde(deserialize_with = "nullable")]
+    pub count: u32,
+    pub first_timestamp: Option<Time>,
+    pub last_timestamp: Option<Time>,
+}
+
+/// Who tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct EventSource {
+    /// `statefulset-controller`
+    #[serde(deserialize_with = "nullable")]
+    pub component: Name,
+}

@@ -1,0 +1,245 @@
+//! Pods and the templates they are made from: the parts of the API group `v1` that the DNS and the controllers depend
+//! on.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use serde::Deserialize;
+use smallvec::SmallVec;
+
+use super::given::Part;
+use super::names::{Labels, Name};
+use super::node::Taint;
+use super::object::ObjectMeta;
+use super::time::Time;
+use super::values::{self, Protocol, nullable};
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodTemplate {
+    #[serde(deserialize_with = "nullable")]
+    pub metadata: ObjectMeta,
+    #[serde(deserialize_with = "nullable")]
+    pub spec: PodSpec,
+    /// The template as somebody wrote it.
+    #[serde(skip)]
+    pub given: Option<Part>,
+}
+
+/// A pod: an address, and whether it is ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Pod {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub spec: PodSpec,
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: PodStatus,
+    /// What a controller made it from.
+    #[serde(skip)]
+    pub template: Option<Arc<PodTemplate>>,
+}
+
+impl Pod {
+    /// Whether deletion has begun.
+    pub fn is_terminating(&self) -> bool {
+        self.metadata.deletion_timestamp.is_some()
+    }
+
+    /// Whether all its containers have ended, for good or ill.
+    pub fn is_terminal(&self) -> bool {
+        matches!(self.status.phase, Some(PodPhase::Succeeded | PodPhase::Failed))
+    }
+
+    /// Whether it runs and is ready.
+    pub fn is_running_and_ready(&self) -> bool {
+        self.status.phase == Some(PodPhase::Running) && self.status.ready
+    }
+
+    /// From when on it counts as available: `min_ready` seconds after it became ready; `None` while it is not ready
+    /// (podutil.IsPodAvailable).
+    pub fn available_from(&self, min_ready: u32) -> Option<Time> {
+        self.status.ready.then(|| self.status.ready_since.unwrap_or_default().after_secs(min_ready))
+    }
+
+    /// Whether it is available at `now`.
+    pub fn is_available(&self, min_ready: u32, now: Time) -> bool {
+        self.available_from(min_ready).is_some_and(|from| from <= now)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    #[serde(deserialize_with = "nullable")]
+    pub hostname: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub subdomain: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub node_name: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub host_network: bool,
+    /// In seconds; absent means 30.
+    pub termination_grace_period_seconds: Option<u32>,
+    /// Shared by all pods of one template.
+    #[serde(deserialize_with = "nullable")]
+    pub tolerations: Arc<[Toleration]>,
+    /// Shared by all pods of one template.
+    #[serde(deserialize_with = "nullable")]
+    pub containers: Arc<[Container]>,
+    #[serde(deserialize_with = "nullable")]
+    pub init_containers: Arc<[Container]>,
+    /// The volume claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
+    #[serde(skip)]
+    pub claims: Arc<[Name]>,
+}
+
+impl PodSpec {
+    /// The containers whose ports a Service's named `targetPort` is looked up in: the ordinary ones, then the
+    /// init containers that stay (sidecars), as the endpoint slice controller does it.
+    pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
+        let sidecars = self.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+        self.containers.iter().chain(sidecars)
+    }
+
+    /// How long the pod may take to stop, in seconds.
+    pub fn grace(&self) -> u32 {
+        self.termination_grace_period_seconds.unwrap_or(30)
+    }
+
+    /// For how long the pod stays on a node with `taint`: `None` not at all, seconds from when the taint was added, or
+    /// for ever (`u32::MAX`). The API server's admission gives every pod 300 s of `not-ready` and `unreachable`
+    /// (DefaultTolerationSeconds).
+    pub fn tolerates(&self, taint: &Taint) -> Option<u32> {
+        let said = self.tolerations.iter().filter(|toleration| toleration.matches(taint));
+        let said = said.map(|toleration| toleration.toleration_seconds.unwrap_or(u32::MAX)).min();
+        said.or_else(|| taint.is_of_lost_node().then_some(DEFAULT_TOLERATION_SECONDS))
+    }
+}
+
+/// How long pods stay on a node that is not ready or unreachable, if they do not say.
+pub const DEFAULT_TOLERATION_SECONDS: u32 = 300;
+
+/// Which taints a pod puts up with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// Empty, with `Exists`, means all.
+    #[serde(deserialize_with = "nullable")]
+    pub key: Name,
+    /// `Exists`, or `Equal` where it is empty.
+    #[serde(deserialize_with = "nullable")]
+    pub operator: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub value: Name,
+    /// Empty means all.
+    #[serde(deserialize_with = "nullable")]
+    pub effect: Name,
+    /// Absent means for ever.
+    pub toleration_seconds: Option<u32>,
+}
+
+impl Toleration {
+    fn matches(&self, taint: &Taint) -> bool {
+        (self.effect.is_empty() || self.effect == taint.effect)
+            && (self.key.is_empty() || self.key == taint.key)
+            && (self.operator == "Exists" || self.value == taint.value)
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    #[serde(deserialize_with = "nullable")]
+    pub name: Name,
+    #[serde(deserialize_with = "nullable")]
+    pub ports: Vec<ContainerPort>,
+    pub restart_policy: Option<Name>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerPort {
+    #[serde(default, deserialize_with = "nullable")]
+    pub name: Name,
+    #[serde(deserialize_with = "values::port")]
+    pub container_port: u16,
+    #[serde(default, deserialize_with = "nullable")]
+    pub protocol: Protocol,
+}
+
+/// Addresses, almost always one or one of each family.
+pub type IpList = SmallVec<[IpAddr; 2]>;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// Absent where nobody has looked after the pod yet.
+    pub phase: Option<PodPhase>,
+    /// Why it is in that phase: `Evicted`.
+    #[serde(deserialize_with = "nullable")]
+    pub reason: Name,
+    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
+    pub pod_ip: Option<IpAddr>,
+    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
+    pub pod_ips: IpList,
+    /// Whether the condition `Ready` is true.
+    #[serde(rename = "conditions", deserialize_with = "values::ready_condition")]
+    pub ready: bool,
+    /// When that changed last.
+    #[serde(skip)]
+    pub ready_since: Option<Time>,
+    /// When its containers began to run.
+    #[serde(skip)]
+    pub running_since: Option<Time>,
+    /// How often a container crashed and was started again.
+    #[serde(skip)]
+    pub restarts: u32,
+    /// At which of its node's boots the pod's sandbox was made.
+    #[serde(skip)]
+    pub boot: u32,
+    /// Whether the kubelet here made it up, rather than a snapshot telling it.
+    #[serde(skip)]
+    pub simulated: bool,
+}
+
+impl PodStatus {
+    /// Whether a snapshot told it.
+    pub fn is_recorded(&self) -> bool {
+        self.phase.is_some() && !self.simulated
+    }
+
+    /// The pod's addresses, primary first.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        let primary = self.pod_ip.filter(|ip| !self.pod_ips.contains(ip));
+        primary.into_iter().chain(self.pod_ips.iter().copied())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Unknown,
+}
+
+/// An annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: one
+/// of each family at most.
+pub const PINNED_IP_PREFIX: &str = "ip.clusterlocal.dev/";
+/// `"false"` on a pod or a template holds back its readiness; `"true"` makes it ready at once. Without it the pod is
+/// ready when it has run for a while.
+pub const READY_ANNOTATION: &str = "clusterlocal.dev/ready";
+/// How long the pod takes until it has an address and runs: `5s`, `1m30s`.
+pub const START_DELAY_ANNOTATION: &str = "clusterlocal.dev/start-delay";
+/// How long the pod runs until it is ready.
+pub const READY_DELAY_ANNOTATION: &str = "clusterlocal.dev/ready-delay";
+/// How long the pod takes to stop; its grace period ends that.
+pub const STOP_DELAY_ANNOTATION: &str = "clusterlocal.dev/stop-delay";
+/// How often a container of the pod has crashed; one more, and it crashes.
+pub const CRASHES_ANNOTATION: &str = "clusterlocal.dev/crashes";
+
+/// What of a pod's annotations is about its life here, if anything is.
+pub fn has_own_annotations(annotations: &Labels) -> bool {
+    annotations.iter().any(|(key, _)| key.starts_with("clusterlocal.dev/"))
+}

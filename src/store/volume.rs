@@ -1,0 +1,54 @@
+//! Volume claims and volumes: what a StatefulSet's pods keep when they are replaced.
+
+use serde::Deserialize;
+
+use super::given::Part;
+use super::names::Name;
+use super::object::ObjectMeta;
+use super::values::nullable;
+
+/// A claim to a volume: the data of one ordinal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PersistentVolumeClaim {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub spec: ClaimSpec,
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: VolumeStatus,
+    /// What a StatefulSet's controller made it from.
+    #[serde(skip)]
+    pub template: Option<Part>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimSpec {
+    /// The volume it is bound to.
+    #[serde(deserialize_with = "nullable")]
+    pub volume_name: Name,
+}
+
+/// A volume. Nothing is stored on it here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct PersistentVolume {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub spec: VolumeSpec,
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: VolumeStatus,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeSpec {
+    /// The claim it is bound to, or kept for.
+    pub claim_ref: Option<super::ObjectReference>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct VolumeStatus {
+    /// `Pending`, `Bound`, `Available`, `Released`; empty where nobody has looked after it yet.
+    #[serde(deserialize_with = "nullable")]
+    pub phase: Name,
+}
