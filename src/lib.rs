@@ -14,8 +14,10 @@
 //! [`explain`] look at it from outside, for people who wonder.
 
 pub mod answer;
+mod clock;
 mod control_plane;
 pub mod controller;
+mod driver;
 pub mod explain;
 pub mod kubelet;
 pub mod lint;
@@ -27,7 +29,9 @@ pub mod store;
 pub mod watch;
 pub mod zone;
 
-pub use control_plane::{ControlPlane, Settings};
+pub use clock::Clock;
+pub use control_plane::{ControlPlane, Settings, Traced};
+pub use driver::Driver;
 
 /// The README's Rust code compiles.
 #[cfg(doctest)]

@@ -4,17 +4,16 @@ mod cli;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use clusterlocal::ControlPlane;
 use clusterlocal::manifest::Severity;
 use clusterlocal::serve::Listeners;
 use clusterlocal::store::Objects;
 use clusterlocal::watch::{self, Report, Sources};
+use clusterlocal::{Clock, ControlPlane, Driver};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
-use cli::{ClusterArgs, Failure, Parent, ServeArgs, Signals, Stop};
+use cli::{Failure, Parent, ServeArgs, Signals, Stop};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -32,15 +31,17 @@ fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         return Err(Failure::Manifests(problems));
     }
     cli::show(&problems);
-    let mut cluster = ControlPlane::new(args.cluster.settings(&sources.overrides())?);
+    let clock = args.clock();
+    let mut cluster = ControlPlane::new(args.settings(&sources.overrides())?);
     if sources.is_ready() {
-        cluster.apply(&sources.objects(), now(), None);
+        cluster.advance_to(clock.now());
+        cluster.apply(&sources.objects());
     } else {
         warn!("answering SERVFAIL until all manifests can be read");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-    runtime.block_on(answer(args, parent, sources, cluster))
+    runtime.block_on(answer(args, parent, sources, cluster, clock))
 }
 
 async fn answer(
@@ -48,6 +49,7 @@ async fn answer(
     parent: Option<Parent>,
     sources: Sources,
     cluster: ControlPlane,
+    clock: Clock,
 ) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&args.options()).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
@@ -59,7 +61,11 @@ async fn answer(
     }
     let mut serving = tokio::spawn(listeners.serve(cluster.published(), stop.told()));
     let ready_file = args.announce(&addresses, &cluster)?;
-    let follower = follower(args.cluster.clone(), sources.is_ready(), cluster);
+    let driver = Driver::new(cluster, clock);
+    let living = driver.clone();
+    tokio::spawn(async move { living.run().await });
+    tokio::spawn(cli::tell_changes(driver.clone()));
+    let follower = follower(args.clone(), sources.is_ready(), driver);
     let drained = tokio::select! {
         () = watch::follow(sources, args.watching(), read_again, stop.told(), follower) => {
             // Not ready any more for anybody who has not asked yet. Also, a second signal does not wait for the rest.
@@ -76,40 +82,26 @@ async fn answer(
     Ok(ExitCode::SUCCESS)
 }
 
-/// So many names that came or went are told one by one; of more, only the number is.
-const NAMES_TOLD: usize = 100;
-
-/// Brings the cluster to what the manifests say now, and tells which names came and went.
+/// Brings the cluster to what the manifests say now.
 ///
 /// A cluster that is not `configured`, because no Topology could be read so far, takes what the first ones say.
 fn follower(
-    args: ClusterArgs,
+    args: ServeArgs,
     mut configured: bool,
-    mut cluster: ControlPlane,
+    driver: Driver,
 ) -> impl FnMut(&Objects, &Report) + Send + 'static {
     move |objects, report| {
-        if !std::mem::replace(&mut configured, true) {
-            match args.settings(&report.overrides) {
-                Ok(settings) => cluster.begin_anew(settings),
-                Err(failure) => error!("{failure}; going on without"),
+        let settings = (!std::mem::replace(&mut configured, true)).then(|| args.settings(&report.overrides));
+        let changed = driver.write(|cluster| {
+            match settings {
+                Some(Ok(settings)) => cluster.begin_anew(settings),
+                Some(Err(failure)) => error!("{failure}; going on without"),
+                None => {}
             }
-        }
-        let mut names = Vec::new();
-        let changed = cluster.apply(objects, now(), Some(&mut names));
-        for name in names.iter().take(NAMES_TOLD) {
-            info!("{name}");
-        }
-        let untold = names.len().saturating_sub(NAMES_TOLD);
-        let serial = cluster.published().load().serial();
-        match changed {
-            true if untold > 0 => info!("and {untold} names more; serial {serial}"),
-            true => info!("serial {serial}"),
-            false => info!("nothing that shows in the DNS has changed"),
+            cluster.apply(objects)
+        });
+        if !changed {
+            info!("nothing that shows in the DNS has changed");
         }
     }
-}
-
-/// Seconds since 1970, as SOA serials have them.
-fn now() -> u32 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs() as u32)
 }

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use clusterlocal::answer::{RecordView, forward_records, type_name};
-use clusterlocal::store::{Kind, Objects, Pod, Service};
+use clusterlocal::store::{Kind, Objects, Pod, Service, Time};
 use clusterlocal::zone::{PodNames, Presentation, Zone};
 use clusterlocal::{ControlPlane, Settings};
 
@@ -439,9 +439,9 @@ fn many(count: usize, without: Option<usize>) -> Objects {
 fn a_new_object_moves_nobodys_address() {
     for added in [0, 17, 39] {
         let mut cluster = ControlPlane::new(settings());
-        cluster.apply(&many(40, Some(added)), 1, None);
+        cluster.apply(&many(40, Some(added)));
         let before = addresses(&cluster);
-        cluster.apply(&many(40, None), 2, None);
+        cluster.apply(&many(40, None));
         let after = addresses(&cluster);
         assert_eq!(after.len(), before.len() + 3 + 2);
         for (key, address) in &before {
@@ -449,7 +449,7 @@ fn a_new_object_moves_nobodys_address() {
         }
         // Nor does it matter much when the cluster is set up anew: only who would have had the very place moves.
         let mut anew = ControlPlane::new(settings());
-        anew.apply(&many(40, Some(added)), 1, None);
+        anew.apply(&many(40, Some(added)));
         assert_eq!(addresses(&anew), before);
     }
 }
@@ -457,7 +457,7 @@ fn a_new_object_moves_nobodys_address() {
 #[test]
 fn everybody_has_an_address_of_their_own() {
     let mut cluster = ControlPlane::new(settings());
-    cluster.apply(&many(200, None), 1, None);
+    cluster.apply(&many(200, None));
     let all = addresses(&cluster);
     let given: Vec<_> = all.values().filter(|address| !address.is_empty()).collect();
     let distinct: std::collections::BTreeSet<_> = given.iter().collect();
@@ -470,34 +470,40 @@ fn the_serial_grows_with_every_visible_change_and_not_without_one() {
     let serial = |cluster: &ControlPlane| cluster.published().load().serial();
     let three = common::objects("set.yaml", SET);
     let two = common::objects("set.yaml", SET.replace("replicas: 3", "replicas: 2"));
-    cluster.apply(&three, 100, None);
+    cluster.advance_to(Time::from_unix_millis(100_000));
+    cluster.apply(&three);
     assert_eq!(serial(&cluster), 100);
-    assert!(!cluster.apply(&three, 200, None), "nothing changed");
+    cluster.advance_to(Time::from_unix_millis(200_000));
+    assert!(!cluster.apply(&three), "nothing changed");
     assert_eq!(serial(&cluster), 100);
-    let mut names = Vec::new();
-    assert!(cluster.apply(&two, 100, Some(&mut names)));
-    assert_eq!(serial(&cluster), 101, "also when the clock stands still");
-    let gone: Vec<_> = names.iter().map(|n| n.to_string().split("  ").next().unwrap().to_string()).collect();
+    assert!(cluster.apply(&two));
+    assert_eq!(serial(&cluster), 200);
+    let change = cluster.trace().last().expect("a change").clone();
+    assert_eq!(change.serial, 200);
+    assert_eq!(change.cause, "Pod default/db-2 began to terminate");
+    let gone: Vec<_> =
+        change.names.iter().map(|n| n.to_string().split("  ").next().unwrap().to_string()).collect();
     assert_eq!(gone, ["- db-2.db.default"]);
-    assert!(cluster.apply(&three, 50, None));
-    assert_eq!(serial(&cluster), 102, "or goes back");
+    assert!(cluster.apply(&three));
+    assert_eq!(serial(&cluster), 201, "also when the clock stands still");
 }
 
 #[test]
 fn a_change_and_its_reverse_leave_nothing_behind() {
     let mut cluster = ControlPlane::new(settings());
     let none = Objects::new();
-    cluster.apply(&none, 1, None);
+    cluster.apply(&none);
     let before = listed(&cluster.published().load());
-    cluster.apply(&many(5, None), 2, None);
+    cluster.apply(&many(5, None));
     assert_ne!(listed(&cluster.published().load()), before);
-    cluster.apply(&none, 3, None);
+    cluster.apply(&none);
     assert_eq!(listed(&cluster.published().load()), before);
     let left: Vec<_> = cluster
         .store()
         .objects()
         .map(|object| object.key())
-        .filter(|key| key.namespace == "default")
+        // Events tell of it for a while.
+        .filter(|key| key.namespace == "default" && key.kind != Kind::Event)
         .collect();
     assert_eq!(left.len(), 2, "the API's Service and slice: {left:?}");
 }
@@ -505,10 +511,10 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
 #[test]
 fn a_replaced_pod_has_another_address() {
     let mut cluster = ControlPlane::new(settings());
-    cluster.apply(&common::objects("set.yaml", SET), 1, None);
+    cluster.apply(&common::objects("set.yaml", SET));
     let before = addresses(&cluster);
     let other = SET.replace("labels: {app: db}}", "labels: {app: db, version: '2'}}");
-    cluster.apply(&common::objects("set.yaml", other), 2, None);
+    cluster.apply(&common::objects("set.yaml", other));
     let after = addresses(&cluster);
     for pod in ["Pod default/db-0", "Pod default/db-1", "Pod default/db-2"] {
         assert_ne!(before[pod], after[pod], "{pod}");
@@ -530,7 +536,7 @@ fn a_small_range_goes_round() {
     for version in 0..40 {
         let mut objects = set("db", version.min(1));
         objects.extend(set("restless", version));
-        cluster.apply(&objects, version + 1, None);
+        cluster.apply(&objects);
         let all = addresses(&cluster);
         let pods = all.iter().filter(|(key, address)| key.starts_with("Pod") && !address.is_empty());
         let distinct: std::collections::BTreeSet<_> = pods.map(|(_, address)| address).collect();

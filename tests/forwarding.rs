@@ -39,7 +39,7 @@ fn zone() -> Published {
     let manifest = manifest::read_bytes("test.yaml", MANIFEST.into());
     assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
     let objects = manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect();
-    cluster.apply(&objects, 1, None);
+    cluster.apply(&objects);
     cluster.published()
 }
 

@@ -18,7 +18,7 @@ static ZONE: LazyLock<Published> = LazyLock::new(|| {
         manifest::read_bytes("cluster.yaml", include_bytes!("../../tests/contract/cluster.yaml").to_vec());
     let objects = manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect();
     let mut cluster = ControlPlane::new(Settings::default());
-    cluster.apply(&objects, 1, None);
+    cluster.apply(&objects);
     cluster.published()
 });
 

@@ -165,7 +165,7 @@ impl ClusterArgs {
     /// The cluster that they describe.
     pub fn cluster(&self, loaded: &Loaded) -> Result<ControlPlane, Failure> {
         let mut cluster = ControlPlane::new(self.settings(&loaded.overrides)?);
-        cluster.apply(&objects(loaded), 1, None);
+        cluster.apply(&objects(loaded));
         Ok(cluster)
     }
 

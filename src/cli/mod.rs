@@ -4,11 +4,13 @@
 mod check;
 mod cluster;
 mod explain;
+mod life;
 mod log;
 mod process;
 mod query;
 mod records;
 mod serve;
+mod telling;
 
 use std::process::ExitCode;
 
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 pub use cluster::{ClusterArgs, Failure, show};
 pub use process::{Parent, Signals, Stop};
 pub use serve::ServeArgs;
+pub use telling::tell_changes;
 
 /// cluster.local, without the cluster: a Kubernetes cluster's DNS, from manifests alone.
 #[derive(Debug, Parser)]

@@ -7,12 +7,14 @@ use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use clusterlocal::ControlPlane;
 use clusterlocal::answer::Order;
+use clusterlocal::manifest::Overrides;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
+use clusterlocal::{Clock, ControlPlane, Settings};
 
+use super::life::LifeArgs;
 use super::log::LogArgs;
 use super::{ClusterArgs, Failure};
 
@@ -56,6 +58,8 @@ pub struct ServeArgs {
     /// End when the process that started this one ends
     #[arg(long, env = "CLUSTERLOCAL_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
     pub exit_with_parent: bool,
+    #[command(flatten)]
+    life: LifeArgs,
     #[command(flatten)]
     pub log: LogArgs,
 }
@@ -110,6 +114,16 @@ impl ServeArgs {
             upstream: self.upstream,
             ..Options::default()
         }
+    }
+
+    /// The cluster's clock, running from now on.
+    pub fn clock(&self) -> Clock {
+        self.life.clock()
+    }
+
+    /// What the cluster is set up with.
+    pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
+        self.cluster.settings(overrides).map(|settings| self.life.set(settings))
     }
 
     /// How to follow the manifests.

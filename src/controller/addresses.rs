@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::names::digest;
+use super::node;
 use crate::store::{
     Change, ClusterIp, Event, IpFamily, IpFamilyPolicy, IpList, Key, Kind, Name, Object, Service, Store,
 };
@@ -137,6 +138,16 @@ impl Range {
     }
 }
 
+/// Which of the addresses given back is given away next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reuse {
+    /// None, before the range has gone round: a stale peer does not meet a stranger.
+    #[default]
+    Never,
+    /// The one given back last: a stale peer meets a stranger as soon as can be.
+    Lifo,
+}
+
 /// One range, and who has what of it.
 struct Pool {
     range: Range,
@@ -148,12 +159,17 @@ struct Pool {
     spent: Bits,
     /// Where to go on when there is no room where an owner would begin.
     next: u32,
+    reuse: Reuse,
+    /// Numbers given back, to be used again; the last comes first.
+    returned: Vec<u32>,
 }
 
 impl Pool {
-    fn new(range: Range) -> Self {
+    fn new(range: Range, reuse: Reuse) -> Self {
         Pool {
             range,
+            reuse,
+            returned: Vec::new(),
             owners: FxHashMap::default(),
             asked: FxHashMap::default(),
             spent: Bits::default(),
@@ -165,6 +181,10 @@ impl Pool {
     fn assign(&mut self, owner: &Key, preferred: u32) -> Option<u32> {
         if let Some(number) = self.owners.get(owner) {
             return Some(*number);
+        }
+        if let Some(number) = self.returned.pop() {
+            self.owners.insert(owner.clone(), number);
+            return Some(number);
         }
         let end = self.range.end();
         let near =
@@ -199,8 +219,18 @@ impl Pool {
     }
 
     fn release(&mut self, key: &Key) {
-        self.owners.remove(key);
+        let number = self.owners.remove(key);
+        if self.reuse == Reuse::Lifo {
+            self.returned.extend(number);
+        }
         self.asked.remove(key);
+    }
+
+    /// Lets another have what `owner` has.
+    fn hand_over(&mut self, owner: &Key, heir: Key) {
+        if let Some(number) = self.owners.remove(owner) {
+            self.owners.insert(heir, number);
+        }
     }
 }
 
@@ -244,8 +274,8 @@ pub struct Addresses {
 
 impl Addresses {
     /// Gives away addresses of these ranges.
-    pub fn new(pods: Range, services: Range) -> Self {
-        Addresses { pods: Pool::new(pods), services: Pool::new(services) }
+    pub fn new(pods: Range, services: Range, reuse: Reuse) -> Self {
+        Addresses { pods: Pool::new(pods, reuse), services: Pool::new(services, Reuse::Never) }
     }
 
     /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken
@@ -254,9 +284,24 @@ impl Addresses {
         match event.now() {
             Some(object @ Object::Service(service)) => self.services.note(object, service.addresses()),
             Some(object @ Object::Pod(pod)) => self.pods.note(object, pod.status.ips()),
+            Some(Object::Node(node)) => {
+                // Whatever ran on behind a partition has been stopped.
+                let Some(Object::Node(then)) = event.then() else { return };
+                let stopped =
+                    then.status.left_behind.iter().filter(|left| !node.status.left_behind.contains(left));
+                stopped.for_each(|left| {
+                    self.pods.release(&left_behind(&left.namespace, &left.pod, &then.metadata.name))
+                });
+            }
             Some(_) => {}
             None => {
                 let key = event.object().key();
+                if let Object::Pod(pod) = event.object()
+                    && node::is_out_of_reach(store, pod)
+                    && !pod.is_terminal()
+                {
+                    self.pods.hand_over(&key, left_behind(&key.namespace, &key.name, &pod.spec.node_name));
+                }
                 if store.object(&key).is_none() {
                     self.release(&key);
                 }
@@ -265,7 +310,7 @@ impl Addresses {
     }
 
     /// Takes back what the object at `key` has. It is not given to anybody else before the range has gone round.
-    pub(super) fn release(&mut self, key: &Key) {
+    pub(crate) fn release(&mut self, key: &Key) {
         match key.kind {
             Kind::Service => self.services.release(key),
             Kind::Pod => self.pods.release(key),
@@ -316,6 +361,11 @@ impl Addresses {
     }
 }
 
+/// Who has the address of a pod whose object is gone, while what ran in it runs on.
+fn left_behind(namespace: &Name, pod: &Name, node: &Name) -> Key {
+    Key::new(Kind::Pod, namespace.clone(), Name::from(format!("{pod}@{node}")))
+}
+
 fn wanted_families(service: &Service) -> Vec<IpFamily> {
     let spec = &service.spec;
     match spec.ip_family_policy {
@@ -341,7 +391,7 @@ mod tests {
     }
 
     fn addresses(pods: &str) -> Addresses {
-        Addresses::new(pods.parse().unwrap(), Range::default_services())
+        Addresses::new(pods.parse().unwrap(), Range::default_services(), Reuse::Never)
     }
 
     #[test]

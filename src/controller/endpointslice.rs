@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use smol_str::ToSmolStr;
 
+use super::concerns::{MANAGED_BY_LABEL, SLICE_CONTROLLER};
 use super::names::{digest, generated};
 use super::pods::ordinal;
 use crate::store::{
@@ -14,9 +15,6 @@ use crate::store::{
     Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Name, Node, Object, ObjectMeta,
     ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, Store,
 };
-
-/// Who looks after a slice.
-const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
 
 /// So many endpoints fit into one slice (kube-controller-manager, `--max-endpoints-per-slice`).
 const ENDPOINTS_PER_SLICE: usize = 100;
@@ -43,12 +41,15 @@ impl Groups {
 }
 
 /// The changes that make the slices of the Service `name` what its pods ask for.
-pub(super) fn reconcile(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
-    let wanted = wanted(store, namespace, name);
+///
+/// Slices that somebody gave are `believed`; otherwise they follow the pods, whoever made them first.
+pub(super) fn reconcile(store: &Store, namespace: &Name, name: &Name, believed: bool) -> Vec<Change> {
+    let wanted = wanted(store, namespace, name, believed);
     let mut changes: Vec<Change> = store
         .slices_of(namespace, name)
         .into_iter()
-        .filter(|slice| slice.metadata.synthesized && !wanted.contains_key(&slice.metadata.name))
+        .filter(|slice| slice.metadata.synthesized || !believed)
+        .filter(|slice| !wanted.contains_key(&slice.metadata.name))
         .map(|slice| {
             Change::Delete(Key::new(Kind::EndpointSlice, namespace.clone(), slice.metadata.name.clone()))
         })
@@ -57,9 +58,9 @@ pub(super) fn reconcile(store: &Store, namespace: &Name, name: &Name) -> Vec<Cha
     changes
 }
 
-fn wanted(store: &Store, namespace: &Name, name: &Name) -> BTreeMap<Name, EndpointSlice> {
+fn wanted(store: &Store, namespace: &Name, name: &Name, believed: bool) -> BTreeMap<Name, EndpointSlice> {
     // A snapshot's slices are the endpoints; so are its Endpoints, where it has no slices.
-    if store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized) {
+    if believed && store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized) {
         return BTreeMap::new();
     }
     let service = store.get::<Service>(Kind::Service, namespace, name);
@@ -209,7 +210,7 @@ fn name_slices(namespace: &Name, service: &Name, groups: Groups) -> BTreeMap<Nam
                 namespace: namespace.clone(),
                 labels: [
                     (Name::new_static(SERVICE_NAME_LABEL), service.clone()),
-                    (Name::new_static(MANAGED_BY_LABEL), Name::new_static("endpointslice-controller.k8s.io")),
+                    (Name::new_static(MANAGED_BY_LABEL), Name::new_static(SLICE_CONTROLLER)),
                 ]
                 .into_iter()
                 .collect(),

@@ -1,231 +1,277 @@
-//! Takes kube-controller-manager's place: from the objects that are, the next changes. StatefulSets and other workloads
-//! make pods, Services get their addresses and EndpointSlices. It must not know files, the DNS or sockets.
+//! Takes kube-controller-manager's place: from the objects that are and what time it is, the next changes.
+//! StatefulSets and other workloads make pods, Services get their addresses and EndpointSlices, nodes that are not heard
+//! of lose their pods. It must not know files, the DNS or sockets.
 //!
-//! Each controller is a function from the store to changes; [`Controllers`] calls those that an event concerns until
-//! nothing changes any more. The same objects give the same changes, in the same order.
+//! Each controller is a function from the store and the time to changes; [`Controllers`] calls those that an event
+//! concerns until nothing changes any more. The same objects and times give the same changes, in the same order.
 
 mod addresses;
+mod claims;
+mod concerns;
+mod daemonset;
 mod defaults;
+mod deployment;
 mod endpointslice;
+mod events;
+mod garbage;
 mod names;
+mod node;
 mod pods;
+mod queue;
+mod replicaset;
+mod revisions;
+mod scheduler;
+mod statefulset;
 
-pub use addresses::{Addresses, Range, RangeError};
+pub use addresses::{Addresses, Range, RangeError, Reuse};
 pub use defaults::with_defaults;
-pub(crate) use pods::ordinal;
+pub use pods::delete_pod;
+pub(crate) use pods::{ordinal, set_of};
 
-use std::sync::Arc;
-
-use rustc_hash::FxHashSet;
-
-use crate::kubelet;
+use crate::control_plane::Settings;
+use crate::kubelet::{self, Delays};
 use crate::parallel;
-use crate::store::{Change, Event, Key, Kind, Labels, Name, Object, Pod, Resource, Store};
+use crate::store::{Change, Key, Kind, Object, Pod, Store, Time};
+
+use events::Recorder;
+use queue::{Queues, Task};
 
 /// The running controllers: what they still have to look at, and the addresses they have given away.
 pub struct Controllers {
     addresses: Addresses,
-    queues: [Queue; Task::SORTS],
+    delays: Delays,
+    max_unavailable: bool,
+    queues: Queues,
+    recorder: Recorder,
+    nodes: node::Lifecycle,
+    taken_over: concerns::TakenOver,
     /// Up to which revision the store's events have been looked at.
     revision: u64,
 }
 
-/// One thing to be looked at.
-#[derive(Clone, Debug, PartialEq)]
-enum Task {
-    /// A StatefulSet, Deployment, ReplicaSet, DaemonSet or Job and its pods.
-    Workload(Key),
-    /// A Service's addresses.
-    Service(Key),
-    /// A pod's life.
-    Pod(Key),
-    /// The slices of a Service, by namespace and name.
-    Endpoints(Name, Name),
+/// What a controller decides from.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) store: &'a Store,
+    pub(crate) now: Time,
+    /// Whether a cluster comes up as a whole: pods that take no time are there with those before them.
+    pub(crate) at_once: bool,
+    pub(crate) delays: Delays,
+    /// The feature gate `MaxUnavailableStatefulSet`.
+    max_unavailable: bool,
+    /// Whether what a snapshot shows is only where the cluster began: somebody has changed something since.
+    driven: bool,
 }
 
-impl Task {
-    const SORTS: usize = 4;
-
-    /// In which order sorts of work are done: pods before what is made of pods.
-    fn sort(&self) -> usize {
-        match self {
-            Task::Workload(_) => 0,
-            Task::Service(_) => 1,
-            Task::Pod(_) => 2,
-            Task::Endpoints(..) => 3,
-        }
-    }
-}
-
-/// Work of one sort, first come, first served.
+/// What a controller decided.
 #[derive(Default)]
-struct Queue {
-    waiting: Vec<Task>,
-    /// Services that wait, each of which as many pods speak for as it selects. Other work comes once or is soon seen to
-    /// be done.
-    services: FxHashSet<(Name, Name)>,
+pub(crate) struct Outcome {
+    pub(crate) changes: Vec<Change>,
+    pub(crate) told: Vec<Told>,
+    /// When to look again, even if nothing happens.
+    pub(crate) again: Option<Time>,
 }
 
-impl Queue {
-    fn push(&mut self, task: Task) {
-        // Pods of one workload come one after the other, and most often the same Service selects them.
-        if matches!(task, Task::Endpoints(..)) && self.waiting.last() == Some(&task) {
-            return;
-        }
-        if let Task::Endpoints(namespace, service) = &task
-            && !self.services.insert((namespace.clone(), service.clone()))
-        {
-            return;
-        }
-        self.waiting.push(task);
+/// Something to tell people by an Event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) about: Key,
+    pub(crate) warning: bool,
+    /// Who tells: `statefulset-controller`.
+    pub(crate) by: &'static str,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+}
+
+impl Outcome {
+    fn put(&mut self, object: Object) {
+        self.changes.push(Change::Put(object));
     }
 
-    fn take(&mut self) -> Vec<Task> {
-        self.services.clear();
-        std::mem::take(&mut self.waiting)
+    pub(crate) fn tell(
+        &mut self,
+        by: &'static str,
+        about: Key,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) {
+        self.told.push(Told { about, warning: false, by, reason, message: message.into() });
+    }
+
+    pub(crate) fn warn(
+        &mut self,
+        by: &'static str,
+        about: Key,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) {
+        self.told.push(Told { about, warning: true, by, reason, message: message.into() });
+    }
+
+    /// Looks again at `time`, or when it wanted to, whichever is earlier.
+    pub(crate) fn look_again(&mut self, time: Time) {
+        self.again = Some(self.again.map_or(time, |again| again.min(time)));
+    }
+}
+
+impl From<Vec<Change>> for Outcome {
+    fn from(changes: Vec<Change>) -> Self {
+        Outcome { changes, ..Outcome::default() }
     }
 }
 
 impl Controllers {
-    /// Controllers that give away addresses of these ranges.
-    pub fn new(addresses: Addresses) -> Self {
-        Controllers { addresses, queues: Default::default(), revision: 0 }
+    /// Controllers that give away these addresses.
+    pub fn new(addresses: Addresses, settings: &Settings) -> Self {
+        Controllers {
+            addresses,
+            delays: settings.delays,
+            max_unavailable: settings.max_unavailable,
+            queues: Queues::default(),
+            recorder: Recorder::default(),
+            nodes: node::Lifecycle::default(),
+            taken_over: concerns::TakenOver::default(),
+            revision: 0,
+        }
     }
 
-    /// Lets every controller work until there is nothing left to do.
-    pub fn settle(&mut self, store: &mut Store) {
-        loop {
-            // All events first: an address that somebody asked for must be known before another is given away.
-            for event in store.watch(self.revision).expect("controllers catch up before events are compacted")
-            {
-                self.addresses.note(store, event);
-                note(&mut |task| self.queues[task.sort()].push(task), store, event);
+    /// When something is to be looked at again, if nothing happens before.
+    pub fn due(&self) -> Option<Time> {
+        self.queues.due()
+    }
+
+    /// Looks again, at the next step, at what is due at `now`.
+    pub fn wake(&mut self, now: Time) {
+        self.queues.wake(now);
+    }
+
+    /// From now on, what a snapshot shows is where the cluster began, not what it is.
+    pub fn drive(&mut self, store: &Store) {
+        for task in self.taken_over.drive(store) {
+            self.queues.push(task);
+        }
+    }
+
+    /// Takes notice of what happened in the store: who has to look at what.
+    pub fn note(&mut self, store: &Store, now: Time) {
+        for event in store.watch(self.revision).expect("controllers catch up before events are compacted") {
+            self.addresses.note(store, event);
+            if let Some(node) = self.nodes.note(store, now, event) {
+                self.queues.push(Task::Node(node));
             }
-            self.revision = store.revision();
-            // All of one sort before the events it causes: with many pods, that is one look instead of many.
-            let Some(queue) = self.queues.iter_mut().find(|queue| !queue.waiting.is_empty()) else { return };
-            let tasks = queue.take();
-            for change in self.work(store, &tasks).into_iter().flatten() {
+            concerns::note(&mut |task| self.queues.push(task), &mut self.taken_over, store, event);
+        }
+        self.revision = store.revision();
+    }
+
+    /// Looks at everything that there is to look at, without looking at what comes of it.
+    pub fn wave(&mut self, store: &mut Store, now: Time) {
+        loop {
+            let tasks = self.queues.take_sort();
+            if tasks.is_empty() {
+                return;
+            }
+            self.look(store, now, false, tasks);
+        }
+    }
+
+    /// Looks at the next thing that there is to look at; or, where everything may happen `at_once`, at all things of a
+    /// sort. Tells whether there was anything.
+    pub fn step(&mut self, store: &mut Store, now: Time, at_once: bool) -> bool {
+        // With many pods, all of one sort before the events it causes is one look instead of many.
+        let tasks = if at_once { self.queues.take_sort() } else { self.queues.take_next() };
+        let anything = !tasks.is_empty();
+        self.look(store, now, at_once, tasks);
+        anything
+    }
+
+    fn look(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
+        let outcomes = self.work(store, now, at_once, &tasks);
+        for (task, Outcome { changes, told, again }) in tasks.into_iter().zip(outcomes) {
+            for change in changes {
                 store.apply(change);
+            }
+            // Nobody has watched what was there from the beginning.
+            for told in told.into_iter().filter(|_| !at_once) {
+                self.recorder.record(store, now, told);
+            }
+            if let Some(again) = again {
+                self.queues.at(again, task);
             }
         }
     }
 
-    /// The changes for tasks of one sort, in their order. What follows from the store alone is worked out for several of
+    /// Whether all endpoints are as the pods are.
+    pub fn endpoints_are_settled(&self) -> bool {
+        self.queues.endpoints_are_settled()
+    }
+
+    /// What comes of tasks of one sort, in their order. What follows from the store alone is worked out for several of
     /// them at a time; addresses are given away one by one.
-    fn work(&mut self, store: &Store, tasks: &[Task]) -> Vec<Vec<Change>> {
+    fn work(&mut self, store: &Store, now: Time, at_once: bool, tasks: &[Task]) -> Vec<Outcome> {
+        let driven = self.taken_over.is_driven();
+        let context = Context {
+            store,
+            now,
+            at_once,
+            delays: self.delays,
+            max_unavailable: self.max_unavailable,
+            driven,
+        };
         let worth_it = match tasks.first() {
             Some(Task::Workload(_) | Task::Endpoints(..)) => parallel::WORTH_IT,
             _ => usize::MAX,
         };
-        let mut changes = parallel::map(tasks, worth_it, |task| match task {
-            Task::Workload(key) => pods::reconcile(store, key),
-            Task::Endpoints(namespace, service) => endpointslice::reconcile(store, namespace, service),
-            Task::Service(_) | Task::Pod(_) => Vec::new(),
+        let taken_over = &self.taken_over;
+        let mut outcomes = parallel::map(tasks, worth_it, |task| match task {
+            Task::Garbage(key) => garbage::collect(context, key),
+            Task::Workload(key) => match key.kind {
+                Kind::StatefulSet => statefulset::sync(context, key),
+                Kind::Deployment => deployment::sync(context, key),
+                Kind::DaemonSet => daemonset::sync(context, key),
+                _ => replicaset::sync(context, key),
+            },
+            Task::Claim(key) => claims::sync(context, key),
+            Task::Namespace(name) => garbage::empty(context, name),
+            Task::Endpoints(namespace, service) => {
+                let believed = !taken_over.has(namespace, service);
+                endpointslice::reconcile(store, namespace, service, believed).into()
+            }
+            Task::Node(_) | Task::Service(_) | Task::Pod(_) => Outcome::default(),
         });
-        for (task, changes) in tasks.iter().zip(&mut changes) {
+        for (task, outcome) in tasks.iter().zip(&mut outcomes) {
             match task {
-                Task::Workload(_) => changes.iter_mut().for_each(|change| self.start(store, change)),
-                Task::Endpoints(..) => {}
-                Task::Service(key) => changes.extend(self.addresses.reconcile_service(store, key)),
-                Task::Pod(key) => changes.extend(kubelet::sync(store, key, &mut self.addresses)),
-            }
-        }
-        changes
-    }
-
-    /// Starts a pod that is about to be made: nothing takes time yet, so nobody needs to see it waiting.
-    fn start(&mut self, store: &Store, change: &mut Change) {
-        match change {
-            Change::Put(Object::Pod(pod)) => {
-                let status = kubelet::start(store, pod, &mut self.addresses);
-                Arc::make_mut(pod).status = status;
-            }
-            // The one that takes its name gets another address.
-            Change::Delete(key) if key.kind == Kind::Pod => self.addresses.release(key),
-            _ => {}
-        }
-    }
-}
-
-/// Puts on the queue what an event concerns.
-fn note(push: &mut impl FnMut(Task), store: &Store, event: &Event) {
-    let object = event.object();
-    let key = object.key();
-    match object {
-        Object::StatefulSet(_)
-        | Object::Deployment(_)
-        | Object::ReplicaSet(_)
-        | Object::DaemonSet(_)
-        | Object::Job(_) => {
-            if let Some(owner) = &object.metadata().owner {
-                push(Task::Workload(Key::new(owner.kind, key.namespace.clone(), owner.name.clone())));
-            }
-            push(Task::Workload(key));
-        }
-        Object::Service(_) => {
-            push(Task::Endpoints(key.namespace.clone(), key.name.clone()));
-            push(Task::Service(key));
-        }
-        Object::Pod(pod) => {
-            // A workload looks at which pods there are, not at how they fare: what it made itself is no news to it.
-            if event.after.is_none() || !pod.metadata.synthesized {
-                if let Some(owner) = &pod.metadata.owner {
-                    push(Task::Workload(Key::new(owner.kind, key.namespace.clone(), owner.name.clone())));
-                } else if let Some((set, _)) = pods::ordinal(&key.name) {
-                    // A manifest's pod may be one of a StatefulSet's without saying so: `NAME-ORDINAL`.
-                    push(Task::Workload(Key::new(Kind::StatefulSet, key.namespace.clone(), set)));
+                Task::Workload(_) if at_once => {
+                    outcome.changes.iter_mut().for_each(|change| self.start(context, change));
                 }
-            }
-            note_selecting(push, store, event);
-            if event.now().and_then(Pod::of).is_some_and(|pod| kubelet::is_to_do(pod)) {
-                push(Task::Pod(key));
-            }
-        }
-        Object::EndpointSlice(_) => {
-            for object in event.both() {
-                let Object::EndpointSlice(slice) = object else { continue };
-                if let Some(service) = slice.service_name().filter(|_| !slice.metadata.synthesized) {
-                    push(Task::Endpoints(key.namespace.clone(), service.clone()));
-                }
+                Task::Node(name) => *outcome = self.nodes.sync(context, name),
+                Task::Service(key) => outcome.changes.extend(self.addresses.reconcile_service(store, key)),
+                Task::Pod(key) => *outcome = self.pod(context, key),
+                _ => {}
             }
         }
-        Object::Endpoints(_) => {
-            push(Task::Endpoints(key.namespace, key.name));
-        }
-        Object::Node(_) => {
-            for set in store.list::<crate::store::Workload>(Kind::DaemonSet) {
-                let meta = &set.metadata;
-                push(Task::Workload(Key::new(Kind::DaemonSet, meta.namespace.clone(), meta.name.clone())));
-            }
-            for pod in store.list::<Pod>(Kind::Pod).filter(|pod| pod.spec.host_network) {
-                push(Task::Pod(Key::new(
-                    Kind::Pod,
-                    pod.metadata.namespace.clone(),
-                    pod.metadata.name.clone(),
-                )));
-            }
-        }
-        Object::Namespace(_)
-        | Object::PersistentVolumeClaim(_)
-        | Object::PersistentVolume(_)
-        | Object::ControllerRevision(_)
-        | Object::Event(_) => {}
+        outcomes
     }
-}
 
-/// Puts on the queue the Services that select a pod, or did before.
-fn note_selecting(push: &mut impl FnMut(Task), store: &Store, event: &Event) {
-    let mut looked_at: Option<&Labels> = None;
-    // A pod without an address is no endpoint, whoever selects it.
-    let pods = event.both().filter_map(Pod::of).filter(|pod| pod.status.ips().next().is_some());
-    for meta in pods.map(|pod| &pod.metadata) {
-        if looked_at == Some(&meta.labels) {
-            continue;
+    /// The next thing that happens to a pod: somebody looks after it who finds it a node, lets it run, or takes it away.
+    fn pod(&mut self, context: Context<'_>, key: &Key) -> Outcome {
+        let node =
+            context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name).map(|pod| &pod.spec.node_name);
+        if node.is_some_and(|node| self.nodes.is_gone(node)) {
+            return Outcome::default();
         }
-        looked_at = Some(&meta.labels);
-        for service in store.services_selecting(&meta.namespace, &meta.labels) {
-            push(Task::Endpoints(meta.namespace.clone(), service.metadata.name.clone()));
+        let scheduled = scheduler::schedule(context, key);
+        scheduled.unwrap_or_else(|| kubelet::sync(context, key, &mut self.addresses))
+    }
+
+    /// Starts a pod that takes no time and is about to be made: nobody needs to see it waiting.
+    fn start(&mut self, context: Context<'_>, change: &mut Change) {
+        if let Change::Put(Object::Pod(pod)) = change
+            && pod.status.phase.is_none()
+            && kubelet::is_ready_at_once(context, pod)
+        {
+            let status = kubelet::start(context, pod, &mut self.addresses);
+            std::sync::Arc::make_mut(pod).status = status;
         }
     }
 }

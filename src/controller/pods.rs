@@ -1,172 +1,20 @@
-//! The controllers that make pods: StatefulSet, Deployment (by way of a ReplicaSet), ReplicaSet, DaemonSet and Job.
-//! All at once, as if every pod had become ready in its turn.
+//! What all controllers that make pods have in common: a pod from a template, whose pods are whose, and how one is
+//! deleted.
 
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
-use smol_str::{ToSmolStr, format_smolstr};
-
-use super::names::{digest, generated};
 use crate::store::{
-    Change, ClaimTemplate, Key, Kind, Labels, Name, Node, Object, ObjectMeta, Owner, PINNED_IP_PREFIX,
-    POD_INDEX_LABEL, POD_NAME_LABEL, Pod, PodSpec, PodStatus, PodTemplate, StatefulSet, Store, Workload,
-    WorkloadSpec,
+    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, PINNED_IP_PREFIX, Pod, PodStatus,
+    PodTemplate, Store, Time,
 };
 
-/// The changes that make the pods (or ReplicaSets) of the workload at `key` what it asks for.
-pub(super) fn reconcile(store: &Store, key: &Key) -> Vec<Change> {
-    let wanted = match store.object(key) {
-        Some(Object::StatefulSet(set)) => set_pods(store, set),
-        Some(Object::Deployment(deployment)) => return reconcile_deployment(store, key, deployment),
-        Some(Object::ReplicaSet(set)) => {
-            let replicas = set.spec.replicas.unwrap_or(1);
-            generated_pods(store, key, &set.spec.template, 0..replicas)
-        }
-        Some(Object::Job(job)) => {
-            // As many at once as may run, but no more than have to succeed.
-            let at_once = job.spec.parallelism.unwrap_or(1).min(job.spec.completions.unwrap_or(u32::MAX));
-            generated_pods(store, key, &job.spec.template, 0..at_once)
-        }
-        Some(Object::DaemonSet(set)) => daemon_pods(store, key, &set.spec.template),
-        // The workload is gone: so are its pods (the garbage collector's work).
-        _ if key.kind == Kind::Deployment => return delete_replica_sets(store, key, None),
-        _ => Vec::new(),
-    };
-    let there = there(store, key);
-    // Pods of a snapshot are the pods: none is added to them.
-    let wanted = if there.iter().any(|pod| is_recorded(pod, key)) { Vec::new() } else { wanted };
-    let names: FxHashSet<&Name> = wanted.iter().map(|pod| &pod.metadata.name).collect();
-    let ours =
-        |meta: &ObjectMeta| meta.synthesized && meta.owner.as_ref().is_some_and(|owner| is_owner(owner, key));
-    let mut changes: Vec<Change> = there
-        .iter()
-        .filter(|pod| ours(&pod.metadata) && !names.contains(&pod.metadata.name))
-        .map(|pod| Change::Delete(pod_key(pod)))
-        .collect();
-    let there: FxHashMap<&Name, &Arc<Pod>> = there.into_iter().map(|pod| (&pod.metadata.name, pod)).collect();
-    for pod in wanted {
-        match there.get(&pod.metadata.name) {
-            None => changes.push(Change::Put(Object::Pod(Arc::new(pod)))),
-            Some(there) if !there.metadata.synthesized => {}
-            Some(there) if same_but_for_status(there, &pod) => {}
-            Some(_) => {
-                // Another template: a new pod takes the name. Its address goes with the old one.
-                changes.push(Change::Delete(pod_key(&pod)));
-                changes.push(Change::Put(Object::Pod(Arc::new(pod))));
-            }
-        }
-    }
-    changes
-}
-
-/// The pods whose names begin with the workload's, as all have that it makes.
-fn there<'s>(store: &'s Store, key: &Key) -> Vec<&'s Arc<Pod>> {
-    let prefix = format!("{}-", key.name);
-    store.list_prefixed(Kind::Pod, &key.namespace, &prefix).collect()
-}
-
-fn pod_key(pod: &Pod) -> Key {
-    Key::new(Kind::Pod, pod.metadata.namespace.clone(), pod.metadata.name.clone())
-}
-
-fn same_but_for_status(a: &Pod, b: &Pod) -> bool {
-    a.metadata == b.metadata && a.spec == b.spec
-}
-
-/// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
-pub(crate) fn ordinal(name: &str) -> Option<(&str, u32)> {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (set, ordinal) = name.split_at(name.len() - digits);
-    Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
-}
-
-/// Whether a manifest gives this pod of the workload, with a status: then it is a snapshot of a cluster.
-fn is_recorded(pod: &Pod, key: &Key) -> bool {
-    let by_name = || {
-        key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
-    };
-    let of_workload = || pod.metadata.owner.as_ref().map_or_else(by_name, |owner| is_owner(owner, key));
-    !pod.metadata.synthesized && pod.status.is_recorded() && of_workload()
-}
-
-fn is_owner(owner: &Owner, key: &Key) -> bool {
-    owner.kind == key.kind && owner.name == key.name
-}
-
-/// Deletes the ReplicaSets that the Deployment at `key` made, but for the one called `wanted`.
-fn delete_replica_sets(store: &Store, key: &Key, wanted: Option<&Name>) -> Vec<Change> {
-    let prefix = format!("{}-", key.name);
-    store
-        .list_prefixed::<Workload>(Kind::ReplicaSet, &key.namespace, &prefix)
-        .map(|set| &set.metadata)
-        .filter(|meta| meta.synthesized && meta.owner.as_ref().is_some_and(|owner| is_owner(owner, key)))
-        .filter(|meta| Some(&meta.name) != wanted)
-        .map(|meta| Change::Delete(Key::new(Kind::ReplicaSet, key.namespace.clone(), meta.name.clone())))
-        .collect()
-}
-
-fn set_pods(store: &Store, set: &StatefulSet) -> Vec<Pod> {
-    let nodes: Vec<_> = store.list::<Node>(Kind::Node).collect();
-    let start = set.spec.ordinals.start;
-    let end = start.saturating_add(set.spec.replicas.unwrap_or(1));
-    (start..end)
-        .map(|ordinal| {
-            let name = format_smolstr!("{}-{ordinal}", set.metadata.name);
-            let owner = Owner { kind: Kind::StatefulSet, name: set.metadata.name.clone() };
-            let mut pod = from_template(&set.spec.template, &set.metadata, owner, name.clone());
-            pod.metadata.labels = pod.metadata.labels.with([
-                (Name::new_static(POD_INDEX_LABEL), ordinal.to_smolstr()),
-                (Name::new_static(POD_NAME_LABEL), name.clone()),
-            ]);
-            pod.spec.hostname = name;
-            pod.spec.subdomain = set.spec.service_name.clone();
-            let claims = &set.spec.volume_claim_templates;
-            let claim_name = |template: &ClaimTemplate| {
-                format!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
-            };
-            if !claims.is_empty() {
-                pod.spec.claims = claims.iter().map(|claim| Name::from(claim_name(claim))).collect();
-            }
-            schedule(&mut pod, &nodes, ordinal as usize);
-            pod
-        })
-        .collect()
-}
-
-fn generated_pods(
-    store: &Store,
-    key: &Key,
-    template: &PodTemplate,
-    numbers: std::ops::Range<u32>,
-) -> Vec<Pod> {
-    let nodes: Vec<_> = store.list::<Node>(Kind::Node).collect();
-    let Some(object) = store.object(key) else { return Vec::new() };
-    numbers
-        .map(|number| {
-            let name = Name::from(generated(&key.name, 5, (&key.namespace, number)));
-            let owner = Owner { kind: key.kind, name: key.name.clone() };
-            let mut pod = from_template(template, object.metadata(), owner, name);
-            schedule(&mut pod, &nodes, number as usize);
-            pod
-        })
-        .collect()
-}
-
-fn daemon_pods(store: &Store, key: &Key, template: &PodTemplate) -> Vec<Pod> {
-    let Some(object) = store.object(key) else { return Vec::new() };
-    store
-        .list::<Node>(Kind::Node)
-        .map(|node| {
-            let name = Name::from(generated(&key.name, 5, (&key.namespace, &node.metadata.name)));
-            let owner = Owner { kind: key.kind, name: key.name.clone() };
-            let mut pod = from_template(template, object.metadata(), owner, name);
-            pod.spec.node_name = node.metadata.name.clone();
-            pod
-        })
-        .collect()
-}
-
-fn from_template(template: &PodTemplate, workload: &ObjectMeta, owner: Owner, name: Name) -> Pod {
+/// The pod `name` of a workload, made from `template`.
+pub(super) fn from_template(
+    template: &Arc<PodTemplate>,
+    workload: &ObjectMeta,
+    owner: Owner,
+    name: Name,
+) -> Pod {
     let pin = |annotations: &Labels| {
         let pin = format!("{PINNED_IP_PREFIX}{name}");
         Some((Name::from(&pin), annotations.get(&pin)?.clone()))
@@ -184,64 +32,72 @@ fn from_template(template: &PodTemplate, workload: &ObjectMeta, owner: Owner, na
         name,
         ..ObjectMeta::default()
     };
-    let spec = PodSpec { node_name: Name::default(), ..template.spec.clone() };
-    Pod { metadata, spec, status: PodStatus::default(), template: None }
-}
-
-/// Spreads pods over the nodes in turn, as the scheduler does when nothing else is asked for.
-fn schedule(pod: &mut Pod, nodes: &[&Arc<Node>], turn: usize) {
-    if let Some(node) = nodes.get(turn % nodes.len().max(1)) {
-        pod.spec.node_name = node.metadata.name.clone();
-    }
-}
-
-fn reconcile_deployment(store: &Store, key: &Key, deployment: &Workload) -> Vec<Change> {
-    let prefix = format!("{}-", key.name);
-    let mut sets = store.list_prefixed::<Workload>(Kind::ReplicaSet, &key.namespace, &prefix);
-    let recorded = sets.any(|set| {
-        !set.metadata.synthesized && set.metadata.owner.as_ref().is_some_and(|o| is_owner(o, key))
-    });
-    if recorded {
-        return delete_replica_sets(store, key, None);
-    }
-    let hash = generated(&key.name, 10, template_digest(&deployment.spec.template));
-    let name = Name::from(hash.as_str());
-    let pod_hash = Name::from(hash.rsplit('-').next().unwrap_or_default());
-    let mut template = (*deployment.spec.template).clone();
-    template.metadata.labels = template.metadata.labels.with([("pod-template-hash", pod_hash)]);
-    let metadata = ObjectMeta {
-        name: name.clone(),
-        namespace: key.namespace.clone(),
-        labels: template.metadata.labels.clone(),
-        annotations: deployment.metadata.annotations.clone(),
-        owner: Some(Owner { kind: Kind::Deployment, name: key.name.clone() }),
-        synthesized: true,
-        ..ObjectMeta::default()
-    };
-    let spec = WorkloadSpec {
-        replicas: deployment.spec.replicas,
-        selector: deployment.spec.selector.clone(),
-        template: Arc::new(template),
-        ..WorkloadSpec::default()
-    };
-    let mut changes = delete_replica_sets(store, key, Some(&name));
-    changes.push(Change::Put(Object::ReplicaSet(Arc::new(Workload {
+    Pod {
         metadata,
-        spec,
-        ..Workload::default()
-    }))));
-    changes
+        spec: template.spec.clone(),
+        status: PodStatus::default(),
+        template: Some(template.clone()),
+    }
 }
 
-/// A number that depends on what of the template shows in the DNS.
-fn template_digest(template: &PodTemplate) -> u64 {
-    let labels: Vec<_> = template.metadata.labels.iter().collect();
-    let ports: Vec<_> = template
-        .spec
-        .serving_containers()
-        .flat_map(|c| c.ports.iter().map(|p| (p.name.as_str(), p.container_port, p.protocol)))
-        .collect();
-    digest((labels, ports, &template.spec.hostname, &template.spec.subdomain, template.spec.host_network))
+/// The key of a pod.
+pub(super) fn key_of(pod: &Pod) -> Key {
+    Key::new(Kind::Pod, pod.metadata.namespace.clone(), pod.metadata.name.clone())
+}
+
+/// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
+pub(crate) fn ordinal(name: &str) -> Option<(&str, u32)> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (set, ordinal) = name.split_at(name.len() - digits);
+    Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
+}
+
+/// The name of a pod's workload and the pod's number among its pods.
+pub(crate) fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
+    let owner = pod.metadata.owner.as_ref()?;
+    Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
+}
+
+/// The workload that a pod belongs to. A manifest's pod may be one of a StatefulSet's without saying so:
+/// `NAME-ORDINAL`.
+pub(super) fn owner_of(pod: &Pod) -> Option<Key> {
+    let namespace = || pod.metadata.namespace.clone();
+    match &pod.metadata.owner {
+        Some(owner) => Some(Key::new(owner.kind, namespace(), owner.name.clone())),
+        None => ordinal(&pod.metadata.name).map(|(set, _)| Key::new(Kind::StatefulSet, namespace(), set)),
+    }
+}
+
+/// The pods of the workload at `key`, by name: all that it owns, and those without an owner that a StatefulSet would
+/// adopt. Their names begin with its own.
+pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<Item = &'s Arc<Pod>> {
+    let prefix = format!("{}-", key.name);
+    let adopted = move |pod: &Pod| {
+        key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
+    };
+    let pods = store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &prefix);
+    pods.filter(move |pod| pod.metadata.owner.as_ref().map_or_else(|| adopted(pod), |owner| owner.is(key)))
+}
+
+/// The change that deletes a pod as the API does it: it is marked, and its kubelet does the rest within `grace` seconds.
+/// One that has ended, or never was on a node, goes at once.
+pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
+    if grace == 0 || pod.is_terminal() || pod.spec.node_name.is_empty() {
+        return Change::Delete(key_of(pod));
+    }
+    if pod.is_terminating() {
+        return Change::Put(Object::Pod(pod.clone()));
+    }
+    let mut pod = pod.clone();
+    let meta = &mut Arc::make_mut(&mut pod).metadata;
+    meta.deletion_timestamp = Some(now.after_secs(grace));
+    meta.deletion_grace_period_seconds = Some(grace);
+    Change::Put(Object::Pod(pod))
+}
+
+/// As [`delete_pod`], with as much time as the pod asks for.
+pub(super) fn delete(pod: &Arc<Pod>, now: Time) -> Change {
+    delete_pod(pod, now, pod.spec.grace())
 }
 
 #[cfg(test)]

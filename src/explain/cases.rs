@@ -112,7 +112,7 @@ impl Fixture {
         assert_eq!(manifest.problems, []);
         let objects = manifest.objects.iter().map(|read| (read.object.key(), read.object.clone())).collect();
         let mut cluster = ControlPlane::new(settings);
-        cluster.apply(&objects, 1, None);
+        cluster.apply(&objects);
         Fixture { manifests: [manifest], cluster }
     }
 

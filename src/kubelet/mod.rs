@@ -1,55 +1,243 @@
-//! Takes the kubelet's place: what a pod does once it exists. For now it gets its address, runs and is ready at once.
-//! It must not know the DNS.
+//! Takes the kubelet's place: what a pod does with time once it is on a node. It gets an address, runs, becomes ready,
+//! crashes, stops; by default without taking any time. It must not know the DNS, nor what time it is unless it is told.
+
+mod delays;
 
 use std::sync::Arc;
 
-use crate::controller::{Addresses, ordinal};
+use crate::controller::{Addresses, Context, Outcome, set_of};
 use crate::store::{
-    Change, IpList, Key, Kind, Node, Object, PINNED_IP_PREFIX, Pod, PodPhase, PodStatus, Store, parse_ip,
+    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, PINNED_IP_PREFIX, Pod,
+    PodPhase, PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip,
 };
+
+pub use delays::{Delays, duration};
+
+const BY: &str = "kubelet";
 
 /// The next step in the life of the pod at `key`, if there is one.
 ///
-/// A pod whose manifest has a phase is part of a snapshot: what it says is believed.
-pub fn sync(store: &Store, key: &Key, addresses: &mut Addresses) -> Option<Change> {
-    let pod = store.get::<Pod>(Kind::Pod, &key.namespace, &key.name).filter(|pod| is_to_do(pod))?;
-    let status = start(store, pod, addresses);
-    Some(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))))
+/// A pod whose manifest has a phase is part of a snapshot: what it says is believed, until somebody deletes it or says
+/// by annotation how it fares.
+pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -> Outcome {
+    let mut outcome = Outcome::default();
+    let Some(pod) = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name) else { return outcome };
+    let node = context.store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
+    if node.is_some_and(|node| node.machine() != Machine::Up) {
+        return outcome;
+    }
+    let boots = node.map_or(0, |node| node.boots());
+    let life = Life { context, key, pod, boots };
+    if pod.is_terminating() {
+        life.stop(&mut outcome);
+    } else if !pod.is_terminal()
+        && let Some(status) = life.next(addresses, &mut outcome)
+    {
+        outcome.changes.push(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))));
+    }
+    outcome
 }
 
-/// The status of a pod that was started: it has its addresses, and is ready.
-pub fn start(store: &Store, pod: &Pod, addresses: &mut Addresses) -> PodStatus {
+/// Whether the pod takes no time to be ready, once it has a node.
+pub(crate) fn takes_no_time(context: Context<'_>, pod: &Pod) -> bool {
+    let delays = context.delays.of(pod);
+    delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false)
+}
+
+/// Whether a pod that is about to be made will be ready in the same moment.
+pub(crate) fn is_ready_at_once(context: Context<'_>, pod: &Pod) -> bool {
+    !pod.spec.node_name.is_empty() && takes_no_time(context, pod)
+}
+
+/// The status of a pod that was started: it has its addresses and runs; whether it is ready follows from how long that
+/// takes. It stays pending if there is no address for it.
+pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) -> PodStatus {
+    let store = context.store;
     let ips = match pinned(pod) {
         pinned if !pinned.is_empty() => pinned,
         _ if pod.status.ips().next().is_some() && !pod.spec.host_network => pod.status.ips().collect(),
         _ if pod.spec.host_network => node_addresses(store, pod),
-        _ => {
-            let meta = &pod.metadata;
-            let key = Key::new(Kind::Pod, meta.namespace.clone(), meta.name.clone());
-            addresses.pod(&key, set_and_ordinal(pod))
-        }
+        _ => addresses.pod(
+            &Key::new(Kind::Pod, pod.metadata.namespace.clone(), pod.metadata.name.clone()),
+            set_of(pod),
+        ),
     };
-    match ips.is_empty() {
-        true => PodStatus { phase: Some(PodPhase::Pending), simulated: true, ..PodStatus::default() },
-        false => PodStatus {
-            phase: Some(PodPhase::Running),
-            pod_ip: ips.first().copied(),
-            pod_ips: ips,
-            ready: !pod.is_terminating(),
-            simulated: true,
-            ..PodStatus::default()
-        },
+    let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
+    let status = PodStatus {
+        simulated: true,
+        since: Some(context.now),
+        boot: node.map_or(0, |node| node.boots()),
+        restarts: pod.status.restarts,
+        ..PodStatus::default()
+    };
+    if ips.is_empty() {
+        return PodStatus { phase: Some(PodPhase::Pending), ..status };
+    }
+    let ready = !pod.is_terminating() && takes_no_time_to_be_ready(context, pod);
+    PodStatus {
+        phase: Some(PodPhase::Running),
+        pod_ip: ips.first().copied(),
+        pod_ips: ips,
+        ready,
+        ready_since: Some(context.now),
+        ..status
     }
 }
 
-/// Whether anything is left to be done for a pod. On the host network its addresses may change with its node's.
-pub fn is_to_do(pod: &Pod) -> bool {
-    let settled = pod.status.simulated && pod.status.ips().next().is_some() && !pod.spec.host_network;
-    !pod.status.is_recorded() && !settled
+fn takes_no_time_to_be_ready(context: Context<'_>, pod: &Pod) -> bool {
+    match held(pod) {
+        Some(ready) => ready,
+        None => context.delays.of(pod).ready.is_zero(),
+    }
+}
+
+/// Whether anything may be left to be done for a pod, by the kubelet or before it by the scheduler.
+pub(crate) fn is_to_do(pod: &Pod) -> bool {
+    let driven = !pod.metadata.annotations.is_empty() && has_own_annotations(&pod.metadata.annotations);
+    let status = &pod.status;
+    if pod.is_terminating() || driven {
+        return true;
+    }
+    // On the host network its addresses may change with its node's.
+    let settled = status.phase == Some(PodPhase::Running) && status.ready && !pod.spec.host_network;
+    !status.is_recorded() && !pod.is_terminal() && !settled
+}
+
+/// One pod at one moment.
+struct Life<'a> {
+    context: Context<'a>,
+    key: &'a Key,
+    pod: &'a Arc<Pod>,
+    /// How often its node was booted.
+    boots: u32,
+}
+
+impl Life<'_> {
+    /// Stops the pod, when it has had its time: first it ends, then its object goes.
+    fn stop(&self, outcome: &mut Outcome) {
+        let (now, pod) = (self.context.now, self.pod);
+        let requested = pod.metadata.deletion_requested().unwrap_or(now);
+        if requested == now {
+            let name = pod.spec.containers.first().map_or("", |container| container.name.as_str());
+            outcome.tell(BY, self.key.clone(), "Killing", format!("Stopping container {name}"));
+        }
+        let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
+        let stopped = requested.after(self.context.delays.of(pod).stop).min(requested.after_secs(grace));
+        if now < stopped && !pod.is_terminal() {
+            return outcome.look_again(stopped);
+        }
+        if !pod.is_terminal() {
+            let mut ended = pod.clone();
+            let status = &mut Arc::make_mut(&mut ended).status;
+            (status.phase, status.ready) = (Some(PodPhase::Succeeded), false);
+            outcome.changes.push(Change::Put(Object::Pod(ended)));
+        }
+        outcome.changes.push(Change::Delete(self.key.clone()));
+    }
+
+    /// The pod's next status, if it has one now.
+    fn next(&self, addresses: &mut Addresses, outcome: &mut Outcome) -> Option<PodStatus> {
+        let (now, status) = (self.context.now, &self.pod.status);
+        if status.is_recorded() {
+            return self.readiness(outcome);
+        }
+        let delays = self.context.delays.of(self.pod);
+        if status.phase != Some(PodPhase::Running) {
+            let taken = status.since.unwrap_or(now);
+            if now < taken.after(delays.start) {
+                outcome.look_again(taken.after(delays.start));
+                let pending = PodStatus {
+                    phase: Some(PodPhase::Pending),
+                    since: Some(taken),
+                    simulated: true,
+                    ..status.clone()
+                };
+                return Some(pending).filter(|pending| pending != status);
+            }
+            let started = start(self.context, self.pod, addresses);
+            let stays = started.phase == status.phase;
+            if !stays && started.phase == Some(PodPhase::Running) {
+                let name = self.pod.spec.containers.first().map_or("", |container| container.name.as_str());
+                outcome.tell(BY, self.key.clone(), "Started", format!("Started container {name}"));
+            }
+            return Some(started).filter(|_| !stays);
+        }
+        if status.boot != self.boots {
+            return Some(self.after_reboot(addresses));
+        }
+        if self.crashes() > status.restarts {
+            outcome.warn(BY, self.key.clone(), "BackOff", "Back-off restarting failed container");
+            let restarts = self.crashes();
+            return Some(PodStatus {
+                restarts,
+                ready: false,
+                ready_since: Some(now),
+                since: Some(now),
+                ..status.clone()
+            });
+        }
+        if self.pod.spec.host_network {
+            let ips = node_addresses(self.context.store, self.pod);
+            if ips != status.pod_ips && !ips.is_empty() {
+                return Some(PodStatus { pod_ip: ips.first().copied(), pod_ips: ips, ..status.clone() });
+            }
+        }
+        self.readiness(outcome)
+    }
+
+    /// After its node was rebooted the pod is the same, but its sandbox is not: it is not ready, then it has another
+    /// address.
+    fn after_reboot(&self, addresses: &mut Addresses) -> PodStatus {
+        let status = &self.pod.status;
+        if status.ready {
+            return PodStatus { ready: false, ready_since: Some(self.context.now), ..status.clone() };
+        }
+        addresses.release(self.key);
+        let mut fresh = (**self.pod).clone();
+        fresh.status = PodStatus { restarts: status.restarts + 1, ..PodStatus::default() };
+        start(self.context, &fresh, addresses)
+    }
+
+    /// Readiness that comes with time, or that somebody holds.
+    fn readiness(&self, outcome: &mut Outcome) -> Option<PodStatus> {
+        let (now, status) = (self.context.now, &self.pod.status);
+        let ready = match held(self.pod) {
+            Some(ready) => ready,
+            None if status.is_recorded() => return None,
+            None => {
+                let due = status.since.unwrap_or(now).after(self.context.delays.of(self.pod).ready);
+                if now < due {
+                    outcome.look_again(due);
+                }
+                now >= due
+            }
+        };
+        if ready == status.ready {
+            return None;
+        }
+        if !ready {
+            outcome.warn(BY, self.key.clone(), "Unhealthy", "Readiness probe failed");
+        }
+        Some(PodStatus { ready, ready_since: Some(now), ..status.clone() })
+    }
+
+    fn crashes(&self) -> u32 {
+        let text = self.pod.metadata.annotations.get(CRASHES_ANNOTATION);
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// Whether somebody says that the pod is ready, or is not.
+fn held(pod: &Pod) -> Option<bool> {
+    match pod.metadata.annotations.get(READY_ANNOTATION).map(Name::as_str) {
+        Some("true") => Some(true),
+        Some("false") => Some(false),
+        _ => None,
+    }
 }
 
 /// The addresses that an annotation asks for. Reading the manifests has checked them.
-fn pinned(pod: &Pod) -> IpList {
+pub(crate) fn pinned(pod: &Pod) -> IpList {
     if pod.metadata.annotations.is_empty() {
         return IpList::new();
     }
@@ -63,11 +251,4 @@ fn node_addresses(store: &Store, pod: &Pod) -> IpList {
     let by_name = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     let node = by_name.or_else(|| store.list::<Node>(Kind::Node).next());
     node.map(|node| node.status.addresses.iter().copied().collect()).unwrap_or_default()
-}
-
-/// Whose block of addresses the pod belongs to, and where in it.
-fn set_and_ordinal(pod: &Pod) -> Option<(&crate::store::Name, u32)> {
-    let owner = pod.metadata.owner.as_ref()?;
-    let number = ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
-    Some((&owner.name, number))
 }

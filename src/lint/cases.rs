@@ -12,7 +12,7 @@ fn findings(text: &str) -> Vec<Problem> {
     // IPv4 only, so that there is a family to miss.
     let pod_range = "10.244.0.0/16".parse().unwrap();
     let mut cluster = ControlPlane::new(Settings { pod_range, ..Settings::default() });
-    cluster.apply(&objects, 1, None);
+    cluster.apply(&objects);
     let zone = Zone::clone(&cluster.published().load());
     lint(&[manifest], cluster.store(), &zone)
 }

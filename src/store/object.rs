@@ -261,6 +261,16 @@ impl Object {
         }
     }
 
+    /// The Deployment, ReplicaSet, DaemonSet or Job that `workload` is by its `kind`.
+    pub fn workload(kind: Kind, workload: Arc<Workload>) -> Object {
+        match kind {
+            Kind::Deployment => Object::Deployment(workload),
+            Kind::DaemonSet => Object::DaemonSet(workload),
+            Kind::Job => Object::Job(workload),
+            _ => Object::ReplicaSet(workload),
+        }
+    }
+
     /// Keeps what somebody wrote, from which it was read.
     pub fn keep(&mut self, given: Given) {
         let template = Part::new(&given, "/spec/template");

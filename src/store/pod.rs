@@ -188,9 +188,9 @@ pub struct PodStatus {
     /// When that changed last.
     #[serde(skip)]
     pub ready_since: Option<Time>,
-    /// When its containers began to run.
+    /// When its kubelet took it on or, once it runs, when its containers began to.
     #[serde(skip)]
-    pub running_since: Option<Time>,
+    pub since: Option<Time>,
     /// How often a container crashed and was started again.
     #[serde(skip)]
     pub restarts: u32,

@@ -172,7 +172,7 @@ impl Store {
     ///
     /// # Errors
     /// When some of them were compacted away.
-    pub fn watch(&self, revision: u64) -> Result<impl Iterator<Item = &Event>, Compacted> {
+    pub fn watch(&self, revision: u64) -> Result<impl DoubleEndedIterator<Item = &Event>, Compacted> {
         let oldest = self.revision - self.events.len() as u64;
         if revision < oldest {
             return Err(Compacted(oldest));

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use clusterlocal::answer::{Answerer, Client, Order, Verdict, forward_records, reverse_records};
-use clusterlocal::store::Objects;
+use clusterlocal::store::{Objects, Time};
 use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
@@ -21,7 +21,8 @@ pub fn objects(name: &str, text: impl Into<Vec<u8>>) -> Objects {
 /// The zone of a cluster that has `objects`.
 pub fn zone_of(objects: &Objects, settings: Settings) -> Zone {
     let mut cluster = ControlPlane::new(settings);
-    cluster.apply(objects, 1_700_000_000, None);
+    cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
+    cluster.apply(objects);
     Zone::clone(&cluster.published().load())
 }
 

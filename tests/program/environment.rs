@@ -30,7 +30,7 @@ pub(crate) fn is_flag(line: &str) -> bool {
 
 #[test]
 fn variables_are_called_after_their_flags() {
-    for (verb, count) in [("serve", 18), ("records", 7), ("check", 7), ("query", 7)] {
+    for (verb, count) in [("serve", 25), ("records", 7), ("check", 7), ("query", 7)] {
         let flags = documented(verb);
         assert_eq!(flags.len(), count, "{verb}: {flags:?}");
         for (flag, variable) in flags {
@@ -58,6 +58,13 @@ fn a_bad_value_is_refused_wherever_it_stands() {
         ("upstream", "8.8.8.8"),
         ("max-udp-size", "511"),
         ("watch", "sometimes"),
+        ("clock", "broken"),
+        ("speed", "0x"),
+        ("start-delay", "5"),
+        ("ready-delay", "-1s"),
+        ("stop-delay", "soon"),
+        ("address-reuse", "always"),
+        ("feature-gates", "Everything=true"),
         ("log", "info,no["),
         ("log-format", "xml"),
     ];

@@ -150,7 +150,8 @@ fn a_reader_may_have_seen_enough() {
 fn help_tells_of_every_flag() {
     let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr";
     let serve = "--listen --api --order --seed --upstream --max-udp-size --watch --wait-for-manifests --ready-file \
-                 --exit-with-parent --log --log-format";
+                 --exit-with-parent --clock --speed --start-delay --ready-delay --stop-delay --address-reuse \
+                 --feature-gates --log --log-format";
     let table = [
         ("", format!("{cluster} {serve} --help --version")),
         ("serve", format!("{cluster} {serve} --help")),

@@ -1,0 +1,112 @@
+//! How the cluster lives: its clock, how long its pods take, and what becomes of their addresses.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use clusterlocal::controller::Reuse;
+use clusterlocal::kubelet::{Delays, duration};
+use clusterlocal::{Clock, Settings};
+
+#[derive(Clone, Debug, Args)]
+pub struct LifeArgs {
+    /// Whose time passes; a manual clock stands still until `clusterlocal clock advance`
+    #[arg(long, value_enum, default_value_t = ClockArg::Real, env = "CLUSTERLOCAL_CLOCK")]
+    clock: ClockArg,
+    /// How many times as fast as the wall clock the cluster's runs: 60x lets an hour pass in a minute
+    #[arg(long, value_name = "FACTOR", default_value = "1x", env = "CLUSTERLOCAL_SPEED", value_parser = parse_speed)]
+    speed: f64,
+    /// How long a pod takes to get an address and run, once it has a node
+    #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_START_DELAY", value_parser = parse_time)]
+    start_delay: Duration,
+    /// How long a pod runs until it is ready
+    #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_READY_DELAY", value_parser = parse_time)]
+    ready_delay: Duration,
+    /// How long a pod takes to stop; its grace period ends that
+    #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_STOP_DELAY", value_parser = parse_time)]
+    stop_delay: Duration,
+    /// Which address that a pod gave back the next pod gets
+    #[arg(long, value_enum, default_value_t = ReuseArg::Never, env = "CLUSTERLOCAL_ADDRESS_REUSE")]
+    address_reuse: ReuseArg,
+    /// Kubernetes' feature gates, NAME=true or false: MaxUnavailableStatefulSet
+    #[arg(long, value_name = "GATES", env = "CLUSTERLOCAL_FEATURE_GATES", value_delimiter = ',', value_parser = parse_gate)]
+    feature_gates: Vec<(Gate, bool)>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ClockArg {
+    /// The wall's, or a faster one
+    Real,
+    /// Nobody's: it is moved by hand
+    Manual,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ReuseArg {
+    /// None, before the whole range was used
+    Never,
+    /// The one given back last: a stale peer meets a stranger at once
+    Lifo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    MaxUnavailableStatefulSet,
+}
+
+fn parse_speed(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('x').unwrap_or(text).parse().ok();
+    let sensible = number.filter(|speed: &f64| (0.001..=100_000.0).contains(speed));
+    sensible.ok_or_else(|| "write a factor from 0.001x to 100000x".into())
+}
+
+fn parse_time(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| "write a time like 500ms, 5s or 1m30s".into())
+}
+
+fn parse_gate(text: &str) -> Result<(Gate, bool), String> {
+    let (name, on) = text.split_once('=').ok_or("write NAME=true or NAME=false")?;
+    let on = on.parse().map_err(|_| "write NAME=true or NAME=false")?;
+    match name {
+        "MaxUnavailableStatefulSet" => Ok((Gate::MaxUnavailableStatefulSet, on)),
+        _ => Err("the one gate there is: MaxUnavailableStatefulSet".into()),
+    }
+}
+
+impl LifeArgs {
+    /// The cluster's clock, running from now on.
+    pub fn clock(&self) -> Clock {
+        match self.clock {
+            ClockArg::Real => Clock::real(self.speed),
+            ClockArg::Manual => Clock::manual(self.speed),
+        }
+    }
+
+    /// Adds to what a cluster is set up with how it lives.
+    pub fn set(&self, settings: Settings) -> Settings {
+        let gate = |gate| self.feature_gates.iter().rev().find(|(name, _)| *name == gate).map(|(_, on)| *on);
+        Settings {
+            delays: Delays { start: self.start_delay, ready: self.ready_delay, stop: self.stop_delay },
+            address_reuse: match self.address_reuse {
+                ReuseArg::Never => Reuse::Never,
+                ReuseArg::Lifo => Reuse::Lifo,
+            },
+            max_unavailable: gate(Gate::MaxUnavailableStatefulSet).unwrap_or(settings.max_unavailable),
+            ..settings
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values() {
+        assert_eq!((parse_speed("60x"), parse_speed("0.5")), (Ok(60.0), Ok(0.5)));
+        assert!(parse_speed("0x").is_err() && parse_speed("fast").is_err() && parse_speed("NaN").is_err());
+        assert_eq!(parse_time("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(parse_time("90").is_err());
+        assert_eq!(parse_gate("MaxUnavailableStatefulSet=true"), Ok((Gate::MaxUnavailableStatefulSet, true)));
+        assert!(parse_gate("MaxUnavailableStatefulSet").is_err() && parse_gate("X=true").is_err());
+    }
+}

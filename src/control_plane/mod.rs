@@ -1,0 +1,211 @@
+//! The emulated cluster as a whole: manifests and requests in, a zone out. Store, controllers and kubelets work until
+//! there is nothing left to do at this moment; the zone is told what changed, step by step. It must not know files or
+//! sockets, nor what time it is unless it is told.
+
+mod trace;
+
+use std::time::Duration;
+
+use crate::controller::{Addresses, Controllers, Range, Reuse, with_defaults};
+use crate::kubelet::Delays;
+use crate::store::{Change, Key, Object, Objects, Store, Time};
+use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
+
+use trace::Trace;
+pub use trace::Traced;
+
+/// What a cluster is set up with and keeps for life.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Of the DNS.
+    pub zone: ZoneSettings,
+    /// Where pods get their addresses from.
+    pub pod_range: Range,
+    /// Where Services get their addresses from.
+    pub service_range: Range,
+    /// Which of the addresses given back is given to the next pod.
+    pub address_reuse: Reuse,
+    /// How long pods take, unless their annotations say otherwise.
+    pub delays: Delays,
+    /// Whether StatefulSets heed `maxUnavailable`: the feature gate `MaxUnavailableStatefulSet`.
+    pub max_unavailable: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            zone: ZoneSettings::default(),
+            pod_range: Range::default_pods(),
+            service_range: Range::default_services(),
+            address_reuse: Reuse::Never,
+            delays: Delays::default(),
+            max_unavailable: false,
+        }
+    }
+}
+
+/// So many of the store's latest events are kept for those who watch; whoever is further behind has to list anew.
+const EVENTS_KEPT: u64 = 8192;
+
+/// The store, those who work on it, and the zone that shows it.
+pub struct ControlPlane {
+    store: Store,
+    controllers: Controllers,
+    feed: Feed,
+    published: Published,
+    trace: Trace,
+    /// Up to which revision the zone shows the store.
+    shown: u64,
+    now: Time,
+    /// Where the cluster's own Services have their fixed addresses.
+    service_range: Range,
+    /// What the manifests asked for last, with a cluster's own objects; `None` before the first.
+    desired: Option<Objects>,
+}
+
+impl ControlPlane {
+    /// A cluster that has not been given any manifest yet: its zone is not synced.
+    pub fn new(settings: Settings) -> Self {
+        let addresses = Addresses::new(
+            settings.pod_range.clone(),
+            settings.service_range.clone(),
+            settings.address_reuse,
+        );
+        ControlPlane {
+            store: Store::new(),
+            feed: Feed::new(settings.zone.clone()),
+            published: Published::new(Zone::new(settings.zone.clone())),
+            trace: Trace::default(),
+            shown: 0,
+            now: Time::default(),
+            service_range: settings.service_range.clone(),
+            desired: None,
+            controllers: Controllers::new(addresses, &settings),
+        }
+    }
+
+    /// Forgets everything and has other settings from now on. Whoever reads the zone goes on reading it, and finds it
+    /// not synced.
+    pub fn begin_anew(&mut self, settings: Settings) {
+        let new = ControlPlane::new(settings);
+        self.published.publish(Zone::clone(&new.published.load()));
+        *self = ControlPlane { published: self.published.clone(), now: self.now, ..new };
+    }
+
+    /// Lets everything happen that is due up to `now`, each thing at its time. Time does not go back.
+    pub fn advance_to(&mut self, now: Time) {
+        while let Some(due) = self.controllers.due().filter(|due| *due <= now) {
+            self.now = self.now.max(due);
+            self.controllers.wake(self.now);
+            self.settle(false);
+        }
+        self.now = self.now.max(now);
+    }
+
+    /// Makes the cluster what the manifests ask for; what they asked for last time and do not any more goes. What they
+    /// do not speak of, and did not, stays. The first time everything becomes visible at once; later, step by step.
+    ///
+    /// Tells whether anything visible changed.
+    pub fn apply(&mut self, input: &Objects) -> bool {
+        let serial = self.serial();
+        let desired = with_defaults(input, &self.service_range);
+        let first = self.desired.is_none();
+        self.store.set_time(self.now);
+        for change in difference(self.desired.as_ref().unwrap_or(&Objects::new()), &desired) {
+            self.store.apply(change);
+        }
+        self.desired = Some(desired);
+        self.settle(first);
+        serial != self.serial() || first
+    }
+
+    /// Carries out what a client asked for, and what follows from it at once.
+    pub fn request(&mut self, changes: Vec<Change>) {
+        self.store.set_time(self.now);
+        for change in changes {
+            self.store.apply(change);
+        }
+        self.controllers.drive(&self.store);
+        self.settle(false);
+    }
+
+    /// Lets controllers and kubelets work until there is nothing left to do now. What follows directly from what was
+    /// asked for becomes visible in one change; then each change of the DNS does before the next can follow from it,
+    /// unless everything `at_once` is wished for.
+    fn settle(&mut self, at_once: bool) {
+        self.store.set_time(self.now);
+        self.controllers.note(&self.store, self.now);
+        if !at_once {
+            self.controllers.wave(&mut self.store, self.now);
+        }
+        loop {
+            self.controllers.note(&self.store, self.now);
+            if !at_once && self.controllers.endpoints_are_settled() {
+                self.publish(true);
+            }
+            if !self.controllers.step(&mut self.store, self.now, at_once) {
+                break;
+            }
+        }
+        self.publish(!at_once);
+        self.store.compact(self.store.revision().saturating_sub(if at_once { 0 } else { EVENTS_KEPT }));
+    }
+
+    /// Shows in the zone what has changed in the store.
+    fn publish(&mut self, traced: bool) {
+        if self.shown == self.store.revision() && self.published.load().is_synced() {
+            return;
+        }
+        let mut names = Vec::new();
+        let zone = self.feed.catch_up(&self.store, self.now.serial(), traced.then_some(&mut names));
+        if let Some(zone) = zone {
+            let events = self.store.watch(self.shown).map(trace::cause);
+            let cause = events.unwrap_or_else(|_| "the cluster began".into());
+            self.trace.push(self.now, zone.serial(), names, cause);
+            self.published.publish(zone);
+        }
+        self.shown = self.store.revision();
+    }
+
+    /// When something is to happen next, if nobody asks for anything before.
+    pub fn due(&self) -> Option<Time> {
+        self.controllers.due()
+    }
+
+    /// What time it is in the cluster.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The SOA's serial: every change so far shows in the zone that has it.
+    pub fn serial(&self) -> u32 {
+        self.published.load().serial()
+    }
+
+    /// The latest changes of the DNS, oldest first.
+    pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Traced> {
+        self.trace.iter()
+    }
+
+    /// The objects, made and given.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Where the zone is to be read.
+    pub fn published(&self) -> Published {
+        self.published.clone()
+    }
+
+    /// As [`Self::advance_to`], by a time.
+    pub fn advance(&mut self, time: Duration) {
+        self.advance_to(self.now.after(time));
+    }
+}
+
+/// The changes that lead from `old` to `new`.
+fn difference(old: &Objects, new: &Objects) -> Vec<Change> {
+    let gone = old.keys().filter(|key| !new.contains_key(key)).map(|key: &Key| Change::Delete(key.clone()));
+    let put = new.iter().filter(|(key, object): &(&Key, &Object)| old.get(key) != Some(object));
+    gone.chain(put.map(|(_, object)| Change::Put(object.clone()))).collect()
+}

@@ -1,0 +1,108 @@
+//! What became visible in the DNS, when, and why: what a cluster does not tell anybody.
+
+use std::collections::VecDeque;
+
+use crate::store::{Event, Object, Pod, PodPhase, Time};
+use crate::zone::NameChange;
+
+/// So many changes are kept; the oldest go first.
+const KEPT: usize = 4096;
+
+/// So many names of one change are kept.
+const NAMES_KEPT: usize = 1024;
+
+/// A change of the DNS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Traced {
+    /// Counts up from 1.
+    pub number: u64,
+    /// In the cluster's time.
+    pub at: Time,
+    /// The SOA's serial from then on.
+    pub serial: u32,
+    /// The names that came and went; not all of very many.
+    pub names: Vec<NameChange>,
+    /// What happened: `Pod default/db-1 became ready`.
+    pub cause: String,
+}
+
+/// The latest changes.
+#[derive(Default)]
+pub(super) struct Trace {
+    kept: VecDeque<Traced>,
+    count: u64,
+}
+
+impl Trace {
+    pub(super) fn push(&mut self, at: Time, serial: u32, mut names: Vec<NameChange>, cause: String) {
+        self.count += 1;
+        names.truncate(NAMES_KEPT);
+        if self.kept.len() == KEPT {
+            self.kept.pop_front();
+        }
+        self.kept.push_back(Traced { number: self.count, at, serial, names, cause });
+    }
+
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Traced> {
+        self.kept.iter()
+    }
+}
+
+/// What of `events` people would call the cause: the last thing that happened to a pod or, if there is none, to anything
+/// else.
+pub(super) fn cause<'e>(events: impl DoubleEndedIterator<Item = &'e Event>) -> String {
+    let mut other = None;
+    for event in events.rev() {
+        let Some(happened) = happened(event) else { continue };
+        let told = format!("{} {happened}", event.object().key());
+        if matches!(event.object(), Object::Pod(_)) {
+            return told;
+        }
+        other.get_or_insert(told);
+    }
+    other.unwrap_or_else(|| "the cluster began".into())
+}
+
+fn happened(event: &Event) -> Option<String> {
+    let told = match (event.then(), event.now()) {
+        // Made of other objects, and never a cause itself.
+        (_, Some(Object::EndpointSlice(slice))) | (Some(Object::EndpointSlice(slice)), None)
+            if slice.metadata.synthesized =>
+        {
+            return None;
+        }
+        (_, Some(Object::Event(_))) | (Some(Object::Event(_)), None) => return None,
+        (Some(Object::Pod(then)), Some(Object::Pod(now))) => pod(then, now)?,
+        (None, Some(Object::Pod(pod))) if pod.is_running_and_ready() => "was created and is ready".into(),
+        (None, Some(_)) => "was created".into(),
+        (Some(_), None) => "was deleted".into(),
+        (Some(_), Some(_)) => "changed".into(),
+        (None, None) => return None,
+    };
+    Some(told)
+}
+
+fn pod(then: &Pod, now: &Pod) -> Option<String> {
+    let ended = |phase| matches!(phase, Some(PodPhase::Failed | PodPhase::Succeeded));
+    if !then.is_terminating() && now.is_terminating() {
+        return Some("began to terminate".into());
+    }
+    if !ended(then.status.phase) && ended(now.status.phase) {
+        return Some("ended".into());
+    }
+    if then.status.restarts < now.status.restarts {
+        return Some("crashed".into());
+    }
+    let address = |pod: &Pod| pod.status.ips().next();
+    match (address(then), address(now)) {
+        (None, Some(ip)) => return Some(format!("got the address {ip}")),
+        (Some(old), Some(ip)) if old != ip => return Some(format!("got another address, {ip}")),
+        _ => {}
+    }
+    match (then.status.ready, now.status.ready) {
+        (false, true) => return Some("became ready".into()),
+        (true, false) => return Some("is not ready any more".into()),
+        _ => {}
+    }
+    (then.metadata.labels != now.metadata.labels).then(|| "has other labels".into())
+}

@@ -1,0 +1,189 @@
+//! What an event concerns: who looks again when an object comes, changes or goes (the controllers' event handlers).
+
+use rustc_hash::FxHashSet;
+
+use super::pods;
+use super::queue::Task;
+use crate::kubelet;
+use crate::store::{
+    ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, PersistentVolumeClaim, Pod,
+    Resource, Store, Workload,
+};
+
+/// Who looks after a slice.
+pub(super) const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+/// The endpoint slice controller, as that label has it.
+pub(super) const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
+
+/// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
+/// drives the cluster that it shows.
+#[derive(Default)]
+pub(super) struct TakenOver {
+    driven: bool,
+    services: FxHashSet<(Name, Name)>,
+}
+
+impl TakenOver {
+    /// Whether the slices of a Service follow its pods, whoever made them first.
+    pub(super) fn has(&self, namespace: &Name, service: &Name) -> bool {
+        self.services.contains(&(namespace.clone(), service.clone()))
+    }
+
+    pub(super) fn is_driven(&self) -> bool {
+        self.driven
+    }
+
+    /// Somebody begins to drive the cluster. Returns what has to be looked at again because of that.
+    pub(super) fn drive(&mut self, store: &Store) -> Vec<Task> {
+        if std::mem::replace(&mut self.driven, true) {
+            return Vec::new();
+        }
+        let recorded = store.list::<Pod>(Kind::Pod).filter(|pod| pod.status.is_recorded());
+        let owners: FxHashSet<Key> = recorded.filter_map(|pod| pods::owner_of(pod)).collect();
+        let mut owners: Vec<Key> = owners.into_iter().collect();
+        owners.sort_unstable();
+        owners.into_iter().map(Task::Workload).collect()
+    }
+
+    /// A pod of a Service has changed.
+    fn note_pod(&mut self, store: &Store, namespace: &Name, service: &Name) {
+        let by_controller = |slice: &EndpointSlice| {
+            slice.metadata.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == SLICE_CONTROLLER)
+        };
+        if self.driven && store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice)) {
+            self.services.insert((namespace.clone(), service.clone()));
+        }
+    }
+}
+
+/// Puts on the queue what an event concerns.
+pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, store: &Store, event: &Event) {
+    let object = event.object();
+    let key = object.key();
+    let gone = event.after.is_none();
+    match object {
+        Object::StatefulSet(_)
+        | Object::Deployment(_)
+        | Object::ReplicaSet(_)
+        | Object::DaemonSet(_)
+        | Object::Job(_) => {
+            push_owner(push, object);
+            match gone {
+                true => push(Task::Garbage(key)),
+                false => push(Task::Workload(key)),
+            }
+        }
+        Object::Service(_) => {
+            push(Task::Endpoints(key.namespace.clone(), key.name.clone()));
+            push(Task::Service(key));
+        }
+        Object::Pod(pod) => {
+            if let Some(owner) = pods::owner_of(pod) {
+                push(Task::Workload(owner));
+            }
+            note_selecting(push, taken_over, store, event);
+            if gone {
+                if !pod.spec.claims.is_empty() {
+                    push(Task::Garbage(key));
+                }
+            } else if kubelet::is_to_do(pod) {
+                push(Task::Pod(key));
+            }
+        }
+        Object::EndpointSlice(_) => {
+            for object in event.both() {
+                let Object::EndpointSlice(slice) = object else { continue };
+                if let Some(service) = slice.service_name().filter(|_| !slice.metadata.synthesized) {
+                    push(Task::Endpoints(key.namespace.clone(), service.clone()));
+                }
+            }
+        }
+        Object::Endpoints(_) => push(Task::Endpoints(key.namespace, key.name)),
+        Object::Node(node) => {
+            push(Task::Node(key.name.clone()));
+            if super::node::readiness_changed(event) {
+                let lost = |node: &&std::sync::Arc<Node>| node.status.ready != ConditionStatus::True;
+                let others = store.list::<Node>(Kind::Node).filter(lost);
+                others.for_each(|node| push(Task::Node(node.metadata.name.clone())));
+            }
+            for set in store.list::<Workload>(Kind::DaemonSet) {
+                push(Task::Workload(Key::new(
+                    Kind::DaemonSet,
+                    set.metadata.namespace.clone(),
+                    set.metadata.name.clone(),
+                )));
+            }
+            let was_there = event.then().and_then(Node::of);
+            for pod in store.list::<Pod>(Kind::Pod).filter(|pod| is_of_node(pod, node, was_there.is_none())) {
+                push(Task::Pod(pods::key_of(pod)));
+            }
+        }
+        Object::PersistentVolumeClaim(claim) => {
+            push(Task::Claim(key));
+            if let Some(set) = claim_set(store, claim).filter(|_| gone) {
+                push(Task::Workload(set));
+            }
+        }
+        Object::Namespace(namespace) => {
+            if !gone && namespace.metadata.deletion_timestamp.is_some() {
+                push(Task::Namespace(key.name));
+            }
+        }
+        Object::PersistentVolume(_) | Object::ControllerRevision(_) | Object::Event(_) => {}
+    }
+    if gone && let Some(terminating) = terminating_namespace(store, object) {
+        push(Task::Namespace(terminating));
+    }
+}
+
+fn push_owner(push: &mut impl FnMut(Task), object: &Object) {
+    let meta = object.metadata();
+    if let Some(owner) = &meta.owner {
+        push(Task::Workload(Key::new(owner.kind, meta.namespace.clone(), owner.name.clone())));
+    }
+}
+
+/// Whether a change of `node` may mean something to `pod`: it is there, or waits for a node. A node that has just come
+/// up with everything else is no news to those who are about to be started.
+fn is_of_node(pod: &Pod, node: &Node, new: bool) -> bool {
+    let on_it = pod.spec.node_name == node.metadata.name;
+    pod.spec.host_network || (on_it && !new) || (pod.spec.node_name.is_empty() && kubelet::is_to_do(pod))
+}
+
+/// The set whose pod waits for a claim to go.
+fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
+    let meta = &claim.metadata;
+    let mut sets = store.list_in::<crate::store::StatefulSet>(Kind::StatefulSet, &meta.namespace);
+    let of = |set: &&std::sync::Arc<crate::store::StatefulSet>| {
+        let own = |template: &crate::store::ClaimTemplate| {
+            let name = meta.name.strip_prefix(template.metadata.name.as_str())?.strip_prefix('-')?;
+            Some(pods::ordinal(name)?.0 == set.metadata.name)
+        };
+        set.spec.volume_claim_templates.iter().any(|template| own(template).unwrap_or(false))
+    };
+    let set = sets.find(of)?;
+    Some(Key::new(Kind::StatefulSet, meta.namespace.clone(), set.metadata.name.clone()))
+}
+
+fn terminating_namespace(store: &Store, gone: &Object) -> Option<Name> {
+    let namespace = &gone.metadata().namespace;
+    let object = store.get::<crate::store::Namespace>(Kind::Namespace, "", namespace)?;
+    object.metadata.deletion_timestamp.map(|_| namespace.clone())
+}
+
+/// Puts on the queue the Services that select a pod, or did before.
+fn note_selecting(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, store: &Store, event: &Event) {
+    let mut looked_at: Option<&Labels> = None;
+    // A pod without an address is no endpoint, whoever selects it.
+    let pods = event.both().filter_map(Pod::of).filter(|pod| pod.status.ips().next().is_some());
+    for meta in pods.map(|pod| &pod.metadata) {
+        if looked_at == Some(&meta.labels) {
+            continue;
+        }
+        looked_at = Some(&meta.labels);
+        for service in store.services_selecting(&meta.namespace, &meta.labels) {
+            taken_over.note_pod(store, &meta.namespace, &service.metadata.name);
+            push(Task::Endpoints(meta.namespace.clone(), service.metadata.name.clone()));
+        }
+    }
+}

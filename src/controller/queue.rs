@@ -1,0 +1,123 @@
+//! What still has to be looked at, and when what will have to be: the work queues of all controllers in one.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashSet;
+
+use crate::store::{Key, Name, Time};
+
+/// One thing to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Task {
+    /// What depends on an object that is gone.
+    Garbage(Key),
+    /// A node: whether it is heard of, and what that means for its pods.
+    Node(Name),
+    /// A StatefulSet, Deployment, ReplicaSet, DaemonSet or Job and its pods.
+    Workload(Key),
+    /// A volume claim.
+    Claim(Key),
+    /// A Service's addresses.
+    Service(Key),
+    /// A pod's life.
+    Pod(Key),
+    /// A namespace that terminates.
+    Namespace(Name),
+    /// The slices of a Service, by namespace and name.
+    Endpoints(Name, Name),
+}
+
+impl Task {
+    const SORTS: usize = 8;
+
+    /// In which order sorts of work are done when order does not show: pods before what is made of pods.
+    fn sort(&self) -> usize {
+        match self {
+            Task::Garbage(_) => 0,
+            Task::Node(_) => 1,
+            Task::Workload(_) => 2,
+            Task::Claim(_) => 3,
+            Task::Service(_) => 4,
+            Task::Pod(_) => 5,
+            Task::Namespace(_) => 6,
+            Task::Endpoints(..) => Self::ENDPOINTS,
+        }
+    }
+
+    const ENDPOINTS: usize = Self::SORTS - 1;
+}
+
+/// The tasks that wait, each once, and those that will be due.
+#[derive(Default)]
+pub(super) struct Queues {
+    /// By sort; each with its place in the order of arrival.
+    waiting: [VecDeque<(u64, Task)>; Task::SORTS],
+    known: FxHashSet<Task>,
+    arrivals: u64,
+    timers: BTreeMap<Time, Vec<Task>>,
+}
+
+impl Queues {
+    pub(super) fn push(&mut self, task: Task) {
+        let queue = &mut self.waiting[task.sort()];
+        // Pods of one workload come one after the other, and concern the same few.
+        if queue.back().is_some_and(|(_, last)| *last == task) || !self.known.insert(task.clone()) {
+            return;
+        }
+        self.arrivals += 1;
+        queue.push_back((self.arrivals, task));
+    }
+
+    /// All tasks of the first sort that has any.
+    pub(super) fn take_sort(&mut self) -> Vec<Task> {
+        let queue = self.waiting.iter_mut().find(|queue| !queue.is_empty());
+        let tasks: Vec<Task> =
+            queue.into_iter().flat_map(|queue| queue.drain(..)).map(|(_, task)| task).collect();
+        for task in &tasks {
+            self.known.remove(task);
+        }
+        tasks
+    }
+
+    /// All tasks about endpoints, or the one other task that has waited longest.
+    pub(super) fn take_next(&mut self) -> Vec<Task> {
+        let (others, endpoints) = self.waiting.split_at_mut(Task::ENDPOINTS);
+        let tasks: Vec<Task> = match endpoints[0].is_empty() {
+            false => endpoints[0].drain(..).map(|(_, task)| task).collect(),
+            true => {
+                let oldest = others.iter_mut().filter(|queue| !queue.is_empty());
+                let oldest = oldest.min_by_key(|queue| queue.front().map(|(arrival, _)| *arrival));
+                oldest.and_then(VecDeque::pop_front).map(|(_, task)| task).into_iter().collect()
+            }
+        };
+        for task in &tasks {
+            self.known.remove(task);
+        }
+        tasks
+    }
+
+    /// Whether the endpoints of all Services have been looked at.
+    pub(super) fn endpoints_are_settled(&self) -> bool {
+        self.waiting[Task::ENDPOINTS].is_empty()
+    }
+
+    /// Lets `task` wait until `time`.
+    pub(super) fn at(&mut self, time: Time, task: Task) {
+        let tasks = self.timers.entry(time).or_default();
+        if tasks.last() != Some(&task) {
+            tasks.push(task);
+        }
+    }
+
+    /// When the next task is due.
+    pub(super) fn due(&self) -> Option<Time> {
+        self.timers.keys().next().copied()
+    }
+
+    /// Lets the tasks wait no longer that are due at `now`.
+    pub(super) fn wake(&mut self, now: Time) {
+        while let Some(due) = self.timers.first_entry().filter(|due| *due.key() <= now) {
+            due.remove().into_iter().for_each(|task| self.push(task));
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The templates that a StatefulSet has and had, as ControllerRevisions (pkg/controller/history).
+
+use std::sync::Arc;
+
+use super::names::generated;
+use super::{Context, Outcome};
+use crate::store::{
+    Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, StatefulSet,
+};
+
+/// The label that says which revision a pod was made from.
+pub(super) const REVISION_LABEL: &str = "controller-revision-hash";
+
+/// So many old revisions are kept, if the set does not say.
+const HISTORY_LIMIT: usize = 10;
+
+/// The revisions of one set.
+pub(super) struct Revisions {
+    /// Oldest first; the last is the template of today.
+    all: Vec<Arc<ControllerRevision>>,
+}
+
+impl Revisions {
+    /// The revisions of `set`; one is made, or an old one becomes the newest again, if its template asks for that.
+    pub(super) fn of(context: Context<'_>, key: &Key, set: &StatefulSet, outcome: &mut Outcome) -> Self {
+        let prefix = format!("{}-", key.name);
+        let there = context.store.list_prefixed::<ControllerRevision>(
+            Kind::ControllerRevision,
+            &key.namespace,
+            &prefix,
+        );
+        let own = |revision: &&Arc<ControllerRevision>| {
+            revision.metadata.owner.as_ref().is_some_and(|owner| owner.is(key))
+        };
+        let mut all: Vec<_> = there.filter(own).cloned().collect();
+        all.sort_by_key(|revision| revision.revision);
+        let newest = all.last().map_or(0, |newest| newest.revision);
+        match all.iter().position(|revision| revision.template == set.spec.template) {
+            Some(at) if at + 1 == all.len() => {}
+            Some(at) => {
+                let mut again = all.remove(at);
+                Arc::make_mut(&mut again).revision = newest + 1;
+                outcome.put(Object::ControllerRevision(again.clone()));
+                all.push(again);
+            }
+            None => {
+                let new = Arc::new(new(key, set, newest + 1));
+                outcome.put(Object::ControllerRevision(new.clone()));
+                all.push(new);
+            }
+        }
+        Revisions { all }
+    }
+
+    /// The revision of the template of today.
+    pub(super) fn update(&self) -> &Arc<ControllerRevision> {
+        self.all.last().expect("a set has the revision of its template")
+    }
+
+    /// The revision called `name`; that of today if there is none.
+    pub(super) fn named(&self, name: &str) -> &Arc<ControllerRevision> {
+        self.all.iter().find(|revision| revision.metadata.name == name).unwrap_or_else(|| self.update())
+    }
+
+    /// Lets go of the oldest ones that nobody uses.
+    pub(super) fn prune(&self, set: &StatefulSet, current: &Name, pods: &[&Arc<Pod>], outcome: &mut Outcome) {
+        let limit = set.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
+        if self.all.len() <= limit {
+            return;
+        }
+        let used = |name: &Name| {
+            name == current
+                || *name == self.update().metadata.name
+                || pods.iter().any(|pod| revision_of(pod) == Some(name))
+        };
+        let unused: Vec<_> = self.all.iter().filter(|revision| !used(&revision.metadata.name)).collect();
+        for old in unused.iter().take(unused.len().saturating_sub(limit)) {
+            let meta = &old.metadata;
+            outcome.changes.push(Change::Delete(Key::new(
+                Kind::ControllerRevision,
+                meta.namespace.clone(),
+                meta.name.clone(),
+            )));
+        }
+    }
+}
+
+/// The name of the revision that a pod was made from.
+pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
+    pod.metadata.labels.get(REVISION_LABEL)
+}
+
+/// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read
+/// the template for it.
+fn new(key: &Key, set: &StatefulSet, revision: u64) -> ControllerRevision {
+    let name = Name::from(generated(&key.name, 10, (&key.namespace, revision)));
+    let selected = set.spec.selector.as_ref().map(|selector| selector.match_labels.clone());
+    let labels: Labels = selected.unwrap_or_default().with([(REVISION_LABEL, name.clone())]);
+    let metadata = ObjectMeta {
+        name,
+        namespace: key.namespace.clone(),
+        labels,
+        owner: Some(Owner { kind: key.kind, name: key.name.clone() }),
+        synthesized: true,
+        ..ObjectMeta::default()
+    };
+    ControllerRevision { metadata, revision, template: set.spec.template.clone() }
+}

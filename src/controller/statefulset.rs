@@ -1,0 +1,381 @@
+//! The StatefulSet controller (pkg/controller/statefulset/stateful_set_control.go): pods in the order of their ordinals,
+//! each with a name and claims that stay.
+
+use std::sync::Arc;
+
+use smol_str::{ToSmolStr, format_smolstr};
+
+use super::revisions::{REVISION_LABEL, Revisions, revision_of};
+use super::scheduler::Nodes;
+use super::{Context, Outcome, claims, pods};
+use crate::kubelet;
+use crate::store::{
+    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, PINNED_IP_PREFIX, POD_INDEX_LABEL,
+    POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, StatefulSet, StatefulSetStatus,
+};
+
+/// Who tells of what it does.
+pub(super) const BY: &str = "statefulset-controller";
+
+/// A set that lacks more pods than this gets those that take no time all at once: nobody follows so many steps.
+const STEPS_MAX: u32 = 256;
+
+/// One look at the set at `key`: what it does next (UpdateStatefulSet).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
+    let Some(set) = context.store.get::<StatefulSet>(Kind::StatefulSet, &key.namespace, &key.name) else {
+        return Outcome::default();
+    };
+    let pods: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    // Pods of a snapshot are the pods: none is added to them.
+    if !context.driven && pods.iter().any(|pod| pod.status.is_recorded()) {
+        return Outcome::default();
+    }
+    let mut outcome = Outcome::default();
+    let revisions = Revisions::of(context, key, set, &mut outcome);
+    if repin(set, &pods, &mut outcome) {
+        // Every pod has changed: look again at what they are then.
+        return outcome;
+    }
+    let mut sync = Sync::new(context, key, set, &pods, revisions, outcome);
+    if set.metadata.deletion_timestamp.is_none() && sync.fill() && sync.shrink() {
+        sync.update();
+    }
+    sync.finish(&pods)
+}
+
+/// Gives running pods the addresses that the set's annotations pin now. All move at once, as they were asked to. Tells
+/// whether any did.
+fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut Outcome) -> bool {
+    let mut any = false;
+    for pod in pods.iter().filter(|pod| pod.metadata.synthesized && !set.metadata.annotations.is_empty()) {
+        let annotation = format_smolstr!("{PINNED_IP_PREFIX}{}", pod.metadata.name);
+        let Some(pin) = set.metadata.annotations.get(&annotation) else { continue };
+        if pod.metadata.annotations.get(&annotation) == Some(pin) {
+            continue;
+        }
+        let mut pod = (***pod).clone();
+        pod.metadata.annotations = pod.metadata.annotations.with([(annotation, pin.clone())]);
+        if pod.status.pod_ip.is_some() {
+            pod.status.pod_ips = kubelet::pinned(&pod);
+            pod.status.pod_ip = pod.status.pod_ips.first().copied();
+        }
+        outcome.put(Object::Pod(Arc::new(pod)));
+        any = true;
+    }
+    any
+}
+
+/// A pod of the set as the sync sees it.
+enum Slot<'a> {
+    /// There is none.
+    Empty,
+    There(&'a Arc<Pod>),
+    /// It was made by this sync; whether it is available already, because it takes no time.
+    Made {
+        available: bool,
+    },
+}
+
+impl Slot<'_> {
+    fn pod(&self) -> Option<&Arc<Pod>> {
+        match self {
+            Slot::There(pod) => Some(pod),
+            _ => None,
+        }
+    }
+}
+
+struct Sync<'a> {
+    context: Context<'a>,
+    key: &'a Key,
+    set: &'a Arc<StatefulSet>,
+    revisions: Revisions,
+    /// The name of the revision that pods below the partition, or not yet reached, have.
+    current: Name,
+    /// By ordinal, from the start.
+    slots: Vec<Slot<'a>>,
+    /// Pods beyond the set's ordinals, highest first.
+    condemned: Vec<(u32, &'a Arc<Pod>)>,
+    nodes: Nodes<'a>,
+    outcome: Outcome,
+}
+
+impl<'a> Sync<'a> {
+    fn new(
+        context: Context<'a>,
+        key: &'a Key,
+        set: &'a Arc<StatefulSet>,
+        pods: &[&'a Arc<Pod>],
+        revisions: Revisions,
+        outcome: Outcome,
+    ) -> Self {
+        let ordinals = set.ordinals();
+        let mut slots: Vec<Slot<'a>> = ordinals.clone().map(|_| Slot::Empty).collect();
+        let mut condemned = Vec::new();
+        for pod in pods {
+            match pods::ordinal(&pod.metadata.name) {
+                Some((_, ordinal)) if ordinals.contains(&ordinal) => {
+                    slots[(ordinal - ordinals.start) as usize] = Slot::There(pod);
+                }
+                Some((_, ordinal)) => condemned.push((ordinal, *pod)),
+                None => {}
+            }
+        }
+        condemned.sort_by_key(|(ordinal, _)| std::cmp::Reverse(*ordinal));
+        let current = match set.status.current_revision.is_empty() {
+            true => revisions.update().metadata.name.clone(),
+            false => revisions.named(&set.status.current_revision).metadata.name.clone(),
+        };
+        Sync {
+            context,
+            key,
+            set,
+            revisions,
+            current,
+            slots,
+            condemned,
+            nodes: Nodes::of(context.store),
+            outcome,
+        }
+    }
+
+    /// `OrderedReady`: one thing at a time, each when the one before is well.
+    fn is_ordered(&self) -> bool {
+        self.set.spec.pod_management_policy == PodManagementPolicy::OrderedReady
+    }
+
+    fn is_unavailable(&self, pod: &Pod) -> bool {
+        pod.is_terminating() || !pod.is_available(self.set.spec.min_ready_seconds, self.context.now)
+    }
+
+    /// Makes the pods that are missing, lowest first. Tells whether to go on to others.
+    fn fill(&mut self) -> bool {
+        let start = self.set.spec.ordinals.start;
+        let missing = self.slots.iter().filter(|slot| matches!(slot, Slot::Empty)).count();
+        let at_once = self.context.at_once || missing > STEPS_MAX as usize;
+        for index in 0..self.slots.len() {
+            let goes_on = match self.slots[index] {
+                Slot::Empty => self.make(start + index as u32, index, at_once),
+                Slot::There(pod) => self.keep(pod),
+                Slot::Made { .. } => true,
+            };
+            if !goes_on && self.is_ordered() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Makes the pod of an ordinal. Tells whether it is available at once.
+    fn make(&mut self, ordinal: u32, index: usize, at_once: bool) -> bool {
+        let name = format_smolstr!("{}-{ordinal}", self.key.name);
+        if !claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
+            return false;
+        }
+        let mut pod = self.new_pod(name, ordinal);
+        let takes_no_time =
+            kubelet::takes_no_time(self.context, &pod) && self.set.spec.min_ready_seconds == 0;
+        let mut available = false;
+        if at_once
+            && takes_no_time
+            && let Some(node) = self.nodes.choose(&pod.spec, ordinal as usize)
+        {
+            pod.spec.node_name = node.metadata.name.clone();
+            available = true;
+        }
+        let message = format!("create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+        self.outcome.put(Object::Pod(Arc::new(pod)));
+        self.slots[index] = Slot::Made { available };
+        available
+    }
+
+    fn new_pod(&self, name: Name, ordinal: u32) -> Pod {
+        let set = self.set;
+        let revision = self.revision_for(ordinal);
+        let owner = Owner { kind: Kind::StatefulSet, name: self.key.name.clone() };
+        let mut pod = pods::from_template(&revision.template, &set.metadata, owner, name.clone());
+        pod.metadata.labels = pod.metadata.labels.with([
+            (Name::new_static(POD_INDEX_LABEL), ordinal.to_smolstr()),
+            (Name::new_static(REVISION_LABEL), revision.metadata.name.clone()),
+            (Name::new_static(POD_NAME_LABEL), name.clone()),
+        ]);
+        pod.spec.hostname = name;
+        pod.spec.subdomain = set.spec.service_name.clone();
+        pod.spec.node_name = Name::default();
+        let templates = &set.spec.volume_claim_templates;
+        if !templates.is_empty() {
+            pod.spec.claims = templates.iter().map(|claim| claims::name(claim, set, ordinal)).collect();
+        }
+        pod
+    }
+
+    /// Which revision a new pod gets (newVersionedStatefulSetPod).
+    fn revision_for(&self, ordinal: u32) -> &Arc<ControllerRevision> {
+        let start = self.set.spec.ordinals.start;
+        let strategy = self.set.spec.update_strategy;
+        let kept = match strategy.rolling() {
+            _ if strategy.is_on_delete() => start,
+            Some(rolling) => start.saturating_add(rolling.partition),
+            // As many as have it still, whichever they are (kubernetes#70442).
+            None => start.saturating_add(self.set.status.current_replicas),
+        };
+        if ordinal < kept { self.revisions.named(&self.current) } else { self.revisions.update() }
+    }
+
+    /// Looks after a pod that is there. Tells whether it is well, so that the next one may be looked at.
+    fn keep(&mut self, pod: &'a Arc<Pod>) -> bool {
+        if pod.is_terminal() {
+            // Its name is free when the object is gone.
+            if !pod.is_terminating() {
+                let message = format!(
+                    "StatefulSet {}/{} is recreating failed Pod {}",
+                    self.key.namespace, self.key.name, pod.metadata.name
+                );
+                self.outcome.warn(BY, self.key.clone(), "RecreatingFailedPod", message);
+                self.delete(pod);
+            }
+            return false;
+        }
+        if pod.status.phase == Some(PodPhase::Pending) && !pod.is_terminating() {
+            let ordinal = pods::ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
+            claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome);
+        }
+        let from = pod.available_from(self.set.spec.min_ready_seconds);
+        if let Some(from) = from.filter(|from| *from > self.context.now) {
+            self.outcome.look_again(from);
+        }
+        pod.is_running_and_ready() && !self.is_unavailable(pod)
+    }
+
+    /// Deletes pods beyond the set's ordinals, highest first. Tells whether to go on to updates.
+    fn shrink(&mut self) -> bool {
+        let made_is_unavailable =
+            |slot: &Slot<'_>| !matches!(slot, Slot::Made { available: true } | Slot::There(_));
+        let in_range = self
+            .slots
+            .iter()
+            .any(|slot| made_is_unavailable(slot) || slot.pod().is_some_and(|pod| self.is_unavailable(pod)));
+        // The first unavailable pod of all: only it may be deleted though it is not well.
+        let first = match in_range {
+            true => None,
+            false => self
+                .condemned
+                .iter()
+                .rev()
+                .find(|(_, pod)| self.is_unavailable(pod))
+                .map(|(ordinal, _)| *ordinal),
+        };
+        for (ordinal, pod) in self.condemned.clone() {
+            if pod.is_terminating() {
+                if self.is_ordered() {
+                    return false;
+                }
+                continue;
+            }
+            if self.is_ordered() && self.is_unavailable(pod) && first != Some(ordinal) {
+                return false;
+            }
+            claims::condemn(self.context, self.set, pod, &mut self.outcome);
+            self.delete(pod);
+            if self.is_ordered() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Brings pods to the template of today, highest first.
+    fn update(&mut self) {
+        let strategy = self.set.spec.update_strategy;
+        if strategy.is_on_delete() {
+            return;
+        }
+        let rolling = strategy.rolling().unwrap_or_default();
+        let new = self.revisions.update().metadata.name.clone();
+        let partition = (rolling.partition as usize).min(self.slots.len());
+        if self.context.max_unavailable {
+            return self.update_within_budget(partition, rolling.max_unavailable, &new);
+        }
+        for index in (partition..self.slots.len()).rev() {
+            match &self.slots[index] {
+                Slot::There(pod) if revision_of(pod) != Some(&new) && !pod.is_terminating() => {
+                    let pod = *pod;
+                    return self.delete(pod);
+                }
+                Slot::There(pod) if !self.is_unavailable(pod) => {}
+                Slot::Made { available: true } => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// As many at a time as may be unavailable (the feature gate MaxUnavailableStatefulSet, with kubernetes#137666).
+    fn update_within_budget(&mut self, partition: usize, most: Option<IntOrPercent>, new: &Name) {
+        let most = most.map_or(1, |most| most.of(self.slots.len() as u32)).max(1) as usize;
+        let unavailable = |slot: &Slot<'_>| match slot {
+            Slot::There(pod) => self.is_unavailable(pod),
+            Slot::Made { available } => !available,
+            Slot::Empty => true,
+        };
+        let missing = self.slots.iter().filter(|slot| unavailable(slot)).count();
+        let old = |pod: &&Arc<Pod>| revision_of(pod) != Some(new) && !pod.is_terminating();
+        let old: Vec<&'a Arc<Pod>> = self.slots[partition..]
+            .iter()
+            .rev()
+            .filter_map(|slot| match slot {
+                Slot::There(pod) => Some(*pod),
+                _ => None,
+            })
+            .filter(old)
+            .collect();
+        // Those that nobody can use anyway are outside of the budget.
+        let (broken, well): (Vec<_>, Vec<_>) = old.into_iter().partition(|pod| self.is_unavailable(pod));
+        let budget = most.saturating_sub(missing);
+        let broken = if self.is_ordered() { Vec::new() } else { broken };
+        for pod in broken.into_iter().chain(well.into_iter().take(budget)) {
+            self.delete(pod);
+        }
+    }
+
+    fn delete(&mut self, pod: &Arc<Pod>) {
+        let message = format!("delete Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
+        self.outcome.changes.push(pods::delete(pod, self.context.now));
+    }
+
+    /// Notes in the set's status what was found (updateStatus, completeRollingUpdate).
+    fn finish(mut self, pods: &[&Arc<Pod>]) -> Outcome {
+        let (now, min_ready) = (self.context.now, self.set.spec.min_ready_seconds);
+        let count = |of: &dyn Fn(&Pod) -> bool| pods.iter().filter(|pod| of(pod)).count() as u32;
+        let created = |pod: &Pod| pod.status.phase.is_some();
+        let new = self.revisions.update().metadata.name.clone();
+        let of = |revision: &Name, pod: &Pod| {
+            created(pod) && !pod.is_terminating() && revision_of(pod) == Some(revision)
+        };
+        let mut status = StatefulSetStatus {
+            observed_generation: self.context.store.stored(self.key).map_or(0, |stored| stored.generation),
+            replicas: count(&created),
+            ready_replicas: count(&Pod::is_running_and_ready),
+            available_replicas: count(&|pod| pod.is_running_and_ready() && pod.is_available(min_ready, now)),
+            current_replicas: count(&|pod| of(&self.current, pod)),
+            updated_replicas: count(&|pod| of(&new, pod)),
+            current_revision: self.current.clone(),
+            update_revision: new.clone(),
+        };
+        let wanted = self.set.spec.replicas.unwrap_or(1);
+        let rolls = !self.set.spec.update_strategy.is_on_delete();
+        // Whether they are available is not looked at (kubernetes#136831).
+        if rolls && [status.updated_replicas, status.replicas, status.ready_replicas] == [wanted; 3] {
+            status.current_revision = new;
+            status.current_replicas = status.updated_replicas;
+        }
+        self.revisions.prune(self.set, &status.current_revision, pods, &mut self.outcome);
+        if status != self.set.status {
+            let mut set = self.set.clone();
+            Arc::make_mut(&mut set).status = status;
+            self.outcome.put(Object::StatefulSet(set));
+        }
+        self.outcome
+    }
+}
