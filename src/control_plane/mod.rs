@@ -112,21 +112,50 @@ impl ControlPlane {
         let first = self.desired.is_none();
         self.store.set_time(self.now);
         for change in difference(self.desired.as_ref().unwrap_or(&Objects::new()), &desired) {
-            self.store.apply(change);
+            match change {
+                // A snapshot says itself what state it is in.
+                Change::Put(Object::Pod(pod)) if pod.status.is_recorded() => {
+                    self.store.apply(Change::Put(Object::Pod(pod)))
+                }
+                Change::Put(object) => self.put(object),
+                delete => self.store.apply(delete),
+            };
         }
         self.desired = Some(desired);
         self.settle(first);
         serial != self.serial() || first
     }
 
-    /// Carries out what a client asked for, and what follows from it at once.
+    /// Carries out what a client asked for, and what follows from it at once. The state of objects stays as it is.
     pub fn request(&mut self, changes: Vec<Change>) {
         self.store.set_time(self.now);
         for change in changes {
-            self.store.apply(change);
+            match change {
+                Change::Put(object) => self.put(object),
+                delete => self.store.apply(delete),
+            };
         }
         self.controllers.drive(&self.store);
         self.settle(false);
+    }
+
+    /// Lets an object be in the state that `said` says: what a client writes to its `status`.
+    pub fn request_status(&mut self, said: &Object) {
+        self.store.set_time(self.now);
+        if let Some(there) = self.store.object(&said.key()) {
+            self.store.apply(Change::Put(there.clone().in_state_said_by(said)));
+        }
+        self.controllers.drive(&self.store);
+        self.settle(false);
+    }
+
+    /// Puts what is wished for, in the state in which it is.
+    fn put(&mut self, object: Object) -> bool {
+        let object = match self.store.object(&object.key()) {
+            Some(there) => object.in_state_of(there),
+            None => object,
+        };
+        self.store.apply(Change::Put(object))
     }
 
     /// Lets controllers and kubelets work until there is nothing left to do now. What follows directly from what was

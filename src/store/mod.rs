@@ -18,6 +18,7 @@ mod object;
 mod pod;
 #[allow(missing_docs, reason = "as above")]
 mod service;
+mod state;
 mod table;
 mod time;
 #[allow(missing_docs, reason = "TCP is TCP")]

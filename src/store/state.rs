@@ -1,0 +1,153 @@
+//! What of an object is wished for, and what is so: whoever writes the one leaves the other as it is, as with the API's
+//! `status` subresource.
+
+use std::sync::Arc;
+
+use super::object::Object;
+use super::pod::{Pod, PodStatus};
+use super::service::{ClusterIp, ServiceSpec};
+
+impl Object {
+    /// This object as somebody wishes it to be, in the state that `old`, which it replaces, is in: its status, and what
+    /// was decided for it and it does not decide itself.
+    #[must_use]
+    pub fn in_state_of(mut self, old: &Object) -> Object {
+        if self.metadata().deletion_timestamp.is_none() {
+            let (since, grace) = {
+                let meta = old.metadata();
+                (meta.deletion_timestamp, meta.deletion_grace_period_seconds)
+            };
+            if since.is_some() {
+                let meta = self.metadata_mut();
+                (meta.deletion_timestamp, meta.deletion_grace_period_seconds) = (since, grace);
+            }
+        }
+        match (&mut self, old) {
+            (Object::StatefulSet(new), Object::StatefulSet(old)) if new.status != old.status => {
+                Arc::make_mut(new).status = old.status.clone();
+            }
+            (Object::Deployment(new), Object::Deployment(old))
+            | (Object::ReplicaSet(new), Object::ReplicaSet(old))
+            | (Object::DaemonSet(new), Object::DaemonSet(old))
+            | (Object::Job(new), Object::Job(old))
+                if new.status != old.status =>
+            {
+                Arc::make_mut(new).status = old.status.clone();
+            }
+            (Object::Pod(new), Object::Pod(old)) if !Arc::ptr_eq(new, old) => {
+                let new = Arc::make_mut(new);
+                new.status = old.status.clone();
+                new.template = old.template.clone();
+                new.metadata.synthesized = old.metadata.synthesized;
+                if new.metadata.owner.is_none() {
+                    new.metadata.owner = old.metadata.owner.clone();
+                }
+                new.spec.claims = old.spec.claims.clone();
+                if new.spec.node_name.is_empty() {
+                    new.spec.node_name = old.spec.node_name.clone();
+                }
+            }
+            (Object::Node(new), Object::Node(old)) if new.status != old.status => {
+                let status = &mut Arc::make_mut(new).status;
+                let mut said = std::mem::replace(status, old.status.clone());
+                if !said.addresses.is_empty() {
+                    status.addresses = std::mem::take(&mut said.addresses);
+                }
+                // Once somebody drives the node, nobody else says how it fares.
+                if old.status.last_heartbeat.is_none() && old.status.ready_since.is_none() {
+                    status.ready = said.ready;
+                }
+            }
+            (Object::Service(new), Object::Service(old)) if takes_addresses(&new.spec, &old.spec) => {
+                let new = &mut Arc::make_mut(new).spec;
+                new.cluster_ip = old.spec.cluster_ip;
+                new.cluster_ips = old.spec.cluster_ips.clone();
+            }
+            (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
+                let new = Arc::make_mut(new);
+                new.status = old.status.clone();
+                new.template = old.template.clone();
+                if new.spec.volume_name.is_empty() {
+                    new.spec = old.spec.clone();
+                }
+            }
+            (Object::PersistentVolume(new), Object::PersistentVolume(old)) => {
+                let new = Arc::make_mut(new);
+                new.status = old.status.clone();
+                if new.spec.claim_ref.is_none() {
+                    new.spec = old.spec.clone();
+                }
+            }
+            (Object::ControllerRevision(new), Object::ControllerRevision(old)) => {
+                Arc::make_mut(new).template = old.template.clone();
+            }
+            _ => {}
+        }
+        self
+    }
+
+    /// This object in the state that `said` says: what a client writes to the `status` subresource. What controllers
+    /// find out for themselves stays.
+    #[must_use]
+    pub fn in_state_said_by(mut self, said: &Object) -> Object {
+        match (&mut self, said) {
+            (Object::Pod(pod), Object::Pod(said)) => {
+                let pod: &mut Pod = Arc::make_mut(pod);
+                let PodStatus { phase, reason, pod_ip, pod_ips, ready, .. } = said.status.clone();
+                pod.status = PodStatus { phase, reason, pod_ip, pod_ips, ready, ..pod.status.clone() };
+            }
+            (Object::Node(node), Object::Node(said)) => {
+                let status = &mut Arc::make_mut(node).status;
+                status.addresses = said.status.addresses.clone();
+                status.ready = said.status.ready;
+            }
+            _ => {}
+        }
+        self
+    }
+}
+
+/// Whether a Service goes on with the addresses that it was given: it asks for none, and may have some.
+fn takes_addresses(new: &ServiceSpec, old: &ServiceSpec) -> bool {
+    let unsaid = new.cluster_ip == ClusterIp::Unassigned && new.cluster_ips.is_empty();
+    let had = matches!(old.cluster_ip, ClusterIp::Address(_));
+    unsaid && had && new.service_type != super::ServiceType::ExternalName
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::*;
+    use super::*;
+
+    #[test]
+    fn a_new_wish_leaves_the_state_as_it_is() {
+        let running =
+            PodStatus { phase: Some(PodPhase::Running), ready: true, restarts: 2, ..PodStatus::default() };
+        let old = Object::Pod(Arc::new(Pod { status: running.clone(), ..Pod::default() }));
+        let new = Object::Pod(Arc::new(Pod::default())).in_state_of(&old);
+        assert!(matches!(&new, Object::Pod(pod) if pod.status == running));
+        let failed = PodStatus { phase: Some(PodPhase::Failed), ..PodStatus::default() };
+        let said = Object::Pod(Arc::new(Pod { status: failed, ..Pod::default() }));
+        let Object::Pod(now) = new.in_state_said_by(&said) else { unreachable!("a pod") };
+        assert_eq!(
+            (now.status.phase, now.status.ready, now.status.restarts),
+            (Some(PodPhase::Failed), false, 2)
+        );
+    }
+
+    #[test]
+    fn a_service_keeps_its_address_unless_it_asks_for_another() {
+        let address: std::net::IpAddr = "127.96.0.9".parse().expect("an address");
+        let service = |cluster_ip| {
+            let spec = ServiceSpec { cluster_ip, ..ServiceSpec::default() };
+            Object::Service(Arc::new(Service { spec, ..Service::default() }))
+        };
+        let ip = |object: &Object| match object {
+            Object::Service(service) => service.spec.cluster_ip,
+            _ => unreachable!("a Service"),
+        };
+        let old = service(ClusterIp::Address(address));
+        assert_eq!(ip(&service(ClusterIp::Unassigned).in_state_of(&old)), ClusterIp::Address(address));
+        assert_eq!(ip(&service(ClusterIp::None).in_state_of(&old)), ClusterIp::None);
+    }
+}
