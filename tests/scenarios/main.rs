@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod properties;
 mod world;
 
 use world::{Given, World};

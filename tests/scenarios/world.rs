@@ -168,7 +168,7 @@ pub struct World {
     noted: u64,
     traced: u64,
     /// What the DNS showed last: `db-0` → its addresses.
-    shown: BTreeMap<String, BTreeSet<IpAddr>>,
+    pub shown: BTreeMap<String, BTreeSet<IpAddr>>,
     /// The pods' UIDs at the beginning, by ordinal.
     uids: BTreeMap<String, String>,
     /// What a cache in front would still say, and until when.
@@ -284,7 +284,10 @@ impl World {
                 let (key, value) = rest[1].split_once('=').expect("KEY=VALUE");
                 self.annotate_pod(first, key, value);
             }
-            "crash" => rest.iter().for_each(|pod| self.annotate_pod(pod, CRASHES_ANNOTATION, "1")),
+            "crash" => {
+                let crashes = self.pod(first).status.restarts + 1;
+                self.annotate_pod(first, CRASHES_ANNOTATION, &crashes.to_string());
+            }
             "fail" => {
                 let mut pod = (*self.pod(first)).clone();
                 (pod.status.phase, pod.status.ready) = (Some(PodPhase::Failed), false);
@@ -329,6 +332,19 @@ impl World {
         self.states()
     }
 
+    /// Whether something can happen now: it is about a pod that is there.
+    pub fn can(&self, event: &str) -> bool {
+        let mut words = event.split_whitespace();
+        let (verb, first) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let store = self.cluster.store();
+        match verb {
+            "ready" | "unready" | "delete" | "force-delete" | "crash" | "fail" => {
+                store.get::<Pod>(Kind::Pod, "default", &format!("db-{first}")).is_some()
+            }
+            _ => true,
+        }
+    }
+
     fn write(&mut self, manifest: &str) {
         let objects = common::objects("x.yaml", manifest);
         self.cluster.request(objects.into_values().map(Change::Put).collect());
@@ -348,8 +364,9 @@ impl World {
             "off" => node.metadata.annotations = annotations.with([(MACHINE_ANNOTATION, "off")]),
             "up" => node.metadata.annotations = annotations.with([(MACHINE_ANNOTATION, "up")]),
             "reboot" => {
+                let boots = (node.boots() + 1).to_string();
                 node.metadata.annotations =
-                    annotations.with([(MACHINE_ANNOTATION, "up"), (BOOTS_ANNOTATION, "1")])
+                    annotations.with([(MACHINE_ANNOTATION, "up"), (BOOTS_ANNOTATION, boots.as_str())]);
             }
             "out-of-service" => node.spec.taints.push(Taint {
                 key: OUT_OF_SERVICE_TAINT.into(),
