@@ -18,6 +18,22 @@ pub(super) const STANDARD_INPUT: &str = "-";
 /// # Errors
 /// One problem for each path that does not exist, cannot be listed, or is a directory without manifests.
 pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
+    let found = find_any(paths);
+    let mut problems = found.as_ref().err().cloned().unwrap_or_default();
+    for path in paths.iter().filter(|path| path.is_dir() && list(path).is_ok_and(|files| files.is_empty())) {
+        problems.push(
+            problem(path, "directory without manifests")
+                .with_help("put files called *.yaml, *.yml or *.json there; subdirectories are not read"),
+        );
+    }
+    if problems.is_empty() { found } else { Err(problems) }
+}
+
+/// As [`find`], for a cluster that may begin empty: so may a directory.
+///
+/// # Errors
+/// One problem for each path that does not exist or cannot be listed.
+pub fn find_any(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
     let (mut found, mut problems) = (Vec::new(), Vec::new());
     for path in paths {
         if path.as_os_str() == STANDARD_INPUT {
@@ -26,11 +42,6 @@ pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
         }
         match fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match list(path) {
-                Ok(files) if files.is_empty() => {
-                    problems.push(problem(path, "directory without manifests").with_help(
-                        "put files called *.yaml, *.yml or *.json there; subdirectories are not read",
-                    ))
-                }
                 Ok(files) => found.extend(files),
                 Err(error) => problems.push(problem(path, format!("cannot list directory: {error}"))),
             },

@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::parallel;
 use crate::store::{Key, Object};
 
-pub use files::{fetch, find};
+pub use files::{fetch, find, find_any};
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity};
 pub use source::{Place, Spot};

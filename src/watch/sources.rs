@@ -46,12 +46,12 @@ pub(super) struct Looked {
 }
 
 impl Sources {
-    /// Reads everything that `paths` mean; see [`manifest::find`]. Returns what is wrong as well; if that has errors,
+    /// Reads everything that `paths` mean; see [`manifest::find_any`]. Returns what is wrong as well; if that has errors,
     /// nothing is kept, and the sources are as [`Sources::waiting`] makes them.
     pub fn read(paths: &[PathBuf]) -> (Self, Vec<Problem>) {
         let mut sources = Sources::waiting(paths);
         let Survey { files, .. } = survey(&mut sources.named);
-        let found = match manifest::find(paths) {
+        let found = match manifest::find_any(paths) {
             Ok(found) => found,
             Err(problems) => return (sources, problems),
         };

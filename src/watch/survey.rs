@@ -17,6 +17,8 @@ pub(super) struct Named {
     pub(super) path: PathBuf,
     /// What it was when it was there first.
     pub(super) kind: Option<Kind>,
+    /// Whether it meant any file before. A directory may begin empty; one that becomes empty is rather being replaced.
+    meant: bool,
 }
 
 /// What a path of the command line means.
@@ -31,7 +33,7 @@ pub(super) enum Kind {
 
 impl Named {
     pub(super) fn new(path: &Path) -> Self {
-        let mut named = Named { path: path.to_path_buf(), kind: None };
+        let mut named = Named { path: path.to_path_buf(), kind: None, meant: false };
         named.identify();
         named
     }
@@ -59,17 +61,18 @@ impl Named {
         }
     }
 
-    fn manifests(&self) -> Result<Vec<(PathBuf, Fingerprint)>, String> {
+    fn manifests(&mut self) -> Result<Vec<(PathBuf, Fingerprint)>, String> {
         if self.path.is_file() {
             return Err("not a directory any more".into());
         }
-        let found = manifest::find(slice::from_ref(&self.path));
+        let found = manifest::find_any(slice::from_ref(&self.path));
         let found = found
             .map_err(|problems| problems.into_iter().map(|problem| problem.message).collect::<String>())?;
         // A link to nowhere is as good as no file.
         let files = found.into_iter().filter_map(|path| fingerprint(&path).ok().map(|seen| (path, seen)));
         let files: Vec<_> = files.collect();
-        if files.is_empty() { Err("directory without manifests".into()) } else { Ok(files) }
+        self.meant |= !files.is_empty();
+        if files.is_empty() && self.meant { Err("directory without manifests".into()) } else { Ok(files) }
     }
 }
 

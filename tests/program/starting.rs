@@ -179,3 +179,15 @@ fn the_verb_may_be_left_out_and_so_may_the_path() {
         assert_eq!(server.stop(), Some(0));
     }
 }
+
+/// An empty directory is an empty cluster: the DNS knows what every cluster has, and takes in what comes.
+#[test]
+fn a_directory_may_begin_empty() {
+    let directory = Directory::with(&[]);
+    fs::create_dir(directory.path("empty")).unwrap();
+    let server = Server::start(&mut directory.program("serve --listen 127.0.0.1:0 empty"));
+    assert_eq!((field(&server.ready, "services"), field(&server.ready, "pods")), ("2", "2"));
+    assert_eq!(answers(server.address(), "kubernetes.default.svc.cluster.local A").len(), 1);
+    fs::write(directory.path("empty/ring.yaml"), RING).unwrap();
+    assert!(soon(|| answers(server.address(), "db.default.svc.cluster.local A").len() == 3));
+}
