@@ -95,6 +95,7 @@ fn pod(then: &Pod, now: &Pod) -> Option<String> {
     }
     let address = |pod: &Pod| pod.status.ips().next();
     match (address(then), address(now)) {
+        (None, Some(_)) if now.status.ready => return Some("runs and is ready".into()),
         (None, Some(ip)) => return Some(format!("got the address {ip}")),
         (Some(old), Some(ip)) if old != ip => return Some(format!("got another address, {ip}")),
         _ => {}

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use super::names::generated;
 use super::{Context, Outcome};
 use crate::store::{
-    Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, StatefulSet,
+    Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
+    StatefulSet,
 };
-
-/// The label that says which revision a pod was made from.
-pub(super) const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// So many old revisions are kept, if the set does not say.
 const HISTORY_LIMIT: usize = 10;

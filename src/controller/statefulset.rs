@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use smol_str::{ToSmolStr, format_smolstr};
 
-use super::revisions::{REVISION_LABEL, Revisions, revision_of};
+use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
 use super::{Context, Outcome, claims, pods};
 use crate::kubelet;
 use crate::store::{
     ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, PINNED_IP_PREFIX, POD_INDEX_LABEL,
-    POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, StatefulSet, StatefulSetStatus,
+    POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus,
 };
 
 /// Who tells of what it does.
@@ -183,8 +183,11 @@ impl<'a> Sync<'a> {
             pod.spec.node_name = node.metadata.name.clone();
             available = true;
         }
-        let message = format!("create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+        if !at_once {
+            let message =
+                format!("create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+            self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+        }
         self.outcome.put(Object::Pod(Arc::new(pod)));
         self.slots[index] = Slot::Made { available };
         available
@@ -347,22 +350,22 @@ impl<'a> Sync<'a> {
     /// Notes in the set's status what was found (updateStatus, completeRollingUpdate).
     fn finish(mut self, pods: &[&Arc<Pod>]) -> Outcome {
         let (now, min_ready) = (self.context.now, self.set.spec.min_ready_seconds);
-        let count = |of: &dyn Fn(&Pod) -> bool| pods.iter().filter(|pod| of(pod)).count() as u32;
-        let created = |pod: &Pod| pod.status.phase.is_some();
         let new = self.revisions.update().metadata.name.clone();
-        let of = |revision: &Name, pod: &Pod| {
-            created(pod) && !pod.is_terminating() && revision_of(pod) == Some(revision)
-        };
         let mut status = StatefulSetStatus {
             observed_generation: self.context.store.stored(self.key).map_or(0, |stored| stored.generation),
-            replicas: count(&created),
-            ready_replicas: count(&Pod::is_running_and_ready),
-            available_replicas: count(&|pod| pod.is_running_and_ready() && pod.is_available(min_ready, now)),
-            current_replicas: count(&|pod| of(&self.current, pod)),
-            updated_replicas: count(&|pod| of(&new, pod)),
             current_revision: self.current.clone(),
             update_revision: new.clone(),
+            ..StatefulSetStatus::default()
         };
+        for pod in pods.iter().filter(|pod| pod.status.phase.is_some()) {
+            let ready = pod.is_running_and_ready();
+            status.replicas += 1;
+            status.ready_replicas += u32::from(ready);
+            status.available_replicas += u32::from(ready && pod.is_available(min_ready, now));
+            let revision = revision_of(pod).filter(|_| !pod.is_terminating());
+            status.current_replicas += u32::from(revision == Some(&self.current));
+            status.updated_replicas += u32::from(revision == Some(&new));
+        }
         let wanted = self.set.spec.replicas.unwrap_or(1);
         let rolls = !self.set.spec.update_strategy.is_on_delete();
         // Whether they are available is not looked at (kubernetes#136831).

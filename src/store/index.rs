@@ -14,6 +14,8 @@ use super::service::EndpointSlice;
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
 /// As above: the pod's ordinal.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+/// The label that says which revision of its template a pod was made from. Services hardly select by it.
+pub const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// Names of objects by one of their label pairs. Pairs are kept as hashes: whoever looks something up checks what it
 /// finds, so two pairs that share a hash do no harm.
@@ -106,7 +108,9 @@ impl Indexes {
 
 /// The pairs of a label set that are worth an entry.
 pub(super) fn indexed(labels: &Labels) -> impl Iterator<Item = (&Name, &Name)> {
-    labels.iter().filter(|(key, _)| !matches!(key.as_str(), POD_NAME_LABEL | POD_INDEX_LABEL))
+    let hardly_selected =
+        |key: &Name| matches!(key.as_str(), POD_NAME_LABEL | POD_INDEX_LABEL | REVISION_LABEL);
+    labels.iter().filter(move |(key, _)| !hardly_selected(key))
 }
 
 fn first_pair(namespace: &str, selector: &Labels) -> Option<u64> {

@@ -30,7 +30,7 @@ mod workload;
 
 pub use event::{EventRecord, EventSource};
 pub use given::{Given, Part, Text};
-pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL};
+pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
 pub use names::{LABEL_MAX, Labels, Name, SUBDOMAIN_MAX, is_label, is_label_1035, is_subdomain, nearest};
 pub use node::*;
 pub use object::*;
