@@ -22,6 +22,8 @@ pub mod explain;
 pub mod kubelet;
 pub mod lint;
 pub mod manifest;
+#[cfg(feature = "api")]
+pub mod merge;
 mod parallel;
 pub mod serve;
 pub mod store;

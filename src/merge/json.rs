@@ -1,0 +1,88 @@
+//! The two kinds of patches that know nothing of Kubernetes: JSON merge patch (RFC 7386) and JSON patch (RFC 6902),
+//! within the bounds that the API server sets them.
+
+use json_patch::{PatchErrorKind, PatchOperation};
+use serde_json::Value;
+
+use super::MergeError;
+
+/// How many operations one JSON patch has at most; the API server's own limit.
+const OPERATIONS: usize = 10_000;
+
+/// How much the `copy` operations of one JSON patch may copy, in bytes of JSON: as much as a request may have.
+/// Each could double the object otherwise.
+const COPIED: usize = 3 << 20;
+
+/// How deeply a patched object may be nested: as deep as the parser goes that will read it again.
+const DEPTH: usize = 128;
+
+/// Patches `live` with a JSON merge patch: `null` removes a field, objects merge, anything else replaces.
+pub fn json_merge(live: &mut Value, patch: &Value) {
+    json_patch::merge(live, patch);
+}
+
+/// Patches `live` with a JSON patch: a list of operations, each of which has to succeed.
+///
+/// # Errors
+///
+/// [`MergeError::Malformed`] if `patch` is no list of operations, [`MergeError::DoesNotApply`] if a path leads nowhere
+/// or a `test` fails, [`MergeError::TooLarge`] if the patch asks for more than the API server would do.
+pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
+    let Value::Array(operations) = patch else {
+        return Err(MergeError::Malformed("a JSON patch has to be a list of operations".into()));
+    };
+    if operations.len() > OPERATIONS {
+        let message = format!(
+            "The allowed maximum operations in a JSON patch is {OPERATIONS}, got {}",
+            operations.len()
+        );
+        return Err(MergeError::TooLarge(message));
+    }
+    let mut copied = 0;
+    for (at, operation) in operations.iter().enumerate() {
+        let operation: PatchOperation = serde::Deserialize::deserialize(operation)
+            .map_err(|error| MergeError::Malformed(format!("operation {at} of the JSON patch: {error}")))?;
+        if let PatchOperation::Copy(copy) = &operation {
+            copied += live.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len());
+            if copied > COPIED {
+                let message = format!("the JSON patch copies more than {COPIED} bytes");
+                return Err(MergeError::TooLarge(message));
+            }
+        }
+        json_patch::patch(live, std::slice::from_ref(&operation))
+            .map_err(|error| refused(&operation, &error.kind))?;
+    }
+    if nested_deeper(live, DEPTH) {
+        return Err(MergeError::TooLarge(format!("the object would be nested deeper than {DEPTH} levels")));
+    }
+    Ok(())
+}
+
+fn refused(operation: &PatchOperation, kind: &PatchErrorKind) -> MergeError {
+    let name = match operation {
+        PatchOperation::Add(_) => "add",
+        PatchOperation::Remove(_) => "remove",
+        PatchOperation::Replace(_) => "replace",
+        PatchOperation::Move(_) => "move",
+        PatchOperation::Copy(_) => "copy",
+        PatchOperation::Test(_) => "test",
+    };
+    let path = operation.path();
+    MergeError::DoesNotApply(match kind {
+        PatchErrorKind::TestFailed => format!("testing value {path} failed"),
+        PatchErrorKind::InvalidPointer => {
+            format!("{name} operation does not apply: doc is missing path: {path}: missing value")
+        }
+        kind => format!("{name} operation does not apply: {path}: {kind}"),
+    })
+}
+
+/// Whether `value` is nested deeper than `depth` levels.
+fn nested_deeper(value: &Value, depth: usize) -> bool {
+    let Some(below) = depth.checked_sub(1) else { return true };
+    match value {
+        Value::Object(map) => map.values().any(|value| nested_deeper(value, below)),
+        Value::Array(items) => items.iter().any(|value| nested_deeper(value, below)),
+        _ => false,
+    }
+}

@@ -1,0 +1,196 @@
+//! Strategic merge patch: a merge patch that knows which lists have items with an identity, with directives for what
+//! cannot be said by example. As `k8s.io/apimachinery/pkg/util/strategicpatch` does it.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::MergeError;
+use super::lists::{arrange, identity};
+use super::schema::{self, Fields, Key, Keyed, Merge};
+
+/// Patches `live`, an object of `kind` (`StatefulSet`), with a strategic merge patch.
+///
+/// # Errors
+///
+/// [`MergeError::Malformed`] if a directive is misused or an item of a keyed list lacks its key.
+pub fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
+    match (live, patch) {
+        (Value::Object(live), Value::Object(patch)) => map(live, patch, schema::of(kind)),
+        _ => Err(MergeError::Malformed("a strategic merge patch has to be an object".into())),
+    }
+}
+
+const PATCH: &str = "$patch";
+const RETAIN_KEYS: &str = "$retainKeys";
+const DELETE_PRIMITIVES: &str = "$deleteFromPrimitiveList/";
+const ELEMENT_ORDER: &str = "$setElementOrder/";
+
+fn is_directive(field: &str) -> bool {
+    field == PATCH
+        || field == RETAIN_KEYS
+        || field.starts_with(DELETE_PRIMITIVES)
+        || field.starts_with(ELEMENT_ORDER)
+}
+
+fn map(live: &mut Map<String, Value>, patch: &Map<String, Value>, fields: Fields) -> Result<(), MergeError> {
+    match patch.get(PATCH).map(|directive| (directive, directive.as_str())) {
+        None | Some((_, Some("merge"))) => {}
+        Some((_, Some("replace"))) => {
+            *live = plain_map(patch);
+            return Ok(());
+        }
+        Some((_, Some("delete"))) => {
+            live.clear();
+            return Ok(());
+        }
+        Some((directive, _)) => return Err(unknown(directive)),
+    }
+    if let Some(keys) = patch.get(RETAIN_KEYS) {
+        retain(live, patch, keys)?;
+    }
+    for (directive, gone) in patch {
+        if let Some(field) = directive.strip_prefix(DELETE_PRIMITIVES) {
+            let gone: HashSet<&Value> = array(directive, gone)?.iter().collect();
+            if let Some(Value::Array(live)) = live.get_mut(field) {
+                live.retain(|item| !gone.contains(item));
+            }
+        }
+    }
+    for (field, value) in patch.iter().filter(|(field, _)| !is_directive(field)) {
+        let merge = schema::field(fields, field);
+        match (live.get_mut(field), value) {
+            (_, Value::Null) => drop(live.remove(field)),
+            (Some(Value::Object(live)), Value::Object(patch)) => map(live, patch, Merge::inside(merge))?,
+            (Some(Value::Array(live)), Value::Array(patch_items)) => {
+                let order = patch.get(&format!("{ELEMENT_ORDER}{field}"));
+                list(field, live, patch_items, order, merge)?;
+            }
+            _ => drop(live.insert(field.clone(), plain(value))),
+        }
+    }
+    for (directive, order) in patch {
+        if let Some(field) = directive.strip_prefix(ELEMENT_ORDER)
+            && !patch.contains_key(field)
+            && let Some(Value::Array(live)) = live.get_mut(field)
+        {
+            list(field, live, &[], Some(order), schema::field(fields, field))?;
+        }
+    }
+    Ok(())
+}
+
+/// `$retainKeys`: what the patch has of this object is all that stays of it, so that one member of a union (an
+/// `emptyDir` volume) goes when another (`hostPath`) comes.
+fn retain(live: &mut Map<String, Value>, patch: &Map<String, Value>, keys: &Value) -> Result<(), MergeError> {
+    let keys: HashSet<&str> = array(RETAIN_KEYS, keys)?.iter().filter_map(Value::as_str).collect();
+    if let Some(field) = patch.keys().find(|field| !is_directive(field) && !keys.contains(field.as_str())) {
+        return Err(MergeError::Malformed(format!("{field} is in the patch but not in its {RETAIN_KEYS}")));
+    }
+    live.retain(|field, _| keys.contains(field.as_str()));
+    Ok(())
+}
+
+fn list(
+    field: &str,
+    live: &mut Vec<Value>,
+    patch: &[Value],
+    order: Option<&Value>,
+    merge: Option<Merge>,
+) -> Result<(), MergeError> {
+    let before = live.len();
+    let mut removed = 0;
+    let keys: &[Key] = match merge {
+        Some(Merge::Keyed(how)) => {
+            removed = keyed(field, live, patch, how)?;
+            how.patch
+        }
+        Some(Merge::Set) => {
+            let had: HashSet<Value> = live.iter().cloned().collect();
+            live.extend(patch.iter().filter(|value| !had.contains(value)).cloned());
+            &[]
+        }
+        // Nothing to put in order: an atomic list is as it was given.
+        _ if patch.is_empty() && order.is_some() => return Ok(()),
+        _ => {
+            *live = patch.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect();
+            return Ok(());
+        }
+    };
+    let Some(order) = order else { return Ok(()) };
+    let directive = format!("{ELEMENT_ORDER}{field}");
+    let wanted: Option<Vec<String>> =
+        array(&directive, order)?.iter().map(|item| identity(item, keys)).collect();
+    let wanted = wanted.ok_or_else(|| no_key(&directive, keys))?;
+    arrange(live, live.len().saturating_sub(before.saturating_sub(removed)), &wanted, keys);
+    Ok(())
+}
+
+/// Merges a list whose items have keys. Returns how many of the items that it had went.
+fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Result<usize, MergeError> {
+    let before = live.len();
+    let key = |item: &Value| identity(item, how.patch).ok_or_else(|| no_key(field, how.patch));
+    let mut gone = HashSet::new();
+    let mut replaced = false;
+    for item in patch {
+        match item.get(PATCH).map(|directive| (directive, directive.as_str())) {
+            None => {}
+            Some((_, Some("delete"))) => drop(gone.insert(key(item)?)),
+            Some((_, Some("replace"))) => replaced = true,
+            Some((_, Some("merge"))) => {
+                let message = format!("{field}: $patch: merge is not for an item of a list");
+                return Err(MergeError::Malformed(message));
+            }
+            Some((directive, _)) => return Err(unknown(directive)),
+        }
+    }
+    live.retain(|item| !replaced && identity(item, how.patch).is_none_or(|item| !gone.contains(&item)));
+    let removed = before - live.len();
+    let mut places = HashMap::new();
+    for (at, item) in live.iter().enumerate() {
+        if let Some(identity) = identity(item, how.patch) {
+            // Two ports of one number, one TCP and one UDP: the first is the one that is patched.
+            places.entry(identity).or_insert(at);
+        }
+    }
+    for item in patch.iter().filter(|item| item.get(PATCH).is_none()) {
+        let identity = key(item)?;
+        match (places.get(&identity).map(|&at| &mut live[at]), item) {
+            (Some(Value::Object(live)), Value::Object(item)) => map(live, item, how.item)?,
+            _ => {
+                places.insert(identity, live.len());
+                live.push(plain(item));
+            }
+        }
+    }
+    Ok(removed)
+}
+
+/// `value` of a patch where there is nothing to be patched: without nulls and directives.
+fn plain(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(plain_map(map)),
+        Value::Array(items) => {
+            Value::Array(items.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect())
+        }
+        value => value.clone(),
+    }
+}
+
+fn plain_map(map: &Map<String, Value>) -> Map<String, Value> {
+    let fields = map.iter().filter(|(field, value)| !is_directive(field) && !value.is_null());
+    fields.map(|(field, value)| (field.clone(), plain(value))).collect()
+}
+
+fn array<'a>(directive: &str, value: &'a Value) -> Result<&'a Vec<Value>, MergeError> {
+    value.as_array().ok_or_else(|| MergeError::Malformed(format!("{directive} has to be a list")))
+}
+
+fn unknown(directive: &Value) -> MergeError {
+    MergeError::Malformed(format!("unknown patch type: {directive}, expected merge, replace or delete"))
+}
+
+fn no_key(field: &str, keys: &[Key]) -> MergeError {
+    let key = keys.first().map_or("", |(key, _)| key);
+    MergeError::Malformed(format!("{field}: an item does not contain declared merge key: {key}"))
+}

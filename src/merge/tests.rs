@@ -1,0 +1,369 @@
+//! Patches as tables: what there is, what is asked, what comes of it. Written in YAML's flow style, to be read.
+
+mod properties;
+
+use serde_json::{Value, json};
+
+use super::{MergeError, apply, json_merge, json_patch, strategic};
+
+fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn strategic_merge_patches() {
+    // (kind, live, patch, patched)
+    let table = [
+        // Objects merge, null removes, other values replace.
+        (
+            "Pod",
+            "{a: {b: 1, c: 2}, d: 3}",
+            "{a: {b: 4, c: null}, e: {f: null, g: 5}}",
+            "{a: {b: 4}, d: 3, e: {g: 5}}",
+        ),
+        ("Pod", "{a: {b: 1}}", "{a: 1}", "{a: 1}"),
+        (
+            "Node",
+            "{metadata: {labels: {a: b}}}",
+            "{metadata: {labels: {c: d}}}",
+            "{metadata: {labels: {a: b, c: d}}}",
+        ),
+        // Containers by name, their lists by their own keys.
+        (
+            "Deployment",
+            "{spec: {template: {spec: {containers: [{name: a, image: x, env: [{name: A, value: '1'}]}, {name: b}]}}}}",
+            "{spec: {template: {spec: {containers: [{name: a, image: y, env: [{name: B, value: '2'}]}]}}}}",
+            "{spec: {template: {spec: {containers: [{name: a, image: y, env: [{name: A, value: '1'}, {name: B, value: '2'}]}, {name: b}]}}}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: a, ports: [{containerPort: 1, name: x}]}]}}",
+            "{spec: {containers: [{name: a, ports: [{containerPort: 1, name: y}, {containerPort: 2}]}]}}",
+            "{spec: {containers: [{name: a, ports: [{containerPort: 1, name: y}, {containerPort: 2}]}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {volumes: [{name: v, emptyDir: {}}]}}",
+            "{spec: {volumes: [{name: v, $retainKeys: [hostPath, name], hostPath: {path: /x}}]}}",
+            "{spec: {volumes: [{name: v, hostPath: {path: /x}}]}}",
+        ),
+        (
+            "Deployment",
+            "{spec: {strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1}}}}",
+            "{spec: {strategy: {$retainKeys: [type], type: Recreate}}}",
+            "{spec: {strategy: {type: Recreate}}}",
+        ),
+        // Of two ports with one number, the first is meant, as in a cluster.
+        (
+            "Service",
+            "{spec: {ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}}",
+            "{spec: {ports: [{port: 53, name: dns}]}}",
+            "{spec: {ports: [{port: 53, protocol: UDP, name: dns}, {port: 53, protocol: TCP}]}}",
+        ),
+        // A selector merges: a patch is no apply.
+        (
+            "Service",
+            "{spec: {selector: {a: b}}}",
+            "{spec: {selector: {c: d}}}",
+            "{spec: {selector: {a: b, c: d}}}",
+        ),
+        // Lists without keys are replaced.
+        (
+            "Pod",
+            "{spec: {tolerations: [{key: a}], volumes: [{name: v}]}}",
+            "{spec: {tolerations: [{key: b}], volumes: []}}",
+            "{spec: {tolerations: [{key: b}], volumes: [{name: v}]}}",
+        ),
+        (
+            "Node",
+            "{spec: {taints: [{key: a}]}}",
+            "{spec: {taints: [{key: b}]}}",
+            "{spec: {taints: [{key: b}]}}",
+        ),
+        ("Node", "{spec: {taints: [{key: a}]}}", "{spec: {taints: null}}", "{spec: {}}"),
+        ("Endpoints", "{subsets: [{ports: [{port: 1}]}]}", "{subsets: []}", "{subsets: []}"),
+        // Sets.
+        (
+            "Service",
+            "{metadata: {finalizers: [a, b]}}",
+            "{metadata: {finalizers: [b, c]}}",
+            "{metadata: {finalizers: [a, b, c]}}",
+        ),
+        (
+            "Pod",
+            "{metadata: {finalizers: [a, b, c]}}",
+            "{metadata: {$deleteFromPrimitiveList/finalizers: [a, x], finalizers: [d]}}",
+            "{metadata: {finalizers: [b, c, d]}}",
+        ),
+        (
+            "Pod",
+            "{metadata: {finalizers: [a, b, c]}}",
+            "{metadata: {$setElementOrder/finalizers: [c, a]}}",
+            "{metadata: {finalizers: [b, c, a]}}",
+        ),
+        // Directives.
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: b}, {name: c}]}}",
+            "{spec: {containers: [{name: b, $patch: delete}, {name: x, $patch: delete}]}}",
+            "{spec: {containers: [{name: a}, {name: c}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}]}}",
+            "{spec: {containers: [{$patch: replace}, {name: b}]}}",
+            "{spec: {containers: [{name: b}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {securityContext: {a: 1, b: 2}}}",
+            "{spec: {securityContext: {$patch: replace, c: 3}}}",
+            "{spec: {securityContext: {c: 3}}}",
+        ),
+        ("Pod", "{spec: {a: {b: 1}}}", "{spec: {a: {$patch: delete}}}", "{spec: {a: {}}}"),
+        ("Pod", "{spec: {a: {b: 1}}}", "{spec: {a: {$patch: merge, c: 2}}}", "{spec: {a: {b: 1, c: 2}}}"),
+        ("Pod", "{}", "{spec: {a: {$patch: delete, c: 2}}}", "{spec: {a: {c: 2}}}"),
+        // As `kubectl rollout undo` rolls a StatefulSet back.
+        (
+            "StatefulSet",
+            "{spec: {replicas: 3, template: {metadata: {labels: {a: b}}, spec: {hostname: x}}}}",
+            "{spec: {template: {$patch: replace, spec: {hostname: y}}}}",
+            "{spec: {replicas: 3, template: {spec: {hostname: y}}}}",
+        ),
+        // What kubectl sends along: the order of a list.
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: b}]}}",
+            "{spec: {$setElementOrder/containers: [{name: c}, {name: b}, {name: a}], containers: [{name: c}]}}",
+            "{spec: {containers: [{name: c}, {name: b}, {name: a}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: istio}, {name: a}, {name: b}]}}",
+            "{spec: {$setElementOrder/containers: [{name: b}, {name: a}], containers: [{name: a, image: x}]}}",
+            "{spec: {containers: [{name: istio}, {name: b}, {name: a, image: x}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: istio}]}}",
+            "{spec: {$setElementOrder/containers: [{name: a}, {name: b}], containers: [{name: b}]}}",
+            "{spec: {containers: [{name: a}, {name: istio}, {name: b}]}}",
+        ),
+        (
+            "Pod",
+            "{status: {conditions: [{type: Ready, status: 'True'}, {type: X, status: 'True'}]}}",
+            "{status: {$setElementOrder/conditions: [{type: Ready}], conditions: [{type: Ready, status: 'False'}]}}",
+            "{status: {conditions: [{type: Ready, status: 'False'}, {type: X, status: 'True'}]}}",
+        ),
+        (
+            "Pod",
+            "{metadata: {ownerReferences: [{uid: '1', name: a}, {uid: '2', name: b}]}}",
+            "{metadata: {ownerReferences: [{uid: '1', $patch: delete}]}}",
+            "{metadata: {ownerReferences: [{uid: '2', name: b}]}}",
+        ),
+    ];
+    for (kind, live, patch, expected) in table {
+        let mut patched = yaml(live);
+        strategic(kind, &mut patched, &yaml(patch)).unwrap_or_else(|error| panic!("{patch}: {error}"));
+        assert_eq!(patched, yaml(expected), "{kind} {live}, patched with {patch}");
+    }
+}
+
+#[test]
+fn strategic_merge_patches_that_are_none() {
+    let live = "{metadata: {finalizers: [a]}, spec: {containers: [{name: a}]}}";
+    let table = [
+        ("[]", "a strategic merge patch has to be an object"),
+        ("{spec: {$patch: remove}}", "unknown patch type: \"remove\", expected merge, replace or delete"),
+        ("{spec: {$retainKeys: [a], b: 1}}", "b is in the patch but not in its $retainKeys"),
+        (
+            "{spec: {containers: [{image: x}]}}",
+            "containers: an item does not contain declared merge key: name",
+        ),
+        (
+            "{spec: {containers: [{$patch: delete}]}}",
+            "containers: an item does not contain declared merge key: name",
+        ),
+        (
+            "{spec: {containers: [{name: a, $patch: merge}]}}",
+            "containers: $patch: merge is not for an item of a list",
+        ),
+        (
+            "{metadata: {$deleteFromPrimitiveList/finalizers: a}}",
+            "$deleteFromPrimitiveList/finalizers has to be a list",
+        ),
+        (
+            "{spec: {$setElementOrder/containers: [{}]}}",
+            "$setElementOrder/containers: an item does not contain declared merge key: name",
+        ),
+    ];
+    for (patch, expected) in table {
+        let refused = strategic("Pod", &mut yaml(live), &yaml(patch));
+        assert_eq!(refused, Err(MergeError::Malformed(expected.into())), "{patch}");
+    }
+}
+
+#[test]
+fn applies() {
+    // (kind, applied before, wanted now, live, live after)
+    let table = [
+        // What was wanted and is no longer goes; what somebody else set stays.
+        (
+            "Service",
+            "{metadata: {annotations: {mine: a, old: b}}, spec: {type: NodePort}}",
+            "{metadata: {annotations: {mine: c}}, spec: {}}",
+            "{metadata: {annotations: {mine: a, old: b, theirs: d}, uid: x}, spec: {type: NodePort, clusterIP: 10.0.0.1}}",
+            "{metadata: {annotations: {mine: c, theirs: d}, uid: x}, spec: {clusterIP: 10.0.0.1}}",
+        ),
+        (
+            "StatefulSet",
+            "{spec: {replicas: 3}}",
+            "{spec: {serviceName: a}}",
+            "{spec: {replicas: 5, serviceName: a}}",
+            "{spec: {serviceName: a}}",
+        ),
+        // Scaled by hand, and the file does not speak of it: it stays scaled.
+        (
+            "StatefulSet",
+            "{spec: {a: 1}}",
+            "{spec: {a: 2}}",
+            "{spec: {a: 1, replicas: 5}}",
+            "{spec: {a: 2, replicas: 5}}",
+        ),
+        // Containers by name; a sidecar that was put in stays.
+        (
+            "Pod",
+            "{spec: {containers: [{name: a, image: x, tty: true}, {name: b}]}}",
+            "{spec: {containers: [{name: c}, {name: a, image: y}]}}",
+            "{spec: {containers: [{name: a, image: x, tty: true, stdin: true}, {name: b}, {name: istio}]}}",
+            "{spec: {containers: [{name: istio}, {name: c}, {name: a, image: y, stdin: true}]}}",
+        ),
+        // Two ports of one number are two ports.
+        (
+            "Service",
+            "~",
+            "{spec: {ports: [{port: 53, protocol: UDP, name: dns}, {port: 53, name: dns-tcp}]}}",
+            "{spec: {ports: [{port: 53, protocol: TCP, name: x, nodePort: 30000}]}}",
+            "{spec: {ports: [{port: 53, protocol: UDP, name: dns}, {port: 53, protocol: TCP, name: dns-tcp, nodePort: 30000}]}}",
+        ),
+        // A selector is one thing.
+        (
+            "Service",
+            "~",
+            "{spec: {selector: {a: b}}}",
+            "{spec: {selector: {c: d}}}",
+            "{spec: {selector: {a: b}}}",
+        ),
+        // Lists without keys are one thing, too; and so is a list in which an item has none.
+        (
+            "Pod",
+            "~",
+            "{spec: {tolerations: [{key: a}]}}",
+            "{spec: {tolerations: [{key: b}]}}",
+            "{spec: {tolerations: [{key: a}]}}",
+        ),
+        (
+            "Pod",
+            "~",
+            "{spec: {volumes: [{emptyDir: {}}]}}",
+            "{spec: {volumes: [{name: b}]}}",
+            "{spec: {volumes: [{emptyDir: {}}]}}",
+        ),
+        // Sets.
+        (
+            "Pod",
+            "{metadata: {finalizers: [a, b]}}",
+            "{metadata: {finalizers: [b, c]}}",
+            "{metadata: {finalizers: [a, b, x]}}",
+            "{metadata: {finalizers: [b, x, c]}}",
+        ),
+        // Null is absent.
+        ("Pod", "~", "{spec: {a: null, b: {c: null}}}", "{spec: {a: 1}}", "{spec: {b: {}}}"),
+    ];
+    for (kind, last, wanted, live, expected) in table {
+        let (last, mut after) = (yaml(last), yaml(live));
+        apply(kind, Some(&last).filter(|last| !last.is_null()), &yaml(wanted), &mut after);
+        assert_eq!(after, yaml(expected), "{kind} {live}, wanted {wanted}, before {last}");
+    }
+}
+
+#[test]
+fn json_merge_patches() {
+    // The table of RFC 7386, Appendix A.
+    let table = [
+        (r#"{"a":"b"}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+        (r#"{"a":"b"}"#, r#"{"b":"c"}"#, r#"{"a":"b","b":"c"}"#),
+        (r#"{"a":"b"}"#, r#"{"a":null}"#, r#"{}"#),
+        (r#"{"a":"b","b":"c"}"#, r#"{"a":null}"#, r#"{"b":"c"}"#),
+        (r#"{"a":["b"]}"#, r#"{"a":"c"}"#, r#"{"a":"c"}"#),
+        (r#"{"a":"c"}"#, r#"{"a":["b"]}"#, r#"{"a":["b"]}"#),
+        (r#"{"a":{"b":"c"}}"#, r#"{"a":{"b":"d","c":null}}"#, r#"{"a":{"b":"d"}}"#),
+        (r#"{"a":[{"b":"c"}]}"#, r#"{"a":[1]}"#, r#"{"a":[1]}"#),
+        (r#"["a","b"]"#, r#"["c","d"]"#, r#"["c","d"]"#),
+        (r#"{"a":"b"}"#, r#"["c"]"#, r#"["c"]"#),
+        (r#"{"a":"foo"}"#, r#"null"#, r#"null"#),
+        (r#"{"a":"foo"}"#, r#""bar""#, r#""bar""#),
+        (r#"{"e":null}"#, r#"{"a":1}"#, r#"{"e":null,"a":1}"#),
+        (r#"[1,2]"#, r#"{"a":"b","c":null}"#, r#"{"a":"b"}"#),
+        (r#"{}"#, r#"{"a":{"bb":{"ccc":null}}}"#, r#"{"a":{"bb":{}}}"#),
+    ];
+    for (live, patch, expected) in table {
+        let mut merged: Value = yaml(live);
+        json_merge(&mut merged, &yaml(patch));
+        assert_eq!(merged, yaml(expected), "{live}, patched with {patch}");
+    }
+}
+
+#[test]
+fn json_patches() {
+    let live = "{metadata: {labels: {a: b}}, spec: {ports: [{port: 1}, {port: 2}]}}";
+    let missing = |operation: &str, path: &str| {
+        Err(MergeError::DoesNotApply(format!(
+            "{operation} operation does not apply: doc is missing path: {path}: missing value"
+        )))
+    };
+    let table = [
+        (
+            "[{op: replace, path: /spec/ports/0/port, value: 9}, {op: remove, path: /metadata/labels}]",
+            Ok("{metadata: {}, spec: {ports: [{port: 9}, {port: 2}]}}"),
+        ),
+        (
+            "[{op: add, path: /spec/ports/-, value: {port: 3}}, {op: add, path: /metadata/labels/x~1y, value: z}]",
+            Ok("{metadata: {labels: {a: b, x/y: z}}, spec: {ports: [{port: 1}, {port: 2}, {port: 3}]}}"),
+        ),
+        (
+            "[{op: test, path: /spec/ports/1/port, value: 2}, {op: move, from: /spec/ports/1, path: /spec/ports/0}]",
+            Ok("{metadata: {labels: {a: b}}, spec: {ports: [{port: 2}, {port: 1}]}}"),
+        ),
+        (
+            "[{op: copy, from: /metadata/labels, path: /metadata/annotations}]",
+            Ok("{metadata: {labels: {a: b}, annotations: {a: b}}, spec: {ports: [{port: 1}, {port: 2}]}}"),
+        ),
+        (
+            "[{op: test, path: /spec/ports/1/port, value: 3}]",
+            Err(MergeError::DoesNotApply("testing value /spec/ports/1/port failed".into())),
+        ),
+        ("[{op: replace, path: /spec/replicas, value: 3}]", missing("replace", "/spec/replicas")),
+        ("[{op: remove, path: /spec/ports/2}]", missing("remove", "/spec/ports/2")),
+        ("{a: b}", Err(MergeError::Malformed("a JSON patch has to be a list of operations".into()))),
+    ];
+    for (patch, expected) in table {
+        let mut patched = yaml(live);
+        let outcome = json_patch(&mut patched, &yaml(patch));
+        assert_eq!(outcome.map(|()| patched), expected.map(yaml), "{patch}");
+    }
+    let no_operation = json_patch(&mut yaml(live), &yaml("[{op: test, path: ''}, {op: jump, path: /a}]"));
+    assert!(matches!(no_operation, Err(MergeError::Malformed(_))), "{no_operation:?}");
+}
+
+#[test]
+fn json_patches_are_bounded() {
+    let bomb: Vec<Value> =
+        (0..64).map(|at| json!({"op": "copy", "from": "", "path": format!("/{at}")})).collect();
+    let many = vec![json!({"op": "test", "path": "/a", "value": "aaaaaaaa"}); 10_001];
+    let nest = vec![json!({"op": "copy", "from": "/b", "path": "/b/b"}); 200];
+    for patch in [bomb, many, nest] {
+        let refused = json_patch(&mut json!({"a": "aaaaaaaa", "b": {}}), &Value::Array(patch));
+        assert!(matches!(refused, Err(MergeError::TooLarge(_))), "{refused:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! The merge of an apply: somebody who keeps an object in a file says again what they want, and everybody else's part
+//! of the object stays.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use super::lists::{arrange, identities};
+use super::schema::{self, Fields, Key, Keyed, Merge};
+
+/// Makes `live`, an object of `kind`, what `wanted` says: its fields are set, those that `last` (what was applied
+/// before, if anything) had and `wanted` has not are removed, and all others stay.
+///
+/// With no `last` this is a server-side apply by somebody who takes every conflict for themselves.
+pub fn apply(kind: &str, last: Option<&Value>, wanted: &Value, live: &mut Value) {
+    match (live, wanted) {
+        (Value::Object(live), Value::Object(wanted)) => {
+            map(last.and_then(Value::as_object), wanted, live, schema::of(kind));
+        }
+        (live, wanted) => *live = without_nulls(wanted),
+    }
+}
+
+fn map(
+    last: Option<&Map<String, Value>>,
+    wanted: &Map<String, Value>,
+    live: &mut Map<String, Value>,
+    fields: Fields,
+) {
+    for gone in last.into_iter().flat_map(Map::keys).filter(|field| !wanted.contains_key(*field)) {
+        live.remove(gone);
+    }
+    for (field, value) in wanted {
+        let last = last.and_then(|last| last.get(field));
+        let merge = schema::field(fields, field);
+        match (live.get_mut(field), value, merge) {
+            (_, Value::Null, _) => drop(live.remove(field)),
+            (Some(Value::Object(live)), Value::Object(wanted), merge)
+                if !matches!(merge, Some(Merge::Atomic)) =>
+            {
+                map(last.and_then(Value::as_object), wanted, live, Merge::inside(merge));
+            }
+            (Some(Value::Array(live)), Value::Array(wanted), Some(Merge::Keyed(how))) => {
+                list(last, wanted, live, how);
+            }
+            (Some(Value::Array(live)), Value::Array(wanted), Some(Merge::Set)) => {
+                list(last, wanted, live, Keyed { patch: &[], apply: &[], item: &[] });
+            }
+            _ => drop(live.insert(field.clone(), without_nulls(value))),
+        }
+    }
+}
+
+/// Merges two lists by identity. Lists whose items cannot be told apart are replaced.
+fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keyed) {
+    let keys: &[Key] = how.apply;
+    let (Some(order), Some(had)) = (identities(wanted, keys), identities(live, keys)) else {
+        *live = wanted.iter().map(without_nulls).collect();
+        return;
+    };
+    let last: &[Value] = last.and_then(Value::as_array).map_or(&[], Vec::as_slice);
+    let last: HashMap<String, &Value> =
+        identities(last, keys).unwrap_or_default().into_iter().zip(last).collect();
+    let stays: HashSet<&String> = order.iter().collect();
+    let mut places = HashMap::with_capacity(had.len());
+    let mut kept = Vec::with_capacity(live.len());
+    for (identity, item) in had.into_iter().zip(std::mem::take(live)) {
+        if stays.contains(&identity) || !last.contains_key(&identity) {
+            places.insert(identity, kept.len());
+            kept.push(item);
+        }
+    }
+    let known = kept.len();
+    for (identity, item) in order.iter().zip(wanted) {
+        match (places.get(identity).map(|&at| &mut kept[at]), item) {
+            (Some(Value::Object(live)), Value::Object(wanted)) => {
+                map(last.get(identity).and_then(|last| last.as_object()), wanted, live, how.item);
+            }
+            (Some(live), wanted) => *live = wanted.clone(),
+            (None, wanted) => kept.push(without_nulls(wanted)),
+        }
+    }
+    let added = kept.len() - known;
+    arrange(&mut kept, added, &order, keys);
+    *live = kept;
+}
+
+/// In a file, a field that is null is a field that is absent.
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let fields = map.iter().filter(|(_, value)| !value.is_null());
+            fields.map(|(field, value)| (field.clone(), without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        value => value.clone(),
+    }
+}
