@@ -3,17 +3,20 @@
 //! Every room takes the place of one part of Kubernetes and is named after what that part does:
 //!
 //! ```text
-//!   zones/*.yaml ─▶ manifest ─▶ store ◀─▶ controller      statefulset, endpointslice, workloads, addresses
-//!                                ▲ │  ◀─▶ kubelet         what a pod does with time
-//!                       watch ───┘ ▼
+//!   zones/*.yaml ─▶ manifest ─▶ store ◀─▶ controller      statefulset, endpointslice, workloads, node, scheduler
+//!                       watch ───┤ │  ◀─▶ kubelet         what a pod does with time
+//!       kubectl ─▶ api, merge ───┘ ▼
 //!                                zone ─▶ answer ─▶ serve ─▶ dig, your store, your test
 //! ```
 //!
-//! Arrows run one way. [`zone`], [`answer`] and [`controller`] are plain functions over plain data; tokio appears in
-//! [`serve`] and `watch` only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to the zone. [`lint`] and
+//! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio appears in
+//! [`serve`], `api`, `watch` and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to the zone
+//! and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change. [`lint`] and
 //! [`explain`] look at it from outside, for people who wonder.
 
 pub mod answer;
+#[cfg(feature = "api")]
+pub mod api;
 mod clock;
 mod control_plane;
 pub mod controller;

@@ -5,6 +5,7 @@ mod cli;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clusterlocal::api;
 use clusterlocal::manifest::Severity;
 use clusterlocal::serve::Listeners;
 use clusterlocal::store::Objects;
@@ -53,6 +54,8 @@ async fn answer(
 ) -> Result<ExitCode, Failure> {
     let listeners = Listeners::bind(&args.options()).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
+    let api = args.bind_api().await?;
+    let api_address = api.as_ref().map(api::Server::address);
     let (stop, read_again) = (Stop::default(), Arc::new(Notify::new()));
     let signals = Signals::take().map_err(|e| Failure::Network(format!("cannot take signals: {e}")))?;
     tokio::spawn(signals.heed(stop.clone(), read_again.clone()));
@@ -60,8 +63,9 @@ async fn answer(
         tokio::spawn(parent.stop_without(stop.clone()));
     }
     let mut serving = tokio::spawn(listeners.serve(cluster.published(), stop.told()));
-    let ready_file = args.announce(&addresses, &cluster)?;
+    let ready_file = args.announce(&addresses, api_address, &cluster)?;
     let driver = Driver::new(cluster, clock);
+    let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));
     let living = driver.clone();
     tokio::spawn(async move { living.run().await });
     tokio::spawn(cli::tell_changes(driver.clone()));
@@ -74,6 +78,10 @@ async fn answer(
         }
         ended = &mut serving => ended,
     };
+    if let Some(api) = api {
+        // It ends when all does; what it says to that is said.
+        _ = api.await;
+    }
     match drained {
         Ok(Ok(())) => info!("stopped"),
         Ok(Err(cut_off)) => warn!("{cut_off}"),

@@ -488,6 +488,24 @@ fn the_serial_grows_with_every_visible_change_and_not_without_one() {
     assert_eq!(serial(&cluster), 201, "also when the clock stands still");
 }
 
+/// Whoever watched an earlier cluster must not take this one's revisions for its own.
+#[test]
+fn a_later_cluster_has_later_revisions() {
+    let begun = |seconds: i64| {
+        let mut cluster = ControlPlane::new(settings());
+        cluster.advance_to(Time::from_unix_millis(seconds * 1000));
+        cluster.request(Vec::new());
+        cluster.advance_to(Time::from_unix_millis(seconds * 1000 + 5));
+        cluster.apply(&many(5, None));
+        let revisions =
+            cluster.store().objects().map(|object| cluster.store().stored(&object.key()).unwrap().revision);
+        (revisions.min().unwrap(), cluster.store().revision())
+    };
+    let (_, last) = begun(1_700_000_000);
+    let (first, _) = begun(1_700_000_001);
+    assert!(first > last, "{first} {last}");
+}
+
 #[test]
 fn a_change_and_its_reverse_leave_nothing_behind() {
     let mut cluster = ControlPlane::new(settings());

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clusterlocal::controller::Reuse;
-use clusterlocal::kubelet::{Delays, duration};
+use clusterlocal::kubelet::Delays;
+use clusterlocal::store::duration;
 use clusterlocal::{Clock, Settings};
 
 #[derive(Clone, Debug, Args)]

@@ -2,13 +2,18 @@
 //! results and turns outcomes into exit codes.
 
 mod check;
+mod clock;
 mod cluster;
 mod explain;
+mod get;
 mod life;
 mod log;
+mod node;
+mod pod;
 mod process;
 mod query;
 mod records;
+mod running;
 mod serve;
 mod telling;
 
@@ -31,6 +36,9 @@ Examples:
   dig @127.0.0.1 -p 10053 _cql._tcp.cassandra.default.svc.cluster.local SRV
   helm template my-store | clusterlocal records -
   clusterlocal explain cassandra-3.cassandra.default.svc.cluster.local
+  kubectl -s http://127.0.0.1:10054 scale sts cassandra --replicas 5
+  clusterlocal node down node-2                a node fails; kubectl has no word for it
+  clusterlocal get changes                     what became visible in the DNS, when and why
 
 Every flag is also an environment variable: --max-udp-size is CLUSTERLOCAL_MAX_UDP_SIZE.
 Exit codes: 0 ok, 1 findings, 2 wrong usage or unreadable input, 3 cannot listen or reach.")]
@@ -53,6 +61,18 @@ enum Verb {
     Query(query::QueryArgs),
     /// Tell why a question has the answer that it has: which object, which rule, what is missing
     Explain(explain::ExplainArgs),
+    /// Let a node of a running server fail, come back, or be booted
+    Node(node::NodeArgs),
+    /// Make a pod of a running server ready, until somebody says otherwise
+    Ready(running::PodArgs),
+    /// Make a pod of a running server not ready, until somebody says otherwise
+    Unready(running::PodArgs),
+    /// Let a container of a pod of a running server crash
+    Crash(running::PodArgs),
+    /// Show or move the clock of a running server
+    Clock(clock::ClockArgs),
+    /// Show what only a running server here can tell: changes. Everything else is kubectl get
+    Get(get::GetArgs),
 }
 
 /// Runs what the command line asks for. `serve` is told by whoever calls.
@@ -65,6 +85,12 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
         Some(Verb::Records(args)) => records::run(args),
         Some(Verb::Query(args)) => query::run(args),
         Some(Verb::Explain(args)) => explain::run(args),
+        Some(Verb::Node(args)) => node::run(args),
+        Some(Verb::Ready(args)) => pod::hold(&args, true),
+        Some(Verb::Unready(args)) => pod::hold(&args, false),
+        Some(Verb::Crash(args)) => pod::crash(&args),
+        Some(Verb::Clock(args)) => clock::run(args),
+        Some(Verb::Get(args)) => get::run(args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

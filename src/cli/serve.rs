@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::answer::Order;
+use clusterlocal::api;
 use clusterlocal::manifest::Overrides;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
@@ -31,9 +32,16 @@ pub struct ServeArgs {
         value_delimiter = ','
     )]
     listen: Vec<SocketAddr>,
-    /// Where the Kubernetes API is to be served, or off; nothing answers there yet
-    #[arg(long, value_name = "ADDR:PORT|off", default_value = "127.0.0.1:10054", env = "CLUSTERLOCAL_API")]
-    api: Api,
+    /// Where to serve the Kubernetes API, for kubectl and client libraries, or off; port 0 is any free port
+    /// [default: 127.0.0.1:10054, or any free port if another has that]
+    #[arg(long, value_name = "ADDR:PORT|off", env = "CLUSTERLOCAL_API")]
+    api: Option<Api>,
+    /// Let other machines use the API: it asks nobody who they are, so whoever reaches the address may change everything
+    #[arg(long, env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = BoolishValueParser::new())]
+    api_allow_remote: bool,
+    /// Write a kubeconfig for the API; it stays, so that kubectl never turns to another cluster instead
+    #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
     /// The order of addresses in an answer
     #[arg(long, value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
     order: OrderArg,
@@ -82,10 +90,13 @@ enum Watch {
     Off,
 }
 
+/// Where the API is served, if nothing is said.
+pub const DEFAULT_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10054);
+
 /// The address of the Kubernetes API.
 #[derive(Clone, Copy, Debug)]
 enum Api {
-    At(#[expect(dead_code, reason = "taken from the start, so that scripts need not change")] SocketAddr),
+    At(SocketAddr),
     Off,
 }
 
@@ -126,6 +137,39 @@ impl ServeArgs {
         self.cluster.settings(overrides).map(|settings| self.life.set(settings))
     }
 
+    /// The API's socket, if it is to be served. Without a word about it, a second server on a machine does not fail
+    /// because of the first one's.
+    pub async fn bind_api(&self) -> Result<Option<api::Server>, Failure> {
+        let at = |listen| api::Options { allow_remote: self.api_allow_remote, ..api::Options::at(listen) };
+        let bound = match self.api {
+            Some(Api::Off) if self.kubeconfig.is_some() => {
+                return Err(Failure::Input(
+                    "--kubeconfig leads to the API, and --api off leaves it out".into(),
+                ));
+            }
+            Some(Api::Off) => return Ok(None),
+            Some(Api::At(listen)) => api::Server::bind(at(listen)).await,
+            None => match api::Server::bind(at(DEFAULT_API)).await {
+                Err(error) if error.is_in_use() => {
+                    api::Server::bind(at(SocketAddr::new(DEFAULT_API.ip(), 0))).await
+                }
+                bound => bound,
+            },
+        };
+        bound.map(Some).map_err(|error| match error {
+            api::ServerError::Remote(_) => Failure::Input(error.to_string()),
+            api::ServerError::Bind(_) => Failure::Network(error.to_string()),
+        })
+    }
+
+    /// Leads kubectl to the API at `address`, where a file for that was asked for.
+    fn write_kubeconfig(&self, address: SocketAddr) -> Result<(), Failure> {
+        let Some(path) = &self.kubeconfig else { return Ok(()) };
+        let failed =
+            |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
+        api::write_kubeconfig(path, address).map_err(failed)
+    }
+
     /// How to follow the manifests.
     pub fn watching(&self) -> watch::Options {
         let mode = match self.watch {
@@ -140,14 +184,17 @@ impl ServeArgs {
     pub fn announce(
         &self,
         addresses: &[SocketAddr],
+        api: Option<SocketAddr>,
         cluster: &ControlPlane,
     ) -> Result<Option<ReadyFile>, Failure> {
         let zone = cluster.published().load().clone();
         let records = zone.record_count();
         let (services, pods) = (zone.service_count(), cluster.store().list::<Pod>(Kind::Pod).count());
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-        let line =
-            format!("ready dns={} services={services} pods={pods} records={records}\n", addresses.join(","));
+        api.map_or(Ok(()), |address| self.write_kubeconfig(address))?;
+        let api = api.map(|address| format!(" api={address}")).unwrap_or_default();
+        let dns = addresses.join(",");
+        let line = format!("ready dns={dns}{api} services={services} pods={pods} records={records}\n");
         let file = self.ready_file.clone().map(|path| ReadyFile::write(path, &line)).transpose()?;
         super::print(&line);
         Ok(file)

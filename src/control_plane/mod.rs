@@ -2,13 +2,14 @@
 //! there is nothing left to do at this moment; the zone is told what changed, step by step. It must not know files or
 //! sockets, nor what time it is unless it is told.
 
+mod files;
 mod trace;
 
 use std::time::Duration;
 
 use crate::controller::{Addresses, Controllers, Range, Reuse, with_defaults};
 use crate::kubelet::Delays;
-use crate::store::{Change, Key, Object, Objects, Store, Time};
+use crate::store::{Change, Given, Key, Kind, Object, Objects, Store, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
 use trace::Trace;
@@ -87,7 +88,8 @@ impl ControlPlane {
     /// Forgets everything and has other settings from now on. Whoever reads the zone goes on reading it, and finds it
     /// not synced.
     pub fn begin_anew(&mut self, settings: Settings) {
-        let new = ControlPlane::new(settings);
+        let mut new = ControlPlane::new(settings);
+        new.store.begin_after(self.store.revision().max(first_revision(self.now)));
         self.published.publish(Zone::clone(&new.published.load()));
         *self = ControlPlane { published: self.published.clone(), now: self.now, ..new };
     }
@@ -100,6 +102,7 @@ impl ControlPlane {
             self.settle(false);
         }
         self.now = self.now.max(now);
+        self.store.begin_after(first_revision(self.now));
     }
 
     /// Makes the cluster what the manifests ask for; what they asked for last time and do not any more goes. What they
@@ -111,14 +114,11 @@ impl ControlPlane {
         let desired = with_defaults(input, &self.service_range);
         let first = self.desired.is_none();
         self.store.set_time(self.now);
-        for change in difference(self.desired.as_ref().unwrap_or(&Objects::new()), &desired) {
+        let nothing = Objects::new();
+        for change in files::changes(&self.store, self.desired.as_ref().unwrap_or(&nothing), &desired) {
             match change {
-                // A snapshot says itself what state it is in.
-                Change::Put(Object::Pod(pod)) if pod.status.is_recorded() => {
-                    self.store.apply(Change::Put(Object::Pod(pod)))
-                }
-                Change::Put(object) => self.put(object),
-                delete => self.store.apply(delete),
+                Change::Put(object) if !files::says_its_state(&object) => self.put(object),
+                change => self.store.apply(change),
             };
         }
         self.desired = Some(desired);
@@ -147,6 +147,25 @@ impl ControlPlane {
         }
         self.controllers.drive(&self.store);
         self.settle(false);
+    }
+
+    /// Lets what the object at `owner` owns stay when that goes: nobody owns it any more.
+    pub fn orphan_dependants(&mut self, owner: &Key) {
+        let within = (!owner.namespace.is_empty()).then_some(owner.namespace.as_str());
+        let all = Kind::ALL.into_iter().flat_map(|kind| self.store.all_stored(kind, within));
+        let owned =
+            all.filter(|stored| stored.object.metadata().owner.as_ref().is_some_and(|of| of.is(owner)));
+        let owned: Vec<Object> = owned.map(|stored| stored.object.clone()).collect();
+        for mut object in owned {
+            let metadata = object.metadata_mut();
+            metadata.owner = None;
+            if let Some(given) = metadata.given.take() {
+                let mut json = given.json().clone();
+                json["metadata"]["ownerReferences"] = serde_json::json!([]);
+                object.keep(Given::from(json));
+            }
+            self.store.apply(Change::Put(object));
+        }
     }
 
     /// Puts what is wished for, in the state in which it is.
@@ -188,8 +207,9 @@ impl ControlPlane {
         let mut names = Vec::new();
         let zone = self.feed.catch_up(&self.store, self.now.serial(), traced.then_some(&mut names));
         if let Some(zone) = zone {
-            let events = self.store.watch(self.shown).map(trace::cause);
-            let cause = events.unwrap_or_else(|_| "the cluster began".into());
+            let events = self.store.watch(self.shown).ok().filter(|_| traced);
+            let cause = events.and_then(|events| trace::cause(events, &names));
+            let cause = cause.unwrap_or_else(|| "the cluster began".into());
             self.trace.push(self.now, zone.serial(), names, cause);
             self.published.publish(zone);
         }
@@ -232,9 +252,7 @@ impl ControlPlane {
     }
 }
 
-/// The changes that lead from `old` to `new`.
-fn difference(old: &Objects, new: &Objects) -> Vec<Change> {
-    let gone = old.keys().filter(|key| !new.contains_key(key)).map(|key: &Key| Change::Delete(key.clone()));
-    let put = new.iter().filter(|(key, object): &(&Key, &Object)| old.get(key) != Some(object));
-    gone.chain(put.map(|(_, object)| Change::Put(object.clone()))).collect()
+/// Where revisions begin: further on than an earlier cluster's can have come, at a change a microsecond.
+fn first_revision(now: Time) -> u64 {
+    u64::try_from(now.unix_millis()).unwrap_or(0) * 1000
 }

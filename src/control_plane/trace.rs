@@ -48,19 +48,31 @@ impl Trace {
     }
 }
 
-/// What of `events` people would call the cause: the last thing that happened to a pod or, if there is none, to anything
-/// else.
-pub(super) fn cause<'e>(events: impl DoubleEndedIterator<Item = &'e Event>) -> String {
-    let mut other = None;
+/// What of `events` people would call the cause of the change of `names`: the last thing that happened to a pod that has
+/// one of them, or else to any pod, or else to anything.
+pub(super) fn cause<'e>(
+    events: impl DoubleEndedIterator<Item = &'e Event>,
+    names: &[NameChange],
+) -> Option<String> {
+    let (mut of_a_pod, mut other) = (None, None);
     for event in events.rev() {
         let Some(happened) = happened(event) else { continue };
-        let told = format!("{} {happened}", event.object().key());
-        if matches!(event.object(), Object::Pod(_)) {
-            return told;
+        let told = || format!("{} {happened}", event.object().key());
+        match event.object() {
+            Object::Pod(pod) if has_one_of(pod, names) => return Some(told()),
+            Object::Pod(_) if of_a_pod.is_none() => of_a_pod = Some(told()),
+            Object::Pod(_) => {}
+            _ if other.is_none() => other = Some(told()),
+            _ => {}
         }
-        other.get_or_insert(told);
     }
-    other.unwrap_or_else(|| "the cluster began".into())
+    of_a_pod.or(other)
+}
+
+/// Whether one of `names` is at an address of `pod`. Of very many, only the first are looked at.
+fn has_one_of(pod: &Pod, names: &[NameChange]) -> bool {
+    let mut addresses = pod.status.ips().map(|ip| ip.to_string());
+    addresses.any(|ip| names.iter().take(16).any(|name| name.target == ip))
 }
 
 fn happened(event: &Event) -> Option<String> {
@@ -90,15 +102,15 @@ fn pod(then: &Pod, now: &Pod) -> Option<String> {
     if !ended(then.status.phase) && ended(now.status.phase) {
         return Some("ended".into());
     }
-    if then.status.restarts < now.status.restarts {
-        return Some("crashed".into());
-    }
     let address = |pod: &Pod| pod.status.ips().next();
     match (address(then), address(now)) {
         (None, Some(_)) if now.status.ready => return Some("runs and is ready".into()),
         (None, Some(ip)) => return Some(format!("got the address {ip}")),
         (Some(old), Some(ip)) if old != ip => return Some(format!("got another address, {ip}")),
         _ => {}
+    }
+    if then.status.restarts < now.status.restarts {
+        return Some("crashed".into());
     }
     match (then.status.ready, now.status.ready) {
         (false, true) => return Some("became ready".into()),

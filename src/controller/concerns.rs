@@ -70,6 +70,7 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
             push_owner(push, object);
             match gone {
                 true => push(Task::Garbage(key)),
+                false if is_own_note(event) => {}
                 false => push(Task::Workload(key)),
             }
         }
@@ -78,7 +79,13 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
             push(Task::Service(key));
         }
         Object::Pod(pod) => {
-            if let Some(owner) = pods::owner_of(pod) {
+            // A pod that is ready from the beginning is no news to the workload that made it.
+            let no_news = event.before.is_none() && pod.metadata.synthesized && pod.is_running_and_ready();
+            if let Some(owner) = pods::owner_of(pod).filter(|_| !no_news) {
+                // `Recreate` waits for the last pod of the old ReplicaSet, which has not counted for a while.
+                if let Some(set) = store.object(&owner).filter(|_| gone) {
+                    push_owner(push, set);
+                }
                 push(Task::Workload(owner));
             }
             note_selecting(push, taken_over, store, event);
@@ -129,10 +136,23 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
                 push(Task::Namespace(key.name));
             }
         }
-        Object::PersistentVolume(_) | Object::ControllerRevision(_) | Object::Event(_) => {}
+        Object::PersistentVolume(_)
+        | Object::ControllerRevision(_)
+        | Object::Event(_)
+        | Object::Inert(..) => {}
     }
     if gone && let Some(terminating) = terminating_namespace(store, object) {
         push(Task::Namespace(terminating));
+    }
+}
+
+/// Whether nothing of a workload changed but what its controller noted in its status.
+fn is_own_note(event: &Event) -> bool {
+    match (&event.before, &event.after) {
+        (Some(before), Some(after)) => {
+            before.generation == after.generation && before.object.metadata() == after.object.metadata()
+        }
+        _ => false,
     }
 }
 

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::Range;
 use crate::store::{
     AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, IntOrName, Key,
-    Kind, LabelSelector, Labels, Name, Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodSpec,
-    PodTemplate, Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
+    Kind, LabelSelector, Labels, NAMESPACE_NAME_LABEL, Name, Namespace, Node, NodeStatus, Object, ObjectMeta,
+    Objects, PodSpec, PodTemplate, Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload,
+    WorkloadSpec,
 };
 
 /// How many nodes a cluster has whose manifests name none.
@@ -26,12 +27,13 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
     };
     let used = input.keys().filter(|key| key.kind.is_namespaced()).map(|key| key.namespace.as_str());
     for namespace in used.chain(NAMESPACES) {
-        let metadata = named("", namespace);
+        let metadata = ObjectMeta { labels: namespace_labels(namespace), ..named("", namespace) };
         add(&mut all, Object::Namespace(Arc::new(Namespace { metadata })));
     }
     if !input.keys().any(|key| key.kind == Kind::Node) {
         for number in 1..=NODE_COUNT {
-            let metadata = named("", &format!("node-{number}"));
+            let name = format!("node-{number}");
+            let metadata = ObjectMeta { labels: node_labels(&name), ..named("", &name) };
             let status = NodeStatus { addresses: vec![node_address(number)], ..NodeStatus::default() };
             add(&mut all, Object::Node(Arc::new(Node { metadata, status, ..Node::default() })));
         }
@@ -45,6 +47,18 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
         add(&mut all, coredns());
     }
     all
+}
+
+/// What the API server labels every namespace with.
+fn namespace_labels(name: &str) -> Labels {
+    [(NAMESPACE_NAME_LABEL, name)].into_iter().collect()
+}
+
+/// What a kubelet labels its node with.
+fn node_labels(name: &str) -> Labels {
+    [("kubernetes.io/arch", "amd64"), ("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux")]
+        .into_iter()
+        .collect()
 }
 
 /// 127.18.0.2 and on: kind's 172.18.0.x, moved to where a local process can bind it.
@@ -116,7 +130,7 @@ fn coredns() -> Object {
     };
     let spec = WorkloadSpec {
         replicas: Some(2),
-        selector: Some(LabelSelector { match_labels: labels }),
+        selector: Some(LabelSelector::of(labels)),
         template: Arc::new(template),
         ..WorkloadSpec::default()
     };

@@ -18,15 +18,17 @@ mod names;
 mod node;
 mod pods;
 mod queue;
+mod range;
 mod replicaset;
 mod revisions;
 mod scheduler;
 mod statefulset;
 
-pub use addresses::{Addresses, Range, RangeError, Reuse};
+pub use addresses::{Addresses, Reuse};
 pub use defaults::with_defaults;
 pub use pods::delete_pod;
 pub(crate) use pods::{ordinal, set_of};
+pub use range::{Range, RangeError};
 
 use crate::control_plane::Settings;
 use crate::kubelet::{self, Delays};

@@ -29,6 +29,8 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         _ => set.spec.replicas.unwrap_or(1),
     } as usize;
     let mut made = set.status.made;
+    // Of those, the pods that take no time and are there in the same moment.
+    let mut at_once = 0;
     if set.metadata.deletion_timestamp.is_none() {
         let nodes = Nodes::of(context.store);
         for _ in active.len()..wanted {
@@ -39,6 +41,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
                 && let Some(node) = nodes.choose(&pod.spec, made as usize)
             {
                 pod.spec.node_name = node.metadata.name.clone();
+                at_once += 1;
             }
             outcome.tell(
                 controller(key),
@@ -63,8 +66,11 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         let from = pod.available_from(set.spec.min_ready_seconds).filter(|from| *from > context.now);
         from.into_iter().for_each(|from| outcome.look_again(from));
     }
-    let status =
-        WorkloadStatus { made, updated_replicas: active.len() as u32, ..status(context, key, set, &active) };
+    let mut status = WorkloadStatus { made, ..status(context, key, set, &active) };
+    status.replicas += at_once;
+    status.ready_replicas += at_once;
+    status.available_replicas += if set.spec.min_ready_seconds == 0 { at_once } else { 0 };
+    status.updated_replicas = status.replicas;
     if status != set.status {
         let mut set = set.clone();
         Arc::make_mut(&mut set).status = status;

@@ -357,6 +357,14 @@ impl<'a> Sync<'a> {
             update_revision: new.clone(),
             ..StatefulSetStatus::default()
         };
+        // What takes no time is there in the same moment.
+        let made =
+            self.slots.iter().filter(|slot| matches!(slot, Slot::Made { available: true })).count() as u32;
+        status.replicas = made;
+        status.ready_replicas = made;
+        status.available_replicas = made;
+        status.updated_replicas = made;
+        status.current_replicas = if self.current == new { made } else { 0 };
         for pod in pods.iter().filter(|pod| pod.status.phase.is_some()) {
             let ready = pod.is_running_and_ready();
             status.replicas += 1;

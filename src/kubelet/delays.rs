@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 use crate::store::{
-    Name, Pod, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, has_own_annotations,
+    Name, Pod, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration,
+    has_own_annotations,
 };
 
 /// How long a pod takes for each stage of its life. By default it takes no time.
@@ -33,38 +32,6 @@ impl Delays {
             start: of(START_DELAY_ANNOTATION, self.start),
             ready: of(READY_DELAY_ANNOTATION, self.ready),
             stop: of(STOP_DELAY_ANNOTATION, self.stop),
-        }
-    }
-}
-
-/// A span of time as people write it: `5s`, `1m30s`, `500ms`, `0`.
-pub fn duration(text: &str) -> Option<Duration> {
-    if text.trim() == "0" {
-        return Some(Duration::ZERO);
-    }
-    text.parse::<SignedDuration>().ok()?.try_into().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spans_of_time() {
-        let table = [
-            ("5s", Some(5_000)),
-            ("1m30s", Some(90_000)),
-            ("1m 30s", Some(90_000)),
-            ("500ms", Some(500)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("355s", Some(355_000)),
-            ("5", None),
-            ("-5s", None),
-            ("soon", None),
-        ];
-        for (text, millis) in table {
-            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text:?}");
         }
     }
 }

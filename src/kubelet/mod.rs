@@ -11,7 +11,7 @@ use crate::store::{
     PodPhase, PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip,
 };
 
-pub use delays::{Delays, duration};
+pub use delays::Delays;
 
 const BY: &str = "kubelet";
 

@@ -104,6 +104,7 @@ impl<'de> DeserializeSeed<'de> for Typed {
             Kind::PersistentVolume => Object::PersistentVolume(Arc::deserialize(d)?),
             Kind::ControllerRevision => Object::ControllerRevision(Arc::deserialize(d)?),
             Kind::Event => Object::Event(Arc::deserialize(d)?),
+            kind => Object::Inert(kind, Arc::deserialize(d)?),
         })
     }
 }
@@ -128,6 +129,26 @@ pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> 
     read(place, || Typed(kind)).map_err(|problem| match named(place, kind) {
         Some(key) => Box::new(problem.about(key)),
         None => problem,
+    })
+}
+
+/// `json` as an object of `kind`, or what is wrong with it: the field, as far as it is known, and why.
+#[cfg(feature = "api")]
+pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, (String, String)> {
+    Typed(kind).deserialize(json).map_err(|error| {
+        // The YAML parser knows the path of what it does not like.
+        let yaml = Typed(kind).deserialize(serde_yaml::Deserializer::from_str(&json.to_string()));
+        let message = match yaml {
+            Err(yaml) => {
+                let position = yaml.location().map(|at| (at.line(), at.column()));
+                without_position(&yaml.to_string(), position, 1)
+            }
+            Ok(_) => error.to_string(),
+        };
+        match message.split_once(": ") {
+            Some((path, why)) if !path.contains([' ', '`']) => (path.into(), why.into()),
+            _ => (String::new(), message),
+        }
     })
 }
 

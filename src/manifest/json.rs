@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde::de::DeserializeSeed;
 use serde_json::{Map, Number, Value};
 
-use super::limits;
 use super::locate::Step;
 use super::source::Place;
+use super::{files, limits};
 use crate::store::Text;
 
 impl Text for Place {
@@ -34,22 +34,38 @@ impl Text for Place {
     }
 }
 
+/// The one document that `bytes` are, YAML or JSON, as JSON.
+///
+/// # Errors
+/// What is wrong with it, in one line. Nothing is believed of it: what costs more than an object may is refused.
+pub fn read_value(bytes: &[u8]) -> Result<Value, String> {
+    let text = files::text(bytes.to_vec()).map_err(|no_text| no_text.reason.to_string())?;
+    limits::structure(&text).map_err(|too_much| too_much.to_string())?;
+    // kubectl writes JSON, which a parser of YAML takes ten times as long for.
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok(value),
+        Err(_) => from_text(&text).map_err(|error| error.to_string()),
+    }
+}
+
 /// The passage that `place` is in. It was read before, so it can be read again; null where it cannot.
 fn whole(place: &Place) -> Value {
     let text = Place::text(place);
     if place.passage.json {
         return serde_json::from_str(&text).unwrap_or_default();
     }
-    let parse = || {
-        let yaml = || serde_yaml::Deserializer::from_str(&text);
-        if limits::has_aliases(&text) {
-            limits::Expansion::default().deserialize(yaml()).ok()?;
-        }
-        let mut tree = serde_yaml::Value::deserialize(yaml()).ok()?;
-        tree.apply_merge().ok()?;
-        Some(from_yaml(tree))
-    };
-    parse().unwrap_or_default()
+    from_text(&text).unwrap_or_default()
+}
+
+/// One YAML document as JSON.
+fn from_text(text: &str) -> Result<Value, serde_yaml::Error> {
+    let yaml = || serde_yaml::Deserializer::from_str(text);
+    if limits::has_aliases(text) {
+        limits::Expansion::default().deserialize(yaml())?;
+    }
+    let mut tree = serde_yaml::Value::deserialize(yaml())?;
+    tree.apply_merge()?;
+    Ok(from_yaml(tree))
 }
 
 /// YAML's value as JSON's: keys that are no strings become some, as sigs.k8s.io/yaml has it.
@@ -79,6 +95,7 @@ fn from_yaml(value: serde_yaml::Value) -> Value {
 mod tests {
     use serde_json::json;
 
+    use super::read_value;
     use crate::manifest::read_bytes;
 
     #[test]
@@ -102,5 +119,28 @@ mod tests {
             json!({"x": u64::MAX}),
         ];
         assert_eq!(specs, expected);
+    }
+
+    #[test]
+    fn one_document_is_one_value() {
+        let table = [
+            ("{\"a\": [1, null]}", Ok(json!({"a": [1, null]}))),
+            ("a:\n- 1\n- b: x\n", Ok(json!({"a": [1, {"b": "x"}]}))),
+            ("a: &x {b: 1}\nc: *x\n", Ok(json!({"a": {"b": 1}, "c": {"b": 1}}))),
+            ("a: [", Err(())),
+            ("\u{0}", Err(())),
+        ];
+        for (text, expected) in table {
+            assert_eq!(read_value(text.as_bytes()).map_err(|_| ()), expected, "{text:?}");
+        }
+        let bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned()
+            + &(b'b'..b'i')
+                .map(|c| {
+                    let (c, last) = (char::from(c), char::from(c - 1));
+                    format!("{c}: &{c} [{}]\n", format!("*{last}, ").repeat(10))
+                })
+                .collect::<String>();
+        assert!(read_value(bomb.as_bytes()).is_err());
+        assert!(read_value("[".repeat(100_000).as_bytes()).is_err());
     }
 }

@@ -23,13 +23,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::parallel;
+#[cfg(feature = "api")]
+use crate::store::Kind;
 use crate::store::{Key, Object};
 
 pub use files::{fetch, find, find_any};
+pub use json::read_value;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity};
 pub use source::{Place, Spot};
 pub use topology::Overrides;
+#[cfg(feature = "api")]
+pub(crate) use validate::{Fault, Finding, NameRule};
 
 /// What was read from one file.
 #[derive(Clone, Debug, Default)]
@@ -151,5 +156,17 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Manifest {
             let problem = Problem::at(&place, place.at(at), no_text.reason);
             Manifest { name: name.into(), problems: vec![problem], ..Manifest::default() }
         }
+    }
+}
+
+/// The object of `kind` that `json` is, or what the API server would refuse in it: what a manifest may not say, nobody
+/// may.
+#[cfg(feature = "api")]
+pub(crate) fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
+    let object = decode::from_json(json, kind)
+        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])?;
+    match validate::check(&object) {
+        findings if findings.is_empty() => Ok(object),
+        findings => Err(findings),
     }
 }

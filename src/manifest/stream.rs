@@ -355,7 +355,7 @@ impl Stream {
         let key = object.key();
         let findings = validate::check(&object);
         let valid = findings.is_empty();
-        for Finding { path, message, help } in findings {
+        for Finding { path, message, help, .. } in findings {
             let problem =
                 Problem::at(&place, place.locate(&path), format!("{path}: {message}")).about(key.clone());
             self.manifest.problems.push(match help {

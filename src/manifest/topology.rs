@@ -269,7 +269,7 @@ impl Lowering {
             service_name: governing.clone(),
             replicas: set.replicas,
             ordinals: Ordinals { start: set.start },
-            selector: Some(LabelSelector { match_labels: own.clone() }),
+            selector: Some(LabelSelector::of(own.clone())),
             template: template(&own, &set.labels, &name, &set.ports),
             pod_management_policy: match set.parallel {
                 true => PodManagementPolicy::Parallel,
@@ -298,7 +298,7 @@ impl Lowering {
         let own = own_labels(&name);
         let spec = WorkloadSpec {
             replicas: deployment.replicas,
-            selector: Some(LabelSelector { match_labels: own.clone() }),
+            selector: Some(LabelSelector::of(own.clone())),
             template: template(&own, &deployment.labels, &name, &deployment.ports),
             ..WorkloadSpec::default()
         };

@@ -1,5 +1,7 @@
 //! What the API server's validation refuses in an object that parsed: names, and fields that contradict each other.
 
+mod annotations;
+
 use std::collections::HashSet;
 use std::net::IpAddr;
 
@@ -13,11 +15,22 @@ use crate::store::{
 
 /// Something that the API server would refuse.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     /// The field, `spec.ports[0].name`.
-    pub(super) path: String,
-    pub(super) message: String,
-    pub(super) help: Option<String>,
+    pub(crate) path: String,
+    pub(crate) fault: Fault,
+    pub(crate) message: String,
+    pub(crate) help: Option<String>,
+}
+
+/// In which way a field is wrong; the API has a word for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    Missing,
+    Duplicate,
+    /// It breaks the rule for names of its kind.
+    Name(NameRule),
+    Invalid,
 }
 
 /// What is wrong with `object`, up to as much as is told of one document.
@@ -31,22 +44,26 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
         | Object::ReplicaSet(workload)
         | Object::DaemonSet(workload)
         | Object::Job(workload) => check.workload(workload),
-        Object::Pod(pod) => check.pod_spec("spec", &pod.spec),
+        Object::Pod(pod) => {
+            check.pod_annotations("metadata.annotations", &pod.metadata.annotations);
+            check.pod_spec("spec", &pod.spec);
+        }
+        Object::Node(node) => check.node_annotations(&node.metadata.annotations),
         Object::EndpointSlice(slice) => check.endpoint_slice(slice),
         Object::Endpoints(endpoints) => check.endpoints(endpoints),
         Object::Namespace(_)
-        | Object::Node(_)
         | Object::PersistentVolumeClaim(_)
         | Object::PersistentVolume(_)
         | Object::ControllerRevision(_)
-        | Object::Event(_) => {}
+        | Object::Event(_)
+        | Object::Inert(..) => {}
     }
     check.0
 }
 
 /// Which of the API server's rules a name follows.
-#[derive(Clone, Copy)]
-pub(super) enum NameRule {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameRule {
     /// RFC 1123 label.
     Label,
     /// RFC 1035 label: it also begins with a letter.
@@ -100,23 +117,32 @@ impl NameRule {
 struct Check(Vec<Finding>);
 
 impl Check {
-    fn push(&mut self, path: String, message: String, help: Option<String>) {
+    fn push(&mut self, path: String, fault: Fault, message: String, help: Option<String>) {
         if self.0.len() < DOCUMENT_PROBLEMS {
-            self.0.push(Finding { path, message, help });
+            self.0.push(Finding { path, fault, message, help });
         }
     }
 
     fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.push(path.into(), message.into(), None);
+        self.push(path.into(), Fault::Invalid, message.into(), None);
     }
 
     fn add_with_help(&mut self, path: &str, message: impl Into<String>, help: &str) {
-        self.push(path.into(), message.into(), Some(help.into()));
+        self.push(path.into(), Fault::Invalid, message.into(), Some(help.into()));
+    }
+
+    fn missing(&mut self, path: impl Into<String>, message: &str) {
+        self.push(path.into(), Fault::Missing, message.into(), None);
+    }
+
+    fn duplicate(&mut self, path: impl Into<String>, message: String) {
+        self.push(path.into(), Fault::Duplicate, message, None);
     }
 
     fn name(&mut self, path: impl Into<String>, text: &str, rule: NameRule) {
         if let Some((message, help)) = rule.refuses(text) {
-            self.push(path.into(), message, help);
+            let fault = if text.is_empty() { Fault::Missing } else { Fault::Name(rule) };
+            self.push(path.into(), fault, message, help);
         }
     }
 
@@ -145,7 +171,7 @@ impl Check {
             let target = spec.external_name.as_deref().unwrap_or_default();
             let target = target.strip_suffix('.').unwrap_or(target);
             if target.is_empty() {
-                self.add(
+                self.missing(
                     "spec.externalName",
                     "is missing: a Service of type ExternalName is an alias for it",
                 );
@@ -202,11 +228,14 @@ impl Check {
             if !port.name.is_empty() {
                 self.port_name(format!("{path}.name"), &port.name, NameRule::Label, &mut names);
             } else if ports.len() > 1 {
-                self.add(format!("{path}.name"), "is missing: a Service with several ports names them all");
+                self.missing(
+                    format!("{path}.name"),
+                    "is missing: a Service with several ports names them all",
+                );
             }
             if !numbers.insert((port.port, port.protocol)) {
                 let message = format!("{}/{:?} is the port of an earlier entry", port.port, port.protocol);
-                self.add(format!("{path}.port"), message);
+                self.duplicate(format!("{path}.port"), message);
             }
             if let Some(IntOrName::Name(name)) = &port.target_port {
                 self.name(format!("{path}.targetPort"), name, NameRule::ServiceName);
@@ -218,7 +247,7 @@ impl Check {
         if names.insert(name) {
             self.optional_name(path, name, rule);
         } else {
-            self.add(path, format!("{name:?} is the name of an earlier port"));
+            self.duplicate(path, format!("{name:?} is the name of an earlier port"));
         }
     }
 
@@ -261,14 +290,15 @@ impl Check {
     }
 
     fn template(&mut self, selector: Option<&LabelSelector>, template: &PodTemplate) {
-        if let Some(selector) = selector.filter(|s| !s.match_labels.matches(&template.metadata.labels)) {
-            let (wanted, got) = (&selector.match_labels, &template.metadata.labels);
+        if let Some(selector) = selector.filter(|s| !s.matches(&template.metadata.labels)) {
+            let got = &template.metadata.labels;
             self.add_with_help(
                 "spec.selector.matchLabels",
-                format!("{wanted} does not match the labels of the template ({got})"),
+                format!("{selector} does not match the labels of the template ({got})"),
                 "give spec.template.metadata.labels every label of the selector",
             );
         }
+        self.pod_annotations("spec.template.metadata.annotations", &template.metadata.annotations);
         self.pod_spec("spec.template.spec", &template.spec);
     }
 
@@ -293,7 +323,7 @@ impl Check {
         for (at, endpoint) in slice.endpoints.iter().enumerate() {
             let path = format!("endpoints[{at}]");
             if endpoint.addresses.is_empty() {
-                self.add(format!("{path}.addresses"), "is empty: an endpoint has at least one address");
+                self.missing(format!("{path}.addresses"), "is empty: an endpoint has at least one address");
             }
             for (a, address) in endpoint.addresses.iter().enumerate() {
                 self.address(format!("{path}.addresses[{a}]"), address, slice.address_type);

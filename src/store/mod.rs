@@ -9,6 +9,7 @@
 mod event;
 mod given;
 mod index;
+mod json;
 mod names;
 #[allow(missing_docs, reason = "as above")]
 mod node;
@@ -17,9 +18,12 @@ mod object;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
 #[allow(missing_docs, reason = "as above")]
+mod selector;
+#[allow(missing_docs, reason = "as above")]
 mod service;
 mod state;
 mod table;
+mod template;
 mod time;
 #[allow(missing_docs, reason = "TCP is TCP")]
 mod values;
@@ -31,13 +35,18 @@ mod workload;
 pub use event::{EventRecord, EventSource};
 pub use given::{Given, Part, Text};
 pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
+#[cfg(feature = "api")]
+pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
 pub use names::{LABEL_MAX, Labels, Name, SUBDOMAIN_MAX, is_label, is_label_1035, is_subdomain, nearest};
 pub use node::*;
 pub use object::*;
 pub use pod::*;
+pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;
 pub use table::{Change, Compacted, Event, Store, Stored};
-pub use time::Time;
+#[cfg(feature = "api")]
+pub(crate) use template::{fill_pod_spec, spec_json};
+pub use time::{Time, duration};
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use volume::*;
 pub use workload::*;

@@ -74,9 +74,18 @@ impl Owner {
     }
 }
 
+/// The label by which a namespace is selected by name: every one has it.
+pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
 /// A namespace. That it exists is all the DNS asks of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Namespace {
+    pub metadata: ObjectMeta,
+}
+
+/// An object that nothing here follows from: a ConfigMap, a Secret, a Role. What somebody wrote is all there is to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Inert {
     pub metadata: ObjectMeta,
 }
 
@@ -98,11 +107,22 @@ pub enum Kind {
     PersistentVolume,
     ControllerRevision,
     Event,
+    ConfigMap,
+    Secret,
+    ServiceAccount,
+    PodDisruptionBudget,
+    NetworkPolicy,
+    Ingress,
+    Role,
+    RoleBinding,
+    ClusterRole,
+    ClusterRoleBinding,
+    StorageClass,
 }
 
 impl Kind {
     /// All kinds, in the order in which a cluster would want them made.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 26] = [
         Kind::Namespace,
         Kind::Node,
         Kind::Service,
@@ -118,10 +138,21 @@ impl Kind {
         Kind::PersistentVolume,
         Kind::ControllerRevision,
         Kind::Event,
+        Kind::ConfigMap,
+        Kind::Secret,
+        Kind::ServiceAccount,
+        Kind::PodDisruptionBudget,
+        Kind::NetworkPolicy,
+        Kind::Ingress,
+        Kind::Role,
+        Kind::RoleBinding,
+        Kind::ClusterRole,
+        Kind::ClusterRoleBinding,
+        Kind::StorageClass,
     ];
 
     /// The name in manifests, `StatefulSet`.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Kind::Namespace => "Namespace",
             Kind::Node => "Node",
@@ -138,12 +169,49 @@ impl Kind {
             Kind::PersistentVolume => "PersistentVolume",
             Kind::ControllerRevision => "ControllerRevision",
             Kind::Event => "Event",
+            Kind::ConfigMap => "ConfigMap",
+            Kind::Secret => "Secret",
+            Kind::ServiceAccount => "ServiceAccount",
+            Kind::PodDisruptionBudget => "PodDisruptionBudget",
+            Kind::NetworkPolicy => "NetworkPolicy",
+            Kind::Ingress => "Ingress",
+            Kind::Role => "Role",
+            Kind::RoleBinding => "RoleBinding",
+            Kind::ClusterRole => "ClusterRole",
+            Kind::ClusterRoleBinding => "ClusterRoleBinding",
+            Kind::StorageClass => "StorageClass",
         }
     }
 
+    /// Whether objects of this kind are only kept, for whoever asks for them: nothing here follows from them.
+    pub fn is_inert(self) -> bool {
+        matches!(
+            self,
+            Kind::ConfigMap
+                | Kind::Secret
+                | Kind::ServiceAccount
+                | Kind::PodDisruptionBudget
+                | Kind::NetworkPolicy
+                | Kind::Ingress
+                | Kind::Role
+                | Kind::RoleBinding
+                | Kind::ClusterRole
+                | Kind::ClusterRoleBinding
+                | Kind::StorageClass
+        )
+    }
+
     /// Whether objects of this kind live in a namespace.
-    pub fn is_namespaced(self) -> bool {
-        !matches!(self, Kind::Namespace | Kind::Node | Kind::PersistentVolume)
+    pub const fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Kind::Namespace
+                | Kind::Node
+                | Kind::PersistentVolume
+                | Kind::ClusterRole
+                | Kind::ClusterRoleBinding
+                | Kind::StorageClass
+        )
     }
 }
 
@@ -197,6 +265,8 @@ pub enum Object {
     PersistentVolume(Arc<PersistentVolume>),
     ControllerRevision(Arc<ControllerRevision>),
     Event(Arc<EventRecord>),
+    /// Of one of the kinds that are only kept.
+    Inert(Kind, Arc<Inert>),
 }
 
 impl Object {
@@ -218,6 +288,7 @@ impl Object {
             Object::PersistentVolume(_) => Kind::PersistentVolume,
             Object::ControllerRevision(_) => Kind::ControllerRevision,
             Object::Event(_) => Kind::Event,
+            Object::Inert(kind, _) => *kind,
         }
     }
 
@@ -238,6 +309,7 @@ impl Object {
             Object::PersistentVolume(o) => &o.metadata,
             Object::ControllerRevision(o) => &o.metadata,
             Object::Event(o) => &o.metadata,
+            Object::Inert(_, o) => &o.metadata,
         }
     }
 
@@ -258,6 +330,7 @@ impl Object {
             Object::PersistentVolume(o) => &mut Arc::make_mut(o).metadata,
             Object::ControllerRevision(o) => &mut Arc::make_mut(o).metadata,
             Object::Event(o) => &mut Arc::make_mut(o).metadata,
+            Object::Inert(_, o) => &mut Arc::make_mut(o).metadata,
         }
     }
 
@@ -293,12 +366,14 @@ impl Object {
     /// Whether its spec is that of `other`: only a workload's generation counts.
     pub(super) fn has_spec_of(&self, other: &Object) -> bool {
         let spec = |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, "/spec"));
+        // What was never written as JSON says no more than its fields.
+        let same_given = || spec(self).zip(spec(other)).is_none_or(|(a, b)| a == b);
         match (self, other) {
-            (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && spec(self) == spec(other),
+            (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && same_given(),
             (Object::Deployment(a), Object::Deployment(b))
             | (Object::ReplicaSet(a), Object::ReplicaSet(b))
             | (Object::DaemonSet(a), Object::DaemonSet(b))
-            | (Object::Job(a), Object::Job(b)) => a.spec == b.spec && spec(self) == spec(other),
+            | (Object::Job(a), Object::Job(b)) => a.spec == b.spec && same_given(),
             _ => true,
         }
     }

@@ -14,7 +14,8 @@ use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::{self, Protocol, nullable};
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// What pods are made from. Two are equal if the API shows them the same.
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
     #[serde(deserialize_with = "nullable")]

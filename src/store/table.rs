@@ -106,6 +106,8 @@ pub struct Store {
     /// By kind and namespace, then by name.
     objects: BTreeMap<(Kind, Name), BTreeMap<Name, Stored>>,
     revision: u64,
+    /// The revision that the store began at.
+    base: u64,
     /// What the time is to those who make objects.
     now: Time,
     events: VecDeque<Event>,
@@ -116,6 +118,14 @@ impl Store {
     /// An empty store at revision 0.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Lets the first change have a revision after `revision`. Whoever knows revisions of an
+    /// earlier store must not take them for this one's.
+    pub fn begin_after(&mut self, revision: u64) {
+        if self.revision == 0 {
+            (self.revision, self.base) = (revision, revision);
+        }
     }
 
     /// What is made from now on is made at `now`.
@@ -161,10 +171,10 @@ impl Store {
                 (Some(before), None)
             }
         };
-        let object = |stored: &Option<Stored>| stored.as_ref().map(|stored| stored.object.clone());
-        self.indexes.update(object(&before).as_ref(), object(&after).as_ref());
+        let event = Event { revision, before, after };
+        self.indexes.update(event.then(), event.now());
         self.revision = revision;
-        self.events.push_back(Event { revision, before, after });
+        self.events.push_back(event);
         true
     }
 
@@ -174,6 +184,8 @@ impl Store {
     /// When some of them were compacted away.
     pub fn watch(&self, revision: u64) -> Result<impl DoubleEndedIterator<Item = &Event>, Compacted> {
         let oldest = self.revision - self.events.len() as u64;
+        // From the very beginning on.
+        let revision = if revision == 0 { self.base } else { revision };
         if revision < oldest {
             return Err(Compacted(oldest));
         }

@@ -28,6 +28,15 @@ pub enum Protocol {
 }
 
 impl Protocol {
+    /// As objects spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::TCP => "TCP",
+            Protocol::UDP => "UDP",
+            Protocol::SCTP => "SCTP",
+        }
+    }
+
     /// As SRV names spell it, without the underscore.
     pub fn label(self) -> &'static str {
         match self {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::given::Part;
-use super::names::{Labels, Name};
+use super::names::Name;
 use super::object::ObjectMeta;
 use super::pod::PodTemplate;
+use super::selector::LabelSelector;
 use super::values::{IntOrPercent, nullable};
 
 /// A StatefulSet: pods with an ordinal, a name that stays and a claim that stays.
@@ -165,13 +166,6 @@ pub struct ClaimTemplate {
     /// The template as somebody wrote it.
     #[serde(skip)]
     pub given: Option<Part>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct LabelSelector {
-    #[serde(deserialize_with = "nullable")]
-    pub match_labels: Labels,
 }
 
 /// Deployment, ReplicaSet, DaemonSet or Job: pods with generated names.

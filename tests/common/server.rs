@@ -10,13 +10,18 @@ use std::process::{Child, Command, Stdio};
 pub struct Server {
     child: Child,
     pub dns: SocketAddr,
+    /// Where the API is, if it is served.
+    pub api: Option<SocketAddr>,
 }
 
 impl Server {
     /// Serves `manifest` with more arguments, and waits until it says that it is ready.
     pub fn start(manifest: &Path, arguments: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterlocal"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments).arg(manifest);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0"])
+            .args(arguments)
+            .arg(manifest);
         Server::spawn(&mut command)
     }
 
@@ -26,12 +31,17 @@ impl Server {
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
         let mut ready = String::new();
         BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut ready).expect("a line");
-        let dns = ready
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("dns="))
-            .and_then(|dns| dns.parse().ok());
-        let Some(dns) = dns else { panic!("no ready line but {ready:?}") };
-        Server { child, dns }
+        let address =
+            |key: &str| ready.split_whitespace().find_map(|word| word.strip_prefix(key)?.parse().ok());
+        let Some(dns) = address("dns=") else { panic!("no ready line but {ready:?}") };
+        Server { child, dns, api: address("api=") }
+    }
+}
+
+impl Server {
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 }
 

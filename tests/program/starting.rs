@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::net::{TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
 
 use hickory_proto::op::ResponseCode;
@@ -15,7 +15,7 @@ fn the_ready_line_says_where_and_what() {
     let mut server = serve_ring(&directory, "--listen 127.0.0.2:0 --listen [::1]:0");
     let fields: Vec<_> =
         server.ready.split_whitespace().map(|word| word.split('=').next().unwrap()).collect();
-    assert_eq!(fields, ["ready", "dns", "services", "pods", "records"], "{}", server.ready);
+    assert_eq!(fields, ["ready", "dns", "api", "services", "pods", "records"], "{}", server.ready);
     // Ours, and kubernetes.default and kube-dns.kube-system; three pods are ours, two are CoreDNS's.
     assert_eq!((field(&server.ready, "services"), field(&server.ready, "pods")), ("5", "5"));
     let hosts: Vec<_> = server.addresses.iter().map(|address| address.ip().to_string()).collect();
@@ -44,15 +44,31 @@ fn the_ready_file_holds_the_line_and_is_whole() {
     assert!(!path.exists(), "there is nobody any more");
 }
 
+#[test]
+fn a_kubeconfig_leads_to_the_api_and_stays() {
+    let directory = Directory::with(&[]);
+    let mut server = serve_ring(&directory, "--api 127.0.0.1:0 --kubeconfig config");
+    let config = fs::read_to_string(directory.path("config")).expect("a kubeconfig");
+    assert!(config.contains(&format!("server: http://{}\n", field(&server.ready, "api"))), "{config}");
+    TcpStream::connect(field(&server.ready, "api")).expect("the API");
+    assert_eq!(server.stop(), Some(0));
+    // A kubectl without it would turn to whatever cluster comes next.
+    assert_eq!(fs::read_to_string(directory.path("config")).expect("a kubeconfig"), config);
+    let server = serve_ring(&directory, "--api off");
+    assert!(!server.ready.contains("api="), "{}", server.ready);
+}
+
 /// (what, files, arguments, exit code, what standard error must say)
 #[test]
 fn what_cannot_be_started_says_why() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listened = listener.local_addr().unwrap().to_string();
     let bad_name = "apiVersion: v1\nkind: Service\nmetadata: {name: Bad_Name}\nspec: {clusterIP: None}\n";
     let bad_ports = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  ports: [{port: 70000}]\n";
     type Files<'a> = &'a [(&'a str, &'a str)];
-    let table: [(&str, Files<'_>, &str, i32, &[&str]); 10] = [
+    let table: [(&str, Files<'_>, &str, i32, &[&str]); 14] = [
         ("a flag that is none", &[], "serve --nope", 2, &["'--nope'", "--help"]),
         ("a value that is none", &[], "serve --ttl 3601", 2, &["3601", "--ttl", "0..=3600"]),
         ("no such file", &[], "serve missing.yaml", 2, &["missing.yaml", "No such file"]),
@@ -95,6 +111,34 @@ fn what_cannot_be_started_says_why() {
             "serve a.yaml --listen 192.0.2.1:0",
             3,
             &["192.0.2.1:0", "no interface of this machine"],
+        ),
+        (
+            "an API for everybody",
+            &[("a.yaml", RING)],
+            "serve a.yaml --listen 127.0.0.1:0 --api 0.0.0.0:0",
+            2,
+            &["0.0.0.0:0", "other machines", "--api-allow-remote"],
+        ),
+        (
+            "an API's address in use",
+            &[("a.yaml", RING)],
+            &format!("serve a.yaml --listen 127.0.0.1:0 --api {listened}"),
+            3,
+            &[&listened, "over TCP", "another program listens there"],
+        ),
+        (
+            "a kubeconfig for no API",
+            &[("a.yaml", RING)],
+            "serve a.yaml --listen 127.0.0.1:0 --api off --kubeconfig config",
+            2,
+            &["--kubeconfig", "--api off"],
+        ),
+        (
+            "a kubeconfig that cannot be written",
+            &[("a.yaml", RING)],
+            "serve a.yaml --listen 127.0.0.1:0 --api 127.0.0.1:0 --kubeconfig no/where",
+            2,
+            &["kubeconfig no/where", "No such file"],
         ),
         (
             "a ready file that cannot be written",

@@ -149,7 +149,7 @@ fn a_reader_may_have_seen_enough() {
 #[test]
 fn help_tells_of_every_flag() {
     let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr";
-    let serve = "--listen --api --order --seed --upstream --max-udp-size --watch --wait-for-manifests --ready-file \
+    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --max-udp-size --watch --wait-for-manifests --ready-file \
                  --exit-with-parent --clock --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
     let table = [

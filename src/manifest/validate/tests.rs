@@ -35,6 +35,14 @@ fn what_the_api_server_takes() {
             "spec: {replicas: 250000, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b, c: d}}}}",
         ),
         ("StatefulSet", "metadata: {name: a, annotations: {ip.clusterlocal.dev/a-0: '10.0.0.1,fd00::1'}}"),
+        (
+            "Pod",
+            "metadata: {name: a, annotations: {clusterlocal.dev/ready: 'false', clusterlocal.dev/stop-delay: 1m30s, x.y/z: ''}}",
+        ),
+        (
+            "Node",
+            "metadata: {name: a, annotations: {clusterlocal.dev/machine: 'off', clusterlocal.dev/boots: '2'}}",
+        ),
         ("EndpointSlice", "addressType: IPv4\nendpoints: [{addresses: [10.0.0.1]}]\nports: [{port: 1}]"),
         ("EndpointSlice", "addressType: FQDN\nendpoints: [{addresses: [a.example.org]}]"),
     ];
@@ -54,6 +62,27 @@ fn what_the_api_server_refuses() {
         ("Pod", "metadata: {labels: {a: b}}", &["metadata.name: is missing"]),
         ("Pod", "metadata: {name: a, namespace: A_b}", &["metadata.namespace: \"A_b\" is not"]),
         ("Pod", "spec: {hostname: a.b, subdomain: C}", &["spec.hostname: \"a.b\"", "spec.subdomain: \"C\""]),
+        (
+            "Pod",
+            "metadata: {name: a, annotations: {clusterlocal.dev/ready: 'no', clusterlocal.dev/start-dela: 1s}}",
+            &[
+                "metadata.annotations[clusterlocal.dev/ready]: \"no\" is not \"true\" or \"false\"",
+                "metadata.annotations[clusterlocal.dev/start-dela]: has no effect here",
+            ],
+        ),
+        (
+            "StatefulSet",
+            "spec: {template: {metadata: {annotations: {clusterlocal.dev/ready-delay: '5'}}}}",
+            &["spec.template.metadata.annotations[clusterlocal.dev/ready-delay]: \"5\" is not a time like"],
+        ),
+        (
+            "Node",
+            "metadata: {name: a, annotations: {clusterlocal.dev/machine: down, clusterlocal.dev/ready: 'true'}}",
+            &[
+                "metadata.annotations[clusterlocal.dev/machine]: \"down\" is not unreachable, off or up",
+                "metadata.annotations[clusterlocal.dev/ready]: has no effect here",
+            ],
+        ),
         (
             "Service",
             "spec: {ports: [{port: 1}, {port: 1, name: A}]}",

@@ -1,0 +1,111 @@
+//! What an object keeps when a client changes it: what controllers and kubelets know of it, and the parts that the
+//! client left alone, exactly as they were.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::api::field;
+use crate::store::{Given, Object, Part, PodTemplate};
+
+/// Which parts a client changed.
+#[derive(Clone, Copy)]
+pub(super) struct Changes {
+    pub(super) spec: bool,
+    pub(super) template: bool,
+    pub(super) claims: bool,
+    pub(super) status: bool,
+}
+
+/// `new` with what is known of `old` and cannot be said in JSON. What was left alone is the same as before, however the
+/// API showed it: nothing is rolled out for it.
+pub(super) fn unchanged(old: &Object, mut new: Object, changes: Changes) -> Object {
+    new.metadata_mut().synthesized = old.metadata().synthesized;
+    match (old, &mut new) {
+        (Object::StatefulSet(old), Object::StatefulSet(new)) => {
+            let spec = &mut Arc::make_mut(new).spec;
+            if !changes.spec {
+                spec.clone_from(&old.spec);
+            }
+            if !changes.template {
+                spec.template = old.spec.template.clone();
+            }
+            if !changes.claims {
+                spec.volume_claim_templates.clone_from(&old.spec.volume_claim_templates);
+            }
+        }
+        (Object::Deployment(old), Object::Deployment(new))
+        | (Object::ReplicaSet(old), Object::ReplicaSet(new))
+        | (Object::DaemonSet(old), Object::DaemonSet(new))
+        | (Object::Job(old), Object::Job(new)) => {
+            let spec = &mut Arc::make_mut(new).spec;
+            if !changes.spec {
+                spec.clone_from(&old.spec);
+            }
+            if !changes.template {
+                spec.template = old.spec.template.clone();
+            }
+        }
+        (Object::Pod(old), Object::Pod(new)) if !changes.spec => {
+            Arc::make_mut(new).spec.clone_from(&old.spec);
+        }
+        _ => {}
+    }
+    if changes.status { new } else { new.in_state_of(old) }
+}
+
+/// Whether nothing has to be kept of what a client wrote: it changed no more of an object that a controller made than
+/// its labels and annotations. Many pods are touched like that, and what is written of each is much.
+pub(super) fn is_known(old: &Object, before: &Value, after: &Value, changes: Changes) -> bool {
+    let same = |(key, value): (&String, &Value)| {
+        matches!(key.as_str(), "labels" | "annotations") || before["metadata"].get(key) == Some(value)
+    };
+    let plain = after["metadata"].as_object().is_some_and(|metadata| metadata.iter().all(same));
+    matches!(old, Object::Pod(_))
+        && old.metadata().given.is_none()
+        && !changes.spec
+        && !changes.status
+        && plain
+}
+
+/// The template of a revision that a client makes: its data is a patch that brings the template back.
+pub(super) fn template_of_revision(object: &mut Object, json: &Value) {
+    let Object::ControllerRevision(revision) = object else { return };
+    let Some(template) = json.pointer("/data/spec/template") else { return };
+    let mut template = template.clone();
+    if let Some(template) = template.as_object_mut() {
+        template.remove("$patch");
+    }
+    if let Ok(mut read) = <PodTemplate as serde::Deserialize>::deserialize(&template) {
+        read.given = Some(Part::new(&Given::from(template), ""));
+        Arc::make_mut(revision).template = Arc::new(read);
+    }
+}
+
+/// A Service keeps its addresses when a client does not mention them, and loses them when it becomes an alias
+/// (`patchAllocatedValues` and `dropTypeDependentFields` of kube-apiserver).
+pub(super) fn addresses(before: &Value, after: &mut Value) {
+    const ALLOCATED: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
+    let is_alias = field::text(after, "/spec/type") == "ExternalName";
+    let changed_ip = field::text(before, "/spec/clusterIP") != field::text(after, "/spec/clusterIP");
+    let Some(spec) = after.get_mut("spec").and_then(Value::as_object_mut) else { return };
+    for field in ALLOCATED {
+        let was = before.pointer(&format!("/spec/{field}"));
+        let absent = spec.get(field).is_none_or(|value| matches!(value, Value::Null) || value == "");
+        match was {
+            Some(was) if is_alias && spec.get(field) == Some(was) => drop(spec.remove(field)),
+            Some(was) if !is_alias && absent => drop(spec.insert(field.into(), was.clone())),
+            _ => {}
+        }
+    }
+    if !is_alias {
+        // One address, written where only the first is: the list follows.
+        if changed_ip && spec.get("clusterIPs") == before.pointer("/spec/clusterIPs") {
+            spec.insert("clusterIPs".into(), spec.get("clusterIP").cloned().into_iter().collect());
+        }
+        return;
+    }
+    for field in ["internalTrafficPolicy", "externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
+        spec.remove(field);
+    }
+}

@@ -1,0 +1,168 @@
+//! Takes the place of kube-apiserver's strategies: from JSON that a client sends to an object of the store, or to what
+//! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
+//! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
+
+mod keep;
+mod rules;
+mod unchanging;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+use super::render;
+use crate::manifest;
+use crate::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
+
+/// One thing that is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Where: `spec.template.spec.containers[0].name`.
+    pub field: String,
+    /// `FieldValueRequired`, `FieldValueInvalid`, ….
+    pub reason: &'static str,
+    /// What, without the field.
+    pub message: String,
+}
+
+/// Why an object is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong, at least one thing.
+    pub causes: Vec<Cause>,
+}
+
+/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to.
+///
+/// # Errors
+///
+/// What the API server would refuse in it.
+pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
+    if let Some(json) = json.as_object_mut() {
+        strip(kind, json);
+        // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
+        if kind != Kind::Node {
+            json.remove("status");
+        }
+        if kind == Kind::Namespace {
+            let metadata = store::object(json, "metadata");
+            let name = metadata.get("name").cloned().unwrap_or_default();
+            store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
+        }
+    }
+    let mut object = read(kind, &json, &[])?;
+    keep::template_of_revision(&mut object, &json);
+    object.keep(Given::from(json));
+    Ok(object)
+}
+
+/// What becomes of `old`, which the API shows as `before`, when a client wants it to be `after`. Its identity and the
+/// fields that only the server sets are as before, which the caller has seen to. It is in the state in which it was,
+/// unless `after` has another status.
+///
+/// # Errors
+///
+/// What the API server would refuse in it, or in the change.
+pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
+    let kind = old.kind();
+    if kind == Kind::Service {
+        keep::addresses(before, &mut after);
+    }
+    if let Some(json) = after.as_object_mut() {
+        strip(kind, json);
+    }
+    let mut object = read(kind, &after, &rules::check(kind, before))?;
+    object.keep(Given::from(after.clone()));
+    let whole = whole(&object);
+    let causes = unchanging::check(kind, before, &whole);
+    if !causes.is_empty() {
+        return Err(Invalid { causes });
+    }
+    let changed = |pointer: &str| before.pointer(pointer) != whole.pointer(pointer);
+    let changes = keep::Changes {
+        spec: changed("/spec"),
+        template: changed("/spec/template"),
+        claims: changed("/spec/volumeClaimTemplates"),
+        status: after.get("status").is_some_and(|told| Some(told) != before.get("status")),
+    };
+    let written = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
+    if let Some(spec) = written.filter(|_| !changes.spec) {
+        // Left alone, and not the less so for being shown with its defaults.
+        after["spec"] = spec.clone();
+    }
+    if is_status_worked_out(old)
+        && let Some(after) = after.as_object_mut()
+    {
+        after.remove("status");
+    }
+    match keep::is_known(old, before, &after, changes) {
+        true => object.metadata_mut().given = None,
+        false => object.keep(Given::from(after)),
+    }
+    Ok(keep::unchanged(old, object, changes))
+}
+
+/// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.
+fn is_status_worked_out(object: &Object) -> bool {
+    match object {
+        Object::Pod(pod) => !pod.status.is_recorded(),
+        Object::StatefulSet(_)
+        | Object::Deployment(_)
+        | Object::ReplicaSet(_)
+        | Object::DaemonSet(_)
+        | Object::Job(_)
+        | Object::PersistentVolumeClaim(_) => true,
+        _ => false,
+    }
+}
+
+/// What the API would show of `object`, were it alone: what it does not say is filled in.
+fn whole(object: &Object) -> Value {
+    let mut alone = Store::new();
+    alone.apply(Change::Put(object.clone()));
+    let stored = alone.stored(&object.key()).expect("it was put there");
+    render::object(stored, &render::Context { store: &alone })
+}
+
+/// The object that `json` is, if nothing is wrong with it but what was `wrong_before`: a manifest may have left it open.
+fn read(kind: Kind, json: &Value, wrong_before: &[Cause]) -> Result<Object, Invalid> {
+    let mut causes = rules::check(kind, json);
+    causes.retain(|cause| !wrong_before.contains(cause));
+    match manifest::read_object(kind, json) {
+        Ok(object) if causes.is_empty() => return Ok(object),
+        Ok(_) => {}
+        Err(findings) => {
+            let told = |path: &str| {
+                let same =
+                    if path == "spec.selector.matchLabels" { "spec.template.metadata.labels" } else { path };
+                causes.iter().any(|cause| cause.field == same)
+            };
+            let others: Vec<_> = findings.into_iter().filter(|finding| !told(&finding.path)).collect();
+            causes.extend(others.into_iter().map(|finding| words::cause(json, finding)));
+        }
+    }
+    Err(Invalid { causes })
+}
+
+/// Takes away what the server says of an object, not whoever wrote it: it would be out of date at once.
+fn strip(kind: Kind, json: &mut Map<String, Value>) {
+    let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"] {
+        metadata.remove(field);
+    }
+    if matches!(kind, Kind::Deployment | Kind::ReplicaSet)
+        && let Some(Value::Object(annotations)) = metadata.get_mut("annotations")
+    {
+        annotations.remove("deployment.kubernetes.io/revision");
+    }
+    if let Some(finalizer) = render::protection(kind)
+        && let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers")
+    {
+        finalizers.retain(|other| other != finalizer);
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a client has to say though a manifest need not: kube-apiserver's validation of fields that the DNS does not
+//! depend on, as far as people run into it.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::Cause;
+use super::words::{duplicate, invalid, not_supported, required};
+use crate::api::field;
+use crate::store::{Kind, LabelSelector, Labels};
+
+/// What is wrong with `json`, an object of `kind` in which nothing has been filled in yet.
+pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    labels(&mut causes, json, "metadata.labels");
+    match kind {
+        Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => {
+            counts(&mut causes, json);
+            selector(&mut causes, kind, json);
+            pod_spec(&mut causes, json, "spec.template.spec");
+            let policy = field::text(json, "/spec/template/spec/restartPolicy");
+            if !matches!(policy, "" | "Always") {
+                causes.push(not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
+            }
+        }
+        Kind::Job => {
+            counts(&mut causes, json);
+            pod_spec(&mut causes, json, "spec.template.spec");
+            let policy = field::text(json, "/spec/template/spec/restartPolicy");
+            if !matches!(policy, "OnFailure" | "Never") {
+                let why = "valid values: \"OnFailure\", \"Never\"";
+                causes.push(required("spec.template.spec.restartPolicy", why));
+            }
+        }
+        Kind::Pod => pod_spec(&mut causes, json, "spec"),
+        Kind::Service => {
+            let spec = |name: &str| field::text(json, &format!("/spec/{name}"));
+            let portless = spec("clusterIP") == "None" || spec("type") == "ExternalName";
+            if !portless && field::items(json, "/spec/ports").is_empty() {
+                causes.push(required("spec.ports", ""));
+            }
+        }
+        _ => {}
+    }
+    causes
+}
+
+/// Numbers that are not negative.
+fn counts(causes: &mut Vec<Cause>, json: &Value) {
+    for name in ["replicas", "parallelism", "completions", "minReadySeconds", "revisionHistoryLimit"] {
+        let value = json.pointer(&format!("/spec/{name}"));
+        if value.and_then(Value::as_i64).is_some_and(|number| number < 0) {
+            causes.push(invalid(format!("spec.{name}"), value, "must be greater than or equal to 0"));
+        }
+    }
+}
+
+/// Labels whose values are none.
+fn labels(causes: &mut Vec<Cause>, json: &Value, path: &str) {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    for value in
+        json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|labels| labels.values())
+    {
+        if value.as_str().is_some_and(|text| !crate::api::selector::is_label_value(text)) {
+            let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
+                       must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', \
+                       regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+            causes.push(invalid(path, Some(value), why));
+        }
+    }
+}
+
+/// The selector is there, asks for something and means the template's pods.
+fn selector(causes: &mut Vec<Cause>, kind: Kind, json: &Value) {
+    let Some(value) = json.pointer("/spec/selector").filter(|value| !value.is_null()) else {
+        causes.push(required("spec.selector", ""));
+        return;
+    };
+    let Ok(selector) = <LabelSelector as serde::Deserialize>::deserialize(value) else { return };
+    if selector.is_empty() {
+        let kind = kind.as_str().to_ascii_lowercase();
+        causes.push(invalid("spec.selector", Some(value), &format!("empty selector is invalid for {kind}")));
+    }
+    let template = json.pointer("/spec/template/metadata/labels");
+    let template: Labels =
+        template.and_then(|labels| serde::Deserialize::deserialize(labels).ok()).unwrap_or_default();
+    if !selector.matches(&template) {
+        let labels = json
+            .pointer("/spec/template/metadata/labels")
+            .cloned()
+            .unwrap_or_else(|| Value::Object(Default::default()));
+        let why = "`selector` does not match template `labels`";
+        causes.push(invalid("spec.template.metadata.labels", Some(&labels), why));
+    }
+}
+
+/// There are containers, and each has a name of its own and an image.
+fn pod_spec(causes: &mut Vec<Cause>, json: &Value, path: &str) {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    if field::items(json, &format!("{pointer}/containers")).is_empty() {
+        causes.push(required(format!("{path}.containers"), ""));
+    }
+    let mut names = HashSet::new();
+    for list in ["initContainers", "containers"] {
+        for (at, container) in field::items(json, &format!("{pointer}/{list}")).iter().enumerate() {
+            let path = format!("{path}.{list}[{at}]");
+            let name = field::text(container, "/name");
+            if name.is_empty() {
+                causes.push(required(format!("{path}.name"), ""));
+            } else if !names.insert(name) {
+                causes.push(duplicate(format!("{path}.name"), container.get("name")));
+            }
+            if field::text(container, "/image").is_empty() {
+                causes.push(required(format!("{path}.image"), ""));
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Takes the place of kube-apiserver's delete handlers: what a client wants to be gone, when, and what is to become of
+//! what it owns. It must not know how pods stop.
+
+use std::borrow::Cow;
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::body;
+use super::list;
+use super::query::{self, PropagationPolicy};
+use super::reply::Reply;
+use super::resource::Resource;
+use super::route::Call;
+use super::show::{self, Scope};
+use super::status::{self, Status};
+use super::write::has_finalizers;
+use crate::store::{Change, Kind, Object, PersistentVolumeClaim, Pod, Store, Stored};
+use crate::{ControlPlane, Driver};
+
+/// How something is to go: `DeleteOptions`.
+#[derive(Debug, Default, PartialEq)]
+struct Options {
+    /// In seconds; none is what the object says.
+    grace: Option<u32>,
+    policy: Option<PropagationPolicy>,
+    /// Which object is meant: one that was made later under the same name is not.
+    uid: Option<String>,
+    /// Which state of it is meant.
+    resource_version: Option<String>,
+    dry_run: bool,
+}
+
+impl Options {
+    /// What the query and the body say; the body wins.
+    fn of(call: &Call) -> Result<Options, Status> {
+        let body = if call.body.is_empty() { json!({}) } else { body::object(&call.headers, &call.body)? };
+        Options::read(call, &body)
+    }
+
+    fn read(call: &Call, body: &Value) -> Result<Options, Status> {
+        let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(String::from);
+        let grace = match &body["gracePeriodSeconds"] {
+            Value::Null => call.query.grace_period_seconds,
+            // Less than nothing is kube-apiserver's way to say one second.
+            seconds => match seconds.as_i64() {
+                Some(seconds @ ..0) => Some(seconds.unsigned_abs().min(1) as u32),
+                Some(seconds) => Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
+                None => return Err(Status::bad_request("gracePeriodSeconds must be an integer")),
+            },
+        };
+        let policy = PropagationPolicy::parse(&text("/propagationPolicy").unwrap_or_default())?;
+        let orphan = body["orphanDependents"].as_bool().unwrap_or(false).then_some(PropagationPolicy::Orphan);
+        let mut dry_run = call.query.dry_run;
+        for value in body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            dry_run |= query::dry_run(value)?;
+        }
+        Ok(Options {
+            grace,
+            policy: policy.or(orphan).or(call.query.propagation_policy),
+            uid: text("/preconditions/uid"),
+            resource_version: text("/preconditions/resourceVersion"),
+            dry_run,
+        })
+    }
+}
+
+/// `DELETE` of one object.
+pub(super) fn one(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let options = Options::of(call)?;
+    driver.write(|cluster| {
+        let stored = show::stored(cluster.store(), kind, &call.place)?.clone();
+        remove(cluster, call.place.resource, &stored, &options)
+    })
+}
+
+/// `POST` of an eviction: a deletion that a PodDisruptionBudget could refuse; there are none here.
+pub(super) fn evict(driver: &Driver, call: &Call) -> Result<Reply, Status> {
+    let eviction = body::object(&call.headers, &call.body)?;
+    let options = Options::read(call, &eviction["deleteOptions"])?;
+    driver.write(|cluster| {
+        let stored = show::stored(cluster.store(), Kind::Pod, &call.place)?.clone();
+        remove(cluster, call.place.resource, &stored, &options)?;
+        let done =
+            json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
+        Ok(Reply::json(StatusCode::CREATED, &done))
+    })
+}
+
+/// `DELETE` of a collection: each of its objects that the selectors mean.
+pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let options = Options::of(call)?;
+    let scope = Scope::of(kind, &call.place, &call.query)?;
+    let resource = call.place.resource;
+    driver.write(|cluster| {
+        let revision = cluster.store().revision();
+        let meant = list::as_of(cluster, &scope, revision)?;
+        let meant: Vec<Stored> =
+            meant.into_iter().filter(|stored| scope.admits(stored, cluster)).map(Cow::into_owned).collect();
+        let items: Vec<Value> = meant.iter().map(|stored| show::rendered(stored, cluster)).collect();
+        for stored in &meant {
+            // What went along with one of the others is gone as it should be.
+            if cluster.store().stored(&stored.object.key()).is_some_and(|now| now.is_same_object(stored)) {
+                remove(cluster, resource, stored, &options)?;
+            }
+        }
+        Ok(Reply::ok(&json!({
+            "kind": format!("{}List", resource.kind),
+            "apiVersion": resource.api_version(),
+            "metadata": { "resourceVersion": cluster.store().revision().to_string() },
+            "items": items,
+        })))
+    })
+}
+
+/// Lets `stored` go, unless it is only to be tried.
+fn remove(
+    cluster: &mut ControlPlane,
+    resource: &Resource,
+    stored: &Stored,
+    options: &Options,
+) -> Result<Reply, Status> {
+    let (key, uid) = (stored.object.key(), stored.uid());
+    check(resource, stored, &uid, options)?;
+    let ends = ending(cluster, stored, options);
+    let change = match &ends {
+        Ending::Now => Some(Change::Delete(key.clone())),
+        Ending::Later(object) => Some(Change::Put(object.clone())),
+        Ending::Already => None,
+    };
+    if let Some(change) = change.filter(|_| !options.dry_run) {
+        if options.policy == Some(PropagationPolicy::Orphan) {
+            cluster.orphan_dependants(&key);
+        }
+        cluster.request(vec![change]);
+    }
+    // An object that goes on for a while is shown as it is while it does.
+    let mut shown = stored.clone();
+    match ends {
+        Ending::Now if !is_shown_last(key.kind) => {
+            return Ok(Reply::ok(&status::deleted(resource, &key.name, &uid)));
+        }
+        Ending::Later(object) => shown.object = object,
+        Ending::Now | Ending::Already => {}
+    }
+    let now = cluster.store().stored(&key).filter(|now| !options.dry_run && now.is_same_object(stored));
+    Ok(Reply::ok(&show::rendered(now.unwrap_or(&shown), cluster)))
+}
+
+/// Whether a deletion answers with the object as it was last, even if it is gone at once: the registry's
+/// `ReturnDeletedObject`. Clients with types rely on it.
+fn is_shown_last(kind: Kind) -> bool {
+    matches!(kind, Kind::Pod | Kind::Service | Kind::PersistentVolumeClaim | Kind::PersistentVolume)
+}
+
+/// Whether this object, in this state, is meant, and may go at all.
+fn check(resource: &Resource, stored: &Stored, uid: &str, options: &Options) -> Result<(), Status> {
+    let name = &stored.object.metadata().name;
+    if let Some(meant) = options.uid.as_deref().filter(|meant| *meant != uid) {
+        let why = format!("Precondition failed: UID in precondition: {meant}, UID in object meta: {uid}");
+        return Err(Status::conflict(resource, name, &why));
+    }
+    let version = stored.revision.to_string();
+    if let Some(meant) = options.resource_version.as_deref().filter(|meant| *meant != version) {
+        let why = format!(
+            "Precondition failed: ResourceVersion in precondition: {meant}, ResourceVersion in object meta: {version}"
+        );
+        return Err(Status::conflict(resource, name, &why));
+    }
+    let kept = ["default", "kube-node-lease", "kube-public", "kube-system"];
+    if stored.object.kind() == Kind::Namespace && kept.contains(&name.as_str()) {
+        return Err(Status::forbidden(resource, name, "this namespace may not be deleted"));
+    }
+    Ok(())
+}
+
+/// How an object goes.
+enum Ending {
+    Now,
+    /// It is marked, and somebody else does the rest.
+    Later(Object),
+    /// It is marked already.
+    Already,
+}
+
+/// Pods get time to stop, a claim waits for the pods that use it, a namespace for what is in it, and what has finalizers
+/// for those who put them there.
+fn ending(cluster: &ControlPlane, stored: &Stored, options: &Options) -> Ending {
+    let object = &stored.object;
+    let grace = match object {
+        // A pod that is on no node, or ended, has nothing to stop.
+        Object::Pod(pod) if pod.spec.node_name.is_empty() || pod.is_terminal() => None,
+        Object::Pod(pod) => {
+            Some(options.grace.unwrap_or_else(|| pod.spec.grace())).filter(|grace| *grace > 0)
+        }
+        Object::Namespace(_) => Some(0),
+        Object::PersistentVolumeClaim(claim) => is_used(cluster.store(), claim).then_some(0),
+        _ => None,
+    };
+    let Some(grace) = grace.or(has_finalizers(object).then_some(0)) else { return Ending::Now };
+    let by = cluster.now().after_secs(grace);
+    // Asked again, it may have less time, but not more.
+    if object.metadata().deletion_timestamp.is_some_and(|earlier| earlier <= by) {
+        return Ending::Already;
+    }
+    let mut object = object.clone();
+    let metadata = object.metadata_mut();
+    metadata.deletion_timestamp = Some(by);
+    metadata.deletion_grace_period_seconds = (grace > 0).then_some(grace);
+    Ending::Later(object)
+}
+
+/// Whether a pod uses the claim: then it only goes with the last of them (the finalizer `pvc-protection`).
+fn is_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
+    let meta = &claim.metadata;
+    let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
+    pods.any(|pod| pod.spec.claims.contains(&meta.name) && !pod.is_terminal())
+}

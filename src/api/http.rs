@@ -1,0 +1,234 @@
+//! Takes the place of kube-apiserver's front door: HTTP/1.1 connections, as many as there may be, each bounded in what
+//! it sends, how slowly, and how long it leaves an answer unread. It must not know what is asked or answered.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::patience::Patient;
+use super::reply::{self, Body};
+use super::status::Status;
+
+/// What clients may take of us.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Connections at a time; a watch needs one. Whoever comes later is told to try again.
+    pub connections: usize,
+    /// How long a connection may be open without a whole request head. Go's client closes one after 90 seconds without
+    /// a request; whoever closes first must not be us, or a request may be lost on the way.
+    pub head: Duration,
+    /// How long the body of a request may take.
+    pub body: Duration,
+    /// How long a client may take to take any of its answer.
+    pub write: Duration,
+    /// The longest body of a request in bytes, as kube-apiserver has it.
+    pub body_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            connections: 1024,
+            head: Duration::from_secs(120),
+            body: Duration::from_secs(30),
+            write: Duration::from_secs(30),
+            body_bytes: 3 << 20,
+        }
+    }
+}
+
+/// The longest head of a request in bytes.
+const HEAD_BYTES: usize = 64 << 10;
+
+/// How long to wait for descriptors or memory to come free, once they have run out.
+const SHORTAGE: Duration = Duration::from_millis(100);
+
+/// How long requests that are being answered may still take once the server stops.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Answers requests on `listener` with `answer` until `stop` holds true, and then those under way.
+pub(super) async fn serve<A, F>(
+    listener: TcpListener,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    answer: A,
+) where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = told(&mut stop) => break,
+            Some(_) = connections.join_next() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => match places.clone().try_acquire_owned() {
+                    Ok(place) => {
+                        connections.spawn(converse(stream, limits, place, stop.clone(), answer.clone()));
+                    }
+                    Err(_) => turn_away(stream),
+                },
+                Err(error) if is_the_clients(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "no API connection can be accepted for now; trying again");
+                    sleep(SHORTAGE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let rest = async { while connections.join_next().await.is_some() {} };
+    _ = timeout(LAST_WORDS, rest).await;
+}
+
+/// Returns when the server stops.
+pub(super) async fn told(stop: &mut watch::Receiver<bool>) {
+    // Whoever could tell otherwise is gone.
+    _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Whether `accept` failed for the one connection it was about, which was gone before we came to it.
+fn is_the_clients(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+/// One connection, request by request.
+async fn converse<A, F>(
+    stream: TcpStream,
+    limits: Limits,
+    _place: OwnedSemaphorePermit,
+    mut stop: watch::Receiver<bool>,
+    answer: A,
+) where
+    A: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    // An event of a watch must not wait for the last one to be acknowledged.
+    let _ = stream.set_nodelay(true);
+    let io = TokioIo::new(Patient::new(stream, limits.write));
+    let service = service_fn(move |request| {
+        let answered = answer(request);
+        async move { Ok::<_, Infallible>(answered.await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        ended = connection.as_mut() => ended,
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "an API connection ended");
+    }
+}
+
+/// Tells a client for whom there is no place to try again.
+fn turn_away(stream: TcpStream) {
+    let body = Status::too_many().json().to_string();
+    let head = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nContent-Type: {}\r\nRetry-After: {}\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n",
+        reply::JSON,
+        reply::RETRY_AFTER,
+        body.len()
+    );
+    // A new connection's buffer has room for it. Whoever never looks has lost nothing.
+    _ = stream.try_write(&[head.as_bytes(), body.as_bytes()].concat());
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use http_body_util::{Either, Full};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// A server that answers `hello`.
+    async fn server(limits: Limits) -> (SocketAddr, watch::Sender<bool>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let answer = |_| async { Response::new(Either::Left(Full::from("hello"))) };
+        tokio::spawn(serve(listener, limits, stopped, answer));
+        (address, stop)
+    }
+
+    /// What comes back for `sent`, until the server closes.
+    async fn said(address: SocketAddr, sent: &str) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        text
+    }
+
+    const CLOSING: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+    #[tokio::test]
+    async fn a_place_is_needed_and_comes_free() {
+        let (address, _stop) = server(Limits { connections: 1, ..Limits::default() }).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        first.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200");
+        let away = said(address, "").await;
+        assert!(
+            away.starts_with("HTTP/1.1 429 ") && away.contains("\"reason\":\"TooManyRequests\""),
+            "{away}"
+        );
+        drop(first);
+        let mut tries = 0;
+        while !said(address, CLOSING).await.starts_with("HTTP/1.1 200 ") {
+            tries += 1;
+            assert!(tries < 1000, "the place did not come free");
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_sends_too_slowly_or_too_much_is_cut_off() {
+        let (address, _stop) = server(Limits { head: Duration::from_millis(50), ..Limits::default() }).await;
+        assert_eq!(said(address, "GET / HTTP/1.1\r\nHost:").await, "");
+        let long = format!("GET / HTTP/1.1\r\nHost: {}", "x".repeat(HEAD_BYTES));
+        assert!(said(address, &long).await.starts_with("HTTP/1.1 431 "));
+    }
+
+    #[tokio::test]
+    async fn stopping_closes_idle_connections() {
+        let (address, stop) = server(Limits::default()).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = [0; 12];
+        idle.read_exact(&mut answer).await.unwrap();
+        stop.send(true).unwrap();
+        let mut rest = String::new();
+        idle.read_to_string(&mut rest).await.unwrap();
+        assert!(rest.ends_with("hello"), "{rest}");
+    }
+}

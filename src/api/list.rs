@@ -1,0 +1,266 @@
+//! Takes the place of kube-apiserver's read handlers: one object, or the objects of a kind, whole or page by page, as
+//! they are or as they were. It must not know HTTP.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
+
+use super::accept::Form;
+use super::endpoints;
+use super::query::{Query, VersionMatch};
+use super::reply::{Reply, Streamed};
+use super::route::{Api, Call};
+use super::show::{self, Scope};
+use super::status::Status;
+use super::table::{self, Include};
+use crate::store::{Kind, Name, Store, Stored, Time};
+use crate::{ControlPlane, Driver};
+
+/// `GET` of one object.
+pub(super) fn get(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    driver.read(|cluster| {
+        let derived = match kind {
+            Kind::Endpoints => endpoints::one(cluster, &call.place.namespace, &call.place.name),
+            _ => None,
+        };
+        let object = match &derived {
+            Some(derived) => show::rendered(derived, cluster),
+            None => show::rendered(show::stored(cluster.store(), kind, &call.place)?, cluster),
+        };
+        Ok(Reply::ok(&show::object(kind, object, call.form, call.query.include_object, cluster.now())))
+    })
+}
+
+/// `GET` of a collection.
+pub(super) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let scope = Scope::of(kind, &call.place, &call.query)?;
+    let page = api.driver.read(|cluster| Page::select(cluster, &scope, &call.query))?;
+    let (form, include) = (call.form, call.query.include_object);
+    let head = head(kind, call, page.metadata()).into_bytes();
+    let listing = Listing { api: api.clone(), kind, form, include, items: page.items, at: 0, head };
+    if listing.items.len() <= CHUNK {
+        return Ok(Reply::Json(hyper::StatusCode::OK, listing.whole()));
+    }
+    Ok(Reply::Stream(listing.stream()))
+}
+
+/// A list or table up to its first item. `]}` is left to be said after the last.
+fn head(kind: Kind, call: &Call, metadata: Value) -> String {
+    let (list_kind, api_version) = match call.form {
+        Form::Table => {
+            let mut empty = table::table(kind, [], metadata, Time::default(), Include::None).to_string();
+            // Keys are in alphabetical order, so `rows` is the last.
+            empty.truncate(empty.len() - "]}".len());
+            return empty;
+        }
+        Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
+        Form::Json => (format!("{}List", call.place.resource.kind), call.place.resource.api_version()),
+    };
+    format!("{{\"kind\":\"{list_kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
+}
+
+/// So many objects are made into JSON at a time: neither the memory for all of them is needed, nor is the cluster kept
+/// from everybody else for long.
+const CHUNK: usize = 512;
+
+/// A list on its way to a client.
+struct Listing {
+    api: Arc<Api>,
+    kind: Kind,
+    form: Form,
+    /// Of a table.
+    include: Include,
+    items: Vec<Stored>,
+    /// How many of the items are written.
+    at: usize,
+    /// What is to be written before the next item.
+    head: Vec<u8>,
+}
+
+impl Listing {
+    /// All of it.
+    fn whole(mut self) -> Vec<u8> {
+        self.chunk()
+    }
+
+    /// The next objects, and the end after the last.
+    fn chunk(&mut self) -> Vec<u8> {
+        let mut out = std::mem::take(&mut self.head);
+        let chunk = &self.items[self.at..self.items.len().min(self.at + CHUNK)];
+        self.api.driver.read(|cluster| {
+            for (at, stored) in chunk.iter().enumerate() {
+                if self.at + at > 0 {
+                    out.push(b',');
+                }
+                let object = show::rendered(stored, cluster);
+                let item = match self.form {
+                    Form::Json => object,
+                    Form::Metadata => show::metadata_only(&object),
+                    Form::Table => table::row(self.kind, &object, cluster.now(), self.include),
+                };
+                // Writing to memory cannot fail, and neither can JSON with string keys.
+                _ = serde_json::to_writer(&mut out, &item);
+            }
+        });
+        self.at += chunk.len();
+        if self.at == self.items.len() {
+            out.extend_from_slice(b"]}");
+        }
+        out
+    }
+
+    /// Chunk by chunk.
+    fn stream(mut self) -> Streamed {
+        Streamed::new(async move {
+            if self.at == self.items.len() {
+                return None;
+            }
+            let (chunk, rest) = spawn_blocking(move || (self.chunk(), self)).await.ok()?;
+            Some((Bytes::from(chunk), rest.stream()))
+        })
+    }
+}
+
+/// Objects of one state of the cluster.
+struct Page {
+    items: Vec<Stored>,
+    /// Of the state.
+    revision: u64,
+    /// After which object the next page begins, and how many are left, if that is known.
+    rest: Option<(Continue, Option<usize>)>,
+}
+
+impl Page {
+    /// What `query` asks for.
+    fn select(cluster: &ControlPlane, scope: &Scope, query: &Query) -> Result<Page, Status> {
+        let store = cluster.store();
+        let (revision, after) = match Continue::parse(&query.continue_from)? {
+            Some(_) if query.resource_version.is_some_and(|version| version > 0) => {
+                return Err(Status::bad_request(
+                    "specifying resource version is not allowed when using continue",
+                ));
+            }
+            Some(token) => (token.revision, Some(token)),
+            None => (revision(store, query)?, None),
+        };
+        let objects = as_of(cluster, scope, revision)?;
+        let begin =
+            after.map_or(0, |token| objects.partition_point(|stored| position(stored) <= token.position()));
+        let mut admitted = objects[begin..].iter().filter(|stored| scope.admits(stored, cluster));
+        let items: Vec<Stored> = admitted
+            .by_ref()
+            .take(query.limit.unwrap_or(usize::MAX))
+            .map(|stored| Stored::clone(stored))
+            .collect();
+        let next = admitted.next().and(items.last());
+        let rest = next.map(|last| {
+            let (namespace, name) = position(last);
+            let whole = query.label_selector.is_empty() && query.field_selector.is_empty();
+            let left = whole.then(|| objects.len() - begin - items.len());
+            (Continue { revision, namespace: namespace.clone(), name: name.clone() }, left)
+        });
+        drop(admitted);
+        Ok(Page { items, revision, rest })
+    }
+
+    fn metadata(&self) -> Value {
+        let mut metadata = json!({ "resourceVersion": self.revision.to_string() });
+        if let Some((token, left)) = &self.rest {
+            metadata["continue"] = token.to_string().into();
+            if let Some(left) = left {
+                metadata["remainingItemCount"] = (*left).into();
+            }
+        }
+        metadata
+    }
+}
+
+/// Which state a list is to show.
+fn revision(store: &Store, query: &Query) -> Result<u64, Status> {
+    match (query.resource_version, query.version_match) {
+        (Some(asked), _) if asked > store.revision() => Err(Status::too_new(asked, store.revision())),
+        (Some(0), Some(VersionMatch::Exact)) => {
+            Err(Status::bad_request("resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\""))
+        }
+        (Some(asked), Some(VersionMatch::Exact)) => Ok(asked),
+        (None, Some(_)) => {
+            Err(Status::bad_request("resourceVersionMatch is forbidden unless resourceVersion is provided"))
+        }
+        _ => Ok(store.revision()),
+    }
+}
+
+/// The objects of `scope` by namespace and name, as they were at `revision`; its selectors are not looked at.
+pub(super) fn as_of<'c>(
+    cluster: &'c ControlPlane,
+    scope: &Scope,
+    revision: u64,
+) -> Result<Vec<Cow<'c, Stored>>, Status> {
+    let store = cluster.store();
+    // What an object was then is what it was before the first event since.
+    let mut then: BTreeMap<(&Name, &Name), Option<&Stored>> = BTreeMap::new();
+    if revision < store.revision() {
+        let events = store.watch(revision).map_err(|compacted| Status::too_old(revision, compacted.0))?;
+        for event in events.filter(|event| scope.is_at(&event.object().key())) {
+            let metadata = event.object().metadata();
+            then.entry((&metadata.namespace, &metadata.name)).or_insert(event.before.as_ref());
+        }
+    }
+    let now = store.all_stored(scope.kind, scope.namespace());
+    let now = now.filter(|stored| !then.contains_key(&position(stored)));
+    let mut objects: Vec<Cow<'_, Stored>> = now.map(Cow::Borrowed).collect();
+    // Those that are worked out are as they are now: of what they were, nothing is kept.
+    let derived = match scope.kind {
+        Kind::Endpoints => endpoints::all(cluster, scope.namespace()),
+        _ => Vec::new(),
+    };
+    if !then.is_empty() || !derived.is_empty() {
+        objects.extend(then.into_values().flatten().map(Cow::Borrowed));
+        objects.extend(derived.into_iter().map(Cow::Owned));
+        objects.sort_by(|a, b| position(a).cmp(&position(b)));
+    }
+    Ok(objects)
+}
+
+fn position(stored: &Stored) -> (&Name, &Name) {
+    let metadata = stored.object.metadata();
+    (&metadata.namespace, &metadata.name)
+}
+
+/// Where the next page begins: behind an object, in a state. Opaque to clients, as text `revision/namespace/name`.
+#[derive(Debug, PartialEq)]
+struct Continue {
+    revision: u64,
+    namespace: Name,
+    name: Name,
+}
+
+impl Continue {
+    fn parse(text: &str) -> Result<Option<Continue>, Status> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let read = || {
+            let mut parts = text.splitn(3, '/');
+            let revision = parts.next()?.parse().ok()?;
+            Some(Continue { revision, namespace: parts.next()?.into(), name: parts.next()?.into() })
+        };
+        read()
+            .map(Some)
+            .ok_or_else(|| Status::bad_request("continue key is not valid: it is none of this server's"))
+    }
+
+    fn position(&self) -> (&Name, &Name) {
+        (&self.namespace, &self.name)
+    }
+}
+
+impl std::fmt::Display for Continue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}/{}", self.revision, self.namespace, self.name)
+    }
+}

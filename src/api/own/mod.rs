@@ -1,0 +1,66 @@
+//! The group `clusterlocal.dev/v1`: what a cluster does not tell, and does not let anybody turn. `changes` is what
+//! became visible in the DNS and why; `clocks` has the one clock, `cluster`. It must not know what time does.
+
+mod changes;
+mod clocks;
+
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::accept::Form;
+use super::path::Part;
+use super::reply::Reply;
+use super::route::Call;
+use super::show;
+use super::table::{self, Column};
+
+pub(super) use changes::changes;
+pub(super) use clocks::clock;
+
+/// How objects of a kind are shown in a table.
+struct Columns {
+    columns: &'static [Column],
+    cells: fn(&Value) -> Vec<Value>,
+}
+
+impl Columns {
+    /// The table of `objects`, as `call` asks for it.
+    fn table(&self, objects: &[Value], metadata: Value, call: &Call) -> Value {
+        let row = |object: &Value| table::row_of((self.cells)(object), object, call.query.include_object);
+        table::of_rows(self.columns, objects.iter().map(row).collect(), metadata)
+    }
+}
+
+fn is_get(call: &Call) -> bool {
+    matches!(call.method, Method::GET | Method::HEAD) && call.place.part == Part::Whole
+}
+
+/// `objects`, or the one that was named, in the form that was asked for.
+fn reply(call: &Call, objects: Vec<Value>, revision: u64, columns: &Columns) -> Reply {
+    let resource = call.place.resource;
+    let metadata = json!({ "resourceVersion": revision.to_string() });
+    let shown = match call.form {
+        Form::Table => columns.table(&objects, metadata, call),
+        form => {
+            let mut objects: Vec<Value> = objects.into_iter().map(|object| of_form(object, form)).collect();
+            match call.place.name.is_empty() {
+                true => json!({
+                    "apiVersion": resource.api_version(),
+                    "kind": format!("{}List", resource.kind),
+                    "metadata": metadata,
+                    "items": objects,
+                }),
+                false => objects.pop().unwrap_or_default(),
+            }
+        }
+    };
+    Reply::json(StatusCode::OK, &shown)
+}
+
+/// An object that is no row.
+fn of_form(object: Value, form: Form) -> Value {
+    match form {
+        Form::Metadata => show::metadata_only(&object),
+        _ => object,
+    }
+}

@@ -1,0 +1,28 @@
+//! What only a process in a pod could answer. Pods are simulated, and none runs. It must not know how they are.
+
+use super::reply::Reply;
+use super::route::Call;
+use super::show;
+use super::status::Status;
+use crate::Driver;
+use crate::store::Kind;
+
+/// The log of a pod: one line that says why there is none. No failure, so that scripts that collect logs at their end
+/// go on.
+pub(super) fn log(driver: &Driver, call: &Call) -> Result<Reply, Status> {
+    driver.read(|cluster| show::stored(cluster.store(), Kind::Pod, &call.place).map(|_| ()))?;
+    let (namespace, name) = (&call.place.namespace, &call.place.name);
+    Ok(Reply::text(format!(
+        "clusterlocal simulates pods: no process runs in {namespace}/{name}, so there is no log\n"
+    )))
+}
+
+/// `exec`, `attach`, `portforward` and `proxy`.
+pub(super) fn process(driver: &Driver, kind: Kind, call: &Call, part: &str) -> Result<Reply, Status> {
+    driver.read(|cluster| show::stored(cluster.store(), kind, &call.place).map(|_| ()))?;
+    let (resource, name) = (call.place.resource.plural, &call.place.name);
+    Err(Status::simulated(format!(
+        "{part} of {resource} {name:?} is not possible: clusterlocal simulates pods and runs no process; on Linux, bind \
+         your own to the pod's address"
+    )))
+}

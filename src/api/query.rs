@@ -1,0 +1,195 @@
+//! The query of a request, as `ListOptions`, `CreateOptions` and their siblings have it. What a verb does not take is
+//! passed over, as kube-apiserver does. It must not know objects.
+
+use std::time::Duration;
+
+use super::status::Status;
+use super::table::Include;
+
+/// What a client asks for beside the path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Query {
+    pub(super) label_selector: String,
+    pub(super) field_selector: String,
+    /// So many objects at a time; none is all.
+    pub(super) limit: Option<usize>,
+    /// Where the last answer with a limit ended.
+    pub(super) continue_from: String,
+    /// None is the newest.
+    pub(super) resource_version: Option<u64>,
+    pub(super) version_match: Option<VersionMatch>,
+    pub(super) watch: bool,
+    /// A watch begins with what is there.
+    pub(super) send_initial_events: bool,
+    pub(super) allow_bookmarks: bool,
+    /// When a watch ends.
+    pub(super) timeout: Option<Duration>,
+    /// Everything but the change itself.
+    pub(super) dry_run: bool,
+    pub(super) grace_period_seconds: Option<u32>,
+    pub(super) propagation_policy: Option<PropagationPolicy>,
+    /// Fields that a kind does not have are refused: `fieldValidation=Strict`, which kubectl asks for.
+    pub(super) strict: bool,
+    /// How much of the object a table's rows carry.
+    pub(super) include_object: Include,
+}
+
+/// How a list's `resourceVersion` is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum VersionMatch {
+    /// As it was then.
+    Exact,
+    /// As it was then, or later.
+    NotOlderThan,
+}
+
+/// What becomes of the objects that a deleted one owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PropagationPolicy {
+    /// They stay, without an owner.
+    Orphan,
+    /// They go afterwards.
+    Background,
+    /// They go before.
+    Foreground,
+}
+
+impl Query {
+    /// Reads what stands after the `?`.
+    pub(super) fn parse(text: &str) -> Result<Query, Status> {
+        let mut query = Query::default();
+        for (key, value) in form_urlencoded::parse(text.as_bytes()) {
+            query.set(&key, &value)?;
+        }
+        Ok(query)
+    }
+
+    fn set(&mut self, key: &str, value: &str) -> Result<(), Status> {
+        match key {
+            "labelSelector" => self.label_selector = value.into(),
+            "fieldSelector" => self.field_selector = value.into(),
+            "limit" => self.limit = number(key, value)?.filter(|limit| *limit > 0),
+            "continue" => self.continue_from = value.into(),
+            "resourceVersion" => self.resource_version = number(key, value)?,
+            "resourceVersionMatch" => {
+                self.version_match = match value {
+                    "" => None,
+                    "Exact" => Some(VersionMatch::Exact),
+                    "NotOlderThan" => Some(VersionMatch::NotOlderThan),
+                    _ => return Err(unsupported(key, value, "\"Exact\", \"NotOlderThan\"")),
+                }
+            }
+            "watch" => self.watch = boolean(value),
+            "sendInitialEvents" => self.send_initial_events = boolean(value),
+            "allowWatchBookmarks" => self.allow_bookmarks = boolean(value),
+            "timeoutSeconds" => {
+                self.timeout = number(key, value)?.filter(|t| *t > 0).map(Duration::from_secs)
+            }
+            "dryRun" => self.dry_run = dry_run(value)?,
+            "gracePeriodSeconds" => self.grace_period_seconds = number(key, value)?,
+            "propagationPolicy" => self.propagation_policy = PropagationPolicy::parse(value)?,
+            "orphanDependents" if boolean(value) => self.propagation_policy = Some(PropagationPolicy::Orphan),
+            "fieldValidation" => {
+                self.strict = match value {
+                    "Strict" => true,
+                    "" | "Warn" | "Ignore" => false,
+                    _ => return Err(unsupported(key, value, "\"Ignore\", \"Strict\", \"Warn\"")),
+                }
+            }
+            "includeObject" => self.include_object = Include::parse(value).map_err(Status::bad_request)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl PropagationPolicy {
+    /// Reads a `propagationPolicy`; nothing is the default of the kind.
+    pub(super) fn parse(text: &str) -> Result<Option<Self>, Status> {
+        match text {
+            "" => Ok(None),
+            "Orphan" => Ok(Some(PropagationPolicy::Orphan)),
+            "Background" => Ok(Some(PropagationPolicy::Background)),
+            "Foreground" => Ok(Some(PropagationPolicy::Foreground)),
+            _ => Err(unsupported("propagationPolicy", text, "\"Background\", \"Foreground\", \"Orphan\"")),
+        }
+    }
+}
+
+/// Reads one value of `dryRun`: kube-apiserver knows only `All`.
+pub(super) fn dry_run(text: &str) -> Result<bool, Status> {
+    match text {
+        "" => Ok(false),
+        "All" => Ok(true),
+        _ => Err(unsupported("dryRun", text, "\"All\"")),
+    }
+}
+
+/// As kube-apiserver converts query parameters: only these say no.
+fn boolean(text: &str) -> bool {
+    !matches!(text, "0" | "false" | "False" | "FALSE")
+}
+
+fn number<T: std::str::FromStr>(key: &str, text: &str) -> Result<Option<T>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bad =
+        |_| Status::bad_request(format!("{key}: Invalid value: {text:?}: must be a non-negative integer"));
+    text.parse().map(Some).map_err(bad)
+}
+
+fn unsupported(key: &str, value: &str, supported: &str) -> Status {
+    Status::bad_request(format!("{key}: Unsupported value: {value:?}: supported values: {supported}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clients_ask() {
+        let table = [
+            ("", Query::default()),
+            (
+                "labelSelector=app%3Ddb%2Ctier+in+%28a%29&fieldSelector=metadata.name%3Dx",
+                Query {
+                    label_selector: "app=db,tier in (a)".into(),
+                    field_selector: "metadata.name=x".into(),
+                    ..Query::default()
+                },
+            ),
+            ("limit=500&unknown=1", Query { limit: Some(500), ..Query::default() }),
+            ("limit=0&resourceVersion=", Query::default()),
+            (
+                "watch=true&allowWatchBookmarks=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=7",
+                Query {
+                    watch: true,
+                    allow_bookmarks: true,
+                    send_initial_events: true,
+                    version_match: Some(VersionMatch::NotOlderThan),
+                    timeout: Some(Duration::from_secs(7)),
+                    ..Query::default()
+                },
+            ),
+            ("watch=false&dryRun=All", Query { dry_run: true, ..Query::default() }),
+            (
+                "gracePeriodSeconds=0&propagationPolicy=Orphan",
+                Query {
+                    grace_period_seconds: Some(0),
+                    propagation_policy: Some(PropagationPolicy::Orphan),
+                    ..Query::default()
+                },
+            ),
+        ];
+        for (text, expected) in table {
+            assert_eq!(Query::parse(text), Ok(expected), "{text}");
+        }
+        for bad in
+            ["limit=x", "resourceVersion=-1", "dryRun=Some", "propagationPolicy=x", "resourceVersionMatch=x"]
+        {
+            let status = Query::parse(bad).expect_err(bad);
+            assert_eq!(status.code, 400, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Pods: what they were made from, and what admission and defaulting add to it.
+
+use serde_json::{Map, Value, json};
+
+use super::{Shown, pod_status, put};
+use crate::api::field;
+use crate::store::{DEFAULT_TOLERATION_SECONDS, NOT_READY_TAINT, Pod, UNREACHABLE_TAINT};
+use crate::store::{fill, fill_pod_spec, objects, spec_json};
+
+pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
+    if !shown.has("spec") {
+        let spec = match &pod.template {
+            Some(template) => template.json().get_mut("spec").map(Value::take).unwrap_or_default(),
+            None => spec_json(&pod.spec),
+        };
+        shown.json.insert("spec".into(), spec);
+    }
+    let spec = shown.spec();
+    put(spec, "nodeName", pod.spec.node_name.as_str());
+    put(spec, "hostname", pod.spec.hostname.as_str());
+    put(spec, "subdomain", pod.spec.subdomain.as_str());
+    mount_claims(spec, pod);
+    fill_pod_spec(spec);
+    for list in ["initContainers", "containers"] {
+        objects(spec, list).for_each(request_limits);
+    }
+    fill(spec, "enableServiceLinks", true);
+    fill(spec, "priority", 0);
+    fill(spec, "preemptionPolicy", "PreemptLowerPriority");
+    fill(spec, "serviceAccountName", "default");
+    let account = spec["serviceAccountName"].clone();
+    fill(spec, "serviceAccount", account);
+    tolerate_lost_nodes(spec);
+    pod_status::status(shown, pod);
+}
+
+/// The volumes of a StatefulSet's pod: each is called as the template of its claim.
+fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
+    if pod.spec.claims.is_empty() {
+        return;
+    }
+    let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
+    let Some(volumes) = volumes.as_array_mut() else { return };
+    for claim in pod.spec.claims.iter() {
+        let suffix = format!("-{}", pod.metadata.name);
+        let name = claim.strip_suffix(&suffix).unwrap_or(claim);
+        volumes.retain(|volume| field::text(volume, "/name") != name);
+        volumes.push(json!({ "name": name, "persistentVolumeClaim": { "claimName": claim.as_str() } }));
+    }
+}
+
+/// What a container may have at most it also asks for, where it does not say (SetDefaults_Pod).
+fn request_limits(container: &mut Map<String, Value>) {
+    let limits = container.get("resources").and_then(|resources| resources.get("limits")).cloned();
+    if let Some(Value::Object(limits)) = limits {
+        let resources = crate::store::object(container, "resources");
+        let requests = crate::store::object(resources, "requests");
+        limits.into_iter().for_each(|(name, quantity)| fill(requests, &name, quantity));
+    }
+}
+
+/// The admission plugin DefaultTolerationSeconds: a pod stays for five minutes on a node that nobody hears of.
+fn tolerate_lost_nodes(spec: &mut Map<String, Value>) {
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    let Some(tolerations) = tolerations.as_array_mut() else { return };
+    for taint in [NOT_READY_TAINT, UNREACHABLE_TAINT] {
+        let covers = |toleration: &Value| {
+            matches!(field::text(toleration, "/key"), key if key.is_empty() || key == taint)
+                && matches!(field::text(toleration, "/effect"), "" | "NoExecute")
+        };
+        if !tolerations.iter().any(covers) {
+            tolerations.push(json!({
+                "key": taint,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": DEFAULT_TOLERATION_SECONDS,
+            }));
+        }
+    }
+}

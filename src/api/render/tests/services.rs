@@ -1,0 +1,99 @@
+//! Services, and what they lead to.
+
+use super::*;
+
+#[test]
+fn services_and_what_they_lead_to() {
+    let mut store = store(
+        "
+{apiVersion: v1, kind: Service, metadata: {name: a, labels: {x: y}}, spec: {clusterIP: 10.96.0.7, selector: {app: a}, ports: [{port: 80, name: http}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: h}, spec: {clusterIP: None, selector: {app: a}, ipFamilyPolicy: PreferDualStack}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: e}, spec: {type: ExternalName, externalName: example.org}}
+---
+{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}
+",
+    );
+    check(
+        &shown(&store, Kind::Service, "default", "a"),
+        &[
+            (
+                "/spec",
+                "{clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7], internalTrafficPolicy: Cluster, ipFamilies: [IPv4], ipFamilyPolicy: SingleStack, ports: [{name: http, port: 80, protocol: TCP, targetPort: 80}], selector: {app: a}, sessionAffinity: None, type: ClusterIP}",
+            ),
+            ("/status", "{loadBalancer: {}}"),
+        ],
+    );
+    check(
+        &shown(&store, Kind::Service, "default", "h"),
+        &[
+            ("/spec/clusterIPs", "[None]"),
+            ("/spec/ipFamilies", "[IPv4, IPv6]"),
+            ("/spec/ipFamilyPolicy", "PreferDualStack"),
+        ],
+    );
+    check(
+        &shown(&store, Kind::Service, "default", "e"),
+        &[("/spec", "{externalName: example.org, sessionAffinity: None, type: ExternalName}")],
+    );
+    let endpoint = |ip: &str, ready, terminating| Endpoint {
+        addresses: [Name::from(ip)].into_iter().collect(),
+        conditions: EndpointConditions {
+            ready: Some(ready),
+            serving: Some(ready),
+            terminating: Some(terminating),
+        },
+        target_ref: Some(ObjectReference {
+            kind: "Pod".into(),
+            name: "p".into(),
+            namespace: "default".into(),
+        }),
+        ..Endpoint::default()
+    };
+    let mut metadata = named("a-x", Some((Kind::Service, "a")));
+    metadata.labels = [(SERVICE_NAME_LABEL, "a")].into_iter().collect();
+    let slice = EndpointSlice {
+        metadata,
+        address_type: AddressType::IPv4,
+        endpoints: vec![
+            endpoint("10.0.0.1", true, false),
+            endpoint("10.0.0.2", false, false),
+            endpoint("10.0.0.3", false, true),
+        ],
+        ports: vec![EndpointPort { name: "http".into(), port: Some(80), protocol: Protocol::TCP }],
+    };
+    put(&mut store, Object::EndpointSlice(Arc::new(slice)));
+    let pod = store.stored(&Key::new(Kind::Pod, "default", "p")).expect("the pod").uid();
+    let slice = shown(&store, Kind::EndpointSlice, "default", "a-x");
+    assert_eq!(slice["endpoints"][0]["targetRef"]["uid"], pod.as_str());
+    check(
+        &slice,
+        &[
+            ("/addressType", "IPv4"),
+            ("/metadata/ownerReferences/0/kind", "Service"),
+            ("/endpoints/1/conditions", "{ready: false, serving: false, terminating: false}"),
+            ("/ports", "[{name: http, port: 80, protocol: TCP}]"),
+        ],
+    );
+    let context = &Context { store: &store };
+    let derived = |name: &str| {
+        let service = store.stored(&Key::new(Kind::Service, "default", name)).expect(name);
+        derived_endpoints(service, context).map(|endpoints| object(&endpoints, context))
+    };
+    let endpoints = derived("a").expect("endpoints");
+    check(
+        &endpoints,
+        &[
+            ("/kind", "Endpoints"),
+            ("/metadata/name", "a"),
+            ("/metadata/labels", "{x: y, endpoints.kubernetes.io/managed-by: endpoint-controller}"),
+            ("/metadata/resourceVersion", "'5'"),
+            ("/subsets/0/addresses/0/ip", "10.0.0.1"),
+            ("/subsets/0/notReadyAddresses/0/ip", "10.0.0.2"),
+            ("/subsets/0/notReadyAddresses/1", "~"),
+            ("/subsets/0/ports", "[{name: http, port: 80, protocol: TCP}]"),
+        ],
+    );
+    assert_eq!(derived("e"), None);
+}

@@ -1,0 +1,109 @@
+//! What goes back over HTTP: documents, failures and streams. It must not know what they say.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http_body_util::{Either, Full};
+use hyper::body::{Body as HttpBody, Bytes, Frame};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER as RETRY_AFTER_HEADER};
+use hyper::{Response, StatusCode};
+use serde_json::Value;
+
+use super::status::Status;
+
+/// The body of a response.
+pub(super) type Body = Either<Full<Bytes>, Streamed>;
+
+/// The content type of almost everything.
+pub(super) const JSON: &str = "application/json";
+
+/// In how many seconds somebody for whom there was no place may try again.
+pub(super) const RETRY_AFTER: u32 = 1;
+
+/// Something to answer with.
+pub(super) enum Reply {
+    /// A document, with the HTTP status code.
+    Json(StatusCode, Vec<u8>),
+    /// Another content type.
+    Typed(&'static str, Vec<u8>),
+    /// JSON that comes as it happens.
+    Stream(Streamed),
+}
+
+impl Reply {
+    /// `value`, and all is well.
+    pub(super) fn ok(value: &Value) -> Reply {
+        Reply::json(StatusCode::OK, value)
+    }
+
+    /// `value`, with the HTTP status code.
+    pub(super) fn json(code: StatusCode, value: &Value) -> Reply {
+        Reply::Json(code, value.to_string().into_bytes())
+    }
+
+    /// A line for people.
+    pub(super) fn text(text: impl Into<String>) -> Reply {
+        Reply::Typed("text/plain; charset=utf-8", text.into().into_bytes())
+    }
+
+    /// As HTTP has it.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let (code, content_type, body) = match self {
+            Reply::Json(code, json) => (code, JSON, Either::Left(Full::from(json))),
+            Reply::Typed(content_type, body) => {
+                (StatusCode::OK, content_type, Either::Left(Full::from(body)))
+            }
+            Reply::Stream(stream) => (StatusCode::OK, JSON, Either::Right(stream)),
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = code;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
+        response
+    }
+}
+
+/// A failure as HTTP has it.
+pub(super) fn failure(status: &Status) -> Response<Body> {
+    let mut response = Reply::json(status.code, &status.json()).into_response();
+    if let Some(seconds) = status.details.as_ref().and_then(|details| details.retry_after) {
+        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds.into());
+    }
+    response
+}
+
+/// Pieces of a body, each asked for only when the last one is on its way, so that nothing piles up for a client that
+/// reads slowly.
+pub(super) struct Streamed(Option<Piece>);
+
+/// The next piece and what comes after it; nothing at the end.
+type Piece = Pin<Box<dyn Future<Output = Option<(Bytes, Streamed)>> + Send>>;
+
+impl Streamed {
+    /// What `piece` yields, and so on.
+    pub(super) fn new(piece: impl Future<Output = Option<(Bytes, Streamed)>> + Send + 'static) -> Self {
+        Streamed(Some(Box::pin(piece)))
+    }
+}
+
+impl HttpBody for Streamed {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let Some(piece) = &mut this.0 else { return Poll::Ready(None) };
+        let next = ready!(piece.as_mut().poll(context));
+        let (bytes, rest) = match next {
+            Some((bytes, rest)) => (Some(bytes), rest.0),
+            None => (None, None),
+        };
+        this.0 = rest;
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

@@ -1,0 +1,147 @@
+//! Takes the place of kube-apiserver's handler chain: from a request, by guard, path and verb, to whoever answers it.
+//! It must not know how objects are changed or shown.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderMap, HeaderName};
+use hyper::{Method, Request, Response};
+use tokio::sync::watch as stopping;
+
+use super::accept::{Aggregated, Form};
+use super::guard::Guard;
+use super::http::Limits;
+use super::path::{Part, Place, Target};
+use super::query::Query;
+use super::reply::{self, Body, Reply};
+use super::resource::Held;
+use super::status::Status;
+use super::watch::Journal;
+use super::{body, delete, discovery, list, openapi, own, pods, scale, watch, write};
+use crate::Driver;
+use crate::store::Kind;
+
+/// What all requests share.
+pub(super) struct Api {
+    pub(super) driver: Driver,
+    pub(super) journal: Journal,
+    pub(super) address: SocketAddr,
+    pub(super) guard: Guard,
+    pub(super) limits: Limits,
+    /// Watches end when the server does.
+    pub(super) stop: stopping::Receiver<bool>,
+}
+
+/// A request for objects, with everything that came with it.
+pub(super) struct Call {
+    pub(super) method: Method,
+    pub(super) place: Place,
+    pub(super) query: Query,
+    pub(super) form: Form,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+/// Tells the SOA serial in which everything shows that had happened by the time of the answer.
+const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
+
+impl Api {
+    /// The answer to `request`, whatever it is.
+    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        match self.respond(request).await {
+            Ok(response) => response,
+            Err(status) => reply::failure(&status),
+        }
+    }
+
+    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+        let (parts, incoming) = request.into_parts();
+        self.guard.check(&parts.method, &parts.uri, &parts.headers)?;
+        let place = match Target::of(parts.uri.path()).ok_or_else(Status::no_such_path)? {
+            Target::Place(place) => place,
+            _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
+                return Err(Status::method_not_supported());
+            }
+            target => return Ok(self.document(&target, &parts.headers).into_response()),
+        };
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let form = Form::wanted(&parts.headers)?;
+        let body = body::read(incoming, self.limits).await?;
+        let call = Call { method: parts.method, place, query, form, headers: parts.headers, body };
+        // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
+        let (api, call) = (self.clone(), Arc::new(call));
+        let answered = tokio::task::spawn_blocking(move || api.carry_out(&call)).await;
+        let reply =
+            answered.map_err(|_| Status::internal("the request handler failed; the log says why"))??;
+        let mut response = reply.into_response();
+        response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
+        Ok(response)
+    }
+
+    /// What does not depend on the cluster.
+    fn document(&self, target: &Target, headers: &HeaderMap) -> Reply {
+        let aggregated = |form: Aggregated, core| {
+            let content_type = match form {
+                Aggregated::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+                Aggregated::V2Beta1 => {
+                    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
+                }
+            };
+            Reply::Typed(content_type, discovery::aggregated(form, core).to_string().into_bytes())
+        };
+        match (target, Aggregated::wanted(headers)) {
+            (Target::Health, _) => Reply::text("ok"),
+            (Target::Version, _) => Reply::ok(&discovery::version()),
+            (Target::CoreGroup, Some(form)) => aggregated(form, true),
+            (Target::Groups, Some(form)) => aggregated(form, false),
+            (Target::CoreGroup, None) => Reply::ok(&discovery::core_group(self.address)),
+            (Target::Groups, None) => Reply::ok(&discovery::all_groups()),
+            (Target::Group(group), _) => Reply::ok(&discovery::group(group)),
+            (Target::Resources(group), _) => Reply::ok(&discovery::resources(group)),
+            (Target::OpenApiV2, _) => Reply::Typed(openapi::V2_TYPE, openapi::v2()),
+            (Target::OpenApi, _) => Reply::ok(&openapi::index()),
+            (Target::OpenApiOf(group), _) => Reply::ok(&openapi::document(group)),
+            (Target::Root | Target::Place(_), _) => Reply::ok(&discovery::paths()),
+        }
+    }
+
+    /// Does what is asked with objects.
+    fn carry_out(self: &Arc<Self>, call: &Arc<Call>) -> Result<Reply, Status> {
+        match call.place.resource.held {
+            Held::Store(kind) => self.of_store(kind, call),
+            Held::Changes => own::changes(self, call.clone()),
+            Held::Clock => own::clock(&self.driver, call),
+        }
+    }
+
+    fn of_store(self: &Arc<Self>, kind: Kind, call: &Call) -> Result<Reply, Status> {
+        let driver = &self.driver;
+        let named = !call.place.name.is_empty();
+        let part = match call.place.part {
+            Part::Whole => None,
+            Part::Subresource(part) => Some(part.name),
+            Part::Proxy => return pods::process(driver, kind, call, "proxy"),
+        };
+        match (&call.method, part) {
+            (&Method::GET | &Method::HEAD, None) if named => list::get(driver, kind, call),
+            (&Method::GET, None) if call.query.watch => watch::begin(self, kind, call),
+            (&Method::GET | &Method::HEAD, None) => list::list(self, kind, call),
+            (&Method::POST, None) if !named => write::create(driver, kind, call),
+            (&Method::PUT, None | Some("status")) if named => write::replace(driver, kind, call),
+            (&Method::PATCH, None | Some("status")) if named => write::patch(driver, kind, call),
+            (&Method::DELETE, None) if named => delete::one(driver, kind, call),
+            (&Method::DELETE, None) => delete::collection(driver, kind, call),
+            (&Method::GET, Some("status")) => list::get(driver, kind, call),
+            (&Method::GET, Some("scale")) => scale::get(driver, kind, call),
+            (&Method::PUT, Some("scale")) => scale::replace(driver, kind, call),
+            (&Method::PATCH, Some("scale")) => scale::patch(driver, kind, call),
+            (&Method::POST, Some("eviction")) => delete::evict(driver, call),
+            (&Method::GET, Some("log")) => pods::log(driver, call),
+            (&Method::GET | &Method::POST, Some(part @ ("exec" | "attach" | "portforward"))) => {
+                pods::process(driver, kind, call, part)
+            }
+            _ => Err(Status::method_not_supported()),
+        }
+    }
+}

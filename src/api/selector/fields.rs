@@ -1,0 +1,237 @@
+//! Field selectors: the few fields of each kind that the API server selects by.
+
+use serde_json::Value;
+
+use crate::api::field;
+use crate::store::{Kind, Name};
+
+/// `fieldSelector=spec.nodeName=node-1,status.phase!=Running`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FieldSelector(Vec<Term>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Term {
+    field: Name,
+    equal: bool,
+    value: String,
+}
+
+impl FieldSelector {
+    /// Reads a selector over objects of `kind`; the empty one matches everything.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or which field cannot be selected by, for a 400 Bad Request.
+    pub fn parse(kind: Kind, text: &str) -> Result<Self, String> {
+        let mut all = Vec::new();
+        for term in split(text).into_iter().filter(|term| !term.is_empty()) {
+            let (field, equal, value) = halves(term)
+                .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
+            if !is_selectable(kind, field) {
+                return Err(not_selectable(kind, field));
+            }
+            all.push(Term { field: field.into(), equal, value: unescaped(value)? });
+        }
+        Ok(FieldSelector(all))
+    }
+
+    /// The one name that it asks for, if it does: no other object has to be looked at.
+    pub fn name(&self) -> Option<&str> {
+        self.0.iter().find(|term| term.equal && term.field == "metadata.name").map(|term| term.value.as_str())
+    }
+
+    /// Whether `object` is meant.
+    pub fn matches(&self, object: &Value) -> bool {
+        self.0.iter().all(|term| (of_field(object, &term.field) == term.value) == term.equal)
+    }
+}
+
+/// The terms between commas that no backslash stands before.
+fn split(text: &str) -> Vec<&str> {
+    let (mut terms, mut from, mut escaped) = (Vec::new(), 0, false);
+    for (at, c) in text.char_indices() {
+        if c == ',' && !escaped {
+            terms.push(&text[from..at]);
+            from = at + 1;
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    terms.push(&text[from..]);
+    terms
+}
+
+/// Field, whether equal, value.
+fn halves(term: &str) -> Option<(&str, bool, &str)> {
+    let at = term.find(['=', '!'])?;
+    let (field, rest) = term.split_at(at);
+    for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
+        if let Some(value) = rest.strip_prefix(operator) {
+            return Some((field, equal, value));
+        }
+    }
+    None
+}
+
+/// A value without its backslashes.
+fn unescaped(value: &str) -> Result<String, String> {
+    let mut plain = String::with_capacity(value.len());
+    let mut chars = value.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => match chars.next() {
+                Some(c @ ('\\' | ',' | '=')) => plain.push(c),
+                _ => {
+                    return Err(format!("invalid field selector: invalid escape sequence in value: {value}"));
+                }
+            },
+            ',' | '=' => {
+                return Err(format!("invalid field selector: unescaped character in value: {value}"));
+            }
+            c => plain.push(c),
+        }
+    }
+    Ok(plain)
+}
+
+/// Which fields the API server selects objects of `kind` by, besides their name and namespace.
+fn fields(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Pod => &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "spec.serviceAccountName",
+            "spec.hostNetwork",
+            "status.phase",
+            "status.podIP",
+            "status.podIPs",
+            "status.nominatedNodeName",
+        ],
+        Kind::Node => &["spec.unschedulable"],
+        Kind::Namespace => &["status.phase"],
+        Kind::Service => &["spec.clusterIP", "spec.type"],
+        Kind::ReplicaSet => &["status.replicas"],
+        Kind::Job => &["status.successful"],
+        Kind::Event => &[
+            "involvedObject.kind",
+            "involvedObject.namespace",
+            "involvedObject.name",
+            "involvedObject.uid",
+            "involvedObject.apiVersion",
+            "involvedObject.resourceVersion",
+            "involvedObject.fieldPath",
+            "reason",
+            "reportingComponent",
+            "source",
+            "type",
+        ],
+        _ => &[],
+    }
+}
+
+fn is_selectable(kind: Kind, field: &str) -> bool {
+    field == "metadata.name"
+        || (field == "metadata.namespace" && kind.is_namespaced())
+        || fields(kind).contains(&field)
+}
+
+/// In the words of the kind's conversion functions, or of apimachinery's default one.
+fn not_selectable(kind: Kind, field: &str) -> String {
+    match fields(kind) {
+        [] => {
+            format!("{field:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        }
+        _ => format!("field label not supported: {field}"),
+    }
+}
+
+/// The value of a field as a selector has it.
+fn of_field(object: &Value, name: &str) -> String {
+    let at = |path: &str| field::at(object, path);
+    let text = |value: Option<&Value>| match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(value)) => value.to_string(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    };
+    match name {
+        "status.podIPs" => {
+            let all = at("/status/podIPs").and_then(Value::as_array).into_iter().flatten();
+            all.map(|ip| text(ip.get("ip"))).collect::<Vec<_>>().join(",")
+        }
+        "spec.unschedulable" | "spec.hostNetwork" => {
+            field::flag(object, &format!("/{}", name.replace('.', "/"))).to_string()
+        }
+        "status.replicas" => field::number(object, "/status/replicas").to_string(),
+        "status.successful" => field::number(object, "/status/succeeded").to_string(),
+        "source" => match text(at("/source/component")) {
+            component if component.is_empty() => text(at("/reportingComponent")),
+            component => component,
+        },
+        path => text(at(&format!("/{}", path.replace('.', "/")))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn field_selectors() {
+        let pod = json!({
+            "metadata": { "name": "db-0", "namespace": "db" },
+            "spec": { "nodeName": "node-1" },
+            "status": { "phase": "Running", "podIP": "10.0.0.1", "podIPs": [{ "ip": "10.0.0.1" }, { "ip": "fd00::1" }] },
+        });
+        let event =
+            json!({ "involvedObject": { "name": "a,b" }, "reportingComponent": "kubelet", "type": "Normal" });
+        let table = [
+            (Kind::Pod, "", &pod, true),
+            (Kind::Pod, "metadata.name=db-0", &pod, true),
+            (Kind::Pod, "metadata.name=db-0,metadata.namespace!=db", &pod, false),
+            (Kind::Pod, "spec.nodeName==node-1,status.phase!=Pending", &pod, true),
+            (Kind::Pod, "status.podIP=10.0.0.2", &pod, false),
+            (Kind::Pod, "status.podIPs=10.0.0.1\\,fd00::1", &pod, true),
+            (Kind::Pod, "spec.hostNetwork=false", &pod, true),
+            (Kind::Pod, "spec.serviceAccountName=", &pod, true),
+            (Kind::Node, "spec.unschedulable=false", &json!({ "spec": {} }), true),
+            (Kind::Node, "spec.unschedulable=true", &json!({ "spec": { "unschedulable": true } }), true),
+            (Kind::ReplicaSet, "status.replicas=0", &json!({}), true),
+            (Kind::Event, "involvedObject.name=a\\,b,source=kubelet,type=Normal", &event, true),
+            (Kind::StatefulSet, "metadata.name=a", &json!({ "metadata": { "name": "b" } }), false),
+        ];
+        for (kind, text, object, expected) in table {
+            let selector = FieldSelector::parse(kind, text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(selector.matches(object), expected, "{kind} {text}");
+        }
+        assert_eq!(
+            FieldSelector::parse(Kind::Pod, "status.phase!=a,metadata.name=b").expect("one").name(),
+            Some("b")
+        );
+    }
+
+    #[test]
+    fn field_selectors_that_are_none() {
+        let table = [
+            (Kind::Pod, "spec.foo=a", "field label not supported: spec.foo"),
+            (Kind::Node, "metadata.namespace=a", "field label not supported: metadata.namespace"),
+            (
+                Kind::StatefulSet,
+                "spec.replicas=1",
+                "\"spec.replicas\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+            ),
+            (Kind::Pod, "status.phase", "invalid selector: 'status.phase'; can't understand 'status.phase'"),
+            (
+                Kind::Pod,
+                "metadata.name=a\\b",
+                "invalid field selector: invalid escape sequence in value: a\\b",
+            ),
+            (Kind::Pod, "metadata.name=a=b", "invalid field selector: unescaped character in value: a=b"),
+        ];
+        for (kind, text, expected) in table {
+            assert_eq!(FieldSelector::parse(kind, text), Err(expected.into()), "{text}");
+        }
+    }
+}

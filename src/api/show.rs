@@ -1,0 +1,84 @@
+//! Objects as a request wants to see them: which ones, and in which form. It must not know verbs.
+
+use serde_json::{Value, json};
+
+use super::accept::Form;
+use super::path::Place;
+use super::query::Query;
+use super::render::{self, Context};
+use super::selector::{FieldSelector, LabelSelector};
+use super::status::Status;
+use super::table::{self, Include};
+use crate::ControlPlane;
+use crate::store::{Key, Kind, Name, Store, Stored, Time};
+
+/// Which objects of a kind are meant.
+#[derive(Clone, Debug)]
+pub(super) struct Scope {
+    pub(super) kind: Kind,
+    /// None is all.
+    namespace: Option<Name>,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    /// Whether `fields` asks for more than a name.
+    by_fields: bool,
+}
+
+impl Scope {
+    /// What `place` and the selectors of `query` mean.
+    pub(super) fn of(kind: Kind, place: &Place, query: &Query) -> Result<Scope, Status> {
+        let labels = LabelSelector::parse(&query.label_selector).map_err(|why| {
+            Status::bad_request(format!("unable to parse labelSelector {:?}: {why}", query.label_selector))
+        })?;
+        let fields = FieldSelector::parse(kind, &query.field_selector).map_err(Status::bad_request)?;
+        let namespace = Some(Name::from(&place.namespace)).filter(|namespace| !namespace.is_empty());
+        Ok(Scope { kind, namespace, labels, by_fields: !query.field_selector.is_empty(), fields })
+    }
+
+    /// The namespace, if only one is meant.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// Whether `key` is where such objects are.
+    pub(super) fn is_at(&self, key: &Key) -> bool {
+        key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
+    }
+
+    /// Whether `stored`, which is where such objects are, is meant.
+    pub(super) fn admits(&self, stored: &Stored, cluster: &ControlPlane) -> bool {
+        let metadata = stored.object.metadata();
+        // Most that are not meant are told apart without making their JSON.
+        self.labels.admits(&metadata.labels)
+            && self.fields.name().is_none_or(|name| name == metadata.name)
+            && (!self.by_fields || self.fields.matches(&rendered(stored, cluster)))
+    }
+}
+
+/// The object that `place` names.
+pub(super) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<&'s Stored, Status> {
+    let key = Key::new(kind, &place.namespace, &place.name);
+    store.stored(&key).ok_or_else(|| Status::not_found(place.resource, &place.name))
+}
+
+/// The object as the API shows it.
+pub(super) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
+    render::object(stored, &Context { store: cluster.store() })
+}
+
+/// One object in the form that was asked for, at `now`.
+pub(super) fn object(kind: Kind, object: Value, form: Form, include: Include, now: Time) -> Value {
+    match form {
+        Form::Json => object,
+        Form::Metadata => metadata_only(&object),
+        Form::Table => {
+            let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+            table::table(kind, [&object], metadata, now, include)
+        }
+    }
+}
+
+/// A PartialObjectMetadata of `object`.
+pub(super) fn metadata_only(object: &Value) -> Value {
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
+}

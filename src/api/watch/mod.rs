@@ -1,0 +1,219 @@
+//! Takes the place of kube-apiserver's watch handler: what happens to the objects of a kind, as a stream of lines. A
+//! watcher is a cursor into the store's events and nothing else: whoever reads slowly holds no queue, and whoever falls
+//! too far behind is told to list anew. It must not know how objects change.
+
+mod journal;
+mod translate;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::watch as signal;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until};
+
+use super::accept::Form;
+use super::http::told;
+use super::list;
+use super::query::{Query, VersionMatch};
+use super::reply::{Reply, Streamed};
+use super::resource::Resource;
+use super::route::{Api, Call};
+use super::show::Scope;
+use super::status::Status;
+use crate::ControlPlane;
+use crate::store::{Kind, Stored};
+
+pub(super) use journal::Journal;
+use translate::Lines;
+
+/// A watch that does not say when it ends ends after this time: kube-apiserver draws 30 to 60 minutes.
+const LONGEST: Duration = Duration::from_secs(45 * 60);
+
+/// How often a client that wants to hear how far it has come is told: kube-apiserver does so about once a minute.
+const BOOKMARKS: Duration = Duration::from_secs(60);
+
+/// So many events, or objects, are looked at at a time.
+const BATCH: usize = 256;
+
+/// `GET` of a collection with `watch=true`.
+pub(super) fn begin(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let query = &call.query;
+    check(query)?;
+    let scope = Scope::of(kind, &call.place, query)?;
+    let begins = api.driver.read(|cluster| Beginning::of(cluster, &scope, query))?;
+    let now = Instant::now();
+    let watcher = Watcher {
+        // Marked as seen here: what happened after the cursor was taken wakes the watcher.
+        revisions: api.driver.revisions(),
+        stop: api.stop.clone(),
+        api: api.clone(),
+        resource: call.place.resource,
+        lines: Lines::new(scope, call.form, query.include_object),
+        cursor: begins.revision,
+        initial: begins.objects.into_iter(),
+        announce: query.send_initial_events,
+        bookmarks: query.allow_bookmarks,
+        next_bookmark: now + BOOKMARKS,
+        ends: end(query),
+        over: false,
+    };
+    Ok(Reply::Stream(watcher.stream()))
+}
+
+/// When a watch ends that begins now.
+pub(super) fn end(query: &Query) -> Instant {
+    Instant::now() + query.timeout.unwrap_or(LONGEST).min(LONGEST)
+}
+
+/// What does not go together, in kube-apiserver's words (ValidateListOptions).
+fn check(query: &Query) -> Result<(), Status> {
+    let wrong = if query.send_initial_events && query.version_match != Some(VersionMatch::NotOlderThan) {
+        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+    } else if !query.send_initial_events && query.version_match.is_some() {
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
+    } else {
+        return Ok(());
+    };
+    Err(Status::bad_request(wrong))
+}
+
+/// Where a watch begins.
+struct Beginning {
+    /// Events after this one are shown.
+    revision: u64,
+    /// Objects that are there already and shown first.
+    objects: Vec<Stored>,
+}
+
+impl Beginning {
+    fn of(cluster: &ControlPlane, scope: &Scope, query: &Query) -> Result<Beginning, Status> {
+        let store = cluster.store();
+        let current = store.revision();
+        match query.resource_version {
+            // A client that knew a later state knew another cluster, before a restart: it has to list anew. The stream
+            // tells it so.
+            Some(asked @ 1..) if !query.send_initial_events || asked > current => {
+                Ok(Beginning { revision: asked, objects: Vec::new() })
+            }
+            // Without a revision, the state comes first.
+            _ => {
+                let objects = list::as_of(cluster, scope, current)?;
+                let objects = objects.into_iter().filter(|stored| scope.admits(stored, cluster));
+                Ok(Beginning { revision: current, objects: objects.map(Cow::into_owned).collect() })
+            }
+        }
+    }
+}
+
+/// One who watches.
+struct Watcher {
+    api: Arc<Api>,
+    resource: &'static Resource,
+    lines: Lines,
+    /// Everything up to this revision has been shown.
+    cursor: u64,
+    initial: std::vec::IntoIter<Stored>,
+    /// Whether the end of the initial objects is still to be told.
+    announce: bool,
+    bookmarks: bool,
+    next_bookmark: Instant,
+    ends: Instant,
+    /// Nothing comes any more.
+    over: bool,
+    revisions: signal::Receiver<u64>,
+    stop: signal::Receiver<bool>,
+}
+
+impl Watcher {
+    fn stream(self) -> Streamed {
+        Streamed::new(async move {
+            let (lines, rest) = self.next().await?;
+            Some((lines, rest.stream()))
+        })
+    }
+
+    /// The next lines, once there are any; nothing at the end.
+    async fn next(mut self) -> Option<(Bytes, Self)> {
+        while !self.over {
+            self.revisions.mark_unchanged();
+            // The cluster may be busy with what somebody else wants.
+            let place = self.api.journal.readers.clone().acquire_owned().await.ok()?;
+            let lines;
+            (lines, self) = spawn_blocking(move || (self.gather(), self)).await.ok()?;
+            drop(place);
+            if !lines.is_empty() {
+                return Some((lines.into(), self));
+            }
+            if self.cursor < *self.revisions.borrow() {
+                continue;
+            }
+            tokio::select! {
+                () = told(&mut self.stop) => self.over = true,
+                () = sleep_until(self.ends) => self.over = true,
+                () = sleep_until(self.next_bookmark), if self.bookmarks => {
+                    return Some((self.bookmark(json!({})), self));
+                }
+                changed = self.revisions.changed() => self.over = changed.is_err(),
+            }
+            if self.over && self.bookmarks {
+                // Where to go on from.
+                return Some((self.bookmark(json!({})), self));
+            }
+        }
+        None
+    }
+
+    /// What there is to show now.
+    fn gather(&mut self) -> Vec<u8> {
+        let Watcher { api, lines, initial, cursor, .. } = self;
+        let (mut out, compacted) = api.driver.read(|cluster| {
+            let begun: Vec<Stored> = initial.by_ref().take(BATCH).collect();
+            if !begun.is_empty() {
+                return (lines.initial(&begun, cluster), None);
+            }
+            if *cursor > cluster.store().revision() {
+                return (Vec::new(), Some(cluster.store().revision()));
+            }
+            match api.journal.after(cluster, *cursor, BATCH) {
+                Ok(entries) => {
+                    *cursor = entries.last().map_or(*cursor, |entry| entry.event.revision);
+                    (lines.events(&entries, cluster), None)
+                }
+                Err(compacted) => (Vec::new(), Some(compacted.0)),
+            }
+        });
+        if let Some(oldest) = compacted {
+            self.over = true;
+            out.extend(line("ERROR", &Status::too_old(self.cursor, oldest).json()));
+        }
+        if self.announce && self.initial.len() == 0 {
+            self.announce = false;
+            let bookmark = self.bookmark(json!({ "k8s.io/initial-events-end": "true" }));
+            out.extend_from_slice(&bookmark);
+        }
+        out
+    }
+
+    /// A line that tells how far the client has come.
+    fn bookmark(&mut self, annotations: Value) -> Bytes {
+        self.next_bookmark = Instant::now() + BOOKMARKS;
+        let mut metadata = json!({ "resourceVersion": self.cursor.to_string(), "creationTimestamp": null });
+        if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
+            metadata["annotations"] = annotations;
+        }
+        let (kind, api_version) = match self.lines.form() {
+            Form::Metadata => ("PartialObjectMetadata", "meta.k8s.io/v1".to_owned()),
+            _ => (self.resource.kind, self.resource.api_version()),
+        };
+        line("BOOKMARK", &json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata })).into()
+    }
+}
+
+/// An event as a line of JSON.
+pub(super) fn line(event: &str, object: &Value) -> Vec<u8> {
+    format!("{{\"type\":\"{event}\",\"object\":{object}}}\n").into_bytes()
+}

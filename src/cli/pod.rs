@@ -1,0 +1,30 @@
+//! `ready`, `unready`, `crash`: how a pod fares, by hand.
+
+use std::process::ExitCode;
+
+use clusterlocal::store::{CRASHES_ANNOTATION, READY_ANNOTATION};
+use serde_json::{Value, json};
+
+use super::Failure;
+use super::running::PodArgs;
+
+/// Makes a pod ready or not, until somebody says otherwise.
+pub fn hold(args: &PodArgs, ready: bool) -> Result<ExitCode, Failure> {
+    let pod = args.server.annotate(&args.path()?, json!({ READY_ANNOTATION: ready.to_string() }))?;
+    told(&pod, if ready { "is ready" } else { "is not ready" })
+}
+
+/// Lets a container of a pod crash: the pod stays, and is ready again when it has run for a while.
+pub fn crash(args: &PodArgs) -> Result<ExitCode, Failure> {
+    let path = args.path()?;
+    let there = args.server.get(&path)?;
+    let restarts = there["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
+    let crashes = (restarts + 1).to_string();
+    let pod = args.server.annotate(&path, json!({ CRASHES_ANNOTATION: crashes }))?;
+    told(&pod, "crashed")
+}
+
+fn told(pod: &Value, what: &str) -> Result<ExitCode, Failure> {
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    Ok(super::print(&format!("pod/{name} {what}\n")))
+}

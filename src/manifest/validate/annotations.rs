@@ -1,0 +1,57 @@
+//! Annotations under `clusterlocal.dev/`: how pods and nodes fare. What is misspelt would have no effect, and nobody would
+//! know why.
+
+use super::{Check, Fault};
+use crate::store::{
+    BOOTS_ANNOTATION, CRASHES_ANNOTATION, Labels, MACHINE_ANNOTATION, READY_ANNOTATION,
+    READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, nearest,
+};
+
+/// What may be said of a pod, or in a template.
+const OF_PODS: &[&str] = &[
+    READY_ANNOTATION,
+    START_DELAY_ANNOTATION,
+    READY_DELAY_ANNOTATION,
+    STOP_DELAY_ANNOTATION,
+    CRASHES_ANNOTATION,
+];
+/// What may be said of a node.
+const OF_NODES: &[&str] = &[MACHINE_ANNOTATION, BOOTS_ANNOTATION];
+
+const PREFIX: &str = "clusterlocal.dev/";
+
+impl Check {
+    /// The annotations of a pod, or of the template at `path`.
+    pub(super) fn pod_annotations(&mut self, path: &str, annotations: &Labels) {
+        self.own_annotations(path, annotations, OF_PODS);
+    }
+
+    /// The annotations of a node.
+    pub(super) fn node_annotations(&mut self, annotations: &Labels) {
+        self.own_annotations("metadata.annotations", annotations, OF_NODES);
+    }
+
+    fn own_annotations(&mut self, path: &str, annotations: &Labels, known: &[&str]) {
+        for (key, value) in annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+            let path = format!("{path}[{key}]");
+            if !known.contains(&key.as_str()) {
+                let help = nearest(key, known.iter().copied()).map(|near| format!("write {near}"));
+                let help = help.unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                self.push(path, Fault::Invalid, "has no effect here".into(), Some(help));
+            } else if let Some(wanted) = refused(key, value) {
+                self.push(path, Fault::Invalid, format!("{value:?} is not {wanted}"), None);
+            }
+        }
+    }
+}
+
+/// What the value of an annotation should be, if it is not.
+fn refused(key: &str, value: &str) -> Option<&'static str> {
+    let (good, wanted) = match key {
+        READY_ANNOTATION => (matches!(value, "true" | "false"), "\"true\" or \"false\""),
+        MACHINE_ANNOTATION => (matches!(value, "unreachable" | "off" | "up"), "unreachable, off or up"),
+        CRASHES_ANNOTATION | BOOTS_ANNOTATION => (value.parse::<u32>().is_ok(), "a number"),
+        _ => (duration(value).is_some(), "a time like 500ms, 5s or 1m30s"),
+    };
+    (!good).then_some(wanted)
+}

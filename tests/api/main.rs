@@ -1,0 +1,201 @@
+//! The Kubernetes API as clients meet it: over HTTP, byte for byte, without a client library's help.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod own;
+mod reading;
+mod watching;
+mod writing;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clusterlocal::api::{Options, Server};
+use clusterlocal::store::Time;
+use clusterlocal::{Clock, ControlPlane, Driver, Settings};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long anything may take that is to happen at all.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A set of three, and what it needs.
+const RING: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, selector: {app: db}, ports: [{name: cql, port: 9042}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  replicas: 3
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: c, image: cassandra:5, ports: [{name: cql, containerPort: 9042}]}]}
+";
+
+const PODS: &str = "/api/v1/namespaces/default/pods";
+const SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets";
+const JSON: &str = "application/json";
+const MERGE: &str = "application/merge-patch+json";
+
+/// A cluster with an API, whose clock stands still.
+struct Api {
+    address: SocketAddr,
+    driver: Driver,
+}
+
+impl Api {
+    /// The cluster that `manifests` describe.
+    async fn serve(manifests: &str) -> Api {
+        let begin = Time::from_unix_millis(1_700_000_000_000);
+        let mut cluster = ControlPlane::new(Settings::default());
+        cluster.advance_to(begin);
+        cluster.apply(&common::objects("test.yaml", manifests));
+        let driver = Driver::new(cluster, Clock::standing_at(begin));
+        let server = Server::bind(Options::at("127.0.0.1:0".parse().unwrap())).await.expect("a free port");
+        let address = server.address();
+        tokio::spawn(server.serve(driver.clone(), std::future::pending()));
+        Api { address, driver }
+    }
+
+    /// A request with these headers beside the host.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Response<Incoming> {
+        let stream = TcpStream::connect(self.address).await.expect("a connection");
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP");
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path);
+        if headers.iter().all(|(name, _)| *name != "host") {
+            request = request.header("host", self.address.to_string());
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body.into())).expect("a request");
+        timeout(SOON, sender.send_request(request)).await.expect("an answer in time").expect("an answer")
+    }
+
+    /// The same, and everything that comes back.
+    async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let response = self.send(method, path, headers, body).await;
+        let (code, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        Answer { code, headers, json: serde_json::from_str(&text).unwrap_or_default(), text }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &[], "").await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask("POST", path, &[("content-type", JSON)], body.to_string()).await
+    }
+
+    async fn put(&self, path: &str, body: &Value) -> Answer {
+        self.ask("PUT", path, &[("content-type", JSON)], body.to_string()).await
+    }
+
+    async fn patch(&self, path: &str, content_type: &str, body: &Value) -> Answer {
+        self.ask("PATCH", path, &[("content-type", content_type)], body.to_string()).await
+    }
+
+    /// A watch of `path`, which has its query.
+    async fn watch(&self, path: &str, headers: &[(&str, &str)]) -> Watch {
+        let response = self.send("GET", path, headers, "").await;
+        assert_eq!(response.status(), 200, "{path}");
+        Watch { body: response.into_body(), text: Vec::new(), lines: VecDeque::new() }
+    }
+}
+
+/// What came back.
+struct Answer {
+    code: u16,
+    headers: HeaderMap,
+    text: String,
+    json: Value,
+}
+
+impl Answer {
+    /// The answer's JSON, which has to be a success.
+    #[track_caller]
+    fn ok(self) -> Value {
+        assert!((200..300).contains(&self.code), "{} {}", self.code, self.text);
+        self.json
+    }
+
+    /// Code, reason and message of a failure.
+    #[track_caller]
+    fn failure(&self) -> (u16, &str, &str) {
+        assert_eq!(
+            (&self.json["kind"], &self.json["status"]),
+            (&"Status".into(), &"Failure".into()),
+            "{}",
+            self.text
+        );
+        assert_eq!(self.json["code"], self.code);
+        (self.code, text(&self.json["reason"]), text(&self.json["message"]))
+    }
+}
+
+/// A stream of events.
+struct Watch {
+    body: Incoming,
+    text: Vec<u8>,
+    lines: VecDeque<Value>,
+}
+
+impl Watch {
+    /// The next event; nothing at the end.
+    async fn next(&mut self) -> Option<Value> {
+        loop {
+            while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.text.drain(..=end).collect();
+                self.lines.push_back(serde_json::from_slice(&line).expect("an event a line"));
+            }
+            if let Some(event) = self.lines.pop_front() {
+                return Some(event);
+            }
+            let frame = timeout(SOON, self.body.frame()).await.expect("an event in time")?;
+            self.text.extend_from_slice(&frame.expect("a stream").into_data().expect("data"));
+        }
+    }
+
+    /// The next event as `ADDED db-0`.
+    async fn told(&mut self) -> String {
+        let event = self.next().await.expect("an event");
+        format!("{} {}", text(&event["type"]), text(&event["object"]["metadata"]["name"]))
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// The names of a list's items.
+fn names(list: &Value) -> Vec<&str> {
+    list["items"].as_array().expect("items").iter().map(|item| text(&item["metadata"]["name"])).collect()
+}
