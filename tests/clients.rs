@@ -34,6 +34,7 @@ fn main() {
         trial("dnspython", &["python3", "python3 -c \"import dns.resolver\""], || discover(dnspython)),
         trial("node", &["node"], || discover(node)),
         trial("go", &["go"], || discover(go)),
+        trial("kubernetes", &["python3", "python3 -c \"import kubernetes\""], kubernetes),
         trial("getent", &["getent", "ip", "unshare -U -r -n -m true"], getent),
         trial("knot", &["knotd", "kzonecheck", "kdig"], || other_server(knot)),
         trial("nsd", &["nsd", "nsd-checkzone", "kdig"], || other_server(nsd)),
@@ -199,6 +200,21 @@ fn go(port: u16) -> Result<Peers, String> {
         .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
     output(&mut build)?;
     output(Command::new(program).args([&port.to_string(), SERVICE])).map(|lines| peers(&lines))
+}
+
+/// The official Python client of Kubernetes, which lists, watches and changes things.
+fn kubernetes() -> Result<(), Failed> {
+    let manifest = Manifest::new(&ring(3));
+    let server = Server::start(&manifest.path(), &[]);
+    let api = server.api.expect("an address").to_string();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/lifecycle.py");
+    let told = output(Command::new("python3").arg(script).args([api.as_str(), "cassandra"]))?;
+    let four = "cassandra-0 cassandra-1 cassandra-2 cassandra-3";
+    let expected = format!(
+        "listed cassandra-0 cassandra-1 cassandra-2\nscaled {four}\nreplaced {four}\nendpoints True\nold 410\nmissing \
+         404 pods \"nobody\" not found\n"
+    );
+    if told == expected { Ok(()) } else { Err(format!("expected {expected:?}, got {told:?}").into()) }
 }
 
 /// The C library asks port 53 and nothing else, and by short names: in namespaces of its own it can.
