@@ -48,6 +48,9 @@ impl Default for Settings {
 /// So many of the store's latest events are kept for those who watch; whoever is further behind has to list anew.
 const EVENTS_KEPT: u64 = 8192;
 
+/// Who wants to see each zone.
+type Observer = Box<dyn FnMut(&Zone) + Send>;
+
 /// The store, those who work on it, and the zone that shows it.
 pub struct ControlPlane {
     store: Store,
@@ -55,6 +58,8 @@ pub struct ControlPlane {
     feed: Feed,
     published: Published,
     trace: Trace,
+    /// Who sees each zone when it is published.
+    observer: Option<Observer>,
     /// Up to which revision the zone shows the store.
     shown: u64,
     now: Time,
@@ -77,6 +82,7 @@ impl ControlPlane {
             feed: Feed::new(settings.zone.clone()),
             published: Published::new(Zone::new(settings.zone.clone())),
             trace: Trace::default(),
+            observer: None,
             shown: 0,
             now: Time::default(),
             service_range: settings.service_range.clone(),
@@ -91,7 +97,8 @@ impl ControlPlane {
         let mut new = ControlPlane::new(settings);
         new.store.begin_after(self.store.revision().max(first_revision(self.now)));
         self.published.publish(Zone::clone(&new.published.load()));
-        *self = ControlPlane { published: self.published.clone(), now: self.now, ..new };
+        let observer = self.observer.take();
+        *self = ControlPlane { published: self.published.clone(), now: self.now, observer, ..new };
     }
 
     /// Lets everything happen that is due up to `now`, each thing at its time. Time does not go back.
@@ -211,6 +218,9 @@ impl ControlPlane {
             let cause = events.and_then(|events| trace::cause(events, &names));
             let cause = cause.unwrap_or_else(|| "the cluster began".into());
             self.trace.push(self.now, zone.serial(), names, cause);
+            if let Some(observer) = &mut self.observer {
+                observer(&zone);
+            }
             self.published.publish(zone);
         }
         self.shown = self.store.revision();
@@ -229,6 +239,12 @@ impl ControlPlane {
     /// The SOA's serial: every change so far shows in the zone that has it.
     pub fn serial(&self) -> u32 {
         self.published.load().serial()
+    }
+
+    /// Shows every zone to `observer` from now on, in the moment in which it is published: also those that the next
+    /// change replaces before anybody could ask.
+    pub fn observe(&mut self, observer: impl FnMut(&Zone) + Send + 'static) {
+        self.observer = Some(Box::new(observer));
     }
 
     /// The latest changes of the DNS, oldest first.

@@ -38,7 +38,6 @@ fn play(scenario: &Scenario) -> Result<(), String> {
     {
         given.add(&word);
     }
-    let usual = !given.unusual;
     let mut world = World::new(given);
     let claims: Vec<_> =
         world.claims_now().split(' ').map(|name| (name.to_string(), world.claim_uid(name))).collect();
@@ -50,9 +49,6 @@ fn play(scenario: &Scenario) -> Result<(), String> {
                 let event = parts.next().unwrap_or_default();
                 let wanted: Vec<_> = parts.map(str::trim).collect();
                 let got = world.happen(event);
-                if usual {
-                    world.hold_implied();
-                }
                 (got.join(" -> "), wanted.join(" -> "))
             }
             "pods" => (world.pods_now(), rest.to_string()),

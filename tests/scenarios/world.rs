@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clusterlocal::controller::{Reuse, delete_pod};
 use clusterlocal::kubelet::Delays;
 use clusterlocal::store::duration;
 use clusterlocal::store::*;
+use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings};
 
 mod seen;
@@ -174,6 +175,8 @@ pub struct World {
     uids: BTreeMap<String, String>,
     /// What a cache in front would still say, and until when.
     cache: BTreeMap<String, (Time, String)>,
+    /// The zones that were published and not looked at yet.
+    zones: Arc<Mutex<Vec<Zone>>>,
 }
 
 impl World {
@@ -212,8 +215,12 @@ impl World {
         world
     }
 
-    fn of(given: Given, cluster: ControlPlane) -> Self {
+    fn of(given: Given, mut cluster: ControlPlane) -> Self {
+        let zones = Arc::new(Mutex::new(Vec::new()));
+        let published = zones.clone();
+        cluster.observe(move |zone| published.lock().expect("nobody panics with it").push(zone.clone()));
         World {
+            zones,
             given,
             // Nobody watches before the first manifest is read.
             noted: cluster.store().revision(),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use clusterlocal::answer::Order;
 use clusterlocal::controller::Reuse;
 use clusterlocal::store::*;
+use clusterlocal::zone::Zone;
 use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::rr::RData;
 
 use super::World;
 use crate::common;
@@ -31,8 +33,10 @@ impl World {
         self.noted = store.revision();
         let changes: Vec<_> =
             self.cluster.trace().filter(|change| change.number > self.traced).cloned().collect();
+        let zones = std::mem::take(&mut *self.zones.lock().expect("nobody panics with it"));
+        assert_eq!(zones.len(), changes.len(), "every change of the DNS is traced");
         let mut states = Vec::new();
-        for change in changes {
+        for (change, zone) in changes.into_iter().zip(zones) {
             let before = self.show();
             self.traced = change.number;
             for name in &change.names {
@@ -45,6 +49,9 @@ impl World {
                 }
             }
             self.shown.retain(|_, addresses| !addresses.is_empty());
+            if !self.given.unusual {
+                self.hold_implied(&zone);
+            }
             let state = self.show();
             if state != before {
                 states.push(state);
@@ -144,7 +151,7 @@ impl World {
         let positive = message.answers.iter().map(|record| record.ttl).min();
         let negative = || {
             let soa = message.authorities.iter().find_map(|record| match &record.data {
-                hickory_proto::rr::RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
+                RData::SOA(soa) => Some(record.ttl.min(soa.minimum)),
                 _ => None,
             });
             soa.expect("a negative answer has an SOA record")
@@ -162,41 +169,23 @@ impl World {
     }
 
     fn reply(&self, question: &str) -> Message {
-        let (name, rest) = question.split_once(' ').expect("a name and a type");
-        let name = match name.ends_with('.') {
-            true => name.to_string(),
-            false => format!("{name}.default.svc.cluster.local."),
-        };
-        let zone = self.cluster.published().load().clone();
-        let reply = common::Asked::parse(&format!("{name} {rest}")).ask(&zone, Order::Stable);
-        Message::from_vec(&reply).expect("a message")
+        reply(&self.cluster.published().load(), question)
     }
 
     /// What is answered to `NAME TYPE [noedns] [tcp]`, below `default.svc.cluster.local` unless the name ends in a dot.
     pub fn ask(&self, question: &str) -> String {
-        let message = self.reply(question);
+        self.ask_zone(&self.cluster.published().load(), question)
+    }
+
+    /// What `zone` answers, with addresses by their number.
+    fn ask_zone(&self, zone: &Zone, question: &str) -> String {
+        let message = reply(zone, question);
         match (message.metadata.response_code, message.answers.len()) {
             (ResponseCode::NXDomain, _) => "NXDOMAIN".into(),
             (ResponseCode::ServFail, _) => "SERVFAIL".into(),
             (ResponseCode::NoError, 0) => "NODATA".into(),
             (ResponseCode::NoError, _) => {
-                let mut all: Vec<_> = message
-                    .answers
-                    .iter()
-                    .map(|record| {
-                        let data = common::data(&record.data).replace(".default.svc.cluster.local.", "");
-                        let dashed = self.addresses.iter().enumerate().fold(data, |data, (at, ip)| {
-                            data.replace(&ip.to_string().replace('.', "-"), &format!("[a{}]", at + 1))
-                        });
-                        let data = dashed;
-                        let data = data.parse::<IpAddr>().map_or(data.clone(), |ip| self.address(ip));
-                        // Of an SRV record, the port and the target.
-                        data.split(' ')
-                            .skip(data.split(' ').count().saturating_sub(2))
-                            .collect::<Vec<_>>()
-                            .join("/")
-                    })
-                    .collect();
+                let mut all: Vec<_> = message.answers.iter().map(|record| self.told(&record.data)).collect();
                 all.sort();
                 all.join(" ")
             }
@@ -204,9 +193,24 @@ impl World {
         }
     }
 
+    /// A record's data: `a2`, `db-1.db`, and of an SRV record `7000/db-1.db`.
+    fn told(&self, data: &RData) -> String {
+        let text = common::data(data).replace(".default.svc.cluster.local.", "");
+        if let Ok(ip) = text.parse() {
+            return self.address(ip);
+        }
+        let text = self.addresses.iter().fold(text, |text, ip| {
+            let dashed = ip.to_string().replace('.', "-");
+            text.replace(&dashed, &format!("[{}]", self.address(*ip)))
+        });
+        // Priority and weight are the same for all.
+        let words: Vec<_> = text.split(' ').collect();
+        words[words.len().saturating_sub(2)..].join("/")
+    }
+
     /// Holds against the zone what every state implies: the Service's own names, its SRV records, the reverse names, and
     /// that nobody else has a name.
-    pub fn hold_implied(&self) {
+    fn hold_implied(&self, zone: &Zone) {
         let ordinals: BTreeMap<String, IpAddr> = self
             .shown
             .iter()
@@ -218,18 +222,29 @@ impl World {
         let mut ips: Vec<_> = ordinals.values().map(|ip| self.address(*ip)).collect();
         ips.sort();
         let expected = if ips.is_empty() { "NXDOMAIN".into() } else { ips.join(" ") };
-        assert_eq!(self.ask("db A"), expected, "A of db");
+        assert_eq!(self.ask_zone(zone, "db A"), expected, "A of db");
         let targets: Vec<_> = ordinals.keys().map(|host| format!("7000/{host}.db")).collect();
         let expected = if targets.is_empty() { "NXDOMAIN".into() } else { targets.join(" ") };
-        assert_eq!(self.ask("_peer._tcp.db SRV"), expected, "SRV of db");
+        assert_eq!(self.ask_zone(zone, "_peer._tcp.db SRV"), expected, "SRV of db");
         for number in 0..8 {
             let host = format!("db-{number}");
             let expected = ordinals.get(&host).map_or("NXDOMAIN".into(), |ip| self.address(*ip));
-            assert_eq!(self.ask(&format!("{host}.db A")), expected, "A of {host}");
+            assert_eq!(self.ask_zone(zone, &format!("{host}.db A")), expected, "A of {host}");
         }
         for (host, ip) in &ordinals {
             let reverse = clusterlocal::zone::reverse_name(*ip).to_string();
-            assert_eq!(self.ask(&format!("{reverse} PTR")), format!("{host}.db"), "PTR of {ip}");
+            assert_eq!(self.ask_zone(zone, &format!("{reverse} PTR")), format!("{host}.db"), "PTR of {ip}");
         }
     }
+}
+
+/// The reply to `NAME TYPE [noedns] [tcp]`.
+fn reply(zone: &Zone, question: &str) -> Message {
+    let (name, rest) = question.split_once(' ').expect("a name and a type");
+    let name = match name.ends_with('.') {
+        true => name.to_string(),
+        false => format!("{name}.default.svc.cluster.local."),
+    };
+    let reply = common::Asked::parse(&format!("{name} {rest}")).ask(zone, Order::Stable);
+    Message::from_vec(&reply).expect("a message")
 }
