@@ -205,3 +205,23 @@ fn a_namespace_takes_everything_along() {
     let left: Vec<_> = left.into_iter().filter(|key| key.kind != Kind::Event).collect();
     assert_eq!(left, []);
 }
+
+/// So many steps nobody follows: what takes no time is there in one change of the DNS.
+#[test]
+fn very_many_pods_come_at_once() {
+    let mut cluster = ControlPlane::new(Settings::default());
+    cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
+    cluster.apply(&Objects::new());
+    ask_for(
+        &mut cluster,
+        "{apiVersion: v1, kind: Service, metadata: {name: db}, spec: {clusterIP: None, selector: {app: db}}}",
+    );
+    let before = cluster.trace().count();
+    ask_for(
+        &mut cluster,
+        "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {serviceName: db, replicas: 300, selector: \
+         {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db}]}}}}",
+    );
+    assert_eq!(ready(&cluster), 300);
+    assert_eq!(cluster.trace().count(), before + 1);
+}

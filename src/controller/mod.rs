@@ -243,7 +243,8 @@ impl Controllers {
         });
         for (task, outcome) in tasks.iter().zip(&mut outcomes) {
             match task {
-                Task::Workload(_) if at_once => {
+                // A StatefulSet gives a new pod a node only if it is to be there at once.
+                Task::Workload(key) if at_once || key.kind == Kind::StatefulSet => {
                     outcome.changes.iter_mut().for_each(|change| self.start(context, change));
                 }
                 Task::Node(name) => *outcome = self.nodes.sync(context, name),

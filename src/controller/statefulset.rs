@@ -183,7 +183,8 @@ impl<'a> Sync<'a> {
             pod.spec.node_name = node.metadata.name.clone();
             available = true;
         }
-        if !at_once {
+        // While a cluster comes up there is nobody to tell, and a message a pod costs.
+        if !self.context.at_once {
             let message =
                 format!("create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
             self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
