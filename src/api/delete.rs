@@ -15,7 +15,8 @@ use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
 use super::write::has_finalizers;
-use crate::store::{Change, Kind, Object, PersistentVolumeClaim, Pod, Store, Stored};
+use crate::controller::is_claim_used;
+use crate::store::{Change, Kind, Object, Stored};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -194,7 +195,7 @@ fn ending(cluster: &ControlPlane, stored: &Stored, options: &Options) -> Ending 
             Some(options.grace.unwrap_or_else(|| pod.spec.grace())).filter(|grace| *grace > 0)
         }
         Object::Namespace(_) => Some(0),
-        Object::PersistentVolumeClaim(claim) => is_used(cluster.store(), claim).then_some(0),
+        Object::PersistentVolumeClaim(claim) => is_claim_used(cluster.store(), claim).then_some(0),
         _ => None,
     };
     let Some(grace) = grace.or(has_finalizers(object).then_some(0)) else { return Ending::Now };
@@ -208,11 +209,4 @@ fn ending(cluster: &ControlPlane, stored: &Stored, options: &Options) -> Ending 
     metadata.deletion_timestamp = Some(by);
     metadata.deletion_grace_period_seconds = (grace > 0).then_some(grace);
     Ending::Later(object)
-}
-
-/// Whether a pod uses the claim: then it only goes with the last of them (the finalizer `pvc-protection`).
-fn is_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
-    let meta = &claim.metadata;
-    let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
-    pods.any(|pod| pod.spec.claims.contains(&meta.name) && !pod.is_terminal())
 }

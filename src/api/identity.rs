@@ -7,6 +7,7 @@ use super::admit::Cause;
 use super::path::Place;
 use super::resource::Resource;
 use super::status::Status;
+use crate::controller::NAME_ALPHABET;
 use crate::store::{Key, Kind, Namespace, Store};
 
 /// Whether `object` is of the kind that the path is for; a body that says nothing of itself is taken for it.
@@ -83,8 +84,7 @@ pub(super) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
 
 /// Five characters that spell no word, as apimachinery draws them.
 fn suffix() -> String {
-    const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-    (0..5).map(|_| char::from(LETTERS[fastrand::usize(..LETTERS.len())])).collect()
+    (0..5).map(|_| char::from(NAME_ALPHABET[fastrand::usize(..NAME_ALPHABET.len())])).collect()
 }
 
 /// The namespace of the path, and none other, is the object's.

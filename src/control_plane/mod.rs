@@ -160,8 +160,7 @@ impl ControlPlane {
     pub fn orphan_dependants(&mut self, owner: &Key) {
         let within = (!owner.namespace.is_empty()).then_some(owner.namespace.as_str());
         let all = Kind::ALL.into_iter().flat_map(|kind| self.store.all_stored(kind, within));
-        let owned =
-            all.filter(|stored| stored.object.metadata().owner.as_ref().is_some_and(|of| of.is(owner)));
+        let owned = all.filter(|stored| stored.object.metadata().is_owned_by(owner));
         let owned: Vec<Object> = owned.map(|stored| stored.object.clone()).collect();
         for mut object in owned {
             let metadata = object.metadata_mut();

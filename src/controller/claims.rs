@@ -9,7 +9,7 @@ use super::names::generated;
 use super::{Context, Outcome, statefulset};
 use crate::store::{
     Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Name, Object, ObjectMeta, ObjectReference, Owner,
-    PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, VolumeSpec, VolumeStatus,
+    PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Store, VolumeSpec, VolumeStatus,
 };
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
@@ -85,13 +85,8 @@ pub(super) fn condemn(context: Context<'_>, set: &StatefulSet, pod: &Pod, outcom
 
 /// The change that deletes a claim; while a pod uses it, it is only marked (the finalizer `pvc-protection`).
 pub(super) fn delete(context: Context<'_>, claim: &Arc<PersistentVolumeClaim>) -> Change {
-    if !is_used(context, claim) {
-        let meta = &claim.metadata;
-        return Change::Delete(Key::new(
-            Kind::PersistentVolumeClaim,
-            meta.namespace.clone(),
-            meta.name.clone(),
-        ));
+    if !is_used(context.store, claim) {
+        return Change::Delete(claim.metadata.key(Kind::PersistentVolumeClaim));
     }
     let mut claim = claim.clone();
     let meta = &mut Arc::make_mut(&mut claim).metadata;
@@ -99,12 +94,11 @@ pub(super) fn delete(context: Context<'_>, claim: &Arc<PersistentVolumeClaim>) -
     Change::Put(Object::PersistentVolumeClaim(claim))
 }
 
-fn is_used(context: Context<'_>, claim: &PersistentVolumeClaim) -> bool {
+/// Whether a pod uses the claim: then it only goes with the last of them (the finalizer `pvc-protection`).
+pub(crate) fn is_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
     let meta = &claim.metadata;
-    context
-        .store
-        .list_in::<Pod>(Kind::Pod, &meta.namespace)
-        .any(|pod| pod.spec.claims.contains(&meta.name) && !pod.is_terminal())
+    let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
+    pods.any(|pod| pod.spec.claims.contains(&meta.name) && !pod.is_terminal())
 }
 
 /// Binds a claim to a volume: to the first that nobody has, or to one that is made for it. What was bound to a claim
@@ -118,7 +112,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return outcome;
     };
     if claim.metadata.deletion_timestamp.is_some() {
-        if !is_used(context, claim) {
+        if !is_used(context.store, claim) {
             outcome.changes.push(Change::Delete(key.clone()));
         }
     } else if claim.status.phase.is_empty() && claim.spec.volume_name.is_empty() {
@@ -162,7 +156,7 @@ fn released(context: Context<'_>, claim: &Key) -> Option<Change> {
     };
     let volume = context.store.list::<PersistentVolume>(Kind::PersistentVolume).find(bound)?;
     if volume.metadata.synthesized {
-        return Some(Change::Delete(Key::new(Kind::PersistentVolume, "", volume.metadata.name.clone())));
+        return Some(Change::Delete(volume.metadata.key(Kind::PersistentVolume)));
     }
     let mut volume = (**volume).clone();
     volume.status.phase = Name::new_static("Released");

@@ -114,11 +114,7 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
                 others.for_each(|node| push(Task::Node(node.metadata.name.clone())));
             }
             for set in store.list::<Workload>(Kind::DaemonSet) {
-                push(Task::Workload(Key::new(
-                    Kind::DaemonSet,
-                    set.metadata.namespace.clone(),
-                    set.metadata.name.clone(),
-                )));
+                push(Task::Workload(set.metadata.key(Kind::DaemonSet)));
             }
             let was_there = event.then().and_then(Node::of);
             for pod in store.list::<Pod>(Kind::Pod).filter(|pod| is_of_node(pod, node, was_there.is_none())) {
@@ -182,7 +178,7 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
         set.spec.volume_claim_templates.iter().any(|template| own(template).unwrap_or(false))
     };
     let set = sets.find(of)?;
-    Some(Key::new(Kind::StatefulSet, meta.namespace.clone(), set.metadata.name.clone()))
+    Some(set.metadata.key(Kind::StatefulSet))
 }
 
 fn terminating_namespace(store: &Store, gone: &Object) -> Option<Name> {

@@ -35,8 +35,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return outcome;
     };
     let all: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    // Pods of a snapshot are the pods: none is added to them.
-    if !context.driven && all.iter().any(|pod| pod.status.is_recorded()) {
+    if context.believes(&all) {
         return outcome;
     }
     let spec = tolerant(&set.spec.template.spec);
@@ -87,7 +86,5 @@ fn tolerant(spec: &PodSpec) -> PodSpec {
 
 /// Whether a node is to have a pod: nothing keeps it away.
 fn is_for(spec: &PodSpec, node: &Node) -> bool {
-    let keeping =
-        node.spec.taints.iter().filter(|taint| matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute"));
-    keeping.into_iter().all(|taint| spec.tolerates(taint).is_some())
+    node.spec.taints.iter().filter(|taint| taint.keeps_away()).all(|taint| spec.tolerates(taint).is_some())
 }

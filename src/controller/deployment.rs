@@ -27,8 +27,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     };
     let prefix = format!("{}-", key.name);
     let sets = context.store.list_prefixed::<Workload>(Kind::ReplicaSet, &key.namespace, &prefix);
-    let mut sets: Vec<Arc<Workload>> =
-        sets.filter(|set| set.metadata.owner.as_ref().is_some_and(|owner| owner.is(key))).cloned().collect();
+    let mut sets: Vec<Arc<Workload>> = sets.filter(|set| set.metadata.is_owned_by(key)).cloned().collect();
     // A snapshot's ReplicaSets are the ReplicaSets.
     if !context.driven && sets.iter().any(|set| !set.metadata.synthesized) {
         return outcome;
@@ -140,7 +139,7 @@ impl Rollout<'_> {
     }
 
     fn has_pods(&self, set: &Workload) -> bool {
-        let key = Key::new(Kind::ReplicaSet, set.metadata.namespace.clone(), set.metadata.name.clone());
+        let key = set.metadata.key(Kind::ReplicaSet);
         pods::of_workload(self.context.store, &key).any(|pod: &Arc<Pod>| !pod.is_terminal())
     }
 
@@ -206,12 +205,7 @@ impl Rollout<'_> {
         let limit = self.deployment.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         let idle: Vec<_> = old.iter().filter(|set| asked(set) == 0 && set.status.replicas == 0).collect();
         for set in idle.iter().take(idle.len().saturating_sub(limit)) {
-            let meta = &set.metadata;
-            self.outcome.changes.push(Change::Delete(Key::new(
-                Kind::ReplicaSet,
-                meta.namespace.clone(),
-                meta.name.clone(),
-            )));
+            self.outcome.changes.push(Change::Delete(set.metadata.key(Kind::ReplicaSet)));
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Context, Outcome, claims, pods};
 use crate::store::{
-    Change, ControllerRevision, Key, Kind, Name, Object, PersistentVolumeClaim, Pod, Resource, Workload,
+    Change, ControllerRevision, Key, Kind, Name, Object, PersistentVolumeClaim, Pod, Workload,
 };
 
 /// Deletes what the object at `owner`, which is gone, was the owner of.
@@ -13,11 +13,13 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
     if context.store.object(owner).is_some() {
         return outcome;
     }
+    // Names of what a workload makes begin with its own.
+    let prefix = format!("{}-", owner.name);
     match owner.kind {
         Kind::Deployment => {
-            for set in dependants::<Workload>(context, owner, Kind::ReplicaSet) {
-                outcome.changes.push(Change::Delete(set));
-            }
+            let sets = context.store.list_prefixed::<Workload>(Kind::ReplicaSet, &owner.namespace, &prefix);
+            let owned = sets.map(|set| &set.metadata).filter(|meta| meta.is_owned_by(owner));
+            outcome.changes.extend(owned.map(|meta| Change::Delete(meta.key(Kind::ReplicaSet))));
         }
         Kind::Pod => {}
         _ => {
@@ -25,9 +27,10 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
             // Those that nobody owns were never its own.
             let owned = all.filter(|pod| pod.metadata.owner.is_some() && !pod.is_terminating());
             outcome.changes.extend(owned.map(|pod| pods::delete(pod, context.now)));
-            for revision in dependants::<ControllerRevision>(context, owner, Kind::ControllerRevision) {
-                outcome.changes.push(Change::Delete(revision));
-            }
+            let kind = Kind::ControllerRevision;
+            let all = context.store.list_prefixed::<ControllerRevision>(kind, &owner.namespace, &prefix);
+            let owned = all.map(|revision| &revision.metadata).filter(|meta| meta.is_owned_by(owner));
+            outcome.changes.extend(owned.map(|meta| Change::Delete(meta.key(kind))));
         }
     }
     if matches!(owner.kind, Kind::Pod | Kind::StatefulSet) {
@@ -35,41 +38,11 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
             context.store.list_in::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, &owner.namespace);
         let of_owner = |claim: &&Arc<PersistentVolumeClaim>| {
             let meta = &claim.metadata;
-            meta.owner.as_ref().is_some_and(|of| of.is(owner)) || meta.deletion_timestamp.is_some()
+            meta.is_owned_by(owner) || meta.deletion_timestamp.is_some()
         };
         outcome.changes.extend(all.filter(of_owner).map(|claim| claims::delete(context, claim)));
     }
     outcome
-}
-
-/// The keys of the objects of a kind that `owner` owns. Their names begin with its own.
-fn dependants<'a, T: Resource + Dependant + 'a>(
-    context: Context<'a>,
-    owner: &'a Key,
-    kind: Kind,
-) -> impl Iterator<Item = Key> + 'a {
-    let prefix = format!("{}-", owner.name);
-    let all =
-        context.store.list_prefixed::<T>(kind, &owner.namespace, &prefix).map(|object| object.metadata());
-    all.filter(|meta| meta.owner.as_ref().is_some_and(|of| of.is(owner)))
-        .map(move |meta| Key::new(kind, meta.namespace.clone(), meta.name.clone()))
-}
-
-/// What has metadata.
-trait Dependant {
-    fn metadata(&self) -> &crate::store::ObjectMeta;
-}
-
-impl Dependant for Workload {
-    fn metadata(&self) -> &crate::store::ObjectMeta {
-        &self.metadata
-    }
-}
-
-impl Dependant for ControllerRevision {
-    fn metadata(&self) -> &crate::store::ObjectMeta {
-        &self.metadata
-    }
 }
 
 /// Deletes everything in a namespace that terminates, and at last the namespace.

@@ -25,10 +25,16 @@ mod scheduler;
 mod statefulset;
 
 pub use addresses::{Addresses, Reuse};
+#[cfg(feature = "api")]
+pub(crate) use claims::is_used as is_claim_used;
 pub use defaults::with_defaults;
+#[cfg(feature = "api")]
+pub(crate) use names::ALPHABET as NAME_ALPHABET;
 pub use pods::delete_pod;
 pub(crate) use pods::{ordinal, set_of};
 pub use range::{Range, RangeError};
+
+use std::sync::Arc;
 
 use crate::control_plane::Settings;
 use crate::kubelet::{self, Delays};
@@ -83,6 +89,13 @@ pub(crate) struct Told {
     pub(crate) by: &'static str,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
+}
+
+impl Context<'_> {
+    /// Whether `pods` are those of a snapshot that nobody has driven on: they are the pods, and none is added to them.
+    fn believes(&self, pods: &[&Arc<Pod>]) -> bool {
+        !self.driven && pods.iter().any(|pod| pod.status.is_recorded())
+    }
 }
 
 impl Outcome {
@@ -274,7 +287,7 @@ impl Controllers {
             && kubelet::is_ready_at_once(context, pod)
         {
             let status = kubelet::start(context, pod, &mut self.addresses);
-            std::sync::Arc::make_mut(pod).status = status;
+            Arc::make_mut(pod).status = status;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHasher;
 
 /// Kubernetes' alphabet for generated names: no vowels, so no words; no 0, 1 and 3, which look like letters.
-const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
+pub(crate) const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// The longest base of a generated name (apiserver, `maxGeneratedNameLength`), in bytes.
 const BASE_MAX: usize = 58;

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use crate::store::{
-    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, PINNED_IP_PREFIX, Pod, PodStatus,
-    PodTemplate, Store, Time,
+    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, PodStatus, PodTemplate, Store, Time,
+    pinned_ip_annotation,
 };
 
 /// The pod `name` of a workload, made from `template`.
@@ -16,8 +16,9 @@ pub(super) fn from_template(
     name: Name,
 ) -> Pod {
     let pin = |annotations: &Labels| {
-        let pin = format!("{PINNED_IP_PREFIX}{name}");
-        Some((Name::from(&pin), annotations.get(&pin)?.clone()))
+        let pin = pinned_ip_annotation(&name);
+        let addresses = annotations.get(&pin)?.clone();
+        Some((pin, addresses))
     };
     let pinned = (!workload.annotations.is_empty()).then(|| pin(&workload.annotations)).flatten();
     let metadata = ObjectMeta {
@@ -42,7 +43,7 @@ pub(super) fn from_template(
 
 /// The key of a pod.
 pub(super) fn key_of(pod: &Pod) -> Key {
-    Key::new(Kind::Pod, pod.metadata.namespace.clone(), pod.metadata.name.clone())
+    pod.metadata.key(Kind::Pod)
 }
 
 /// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
@@ -76,7 +77,7 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
     };
     let pods = store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &prefix);
-    pods.filter(move |pod| pod.metadata.owner.as_ref().map_or_else(|| adopted(pod), |owner| owner.is(key)))
+    pods.filter(move |pod| pod.metadata.is_owned_by(key) || (pod.metadata.owner.is_none() && adopted(pod)))
 }
 
 /// The change that deletes a pod as the API does it: it is marked, and its kubelet does the rest within `grace` seconds.

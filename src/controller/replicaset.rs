@@ -16,8 +16,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return outcome;
     };
     let all: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    // Pods of a snapshot are the pods: none is added to them.
-    if !context.driven && all.iter().any(|pod| pod.status.is_recorded()) {
+    if context.believes(&all) {
         return outcome;
     }
     // What has ended is replaced, unless ending is what it is for.

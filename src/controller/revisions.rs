@@ -27,10 +27,7 @@ impl Revisions {
             &key.namespace,
             &prefix,
         );
-        let own = |revision: &&Arc<ControllerRevision>| {
-            revision.metadata.owner.as_ref().is_some_and(|owner| owner.is(key))
-        };
-        let mut all: Vec<_> = there.filter(own).cloned().collect();
+        let mut all: Vec<_> = there.filter(|revision| revision.metadata.is_owned_by(key)).cloned().collect();
         all.sort_by_key(|revision| revision.revision);
         let newest = all.last().map_or(0, |newest| newest.revision);
         match all.iter().position(|revision| revision.template == set.spec.template) {
@@ -73,12 +70,7 @@ impl Revisions {
         };
         let unused: Vec<_> = self.all.iter().filter(|revision| !used(&revision.metadata.name)).collect();
         for old in unused.iter().take(unused.len().saturating_sub(limit)) {
-            let meta = &old.metadata;
-            outcome.changes.push(Change::Delete(Key::new(
-                Kind::ControllerRevision,
-                meta.namespace.clone(),
-                meta.name.clone(),
-            )));
+            outcome.changes.push(Change::Delete(old.metadata.key(Kind::ControllerRevision)));
         }
     }
 }

@@ -25,10 +25,9 @@ impl<'a> Nodes<'a> {
 
 /// Whether new pods may go to a node: it is ready, not cordoned, and has no taint that keeps this one away.
 pub(super) fn takes(node: &Node, spec: &PodSpec) -> bool {
-    let keeps_away = |effect: &str| matches!(effect, "NoSchedule" | "NoExecute");
     node.status.ready == ConditionStatus::True
         && !node.spec.unschedulable
-        && node.spec.taints.iter().filter(|taint| keeps_away(&taint.effect)).all(|taint| {
+        && node.spec.taints.iter().filter(|taint| taint.keeps_away()).all(|taint| {
             // What every pod puts up with for a while, once it is there, is no reason to go there.
             !taint.is_of_lost_node() && spec.tolerates(taint).is_some()
         })

@@ -10,15 +10,15 @@ use super::scheduler::Nodes;
 use super::{Context, Outcome, claims, pods};
 use crate::kubelet;
 use crate::store::{
-    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, PINNED_IP_PREFIX, POD_INDEX_LABEL,
-    POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus,
+    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, POD_INDEX_LABEL, POD_NAME_LABEL, Pod,
+    PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus, pinned_ip_annotation,
 };
 
 /// Who tells of what it does.
 pub(super) const BY: &str = "statefulset-controller";
 
 /// A set that lacks more pods than this gets those that take no time all at once: nobody follows so many steps.
-const STEPS_MAX: u32 = 256;
+const STEPS_MAX: usize = 256;
 
 /// One look at the set at `key`: what it does next (UpdateStatefulSet).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
@@ -26,8 +26,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return Outcome::default();
     };
     let pods: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    // Pods of a snapshot are the pods: none is added to them.
-    if !context.driven && pods.iter().any(|pod| pod.status.is_recorded()) {
+    if context.believes(&pods) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();
@@ -48,7 +47,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut Outcome) -> bool {
     let mut any = false;
     for pod in pods.iter().filter(|pod| pod.metadata.synthesized && !set.metadata.annotations.is_empty()) {
-        let annotation = format_smolstr!("{PINNED_IP_PREFIX}{}", pod.metadata.name);
+        let annotation = pinned_ip_annotation(&pod.metadata.name);
         let Some(pin) = set.metadata.annotations.get(&annotation) else { continue };
         if pod.metadata.annotations.get(&annotation) == Some(pin) {
             continue;
@@ -76,9 +75,9 @@ enum Slot<'a> {
     },
 }
 
-impl Slot<'_> {
-    fn pod(&self) -> Option<&Arc<Pod>> {
-        match self {
+impl<'a> Slot<'a> {
+    fn pod(&self) -> Option<&'a Arc<Pod>> {
+        match *self {
             Slot::There(pod) => Some(pod),
             _ => None,
         }
@@ -148,11 +147,20 @@ impl<'a> Sync<'a> {
         pod.is_terminating() || !pod.is_available(self.set.spec.min_ready_seconds, self.context.now)
     }
 
+    /// As [`Self::is_unavailable`], of what is in a slot: what is not there is not available.
+    fn lacks(&self, slot: &Slot<'_>) -> bool {
+        match slot {
+            Slot::Empty => true,
+            Slot::There(pod) => self.is_unavailable(pod),
+            Slot::Made { available } => !available,
+        }
+    }
+
     /// Makes the pods that are missing, lowest first. Tells whether to go on to others.
     fn fill(&mut self) -> bool {
         let start = self.set.spec.ordinals.start;
         let missing = self.slots.iter().filter(|slot| matches!(slot, Slot::Empty)).count();
-        let at_once = self.context.at_once || missing > STEPS_MAX as usize;
+        let at_once = self.context.at_once || missing > STEPS_MAX;
         for index in 0..self.slots.len() {
             let goes_on = match self.slots[index] {
                 Slot::Empty => self.make(start + index as u32, index, at_once),
@@ -254,12 +262,7 @@ impl<'a> Sync<'a> {
 
     /// Deletes pods beyond the set's ordinals, highest first. Tells whether to go on to updates.
     fn shrink(&mut self) -> bool {
-        let made_is_unavailable =
-            |slot: &Slot<'_>| !matches!(slot, Slot::Made { available: true } | Slot::There(_));
-        let in_range = self
-            .slots
-            .iter()
-            .any(|slot| made_is_unavailable(slot) || slot.pod().is_some_and(|pod| self.is_unavailable(pod)));
+        let in_range = self.slots.iter().any(|slot| self.lacks(slot));
         // The first unavailable pod of all: only it may be deleted though it is not well.
         let first = match in_range {
             true => None,
@@ -307,9 +310,8 @@ impl<'a> Sync<'a> {
                     let pod = *pod;
                     return self.delete(pod);
                 }
-                Slot::There(pod) if !self.is_unavailable(pod) => {}
-                Slot::Made { available: true } => {}
-                _ => return,
+                slot if self.lacks(slot) => return,
+                _ => {}
             }
         }
     }
@@ -317,22 +319,10 @@ impl<'a> Sync<'a> {
     /// As many at a time as may be unavailable (the feature gate MaxUnavailableStatefulSet, with kubernetes#137666).
     fn update_within_budget(&mut self, partition: usize, most: Option<IntOrPercent>, new: &Name) {
         let most = most.map_or(1, |most| most.of(self.slots.len() as u32)).max(1) as usize;
-        let unavailable = |slot: &Slot<'_>| match slot {
-            Slot::There(pod) => self.is_unavailable(pod),
-            Slot::Made { available } => !available,
-            Slot::Empty => true,
-        };
-        let missing = self.slots.iter().filter(|slot| unavailable(slot)).count();
+        let missing = self.slots.iter().filter(|slot| self.lacks(slot)).count();
         let old = |pod: &&Arc<Pod>| revision_of(pod) != Some(new) && !pod.is_terminating();
-        let old: Vec<&'a Arc<Pod>> = self.slots[partition..]
-            .iter()
-            .rev()
-            .filter_map(|slot| match slot {
-                Slot::There(pod) => Some(*pod),
-                _ => None,
-            })
-            .filter(old)
-            .collect();
+        let old: Vec<&'a Arc<Pod>> =
+            self.slots[partition..].iter().rev().filter_map(Slot::pod).filter(old).collect();
         // Those that nobody can use anyway are outside of the budget.
         let (broken, well): (Vec<_>, Vec<_>) = old.into_iter().partition(|pod| self.is_unavailable(pod));
         let budget = most.saturating_sub(missing);

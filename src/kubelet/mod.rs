@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::controller::{Addresses, Context, Outcome, set_of};
 use crate::store::{
-    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, PINNED_IP_PREFIX, Pod,
-    PodPhase, PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip,
+    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, Pod, PodPhase, PodStatus,
+    READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
 };
 
 pub use delays::Delays;
@@ -241,7 +241,7 @@ pub(crate) fn pinned(pod: &Pod) -> IpList {
     if pod.metadata.annotations.is_empty() {
         return IpList::new();
     }
-    let annotation = format!("{PINNED_IP_PREFIX}{}", pod.metadata.name);
+    let annotation = pinned_ip_annotation(&pod.metadata.name);
     let text = pod.metadata.annotations.get(&annotation).map(|t| t.as_str()).unwrap_or_default();
     text.split(',').filter_map(|ip| parse_ip(ip.trim()).ok()).collect()
 }

@@ -92,6 +92,11 @@ pub const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
 pub const OUT_OF_SERVICE_TAINT: &str = "node.kubernetes.io/out-of-service";
 
 impl Taint {
+    /// Whether it keeps pods away that do not put up with it.
+    pub fn keeps_away(&self) -> bool {
+        matches!(self.effect.as_str(), "NoSchedule" | "NoExecute")
+    }
+
     /// Whether the node lifecycle controller puts it on nodes that it hears nothing good of.
     pub fn is_of_lost_node(&self) -> bool {
         matches!(self.key.as_str(), UNREACHABLE_TAINT | NOT_READY_TAINT) && self.effect == "NoExecute"

@@ -53,6 +53,16 @@ pub struct ObjectMeta {
 }
 
 impl ObjectMeta {
+    /// Where the object is, which is of `kind`.
+    pub fn key(&self, kind: Kind) -> Key {
+        Key { kind, namespace: self.namespace.clone(), name: self.name.clone() }
+    }
+
+    /// Whether the object at `key` owns this one, which is in its namespace.
+    pub fn is_owned_by(&self, key: &Key) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.is(key))
+    }
+
     /// When deletion was asked for, if it was.
     pub fn deletion_requested(&self) -> Option<Time> {
         let grace = i64::from(self.deletion_grace_period_seconds.unwrap_or(0));
@@ -380,8 +390,7 @@ impl Object {
 
     /// Where it belongs in the store.
     pub fn key(&self) -> Key {
-        let meta = self.metadata();
-        Key { kind: self.kind(), namespace: meta.namespace.clone(), name: meta.name.clone() }
+        self.metadata().key(self.kind())
     }
 }
 

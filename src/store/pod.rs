@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use smallvec::SmallVec;
+use smol_str::format_smolstr;
 
 use super::given::Part;
 use super::names::{Labels, Name};
@@ -228,6 +229,12 @@ pub enum PodPhase {
 /// An annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: one
 /// of each family at most.
 pub const PINNED_IP_PREFIX: &str = "ip.clusterlocal.dev/";
+
+/// That annotation's key for the pod called `pod`.
+pub fn pinned_ip_annotation(pod: &str) -> Name {
+    format_smolstr!("{PINNED_IP_PREFIX}{pod}")
+}
+
 /// `"false"` on a pod or a template holds back its readiness; `"true"` makes it ready at once. Without it the pod is
 /// ready when it has run for a while.
 pub const READY_ANNOTATION: &str = "clusterlocal.dev/ready";

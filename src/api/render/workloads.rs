@@ -118,7 +118,7 @@ fn new_replica_set(shown: &Shown<'_>, deployment: &Workload) -> Option<String> {
     let prefix = format!("{}-", meta.name);
     let mut sets = shown.context.store.list_prefixed::<Workload>(Kind::ReplicaSet, &meta.namespace, &prefix);
     let key = shown.stored.object.key();
-    let own = |set: &Workload| set.metadata.owner.as_ref().is_some_and(|owner| owner.is(&key));
+    let own = |set: &Workload| set.metadata.is_owned_by(&key);
     let new = sets.find(|set| own(set) && set.status.revision == deployment.status.revision)?;
     Some(new.metadata.name.to_string())
 }
