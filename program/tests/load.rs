@@ -4,8 +4,9 @@
 //! `CLUSTERLOCAL_TEST_LOAD=full` is 10,000 pods, 200 watchers and 100 changes a second for a minute; measured with
 //! `CLUSTERLOCAL_TEST_LOAD=full cargo test --release --test load -- --nocapture`.
 
-#![cfg(all(unix, feature = "cli"))]
+#![cfg(unix)]
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "common/server.rs"]
 mod server;

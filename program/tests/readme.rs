@@ -5,7 +5,7 @@ use std::process::Command;
 
 use clusterlocal::lint::RULES;
 
-const README: &str = include_str!("../README.md");
+const README: &str = include_str!("../../README.md");
 
 #[test]
 fn lint_is_listed() {

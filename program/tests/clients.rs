@@ -282,7 +282,7 @@ impl Drop for Running {
 type OtherServer = fn(folder: &Path, port: u16) -> (Command, Command);
 
 fn other_server(configure: OtherServer) -> Result<(), Failed> {
-    let zones = Path::new(env!("CARGO_MANIFEST_DIR")).join("zones");
+    let zones = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zones");
     let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
     let program = env!("CARGO_BIN_EXE_clusterlocal");
     let zone = output(Command::new(program).args(["records", "-o", "zone"]).arg(&zones))?;

@@ -1,5 +1,4 @@
 //! `clusterlocal explain`: what it prints, and what it tells a script.
-#![cfg(feature = "cli")]
 
 #[path = "common/program.rs"]
 mod program;

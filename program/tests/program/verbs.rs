@@ -10,7 +10,7 @@ use super::environment::is_flag;
 use super::{Directory, RING, Server, ask, common, program, run, wait};
 
 /// The zones that are served by default.
-const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/zones");
+const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../zones");
 
 /// Every record that `-o json` lists is what a server answers for its name and type, and nothing else is.
 #[test]

@@ -4,8 +4,9 @@
 //! `CLUSTERLOCAL_TEST_RENAMES` says how often; `--nocapture` shows how soon. Measured with
 //! `CLUSTERLOCAL_TEST_RENAMES=1000 cargo test --release --test renames -- --nocapture --test-threads 1`.
 
-#![cfg(all(unix, feature = "cli"))]
+#![cfg(unix)]
 
+#[path = "../../tests/common/mod.rs"]
 mod common;
 #[path = "common/server.rs"]
 mod server;

@@ -1,9 +1,9 @@
 //! The promise of the program: what a user at a shell, or a test harness that starts it, sees of it. Exit codes, the
 //! ready line, signals, flags and their environment variables, and what the verbs print.
 
-#![cfg(all(unix, feature = "cli"))]
+#![cfg(unix)]
 
-#[path = "../common/mod.rs"]
+#[path = "../../../tests/common/mod.rs"]
 mod common;
 
 mod ending;
