@@ -1,6 +1,9 @@
 //! The cluster's time: the wall's, a faster one, or one that somebody moves by hand. Nobody else reads the wall clock.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
 
 use crate::store::Time;
 
@@ -15,19 +18,25 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows the time of day, and runs `speed` times as fast from now on.
-    pub fn real(speed: f64) -> Self {
-        Clock { set_to: wall(), running_since: Some(Instant::now()), speed }
+    /// A clock that shows the time of day, and runs on from now.
+    pub fn real() -> Self {
+        Clock { set_to: wall(), running_since: Some(Instant::now()), speed: 1.0 }
     }
 
-    /// A clock that shows the time of day, and stands still until it is moved, or resumed at this speed.
-    pub fn manual(speed: f64) -> Self {
-        Clock { set_to: wall(), running_since: None, speed }
+    /// A clock that shows the time of day, and stands still until it is moved or resumed.
+    pub fn manual() -> Self {
+        Clock { set_to: wall(), running_since: None, speed: 1.0 }
     }
 
     /// A clock that stands still at `time`.
     pub fn standing_at(time: Time) -> Self {
         Clock { set_to: time, running_since: None, speed: 1.0 }
+    }
+
+    /// The same, `speed` times as fast when it runs.
+    #[must_use]
+    pub fn at_speed(self, speed: f64) -> Self {
+        Clock { set_to: self.now(), running_since: self.running_since.map(|_| Instant::now()), speed }
     }
 
     /// What it shows.
@@ -69,6 +78,41 @@ impl Clock {
     }
 }
 
+/// A clock that many look at while somebody sets it. A clone is the same clock.
+#[derive(Clone, Debug)]
+pub struct SharedClock(Arc<ArcSwap<Clock>>);
+
+impl SharedClock {
+    /// Lets others look at `clock`.
+    pub fn new(clock: Clock) -> Self {
+        SharedClock(Arc::new(ArcSwap::from_pointee(clock)))
+    }
+
+    /// What it shows.
+    pub fn now(&self) -> Time {
+        self.0.load().now()
+    }
+
+    /// The clock as it is set.
+    pub fn get(&self) -> Clock {
+        Clock::clone(&self.0.load())
+    }
+
+    /// Sets it. Who sets it has to see to it that nobody else does so at the same time.
+    pub(crate) fn set(&self, act: impl FnOnce(&mut Clock)) {
+        let mut clock = self.get();
+        act(&mut clock);
+        self.0.store(Arc::new(clock));
+    }
+}
+
+impl Default for SharedClock {
+    /// The wall's.
+    fn default() -> Self {
+        SharedClock::new(Clock::real())
+    }
+}
+
 fn wall() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Time::default().after(since)
@@ -95,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_fast_clock_waits_for_less() {
-        let clock = Clock::real(60.0);
+        let clock = Clock::real().at_speed(60.0);
         let wait = clock.until(clock.now().after_secs(60)).expect("it runs");
         assert!(wait <= Duration::from_secs(1) && wait > Duration::from_millis(500), "{wait:?}");
     }

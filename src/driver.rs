@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SharedClock};
 use crate::control_plane::ControlPlane;
 
 /// A control plane that several can ask and change, and its clock. A clone is another handle on the same.
@@ -14,40 +14,29 @@ use crate::control_plane::ControlPlane;
 pub struct Driver(Arc<Shared>);
 
 struct Shared {
-    state: Mutex<State>,
+    cluster: Mutex<ControlPlane>,
+    /// Set under the lock only.
+    clock: SharedClock,
     /// The store's revision.
     revisions: watch::Sender<u64>,
     /// Something may be due earlier than before.
     earlier: Notify,
 }
 
-struct State {
-    cluster: ControlPlane,
-    clock: Clock,
-}
-
-impl State {
-    fn catch_up(&mut self) {
-        self.cluster.advance_to(self.clock.now());
-    }
-}
-
 impl Driver {
     /// Drives `cluster` by `clock`, from now on. Nothing becomes due by itself before [`Self::run`] is called.
     pub fn new(cluster: ControlPlane, clock: Clock) -> Self {
-        let mut state = State { cluster, clock };
-        state.catch_up();
-        let revisions = watch::Sender::new(state.cluster.store().revision());
-        Driver(Arc::new(Shared { state: Mutex::new(state), revisions, earlier: Notify::new() }))
+        let (mut cluster, clock) = (cluster, SharedClock::new(clock));
+        cluster.advance_to(clock.now());
+        let revisions = watch::Sender::new(cluster.store().revision());
+        Driver(Arc::new(Shared { cluster: Mutex::new(cluster), clock, revisions, earlier: Notify::new() }))
     }
 
     /// Lets things happen when they are due, for ever.
     pub async fn run(&self) {
         loop {
-            let wait = self.change(|state| {
-                let due = state.cluster.due();
-                due.and_then(|due| state.clock.until(due))
-            });
+            let due = self.change(|cluster| cluster.due());
+            let wait = due.and_then(|due| self.0.clock.get().until(due));
             let earlier = self.0.earlier.notified();
             match wait {
                 // A millisecond is the least that a timer can wait for.
@@ -59,12 +48,12 @@ impl Driver {
 
     /// What `look` sees of the cluster at this moment.
     pub fn read<R>(&self, look: impl FnOnce(&ControlPlane) -> R) -> R {
-        look(&self.lock().cluster)
+        look(&self.lock())
     }
 
     /// Lets `act` change the cluster. Afterwards those who watch are told.
     pub fn write<R>(&self, act: impl FnOnce(&mut ControlPlane) -> R) -> R {
-        let result = self.change(|state| act(&mut state.cluster));
+        let result = self.change(act);
         self.0.earlier.notify_one();
         result
     }
@@ -74,32 +63,32 @@ impl Driver {
         self.0.revisions.subscribe()
     }
 
-    /// The clock, as it is.
-    pub fn clock(&self) -> Clock {
-        self.lock().clock.clone()
+    /// The clock, to be looked at.
+    pub fn clock(&self) -> &SharedClock {
+        &self.0.clock
     }
 
     /// Lets `act` set the clock. What is due by then happens before this returns.
     pub fn set_clock(&self, act: impl FnOnce(&mut Clock)) {
-        self.change(|state| {
-            act(&mut state.clock);
-            state.catch_up();
+        self.change(|cluster| {
+            self.0.clock.set(act);
+            cluster.advance_to(self.0.clock.now());
         });
         self.0.earlier.notify_one();
     }
 
-    fn change<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
-        let mut state = self.lock();
-        state.catch_up();
-        let result = act(&mut state);
-        let revision = state.cluster.store().revision();
-        drop(state);
+    fn change<R>(&self, act: impl FnOnce(&mut ControlPlane) -> R) -> R {
+        let mut cluster = self.lock();
+        cluster.advance_to(self.0.clock.now());
+        let result = act(&mut cluster);
+        let revision = cluster.store().revision();
+        drop(cluster);
         self.0.revisions.send_if_modified(|told| std::mem::replace(told, revision) != revision);
         result
     }
 
     /// A panic inside of a controller must not take the cluster away from everybody else.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ControlPlane> {
+        self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,13 +28,14 @@ pub mod manifest;
 #[cfg(feature = "api")]
 pub mod merge;
 mod parallel;
+pub mod queries;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]
 pub mod watch;
 pub mod zone;
 
-pub use clock::Clock;
+pub use clock::{Clock, SharedClock};
 pub use control_plane::{ControlPlane, Settings, Traced};
 pub use driver::Driver;
 

@@ -50,7 +50,7 @@ impl Fixture {
     async fn start() -> Fixture {
         let mut cluster = ControlPlane::new(Settings::default());
         cluster.apply(&common::objects("db.yaml", MANIFEST));
-        let driver = Driver::new(cluster, Clock::manual(1.0));
+        let driver = Driver::new(cluster, Clock::manual());
         let listen: SocketAddr = "127.0.0.1:0".parse().expect("an address");
         let server = Server::bind(Options::at(listen)).await.expect("a free port");
         let address = server.address();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clusterlocal::api;
 use clusterlocal::manifest::Severity;
-use clusterlocal::serve::Listeners;
+use clusterlocal::serve::{self, Listeners};
 use clusterlocal::store::Objects;
 use clusterlocal::watch::{self, Report, Sources};
 use clusterlocal::{Clock, ControlPlane, Driver};
@@ -62,9 +62,11 @@ async fn answer(
     if let Some(parent) = parent {
         tokio::spawn(parent.stop_without(stop.clone()));
     }
-    let mut serving = tokio::spawn(listeners.serve(cluster.published(), stop.told()));
-    let ready_file = args.announce(&addresses, api_address, &cluster)?;
+    let published = cluster.published();
     let driver = Driver::new(cluster, clock);
+    let view = serve::View::from(published).at(driver.clock().clone());
+    let mut serving = tokio::spawn(listeners.serve(view, stop.told()));
+    let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));
     let living = driver.clone();
     tokio::spawn(async move { living.run().await });

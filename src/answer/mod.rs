@@ -3,6 +3,8 @@
 
 mod listing;
 mod message;
+pub mod record_type;
+mod reply;
 mod request;
 mod resolve;
 mod text;
@@ -13,6 +15,8 @@ use fastrand::Rng;
 use crate::zone::{DomainName, NAME_MAX, Zone};
 pub use listing::{forward_records, reverse_records};
 use message::{Message, Scratch, Section};
+pub use record_type::{RecordType, ResponseCode};
+pub use reply::{Record, Reply};
 pub use request::{Edns, Question, Request};
 use request::{Unfit, options};
 pub(crate) use resolve::reverse_address;

@@ -59,6 +59,14 @@ pub(super) enum Unfit<'p> {
 const UDP_REQUEST_MAX: usize = 512;
 
 impl<'p> Request<'p> {
+    /// What `packet` asks, as far as that can be read, whatever else is wrong with it.
+    pub fn asked(packet: &'p [u8]) -> Option<Self> {
+        match Request::read(packet, false) {
+            Ok(request) | Err(Unfit::AfterQuestion(request)) => Some(request),
+            Err(_) => None,
+        }
+    }
+
     pub(super) fn read(packet: &'p [u8], udp: bool) -> Result<Self, Unfit<'p>> {
         let header = packet.first_chunk::<12>().ok_or(Unfit::Silent)?;
         if header[2] & 0x80 != 0 {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Draining;
 use super::admission::Admission;
 use super::packet::HEADER;
-use super::query_log;
+use super::query_log::Asked;
 use super::responder::{Outcome, Responder};
 use super::tcp::TcpLimits;
 use crate::answer::Client;
@@ -152,20 +152,25 @@ impl Connection {
     async fn answer(&mut self, at: usize, length: usize) {
         let Connection { client: peer, responder, input, reply, output, .. } = self;
         let request = &input[at..at + length];
-        let started = query_log::start();
+        let (witness, began) = (responder.witness(), responder.witness().begin());
+        let asked = Asked { client: *peer, protocol: "tcp", request };
         let client = Client { udp: false, ipv6: peer.is_ipv6(), max_udp: u16::MAX };
-        match responder.with_answerer(|answerer| responder.respond(answerer, request, client, reply)) {
-            Outcome::Silent => return,
-            Outcome::Reply => {}
+        let outcome = responder.with_answerer(|answerer| responder.respond(answerer, request, client, reply));
+        let serial = match outcome {
+            Outcome::Silent => return witness.end(began, asked, None),
+            Outcome::Reply { serial } => serial,
             // Answers keep their order, so whatever is asked next on this connection waits as well, as in CoreDNS.
-            Outcome::Relay(relay) => responder.relay(&relay, request, client, reply).await,
-        }
+            Outcome::Relay(relay) => {
+                responder.relay(&relay, request, client, reply).await;
+                relay.serial
+            }
+        };
         // A reply that its length cannot tell of cannot be sent.
         let Ok(length) = u16::try_from(reply.len()) else { return };
         output.extend_from_slice(&length.to_be_bytes());
         output.extend_from_slice(reply);
         self.answers += 1;
-        query_log::log(started, *peer, "tcp", request, reply);
+        witness.end(began, asked, Some((reply, serial)));
     }
 
     /// Writes the answers that are ready: their lengths in the same segment as they (RFC 7766 section 8).

@@ -13,11 +13,10 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
 use super::packet::{self, HEADER};
-use super::query_log;
+use super::query_log::Asked;
 use super::responder::{Outcome, Responder};
-use super::{Options, Stats, max_udp};
+use super::{Options, Stats, View, max_udp};
 use crate::answer::Client;
-use crate::zone;
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
 pub struct ClusterHandler {
@@ -27,11 +26,11 @@ pub struct ClusterHandler {
 }
 
 impl ClusterHandler {
-    /// A handler that answers from `zone`. Of the options it heeds the order, the seed, the upstream and the UDP size;
+    /// A handler that answers from `view`. Of the options it heeds the order, the seed, the upstream and the UDP size;
     /// listeners and their limits are the hickory server's.
-    pub fn new(zone: zone::Published, options: &Options) -> Self {
+    pub fn new(view: impl Into<View>, options: &Options) -> Self {
         let stats = Arc::new(Stats::default());
-        let responder = Arc::new(options.responder(zone, stats.clone()));
+        let responder = Arc::new(options.responder(view.into(), stats.clone()));
         ClusterHandler { responder, stats, max_udp_size: options.max_udp_size }
     }
 
@@ -42,7 +41,7 @@ impl ClusterHandler {
 
     /// The reply to `request`, if there is to be one.
     async fn reply(&self, request: &Request) -> Option<Vec<u8>> {
-        let started = query_log::start();
+        let (witness, began) = (self.responder.witness(), self.responder.witness().begin());
         let client = Client {
             udp: request.protocol() == Protocol::Udp,
             ipv6: request.src().is_ipv6(),
@@ -51,12 +50,21 @@ impl ClusterHandler {
         };
         let (query, mut reply) = (request.as_slice(), Vec::new());
         let responder = &self.responder;
-        match responder.with_answerer(|answerer| responder.respond(answerer, query, client, &mut reply)) {
-            Outcome::Silent => return None,
-            Outcome::Reply => {}
-            Outcome::Relay(relay) => responder.relay(&relay, query, client, &mut reply).await,
-        }
-        query_log::log(started, request.src(), request.protocol(), query, &reply);
+        let asked = Asked { client: request.src(), protocol: &request.protocol().to_string(), request: query };
+        let outcome =
+            responder.with_answerer(|answerer| responder.respond(answerer, query, client, &mut reply));
+        let serial = match outcome {
+            Outcome::Silent => {
+                witness.end(began, asked, None);
+                return None;
+            }
+            Outcome::Reply { serial } => serial,
+            Outcome::Relay(relay) => {
+                responder.relay(&relay, query, client, &mut reply).await;
+                relay.serial
+            }
+        };
+        witness.end(began, asked, Some((&reply, serial)));
         Some(reply)
     }
 }

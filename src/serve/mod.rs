@@ -34,6 +34,7 @@ mod stats;
 mod tcp;
 mod udp;
 mod upstream;
+mod view;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::resume_unwind;
@@ -50,9 +51,9 @@ pub use listen::BindError;
 pub use query_log::TARGET as QUERY_LOG_TARGET;
 pub use stats::{Counter, Stats};
 pub use tcp::TcpLimits;
+pub use view::View;
 
 use crate::answer::Order;
-use crate::zone;
 use admission::Admissions;
 use listen::Pair;
 use responder::Responder;
@@ -95,8 +96,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn responder(&self, zone: zone::Published, stats: Arc<Stats>) -> Responder {
-        Responder::new(zone, self.order, self.seed, self.upstream.map(Upstream::new), stats)
+    fn responder(&self, view: View, stats: Arc<Stats>) -> Responder {
+        Responder::new(view, self.order, self.seed, self.upstream.map(Upstream::new), stats)
     }
 }
 
@@ -156,17 +157,17 @@ impl Listeners {
         self.stats.clone()
     }
 
-    /// Answers from `zone` until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is still
+    /// Answers from `view` until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is still
     /// answered.
     ///
     /// # Errors
     /// When that was not done after five seconds; it is given up then.
     pub async fn serve(
         self,
-        zone: zone::Published,
+        view: impl Into<View>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), CutOff> {
-        let responder = Arc::new(self.options.responder(zone, self.stats));
+        let responder = Arc::new(self.options.responder(view.into(), self.stats));
         let limits = self.options.tcp;
         let connections = limits.connections.min(self.descriptors / 2);
         let admissions = Arc::new(Admissions::new(connections, limits.per_client));

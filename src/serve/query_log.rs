@@ -15,40 +15,81 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 use super::packet;
+use crate::SharedClock;
 use crate::answer::{rcode_name, type_name};
+use crate::queries::{Exchanged, QueryLog, Transport};
+use crate::store::Time;
 use crate::zone::Presentation;
 
 /// What the query log's lines are filtered by.
 pub const TARGET: &str = "clusterlocal::queries";
 
-/// When a query began, if anybody wants to know: nothing is measured while the log is off.
-pub(super) fn start() -> Option<Instant> {
-    tracing::enabled!(target: TARGET, Level::DEBUG).then(Instant::now)
+/// Tells of queries those who want to know: readers of the log, and whoever asks the query log later.
+pub(super) struct Witness {
+    clock: SharedClock,
+    queries: Option<QueryLog>,
 }
 
-/// Logs one query and its reply.
-pub(super) fn log(
-    started: Option<Instant>,
-    client: SocketAddr,
-    protocol: impl fmt::Display,
-    query: &[u8],
-    reply: &[u8],
-) {
-    if let Some(started) = started {
-        let line = Line { client, protocol, query, reply, took: started.elapsed() };
-        tracing::debug!(target: TARGET, "{line}");
+/// When a query came.
+#[derive(Clone, Copy)]
+pub(super) struct Began {
+    at: Time,
+    instant: Instant,
+}
+
+/// A query, as it came.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) client: SocketAddr,
+    /// `udp`, `tcp`, or what a hickory server calls its own.
+    pub(super) protocol: &'a str,
+    pub(super) request: &'a [u8],
+}
+
+impl Witness {
+    pub(super) fn new(clock: SharedClock, queries: Option<QueryLog>) -> Self {
+        Witness { clock, queries }
+    }
+
+    /// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
+    pub(super) fn begin(&self) -> Option<Began> {
+        let wanted = self.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
+        wanted.then(|| Began { at: self.clock.now(), instant: Instant::now() })
+    }
+
+    /// Tells of a query and its reply, if there was one, and the serial of the zone that it is from.
+    pub(super) fn end(&self, began: Option<Began>, asked: Asked<'_>, told: Option<(&Vec<u8>, u32)>) {
+        let Some(Began { at, instant }) = began else { return };
+        let Asked { client, protocol, request } = asked;
+        let took = instant.elapsed();
+        if let Some((reply, _)) = told {
+            let line = Line { client, protocol, query: request, reply, took };
+            tracing::debug!(target: TARGET, "{line}");
+        }
+        if let Some(queries) = &self.queries {
+            queries.record(Exchanged {
+                at,
+                took,
+                client,
+                transport: if protocol == "udp" { Transport::Udp } else { Transport::Tcp },
+                serial: told.map_or(0, |(_, serial)| serial),
+                fault: None,
+                request,
+                reply: told.map(|(reply, _)| reply.as_slice()),
+            });
+        }
     }
 }
 
-struct Line<'a, P> {
+struct Line<'a> {
     client: SocketAddr,
-    protocol: P,
+    protocol: &'a str,
     query: &'a [u8],
     reply: &'a [u8],
     took: Duration,
 }
 
-impl<P: fmt::Display> fmt::Display for Line<'_, P> {
+impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { client, protocol, query, reply, took } = self;
         write!(f, "{client} - {} \"", packet::u16_at(query, 0).unwrap_or(0))?;

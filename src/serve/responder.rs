@@ -8,14 +8,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::packet;
+use super::query_log::Witness;
 use super::stats::Stats;
 use super::upstream::{self, Upstream};
+use super::view::View;
 use crate::answer::{Answerer, Client, Order, Verdict};
 use crate::zone;
 
 /// What all transports of one server share.
 pub(super) struct Responder {
     zone: zone::Published,
+    witness: Witness,
     order: Order,
     /// The next answerer's.
     seed: AtomicU64,
@@ -29,8 +32,8 @@ pub(super) struct Responder {
 pub(super) enum Outcome {
     /// Nothing is to be sent.
     Silent,
-    /// The reply is to be sent.
-    Reply,
+    /// The reply is to be sent; it is from the zone with this serial.
+    Reply { serial: u32 },
     /// The upstream is to be asked first, with [`Responder::relay`].
     Relay(Relay),
 }
@@ -38,6 +41,8 @@ pub(super) enum Outcome {
 /// Something to ask of the upstream. Until it is dropped it holds its place among the questions that may wait at a time.
 pub(super) struct Relay {
     errand: Errand,
+    /// The serial of the zone that did not have the answer.
+    pub(super) serial: u32,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -48,17 +53,23 @@ enum Errand {
 
 impl Responder {
     pub(super) fn new(
-        zone: zone::Published,
+        view: View,
         order: Order,
         seed: u64,
         upstream: Option<Upstream>,
         stats: Arc<Stats>,
     ) -> Self {
-        Responder { zone, order, seed: AtomicU64::new(seed), upstream, stats, spare: Mutex::default() }
+        let View { zone, clock, queries } = view;
+        Responder { zone, witness: Witness::new(clock, queries), order, seed: AtomicU64::new(seed), upstream, stats, spare: Mutex::default() }
     }
 
     pub(super) fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Who has to be told of queries.
+    pub(super) fn witness(&self) -> &Witness {
+        &self.witness
     }
 
     /// An answerer with a seed of its own, to keep.
@@ -89,9 +100,10 @@ impl Responder {
         let verdict = self.guarded(answerer, request, reply, |answerer, reply| {
             answerer.answer(&zone, request, client, reply)
         });
+        let serial = zone.serial();
         let errand = match verdict {
             Verdict::Silent => return Outcome::Silent,
-            Verdict::Reply => return Outcome::Reply,
+            Verdict::Reply => return Outcome::Reply { serial },
             Verdict::Forward => Errand::Forward,
             Verdict::Chase => {
                 let (name, record_type) = answerer.target();
@@ -99,8 +111,8 @@ impl Responder {
             }
         };
         match self.upstream.as_ref().and_then(Upstream::admit) {
-            Some(permit) => Outcome::Relay(Relay { errand, _permit: permit }),
-            None => Outcome::Reply,
+            Some(permit) => Outcome::Relay(Relay { errand, serial, _permit: permit }),
+            None => Outcome::Reply { serial },
         }
     }
 
@@ -188,7 +200,7 @@ mod tests {
 
     fn responder(upstream: SocketAddr) -> Responder {
         let zone = zone::Published::new(Zone::new(Settings::default()));
-        Responder::new(zone, Order::Stable, 0, Some(Upstream::new(upstream)), Arc::default())
+        Responder::new(zone.into(), Order::Stable, 0, Some(Upstream::new(upstream)), Arc::default())
     }
 
     /// What a client gets for `request` that is forwarded; REFUSED, with the question, is what stands in the reply.
@@ -196,7 +208,7 @@ mod tests {
         let responder = responder(upstream);
         let permit = responder.upstream.as_ref().and_then(Upstream::admit).expect("a place");
         let mut reply = reply_to(request, 0x8105, 0, b"");
-        let relay = Relay { errand: Errand::Forward, _permit: permit };
+        let relay = Relay { errand: Errand::Forward, serial: 0, _permit: permit };
         responder.relay(&relay, request, client, &mut reply).await;
         reply
     }

@@ -3,7 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::coop::consume_budget;
 use tokio::time::sleep;
@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::Draining;
 use super::datagram::{Datagrams, Origin};
 use super::packet;
-use super::query_log;
+use super::query_log::{Began, Asked};
 use super::responder::{Outcome, Relay, Responder};
 use crate::answer::{Answerer, Client};
 
@@ -89,26 +89,28 @@ impl Loop {
             self.responder.stats().dropped.add(1);
             return;
         }
-        let started = query_log::start();
+        let began = self.responder.witness().begin();
         let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp: self.max_udp };
+        let asked = Asked { client: origin.peer, protocol: "udp", request };
         match self.responder.respond(&mut self.answerer, request, client, &mut self.reply) {
-            Outcome::Silent => {}
-            Outcome::Reply => {
+            Outcome::Silent => self.responder.witness().end(began, asked, None),
+            Outcome::Reply { serial } => {
                 send(&self.socket, &self.responder, &mut self.reply, &origin).await;
-                query_log::log(started, origin.peer, "udp", request, &self.reply);
+                self.responder.witness().end(began, asked, Some((&self.reply, serial)));
             }
-            Outcome::Relay(relay) => self.relay(relay, started, client, length, origin),
+            Outcome::Relay(relay) => self.relay(relay, began, client, length, origin),
         }
     }
 
     /// Leaves a question to the upstream to a task of its own: nobody else waits for that.
-    fn relay(&self, relay: Relay, started: Option<Instant>, client: Client, length: usize, origin: Origin) {
+    fn relay(&self, relay: Relay, began: Option<Began>, client: Client, length: usize, origin: Origin) {
         let (socket, responder) = (self.socket.clone(), self.responder.clone());
         let (request, mut reply) = (self.request[..length].to_vec(), self.reply.clone());
         tokio::spawn(async move {
             responder.relay(&relay, &request, client, &mut reply).await;
             send(&socket, &responder, &mut reply, &origin).await;
-            query_log::log(started, origin.peer, "udp", &request, &reply);
+            let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
+            responder.witness().end(began, asked, Some((&reply, relay.serial)));
         });
     }
 }
@@ -145,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn what_no_datagram_holds_is_truncated() {
         let zone = Published::new(Zone::new(Settings::default()));
-        let responder = Responder::new(zone, Order::Stable, 0, None, Arc::new(Stats::default()));
+        let responder = Responder::new(zone.into(), Order::Stable, 0, None, Arc::new(Stats::default()));
         let bind = || async { tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap() };
         let (server, client) = (bind().await, bind().await);
         client.connect(server.local_addr().unwrap()).await.unwrap();

@@ -77,9 +77,10 @@ impl LifeArgs {
     /// The cluster's clock, running from now on.
     pub fn clock(&self) -> Clock {
         match self.clock {
-            ClockArg::Real => Clock::real(self.speed),
-            ClockArg::Manual => Clock::manual(self.speed),
+            ClockArg::Real => Clock::real(),
+            ClockArg::Manual => Clock::manual(),
         }
+        .at_speed(self.speed)
     }
 
     /// Adds to what a cluster is set up with how it lives.

@@ -41,7 +41,7 @@ pub(in crate::api) fn clock(driver: &Driver, call: &Call) -> Result<Reply, Statu
         (&Method::POST, Some("resume")) => driver.set_clock(|clock| clock.resume()),
         _ => return Err(Status::method_not_supported()),
     }
-    let clock = driver.clock();
+    let clock = driver.clock().get();
     let (now, began) = driver.read(|cluster| {
         let began = cluster.trace().next().map_or(cluster.now(), |first| first.at);
         (cluster.now(), began)

@@ -1,0 +1,143 @@
+//! One query of the log, read for people: names and records as zone files have them. It must not know how queries are
+//! kept.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Exchange;
+use crate::answer::{Record, RecordType, Reply, Request, ResponseCode};
+use crate::store::Time;
+use crate::zone::Presentation;
+
+/// How a query came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// A datagram.
+    Udp,
+    /// A connection, whatever is around it.
+    Tcp,
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        })
+    }
+}
+
+/// What the OPT record of a query says (RFC 6891, 6.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Edns {
+    /// How much its sender can take over UDP, in bytes.
+    pub udp_size: u16,
+    /// The DO bit (RFC 3225).
+    pub dnssec_ok: bool,
+}
+
+/// A query and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Query {
+    /// Counts up from 1.
+    pub number: u64,
+    /// When it came, in the cluster's time.
+    pub time: Time,
+    /// How long it took by the wall until the reply was sent, or given up.
+    pub took: Duration,
+    /// Who asked.
+    pub client: SocketAddr,
+    /// The pod that asked, `NAMESPACE/NAME`, if one had the address.
+    pub pod: Option<String>,
+    /// How it was asked.
+    pub transport: Transport,
+    /// The message's id.
+    pub id: u16,
+    /// The name that was asked for, as it was spelt, with the last dot. Empty where there was no question to read.
+    pub name: String,
+    /// The type that was asked for.
+    pub qtype: RecordType,
+    /// The OPT record, if it had one.
+    pub edns: Option<Edns>,
+    /// What was said, as far as it is kept; `None` if nothing was.
+    pub reply: Option<Reply>,
+    /// How long the reply was, in bytes.
+    pub reply_bytes: Option<usize>,
+    /// The fault that hit it.
+    pub fault: Option<String>,
+    /// The serial of the zone that the answer is from.
+    pub serial: u32,
+}
+
+impl Query {
+    /// The reply's code; `None` if nothing was said.
+    pub fn code(&self) -> Option<ResponseCode> {
+        self.reply.as_ref().map(|reply| reply.code)
+    }
+
+    /// The records that were answered.
+    pub fn answers(&self) -> &[Record] {
+        self.reply.as_ref().map_or(&[], |reply| &reply.answers)
+    }
+
+    /// Reads what was written down. The pod is somebody else's to say.
+    pub(super) fn read(exchange: &Exchange) -> Query {
+        let (request, reply) = exchange.bytes.split_at(exchange.request);
+        let question = Request::asked(request);
+        let opt = question.and_then(|request| request.edns);
+        Query {
+            number: exchange.number,
+            time: exchange.at,
+            took: exchange.took,
+            client: exchange.client,
+            pod: None,
+            transport: exchange.transport,
+            id: request.first_chunk().map_or(0, |id| u16::from_be_bytes(*id)),
+            name: question.map(|asked| Presentation(asked.question.name).to_string()).unwrap_or_default(),
+            qtype: RecordType(question.map_or(0, |asked| asked.question.record_type)),
+            edns: opt.map(|opt| Edns { udp_size: opt.size, dnssec_ok: opt.flags & 0x8000 != 0 }),
+            reply: exchange.reply.and_then(|whole| read_reply(reply, whole)),
+            reply_bytes: exchange.reply,
+            fault: exchange.fault.as_ref().map(ToString::to_string),
+            serial: exchange.serial,
+        }
+    }
+}
+
+/// The reply that was `whole` bytes long; where not all of them were kept, what its header says.
+fn read_reply(kept: &[u8], whole: usize) -> Option<Reply> {
+    if kept.len() == whole {
+        return Reply::read(kept);
+    }
+    let mut header = kept.get(..12)?.to_vec();
+    header[4..].fill(0);
+    Reply::read(&header)
+}
+
+/// As CoreDNS's `log` plugin has it, as far as it goes: who asked what, and what they were told.
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Query { time, client, id, qtype, name, transport, serial, .. } = self;
+        write!(f, "{time} {client}")?;
+        if let Some(pod) = &self.pod {
+            write!(f, " ({pod})")?;
+        }
+        write!(f, " - {id} \"{qtype} IN {name} {transport}\" ")?;
+        match &self.reply {
+            Some(reply) => {
+                let tc = if reply.truncated { ",tc" } else { "" };
+                write!(f, "{}{tc} {} answers", reply.code, reply.answers.len())?;
+            }
+            None => f.write_str("no reply")?,
+        }
+        write!(f, " serial {serial} {:.6}s", self.took.as_secs_f64())?;
+        match &self.fault {
+            Some(fault) => write!(f, " fault {fault}"),
+            None => Ok(()),
+        }
+    }
+}
