@@ -18,6 +18,7 @@ pub mod answer;
 #[cfg(feature = "api")]
 pub mod api;
 mod clock;
+mod cluster;
 mod control_plane;
 pub mod controller;
 mod driver;
@@ -35,8 +36,10 @@ pub mod store;
 pub mod watch;
 pub mod zone;
 
+pub use answer::{RecordType, ResponseCode, record_type};
 pub use clock::{Clock, SharedClock};
-pub use control_plane::{ControlPlane, Settings, Traced};
+pub use cluster::{Builder, Change, Cluster, Error, NodeHandle, Operation, PodHandle, Queries, Unseen};
+pub use control_plane::{ControlPlane, Settings, SettingsError, Traced};
 pub use driver::Driver;
 
 /// The README's Rust code compiles.

@@ -4,22 +4,20 @@
 //! A client that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that all have to be
 //! there.
 
+#[path = "common/peers.rs"]
+mod peers;
 #[path = "common/server.rs"]
 mod server;
 
-use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use peers::{Manifest, Peers, SERVICE, discover, is_installed, output, ring};
 use server::Server;
-use tempfile::TempDir;
-
-/// What clients look the peers up by.
-const SERVICE: &str = "_cql._tcp.cassandra.default.svc.cluster.local";
 
 fn main() {
     let required = std::env::var("CLUSTERLOCAL_TEST_CLIENTS").is_ok_and(|value| value == "all");
@@ -31,110 +29,12 @@ fn main() {
         trial("dig", &["dig"], || discover(dig)),
         trial("kdig", &["kdig"], || discover(kdig)),
         trial("drill", &["drill"], || discover(drill)),
-        trial("dnspython", &["python3", "python3 -c \"import dns.resolver\""], || discover(dnspython)),
-        trial("node", &["node"], || discover(node)),
-        trial("go", &["go"], || discover(go)),
         trial("kubernetes", &["python3", "python3 -c \"import kubernetes\""], kubernetes),
         trial("getent", &["getent", "ip", "unshare -U -r -n -m true"], getent),
         trial("knot", &["knotd", "kzonecheck", "kdig"], || other_server(knot)),
         trial("nsd", &["nsd", "nsd-checkzone", "kdig"], || other_server(nsd)),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-/// Whether a program is on the PATH, or a command with arguments succeeds.
-fn is_installed(program: &str) -> bool {
-    let test = if program.contains(' ') { program.to_string() } else { format!("command -v {program}") };
-    let status = Command::new("sh").args(["-c", &test]).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    status.is_ok_and(|status| status.success())
-}
-
-fn ring(replicas: u32) -> String {
-    format!(
-        "apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  cassandra: {{replicas: {replicas}, ports: {{cql: \
-         9042, intra: 7000}}}}\n"
-    )
-}
-
-/// A manifest in a folder of its own, and how it is saved: whole, by renaming.
-struct Manifest {
-    folder: TempDir,
-}
-
-impl Manifest {
-    fn new(text: &str) -> Self {
-        let manifest = Manifest { folder: tempfile::tempdir().expect("a folder") };
-        manifest.save(text);
-        manifest
-    }
-
-    fn path(&self) -> PathBuf {
-        self.folder.path().join("ring.yaml")
-    }
-
-    fn save(&self, text: &str) {
-        let unfinished = self.folder.path().join("unfinished");
-        std::fs::write(&unfinished, text).expect("a file");
-        std::fs::rename(unfinished, self.path()).expect("a rename");
-    }
-}
-
-/// A peer as a client sees it: name, port, address.
-type Peers = BTreeSet<(String, u16, String)>;
-
-/// What a client finds at a port of 127.0.0.1, or its error.
-type Client = fn(port: u16) -> Result<Peers, String>;
-
-fn discover(client: Client) -> Result<(), Failed> {
-    let manifest = Manifest::new(&ring(3));
-    let server = Server::start(&manifest.path(), &[]);
-    let three = client(server.dns.port())?;
-    expect_peers(&three, 3)?;
-    manifest.save(&ring(4));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let four = client(server.dns.port())?;
-        if four.len() == 4 {
-            expect_peers(&four, 4)?;
-            return if three.is_subset(&four) {
-                Ok(())
-            } else {
-                Err(format!("{three:?} are not in {four:?}").into())
-            };
-        }
-        if Instant::now() > deadline {
-            return Err(format!("still {four:?}, ten seconds after the manifest was saved").into());
-        }
-    }
-}
-
-fn expect_peers(peers: &Peers, count: usize) -> Result<(), Failed> {
-    let names: Vec<_> = peers.iter().map(|(name, port, _)| format!("{name}:{port}")).collect();
-    let expected: Vec<_> =
-        (0..count).map(|n| format!("cassandra-{n}.cassandra.default.svc.cluster.local:9042")).collect();
-    let addresses: BTreeSet<_> = peers.iter().map(|(.., address)| address).collect();
-    if names == expected && addresses.len() == count {
-        return Ok(());
-    }
-    Err(format!("expected {expected:?}, got {peers:?}").into())
-}
-
-/// The standard output of a command that has to succeed.
-fn output(command: &mut Command) -> Result<String, String> {
-    let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
-    if !output.status.success() {
-        return Err(format!("{command:?}: {}{}", output.status, String::from_utf8_lossy(&output.stderr)));
-    }
-    String::from_utf8(output.stdout).map_err(|e| e.to_string())
-}
-
-/// Lines of `target port address`.
-fn peers(lines: &str) -> Peers {
-    let line = |line: &str| {
-        let [name, port, address] = line.split_whitespace().collect::<Vec<_>>()[..] else { return None };
-        Some((name.to_string(), port.parse().ok()?, address.to_string()))
-    };
-    lines.lines().filter_map(line).collect()
 }
 
 /// For tools that print records: their SRV lines (`… SRV priority weight port target`), each with the A record that came
@@ -174,32 +74,6 @@ fn kdig(port: u16) -> Result<Peers, String> {
 fn drill(port: u16) -> Result<Peers, String> {
     output(Command::new("drill").args(["-p", &port.to_string(), "@127.0.0.1", SERVICE, "SRV"]))
         .map(|t| from_records(&t))
-}
-
-fn script(program: &str, file: &str, port: u16) -> Result<Peers, String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(file);
-    output(Command::new(program).arg(file).args([&port.to_string(), SERVICE])).map(|lines| peers(&lines))
-}
-
-fn dnspython(port: u16) -> Result<Peers, String> {
-    script("python3", "peers.py", port)
-}
-
-fn node(port: u16) -> Result<Peers, String> {
-    script("node", "peers.mjs", port)
-}
-
-fn go(port: u16) -> Result<Peers, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/peers.go");
-    let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers-go");
-    let mut build = Command::new("go");
-    build.args(["build", "-o"]).arg(&program).arg(source);
-    build
-        .env("GO111MODULE", "off")
-        .env("GOFLAGS", "")
-        .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
-    output(&mut build)?;
-    output(Command::new(program).args([&port.to_string(), SERVICE])).map(|lines| peers(&lines))
 }
 
 /// The official Python client of Kubernetes, which lists, watches and changes things.

@@ -89,7 +89,10 @@ mod tests {
 
     #[test]
     fn types_and_codes_go_by_their_names() {
-        assert_eq!(("srv".parse(), "TYPE33".parse(), RecordType(666).to_string()), (Ok(SRV), Ok(SRV), "TYPE666".into()));
+        assert_eq!(
+            ("srv".parse(), "TYPE33".parse(), RecordType(666).to_string()),
+            (Ok(SRV), Ok(SRV), "TYPE666".into())
+        );
         assert!("SRVX".parse::<RecordType>().is_err());
         assert_eq!(format!("{:?} {}", ResponseCode::NXDOMAIN, ResponseCode(11)), "NXDOMAIN RCODE11");
     }

@@ -3,15 +3,21 @@
 //! sockets, nor what time it is unless it is told.
 
 mod files;
+mod requests;
+mod tenants;
 mod trace;
 
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::controller::{Addresses, Controllers, Range, Reuse, with_defaults};
+use crate::controller::{Addresses, Controllers, Range, RangeError, Reuse, with_defaults};
 use crate::kubelet::Delays;
+use crate::manifest::Overrides;
 use crate::store::{Change, Given, Key, Kind, Object, Objects, Store, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
+use tenants::Tenants;
 use trace::Trace;
 pub use trace::Traced;
 
@@ -45,6 +51,40 @@ impl Default for Settings {
     }
 }
 
+/// A Topology asks for what cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Topology: {field}: {reason}")]
+pub struct SettingsError {
+    /// Where.
+    pub field: &'static str,
+    /// Why not.
+    pub reason: RangeError,
+}
+
+fn in_topology(field: &'static str) -> impl FnOnce(RangeError) -> SettingsError {
+    move |reason| SettingsError { field, reason }
+}
+
+impl Settings {
+    /// The same, but where a Topology says otherwise.
+    ///
+    /// # Errors
+    /// When it says ranges that cannot be used.
+    pub fn heed(mut self, overrides: &Overrides) -> Result<Self, SettingsError> {
+        if let Some(domain) = overrides.domain.as_deref().and_then(|domain| domain.parse().ok()) {
+            self.zone.domain = domain;
+        }
+        self.zone.ttl = overrides.ttl.unwrap_or(self.zone.ttl);
+        if !overrides.pod_cidr.is_empty() {
+            self.pod_range = Range::new(&overrides.pod_cidr).map_err(in_topology("podCIDR"))?;
+        }
+        if !overrides.service_cidr.is_empty() {
+            self.service_range = Range::new(&overrides.service_cidr).map_err(in_topology("serviceCIDR"))?;
+        }
+        Ok(self)
+    }
+}
+
 /// So many of the store's latest events are kept for those who watch; whoever is further behind has to list anew.
 const EVENTS_KEPT: u64 = 8192;
 
@@ -58,6 +98,7 @@ pub struct ControlPlane {
     feed: Feed,
     published: Published,
     trace: Trace,
+    tenants: Tenants,
     /// Who sees each zone when it is published.
     observer: Option<Observer>,
     /// Up to which revision the zone shows the store.
@@ -82,6 +123,7 @@ impl ControlPlane {
             feed: Feed::new(settings.zone.clone()),
             published: Published::new(Zone::new(settings.zone.clone())),
             trace: Trace::default(),
+            tenants: Tenants::default(),
             observer: None,
             shown: 0,
             now: Time::default(),
@@ -210,6 +252,9 @@ impl ControlPlane {
         if self.shown == self.store.revision() && self.published.load().is_synced() {
             return;
         }
+        for event in self.store.watch(self.shown).into_iter().flatten() {
+            self.tenants.note(event);
+        }
         let mut names = Vec::new();
         let zone = self.feed.catch_up(&self.store, self.now.serial(), traced.then_some(&mut names));
         if let Some(zone) = zone {
@@ -249,6 +294,11 @@ impl ControlPlane {
     /// The latest changes of the DNS, oldest first.
     pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Traced> {
         self.trace.iter()
+    }
+
+    /// Of `addresses`, those that a pod has or had not long ago, with its `NAMESPACE/NAME`.
+    pub fn pods_at(&self, addresses: &HashSet<IpAddr>) -> HashMap<IpAddr, String> {
+        self.tenants.of(&self.store, addresses)
     }
 
     /// The objects, made and given.

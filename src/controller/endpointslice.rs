@@ -11,9 +11,9 @@ use super::concerns::{MANAGED_BY_LABEL, SLICE_CONTROLLER};
 use super::names::{digest, generated};
 use super::pods::ordinal;
 use crate::store::{
-    AddressType, Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice,
-    Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Name, Node, Object, ObjectMeta,
-    ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, Store,
+    AddressType, BOUND_PORT_PREFIX, Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort,
+    EndpointSlice, Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Name, Node, Object, ObjectMeta,
+    ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, ServicePort, Store,
 };
 
 /// So many endpoints fit into one slice (kube-controller-manager, `--max-endpoints-per-slice`).
@@ -82,7 +82,8 @@ fn selected(store: &Store, service: &Service) -> Groups {
     // By number, not by text: `db-2` before `db-10`.
     pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0)));
     let families = families(service);
-    let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))));
+    let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))))
+        || pods.iter().any(|pod| has_bound_ports(pod));
     let mut ports: Option<Arc<[EndpointPort]>> = None;
     let mut groups = Groups::default();
     for pod in pods.into_iter().filter(|pod| is_included(store, service, pod)) {
@@ -132,11 +133,14 @@ fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
 
 /// The Service's ports as this pod has them. One that the pod does not have is left out (podutil.FindPort).
 fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
+    let bound = has_bound_ports(pod);
     let ports = service.spec.ports.iter().filter_map(|port| {
-        let number = match &port.target_port {
-            None => port.port,
-            Some(IntOrName::Int(number)) => *number,
-            Some(IntOrName::Name(name)) => {
+        let said = if bound { bound_port(pod, port) } else { None };
+        let number = match (said, &port.target_port) {
+            (Some(number), _) => number,
+            (None, None) => port.port,
+            (None, Some(IntOrName::Int(number))) => *number,
+            (None, Some(IntOrName::Name(name))) => {
                 let mut declared = pod.spec.serving_containers().flat_map(|container| &container.ports);
                 declared.find(|p| p.name == *name && p.protocol == port.protocol)?.container_port
             }
@@ -144,6 +148,21 @@ fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
         Some(EndpointPort { name: port.name.clone(), port: Some(number), protocol: port.protocol })
     });
     ports.collect()
+}
+
+/// Whether somebody says at which ports the pod really listens.
+fn has_bound_ports(pod: &Pod) -> bool {
+    pod.metadata.annotations.iter().any(|(key, _)| key.starts_with(BOUND_PORT_PREFIX))
+}
+
+/// Where what stands for the pod listens, if somebody says so of this port of a Service.
+fn bound_port(pod: &Pod, port: &ServicePort) -> Option<u16> {
+    let bound =
+        |name: &str| pod.metadata.annotations.get(&format!("{BOUND_PORT_PREFIX}{name}"))?.parse().ok();
+    bound(&port.name).or_else(|| match &port.target_port {
+        Some(IntOrName::Name(name)) => bound(name),
+        _ => None,
+    })
 }
 
 /// The families a Service's endpoints are wanted in: as it says, or as its addresses are, or as its policy lets it.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::controller::{Addresses, Context, Outcome, set_of};
 use crate::store::{
-    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, Pod, PodPhase, PodStatus,
-    READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
+    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, PINNED_IP_PREFIX, Pod,
+    PodPhase, PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
 };
 
 pub use delays::Delays;
@@ -93,7 +93,10 @@ fn takes_no_time_to_be_ready(context: Context<'_>, pod: &Pod) -> bool {
 
 /// Whether anything may be left to be done for a pod, by the kubelet or before it by the scheduler.
 pub(crate) fn is_to_do(pod: &Pod) -> bool {
-    let driven = !pod.metadata.annotations.is_empty() && has_own_annotations(&pod.metadata.annotations);
+    let annotations = &pod.metadata.annotations;
+    let driven = !annotations.is_empty()
+        && (has_own_annotations(annotations)
+            || annotations.iter().any(|(key, _)| key.starts_with(PINNED_IP_PREFIX)));
     let status = &pod.status;
     if pod.is_terminating() || driven {
         return true;
@@ -176,11 +179,14 @@ impl Life<'_> {
                 ..status.clone()
             });
         }
-        if self.pod.spec.host_network {
-            let ips = node_addresses(self.context.store, self.pod);
-            if ips != status.pod_ips && !ips.is_empty() {
-                return Some(PodStatus { pod_ip: ips.first().copied(), pod_ips: ips, ..status.clone() });
-            }
+        let ips = match pinned(self.pod) {
+            // Somebody says where the pod really is, now that it runs.
+            pinned if !pinned.is_empty() => pinned,
+            _ if self.pod.spec.host_network => node_addresses(self.context.store, self.pod),
+            _ => IpList::new(),
+        };
+        if ips != status.pod_ips && !ips.is_empty() {
+            return Some(PodStatus { pod_ip: ips.first().copied(), pod_ips: ips, ..status.clone() });
         }
         self.readiness(outcome)
     }

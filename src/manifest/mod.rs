@@ -25,7 +25,7 @@ use std::sync::Arc;
 use crate::parallel;
 #[cfg(feature = "api")]
 use crate::store::Kind;
-use crate::store::{Key, Object};
+use crate::store::{Key, Object, Objects};
 
 pub use files::{fetch, find, find_any};
 pub use json::read_value;
@@ -76,6 +76,12 @@ impl Loaded {
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
+
+    /// All objects.
+    pub fn objects(&self) -> Objects {
+        let read = self.manifests.iter().flat_map(|manifest| &manifest.objects);
+        read.map(|read| (read.object.key(), read.object.clone())).collect()
+    }
 }
 
 /// Reads the files that `paths` mean; see [`find`]. Never fails otherwise than by [`Loaded::problems`].
@@ -84,7 +90,12 @@ pub fn load(paths: &[PathBuf]) -> Loaded {
         Ok(files) => files,
         Err(problems) => return Loaded { problems, ..Loaded::default() },
     };
-    let mut loaded = Loaded { manifests: read_files(&files), ..Loaded::default() };
+    combine(read_files(&files))
+}
+
+/// Puts together what was read one by one: problems by file and line, those between files among them.
+pub fn combine(manifests: Vec<Manifest>) -> Loaded {
+    let mut loaded = Loaded { manifests, ..Loaded::default() };
     let mut between = conflicts(&loaded.manifests, &mut loaded.overrides);
     for (at, manifest) in loaded.manifests.iter_mut().enumerate() {
         let mut problems = std::mem::take(&mut manifest.problems);

@@ -267,6 +267,7 @@ impl Check {
         self.template(spec.selector.as_ref(), &spec.template);
     }
 
+    /// Addresses that a pod is pinned to.
     fn pinned(&mut self, path: &str, pod: &str, value: &Name) {
         self.name(path, pod, NameRule::Subdomain);
         let parsed: Result<Vec<IpAddr>, String> = value.split(',').map(|ip| parse_ip(ip.trim())).collect();

@@ -41,6 +41,7 @@ struct Kept {
     next: u64,
     bytes: usize,
     bound: usize,
+    closed: bool,
 }
 
 /// One query and what became of it, as it went over the wire.
@@ -91,7 +92,7 @@ impl Default for QueryLog {
 impl QueryLog {
     /// A log that keeps about so many bytes.
     pub fn new(bound: usize) -> Self {
-        let kept = Kept { exchanges: VecDeque::new(), next: 1, bytes: 0, bound };
+        let kept = Kept { exchanges: VecDeque::new(), next: 1, bytes: 0, bound, closed: false };
         QueryLog(Arc::new(Shared { kept: Mutex::new(kept), arrived: Notify::new() }))
     }
 
@@ -122,15 +123,25 @@ impl QueryLog {
         exchanges.iter().map(Query::read).collect()
     }
 
-    /// Returns once there are queries after the one with this number.
-    pub async fn arrived(&self, number: u64) {
+    /// Returns once there are queries after the one with this number; false when there will be none any more.
+    pub async fn arrived(&self, number: u64) -> bool {
         loop {
             let arrived = self.0.arrived.notified();
-            if self.latest() > number {
-                return;
+            let (latest, closed) = {
+                let kept = self.lock();
+                (kept.next - 1, kept.closed)
+            };
+            if latest > number || closed {
+                return latest > number;
             }
             arrived.await;
         }
+    }
+
+    /// Says that there will be no more queries.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.0.arrived.notify_waiters();
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -209,7 +220,7 @@ mod tests {
         let log = QueryLog::default();
         let waiting = tokio::spawn({
             let log = log.clone();
-            async move { log.arrived(1).await }
+            async move { assert!(log.arrived(1).await) }
         });
         asked(&log, b"", None);
         tokio::task::yield_now().await;

@@ -50,7 +50,8 @@ impl ClusterHandler {
         };
         let (query, mut reply) = (request.as_slice(), Vec::new());
         let responder = &self.responder;
-        let asked = Asked { client: request.src(), protocol: &request.protocol().to_string(), request: query };
+        let asked =
+            Asked { client: request.src(), protocol: &request.protocol().to_string(), request: query };
         let outcome =
             responder.with_answerer(|answerer| responder.respond(answerer, query, client, &mut reply));
         let serial = match outcome {

@@ -60,7 +60,15 @@ impl Responder {
         stats: Arc<Stats>,
     ) -> Self {
         let View { zone, clock, queries } = view;
-        Responder { zone, witness: Witness::new(clock, queries), order, seed: AtomicU64::new(seed), upstream, stats, spare: Mutex::default() }
+        Responder {
+            zone,
+            witness: Witness::new(clock, queries),
+            order,
+            seed: AtomicU64::new(seed),
+            upstream,
+            stats,
+            spare: Mutex::default(),
+        }
     }
 
     pub(super) fn stats(&self) -> &Stats {

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::Draining;
 use super::datagram::{Datagrams, Origin};
 use super::packet;
-use super::query_log::{Began, Asked};
+use super::query_log::{Asked, Began};
 use super::responder::{Outcome, Relay, Responder};
 use crate::answer::{Answerer, Client};
 
@@ -95,8 +95,9 @@ impl Loop {
         match self.responder.respond(&mut self.answerer, request, client, &mut self.reply) {
             Outcome::Silent => self.responder.witness().end(began, asked, None),
             Outcome::Reply { serial } => {
-                send(&self.socket, &self.responder, &mut self.reply, &origin).await;
+                // Before it is sent: whoever has the answer finds it written down.
                 self.responder.witness().end(began, asked, Some((&self.reply, serial)));
+                send(&self.socket, &self.responder, &mut self.reply, &origin).await;
             }
             Outcome::Relay(relay) => self.relay(relay, began, client, length, origin),
         }
@@ -108,9 +109,9 @@ impl Loop {
         let (request, mut reply) = (self.request[..length].to_vec(), self.reply.clone());
         tokio::spawn(async move {
             responder.relay(&relay, &request, client, &mut reply).await;
-            send(&socket, &responder, &mut reply, &origin).await;
             let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
             responder.witness().end(began, asked, Some((&reply, relay.serial)));
+            send(&socket, &responder, &mut reply, &origin).await;
         });
     }
 }

@@ -235,6 +235,10 @@ pub fn pinned_ip_annotation(pod: &str) -> Name {
     format_smolstr!("{PINNED_IP_PREFIX}{pod}")
 }
 
+/// An annotation `port.clusterlocal.dev/PORT: NUMBER` on a pod says at which port what stands for it really listens: the
+/// number goes into the endpoints of Services whose port, or its `targetPort`, has that name.
+pub const BOUND_PORT_PREFIX: &str = "port.clusterlocal.dev/";
+
 /// `"false"` on a pod or a template holds back its readiness; `"true"` makes it ready at once. Without it the pod is
 /// ready when it has run for a while.
 pub const READY_ANNOTATION: &str = "clusterlocal.dev/ready";

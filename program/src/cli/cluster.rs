@@ -9,9 +9,8 @@ use std::process::ExitCode;
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::answer::type_number;
-use clusterlocal::controller::{Range, RangeError};
+use clusterlocal::controller::Range;
 use clusterlocal::manifest::{self, Loaded, Overrides, Problem};
-use clusterlocal::store::Objects;
 use clusterlocal::zone::{DomainName, PodNames, Zone, reverse_name};
 use clusterlocal::{ControlPlane, Settings};
 
@@ -146,12 +145,6 @@ fn complain(line: fmt::Arguments<'_>) {
     _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// What was read, as the store takes it.
-pub fn objects(loaded: &Loaded) -> Objects {
-    let all = loaded.manifests.iter().flat_map(|manifest| &manifest.objects);
-    all.map(|read| (read.object.key(), read.object.clone())).collect()
-}
-
 impl ClusterArgs {
     /// Reads the manifests; warnings go to standard error.
     pub fn load(&self) -> Result<Loaded, Failure> {
@@ -165,7 +158,7 @@ impl ClusterArgs {
     /// The cluster that they describe.
     pub fn cluster(&self, loaded: &Loaded) -> Result<ControlPlane, Failure> {
         let mut cluster = ControlPlane::new(self.settings(&loaded.overrides)?);
-        cluster.apply(&objects(loaded));
+        cluster.apply(&loaded.objects());
         Ok(cluster)
     }
 
@@ -177,30 +170,19 @@ impl ClusterArgs {
     /// Flags, else what a Topology says, else a kubeadm cluster's values.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let flags = &self.settings;
-        let mut settings = Settings::default();
+        let settings = Settings::default().heed(overrides);
+        let mut settings = settings.map_err(|error| Failure::Input(error.to_string()))?;
         let zone = &mut settings.zone;
-        if let Some(domain) = flags.domain.clone().or_else(|| overrides.domain.as_deref()?.parse().ok()) {
-            zone.domain = domain;
-        }
-        zone.ttl = flags.ttl.or(overrides.ttl).unwrap_or(zone.ttl);
+        zone.domain = flags.domain.clone().unwrap_or_else(|| zone.domain.clone());
+        zone.ttl = flags.ttl.unwrap_or(zone.ttl);
         zone.pods = match flags.pods {
             Pods::Disabled => PodNames::Disabled,
             Pods::Insecure => PodNames::Insecure,
             Pods::Verified => PodNames::Verified,
         };
         zone.endpoint_pod_names = flags.endpoint_pod_names;
-        let range = |flag: &Option<Range>, nets: &[ipnet::IpNet], default: Range| match flag {
-            Some(range) => Ok(range.clone()),
-            None if nets.is_empty() => Ok(default),
-            None => Range::new(nets),
-        };
-        let bad = |field: &'static str| {
-            move |error: RangeError| Failure::Input(format!("Topology: {field}: {error}"))
-        };
-        settings.pod_range =
-            range(&flags.pod_cidr, &overrides.pod_cidr, settings.pod_range).map_err(bad("podCIDR"))?;
-        settings.service_range = range(&flags.service_cidr, &overrides.service_cidr, settings.service_range)
-            .map_err(bad("serviceCIDR"))?;
+        settings.pod_range = flags.pod_cidr.clone().unwrap_or(settings.pod_range);
+        settings.service_range = flags.service_cidr.clone().unwrap_or(settings.service_range);
         Ok(settings)
     }
 }

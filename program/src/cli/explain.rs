@@ -20,7 +20,8 @@ pub struct ExplainArgs {
     namespace: String,
 }
 
-fn parse_namespace(text: &str) -> Result<String, String> {
+/// A namespace's name, for clap.
+pub fn parse_namespace(text: &str) -> Result<String, String> {
     match is_label(text) {
         true => Ok(text.into()),
         false => Err("a namespace has lower-case letters, digits and inner hyphens".into()),

@@ -4,6 +4,7 @@
 mod check;
 mod clock;
 mod cluster;
+mod env;
 mod explain;
 mod get;
 mod life;
@@ -13,6 +14,7 @@ mod pod;
 mod process;
 mod query;
 mod records;
+mod resolv_conf;
 mod running;
 mod serve;
 mod telling;
@@ -36,6 +38,7 @@ Examples:
   dig @127.0.0.1 -p 10053 _cql._tcp.cassandra.default.svc.cluster.local SRV
   helm template my-store | clusterlocal records -
   clusterlocal explain cassandra-3.cassandra.default.svc.cluster.local
+  clusterlocal env --for node                  how Node.js is told to ask this server
   kubectl -s http://127.0.0.1:10054 scale sts cassandra --replicas 5
   clusterlocal node down node-2                a node fails; kubectl has no word for it
   clusterlocal get changes                     what became visible in the DNS, when and why
@@ -61,6 +64,12 @@ enum Verb {
     Query(query::QueryArgs),
     /// Tell why a question has the answer that it has: which object, which rule, what is missing
     Explain(explain::ExplainArgs),
+    /// Print how a program is told to ask the server: Node.js, Go, Java, Python and others
+    #[command(after_long_help = "Example: clusterlocal env --for node > clusterlocal.mjs")]
+    Env(env::EnvArgs),
+    /// Print the resolv.conf of a pod
+    #[command(after_long_help = "Example: clusterlocal resolv-conf -n ring --dns 127.0.0.1:53 > resolv.conf")]
+    ResolvConf(resolv_conf::ResolverArgs),
     /// Let a node of a running server fail, come back, or be booted
     Node(node::NodeArgs),
     /// Make a pod of a running server ready, until somebody says otherwise
@@ -85,6 +94,8 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
         Some(Verb::Records(args)) => records::run(args),
         Some(Verb::Query(args)) => query::run(args),
         Some(Verb::Explain(args)) => explain::run(args),
+        Some(Verb::Env(args)) => env::run(args),
+        Some(Verb::ResolvConf(args)) => resolv_conf::run(args),
         Some(Verb::Node(args)) => node::run(args),
         Some(Verb::Ready(args)) => pod::hold(&args, true),
         Some(Verb::Unready(args)) => pod::hold(&args, false),

@@ -27,7 +27,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         value_name = "ADDR:PORT",
-        default_value = "127.0.0.1:10053",
+        default_values_t = [DEFAULT_LISTEN],
         env = "CLUSTERLOCAL_LISTEN",
         value_delimiter = ','
     )]
@@ -89,6 +89,9 @@ enum Watch {
     /// Only on SIGHUP
     Off,
 }
+
+/// Where questions are answered, if nothing is said.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);
 
 /// Where the API is served, if nothing is said.
 pub const DEFAULT_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10054);

@@ -7,7 +7,7 @@ program=$1 manifest=$2 folder=$3
 ip link set lo up
 # Without an address of its own, as every pod has one, getaddrinfo believes that there is no IPv4 (AI_ADDRCONFIG).
 ip address add 192.0.2.1/32 dev lo
-printf 'nameserver 127.0.0.1\nsearch default.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n' >"$folder/resolv.conf"
+"$program" resolv-conf --dns 127.0.0.1:53 >"$folder/resolv.conf"
 mount --bind "$folder/resolv.conf" /etc/resolv.conf
 "$program" serve --listen 127.0.0.1:53 --ready-file "$folder/ready" "$manifest" >"$folder/out" 2>"$folder/log" &
 server=$!

@@ -1,9 +1,12 @@
-"""Prints the peers behind an SRV name, a line each: target, port, address. Arguments: port, name."""
+"""Prints the peers behind an SRV name, a line each: target, port, address. Then what is at a URL, if one is given.
+Arguments: name, URL."""
+import clusterlocal
 import sys
+import urllib.request
 import dns.resolver
 
-resolver = dns.resolver.Resolver(configure=False)
-resolver.nameservers, resolver.port = ["127.0.0.1"], int(sys.argv[1])
-for peer in resolver.resolve(sys.argv[2], "SRV"):
-    for address in resolver.resolve(peer.target, "A"):
+for peer in dns.resolver.resolve(sys.argv[1], "SRV"):
+    for address in dns.resolver.resolve(peer.target, "A"):
         print(peer.target.to_text(omit_final_dot=True), peer.port, address)
+for url in sys.argv[2:]:
+    print(urllib.request.urlopen(url).read().decode())

@@ -30,7 +30,9 @@ pub(crate) fn is_flag(line: &str) -> bool {
 
 #[test]
 fn variables_are_called_after_their_flags() {
-    for (verb, count) in [("serve", 27), ("records", 7), ("check", 7), ("query", 7)] {
+    for (verb, count) in
+        [("serve", 27), ("records", 7), ("check", 7), ("query", 7), ("env", 3), ("resolv-conf", 3)]
+    {
         let flags = documented(verb);
         assert_eq!(flags.len(), count, "{verb}: {flags:?}");
         for (flag, variable) in flags {

@@ -130,6 +130,37 @@ fn a_query_is_what_a_server_answers() {
     }
 }
 
+/// (flags, the file)
+#[test]
+fn a_resolv_conf_is_a_pods() {
+    let elsewhere = "\
+# The C library asks port 53 alone, and the server is at port 10053. Port 53 is free without root
+# in namespaces of its own: unshare -U -r -n -m, and there serve --listen 127.0.0.1:53
+";
+    let table = [
+        (
+            "",
+            format!(
+                "{elsewhere}search default.svc.cluster.local svc.cluster.local cluster.local\nnameserver 127.0.0.1\n"
+            ),
+        ),
+        (
+            "-n ring --dns 127.0.0.2:53",
+            "search ring.svc.cluster.local svc.cluster.local cluster.local\nnameserver 127.0.0.2\n".into(),
+        ),
+        (
+            "--domain k8s.test --dns [::1]:53",
+            "search default.svc.k8s.test svc.k8s.test k8s.test\nnameserver ::1\n".into(),
+        ),
+    ];
+    for (flags, expected) in table {
+        let ended = run(&mut program(&format!("resolv-conf {flags}")));
+        assert_eq!((ended.code, ended.stdout), (Some(0), format!("{expected}options ndots:5\n")), "{flags}");
+    }
+    assert_eq!(run(&mut program("resolv-conf -n a.b")).code, Some(2));
+    assert_eq!(run(&mut program("env --for cobol")).code, Some(2));
+}
+
 /// `| head` reads a line and goes.
 #[test]
 fn a_reader_may_have_seen_enough() {
@@ -158,6 +189,8 @@ fn help_tells_of_every_flag() {
         ("check", format!("{cluster} --output --help")),
         ("records", format!("{cluster} --output --help")),
         ("query", format!("--file {cluster} --help")),
+        ("env", "--for --namespace --dns --domain --help".into()),
+        ("resolv-conf", "--namespace --dns --domain --help".into()),
     ];
     for (verb, flags) in table {
         for help in ["-h", "--help"] {
@@ -174,7 +207,7 @@ fn help_tells_of_every_flag() {
         }
     }
     let verbs = run(&mut program("-h")).stdout;
-    for verb in ["serve", "check", "records", "query", "explain"] {
+    for verb in ["serve", "check", "records", "query", "explain", "env", "resolv-conf"] {
         assert!(verbs.contains(&format!("\n  {verb} ")), "{verb}");
     }
     let version = run(&mut program("--version"));

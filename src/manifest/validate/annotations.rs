@@ -3,8 +3,9 @@
 
 use super::{Check, Fault};
 use crate::store::{
-    BOOTS_ANNOTATION, CRASHES_ANNOTATION, Labels, MACHINE_ANNOTATION, READY_ANNOTATION,
-    READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, nearest,
+    BOOTS_ANNOTATION, BOUND_PORT_PREFIX, CRASHES_ANNOTATION, Labels, MACHINE_ANNOTATION, PINNED_IP_PREFIX,
+    READY_ANNOTATION, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration,
+    nearest,
 };
 
 /// What may be said of a pod, or in a template.
@@ -24,6 +25,14 @@ impl Check {
     /// The annotations of a pod, or of the template at `path`.
     pub(super) fn pod_annotations(&mut self, path: &str, annotations: &Labels) {
         self.own_annotations(path, annotations, OF_PODS);
+        for (key, value) in annotations.iter() {
+            let path = || format!("{path}[{key}]");
+            if let Some(pod) = key.strip_prefix(PINNED_IP_PREFIX) {
+                self.pinned(&path(), pod, value);
+            } else if key.starts_with(BOUND_PORT_PREFIX) && !value.parse::<u16>().is_ok_and(|port| port > 0) {
+                self.push(path(), Fault::Invalid, format!("{value:?} is not a port from 1 to 65535"), None);
+            }
+        }
     }
 
     /// The annotations of a node.

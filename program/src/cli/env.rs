@@ -1,0 +1,133 @@
+//! `env`: how a program is told to ask this server, ready to paste.
+//!
+//! The recipes are files that are whole for a server at its default address and pods of the namespace `default`; what is
+//! printed has the address, the port, the namespace and the domain in question in their place. A recipe that no test has
+//! run says so in its first line, which also says what it is for.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use super::Failure;
+use super::resolv_conf::ResolverArgs;
+
+#[derive(Debug, Args)]
+pub struct EnvArgs {
+    /// What is to ask the server [default: list what there is]
+    #[arg(long = "for", value_name = "PROGRAM", value_parser = PossibleValuesParser::new(RECIPES.map(|(name, _)| name)))]
+    #[arg(hide_possible_values = true)]
+    program: Option<String>,
+    #[command(flatten)]
+    resolver: ResolverArgs,
+}
+
+/// What there are recipes for, and the recipes.
+const RECIPES: [(&str, &str); 13] = [
+    ("node", include_str!("recipes/node.mjs")),
+    ("go", include_str!("recipes/go.go")),
+    ("java", include_str!("recipes/java.java")),
+    ("python", include_str!("recipes/python.py")),
+    ("rust", include_str!("recipes/rust.rs")),
+    ("elixir", include_str!("recipes/elixir.erl_inetrc")),
+    ("grpc", include_str!("recipes/grpc.txt")),
+    ("dotnet", include_str!("recipes/dotnet.cs")),
+    ("akka", include_str!("recipes/akka.conf")),
+    ("docker", include_str!("recipes/docker.sh")),
+    ("compose", include_str!("recipes/compose.yaml")),
+    ("systemd-resolved", include_str!("recipes/systemd-resolved.sh")),
+    ("macos", include_str!("recipes/macos.sh")),
+];
+
+pub fn run(args: EnvArgs) -> Result<ExitCode, Failure> {
+    let Some(program) = args.program else { return Ok(super::print(&listed())) };
+    let recipe = RECIPES.iter().find(|(name, _)| *name == program);
+    let (_, recipe) = recipe.expect("clap takes no other program");
+    Ok(super::print(&told(recipe, &args.resolver)))
+}
+
+/// A line for each recipe: its name, and its first line without the sign of a comment.
+fn listed() -> String {
+    let mut text = String::new();
+    for (name, recipe) in RECIPES {
+        let about = recipe.lines().next().unwrap_or_default();
+        let about = about.trim_start_matches(|sign: char| sign.is_ascii_punctuation()).trim_start();
+        writeln!(text, "{name:18}{about}").expect("a string takes everything");
+    }
+    text
+}
+
+/// The recipe with this resolver in the place of the default one, in a single pass: what was put in is not looked at
+/// again.
+fn told(recipe: &str, resolver: &ResolverArgs) -> String {
+    let ResolverArgs { namespace, dns, .. } = resolver;
+    let erlang = match dns.ip() {
+        IpAddr::V4(ip) => format!("{:?}", ip.octets()),
+        IpAddr::V6(ip) => format!("{:?}", ip.segments()),
+    };
+    let erlang = erlang.replace('[', "{").replace(']', "}").replace(' ', "");
+    // The longer ones first: an IPv6 address with a port is in brackets, one without is not.
+    let places = [
+        ("127.0.0.1:10053", dns.to_string()),
+        ("{127,0,0,1}", erlang),
+        ("127.0.0.1", dns.ip().to_string()),
+        ("10053", dns.port().to_string()),
+        ("default.svc", format!("{namespace}.svc")),
+        ("cluster.local", resolver.domain()),
+    ];
+    let mut text = String::with_capacity(recipe.len());
+    let mut rest = recipe;
+    while let Some(next) = rest.chars().next() {
+        let place = places.iter().find(|(default, _)| rest.starts_with(default));
+        let taken = place.map_or(next.len_utf8(), |(default, _)| default.len());
+        text.push_str(place.map_or(&rest[..taken], |(_, value)| value));
+        rest = &rest[taken..];
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolver(namespace: &str, dns: &str, domain: &str) -> ResolverArgs {
+        let (dns, domain) = (dns.parse().expect("an address"), domain.parse().expect("a name"));
+        ResolverArgs { namespace: namespace.into(), dns, domain }
+    }
+
+    #[test]
+    fn a_recipe_is_whole_as_its_file_stands() {
+        for (name, recipe) in RECIPES {
+            assert_eq!(
+                told(recipe, &resolver("default", "127.0.0.1:10053", "cluster.local")),
+                recipe,
+                "{name}"
+            );
+        }
+    }
+
+    /// What is put in is not taken for something to be replaced.
+    #[test]
+    fn places_are_filled_once() {
+        let recipe = "ask 127.0.0.1:10053, 127.0.0.1 port 10053, {127,0,0,1}: default.svc.cluster.local";
+        let table = [
+            (
+                "a",
+                "127.0.0.7:10053",
+                "default.svc",
+                "ask 127.0.0.7:10053, 127.0.0.7 port 10053, {127,0,0,7}: a.svc.default.svc",
+            ),
+            (
+                "b",
+                "[::1]:53",
+                "cluster.local",
+                "ask [::1]:53, ::1 port 53, {0,0,0,0,0,0,0,1}: b.svc.cluster.local",
+            ),
+        ];
+        for (namespace, dns, domain, expected) in table {
+            assert_eq!(told(recipe, &resolver(namespace, dns, domain)), expected);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// untested: .NET, SRV records and connections by name with the package DnsClient.
+using System.Net;
+using System.Net.Sockets;
+using DnsClient;
+
+static class Clusterlocal
+{
+    // System.Net.Dns takes no server. Names are whole: Resolver.Query("_cql._tcp.cassandra.default.svc.cluster.local", QueryType.SRV)
+    public static readonly LookupClient Resolver =
+        new(new LookupClientOptions(new IPEndPoint(IPAddress.Parse("127.0.0.1"), 10053)) { UseCache = false });
+
+    public static readonly HttpClient Http = new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (context, cancelled) =>
+        {
+            var found = await Resolver.GetHostEntryAsync(context.DnsEndPoint.Host);
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            await socket.ConnectAsync(found.AddressList, context.DnsEndPoint.Port, cancelled);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    });
+}

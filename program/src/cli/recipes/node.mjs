@@ -1,0 +1,44 @@
+// Node.js: dns.resolve… and dns.lookup, and with it every connection by name.
+// Names for dns.resolve… are whole, for the rest short ones do as well.
+// Save as clusterlocal.mjs, and start the program with it: node --import ./clusterlocal.mjs
+import dns from "node:dns";
+import { syncBuiltinESMExports } from "node:module";
+import { isIP } from "node:net";
+
+const search = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
+dns.setServers(["127.0.0.1:10053"]);
+
+const { lookup: system, resolve } = dns.promises;
+const ask = (name, type) =>
+  resolve(name, type).catch((error) => {
+    if (error.code === "ENOTFOUND" || error.code === "ENODATA") return [];
+    throw error;
+  });
+
+async function addresses(name, family) {
+  const found = [];
+  if (family !== 6) for (const address of await ask(name, "A")) found.push({ address, family: 4 });
+  if (family !== 4) for (const address of await ask(name, "AAAA")) found.push({ address, family: 6 });
+  return found;
+}
+
+async function lookup(name, options = {}) {
+  if (!name || isIP(name) || name === "localhost") return system(name, options);
+  const { all, family } = typeof options === "number" ? { family: options } : options;
+  const ours = name.toLowerCase().replace(/\.$/, "").endsWith(".cluster.local");
+  const candidates = ours ? [name] : name.endsWith(".") ? [] : search.map((domain) => `${name}.${domain}`);
+  for (const candidate of candidates) {
+    const found = await addresses(candidate, { IPv4: 4, IPv6: 6 }[family] ?? family);
+    if (found.length) return all ? found : found[0];
+  }
+  if (!ours) return system(name, options);
+  throw Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { code: "ENOTFOUND", hostname: name });
+}
+
+dns.promises.lookup = lookup;
+dns.lookup = (name, options, callback = options) =>
+  lookup(name, typeof options === "function" ? {} : options).then(
+    (found) => (Array.isArray(found) ? callback(null, found) : callback(null, found.address, found.family)),
+    callback,
+  );
+syncBuiltinESMExports();

@@ -1,0 +1,24 @@
+# Python: dns.resolver and socket.getaddrinfo, and with it every connection by name.
+# Short names do as well. Save as clusterlocal.py, and import it first. Takes dnspython: pip install dnspython
+import socket
+
+import dns.name
+import dns.resolver
+
+resolver = dns.resolver.Resolver(configure=False)
+resolver.nameservers, resolver.port = ["127.0.0.1"], 10053
+search = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
+resolver.search = [dns.name.from_text(domain) for domain in search]
+resolver.ndots, resolver.use_search_by_default = 5, True
+dns.resolver.default_resolver = resolver
+
+system = socket.getaddrinfo
+dns.resolver.override_system_resolver(resolver)
+cluster = socket.getaddrinfo
+
+
+def getaddrinfo(host, *rest, **named):
+    return (system if host == "localhost" else cluster)(host, *rest, **named)
+
+
+socket.getaddrinfo = getaddrinfo

@@ -1,0 +1,57 @@
+//! `resolv-conf`: what the kubelet writes into a pod's `/etc/resolv.conf`, and whom a client asks in its place.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use clap::Args;
+use clusterlocal::zone::DomainName;
+
+use super::{Failure, explain, serve};
+
+/// The resolver of a pod.
+#[derive(Clone, Debug, Args)]
+pub struct ResolverArgs {
+    /// The namespace of the pod: short names are completed with its search domains
+    #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
+    #[arg(value_parser = explain::parse_namespace)]
+    pub namespace: String,
+    /// Where the server answers
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = serve::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS")]
+    pub dns: SocketAddr,
+    /// The cluster domain
+    #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN")]
+    pub domain: DomainName,
+}
+
+impl ResolverArgs {
+    /// The cluster domain as it stands in files: without the final dot.
+    pub fn domain(&self) -> String {
+        self.domain.to_string().trim_end_matches('.').into()
+    }
+}
+
+pub fn run(args: ResolverArgs) -> Result<ExitCode, Failure> {
+    Ok(super::print(&args.to_string()))
+}
+
+/// The file as the kubelet has it written for `dnsPolicy: ClusterFirst`.
+impl fmt::Display for ResolverArgs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (ResolverArgs { namespace, dns, .. }, domain) = (self, self.domain());
+        if dns.port() != 53 {
+            writeln!(
+                f,
+                "# The C library asks port 53 alone, and the server is at port {}. Port 53 is free without root",
+                dns.port()
+            )?;
+            writeln!(
+                f,
+                "# in namespaces of its own: unshare -U -r -n -m, and there serve --listen 127.0.0.1:53"
+            )?;
+        }
+        writeln!(f, "search {namespace}.svc.{domain} svc.{domain} {domain}")?;
+        writeln!(f, "nameserver {}", dns.ip())?;
+        writeln!(f, "options ndots:5")
+    }
+}

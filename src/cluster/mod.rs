@@ -1,0 +1,227 @@
+//! Takes the place of a cluster in a test: start it, drive it, break it, ask what was asked. Everything it does is in the
+//! other rooms; what is here is how a test says it.
+
+#[cfg(feature = "api")]
+mod api;
+mod builder;
+mod change;
+mod error;
+mod node;
+mod operation;
+mod pod;
+mod queries;
+mod running;
+mod workload;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::manifest;
+use crate::queries::QueryLog;
+use crate::store::{self, Key, Kind, Time};
+use crate::{ControlPlane, Driver};
+use running::Running;
+
+pub use builder::Builder;
+pub use change::Change;
+pub use error::{Error, Unseen};
+pub use node::NodeHandle;
+pub use operation::Operation;
+pub use pod::PodHandle;
+pub use queries::Queries;
+
+/// A cluster that lives as long as this does: its DNS, its API, its pods' lives. Nothing of it is left when it is dropped.
+///
+/// It is on a thread of its own, so that a test may block and a test with a runtime of its own needs no particular one.
+/// What takes a moment is an [`Operation`]: `.await` it, or [`wait`](Operation::wait) for it.
+///
+/// Objects are named as in `kubectl`: `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
+///
+/// ```
+/// # fn main() -> Result<(), clusterlocal::Error> {
+/// let manifests = "
+/// apiVersion: clusterlocal.dev/v1
+/// kind: Topology
+/// sets:
+///   cassandra: {replicas: 3, ports: {cql: 9042}}
+/// ";
+/// let cluster = clusterlocal::Cluster::builder().manifests(manifests).start().wait()?;
+/// let change = cluster.scale("cassandra", 5).wait()?;
+/// let names: Vec<_> = change.names.iter().map(|name| name.name.as_str()).collect();
+/// assert_eq!(names, ["cassandra-3.cassandra.default", "cassandra-4.cassandra.default"]);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Cluster {
+    driver: Driver,
+    queries: QueryLog,
+    addresses: Addresses,
+    /// Without the last dot.
+    domain: String,
+    /// Ends when it is dropped.
+    running: Running,
+}
+
+/// Where a cluster is to be reached.
+#[derive(Clone, Copy)]
+struct Addresses {
+    dns: SocketAddr,
+    #[cfg(feature = "api")]
+    api: SocketAddr,
+}
+
+impl Cluster {
+    /// What a cluster is to be started with.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where it answers, over UDP and TCP.
+    pub fn dns_addr(&self) -> SocketAddr {
+        self.addresses.dns
+    }
+
+    /// Where its Kubernetes API is, for client libraries: `http://127.0.0.1:41234`.
+    #[cfg(feature = "api")]
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.addresses.api)
+    }
+
+    /// The `resolv.conf` of a pod in `namespace`. Its name server has no port (resolv.conf(5) knows none): only who takes
+    /// the search list from it, and the address from [`dns_addr`](Self::dns_addr), can do without port 53.
+    pub fn resolv_conf(&self, namespace: &str) -> String {
+        let (ip, search) = (self.addresses.dns.ip(), self.search(namespace).join(" "));
+        format!("nameserver {ip}\nsearch {search}\noptions ndots:5\n")
+    }
+
+    /// The domains that a pod in `namespace` completes short names with.
+    pub fn search(&self, namespace: &str) -> [String; 3] {
+        let domain = &self.domain;
+        [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.clone()]
+    }
+
+    /// The SOA's serial: it grows with every change of the DNS.
+    pub fn serial(&self) -> u32 {
+        self.driver.read(ControlPlane::serial)
+    }
+
+    /// What time it is in the cluster.
+    pub fn now(&self) -> Time {
+        self.driver.clock().now()
+    }
+
+    /// Moves the clock on. What is due by then has happened, each thing at its time, when this is done.
+    ///
+    /// ```
+    /// # use clusterlocal::{Clock, Cluster};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), clusterlocal::Error> {
+    /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3}}").clock(Clock::manual()).start().wait()?;
+    /// cluster.node("node-1").down().wait()?;
+    /// let change = cluster.advance(Duration::from_secs(60)).wait();
+    /// assert_eq!(change.names[0].name, "db-0.db.default", "its node is not ready any more");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn advance(&self, time: Duration) -> Operation<'_, Change> {
+        self.operation(async move {
+            let before = self.driver.read(change::Before::now);
+            self.driver.set_clock(|clock| clock.advance(time));
+            before.change(&self.driver, &self.queries)
+        })
+    }
+
+    /// The pod `NAME`, or `NAMESPACE/NAME`. That there is one is asked when something is done with it.
+    pub fn pod(&self, name: &str) -> PodHandle<'_> {
+        PodHandle::new(self, key(Kind::Pod, name))
+    }
+
+    /// The node `NAME`. That there is one is asked when something is done with it.
+    pub fn node(&self, name: &str) -> NodeHandle<'_> {
+        NodeHandle::new(self, Key::new(Kind::Node, "", name))
+    }
+
+    /// All that was asked so far.
+    pub fn queries(&self) -> Queries {
+        Queries::new(self.queries.clone(), self.driver.clone(), self.running.handle().clone())
+    }
+
+    /// Adds what these manifests say to the cluster, or changes it to what they say; what they do not speak of stays, as
+    /// with `kubectl apply`. Done when the DNS shows what follows at once; see [`rollout`](Self::rollout) for the rest.
+    ///
+    /// # Errors
+    /// When they cannot be read or are refused.
+    pub fn apply(&self, manifests: impl Into<String>) -> Operation<'_, Result<Change, Error>> {
+        let manifests = manifests.into();
+        self.operation(async move {
+            let read = manifest::combine(vec![manifest::read_bytes("manifests", manifests.into_bytes())]);
+            if read.has_errors() {
+                return Err(Error::Manifests(read.problems));
+            }
+            let objects = read.objects().into_values().map(store::Change::Put).collect();
+            self.change(|cluster| {
+                cluster.request(objects);
+                Ok(())
+            })
+        })
+    }
+
+    /// Deletes the object of `kind` and this name. A pod has as long to stop as it asks for.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn delete(&self, kind: Kind, name: &str) -> Operation<'_, Result<Change, Error>> {
+        let key = if kind.is_namespaced() { key(kind, name) } else { Key::new(kind, "", name) };
+        self.operation(async move {
+            self.change(|cluster| match cluster.delete(&key, None) {
+                true => Ok(()),
+                false => Err(missing(cluster, &key)),
+            })
+        })
+    }
+
+    /// The control plane itself, for whatever has no method here.
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    fn operation<'c, T>(&self, work: impl Future<Output = T> + Send + 'c) -> Operation<'c, T> {
+        Operation::new(Some(self.running.handle().clone()), work)
+    }
+
+    /// Lets `act` change the cluster, and tells what the DNS shows of it.
+    fn change(&self, act: impl FnOnce(&mut ControlPlane) -> Result<(), Error>) -> Result<Change, Error> {
+        let before = self.driver.write(|cluster| {
+            let before = change::Before::now(cluster);
+            act(cluster).map(|()| before)
+        })?;
+        Ok(before.change(&self.driver, &self.queries))
+    }
+}
+
+/// Whoever waits for a query ends before the timers do.
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.queries.close();
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("dns", &self.addresses.dns).finish_non_exhaustive()
+    }
+}
+
+/// `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
+fn key(kind: Kind, name: &str) -> Key {
+    let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
+    Key::new(kind, namespace, name)
+}
+
+/// That there is nothing at `key`, and what there is of its kind.
+fn missing(cluster: &ControlPlane, key: &Key) -> Error {
+    let within = (!key.namespace.is_empty()).then_some(key.namespace.as_str());
+    let there = cluster.store().all_stored(key.kind, within);
+    let there = there.map(|stored| stored.object.metadata().name.to_string()).collect();
+    Error::Missing { wanted: key.to_string(), there }
+}

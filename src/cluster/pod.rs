@@ -1,0 +1,211 @@
+//! A pod of a cluster, and what can happen to it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::change::Before;
+use super::{Change, Cluster, Error, Operation, missing};
+use crate::ControlPlane;
+use crate::store::{
+    BOUND_PORT_PREFIX, CRASHES_ANNOTATION, IntOrName, Key, Kind, Pod, READY_ANNOTATION, pinned_ip_annotation,
+};
+
+/// A pod, to be driven. It goes by its name: the pod that replaces it is meant, too.
+#[derive(Clone, Debug)]
+pub struct PodHandle<'c> {
+    cluster: &'c Cluster,
+    key: Key,
+}
+
+impl<'c> PodHandle<'c> {
+    pub(super) fn new(cluster: &'c Cluster, key: Key) -> Self {
+        PodHandle { cluster, key }
+    }
+
+    /// The address it has now; none if there is no such pod, or it has none yet.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.cluster.driver.read(|cluster| found(cluster, &self.key).ok()?.status.ips().next())
+    }
+
+    /// Whether it is ready now.
+    pub fn is_ready(&self) -> bool {
+        self.cluster
+            .driver
+            .read(|cluster| found(cluster, &self.key).is_ok_and(|pod| pod.is_running_and_ready()))
+    }
+
+    /// Makes it ready, until somebody says otherwise.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn ready(&self) -> Operation<'c, Result<Change, Error>> {
+        self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "true".into())]))
+    }
+
+    /// Makes it not ready, until somebody says otherwise.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn unready(&self) -> Operation<'c, Result<Change, Error>> {
+        self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "false".into())]))
+    }
+
+    /// Lets a container of it crash: the pod stays, and is ready again when it has run for as long as that takes.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn crash(&self) -> Operation<'c, Result<Change, Error>> {
+        self.annotate(|_, pod| Ok(vec![(CRASHES_ANNOTATION.into(), (pod.status.restarts + 1).to_string())]))
+    }
+
+    /// Lets what stands for it be a socket of the test: `address` is the pod's in A records, and its port is that of
+    /// `port`, a port's name, in SRV records. Until the pod is replaced.
+    ///
+    /// ```
+    /// # use clusterlocal::Cluster;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 2, ports: {cql: 9042}}}").start().wait()?;
+    /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+    /// cluster.pod("db-1").bind("cql", listener.local_addr()?).wait()?;
+    /// assert_eq!(cluster.pod("db-1").address(), Some(listener.local_addr()?.ip()));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such pod, or it has no such port in any Service.
+    pub fn bind(&self, port: &str, address: SocketAddr) -> Operation<'c, Result<Change, Error>> {
+        let (key, port) = (self.key.clone(), port.to_string());
+        self.annotate(move |cluster, pod| {
+            check_port(cluster, &key, pod, &port)?;
+            Ok(vec![
+                (pinned_ip_annotation(&pod.metadata.name).to_string(), address.ip().to_string()),
+                (format!("{BOUND_PORT_PREFIX}{port}"), address.port().to_string()),
+            ])
+        })
+    }
+
+    /// Deletes it: it has as long to stop as it asks for, and is replaced if it is somebody's.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn delete(&self) -> Operation<'c, Result<Change, Error>> {
+        self.remove(None)
+    }
+
+    /// Deletes its object at once, whether or not it has stopped: `kubectl delete --force --grace-period 0`.
+    ///
+    /// # Errors
+    /// When there is no such pod.
+    pub fn force_delete(&self) -> Operation<'c, Result<Change, Error>> {
+        self.remove(Some(0))
+    }
+
+    /// Deletes it. Done when the pod that replaces it is ready, with another address, and the DNS shows it; or when nothing
+    /// more is going to happen before somebody does something.
+    ///
+    /// # Errors
+    /// When there is no such pod, or it is not replaced within 30 seconds by the wall.
+    pub fn restart(&self) -> Operation<'c, Result<Change, Error>> {
+        self.restart_at(None)
+    }
+
+    /// As [`restart`](Self::restart), and the pod that replaces it has this address.
+    ///
+    /// # Errors
+    /// As for `restart`; also when the pod is none of a StatefulSet: the others' pods are called otherwise when they are replaced.
+    pub fn restart_with_ip(&self, address: IpAddr) -> Operation<'c, Result<Change, Error>> {
+        self.restart_at(Some(address))
+    }
+
+    fn restart_at(&self, address: Option<IpAddr>) -> Operation<'c, Result<Change, Error>> {
+        let (cluster, key) = (self.cluster, self.key.clone());
+        cluster.operation(async move {
+            let (before, old) = cluster.driver.write(|cluster| {
+                let pod = found(cluster, &key)?;
+                let owner = pod.metadata.owner.clone();
+                let old = cluster.store().stored(&key).map(|stored| stored.uid());
+                let before = Before::now(cluster);
+                if let Some(address) = address {
+                    let set = owner.filter(|owner| owner.kind == Kind::StatefulSet).ok_or_else(|| {
+                        Error::Refused(format!(
+                            "{key} belongs to no StatefulSet: nothing makes it again under its name"
+                        ))
+                    })?;
+                    let set = Key::new(set.kind, key.namespace.clone(), set.name);
+                    let pin = pinned_ip_annotation(&key.name);
+                    cluster.annotate(&set, &[(&pin, Some(&address.to_string()))]);
+                }
+                cluster.delete(&key, None);
+                Ok::<_, Error>((before, old))
+            })?;
+            let replaced = |cluster: &ControlPlane| {
+                let now = cluster.store().stored(&key);
+                now.is_some_and(|now| Some(now.uid()) != old)
+                    && found(cluster, &key).is_ok_and(|pod| pod.is_running_and_ready())
+            };
+            let state = |cluster: &ControlPlane| match found(cluster, &key) {
+                Ok(pod) if pod.is_terminating() => format!("{key} is terminating"),
+                Ok(_) => format!("{key} is not ready"),
+                Err(_) => format!("there is no {key}"),
+            };
+            cluster.until(&format!("the replacement of {key}"), replaced, state).await?;
+            Ok(before.change(&cluster.driver, &cluster.queries))
+        })
+    }
+
+    fn remove(&self, grace: Option<u32>) -> Operation<'c, Result<Change, Error>> {
+        let (cluster, key) = (self.cluster, self.key.clone());
+        cluster.operation(async move {
+            cluster.change(|cluster| match cluster.delete(&key, grace) {
+                true => Ok(()),
+                false => Err(missing(cluster, &key)),
+            })
+        })
+    }
+
+    fn annotate(
+        &self,
+        annotations: impl FnOnce(&ControlPlane, &Pod) -> Result<Vec<(String, String)>, Error> + Send + 'c,
+    ) -> Operation<'c, Result<Change, Error>> {
+        let (cluster, key) = (self.cluster, self.key.clone());
+        cluster.operation(async move {
+            cluster.change(|cluster| {
+                let annotations = annotations(cluster, found(cluster, &key)?)?;
+                let annotations: Vec<_> =
+                    annotations.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect();
+                cluster.annotate(&key, &annotations);
+                Ok(())
+            })
+        })
+    }
+}
+
+fn found<'s>(cluster: &'s ControlPlane, key: &Key) -> Result<&'s Pod, Error> {
+    let pod = cluster.store().get::<Pod>(Kind::Pod, &key.namespace, &key.name);
+    pod.map(|pod| &**pod).ok_or_else(|| missing(cluster, key))
+}
+
+/// That `pod`, at `key`, has a port called `port` in some Service.
+fn check_port(cluster: &ControlPlane, key: &Key, pod: &Pod, port: &str) -> Result<(), Error> {
+    let services = cluster.store().services_selecting(&key.namespace, &pod.metadata.labels);
+    let ports = services.iter().flat_map(|service| &service.spec.ports);
+    let mut names: Vec<&str> = Vec::new();
+    for known in ports {
+        names.push(&known.name);
+        if let Some(IntOrName::Name(target)) = &known.target_port {
+            names.push(target);
+        }
+    }
+    if names.contains(&port) {
+        return Ok(());
+    }
+    names.sort_unstable();
+    names.dedup();
+    Err(Error::Refused(format!(
+        "{key} has no port {port:?} in any Service; there {}",
+        match names.join(", ") {
+            names if names.is_empty() => "is none".into(),
+            names => format!("is {names}"),
+        }
+    )))
+}

@@ -1,0 +1,74 @@
+//! Takes the place of the clients that know what they want: annotate, scale, delete, by key and without any JSON of
+//! theirs. It must not know who asks.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::ControlPlane;
+use crate::controller::delete_pod;
+use crate::store::{Change, Given, Key, Labels, Name, Object};
+
+impl ControlPlane {
+    /// Sets annotations of the object at `key`; one without a value goes. Tells whether there is such an object.
+    pub fn annotate(&mut self, key: &Key, annotations: &[(&str, Option<&str>)]) -> bool {
+        self.amend(key, |object| {
+            let metadata = object.metadata_mut();
+            let kept =
+                metadata.annotations.iter().filter(|(key, _)| annotations.iter().all(|(k, _)| k != key));
+            let set =
+                annotations.iter().filter_map(|(key, value)| Some((Name::from(*key), Name::from((*value)?))));
+            metadata.annotations = kept.map(|(k, v)| (k.clone(), v.clone())).chain(set).collect::<Labels>();
+            let shown = metadata.annotations.iter().map(|(k, v)| (k.to_string(), Value::from(v.as_str())));
+            ("/metadata", "annotations", Value::Object(shown.collect()))
+        })
+    }
+
+    /// Lets the StatefulSet, Deployment or ReplicaSet at `key` have so many pods. Tells whether there is one.
+    pub fn scale(&mut self, key: &Key, replicas: u32) -> bool {
+        self.amend(key, |object| {
+            match object {
+                Object::StatefulSet(set) => Arc::make_mut(set).spec.replicas = Some(replicas),
+                Object::Deployment(set) | Object::ReplicaSet(set) => {
+                    Arc::make_mut(set).spec.replicas = Some(replicas)
+                }
+                _ => {}
+            }
+            ("/spec", "replicas", replicas.into())
+        })
+    }
+
+    /// Deletes the object at `key`: a pod has `grace` seconds to stop, or as long as it asks for; everything else goes
+    /// at once. Tells whether there is such an object.
+    pub fn delete(&mut self, key: &Key, grace: Option<u32>) -> bool {
+        let Some(object) = self.store().object(key) else { return false };
+        let change = match object {
+            Object::Pod(pod) => delete_pod(pod, self.now(), grace.unwrap_or_else(|| pod.spec.grace())),
+            _ => Change::Delete(key.clone()),
+        };
+        self.request(vec![change]);
+        true
+    }
+
+    /// Lets `edit` change the object at `key`, and what somebody once wrote of it too: the field of that name below the
+    /// JSON pointer.
+    fn amend(
+        &mut self,
+        key: &Key,
+        edit: impl FnOnce(&mut Object) -> (&'static str, &'static str, Value),
+    ) -> bool {
+        let Some(mut object) = self.store().object(key).cloned() else { return false };
+        let (at, field, value) = edit(&mut object);
+        if let Some(given) = &object.metadata().given {
+            let mut json = given.json().clone();
+            if let Some(parent) = json.pointer_mut(at) {
+                parent[field] = value;
+            } else {
+                json[&at[1..]] = json!({ field: value });
+            }
+            object.keep(Given::from(json));
+        }
+        self.request(vec![Change::Put(object)]);
+        true
+    }
+}
