@@ -30,17 +30,19 @@ pub mod manifest;
 pub mod merge;
 mod parallel;
 pub mod queries;
+pub mod record_type;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]
 pub mod watch;
 pub mod zone;
 
-pub use answer::{RecordType, ResponseCode, record_type};
+pub use answer::ResponseCode;
 pub use clock::{Clock, SharedClock};
 pub use cluster::{Builder, Change, Cluster, Error, NodeHandle, Operation, PodHandle, Queries, Unseen};
 pub use control_plane::{ControlPlane, Settings, SettingsError, Traced};
 pub use driver::Driver;
+pub use record_type::RecordType;
 
 /// The README's Rust code compiles.
 #[cfg(doctest)]

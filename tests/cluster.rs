@@ -4,7 +4,8 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use clusterlocal::answer::{RecordView, forward_records, type_name};
+use clusterlocal::RecordType;
+use clusterlocal::answer::{RecordView, forward_records};
 use clusterlocal::store::{Kind, Objects, Pod, Service, Time};
 use clusterlocal::zone::{PodNames, Presentation, Zone};
 use clusterlocal::{ControlPlane, Settings};
@@ -35,7 +36,7 @@ fn listed(zone: &Zone) -> Vec<String> {
         if owner.ends_with("kubernetes") {
             return;
         }
-        lines.push(format!("{owner} {} {}", type_name(record.record_type), data(&record, &mut numbers)));
+        lines.push(format!("{owner} {} {}", RecordType(record.record_type), data(&record, &mut numbers)));
     });
     // Names that are addresses are numbered like the addresses.
     for line in &mut lines {

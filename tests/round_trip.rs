@@ -5,7 +5,8 @@ mod common;
 
 use std::path::{Path, PathBuf};
 
-use clusterlocal::answer::{forward_records, reverse_records, type_name};
+use clusterlocal::RecordType;
+use clusterlocal::answer::{forward_records, reverse_records};
 use clusterlocal::api::render;
 use clusterlocal::store::{Key, Kind, Objects};
 use clusterlocal::zone::{Presentation, Zone};
@@ -56,7 +57,7 @@ fn records(zone: &Zone) -> Vec<String> {
     let mut lines = Vec::new();
     let mut add = |record: clusterlocal::answer::RecordView<'_>| {
         let owner = Presentation(record.owner);
-        lines.push(format!("{owner} {} {}", type_name(record.record_type), record.data()));
+        lines.push(format!("{owner} {} {}", RecordType(record.record_type), record.data()));
     };
     forward_records(zone, &mut add);
     reverse_records(zone, &mut add);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use clusterlocal::api;
 use clusterlocal::manifest::Severity;
-use clusterlocal::serve::{self, Listeners};
+use clusterlocal::serve::{Listeners, View};
 use clusterlocal::store::Objects;
 use clusterlocal::watch::{self, Report, Sources};
 use clusterlocal::{Clock, ControlPlane, Driver};
@@ -62,10 +62,8 @@ async fn answer(
     if let Some(parent) = parent {
         tokio::spawn(parent.stop_without(stop.clone()));
     }
-    let published = cluster.published();
     let driver = Driver::new(cluster, clock);
-    let view = serve::View::from(published).at(driver.clock().clone());
-    let mut serving = tokio::spawn(listeners.serve(view, stop.told()));
+    let mut serving = tokio::spawn(listeners.serve(View::from(&driver), stop.told()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));
     let living = driver.clone();

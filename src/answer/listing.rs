@@ -59,7 +59,7 @@ impl Lister {
             zone_at,
             reverse,
             elsewhere: Elsewhere::Nobody,
-            target: &mut self.answerer.target,
+            target: &mut self.answerer.target.name,
             message,
         };
         if resolver.resolve(record_type) != Outcome::Data {

@@ -38,6 +38,8 @@ pub(super) struct Message<'m> {
     out: &'m mut Vec<u8>,
     scratch: &'m mut Scratch,
     counts: [u16; 3],
+    /// Whether SRV targets are compressed like other names.
+    compress_targets: bool,
 }
 
 /// A place to come back to.
@@ -68,7 +70,7 @@ impl<'m> Message<'m> {
         out.extend_from_slice(question);
         scratch.records.clear();
         scratch.seen.clear();
-        Message { out, scratch, counts: [0; 3] }
+        Message { out, scratch, counts: [0; 3], compress_targets: false }
     }
 
     /// Sets the response code's lower four bits.
@@ -84,6 +86,11 @@ impl<'m> Message<'m> {
     /// Sets or clears AA.
     pub(super) fn set_authoritative(&mut self, authoritative: bool) {
         self.out[2] = self.out[2] & !4 | (authoritative as u8) << 2;
+    }
+
+    /// Compresses SRV targets too when names are compressed, against RFC 2782.
+    pub(super) fn compress_targets(&mut self) {
+        self.compress_targets = true;
     }
 
     /// How many records a section has.
@@ -218,7 +225,9 @@ impl<'m> Message<'m> {
         packed.clear();
         self.scratch.names.clear();
         let question_end = self.scratch.records.first().map_or(self.out.len(), |&at| at as usize);
-        let mut packer = Packer { plain: &*self.out, packed: &mut packed, names: &mut self.scratch.names };
+        let names = &mut self.scratch.names;
+        let mut packer =
+            Packer { plain: &*self.out, packed: &mut packed, names, targets: self.compress_targets };
         packer.packed.extend_from_slice(&packer.plain[..HEADER]);
         let question_name = HEADER;
         let after_name = packer.name(question_name, true);
@@ -270,6 +279,8 @@ struct Packer<'p> {
     plain: &'p [u8],
     packed: &'p mut Vec<u8>,
     names: &'p mut HashTable<(u32, u16, u16)>,
+    /// Whether SRV targets are compressed.
+    targets: bool,
 }
 
 impl Packer<'_> {
@@ -325,7 +336,7 @@ impl Packer<'_> {
             // RFC 2782: the target is not compressed. RFC 3597, 4: nor is anything newer.
             rtype::SRV => {
                 self.packed.extend_from_slice(&plain[rdata..rdata + 6]);
-                self.name(rdata + 6, false)
+                self.name(rdata + 6, self.targets)
             }
             _ => rdata,
         };

@@ -1,9 +1,9 @@
 //! Takes the place of the handler of CoreDNS's `kubernetes` plugin and of its message writer: (zone, packet) → reply.
 //! Pure, and cannot fail: whatever comes in, a reply or silence comes out. It must not know files or sockets.
 
+pub(crate) mod fault;
 mod listing;
 mod message;
-pub mod record_type;
 mod reply;
 mod request;
 mod resolve;
@@ -13,15 +13,15 @@ mod wire;
 use fastrand::Rng;
 
 use crate::zone::{DomainName, NAME_MAX, Zone};
+pub use fault::{Faults, Hit};
 pub use listing::{forward_records, reverse_records};
 use message::{Message, Scratch, Section};
-pub use record_type::{RecordType, ResponseCode};
-pub use reply::{Record, Reply};
+pub use reply::{Record, Reply, ResponseCode};
 pub use request::{Edns, Question, Request};
 use request::{Unfit, options};
 pub(crate) use resolve::reverse_address;
 use resolve::{Elsewhere, Outcome, Resolver};
-pub use text::{RecordView, Sections, rcode_name, sections, type_name, type_number};
+pub use text::{RecordView, Sections, rcode_name, sections};
 pub(crate) use wire::rtype;
 use wire::{ECHOED_OPTIONS, IN, rcode};
 
@@ -78,9 +78,17 @@ pub struct Answerer {
     rng: Rng,
     forwarding: bool,
     scratch: Scratch,
+    /// A whole reply, before it is bent.
+    plain: Vec<u8>,
     opt: Vec<u8>,
-    target: Vec<u8>,
-    target_type: u16,
+    target: Target,
+}
+
+/// What an upstream is to be asked for.
+struct Target {
+    /// In wire form.
+    name: Vec<u8>,
+    record_type: u16,
 }
 
 /// The largest UDP reply for a client without EDNS (RFC 1035, 4.2.1), in bytes.
@@ -97,27 +105,40 @@ impl Answerer {
             rng: Rng::with_seed(seed),
             forwarding,
             scratch: Scratch::default(),
+            plain: Vec::new(),
             opt: Vec::new(),
-            target: vec![0],
-            target_type: rtype::A,
+            target: Target { name: vec![0], record_type: rtype::A },
         }
     }
 
     /// Answers `request` from `zone` into `reply`, whose former content goes.
     pub fn answer(&mut self, zone: &Zone, request: &[u8], client: Client, reply: &mut Vec<u8>) -> Verdict {
+        self.answer_hit(zone, request, client, None, reply)
+    }
+
+    fn answer_hit(
+        &mut self,
+        zone: &Zone,
+        request: &[u8],
+        client: Client,
+        hit: Option<&Hit>,
+        reply: &mut Vec<u8>,
+    ) -> Verdict {
         let elsewhere = if self.forwarding { Elsewhere::Unasked } else { Elsewhere::Nobody };
         match Request::read(request, client.udp) {
-            Ok(request) => self.reply_to(zone, &request, client, elsewhere, false, reply),
+            Ok(request) => self.reply_to(zone, &request, client, (elsewhere, false), hit, reply),
             Err(unfit) => refuse_to_read(request, unfit, &mut self.scratch, reply),
         }
     }
 
     /// After [`Verdict::Chase`]: the name (wire form) and record type to ask the upstream for.
     pub fn target(&self) -> (&[u8], u16) {
-        (&self.target, self.target_type)
+        (&self.target.name, self.target.record_type)
     }
 
-    /// Answers `request` again, with what the upstream said of the target; `truncated` if its answer was cut.
+    /// Answers `request`, which `hit` may have hit, again, with what the upstream said of the target; `truncated` if its
+    /// answer was cut.
+    #[allow(clippy::too_many_arguments, reason = "what was asked, and what was said")]
     pub fn complete(
         &mut self,
         zone: &Zone,
@@ -125,11 +146,13 @@ impl Answerer {
         client: Client,
         upstream: &[UpstreamRecord],
         truncated: bool,
+        hit: Option<&Hit>,
         reply: &mut Vec<u8>,
     ) {
         match Request::read(request, client.udp) {
             Ok(request) => {
-                self.reply_to(zone, &request, client, Elsewhere::Said(upstream), truncated, reply);
+                let said = (Elsewhere::Said(upstream), truncated);
+                self.reply_to(zone, &request, client, said, hit, reply);
             }
             Err(unfit) => {
                 refuse_to_read(request, unfit, &mut self.scratch, reply);
@@ -142,90 +165,114 @@ impl Answerer {
         zone: &Zone,
         request: &Request<'_>,
         client: Client,
-        elsewhere: Elsewhere<'_>,
-        truncated: bool,
+        (elsewhere, truncated): (Elsewhere<'_>, bool),
+        hit: Option<&Hit>,
         reply: &mut Vec<u8>,
     ) -> Verdict {
-        let question = &request.question;
-        let mut message = Message::new(reply, &mut self.scratch, request.header(), question.bytes);
-        let limit = match (client.udp, request.edns) {
-            (false, _) => u16::MAX,
-            (true, None) => UDP_WITHOUT_EDNS,
-            // RFC 6891, 6.2.3: less than 512 means 512.
-            (true, Some(edns)) => edns.size.max(UDP_WITHOUT_EDNS).min(client.max_udp),
-        };
-        // The client's own size comes back, as CoreDNS has it; a listener with a limit of its own says that.
-        let advertised =
-            request.edns.map_or(0, |edns| if client.udp { edns.size.min(client.max_udp) } else { edns.size });
+        let size = client.reply_size(request.edns);
         self.opt.clear();
-        let mut verdict = Verdict::Reply;
         if let Some(edns) = request.edns.filter(|edns| edns.version != 0) {
+            let mut message =
+                Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
             // RFC 6891, 6.1.3. CoreDNS sends size 0 and no flags.
             message.set_rcode(rcode::BADVERS);
-            write_opt(
-                &mut self.opt,
-                &Edns { size: 0, flags: 0, options: &[], ..edns },
-                rcode::BADVERS >> 4,
-                None,
-            );
-            message.finish(&self.opt, usize::from(limit), usize::MAX);
-            return verdict;
+            let refused = Edns { size: 0, flags: 0, options: &[], ..edns };
+            write_opt(&mut self.opt, &refused, rcode::BADVERS >> 4, None);
+            message.finish(&self.opt, usize::from(size.limit), usize::MAX);
+            return Verdict::Reply;
         }
-        let mut lower = [0u8; NAME_MAX];
-        let lower = &mut lower[..question.name.len()];
-        lower.copy_from_slice(question.name);
-        lower.make_ascii_lowercase();
-        let mut foreign = None;
-        match zone_of(zone, lower).filter(|_| question.class == IN) {
-            Some((zone_at, reverse)) => {
-                message.set_authoritative(true);
-                let (name, spelled, target) = (&*lower, question.name, &mut self.target);
-                let mut resolver =
-                    Resolver { zone, name, spelled, zone_at, reverse, elsewhere, target, message };
-                let outcome = resolver.resolve(question.record_type);
-                if matches!(outcome, Outcome::NoData | Outcome::NameError) {
-                    resolver.soa(Section::Authority);
-                }
-                message = resolver.message;
-                match outcome {
-                    Outcome::Data | Outcome::NoData => {}
-                    Outcome::NameError if zone.is_synced() => message.set_rcode(rcode::NXDOMAIN),
-                    // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
-                    Outcome::NameError => message.set_rcode(rcode::SERVFAIL),
-                    Outcome::Refused => {
-                        message.set_authoritative(false);
-                        message.set_rcode(rcode::REFUSED);
-                    }
-                    Outcome::Chase => {
-                        self.target_type = question.record_type;
-                        verdict = Verdict::Chase;
-                    }
-                }
-            }
-            None => {
-                message.set_rcode(rcode::REFUSED);
-                if self.forwarding && question.class == IN {
-                    verdict = Verdict::Forward;
-                } else {
-                    foreign = Some(EDE_NOT_AUTHORITATIVE);
-                }
-            }
+        if let Some(hit) = hit {
+            return self.bend(hit, zone, request, client, (elsewhere, truncated), reply);
         }
+        let message = Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
+        let (mut message, verdict, extended_error) =
+            resolve(zone, request, elsewhere, self.forwarding, &mut self.target, message);
         if truncated {
             message.set_truncated();
         }
         message.arrange(self.order, &mut self.rng);
         if let Some(edns) = request.edns {
-            write_opt(&mut self.opt, &Edns { size: advertised, ..edns }, 0, foreign);
+            write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, extended_error);
         }
+        message.finish(&self.opt, usize::from(size.limit), size.compress_from);
+        verdict
+    }
+}
+
+/// Writes the records that answer `request`, and its code. Gives what is to be done as well, and the code of RFC 8914, if
+/// one says more. On [`Verdict::Chase`], `target` is what to ask for.
+fn resolve<'m>(
+    zone: &Zone,
+    request: &Request<'_>,
+    elsewhere: Elsewhere<'_>,
+    forwarding: bool,
+    target: &mut Target,
+    mut message: Message<'m>,
+) -> (Message<'m>, Verdict, Option<u16>) {
+    let question = &request.question;
+    let mut lower = [0u8; NAME_MAX];
+    let lower = &mut lower[..question.name.len()];
+    lower.copy_from_slice(question.name);
+    lower.make_ascii_lowercase();
+    let Some((zone_at, reverse)) = zone_of(zone, lower).filter(|_| question.class == IN) else {
+        message.set_rcode(rcode::REFUSED);
+        return match forwarding && question.class == IN {
+            true => (message, Verdict::Forward, None),
+            false => (message, Verdict::Reply, Some(EDE_NOT_AUTHORITATIVE)),
+        };
+    };
+    message.set_authoritative(true);
+    let (name, spelled, to) = (&*lower, question.name, &mut target.name);
+    let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, elsewhere, target: to, message };
+    let outcome = resolver.resolve(question.record_type);
+    if matches!(outcome, Outcome::NoData | Outcome::NameError) {
+        resolver.soa(Section::Authority);
+    }
+    let mut message = resolver.message;
+    let mut verdict = Verdict::Reply;
+    match outcome {
+        Outcome::Data | Outcome::NoData => {}
+        Outcome::NameError if zone.is_synced() => message.set_rcode(rcode::NXDOMAIN),
+        // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
+        Outcome::NameError => message.set_rcode(rcode::SERVFAIL),
+        Outcome::Refused => {
+            message.set_authoritative(false);
+            message.set_rcode(rcode::REFUSED);
+        }
+        Outcome::Chase => {
+            target.record_type = question.record_type;
+            verdict = Verdict::Chase;
+        }
+    }
+    (message, verdict, None)
+}
+
+/// How large a reply may be, and from which size on it is compressed, in bytes.
+struct ReplySize {
+    limit: u16,
+    /// The UDP size that the OPT record says.
+    advertised: u16,
+    compress_from: usize,
+}
+
+impl Client {
+    fn reply_size(self, edns: Option<Edns<'_>>) -> ReplySize {
+        let limit = match (self.udp, edns) {
+            (false, _) => u16::MAX,
+            (true, None) => UDP_WITHOUT_EDNS,
+            // RFC 6891, 6.2.3: less than 512 means 512.
+            (true, Some(edns)) => edns.size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
+        };
+        // The client's own size comes back, as CoreDNS has it; a listener with a limit of its own says that.
+        let advertised =
+            edns.map_or(0, |edns| if self.udp { edns.size.min(self.max_udp) } else { edns.size });
         // Above these, CoreDNS compresses what it sends over UDP in the hope of avoiding fragments (Request.Scrub).
-        let compress_from = match (client.udp, client.ipv6) {
+        let compress_from = match (self.udp, self.ipv6) {
             (false, _) => usize::MAX,
             (true, false) => 1480,
             (true, true) => 1220,
         };
-        message.finish(&self.opt, usize::from(limit), compress_from);
-        verdict
+        ReplySize { limit, advertised, compress_from }
     }
 }
 

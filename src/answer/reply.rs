@@ -1,10 +1,13 @@
 //! Takes a resolver's place for a moment: what a reply says, for people and tests that read it. Whatever is in it, also
 //! what a fault made of it, is read without harm.
 
+use std::fmt;
+
 use hickory_proto::op::Message;
 use hickory_proto::rr::Record as WireRecord;
 
-use super::record_type::{RecordType, ResponseCode};
+use super::text::rcode_name;
+use crate::RecordType;
 
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,5 +65,36 @@ impl Record {
             record_type: RecordType(record.record_type().into()),
             data: record.data.to_string(),
         }
+    }
+}
+
+/// A response code (RFC 1035, 4.1.1; RFC 6891, 9). Shown by its name.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ResponseCode(pub u16);
+
+impl ResponseCode {
+    /// There is an answer, even if it is that there are no such records.
+    pub const NOERROR: ResponseCode = ResponseCode(0);
+    /// The query was not understood.
+    pub const FORMERR: ResponseCode = ResponseCode(1);
+    /// The server cannot tell now.
+    pub const SERVFAIL: ResponseCode = ResponseCode(2);
+    /// There is no such name.
+    pub const NXDOMAIN: ResponseCode = ResponseCode(3);
+    /// The server does not do that.
+    pub const NOTIMP: ResponseCode = ResponseCode(4);
+    /// The server does not want to.
+    pub const REFUSED: ResponseCode = ResponseCode(5);
+}
+
+impl fmt::Display for ResponseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&rcode_name(self.0))
+    }
+}
+
+impl fmt::Debug for ResponseCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }

@@ -60,6 +60,21 @@ const DNS_VERSION_TTL: u32 = 30;
 /// The largest TTL of a SOA record (CoreDNS's `plugin.SOA`).
 const SOA_TTL_MAX: u32 = 300;
 
+/// The labels left of the zone of the server that a SOA record names (CoreDNS's `plugin.SOA`).
+pub(super) const SOA_MNAME: &[u8] = b"\x02ns\x03dns";
+/// Those of the mailbox of who is responsible.
+pub(super) const SOA_RNAME: &[u8] = b"\x0ahostmaster";
+
+/// The numbers of a SOA record: serial, refresh, retry, expire and minimum.
+pub(super) fn soa_numbers(zone: &Zone) -> [[u8; 4]; 5] {
+    [zone.serial(), 7200, 1800, 86400, zone.settings().ttl].map(u32::to_be_bytes)
+}
+
+/// The TTL of a SOA record, in seconds.
+pub(super) fn soa_ttl(zone: &Zone) -> u32 {
+    zone.settings().ttl.min(SOA_TTL_MAX)
+}
+
 impl Resolver<'_, '_> {
     /// Writes the records that answer a question of `record_type`.
     pub(super) fn resolve(&mut self, record_type: u16) -> Outcome {
@@ -84,10 +99,10 @@ impl Resolver<'_, '_> {
 
     /// Writes the SOA, as every denial has it.
     pub(super) fn soa(&mut self, section: Section) {
-        let (zone, settings) = (&self.spelled[self.zone_at..], self.zone.settings());
-        let numbers = [self.zone.serial(), 7200, 1800, 86400, settings.ttl].map(u32::to_be_bytes);
-        let rdata: [&[u8]; 5] = [b"\x02ns\x03dns", zone, b"\x0ahostmaster", zone, numbers.as_flattened()];
-        self.message.record(section, &[zone], rtype::SOA, settings.ttl.min(SOA_TTL_MAX), &rdata);
+        let zone = &self.spelled[self.zone_at..];
+        let numbers = soa_numbers(self.zone);
+        let rdata = [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()];
+        self.message.record(section, &[zone], rtype::SOA, soa_ttl(self.zone), &rdata);
     }
 
     /// The name left of the zone, in lower case, without a root.

@@ -130,51 +130,6 @@ fn unknown(rdata: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     rdata.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
 }
 
-/// Types with a name, for reading and for writing.
-const TYPES: [(u16, &str); 27] = [
-    (rtype::A, "A"),
-    (rtype::NS, "NS"),
-    (rtype::CNAME, "CNAME"),
-    (rtype::SOA, "SOA"),
-    (rtype::PTR, "PTR"),
-    (13, "HINFO"),
-    (rtype::MX, "MX"),
-    (rtype::TXT, "TXT"),
-    (rtype::AAAA, "AAAA"),
-    (29, "LOC"),
-    (rtype::SRV, "SRV"),
-    (35, "NAPTR"),
-    (39, "DNAME"),
-    (rtype::OPT, "OPT"),
-    (43, "DS"),
-    (44, "SSHFP"),
-    (46, "RRSIG"),
-    (47, "NSEC"),
-    (48, "DNSKEY"),
-    (50, "NSEC3"),
-    (52, "TLSA"),
-    (64, "SVCB"),
-    (65, "HTTPS"),
-    (rtype::IXFR, "IXFR"),
-    (rtype::AXFR, "AXFR"),
-    (255, "ANY"),
-    (257, "CAA"),
-];
-
-/// A record type's name, `TYPE123` (RFC 3597, 5) if it has none.
-pub fn type_name(record_type: u16) -> String {
-    let known = TYPES.iter().find(|(number, _)| *number == record_type);
-    known.map_or_else(|| format!("TYPE{record_type}"), |(_, name)| name.to_string())
-}
-
-/// The record type of that name, in any case; `TYPE123` works for all.
-pub fn type_number(name: &str) -> Option<u16> {
-    let known = TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(name));
-    let number =
-        || name.get(..4).filter(|t| t.eq_ignore_ascii_case("TYPE")).and_then(|_| name[4..].parse().ok());
-    known.map(|(number, _)| *number).or_else(number)
-}
-
 /// A response code's name.
 pub fn rcode_name(rcode: u16) -> String {
     let known = match rcode {

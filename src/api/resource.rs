@@ -199,6 +199,7 @@ impl Resource {
             short: &["sc"],
             ..stored("storage.k8s.io", "storageclasses", "storageclass", Kind::StorageClass)
         },
+        stored(OWN_GROUP, "faults", "fault", Kind::Fault),
         Resource {
             group: OWN_GROUP,
             plural: "changes",

@@ -120,10 +120,9 @@ impl Builder {
         let mut control_plane = ControlPlane::new(settings);
         control_plane.advance_to(clock.now());
         control_plane.apply(&loaded.objects());
-        let zone = control_plane.published();
         let driver = Driver::new(control_plane, clock);
         let queries = QueryLog::default();
-        let view = serve::View::from(zone).at(driver.clock().clone()).with_queries(queries.clone());
+        let view = serve::View::from(&driver).with_queries(queries.clone());
         let living = driver.clone();
         let (running, addresses) = Running::start(move || async move {
             let listeners = Listeners::bind(&options).await?;

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use super::error::Unseen;
 use super::{Change, Operation};
-use crate::Driver;
-use crate::answer::{RecordType, ResponseCode};
+use crate::answer::ResponseCode;
 use crate::queries::{Filter, Query, QueryLog, Transport};
+use crate::{Driver, RecordType};
 
 /// So many queries of any kind are told where those that were waited for did not come.
 const TOLD: usize = 10;
@@ -54,8 +54,13 @@ impl Queries {
     }
 
     /// For names like `pattern`: `*` stands for any characters, `?` for one. Case and the last dot do not count.
-    pub fn name(self, pattern: impl Into<String>) -> Self {
-        self.but(|filter| filter.name = Some(pattern.into()))
+    ///
+    /// # Panics
+    /// If that is no pattern for names: it is empty, or has spaces or commas in it.
+    #[track_caller]
+    pub fn name(self, pattern: &str) -> Self {
+        let pattern = pattern.parse().unwrap_or_else(|error| panic!("{error}"));
+        self.but(|filter| filter.name = Some(pattern))
     }
 
     /// For records of this type.

@@ -2,6 +2,7 @@
 //! there is nothing left to do at this moment; the zone is told what changed, step by step. It must not know files or
 //! sockets, nor what time it is unless it is told.
 
+mod faults;
 mod files;
 mod requests;
 mod tenants;
@@ -11,12 +12,14 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::answer::Faults;
 use crate::controller::{Addresses, Controllers, Range, RangeError, Reuse, with_defaults};
 use crate::kubelet::Delays;
 use crate::manifest::Overrides;
 use crate::store::{Change, Given, Key, Kind, Object, Objects, Store, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
+use faults::FaultsInForce;
 use tenants::Tenants;
 use trace::Trace;
 pub use trace::Traced;
@@ -97,6 +100,7 @@ pub struct ControlPlane {
     controllers: Controllers,
     feed: Feed,
     published: Published,
+    faults: FaultsInForce,
     trace: Trace,
     tenants: Tenants,
     /// Who sees each zone when it is published.
@@ -122,6 +126,7 @@ impl ControlPlane {
             store: Store::new(),
             feed: Feed::new(settings.zone.clone()),
             published: Published::new(Zone::new(settings.zone.clone())),
+            faults: FaultsInForce::default(),
             trace: Trace::default(),
             tenants: Tenants::default(),
             observer: None,
@@ -139,13 +144,14 @@ impl ControlPlane {
         let mut new = ControlPlane::new(settings);
         new.store.begin_after(self.store.revision().max(first_revision(self.now)));
         self.published.publish(Zone::clone(&new.published.load()));
+        new.faults = self.faults.none_left();
         let observer = self.observer.take();
         *self = ControlPlane { published: self.published.clone(), now: self.now, observer, ..new };
     }
 
     /// Lets everything happen that is due up to `now`, each thing at its time. Time does not go back.
     pub fn advance_to(&mut self, now: Time) {
-        while let Some(due) = self.controllers.due().filter(|due| *due <= now) {
+        while let Some(due) = self.due().filter(|due| *due <= now) {
             self.now = self.now.max(due);
             self.controllers.wake(self.now);
             self.settle(false);
@@ -230,6 +236,10 @@ impl ControlPlane {
     /// unless everything `at_once` is wished for.
     fn settle(&mut self, at_once: bool) {
         self.store.set_time(self.now);
+        // What a fault keeps of the zone is what showed before the changes that came with it.
+        if self.published.load().is_synced() {
+            self.faults.heed(&self.store, self.now, &self.published);
+        }
         self.controllers.note(&self.store, self.now);
         if !at_once {
             self.controllers.wave(&mut self.store, self.now);
@@ -244,6 +254,7 @@ impl ControlPlane {
             }
         }
         self.publish(!at_once);
+        self.faults.heed(&self.store, self.now, &self.published);
         self.store.compact(self.store.revision().saturating_sub(if at_once { 0 } else { EVENTS_KEPT }));
     }
 
@@ -266,13 +277,14 @@ impl ControlPlane {
                 observer(&zone);
             }
             self.published.publish(zone);
+            self.faults.note(self.now, &self.published);
         }
         self.shown = self.store.revision();
     }
 
     /// When something is to happen next, if nobody asks for anything before.
     pub fn due(&self) -> Option<Time> {
-        self.controllers.due()
+        self.controllers.due().into_iter().chain(self.faults.due()).min()
     }
 
     /// What time it is in the cluster.
@@ -309,6 +321,11 @@ impl ControlPlane {
     /// Where the zone is to be read.
     pub fn published(&self) -> Published {
         self.published.clone()
+    }
+
+    /// The faults that are in force, for those who answer.
+    pub fn faults(&self) -> Faults {
+        self.faults.published()
     }
 
     /// As [`Self::advance_to`], by a time.

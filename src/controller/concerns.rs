@@ -135,6 +135,7 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
         Object::PersistentVolume(_)
         | Object::ControllerRevision(_)
         | Object::Event(_)
+        | Object::Fault(_)
         | Object::Inert(..) => {}
     }
     if gone && let Some(terminating) = terminating_namespace(store, object) {

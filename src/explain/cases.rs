@@ -1,7 +1,8 @@
 //! What is said of names that exist, and of those that do not.
 
 use super::{Explainer, Explanation};
-use crate::answer::{ask, rcode_name, type_number};
+use crate::RecordType;
+use crate::answer::{ask, rcode_name};
 use crate::manifest::{self, Manifest};
 use crate::zone::{DomainName, PodNames, Zone};
 use crate::{ControlPlane, Settings};
@@ -123,7 +124,7 @@ impl Fixture {
     fn explain(&self, name: &str, record_type: &str) -> Explanation {
         let (zone, name) = (self.zone(), name.parse::<DomainName>().expect("a name"));
         let explainer = Explainer::new(&self.manifests, self.cluster.store(), &zone);
-        explainer.search(&name, "default", type_number(record_type).expect("a type"))
+        explainer.search(&name, "default", record_type.parse::<RecordType>().expect("a type").0)
     }
 }
 
@@ -367,7 +368,7 @@ fn explanations_never_contradict_answers() {
         let explainer = Explainer::new(&fixture.manifests, fixture.cluster.store(), &zone);
         for name in names(&zone) {
             for record_type in ["A", "AAAA", "SRV", "TXT", "CNAME", "PTR", "SOA", "NS", "MX", "ANY", "AXFR"] {
-                let record_type = type_number(record_type).unwrap();
+                let record_type = record_type.parse::<RecordType>().unwrap().0;
                 let reply = ask(&zone, &name, record_type);
                 let explanation = explainer.explain(&name, record_type);
                 let text = explanation.to_string();

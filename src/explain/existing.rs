@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
 use super::{Explainer, Why, listed};
-use crate::answer::{rcode_name, rtype, type_name};
+use crate::RecordType;
+use crate::answer::{rcode_name, rtype};
 use crate::store::{IpFamily, Pod, Service};
 use crate::zone::{DomainName, PodNames, dashed};
 
@@ -134,7 +135,7 @@ impl Explainer<'_> {
 
     /// Fills in `why` for a name that exists without a record of the type.
     pub(super) fn without_data(&self, subject: &Subject, record_type: u16, why: &mut Why) {
-        let asked = type_name(record_type);
+        let asked = RecordType(record_type);
         match subject {
             Subject::Apex | Subject::Tree | Subject::Namespace(_) => {
                 why.reason =
@@ -164,7 +165,7 @@ impl Explainer<'_> {
                 let target = service.spec.external_name.as_deref().unwrap_or_default();
                 why.reason = format!(
                     "{name} is an alias for {target}, which has no {} record",
-                    type_name(record_type)
+                    RecordType(record_type)
                 );
                 why.steps
                     .push("an alias within the cluster is only shown together with what it leads to".into());
@@ -204,7 +205,8 @@ impl Explainer<'_> {
             }
             rtype::CNAME => why.reason = format!("{name} is no alias: only type ExternalName makes one"),
             _ => {
-                why.reason = format!("a cluster's DNS has no {} records for Services", type_name(record_type))
+                why.reason =
+                    format!("a cluster's DNS has no {} records for Services", RecordType(record_type))
             }
         }
     }

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
 use super::{Explainer, Why, listed};
-use crate::answer::{rtype, type_name};
+use crate::RecordType;
+use crate::answer::rtype;
 use crate::store::{Kind, Name, Namespace, Pod, Service, StatefulSet, nearest};
 use crate::zone::PodNames;
 
@@ -30,11 +31,11 @@ impl Explainer<'_> {
             Subject::Version => {
                 why.reason = format!(
                     "dns-version has a TXT record, and does not exist for {}",
-                    type_name(record_type)
+                    RecordType(record_type)
                 );
             }
             Subject::NoTree(left) => self.no_tree(left, why),
-            _ => why.reason = format!("CoreDNS denies this name to {} questions", type_name(record_type)),
+            _ => why.reason = format!("CoreDNS denies this name to {} questions", RecordType(record_type)),
         }
     }
 

@@ -17,7 +17,8 @@ use std::fmt;
 
 use rustc_hash::FxHashMap;
 
-use crate::answer::{ask, rcode_name, rtype, sections, type_name};
+use crate::RecordType;
+use crate::answer::{ask, rcode_name, rtype, sections};
 use crate::manifest::{Manifest, Place, legible};
 use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
 use crate::zone::{DomainName, Zone};
@@ -54,7 +55,7 @@ impl Explanation {
 /// The answer in short first, which begins with the reply's code; then the reasoning.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rcode, record_type) = (rcode_name(self.rcode), type_name(self.record_type));
+        let (rcode, record_type) = (rcode_name(self.rcode), RecordType(self.record_type));
         match self.records.len() {
             0 if self.rcode == 0 => write!(f, "{rcode} without data")?,
             0 => write!(f, "{rcode}")?,
@@ -112,7 +113,7 @@ impl<'a> Explainer<'a> {
         let reply = ask(self.zone, name, record_type);
         let records = sections(&reply).map(|[answer, ..]| answer).unwrap_or_default();
         let shown = |record: crate::answer::RecordView<'_>| {
-            format!("{} {}", type_name(record.record_type), record.data())
+            format!("{} {}", RecordType(record.record_type), record.data())
         };
         let subject = Subject::of(self.zone, name);
         let explanation = Explanation {

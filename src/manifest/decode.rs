@@ -39,7 +39,7 @@ pub(super) enum Meaning {
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
-const KINDS: [(&str, Kind, &[&str]); 14] = [
+const KINDS: [(&str, Kind, &[&str]); 15] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -54,6 +54,7 @@ const KINDS: [(&str, Kind, &[&str]); 14] = [
     ("Endpoints", Kind::Endpoints, &["v1"]),
     ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, &["v1"]),
     ("PersistentVolume", Kind::PersistentVolume, &["v1"]),
+    ("Fault", Kind::Fault, &[OWN_VERSION]),
 ];
 
 /// What an object of `api_version` and `kind` is to us.
@@ -104,6 +105,7 @@ impl<'de> DeserializeSeed<'de> for Typed {
             Kind::PersistentVolume => Object::PersistentVolume(Arc::deserialize(d)?),
             Kind::ControllerRevision => Object::ControllerRevision(Arc::deserialize(d)?),
             Kind::Event => Object::Event(Arc::deserialize(d)?),
+            Kind::Fault => Object::Fault(Arc::deserialize(d)?),
             kind => Object::Inert(kind, Arc::deserialize(d)?),
         })
     }

@@ -1,6 +1,7 @@
 //! What the API server's validation refuses in an object that parsed: names, and fields that contradict each other.
 
 mod annotations;
+mod faults;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -51,6 +52,7 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
         Object::Node(node) => check.node_annotations(&node.metadata.annotations),
         Object::EndpointSlice(slice) => check.endpoint_slice(slice),
         Object::Endpoints(endpoints) => check.endpoints(endpoints),
+        Object::Fault(fault) => check.fault(fault),
         Object::Namespace(_)
         | Object::PersistentVolumeClaim(_)
         | Object::PersistentVolume(_)

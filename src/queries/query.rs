@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Exchange;
-use crate::answer::{Record, RecordType, Reply, Request, ResponseCode};
+use crate::RecordType;
+use crate::answer::{Record, Reply, Request, ResponseCode};
 use crate::store::Time;
 use crate::zone::Presentation;
 

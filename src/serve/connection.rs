@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -12,10 +13,11 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Draining;
 use super::admission::Admission;
 use super::packet::HEADER;
-use super::query_log::Asked;
+use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
 use super::tcp::TcpLimits;
-use crate::answer::Client;
+use crate::answer::{Answerer, Client};
+use crate::store::fault::Tcp as Fault;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -38,7 +40,16 @@ pub(super) async fn converse(
     admission: Admission,
     responder: Arc<Responder>,
     draining: Draining,
+    fault: Option<Fault>,
 ) {
+    if let Some(fault) = fault {
+        tokio::select! {
+            biased;
+            () = admission.evicted() => {}
+            () = fail(stream, fault, limits, draining) => {}
+        }
+        return;
+    }
     // Without it the kernel holds the second of two answers back until the first is acknowledged.
     let _ = stream.set_nodelay(true);
     let mut connection = Connection {
@@ -58,6 +69,30 @@ pub(super) async fn converse(
         () = admission.evicted() => {}
         _ = connection.run(&admission, draining) => {}
     }
+}
+
+/// Does what `fault` does to a connection.
+async fn fail(stream: TcpStream, fault: Fault, limits: TcpLimits, mut draining: Draining) {
+    let mut ignored = [0; CHUNK];
+    match fault {
+        Fault::Reset => drop(timeout(limits.idle, stream.readable()).await),
+        // Until the client gives up.
+        Fault::Hang => loop {
+            tokio::select! {
+                biased;
+                () = draining.begun() => return,
+                readable = stream.readable() => match readable.and_then(|()| stream.try_read(&mut ignored)) {
+                    Ok(0) => return,
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(_) => return,
+                },
+            }
+        },
+        Fault::Refuse => {}
+    }
+    // Without a linger time, closing resets.
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
 struct Connection {
@@ -152,25 +187,29 @@ impl Connection {
     async fn answer(&mut self, at: usize, length: usize) {
         let Connection { client: peer, responder, input, reply, output, .. } = self;
         let request = &input[at..at + length];
-        let (witness, began) = (responder.witness(), responder.witness().begin());
+        let (view, began) = (responder.view(), query_log::begin(responder.view()));
         let asked = Asked { client: *peer, protocol: "tcp", request };
         let client = Client { udp: false, ipv6: peer.is_ipv6(), max_udp: u16::MAX };
-        let outcome = responder.with_answerer(|answerer| responder.respond(answerer, request, client, reply));
-        let serial = match outcome {
-            Outcome::Silent => return witness.end(began, asked, None),
-            Outcome::Reply { serial } => serial,
+        let respond =
+            |answerer: &mut Answerer| responder.respond(answerer, request, client, peer.ip(), reply);
+        let (told, is_sent) = match responder.with_answerer(respond) {
+            Outcome::Silent(told) => (told, false),
+            Outcome::Reply(told) => (told, true),
             // Answers keep their order, so whatever is asked next on this connection waits as well, as in CoreDNS.
-            Outcome::Relay(relay) => {
-                responder.relay(&relay, request, client, reply).await;
-                relay.serial
+            Outcome::Later(mut later) => {
+                let is_sent = responder.finish(&mut later, request, client, reply).await;
+                (later.told, is_sent)
             }
         };
+        query_log::end(view, began, asked, &told, is_sent.then_some(reply));
+        if !is_sent {
+            return;
+        }
         // A reply that its length cannot tell of cannot be sent.
         let Ok(length) = u16::try_from(reply.len()) else { return };
         output.extend_from_slice(&length.to_be_bytes());
         output.extend_from_slice(reply);
         self.answers += 1;
-        witness.end(began, asked, Some((reply, serial)));
     }
 
     /// Writes the answers that are ready: their lengths in the same segment as they (RFC 7766 section 8).

@@ -13,10 +13,10 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
 use super::packet::{self, HEADER};
-use super::query_log::Asked;
+use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
 use super::{Options, Stats, View, max_udp};
-use crate::answer::Client;
+use crate::answer::{Answerer, Client};
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
 pub struct ClusterHandler {
@@ -26,8 +26,9 @@ pub struct ClusterHandler {
 }
 
 impl ClusterHandler {
-    /// A handler that answers from `view`. Of the options it heeds the order, the seed, the upstream and the UDP size;
-    /// listeners and their limits are the hickory server's.
+    /// A handler that answers what `view` shows. Of the options it heeds the order, the seed, the upstream and the UDP
+    /// size; listeners and their limits are the hickory server's. Faults that delay or drop answers do so here as well;
+    /// those that are about connections cannot, and hickory does not compress SRV targets.
     pub fn new(view: impl Into<View>, options: &Options) -> Self {
         let stats = Arc::new(Stats::default());
         let responder = Arc::new(options.responder(view.into(), stats.clone()));
@@ -41,7 +42,7 @@ impl ClusterHandler {
 
     /// The reply to `request`, if there is to be one.
     async fn reply(&self, request: &Request) -> Option<Vec<u8>> {
-        let (witness, began) = (self.responder.witness(), self.responder.witness().begin());
+        let (view, began) = (self.responder.view(), query_log::begin(self.responder.view()));
         let client = Client {
             udp: request.protocol() == Protocol::Udp,
             ipv6: request.src().is_ipv6(),
@@ -50,23 +51,20 @@ impl ClusterHandler {
         };
         let (query, mut reply) = (request.as_slice(), Vec::new());
         let responder = &self.responder;
-        let asked =
-            Asked { client: request.src(), protocol: &request.protocol().to_string(), request: query };
-        let outcome =
-            responder.with_answerer(|answerer| responder.respond(answerer, query, client, &mut reply));
-        let serial = match outcome {
-            Outcome::Silent => {
-                witness.end(began, asked, None);
-                return None;
-            }
-            Outcome::Reply { serial } => serial,
-            Outcome::Relay(relay) => {
-                responder.relay(&relay, query, client, &mut reply).await;
-                relay.serial
+        let protocol = request.protocol().to_string();
+        let asked = Asked { client: request.src(), protocol: &protocol, request: query };
+        let asker = request.src().ip();
+        let respond = |answerer: &mut Answerer| responder.respond(answerer, query, client, asker, &mut reply);
+        let (told, is_sent) = match responder.with_answerer(respond) {
+            Outcome::Silent(told) => (told, false),
+            Outcome::Reply(told) => (told, true),
+            Outcome::Later(mut later) => {
+                let is_sent = responder.finish(&mut later, query, client, &mut reply).await;
+                (later.told, is_sent)
             }
         };
-        witness.end(began, asked, Some((&reply, serial)));
-        Some(reply)
+        query_log::end(view, began, asked, &told, is_sent.then_some(&reply));
+        is_sent.then_some(reply)
     }
 }
 

@@ -25,6 +25,7 @@
 mod admission;
 mod connection;
 mod datagram;
+mod delays;
 mod handler;
 mod listen;
 mod packet;
@@ -157,8 +158,8 @@ impl Listeners {
         self.stats.clone()
     }
 
-    /// Answers from `view` until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is still
-    /// answered.
+    /// Answers what `view` shows until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is
+    /// still answered, unless a fault holds the answer back.
     ///
     /// # Errors
     /// When that was not done after five seconds; it is given up then.
@@ -194,6 +195,7 @@ impl Listeners {
             }
         }
         drain.send_replace(true);
+        responder.give_up_delays();
         let drained = async { while transports.join_next().await.is_some() {} };
         timeout(DRAIN, drained).await.map_err(|_| CutOff)
     }

@@ -5,8 +5,8 @@
 //! ```
 //!
 //! Client, id, then type, class, name, protocol, size in bytes, DO bit and UDP size of the query; response code, flags
-//! and size in bytes of the reply; how long it took. Names come from anybody: [`Presentation`] lets no control
-//! byte through.
+//! and size in bytes of the reply (`- - 0` for none); how long it took; and `fault=NAME` where a
+//! fault has hit it. Names come from anybody: [`Presentation`] lets no control byte through.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,20 +15,16 @@ use std::time::{Duration, Instant};
 use tracing::Level;
 
 use super::packet;
-use crate::SharedClock;
-use crate::answer::{rcode_name, type_name};
-use crate::queries::{Exchanged, QueryLog, Transport};
-use crate::store::Time;
+use super::responder::Told;
+use super::view::View;
+use crate::RecordType;
+use crate::answer::{Hit, rcode_name};
+use crate::queries::{Exchanged, Transport};
+use crate::store::{Name, Time};
 use crate::zone::Presentation;
 
 /// What the query log's lines are filtered by.
 pub const TARGET: &str = "clusterlocal::queries";
-
-/// Tells of queries those who want to know: readers of the log, and whoever asks the query log later.
-pub(super) struct Witness {
-    clock: SharedClock,
-    queries: Option<QueryLog>,
-}
 
 /// When a query came.
 #[derive(Clone, Copy)]
@@ -46,38 +42,25 @@ pub(super) struct Asked<'a> {
     pub(super) request: &'a [u8],
 }
 
-impl Witness {
-    pub(super) fn new(clock: SharedClock, queries: Option<QueryLog>) -> Self {
-        Witness { clock, queries }
-    }
+/// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
+pub(super) fn begin(view: &View) -> Option<Began> {
+    let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
+    wanted.then(|| Began { at: view.clock.now(), instant: Instant::now() })
+}
 
-    /// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
-    pub(super) fn begin(&self) -> Option<Began> {
-        let wanted = self.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
-        wanted.then(|| Began { at: self.clock.now(), instant: Instant::now() })
+/// Tells of a query and its reply, if there is one, those who want to know: readers of the log, and whoever asks the query
+/// log later.
+pub(super) fn end(view: &View, began: Option<Began>, asked: Asked<'_>, told: &Told, reply: Option<&[u8]>) {
+    let Some(Began { at, instant }) = began else { return };
+    let Asked { client, protocol, request } = asked;
+    let (took, fault) = (instant.elapsed(), told.hit.as_ref().map(Hit::fault));
+    if reply.is_some() || fault.is_some() {
+        let line = Line { client, protocol, query: request, reply: reply.unwrap_or_default(), took, fault };
+        tracing::debug!(target: TARGET, "{line}");
     }
-
-    /// Tells of a query and its reply, if there was one, and the serial of the zone that it is from.
-    pub(super) fn end(&self, began: Option<Began>, asked: Asked<'_>, told: Option<(&Vec<u8>, u32)>) {
-        let Some(Began { at, instant }) = began else { return };
-        let Asked { client, protocol, request } = asked;
-        let took = instant.elapsed();
-        if let Some((reply, _)) = told {
-            let line = Line { client, protocol, query: request, reply, took };
-            tracing::debug!(target: TARGET, "{line}");
-        }
-        if let Some(queries) = &self.queries {
-            queries.record(Exchanged {
-                at,
-                took,
-                client,
-                transport: if protocol == "udp" { Transport::Udp } else { Transport::Tcp },
-                serial: told.map_or(0, |(_, serial)| serial),
-                fault: None,
-                request,
-                reply: told.map(|(reply, _)| reply.as_slice()),
-            });
-        }
+    if let Some(queries) = &view.queries {
+        let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
+        queries.record(Exchanged { at, took, client, transport, serial: told.serial, fault, request, reply });
     }
 }
 
@@ -87,15 +70,17 @@ struct Line<'a> {
     query: &'a [u8],
     reply: &'a [u8],
     took: Duration,
+    /// Which fault has hit it.
+    fault: Option<&'a Name>,
 }
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { client, protocol, query, reply, took } = self;
+        let Line { client, protocol, query, reply, took, fault } = self;
         write!(f, "{client} - {} \"", packet::u16_at(query, 0).unwrap_or(0))?;
         match packet::question(query) {
             Some(asked) => {
-                write!(f, "{} ", type_name(asked.record_type))?;
+                write!(f, "{} ", RecordType(asked.record_type))?;
                 match asked.class {
                     1 => f.write_str("IN")?,
                     // RFC 3597 section 5.
@@ -109,8 +94,12 @@ impl fmt::Display for Line<'_> {
         let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
         let udp_size = opt.map_or(512, |opt| opt.udp_size);
         write!(f, " {protocol} {} {dnssec_ok} {udp_size}\" ", query.len())?;
-        write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?;
-        write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())
+        match reply.is_empty() {
+            true => f.write_str("- - 0 ")?,
+            false => write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?,
+        }
+        write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())?;
+        fault.map_or(Ok(()), |fault| write!(f, " fault={fault}"))
     }
 }
 
@@ -151,7 +140,7 @@ mod tests {
     fn line(query: &[u8], reply: &[u8]) -> String {
         let client = "127.0.0.1:40212".parse().unwrap();
         let took = Duration::from_nanos(123_456);
-        Line { client, protocol: "udp", query, reply, took }.to_string()
+        Line { client, protocol: "udp", query, reply, took, fault: None }.to_string()
     }
 
     #[test]
@@ -172,7 +161,7 @@ mod tests {
             "127.0.0.1:40212 - 1 \"TYPE666 CLASS667 . udp 28 true 100\" RCODE11 qr 12 0.000123456s";
         assert_eq!(line(query, reply), expected);
         let header = b"\0\x02\0\0\0\0\0\0\0\0\0\0";
-        let expected = "127.0.0.1:40212 - 2 \"- - - udp 12 false 512\" NOERROR  0 0.000123456s";
+        let expected = "127.0.0.1:40212 - 2 \"- - - udp 12 false 512\" - - 0 0.000123456s";
         assert_eq!(line(header, b""), expected);
     }
 

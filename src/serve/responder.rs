@@ -1,28 +1,28 @@
-//! Where every transport gets its replies from: `answer`, guarded against panics, and the upstream for names that are
-//! not the cluster's. It must not know which transport asks.
+//! Where every transport gets its replies from: `answer`, guarded against panics, the upstream for names that are not the
+//! cluster's, and what faults do to a reply's way. It must not know which transport asks.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::delays::{Delay, Delays};
 use super::packet;
-use super::query_log::Witness;
 use super::stats::Stats;
 use super::upstream::{self, Upstream};
 use super::view::View;
-use crate::answer::{Answerer, Client, Order, Verdict};
-use crate::zone;
+use crate::answer::{Answerer, Client, Hit, Order, Verdict};
 
 /// What all transports of one server share.
 pub(super) struct Responder {
-    zone: zone::Published,
-    witness: Witness,
+    view: View,
     order: Order,
     /// The next answerer's.
     seed: AtomicU64,
     upstream: Option<Upstream>,
+    delays: Delays,
     stats: Arc<Stats>,
     /// Answerers between two uses, so that ten thousand connections need no more of them than there are threads.
     spare: Mutex<Vec<Answerer>>,
@@ -31,19 +31,27 @@ pub(super) struct Responder {
 /// What became of a request.
 pub(super) enum Outcome {
     /// Nothing is to be sent.
-    Silent,
-    /// The reply is to be sent; it is from the zone with this serial.
-    Reply { serial: u32 },
-    /// The upstream is to be asked first, with [`Responder::relay`].
-    Relay(Relay),
+    Silent(Told),
+    /// The reply is to be sent.
+    Reply(Told),
+    /// Something is to be waited for first, with [`Responder::finish`].
+    Later(Later),
 }
 
-/// Something to ask of the upstream. Until it is dropped it holds its place among the questions that may wait at a time.
-pub(super) struct Relay {
-    errand: Errand,
-    /// The serial of the zone that did not have the answer.
+/// What is to be told of an answer.
+pub(super) struct Told {
+    /// The serial of the zone that was asked.
     pub(super) serial: u32,
-    _permit: OwnedSemaphorePermit,
+    /// What has hit it.
+    pub(super) hit: Option<Hit>,
+}
+
+/// What a reply has to wait for: the upstream, or a fault that holds it back. Until it is dropped it holds its place among
+/// those that may wait at a time.
+pub(super) struct Later {
+    errand: Option<(Errand, OwnedSemaphorePermit)>,
+    delay: Option<Delay>,
+    pub(super) told: Told,
 }
 
 enum Errand {
@@ -59,13 +67,12 @@ impl Responder {
         upstream: Option<Upstream>,
         stats: Arc<Stats>,
     ) -> Self {
-        let View { zone, clock, queries } = view;
         Responder {
-            zone,
-            witness: Witness::new(clock, queries),
+            view,
             order,
             seed: AtomicU64::new(seed),
             upstream,
+            delays: Delays::default(),
             stats,
             spare: Mutex::default(),
         }
@@ -75,9 +82,9 @@ impl Responder {
         &self.stats
     }
 
-    /// Who has to be told of queries.
-    pub(super) fn witness(&self) -> &Witness {
-        &self.witness
+    /// What is served.
+    pub(super) fn view(&self) -> &View {
+        &self.view
     }
 
     /// An answerer with a seed of its own, to keep.
@@ -95,62 +102,110 @@ impl Responder {
         result
     }
 
-    /// Answers `request` into `reply`, as far as that goes without asking anybody.
+    /// Answers `request`, which `asker` sends, into `reply`, as far as that goes without waiting.
     pub(super) fn respond(
         &self,
         answerer: &mut Answerer,
         request: &[u8],
         client: Client,
+        asker: IpAddr,
         reply: &mut Vec<u8>,
     ) -> Outcome {
         self.stats.queries.add(1);
-        let zone = self.zone.load();
+        let zone = self.view.zone.load();
+        let faults = &self.view.faults;
+        let mut hit = None;
         let verdict = self.guarded(answerer, request, reply, |answerer, reply| {
-            answerer.answer(&zone, request, client, reply)
+            if faults.is_empty() {
+                return answerer.answer(&zone, request, client, reply);
+            }
+            let now = self.view.clock.now();
+            let (verdict, by) = answerer.answer_amid(faults, (asker, now), &zone, request, client, reply);
+            hit = by;
+            verdict
         });
-        let serial = zone.serial();
+        let told = Told { serial: zone.serial(), hit };
         let errand = match verdict {
-            Verdict::Silent => return Outcome::Silent,
-            Verdict::Reply => return Outcome::Reply { serial },
-            Verdict::Forward => Errand::Forward,
+            Verdict::Silent => return Outcome::Silent(told),
+            Verdict::Reply if told.hit.is_none() => return Outcome::Reply(told),
+            Verdict::Reply => None,
+            Verdict::Forward => Some(Errand::Forward),
             Verdict::Chase => {
                 let (name, record_type) = answerer.target();
-                Errand::Chase { name: name.to_vec(), record_type }
+                Some(Errand::Chase { name: name.to_vec(), record_type })
             }
         };
-        match self.upstream.as_ref().and_then(Upstream::admit) {
-            Some(permit) => Outcome::Relay(Relay { errand, serial, _permit: permit }),
-            None => Outcome::Reply { serial },
+        let errand = errand.zip(self.upstream.as_ref().and_then(Upstream::admit));
+        let delay = match told.hit.as_ref().and_then(Hit::delay).map(|by| self.delays.admit(by)) {
+            Some(None) => {
+                self.stats.dropped.add(1);
+                return Outcome::Silent(told);
+            }
+            delay => delay.flatten(),
+        };
+        match errand.is_some() || delay.is_some() {
+            true => Outcome::Later(Later { errand, delay, told }),
+            false => Outcome::Reply(told),
+        }
+    }
+
+    /// Does what `reply` has to wait for, and tells whether it is to be sent then.
+    pub(super) async fn finish(
+        &self,
+        later: &mut Later,
+        request: &[u8],
+        client: Client,
+        reply: &mut Vec<u8>,
+    ) -> bool {
+        if let Some((errand, _)) = &later.errand {
+            self.relay(errand, later.told.hit.as_ref(), request, client, reply).await;
+        }
+        later.errand = None;
+        match later.delay.take() {
+            Some(delay) => delay.wait().await,
+            None => true,
         }
     }
 
     /// Completes `reply` with what the upstream says. Where it says nothing, a forwarded request gets SERVFAIL, with
     /// the question and OPT record the reply has already, and an alias goes out without its target's records.
-    pub(super) async fn relay(&self, relay: &Relay, request: &[u8], client: Client, reply: &mut Vec<u8>) {
+    async fn relay(
+        &self,
+        errand: &Errand,
+        hit: Option<&Hit>,
+        request: &[u8],
+        client: Client,
+        reply: &mut Vec<u8>,
+    ) {
         let Some(upstream) = &self.upstream else { return };
-        match &relay.errand {
-            Errand::Forward => match upstream.ask(request).await {
-                Ok(relayed) => {
-                    *reply = relayed;
-                    if client.udp && reply.len() > udp_limit(request, client) {
-                        packet::truncate(reply);
+        match errand {
+            Errand::Forward => {
+                match upstream.ask(request).await {
+                    Ok(relayed) => {
+                        *reply = relayed;
+                        if client.udp && reply.len() > udp_limit(request, client) {
+                            packet::truncate(reply);
+                        }
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "the upstream did not answer a forwarded query");
+                        packet::set_rcode(reply, packet::SERVFAIL);
                     }
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "the upstream did not answer a forwarded query");
-                    packet::set_rcode(reply, packet::SERVFAIL);
+                if let Some(hit) = hit {
+                    hit.bend_relayed(reply);
                 }
-            },
+            }
             Errand::Chase { name, record_type } => {
                 let answer = upstream.ask(&upstream::query_for(name, *record_type)).await;
                 let Some((records, truncated)) = answer.ok().and_then(|answer| upstream::records(&answer))
                 else {
                     return;
                 };
-                let zone = self.zone.load();
+                let zone = self.view.zone.load();
                 self.with_answerer(|answerer| {
                     self.guarded(answerer, request, reply, |answerer, reply| {
-                        answerer.complete(&zone, request, client, &records, truncated, reply);
+                        answerer.complete(&zone, request, client, &records, truncated, hit, reply);
                         Verdict::Reply
                     })
                 });
@@ -163,6 +218,11 @@ impl Responder {
         if let Some(upstream) = &self.upstream {
             upstream.idle().await;
         }
+    }
+
+    /// Lets go of replies that faults hold back: a server that ends does not send them.
+    pub(super) fn give_up_delays(&self) {
+        self.delays.give_up();
     }
 
     /// Runs `answer`. A panic costs one query its answer, not everybody the listener: its client gets SERVFAIL, and
@@ -201,10 +261,11 @@ mod tests {
 
     use super::super::upstream::tests::{QUERY, reply_to, stub};
     use super::*;
-    use crate::zone::{Settings, Zone};
+    use crate::zone::{self, Settings, Zone};
 
     const UDP: Client = Client { udp: true, ipv6: false, max_udp: 1232 };
     const TCP: Client = Client { udp: false, ..UDP };
+    const ASKER: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
     fn responder(upstream: SocketAddr) -> Responder {
         let zone = zone::Published::new(Zone::new(Settings::default()));
@@ -216,8 +277,12 @@ mod tests {
         let responder = responder(upstream);
         let permit = responder.upstream.as_ref().and_then(Upstream::admit).expect("a place");
         let mut reply = reply_to(request, 0x8105, 0, b"");
-        let relay = Relay { errand: Errand::Forward, serial: 0, _permit: permit };
-        responder.relay(&relay, request, client, &mut reply).await;
+        let mut later = Later {
+            errand: Some((Errand::Forward, permit)),
+            delay: None,
+            told: Told { serial: 0, hit: None },
+        };
+        assert!(responder.finish(&mut later, request, client, &mut reply).await);
         reply
     }
 
@@ -262,13 +327,13 @@ mod tests {
         let mut answerer = responder.answerer();
         let mut reply = Vec::new();
         let mut waiting = Vec::new();
-        while let Outcome::Relay(relay) = responder.respond(&mut answerer, QUERY, UDP, &mut reply) {
-            waiting.push(relay);
+        while let Outcome::Later(later) = responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply) {
+            waiting.push(later);
         }
         assert_eq!(waiting.len(), 1000);
         assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""));
         waiting.pop();
-        assert!(matches!(responder.respond(&mut answerer, QUERY, UDP, &mut reply), Outcome::Relay(_)));
+        assert!(matches!(responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply), Outcome::Later(_)));
     }
 
     #[tokio::test]
@@ -293,7 +358,7 @@ mod tests {
         );
         assert_eq!(responder.stats().panics.get(), 3);
         let mut reply = Vec::new();
-        responder.respond(&mut answerer, QUERY, UDP, &mut reply);
+        responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply);
         assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""), "the next is answered as ever");
     }
 }

@@ -105,7 +105,10 @@ impl Tcp {
         let (admission, evicted) = self.admissions.admit(client.ip());
         self.responder.stats().evicted.add(evicted.into());
         let (responder, draining) = (self.responder.clone(), self.draining.clone());
-        connections.spawn(connection::converse(stream, client, self.limits, admission, responder, draining));
+        let fault = responder.view().faults.connection(client.ip()).map(|(_, fault)| fault);
+        let limits = self.limits;
+        connections
+            .spawn(connection::converse(stream, client, limits, admission, responder, draining, fault));
     }
 }
 

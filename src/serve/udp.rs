@@ -11,8 +11,8 @@ use tokio::time::sleep;
 use super::Draining;
 use super::datagram::{Datagrams, Origin};
 use super::packet;
-use super::query_log::{Asked, Began};
-use super::responder::{Outcome, Relay, Responder};
+use super::query_log::{self, Asked, Began};
+use super::responder::{Later, Outcome, Responder};
 use crate::answer::{Answerer, Client};
 
 /// How many datagrams are answered before others get their turn on the thread.
@@ -89,29 +89,32 @@ impl Loop {
             self.responder.stats().dropped.add(1);
             return;
         }
-        let began = self.responder.witness().begin();
+        let began = query_log::begin(self.responder.view());
         let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp: self.max_udp };
         let asked = Asked { client: origin.peer, protocol: "udp", request };
-        match self.responder.respond(&mut self.answerer, request, client, &mut self.reply) {
-            Outcome::Silent => self.responder.witness().end(began, asked, None),
-            Outcome::Reply { serial } => {
-                // Before it is sent: whoever has the answer finds it written down.
-                self.responder.witness().end(began, asked, Some((&self.reply, serial)));
+        let asker = origin.peer.ip();
+        // Written down before it is sent: whoever has the answer finds it there.
+        match self.responder.respond(&mut self.answerer, request, client, asker, &mut self.reply) {
+            Outcome::Silent(told) => query_log::end(self.responder.view(), began, asked, &told, None),
+            Outcome::Reply(told) => {
+                query_log::end(self.responder.view(), began, asked, &told, Some(&self.reply));
                 send(&self.socket, &self.responder, &mut self.reply, &origin).await;
             }
-            Outcome::Relay(relay) => self.relay(relay, began, client, length, origin),
+            Outcome::Later(later) => self.finish(later, began, client, length, origin),
         }
     }
 
-    /// Leaves a question to the upstream to a task of its own: nobody else waits for that.
-    fn relay(&self, relay: Relay, began: Option<Began>, client: Client, length: usize, origin: Origin) {
+    /// Leaves a reply that has to wait to a task of its own: nobody else waits for that.
+    fn finish(&self, mut later: Later, began: Option<Began>, client: Client, length: usize, origin: Origin) {
         let (socket, responder) = (self.socket.clone(), self.responder.clone());
         let (request, mut reply) = (self.request[..length].to_vec(), self.reply.clone());
         tokio::spawn(async move {
-            responder.relay(&relay, &request, client, &mut reply).await;
+            let is_sent = responder.finish(&mut later, &request, client, &mut reply).await;
             let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
-            responder.witness().end(began, asked, Some((&reply, relay.serial)));
-            send(&socket, &responder, &mut reply, &origin).await;
+            query_log::end(responder.view(), began, asked, &later.told, is_sent.then_some(&reply));
+            if is_sent {
+                send(&socket, &responder, &mut reply, &origin).await;
+            }
         });
     }
 }

@@ -1,17 +1,19 @@
-//! What the transports of one server have of the cluster, and it of them: the zone, the time, and the log of what was
-//! asked. It must not know sockets.
+//! What is served: the zone, what is wrong with it, and the time; and where what was asked is written down. It must not
+//! know who keeps them up to date.
 
-use crate::SharedClock;
+use crate::answer::Faults;
 use crate::queries::QueryLog;
-use crate::zone;
+use crate::{Driver, SharedClock, zone};
 
-/// What a server answers from. A zone alone will do: nothing is kept of the queries then.
+/// What answers are made from. A clone shows the same.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct View {
-    /// Where the zone is to be read.
+    /// The names.
     pub zone: zone::Published,
-    /// The cluster's time.
+    /// What goes wrong.
+    pub faults: Faults,
+    /// What time it is in the cluster, for what goes wrong with time.
     pub clock: SharedClock,
     /// Where queries are written down, if anywhere.
     pub queries: Option<QueryLog>,
@@ -23,16 +25,19 @@ impl View {
     pub fn with_queries(self, queries: QueryLog) -> Self {
         View { queries: Some(queries), ..self }
     }
+}
 
-    /// The same, at the time of `clock`.
-    #[must_use]
-    pub fn at(self, clock: SharedClock) -> Self {
-        View { clock, ..self }
+/// A zone with which nothing goes wrong.
+impl From<zone::Published> for View {
+    fn from(zone: zone::Published) -> Self {
+        View { zone, faults: Faults::default(), clock: SharedClock::default(), queries: None }
     }
 }
 
-impl From<zone::Published> for View {
-    fn from(zone: zone::Published) -> Self {
-        View { zone, clock: SharedClock::default(), queries: None }
+/// A cluster that is kept in time.
+impl From<&Driver> for View {
+    fn from(driver: &Driver) -> Self {
+        let (zone, faults) = driver.read(|cluster| (cluster.published(), cluster.faults()));
+        View { zone, faults, clock: driver.clock().clone(), queries: None }
     }
 }

@@ -7,6 +7,7 @@
     reason = "fields and variants are Kubernetes' own, under their own names; its API reference describes them"
 )]
 mod event;
+pub mod fault;
 mod given;
 mod index;
 mod json;
@@ -33,6 +34,7 @@ mod volume;
 mod workload;
 
 pub use event::{EventRecord, EventSource};
+pub use fault::Fault;
 pub use given::{Given, Part, Text};
 pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
 #[cfg(feature = "api")]

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use smol_str::format_smolstr;
 
 use super::event::EventRecord;
+use super::fault::Fault;
 use super::given::{Given, Part};
 use super::names::{Labels, Name};
 use super::node::Node;
@@ -128,11 +129,13 @@ pub enum Kind {
     ClusterRole,
     ClusterRoleBinding,
     StorageClass,
+    /// Our own: how the DNS fails.
+    Fault,
 }
 
 impl Kind {
     /// All kinds, in the order in which a cluster would want them made.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 27] = [
         Kind::Namespace,
         Kind::Node,
         Kind::Service,
@@ -159,6 +162,7 @@ impl Kind {
         Kind::ClusterRole,
         Kind::ClusterRoleBinding,
         Kind::StorageClass,
+        Kind::Fault,
     ];
 
     /// The name in manifests, `StatefulSet`.
@@ -190,6 +194,7 @@ impl Kind {
             Kind::ClusterRole => "ClusterRole",
             Kind::ClusterRoleBinding => "ClusterRoleBinding",
             Kind::StorageClass => "StorageClass",
+            Kind::Fault => "Fault",
         }
     }
 
@@ -221,6 +226,7 @@ impl Kind {
                 | Kind::ClusterRole
                 | Kind::ClusterRoleBinding
                 | Kind::StorageClass
+                | Kind::Fault
         )
     }
 }
@@ -275,6 +281,7 @@ pub enum Object {
     PersistentVolume(Arc<PersistentVolume>),
     ControllerRevision(Arc<ControllerRevision>),
     Event(Arc<EventRecord>),
+    Fault(Arc<Fault>),
     /// Of one of the kinds that are only kept.
     Inert(Kind, Arc<Inert>),
 }
@@ -298,6 +305,7 @@ impl Object {
             Object::PersistentVolume(_) => Kind::PersistentVolume,
             Object::ControllerRevision(_) => Kind::ControllerRevision,
             Object::Event(_) => Kind::Event,
+            Object::Fault(_) => Kind::Fault,
             Object::Inert(kind, _) => *kind,
         }
     }
@@ -319,6 +327,7 @@ impl Object {
             Object::PersistentVolume(o) => &o.metadata,
             Object::ControllerRevision(o) => &o.metadata,
             Object::Event(o) => &o.metadata,
+            Object::Fault(o) => &o.metadata,
             Object::Inert(_, o) => &o.metadata,
         }
     }
@@ -340,6 +349,7 @@ impl Object {
             Object::PersistentVolume(o) => &mut Arc::make_mut(o).metadata,
             Object::ControllerRevision(o) => &mut Arc::make_mut(o).metadata,
             Object::Event(o) => &mut Arc::make_mut(o).metadata,
+            Object::Fault(o) => &mut Arc::make_mut(o).metadata,
             Object::Inert(_, o) => &mut Arc::make_mut(o).metadata,
         }
     }
@@ -426,6 +436,7 @@ resources! {
     PersistentVolume: PersistentVolume;
     ControllerRevision: ControllerRevision;
     EventRecord: Event;
+    Fault: Fault;
 }
 
 /// Objects by key: what a set of manifests asks for.

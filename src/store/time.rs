@@ -38,6 +38,12 @@ impl Time {
         self.after(Duration::from_secs(seconds.into()))
     }
 
+    /// The moment that is `time` earlier.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Time(self.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+    }
+
     /// How long after `earlier` this is; nothing if it is not.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -74,10 +74,8 @@ impl Asked {
 pub fn request(name: &str, record_type: &str, edns_size: Option<u16>) -> Vec<u8> {
     let labels = name.trim_end_matches('.').split('.').filter(|label| !label.is_empty());
     let name = Name::from_labels(labels.map(str::as_bytes)).expect("labels");
-    let record_type = match clusterlocal::answer::type_number(record_type) {
-        Some(number) => RecordType::from(number),
-        None => panic!("unknown type {record_type}"),
-    };
+    let record_type: clusterlocal::RecordType = record_type.parse().expect("a type");
+    let record_type = RecordType::from(record_type.0);
     let mut message = Message::new(0x1234, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;
     let mut query = Query::query(name, record_type);

@@ -8,9 +8,9 @@ use std::process::ExitCode;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::type_number;
 use clusterlocal::controller::Range;
 use clusterlocal::manifest::{self, Loaded, Overrides, Problem};
+use clusterlocal::record_type::{self, RecordType};
 use clusterlocal::zone::{DomainName, PodNames, Zone, reverse_name};
 use clusterlocal::{ControlPlane, Settings};
 
@@ -31,8 +31,8 @@ pub struct QuestionArgs {
     #[arg(value_name = "NAME")]
     pub name: String,
     /// The record type asked for [default: A; PTR for an address]
-    #[arg(value_name = "TYPE", value_parser = parse_type)]
-    pub record_type: Option<u16>,
+    #[arg(value_name = "TYPE")]
+    pub record_type: Option<RecordType>,
     /// Manifests: a file, a directory, or - for standard input; repeatable
     #[arg(
         short = 'f',
@@ -46,18 +46,17 @@ pub struct QuestionArgs {
     settings: SettingsArgs,
 }
 
-fn parse_type(text: &str) -> Result<u16, String> {
-    type_number(text).ok_or_else(|| "not a record type: write A, AAAA, SRV, PTR, TXT, … or TYPE123".into())
-}
-
 impl QuestionArgs {
     /// What is asked, and the cluster that is to answer.
     pub fn parse(self) -> Result<(DomainName, u16, ClusterArgs), Failure> {
         let (name, default) = match self.name.parse::<IpAddr>() {
-            Ok(ip) => (reverse_name(ip), "PTR"),
-            Err(_) => (self.name.parse().map_err(|e| Failure::Input(format!("{:?}: {e}", self.name)))?, "A"),
+            Ok(ip) => (reverse_name(ip), record_type::PTR),
+            Err(_) => (
+                self.name.parse().map_err(|e| Failure::Input(format!("{:?}: {e}", self.name)))?,
+                record_type::A,
+            ),
         };
-        let record_type = self.record_type.or(type_number(default)).expect("a type by name");
+        let record_type = self.record_type.unwrap_or(default).0;
         Ok((name, record_type, ClusterArgs { paths: self.paths, settings: self.settings }))
     }
 }

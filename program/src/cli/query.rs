@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::answer::{ask, rcode_name, sections, type_name};
+use clusterlocal::RecordType;
+use clusterlocal::answer::{ask, rcode_name, sections};
 use clusterlocal::zone::{DomainName, Presentation, Zone};
 
 use super::Failure;
@@ -32,7 +33,7 @@ fn dig(zone: &Zone, name: &DomainName, record_type: u16) -> String {
         out,
         ";; flags: qr{flags}; QUERY: 1, ANSWER: {answer}, AUTHORITY: {authority}, ADDITIONAL: {additional}\n"
     );
-    _ = writeln!(out, ";; QUESTION SECTION:\n;{name}\t\tIN\t{}", type_name(record_type));
+    _ = writeln!(out, ";; QUESTION SECTION:\n;{name}\t\tIN\t{}", RecordType(record_type));
     for (title, records) in ["ANSWER", "AUTHORITY", "ADDITIONAL"].into_iter().zip(&all) {
         if !records.is_empty() {
             _ = writeln!(out, "\n;; {title} SECTION:");
@@ -43,7 +44,7 @@ fn dig(zone: &Zone, name: &DomainName, record_type: u16) -> String {
                 out,
                 "{owner}\t{}\tIN\t{}\t{}",
                 record.ttl,
-                type_name(record.record_type),
+                RecordType(record.record_type),
                 record.data()
             );
         }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::{RecordView, forward_records, reverse_records, type_name};
+use clusterlocal::RecordType;
+use clusterlocal::answer::{RecordView, forward_records, reverse_records};
 use clusterlocal::zone::{Presentation, Zone};
 use serde_json::json;
 
@@ -44,7 +45,7 @@ impl Row {
         Row {
             name: Presentation(record.owner).to_string(),
             ttl: record.ttl,
-            record_type: type_name(record.record_type),
+            record_type: RecordType(record.record_type).to_string(),
             data: record.data().to_string(),
         }
     }

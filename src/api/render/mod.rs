@@ -58,6 +58,7 @@ pub fn api_version(kind: Kind) -> &'static str {
             "rbac.authorization.k8s.io/v1"
         }
         Kind::StorageClass => "storage.k8s.io/v1",
+        Kind::Fault => "clusterlocal.dev/v1",
     }
 }
 
@@ -89,7 +90,7 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         Object::Pod(pod) => pod::pod(&mut shown, pod),
         Object::PersistentVolumeClaim(claim) => volumes::claim(&mut shown, claim),
         Object::PersistentVolume(volume) => volumes::volume(&mut shown, volume),
-        Object::Inert(..) => {}
+        Object::Fault(_) | Object::Inert(..) => {}
     }
     shown.json.into()
 }

@@ -1,0 +1,136 @@
+//! CoreDNS's `cache` plugin (`cache.go`, `item.go`, `dnsutil/ttl.go`): what it keeps, for how long, and what it gives
+//! out. It has no prefetch and serves nothing stale, as kubeadm configures it.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::bounded::Bounded;
+use super::draft::Draft;
+use crate::answer::Request;
+use crate::answer::wire::{rcode, rtype};
+use crate::store::Time;
+
+/// So many replies are kept of each sort (the plugin's `defaultCap`). The plugin throws out any of them when there are
+/// more; here the first goes.
+const REPLIES: usize = 10_000;
+
+/// So many records together: a cache of large replies must not take all memory there is.
+const RECORDS: usize = 250_000;
+
+/// The least lifetime of anything kept, and that of failures, in seconds.
+const LEAST: u32 = 5;
+
+/// The TTL that a reply without records counts for (`MinimalDefaultTTL`), in seconds.
+const WITHOUT_RECORDS: u32 = 5;
+
+/// The longest lifetime that the plugin works out (`MaximumDefaulTTL`), in seconds.
+const MOST: u32 = 3600;
+
+/// Name in lower case, type, class, DO, CD.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key(Box<[u8]>, u16, u16, bool, bool);
+
+impl Key {
+    pub(super) fn of(request: &Request<'_>) -> Self {
+        let question = &request.question;
+        let dnssec_ok = request.edns.is_some_and(|edns| edns.flags & 0x8000 != 0);
+        let name = question.name.to_ascii_lowercase().into();
+        Key(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
+    }
+}
+
+/// One instance of the plugin.
+pub(crate) struct Cache {
+    success: Mutex<Bounded<Key, Item>>,
+    denial: Mutex<Bounded<Key, Item>>,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        let empty = || Mutex::new(Bounded::new(REPLIES, RECORDS));
+        Cache { success: empty(), denial: empty() }
+    }
+}
+
+struct Item {
+    draft: Draft,
+    /// In seconds.
+    lifetime: u32,
+    stored: Time,
+}
+
+/// A cache, and how long it may keep replies, in seconds.
+pub(super) struct Layer<'a> {
+    pub(super) cache: &'a Cache,
+    pub(super) success: u32,
+    pub(super) denial: u32,
+}
+
+/// What a reply is to the plugin (`response.Typify`).
+#[derive(Clone, Copy, PartialEq)]
+enum Sort {
+    Success,
+    Denial,
+    Failure,
+    Other,
+}
+
+impl Layer<'_> {
+    /// What is kept for `key`, as it is at `now`. Denials are looked for first.
+    pub(super) fn get(&self, key: &Key, now: Time) -> Option<Draft> {
+        [&self.cache.denial, &self.cache.success].into_iter().find_map(|store| {
+            let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+            let item = store.get(key)?;
+            let age = u32::try_from(now.since(item.stored).as_secs()).unwrap_or(u32::MAX);
+            let left = item.lifetime.checked_sub(age).filter(|left| *left > 0)?;
+            let mut draft = item.draft.clone();
+            draft.set_ttl(left);
+            draft.authoritative = true;
+            Some(draft)
+        })
+    }
+
+    /// Keeps `draft` if it is one to be kept, and gives its records the lifetime in any case.
+    pub(super) fn keep(&self, key: &Key, draft: &mut Draft, now: Time) {
+        let sort = sort(draft, key.1);
+        let least = draft.ttls().min().unwrap_or(WITHOUT_RECORDS).clamp(LEAST, MOST);
+        let lifetime = match sort {
+            Sort::Success => least.min(self.success),
+            Sort::Failure => LEAST,
+            Sort::Denial | Sort::Other => least.min(self.denial),
+        };
+        // A lifetime of 0 stands for a sort that is not kept here, and is given out as it came.
+        if lifetime == 0 {
+            return;
+        }
+        draft.set_ttl(lifetime);
+        let store = match sort {
+            Sort::Success => &self.cache.success,
+            Sort::Denial | Sort::Failure => &self.cache.denial,
+            Sort::Other => return,
+        };
+        if draft.truncated || (sort == Sort::Success && !is_complete(draft, key.1)) {
+            return;
+        }
+        let item = Item { draft: draft.clone(), lifetime, stored: now };
+        let weight = draft.ttls().count();
+        store.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), item, weight);
+    }
+}
+
+fn sort(draft: &Draft, asked: u16) -> Sort {
+    let has_soa = draft.authority.iter().any(|record| record.record_type == rtype::SOA);
+    match draft.rcode {
+        0 if !draft.answer.is_empty() && (is_complete(draft, asked) || !has_soa) => Sort::Success,
+        0 if has_soa => Sort::Denial,
+        0 => Sort::Success,
+        rcode::NXDOMAIN if has_soa => Sort::Denial,
+        rcode::SERVFAIL | rcode::NOTIMP => Sort::Failure,
+        _ => Sort::Other,
+    }
+}
+
+/// Whether the answer has what was asked for, at the end of the aliases. Since CoreDNS 1.14.7 nothing else is kept.
+fn is_complete(draft: &Draft, asked: u16) -> bool {
+    const ANY: u16 = 255;
+    draft.answer.iter().any(|record| record.record_type == asked || asked == ANY)
+}

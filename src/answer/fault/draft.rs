@@ -1,0 +1,139 @@
+//! A reply as records that can be changed: read from a whole and plain one, and written as any other reply is, so that
+//! sizes, compression and truncation are what they always are.
+
+use crate::answer::message::{Message, Section};
+use crate::answer::request::Request;
+use crate::answer::text::sections;
+use crate::answer::{Answerer, Client, Edns, Elsewhere, RecordView, Verdict, resolve, write_opt};
+use crate::zone::Zone;
+
+/// A record; names in it are uncompressed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) owner: Vec<u8>,
+    pub(super) record_type: u16,
+    pub(super) ttl: u32,
+    pub(super) rdata: Vec<u8>,
+}
+
+/// A reply to be.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Draft {
+    pub(super) rcode: u8,
+    pub(super) authoritative: bool,
+    pub(super) truncated: bool,
+    pub(super) answer: Vec<Entry>,
+    pub(super) authority: Vec<Entry>,
+    pub(super) additional: Vec<Entry>,
+    /// Says more about the code (RFC 8914).
+    pub(super) extended_error: Option<u16>,
+}
+
+impl Draft {
+    /// A code and nothing else; CoreDNS's server claims no authority for such replies.
+    pub(super) fn bare(rcode: u8) -> Self {
+        Draft { rcode, ..Draft::default() }
+    }
+
+    /// The TTLs of all records.
+    pub(super) fn ttls(&self) -> impl Iterator<Item = u32> {
+        [&self.answer, &self.authority, &self.additional].into_iter().flatten().map(|record| record.ttl)
+    }
+
+    /// Gives all records the same TTL.
+    pub(super) fn set_ttl(&mut self, ttl: u32) {
+        let all = [&mut self.answer, &mut self.authority, &mut self.additional];
+        all.into_iter().flatten().for_each(|record| record.ttl = ttl);
+    }
+
+    /// Reads back what `message` became, whole and plain.
+    fn read(plain: &[u8]) -> Draft {
+        let records = |section: Vec<RecordView<'_>>| {
+            let entry = |record: RecordView<'_>| Entry {
+                owner: record.owner.to_vec(),
+                record_type: record.record_type,
+                ttl: record.ttl,
+                rdata: record.rdata.to_vec(),
+            };
+            section.into_iter().map(entry).collect()
+        };
+        let [answer, authority, additional] = sections(plain).unwrap_or_default().map(records);
+        let [flags, code] = [plain[2], plain[3]];
+        Draft {
+            rcode: code & 0xf,
+            authoritative: flags & 4 != 0,
+            truncated: flags & 2 != 0,
+            answer,
+            authority,
+            additional,
+            extended_error: None,
+        }
+    }
+
+    /// Writes the reply to `request` for `client`, with `question` in it; SRV targets compressed if `targets` says so.
+    pub(super) fn write(
+        &self,
+        answerer: &mut Answerer,
+        request: &Request<'_>,
+        question: &[u8],
+        client: Client,
+        targets: bool,
+        reply: &mut Vec<u8>,
+    ) {
+        let size = client.reply_size(request.edns);
+        let Answerer { scratch, opt, .. } = answerer;
+        let mut message = Message::new(reply, scratch, request.header(), question);
+        message.set_rcode(self.rcode);
+        message.set_authoritative(self.authoritative);
+        if self.truncated {
+            message.set_truncated();
+        }
+        let all = [
+            (Section::Answer, &self.answer),
+            (Section::Authority, &self.authority),
+            (Section::Additional, &self.additional),
+        ];
+        for (section, records) in all {
+            for Entry { owner, record_type, ttl, rdata } in records {
+                message.record(section, &[owner], *record_type, *ttl, &[rdata]);
+            }
+        }
+        opt.clear();
+        if let Some(edns) = request.edns {
+            write_opt(opt, &Edns { size: size.advertised, ..edns }, 0, self.extended_error);
+        }
+        if targets {
+            message.compress_targets();
+        }
+        let compress_from = if targets { 0 } else { size.compress_from };
+        message.finish(opt, usize::from(size.limit), compress_from);
+    }
+}
+
+impl Answerer {
+    /// The whole reply to `request`, as the objects list its records.
+    pub(super) fn draft(
+        &mut self,
+        zone: &Zone,
+        request: &Request<'_>,
+        elsewhere: Elsewhere<'_>,
+    ) -> (Draft, Verdict) {
+        let Answerer { plain, scratch, target, forwarding, .. } = self;
+        let message = Message::new(plain, scratch, request.header(), request.question.bytes);
+        let (message, verdict, extended_error) =
+            resolve(zone, request, elsewhere, *forwarding, target, message);
+        message.finish(&[], usize::MAX, usize::MAX);
+        let draft = Draft { extended_error, ..Draft::read(plain) };
+        (draft, verdict)
+    }
+}
+
+/// Makes another question of `question`, of the same length: about a name that begins with another letter, or of
+/// another type if it is about the root.
+pub(super) fn another_question(question: &mut [u8]) {
+    match question {
+        [1..=63, first, ..] => *first = if first.eq_ignore_ascii_case(&b'x') { b'y' } else { b'x' },
+        [0, _, record_type, ..] => *record_type ^= 1,
+        _ => {}
+    }
+}

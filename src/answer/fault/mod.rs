@@ -1,0 +1,316 @@
+//! Which fault a question or a connection hits, and what becomes of the answer. Takes the place of all that stands between
+//! a cluster's DNS and those who ask it: caches, replicas, middleboxes, and plain bad luck. It must not know the wall
+//! clock, sockets, or where faults come from.
+//!
+//! ```text
+//!   question ─▶ Faults ─▶ Hit ─▶ zone ─▶ caches ─▶ records, size ─▶ bytes ─▶ delay or silence (serve)
+//! ```
+
+mod bounded;
+mod cache;
+mod draft;
+mod records;
+mod rule;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use fastrand::Rng;
+
+use super::wire::rcode;
+use super::{Answerer, Client, Elsewhere, Request, Verdict};
+use crate::store::fault::{Action, Edns, Rcode, Target, Tcp};
+use crate::store::{Name, Time};
+use crate::zone::Zone;
+use cache::{Key, Layer};
+use draft::Draft;
+pub(crate) use rule::{Past, Rule};
+
+/// The faults of a cluster's DNS. A clone is another handle on the same.
+#[derive(Clone, Default)]
+pub struct Faults(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    /// Whether any is in force: all that a question costs while there is none.
+    any: AtomicBool,
+    /// All there are, by name.
+    rules: ArcSwap<Vec<Arc<Rule>>>,
+}
+
+impl Faults {
+    /// Whether none is in force.
+    pub fn is_empty(&self) -> bool {
+        !self.0.any.load(Ordering::Relaxed)
+    }
+
+    /// How many questions and connections the fault called `name` has hit since it was made, or its spec changed.
+    pub fn hits(&self, name: &str) -> u64 {
+        let rules = self.0.rules.load();
+        rules.iter().find(|rule| rule.name == name).map_or(0, |rule| rule.state.hits())
+    }
+
+    /// The name of the fault that hits a connection of `client`, and what happens to it.
+    pub fn connection(&self, client: IpAddr) -> Option<(Name, Tcp)> {
+        if self.is_empty() {
+            return None;
+        }
+        let rules = self.0.rules.load();
+        rules.iter().find_map(|rule| Some((rule.name.clone(), rule.connection(client)?)))
+    }
+
+    /// Lets `rules`, sorted by name, be all there are.
+    pub(crate) fn publish(&self, rules: Vec<Arc<Rule>>) {
+        let any = rules.iter().any(|rule| rule.in_force);
+        self.0.rules.store(Arc::new(rules));
+        self.0.any.store(any, Ordering::Relaxed);
+    }
+
+    /// What hits the question of `request`, which `asker` sends at `now`.
+    fn question(&self, request: &Request<'_>, udp: bool, asker: IpAddr, now: Time) -> Option<Hit> {
+        let rules = self.0.rules.load();
+        rules.iter().find_map(|rule| {
+            let (number, step) = rule.question(&request.question, udp, asker)?;
+            Some(Hit { rule: rule.clone(), step, number, asker, now })
+        })
+    }
+}
+
+/// A question that a fault has hit.
+#[derive(Clone)]
+pub struct Hit {
+    rule: Arc<Rule>,
+    /// Which step of the sequence it is.
+    step: Option<usize>,
+    /// How many questions had matched before: what is drawn for this one follows from it.
+    number: u64,
+    asker: IpAddr,
+    now: Time,
+}
+
+impl Hit {
+    /// The fault's name.
+    pub fn fault(&self) -> &Name {
+        &self.rule.name
+    }
+
+    /// How much later the reply is to be sent, by the wall's clock.
+    pub fn delay(&self) -> Option<Duration> {
+        self.actions().iter().find_map(|action| match action {
+            Action::Delay { by, jitter } => {
+                let share = self.lot(b'd').f64() * 2.0;
+                Some((*by + jitter.mul_f64(share)).saturating_sub(*jitter))
+            }
+            _ => None,
+        })
+    }
+
+    /// Bends a reply that an upstream gave: of what has not been decided by then, its id and its question.
+    pub fn bend_relayed(&self, reply: &mut [u8]) {
+        if self.does(&Action::WrongQuestion) && reply.len() > 13 {
+            let end = reply.len().min(12 + 5);
+            draft::another_question(&mut reply[12..end]);
+        }
+        self.bend_id(reply);
+    }
+
+    fn actions(&self) -> &[Action] {
+        match self.step {
+            Some(step) => &self.rule.spec.sequence[step].0,
+            None => &self.rule.spec.actions.0,
+        }
+    }
+
+    fn does(&self, action: &Action) -> bool {
+        self.actions().contains(action)
+    }
+
+    /// What is drawn for this question, for the purpose `salt`.
+    fn lot(&self, salt: u8) -> Rng {
+        rule::lot(self.rule.spec.seed, self.number, salt)
+    }
+
+    fn bend_id(&self, reply: &mut [u8]) {
+        if let Some(id) = reply.first_chunk_mut::<2>().filter(|_| self.does(&Action::WrongId)) {
+            *id = u16::from_be_bytes(*id).wrapping_add(1).to_be_bytes();
+        }
+    }
+
+    /// The zone to answer from, if it is not the present one.
+    fn zone(&self) -> Option<Arc<Zone>> {
+        let past = &self.rule.past;
+        self.actions().iter().find_map(|action| match action {
+            Action::Stale => past.first(),
+            Action::Flap if self.lot(b'f').bool() => past.first(),
+            Action::Lag(by) => past.at(self.now.before(*by)),
+            _ => None,
+        })
+    }
+
+    /// The caches that the answer goes through, from the client's side.
+    fn caches(&self) -> Vec<Layer<'_>> {
+        let mut layers = Vec::new();
+        if self.does(&Action::NodeLocal) {
+            layers.push(Layer { cache: &self.rule.state.node_local, success: 30, denial: 5 });
+        }
+        for action in self.actions() {
+            if let Action::Cache { success, denial } = *action {
+                let replica = self.lot(b'r').usize(..self.rule.state.replicas.len());
+                layers.push(Layer { cache: &self.rule.state.replicas[replica], success, denial });
+            }
+        }
+        layers
+    }
+
+    /// Whether the reply does not depend on what anybody says of the name.
+    fn is_decided(&self) -> bool {
+        let decides = |action: &Action| matches!(action, Action::Rcode(_) | Action::NoData);
+        self.truncates() || self.actions().iter().any(decides)
+    }
+
+    fn truncates(&self) -> bool {
+        self.actions().iter().any(|action| matches!(action, Action::Truncate { .. }))
+    }
+}
+
+impl Answerer {
+    /// As [`Answerer::answer`], for a question that `asker` asks at `now` while there are `faults`. Tells which hit it;
+    /// what of it is left to be done is [`Hit::delay`] and, after the upstream has answered a request that is forwarded,
+    /// [`Hit::bend_relayed`].
+    pub fn answer_amid(
+        &mut self,
+        faults: &Faults,
+        (asker, now): (IpAddr, Time),
+        zone: &Zone,
+        request: &[u8],
+        client: Client,
+        reply: &mut Vec<u8>,
+    ) -> (Verdict, Option<Hit>) {
+        let hit = Request::read(request, client.udp)
+            .ok()
+            .and_then(|request| faults.question(&request, client.udp, asker.to_canonical(), now));
+        if hit.as_ref().is_some_and(|hit| hit.does(&Action::Drop)) {
+            reply.clear();
+            return (Verdict::Silent, hit);
+        }
+        (self.answer_hit(zone, request, client, hit.as_ref(), reply), hit)
+    }
+
+    /// Replies to `request` as `hit` has it.
+    pub(super) fn bend(
+        &mut self,
+        hit: &Hit,
+        zone: &Zone,
+        request: &Request<'_>,
+        client: Client,
+        (elsewhere, truncated): (Elsewhere<'_>, bool),
+        reply: &mut Vec<u8>,
+    ) -> Verdict {
+        let past = hit.zone();
+        let zone = past.as_deref().unwrap_or(zone);
+        let caches = hit.caches();
+        let key = Key::of(request);
+        let (mut draft, mut verdict) = self.through(&caches, &key, hit, zone, request, elsewhere);
+        draft.truncated |= truncated;
+        if hit.is_decided() {
+            if verdict == Verdict::Forward {
+                draft = Draft { truncated: hit.truncates(), ..Draft::default() };
+            }
+            verdict = Verdict::Reply;
+        }
+        let order = self.order;
+        records::bend(&mut draft, hit, zone, request, order, &mut self.rng);
+        self.write(&draft, hit, request, client, reply);
+        if verdict != Verdict::Forward {
+            hit.bend_id(reply);
+        }
+        verdict
+    }
+
+    /// What `caches` have, or what is behind them, which they keep then.
+    fn through(
+        &mut self,
+        caches: &[Layer<'_>],
+        key: &Key,
+        hit: &Hit,
+        zone: &Zone,
+        request: &Request<'_>,
+        elsewhere: Elsewhere<'_>,
+    ) -> (Draft, Verdict) {
+        let Some((front, behind)) = caches.split_first() else {
+            let (mut draft, verdict) = self.draft(zone, request, elsewhere);
+            if draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
+                draft.rcode = rcode::SERVFAIL;
+            }
+            return (draft, verdict);
+        };
+        if let Some(kept) = front.get(key, hit.now) {
+            return (kept, Verdict::Reply);
+        }
+        let (mut draft, verdict) = self.through(behind, key, hit, zone, request, elsewhere);
+        // What an upstream is still to be asked for comes here again.
+        if verdict == Verdict::Reply && draft.authoritative {
+            front.keep(key, &mut draft, hit.now);
+        }
+        (draft, verdict)
+    }
+
+    /// Writes `draft` for `client`.
+    fn write(
+        &mut self,
+        draft: &Draft,
+        hit: &Hit,
+        request: &Request<'_>,
+        client: Client,
+        reply: &mut Vec<u8>,
+    ) {
+        let mut edns = request.edns;
+        let mut client = client;
+        for action in hit.actions() {
+            match action {
+                Action::Edns(Edns::Ignore) => edns = None,
+                Action::Edns(Edns::FormErr) if edns.is_some() => {
+                    let refused = Draft::bare(rcode::FORMERR);
+                    let request = Request { edns: None, ..*request };
+                    return self.finish(&refused, &request, client, hit, reply);
+                }
+                Action::Edns(Edns::Limit(size)) => client.max_udp = client.max_udp.min(*size),
+                _ => {}
+            }
+        }
+        self.finish(draft, &Request { edns, ..*request }, client, hit, reply);
+    }
+
+    fn finish(
+        &mut self,
+        draft: &Draft,
+        request: &Request<'_>,
+        client: Client,
+        hit: &Hit,
+        reply: &mut Vec<u8>,
+    ) {
+        let mut question = request.question.bytes.to_vec();
+        if hit.does(&Action::WrongQuestion) {
+            draft::another_question(&mut question);
+        }
+        let compressed = hit.does(&Action::Target(Target::Compressed));
+        draft.write(self, request, &question, client, compressed, reply);
+    }
+}
+
+/// As RFC 1035, 4.1.1 numbers it.
+fn number(code: Rcode) -> u8 {
+    match code {
+        Rcode::FormErr => rcode::FORMERR,
+        Rcode::ServFail => rcode::SERVFAIL,
+        Rcode::NxDomain => rcode::NXDOMAIN,
+        Rcode::NotImp => rcode::NOTIMP,
+        Rcode::Refused => rcode::REFUSED,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! A ring of three on a clock that is moved by hand, answered for in this process, and what is done to it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clusterlocal::answer::Order;
+use clusterlocal::serve::{Listeners, Options, View};
+use clusterlocal::store::{Objects, Time};
+use clusterlocal::{Clock, ControlPlane, Driver, Settings, manifest};
+use tokio::runtime::Runtime;
+
+/// A served cluster; it ends when this is dropped.
+pub struct Ring {
+    pub address: SocketAddr,
+    driver: Driver,
+    replicas: u32,
+    fault: String,
+    _runtime: Runtime,
+}
+
+impl Ring {
+    /// Three peers, `cassandra-0` at 127.244.0.1 and so on, with the fault `f` whose spec is given in YAML's flow style.
+    pub fn with(fault: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let begin = Time::from_unix_millis(1_700_000_000_000);
+        let driver = Driver::new(ControlPlane::new(Settings::default()), Clock::standing_at(begin));
+        let options = Options { order: Order::Stable, ..Options::default() };
+        let listeners = runtime.block_on(Listeners::bind(&options)).expect("a free port");
+        let address = listeners.addresses()[0];
+        runtime.spawn(listeners.serve(View::from(&driver), std::future::pending()));
+        let mut ring = Ring { address, driver, replicas: 3, fault: String::new(), _runtime: runtime };
+        ring.apply();
+        ring.fault = format!(
+            "---\napiVersion: clusterlocal.dev/v1\nkind: Fault\nmetadata: {{name: f}}\nspec: {{{fault}}}\n"
+        );
+        ring.apply();
+        ring
+    }
+
+    /// Scales the set, and lets its pods come up or go.
+    pub fn scale(&mut self, replicas: u32) {
+        self.replicas = replicas;
+        self.apply();
+        // Step by step, for those who keep what showed on the way.
+        (0..30).for_each(|_| self.advance(1));
+    }
+
+    /// Lets so many seconds pass.
+    pub fn advance(&self, seconds: u64) {
+        self.driver.set_clock(|clock| clock.advance(Duration::from_secs(seconds)));
+    }
+
+    /// Deletes the fault.
+    pub fn remove_fault(&mut self) {
+        self.fault.clear();
+        self.apply();
+    }
+
+    fn apply(&mut self) {
+        let addresses: Vec<String> =
+            (0..self.replicas).map(|n| format!("cassandra-{n}: 127.244.0.{}", n + 1)).collect();
+        let text = format!(
+            "apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  cassandra:\n    replicas: {}\n    ports: {{cql: \
+             9042}}\n    addresses: {{{}}}\n{}",
+            self.replicas,
+            addresses.join(", "),
+            self.fault
+        );
+        let manifest = manifest::read_bytes("ring.yaml", text.into());
+        let problems: Vec<String> = manifest.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(problems, Vec::<String>::new());
+        let objects: Objects = manifest
+            .objects
+            .into_iter()
+            .map(|read| (read.object.key(), read.object))
+            .collect::<BTreeMap<_, _>>();
+        self.driver.write(|cluster| cluster.apply(&objects));
+    }
+}
