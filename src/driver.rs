@@ -1,6 +1,8 @@
 //! Keeps a control plane in time: whoever reads finds it at the present moment, what is due happens when it is due, and
 //! those who watch are told. It must not know files, HTTP or the DNS.
 
+use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::clock::{Clock, SharedClock};
 use crate::control_plane::ControlPlane;
+use crate::queries::Query;
 
 /// A control plane that several can ask and change, and its clock. A clone is another handle on the same.
 #[derive(Clone)]
@@ -61,6 +64,15 @@ impl Driver {
     /// The revision of the store, told anew after each change.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.0.revisions.subscribe()
+    }
+
+    /// Says of queries which pods they came from, as far as that is known.
+    pub fn name_pods(&self, queries: &mut [Query]) {
+        let clients: HashSet<IpAddr> = queries.iter().map(|query| query.client.ip()).collect();
+        let pods = self.read(|cluster| cluster.pods_at(&clients));
+        for query in queries {
+            query.pod = pods.get(&query.client.ip()).cloned();
+        }
     }
 
     /// The clock, to be looked at.

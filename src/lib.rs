@@ -29,6 +29,7 @@ pub mod manifest;
 #[cfg(feature = "api")]
 pub mod merge;
 mod parallel;
+pub mod play;
 pub mod queries;
 pub mod record_type;
 pub mod serve;
@@ -39,10 +40,13 @@ pub mod zone;
 
 pub use answer::ResponseCode;
 pub use clock::{Clock, SharedClock};
-pub use cluster::{Builder, Change, Cluster, Error, NodeHandle, Operation, PodHandle, Queries, Unseen};
+pub use cluster::{
+    Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
+};
 pub use control_plane::{ControlPlane, Settings, SettingsError, Traced};
 pub use driver::Driver;
 pub use record_type::RecordType;
+pub use store::fault::Transport;
 
 /// The README's Rust code compiles.
 #[cfg(doctest)]

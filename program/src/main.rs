@@ -63,7 +63,13 @@ async fn answer(
         tokio::spawn(parent.stop_without(stop.clone()));
     }
     let driver = Driver::new(cluster, clock);
-    let mut serving = tokio::spawn(listeners.serve(View::from(&driver), stop.told()));
+    let mut view = View::from(&driver);
+    view.queries = args.queries();
+    let api = match &view.queries {
+        Some(queries) => api.map(|api| api.with_queries(queries.clone())),
+        None => api,
+    };
+    let mut serving = tokio::spawn(listeners.serve(view, stop.told()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));
     let living = driver.clone();

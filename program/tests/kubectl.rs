@@ -45,7 +45,7 @@ spec:
 /// What somebody does, one command after the other.
 type Habit = fn(&Kubectl) -> Result<(), Failed>;
 
-const HABITS: [(&str, Habit); 9] = [
+const HABITS: [(&str, Habit); 10] = [
     ("looks around", look_around),
     ("applies files", apply),
     ("makes things without files", make),
@@ -55,6 +55,7 @@ const HABITS: [(&str, Habit); 9] = [
     ("drains a node", drain),
     ("watches", watch),
     ("moves the clock", clock),
+    ("lets the DNS fail", fault),
 ];
 
 fn main() {
@@ -380,5 +381,42 @@ fn clock(kubectl: &Kubectl) -> Result<(), Failed> {
     kubectl.run("get po db-0", &["60m"])?;
     kubectl.run("scale sts db --replicas 4", &["scaled"])?;
     kubectl.run("get changes", &["NAME AT SERIAL NAMES CAUSE", "+db-3.db"])?;
+    Ok(())
+}
+
+const FAULT: &str = "
+apiVersion: clusterlocal.dev/v1
+kind: Fault
+metadata: {name: srv-fails}
+spec: {match: {types: [SRV], every: 3}, actions: [delay 3s, servfail], times: 3}
+";
+
+fn fault(kubectl: &Kubectl) -> Result<(), Failed> {
+    kubectl.write("fault.yaml", FAULT);
+    kubectl.run("apply -f fault.yaml", &["fault.clusterlocal.dev/srv-fails created"])?;
+    kubectl.run("apply -f fault.yaml", &["unchanged"])?;
+    kubectl.write("fault.yaml", &FAULT.replace("times: 3", "times: 4"));
+    kubectl.run("diff -f fault.yaml", &[]).err().ok_or("a difference is told by the exit code")?;
+    kubectl.run("apply -f fault.yaml", &["configured"])?;
+    let shown = "NAME MATCH ACTIONS HITS STATE AGE srv-fails types=SRV every=3 delay 3s, servfail 0 Active";
+    kubectl.run("get faults", &[shown])?;
+    kubectl.run("get fault srv-fails -o jsonpath={.spec.times}", &["4"])?;
+    kubectl.run("describe fault srv-fails", &["Name: srv-fails", "Phase: Active", "servfail"])?;
+    kubectl.run("explain faults.spec", &["KIND: Fault", "sequence", "preset"])?;
+    let mut edit = kubectl.command("edit fault srv-fails");
+    said(edit.env("KUBE_EDITOR", "sed -i s/servfail/refused/"), Some(0), &["edited"])?;
+    kubectl.run("get faults", &["delay 3s, refused"])?;
+    for (from, to, expected) in [
+        ("servfail", "servfial", "spec.actions[1]: Invalid value: \"servfial\""),
+        ("times: 3", "timse: 3", "unknown field \"spec.timse\""),
+        ("times: 3", "times: 0", "spec.times: Invalid value: 0"),
+    ] {
+        kubectl.write("wrong.yaml", &FAULT.replace(from, to));
+        kubectl.fail(1, "apply -f wrong.yaml", &[expected])?;
+    }
+    kubectl.run("get queries", &[])?;
+    kubectl.run("get queries --field-selector fault=srv-fails,rcode!=NOERROR", &[])?;
+    kubectl.run("delete -f fault.yaml", &["\"srv-fails\" deleted"])?;
+    kubectl.fail(1, "get fault srv-fails", &["(NotFound)"])?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use clusterlocal::lint::RULES;
+use clusterlocal::store::fault::{ACTIONS, Notation, PRESETS, PresetInfo};
 
 const README: &str = include_str!("../../README.md");
 
@@ -14,6 +15,23 @@ fn lint_is_listed() {
     let (_, rest) = README.split_once("<!-- lint:begin -->\n").expect("the list's beginning");
     let (listed, _) = rest.split_once("<!-- lint:end -->").expect("the list's end");
     assert_eq!(listed, expected, "the README should have:\n{expected}");
+}
+
+#[test]
+fn faults_are_listed() {
+    let cell = |text: &str| text.replace('|', "\\|");
+    let action = |action: &Notation| format!("| `{}` | {} |\n", cell(action.written), cell(action.about));
+    let preset = |preset: &PresetInfo| {
+        format!("| `{}` | {} | {} |\n", cell(preset.written), cell(preset.about), cell(preset.imitates))
+    };
+    let actions = ACTIONS.iter().map(action).collect::<String>();
+    let presets = PRESETS.iter().map(preset).collect::<String>();
+    for (title, rows) in [
+        ("| action | what goes wrong |\n|---|---|\n", actions),
+        ("| preset | what happens | as in real life |\n|---|---|---|\n", presets),
+    ] {
+        assert!(README.contains(&format!("\n{title}{rows}\n")), "the README should have:\n{title}{rows}");
+    }
 }
 
 /// What the program prints.

@@ -1,13 +1,13 @@
-//! The other end: one request to a running server, for the verbs of the program. It must not know which server that is.
+//! The other end: requests to a running server, for the verbs of the program. It must not know which server that is.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Method, Request};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -53,18 +53,88 @@ pub async fn ask(
     path: &str,
     body: Option<(&str, &Value)>,
 ) -> Result<Value, ClientError> {
-    let exchanged = timeout(PATIENCE, exchange(address, method, path, body)).await;
-    let exchanged =
-        exchanged.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs()).into()));
+    answer_within(PATIENCE, address, exchange(address, method, path, body)).await
+}
+
+/// Asks the API at `address` for what is at `path`, which the server may take `within` to find out.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn wait(address: SocketAddr, path: &str, within: Duration) -> Result<Value, ClientError> {
+    answer_within(PATIENCE.saturating_add(within), address, exchange(address, "GET", path, None)).await
+}
+
+/// Hands every event of the watch at `path` to `told`, until that says that it was the last, or the server ends it.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn follow(
+    address: SocketAddr,
+    path: &str,
+    mut told: impl FnMut(&Value) -> bool,
+) -> Result<(), ClientError> {
+    let unreachable = |error: Failed| ClientError::Unreachable { address, why: error.to_string() };
+    let begun = timeout(PATIENCE, send(address, "GET", path, None)).await;
+    let response = begun.unwrap_or_else(|_| Err(silence(PATIENCE))).map_err(unreachable)?;
+    let code = response.status().as_u16();
+    let mut body = response.into_body();
+    if code != 200 {
+        let answer = Limited::new(body, ANSWER_BYTES).collect().await.map_err(unreachable)?;
+        return Err(refused(code, &answer.to_bytes()));
+    }
+    let mut text = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| unreachable(error.into()))?.into_data() else { continue };
+        text.extend_from_slice(&data);
+        while let Some(end) = text.iter().position(|byte| *byte == b'\n') {
+            let event: Value = serde_json::from_slice(&text[..end]).unwrap_or_default();
+            text.drain(..=end);
+            if !told(&event) {
+                return Ok(());
+            }
+        }
+        if text.len() > ANSWER_BYTES {
+            return Err(unreachable("an event is too long".into()));
+        }
+    }
+    Ok(())
+}
+
+/// `path` with parameters behind it.
+pub fn with_parameters<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a str, String)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    match query.finish() {
+        query if query.is_empty() => path.into(),
+        query => format!("{path}?{query}"),
+    }
+}
+
+/// What an exchange comes to, if it comes to something in time.
+async fn answer_within(
+    patience: Duration,
+    address: SocketAddr,
+    exchange: impl Future<Output = Result<(u16, Bytes), Failed>>,
+) -> Result<Value, ClientError> {
+    let exchanged = timeout(patience, exchange).await.unwrap_or_else(|_| Err(silence(patience)));
     let (code, answer) =
         exchanged.map_err(|error| ClientError::Unreachable { address, why: error.to_string() })?;
-    let json: Value = serde_json::from_slice(&answer).unwrap_or_default();
-    if (200..300).contains(&code) {
-        return Ok(json);
+    match code {
+        200..300 => Ok(serde_json::from_slice(&answer).unwrap_or_default()),
+        _ => Err(refused(code, &answer)),
     }
+}
+
+fn silence(patience: Duration) -> Failed {
+    format!("no answer within {} s", patience.as_secs()).into()
+}
+
+/// What the server says where it says no.
+fn refused(code: u16, answer: &[u8]) -> ClientError {
+    let json: Value = serde_json::from_slice(answer).unwrap_or_default();
     let message =
         json["message"].as_str().map_or_else(|| format!("the server answered {code}"), String::from);
-    Err(ClientError::Refused { code, message })
+    ClientError::Refused { code, message }
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -75,9 +145,22 @@ async fn exchange(
     path: &str,
     body: Option<(&str, &Value)>,
 ) -> Result<(u16, Bytes), Failed> {
+    let response = send(address, method, path, body).await?;
+    let code = response.status().as_u16();
+    let answer = Limited::new(response.into_body(), ANSWER_BYTES).collect().await?.to_bytes();
+    Ok((code, answer))
+}
+
+/// Sends a request over a connection of its own, which lasts as long as somebody reads the answer.
+async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<(&str, &Value)>,
+) -> Result<Response<Incoming>, Failed> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
+    tokio::spawn(connection);
     let mut request = Request::builder()
         .method(Method::from_bytes(method.as_bytes())?)
         .uri(path)
@@ -88,9 +171,5 @@ async fn exchange(
         request = request.header(CONTENT_TYPE, content_type);
         bytes = json.to_string().into();
     }
-    let response = sender.send_request(request.body(Full::new(bytes))?).await?;
-    let code = response.status().as_u16();
-    let answer = Limited::new(response.into_body(), ANSWER_BYTES).collect().await?.to_bytes();
-    connection.abort();
-    Ok((code, answer))
+    Ok(sender.send_request(request.body(Full::new(bytes))?).await?)
 }

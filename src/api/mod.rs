@@ -17,6 +17,7 @@ pub mod client;
 mod delete;
 mod discovery;
 mod endpoints;
+mod faults;
 mod field;
 mod guard;
 mod http;
@@ -52,6 +53,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch as stopping;
 
 use crate::Driver;
+use crate::queries::QueryLog;
 use crate::serve::BindError;
 use guard::Guard;
 use route::Api;
@@ -105,6 +107,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     options: Options,
+    queries: Option<QueryLog>,
 }
 
 impl Server {
@@ -120,7 +123,7 @@ impl Server {
         let failed = |reason| BindError { address, transport: "TCP", reason };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, options })
+        Ok(Server { listener, address, options, queries: None })
     }
 
     /// Where it was bound.
@@ -128,14 +131,21 @@ impl Server {
         self.address
     }
 
+    /// The same, which tells of the DNS queries in `queries`. Without this it says that none are written down.
+    #[must_use]
+    pub fn with_queries(self, queries: QueryLog) -> Self {
+        Server { queries: Some(queries), ..self }
+    }
+
     /// Answers for the cluster that `driver` drives until `shutdown` resolves, and then for a moment more: requests
     /// under way are answered, watches end.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
-        let Server { listener, address, options } = self;
+        let Server { listener, address, options, queries } = self;
         let (stop, stopped) = stopping::channel(false);
         let api = Arc::new(Api {
             driver,
             journal: Default::default(),
+            queries,
             address,
             guard: Guard { remote: options.allow_remote, bound: address },
             limits: options.limits,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::status::Status;
 use super::table::Include;
+use crate::store::duration;
 
 /// What a client asks for beside the path.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +33,16 @@ pub(super) struct Query {
     pub(super) strict: bool,
     /// How much of the object a table's rows carry.
     pub(super) include_object: Include,
+    /// Of DNS queries: those that were answered from the zone of this serial, or a later one.
+    pub(super) since_serial: Option<u32>,
+    /// Of DNS queries: how many have to be there, at least and at most, and how long to wait for that.
+    pub(super) at_least: Option<u64>,
+    pub(super) at_most: Option<u64>,
+    pub(super) within: Duration,
 }
+
+/// How long somebody may wait for DNS queries.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// How a list's `resourceVersion` is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +105,18 @@ impl Query {
                     "" | "Warn" | "Ignore" => false,
                     _ => return Err(unsupported(key, value, "\"Ignore\", \"Strict\", \"Warn\"")),
                 }
+            }
+            "sinceSerial" => self.since_serial = number(key, value)?,
+            "atLeast" => self.at_least = number(key, value)?,
+            "atMost" => self.at_most = number(key, value)?,
+            "within" => {
+                let within = duration(value).filter(|within| *within <= LONGEST_WAIT);
+                let bad = || {
+                    Status::bad_request(format!(
+                        "within: Invalid value: {value:?}: write 500ms or 10s, at most 1h"
+                    ))
+                };
+                self.within = within.ok_or_else(bad)?;
             }
             "includeObject" => self.include_object = Include::parse(value).map_err(Status::bad_request)?,
             _ => {}

@@ -33,6 +33,8 @@ pub(super) enum Held {
     Changes,
     /// The one clock.
     Clock,
+    /// The log of DNS queries.
+    Queries,
 }
 
 /// A path below an object's: `pods/NAME/eviction`.
@@ -223,6 +225,18 @@ impl Resource {
             held: Held::Clock,
             verbs: &["get", "list"],
             subresources: &[action("advance"), action("pause"), action("resume")],
+        },
+        Resource {
+            group: OWN_GROUP,
+            plural: "queries",
+            singular: "query",
+            short: &[],
+            categories: &[],
+            kind: "Query",
+            namespaced: false,
+            held: Held::Queries,
+            verbs: &["get", "list", "watch"],
+            subresources: &[],
         },
     ];
 

@@ -20,12 +20,15 @@ use super::status::Status;
 use super::watch::Journal;
 use super::{body, delete, discovery, list, openapi, own, pods, scale, watch, write};
 use crate::Driver;
+use crate::queries::QueryLog;
 use crate::store::Kind;
 
 /// What all requests share.
 pub(super) struct Api {
     pub(super) driver: Driver,
     pub(super) journal: Journal,
+    /// What was asked, if it is written down.
+    pub(super) queries: Option<QueryLog>,
     pub(super) address: SocketAddr,
     pub(super) guard: Guard,
     pub(super) limits: Limits,
@@ -69,6 +72,7 @@ impl Api {
         let form = Form::wanted(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
         let call = Call { method: parts.method, place, query, form, headers: parts.headers, body };
+        own::expected(&self, &call).await?;
         // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
         let (api, call) = (self.clone(), Arc::new(call));
         let answered = tokio::task::spawn_blocking(move || api.carry_out(&call)).await;
@@ -112,6 +116,7 @@ impl Api {
             Held::Store(kind) => self.of_store(kind, call),
             Held::Changes => own::changes(self, call.clone()),
             Held::Clock => own::clock(&self.driver, call),
+            Held::Queries => own::queries(self, call.clone()),
         }
     }
 

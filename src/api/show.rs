@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::accept::Form;
+use super::faults;
 use super::path::Place;
 use super::query::Query;
 use super::render::{self, Context};
@@ -10,7 +11,7 @@ use super::selector::{FieldSelector, LabelSelector};
 use super::status::Status;
 use super::table::{self, Include};
 use crate::ControlPlane;
-use crate::store::{Key, Kind, Name, Store, Stored, Time};
+use crate::store::{Key, Kind, Name, Object, Store, Stored, Time};
 
 /// Which objects of a kind are meant.
 #[derive(Clone, Debug)]
@@ -63,7 +64,11 @@ pub(super) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<
 
 /// The object as the API shows it.
 pub(super) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
-    render::object(stored, &Context { store: cluster.store() })
+    let mut shown = render::object(stored, &Context { store: cluster.store() });
+    if let Object::Fault(fault) = &stored.object {
+        shown["status"] = faults::status(fault, stored, cluster);
+    }
+    shown
 }
 
 /// One object in the form that was asked for, at `now`.

@@ -132,6 +132,11 @@ impl Status {
         Status::new(StatusCode::BAD_REQUEST, "BadRequest", why)
     }
 
+    /// What the client expects is not so.
+    pub(super) fn expectation_failed(why: impl Into<String>) -> Self {
+        Status::new(StatusCode::EXPECTATION_FAILED, "ExpectationFailed", why)
+    }
+
     /// The body is written in a way that the path does not take.
     pub(super) fn unsupported_media_type(accepted: &[&str]) -> Self {
         let message = format!(

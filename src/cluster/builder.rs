@@ -43,6 +43,12 @@ impl Builder {
         self
     }
 
+    /// With manifests that were read before.
+    pub fn read(mut self, manifests: Vec<Manifest>) -> Self {
+        self.manifests.extend(manifests);
+        self
+    }
+
     /// With the short form, its first lines left out: `sets: {db: {replicas: 3, ports: {peer: 7000}}}`. All there is to
     /// write is told in [`manifest::topology`](crate::manifest::topology).
     pub fn topology(self, text: &str) -> Self {

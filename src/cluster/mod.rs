@@ -6,6 +6,7 @@ mod api;
 mod builder;
 mod change;
 mod error;
+mod fault;
 mod node;
 mod operation;
 mod pod;
@@ -25,6 +26,7 @@ use running::Running;
 pub use builder::Builder;
 pub use change::Change;
 pub use error::{Error, Unseen};
+pub use fault::{Fault, FaultGuard};
 pub use node::NodeHandle;
 pub use operation::Operation;
 pub use pod::PodHandle;
@@ -139,6 +141,11 @@ impl Cluster {
     /// The node `NAME`. That there is one is asked when something is done with it.
     pub fn node(&self, name: &str) -> NodeHandle<'_> {
         NodeHandle::new(self, Key::new(Kind::Node, "", name))
+    }
+
+    /// This moment, to ask what came after: a change of nothing.
+    pub fn mark(&self) -> Change {
+        self.driver.read(change::Before::now).change(&self.driver, &self.queries)
     }
 
     /// All that was asked so far.

@@ -1,7 +1,7 @@
 //! What was asked of a cluster: which queries are meant, and what is to be known of them.
 
 use std::collections::HashSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -10,7 +10,8 @@ use tokio::time::timeout;
 use super::error::Unseen;
 use super::{Change, Operation};
 use crate::answer::ResponseCode;
-use crate::queries::{Filter, Query, QueryLog, Transport};
+use crate::queries::{Filter, Query, QueryLog};
+use crate::store::fault::Transport;
 use crate::{Driver, RecordType};
 
 /// So many queries of any kind are told where those that were waited for did not come.
@@ -41,11 +42,23 @@ pub struct Queries {
     driver: Driver,
     runtime: Handle,
     filter: Filter,
+    /// From where they are not meant.
+    others: HashSet<SocketAddr>,
 }
 
 impl Queries {
     pub(super) fn new(log: QueryLog, driver: Driver, runtime: Handle) -> Self {
-        Queries { log, driver, runtime, filter: Filter::default() }
+        Queries { log, driver, runtime, filter: Filter::default(), others: HashSet::new() }
+    }
+
+    /// As `filter` says, instead of what was said before.
+    pub fn matching(self, filter: Filter) -> Self {
+        Queries { filter, ..self }
+    }
+
+    /// None from these sockets.
+    pub(crate) fn but_from(self, others: HashSet<SocketAddr>) -> Self {
+        Queries { others, ..self }
     }
 
     fn but(mut self, narrow: impl FnOnce(&mut Filter)) -> Self {
@@ -106,8 +119,8 @@ impl Queries {
     /// All of them so far, oldest first. The log keeps some 15,000 queries; see [`dropped`](Queries::dropped).
     pub fn all(&self) -> Vec<Query> {
         let mut queries = self.log.after(self.filter.after.map_or(0, |after| after.number));
-        name_pods(&self.driver, &mut queries);
-        queries.retain(|query| self.filter.admits(query));
+        self.driver.name_pods(&mut queries);
+        queries.retain(|query| self.filter.admits(query) && !self.others.contains(&query.client));
         queries
     }
 
@@ -143,7 +156,7 @@ impl Queries {
                 return Ok(seen);
             }
             let mut latest = self.log.after(self.log.latest().saturating_sub(TOLD as u64));
-            name_pods(&self.driver, &mut latest);
+            self.driver.name_pods(&mut latest);
             Err(Unseen { wanted: count, seen, within, latest })
         })
     }
@@ -162,14 +175,5 @@ impl Queries {
             found.len(),
             lines.join("\n")
         );
-    }
-}
-
-/// Says of queries which pods they came from.
-fn name_pods(driver: &Driver, queries: &mut [Query]) {
-    let clients: HashSet<IpAddr> = queries.iter().map(|query| query.client.ip()).collect();
-    let pods = driver.read(|cluster| cluster.pods_at(&clients));
-    for query in queries {
-        query.pod = pods.get(&query.client.ip()).cloned();
     }
 }

@@ -29,10 +29,14 @@ pub(super) enum Meaning {
     List(Head),
     /// Our own short form.
     Topology,
+    /// A story about the cluster.
+    Scenario,
     /// A kind that the DNS does not depend on.
     Other,
     /// Kubernetes has this kind, but not there: the `apiVersion` it is in.
     Misplaced(&'static str),
+    /// It says that it is ours, and we have no such kind.
+    Unknown,
 }
 
 /// The `apiVersion` of our own kinds.
@@ -71,8 +75,12 @@ pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
             () => Meaning::Other,
         };
     }
-    if api_version == OWN_VERSION && kind == "Topology" {
-        return Meaning::Topology;
+    if api_version == OWN_VERSION {
+        return match kind {
+            "Topology" => Meaning::Topology,
+            "Scenario" => Meaning::Scenario,
+            _ => Meaning::Unknown,
+        };
     }
     match kind.strip_suffix("List") {
         Some("") if api_version == "v1" => Meaning::List(Head::default()),
@@ -390,6 +398,10 @@ mod tests {
             ("extensions/v1beta1", "Ingress", Meaning::Other),
             ("monitoring.coreos.com/v1", "Prometheus", Meaning::Other),
             ("clusterlocal.dev/v1", "Topology", Meaning::Topology),
+            ("clusterlocal.dev/v1", "Fault", Meaning::Object(Kind::Fault)),
+            ("chaos-mesh.org/v1alpha1", "Fault", Meaning::Other),
+            ("v1", "Fault", Meaning::Misplaced("clusterlocal.dev/v1")),
+            ("clusterlocal.dev/v1", "Falut", Meaning::Unknown),
             ("v1", "List", Meaning::List(Head::default())),
             (
                 "v1",

@@ -13,6 +13,7 @@ mod limits;
 mod locate;
 mod problem;
 mod scalars;
+pub mod scenario;
 mod source;
 mod stream;
 pub mod topology;
@@ -31,6 +32,7 @@ pub use files::{fetch, find, find_any};
 pub use json::read_value;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity};
+pub use scenario::Scenario;
 pub use source::{Place, Spot};
 pub use topology::Overrides;
 #[cfg(feature = "api")]
@@ -43,6 +45,8 @@ pub struct Manifest {
     pub name: Arc<str>,
     /// The objects, in the order of the file; without those that have an error.
     pub objects: Vec<Read>,
+    /// The stories in it.
+    pub scenarios: Vec<Scenario>,
     /// What is wrong with it, by line.
     pub problems: Vec<Problem>,
     /// How many objects of which kinds were skipped, because the DNS does not depend on them.
@@ -180,4 +184,11 @@ pub(crate) fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object
         findings if findings.is_empty() => Ok(object),
         findings => Err(findings),
     }
+}
+
+/// What the API server would refuse in `object`, if anything.
+pub(crate) fn refused(object: &Object) -> Option<String> {
+    let findings = validate::check(object);
+    let told = findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message));
+    (!findings.is_empty()).then(|| told.collect::<Vec<_>>().join("; "))
 }

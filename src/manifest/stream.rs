@@ -15,9 +15,9 @@ use super::locate::Step;
 use super::problem::{Problem, legible};
 use super::source::{Passage, Place, Source};
 use super::validate::{self, Finding};
-use super::{Manifest, Overrides, Read, limits, topology};
+use super::{Manifest, Overrides, Read, limits, scenario, topology};
 use crate::parallel;
-use crate::store::{Given, Key, LABEL_MAX, Name, Object};
+use crate::store::{Given, Key, LABEL_MAX, Name, Object, nearest};
 
 /// Reads every document of `source`.
 pub(super) fn read(source: Source) -> Manifest {
@@ -68,7 +68,8 @@ impl Stream {
     fn append(&mut self, later: Stream) {
         self.marks += later.marks;
         self.full |= later.full;
-        let Manifest { objects, problems, skipped, overrides, .. } = later.manifest;
+        let Manifest { objects, problems, skipped, overrides, scenarios, .. } = later.manifest;
+        self.manifest.scenarios.extend(scenarios);
         self.manifest.problems.extend(problems);
         for (kind, count) in skipped {
             *self.manifest.skipped.entry(kind).or_default() += count;
@@ -276,6 +277,13 @@ impl Stream {
         let outcome = match meaning {
             Meaning::Object(kind) => decode::object(&place, kind).map(|object| self.given(object, place)),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
+            Meaning::Scenario => {
+                match scenario::read(&place) {
+                    Ok(scenario) => self.manifest.scenarios.push(scenario),
+                    Err(problems) => self.manifest.problems.extend(problems),
+                }
+                return;
+            }
             _ => {
                 // Too large for the parser is no harm in what nobody reads.
                 let checked = parsed || limits::structure(&place.text()).is_err();
@@ -331,6 +339,15 @@ impl Stream {
                 let problem = format!("apiVersion: {kind} is not in {api_version:?}");
                 let problem = Problem::at(place, place.locate("apiVersion"), problem);
                 self.manifest.problems.push(problem.with_help(format!("write apiVersion: {right}")));
+                None
+            }
+            Meaning::Unknown => {
+                let problem = format!("kind: there is no {} in {api_version}", legible(&kind, LABEL_MAX));
+                let problem = Problem::at(place, place.locate("kind"), problem);
+                let help = nearest(&kind, ["Topology", "Fault", "Scenario"])
+                    .map(|near| format!("did you mean `{near}`?"));
+                let help = help.unwrap_or_else(|| "there are Topology, Fault and Scenario".into());
+                self.manifest.problems.push(problem.with_help(help));
                 None
             }
             meaning => Some((meaning, legible(&kind, LABEL_MAX))),

@@ -2,10 +2,11 @@
 
 use std::net::IpAddr;
 
-use super::{Query, Transport};
+use super::Query;
 use crate::RecordType;
 use crate::answer::ResponseCode;
 use crate::store::fault::Glob;
+use crate::store::fault::Transport;
 
 /// Which queries are meant. The default is all.
 #[derive(Clone, Debug, Default)]

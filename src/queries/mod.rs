@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::store::fault::Transport;
 use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
-pub use query::{Edns, Query, Transport};
+pub use query::{Edns, Query};
 
 /// The bytes that are kept of one reply; records beyond are only counted.
 const REPLY_BYTES: usize = 4096;

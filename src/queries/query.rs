@@ -9,26 +9,8 @@ use super::Exchange;
 use crate::RecordType;
 use crate::answer::{Record, Reply, Request, ResponseCode};
 use crate::store::Time;
+use crate::store::fault::Transport;
 use crate::zone::Presentation;
-
-/// How a query came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Transport {
-    /// A datagram.
-    Udp,
-    /// A connection, whatever is around it.
-    Tcp,
-}
-
-impl fmt::Display for Transport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Transport::Udp => "udp",
-            Transport::Tcp => "tcp",
-        })
-    }
-}
 
 /// What the OPT record of a query says (RFC 6891, 6.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

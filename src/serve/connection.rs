@@ -40,16 +40,7 @@ pub(super) async fn converse(
     admission: Admission,
     responder: Arc<Responder>,
     draining: Draining,
-    fault: Option<Fault>,
 ) {
-    if let Some(fault) = fault {
-        tokio::select! {
-            biased;
-            () = admission.evicted() => {}
-            () = fail(stream, fault, limits, draining) => {}
-        }
-        return;
-    }
     // Without it the kernel holds the second of two answers back until the first is acknowledged.
     let _ = stream.set_nodelay(true);
     let mut connection = Connection {
@@ -71,28 +62,39 @@ pub(super) async fn converse(
     }
 }
 
-/// Does what `fault` does to a connection.
-async fn fail(stream: TcpStream, fault: Fault, limits: TcpLimits, mut draining: Draining) {
-    let mut ignored = [0; CHUNK];
+/// Does what `fault` does to a connection, instead of answering on it.
+pub(super) async fn fail(
+    stream: TcpStream,
+    fault: Fault,
+    limits: TcpLimits,
+    admission: Admission,
+    mut draining: Draining,
+) {
     match fault {
-        Fault::Reset => drop(timeout(limits.idle, stream.readable()).await),
-        // Until the client gives up.
-        Fault::Hang => loop {
-            tokio::select! {
-                biased;
-                () = draining.begun() => return,
-                readable = stream.readable() => match readable.and_then(|()| stream.try_read(&mut ignored)) {
-                    Ok(0) => return,
-                    Ok(_) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => return,
-                },
-            }
-        },
         Fault::Refuse => {}
+        Fault::Reset => drop(timeout(limits.idle, stream.readable()).await),
+        Fault::Hang => tokio::select! {
+            biased;
+            () = admission.evicted() => return,
+            () = draining.begun() => return,
+            () = ignore(&stream) => return,
+        },
     }
-    // Without a linger time, closing resets.
+    // Without time to linger, closing resets.
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+}
+
+/// Reads what comes on `stream` until the client gives up.
+async fn ignore(stream: &TcpStream) {
+    let mut ignored = [0; 512];
+    while stream.readable().await.is_ok() {
+        match stream.try_read(&mut ignored) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
 }
 
 struct Connection {

@@ -51,3 +51,31 @@ impl Delay {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reply_waits_for_its_time_or_for_the_end() {
+        let delays = Delays::default();
+        let begun = Instant::now();
+        assert!(delays.admit(Duration::from_secs(3)).expect("a place").wait().await);
+        assert_eq!(begun.elapsed(), Duration::from_secs(3));
+        let held = tokio::spawn(delays.admit(Duration::from_secs(3600)).expect("a place").wait());
+        delays.give_up();
+        assert!(!held.await.expect("no panic"));
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn there_are_so_many_places() {
+        let delays = Delays::default();
+        let held: Vec<Delay> = std::iter::from_fn(|| delays.admit(Duration::ZERO)).collect();
+        assert_eq!(held.len(), HELD);
+        drop(held);
+        assert!(delays.admit(Duration::ZERO).is_some());
+    }
+}

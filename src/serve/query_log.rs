@@ -19,7 +19,8 @@ use super::responder::Told;
 use super::view::View;
 use crate::RecordType;
 use crate::answer::{Hit, rcode_name};
-use crate::queries::{Exchanged, Transport};
+use crate::queries::Exchanged;
+use crate::store::fault::Transport;
 use crate::store::{Name, Time};
 use crate::zone::Presentation;
 

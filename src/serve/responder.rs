@@ -115,15 +115,18 @@ impl Responder {
         let zone = self.view.zone.load();
         let faults = &self.view.faults;
         let mut hit = None;
-        let verdict = self.guarded(answerer, request, reply, |answerer, reply| {
-            if faults.is_empty() {
-                return answerer.answer(&zone, request, client, reply);
-            }
-            let now = self.view.clock.now();
-            let (verdict, by) = answerer.answer_amid(faults, (asker, now), &zone, request, client, reply);
-            hit = by;
-            verdict
-        });
+        let verdict = if faults.is_empty() {
+            self.guarded(answerer, request, reply, |answerer, reply| {
+                answerer.answer(&zone, request, client, reply)
+            })
+        } else {
+            let asked = (asker, self.view.clock.now());
+            self.guarded(answerer, request, reply, |answerer, reply| {
+                let verdict;
+                (verdict, hit) = answerer.answer_amid(faults, asked, &zone, request, client, reply);
+                verdict
+            })
+        };
         let told = Told { serial: zone.serial(), hit };
         let errand = match verdict {
             Verdict::Silent => return Outcome::Silent(told),
@@ -258,9 +261,12 @@ fn udp_limit(request: &[u8], client: Client) -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
 
     use super::super::upstream::tests::{QUERY, reply_to, stub};
     use super::*;
+    use crate::answer::fault::Rule;
+    use crate::store::fault::FaultSpec;
     use crate::zone::{self, Settings, Zone};
 
     const UDP: Client = Client { udp: true, ipv6: false, max_udp: 1232 };
@@ -334,6 +340,57 @@ mod tests {
         assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""));
         waiting.pop();
         assert!(matches!(responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply), Outcome::Later(_)));
+    }
+
+    /// What becomes of a question that is forwarded while a fault does `actions`; `None` for silence.
+    async fn forwarded_amid(actions: &str, upstream: SocketAddr, client: Client) -> Option<Vec<u8>> {
+        let responder = responder(upstream);
+        let rule = Rule {
+            name: "f".into(),
+            spec: FaultSpec { actions: actions.parse().expect("actions"), ..FaultSpec::default() },
+            clients: Vec::new(),
+            in_force: true,
+            past: Arc::default(),
+            state: Arc::default(),
+        };
+        responder.view.faults.publish(vec![Arc::new(rule)]);
+        let (mut answerer, mut reply) = (responder.answerer(), Vec::new());
+        match responder.respond(&mut answerer, QUERY, client, ASKER, &mut reply) {
+            Outcome::Silent(_) => None,
+            Outcome::Reply(_) => Some(reply),
+            Outcome::Later(mut later) => {
+                responder.finish(&mut later, QUERY, client, &mut reply).await.then_some(reply)
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn faults_hit_forwarded_queries_too() {
+        let relayed = reply_to(QUERY, 0x8180, 0, b"");
+        let servfail = reply_to(QUERY, 0x8102, 0, b"");
+        let mut another_id = relayed.clone();
+        another_id[1] += 1;
+        let mut another_question = relayed.clone();
+        another_question[13] = b'x';
+        let table = [
+            ("ok", Some(relayed.clone())),
+            ("servfail", Some(servfail)),
+            ("nxdomain", Some(reply_to(QUERY, 0x8103, 0, b""))),
+            ("nodata", Some(reply_to(QUERY, 0x8100, 0, b""))),
+            ("truncate", Some(reply_to(QUERY, 0x8300, 0, b""))),
+            ("drop", None),
+            ("wrong id", Some(another_id)),
+            ("wrong question", Some(another_question)),
+            ("cache 30, glue none", Some(relayed.clone())),
+        ];
+        for (actions, expected) in table {
+            let upstream = stub(|query| vec![reply_to(query, 0x8180, 0, b"")], |_| vec![]).await;
+            assert_eq!(forwarded_amid(actions, upstream, UDP).await, expected, "{actions}");
+        }
+        let upstream = stub(|query| vec![reply_to(query, 0x8180, 0, b"")], |_| vec![]).await;
+        let asked = tokio::time::Instant::now();
+        assert_eq!(forwarded_amid("delay 90s", upstream, TCP).await, Some(relayed));
+        assert!(asked.elapsed() >= Duration::from_secs(90));
     }
 
     #[tokio::test]

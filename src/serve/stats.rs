@@ -12,7 +12,8 @@ pub struct Stats {
     pub udp_replies: Counter,
     /// Replies sent over TCP.
     pub tcp_replies: Counter,
-    /// Datagrams that could not be read or answered, and replies that a TCP client did not take.
+    /// Datagrams that could not be read or answered, replies that a TCP client did not take, and those that found no
+    /// place to be held back in by a fault.
     pub dropped: Counter,
     /// TCP connections closed because there were too many.
     pub evicted: Counter,

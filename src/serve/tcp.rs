@@ -105,10 +105,16 @@ impl Tcp {
         let (admission, evicted) = self.admissions.admit(client.ip());
         self.responder.stats().evicted.add(evicted.into());
         let (responder, draining) = (self.responder.clone(), self.draining.clone());
-        let fault = responder.view().faults.connection(client.ip()).map(|(_, fault)| fault);
         let limits = self.limits;
-        connections
-            .spawn(connection::converse(stream, client, limits, admission, responder, draining, fault));
+        match responder.view().faults.connection(client.ip()) {
+            None => {
+                connections
+                    .spawn(connection::converse(stream, client, limits, admission, responder, draining));
+            }
+            Some((_, fault)) => {
+                connections.spawn(connection::fail(stream, fault, limits, admission, draining));
+            }
+        }
     }
 }
 

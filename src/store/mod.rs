@@ -48,7 +48,7 @@ pub use service::*;
 pub use table::{Change, Compacted, Event, Store, Stored};
 #[cfg(feature = "api")]
 pub(crate) use template::{fill_pod_spec, spec_json};
-pub use time::{Time, duration};
+pub use time::{Time, duration, shown_duration};
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use volume::*;
 pub use workload::*;

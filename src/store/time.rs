@@ -93,6 +93,11 @@ pub fn duration(text: &str) -> Option<Duration> {
     text.parse::<SignedDuration>().ok()?.try_into().ok()
 }
 
+/// As [`duration`] reads it: `1m30s`.
+pub fn shown_duration(time: Duration) -> String {
+    super::fault::Span(time).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

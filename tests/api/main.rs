@@ -2,7 +2,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod faults;
 mod own;
+mod queries;
 mod reading;
 mod watching;
 mod writing;
@@ -12,6 +14,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clusterlocal::api::{Options, Server};
+use clusterlocal::queries::QueryLog;
 use clusterlocal::store::Time;
 use clusterlocal::{Clock, ControlPlane, Driver, Settings};
 use http_body_util::{BodyExt, Full};
@@ -54,11 +57,17 @@ const MERGE: &str = "application/merge-patch+json";
 struct Api {
     address: SocketAddr,
     driver: Driver,
+    queries: QueryLog,
 }
 
 impl Api {
     /// The cluster that `manifests` describe.
     async fn serve(manifests: &str) -> Api {
+        Api::serve_with(manifests, QueryLog::default()).await
+    }
+
+    /// The same, with queries written down there.
+    async fn serve_with(manifests: &str, queries: QueryLog) -> Api {
         let begin = Time::from_unix_millis(1_700_000_000_000);
         let mut cluster = ControlPlane::new(Settings::default());
         cluster.advance_to(begin);
@@ -66,8 +75,9 @@ impl Api {
         let driver = Driver::new(cluster, Clock::standing_at(begin));
         let server = Server::bind(Options::at("127.0.0.1:0".parse().unwrap())).await.expect("a free port");
         let address = server.address();
+        let server = server.with_queries(queries.clone());
         tokio::spawn(server.serve(driver.clone(), std::future::pending()));
-        Api { address, driver }
+        Api { address, driver, queries }
     }
 
     /// A request with these headers beside the host.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 
 /// Who asks.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub enum Client {
     Dig,
     Kdig,
@@ -14,6 +14,15 @@ pub enum Client {
 
 impl Client {
     pub const ALL: [Client; 3] = [Client::Dig, Client::Kdig, Client::Python];
+
+    /// As stories call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Client::Dig => "dig",
+            Client::Kdig => "kdig",
+            Client::Python => "python",
+        }
+    }
 
     /// A command that succeeds where it is installed.
     pub fn test(self) -> &'static str {

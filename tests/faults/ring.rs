@@ -39,6 +39,11 @@ impl Ring {
         ring
     }
 
+    /// What is served.
+    pub fn view(&self) -> View {
+        View::from(&self.driver)
+    }
+
     /// Scales the set, and lets its pods come up or go.
     pub fn scale(&mut self, replicas: u32) {
         self.replicas = replicas;

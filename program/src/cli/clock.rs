@@ -32,7 +32,8 @@ enum Move {
     Resume,
 }
 
-fn parse(text: &str) -> Result<Duration, String> {
+/// A time, for clap.
+pub fn parse(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| "write a time like 500ms, 5s or 1m30s".into())
 }
 

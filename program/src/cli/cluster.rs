@@ -104,6 +104,8 @@ pub enum Failure {
     Input(String),
     /// A socket.
     Network(String),
+    /// Something is not as it was expected to be.
+    Expectation(String),
 }
 
 impl Failure {
@@ -111,9 +113,15 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match &self {
             Failure::Manifests(problems) => show(problems),
-            Failure::Input(_) | Failure::Network(_) => complain(format_args!("error: {self}")),
+            Failure::Input(_) | Failure::Network(_) | Failure::Expectation(_) => {
+                complain(format_args!("error: {self}"));
+            }
         }
-        ExitCode::from(if matches!(self, Failure::Network(_)) { 3 } else { 2 })
+        ExitCode::from(match self {
+            Failure::Expectation(_) => 1,
+            Failure::Manifests(_) | Failure::Input(_) => 2,
+            Failure::Network(_) => 3,
+        })
     }
 }
 
@@ -125,7 +133,9 @@ impl fmt::Display for Failure {
                 let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
                 f.write_str(&problems.join("; "))
             }
-            Failure::Input(message) | Failure::Network(message) => f.write_str(message),
+            Failure::Input(message) | Failure::Network(message) | Failure::Expectation(message) => {
+                f.write_str(message)
+            }
         }
     }
 }
@@ -140,7 +150,7 @@ pub fn show(problems: &[Problem]) {
 }
 
 /// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
-fn complain(line: fmt::Arguments<'_>) {
+pub fn complain(line: fmt::Arguments<'_>) {
     _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -6,12 +6,15 @@ mod clock;
 mod cluster;
 mod env;
 mod explain;
+mod fault;
 mod get;
 mod life;
 mod log;
 mod node;
+mod play;
 mod pod;
 mod process;
+mod queries;
 mod query;
 mod records;
 mod resolv_conf;
@@ -41,6 +44,8 @@ Examples:
   clusterlocal env --for node                  how Node.js is told to ask this server
   kubectl -s http://127.0.0.1:10054 scale sts cassandra --replicas 5
   clusterlocal node down node-2                a node fails; kubectl has no word for it
+  clusterlocal fault add servfail --for 30s    the DNS fails for half a minute
+  clusterlocal log -f --type SRV               who asks for what, as it comes
   clusterlocal get changes                     what became visible in the DNS, when and why
 
 Every flag is also an environment variable: --max-udp-size is CLUSTERLOCAL_MAX_UDP_SIZE.
@@ -80,6 +85,12 @@ enum Verb {
     Crash(running::PodArgs),
     /// Show or move the clock of a running server
     Clock(clock::ClockArgs),
+    /// Let a story happen to a cluster of its own, and tell whether all of it was as it should be
+    Play(play::PlayArgs),
+    /// Let the DNS of a running server fail, and for how long
+    Fault(fault::FaultArgs),
+    /// Show what a running server was asked and what it said, or wait for it
+    Log(Box<queries::LogArgs>),
     /// Show what only a running server here can tell: changes. Everything else is kubectl get
     Get(get::GetArgs),
 }
@@ -101,6 +112,9 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
         Some(Verb::Unready(args)) => pod::hold(&args, false),
         Some(Verb::Crash(args)) => pod::crash(&args),
         Some(Verb::Clock(args)) => clock::run(args),
+        Some(Verb::Play(args)) => play::run(args),
+        Some(Verb::Fault(args)) => fault::run(args),
+        Some(Verb::Log(args)) => queries::run(&args),
         Some(Verb::Get(args)) => get::run(args),
     };
     result.unwrap_or_else(|failure| failure.report())

@@ -1,9 +1,10 @@
 //! The API of a running server, for the verbs that drive it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use clap::Args;
-use clusterlocal::api::client;
+use clusterlocal::api::client::{self, ClientError};
 use serde_json::Value;
 
 use super::Failure;
@@ -62,12 +63,36 @@ impl ServerArgs {
         self.ask("POST", path, Some(("application/json", body)))
     }
 
+    /// Deletes what is at `path`.
+    pub fn delete(self, path: &str) -> Result<Value, Failure> {
+        self.ask("DELETE", path, None)
+    }
+
+    /// Asks for what is at `path`, which the server may take `within` to find out.
+    pub fn wait(self, path: &str, within: Duration) -> Result<Value, Failure> {
+        carry_out(client::wait(self.api, path, within))
+    }
+
+    /// Hands every event of the watch at `path` to `told`, until that says that it was the last, or the server ends it.
+    pub fn follow(self, path: &str, told: impl FnMut(&Value) -> bool) -> Result<(), Failure> {
+        carry_out(client::follow(self.api, path, told))
+    }
+
     fn ask(self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Result<Value, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-        runtime.block_on(client::ask(self.api, method, path, body)).map_err(|error| match error {
-            client::ClientError::Refused { .. } => Failure::Input(error.to_string()),
-            client::ClientError::Unreachable { .. } => Failure::Network(error.to_string()),
-        })
+        carry_out(client::ask(self.api, method, path, body))
     }
 }
+
+/// What becomes of a request.
+fn carry_out<T>(request: impl Future<Output = Result<T, ClientError>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
+    runtime.block_on(request).map_err(|error| match error {
+        ClientError::Refused { code: EXPECTATION_FAILED, message } => Failure::Expectation(message),
+        ClientError::Refused { .. } => Failure::Input(error.to_string()),
+        ClientError::Unreachable { .. } => Failure::Network(error.to_string()),
+    })
+}
+
+/// The HTTP status code of what was expected and is not so (RFC 9110, 15.5.18).
+const EXPECTATION_FAILED: u16 = 417;

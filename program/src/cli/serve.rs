@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use clusterlocal::answer::Order;
 use clusterlocal::api;
 use clusterlocal::manifest::Overrides;
+use clusterlocal::queries::QueryLog;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
@@ -54,6 +55,9 @@ pub struct ServeArgs {
     /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
     #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = clap::value_parser!(u16).range(512..))]
     max_udp_size: Option<u16>,
+    /// How many bytes of queries and replies are kept for `clusterlocal log`; 0 keeps none
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG")]
+    query_log: usize,
     /// How changes of the manifests are noticed
     #[arg(long, value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
     watch: Watch,
@@ -128,6 +132,11 @@ impl ServeArgs {
             upstream: self.upstream,
             ..Options::default()
         }
+    }
+
+    /// Where queries are written down, if they are.
+    pub fn queries(&self) -> Option<QueryLog> {
+        (self.query_log > 0).then(|| QueryLog::new(self.query_log))
     }
 
     /// The cluster's clock, running from now on.

@@ -31,7 +31,7 @@ pub(crate) fn is_flag(line: &str) -> bool {
 #[test]
 fn variables_are_called_after_their_flags() {
     for (verb, count) in
-        [("serve", 27), ("records", 7), ("check", 7), ("query", 7), ("env", 3), ("resolv-conf", 3)]
+        [("serve", 28), ("records", 7), ("check", 7), ("query", 7), ("env", 3), ("resolv-conf", 3)]
     {
         let flags = documented(verb);
         assert_eq!(flags.len(), count, "{verb}: {flags:?}");
@@ -59,6 +59,7 @@ fn a_bad_value_is_refused_wherever_it_stands() {
         ("seed", "-1"),
         ("upstream", "8.8.8.8"),
         ("max-udp-size", "511"),
+        ("query-log", "4M"),
         ("watch", "sometimes"),
         ("clock", "broken"),
         ("speed", "0x"),

@@ -6,8 +6,10 @@
 #[path = "../../../tests/common/mod.rs"]
 mod common;
 
+mod asking;
 mod ending;
 mod environment;
+mod failing;
 mod flags;
 mod logging;
 mod starting;

@@ -180,7 +180,7 @@ fn a_reader_may_have_seen_enough() {
 #[test]
 fn help_tells_of_every_flag() {
     let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr";
-    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --max-udp-size --watch --wait-for-manifests --ready-file \
+    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --max-udp-size --query-log --watch --wait-for-manifests --ready-file \
                  --exit-with-parent --clock --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
     let table = [
@@ -189,6 +189,20 @@ fn help_tells_of_every_flag() {
         ("check", format!("{cluster} --output --help")),
         ("records", format!("{cluster} --output --help")),
         ("query", format!("--file {cluster} --help")),
+        (
+            "log",
+            "--follow --output --name --type --client --pod --rcode --transport --fault --since-serial --at-least \
+             --at-most --within --api --help"
+                .into(),
+        ),
+        (
+            "fault add",
+            "--sequence --match --type --transport --client --every --probability --seed --times --after --for --api \
+             --help"
+                .into(),
+        ),
+        ("fault list", "--output --api --help".into()),
+        ("fault clear", "--api --help".into()),
         ("env", "--for --namespace --dns --domain --help".into()),
         ("resolv-conf", "--namespace --dns --domain --help".into()),
     ];
@@ -207,7 +221,7 @@ fn help_tells_of_every_flag() {
         }
     }
     let verbs = run(&mut program("-h")).stdout;
-    for verb in ["serve", "check", "records", "query", "explain", "env", "resolv-conf"] {
+    for verb in ["serve", "check", "records", "query", "explain", "env", "resolv-conf", "fault", "log"] {
         assert!(verbs.contains(&format!("\n  {verb} ")), "{verb}");
     }
     let version = run(&mut program("--version"));

@@ -211,10 +211,15 @@ impl Answerer {
     ) -> Verdict {
         let past = hit.zone();
         let zone = past.as_deref().unwrap_or(zone);
-        let caches = hit.caches();
         let key = Key::of(request);
-        let (mut draft, mut verdict) = self.through(&caches, &key, hit, zone, request, elsewhere);
-        draft.truncated |= truncated;
+        let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
+            let (mut draft, verdict) = self.draft(zone, request, elsewhere);
+            draft.truncated |= truncated;
+            if draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
+                draft.rcode = rcode::SERVFAIL;
+            }
+            (draft, verdict)
+        });
         if hit.is_decided() {
             if verdict == Verdict::Forward {
                 draft = Draft { truncated: hit.truncates(), ..Draft::default() };
@@ -228,34 +233,6 @@ impl Answerer {
             hit.bend_id(reply);
         }
         verdict
-    }
-
-    /// What `caches` have, or what is behind them, which they keep then.
-    fn through(
-        &mut self,
-        caches: &[Layer<'_>],
-        key: &Key,
-        hit: &Hit,
-        zone: &Zone,
-        request: &Request<'_>,
-        elsewhere: Elsewhere<'_>,
-    ) -> (Draft, Verdict) {
-        let Some((front, behind)) = caches.split_first() else {
-            let (mut draft, verdict) = self.draft(zone, request, elsewhere);
-            if draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
-                draft.rcode = rcode::SERVFAIL;
-            }
-            return (draft, verdict);
-        };
-        if let Some(kept) = front.get(key, hit.now) {
-            return (kept, Verdict::Reply);
-        }
-        let (mut draft, verdict) = self.through(behind, key, hit, zone, request, elsewhere);
-        // What an upstream is still to be asked for comes here again.
-        if verdict == Verdict::Reply && draft.authoritative {
-            front.keep(key, &mut draft, hit.now);
-        }
-        (draft, verdict)
     }
 
     /// Writes `draft` for `client`.
@@ -299,6 +276,25 @@ impl Answerer {
         let compressed = hit.does(&Action::Target(Target::Compressed));
         draft.write(self, request, &question, client, compressed, reply);
     }
+}
+
+/// What `caches` have for `key` at `now`, or what `answer` says behind them, which they keep then.
+fn through(
+    caches: &[Layer<'_>],
+    key: &Key,
+    now: Time,
+    answer: impl FnOnce() -> (Draft, Verdict),
+) -> (Draft, Verdict) {
+    let kept = caches.iter().enumerate().find_map(|(at, cache)| Some((at, cache.get(key, now)?)));
+    let (missed, (mut draft, verdict)) = match kept {
+        Some((at, draft)) => (at, (draft, Verdict::Reply)),
+        None => (caches.len(), answer()),
+    };
+    // What an upstream is still to be asked for comes here again; what is not the cluster's is not kept.
+    if verdict == Verdict::Reply && draft.authoritative {
+        caches[..missed].iter().rev().for_each(|cache| cache.keep(key, &mut draft, now));
+    }
+    (draft, verdict)
 }
 
 /// As RFC 1035, 4.1.1 numbers it.

@@ -415,6 +415,79 @@ fn the_zone_can_be_an_old_one() {
     assert_eq!(count(&mut lag), 4);
 }
 
+/// What CoreDNS's cache keeps and for how long, by the TTL of a second answer some seconds after the first.
+#[test]
+fn what_a_cache_keeps() {
+    const EXTERNAL: &str = "mail.default.svc.cluster.local A";
+    // Seconds between the two, TTL of the first and the second answer.
+    let table: &[(&str, &str, u64, u32, u32)] = &[
+        ("cache 30", A, 10, 30, 20),
+        ("cache 30", A, 30, 30, 30),
+        ("cache 12", A, 10, 12, 2),
+        ("cache 3", A, 2, 3, 1),
+        ("cache 3600", A, 29, 30, 1),
+        ("cache 30 10", GONE, 4, 10, 6),
+        ("cache 30 10", "cassandra.default.svc.cluster.local AAAA", 4, 10, 6),
+        ("cache 0 10", A, 4, 30, 30),
+        ("cache 10 0", GONE, 4, 30, 30),
+        ("cache 30, unsynced", GONE, 4, 5, 1),
+        ("cache 30, unsynced", GONE, 5, 5, 5),
+        // Nobody is asked for the target, so the alias stands alone: not kept since CoreDNS 1.14.7.
+        ("cache 20", EXTERNAL, 4, 20, 20),
+        ("nodelocal", GONE, 3, 5, 2),
+    ];
+    for &(actions, question, seconds, first, second) in table {
+        let external = RING.replace("sets:", "external: {mail: smtp.example.org}\nsets:");
+        let mut asked = Asked::new("");
+        let actions = format!("{{actions: [\"{actions}\"]}}");
+        asked.cluster.apply(&objects(&format!("{external}{}", fault("f", &actions))));
+        let ttls = |asked: &mut Asked| -> std::collections::BTreeSet<u32> {
+            // Both replicas, and each more than once.
+            let ttl = |asked: &mut Asked| {
+                let (reply, _) = asked.ask(question);
+                let sections = sections(&reply).expect("a plain reply");
+                sections.iter().flatten().map(|record| record.ttl).collect::<Vec<_>>()
+            };
+            (0..20).flat_map(|_| ttl(asked)).collect()
+        };
+        let before = ttls(&mut asked);
+        asked.cluster.advance(std::time::Duration::from_secs(seconds));
+        let after = ttls(&mut asked);
+        assert_eq!((before, after), ([first].into(), [second].into()), "{actions} {question} {seconds} s");
+    }
+}
+
+#[test]
+fn a_cache_tells_questions_apart_as_coredns_does() {
+    let mut asked = Asked::with("{actions: [nodelocal]}");
+    assert_eq!(asked.codes(A, 1), "noerror");
+    let four = RING.replace("replicas: 3", "replicas: 4");
+    asked.cluster.apply(&objects(&format!("{four}{}", fault("f", "{actions: [nodelocal]}"))));
+    asked.cluster.advance(std::time::Duration::from_secs(20));
+    let count = |asked: &mut Asked, question: &str| asked.line(question).matches("127.").count();
+    assert_eq!(count(&mut asked, "CASSANDRA.default.svc.cluster.local A"), 3, "without case");
+    let dnssec_ok = |asked: &Asked| {
+        let mut request = asked.request(A);
+        let at = request.len() - 4;
+        request[at] = 0x80;
+        request
+    };
+    let checking_disabled = |asked: &Asked| {
+        let mut request = asked.request(A);
+        request[3] |= 0x10;
+        request
+    };
+    for request in [dnssec_ok(&asked), checking_disabled(&asked)] {
+        let mut reply = Vec::new();
+        let (faults, zone) = (asked.cluster.faults(), asked.cluster.published());
+        let when = (asked.asker, asked.cluster.now());
+        asked.answerer.answer_amid(&faults, when, &zone.load(), &request, asked.client, &mut reply);
+        assert_eq!(reply[7], 4, "another question to the cache: answered anew");
+    }
+    asked.client.udp = false;
+    assert_eq!(count(&mut asked, A), 3, "the transport does not matter");
+}
+
 #[test]
 fn specs_need_no_file() {
     let spec = FaultSpec::new([Action::Rcode(Rcode::Refused)]);

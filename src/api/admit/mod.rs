@@ -113,7 +113,8 @@ fn is_status_worked_out(object: &Object) -> bool {
         | Object::ReplicaSet(_)
         | Object::DaemonSet(_)
         | Object::Job(_)
-        | Object::PersistentVolumeClaim(_) => true,
+        | Object::PersistentVolumeClaim(_)
+        | Object::Fault(_) => true,
         _ => false,
     }
 }

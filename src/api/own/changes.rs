@@ -2,20 +2,16 @@
 
 use std::sync::Arc;
 
-use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::sync::watch as signal;
-use tokio::time::{Instant, sleep_until};
 
-use super::super::accept::Form;
-use super::super::http::told;
-use super::super::reply::{Reply, Streamed};
+use super::super::reply::Reply;
 use super::super::resource::Resource;
 use super::super::route::{Api, Call};
 use super::super::status::Status;
 use super::super::table::Column;
-use super::super::watch;
-use super::{Columns, is_get, of_form, reply};
+use super::follow::{Follower, Source};
+use super::{Columns, is_get, reply, revision};
 use crate::{ControlPlane, Traced};
 
 /// So many names of a change are in a table's cell.
@@ -28,7 +24,8 @@ pub(in crate::api) fn changes(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, 
         return Err(Status::method_not_supported());
     }
     if call.query.watch && call.place.name.is_empty() {
-        return Ok(Reply::Stream(Follower::new(api, call).stream()));
+        let untold = Untold::new(api, &call);
+        return Ok(Follower::reply(api, call, &COLUMNS, untold));
     }
     api.driver.read(|cluster| {
         let object = |traced: &Traced| object(resource, traced);
@@ -39,7 +36,7 @@ pub(in crate::api) fn changes(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, 
                 (vec![object(found.ok_or_else(|| Status::not_found(resource, name))?)], 0)
             }
         };
-        Ok(reply(&call, objects, last, &COLUMNS))
+        Ok(reply(&call, objects, revision(last), &COLUMNS))
     })
 }
 
@@ -48,7 +45,7 @@ fn last(cluster: &ControlPlane) -> u64 {
     cluster.trace().next_back().map_or(0, |last| last.number)
 }
 
-const COLUMNS: Columns = Columns {
+static COLUMNS: Columns = Columns {
     columns: &[
         Column::text("Name", "The number of the change."),
         Column::text("At", "When it became visible, in the cluster's time."),
@@ -96,80 +93,37 @@ fn cells(change: &Value) -> Vec<Value> {
     ]
 }
 
-/// One who is told of changes as they happen.
-struct Follower {
+/// The changes that were not told yet.
+struct Untold {
     api: Arc<Api>,
-    call: Arc<Call>,
+    resource: &'static Resource,
     /// The last change that was told.
     told: u64,
-    columns_told: bool,
-    ends: Instant,
     revisions: signal::Receiver<u64>,
-    stop: signal::Receiver<bool>,
 }
 
-impl Follower {
-    /// Begins after the change that the query's `resourceVersion` names: without one, with the first that is kept.
-    fn new(api: &Arc<Api>, call: Arc<Call>) -> Self {
-        Follower {
-            api: api.clone(),
-            told: call.query.resource_version.unwrap_or(0),
-            columns_told: false,
-            ends: watch::end(&call.query),
-            revisions: api.driver.revisions(),
-            stop: api.stop.clone(),
-            call,
-        }
+impl Untold {
+    /// Those after the change that the query's `resourceVersion` names: without one, all that are kept.
+    fn new(api: &Arc<Api>, call: &Call) -> Self {
+        let told = call.query.resource_version.unwrap_or(0);
+        Untold { api: api.clone(), resource: call.place.resource, told, revisions: api.driver.revisions() }
     }
+}
 
-    fn stream(self) -> Streamed {
-        Streamed::new(async move {
-            let (lines, rest) = self.next().await?;
-            Some((lines, rest.stream()))
+impl Source for Untold {
+    fn gather(&mut self) -> Vec<Value> {
+        self.revisions.mark_unchanged();
+        self.api.driver.read(|cluster| {
+            // Another cluster began, whose changes are counted anew.
+            self.told = if self.told > last(cluster) { 0 } else { self.told };
+            let new = cluster.trace().filter(|traced| traced.number > self.told);
+            let new = new.map(|traced| object(self.resource, traced)).collect();
+            self.told = last(cluster);
+            new
         })
     }
 
-    /// The next lines, once there are any; nothing at the end.
-    async fn next(mut self) -> Option<(Bytes, Self)> {
-        loop {
-            self.revisions.mark_unchanged();
-            let lines = self.gather();
-            if !lines.is_empty() {
-                return Some((lines.into(), self));
-            }
-            tokio::select! {
-                () = told(&mut self.stop) => return None,
-                () = sleep_until(self.ends) => return None,
-                changed = self.revisions.changed() => changed.ok()?,
-            }
-        }
-    }
-
-    /// What there is to tell now. Changes of the DNS are few and kept ready, so nobody waits for this.
-    fn gather(&mut self) -> Vec<u8> {
-        let Follower { api, call, told, columns_told, .. } = self;
-        let resource = call.place.resource;
-        let new: Vec<Value> = api.driver.read(|cluster| {
-            // Another cluster began, whose changes are counted anew.
-            *told = if *told > last(cluster) { 0 } else { *told };
-            let new =
-                cluster.trace().filter(|traced| traced.number > *told).map(|t| object(resource, t)).collect();
-            *told = last(cluster);
-            new
-        });
-        let line = |object: Value| {
-            let shown = match call.form {
-                Form::Table => {
-                    let mut table = COLUMNS.table(&[object], json!({}), call);
-                    if std::mem::replace(columns_told, true) {
-                        table["columnDefinitions"] = Value::Null;
-                    }
-                    table
-                }
-                form => of_form(object, form),
-            };
-            watch::line("ADDED", &shown)
-        };
-        new.into_iter().flat_map(line).collect()
+    async fn more(&mut self) -> bool {
+        self.revisions.changed().await.is_ok()
     }
 }

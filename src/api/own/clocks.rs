@@ -11,7 +11,7 @@ use super::super::reply::Reply;
 use super::super::route::Call;
 use super::super::status::Status;
 use super::super::table::Column;
-use super::{Columns, is_get, reply};
+use super::{Columns, is_get, reply, revision};
 use crate::Driver;
 use crate::store::duration;
 
@@ -52,7 +52,7 @@ pub(in crate::api) fn clock(driver: &Driver, call: &Call) -> Result<Reply, Statu
         "metadata": { "name": CLOCK, "creationTimestamp": began.to_string() },
         "status": { "now": now.to_string(), "running": clock.is_running(), "speed": clock.speed() },
     });
-    Ok(reply(call, vec![object], 0, &COLUMNS))
+    Ok(reply(call, vec![object], revision(0), &COLUMNS))
 }
 
 const COLUMNS: Columns = Columns {

@@ -1,8 +1,13 @@
 //! The group `clusterlocal.dev/v1`: what a cluster does not tell, and does not let anybody turn. `changes` is what
-//! became visible in the DNS and why; `clocks` has the one clock, `cluster`. It must not know what time does.
+//! became visible in the DNS and why, `queries` what was asked; `clocks` has the one clock, `cluster`. Faults are objects of
+//! the store like any others. It must not know what time does.
 
 mod changes;
 mod clocks;
+mod expectation;
+mod follow;
+mod queries;
+mod wanted;
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -16,6 +21,8 @@ use super::table::{self, Column};
 
 pub(super) use changes::changes;
 pub(super) use clocks::clock;
+pub(super) use expectation::expected;
+pub(super) use queries::queries;
 
 /// How objects of a kind are shown in a table.
 struct Columns {
@@ -35,10 +42,14 @@ fn is_get(call: &Call) -> bool {
     matches!(call.method, Method::GET | Method::HEAD) && call.place.part == Part::Whole
 }
 
-/// `objects`, or the one that was named, in the form that was asked for.
-fn reply(call: &Call, objects: Vec<Value>, revision: u64, columns: &Columns) -> Reply {
+/// The metadata of a list as of `revision`.
+fn revision(revision: u64) -> Value {
+    json!({ "resourceVersion": revision.to_string() })
+}
+
+/// `objects` in a list with this metadata, or the one that was named, in the form that was asked for.
+fn reply(call: &Call, objects: Vec<Value>, metadata: Value, columns: &Columns) -> Reply {
     let resource = call.place.resource;
-    let metadata = json!({ "resourceVersion": revision.to_string() });
     let shown = match call.form {
         Form::Table => columns.table(&objects, metadata, call),
         form => {

@@ -23,16 +23,11 @@ impl FieldSelector {
     ///
     /// What is wrong with it, or which field cannot be selected by, for a 400 Bad Request.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, String> {
-        let mut all = Vec::new();
-        for term in split(text).into_iter().filter(|term| !term.is_empty()) {
-            let (field, equal, value) = halves(term)
-                .ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
-            if !is_selectable(kind, field) {
-                return Err(not_selectable(kind, field));
-            }
-            all.push(Term { field: field.into(), equal, value: unescaped(value)? });
-        }
-        Ok(FieldSelector(all))
+        let term = |(field, equal, value): (&str, bool, String)| match is_selectable(kind, field) {
+            true => Ok(Term { field: field.into(), equal, value }),
+            false => Err(not_selectable(kind, field)),
+        };
+        terms(text)?.into_iter().map(term).collect::<Result<_, _>>().map(FieldSelector)
     }
 
     /// The one name that it asks for, if it does: no other object has to be looked at.
@@ -44,6 +39,20 @@ impl FieldSelector {
     pub fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|term| (of_field(object, &term.field) == term.value) == term.equal)
     }
+}
+
+/// Field, whether equal, value: each term of a selector, whatever its fields are.
+///
+/// # Errors
+///
+/// What is wrong with it, for a 400 Bad Request.
+pub(in crate::api) fn terms(text: &str) -> Result<Vec<(&str, bool, String)>, String> {
+    let term = |term| {
+        let (field, equal, value) =
+            halves(term).ok_or_else(|| format!("invalid selector: '{text}'; can't understand '{term}'"))?;
+        Ok((field, equal, unescaped(value)?))
+    };
+    split(text).into_iter().filter(|term| !term.is_empty()).map(term).collect()
 }
 
 /// The terms between commas that no backslash stands before.

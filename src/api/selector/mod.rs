@@ -5,5 +5,6 @@ mod fields;
 mod labels;
 
 pub use fields::FieldSelector;
+pub(super) use fields::terms;
 pub use labels::LabelSelector;
 pub(super) use labels::{is_label_value, shown};

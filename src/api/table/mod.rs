@@ -3,6 +3,7 @@
 
 mod age;
 mod cluster;
+mod faults;
 mod inert;
 mod pods;
 mod services;
@@ -160,6 +161,7 @@ pub fn columns(kind: Kind) -> &'static [Column] {
         Kind::Pod => pods::POD,
         Kind::PersistentVolumeClaim => volumes::CLAIM,
         Kind::PersistentVolume => volumes::VOLUME,
+        Kind::Fault => faults::FAULT,
         inert => inert::columns(inert),
     }
 }
@@ -181,6 +183,7 @@ fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
         Kind::Pod => pods::pod(object, now),
         Kind::PersistentVolumeClaim => volumes::claim(object, now),
         Kind::PersistentVolume => volumes::volume(object, now),
+        Kind::Fault => faults::fault(object, now),
         inert => inert::cells(inert, object, now),
     }
 }

@@ -91,6 +91,22 @@ mod tests {
     }
 
     #[test]
+    fn no_other_kind_of_ours_is_passed_over() {
+        let table = [
+            ("Falut", "f.yaml:2:7: kind: there is no Falut in clusterlocal.dev/v1; did you mean `Fault`?"),
+            (
+                "Chaos",
+                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; there are Topology and Fault",
+            ),
+        ];
+        for (kind, expected) in table {
+            let text = format!("apiVersion: clusterlocal.dev/v1\nkind: {kind}\nmetadata: {{name: f}}\n");
+            let problems = read_bytes("f.yaml", text.into()).problems;
+            assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+        }
+    }
+
+    #[test]
     fn what_a_fault_may_say() {
         let table = [
             "actions: [delay 3s ±500ms, servfail]",

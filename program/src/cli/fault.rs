@@ -1,0 +1,288 @@
+//! `fault`: how the DNS of a running server fails, and for how long.
+
+use std::fmt::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use clusterlocal::RecordType;
+use clusterlocal::store::fault::{
+    ACTIONS, Actions, Client, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
+};
+use serde_json::{Value, json};
+
+use super::running::{ServerArgs, name};
+use super::{Failure, clock};
+
+#[derive(Debug, Args)]
+pub struct FaultArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Let something go wrong from now on
+    #[command(after_long_help = notation())]
+    Add(Box<AddArgs>),
+    /// List the faults that there are, and how often each has hit
+    List {
+        /// The form of the output
+        #[arg(short, long, value_enum, default_value_t = Form::Text)]
+        output: Form,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Put an end to faults
+    Clear {
+        /// Their names [default: all]
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Form {
+    /// A line for each
+    Text,
+    /// An object a line
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct AddArgs {
+    /// A name for the fault, if it is to have one of yours; then what goes wrong: actions with commas between, or a preset
+    #[arg(value_name = "[NAME] ACTION, …|PRESET")]
+    words: Vec<String>,
+    /// Instead of actions: what happens in turn for each name, type and client, as in 'ok | drop | delay 1s, servfail'
+    #[arg(long, value_name = "ACTIONS|…")]
+    sequence: Option<String>,
+    /// For names like this: * is any characters, ? is one
+    #[arg(long = "match", value_name = "GLOB")]
+    pattern: Option<Glob>,
+    /// For records of this type; repeatable
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    types: Vec<RecordType>,
+    /// Over udp or tcp
+    #[arg(long, value_name = "TRANSPORT")]
+    transport: Option<Transport>,
+    /// For this pod, address or network alone; repeatable
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',')]
+    clients: Vec<Client>,
+    /// For each so manieth question
+    #[arg(long, value_name = "NUMBER")]
+    every: Option<std::num::NonZeroU32>,
+    /// By lot, with this probability
+    #[arg(long, value_name = "PROBABILITY")]
+    probability: Option<Probability>,
+    /// What the lot follows from
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    seed: u64,
+    /// So often at most
+    #[arg(long, value_name = "NUMBER")]
+    times: Option<u32>,
+    /// Beginning so much later, in the cluster's time
+    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    after: Option<Duration>,
+    /// For so long, in the cluster's time
+    #[arg(long = "for", value_name = "TIME", value_parser = clock::parse)]
+    lasting: Option<Duration>,
+    #[command(flatten)]
+    server: ServerArgs,
+}
+
+/// Where the API has them.
+const PATH: &str = "/apis/clusterlocal.dev/v1/faults";
+
+pub fn run(args: FaultArgs) -> Result<ExitCode, Failure> {
+    match args.what {
+        What::Add(args) => add(*args),
+        What::List { output, server } => list(output, server),
+        What::Clear { names, server } => clear(&names, server),
+    }
+}
+
+fn add(args: AddArgs) -> Result<ExitCode, Failure> {
+    let (name, said) = said(&args.words, args.sequence.as_deref()).map_err(Failure::Input)?;
+    let spec = FaultSpec {
+        matching: Match {
+            name: args.pattern,
+            types: args.types,
+            transport: args.transport,
+            clients: args.clients,
+            every: args.every,
+            probability: args.probability,
+        },
+        times: args.times,
+        after: args.after.unwrap_or_default(),
+        lasting: args.lasting,
+        seed: args.seed,
+        ..said
+    };
+    let metadata = match name {
+        Some(name) => json!({ "name": name }),
+        None => json!({ "generateName": "fault-" }),
+    };
+    let fault =
+        json!({ "apiVersion": "clusterlocal.dev/v1", "kind": "Fault", "metadata": metadata, "spec": spec });
+    let made = args.server.post(PATH, &fault)?;
+    Ok(super::print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
+}
+
+/// The fault's name, if it was given one, and what goes wrong.
+fn said<'a>(words: &'a [String], sequence: Option<&str>) -> Result<(Option<&'a str>, FaultSpec), String> {
+    if let Some(sequence) = sequence {
+        let name = match words {
+            [] => None,
+            [name] => Some(name.as_str()),
+            _ => return Err("say actions, or a --sequence of them, not both".into()),
+        };
+        let steps = sequence.split('|').map(|step| step.trim().parse::<Actions>().map_err(|e| e.to_string()));
+        return Ok((name, FaultSpec { sequence: steps.collect::<Result<_, _>>()?, ..FaultSpec::default() }));
+    }
+    let [first, rest @ ..] = words else {
+        return Err("say what goes wrong: servfail, delay 3s, dns-outage 30s, …; --help has them all".into());
+    };
+    // Where all words say what goes wrong, none of them is a name.
+    match what(&words.join(" ")) {
+        Err(_) if !rest.is_empty() && !is_notation(first) => {
+            what(&rest.join(" ")).map(|spec| (Some(first.as_str()), spec))
+        }
+        said => said.map(|spec| (None, spec)),
+    }
+}
+
+/// What `text` says goes wrong.
+fn what(text: &str) -> Result<FaultSpec, String> {
+    let word = text.split_whitespace().next().unwrap_or_default();
+    if PRESETS.iter().any(|preset| preset.name == word && !is_action(word)) {
+        let preset: Preset = text.parse().map_err(|error| format!("{error}"))?;
+        return Ok(FaultSpec { preset: Some(preset), ..FaultSpec::default() });
+    }
+    let actions: Actions = text.parse().map_err(|error| format!("{error}"))?;
+    Ok(FaultSpec { actions, ..FaultSpec::default() })
+}
+
+/// Whether `word` begins an action or a preset.
+fn is_notation(word: &str) -> bool {
+    is_action(word.trim_end_matches(',')) || PRESETS.iter().any(|preset| preset.name == word)
+}
+
+fn is_action(word: &str) -> bool {
+    ACTIONS.iter().any(|action| action.written.split(' ').next() == Some(word))
+}
+
+fn list(output: Form, server: ServerArgs) -> Result<ExitCode, Failure> {
+    let list = server.get(PATH)?;
+    let faults = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let shown = match output {
+        Form::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
+        Form::Text => table(faults),
+    };
+    Ok(super::print(&shown))
+}
+
+/// A line for each fault: what it is called, whether it is in force, how often it has hit, and what it does.
+fn table(faults: &[Value]) -> String {
+    let mut shown = String::new();
+    let name = |fault| text(fault, "/metadata/name");
+    let width = faults.iter().map(|fault| name(fault).len()).max().unwrap_or(0).max("NAME".len());
+    let mut row = |name: &str, state: &str, hits: &str, what: &str, which: &str| {
+        let separator = if which.is_empty() { "" } else { "; " };
+        writeln!(shown, "{name:width$}  {state:7}  {hits:>6}  {what}{separator}{which}")
+            .expect("a string takes everything");
+    };
+    if !faults.is_empty() {
+        row("NAME", "STATE", "HITS", "WHAT", "");
+    }
+    for fault in faults {
+        let [state, what, which] =
+            ["phase", "actions", "match"].map(|field| text(&fault["status"], &format!("/{field}")));
+        row(name(fault), state, &fault["status"]["hits"].to_string(), what, which);
+    }
+    shown
+}
+
+fn clear(names: &[String], server: ServerArgs) -> Result<ExitCode, Failure> {
+    if names.is_empty() {
+        let gone = server.delete(PATH)?;
+        let count = gone["items"].as_array().map_or(0, Vec::len);
+        return Ok(super::print(&format!("{count} faults cleared\n")));
+    }
+    let mut told = String::new();
+    for fault in names {
+        server.delete(&format!("{PATH}/{}", name(fault)?))?;
+        writeln!(told, "fault/{fault} cleared").expect("a string takes everything");
+    }
+    Ok(super::print(&told))
+}
+
+fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// What can go wrong, and how each is written.
+fn notation() -> String {
+    let mut help = String::new();
+    let mut table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
+        writeln!(help, "{title}:").expect("a string takes everything");
+        for (written, about) in rows {
+            writeln!(help, "  {written:27}{about}").expect("a string takes everything");
+        }
+    };
+    table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
+    table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// (words, the name, what goes wrong)
+    #[test]
+    fn a_name_is_what_is_no_notation() {
+        let table = [
+            ("servfail", None, "servfail"),
+            ("delay 3s, servfail", None, "delay 3s, servfail"),
+            ("lost drop", Some("lost"), "drop"),
+            ("srv-late delay 3s ±500ms", Some("srv-late"), "delay 3s ±500ms"),
+            ("dns-outage 30s", None, "drop; for 30s"),
+            ("monday dns-outage 30s", Some("monday"), "drop; for 30s"),
+            ("cache 30", None, "cache 30"),
+        ];
+        for (words, name, expected) in table {
+            let words: Vec<String> = words.split(' ').map(String::from).collect();
+            let (called, spec) = said(&words, None).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            assert_eq!((called, spec.to_string()), (name, expected.into()), "{words:?}");
+        }
+        let sequence = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+            said(&words, Some("ok | drop | delay 1s, nxdomain"))
+                .map(|(name, spec)| (name.map(String::from), spec.to_string()))
+        };
+        let expected = "in turn: ok | drop | delay 1s, nxdomain";
+        assert_eq!(sequence(&["turn"]), Ok((Some("turn".into()), expected.into())));
+        assert_eq!(sequence(&[]), Ok((None, expected.into())));
+        assert!(sequence(&["turn", "drop"]).is_err());
+    }
+
+    /// (words, the error)
+    #[test]
+    fn what_is_meant_is_said_where_it_is_misspelt() {
+        let table = [
+            ("servfial", "did you mean `servfail`?"),
+            ("lost servfial", "\"servfial\" is not an action"),
+            ("delay forever", "\"delay forever\" is not `delay D [±J]`"),
+            ("dns-outage", "\"dns-outage\" is not `dns-outage D`"),
+            ("drop servfail", "\"drop servfail\" is not `drop`"),
+        ];
+        for (words, expected) in table {
+            let words: Vec<String> = words.split(' ').map(String::from).collect();
+            let error = said(&words, None).expect_err(expected);
+            assert!(error.contains(expected), "{words:?}: {error}");
+        }
+    }
+}

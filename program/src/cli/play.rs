@@ -1,0 +1,175 @@
+//! `play`: stories about a cluster, step by step, for people and for CI.
+
+mod junit;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clusterlocal::manifest::{self, Manifest, Scenario, Severity};
+use clusterlocal::play::{Outcome, Play, Seen};
+use clusterlocal::store::shown_duration;
+
+use super::{Failure, show};
+use junit::Report;
+
+#[derive(Debug, Args)]
+pub struct PlayArgs {
+    /// Files with Scenarios, and the manifests of the cluster that they happen to
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
+    /// More manifests, for all of them: a file or a directory; repeatable
+    #[arg(long, value_name = "PATH")]
+    manifests: Vec<PathBuf>,
+    /// Where the cluster answers; port 0 is any free port
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Write what came of it to this file, as JUnit's XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// What is to be tested: started when the cluster answers, with CLUSTERLOCAL_DNS in its environment, and stopped when the
+    /// story ends
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
+    let more = read(&manifest::find(&args.manifests).map_err(Failure::Manifests)?)?;
+    let mut report = Report::new();
+    let (mut played, mut passed) = (0, 0);
+    for file in &args.files {
+        let story = read(std::slice::from_ref(file))?;
+        let scenarios: Vec<_> = story.iter().flat_map(|manifest| manifest.scenarios.clone()).collect();
+        if scenarios.is_empty() {
+            return Err(Failure::Input(format!("{}: there is no Scenario in it", file.display())));
+        }
+        for scenario in &scenarios {
+            played += 1;
+            let manifests = story.iter().chain(&more).cloned().collect();
+            passed += usize::from(play(scenario, manifests, &args, &mut report)?);
+        }
+    }
+    if let Some(path) = &args.junit {
+        report.write(path)?;
+    }
+    if played > 1 {
+        super::print(&format!("\n{passed} of {played} scenarios passed\n"));
+    }
+    Ok(ExitCode::from(u8::from(passed < played)))
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
+    let manifests: Vec<_> = files.iter().map(|file| manifest::read_file(file)).collect();
+    let problems: Vec<_> = manifests.iter().flat_map(|manifest| manifest.problems.clone()).collect();
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(Failure::Manifests(problems));
+    }
+    show(&problems);
+    Ok(manifests)
+}
+
+/// Plays one story, and tells whether all of it was as it should be.
+fn play(
+    scenario: &Scenario,
+    manifests: Vec<Manifest>,
+    args: &PlayArgs,
+    report: &mut Report,
+) -> Result<bool, Failure> {
+    let began = Instant::now();
+    super::print(&format!("{}: {}\n", scenario.name, scenario.sees.trim()));
+    let play = Play::begin(scenario, manifests, args.listen).map_err(|error| match error {
+        clusterlocal::Error::Manifests(problems) => Failure::Manifests(problems),
+        clusterlocal::Error::Listen(_) => Failure::Network(error.to_string()),
+        error => Failure::Input(error.to_string()),
+    })?;
+    let tested = Tested::start(&args.command, play.cluster().dns_addr())?;
+    let progress = Progress::new();
+    let mut outcomes = Vec::new();
+    let passed = play.run(|seen| match seen {
+        Seen::Waiting { left, next } => progress.waits(*left, next),
+        Seen::Step(outcome) | Seen::Expectation(outcome) => {
+            progress.is_over();
+            super::print(&told(outcome));
+            outcomes.push(outcome.clone());
+        }
+        _ => {}
+    });
+    drop(tested);
+    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    let word = if passed { "passed".into() } else { format!("FAILED ({failed} of {})", outcomes.len()) };
+    super::print(&format!("{word} in {:.1} s\n", began.elapsed().as_secs_f64()));
+    report.add(scenario, &outcomes, began.elapsed());
+    Ok(passed)
+}
+
+/// `  20s  restart db-1`, what was seen below it, and what is wrong with that.
+fn told(outcome: &Outcome) -> String {
+    let at = shown_duration(outcome.at);
+    let mut text = match (
+        outcome.seen.as_slice(),
+        outcome.what.starts_with("ask ") || outcome.what.starts_with("remember "),
+    ) {
+        // What was answered stands beside the question.
+        ([answer], true) => format!("{at:>8}  {:<44} {answer}\n", outcome.what),
+        (seen, _) => {
+            let seen: String = seen.iter().map(|line| format!("{:>10}{line}\n", "")).collect();
+            format!("{at:>8}  {}\n{seen}", outcome.what)
+        }
+    };
+    if let Some(failure) = &outcome.failure {
+        text.push_str(&format!("{:>10}FAILED (line {}): {failure}\n", "", outcome.line));
+    }
+    text
+}
+
+/// A line that says what is waited for, where somebody sits in front of it.
+struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Progress { shown: std::io::stderr().is_terminal() }
+    }
+
+    fn waits(&self, left: Duration, next: &str) {
+        if self.shown {
+            _ = write!(std::io::stderr(), "\r\x1b[K{:>9.0}s until: {next}", left.as_secs_f64().ceil());
+        }
+    }
+
+    fn is_over(&self) {
+        if self.shown {
+            _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// What is tested, while the story is played.
+struct Tested(Option<Child>);
+
+impl Tested {
+    fn start(command: &[String], dns: SocketAddr) -> Result<Self, Failure> {
+        let Some((program, arguments)) = command.split_first() else { return Ok(Tested(None)) };
+        let child = Command::new(program)
+            .args(arguments)
+            .env("CLUSTERLOCAL_DNS", dns.to_string())
+            .env("CLUSTERLOCAL_DNS_HOST", dns.ip().to_string())
+            .env("CLUSTERLOCAL_DNS_PORT", dns.port().to_string())
+            .spawn();
+        let failed = |error| Failure::Input(format!("cannot start {program}: {error}"));
+        child.map(Some).map(Tested).map_err(failed)
+    }
+}
+
+impl Drop for Tested {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+}

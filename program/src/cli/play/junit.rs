@@ -1,0 +1,50 @@
+//! What came of stories, as JUnit's XML: a suite a story, a case a step or expectation.
+
+use std::path::Path;
+use std::time::Duration;
+
+use clusterlocal::manifest::Scenario;
+use clusterlocal::play::Outcome;
+use clusterlocal::store::shown_duration;
+use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
+
+use super::super::Failure;
+
+/// What is to be written.
+pub struct Report(Xml);
+
+impl Report {
+    pub fn new() -> Self {
+        Report(Xml::new("clusterlocal"))
+    }
+
+    /// Adds what came of `scenario`.
+    pub fn add(&mut self, scenario: &Scenario, outcomes: &[Outcome], took: Duration) {
+        let mut suite = TestSuite::new(scenario.name.as_str());
+        suite.set_time(took);
+        for outcome in outcomes {
+            let status = match &outcome.failure {
+                None => TestCaseStatus::success(),
+                Some(failure) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(failure.as_str());
+                    let place = format!("{}:{}", scenario.place.file(), outcome.line);
+                    status.set_description(format!("{place}\n{}", outcome.seen.join("\n")));
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("{} {}", shown_duration(outcome.at), outcome.what), status);
+            case.set_classname(scenario.name.as_str());
+            suite.add_test_case(case);
+        }
+        self.0.add_test_suite(suite);
+    }
+
+    pub fn write(&self, path: &Path) -> Result<(), Failure> {
+        let failed = |error: &dyn std::fmt::Display| {
+            Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()))
+        };
+        let xml = self.0.to_string().map_err(|error| failed(&error))?;
+        std::fs::write(path, xml).map_err(|error| failed(&error))
+    }
+}

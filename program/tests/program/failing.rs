@@ -1,0 +1,77 @@
+//! `fault`: how the DNS of a running server fails.
+
+use hickory_proto::op::ResponseCode;
+use serde_json::Value;
+
+use super::{Directory, Ended, Server, ask, field, program, run, serve_ring};
+
+/// The verb, asked of `server`; `'` holds words together.
+fn fault(server: &Server, arguments: &str) -> Ended {
+    let mut command = program("fault");
+    for (at, part) in arguments.split('\'').enumerate() {
+        match at % 2 {
+            0 => command.args(part.split_whitespace()),
+            _ => command.arg(part),
+        };
+    }
+    run(command.env("CLUSTERLOCAL_API", field(&server.ready, "api")))
+}
+
+#[test]
+fn faults_come_and_go() {
+    let directory = Directory::with(&[]);
+    let server = serve_ring(&directory, "--api 127.0.0.1:0");
+    let code = |question: &str| ask(server.address(), question).metadata.response_code;
+    let (srv, a) = ("_cql._tcp.db.default.svc.cluster.local SRV", "db-1.db.default.svc.cluster.local A");
+    let added = fault(&server, "add srv-fails servfail --type SRV,PTR --match '_cql.*' --client 127.0.0.1");
+    let told = "fault/srv-fails added: servfail; name=_cql.* types=SRV,PTR clients=127.0.0.1\n";
+    assert_eq!((added.code, added.stdout.as_str()), (Some(0), told), "{added:?}");
+    assert_eq!((code(srv), code(a)), (ResponseCode::ServFail, ResponseCode::NoError));
+    let listed = fault(&server, "list");
+    let expected = "\
+NAME       STATE      HITS  WHAT
+srv-fails  Active        1  servfail; name=_cql.* types=SRV,PTR clients=127.0.0.1
+";
+    assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), expected));
+    let listed: Value = serde_json::from_str(&fault(&server, "list -o json").stdout).expect("one object");
+    assert_eq!((&listed["kind"], &listed["status"]["hits"]), (&"Fault".into(), &1.into()));
+    assert_eq!(fault(&server, "clear srv-fails").stdout, "fault/srv-fails cleared\n");
+    assert_eq!(code(srv), ResponseCode::NoError);
+    let nameless = fault(&server, "add refused --times 1");
+    assert!(
+        nameless.stdout.starts_with("fault/fault-")
+            && nameless.stdout.ends_with(" added: refused; 1 times\n")
+    );
+    assert_eq!((code(a), code(a)), (ResponseCode::Refused, ResponseCode::NoError));
+    fault(&server, "add turn --sequence 'ok | nxdomain'");
+    assert_eq!((code(a), code(a)), (ResponseCode::NoError, ResponseCode::NXDomain));
+    assert_eq!(fault(&server, "clear").stdout, "2 faults cleared\n");
+    assert_eq!(fault(&server, "list").stdout, "");
+}
+
+/// (arguments, exit code, what is said)
+#[test]
+fn what_is_wrong_is_said() {
+    let directory = Directory::with(&[]);
+    let server = serve_ring(&directory, "--api 127.0.0.1:0");
+    let table = [
+        ("add", "say what goes wrong: servfail, delay 3s, dns-outage 30s"),
+        ("add servfial", "did you mean `servfail`?"),
+        ("add drop --type SVR", "did you mean `SRV`?"),
+        ("add drop --probability 2", "\"2\" is not a probability from 0 to 1"),
+        ("add drop --times 0", "spec.times: Invalid value: 0: 0 is never"),
+        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
+        ("add A! drop", "metadata.name: Invalid value: \"A!\""),
+        ("add x drop --sequence ok", "say actions, or a --sequence of them, not both"),
+        ("clear nobody", "faults.clusterlocal.dev \"nobody\" not found"),
+    ];
+    for (arguments, said) in table {
+        let ended = fault(&server, arguments);
+        assert_eq!(ended.code, Some(2), "{arguments}: {ended:?}");
+        assert!(ended.stderr.contains(said), "{arguments}: {}", ended.stderr);
+    }
+    let help = run(&mut program("fault add --help")).stdout;
+    for written in ["delay D [±J]", "omit GLOB|N|asker", "dns-outage D", "kube-dns-3-of-n"] {
+        assert!(help.contains(&format!("\n  {written} ")), "{written} is not in\n{help}");
+    }
+}

@@ -1,0 +1,405 @@
+//! Takes the place of whoever stands beside a cluster with kubectl, dig and a watch: lets a [`Scenario`] happen to a
+//! cluster, and tells what is seen. It must not know where it is told.
+//!
+//! What an answer `says` is told in words, so that it can be written down beforehand:
+//!
+//! | word | means |
+//! |---|---|
+//! | `db-0` | an address that this pod has; in another namespace than `default` it is `ring/db-0` |
+//! | `db-0 (gone)` | an address that this pod had, and nobody has now |
+//! | `db-0 (not ready)`, `(stopping)`, `(unreachable)` | how the pod at the address fares |
+//! | `db-0 (old process)` | the address of a pod whose object is gone, while it runs on behind a partition |
+//! | `svc/db` | the address of a Service |
+//! | `db-0:7000` | an SRV record: target and port |
+//! | `db-0:7000 (no address)`, `(at db-1)` | its target's address did not come along, or it is somebody else's |
+//! | `cname:db.` | an alias |
+//! | `NODATA`, `NXDOMAIN`, `SERVFAIL` … | what there is instead of records |
+//! | `truncated` | TC is set |
+//! | `ttl=5` | a TTL other than the cluster's |
+//! | `silence`, `refused`, `reset`, `closed` | no answer, and what came of the connection |
+//! | `wrong-id`, `wrong-question`, `malformed` | what came is no answer to the question |
+
+mod ask;
+mod says;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::manifest::Manifest;
+use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says, Scenario};
+use crate::queries::Filter;
+use crate::store::fault::{FaultSpec, Span, Transport};
+use crate::store::{Name, Time};
+use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, Settings};
+use ask::{Ask, Heard};
+
+/// When manual clocks begin: the same story has the same times and serials each time it is played.
+const BEGINNING: Time = Time::from_unix_millis(1_767_225_600_000);
+
+/// What was seen of a story.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Seen {
+    /// Time has to pass, by the wall, before a step.
+    Waiting {
+        /// How long.
+        left: Duration,
+        /// For what.
+        next: String,
+    },
+    /// A step, done.
+    Step(Outcome),
+    /// An expectation, and whether it holds.
+    Expectation(Outcome),
+}
+
+/// What came of a step or an expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// When, since the beginning, in the cluster's time.
+    pub at: Duration,
+    /// What: `restart db-1`.
+    pub what: String,
+    /// What was seen of it: names that came and went, what was answered.
+    pub seen: Vec<String>,
+    /// Why it is not as it should be; `None` if it is.
+    pub failure: Option<String>,
+    /// In which line of the file it stands.
+    pub line: u32,
+}
+
+/// A story that is being played.
+pub struct Play<'s> {
+    scenario: &'s Scenario,
+    cluster: Cluster,
+    began: Instant,
+    faults: BTreeMap<Name, FaultGuard>,
+    /// What was answered, by what it is called.
+    remembered: BTreeMap<Name, Vec<IpAddr>>,
+    /// The steps so far, and where each ended.
+    done: Vec<(String, Change, Instant)>,
+    /// Where questions of the story's own came from.
+    own: HashSet<SocketAddr>,
+}
+
+impl<'s> Play<'s> {
+    /// Starts the cluster that `manifests` describe, answering at `listen`.
+    ///
+    /// # Errors
+    /// As for [`Cluster`].
+    pub fn begin(
+        scenario: &'s Scenario,
+        manifests: Vec<Manifest>,
+        listen: SocketAddr,
+    ) -> Result<Self, Error> {
+        let clock = match scenario.manual {
+            true => Clock::standing_at(BEGINNING),
+            false => Clock::real().at_speed(scenario.speed),
+        };
+        let settings = Settings {
+            delays: scenario.delays,
+            address_reuse: scenario.address_reuse,
+            ..Settings::default()
+        };
+        let cluster = Cluster::builder()
+            .read(manifests)
+            .settings(settings)
+            .order(scenario.order)
+            .seed(scenario.seed)
+            .clock(clock)
+            .listen(listen)
+            .start()
+            .wait()?;
+        Ok(Play {
+            scenario,
+            cluster,
+            began: Instant::now(),
+            faults: BTreeMap::new(),
+            remembered: BTreeMap::new(),
+            done: Vec::new(),
+            own: HashSet::new(),
+        })
+    }
+
+    /// The cluster that it happens to.
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// Lets all of it happen, and tells what is seen of it. Whether everything was as it should be is returned.
+    pub fn run(mut self, mut tell: impl FnMut(&Seen)) -> bool {
+        let mut passed = true;
+        for step in &self.scenario.steps {
+            let what = step.event.to_string();
+            self.wait_until(step.at, &what, &mut tell);
+            let (seen, failure) = match self.happen(&step.event) {
+                Ok((seen, failure)) => (seen, failure),
+                Err(error) => (Vec::new(), Some(error.to_string())),
+            };
+            passed &= failure.is_none();
+            let now = self.cluster.mark();
+            self.done.push((what.clone(), now, Instant::now()));
+            tell(&Seen::Step(Outcome { at: step.at, what, seen, failure, line: step.line }));
+        }
+        let at = self.scenario.steps.last().map_or(Duration::ZERO, |last| last.at);
+        for expectation in &self.scenario.expectations {
+            let (seen, failure) = self.check(expectation);
+            passed &= failure.is_none();
+            let what = expectation.to_string();
+            tell(&Seen::Expectation(Outcome { at, what, seen, failure, line: expectation.line }));
+        }
+        passed
+    }
+
+    /// Lets time pass until `at`.
+    fn wait_until(&self, at: Duration, next: &str, tell: &mut impl FnMut(&Seen)) {
+        if self.scenario.manual {
+            let now = self.cluster.now().since(BEGINNING);
+            if at > now {
+                self.cluster.advance(at - now).wait();
+            }
+            return;
+        }
+        let due = self.began + at.div_f64(self.scenario.speed);
+        loop {
+            let left = due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            tell(&Seen::Waiting { left, next: next.into() });
+            std::thread::sleep(left.min(Duration::from_secs(1)));
+        }
+    }
+
+    /// Lets `event` happen. Tells what was seen of it, and why that is not as it should be.
+    fn happen(&mut self, event: &Event) -> Result<(Vec<String>, Option<String>), Error> {
+        let cluster = &self.cluster;
+        let change = match event {
+            Event::Pods(what, names) => {
+                let changes = names.iter().map(|name| {
+                    let pod = cluster.pod(name);
+                    match what {
+                        PodEvent::Ready => pod.ready(),
+                        PodEvent::Unready => pod.unready(),
+                        PodEvent::Crash => pod.crash(),
+                        PodEvent::Delete => pod.delete(),
+                        PodEvent::ForceDelete => pod.force_delete(),
+                        PodEvent::Restart => pod.restart(),
+                    }
+                    .wait()
+                });
+                let names =
+                    changes.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(|change| change.names);
+                return Ok((names.map(|name| name.to_string()).collect(), None));
+            }
+            Event::RestartAt(pod, ip) => cluster.pod(pod).restart_with_ip(*ip).wait()?,
+            Event::Bind(pod, port, address) => cluster.pod(pod).bind(port, *address).wait()?,
+            Event::Scale(name, replicas) => cluster.scale(name, *replicas).wait()?,
+            Event::Node(what, name) => {
+                let node = cluster.node(name);
+                match what {
+                    NodeEvent::Down => node.down(),
+                    NodeEvent::Off => node.off(),
+                    NodeEvent::Up => node.up(),
+                    NodeEvent::Reboot => node.reboot(),
+                }
+                .wait()?
+            }
+            Event::Apply(manifests) => cluster.apply(manifests.as_str()).wait()?,
+            Event::Remove(kind, name) => cluster.delete(*kind, name).wait()?,
+            Event::Fault(name, spec) => {
+                let fault = Fault::from(FaultSpec::clone(spec)).named(name.as_str());
+                let guard = cluster.try_fault(fault)?;
+                self.faults.insert(name.clone(), guard);
+                return Ok((Vec::new(), None));
+            }
+            Event::Clear(names) => {
+                for name in names {
+                    if name == "*" {
+                        self.faults.clear();
+                    } else if self.faults.remove(name).is_none() {
+                        let there = self.faults.keys().map(ToString::to_string).collect();
+                        return Err(Error::Missing { wanted: format!("Fault {name}"), there });
+                    }
+                }
+                return Ok((Vec::new(), None));
+            }
+            Event::Ask(question) => return self.ask(question),
+            Event::Remember(called, says) => {
+                let Some(addresses) = self.remembered.get(called) else {
+                    let there = self.remembered.keys().map(ToString::to_string).collect();
+                    return Err(Error::Missing { wanted: format!("answer called {called}"), there });
+                };
+                return Ok(compared(says::tenants(cluster.driver(), addresses), Some(says)));
+            }
+            Event::Wait => return Ok((Vec::new(), None)),
+        };
+        Ok((change.names.iter().map(ToString::to_string).collect(), None))
+    }
+
+    fn ask(&mut self, question: &Question) -> Result<(Vec<String>, Option<String>), Error> {
+        let search = &self.cluster.search("default")[0];
+        let name = match question.name.strip_suffix('.') {
+            Some(_) => question.name.clone(),
+            None => format!("{}.{search}", question.name),
+        };
+        let name = name.parse().map_err(|error| Error::Refused(format!("ask {}: {error}", question.name)))?;
+        let from = match &question.from {
+            Some(pod) => self.cluster.pod(pod).address().ok_or_else(|| {
+                Error::Refused(format!("ask from {pod}: there is no such pod, or it has no address"))
+            })?,
+            None => Ipv4Addr::LOCALHOST.into(),
+        };
+        let ask = Ask {
+            name: &name,
+            qtype: question.qtype,
+            server: self.cluster.dns_addr(),
+            from,
+            transport: question.transport,
+            edns: question.edns,
+            patience: question.patience,
+            // Any will do, and each time the same.
+            id: u16::try_from(self.done.len()).unwrap_or(u16::MAX),
+        };
+        let (heard, client) =
+            ask.ask().map_err(|error| Error::Refused(format!("cannot ask from {from}: {error}")))?;
+        self.own.insert(client);
+        let words = match heard {
+            Heard::Reply(reply) => {
+                if let Some(called) = &question.called {
+                    self.remembered.insert(called.clone(), says::addresses(&reply));
+                }
+                says::words(self.cluster.driver(), &reply)
+            }
+            Heard::Odd(what) => vec![what.into()],
+        };
+        Ok(compared(words, question.says.as_ref()))
+    }
+
+    /// Whether what was asked is as expected, and what was.
+    fn check(&self, expected: &Expectation) -> (Vec<String>, Option<String>) {
+        let mut queries = self.cluster.queries().matching(expected.filter());
+        let mut since = self.began;
+        if let Some(after) = &expected.after {
+            let Some((_, change, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
+            else {
+                return (Vec::new(), Some(format!("no step is called {after:?}")));
+            };
+            queries = queries.after(change);
+            since = *at;
+        }
+        let within = match self.scenario.manual {
+            true => expected.within,
+            false => expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed()),
+        };
+        let own = self.own.clone();
+        let queries = queries.but_from(own);
+        let seen = match queries.clone().wait_for(expected.at_least, within).wait() {
+            Ok(_) => queries.all(),
+            Err(unseen) => unseen.seen,
+        };
+        let too_few = seen.len() < expected.at_least;
+        let too_many = expected.at_most.is_some_and(|most| seen.len() > most);
+        let shown: Vec<_> = seen.iter().take(SHOWN).map(ToString::to_string).collect();
+        let failure = (too_few || too_many).then(|| format!("{} queries were asked", seen.len()));
+        (shown, failure)
+    }
+}
+
+/// So many queries of an expectation are shown.
+const SHOWN: usize = 5;
+
+/// `words`, and that they are not what was expected.
+fn compared(words: Vec<String>, says: Option<&Says>) -> (Vec<String>, Option<String>) {
+    let wrong = says.filter(|says| !says::are(&words, says));
+    let failure = wrong.map(|says| format!("should say: {says}"));
+    (vec![words.join(" ")], failure)
+}
+
+/// As it is shown, and as expectations name it.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |names: &[Name]| names.join(" ");
+        match self {
+            Event::Pods(what, names) => {
+                let verb = match what {
+                    PodEvent::Ready => "ready",
+                    PodEvent::Unready => "unready",
+                    PodEvent::Crash => "crash",
+                    PodEvent::Delete => "delete",
+                    PodEvent::ForceDelete => "force delete",
+                    PodEvent::Restart => "restart",
+                };
+                write!(f, "{verb} {}", list(names))
+            }
+            Event::RestartAt(pod, ip) => write!(f, "restart {pod} at {ip}"),
+            Event::Bind(pod, port, address) => write!(f, "bind {port} of {pod} to {address}"),
+            Event::Scale(name, replicas) => write!(f, "scale {name} to {replicas}"),
+            Event::Node(what, name) => {
+                let verb = match what {
+                    NodeEvent::Down => "down",
+                    NodeEvent::Off => "off",
+                    NodeEvent::Up => "up",
+                    NodeEvent::Reboot => "reboot",
+                };
+                write!(f, "node {verb} {name}")
+            }
+            Event::Fault(name, spec) => write!(f, "fault {name}: {spec}"),
+            Event::Clear(names) => write!(f, "clear {}", list(names)),
+            Event::Apply(_) => f.write_str("apply manifests"),
+            Event::Remove(kind, name) => write!(f, "remove {kind} {name}"),
+            Event::Ask(question) => {
+                write!(f, "ask {} {}", question.name, question.qtype)?;
+                if question.transport == Transport::Tcp {
+                    f.write_str(" over TCP")?;
+                }
+                if let Some(pod) = &question.from {
+                    write!(f, " from {pod}")?;
+                }
+                Ok(())
+            }
+            Event::Remember(called, _) => write!(f, "remember {called}"),
+            Event::Wait => f.write_str("wait"),
+        }
+    }
+}
+
+impl Expectation {
+    fn filter(&self) -> Filter {
+        Filter {
+            name: self.name.clone(),
+            qtype: self.qtype,
+            pod: self.pod.as_ref().map(ToString::to_string),
+            transport: self.transport,
+            code: self.code.map(Some),
+            ..Filter::default()
+        }
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at_most {
+            Some(0) => f.write_str("no queries")?,
+            Some(most) if self.at_least > 0 => write!(f, "{} to {most} queries", self.at_least)?,
+            Some(most) => write!(f, "at most {most} queries")?,
+            None => write!(f, "at least {} queries", self.at_least)?,
+        }
+        fn said(f: &mut fmt::Formatter<'_>, what: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
+            value.map_or(Ok(()), |value| write!(f, " {what} {value}"))
+        }
+        said(f, "for", self.name.as_ref().map(|v| v as _))?;
+        said(f, "of type", self.qtype.as_ref().map(|v| v as _))?;
+        said(f, "from", self.pod.as_ref().map(|v| v as _))?;
+        said(f, "over", self.transport.as_ref().map(|v| v as _))?;
+        said(f, "that said", self.code.as_ref().map(|v| v as _))?;
+        said(f, "after", self.after.as_ref().map(|v| v as _))?;
+        if !self.within.is_zero() {
+            write!(f, " within {}", Span(self.within))?;
+        }
+        Ok(())
+    }
+}

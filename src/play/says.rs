@@ -1,0 +1,126 @@
+//! What an answer says, in words that somebody can write down beforehand: pods instead of addresses.
+
+use std::net::IpAddr;
+
+use crate::answer::{Record, Reply, ResponseCode};
+use crate::manifest::scenario::Says;
+use crate::record_type::{A, AAAA, CNAME, PTR, SRV};
+use crate::store::{Kind, Machine, Node, Pod, Service};
+use crate::{ControlPlane, Driver};
+
+/// What `reply` says.
+pub(super) fn words(driver: &Driver, reply: &Reply) -> Vec<String> {
+    driver.read(|cluster| {
+        let mut words: Vec<String> =
+            reply.answers.iter().map(|record| word(cluster, reply, record)).collect();
+        if reply.code != ResponseCode::NOERROR {
+            words.push(reply.code.to_string());
+        } else if words.is_empty() && !reply.truncated {
+            words.push("NODATA".into());
+        }
+        if reply.truncated {
+            words.push("truncated".into());
+        }
+        let usual = cluster.published().load().settings().ttl;
+        if let Some(other) = reply.answers.iter().find(|record| record.ttl != usual) {
+            words.push(format!("ttl={}", other.ttl));
+        }
+        words
+    })
+}
+
+/// The addresses that somebody who heard `reply` knows now.
+pub(super) fn addresses(reply: &Reply) -> Vec<IpAddr> {
+    let all = reply.answers.iter().chain(&reply.additionals);
+    all.filter(|record| matches!(record.record_type, A | AAAA))
+        .filter_map(|record| record.data.parse().ok())
+        .collect()
+}
+
+/// Who is at these addresses now.
+pub(super) fn tenants(driver: &Driver, addresses: &[IpAddr]) -> Vec<String> {
+    driver.read(|cluster| addresses.iter().map(|ip| tenant(cluster, *ip)).collect())
+}
+
+/// Whether `words` are what was expected.
+pub(super) fn are(words: &[String], expected: &Says) -> bool {
+    match expected {
+        Says::List(list) => list == words,
+        Says::Words(expected) => {
+            let sorted = |words: &[String]| {
+                let mut words = words.to_vec();
+                words.sort();
+                words
+            };
+            sorted(expected) == sorted(words)
+        }
+    }
+}
+
+fn word(cluster: &ControlPlane, reply: &Reply, record: &Record) -> String {
+    match record.record_type {
+        A | AAAA => record.data.parse().map_or_else(|_| record.data.clone(), |ip| tenant(cluster, ip)),
+        SRV => {
+            let mut fields = record.data.split(' ').skip(2);
+            let (port, target) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
+            let called = format!("{}:{port}", host(target));
+            let glue = reply.additionals.iter().find(|glue| glue.name.eq_ignore_ascii_case(target));
+            let at = glue.and_then(|glue| glue.data.parse().ok()).map(|ip| tenant(cluster, ip));
+            match at {
+                None => format!("{called} (no address)"),
+                // The endpoint's own name, or one that is made of its address.
+                Some(at)
+                    if at.split(' ').next() == Some(host(target)) || !is_a_pods_name(cluster, target) =>
+                {
+                    called
+                }
+                Some(at) => format!("{called} (at {at})"),
+            }
+        }
+        CNAME => format!("cname:{}", record.data),
+        PTR => host(&record.data).into(),
+        _ => record.data.clone(),
+    }
+}
+
+fn host(name: &str) -> &str {
+    name.split('.').next().unwrap_or_default()
+}
+
+fn is_a_pods_name(cluster: &ControlPlane, target: &str) -> bool {
+    cluster.store().list::<Pod>(Kind::Pod).any(|pod| pod.metadata.name == host(target))
+}
+
+/// Who is at `ip`: a pod and how it fares, one that was there, a Service, or nobody that is known.
+fn tenant(cluster: &ControlPlane, ip: IpAddr) -> String {
+    let store = cluster.store();
+    if let Some(pod) = store.list::<Pod>(Kind::Pod).find(|pod| pod.status.ips().any(|has| has == ip)) {
+        let name = if pod.metadata.namespace == "default" {
+            pod.metadata.name.to_string()
+        } else {
+            format!("{}/{}", pod.metadata.namespace, pod.metadata.name)
+        };
+        let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
+        return match () {
+            () if node.is_some_and(|node| node.machine() != Machine::Up) => format!("{name} (unreachable)"),
+            () if pod.is_terminating() => format!("{name} (stopping)"),
+            () if !pod.is_running_and_ready() => format!("{name} (not ready)"),
+            () => name,
+        };
+    }
+    let mut nodes = store.list::<Node>(Kind::Node);
+    if let Some(left) =
+        nodes.find_map(|node| node.status.left_behind.iter().find(|left| left.ips.contains(&ip)))
+    {
+        return format!("{} (old process)", left.pod);
+    }
+    if let Some(service) =
+        store.list::<Service>(Kind::Service).find(|service| service.addresses().any(|has| has == ip))
+    {
+        return format!("svc/{}", service.metadata.name);
+    }
+    match cluster.pods_at(&[ip].into()).remove(&ip) {
+        Some(pod) => format!("{} (gone)", pod.strip_prefix("default/").unwrap_or(&pod)),
+        None => ip.to_string(),
+    }
+}
