@@ -1,4 +1,73 @@
-//! `cluster.local`, without the cluster: what a Kubernetes cluster's DNS answers, worked out from manifests alone.
+//! `cluster.local`, without the cluster: what a Kubernetes cluster's DNS answers, worked out from manifests alone, in the
+//! process of a test.
+//!
+//! ```
+//! use clusterlocal::{Cluster, Fault, record_type::SRV};
+//! use std::time::Duration;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let manifests = "apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets: {cassandra: {replicas: 3, ports: {cql: 9042}}}\n";
+//! let cluster = Cluster::builder().manifests(manifests).start().await?;
+//! # let client = cluster.resolver("default");
+//! # let code_under_test = || client.srv_lookup("_cql._tcp.cassandra.default.svc.cluster.local.");
+//! // Give cluster.dns_addr(), or cluster.resolver("default"), to the code under test.
+//! cluster.scale("cassandra", 5).await?;
+//! let outage = cluster.fault(Fault::on("_cql._tcp.*").qtype(SRV).servfail().times(2));
+//! # assert!(code_under_test().await.is_err());
+//! let again = cluster.queries().qtype(SRV).fault(outage.name());
+//! assert_eq!(again.wait_for(2, Duration::from_secs(10)).await?.len(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Begin
+//!
+//! [`Cluster::builder`] takes manifests as text ([`manifests`](Builder::manifests)), in the
+//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path)). What is wrong with
+//! them is told with file, line and column, all at once. A cluster listens on a port of its own, the same for UDP and TCP, and
+//! lives on a thread of its own: tests run in parallel, and one that blocks stops nobody. Dropping it ends all of it.
+//!
+//! What takes a moment is an [`Operation`]: `.await` it on any runtime, or [`wait`](Operation::wait) for it without one.
+//!
+//! # Drive
+//!
+//! | to | call |
+//! |---|---|
+//! | scale and roll out | [`scale`](Cluster::scale), [`rollout`](Cluster::rollout), [`apply`](Cluster::apply), [`delete`](Cluster::delete) |
+//! | drive a pod | [`pod("db-1")`](Cluster::pod)`.`[`unready`](PodHandle::unready)`()`, [`ready`](PodHandle::ready), [`crash`](PodHandle::crash), [`delete`](PodHandle::delete), [`force_delete`](PodHandle::force_delete), [`restart`](PodHandle::restart), [`restart_with_ip`](PodHandle::restart_with_ip) |
+//! | let a pod be a socket of the test | [`bind("cql", listener.local_addr()?)`](PodHandle::bind) |
+//! | fail a node | [`node("node-1")`](Cluster::node)`.`[`down`](NodeHandle::down)`()`, [`off`](NodeHandle::off), [`up`](NodeHandle::up), [`reboot`](NodeHandle::reboot) |
+//! | let time pass | [`clock(Clock::manual())`](Builder::clock), [`advance`](Cluster::advance), [`delays`](Builder::delays) |
+//!
+//! Each returns when the DNS shows what it did, with the serial and the names that came and went: a [`Change`]. Pods take no
+//! time unless [`delays`](Builder::delays) or annotations say so; then they start, get ready and stop in their order, as in a
+//! cluster.
+//!
+//! # Break
+//!
+//! A [`Fault`] says what it hits, by name, type, transport, client, count or lot, and what happens: a code, silence, a delay,
+//! truncation with and without TC, stale or partial answers, caches. [`Cluster::fault`] begins it; dropping what that
+//! returns ends it. [`Fault::preset`] knows troubles by name: `dns-outage 30s`, `cache 30`, `two-replicas-disagree`. All there is is
+//! listed in [`store::fault`].
+//!
+//! # Ask
+//!
+//! [`Cluster::queries`] knows every question with its client, the pod that has the address, and what was answered:
+//! [`wait_for`](Queries::wait_for) waits for it, [`assert_none`](Queries::assert_none) fails the test and tells what was asked,
+//! [`after`](Queries::after) looks at what came since a change was visible.
+//!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `resolver` | `Cluster::resolver`, a hickory-resolver that asks the cluster |
+//! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
+//! | `watch` | following manifests on disk, as the program does |
+//!
+//! # How it is built
 //!
 //! Every room takes the place of one part of Kubernetes and is named after what that part does:
 //!
@@ -7,12 +76,14 @@
 //!                       watch ───┤ │  ◀─▶ kubelet         what a pod does with time
 //!       kubectl ─▶ api, merge ───┘ ▼
 //!                                zone ─▶ answer ─▶ serve ─▶ dig, your store, your test
+//!                                                   ╰▶ queries     what was asked
 //! ```
 //!
 //! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio appears in
-//! [`serve`], `api`, `watch` and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to the zone
-//! and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change. [`lint`] and
-//! [`explain`] look at it from outside, for people who wonder.
+//! [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to
+//! the zone and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change.
+//! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
+//! outside, for people who wonder.
 
 pub mod answer;
 #[cfg(feature = "api")]

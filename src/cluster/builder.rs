@@ -130,11 +130,13 @@ impl Builder {
         let queries = QueryLog::default();
         let view = serve::View::from(&driver).with_queries(queries.clone());
         let living = driver.clone();
+        #[cfg(feature = "api")]
+        let asked = queries.clone();
         let (running, addresses) = Running::start(move || async move {
             let listeners = Listeners::bind(&options).await?;
             let dns = listeners.addresses()[0];
             #[cfg(feature = "api")]
-            let api = super::api::serve(living.clone()).await?;
+            let api = super::api::serve(living.clone(), asked).await?;
             tokio::spawn(listeners.serve(view, std::future::pending()));
             tokio::spawn(async move { living.run().await });
             Ok::<_, Error>(super::Addresses {

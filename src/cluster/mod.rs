@@ -11,6 +11,8 @@ mod node;
 mod operation;
 mod pod;
 mod queries;
+#[cfg(feature = "resolver")]
+mod resolver;
 mod running;
 mod workload;
 

@@ -31,6 +31,7 @@
 //! Names in questions are completed as in a pod of the namespace `default`, unless they end with a dot. What `says` is is told
 //! in [`play`](crate::play). An unknown field is an error: a slip of the pen must not change what is tested.
 
+mod shown;
 mod written;
 
 use std::fmt;

@@ -23,14 +23,13 @@ mod ask;
 mod says;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::manifest::Manifest;
 use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says, Scenario};
 use crate::queries::Filter;
-use crate::store::fault::{FaultSpec, Span, Transport};
+use crate::store::fault::FaultSpec;
 use crate::store::{Name, Time};
 use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, Settings};
 use ask::{Ask, Heard};
@@ -319,54 +318,6 @@ fn compared(words: Vec<String>, says: Option<&Says>) -> (Vec<String>, Option<Str
     (vec![words.join(" ")], failure)
 }
 
-/// As it is shown, and as expectations name it.
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let list = |names: &[Name]| names.join(" ");
-        match self {
-            Event::Pods(what, names) => {
-                let verb = match what {
-                    PodEvent::Ready => "ready",
-                    PodEvent::Unready => "unready",
-                    PodEvent::Crash => "crash",
-                    PodEvent::Delete => "delete",
-                    PodEvent::ForceDelete => "force delete",
-                    PodEvent::Restart => "restart",
-                };
-                write!(f, "{verb} {}", list(names))
-            }
-            Event::RestartAt(pod, ip) => write!(f, "restart {pod} at {ip}"),
-            Event::Bind(pod, port, address) => write!(f, "bind {port} of {pod} to {address}"),
-            Event::Scale(name, replicas) => write!(f, "scale {name} to {replicas}"),
-            Event::Node(what, name) => {
-                let verb = match what {
-                    NodeEvent::Down => "down",
-                    NodeEvent::Off => "off",
-                    NodeEvent::Up => "up",
-                    NodeEvent::Reboot => "reboot",
-                };
-                write!(f, "node {verb} {name}")
-            }
-            Event::Fault(name, spec) => write!(f, "fault {name}: {spec}"),
-            Event::Clear(names) => write!(f, "clear {}", list(names)),
-            Event::Apply(_) => f.write_str("apply manifests"),
-            Event::Remove(kind, name) => write!(f, "remove {kind} {name}"),
-            Event::Ask(question) => {
-                write!(f, "ask {} {}", question.name, question.qtype)?;
-                if question.transport == Transport::Tcp {
-                    f.write_str(" over TCP")?;
-                }
-                if let Some(pod) = &question.from {
-                    write!(f, " from {pod}")?;
-                }
-                Ok(())
-            }
-            Event::Remember(called, _) => write!(f, "remember {called}"),
-            Event::Wait => f.write_str("wait"),
-        }
-    }
-}
-
 impl Expectation {
     fn filter(&self) -> Filter {
         Filter {
@@ -377,29 +328,5 @@ impl Expectation {
             code: self.code.map(Some),
             ..Filter::default()
         }
-    }
-}
-
-impl fmt::Display for Expectation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.at_most {
-            Some(0) => f.write_str("no queries")?,
-            Some(most) if self.at_least > 0 => write!(f, "{} to {most} queries", self.at_least)?,
-            Some(most) => write!(f, "at most {most} queries")?,
-            None => write!(f, "at least {} queries", self.at_least)?,
-        }
-        fn said(f: &mut fmt::Formatter<'_>, what: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
-            value.map_or(Ok(()), |value| write!(f, " {what} {value}"))
-        }
-        said(f, "for", self.name.as_ref().map(|v| v as _))?;
-        said(f, "of type", self.qtype.as_ref().map(|v| v as _))?;
-        said(f, "from", self.pod.as_ref().map(|v| v as _))?;
-        said(f, "over", self.transport.as_ref().map(|v| v as _))?;
-        said(f, "that said", self.code.as_ref().map(|v| v as _))?;
-        said(f, "after", self.after.as_ref().map(|v| v as _))?;
-        if !self.within.is_zero() {
-            write!(f, " within {}", Span(self.within))?;
-        }
-        Ok(())
     }
 }

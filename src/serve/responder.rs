@@ -127,7 +127,8 @@ impl Responder {
                 verdict
             })
         };
-        let told = Told { serial: zone.serial(), hit };
+        let serial = hit.as_ref().and_then(Hit::serial).unwrap_or_else(|| zone.serial());
+        let told = Told { serial, hit };
         let errand = match verdict {
             Verdict::Silent => return Outcome::Silent(told),
             Verdict::Reply if told.hit.is_none() => return Outcome::Reply(told),

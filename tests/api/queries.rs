@@ -283,6 +283,24 @@ async fn what_is_not_kept_is_not_sworn_to() {
     api.get(&format!("{QUERIES}?atMost=1&sinceSerial={serial}")).await.ok();
 }
 
+/// A query that is longer than the whole log is counted, and no reason to look again and again.
+#[tokio::test]
+async fn what_is_too_long_is_passed_over() {
+    let api = Api::serve_with(RING, QueryLog::new(100)).await;
+    let client = IpAddr::from([192, 0, 2, 7]);
+    let mut watch = api.watch(&format!("{QUERIES}?watch=1&timeoutSeconds=1"), &[]).await;
+    ask(&api, client, "db.default.svc.cluster.local A");
+    let least = api.get(&format!("{QUERIES}?atLeast=1&within=50ms")).await;
+    assert!(
+        least.failure().2.starts_with("expected at least 1 query within 50ms, there were 0"),
+        "{}",
+        least.text
+    );
+    let list = api.get(QUERIES).await.ok();
+    assert_eq!(list["metadata"], json!({ "resourceVersion": "1", "dropped": 1 }));
+    assert!(watch.next().await.is_none(), "nothing to tell");
+}
+
 #[tokio::test]
 async fn a_server_without_a_log_says_so() {
     let api = Api::serve(RING).await;

@@ -29,6 +29,8 @@ fn main() {
     }
     trials
         .push(Trial::test("in a hickory server", server::hickory).with_ignored_flag(is_missing(Client::Dig)));
+    trials
+        .push(Trial::test("on a running clock", server::running).with_ignored_flag(is_missing(Client::Dig)));
     trials.push(Trial::test("a server that ends", server::ending));
     trials.push(Trial::test("every action and every preset has its story", complete));
     trials.push(Trial::test("any fault on any question", properties::any_fault_on_any_question));

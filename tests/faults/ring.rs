@@ -16,21 +16,33 @@ pub struct Ring {
     driver: Driver,
     replicas: u32,
     fault: String,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Ring {
     /// Three peers, `cassandra-0` at 127.244.0.1 and so on, with the fault `f` whose spec is given in YAML's flow style.
     pub fn with(fault: &str) -> Self {
+        let begin = Time::from_unix_millis(1_700_000_000_000);
+        Ring::on(Clock::standing_at(begin), fault)
+    }
+
+    /// The same on a clock that runs `speed` times as fast as the wall's.
+    pub fn running(fault: &str, speed: f64) -> Self {
+        let ring = Ring::on(Clock::real().at_speed(speed), fault);
+        let driver = ring.driver.clone();
+        ring.runtime.spawn(async move { driver.run().await });
+        ring
+    }
+
+    fn on(clock: Clock, fault: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let begin = Time::from_unix_millis(1_700_000_000_000);
-        let driver = Driver::new(ControlPlane::new(Settings::default()), Clock::standing_at(begin));
+        let driver = Driver::new(ControlPlane::new(Settings::default()), clock);
         let options = Options { order: Order::Stable, ..Options::default() };
         let listeners = runtime.block_on(Listeners::bind(&options)).expect("a free port");
         let address = listeners.addresses()[0];
         runtime.spawn(listeners.serve(View::from(&driver), std::future::pending()));
-        let mut ring = Ring { address, driver, replicas: 3, fault: String::new(), _runtime: runtime };
+        let mut ring = Ring { address, driver, replicas: 3, fault: String::new(), runtime };
         ring.apply();
         ring.fault = format!(
             "---\napiVersion: clusterlocal.dev/v1\nkind: Fault\nmetadata: {{name: f}}\nspec: {{{fault}}}\n"

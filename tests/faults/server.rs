@@ -57,6 +57,17 @@ pub fn ending() -> Result<(), Failed> {
     Ok(())
 }
 
+/// On a clock that runs, faults come and go by themselves.
+pub fn running() -> Result<(), Failed> {
+    let ring = Ring::running("after: 200s, for: 4000s, actions: [servfail]", 1000.0);
+    let faults = ring.view().faults;
+    until(|| !faults.is_empty())?;
+    assert_eq!(Client::Dig.ask(ring.address, QUESTION), "SERVFAIL");
+    until(|| faults.is_empty())?;
+    assert!(Client::Dig.ask(ring.address, QUESTION).starts_with("NOERROR 127.244.0."));
+    Ok(())
+}
+
 /// Asks over UDP and TCP, and waits for nothing.
 fn ask(address: SocketAddr) -> (UdpSocket, TcpStream) {
     let question =

@@ -9,7 +9,7 @@ ip link set lo up
 ip address add 192.0.2.1/32 dev lo
 "$program" resolv-conf --dns 127.0.0.1:53 >"$folder/resolv.conf"
 mount --bind "$folder/resolv.conf" /etc/resolv.conf
-"$program" serve --listen 127.0.0.1:53 --ready-file "$folder/ready" "$manifest" >"$folder/out" 2>"$folder/log" &
+"$program" serve --listen 127.0.0.1:53 --exit-with-parent --ready-file "$folder/ready" "$manifest" >"$folder/out" 2>"$folder/log" &
 server=$!
 trap 'kill $server 2>/dev/null || true' EXIT
 while [ ! -e "$folder/ready" ]; do

@@ -12,6 +12,7 @@ mod environment;
 mod failing;
 mod flags;
 mod logging;
+mod playing;
 mod starting;
 mod verbs;
 

@@ -201,6 +201,7 @@ fn help_tells_of_every_flag() {
              --help"
                 .into(),
         ),
+        ("play", "--manifests --listen --junit --help".into()),
         ("fault list", "--output --api --help".into()),
         ("fault clear", "--api --help".into()),
         ("env", "--for --namespace --dns --domain --help".into()),
@@ -221,7 +222,9 @@ fn help_tells_of_every_flag() {
         }
     }
     let verbs = run(&mut program("-h")).stdout;
-    for verb in ["serve", "check", "records", "query", "explain", "env", "resolv-conf", "fault", "log"] {
+    for verb in
+        ["serve", "check", "records", "query", "explain", "env", "resolv-conf", "fault", "play", "log"]
+    {
         assert!(verbs.contains(&format!("\n  {verb} ")), "{verb}");
     }
     let version = run(&mut program("--version"));

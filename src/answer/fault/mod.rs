@@ -5,6 +5,9 @@
 //! ```text
 //!   question ─▶ Faults ─▶ Hit ─▶ zone ─▶ caches ─▶ records, size ─▶ bytes ─▶ delay or silence (serve)
 //! ```
+//!
+//! What a fault remembers has bounds: the place in the sequence of 10,000 questions, 10,000 answers and 10,000 denials of
+//! no more than 250,000 records each in a cache, and 1,024 zones for those who are told late.
 
 mod bounded;
 mod cache;
@@ -139,12 +142,23 @@ impl Hit {
         }
     }
 
+    /// The serial of the zone that the answer is from, if that is not the present one. What a cache has kept may be older
+    /// still.
+    pub fn serial(&self) -> Option<u32> {
+        self.zone().map(|zone| zone.serial())
+    }
+
+    /// Which of kubeadm's two replicas of CoreDNS answers: the first of two that disagree is the one that is behind.
+    fn replica(&self) -> usize {
+        self.lot(b'r').usize(..self.rule.state.replicas.len())
+    }
+
     /// The zone to answer from, if it is not the present one.
     fn zone(&self) -> Option<Arc<Zone>> {
         let past = &self.rule.past;
         self.actions().iter().find_map(|action| match action {
             Action::Stale => past.first(),
-            Action::Flap if self.lot(b'f').bool() => past.first(),
+            Action::Flap if self.replica() == 0 => past.first(),
             Action::Lag(by) => past.at(self.now.before(*by)),
             _ => None,
         })
@@ -158,8 +172,8 @@ impl Hit {
         }
         for action in self.actions() {
             if let Action::Cache { success, denial } = *action {
-                let replica = self.lot(b'r').usize(..self.rule.state.replicas.len());
-                layers.push(Layer { cache: &self.rule.state.replicas[replica], success, denial });
+                let cache = &self.rule.state.replicas[self.replica()];
+                layers.push(Layer { cache, success, denial });
             }
         }
         layers

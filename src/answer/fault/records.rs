@@ -94,19 +94,27 @@ impl Asked<'_> {
         }
     }
 
-    /// Leaves of the answer only what `which` means, or only the rest. Nothing left is NODATA.
+    /// Leaves of the answer only what `which` means, or only the rest. Aliases stay as long as anything is left under
+    /// them, and so does what leads nowhere (SOA, TXT). Nothing left is NODATA.
     fn choose(&self, draft: &mut Draft, which: &Which, keep: bool) {
         let before = draft.answer.len();
+        let aliases = aliases(&draft.answer);
         match which {
             Which::First(count) => {
-                let count = usize::from(*count).min(before);
-                drop(if keep { draft.answer.drain(count..) } else { draft.answer.drain(..count) });
+                let count = aliases + usize::from(*count).min(before - aliases);
+                drop(if keep { draft.answer.drain(count..) } else { draft.answer.drain(aliases..count) });
             }
-            which => draft.answer.retain(|record| self.means(which, record) == keep),
+            which => draft.answer.retain(|record| match record.record_type {
+                rtype::A | rtype::AAAA | rtype::SRV | rtype::PTR => self.means(which, record) == keep,
+                _ => true,
+            }),
         }
-        if draft.answer.is_empty() && before > 0 {
+        if draft.answer.len() == before {
+            return;
+        }
+        if draft.answer.iter().all(|record| record.record_type == rtype::CNAME) {
             *draft = self.denial(0);
-        } else if draft.answer.len() < before {
+        } else {
             drop_unneeded_glue(draft);
         }
     }
@@ -148,7 +156,7 @@ fn arrange(draft: &mut Draft, hit: &Hit, asked: &Asked<'_>, usual: crate::answer
         }
         return;
     };
-    let aliases = draft.answer.iter().take_while(|record| record.record_type == rtype::CNAME).count();
+    let aliases = aliases(&draft.answer);
     let records = &mut draft.answer[aliases..];
     match order {
         Order::Stable => {}
@@ -174,6 +182,11 @@ fn shuffle(records: &mut [Entry], rng: &mut Rng) {
     records.sort_by_key(rank);
     let addresses = records.partition_point(|record| rank(record) < 2);
     rng.shuffle(&mut records[addresses..]);
+}
+
+/// How many aliases the answer begins with.
+fn aliases(answer: &[Entry]) -> usize {
+    answer.iter().take_while(|record| record.record_type == rtype::CNAME).count()
 }
 
 /// The address that a record says, if it says one.

@@ -16,10 +16,12 @@ sets:
     replicas: 3
     ports: {cql: 9042}
     addresses: {cassandra-0: 127.244.0.1, cassandra-1: 127.244.0.2, cassandra-2: 127.244.0.3}
+external: {here: cassandra.default.svc.cluster.local}
 ";
 const SRV: &str = "_cql._tcp.cassandra.default.svc.cluster.local SRV";
 const A: &str = "cassandra.default.svc.cluster.local A";
 const GONE: &str = "nobody.default.svc.cluster.local A";
+const ALIAS: &str = "here.default.svc.cluster.local A";
 const BEGIN: Time = Time::from_unix_millis(1_700_000_000_000);
 
 /// A cluster that somebody asks: the faults are written as in a file.
@@ -297,6 +299,13 @@ fn records_are_bent() {
         ("keep cassandra-0", "2.0.244.127.in-addr.arpa PTR", "NOERROR ".into()),
         ("omit asker", "2.0.244.127.in-addr.arpa PTR", "NOERROR ".into()),
         ("omit cassandra-1", GONE, "NXDOMAIN ".into()),
+        ("omit 1", ALIAS, "NOERROR cassandra.default, 127.244.0.2, 127.244.0.3".into()),
+        ("keep 1", ALIAS, "NOERROR cassandra.default, 127.244.0.1".into()),
+        ("keep asker", ALIAS, "NOERROR cassandra.default, 127.244.0.2".into()),
+        ("keep nobody", ALIAS, "NOERROR".into()),
+        ("omit cassandra", ALIAS, "NOERROR".into()),
+        ("keep asker", "dns-version.cluster.local TXT", "NOERROR \"1.1.0\"".into()),
+        ("order reversed", ALIAS, "NOERROR cassandra.default, 127.244.0.3, 127.244.0.2, 127.244.0.1".into()),
         ("nodata", SRV, "NOERROR ".into()),
         ("nxdomain", A, "NXDOMAIN ".into()),
         ("formerr", A, "FORMERR ".into()),
@@ -437,7 +446,7 @@ fn what_a_cache_keeps() {
         ("nodelocal", GONE, 3, 5, 2),
     ];
     for &(actions, question, seconds, first, second) in table {
-        let external = RING.replace("sets:", "external: {mail: smtp.example.org}\nsets:");
+        let external = RING.replace("external: {", "external: {mail: smtp.example.org, ");
         let mut asked = Asked::new("");
         let actions = format!("{{actions: [\"{actions}\"]}}");
         asked.cluster.apply(&objects(&format!("{external}{}", fault("f", &actions))));

@@ -118,11 +118,11 @@ struct Seen {
 impl Seen {
     /// Takes in what came since the last look.
     fn look(&mut self, wanted: &Wanted, log: &QueryLog, api: &Api) {
-        let new = wanted.after(self.looked_at, log, &api.driver);
-        let is_gap = new.first().map_or(log.latest(), |first| first.number - 1) > self.looked_at;
+        let (new, latest) = wanted.after(self.looked_at, log, &api.driver);
+        let is_gap = new.first().map_or(latest, |first| first.number - 1) > self.looked_at;
         // What came before the first that is kept is older than it.
         self.lost |= is_gap && new.first().is_none_or(|first| wanted.is_in_time(first));
-        self.looked_at = new.last().map_or(self.looked_at, |last| last.number);
+        self.looked_at = latest;
         for query in new.iter().filter(|query| wanted.admits(query)) {
             self.count += 1;
             if self.meant.len() < TOLD {

@@ -29,8 +29,8 @@ pub(in crate::api) fn queries(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, 
         let untold = Untold { api: api.clone(), log: log.clone(), resource, wanted, told };
         return Ok(Follower::reply(api, call, &COLUMNS, untold));
     }
-    let latest = log.latest();
-    let found = wanted.after(0, log, &api.driver).into_iter();
+    let (found, latest) = wanted.after(0, log, &api.driver);
+    let found = found.into_iter();
     let (objects, latest): (Vec<Value>, u64) = match call.place.name.as_str() {
         "" => (
             found.filter(|query| wanted.admits(query)).map(|query| object(resource, &query)).collect(),
@@ -129,8 +129,8 @@ struct Untold {
 
 impl Source for Untold {
     fn gather(&mut self) -> Vec<Value> {
-        let new = self.wanted.after(self.told, &self.log, &self.api.driver);
-        self.told = new.last().map_or(self.told, |last| last.number);
+        let (new, latest) = self.wanted.after(self.told, &self.log, &self.api.driver);
+        self.told = latest;
         new.iter()
             .filter(|query| self.wanted.admits(query))
             .map(|query| object(self.resource, query))

@@ -34,11 +34,15 @@ impl Wanted {
         Ok(Wanted { terms, since: Filter { after, ..Filter::default() }, written })
     }
 
-    /// The queries of `log` after the one with this number, with the pods that they came from.
-    pub(super) fn after(&self, number: u64, log: &QueryLog, driver: &Driver) -> Vec<Query> {
+    /// The queries of `log` after the one with this number, with the pods that they came from; and the number up to which
+    /// there are none that are kept but these.
+    pub(super) fn after(&self, number: u64, log: &QueryLog, driver: &Driver) -> (Vec<Query>, u64) {
+        // What is too long to be kept has a number all the same.
+        let latest = log.latest();
         let mut queries = log.after(number);
+        let latest = queries.last().map_or(latest, |last| last.number.max(latest));
         driver.name_pods(&mut queries);
-        queries
+        (queries, latest)
     }
 
     /// Whether `query` is meant.

@@ -28,7 +28,7 @@ fn what_is_wrong_with_a_story_is_told_at_its_place() {
         ("steps: [{says: db-0}]", "s.yaml:3:9: steps[0]: says: belongs to ask or remember"),
         (
             "steps:\n- {at: 5s, ask: db A}\n- {at: 2s, ask: db A}",
-            "s.yaml:5:4: steps[1].at: is before the step that comes before it, at 5s",
+            "s.yaml:5:8: steps[1].at: is before the step that comes before it, at 5s",
         ),
         ("steps: [{ask: db A, restart: db-0}]", "more than one thing happens"),
         ("steps: [{}]", "nothing happens: there are ask, remember"),
@@ -38,7 +38,7 @@ fn what_is_wrong_with_a_story_is_told_at_its_place() {
         ("steps: [{fault: {x: {actions: [explode]}}}]", "explode"),
         (
             "expect: [{queries: {rcode: NX}}]",
-            "s.yaml:3:21: expect[0].queries.rcode: \"NX\" is no response code",
+            "s.yaml:3:28: expect[0].queries.rcode: \"NX\" is no response code",
         ),
     ];
     for (text, expected) in table {

@@ -96,7 +96,7 @@ mod tests {
             ("Falut", "f.yaml:2:7: kind: there is no Falut in clusterlocal.dev/v1; did you mean `Fault`?"),
             (
                 "Chaos",
-                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; there are Topology and Fault",
+                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; there are Topology, Fault and Scenario",
             ),
         ];
         for (kind, expected) in table {

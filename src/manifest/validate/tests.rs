@@ -138,6 +138,14 @@ fn what_the_api_server_refuses() {
             &["metadata.annotations[ip.clusterlocal.dev/a-0]: \"10.0.0\" is not an IP address"],
         ),
         (
+            "Pod",
+            "metadata: {name: a, annotations: {port.clusterlocal.dev/cql: '70000', ip.clusterlocal.dev/a: here}}",
+            &[
+                "metadata.annotations[ip.clusterlocal.dev/a]: \"here\" is not an IP address",
+                "metadata.annotations[port.clusterlocal.dev/cql]: \"70000\" is not a port from 1 to 65535",
+            ],
+        ),
+        (
             "Deployment",
             "spec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: c}}}}",
             &["spec.selector.matchLabels: a=b does not match the labels of the template (a=c)"],

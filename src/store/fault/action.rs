@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::text::Span;
 use super::{Glob, NotationError};
 
-/// Something that goes wrong with an answer. [`ACTIONS`] says how each is written.
+/// Something that goes wrong with an answer. [`ACTIONS`](super::ACTIONS) says how each is written.
 ///
 /// The order in which actions are listed does not matter. They are applied in that in which an answer comes about: the
 /// zone it is made from, the caches in front of that, its records, its size, its bytes, and the way to the client.

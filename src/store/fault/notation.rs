@@ -44,7 +44,10 @@ pub const ACTIONS: &[Notation] = &[
     row("stale", "The zone is that of when the fault came into force."),
     row("flap", "By lot, that zone or the present one: two replicas that disagree."),
     row("lag D", "Each change shows D later, in the cluster's time."),
-    row("omit GLOB|N|asker", "Without the records so called, the first N, or those of the pod that asks."),
+    row(
+        "omit GLOB|N|asker",
+        "Without the records so called, the first N, or those of the pod that asks, and their addresses.",
+    ),
     row("keep GLOB|N|asker", "Only those."),
     row("glue none", "SRV and NS records come without addresses."),
     row("glue wrong", "They come with addresses of nobody."),
