@@ -69,12 +69,12 @@ fn flags_are_listed() {
     }
 }
 
-/// The fixture's section is a test that runs.
+/// The fixture's section is a test that runs; with a capital, rustdoc does not take it for one of its own.
 #[test]
 fn the_fixtures_section_is_a_test() {
     let test = include_str!("../../examples/peers/tests.rs");
     let (_, rest) = README.split_once("<!-- fixture:begin -->\n").expect("the section's beginning");
     let (shown, _) = rest.split_once("<!-- fixture:end -->").expect("its end");
-    let expected = format!("```rust,ignore\n{test}```\n");
+    let expected = format!("```Rust\n{test}```\n");
     assert_eq!(shown, expected, "the README should have:\n{expected}");
 }

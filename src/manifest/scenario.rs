@@ -122,6 +122,7 @@ pub enum Event {
 
 /// What can happen to a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs, reason = "as Cluster's pod handles have them")]
 pub enum PodEvent {
     Ready,
@@ -134,6 +135,7 @@ pub enum PodEvent {
 
 /// What can happen to a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs, reason = "as Cluster's node handles have them")]
 pub enum NodeEvent {
     Down,

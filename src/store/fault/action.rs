@@ -84,6 +84,7 @@ pub enum Action {
 
 /// A response code that stands for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 #[allow(missing_docs, reason = "RFC 1035, 4.1.1 describes them")]
 pub enum Rcode {
     FormErr,
@@ -95,6 +96,7 @@ pub enum Rcode {
 
 /// What happens to a client's connection. It is decided when that is accepted, by the client's address alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Tcp {
     /// It is reset at once. That is as near to "refused" as a port comes on which others are to be served.
     Refuse,
@@ -106,6 +108,7 @@ pub enum Tcp {
 
 /// What the server makes of EDNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Edns {
     /// It does not know it: no OPT record, and 512 bytes over UDP.
     Ignore,
@@ -117,6 +120,7 @@ pub enum Edns {
 
 /// Which records of an answer are meant, and the addresses that come with them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Which {
     /// The first so many.
     First(u16),
@@ -128,6 +132,7 @@ pub enum Which {
 
 /// What happens to the addresses that come with names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Glue {
     /// They are missing.
     None,
@@ -137,6 +142,7 @@ pub enum Glue {
 
 /// What happens to the targets of SRV records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Target {
     /// They do not exist.
     Dangling,
@@ -146,6 +152,7 @@ pub enum Target {
 
 /// The order of an answer's records; aliases stay in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order {
     /// As the objects list them.
     Stable,

@@ -232,6 +232,7 @@ impl fmt::Display for Match {
 
 /// How a question comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Transport {
     /// In a datagram.
     Udp,
@@ -262,6 +263,7 @@ impl fmt::Display for Transport {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Client {
     /// A pod, by the addresses that it has at the moment.
     Pod {
