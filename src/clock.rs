@@ -41,8 +41,13 @@ impl Clock {
 
     /// What it shows.
     pub fn now(&self) -> Time {
-        let elapsed = self.running_since.map_or(Duration::ZERO, |since| since.elapsed().mul_f64(self.speed));
-        self.set_to.after(elapsed)
+        self.at(Instant::now())
+    }
+
+    /// What it showed at `moment`, if it was not set since.
+    fn at(&self, moment: Instant) -> Time {
+        let since = |since| moment.saturating_duration_since(since).mul_f64(self.speed);
+        self.set_to.after(self.running_since.map_or(Duration::ZERO, since))
     }
 
     /// How long it takes by the wall until it shows `time`; for ever if it stands still.
@@ -91,6 +96,11 @@ impl SharedClock {
     /// What it shows.
     pub fn now(&self) -> Time {
         self.0.load().now()
+    }
+
+    /// What it showed at `moment`, if it was not set since.
+    pub(crate) fn at(&self, moment: Instant) -> Time {
+        self.0.load().at(moment)
     }
 
     /// The clock as it is set.

@@ -2,6 +2,7 @@
 //! what a fault made of it, is read without harm.
 
 use std::fmt;
+use std::str::FromStr;
 
 use hickory_proto::op::Message;
 use hickory_proto::rr::Record as WireRecord;
@@ -85,6 +86,16 @@ impl ResponseCode {
     pub const NOTIMP: ResponseCode = ResponseCode(4);
     /// The server does not want to.
     pub const REFUSED: ResponseCode = ResponseCode(5);
+}
+
+impl FromStr for ResponseCode {
+    type Err = ();
+
+    /// By its name, in any case.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        // RFC 6891, 6.1.3: with the part that is in the OPT record, a code has 12 bits.
+        (0..1 << 12).map(ResponseCode).find(|code| code.to_string().eq_ignore_ascii_case(text)).ok_or(())
+    }
 }
 
 impl fmt::Display for ResponseCode {

@@ -122,7 +122,7 @@ impl Builder {
             return Err(Error::Manifests(loaded.problems));
         }
         let settings = settings.heed(&loaded.overrides)?;
-        let domain = settings.zone.domain.to_string();
+        let domain = settings.zone.domain.clone();
         let mut control_plane = ControlPlane::new(settings);
         control_plane.advance_to(clock.now());
         control_plane.apply(&loaded.objects());
@@ -146,7 +146,6 @@ impl Builder {
             })
         })?;
         let addresses = addresses?;
-        let domain = domain.trim_end_matches('.').into();
         Ok(Cluster { driver, queries, addresses, domain, running })
     }
 }

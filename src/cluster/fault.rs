@@ -270,9 +270,10 @@ impl FaultGuard {
 
     /// Ends it now, and tells when that was: `queries().after(&ended)`.
     pub fn end(self) -> Change {
-        let before = self.driver.read(Before::now);
-        self.driver.write(|cluster| cluster.delete(&self.key, None));
-        before.change(&self.driver, &self.queries)
+        let (driver, queries) = (self.driver.clone(), self.queries.clone());
+        let before = driver.read(Before::now);
+        drop(self);
+        before.change(&driver, &queries)
     }
 }
 

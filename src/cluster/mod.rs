@@ -22,6 +22,7 @@ use std::time::Duration;
 use crate::manifest;
 use crate::queries::QueryLog;
 use crate::store::{self, Key, Kind, Time};
+use crate::zone::DomainName;
 use crate::{ControlPlane, Driver};
 use running::Running;
 
@@ -60,8 +61,7 @@ pub struct Cluster {
     driver: Driver,
     queries: QueryLog,
     addresses: Addresses,
-    /// Without the last dot.
-    domain: String,
+    domain: DomainName,
     /// Ends when it is dropped.
     running: Running,
 }
@@ -100,8 +100,7 @@ impl Cluster {
 
     /// The domains that a pod in `namespace` completes short names with.
     pub fn search(&self, namespace: &str) -> [String; 3] {
-        let domain = &self.domain;
-        [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.clone()]
+        self.domain.search_domains(namespace)
     }
 
     /// The SOA's serial: it grows with every change of the DNS.

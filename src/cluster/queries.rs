@@ -146,12 +146,11 @@ impl Queries {
                     let latest = self.log.latest();
                     let seen = self.all();
                     if seen.len() >= count || !self.log.arrived(latest).await {
-                        return;
+                        return seen;
                     }
                 }
             };
-            _ = timeout(within, come).await;
-            let seen = self.all();
+            let seen = timeout(within, come).await.unwrap_or_else(|_| self.all());
             if seen.len() >= count {
                 return Ok(seen);
             }

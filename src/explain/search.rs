@@ -21,8 +21,7 @@ impl Explainer<'_> {
             return self.explain(name, record_type);
         }
         let domain = &self.zone.settings().domain;
-        let suffixes =
-            [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.to_string(), ".".into()];
+        let suffixes = domain.search_domains(namespace).into_iter().chain([".".into()]);
         let mut candidates = Vec::new();
         let mut tried = Vec::new();
         let mut answered = false;

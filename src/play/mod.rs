@@ -294,12 +294,8 @@ impl<'s> Play<'s> {
             true => expected.within,
             false => expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed()),
         };
-        let own = self.own.clone();
-        let queries = queries.but_from(own);
-        let seen = match queries.clone().wait_for(expected.at_least, within).wait() {
-            Ok(_) => queries.all(),
-            Err(unseen) => unseen.seen,
-        };
+        let queries = queries.but_from(self.own.clone());
+        let seen = queries.wait_for(expected.at_least, within).wait().unwrap_or_else(|unseen| unseen.seen);
         let too_few = seen.len() < expected.at_least;
         let too_many = expected.at_most.is_some_and(|most| seen.len() > most);
         let shown: Vec<_> = seen.iter().take(SHOWN).map(ToString::to_string).collect();

@@ -51,7 +51,7 @@ impl ClusterHandler {
         };
         let (query, mut reply) = (request.as_slice(), Vec::new());
         let responder = &self.responder;
-        let protocol = request.protocol().to_string();
+        let protocol = began.map(|_| request.protocol().to_string()).unwrap_or_default();
         let asked = Asked { client: request.src(), protocol: &protocol, request: query };
         let asker = request.src().ip();
         let respond = |answerer: &mut Answerer| responder.respond(answerer, query, client, asker, &mut reply);

@@ -46,7 +46,11 @@ pub(super) struct Asked<'a> {
 /// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
 pub(super) fn begin(view: &View) -> Option<Began> {
     let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
-    wanted.then(|| Began { at: view.clock.now(), instant: Instant::now() })
+    let now = || {
+        let instant = Instant::now();
+        Began { at: view.clock.at(instant), instant }
+    };
+    wanted.then(now)
 }
 
 /// Tells of a query and its reply, if there is one, those who want to know: readers of the log, and whoever asks the query

@@ -152,6 +152,16 @@ impl fmt::Display for Presentation<'_> {
     }
 }
 
+impl DomainName {
+    /// The search domains of a pod in `namespace` of the cluster with this domain, as the kubelet writes them into its
+    /// resolv.conf: without the last dot.
+    pub fn search_domains(&self, namespace: &str) -> [String; 3] {
+        let domain = self.to_string();
+        let domain = domain.trim_end_matches('.');
+        [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.into()]
+    }
+}
+
 impl fmt::Display for DomainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Presentation(&self.0).fmt(f)

@@ -5,8 +5,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clusterlocal::controller::Reuse;
 use clusterlocal::kubelet::Delays;
-use clusterlocal::store::duration;
 use clusterlocal::{Clock, Settings};
+
+use super::clock::parse as parse_time;
 
 #[derive(Clone, Debug, Args)]
 pub struct LifeArgs {
@@ -58,10 +59,6 @@ fn parse_speed(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('x').unwrap_or(text).parse().ok();
     let sensible = number.filter(|speed: &f64| (0.001..=100_000.0).contains(speed));
     sensible.ok_or_else(|| "write a factor from 0.001x to 100000x".into())
-}
-
-fn parse_time(text: &str) -> Result<Duration, String> {
-    duration(text).ok_or_else(|| "write a time like 500ms, 5s or 1m30s".into())
 }
 
 fn parse_gate(text: &str) -> Result<(Gate, bool), String> {

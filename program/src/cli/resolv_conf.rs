@@ -38,7 +38,7 @@ pub fn run(args: ResolverArgs) -> Result<ExitCode, Failure> {
 /// The file as the kubelet has it written for `dnsPolicy: ClusterFirst`.
 impl fmt::Display for ResolverArgs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (ResolverArgs { namespace, dns, .. }, domain) = (self, self.domain());
+        let ResolverArgs { namespace, dns, domain } = self;
         if dns.port() != 53 {
             writeln!(
                 f,
@@ -50,7 +50,7 @@ impl fmt::Display for ResolverArgs {
                 "# in namespaces of its own: unshare -U -r -n -m, and there serve --listen 127.0.0.1:53"
             )?;
         }
-        writeln!(f, "search {namespace}.svc.{domain} svc.{domain} {domain}")?;
+        writeln!(f, "search {}", domain.search_domains(namespace).join(" "))?;
         writeln!(f, "nameserver {}", dns.ip())?;
         writeln!(f, "options ndots:5")
     }

@@ -5,7 +5,6 @@ use super::super::query;
 use super::super::selector::terms;
 use super::super::status::Status;
 use crate::Driver;
-use crate::answer::ResponseCode;
 use crate::queries::{Filter, Position, Query, QueryLog};
 use crate::record_type::UnknownType;
 use crate::store::fault::NotationError;
@@ -90,7 +89,7 @@ fn filter(field: &str, value: &str) -> Result<Filter, Status> {
         }
         "rcode" if value.eq_ignore_ascii_case("none") => filter.code = Some(None),
         "rcode" => {
-            filter.code = Some(Some(rcode(value).ok_or_else(|| bad(&"write NXDOMAIN, RCODE11 or none"))?))
+            filter.code = Some(Some(value.parse().map_err(|()| bad(&"write NXDOMAIN, RCODE11 or none"))?))
         }
         "fault" => filter.fault = Some(value.into()),
         _ => {
@@ -100,9 +99,4 @@ fn filter(field: &str, value: &str) -> Result<Filter, Status> {
         }
     }
     Ok(filter)
-}
-
-fn rcode(text: &str) -> Option<ResponseCode> {
-    // RFC 6891, 6.1.3: with the part that is in the OPT record, a code has 12 bits.
-    (0..1 << 12).map(ResponseCode).find(|code| code.to_string().eq_ignore_ascii_case(text))
 }

@@ -10,8 +10,8 @@ use super::{Event, NodeEvent, PodEvent, Question, Says};
 use crate::RecordType;
 use crate::manifest::topology::fields::{Entries, OneOrMore};
 use crate::record_type::UnknownType;
-use crate::store::fault::{FaultSpec, Glob, Transport};
-use crate::store::{Kind, Name, duration};
+use crate::store::fault::{FaultSpec, Glob, Span, Transport};
+use crate::store::{Kind, Name};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Scenario")]
@@ -81,8 +81,7 @@ pub(super) struct Time(pub(super) Duration);
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Name::deserialize(deserializer)?;
-        let time = duration(&text).map(Time);
-        time.ok_or_else(|| de::Error::custom(format_args!("{text:?} is not a time like 500ms, 5s or 1m30s")))
+        text.parse().map(|Span(time)| Time(time)).map_err(de::Error::custom)
     }
 }
 
