@@ -22,8 +22,11 @@ pub use query::{Edns, Query};
 /// The bytes that are kept of one reply; records beyond are only counted.
 const REPLY_BYTES: usize = 4096;
 
-/// What keeping an exchange takes beside its bytes: about that much, of them.
-const OVERHEAD: usize = 200;
+/// What keeping an exchange takes beside its bytes, in bytes.
+const OVERHEAD: usize = size_of::<Exchange>();
+
+/// What a query and its reply have together at least, in bytes, as a rule.
+const USUAL: usize = 100;
 
 /// What was asked and answered, as far as it is kept. A clone is another handle on the same log.
 #[derive(Clone, Debug)]
@@ -37,10 +40,13 @@ struct Shared {
 
 #[derive(Debug)]
 struct Kept {
+    /// Numbered up to `next`, without a gap.
     exchanges: VecDeque<Exchange>,
+    /// The bytes of all exchanges, one after the other: each one's request, and then its reply. One ring for all, because
+    /// nothing is allocated or freed then when a query comes.
+    bytes: VecDeque<u8>,
     /// The number of the next; they count up from 1.
     next: u64,
-    bytes: usize,
     bound: usize,
     closed: bool,
 }
@@ -48,18 +54,18 @@ struct Kept {
 /// One query and what became of it, as it went over the wire.
 #[derive(Clone, Debug)]
 struct Exchange {
-    number: u64,
     at: Time,
     took: Duration,
     client: SocketAddr,
-    transport: Transport,
-    serial: u32,
     fault: Option<Name>,
-    /// The request, and then the reply.
-    bytes: Vec<u8>,
-    request: usize,
+    serial: u32,
+    /// How many bytes of the request are kept: all.
+    request: u32,
+    /// How many bytes of the reply are kept.
+    kept: u32,
     /// How long the whole reply was; none was sent if absent.
-    reply: Option<usize>,
+    reply: Option<u32>,
+    transport: Transport,
 }
 
 /// What a transport writes down.
@@ -93,13 +99,22 @@ impl Default for QueryLog {
 impl QueryLog {
     /// A log that keeps about so many bytes.
     pub fn new(bound: usize) -> Self {
-        let kept = Kept { exchanges: VecDeque::new(), next: 1, bytes: 0, bound, closed: false };
+        let kept = Kept {
+            // Only what is written to takes memory; growing would leave behind what was too small.
+            exchanges: VecDeque::with_capacity(bound / (OVERHEAD + USUAL)),
+            bytes: VecDeque::with_capacity(bound),
+            next: 1,
+            bound,
+            closed: false,
+        };
         QueryLog(Arc::new(Shared { kept: Mutex::new(kept), arrived: Notify::new() }))
     }
 
-    /// Writes down one exchange.
-    pub fn record(&self, exchanged: Exchanged<'_>) {
-        self.lock().push(exchanged);
+    /// Writes down exchanges, one after the other.
+    pub fn record<'a>(&self, exchanges: impl IntoIterator<Item = Exchanged<'a>>) {
+        let mut kept = self.lock();
+        exchanges.into_iter().for_each(|exchanged| kept.push(exchanged));
+        drop(kept);
         self.0.arrived.notify_waiters();
     }
 
@@ -110,18 +125,20 @@ impl QueryLog {
 
     /// How many queries are not kept any more.
     pub fn dropped(&self) -> u64 {
-        let kept = self.lock();
-        kept.exchanges.front().map_or(kept.next - 1, |first| first.number - 1)
+        self.lock().dropped()
     }
 
     /// The queries after the one with this number, oldest first.
     pub fn after(&self, number: u64) -> Vec<Query> {
-        let exchanges: Vec<Exchange> = {
-            let kept = self.lock();
-            let first = kept.exchanges.partition_point(|exchange| exchange.number <= number);
-            kept.exchanges.range(first..).cloned().collect()
+        let (first, exchanges, bytes) = self.lock().after(number);
+        let mut rest = &bytes[..];
+        let read = |(number, exchange): (u64, &Exchange)| {
+            let (request, after) = rest.split_at(exchange.request as usize);
+            let (reply, after) = after.split_at(exchange.kept as usize);
+            rest = after;
+            Query::read(number, exchange, request, reply)
         };
-        exchanges.iter().map(Query::read).collect()
+        (first..).zip(&exchanges).map(read).collect()
     }
 
     /// Returns once there are queries after the one with this number; false when there will be none any more.
@@ -150,39 +167,54 @@ impl QueryLog {
     }
 }
 
+impl Exchange {
+    /// How many bytes of it are kept.
+    fn len(&self) -> usize {
+        self.request as usize + self.kept as usize
+    }
+}
+
 impl Kept {
     fn push(&mut self, exchanged: Exchanged<'_>) {
         let Exchanged { at, took, client, transport, serial, fault, request, reply } = exchanged;
         let kept = reply.map_or(&[][..], |reply| &reply[..reply.len().min(REPLY_BYTES)]);
-        let size = request.len() + kept.len() + OVERHEAD;
-        // What has to go leaves its memory to what comes.
-        let mut bytes = Vec::new();
-        while self.bytes + size > self.bound {
-            let Some(oldest) = self.exchanges.pop_front() else { break };
-            self.bytes -= oldest.bytes.len() + OVERHEAD;
-            bytes = oldest.bytes;
-        }
-        bytes.clear();
-        bytes.extend_from_slice(request);
-        bytes.extend_from_slice(kept);
-        let number = self.next;
-        self.next += 1;
-        if size > self.bound {
-            return;
-        }
-        self.bytes += size;
-        self.exchanges.push_back(Exchange {
-            number,
+        let exchange = Exchange {
             at,
             took,
             client,
-            transport,
-            serial,
             fault: fault.cloned(),
-            bytes,
-            request: request.len(),
-            reply: reply.map(<[u8]>::len),
-        });
+            serial,
+            request: request.len() as u32,
+            kept: kept.len() as u32,
+            reply: reply.map(|reply| reply.len() as u32),
+            transport,
+        };
+        self.next += 1;
+        while self.size() + exchange.len() + OVERHEAD > self.bound {
+            let Some(oldest) = self.exchanges.pop_front() else { return };
+            self.bytes.drain(..oldest.len());
+        }
+        self.bytes.extend(request);
+        self.bytes.extend(kept);
+        self.exchanges.push_back(exchange);
+    }
+
+    /// How much memory the exchanges take, in bytes.
+    fn size(&self) -> usize {
+        self.bytes.len() + self.exchanges.len() * OVERHEAD
+    }
+
+    fn dropped(&self) -> u64 {
+        self.next - 1 - self.exchanges.len() as u64
+    }
+
+    /// The exchanges after the one with this number: the number of the first, all of them, and their bytes.
+    fn after(&self, number: u64) -> (u64, Vec<Exchange>, Vec<u8>) {
+        let skip = number.saturating_sub(self.dropped()).min(self.exchanges.len() as u64);
+        let exchanges: Vec<Exchange> = self.exchanges.range(skip as usize..).cloned().collect();
+        let length: usize = exchanges.iter().map(Exchange::len).sum();
+        let bytes = self.bytes.range(self.bytes.len() - length..).copied().collect();
+        (self.dropped() + skip + 1, exchanges, bytes)
     }
 }
 
@@ -191,7 +223,7 @@ mod tests {
     use super::*;
 
     fn asked(log: &QueryLog, request: &[u8], reply: Option<&[u8]>) {
-        log.record(Exchanged {
+        log.record([Exchanged {
             at: Time::from_unix_millis(0),
             took: Duration::ZERO,
             client: "127.244.0.1:999".parse().unwrap(),
@@ -200,7 +232,7 @@ mod tests {
             fault: None,
             request,
             reply,
-        });
+        }]);
     }
 
     #[test]

@@ -68,12 +68,11 @@ impl Query {
     }
 
     /// Reads what was written down. The pod is somebody else's to say.
-    pub(super) fn read(exchange: &Exchange) -> Query {
-        let (request, reply) = exchange.bytes.split_at(exchange.request);
+    pub(super) fn read(number: u64, exchange: &Exchange, request: &[u8], reply: &[u8]) -> Query {
         let question = Request::asked(request);
         let opt = question.and_then(|request| request.edns);
         Query {
-            number: exchange.number,
+            number,
             time: exchange.at,
             took: exchange.took,
             client: exchange.client,
@@ -83,8 +82,8 @@ impl Query {
             name: question.map(|asked| Presentation(asked.question.name).to_string()).unwrap_or_default(),
             qtype: RecordType(question.map_or(0, |asked| asked.question.record_type)),
             edns: opt.map(|opt| Edns { udp_size: opt.size, dnssec_ok: opt.flags & 0x8000 != 0 }),
-            reply: exchange.reply.and_then(|whole| read_reply(reply, whole)),
-            reply_bytes: exchange.reply,
+            reply: exchange.reply.and_then(|whole| read_reply(reply, whole as usize)),
+            reply_bytes: exchange.reply.map(|whole| whole as usize),
             fault: exchange.fault.as_ref().map(ToString::to_string),
             serial: exchange.serial,
         }

@@ -193,7 +193,7 @@ impl Connection {
         let asked = Asked { client: *peer, protocol: "tcp", request };
         let client = Client { udp: false, ipv6: peer.is_ipv6(), max_udp: u16::MAX };
         let respond =
-            |answerer: &mut Answerer| responder.respond(answerer, request, client, peer.ip(), reply);
+            |answerer: &mut Answerer| responder.turn(1).respond(answerer, request, client, peer.ip(), reply);
         let (told, is_sent) = match responder.with_answerer(respond) {
             Outcome::Silent(told) => (told, false),
             Outcome::Reply(told) => (told, true),
@@ -203,7 +203,7 @@ impl Connection {
                 (later.told, is_sent)
             }
         };
-        query_log::end(view, began, asked, &told, is_sent.then_some(reply));
+        query_log::end(view, began, [(asked, &told, is_sent.then_some(&reply[..]))]);
         if !is_sent {
             return;
         }

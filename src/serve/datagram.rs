@@ -6,29 +6,40 @@
 //! know what the datagrams say.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use socket2::SockRef;
-use tokio::io::Interest;
-use tokio::net::UdpSocket;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 /// How long a reply may wait for room in the send buffer, before it is dropped.
 const ROOM: Duration = Duration::from_millis(100);
 
-/// A bound UDP socket.
+/// So many bytes of a datagram are read: more than a query may have, so that what is too long is seen to be.
+pub(super) const REQUEST: usize = 1024;
+
+/// A bound UDP socket; receiving on it blocks.
 pub(super) struct Datagrams {
     socket: UdpSocket,
-    wildcard: bool,
+    #[cfg(target_os = "linux")]
+    ipv4: bool,
+    /// Whether it is bound to the wildcard address, and the kernel tells which address was asked.
+    pub(super) wildcard: bool,
 }
 
 /// Where a datagram came from, and so where its reply goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) peer: SocketAddr,
-    /// Which of our addresses it was sent to, and through which interface; known on wildcard sockets only.
-    asked: Option<(IpAddr, u32)>,
+    /// Known on wildcard sockets only.
+    pub(super) asked: Option<Asked>,
+}
+
+/// Which of our addresses a datagram was sent to, and through which interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    pub(super) address: IpAddr,
+    pub(super) interface: u32,
 }
 
 impl Datagrams {
@@ -37,74 +48,130 @@ impl Datagrams {
     /// # Errors
     /// When the kernel will not tell where datagrams were sent to.
     pub(super) fn new(socket: UdpSocket) -> io::Result<Self> {
+        socket.set_nonblocking(false)?;
+        socket.set_write_timeout(Some(ROOM))?;
         let local = socket.local_addr()?;
         let wildcard = destination::KNOWN && local.ip().is_unspecified();
         if wildcard {
             destination::ask_for(&socket, local)?;
         }
-        Ok(Datagrams { socket, wildcard })
+        Ok(Datagrams {
+            socket,
+            #[cfg(target_os = "linux")]
+            ipv4: local.is_ipv4(),
+            wildcard,
+        })
     }
 
-    /// Waits until there may be a datagram.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.socket.readable().await
+    /// Whether its addresses are IPv4.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_ipv4(&self) -> bool {
+        self.ipv4
     }
 
-    /// The next datagram, into `buffer`; its length is given.
+    /// The next datagram, into `buffer`, waited for no longer than `patience`: its length and where it came from.
     ///
     /// # Errors
-    /// `WouldBlock` when there is none.
-    pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
+    /// `WouldBlock` or `TimedOut` when none came.
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn receive(&self, buffer: &mut [u8], patience: Duration) -> io::Result<(usize, Origin)> {
+        self.socket.set_read_timeout(Some(patience))?;
         if self.wildcard {
-            return self.socket.try_io(Interest::READABLE, || destination::receive(&self.socket, buffer));
+            return destination::receive(&self.socket, buffer);
         }
-        let (length, peer) = self.socket.try_recv_from(buffer)?;
+        let (length, peer) = self.socket.recv_from(buffer)?;
         Ok((length, Origin { peer, asked: None }))
     }
 
     /// Sends `reply` to where `origin`'s datagram came from.
     ///
     /// # Errors
-    /// Whatever the kernel says against it; `TimedOut` when the send buffer stays full.
+    /// Whatever the kernel says against it; `WouldBlock` when the send buffer stays full.
     pub(super) async fn send(&self, reply: &[u8], origin: &Origin) -> io::Result<()> {
-        // At once, whatever the runtime knows of the socket's readiness; there is nearly always room.
-        match self.try_send(reply, origin) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let sent = self.socket.async_io(Interest::WRITABLE, || self.try_send(reply, origin));
-                timeout(ROOM, sent).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        const TRIES: u32 = 10;
+        for _ in 0..TRIES {
+            match self.try_send(reply, origin) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(ROOM / TRIES).await,
+                done => return done,
             }
-            done => done,
         }
+        self.try_send(reply, origin)
     }
 
-    fn try_send(&self, reply: &[u8], origin: &Origin) -> io::Result<()> {
-        match origin.asked {
+    /// As [`Self::send`], without waiting for room.
+    pub(super) fn try_send(&self, reply: &[u8], origin: &Origin) -> io::Result<()> {
+        match &origin.asked {
             Some(asked) => destination::send(&self.socket, reply, origin.peer, asked),
-            None => SockRef::from(&self.socket).send_to(reply, &origin.peer.into()).map(drop),
+            None => {
+                let socket = SockRef::from(&self.socket);
+                socket.send_to_with_flags(reply, &origin.peer.into(), DONT_WAIT).map(drop)
+            }
         }
     }
 }
 
+#[cfg(target_os = "linux")]
+impl std::os::fd::AsRawFd for Datagrams {
+    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
+/// Whatever mode the socket is in.
+#[cfg(unix)]
+const DONT_WAIT: i32 = nix::libc::MSG_DONTWAIT;
+/// Elsewhere the socket's write timeout has to do.
+#[cfg(not(unix))]
+const DONT_WAIT: i32 = 0;
+
 /// Destination addresses through `IP_PKTINFO` and `IPV6_RECVPKTINFO` (RFC 3542 section 6).
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-mod destination {
-    use std::io::{self, IoSlice, IoSliceMut};
-    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+pub(super) mod destination {
+    use std::io::{self, IoSlice};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
     use std::os::fd::AsRawFd;
 
     use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
     use nix::sys::socket::{
-        ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
+        ControlMessage, ControlMessageOwned, MsgFlags, RecvMsg, SockaddrStorage, sendmsg, setsockopt, sockopt,
     };
-    use tokio::net::UdpSocket;
 
-    use super::Origin;
+    use super::{Asked, Origin};
 
-    pub(super) const KNOWN: bool = true;
+    pub(in super::super) const KNOWN: bool = true;
 
-    /// Room for one control message, as aligned as the kernel's structures want it.
-    #[repr(align(8))]
-    struct Control([u8; 64]);
+    /// What the kernel is told with a reply.
+    pub(in super::super) enum Info {
+        V4(in_pktinfo),
+        V6(in6_pktinfo),
+    }
+
+    impl From<&Asked> for Info {
+        fn from(asked: &Asked) -> Self {
+            match asked.address {
+                IpAddr::V4(local) => Info::V4(in_pktinfo {
+                    // Interface 0: the routes decide, as for any other packet.
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
+                    ipi_addr: in_addr { s_addr: 0 },
+                }),
+                IpAddr::V6(local) => Info::V6(in6_pktinfo {
+                    ipi6_addr: in6_addr { s6_addr: local.octets() },
+                    // The interface is part of a link-local address; for others the routes decide.
+                    ipi6_ifindex: if local.is_unicast_link_local() { asked.interface as _ } else { 0 },
+                }),
+            }
+        }
+    }
+
+    impl Info {
+        pub(in super::super) fn message(&self) -> ControlMessage<'_> {
+            match self {
+                Info::V4(info) => ControlMessage::Ipv4PacketInfo(info),
+                Info::V6(info) => ControlMessage::Ipv6PacketInfo(info),
+            }
+        }
+    }
 
     pub(super) fn ask_for(socket: &UdpSocket, local: SocketAddr) -> io::Result<()> {
         match local {
@@ -114,66 +181,52 @@ mod destination {
         Ok(())
     }
 
-    pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
-        let mut control = Control([0; 64]);
-        let mut parts = [IoSliceMut::new(buffer)];
-        let message = recvmsg::<SockaddrStorage>(
-            socket.as_raw_fd(),
-            &mut parts,
-            Some(&mut control.0),
-            MsgFlags::MSG_DONTWAIT,
-        )?;
-        let peer = message.address.as_ref().and_then(socket_address).ok_or(io::ErrorKind::InvalidData)?;
-        let asked = message.cmsgs()?.find_map(|part| match part {
-            ControlMessageOwned::Ipv4PacketInfo(info) => {
-                let address = Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes());
-                Some((IpAddr::from(address), 0))
-            }
-            ControlMessageOwned::Ipv6PacketInfo(info) => {
-                Some((IpAddr::from(info.ipi6_addr.s6_addr), info.ipi6_ifindex))
-            }
-            _ => None,
-        });
-        Ok((message.bytes, Origin { peer, asked }))
+    /// Where `message` came from, and what it was sent to if the socket is a `wildcard`'s.
+    pub(in super::super) fn origin(
+        message: &RecvMsg<'_, '_, SockaddrStorage>,
+        wildcard: bool,
+    ) -> Option<Origin> {
+        let peer = socket_address(message.address.as_ref()?)?;
+        let asked = if wildcard { asked(message) } else { None };
+        Some(Origin { peer, asked })
     }
 
-    pub(super) fn send(
-        socket: &UdpSocket,
-        reply: &[u8],
-        peer: SocketAddr,
-        (local, interface): (IpAddr, u32),
-    ) -> io::Result<()> {
-        let (ipv4, ipv6);
-        let control = match local {
-            IpAddr::V4(local) => {
-                let local = in_addr { s_addr: u32::from_ne_bytes(local.octets()) };
-                // Interface 0: the routes decide, as for any other packet.
-                ipv4 = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: local, ipi_addr: in_addr { s_addr: 0 } };
-                ControlMessage::Ipv4PacketInfo(&ipv4)
+    fn asked(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Asked> {
+        message.cmsgs().ok()?.find_map(|part| match part {
+            ControlMessageOwned::Ipv4PacketInfo(info) => {
+                let address = Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into();
+                Some(Asked { address, interface: 0 })
             }
-            IpAddr::V6(local) => {
-                // The interface is part of a link-local address; for others the routes decide.
-                let interface = if local.is_unicast_link_local() { interface } else { 0 };
-                ipv6 = in6_pktinfo {
-                    ipi6_addr: in6_addr { s6_addr: local.octets() },
-                    ipi6_ifindex: interface as _,
-                };
-                ControlMessage::Ipv6PacketInfo(&ipv6)
+            ControlMessageOwned::Ipv6PacketInfo(info) => {
+                let address = Ipv6Addr::from(info.ipi6_addr.s6_addr).into();
+                Some(Asked { address, interface: info.ipi6_ifindex as _ })
             }
-        };
-        let peer = SockaddrStorage::from(peer);
-        let parts = [IoSlice::new(reply)];
-        sendmsg(socket.as_raw_fd(), &parts, &[control], MsgFlags::MSG_DONTWAIT, Some(&peer))?;
-        Ok(())
+            _ => None,
+        })
     }
 
     fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-        let ipv4 = address.as_sockaddr_in().map(|ipv4| SocketAddrV4::new(ipv4.ip(), ipv4.port()).into());
-        ipv4.or_else(|| {
-            let ipv6 = address.as_sockaddr_in6()?;
-            let ip: Ipv6Addr = ipv6.ip();
-            Some(SocketAddrV6::new(ip, ipv6.port(), ipv6.flowinfo(), ipv6.scope_id()).into())
-        })
+        if let Some(ipv4) = address.as_sockaddr_in() {
+            return Some(SocketAddrV4::new(ipv4.ip(), ipv4.port()).into());
+        }
+        let ipv6 = address.as_sockaddr_in6()?;
+        Some(SocketAddrV6::new(ipv6.ip(), ipv6.port(), ipv6.flowinfo(), ipv6.scope_id()).into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Origin)> {
+        let mut control = nix::cmsg_space!(in6_pktinfo);
+        let mut parts = [std::io::IoSliceMut::new(buffer)];
+        let fd = socket.as_raw_fd();
+        let message = nix::sys::socket::recvmsg(fd, &mut parts, Some(&mut control), MsgFlags::empty())?;
+        let origin = origin(&message, true).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((message.bytes, origin))
+    }
+
+    pub(super) fn send(socket: &UdpSocket, reply: &[u8], peer: SocketAddr, asked: &Asked) -> io::Result<()> {
+        let (peer, info, parts) = (SockaddrStorage::from(peer), Info::from(asked), [IoSlice::new(reply)]);
+        sendmsg(socket.as_raw_fd(), &parts, &[info.message()], MsgFlags::MSG_DONTWAIT, Some(&peer))?;
+        Ok(())
     }
 }
 
@@ -181,11 +234,9 @@ mod destination {
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 mod destination {
     use std::io;
-    use std::net::{IpAddr, SocketAddr};
+    use std::net::{SocketAddr, UdpSocket};
 
-    use tokio::net::UdpSocket;
-
-    use super::Origin;
+    use super::Asked;
 
     pub(super) const KNOWN: bool = false;
 
@@ -193,11 +244,11 @@ mod destination {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn receive(_: &UdpSocket, _: &mut [u8]) -> io::Result<(usize, Origin)> {
+    pub(super) fn receive(_: &UdpSocket, _: &mut [u8]) -> io::Result<(usize, super::Origin)> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    pub(super) fn send(_: &UdpSocket, _: &[u8], _: SocketAddr, _: (IpAddr, u32)) -> io::Result<()> {
+    pub(super) fn send(_: &UdpSocket, _: &[u8], _: SocketAddr, _: &Asked) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

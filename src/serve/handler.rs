@@ -54,7 +54,8 @@ impl ClusterHandler {
         let protocol = began.map(|_| request.protocol().to_string()).unwrap_or_default();
         let asked = Asked { client: request.src(), protocol: &protocol, request: query };
         let asker = request.src().ip();
-        let respond = |answerer: &mut Answerer| responder.respond(answerer, query, client, asker, &mut reply);
+        let respond =
+            |answerer: &mut Answerer| responder.turn(1).respond(answerer, query, client, asker, &mut reply);
         let (told, is_sent) = match responder.with_answerer(respond) {
             Outcome::Silent(told) => (told, false),
             Outcome::Reply(told) => (told, true),
@@ -63,7 +64,7 @@ impl ClusterHandler {
                 (later.told, is_sent)
             }
         };
-        query_log::end(view, began, asked, &told, is_sent.then_some(&reply));
+        query_log::end(view, began, [(asked, &told, is_sent.then_some(&reply[..]))]);
         is_sent.then_some(reply)
     }
 }

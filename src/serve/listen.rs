@@ -2,10 +2,11 @@
 //! what is served.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 
 use super::datagram::Datagrams;
 
@@ -53,12 +54,13 @@ const PORT_TRIES: u32 = 32;
 /// UDP and TCP at one address.
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
-    pub(super) datagrams: Datagrams,
+    /// Sockets that share the address; the kernel sends each client to one of them.
+    pub(super) datagrams: Vec<Datagrams>,
     pub(super) listener: TcpListener,
 }
 
-/// Binds UDP and TCP at `address`; port 0 becomes one port for both.
-pub(super) fn bind(address: SocketAddr) -> Result<Pair, BindError> {
+/// Binds UDP, on up to `sockets` sockets, and TCP at `address`; port 0 becomes one port for all.
+pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, BindError> {
     let failed = |transport| move |reason| BindError { address, transport, reason };
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
     loop {
@@ -67,8 +69,9 @@ pub(super) fn bind(address: SocketAddr) -> Result<Pair, BindError> {
         tries -= 1;
         match bind_tcp(bound) {
             Ok(listener) => {
-                let datagrams = Datagrams::new(udp).map_err(failed("UDP"))?;
-                return Ok(Pair { address: bound, datagrams, listener });
+                let sockets = shared(udp, bound, sockets.get());
+                let datagrams = sockets.into_iter().map(Datagrams::new).collect::<io::Result<_>>();
+                return Ok(Pair { address: bound, datagrams: datagrams.map_err(failed("UDP"))?, listener });
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
             Err(error) => return Err(failed("TCP")(error)),
@@ -77,13 +80,41 @@ pub(super) fn bind(address: SocketAddr) -> Result<Pair, BindError> {
 }
 
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = udp_socket(address)?;
+    // No SO_REUSEADDR, nor SO_REUSEPORT yet: with them a second server could take over the port of the first.
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
     // Best effort; see the kernel's net.core.rmem_max and wmem_max.
     let _ = socket.set_recv_buffer_size(RECEIVE_BUFFER);
     let _ = socket.set_send_buffer_size(SEND_BUFFER);
-    // No SO_REUSEADDR: with it a second server could take over the port of the first.
-    socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket)
+}
+
+/// The socket `first`, which is bound to `address`, and as many others there as make `count` together, or fewer where the
+/// system will not share it. Linux shares an address that is bound already: only from then on others may have it, too.
+#[cfg(target_os = "linux")]
+fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket> {
+    let another = || {
+        let socket = udp_socket(address)?;
+        socket.set_reuse_port(true)?;
+        socket.bind(&address.into())?;
+        io::Result::Ok(socket.into())
+    };
+    let mut sockets = vec![first];
+    if count > 1 && socket2::SockRef::from(&sockets[0]).set_reuse_port(true).is_ok() {
+        sockets.extend(std::iter::repeat_with(another).take(count - 1).map_while(Result::ok));
+    }
+    sockets
+}
+
+/// Elsewhere sharing is for restarts: the latest socket gets everything.
+#[cfg(not(target_os = "linux"))]
+fn shared(first: UdpSocket, _: SocketAddr, _: usize) -> Vec<UdpSocket> {
+    vec![first]
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

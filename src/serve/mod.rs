@@ -23,11 +23,15 @@
 //! None of that can be mended from a `RequestHandler`. Both ways lead to the same [`answer`](crate::answer).
 
 mod admission;
+#[cfg(target_os = "linux")]
+mod batch;
 mod connection;
 mod datagram;
 mod delays;
 mod handler;
 mod listen;
+#[cfg(not(target_os = "linux"))]
+mod one_by_one;
 mod packet;
 mod query_log;
 mod responder;
@@ -38,6 +42,7 @@ mod upstream;
 mod view;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
@@ -74,16 +79,20 @@ pub struct Options {
     pub max_udp_size: Option<u16>,
     /// In which order the records of an answer stand.
     pub order: Order,
-    /// What shuffles are derived from: the same seed and the same queries over one UDP listener give the same answers.
+    /// What shuffles are derived from: the same seed and the same queries over UDP on one address, by one thread, give the
+    /// same answers.
     pub seed: u64,
     /// Who is asked about names outside the cluster. `None`: nobody, such queries are REFUSED.
     pub upstream: Option<SocketAddr>,
+    /// How many threads, at most, answer over UDP on each address; where the system cannot share an address among sockets
+    /// (SO_REUSEPORT, as Linux has it), there is one.
+    pub udp_threads: NonZeroUsize,
     /// What TCP clients may take.
     pub tcp: TcpLimits,
 }
 
 impl Default for Options {
-    /// Any free port of 127.0.0.1, no upstream.
+    /// Any free port of 127.0.0.1, one UDP thread, no upstream.
     fn default() -> Self {
         Options {
             listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
@@ -91,6 +100,7 @@ impl Default for Options {
             order: Order::Shuffle,
             seed: 0,
             upstream: None,
+            udp_threads: NonZeroUsize::MIN,
             tcp: TcpLimits::default(),
         }
     }
@@ -143,7 +153,11 @@ impl Listeners {
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
         let descriptors = listen::raise_descriptor_limit();
-        let pairs: Vec<Pair> = options.listen.iter().copied().map(listen::bind).collect::<Result<_, _>>()?;
+        let pairs: Vec<Pair> = options
+            .listen
+            .iter()
+            .map(|&address| listen::bind(address, options.udp_threads))
+            .collect::<Result<_, _>>()?;
         let addresses = pairs.iter().map(|pair| pair.address).collect();
         Ok(Listeners { pairs, addresses, options: options.clone(), descriptors, stats: Arc::default() })
     }
@@ -177,7 +191,9 @@ impl Listeners {
         let mut transports = JoinSet::new();
         for Pair { address, datagrams, listener } in self.pairs {
             let max_udp = max_udp(self.options.max_udp_size, address.ip());
-            transports.spawn(udp::serve(datagrams, max_udp, responder.clone(), draining.clone()));
+            for datagrams in datagrams {
+                transports.spawn(udp::serve(datagrams, max_udp, responder.clone(), draining.clone()));
+            }
             let (responder, admissions) = (responder.clone(), admissions.clone());
             let tcp = Tcp { listener, limits, admissions, responder, draining: draining.clone() };
             transports.spawn(tcp.serve());

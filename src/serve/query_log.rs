@@ -53,19 +53,31 @@ pub(super) fn begin(view: &View) -> Option<Began> {
     wanted.then(now)
 }
 
-/// Tells of a query and its reply, if there is one, those who want to know: readers of the log, and whoever asks the query
-/// log later.
-pub(super) fn end(view: &View, began: Option<Began>, asked: Asked<'_>, told: &Told, reply: Option<&[u8]>) {
+/// Tells of queries that came together, and of their replies, if there are any, those who want to know: readers of the
+/// log, and whoever asks the query log later.
+pub(super) fn end<'a>(
+    view: &View,
+    began: Option<Began>,
+    exchanges: impl IntoIterator<Item = (Asked<'a>, &'a Told, Option<&'a [u8]>), IntoIter: Clone>,
+) {
     let Some(Began { at, instant }) = began else { return };
-    let Asked { client, protocol, request } = asked;
-    let (took, fault) = (instant.elapsed(), told.hit.as_ref().map(Hit::fault));
-    if reply.is_some() || fault.is_some() {
-        let line = Line { client, protocol, query: request, reply: reply.unwrap_or_default(), took, fault };
-        tracing::debug!(target: TARGET, "{line}");
+    let (took, exchanges) = (instant.elapsed(), exchanges.into_iter());
+    let fault = |told: &'a Told| told.hit.as_ref().map(Hit::fault);
+    if tracing::enabled!(target: TARGET, Level::DEBUG) {
+        for (Asked { client, protocol, request: query }, told, reply) in exchanges.clone() {
+            if reply.is_some() || told.hit.is_some() {
+                let reply = reply.unwrap_or_default();
+                let line = Line { client, protocol, query, reply, took, fault: fault(told) };
+                tracing::debug!(target: TARGET, "{line}");
+            }
+        }
     }
     if let Some(queries) = &view.queries {
-        let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
-        queries.record(Exchanged { at, took, client, transport, serial: told.serial, fault, request, reply });
+        queries.record(exchanges.map(|(Asked { client, protocol, request }, told, reply)| {
+            let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
+            let (serial, fault) = (told.serial, fault(told));
+            Exchanged { at, took, client, transport, serial, fault, request, reply }
+        }));
     }
 }
 

@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use arc_swap::Guard;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::delays::{Delay, Delays};
@@ -14,6 +15,7 @@ use super::stats::Stats;
 use super::upstream::{self, Upstream};
 use super::view::View;
 use crate::answer::{Answerer, Client, Hit, Order, Verdict};
+use crate::zone::Zone;
 
 /// What all transports of one server share.
 pub(super) struct Responder {
@@ -26,6 +28,12 @@ pub(super) struct Responder {
     stats: Arc<Stats>,
     /// Answerers between two uses, so that ten thousand connections need no more of them than there are threads.
     spare: Mutex<Vec<Answerer>>,
+}
+
+/// Some queries that are answered from one state of the zone, one after the other.
+pub(super) struct Turn<'r> {
+    responder: &'r Responder,
+    zone: Guard<Arc<Zone>>,
 }
 
 /// What became of a request.
@@ -102,55 +110,10 @@ impl Responder {
         result
     }
 
-    /// Answers `request`, which `asker` sends, into `reply`, as far as that goes without waiting.
-    pub(super) fn respond(
-        &self,
-        answerer: &mut Answerer,
-        request: &[u8],
-        client: Client,
-        asker: IpAddr,
-        reply: &mut Vec<u8>,
-    ) -> Outcome {
-        self.stats.queries.add(1);
-        let zone = self.view.zone.load();
-        let faults = &self.view.faults;
-        let mut hit = None;
-        let verdict = if faults.is_empty() {
-            self.guarded(answerer, request, reply, |answerer, reply| {
-                answerer.answer(&zone, request, client, reply)
-            })
-        } else {
-            let asked = (asker, self.view.clock.now());
-            self.guarded(answerer, request, reply, |answerer, reply| {
-                let verdict;
-                (verdict, hit) = answerer.answer_amid(faults, asked, &zone, request, client, reply);
-                verdict
-            })
-        };
-        let serial = hit.as_ref().and_then(Hit::serial).unwrap_or_else(|| zone.serial());
-        let told = Told { serial, hit };
-        let errand = match verdict {
-            Verdict::Silent => return Outcome::Silent(told),
-            Verdict::Reply if told.hit.is_none() => return Outcome::Reply(told),
-            Verdict::Reply => None,
-            Verdict::Forward => Some(Errand::Forward),
-            Verdict::Chase => {
-                let (name, record_type) = answerer.target();
-                Some(Errand::Chase { name: name.to_vec(), record_type })
-            }
-        };
-        let errand = errand.zip(self.upstream.as_ref().and_then(Upstream::admit));
-        let delay = match told.hit.as_ref().and_then(Hit::delay).map(|by| self.delays.admit(by)) {
-            Some(None) => {
-                self.stats.dropped.add(1);
-                return Outcome::Silent(told);
-            }
-            delay => delay.flatten(),
-        };
-        match errand.is_some() || delay.is_some() {
-            true => Outcome::Later(Later { errand, delay, told }),
-            false => Outcome::Reply(told),
-        }
+    /// Begins a turn in which so many queries are answered.
+    pub(super) fn turn(&self, queries: usize) -> Turn<'_> {
+        self.stats.queries.add(queries as u64);
+        Turn { responder: self, zone: self.view.zone.load() }
     }
 
     /// Does what `reply` has to wait for, and tells whether it is to be sent then.
@@ -252,6 +215,58 @@ impl Responder {
     }
 }
 
+impl Turn<'_> {
+    /// Answers `request`, which `asker` sends, into `reply`, as far as that goes without waiting.
+    pub(super) fn respond(
+        &self,
+        answerer: &mut Answerer,
+        request: &[u8],
+        client: Client,
+        asker: IpAddr,
+        reply: &mut Vec<u8>,
+    ) -> Outcome {
+        let Turn { responder, zone } = self;
+        let faults = &responder.view.faults;
+        let mut hit = None;
+        let verdict = if faults.is_empty() {
+            responder.guarded(answerer, request, reply, |answerer, reply| {
+                answerer.answer(zone, request, client, reply)
+            })
+        } else {
+            let asked = (asker, responder.view.clock.now());
+            responder.guarded(answerer, request, reply, |answerer, reply| {
+                let verdict;
+                (verdict, hit) = answerer.answer_amid(faults, asked, zone, request, client, reply);
+                verdict
+            })
+        };
+        let serial = hit.as_ref().and_then(Hit::serial).unwrap_or_else(|| zone.serial());
+        let told = Told { serial, hit };
+        let errand = match verdict {
+            Verdict::Silent => return Outcome::Silent(told),
+            Verdict::Reply if told.hit.is_none() => return Outcome::Reply(told),
+            Verdict::Reply => None,
+            Verdict::Forward => Some(Errand::Forward),
+            Verdict::Chase => {
+                let (name, record_type) = answerer.target();
+                Some(Errand::Chase { name: name.to_vec(), record_type })
+            }
+        };
+        let errand = errand.zip(responder.upstream.as_ref().and_then(Upstream::admit));
+        let delay = match told.hit.as_ref().and_then(Hit::delay).map(|by| responder.delays.admit(by)) {
+            Some(None) => {
+                responder.stats.dropped.add(1);
+                return Outcome::Silent(told);
+            }
+            delay => delay.flatten(),
+        };
+        match errand.is_some() || delay.is_some() {
+            true => Outcome::Later(Later { errand, delay, told }),
+            false => Outcome::Reply(told),
+        }
+    }
+}
+
 /// How long a reply over UDP may be (RFC 6891 section 6.2.3), in bytes: what the client's OPT record says, at least
 /// 512, and no more than the listener sends.
 fn udp_limit(request: &[u8], client: Client) -> usize {
@@ -334,13 +349,18 @@ mod tests {
         let mut answerer = responder.answerer();
         let mut reply = Vec::new();
         let mut waiting = Vec::new();
-        while let Outcome::Later(later) = responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply) {
+        while let Outcome::Later(later) =
+            responder.turn(1).respond(&mut answerer, QUERY, UDP, ASKER, &mut reply)
+        {
             waiting.push(later);
         }
         assert_eq!(waiting.len(), 1000);
         assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""));
         waiting.pop();
-        assert!(matches!(responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply), Outcome::Later(_)));
+        assert!(matches!(
+            responder.turn(1).respond(&mut answerer, QUERY, UDP, ASKER, &mut reply),
+            Outcome::Later(_)
+        ));
     }
 
     /// What becomes of a question that is forwarded while a fault does `actions`; `None` for silence.
@@ -356,7 +376,7 @@ mod tests {
         };
         responder.view.faults.publish(vec![Arc::new(rule)]);
         let (mut answerer, mut reply) = (responder.answerer(), Vec::new());
-        match responder.respond(&mut answerer, QUERY, client, ASKER, &mut reply) {
+        match responder.turn(1).respond(&mut answerer, QUERY, client, ASKER, &mut reply) {
             Outcome::Silent(_) => None,
             Outcome::Reply(_) => Some(reply),
             Outcome::Later(mut later) => {
@@ -416,7 +436,7 @@ mod tests {
         );
         assert_eq!(responder.stats().panics.get(), 3);
         let mut reply = Vec::new();
-        responder.respond(&mut answerer, QUERY, UDP, ASKER, &mut reply);
+        responder.turn(1).respond(&mut answerer, QUERY, UDP, ASKER, &mut reply);
         assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""), "the next is answered as ever");
     }
 }

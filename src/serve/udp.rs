@@ -1,22 +1,29 @@
-//! The UDP transport: one loop a socket, which receives, answers and sends in turn. It must not know what makes the
-//! replies, nor how a socket finds out which address was asked.
+//! The UDP transport: a thread for each socket, which receives, answers and sends in turn, many datagrams at a time. It
+//! must not know what makes the replies, nor how a socket finds out which address was asked.
+//!
+//! It is a thread and not a task because waiting inside the receiving call is the quickest way to be woken: a runtime
+//! would be told by its own call that there is something to receive.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::task::coop::consume_budget;
-use tokio::time::sleep;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use super::Draining;
+#[cfg(target_os = "linux")]
+use super::batch::{Inbox, Outbox, end_waiting};
 use super::datagram::{Datagrams, Origin};
+#[cfg(not(target_os = "linux"))]
+use super::one_by_one::{Inbox, Outbox, end_waiting};
 use super::packet;
 use super::query_log::{self, Asked, Began};
-use super::responder::{Later, Outcome, Responder};
+use super::responder::{Later, Outcome, Responder, Told};
 use crate::answer::{Answerer, Client};
-
-/// How many datagrams are answered before others get their turn on the thread.
-const BATCH: usize = 64;
 
 /// How many datagrams are answered after the end was asked for: more than the receive buffer holds, so whatever
 /// comes later was sent later.
@@ -24,6 +31,9 @@ const BACKLOG: usize = 16_384;
 
 /// After an error that does not say "nothing there": a socket that keeps failing must not keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
+
+/// A reply's buffer that has grown larger than this, in bytes, is given back.
+const KEPT: usize = 8192;
 
 /// Answers what comes in on `socket` until draining begins, and then what had come in by then. Replies are at
 /// most `max_udp` bytes long.
@@ -33,116 +43,257 @@ pub(super) async fn serve(
     responder: Arc<Responder>,
     mut draining: Draining,
 ) {
-    let mut udp = Loop {
-        socket: Arc::new(socket),
-        max_udp,
-        answerer: responder.answerer(),
-        responder,
-        // The largest datagram there is: what is too long for a query is answered as such, not cut.
-        request: vec![0; usize::from(u16::MAX)].into(),
-        reply: Vec::with_capacity(usize::from(u16::MAX)),
-    };
-    loop {
-        tokio::select! {
-            biased;
-            () = draining.begun() => break,
-            _ = udp.socket.readable() => udp.answer_up_to(BATCH).await,
-        }
-        consume_budget().await;
+    let mut thread = Thread::start(socket, max_udp, responder.clone());
+    tokio::select! {
+        biased;
+        () = draining.begun() => {}
+        // It does not end by itself, unless it panics.
+        _ = &mut thread.ended => {}
     }
-    // The runtime hears of the last datagrams only when its driver has had a turn.
-    sleep(Duration::from_millis(1)).await;
-    udp.answer_up_to(BACKLOG).await;
-    udp.responder.idle().await;
+    thread.end().await;
+    responder.idle().await;
+}
+
+/// The thread of one socket; it ends when this is dropped, at the latest.
+struct Thread {
+    socket: Arc<Datagrams>,
+    over: Arc<AtomicBool>,
+    ended: oneshot::Receiver<()>,
+    handle: Option<JoinHandle<()>>,
+}
+
+impl Thread {
+    /// # Panics
+    /// When the system gives no thread.
+    fn start(socket: Datagrams, max_udp: u16, responder: Arc<Responder>) -> Self {
+        let (socket, over) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
+        let (ends, ended) = oneshot::channel();
+        let runtime = Handle::current();
+        let work = {
+            let (socket, over) = (socket.clone(), over.clone());
+            move || {
+                let _ends = ends;
+                Turns::new(socket, max_udp, responder, runtime).run(&over);
+            }
+        };
+        let handle = thread::Builder::new().name("udp".into()).spawn(work);
+        let handle = Some(handle.expect("a thread for a UDP socket"));
+        Thread { socket, over, ended, handle }
+    }
+
+    fn tell(&self) {
+        self.over.store(true, Ordering::Relaxed);
+        end_waiting(&self.socket);
+    }
+
+    /// Lets it answer what has come in, and end.
+    async fn end(mut self) {
+        self.tell();
+        _ = (&mut self.ended).await;
+        if let Some(Err(panic)) = self.handle.take().map(JoinHandle::join) {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        self.tell();
+        _ = self.handle.take().map(JoinHandle::join);
+    }
 }
 
 /// One socket and what answering on it needs, allocated once.
-struct Loop {
+struct Turns {
     socket: Arc<Datagrams>,
     max_udp: u16,
     responder: Arc<Responder>,
     answerer: Answerer,
-    request: Box<[u8]>,
-    reply: Vec<u8>,
+    /// Where replies wait that are not ready.
+    runtime: Handle,
+    inbox: Inbox,
+    outbox: Outbox,
+    /// The replies of this turn, and after them what buffers there are.
+    replies: Vec<(Vec<u8>, Origin)>,
+    /// What is to be told of this turn.
+    answered: Vec<Answered>,
 }
 
-impl Loop {
-    async fn answer_up_to(&mut self, count: usize) {
-        for _ in 0..count {
-            match self.socket.try_receive(&mut self.request) {
-                Ok((length, origin)) => self.answer(length, origin).await,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+/// What became of a datagram.
+struct Answered {
+    datagram: usize,
+    told: Told,
+    reply: Option<usize>,
+}
+
+impl Turns {
+    fn new(socket: Arc<Datagrams>, max_udp: u16, responder: Arc<Responder>, runtime: Handle) -> Self {
+        Turns {
+            inbox: Inbox::new(&socket),
+            outbox: Outbox::new(&socket),
+            socket,
+            max_udp,
+            answerer: responder.answerer(),
+            responder,
+            runtime,
+            replies: Vec::new(),
+            answered: Vec::new(),
+        }
+    }
+
+    fn run(&mut self, over: &AtomicBool) {
+        while !over.load(Ordering::Relaxed) {
+            match self.inbox.receive(&self.socket, true) {
+                Ok(()) => self.answer(),
+                Err(error) if is_patience(&error) => {}
                 // An ICMP message about an earlier reply, an interface that went down: some client's trouble, not
                 // the socket's.
                 Err(_) => {
                     self.responder.stats().dropped.add(1);
-                    sleep(PAUSE).await;
+                    thread::sleep(PAUSE);
                 }
             }
         }
+        let mut left = BACKLOG;
+        while left > 0 && self.inbox.receive(&self.socket, false).is_ok() {
+            left = left.saturating_sub(self.inbox.len());
+            self.answer();
+        }
     }
 
-    async fn answer(&mut self, length: usize, origin: Origin) {
-        let request = &self.request[..length];
-        // Nobody can receive at port 0; who sends from it wants to see what we do.
-        if origin.peer.port() == 0 {
-            self.responder.stats().dropped.add(1);
+    /// Answers what is in the inbox.
+    fn answer(&mut self) {
+        let Turns { responder, inbox, replies, answered, .. } = self;
+        let began = query_log::begin(responder.view());
+        let turn = responder.turn(inbox.len());
+        let mut ready = 0;
+        answered.clear();
+        for datagram in 0..inbox.len() {
+            let (request, origin) = inbox.datagram(datagram);
+            // Nobody can receive at port 0; who sends from it wants to see what we do.
+            if origin.peer.port() == 0 {
+                responder.stats().dropped.add(1);
+                continue;
+            }
+            if ready == replies.len() {
+                replies.push((Vec::new(), *origin));
+            }
+            let (reply, to) = &mut replies[ready];
+            let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp: self.max_udp };
+            match turn.respond(&mut self.answerer, request, client, origin.peer.ip(), reply) {
+                Outcome::Silent(told) => answered.push(Answered { datagram, told, reply: None }),
+                Outcome::Reply(told) => {
+                    answered.push(Answered { datagram, told, reply: Some(ready) });
+                    *to = *origin;
+                    ready += 1;
+                }
+                Outcome::Later(later) => {
+                    let late = Late {
+                        socket: self.socket.clone(),
+                        responder: responder.clone(),
+                        origin: *origin,
+                        client,
+                        began,
+                        request: request.into(),
+                        reply: reply.clone(),
+                    };
+                    self.runtime.spawn(late.finish(later));
+                }
+            }
+        }
+        // Written down before it is sent: whoever has the answer finds it there.
+        query_log::end(
+            responder.view(),
+            began,
+            answered.iter().map(|answered| {
+                let (request, origin) = inbox.datagram(answered.datagram);
+                let asked = Asked { client: origin.peer, protocol: "udp", request };
+                (asked, &answered.told, answered.reply.map(|at| &replies[at].0[..]))
+            }),
+        );
+        self.send(ready);
+    }
+
+    /// Sends the first `ready` of the replies.
+    fn send(&mut self, ready: usize) {
+        let (mut at, mut sent) = (0, 0);
+        while at < ready {
+            match self.outbox.send(&self.socket, &self.replies[at..ready]) {
+                Ok(count) => {
+                    at += count;
+                    sent += count;
+                }
+                Err(error) => {
+                    let (reply, to) = &mut self.replies[at];
+                    let is_sent = shorten(reply, &error) && self.socket.try_send(reply, to).is_ok();
+                    at += 1;
+                    sent += usize::from(is_sent);
+                }
+            }
+        }
+        let stats = self.responder.stats();
+        stats.udp_replies.add(sent as u64);
+        stats.dropped.add((ready - sent) as u64);
+        for (reply, _) in self.replies.iter_mut().filter(|(reply, _)| reply.capacity() > KEPT) {
+            *reply = Vec::new();
+        }
+    }
+}
+
+/// A reply that has to wait, in a task of its own: nobody else waits for that.
+struct Late {
+    socket: Arc<Datagrams>,
+    responder: Arc<Responder>,
+    origin: Origin,
+    client: Client,
+    began: Option<Began>,
+    request: Vec<u8>,
+    reply: Vec<u8>,
+}
+
+impl Late {
+    async fn finish(self, mut later: Later) {
+        let Late { socket, responder, origin, client, began, request, mut reply } = self;
+        let is_ready = responder.finish(&mut later, &request, client, &mut reply).await;
+        let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
+        let told = is_ready.then_some(&reply[..]);
+        query_log::end(responder.view(), began, [(asked, &later.told, told)]);
+        if !is_ready {
             return;
         }
-        let began = query_log::begin(self.responder.view());
-        let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp: self.max_udp };
-        let asked = Asked { client: origin.peer, protocol: "udp", request };
-        let asker = origin.peer.ip();
-        // Written down before it is sent: whoever has the answer finds it there.
-        match self.responder.respond(&mut self.answerer, request, client, asker, &mut self.reply) {
-            Outcome::Silent(told) => query_log::end(self.responder.view(), began, asked, &told, None),
-            Outcome::Reply(told) => {
-                query_log::end(self.responder.view(), began, asked, &told, Some(&self.reply));
-                send(&self.socket, &self.responder, &mut self.reply, &origin).await;
-            }
-            Outcome::Later(later) => self.finish(later, began, client, length, origin),
+        let mut sent = socket.send(&reply, &origin).await;
+        if sent.as_ref().is_err_and(|error| shorten(&mut reply, error)) {
+            sent = socket.send(&reply, &origin).await;
         }
-    }
-
-    /// Leaves a reply that has to wait to a task of its own: nobody else waits for that.
-    fn finish(&self, mut later: Later, began: Option<Began>, client: Client, length: usize, origin: Origin) {
-        let (socket, responder) = (self.socket.clone(), self.responder.clone());
-        let (request, mut reply) = (self.request[..length].to_vec(), self.reply.clone());
-        tokio::spawn(async move {
-            let is_sent = responder.finish(&mut later, &request, client, &mut reply).await;
-            let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
-            query_log::end(responder.view(), began, asked, &later.told, is_sent.then_some(&reply));
-            if is_sent {
-                send(&socket, &responder, &mut reply, &origin).await;
-            }
-        });
+        let stats = responder.stats();
+        let count = if sent.is_ok() { &stats.udp_replies } else { &stats.dropped };
+        count.add(1);
     }
 }
 
-async fn send(socket: &Datagrams, responder: &Responder, reply: &mut Vec<u8>, origin: &Origin) {
-    let mut sent = socket.send(reply, origin).await;
-    // An IP packet takes a little less than the 65,535 bytes that EDNS can promise.
-    if sent.as_ref().is_err_and(is_too_long) {
+/// Truncates a reply that `error` says is too long for a datagram, and tells whether it was: an IP packet takes a little
+/// less than the 65,535 bytes that EDNS can promise.
+fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let is_too_long = error.raw_os_error() == Some(nix::libc::EMSGSIZE);
+    #[cfg(not(unix))]
+    let is_too_long = false;
+    if is_too_long {
         packet::truncate(reply);
-        sent = socket.send(reply, origin).await;
     }
-    let stats = responder.stats();
-    let count = if sent.is_ok() { &stats.udp_replies } else { &stats.dropped };
-    count.add(1);
+    is_too_long
 }
 
-#[cfg(unix)]
-fn is_too_long(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(nix::libc::EMSGSIZE)
-}
-
-#[cfg(not(unix))]
-fn is_too_long(_: &io::Error) -> bool {
-    false
+/// Whether nothing came, and it is time to look whether it is still worth waiting.
+fn is_patience(error: &io::Error) -> bool {
+    use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
+    matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+
     use super::*;
     use crate::answer::Order;
     use crate::serve::stats::Stats;
@@ -152,20 +303,24 @@ mod tests {
     async fn what_no_datagram_holds_is_truncated() {
         let zone = Published::new(Zone::new(Settings::default()));
         let responder = Responder::new(zone.into(), Order::Stable, 0, None, Arc::new(Stats::default()));
-        let bind = || async { tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap() };
-        let (server, client) = (bind().await, bind().await);
-        client.connect(server.local_addr().unwrap()).await.unwrap();
-        let server = Datagrams::new(server).unwrap();
-        client.send(b"?").await.unwrap();
-        server.readable().await.unwrap();
-        let (_, origin) = server.try_receive(&mut [0; 16]).unwrap();
+        let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (server, client) = (bind(), bind());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        let server = Arc::new(Datagrams::new(server).unwrap());
+        let origin = Origin { peer: client.local_addr().unwrap(), asked: None };
         let header = |flags, answers| [0, 7, flags, 0, 0, 1, 0, answers, 0, 0, 0, 0];
         let question = b"\x03web\0\0\x01\0\x01";
-        let mut reply = [&header(0x84, 1)[..], question, &[0; 65_500]].concat();
-        send(&server, &responder, &mut reply, &origin).await;
-        let mut received = [0; 64];
-        let length = client.recv(&mut received).await.unwrap();
-        assert_eq!(received[..length], [&header(0x86, 0)[..], question].concat());
-        assert_eq!(responder.stats().udp_replies.get(), 1);
+        let reply = || [&header(0x84, 1)[..], question, &[0; 65_500]].concat();
+        let short = [&header(0x86, 0)[..], question].concat();
+        let mut turns = Turns::new(server.clone(), u16::MAX, responder.into(), Handle::current());
+        turns.replies = vec![(short.clone(), origin), (reply(), origin), (short.clone(), origin)];
+        turns.send(3);
+        for _ in 0..3 {
+            let mut received = [0; 64];
+            let length = client.recv(&mut received).unwrap();
+            assert_eq!(received[..length], short);
+        }
+        assert_eq!(turns.responder.stats().udp_replies.get(), 3);
+        assert_eq!(turns.responder.stats().dropped.get(), 0);
     }
 }

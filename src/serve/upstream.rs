@@ -181,6 +181,8 @@ fn uncompressed(emit: impl FnOnce(&mut BinEncoder<'_>) -> bool) -> Option<Vec<u8
 
 #[cfg(test)]
 pub(super) mod tests {
+    use tokio::net::TcpListener;
+
     use super::*;
 
     /// A query as a client sends it: id 0x1234, RD, `a.example. A IN`.
@@ -202,15 +204,20 @@ pub(super) mod tests {
         udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
         tcp: impl Fn(&[u8]) -> Vec<u8> + Send + 'static,
     ) -> SocketAddr {
-        let pair = super::super::listen::bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
-        let (address, listener, datagrams) = (pair.address, pair.listener, pair.datagrams);
+        let (datagrams, listener) = loop {
+            let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+            // Somebody else may have that port for TCP.
+            if let Ok(listener) = TcpListener::bind(datagrams.local_addr().unwrap()).await {
+                break (datagrams, listener);
+            }
+        };
+        let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let mut query = vec![0; 4096];
             loop {
-                datagrams.readable().await.unwrap();
-                let Ok((length, origin)) = datagrams.try_receive(&mut query) else { continue };
+                let (length, client) = datagrams.recv_from(&mut query).await.unwrap();
                 for reply in udp(&query[..length]) {
-                    datagrams.send(&reply, &origin).await.unwrap();
+                    datagrams.send_to(&reply, client).await.unwrap();
                 }
             }
         });

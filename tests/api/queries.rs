@@ -29,7 +29,7 @@ fn record(api: &Api, client: IpAddr, question: &str, fault: Option<&Name>) {
     let verdict =
         Answerer::new(Order::Stable, 7, false).answer(&zone, &asked.request, asked.client, &mut reply);
     assert_eq!(verdict, Verdict::Reply);
-    api.queries.record(Exchanged {
+    api.queries.record([Exchanged {
         at: Time::from_unix_millis(1_700_000_000_000),
         took: Duration::from_micros(123),
         client: SocketAddr::new(client, 40212),
@@ -38,7 +38,7 @@ fn record(api: &Api, client: IpAddr, question: &str, fault: Option<&Name>) {
         fault,
         request: &asked.request,
         reply: fault.is_none().then_some(&reply),
-    });
+    }]);
 }
 
 /// The address of a pod.

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::thread;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
@@ -130,6 +132,11 @@ impl ServeArgs {
             },
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
             upstream: self.upstream,
+            // Which thread a client comes to is the kernel's choice: only a single one gives orders that come again.
+            udp_threads: match self.seed {
+                Some(_) => NonZeroUsize::MIN,
+                None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            },
             ..Options::default()
         }
     }
