@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn the_oldest_go_first_and_are_counted() {
-        let log = QueryLog::new(1000);
+        let log = QueryLog::new(3 * (100 + OVERHEAD) + 1);
         for _ in 0..10 {
             asked(&log, &[0; 50], Some(&[0; 50]));
         }

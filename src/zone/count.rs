@@ -1,10 +1,12 @@
 //! How many records there are, without making them: for a line that says so at the start of 100,000 pods.
 
 use std::hash::Hash;
+use std::net::IpAddr;
 
 use rustc_hash::FxHashSet;
 
-use super::service::{Body, Port, Row, ServiceRecords, SliceRecords, Target};
+use super::rows::Row;
+use super::service::{Body, Port, ServiceRecords, SliceRecords};
 use super::{PodNames, Zone};
 use crate::store::{Name, Protocol};
 
@@ -18,8 +20,9 @@ impl Zone {
         // The SOA, and the TXT record of dns-version.
         let own = 2 + ns + ns_dns;
         let services: usize = self.services.iter().map(|(_, service)| service.record_count()).sum();
-        let endpoints = self.endpoints.iter().filter(|(ip, _)| self.cluster_ips.get(*ip).is_none());
-        let reverse = self.cluster_ips.len() + endpoints.map(|(_, names)| names.len()).sum::<usize>();
+        let is_endpoint = |ip: &IpAddr| self.cluster_ips.get(ip).is_none();
+        let endpoints = self.services.iter().map(|(_, service)| service.reverse_count(is_endpoint));
+        let reverse = self.cluster_ips.len() + endpoints.sum::<usize>();
         // An address and an SRV record each.
         let pods = if self.settings.pods == PodNames::Verified { 2 * self.pods.len() } else { 0 };
         own + services + reverse + pods
@@ -62,13 +65,19 @@ impl ServiceRecords {
         if !self.repeats {
             return slices().map(|slice| addresses(slice).count() * (1 + numbers(slice).len())).sum();
         }
-        let ips = distinct(slices().flat_map(|slice| addresses(slice).map(|row| &row.target)));
+        let ips = distinct(slices().flat_map(|slice| addresses(slice).map(|row| row.target)));
         let srv = slices().flat_map(|slice| {
             let numbers = numbers(slice);
             addresses(slice)
-                .flat_map(move |row| numbers.clone().into_iter().map(move |number| (&row.host, number)))
+                .flat_map(move |row| numbers.clone().into_iter().map(move |number| (row.host, number)))
         });
         ips + distinct(srv)
+    }
+
+    /// The PTR records of its endpoints' addresses, of those that `counts`.
+    fn reverse_count(&self, counts: impl Fn(&IpAddr) -> bool) -> usize {
+        let named = self.rows().filter_map(|(_, row)| Some((row.address().filter(&counts)?, row.host)));
+        if self.repeats { distinct(named) } else { named.count() }
     }
 
     /// The records of the endpoints' own names.
@@ -82,16 +91,16 @@ impl ServiceRecords {
                 .sum();
         }
         let rows = || self.slices.iter().flat_map(|slice| addresses(slice).map(move |row| (slice, row)));
-        let ips = distinct(rows().map(|(_, row)| (&row.host, &row.target)));
+        let ips = distinct(rows().map(|(_, row)| (row.host, row.target)));
         let srv = rows().flat_map(|(slice, row)| {
-            slice.ports.iter().filter_map(move |port| Some((&row.host, port.number?)))
+            slice.ports.iter().filter_map(move |port| Some((row.host, port.number?)))
         });
         ips + distinct(srv)
     }
 }
 
-fn addresses(slice: &SliceRecords) -> impl Iterator<Item = &Row> {
-    slice.rows.iter().filter(|row| matches!(row.target, Target::Address(_)))
+fn addresses(slice: &SliceRecords) -> impl Iterator<Item = Row<'_>> {
+    slice.rows.iter().filter(|row| row.address().is_some())
 }
 
 fn distinct<T: Hash + Eq>(all: impl Iterator<Item = T>) -> usize {

@@ -6,11 +6,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
-use smallvec::SmallVec;
 
+use super::lookup::{TargetRef, endpoint_key, service_part};
 use super::name::{Presentation, push_label};
-use super::service::{Body, ServiceRecords, Target};
-use super::{EndpointName, PodNames, Settings, Zone};
+use super::service::{Body, ServiceRecords};
+use super::{Owners, PodNames, Settings, Zone};
 use crate::parallel;
 use crate::store::{Event, Kind, Name, Object, Pod, Resource, Service, Store};
 
@@ -134,33 +134,31 @@ impl Feed {
 
     /// Puts a Service's records in the place of those it had; tells whether they differ.
     fn replace(&mut self, new: ServiceRecords, names: Option<&mut Vec<NameChange>>) -> bool {
-        let key: Box<[u8]> = new.prefix[..new.prefix.len() - b"\x03svc".len()].into();
+        let key: Box<[u8]> = service_part(&new.prefix).into();
         let old = self.zone.services.get(&key[..]).cloned();
-        if old.as_deref().map_or(new.is_empty(), |old| *old == new) {
+        if old.as_deref().map_or(new.is_empty(), |old| old.equals(&new)) {
             return false;
         }
         let new = Arc::new(new);
-        self.replace_addresses(old.as_deref(), &new);
+        self.replace_cluster_ips(old.as_deref(), &new);
+        self.replace_endpoints(old.as_deref(), &new);
         if let Some(names) = names {
             let (before, after) = (old.as_deref().map(shown).unwrap_or_default(), shown(&new));
-            let change = |added, (name, target): &(String, String)| NameChange {
-                added,
-                name: name.clone(),
-                target: target.clone(),
-            };
-            names.extend(before.difference(&after).map(|row| change(false, row)));
-            names.extend(after.difference(&before).map(|row| change(true, row)));
+            note_changes(names, false, &new.prefix, before.difference(&after));
+            note_changes(names, true, &new.prefix, after.difference(&before));
         }
         self.zone.services.set(key, (!new.is_empty()).then_some(new));
         true
     }
 
-    /// Brings the reverse lookups from `old` to `new`, touching only the addresses that differ.
-    fn replace_addresses(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
-        let addresses = |records: &ServiceRecords| match &records.body {
-            Body::Cluster { addresses, .. } => addresses.to_vec(),
-            _ => Vec::new(),
-        };
+    /// Brings the Service's own addresses from `old` to `new`.
+    fn replace_cluster_ips(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
+        fn addresses(records: &ServiceRecords) -> &[IpAddr] {
+            match &records.body {
+                Body::Cluster { addresses, .. } => addresses,
+                _ => &[],
+            }
+        }
         let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
         for ip in before.iter().filter(|ip| !after.contains(ip)) {
             // Another Service may have claimed the address meanwhile; it keeps it.
@@ -171,52 +169,80 @@ impl Feed {
         for ip in after.iter().filter(|ip| !before.contains(ip)) {
             self.zone.cluster_ips.set(*ip, Some(Arc::clone(&new.prefix)));
         }
-        let (before, after) = (old.map(hosts).unwrap_or_default(), hosts(new));
-        for &(ip, host) in before.difference(&after) {
-            self.zone.endpoints.update(ip, |names| {
-                if let Some(all) = names {
-                    all.retain(|name| !(*name.service == *new.prefix && name.host == *host));
-                    if all.is_empty() {
-                        *names = None;
-                    }
-                }
+    }
+
+    /// Brings the reverse lookups of endpoints from `old` to `new`, touching only the addresses that differ.
+    fn replace_endpoints(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
+        let addresses = |records: &ServiceRecords| -> FxHashSet<IpAddr> {
+            records.rows().filter_map(|(_, row)| row.address()).collect()
+        };
+        let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
+        let without = |owners: Option<&Owners>| {
+            let left =
+                owners.into_iter().flat_map(|owners| owners.iter()).filter(|other| **other != new.prefix);
+            let left: Vec<_> = left.cloned().collect();
+            (!left.is_empty()).then(|| Owners::new(left))
+        };
+        self.change_owners(before.difference(&after), without);
+        let with = |owners: Option<&Owners>| {
+            let others = owners.map(|owners| owners.to_vec()).unwrap_or_default();
+            Some(Owners::new([others, vec![Arc::clone(&new.prefix)]].concat()))
+        };
+        self.change_owners(after.difference(&before), with);
+    }
+
+    /// Changes whose endpoints have each of these addresses. Those that had the same owners go on sharing them.
+    fn change_owners<'a>(
+        &mut self,
+        addresses: impl Iterator<Item = &'a IpAddr>,
+        change: impl Fn(Option<&Owners>) -> Option<Owners>,
+    ) {
+        let mut last: Option<(Option<Owners>, Option<Owners>)> = None;
+        for ip in addresses {
+            self.zone.endpoints.update(endpoint_key(*ip), |owners| {
+                let same = |before: &Option<Owners>| {
+                    before.as_ref().map(Arc::as_ptr) == owners.as_ref().map(Arc::as_ptr)
+                };
+                let after = match last.take() {
+                    Some((before, after)) if same(&before) => after,
+                    _ => change(owners.as_ref()),
+                };
+                last = Some((std::mem::replace(owners, after.clone()), after));
             });
         }
-        for &(ip, host) in after.difference(&before) {
-            let name = EndpointName { service: Arc::clone(&new.prefix), host: Arc::clone(host) };
-            self.zone.endpoints.update(ip, |names| names.get_or_insert_with(SmallVec::new).push(name));
-        }
     }
 }
 
-/// The distinct (address, host) pairs of a Service's endpoints.
-fn hosts(records: &ServiceRecords) -> FxHashSet<(IpAddr, &Arc<[u8]>)> {
-    let address = |target: &Target| match target {
-        Target::Address(ip) => Some(*ip),
-        Target::Alias(_) => None,
-    };
-    records.rows().filter_map(|(_, row)| Some((address(&row.target)?, &row.host))).collect()
-}
-
-/// The names and targets that people look for: a Service's own, and those of a headless Service's endpoints.
-fn shown(records: &ServiceRecords) -> BTreeSet<(String, String)> {
-    let without_svc = &records.prefix[..records.prefix.len() - b"\x03svc".len()];
-    let name = |host: &[u8]| {
-        let wire = [host, without_svc, b"\0"].concat();
-        Presentation(&wire).to_string().trim_end_matches('.').to_string()
-    };
+/// The labels below the Service's name, and where they lead, that people look for: its own, or those of a headless
+/// Service's endpoints.
+fn shown(records: &ServiceRecords) -> FxHashSet<(&[u8], TargetRef<'_>)> {
     match &records.body {
-        Body::Missing => BTreeSet::new(),
-        Body::External(target) => BTreeSet::from([(name(b""), target.to_string())]),
-        Body::Cluster { addresses, .. } => addresses.iter().map(|ip| (name(b""), ip.to_string())).collect(),
-        Body::Headless => records
-            .rows()
-            .map(|(_, row)| match &row.target {
-                Target::Address(ip) => (name(&row.host), ip.to_string()),
-                Target::Alias(target) => (name(&row.host), target.to_string()),
-            })
-            .collect(),
+        Body::Missing => FxHashSet::default(),
+        Body::External(target) => [(&[][..], TargetRef::Alias(target.as_wire()))].into_iter().collect(),
+        Body::Cluster { addresses, .. } => {
+            addresses.iter().map(|ip| (&[][..], TargetRef::Address(*ip))).collect()
+        }
+        Body::Headless => records.rows().map(|(_, row)| (row.host, row.target)).collect(),
     }
+}
+
+/// Notes that `rows` of the Service with `prefix` came or went, sorted.
+fn note_changes<'a>(
+    names: &mut Vec<NameChange>,
+    added: bool,
+    prefix: &[u8],
+    rows: impl Iterator<Item = &'a (&'a [u8], TargetRef<'a>)>,
+) {
+    let from = names.len();
+    names.extend(rows.map(|(host, target)| {
+        let wire = [host, service_part(prefix), b"\0"].concat();
+        let target = match target {
+            TargetRef::Address(ip) => ip.to_string(),
+            TargetRef::Alias(name) => Presentation(name).to_string(),
+        };
+        NameChange { added, name: Presentation(&wire).to_string().trim_end_matches('.').to_string(), target }
+    }));
+    names[from..].sort_unstable_by(|a, b| (&a.name, &a.target).cmp(&(&b.name, &b.target)));
 }
 
 /// Namespace and primary address of a pod that verified pod names know: neither terminating nor in a final phase.

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
-use super::service::{Body, Port, Row, ServiceRecords, Target};
+use super::rows::Row;
+use super::service::{Body, Port, ServiceRecords};
 use super::{PodNames, Zone, labels};
 
 /// What there is at a name.
@@ -49,22 +50,13 @@ pub struct Tuple<'z> {
     pub port: Option<u16>,
 }
 
-/// Where a pair leads, borrowed.
-#[derive(Clone, Copy, Debug)]
+/// Where a pair leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetRef<'z> {
     /// An A or AAAA record.
     Address(IpAddr),
     /// A CNAME to this name, in wire form.
     Alias(&'z [u8]),
-}
-
-impl<'z> From<&'z Target> for TargetRef<'z> {
-    fn from(target: &'z Target) -> Self {
-        match target {
-            Target::Address(ip) => TargetRef::Address(*ip),
-            Target::Alias(name) => TargetRef::Alias(name.as_wire()),
-        }
-    }
 }
 
 impl<'z> Matches<'z> {
@@ -89,13 +81,9 @@ impl<'z> Matches<'z> {
     }
 
     fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        let mut rows = |ports: &'z [Port], rows: &'z [Row], name: &[u8], protocol: &[u8]| {
-            rows.iter().all(|row| {
-                let fitting = ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
-                fitting.into_iter().all(|port| {
-                    visit(Tuple { host: &row.host, target: (&row.target).into(), port: port.number })
-                })
-            })
+        let mut row = |ports: &'z [Port], row: Row<'z>, name: &[u8], protocol: &[u8]| {
+            let mut fitting = ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
+            fitting.all(|port| visit(Tuple { host: row.host, target: row.target, port: port.number }))
         };
         match (&self.service.body, self.which) {
             (Body::Missing, _) => true,
@@ -112,10 +100,10 @@ impl<'z> Matches<'z> {
                 })
             }
             (_, Which::Host(label)) => {
-                self.service.host(label).all(|(ports, row)| rows(ports, std::slice::from_ref(row), b"", b""))
+                self.service.host(label).all(|(ports, found)| row(ports, found, b"", b""))
             }
             (Body::Headless, Which::Port { name, protocol }) => {
-                self.service.slices.iter().all(|slice| rows(&slice.ports, &slice.rows, name, protocol))
+                self.service.rows().all(|(ports, found)| row(ports, found, name, protocol))
             }
         }
     }
@@ -214,10 +202,17 @@ impl Zone {
             |prefix: &[u8]| labels(prefix).nth(1).is_some_and(|namespace| self.is_allowed(namespace));
         let service = self.cluster_ips.get(&ip).filter(|prefix| is_allowed(prefix));
         let known = service.is_some() || self.settings.no_endpoints;
-        let endpoints = if known { None } else { self.endpoints.get(&ip) };
-        let hosts = endpoints.into_iter().flatten().filter(move |name| is_allowed(&name.service));
-        let service = service.map(|prefix| [&[][..], &prefix[..]]);
-        service.into_iter().chain(hosts.map(|name| [&name.host[..], &name.service[..]]))
+        let hosts = (!known).then(|| self.endpoints_at(ip)).into_iter().flatten();
+        let hosts = hosts.filter(move |[_, prefix]| is_allowed(prefix));
+        service.map(|prefix| [&[][..], &prefix[..]]).into_iter().chain(hosts)
+    }
+
+    /// The endpoints that have `ip`: host labels, each with its Service's.
+    fn endpoints_at(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
+        let services = self.endpoints.get(&endpoint_key(ip)).into_iter().flat_map(|owners| owners.iter());
+        services
+            .filter_map(|prefix| self.services.get(service_part(prefix)))
+            .flat_map(move |service| service.hosts_at(ip).into_iter().map(|host| [host, &service.prefix[..]]))
     }
 
     /// The zone's name servers: names (in labels left of the zone) with their addresses, as `ns.go` finds them: the
@@ -225,17 +220,17 @@ impl Zone {
     pub fn nameservers(&self) -> Vec<([&[u8]; 2], IpAddr)> {
         let own = self.own_addresses();
         let mut found = Vec::new();
-        for name in own.iter().filter_map(|ip| self.endpoints.get(ip)).flatten() {
-            let key = &name.service[..name.service.len() - b"\x03svc".len()];
-            let Some(service) = self.services.get(key) else { continue };
+        for [_, prefix] in own.iter().flat_map(|ip| self.endpoints_at(*ip)) {
+            let Some(service) = self.services.get(service_part(prefix)) else { continue };
             match &service.body {
                 Body::Cluster { addresses, .. } => {
                     found.extend(addresses.iter().map(|&ip| ([&[][..], &service.prefix[..]], ip)));
                 }
-                Body::Headless => found.extend(service.rows().filter_map(|(_, row)| match row.target {
-                    Target::Address(ip) => Some(([&row.host[..], &service.prefix[..]], ip)),
-                    Target::Alias(_) => None,
-                })),
+                Body::Headless => found.extend(
+                    service
+                        .rows()
+                        .filter_map(|(_, row)| Some(([row.host, &service.prefix[..]], row.address()?))),
+                ),
                 Body::Missing | Body::External(_) => {}
             }
         }
@@ -252,20 +247,30 @@ impl Zone {
         let kube_dns = self.services.get(&b"\x08kube-dns\x0bkube-system"[..]);
         let first = kube_dns.and_then(|service| service.rows().next());
         match first {
-            Some((_, row)) => match row.target {
-                Target::Address(ip) => SmallVec::from_slice(&[ip]),
-                Target::Alias(_) => SmallVec::new(),
-            },
+            Some((_, row)) => row.address().into_iter().collect(),
             // A name server without an address would make the apex NS a lie; loopback is where we listen.
             None => SmallVec::from_slice(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         }
     }
 }
 
+/// `NAME.NAMESPACE` of `NAME.NAMESPACE.svc`: what a Service's records are found by.
+pub(super) fn service_part(prefix: &[u8]) -> &[u8] {
+    &prefix[..prefix.len() - b"\x03svc".len()]
+}
+
+/// What the endpoints at an address are found by: one kind of address for both families.
+pub(super) fn endpoint_key(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
 /// The two labels `NAME.NAMESPACE` of a relative name `[x.[y.]]NAME.NAMESPACE.svc`, `skip` labels from its left.
 fn service_key(name: &[u8], skip: usize) -> &[u8] {
     let start = labels(name).take(skip).map(|label| label.len() + 1).sum::<usize>();
-    &name[start..name.len() - b"\x03svc".len()]
+    service_part(&name[start..])
 }
 
 /// A port or protocol label without its underscore, which is not required (`parse.go`, stripUnderscore).

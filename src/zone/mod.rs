@@ -9,21 +9,21 @@ mod feed;
 mod lookup;
 mod name;
 mod names;
+mod rows;
 mod service;
 mod table;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Guard};
-use smallvec::SmallVec;
 
 use crate::store::Name;
 pub use feed::{Feed, NameChange};
 pub use lookup::{Found, Matches, TargetRef, Tuple};
 pub use name::{DomainName, NAME_MAX, NameError, Presentation, is_subdomain, labels, push_label};
 pub use names::reverse_name;
-pub use service::{Port, ServiceRecords, Target, dashed};
+pub use service::{Port, ServiceRecords, dashed};
 use table::Table;
 
 /// What the `kubernetes` plugin is configured with; the defaults are those of a kubeadm cluster.
@@ -93,18 +93,15 @@ pub struct Zone {
     /// By `NAME.NAMESPACE` in wire form, as it stands in a question.
     services: Table<Box<[u8]>, Arc<ServiceRecords>>,
     cluster_ips: Table<IpAddr, Arc<[u8]>>,
-    /// The endpoints that have an address, by (Service, host label).
-    endpoints: Table<IpAddr, SmallVec<[EndpointName; 1]>>,
+    /// Whose endpoints have an address.
+    endpoints: Table<Ipv6Addr, Owners>,
     /// Running pods, for [`PodNames::Verified`]: how many have this namespace and primary address.
     pods: Table<(Name, IpAddr), u32>,
 }
 
-/// An endpoint's name, in two parts that are shared with its Service.
-#[derive(Clone, Debug, PartialEq)]
-struct EndpointName {
-    service: Arc<[u8]>,
-    host: Arc<[u8]>,
-}
+/// The Services, as `NAME.NAMESPACE.svc` in wire form, that have an address as an endpoint, in the order in which they came to
+/// have it. Addresses with the same Services share one, so that 100,000 pods cost a pointer each.
+type Owners = Arc<Vec<Arc<[u8]>>>;
 
 impl Zone {
     /// A zone without a name in it, and not yet synced.

@@ -36,7 +36,7 @@ impl Zone {
             if !matches!(service.body, Body::Missing | Body::External(_)) {
                 let mut seen = BTreeSet::new();
                 names.extend(
-                    service.rows().filter(|(_, row)| seen.insert(&row.host)).map(|(_, row)| below(&row.host)),
+                    service.rows().filter(|(_, row)| seen.insert(row.host)).map(|(_, row)| below(row.host)),
                 );
             }
         }
@@ -59,7 +59,7 @@ impl Zone {
             .cluster_ips
             .iter()
             .map(|(ip, _)| *ip)
-            .chain(self.endpoints.iter().map(|(ip, _)| *ip))
+            .chain(self.endpoints.iter().map(|(ip, _)| IpAddr::V6(*ip).to_canonical()))
             .collect();
         all.into_iter().map(reverse_name).collect()
     }

@@ -1,29 +1,34 @@
 //! What one Service contributes to the zone: its names, addresses and ports, compiled from the Service and its
 //! EndpointSlices.
 
+use std::borrow::Cow;
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use hashbrown::HashTable;
+use rustc_hash::{FxBuildHasher, FxHashSet};
+use smallvec::SmallVec;
 
 use super::Settings;
 use super::name::{DomainName, push_label};
+use super::rows::{Row, Rows, Target};
 use crate::store::{AddressType, Endpoint, EndpointPort, EndpointSlice, Name, Protocol, Service, parse_ip};
 
 /// The names of a Service and of its endpoints.
 ///
 /// CoreDNS walks all (address, port) pairs of the Service's slices for every question (`kubernetes.go`, findServices);
 /// what is kept here lets [`super::Zone`] do the same walk without building anything.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct ServiceRecords {
     /// The labels `NAME.NAMESPACE.svc` in wire form, without what follows.
     pub(super) prefix: Arc<[u8]>,
     pub(super) body: Body,
-    pub(super) slices: Box<[SliceRecords]>,
-    /// Rows by host label, where there are too many to walk: (slice, row).
-    by_host: FxHashMap<Arc<[u8]>, Vec<(u32, u32)>>,
     /// Whether an address or a host occurs more than once, so that answers must be de-duplicated.
     pub(super) repeats: bool,
+    pub(super) slices: SmallVec<[SliceRecords; 1]>,
+    /// Rows by host label, where there are too many to walk.
+    by_host: Option<Box<HashTable<Place>>>,
 }
 
 /// What the Service's own name answers with.
@@ -34,7 +39,7 @@ pub(super) enum Body {
     /// An alias. Not the ones whose target is an IP address: those do not exist for CoreDNS.
     External(DomainName),
     /// An address of its own, in each of its families.
-    Cluster { addresses: Box<[IpAddr]>, ports: Box<[Port]> },
+    Cluster { addresses: Box<[IpAddr]>, ports: Ports },
     /// The addresses of its endpoints.
     Headless,
 }
@@ -42,26 +47,12 @@ pub(super) enum Body {
 /// The endpoints of one slice; every port goes with every one of them.
 #[derive(Debug, PartialEq)]
 pub(super) struct SliceRecords {
-    pub(super) ports: Box<[Port]>,
-    pub(super) rows: Box<[Row]>,
+    pub(super) ports: Ports,
+    pub(super) rows: Rows,
 }
 
-/// One address of one endpoint.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Row {
-    /// The label (in wire form) below the Service's name; shared with the reverse names.
-    pub(super) host: Arc<[u8]>,
-    pub(super) target: Target,
-}
-
-/// Where a name leads.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// An A or AAAA record.
-    Address(IpAddr),
-    /// A CNAME: from an ExternalName Service, or a slice of address type FQDN.
-    Alias(DomainName),
-}
+/// Never none: see [`Port::number`].
+type Ports = SmallVec<[Port; 1]>;
 
 /// A port as SRV names and SRV data show it.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +61,15 @@ pub struct Port {
     pub(super) protocol: Protocol,
     /// `None`: nothing was declared. Addresses are found through it, SRV records are not (CoreDNS's port -1).
     pub(super) number: Option<u16>,
+}
+
+/// Where a row is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    slice: u32,
+    row: u32,
+    /// Where its host label begins among those of the slice.
+    host: u32,
 }
 
 /// From how many rows on a host is looked up instead of searched.
@@ -84,24 +84,19 @@ impl ServiceRecords {
         slices: &[&Arc<EndpointSlice>],
         settings: &Settings,
     ) -> Self {
-        let slices: Box<[_]> = slices.iter().map(|slice| SliceRecords::new(slice, settings)).collect();
-        let rows = || slices.iter().flat_map(|slice| slice.rows.iter());
-        let count = rows().count();
-        let mut by_host: FxHashMap<Arc<[u8]>, Vec<(u32, u32)>> = FxHashMap::default();
-        if count >= INDEXED_FROM {
-            for (s, slice) in slices.iter().enumerate() {
-                for (r, row) in slice.rows.iter().enumerate() {
-                    by_host.entry(row.host.clone()).or_default().push((s as u32, r as u32));
-                }
-            }
-        }
-        ServiceRecords {
+        let mut records = ServiceRecords {
             prefix: prefix(namespace, name),
             body: service.map_or(Body::Missing, Body::new),
-            repeats: repeats(rows(), count),
-            slices,
-            by_host,
+            repeats: false,
+            slices: slices.iter().map(|slice| SliceRecords::new(slice, settings)).collect(),
+            by_host: None,
+        };
+        let count = records.slices.iter().map(|slice| slice.rows.len()).sum();
+        records.repeats = repeats(records.rows().map(|(_, row)| row), count);
+        if count >= INDEXED_FROM {
+            records.by_host = Some(Box::new(by_host(&records.slices, count)));
         }
+        records
     }
 
     /// Whether there is nothing to be found through it any more.
@@ -109,26 +104,64 @@ impl ServiceRecords {
         self.body == Body::Missing && self.slices.is_empty()
     }
 
+    /// Whether `other` answers the same.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        self.body == other.body && self.slices == other.slices
+    }
+
     /// The rows below the host `label` (lower case, without its length), each with its slice's ports.
-    pub(super) fn host<'a>(&'a self, label: &'a [u8]) -> impl Iterator<Item = (&'a [Port], &'a Row)> {
-        let indexed = !self.by_host.is_empty();
-        // The key is the label in wire form; building it on the stack avoids an allocation per query.
-        let mut wire = [0u8; 64];
-        wire[0] = label.len() as u8;
-        wire[1..=label.len()].copy_from_slice(label);
-        let known = if indexed { self.by_host.get(&wire[..=label.len()]) } else { None };
-        let found = known.into_iter().flatten().map(|&(s, r)| {
-            let slice = &self.slices[s as usize];
-            (&*slice.ports, &slice.rows[r as usize])
+    pub(super) fn host<'a>(&'a self, label: &'a [u8]) -> impl Iterator<Item = (&'a [Port], Row<'a>)> {
+        let mut found = SmallVec::<[Place; 2]>::new();
+        if let Some(places) = &self.by_host {
+            let all = places.iter_hash(hash(label)).copied();
+            found.extend(all.filter(|place| self.at(*place).is_some_and(|(_, row)| &row.host[1..] == label)));
+            // As the slices list them.
+            found.sort_unstable();
+        }
+        let walked =
+            self.by_host.is_none().then(|| self.rows().filter(move |(_, row)| &row.host[1..] == label));
+        found.into_iter().filter_map(|place| self.at(place)).chain(walked.into_iter().flatten())
+    }
+
+    fn at(&self, place: Place) -> Option<(&[Port], Row<'_>)> {
+        let slice = self.slices.get(place.slice as usize)?;
+        Some((&slice.ports, slice.rows.get(place.row, place.host)?))
+    }
+
+    /// The distinct host labels of the rows that lead to `ip`.
+    pub(super) fn hosts_at(&self, ip: IpAddr) -> SmallVec<[&[u8]; 2]> {
+        let all = self.rows().filter(|(_, row)| row.address() == Some(ip)).map(|(_, row)| row.host);
+        if !self.repeats {
+            return all.take(1).collect();
+        }
+        let mut distinct = SmallVec::new();
+        all.for_each(|host| {
+            if !distinct.contains(&host) {
+                distinct.push(host);
+            }
         });
-        let walked = (!indexed).then(|| self.rows().filter(move |(_, row)| row.host.get(1..) == Some(label)));
-        found.chain(walked.into_iter().flatten())
+        distinct
     }
 
     /// All rows, each with its slice's ports.
-    pub(super) fn rows(&self) -> impl Iterator<Item = (&[Port], &Row)> {
-        self.slices.iter().flat_map(|slice| slice.rows.iter().map(|row| (&*slice.ports, row)))
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&[Port], Row<'_>)> + Clone {
+        self.slices.iter().flat_map(|slice| slice.rows.iter().map(|row| (&slice.ports[..], row)))
     }
+}
+
+fn by_host(slices: &[SliceRecords], count: usize) -> HashTable<Place> {
+    let mut places = HashTable::with_capacity(count);
+    for (slice, records) in (0..).zip(slices) {
+        for (row, host, found) in records.rows.places() {
+            // There is room for all: nothing is hashed again.
+            places.insert_unique(hash(&found.host[1..]), Place { slice, row, host }, |_| 0);
+        }
+    }
+    places
+}
+
+fn hash(label: &[u8]) -> u64 {
+    FxBuildHasher.hash_one(label)
 }
 
 /// `NAME.NAMESPACE.svc` in wire form.
@@ -141,7 +174,7 @@ fn prefix(namespace: &str, name: &str) -> Arc<[u8]> {
 }
 
 /// Whether two rows have the same host or the same address.
-fn repeats<'a>(rows: impl Iterator<Item = &'a Row> + Clone, count: usize) -> bool {
+fn repeats<'z>(rows: impl Iterator<Item = Row<'z>> + Clone, count: usize) -> bool {
     // Few rows are compared sooner than they are hashed.
     if count < INDEXED_FROM {
         let mut others = rows.clone();
@@ -152,7 +185,7 @@ fn repeats<'a>(rows: impl Iterator<Item = &'a Row> + Clone, count: usize) -> boo
     }
     let mut hosts = FxHashSet::with_capacity_and_hasher(count, Default::default());
     let mut targets = FxHashSet::with_capacity_and_hasher(count, Default::default());
-    rows.into_iter().any(|row| !hosts.insert(&row.host) || !targets.insert(&row.target))
+    rows.into_iter().any(|row| !hosts.insert(row.host) || !targets.insert(row.target))
 }
 
 impl Body {
@@ -167,7 +200,7 @@ impl Body {
         if service.is_headless() {
             return Body::Headless;
         }
-        let mut ports: Vec<Port> = service
+        let mut ports: Ports = service
             .spec
             .ports
             .iter()
@@ -176,7 +209,7 @@ impl Body {
         if ports.is_empty() {
             ports.push(Port::undeclared());
         }
-        Body::Cluster { addresses: service.addresses().collect(), ports: ports.into() }
+        Body::Cluster { addresses: service.addresses().collect(), ports }
     }
 }
 
@@ -202,7 +235,7 @@ impl Port {
 impl SliceRecords {
     fn new(slice: &EndpointSlice, settings: &Settings) -> Self {
         let port = |p: &EndpointPort| Port { name: p.name.clone(), protocol: p.protocol, number: p.port };
-        let mut ports: Vec<Port> = slice.ports.iter().map(port).collect();
+        let mut ports: Ports = slice.ports.iter().map(port).collect();
         if ports.is_empty() {
             ports.push(Port::undeclared());
         }
@@ -212,34 +245,39 @@ impl SliceRecords {
             endpoint
                 .addresses
                 .iter()
-                .filter_map(move |address| Row::new(slice.address_type, endpoint, address, settings))
+                .filter_map(move |address| row(slice.address_type, endpoint, address, settings))
         });
-        SliceRecords { ports: ports.into(), rows: rows.collect() }
+        SliceRecords { ports, rows: rows.collect() }
     }
 }
 
-impl Row {
-    fn new(kind: AddressType, endpoint: &Endpoint, address: &Name, settings: &Settings) -> Option<Self> {
-        let target = match kind {
-            AddressType::FQDN => Target::Alias(address.parse().ok()?),
-            _ => Target::Address(parse_ip(address).ok()?),
-        };
-        let host = host_label(endpoint, address, &target, settings);
-        // Longer than a label can be, or with dots in it: nobody could ask for it (CoreDNS fails to send it).
-        if host.is_empty() || host.len() > 63 || host.contains('.') {
-            return None;
-        }
-        let mut wire = Vec::with_capacity(host.len() + 1);
-        push_label(&mut wire, host.to_ascii_lowercase().as_bytes());
-        Some(Row { host: wire.into(), target })
-    }
+/// The label of an endpoint and where it leads, at one of its addresses.
+fn row<'s>(
+    kind: AddressType,
+    endpoint: &'s Endpoint,
+    address: &'s Name,
+    settings: &Settings,
+) -> Option<(Cow<'s, str>, Target)> {
+    let target = match kind {
+        AddressType::FQDN => Target::Alias(address.parse().ok()?),
+        _ => Target::Address(parse_ip(address).ok()?),
+    };
+    let host = host_label(endpoint, address, &target, settings);
+    // Longer than a label can be, or with dots in it: nobody could ask for it (CoreDNS fails to send it).
+    let fits = !host.is_empty() && host.len() <= 63 && !host.contains('.');
+    fits.then_some((host, target))
 }
 
 /// The label of an endpoint below its Service (CoreDNS, endpointHostname): its hostname; else, if asked for, its pod's
 /// name; else its address with dashes.
-fn host_label(endpoint: &Endpoint, address: &str, target: &Target, settings: &Settings) -> String {
+fn host_label<'s>(
+    endpoint: &'s Endpoint,
+    address: &str,
+    target: &Target,
+    settings: &Settings,
+) -> Cow<'s, str> {
     if !endpoint.hostname.is_empty() {
-        return endpoint.hostname.to_string();
+        return endpoint.hostname.as_str().into();
     }
     let pod = endpoint
         .target_ref
@@ -247,9 +285,9 @@ fn host_label(endpoint: &Endpoint, address: &str, target: &Target, settings: &Se
         .map(|r| r.name.as_str())
         .filter(|name| !name.is_empty() && name.len() < 64);
     match (pod, target) {
-        (Some(pod), _) if settings.endpoint_pod_names => pod.to_string(),
-        (_, Target::Address(ip)) => dashed(*ip),
-        (_, Target::Alias(_)) => address.replace('.', "-"),
+        (Some(pod), _) if settings.endpoint_pod_names => pod.into(),
+        (_, Target::Address(ip)) => dashed(*ip).into(),
+        (_, Target::Alias(_)) => address.replace('.', "-").into(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! A map whose clone costs next to nothing and whose change copies a small part: what readers hold stays as it is
 //! while the writer goes on.
 //!
-//! Two levels suffice, and keep a lookup at two steps: an array of shards, each a small hash table. A change copies
-//! the array of pointers and one shard; a bulk load, where nobody reads yet, copies nothing.
+//! Small hash tables, the shards, hang in a tree of two levels that is the same for every size: a change copies one shard
+//! and the two nodes above it; a bulk load, where nobody reads yet, copies nothing.
 
+use std::array;
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -12,26 +13,29 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-/// So many that a shard stays small with 100,000 entries, so few that copying the array takes microseconds.
-const SHARDS: usize = 1024;
+/// The number of children of a node. Its square is the number of shards: a shard stays small with 100,000 entries, and
+/// the nodes above all of them fit into a core's cache.
+const CHILDREN: usize = 32;
 
 type Shard<K, V> = HashTable<(K, V)>;
+type Node<T> = Arc<[Arc<T>; CHILDREN]>;
 
 pub(super) struct Table<K, V> {
-    shards: Arc<[Arc<Shard<K, V>>]>,
+    root: Node<[Arc<Shard<K, V>>; CHILDREN]>,
     len: usize,
 }
 
 impl<K, V> Clone for Table<K, V> {
     fn clone(&self) -> Self {
-        Table { shards: Arc::clone(&self.shards), len: self.len }
+        Table { root: Arc::clone(&self.root), len: self.len }
     }
 }
 
 impl<K, V> Default for Table<K, V> {
     fn default() -> Self {
         let empty = Arc::new(Shard::new());
-        Table { shards: std::iter::repeat_n(empty, SHARDS).collect(), len: 0 }
+        let node = Arc::new(array::from_fn(|_| Arc::clone(&empty)));
+        Table { root: Arc::new(array::from_fn(|_| Arc::clone(&node))), len: 0 }
     }
 }
 
@@ -39,9 +43,11 @@ fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
     FxBuildHasher.hash_one(key)
 }
 
-/// Bits from the middle: hashbrown takes the lowest and the highest for itself.
-fn shard_of(hash: u64) -> usize {
-    (hash >> 32) as usize % SHARDS
+/// The child of the root, and the child of that. Bits from the middle: hashbrown takes the lowest and the highest for
+/// itself.
+fn path(hash: u64) -> (usize, usize) {
+    let middle = (hash >> 32) as usize;
+    (middle / CHILDREN % CHILDREN, middle % CHILDREN)
 }
 
 impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
@@ -50,7 +56,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
         K: Borrow<Q>,
     {
         let hash = hash(key);
-        self.shards[shard_of(hash)].find(hash, |(k, _)| k.borrow() == key).map(|(_, v)| v)
+        let (node, shard) = path(hash);
+        self.root[node][shard].find(hash, |(k, _)| k.borrow() == key).map(|(_, v)| v)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -58,7 +65,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        self.shards.iter().flat_map(|shard| shard.iter().map(|(k, v)| (k, v)))
+        let shards = self.root.iter().flat_map(|node| node.iter());
+        shards.flat_map(|shard| shard.iter().map(|(k, v)| (k, v)))
     }
 
     /// Sets or removes; returns what was there.
@@ -69,7 +77,9 @@ impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
     /// Lets `change` have its way with the value at `key`, absent or not.
     pub(super) fn update<R>(&mut self, key: K, change: impl FnOnce(&mut Option<V>) -> R) -> R {
         let hash_value = hash(&key);
-        let shard = Arc::make_mut(&mut Arc::make_mut(&mut self.shards)[shard_of(hash_value)]);
+        let (node, shard) = path(hash_value);
+        let node = Arc::make_mut(&mut Arc::make_mut(&mut self.root)[node]);
+        let shard = Arc::make_mut(&mut node[shard]);
         match shard.entry(hash_value, |(k, _)| *k == key, |(k, _)| hash(k)) {
             Entry::Occupied(entry) => {
                 let ((key, value), vacant) = entry.remove();
