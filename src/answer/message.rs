@@ -50,11 +50,16 @@ pub(super) struct Mark {
     counts: [u16; 3],
 }
 
-const HEADER: usize = 12;
+/// The length of a message's header (RFC 1035, 4.1.1), in bytes.
+pub(super) const HEADER: usize = 12;
+/// AA, in the third byte of the header.
+pub(super) const AUTHORITATIVE: u8 = 4;
+/// TC, there as well.
+pub(super) const TRUNCATED: u8 = 2;
 /// What stands between a record's owner and its data: type, class, TTL, length.
-const FIXED: usize = 10;
+pub(super) const FIXED: usize = 10;
 /// Beyond this a compression pointer does not reach (14 bits).
-const POINTER_MAX: usize = 0x3fff;
+pub(super) const POINTER_MAX: usize = 0x3fff;
 
 impl<'m> Message<'m> {
     /// Begins a reply: `header` without counts, and the question, unless it could not be read.
@@ -80,12 +85,12 @@ impl<'m> Message<'m> {
 
     /// Sets TC.
     pub(super) fn set_truncated(&mut self) {
-        self.out[2] |= 2;
+        self.out[2] |= TRUNCATED;
     }
 
     /// Sets or clears AA.
     pub(super) fn set_authoritative(&mut self, authoritative: bool) {
-        self.out[2] = self.out[2] & !4 | (authoritative as u8) << 2;
+        self.out[2] = self.out[2] & !AUTHORITATIVE | if authoritative { AUTHORITATIVE } else { 0 };
     }
 
     /// Compresses SRV targets too when names are compressed, against RFC 2782.
@@ -263,7 +268,7 @@ fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// Where an uncompressed name ends, its root included.
-fn name_end(plain: &[u8], mut at: usize) -> usize {
+pub(super) fn name_end(plain: &[u8], mut at: usize) -> usize {
     while plain[at] != 0 {
         at += 1 + usize::from(plain[at]);
     }

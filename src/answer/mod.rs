@@ -1,6 +1,7 @@
 //! Takes the place of the handler of CoreDNS's `kubernetes` plugin and of its message writer: (zone, packet) → reply.
 //! Pure, and cannot fail: whatever comes in, a reply or silence comes out. It must not know files or sockets.
 
+mod direct;
 pub(crate) mod fault;
 mod listing;
 mod message;
@@ -13,6 +14,7 @@ mod wire;
 use fastrand::Rng;
 
 use crate::zone::{DomainName, NAME_MAX, Zone};
+use direct::{Addresses, Direct};
 pub use fault::{Faults, Hit};
 pub use listing::{forward_records, reverse_records};
 use message::{Message, Scratch, Section};
@@ -77,6 +79,9 @@ pub struct Answerer {
     order: Order,
     rng: Rng,
     forwarding: bool,
+    /// Whether usual questions are answered the short way.
+    direct: bool,
+    addresses: Addresses,
     scratch: Scratch,
     /// A whole reply, before it is bent.
     plain: Vec<u8>,
@@ -104,11 +109,20 @@ impl Answerer {
             order,
             rng: Rng::with_seed(seed),
             forwarding,
+            direct: true,
+            addresses: Addresses::new(),
             scratch: Scratch::default(),
             plain: Vec::new(),
             opt: Vec::new(),
             target: Target { name: vec![0], record_type: rtype::A },
         }
+    }
+
+    /// The same, but every question goes the long way: for those who want to see that the short way leads to the same
+    /// bytes.
+    #[must_use]
+    pub fn the_long_way(self) -> Self {
+        Answerer { direct: false, ..self }
     }
 
     /// Answers `request` from `zone` into `reply`, whose former content goes.
@@ -184,9 +198,26 @@ impl Answerer {
         if let Some(hit) = hit {
             return self.bend(hit, zone, request, client, (elsewhere, truncated), reply);
         }
+        let mut lower = [0; NAME_MAX];
+        let located = Located::new(zone, request, &mut lower);
+        if let Located { name, within: Some((zone_at, false)), .. } = located
+            && self.direct
+            && !truncated
+        {
+            if let Some(edns) = request.edns {
+                write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, None);
+            }
+            let Answerer { order, rng, addresses, opt, .. } = self;
+            let (opt, order, size) = (&opt[..], *order, &size);
+            let direct = Direct { zone, request, name, zone_at, size, opt, order, rng, addresses, reply };
+            if direct.answer() {
+                return Verdict::Reply;
+            }
+            self.opt.clear();
+        }
         let message = Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
         let (mut message, verdict, extended_error) =
-            resolve(zone, request, elsewhere, self.forwarding, &mut self.target, message);
+            resolve(zone, &located, elsewhere, self.forwarding, &mut self.target, message);
         if truncated {
             message.set_truncated();
         }
@@ -199,22 +230,35 @@ impl Answerer {
     }
 }
 
-/// Writes the records that answer `request`, and its code. Gives what is to be done as well, and the code of RFC 8914, if
+/// A request, and which of our zones it is about.
+struct Located<'a> {
+    request: &'a Request<'a>,
+    /// The question's name in lower case.
+    name: &'a [u8],
+    /// Where in the name its zone begins, and whether that is a reverse zone; `None` if it is none of ours.
+    within: Option<(usize, bool)>,
+}
+
+impl<'a> Located<'a> {
+    /// `lower` is room for the name.
+    fn new(zone: &Zone, request: &'a Request<'a>, lower: &'a mut [u8; NAME_MAX]) -> Self {
+        let name = request.question.lower_case(lower);
+        Located { request, name, within: zone_of(zone, name).filter(|_| request.question.class == IN) }
+    }
+}
+
+/// Writes the records that answer a request, and its code. Gives what is to be done as well, and the code of RFC 8914, if
 /// one says more. On [`Verdict::Chase`], `target` is what to ask for.
 fn resolve<'m>(
     zone: &Zone,
-    request: &Request<'_>,
+    &Located { request, name, within }: &Located<'_>,
     elsewhere: Elsewhere<'_>,
     forwarding: bool,
     target: &mut Target,
     mut message: Message<'m>,
 ) -> (Message<'m>, Verdict, Option<u16>) {
     let question = &request.question;
-    let mut lower = [0u8; NAME_MAX];
-    let lower = &mut lower[..question.name.len()];
-    lower.copy_from_slice(question.name);
-    lower.make_ascii_lowercase();
-    let Some((zone_at, reverse)) = zone_of(zone, lower).filter(|_| question.class == IN) else {
+    let Some((zone_at, reverse)) = within else {
         message.set_rcode(rcode::REFUSED);
         return match forwarding && question.class == IN {
             true => (message, Verdict::Forward, None),
@@ -222,7 +266,7 @@ fn resolve<'m>(
         };
     };
     message.set_authoritative(true);
-    let (name, spelled, to) = (&*lower, question.name, &mut target.name);
+    let (spelled, to) = (question.name, &mut target.name);
     let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, elsewhere, target: to, message };
     let outcome = resolver.resolve(question.record_type);
     if matches!(outcome, Outcome::NoData | Outcome::NameError) {

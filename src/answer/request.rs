@@ -108,6 +108,14 @@ impl<'p> Request<'p> {
 }
 
 impl<'p> Question<'p> {
+    /// The name in lower case, in the first bytes of `buffer`.
+    pub(super) fn lower_case<'b>(&self, buffer: &'b mut [u8; NAME_MAX]) -> &'b [u8] {
+        let name = &mut buffer[..self.name.len()];
+        name.copy_from_slice(self.name);
+        name.make_ascii_lowercase();
+        name
+    }
+
     /// Reads the question behind a header. The first name of a message has nothing it could point back to, so a
     /// compression pointer in it is malformed.
     pub fn read(packet: &'p [u8]) -> Option<Self> {

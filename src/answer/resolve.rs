@@ -347,12 +347,12 @@ fn is_of(ip: IpAddr, record_type: u16) -> bool {
 }
 
 /// A share of 100, at least 1 (CoreDNS's `SRV`).
-fn weight(count: u32) -> u16 {
+pub(super) fn weight(count: u32) -> u16 {
     (100 / count.max(1)).max(1) as u16
 }
 
 /// Priority, weight and port of an SRV record. The priority is always 0.
-fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
+pub(super) fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
     let ([w0, w1], [p0, p1]) = (weight.to_be_bytes(), port.to_be_bytes());
     [0, 0, w0, w1, p0, p1]
 }

@@ -109,47 +109,54 @@ impl<'z> Matches<'z> {
     }
 }
 
-/// Labels of a relative name, rightmost first.
-type Labels<'n> = SmallVec<[&'n [u8]; 8]>;
-
 impl Zone {
     /// What `name` means: the part of a question's name left of the zone, in wire form and lower case, without a
     /// root. `reverse` tells that the zone is a reverse zone, where no Service has a name.
     pub fn find<'z>(&'z self, name: &'z [u8], reverse: bool) -> Found<'z> {
-        let mut left: Labels<'z> = labels(name).collect();
-        left.reverse();
-        let (service_tree, rest) = match left.split_first() {
+        // Where the labels begin; from a name of more than so many labels on it does not matter how many there are.
+        const MOST: usize = 6;
+        let (mut starts, mut count, mut at) = ([0; MOST], 0, 0);
+        while let Some(&length) = name.get(at) {
+            if count == MOST {
+                starts.copy_within(1.., 0);
+                count -= 1;
+            }
+            starts[count] = at;
+            (count, at) = (count + 1, at + 1 + usize::from(length));
+        }
+        let starts = &starts[..count];
+        let service_tree = match starts.last().map(|&tree| &name[tree..]) {
             None => return Found::Container,
-            Some((&b"svc", [])) | Some((&b"pod", [])) => return Found::Container,
-            Some((&b"svc", rest)) => (true, rest),
-            Some((&b"pod", rest)) => (false, rest),
+            Some(b"\x03svc") => true,
+            Some(b"\x03pod") => false,
             Some(_) => return Found::Missing,
         };
-        let (namespace, rest) = rest.split_first().expect("a tree without a namespace is a container");
-        // One label more is an endpoint, two are a port and a protocol, more are nothing.
-        if rest.len() > 3 || reverse {
+        let (within, left) = (&name[..name.len() - b"\x03svc".len()], &starts[..count - 1]);
+        let Some((&namespace, left)) = left.split_last() else { return Found::Container };
+        // One label more than a Service's is an endpoint, two are a port and a protocol, more are nothing.
+        if left.len() > 3 || reverse {
             return Found::Missing;
         }
-        match rest {
-            _ if !service_tree => self.find_pod(namespace, rest.first().copied()),
-            [] if self.shows(namespace) => Found::Container,
-            [] => Found::Missing,
-            [_, more @ ..] => {
-                let which = match *more {
-                    [] => Which::Port { name: b"", protocol: b"" },
-                    [host] => Which::Host(host),
-                    [protocol, port] => Which::Port { name: bare(port), protocol: bare(protocol) },
-                    _ => unreachable!("more than three labels were sent away"),
+        let shown = self.shows(&within[namespace..]);
+        let label = |at: usize| &name[at + 1..at + 1 + usize::from(name[at])];
+        match (left, service_tree) {
+            _ if !service_tree => self.find_pod(label(namespace), shown, left.last().map(|&pod| label(pod))),
+            _ if !shown => Found::Missing,
+            ([], _) => Found::Container,
+            ([.., service], _) => {
+                let which = match left {
+                    [host, _] => Which::Host(label(*host)),
+                    [port, protocol, _] => {
+                        Which::Port { name: bare(label(*port)), protocol: bare(label(*protocol)) }
+                    }
+                    _ => Which::Port { name: b"", protocol: b"" },
                 };
-                self.find_service(namespace, service_key(name, more.len()), which)
+                self.find_service(&within[*service..], which)
             }
         }
     }
 
-    fn find_service<'z>(&'z self, namespace: &[u8], key: &[u8], which: Which<'z>) -> Found<'z> {
-        if !self.shows(namespace) {
-            return Found::Missing;
-        }
+    fn find_service<'z>(&'z self, key: &[u8], which: Which<'z>) -> Found<'z> {
         let Some(service) = self.services.get(key) else { return Found::Missing };
         let settings = &*self.settings;
         let of_endpoints = service.body == Body::Headless || matches!(which, Which::Host(_));
@@ -164,9 +171,9 @@ impl Zone {
         if matches.each(|_| false) { Found::Missing } else { Found::Pairs(matches) }
     }
 
-    /// Whether the namespace exists and is not hidden.
+    /// Whether the namespace, a label in wire form, exists and is not hidden.
     fn shows(&self, namespace: &[u8]) -> bool {
-        self.namespaces.get(&wire_label(namespace)[..]).is_some() && self.is_allowed(namespace)
+        self.namespaces.get(namespace).is_some() && self.is_allowed(&namespace[1..])
     }
 
     fn is_allowed(&self, namespace: &[u8]) -> bool {
@@ -174,8 +181,7 @@ impl Zone {
         allowed.is_empty() || allowed.iter().any(|name| name.as_bytes() == namespace)
     }
 
-    fn find_pod(&self, namespace: &[u8], label: Option<&[u8]>) -> Found<'_> {
-        let exists = self.shows(namespace);
+    fn find_pod(&self, namespace: &[u8], exists: bool, label: Option<&[u8]>) -> Found<'_> {
         match (self.settings.pods, label) {
             (PodNames::Disabled, _) => Found::Missing,
             _ if !exists => Found::Missing,
@@ -267,22 +273,9 @@ pub(super) fn endpoint_key(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// The two labels `NAME.NAMESPACE` of a relative name `[x.[y.]]NAME.NAMESPACE.svc`, `skip` labels from its left.
-fn service_key(name: &[u8], skip: usize) -> &[u8] {
-    let start = labels(name).take(skip).map(|label| label.len() + 1).sum::<usize>();
-    service_part(&name[start..])
-}
-
 /// A port or protocol label without its underscore, which is not required (`parse.go`, stripUnderscore).
 fn bare(label: &[u8]) -> &[u8] {
     label.strip_prefix(b"_").unwrap_or(label)
-}
-
-fn wire_label(label: &[u8]) -> SmallVec<[u8; 64]> {
-    let mut wire = SmallVec::new();
-    wire.push(label.len() as u8);
-    wire.extend_from_slice(label);
-    wire
 }
 
 /// The address that a pod's label spells, and its text. Three single hyphens make it IPv4, all else is IPv6.

@@ -4,8 +4,8 @@
 use crate::answer::message::{Message, Section};
 use crate::answer::request::Request;
 use crate::answer::text::sections;
-use crate::answer::{Answerer, Client, Edns, Elsewhere, RecordView, Verdict, resolve, write_opt};
-use crate::zone::Zone;
+use crate::answer::{Answerer, Client, Edns, Elsewhere, Located, RecordView, Verdict, resolve, write_opt};
+use crate::zone::{NAME_MAX, Zone};
 
 /// A record; names in it are uncompressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,8 +120,10 @@ impl Answerer {
     ) -> (Draft, Verdict) {
         let Answerer { plain, scratch, target, forwarding, .. } = self;
         let message = Message::new(plain, scratch, request.header(), request.question.bytes);
+        let mut lower = [0; NAME_MAX];
+        let located = Located::new(zone, request, &mut lower);
         let (message, verdict, extended_error) =
-            resolve(zone, request, elsewhere, *forwarding, target, message);
+            resolve(zone, &located, elsewhere, *forwarding, target, message);
         message.finish(&[], usize::MAX, usize::MAX);
         let draft = Draft { extended_error, ..Draft::read(plain) };
         (draft, verdict)

@@ -1,0 +1,326 @@
+//! The short way for what is asked all the time: the addresses of a name, the SRV records of a port, and that there is
+//! nothing. The size of the reply is known before its first byte is written, so it is written once and in place; the way
+//! of [`super::message`] writes it plain first, and then sees. Both write the same bytes. Whatever is unusual is left to
+//! that way. It must not know files or sockets.
+
+use std::net::IpAddr;
+
+use fastrand::Rng;
+
+use super::message::{AUTHORITATIVE, FIXED, HEADER, POINTER_MAX, TRUNCATED, name_end};
+use super::request::Request;
+use super::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl, srv_numbers, weight};
+use super::wire::{IN, rcode, rtype};
+use super::{Order, ReplySize};
+use crate::zone::{Found, Matches, TargetRef, Zone};
+
+/// A usual question, and all it takes to answer it.
+pub(super) struct Direct<'a> {
+    pub(super) zone: &'a Zone,
+    pub(super) request: &'a Request<'a>,
+    /// The question's name in lower case.
+    pub(super) name: &'a [u8],
+    /// Where in the name the cluster's zone begins.
+    pub(super) zone_at: usize,
+    pub(super) size: &'a ReplySize,
+    /// The reply's OPT record; may be empty.
+    pub(super) opt: &'a [u8],
+    pub(super) order: Order,
+    pub(super) rng: &'a mut Rng,
+    pub(super) addresses: &'a mut Addresses,
+    /// What was in it goes.
+    pub(super) reply: &'a mut Vec<u8>,
+}
+
+/// The addresses of a reply; kept between replies, so that the next one allocates nothing.
+pub(super) type Addresses = Vec<Address>;
+
+#[derive(Clone, Copy)]
+pub(super) struct Address {
+    ip: IpAddr,
+    /// Where in the message its owner stands, for SRV records.
+    owner: usize,
+}
+
+/// More addresses than this nobody asks for all the time.
+const ADDRESSES: usize = 1000;
+
+/// A pointer to the question's name (RFC 1035, 4.1.4).
+const TO_QUESTION: [u8; 2] = pointer(HEADER);
+
+impl Direct<'_> {
+    /// Answers; false if the question is not usual enough.
+    pub(super) fn answer(mut self) -> bool {
+        let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
+        let record_type = self.request.question.record_type;
+        // The name server has a name that no object has.
+        if !matches!(record_type, rtype::A | rtype::AAAA | rtype::SRV) || relative.starts_with(SOA_MNAME) {
+            return false;
+        }
+        match zone.find(relative, false) {
+            Found::Pairs(pairs) if pairs.repeats() => false,
+            Found::Pairs(pairs) if record_type == rtype::SRV => self.srv(pairs),
+            Found::Pairs(pairs) => self.addresses(pairs, record_type),
+            Found::Missing if zone.is_synced() => self.denial(rcode::NXDOMAIN),
+            Found::Container => self.denial(0),
+            Found::Missing | Found::Pod(..) => false,
+        }
+    }
+
+    /// A or AAAA records, all with the question's name.
+    fn addresses(&mut self, pairs: Matches<'_>, record_type: u16) -> bool {
+        self.addresses.clear();
+        let are_usual = pairs.each_target(|pair| match pair.target {
+            TargetRef::Address(ip) => {
+                if ip.is_ipv4() == (record_type == rtype::A) {
+                    self.addresses.push(Address { ip, owner: HEADER });
+                }
+                self.addresses.len() <= ADDRESSES
+            }
+            TargetRef::Alias(_) => false,
+        });
+        if !are_usual {
+            return false;
+        }
+        let count = self.addresses.len();
+        if count == 0 {
+            return self.denial(0);
+        }
+        self.shuffle();
+        let spelled = self.request.question.name;
+        let each = FIXED + if record_type == rtype::A { 4 } else { 16 };
+        let is_plain = self.fits_plain(count * (spelled.len() + each));
+        let owner = if is_plain { spelled } else { &TO_QUESTION };
+        let fitting = if is_plain { count } else { count.min(self.room() / (owner.len() + each)) };
+        self.begin(fitting * (owner.len() + each));
+        for at in 0..fitting {
+            let ip = self.addresses[at].ip;
+            self.reply.extend_from_slice(owner);
+            self.address(ip);
+        }
+        self.finish([fitting, 0, 0], fitting < count, 0)
+    }
+
+    /// The SRV records of one port, and the addresses of their targets.
+    fn srv(&mut self, pairs: Matches<'_>) -> bool {
+        let question = &self.request.question;
+        let (suffix, ttl) = (&question.name[self.zone_at..], self.ttl());
+        // One port each, and no label that a question has: then no two records are the same, and no target is a part
+        // of the question's name.
+        let (mut count, mut lengths, mut data, mut before) = (0, 0, 0, None);
+        let are_usual = pairs.each(|pair| {
+            let TargetRef::Address(ip) = pair.target else { return false };
+            count += 1;
+            lengths += pair.host.len() + pairs.prefix().len() + suffix.len();
+            data += if ip.is_ipv4() { 4 } else { 16 };
+            let again = before.replace((pair.host, ip)) == before;
+            pair.port.is_some()
+                && !again
+                && pair.host.get(1).is_some_and(|&first| first != b'_')
+                && count <= ADDRESSES
+        });
+        let numbers = FIXED + size_of_val(&srv_numbers(0, 0));
+        let plain = count * (question.name.len() + numbers + FIXED) + 2 * lengths + data;
+        let is_plain = self.fits_plain(plain);
+        if !are_usual || !is_plain && usize::from(self.size.limit) > POINTER_MAX {
+            return false;
+        }
+        let owner = if is_plain { question.name } else { &TO_QUESTION };
+        self.begin(if is_plain { plain } else { self.room() });
+        self.addresses.clear();
+        let (end, weight) = (self.reply.len() + self.room(), weight(count as u32));
+        let mut fitting = 0;
+        pairs.each(|pair| {
+            let (TargetRef::Address(ip), Some(port)) = (pair.target, pair.port) else { return false };
+            let target = pair.host.len() + pairs.prefix().len() + suffix.len();
+            let at = self.reply.len() + owner.len() + numbers;
+            self.addresses.push(Address { ip, owner: at });
+            if fitting + 1 == self.addresses.len() && (is_plain || at + target <= end) {
+                self.reply.extend_from_slice(owner);
+                self.fixed(rtype::SRV, ttl, numbers - FIXED + target);
+                self.reply.extend_from_slice(&srv_numbers(weight, port));
+                for part in [pair.host, pairs.prefix(), suffix] {
+                    self.reply.extend_from_slice(part);
+                }
+                fitting += 1;
+            }
+            true
+        });
+        // Also where none of them fits: whoever compares with the other way finds the same luck.
+        self.shuffle();
+        let mut additional = 0;
+        while fitting == count && additional < count {
+            let Address { ip, owner } = self.addresses[additional];
+            let before = self.reply.len();
+            if is_plain {
+                let target = owner..name_end(self.reply, owner);
+                self.reply.extend_from_within(target);
+            } else {
+                self.reply.extend_from_slice(&pointer(owner));
+            }
+            self.address(ip);
+            if !is_plain && self.reply.len() > end {
+                self.reply.truncate(before);
+                break;
+            }
+            additional += 1;
+        }
+        self.finish([fitting, 0, additional], fitting + additional < 2 * count, 0)
+    }
+
+    /// That there is nothing of the type, or nothing at all: the SOA.
+    fn denial(&mut self, rcode: u8) -> bool {
+        let zone = &self.request.question.name[self.zone_at..];
+        let numbers = soa_numbers(self.zone);
+        let data = SOA_MNAME.len() + SOA_RNAME.len() + 2 * zone.len() + size_of_val(&numbers);
+        if !self.fits_plain(zone.len() + FIXED + data) {
+            return false;
+        }
+        self.begin(zone.len() + FIXED + data);
+        self.reply.extend_from_slice(zone);
+        self.fixed(rtype::SOA, soa_ttl(self.zone), data);
+        for part in [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()] {
+            self.reply.extend_from_slice(part);
+        }
+        self.finish([0, 1, 0], false, rcode)
+    }
+
+    /// As CoreDNS's `loadbalance`: what else is in the section keeps its place.
+    fn shuffle(&mut self) {
+        if self.order == Order::Shuffle {
+            self.rng.shuffle(self.addresses);
+        }
+    }
+
+    fn ttl(&self) -> u32 {
+        self.zone.settings().ttl
+    }
+
+    /// How many bytes the records may take.
+    fn room(&self) -> usize {
+        let others = HEADER + self.request.question.bytes.len() + self.opt.len();
+        usize::from(self.size.limit).saturating_sub(others)
+    }
+
+    /// Whether records of `length` bytes go out without any of it compressed.
+    fn fits_plain(&self, length: usize) -> bool {
+        let others = HEADER + self.request.question.bytes.len() + self.opt.len();
+        length + others <= usize::from(self.size.limit).min(self.size.compress_from)
+    }
+
+    /// Writes what stands before the records, which take `length` bytes.
+    fn begin(&mut self, length: usize) {
+        let question = self.request.question.bytes;
+        self.reply.clear();
+        self.reply.reserve(HEADER + question.len() + length + self.opt.len());
+        self.reply.extend_from_slice(&[0; HEADER]);
+        self.reply.extend_from_slice(question);
+    }
+
+    /// Writes what stands between a record's owner and its data, of `length` bytes.
+    fn fixed(&mut self, record_type: u16, ttl: u32, length: usize) {
+        let ([t0, t1], [c0, c1]) = (record_type.to_be_bytes(), IN.to_be_bytes());
+        let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());
+        self.reply.extend_from_slice(&[t0, t1, c0, c1, s0, s1, s2, s3, l0, l1]);
+    }
+
+    /// Writes an A or AAAA record, whose owner stands there already.
+    fn address(&mut self, ip: IpAddr) {
+        match ip {
+            IpAddr::V4(ip) => {
+                self.fixed(rtype::A, self.ttl(), 4);
+                self.reply.extend_from_slice(&ip.octets());
+            }
+            IpAddr::V6(ip) => {
+                self.fixed(rtype::AAAA, self.ttl(), 16);
+                self.reply.extend_from_slice(&ip.octets());
+            }
+        }
+    }
+
+    /// Writes the OPT record and the header: there is nothing left to do.
+    fn finish(&mut self, counts: [usize; 3], truncated: bool, rcode: u8) -> bool {
+        self.reply.extend_from_slice(self.opt);
+        let [id_high, id_low, flags, more] = self.request.header();
+        let flags = flags | AUTHORITATIVE | if truncated { TRUNCATED } else { 0 };
+        let opt = usize::from(!self.opt.is_empty());
+        let [[an0, an1], [ns0, ns1], [ar0, ar1]] =
+            [counts[0], counts[1], counts[2] + opt].map(|count| (count as u16).to_be_bytes());
+        let header = [id_high, id_low, flags, more | rcode, 0, 1, an0, an1, ns0, ns1, ar0, ar1];
+        self.reply[..HEADER].copy_from_slice(&header);
+        true
+    }
+}
+
+/// A compression pointer to the name at `at`.
+const fn pointer(at: usize) -> [u8; 2] {
+    [0xc0 | (at >> 8) as u8, at as u8]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Answerer, Client, Located};
+    use super::*;
+    use crate::store::Time;
+    use crate::zone::{DomainName, NAME_MAX};
+    use crate::{ControlPlane, Settings, manifest};
+
+    /// Whether the question goes the short way.
+    fn is_usual(zone: &Zone, name: &str, record_type: u16) -> bool {
+        let name: DomainName = name.parse().unwrap();
+        let question = [name.as_wire(), &record_type.to_be_bytes(), &IN.to_be_bytes()].concat();
+        let packet = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question[..]].concat();
+        let request = Request::read(&packet, true).unwrap();
+        let mut lower = [0; NAME_MAX];
+        let Located { name, within, .. } = Located::new(zone, &request, &mut lower);
+        let Answerer { order, mut rng, mut addresses, .. } = Answerer::new(Order::Shuffle, 0, false);
+        let size = Client { udp: true, ipv6: false, max_udp: u16::MAX }.reply_size(None);
+        let direct = |(zone_at, _)| {
+            Direct {
+                zone,
+                request: &request,
+                name,
+                zone_at,
+                size: &size,
+                opt: &[],
+                order,
+                rng: &mut rng,
+                addresses: &mut addresses,
+                reply: &mut Vec::new(),
+            }
+            .answer()
+        };
+        within.is_some_and(direct)
+    }
+
+    #[test]
+    fn what_is_asked_all_the_time_goes_the_short_way() {
+        let manifest = manifest::read_bytes(
+            "test.yaml",
+            b"apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  db: {replicas: 300, ports: {cql: 9042}}\n".into(),
+        );
+        let objects = manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect();
+        let mut cluster = ControlPlane::new(Settings::default());
+        cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
+        cluster.apply(&objects);
+        let zone = cluster.published().load();
+        let table = [
+            ("db.default.svc.cluster.local", rtype::A, true),
+            ("db.default.svc.cluster.local", rtype::AAAA, true),
+            ("DB-0.db.default.svc.cluster.local", rtype::A, true),
+            ("db-300.db.default.svc.cluster.local", rtype::A, true),
+            ("_cql._tcp.db.default.svc.cluster.local", rtype::SRV, true),
+            ("db.default.svc.cluster.local", rtype::SRV, true),
+            ("db.default.svc.cluster.local.default.svc.cluster.local", rtype::A, true),
+            ("kubernetes.default.svc.cluster.local", rtype::A, true),
+            ("_https._tcp.kubernetes.default.svc.cluster.local", rtype::SRV, false),
+            ("db.default.svc.cluster.local", rtype::TXT, false),
+            ("ns.dns.cluster.local", rtype::A, false),
+            ("10-244-0-1.default.pod.cluster.local", rtype::A, false),
+            ("example.com", rtype::A, false),
+        ];
+        for (name, record_type, expected) in table {
+            assert_eq!(is_usual(&zone, name, record_type), expected, "{name} {record_type}");
+        }
+    }
+}
