@@ -219,21 +219,24 @@ impl Direct<'_> {
 
     /// Writes what stands between a record's owner and its data, of `length` bytes.
     fn fixed(&mut self, record_type: u16, ttl: u32, length: usize) {
-        let ([t0, t1], [c0, c1]) = (record_type.to_be_bytes(), IN.to_be_bytes());
-        let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());
-        self.reply.extend_from_slice(&[t0, t1, c0, c1, s0, s1, s2, s3, l0, l1]);
+        self.reply.extend_from_slice(&fixed(record_type, ttl, length));
     }
 
     /// Writes an A or AAAA record, whose owner stands there already.
     fn address(&mut self, ip: IpAddr) {
+        // In one piece each: there may be hundreds.
         match ip {
             IpAddr::V4(ip) => {
-                self.fixed(rtype::A, self.ttl(), 4);
-                self.reply.extend_from_slice(&ip.octets());
+                let mut rest = [0; FIXED + 4];
+                rest[..FIXED].copy_from_slice(&fixed(rtype::A, self.ttl(), 4));
+                rest[FIXED..].copy_from_slice(&ip.octets());
+                self.reply.extend_from_slice(&rest);
             }
             IpAddr::V6(ip) => {
-                self.fixed(rtype::AAAA, self.ttl(), 16);
-                self.reply.extend_from_slice(&ip.octets());
+                let mut rest = [0; FIXED + 16];
+                rest[..FIXED].copy_from_slice(&fixed(rtype::AAAA, self.ttl(), 16));
+                rest[FIXED..].copy_from_slice(&ip.octets());
+                self.reply.extend_from_slice(&rest);
             }
         }
     }
@@ -250,6 +253,13 @@ impl Direct<'_> {
         self.reply[..HEADER].copy_from_slice(&header);
         true
     }
+}
+
+/// What stands between a record's owner and its data, of `length` bytes.
+fn fixed(record_type: u16, ttl: u32, length: usize) -> [u8; FIXED] {
+    let ([t0, t1], [c0, c1]) = (record_type.to_be_bytes(), IN.to_be_bytes());
+    let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());
+    [t0, t1, c0, c1, s0, s1, s2, s3, l0, l1]
 }
 
 /// A compression pointer to the name at `at`.

@@ -341,21 +341,26 @@ pub fn ask(zone: &Zone, name: &DomainName, record_type: u16) -> Vec<u8> {
     reply
 }
 
-/// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone.
+/// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone. The longest, if
+/// one is within another.
 pub(crate) fn zone_of(zone: &Zone, name: &[u8]) -> Option<(usize, bool)> {
     let settings = zone.settings();
-    let mut at = 0;
-    while name[at] != 0 {
-        let is = |zone: &DomainName| zone.as_wire().len() == name.len() - at && zone.equals(&name[at..]);
-        if is(&settings.domain) {
-            return Some((at, false));
-        }
-        if settings.reverse_zones.iter().any(is) {
-            return Some((at, true));
-        }
-        at += 1 + usize::from(name[at]);
+    let begins = |zone: &DomainName| {
+        let at = name.len().checked_sub(zone.as_wire().len())?;
+        (name[at] != 0 && zone.equals(&name[at..]) && is_label(name, at)).then_some(at)
+    };
+    let own = begins(&settings.domain).map(|at| (at, false));
+    let reverse = settings.reverse_zones.iter().filter_map(begins).map(|at| (at, true));
+    own.into_iter().chain(reverse).min()
+}
+
+/// Whether a label of `name`, in wire form, begins `at` there.
+fn is_label(name: &[u8], at: usize) -> bool {
+    let mut label = 0;
+    while label < at {
+        label += 1 + usize::from(name[label]);
     }
-    None
+    label == at
 }
 
 /// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back. The lower eight

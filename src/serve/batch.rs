@@ -49,7 +49,9 @@ impl Inbox {
         for (at, message) in messages.enumerate() {
             // The end of waiting looks like an empty datagram from nowhere; a real one would get no answer either.
             let from = if message.bytes == 0 { None } else { origin(&message, socket.wildcard) };
-            self.received.extend(from.map(|from| (at, message.bytes.min(REQUEST), from)));
+            if let Some(from) = from {
+                self.received.push((at, message.bytes.min(REQUEST), from));
+            }
         }
         Ok(())
     }

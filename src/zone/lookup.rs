@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smallvec::SmallVec;
 
 use super::rows::Row;
-use super::service::{Body, Port, ServiceRecords};
+use super::service::{Body, ServiceRecords};
 use super::{PodNames, Zone, labels};
 
 /// What there is at a name.
@@ -81,10 +81,6 @@ impl<'z> Matches<'z> {
     }
 
     fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        let mut row = |ports: &'z [Port], row: Row<'z>, name: &[u8], protocol: &[u8]| {
-            let mut fitting = ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
-            fitting.all(|port| visit(Tuple { host: row.host, target: row.target, port: port.number }))
-        };
         match (&self.service.body, self.which) {
             (Body::Missing, _) => true,
             (Body::External(target), Which::Port { name: b"", protocol: b"" }) => {
@@ -99,12 +95,18 @@ impl<'z> Matches<'z> {
                     addresses.iter().all(|ip| visit(tuple(ip)))
                 })
             }
-            (_, Which::Host(label)) => {
-                self.service.host(label).all(|(ports, found)| row(ports, found, b"", b""))
-            }
-            (Body::Headless, Which::Port { name, protocol }) => {
-                self.service.rows().all(|(ports, found)| row(ports, found, name, protocol))
-            }
+            (_, Which::Host(label)) => self.service.host(label).all(|(ports, row)| {
+                let mut fitting = ports.iter().filter(|port| port.matches(b"", b"")).take(ports_each);
+                fitting.all(|port| visit(Tuple { host: row.host, target: row.target, port: port.number }))
+            }),
+            (Body::Headless, Which::Port { name, protocol }) => self.service.slices.iter().all(|slice| {
+                let fitting = slice.ports.iter().filter(|port| port.matches(name, protocol));
+                let fitting: SmallVec<[Option<u16>; 4]> =
+                    fitting.take(ports_each).map(|port| port.number).collect();
+                let tuple = |row: Row<'z>, port| Tuple { host: row.host, target: row.target, port };
+                fitting.is_empty()
+                    || slice.rows.iter().all(|row| fitting.iter().all(|&port| visit(tuple(row, port))))
+            }),
         }
     }
 }
