@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use rustc_hash::FxHashSet;
 
 use super::rows::Row;
-use super::service::{Body, Port, ServiceRecords, SliceRecords};
+use super::service::{Body, Cluster, Port, ServiceRecords, SliceRecords};
 use super::{PodNames, Zone};
 use crate::store::{Name, Protocol};
 
@@ -19,9 +19,9 @@ impl Zone {
         let ns_dns = distinct(nameservers.iter().map(|(_, ip)| ip));
         // The SOA, and the TXT record of dns-version.
         let own = 2 + ns + ns_dns;
-        let services: usize = self.services.iter().map(|(_, service)| service.record_count()).sum();
+        let services: usize = self.services.iter().map(|service| service.record_count()).sum();
         let is_endpoint = |ip: &IpAddr| self.cluster_ips.get(ip).is_none();
-        let endpoints = self.services.iter().map(|(_, service)| service.reverse_count(is_endpoint));
+        let endpoints = self.services.iter().map(|service| service.reverse_count(is_endpoint));
         let reverse = self.cluster_ips.len() + endpoints.sum::<usize>();
         // An address and an SRV record each.
         let pods = if self.settings.pods == PodNames::Verified { 2 * self.pods.len() } else { 0 };
@@ -32,11 +32,12 @@ impl Zone {
 impl ServiceRecords {
     /// The records of the Service's own name, of its ports' names and of its endpoints.
     fn record_count(&self) -> usize {
-        let own = match &self.body {
+        let own = match self.body() {
             Body::Missing => return 0,
             Body::External(_) => return 1,
-            Body::Cluster { addresses, .. } if addresses.is_empty() => 0,
-            Body::Cluster { addresses, ports } => {
+            Body::Cluster(cluster) if cluster.addresses.is_empty() => 0,
+            Body::Cluster(cluster) => {
+                let Cluster { addresses, ports } = &**cluster;
                 let count =
                     |ports: &[&Port]| addresses.len() + distinct(ports.iter().filter_map(|port| port.number));
                 let all: Vec<&Port> = ports.iter().collect();
@@ -46,7 +47,7 @@ impl ServiceRecords {
                 count(&all) + pairs(ports).into_iter().map(of_name).sum::<usize>()
             }
             Body::Headless => {
-                let named = self.slices.iter().flat_map(|slice| &slice.ports);
+                let named = self.slices().flat_map(|slice| slice.ports);
                 let of_name = |pair| self.endpoints(|port| pair_of(port) == pair);
                 self.endpoints(|_| true) + pairs(named).into_iter().map(of_name).sum::<usize>()
             }
@@ -56,13 +57,13 @@ impl ServiceRecords {
 
     /// The records of a name that leads to all endpoints with one of the ports that `fits` takes.
     fn endpoints(&self, fits: impl Fn(&Port) -> bool) -> usize {
-        let slices = || self.slices.iter().filter(|slice| slice.ports.iter().any(&fits));
-        let numbers = |slice: &SliceRecords| -> Vec<u16> {
+        let slices = || self.slices().filter(|slice| slice.ports.iter().any(&fits));
+        let numbers = |slice: SliceRecords<'_>| -> Vec<u16> {
             let numbers: FxHashSet<u16> =
                 slice.ports.iter().filter(|port| fits(port)).filter_map(|port| port.number).collect();
             numbers.into_iter().collect()
         };
-        if !self.repeats {
+        if !self.repeats() {
             return slices().map(|slice| addresses(slice).count() * (1 + numbers(slice).len())).sum();
         }
         let ips = distinct(slices().flat_map(|slice| addresses(slice).map(|row| row.target)));
@@ -77,20 +78,16 @@ impl ServiceRecords {
     /// The PTR records of its endpoints' addresses, of those that `counts`.
     fn reverse_count(&self, counts: impl Fn(&IpAddr) -> bool) -> usize {
         let named = self.rows().filter_map(|(_, row)| Some((row.address().filter(&counts)?, row.host)));
-        if self.repeats { distinct(named) } else { named.count() }
+        if self.repeats() { distinct(named) } else { named.count() }
     }
 
     /// The records of the endpoints' own names.
     fn hosts(&self) -> usize {
         let numbers = |ports: &[Port]| distinct(ports.iter().filter_map(|port| port.number));
-        if !self.repeats {
-            return self
-                .slices
-                .iter()
-                .map(|slice| addresses(slice).count() * (1 + numbers(&slice.ports)))
-                .sum();
+        if !self.repeats() {
+            return self.slices().map(|slice| addresses(slice).count() * (1 + numbers(slice.ports))).sum();
         }
-        let rows = || self.slices.iter().flat_map(|slice| addresses(slice).map(move |row| (slice, row)));
+        let rows = || self.slices().flat_map(|slice| addresses(slice).map(move |row| (slice, row)));
         let ips = distinct(rows().map(|(_, row)| (row.host, row.target)));
         let srv = rows().flat_map(|(slice, row)| {
             slice.ports.iter().filter_map(move |port| Some((row.host, port.number?)))
@@ -99,7 +96,7 @@ impl ServiceRecords {
     }
 }
 
-fn addresses(slice: &SliceRecords) -> impl Iterator<Item = Row<'_>> {
+fn addresses<'z>(slice: SliceRecords<'z>) -> impl Iterator<Item = Row<'z>> {
     slice.rows.iter().filter(|row| row.address().is_some())
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::lookup::{TargetRef, endpoint_key, service_part};
+use super::lookup::{TargetRef, endpoint_key};
 use super::name::{Presentation, push_label};
 use super::service::{Body, ServiceRecords};
 use super::{Owners, PodNames, Settings, Zone};
@@ -95,7 +95,11 @@ impl Feed {
                 let mut label = Vec::with_capacity(64);
                 push_label(&mut label, namespace.metadata.name.as_bytes());
                 let exists = event.after.is_some();
-                self.zone.namespaces.set(label.into(), exists.then_some(())).is_some() != exists
+                let existed = match exists {
+                    true => self.zone.namespaces.insert(label.into()),
+                    false => self.zone.namespaces.remove(&label),
+                };
+                existed != exists
             }
             Object::Service(service) => {
                 dirty.insert((service.metadata.namespace.clone(), service.metadata.name.clone()));
@@ -121,10 +125,11 @@ impl Feed {
                 for (key, plus) in
                     before.map(|key| (key, false)).into_iter().chain(after.map(|key| (key, true)))
                 {
-                    self.zone.pods.update(key, |count| {
-                        let now = if plus { count.unwrap_or(0) + 1 } else { count.unwrap_or(1) - 1 };
-                        *count = (now > 0).then_some(now);
-                    });
+                    let count = self.zone.pods.get(&key).map_or(0, |(_, count)| *count);
+                    match if plus { count + 1 } else { count.saturating_sub(1) } {
+                        0 => self.zone.pods.remove(&key),
+                        count => self.zone.pods.insert((key, count)),
+                    };
                 }
                 true
             }
@@ -134,40 +139,41 @@ impl Feed {
 
     /// Puts a Service's records in the place of those it had; tells whether they differ.
     fn replace(&mut self, new: ServiceRecords, names: Option<&mut Vec<NameChange>>) -> bool {
-        let key: Box<[u8]> = service_part(&new.prefix).into();
-        let old = self.zone.services.get(&key[..]).cloned();
-        if old.as_deref().map_or(new.is_empty(), |old| old.equals(&new)) {
+        let old = self.zone.services.get(new.name()).cloned();
+        if old.as_ref().map_or(new.is_empty(), |old| old.equals(&new)) {
             return false;
         }
-        let new = Arc::new(new);
-        self.replace_cluster_ips(old.as_deref(), &new);
-        self.replace_endpoints(old.as_deref(), &new);
+        self.replace_cluster_ips(old.as_ref(), &new);
+        self.replace_endpoints(old.as_ref(), &new);
         if let Some(names) = names {
-            let (before, after) = (old.as_deref().map(shown).unwrap_or_default(), shown(&new));
-            note_changes(names, false, &new.prefix, before.difference(&after));
-            note_changes(names, true, &new.prefix, after.difference(&before));
+            let (before, after) = (old.as_ref().map(shown).unwrap_or_default(), shown(&new));
+            note_changes(names, false, new.name(), before.difference(&after));
+            note_changes(names, true, new.name(), after.difference(&before));
         }
-        self.zone.services.set(key, (!new.is_empty()).then_some(new));
+        match new.is_empty() {
+            true => self.zone.services.remove(new.name()),
+            false => self.zone.services.insert(new),
+        };
         true
     }
 
     /// Brings the Service's own addresses from `old` to `new`.
     fn replace_cluster_ips(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
         fn addresses(records: &ServiceRecords) -> &[IpAddr] {
-            match &records.body {
-                Body::Cluster { addresses, .. } => addresses,
+            match records.body() {
+                Body::Cluster(cluster) => &cluster.addresses,
                 _ => &[],
             }
         }
         let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
         for ip in before.iter().filter(|ip| !after.contains(ip)) {
             // Another Service may have claimed the address meanwhile; it keeps it.
-            if self.zone.cluster_ips.get(ip).is_some_and(|prefix| **prefix == *new.prefix) {
-                self.zone.cluster_ips.set(*ip, None);
+            if self.zone.cluster_ips.get(ip).is_some_and(|(_, prefix)| **prefix == *new.prefix()) {
+                self.zone.cluster_ips.remove(ip);
             }
         }
         for ip in after.iter().filter(|ip| !before.contains(ip)) {
-            self.zone.cluster_ips.set(*ip, Some(Arc::clone(&new.prefix)));
+            self.zone.cluster_ips.insert((*ip, new.prefix().into()));
         }
     }
 
@@ -179,16 +185,25 @@ impl Feed {
         let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
         let without = |owners: Option<&Owners>| {
             let left =
-                owners.into_iter().flat_map(|owners| owners.iter()).filter(|other| **other != new.prefix);
+                owners.into_iter().flat_map(|owners| owners.iter()).filter(|other| ***other != *new.prefix());
             let left: Vec<_> = left.cloned().collect();
             (!left.is_empty()).then(|| Owners::new(left))
         };
         self.change_owners(before.difference(&after), without);
+        let prefix = self.shared_prefix(new, &before);
         let with = |owners: Option<&Owners>| {
             let others = owners.map(|owners| owners.to_vec()).unwrap_or_default();
-            Some(Owners::new([others, vec![Arc::clone(&new.prefix)]].concat()))
+            Some(Owners::new([others, vec![Arc::clone(&prefix)]].concat()))
         };
         self.change_owners(after.difference(&before), with);
+    }
+
+    /// The prefix of `records` as `addresses`, which it had before, have it: to be shared.
+    fn shared_prefix(&self, records: &ServiceRecords, addresses: &FxHashSet<IpAddr>) -> Arc<[u8]> {
+        let known = addresses.iter().filter_map(|ip| self.zone.endpoints.get(&endpoint_key(*ip)));
+        let is_same = |prefix: &&Arc<[u8]>| ***prefix == *records.prefix();
+        let shared = known.flat_map(|(_, owners)| owners.iter()).find(is_same);
+        shared.map_or_else(|| records.prefix().into(), Arc::clone)
     }
 
     /// Changes whose endpoints have each of these addresses. Those that had the same owners go on sharing them.
@@ -198,17 +213,20 @@ impl Feed {
         change: impl Fn(Option<&Owners>) -> Option<Owners>,
     ) {
         let mut last: Option<(Option<Owners>, Option<Owners>)> = None;
-        for ip in addresses {
-            self.zone.endpoints.update(endpoint_key(*ip), |owners| {
-                let same = |before: &Option<Owners>| {
-                    before.as_ref().map(Arc::as_ptr) == owners.as_ref().map(Arc::as_ptr)
-                };
-                let after = match last.take() {
-                    Some((before, after)) if same(&before) => after,
-                    _ => change(owners.as_ref()),
-                };
-                last = Some((std::mem::replace(owners, after.clone()), after));
-            });
+        for ip in addresses.copied().map(endpoint_key) {
+            let before = self.zone.endpoints.get(&ip).map(|(_, owners)| owners.clone());
+            let is_alike = |(then, _): &&(Option<Owners>, _)| {
+                then.as_ref().map(Arc::as_ptr) == before.as_ref().map(Arc::as_ptr)
+            };
+            let after = match last.as_ref().filter(is_alike) {
+                Some((_, after)) => after.clone(),
+                None => change(before.as_ref()),
+            };
+            match after.clone() {
+                Some(owners) => self.zone.endpoints.insert((ip, owners)),
+                None => self.zone.endpoints.remove(&ip),
+            };
+            last = Some((before, after));
         }
     }
 }
@@ -216,26 +234,26 @@ impl Feed {
 /// The labels below the Service's name, and where they lead, that people look for: its own, or those of a headless
 /// Service's endpoints.
 fn shown(records: &ServiceRecords) -> FxHashSet<(&[u8], TargetRef<'_>)> {
-    match &records.body {
+    match records.body() {
         Body::Missing => FxHashSet::default(),
         Body::External(target) => [(&[][..], TargetRef::Alias(target.as_wire()))].into_iter().collect(),
-        Body::Cluster { addresses, .. } => {
-            addresses.iter().map(|ip| (&[][..], TargetRef::Address(*ip))).collect()
+        Body::Cluster(cluster) => {
+            cluster.addresses.iter().map(|ip| (&[][..], TargetRef::Address(*ip))).collect()
         }
         Body::Headless => records.rows().map(|(_, row)| (row.host, row.target)).collect(),
     }
 }
 
-/// Notes that `rows` of the Service with `prefix` came or went, sorted.
+/// Notes that `rows` of `service` (`NAME.NAMESPACE` in wire form) came or went, sorted.
 fn note_changes<'a>(
     names: &mut Vec<NameChange>,
     added: bool,
-    prefix: &[u8],
+    service: &[u8],
     rows: impl Iterator<Item = &'a (&'a [u8], TargetRef<'a>)>,
 ) {
     let from = names.len();
     names.extend(rows.map(|(host, target)| {
-        let wire = [host, service_part(prefix), b"\0"].concat();
+        let wire = [host, service, b"\0"].concat();
         let target = match target {
             TargetRef::Address(ip) => ip.to_string(),
             TargetRef::Alias(name) => Presentation(name).to_string(),

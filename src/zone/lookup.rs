@@ -62,12 +62,12 @@ pub enum TargetRef<'z> {
 impl<'z> Matches<'z> {
     /// `NAME.NAMESPACE.svc` in wire form: what follows an endpoint's host label.
     pub fn prefix(&self) -> &'z [u8] {
-        &self.service.prefix
+        self.service.prefix()
     }
 
     /// Whether an address or a host may come more than once.
     pub fn repeats(&self) -> bool {
-        self.service.repeats
+        self.service.repeats()
     }
 
     /// Calls `visit` for every pair until it returns false; tells whether it never did.
@@ -81,25 +81,27 @@ impl<'z> Matches<'z> {
     }
 
     fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        match (&self.service.body, self.which) {
+        match (self.service.body(), self.which) {
             (Body::Missing, _) => true,
             (Body::External(target), Which::Port { name: b"", protocol: b"" }) => {
                 visit(Tuple { host: b"", target: TargetRef::Alias(target.as_wire()), port: None })
             }
             // An alias has neither ports nor endpoints (since CoreDNS 1.11.0).
             (Body::External(_), _) => true,
-            (Body::Cluster { addresses, ports }, Which::Port { name, protocol }) => {
-                ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each).all(|port| {
+            (Body::Cluster(cluster), Which::Port { name, protocol }) => {
+                let mut fitting =
+                    cluster.ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
+                fitting.all(|port| {
                     let tuple =
                         |ip: &IpAddr| Tuple { host: b"", target: TargetRef::Address(*ip), port: port.number };
-                    addresses.iter().all(|ip| visit(tuple(ip)))
+                    cluster.addresses.iter().all(|ip| visit(tuple(ip)))
                 })
             }
             (_, Which::Host(label)) => self.service.host(label).all(|(ports, row)| {
                 let mut fitting = ports.iter().filter(|port| port.matches(b"", b"")).take(ports_each);
                 fitting.all(|port| visit(Tuple { host: row.host, target: row.target, port: port.number }))
             }),
-            (Body::Headless, Which::Port { name, protocol }) => self.service.slices.iter().all(|slice| {
+            (Body::Headless, Which::Port { name, protocol }) => self.service.slices().all(|slice| {
                 let fitting = slice.ports.iter().filter(|port| port.matches(name, protocol));
                 let fitting: SmallVec<[Option<u16>; 4]> =
                     fitting.take(ports_each).map(|port| port.number).collect();
@@ -161,8 +163,8 @@ impl Zone {
     fn find_service<'z>(&'z self, key: &[u8], which: Which<'z>) -> Found<'z> {
         let Some(service) = self.services.get(key) else { return Found::Missing };
         let settings = &*self.settings;
-        let of_endpoints = service.body == Body::Headless || matches!(which, Which::Host(_));
-        let is_cluster = matches!(service.body, Body::Cluster { .. });
+        let of_endpoints = *service.body() == Body::Headless || matches!(which, Which::Host(_));
+        let is_cluster = matches!(service.body(), Body::Cluster(_));
         if settings.no_endpoints && of_endpoints
             || settings.ignore_empty_services && is_cluster && service.rows().next().is_none()
         {
@@ -196,7 +198,7 @@ impl Zone {
                     let namespace = std::str::from_utf8(namespace).unwrap_or_default();
                     self.pods
                         .get(&(namespace.into(), ip))
-                        .map_or(Found::Missing, |&count| Found::Pod(ip, count))
+                        .map_or(Found::Missing, |&(_, count)| Found::Pod(ip, count))
                 }
                 _ => Found::Missing,
             },
@@ -208,7 +210,7 @@ impl Zone {
     pub fn names_of(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
         let is_allowed =
             |prefix: &[u8]| labels(prefix).nth(1).is_some_and(|namespace| self.is_allowed(namespace));
-        let service = self.cluster_ips.get(&ip).filter(|prefix| is_allowed(prefix));
+        let service = self.cluster_ips.get(&ip).map(|(_, prefix)| prefix).filter(|prefix| is_allowed(prefix));
         let known = service.is_some() || self.settings.no_endpoints;
         let hosts = (!known).then(|| self.endpoints_at(ip)).into_iter().flatten();
         let hosts = hosts.filter(move |[_, prefix]| is_allowed(prefix));
@@ -217,10 +219,11 @@ impl Zone {
 
     /// The endpoints that have `ip`: host labels, each with its Service's.
     fn endpoints_at(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
-        let services = self.endpoints.get(&endpoint_key(ip)).into_iter().flat_map(|owners| owners.iter());
+        let services =
+            self.endpoints.get(&endpoint_key(ip)).into_iter().flat_map(|(_, owners)| owners.iter());
         services
             .filter_map(|prefix| self.services.get(service_part(prefix)))
-            .flat_map(move |service| service.hosts_at(ip).into_iter().map(|host| [host, &service.prefix[..]]))
+            .flat_map(move |service| service.hosts_at(ip).into_iter().map(|host| [host, service.prefix()]))
     }
 
     /// The zone's name servers: names (in labels left of the zone) with their addresses, as `ns.go` finds them: the
@@ -230,14 +233,14 @@ impl Zone {
         let mut found = Vec::new();
         for [_, prefix] in own.iter().flat_map(|ip| self.endpoints_at(*ip)) {
             let Some(service) = self.services.get(service_part(prefix)) else { continue };
-            match &service.body {
-                Body::Cluster { addresses, .. } => {
-                    found.extend(addresses.iter().map(|&ip| ([&[][..], &service.prefix[..]], ip)));
+            match service.body() {
+                Body::Cluster(cluster) => {
+                    found.extend(cluster.addresses.iter().map(|&ip| ([&[][..], service.prefix()], ip)));
                 }
                 Body::Headless => found.extend(
                     service
                         .rows()
-                        .filter_map(|(_, row)| Some(([row.host, &service.prefix[..]], row.address()?))),
+                        .filter_map(|(_, row)| Some(([row.host, service.prefix()], row.address()?))),
                 ),
                 Body::Missing | Body::External(_) => {}
             }

@@ -89,14 +89,14 @@ pub struct Zone {
     /// Whether the cluster has been read at all. Before, what is not known is SERVFAIL instead of NXDOMAIN.
     synced: bool,
     /// By label in wire form.
-    namespaces: Table<Box<[u8]>, ()>,
-    /// By `NAME.NAMESPACE` in wire form, as it stands in a question.
-    services: Table<Box<[u8]>, Arc<ServiceRecords>>,
-    cluster_ips: Table<IpAddr, Arc<[u8]>>,
+    namespaces: Table<Box<[u8]>>,
+    services: Table<ServiceRecords>,
+    /// `NAME.NAMESPACE.svc` of the Services that have an address of their own.
+    cluster_ips: Table<(IpAddr, Arc<[u8]>)>,
     /// Whose endpoints have an address.
-    endpoints: Table<Ipv6Addr, Owners>,
+    endpoints: Table<(Ipv6Addr, Owners)>,
     /// Running pods, for [`PodNames::Verified`]: how many have this namespace and primary address.
-    pods: Table<(Name, IpAddr), u32>,
+    pods: Table<((Name, IpAddr), u32)>,
 }
 
 /// The Services, as `NAME.NAMESPACE.svc` in wire form, that have an address as an endpoint, in the order in which they came to

@@ -18,11 +18,11 @@ impl Zone {
         let absolute = |relative: &[u8]| DomainName::from_wire([relative, domain].concat());
         let mut names = vec![absolute(b""), absolute(b"\x02ns\x03dns"), absolute(b"\x0bdns-version")];
         for service in self.sorted_services() {
-            let below = |host: &[u8]| absolute(&[host, &service.prefix].concat());
+            let below = |host: &[u8]| absolute(&[host, service.prefix()].concat());
             names.push(below(b""));
-            let ports = match &service.body {
-                Body::Cluster { ports, .. } => ports.iter().collect::<Vec<_>>(),
-                Body::Headless => service.slices.iter().flat_map(|slice| &slice.ports).collect(),
+            let ports = match service.body() {
+                Body::Cluster(cluster) => cluster.ports.iter().collect::<Vec<_>>(),
+                Body::Headless => service.slices().flat_map(|slice| slice.ports).collect(),
                 Body::Missing | Body::External(_) => Vec::new(),
             };
             let named = ports.into_iter().filter(|port| !port.name.is_empty() && port.number.is_some());
@@ -33,7 +33,7 @@ impl Zone {
                 push_label(&mut wire, format!("_{}", protocol.label()).as_bytes());
                 names.push(below(&wire));
             }
-            if !matches!(service.body, Body::Missing | Body::External(_)) {
+            if !matches!(service.body(), Body::Missing | Body::External(_)) {
                 let mut seen = BTreeSet::new();
                 names.extend(
                     service.rows().filter(|(_, row)| seen.insert(row.host)).map(|(_, row)| below(row.host)),
@@ -71,8 +71,8 @@ impl Zone {
 
     fn sorted_services(&self) -> Vec<&ServiceRecords> {
         let mut sorted: BTreeMap<Vec<&[u8]>, &ServiceRecords> = BTreeMap::new();
-        for (key, service) in self.services.iter() {
-            let mut name: Vec<_> = labels(key).collect();
+        for service in self.services.iter() {
+            let mut name: Vec<_> = labels(service.name()).collect();
             name.reverse();
             sorted.insert(name, service);
         }

@@ -3,7 +3,7 @@
 //!
 //! There is one for every pod, and every answer walks over them: so they lie side by side.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use super::name::push_label;
 use super::{DomainName, TargetRef};
@@ -18,23 +18,65 @@ pub(super) enum Target {
 }
 
 /// Endpoints, one row for each address of each, in the order of their slice.
-#[derive(Debug, Default, PartialEq)]
-pub(super) struct Rows {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Rows<'z> {
     /// The host labels in wire form, one after the other.
-    hosts: Box<[u8]>,
-    targets: Targets,
+    hosts: &'z [u8],
+    targets: Targets<'z>,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Targets<'z> {
+    /// IPv4 addresses, as nearly always.
+    V4(&'z [[u8; 4]]),
+    Any(&'z [Target]),
+}
+
+/// Where the rows of a slice are among the bytes of their Service.
 #[derive(Debug, PartialEq)]
-enum Targets {
-    /// As nearly always.
-    V4(Box<[Ipv4Addr]>),
-    Any(Box<[Target]>),
+pub(super) struct Extent {
+    /// Where its host labels begin; its IPv4 addresses follow.
+    hosts: u32,
+    addresses: u32,
+    end: u32,
+    /// Targets, if not all are IPv4 addresses.
+    targets: Option<Box<[Target]>>,
 }
 
-impl Default for Targets {
-    fn default() -> Self {
-        Targets::V4(Box::default())
+impl Extent {
+    /// Appends rows to the `bytes` of their Service: labels (1 to 63 bytes each, in any case), and where they lead.
+    pub(super) fn write<L: AsRef<str>>(
+        rows: impl IntoIterator<Item = (L, Target)>,
+        bytes: &mut Vec<u8>,
+    ) -> Extent {
+        let hosts = bytes.len();
+        let mut targets = Vec::new();
+        for (host, target) in rows {
+            push_label(bytes, host.as_ref().as_bytes());
+            targets.push(target);
+        }
+        // A label's length is below 64, and so is no letter.
+        bytes[hosts..].make_ascii_lowercase();
+        let addresses = bytes.len();
+        let v4 = |target: &Target| match target {
+            Target::Address(IpAddr::V4(ip)) => Some(ip.octets()),
+            _ => None,
+        };
+        let all_v4: Option<Vec<[u8; 4]>> = targets.iter().map(v4).collect();
+        bytes.extend_from_slice(all_v4.as_deref().unwrap_or_default().as_flattened());
+        let [hosts, addresses, end] = [hosts, addresses, bytes.len()].map(|at| at as u32);
+        Extent { hosts, addresses, end, targets: all_v4.is_none().then(|| targets.into()) }
+    }
+
+    /// The rows, in the bytes that they were written to.
+    pub(super) fn rows<'z>(&'z self, bytes: &'z [u8]) -> Rows<'z> {
+        let Extent { hosts, addresses, end, targets } = self;
+        let (hosts, rest) = bytes[*hosts as usize..*end as usize].split_at((addresses - hosts) as usize);
+        let targets = match targets {
+            Some(targets) => Targets::Any(targets),
+            None => Targets::V4(rest.as_chunks().0),
+        };
+        Rows { hosts, targets }
     }
 }
 
@@ -56,26 +98,26 @@ impl Row<'_> {
     }
 }
 
-impl Rows {
+impl<'z> Rows<'z> {
     pub(super) fn len(&self) -> usize {
-        match &self.targets {
+        match self.targets {
             Targets::V4(targets) => targets.len(),
             Targets::Any(targets) => targets.len(),
         }
     }
 
     /// All rows.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Row<'_>> + Clone {
+    pub(super) fn iter(self) -> impl Iterator<Item = Row<'z>> + Clone {
         self.after(0, 0)
     }
 
     /// The row `number`, whose host label is at `host` of all of them; see [`Self::places`].
-    pub(super) fn get(&self, number: u32, host: u32) -> Option<Row<'_>> {
+    pub(super) fn get(self, number: u32, host: u32) -> Option<Row<'z>> {
         self.after(number as usize, host as usize).next()
     }
 
     /// The rows, each with its number and the place of its host label.
-    pub(super) fn places(&self) -> impl Iterator<Item = (u32, u32, Row<'_>)> {
+    pub(super) fn places(self) -> impl Iterator<Item = (u32, u32, Row<'z>)> {
         let mut host = 0;
         self.iter().zip(0..).map(move |(row, number)| {
             let at = host;
@@ -85,12 +127,12 @@ impl Rows {
     }
 
     /// The rows from `number` on, whose host label is at `host`.
-    fn after(&self, number: usize, host: usize) -> impl Iterator<Item = Row<'_>> + Clone {
+    fn after(self, number: usize, host: usize) -> impl Iterator<Item = Row<'z>> + Clone {
         let mut hosts = self.hosts.get(host..).unwrap_or_default();
         (number..self.len()).map_while(move |at| {
             let (host, rest) = hosts.split_at_checked(1 + usize::from(*hosts.first()?))?;
             hosts = rest;
-            let target = match &self.targets {
+            let target = match self.targets {
                 Targets::V4(targets) => TargetRef::Address(targets[at].into()),
                 Targets::Any(targets) => match &targets[at] {
                     Target::Address(ip) => TargetRef::Address(*ip),
@@ -102,32 +144,10 @@ impl Rows {
     }
 }
 
-/// Rows from labels (1 to 63 bytes each, in any case) and where they lead.
-impl<L: AsRef<str>> FromIterator<(L, Target)> for Rows {
-    fn from_iter<I: IntoIterator<Item = (L, Target)>>(rows: I) -> Self {
-        let rows = rows.into_iter();
-        let mut hosts = Vec::with_capacity(rows.size_hint().0 * 16);
-        let mut targets = Vec::with_capacity(rows.size_hint().0);
-        for (host, target) in rows {
-            push_label(&mut hosts, host.as_ref().as_bytes());
-            targets.push(target);
-        }
-        // A label's length is below 64, and so is no letter.
-        hosts.make_ascii_lowercase();
-        let v4 = |target: &Target| match target {
-            Target::Address(IpAddr::V4(ip)) => Some(*ip),
-            _ => None,
-        };
-        let all_v4: Option<Box<[Ipv4Addr]>> = targets.iter().map(v4).collect();
-        Rows {
-            hosts: hosts.into(),
-            targets: all_v4.map_or_else(|| Targets::Any(targets.into()), Targets::V4),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
@@ -141,7 +161,10 @@ mod tests {
             vec![("db-0", v4(1)), ("db-0", v6), ("other", alias)],
         ];
         for given in table {
-            let rows: Rows = given.iter().cloned().collect();
+            let mut bytes = b"before".to_vec();
+            let extent = Extent::write(given.iter().cloned(), &mut bytes);
+            let rows = extent.rows(&bytes);
+            assert_eq!(rows.len(), given.len());
             let expected: Vec<_> =
                 given.iter().map(|(host, target)| (host.to_string(), target.clone())).collect();
             let shown = |row: Row<'_>| {

@@ -9,26 +9,47 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use rustc_hash::{FxBuildHasher, FxHashSet};
 use smallvec::SmallVec;
+use triomphe::ThinArc;
 
 use super::Settings;
+use super::lookup::service_part;
 use super::name::{DomainName, push_label};
-use super::rows::{Row, Rows, Target};
+use super::rows::{Extent, Row, Rows, Target};
+use super::table::Keyed;
 use crate::store::{AddressType, Endpoint, EndpointPort, EndpointSlice, Name, Protocol, Service, parse_ip};
 
-/// The names of a Service and of its endpoints.
+/// The names of a Service and of its endpoints. A clone shares them.
 ///
 /// CoreDNS walks all (address, port) pairs of the Service's slices for every question (`kubernetes.go`, findServices);
-/// what is kept here lets [`super::Zone`] do the same walk without building anything.
+/// what is kept here lets [`super::Zone`] do the same walk without building anything. All of it lies in one place: with
+/// 100,000 pods, each other place to look at would cost more than what is done there.
+#[derive(Clone, Debug)]
+pub struct ServiceRecords(ThinArc<Head, u8>);
+
+/// What stands before the bytes: the Service's prefix, and then the rows of its slices.
 #[derive(Debug)]
-pub struct ServiceRecords {
-    /// The labels `NAME.NAMESPACE.svc` in wire form, without what follows.
-    pub(super) prefix: Arc<[u8]>,
-    pub(super) body: Body,
-    /// Whether an address or a host occurs more than once, so that answers must be de-duplicated.
-    pub(super) repeats: bool,
-    pub(super) slices: SmallVec<[SliceRecords; 1]>,
+struct Head {
+    /// The length of the prefix.
+    prefix: u32,
+    repeats: bool,
+    body: Body,
+    slices: SmallVec<[Slice; 1]>,
     /// Rows by host label, where there are too many to walk.
     by_host: Option<Box<HashTable<Place>>>,
+}
+
+/// The endpoints of one slice; every port goes with every one of them.
+#[derive(Debug, PartialEq)]
+struct Slice {
+    ports: Ports,
+    extent: Extent,
+}
+
+/// The endpoints of one slice, to be looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SliceRecords<'z> {
+    pub(super) ports: &'z [Port],
+    pub(super) rows: Rows<'z>,
 }
 
 /// What the Service's own name answers with.
@@ -39,16 +60,16 @@ pub(super) enum Body {
     /// An alias. Not the ones whose target is an IP address: those do not exist for CoreDNS.
     External(DomainName),
     /// An address of its own, in each of its families.
-    Cluster { addresses: Box<[IpAddr]>, ports: Ports },
+    Cluster(Box<Cluster>),
     /// The addresses of its endpoints.
     Headless,
 }
 
-/// The endpoints of one slice; every port goes with every one of them.
+/// What a Service has of its own.
 #[derive(Debug, PartialEq)]
-pub(super) struct SliceRecords {
+pub(super) struct Cluster {
+    pub(super) addresses: SmallVec<[IpAddr; 1]>,
     pub(super) ports: Ports,
-    pub(super) rows: Rows,
 }
 
 /// Never none: see [`Port::number`].
@@ -84,54 +105,91 @@ impl ServiceRecords {
         slices: &[&Arc<EndpointSlice>],
         settings: &Settings,
     ) -> Self {
-        let mut records = ServiceRecords {
-            prefix: prefix(namespace, name),
-            body: service.map_or(Body::Missing, Body::new),
-            repeats: false,
-            slices: slices.iter().map(|slice| SliceRecords::new(slice, settings)).collect(),
-            by_host: None,
-        };
-        let count = records.slices.iter().map(|slice| slice.rows.len()).sum();
-        records.repeats = repeats(records.rows().map(|(_, row)| row), count);
-        if count >= INDEXED_FROM {
-            records.by_host = Some(Box::new(by_host(&records.slices, count)));
+        let mut bytes = Vec::with_capacity(256);
+        for label in [name, namespace, "svc"] {
+            push_label(&mut bytes, label.as_bytes());
         }
-        records
+        let prefix = bytes.len() as u32;
+        let slices: SmallVec<[Slice; 1]> =
+            slices.iter().map(|slice| Slice::new(slice, settings, &mut bytes)).collect();
+        let rows = || slices.iter().flat_map(|slice| slice.extent.rows(&bytes).iter());
+        let count = slices.iter().map(|slice| slice.extent.rows(&bytes).len()).sum();
+        let head = Head {
+            prefix,
+            repeats: repeats(rows(), count),
+            body: service.map_or(Body::Missing, Body::new),
+            by_host: (count >= INDEXED_FROM).then(|| Box::new(by_host(&slices, &bytes, count))),
+            slices,
+        };
+        ServiceRecords(ThinArc::from_header_and_slice(head, &bytes))
+    }
+
+    fn head(&self) -> &Head {
+        &self.0.header.header
+    }
+
+    /// `NAME.NAMESPACE` in wire form, as it stands in a question.
+    pub(super) fn name(&self) -> &[u8] {
+        service_part(self.prefix())
+    }
+
+    /// The labels `NAME.NAMESPACE.svc` in wire form, without what follows.
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.0.slice[..self.head().prefix as usize]
+    }
+
+    /// What its own name answers with.
+    pub(super) fn body(&self) -> &Body {
+        &self.head().body
+    }
+
+    /// Whether an address or a host occurs more than once, so that answers must be de-duplicated.
+    pub(super) fn repeats(&self) -> bool {
+        self.head().repeats
+    }
+
+    /// Its slices, in their order.
+    pub(super) fn slices(&self) -> impl Iterator<Item = SliceRecords<'_>> + Clone {
+        self.head().slices.iter().map(|slice| slice.records(&self.0.slice))
     }
 
     /// Whether there is nothing to be found through it any more.
     pub(super) fn is_empty(&self) -> bool {
-        self.body == Body::Missing && self.slices.is_empty()
+        self.head().body == Body::Missing && self.head().slices.is_empty()
     }
 
     /// Whether `other` answers the same.
     pub(super) fn equals(&self, other: &Self) -> bool {
-        self.body == other.body && self.slices == other.slices
+        let (one, another) = (self.head(), other.head());
+        one.body == another.body && one.slices == another.slices && self.0.slice == other.0.slice
     }
 
     /// The rows below the host `label` (lower case, without its length), each with its slice's ports.
     pub(super) fn host<'a>(&'a self, label: &'a [u8]) -> impl Iterator<Item = (&'a [Port], Row<'a>)> {
         let mut found = SmallVec::<[Place; 2]>::new();
-        if let Some(places) = &self.by_host {
+        if let Some(places) = &self.head().by_host {
             let all = places.iter_hash(hash(label)).copied();
             found.extend(all.filter(|place| self.at(*place).is_some_and(|(_, row)| &row.host[1..] == label)));
             // As the slices list them.
             found.sort_unstable();
         }
-        let walked =
-            self.by_host.is_none().then(|| self.rows().filter(move |(_, row)| &row.host[1..] == label));
+        let walked = self
+            .head()
+            .by_host
+            .is_none()
+            .then(|| self.rows().filter(move |(_, row)| &row.host[1..] == label));
         found.into_iter().filter_map(|place| self.at(place)).chain(walked.into_iter().flatten())
     }
 
     fn at(&self, place: Place) -> Option<(&[Port], Row<'_>)> {
-        let slice = self.slices.get(place.slice as usize)?;
-        Some((&slice.ports, slice.rows.get(place.row, place.host)?))
+        let slice = self.head().slices.get(place.slice as usize)?.records(&self.0.slice);
+        Some((slice.ports, slice.rows.get(place.row, place.host)?))
     }
 
     /// The distinct host labels of the rows that lead to `ip`.
     pub(super) fn hosts_at(&self, ip: IpAddr) -> SmallVec<[&[u8]; 2]> {
         let all = self.rows().filter(|(_, row)| row.address() == Some(ip)).map(|(_, row)| row.host);
-        if !self.repeats {
+        if !self.repeats() {
             return all.take(1).collect();
         }
         let mut distinct = SmallVec::new();
@@ -145,14 +203,29 @@ impl ServiceRecords {
 
     /// All rows, each with its slice's ports.
     pub(super) fn rows(&self) -> impl Iterator<Item = (&[Port], Row<'_>)> + Clone {
-        self.slices.iter().flat_map(|slice| slice.rows.iter().map(|row| (&slice.ports[..], row)))
+        self.slices().flat_map(|slice| slice.rows.iter().map(move |row| (slice.ports, row)))
     }
 }
 
-fn by_host(slices: &[SliceRecords], count: usize) -> HashTable<Place> {
+/// Found by its name.
+impl Keyed for ServiceRecords {
+    type Key = [u8];
+
+    fn key(&self) -> &[u8] {
+        self.name()
+    }
+}
+
+impl Slice {
+    fn records<'z>(&'z self, bytes: &'z [u8]) -> SliceRecords<'z> {
+        SliceRecords { ports: &self.ports, rows: self.extent.rows(bytes) }
+    }
+}
+
+fn by_host(slices: &[Slice], bytes: &[u8], count: usize) -> HashTable<Place> {
     let mut places = HashTable::with_capacity(count);
     for (slice, records) in (0..).zip(slices) {
-        for (row, host, found) in records.rows.places() {
+        for (row, host, found) in records.extent.rows(bytes).places() {
             // There is room for all: nothing is hashed again.
             places.insert_unique(hash(&found.host[1..]), Place { slice, row, host }, |_| 0);
         }
@@ -162,15 +235,6 @@ fn by_host(slices: &[SliceRecords], count: usize) -> HashTable<Place> {
 
 fn hash(label: &[u8]) -> u64 {
     FxBuildHasher.hash_one(label)
-}
-
-/// `NAME.NAMESPACE.svc` in wire form.
-fn prefix(namespace: &str, name: &str) -> Arc<[u8]> {
-    let mut wire = Vec::with_capacity(name.len() + namespace.len() + 6);
-    for label in [name, namespace, "svc"] {
-        push_label(&mut wire, label.as_bytes());
-    }
-    wire.into()
 }
 
 /// Whether two rows have the same host or the same address.
@@ -209,7 +273,7 @@ impl Body {
         if ports.is_empty() {
             ports.push(Port::undeclared());
         }
-        Body::Cluster { addresses: service.addresses().collect(), ports }
+        Body::Cluster(Box::new(Cluster { addresses: service.addresses().collect(), ports }))
     }
 }
 
@@ -232,8 +296,9 @@ impl Port {
     }
 }
 
-impl SliceRecords {
-    fn new(slice: &EndpointSlice, settings: &Settings) -> Self {
+impl Slice {
+    /// Its rows go to the end of `bytes`.
+    fn new(slice: &EndpointSlice, settings: &Settings, bytes: &mut Vec<u8>) -> Self {
         let port = |p: &EndpointPort| Port { name: p.name.clone(), protocol: p.protocol, number: p.port };
         let mut ports: Ports = slice.ports.iter().map(port).collect();
         if ports.is_empty() {
@@ -247,7 +312,7 @@ impl SliceRecords {
                 .iter()
                 .filter_map(move |address| row(slice.address_type, endpoint, address, settings))
         });
-        SliceRecords { ports, rows: rows.collect() }
+        Slice { ports, extent: Extent::write(rows, bytes) }
     }
 }
 

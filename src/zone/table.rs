@@ -1,11 +1,10 @@
 //! A map whose clone costs next to nothing and whose change copies a small part: what readers hold stays as it is
 //! while the writer goes on.
 //!
-//! Small hash tables, the shards, hang in a tree of two levels that is the same for every size: a change copies one shard
-//! and the two nodes above it; a bulk load, where nobody reads yet, copies nothing.
+//! Small hash tables, the shards, stand in nodes of a few: a change copies one node and the list of them; a bulk load, where
+//! nobody reads yet, copies nothing.
 
 use std::array;
-use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
@@ -13,29 +12,54 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-/// The number of children of a node. Its square is the number of shards: a shard stays small with 100,000 entries, and
-/// the nodes above all of them fit into a core's cache.
-const CHILDREN: usize = 32;
+/// The number of nodes. With [`SHARDS`] it makes shards small with 100,000 entries, and what leads to them fit into a core's
+/// cache.
+const NODES: usize = 128;
+/// The number of shards of a node. All of them are copied when one changes.
+const SHARDS: usize = 8;
 
-type Shard<K, V> = HashTable<(K, V)>;
-type Node<T> = Arc<[Arc<T>; CHILDREN]>;
+type Shard<T> = HashTable<T>;
+type Node<T> = Arc<[Shard<T>; SHARDS]>;
 
-pub(super) struct Table<K, V> {
-    root: Node<[Arc<Shard<K, V>>; CHILDREN]>,
-    len: usize,
+/// Something that is found by a part of itself.
+pub(super) trait Keyed {
+    type Key: Hash + Eq + ?Sized;
+
+    fn key(&self) -> &Self::Key;
 }
 
-impl<K, V> Clone for Table<K, V> {
-    fn clone(&self) -> Self {
-        Table { root: Arc::clone(&self.root), len: self.len }
+impl<K: Hash + Eq, V> Keyed for (K, V) {
+    type Key = K;
+
+    fn key(&self) -> &K {
+        &self.0
     }
 }
 
-impl<K, V> Default for Table<K, V> {
+/// A label.
+impl Keyed for Box<[u8]> {
+    type Key = [u8];
+
+    fn key(&self) -> &[u8] {
+        self
+    }
+}
+
+pub(super) struct Table<T> {
+    nodes: Arc<[Node<T>; NODES]>,
+    len: usize,
+}
+
+impl<T> Clone for Table<T> {
+    fn clone(&self) -> Self {
+        Table { nodes: Arc::clone(&self.nodes), len: self.len }
+    }
+}
+
+impl<T> Default for Table<T> {
     fn default() -> Self {
-        let empty = Arc::new(Shard::new());
-        let node = Arc::new(array::from_fn(|_| Arc::clone(&empty)));
-        Table { root: Arc::new(array::from_fn(|_| Arc::clone(&node))), len: 0 }
+        let empty = Arc::new(array::from_fn(|_| Shard::new()));
+        Table { nodes: Arc::new(array::from_fn(|_| Arc::clone(&empty))), len: 0 }
     }
 }
 
@@ -43,64 +67,65 @@ fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
     FxBuildHasher.hash_one(key)
 }
 
-/// The child of the root, and the child of that. Bits from the middle: hashbrown takes the lowest and the highest for
+/// The node, and the shard of that. Bits from the middle: hashbrown takes the lowest and the highest for
 /// itself.
 fn path(hash: u64) -> (usize, usize) {
     let middle = (hash >> 32) as usize;
-    (middle / CHILDREN % CHILDREN, middle % CHILDREN)
+    (middle / SHARDS % NODES, middle % SHARDS)
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Table<K, V> {
-    pub(super) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
-    where
-        K: Borrow<Q>,
-    {
+impl<T: Keyed + Clone> Table<T> {
+    /// What is found by `key`.
+    pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
         let hash = hash(key);
         let (node, shard) = path(hash);
-        self.root[node][shard].find(hash, |(k, _)| k.borrow() == key).map(|(_, v)| v)
+        self.nodes[node][shard].find(hash, |entry| entry.key() == key)
     }
 
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let shards = self.root.iter().flat_map(|node| node.iter());
-        shards.flat_map(|shard| shard.iter().map(|(k, v)| (k, v)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.nodes.iter().flat_map(|node| node.iter()).flat_map(|shard| shard.iter())
     }
 
-    /// Sets or removes; returns what was there.
-    pub(super) fn set(&mut self, key: K, value: Option<V>) -> Option<V> {
-        self.update(key, |slot| std::mem::replace(slot, value))
-    }
-
-    /// Lets `change` have its way with the value at `key`, absent or not.
-    pub(super) fn update<R>(&mut self, key: K, change: impl FnOnce(&mut Option<V>) -> R) -> R {
-        let hash_value = hash(&key);
-        let (node, shard) = path(hash_value);
-        let node = Arc::make_mut(&mut Arc::make_mut(&mut self.root)[node]);
-        let shard = Arc::make_mut(&mut node[shard]);
-        match shard.entry(hash_value, |(k, _)| *k == key, |(k, _)| hash(k)) {
-            Entry::Occupied(entry) => {
-                let ((key, value), vacant) = entry.remove();
-                let mut slot = Some(value);
-                let result = change(&mut slot);
-                match slot {
-                    Some(value) => _ = vacant.insert((key, value)),
-                    None => self.len -= 1,
-                }
-                result
+    /// Puts `entry` in the place of what was found by its key; tells whether there was something.
+    pub(super) fn insert(&mut self, entry: T) -> bool {
+        let hash_value = hash(entry.key());
+        let shard = self.shard(hash_value);
+        match shard.entry(hash_value, |other| other.key() == entry.key(), |other| hash(other.key())) {
+            Entry::Occupied(mut there) => {
+                *there.get_mut() = entry;
+                true
             }
-            Entry::Vacant(entry) => {
-                let mut slot = None;
-                let result = change(&mut slot);
-                if let Some(value) = slot {
-                    entry.insert((key, value));
-                    self.len += 1;
-                }
-                result
+            Entry::Vacant(place) => {
+                place.insert(entry);
+                self.len += 1;
+                false
             }
         }
+    }
+
+    /// Takes out what is found by `key`; tells whether there was something.
+    pub(super) fn remove(&mut self, key: &T::Key) -> bool {
+        let hash = hash(key);
+        let removed = match self.shard(hash).find_entry(hash, |entry| entry.key() == key) {
+            Ok(entry) => {
+                entry.remove();
+                true
+            }
+            Err(_) => false,
+        };
+        self.len -= usize::from(removed);
+        removed
+    }
+
+    /// The shard for `hash`, to be changed.
+    fn shard(&mut self, hash: u64) -> &mut Shard<T> {
+        let (node, shard) = path(hash);
+        let node = &mut Arc::make_mut(&mut self.nodes)[node];
+        &mut Arc::make_mut(node)[shard]
     }
 }
 
@@ -112,15 +137,16 @@ mod tests {
     fn a_clone_keeps_what_it_had() {
         let mut table = Table::default();
         for n in 0..5000u32 {
-            table.set(n, Some(n));
+            assert!(!table.insert((n, n)));
         }
         let before = table.clone();
         for n in 0..5000u32 {
-            table.set(n, (n % 2 == 0).then_some(n + 1));
+            assert!(if n % 2 == 0 { table.insert((n, n + 1)) } else { table.remove(&n) });
         }
+        assert!(!table.remove(&7));
         assert_eq!((before.len(), table.len()), (5000, 2500));
-        assert_eq!((before.get(&7), table.get(&7)), (Some(&7), None));
-        assert_eq!((before.get(&8), table.get(&8)), (Some(&8), Some(&9)));
+        assert_eq!((before.get(&7), table.get(&7)), (Some(&(7, 7)), None));
+        assert_eq!((before.get(&8), table.get(&8)), (Some(&(8, 8)), Some(&(8, 9))));
         assert_eq!(table.iter().count(), 2500);
     }
 }
