@@ -2,6 +2,7 @@
 //! look at a large cluster. Results come in the order of the things, so nobody sees that there were threads.
 
 use std::panic::resume_unwind;
+use std::sync::LazyLock;
 use std::thread;
 
 /// So many threads at most: beyond that, memory is what is waited for.
@@ -10,17 +11,19 @@ const THREADS: usize = 4;
 /// Fewer things than this are done sooner than a thread begins.
 pub(crate) const WORTH_IT: usize = 64;
 
-/// How many threads share work.
+/// How many threads share work. Asked once: the answer is put together from files of the system.
 pub(crate) fn threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from).clamp(1, THREADS)
+    static COUNT: LazyLock<usize> =
+        LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).clamp(1, THREADS));
+    *COUNT
 }
 
 /// What `work` makes of each of `items`, in their order. Threads are used from `worth_it` items on.
 pub(crate) fn map<T: Sync, R: Send>(items: &[T], worth_it: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let share = items.len().div_ceil(threads());
-    if items.len() < worth_it || share == items.len() {
+    if items.len() < worth_it.max(2) || threads() == 1 {
         return items.iter().map(work).collect();
     }
+    let share = items.len().div_ceil(threads());
     let (first, others) = items.split_at(share);
     thread::scope(|scope| {
         let part = |part: &[T]| part.iter().map(&work).collect::<Vec<R>>();

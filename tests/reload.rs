@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime};
 
 use clusterlocal::manifest::Severity;
-use clusterlocal::store::{Object, Objects};
+use clusterlocal::store::{Change, Object, Objects};
 use clusterlocal::watch::{self, Mode, Options, Report, Sources, Timings};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -49,6 +49,16 @@ fn says(objects: &Objects) -> String {
         other => panic!("{other:?}"),
     };
     objects.values().map(say).collect::<Vec<_>>().join(" ")
+}
+
+/// Carries out `changes` on `objects`.
+fn change(objects: &mut Objects, changes: &[Change]) {
+    for change in changes {
+        match change {
+            Change::Put(object) => drop(objects.insert(object.key(), object.clone())),
+            Change::Delete(key) => drop(objects.remove(key)),
+        }
+    }
 }
 
 /// A directory of files, and somebody who follows them.
@@ -95,9 +105,11 @@ impl Followed {
         let (stop, stopped) = oneshot::channel();
         let force = Arc::new(Notify::new());
         let shutdown = async { drop(stopped.await) };
-        let on_change = move |objects: &Objects, report: &Report| {
+        let mut objects = sources.objects();
+        let on_change = move |changes: &[Change], report: &Report| {
+            change(&mut objects, changes);
             // The test may have ended.
-            let _ = told.send((says(objects), report.clone()));
+            let _ = told.send((says(&objects), report.clone()));
         };
         let task = tokio::spawn(watch::follow(sources, options, force.clone(), shutdown, on_change));
         Followed { root, _dir: dir, force, changes, stop: Some(stop), task: Some(task) }
@@ -449,6 +461,31 @@ in_both_modes! {
         files.end().await;
     }
 
+    async fn what_several_files_say_is_there_while_one_says_it(mode: Mode) {
+        let timings = Timings { absence: Duration::from_millis(300), ..timings(mode) };
+        let begin = [("zones/a.yaml", "a=0 x=1"), ("zones/b.yaml", "b=0"), ("zones/c.yaml", "c=0")];
+        let mut files = Followed::with(&begin, &["zones"], Options { mode, timings }).await;
+        // The same in two files is odd, and may be.
+        files.rename_over("zones/b.yaml", &zone("b=1 x=1"));
+        files.becomes("a=0 b=1 c=0 x=1").await;
+        files.logged("WARN").await;
+        files.logged("zones/a.yaml:1 already").await;
+        // The first says it no more.
+        files.rename_over("zones/a.yaml", &zone("a=1"));
+        files.becomes("a=1 b=1 c=0 x=1").await;
+        // Another takes it over, differently, as soon as nobody else says it.
+        files.rename_over("zones/c.yaml", &zone("c=1 x=2"));
+        files.logged("zones/b.yaml:1 already").await;
+        files.rename_over("zones/b.yaml", &zone("b=2"));
+        files.becomes("a=1 b=2 c=0").await;
+        files.becomes("a=1 b=2 c=1 x=2").await;
+        fs::remove_file(files.path("zones/c.yaml")).unwrap();
+        files.becomes("a=1 b=2").await;
+        files.rename_over("zones/a.yaml", &zone("a=2 x=3"));
+        files.becomes("a=2 b=2 x=3").await;
+        files.end().await;
+    }
+
     async fn nothing_is_served_before_everything_is_good(mode: Mode) {
         let options = Options { mode, timings: timings(mode) };
         let mut files = Followed::start(&[("b.yaml", "y=0")], &["a.yaml", "b.yaml", "zones"], options, Sources::waiting);
@@ -538,17 +575,21 @@ async fn without_following_it_reads_when_it_is_told_to() {
 async fn a_panic_of_whoever_is_told_does_not_end_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.yaml");
-    fs::write(&path, zone("x=0")).unwrap();
+    fs::write(&path, zone("x=0 y=0")).unwrap();
     let (sources, _) = Sources::read(std::slice::from_ref(&path));
     let (told, mut changes) = mpsc::unbounded_channel();
-    let on_change = move |objects: &Objects, _: &Report| {
-        let says = says(objects);
+    let mut objects = sources.objects();
+    let on_change = move |changes: &[Change], _: &Report| {
+        let mut changed = objects.clone();
+        change(&mut changed, changes);
+        let says = says(&changed);
         told.send(says.clone()).unwrap();
-        assert_ne!(says, "x=1", "a bug of somebody else's");
+        assert_ne!(says, "x=1 y=0", "a bug of somebody else's");
+        objects = changed;
     };
     let shutdown = std::future::pending();
     let task = tokio::spawn(watch::follow(sources, Options::default(), Arc::default(), shutdown, on_change));
-    for says in ["x=1", "x=2"] {
+    for says in ["x=1 y=0", "x=1 y=2"] {
         rename_over(&path, &zone(says));
         let next = tokio::time::timeout(DEADLINE, changes.recv()).await.expect("no change");
         assert_eq!(next.as_deref(), Some(says));
@@ -578,7 +619,7 @@ async fn without_notifications_left_it_looks() {
     if std::env::var_os(EXHAUSTED).is_some() {
         let options = Options::default();
         let mut files = Followed::with(&[("a.yaml", "x=0")], &["a.yaml"], options).await;
-        for says in ["x=1", "x=2"] {
+        for says in ["x=1 y=0", "x=1 y=2"] {
             files.rename_over("a.yaml", &zone(says));
             files.becomes(says).await;
         }

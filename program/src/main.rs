@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clusterlocal::api;
 use clusterlocal::manifest::Severity;
 use clusterlocal::serve::{Listeners, View};
-use clusterlocal::store::Objects;
+use clusterlocal::store::Change;
 use clusterlocal::watch::{self, Report, Sources};
 use clusterlocal::{Clock, ControlPlane, Driver};
 use tokio::sync::Notify;
@@ -103,8 +103,8 @@ fn follower(
     args: ServeArgs,
     mut configured: bool,
     driver: Driver,
-) -> impl FnMut(&Objects, &Report) + Send + 'static {
-    move |objects, report| {
+) -> impl FnMut(&[Change], &Report) + Send + 'static {
+    move |changes, report| {
         let settings = (!std::mem::replace(&mut configured, true)).then(|| args.settings(&report.overrides));
         let changed = driver.write(|cluster| {
             match settings {
@@ -112,7 +112,7 @@ fn follower(
                 Some(Err(failure)) => error!("{failure}; going on without"),
                 None => {}
             }
-            cluster.apply(objects)
+            cluster.apply_changes(changes.iter().cloned())
         });
         if !changed {
             info!("nothing that shows in the DNS has changed");

@@ -1,24 +1,152 @@
 //! Takes the place of `kubectl apply --prune`: what the manifests asked for last time, and the changes that lead from
 //! there to what they ask for now. What they do not speak of, and did not, is not theirs to change.
 
-use crate::store::{Change, Object, Objects, PodStatus, Resource, Store};
+use std::collections::BTreeSet;
+use std::ops::Bound;
 
-/// The changes that lead from `last` to `wanted`, given what there is. An object that somebody else has changed since
-/// keeps those changes, wherever the manifests do not say otherwise.
-pub(super) fn changes(store: &Store, last: &Objects, wanted: &Objects) -> Vec<Change> {
-    let gone = last.keys().filter(|key| !wanted.contains_key(key)).map(|key| Change::Delete(key.clone()));
-    let put = wanted.iter().filter_map(|(key, object)| {
-        let before = last.get(key);
-        if before == Some(object) {
-            return None;
+use smol_str::format_smolstr;
+
+use super::ControlPlane;
+use crate::controller::{Range, with_defaults};
+use crate::store::{Change, Key, Kind, Object, Objects, PodStatus, Resource};
+
+impl ControlPlane {
+    /// Makes the cluster what the manifests ask for; what they asked for last time and do not any more goes. What they
+    /// do not speak of, and did not, stays. The first time everything becomes visible at once; later, step by step.
+    ///
+    /// Tells whether anything visible changed.
+    pub fn apply(&mut self, input: &Objects) -> bool {
+        let gone = self.desired.iter().flat_map(Desired::asked).filter(|key| !input.contains_key(key));
+        let gone: Vec<_> = gone.cloned().map(Change::Delete).collect();
+        let puts = input.values().cloned().map(Change::Put);
+        self.apply_changes(gone.into_iter().chain(puts))
+    }
+
+    /// As [`apply`](Self::apply) of all that the manifests asked for last, but for these `changes`.
+    pub fn apply_changes(&mut self, changes: impl IntoIterator<Item = Change>) -> bool {
+        let serial = self.serial();
+        let first = self.desired.is_none();
+        let desired = self.desired.get_or_insert_default();
+        let changed = desired.amend(changes, &self.service_range);
+        self.store.set_time(self.now);
+        let (mut gone, mut put) = (Vec::new(), Vec::new());
+        for (key, before) in changed {
+            match desired.all.get(&key) {
+                Some(wanted) if before.as_ref() == Some(wanted) => {}
+                Some(wanted) => put.push((before, wanted.clone())),
+                // What no manifest asked for before is not theirs to take away.
+                None => gone.extend(before.map(|_| Change::Delete(key))),
+            }
         }
-        let object = match (before, store.object(key)) {
-            (Some(before), Some(live)) => applied(before, object, live),
-            _ => object.clone(),
-        };
-        Some(Change::Put(object))
-    });
-    gone.chain(put).collect()
+        for change in gone {
+            self.store.apply(change);
+        }
+        for (before, wanted) in put {
+            let live = before.and_then(|before| Some((before, self.store.object(&wanted.key())?)));
+            let object = live.map(|(before, live)| applied(&before, &wanted, live)).unwrap_or(wanted);
+            match says_its_state(&object) {
+                true => self.store.apply(Change::Put(object)),
+                false => self.put(object),
+            };
+        }
+        self.settle(first);
+        serial != self.serial() || first
+    }
+}
+
+/// What the manifests asked for last, with a cluster's own objects.
+#[derive(Default)]
+pub(super) struct Desired {
+    all: Objects,
+    /// Which of them no manifest asks for.
+    own: BTreeSet<Key>,
+}
+
+impl Desired {
+    /// What the manifests ask for.
+    fn asked(&self) -> impl Iterator<Item = &Key> {
+        self.all.keys().filter(|key| !self.own.contains(key))
+    }
+
+    /// Takes `changes` of what the manifests ask for. Returns what may be different, with what it was, in order.
+    fn amend(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        service_range: &Range,
+    ) -> Vec<(Key, Option<Object>)> {
+        let mut changed = Vec::new();
+        // The cluster's own objects follow from which others there are, not from what those say.
+        let mut others = self.all.is_empty();
+        for change in changes {
+            let (key, before) = match change {
+                Change::Put(object) => {
+                    let key = object.key();
+                    others |= self.own.remove(&key);
+                    let before = self.all.insert(key.clone(), object);
+                    (key, before)
+                }
+                Change::Delete(key) if self.own.contains(&key) => continue,
+                Change::Delete(key) => {
+                    let before = self.all.remove(&key);
+                    others = true;
+                    (key, before)
+                }
+            };
+            others |= before.is_none();
+            changed.push((key, before));
+        }
+        if others {
+            self.complete(service_range, &mut changed);
+        }
+        // What went and came, or came twice, was at first what it was at first.
+        changed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        changed.dedup_by(|(later, _), (first, _)| later == first);
+        changed
+    }
+
+    /// Lets there be those of the cluster's own objects that are needed now.
+    fn complete(&mut self, service_range: &Range, changed: &mut Vec<(Key, Option<Object>)>) {
+        let asked = self.outline();
+        let mut own = with_defaults(&asked, service_range);
+        own.retain(|key, _| {
+            !asked.contains_key(key) && (self.own.contains(key) || !self.all.contains_key(key))
+        });
+        for key in &self.own {
+            if !own.contains_key(key) {
+                changed.push((key.clone(), self.all.remove(key)));
+            }
+        }
+        self.own = own.keys().cloned().collect();
+        for (key, object) in own {
+            if !self.all.contains_key(&key) {
+                self.all.insert(key.clone(), object);
+                changed.push((key, None));
+            }
+        }
+    }
+
+    /// As much of what is asked for as the cluster's own objects follow from: an object of each kind in each namespace,
+    /// and those that take the place of its own.
+    fn outline(&self) -> Objects {
+        let mut outline = Objects::new();
+        let mut from = Bound::Unbounded;
+        while let Some((key, _)) = self.all.range((from, Bound::Unbounded)).next() {
+            // The first name after all of this kind in this namespace.
+            from = Bound::Included(Key::new(key.kind, format_smolstr!("{}\0", key.namespace), ""));
+            let all = self
+                .all
+                .range(key..)
+                .take_while(|(other, _)| other.kind == key.kind && other.namespace == key.namespace);
+            let mut asked = all.filter(|(key, _)| !self.own.contains(key));
+            outline.extend(asked.next().map(|(key, object)| (key.clone(), object.clone())));
+        }
+        for (namespace, name) in [("default", "kubernetes"), ("kube-system", "kube-dns")] {
+            let key = Key::new(Kind::Service, namespace, name);
+            let asked = self.all.get(&key).filter(|_| !self.own.contains(&key));
+            outline.extend(asked.map(|object| (key.clone(), object.clone())));
+        }
+        outline
+    }
 }
 
 /// Whether a snapshot says itself what state an object is in.
@@ -56,4 +184,86 @@ fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
 #[cfg(not(feature = "api"))]
 fn applied(_: &Object, wanted: &Object, _: &Object) -> Object {
     wanted.clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::read_bytes;
+
+    /// Objects by kind: `service:db/a`, `namespace:/db`, `node:/n`, each with a label that tells its version.
+    fn objects(says: &str, version: &str) -> Objects {
+        let object = |say: &str| {
+            let (kind, name) = say.split_once(':').unwrap();
+            let (namespace, name) = name.split_once('/').unwrap();
+            let kind = match kind {
+                "service" => "Service",
+                "namespace" => "Namespace",
+                _ => "Node",
+            };
+            let text = format!(
+                "{{apiVersion: v1, kind: {kind}, metadata: {{name: {name}, namespace: '{namespace}', labels: {{version: {version}}}}}, spec: {{ports: [{{port: 1}}]}}}}\n"
+            );
+            let manifest = read_bytes("a.yaml", text.into());
+            assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+            let object = manifest.objects[0].object.clone();
+            (object.key(), object)
+        };
+        says.split_whitespace().map(object).collect()
+    }
+
+    #[test]
+    fn a_cluster_has_what_it_has_by_itself_after_every_change() {
+        // Which objects the manifests ask for, one set after the other.
+        let table: &[&[&str]] = &[
+            &["", "service:default/a", ""],
+            &["service:db/a service:db/b", "service:db/a", "service:web/a", ""],
+            &["service:default/kubernetes", "", "service:default/kubernetes service:db/a", "service:db/a"],
+            &["service:kube-system/kube-dns", "service:db/a", "service:kube-system/kube-dns"],
+            &["node:/one", "node:/one node:/two", "", "node:/node-1", "node:/node-2", ""],
+            &["service:db/a", "namespace:/db service:db/a", "service:db/a", "namespace:/db", ""],
+            &["namespace:/default namespace:/x", "", "namespace:/kube-system"],
+            &["service:a/a service:b/a service:c/a", "service:a/a service:c/a", "service:b/b"],
+        ];
+        for steps in table {
+            let mut desired = Desired::default();
+            let mut last = Objects::new();
+            for (version, says) in steps.iter().enumerate() {
+                let input = objects(says, &format!("v{}", version % 2));
+                let gone = last.keys().filter(|key| !input.contains_key(key)).cloned().map(Change::Delete);
+                let changes = gone.chain(input.values().cloned().map(Change::Put));
+                let before = desired.all.clone();
+                let changed = desired.amend(changes, &Range::default_services());
+                assert_eq!(
+                    desired.all,
+                    with_defaults(&input, &Range::default_services()),
+                    "{says} of {steps:?}"
+                );
+                // All that is different is among what is told, with what it was.
+                let told: Objects =
+                    changed.iter().filter_map(|(k, o)| Some((k.clone(), o.clone()?))).collect();
+                let keys: BTreeSet<&Key> = before.keys().chain(desired.all.keys()).collect();
+                for key in keys.into_iter().filter(|key| before.get(key) != desired.all.get(key)) {
+                    assert!(changed.iter().any(|(told, _)| told == key), "{key} of {steps:?}");
+                    assert_eq!(told.get(key), before.get(key), "{key} of {steps:?}");
+                }
+                last = input;
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_manifest_asked_for_stays() {
+        let mut cluster = ControlPlane::new(crate::Settings::default());
+        cluster.apply(&objects("service:db/a", "v0"));
+        let by_hand = objects("service:db/b", "v0");
+        cluster.request(by_hand.values().cloned().map(Change::Put).collect());
+        let key = by_hand.keys().next().unwrap();
+        cluster.apply_changes([Change::Delete(key.clone())]);
+        assert!(cluster.store().object(key).is_some());
+        let taken_over = by_hand.values().cloned().map(Change::Put);
+        cluster.apply_changes(taken_over);
+        cluster.apply_changes([Change::Delete(key.clone())]);
+        assert!(cluster.store().object(key).is_none());
+    }
 }

@@ -13,13 +13,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::answer::Faults;
-use crate::controller::{Addresses, Controllers, Range, RangeError, Reuse, with_defaults};
+use crate::controller::{Addresses, Controllers, Range, RangeError, Reuse};
 use crate::kubelet::Delays;
 use crate::manifest::Overrides;
-use crate::store::{Change, Given, Key, Kind, Object, Objects, Store, Time};
+use crate::store::{Change, Given, Key, Kind, Object, Store, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
 use faults::FaultsInForce;
+use files::Desired;
 use tenants::Tenants;
 use trace::Trace;
 pub use trace::Traced;
@@ -111,7 +112,7 @@ pub struct ControlPlane {
     /// Where the cluster's own Services have their fixed addresses.
     service_range: Range,
     /// What the manifests asked for last, with a cluster's own objects; `None` before the first.
-    desired: Option<Objects>,
+    desired: Option<Desired>,
 }
 
 impl ControlPlane {
@@ -158,27 +159,6 @@ impl ControlPlane {
         }
         self.now = self.now.max(now);
         self.store.begin_after(first_revision(self.now));
-    }
-
-    /// Makes the cluster what the manifests ask for; what they asked for last time and do not any more goes. What they
-    /// do not speak of, and did not, stays. The first time everything becomes visible at once; later, step by step.
-    ///
-    /// Tells whether anything visible changed.
-    pub fn apply(&mut self, input: &Objects) -> bool {
-        let serial = self.serial();
-        let desired = with_defaults(input, &self.service_range);
-        let first = self.desired.is_none();
-        self.store.set_time(self.now);
-        let nothing = Objects::new();
-        for change in files::changes(&self.store, self.desired.as_ref().unwrap_or(&nothing), &desired) {
-            match change {
-                Change::Put(object) if !files::says_its_state(&object) => self.put(object),
-                change => self.store.apply(change),
-            };
-        }
-        self.desired = Some(desired);
-        self.settle(first);
-        serial != self.serial() || first
     }
 
     /// Carries out what a client asked for, and what follows from it at once. The state of objects stays as it is.

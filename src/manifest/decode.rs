@@ -21,6 +21,13 @@ pub(super) struct Head {
     pub(super) kind: Option<Name>,
 }
 
+impl Head {
+    /// Whether nothing of it is left to be understood.
+    pub(super) fn is_whole(&self) -> bool {
+        self.api_version.is_some() && self.kind.is_some()
+    }
+}
+
 /// What a head means to us.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {

@@ -1,6 +1,6 @@
 //! From paths to bytes: which files a command line means, and how a file is read that may be no file at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -51,8 +51,10 @@ pub fn find_any(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
             )),
         }
     }
-    let mut seen = std::collections::HashSet::new();
-    found.retain(|path| seen.insert(path.clone()));
+    if paths.len() > 1 {
+        let mut seen = std::collections::HashSet::new();
+        found.retain(|path| seen.insert(path.clone()));
+    }
     if found.len() > limits::FILES {
         let message = format!("{} files to read: at most {} are", found.len(), limits::FILES);
         problems.push(problem(&paths[0], message));
@@ -63,16 +65,26 @@ pub fn find_any(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
 fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
+        let entry = entry?;
+        let path = entry.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         let manifest = path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json");
         // A dangling link is kept, so that reading it tells of it.
-        if manifest && !hidden && !path.is_dir() {
+        if manifest && !hidden && !is_directory(&entry, &path) {
             files.push(path);
         }
     }
-    files.sort();
+    // All are in one directory: comparing paths name by name takes ten times as long.
+    files.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     Ok(files)
+}
+
+/// Whether `entry` at `path` is a directory, or a link to one. Most are neither, which the listing itself tells.
+fn is_directory(entry: &DirEntry, path: &Path) -> bool {
+    match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => path.is_dir(),
+    }
 }
 
 /// The bytes of `path`, or of standard input for `-`.

@@ -1,7 +1,8 @@
-//! Passages as JSON, for the API to give back what was written. Nobody asks for that while manifests are read, so it is
-//! worked out from the text when somebody does.
+//! What was written as JSON, for the API to give back. Nobody asks for that while manifests are read, so the text is
+//! kept, and its JSON worked out when somebody does.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
@@ -12,17 +13,58 @@ use super::source::Place;
 use super::{files, limits};
 use crate::store::Text;
 
-impl Text for Place {
+/// What was written of one object, for as long as somebody may want it back. The rest of its file is let go.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The document or item that it is in. The items of a List that cannot be told apart have the List's in common.
+    text: Arc<str>,
+    /// Where it is in that.
+    within: Arc<[Step]>,
+    /// Whether the text is known to be one JSON value.
+    json: bool,
+}
+
+impl Written {
+    /// What stands at `place`, which has this `text`, but for [empty lines](Self::beginning) before it.
+    pub(super) fn at(place: &Place, text: Arc<str>) -> Self {
+        Written { text, within: place.within.clone(), json: place.passage.json }
+    }
+
+    /// `text` without the ends of lines before it: a first document has none, others have that of their marker.
+    pub(super) fn beginning(text: &str) -> &str {
+        text.trim_start_matches(['\r', '\n'])
+    }
+
+    /// Whether it is all of `text`, to the letter.
+    pub(super) fn is(&self, text: &str) -> bool {
+        self.within.is_empty() && *self.text == *text
+    }
+
+    /// All of it, unless it is a part of something.
+    pub(super) fn whole(&self) -> Option<&str> {
+        self.within.is_empty().then_some(&self.text)
+    }
+
+    /// The text's value. It was read before, so it can be read again; null where it cannot.
+    fn value(&self) -> Value {
+        if self.json {
+            return serde_json::from_str(&self.text).unwrap_or_default();
+        }
+        from_text(&self.text).unwrap_or_default()
+    }
+}
+
+impl Text for Arc<Written> {
     fn text(&self) -> Cow<'_, str> {
         match self.within.is_empty() {
-            true => Place::text(self),
+            true => Cow::Borrowed(&self.text),
             // Two items of one List have the List's text in common.
-            false => format!("{:?} of {}", self.within, Place::text(self)).into(),
+            false => format!("{:?} of {}", self.within, self.text).into(),
         }
     }
 
     fn json(&self) -> Value {
-        let mut whole = whole(self);
+        let mut whole = self.value();
         for step in self.within.iter() {
             let part = match step {
                 Step::Key(key) => whole.get_mut(&**key),
@@ -46,15 +88,6 @@ pub fn read_value(bytes: &[u8]) -> Result<Value, String> {
         Ok(value) => Ok(value),
         Err(_) => from_text(&text).map_err(|error| error.to_string()),
     }
-}
-
-/// The passage that `place` is in. It was read before, so it can be read again; null where it cannot.
-fn whole(place: &Place) -> Value {
-    let text = Place::text(place);
-    if place.passage.json {
-        return serde_json::from_str(&text).unwrap_or_default();
-    }
-    from_text(&text).unwrap_or_default()
 }
 
 /// One YAML document as JSON.

@@ -9,6 +9,7 @@ mod decode;
 mod documents;
 mod files;
 mod json;
+mod known;
 mod limits;
 mod locate;
 mod problem;
@@ -30,6 +31,7 @@ use crate::store::{Key, Object, Objects};
 
 pub use files::{fetch, find, find_any};
 pub use json::read_value;
+pub(crate) use known::Known;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity};
 pub use scenario::Scenario;
@@ -62,6 +64,8 @@ pub struct Read {
     pub object: Object,
     /// Where it stands.
     pub place: Place,
+    /// What stands there, if that means the same wherever it stands.
+    written: Option<Arc<json::Written>>,
 }
 
 /// What was read from several files.
@@ -163,8 +167,14 @@ pub fn read_file(path: &Path) -> Manifest {
 /// assert_eq!(keys, ["StatefulSet default/cassandra", "Service default/cassandra"]);
 /// ```
 pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Manifest {
+    read_again(name, bytes, &[])
+}
+
+/// As [`read_bytes`], of a file of which something is `known`, in the order of the file: what is written as it was is
+/// not read again, and is the same object.
+pub(crate) fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
     match files::text(bytes) {
-        Ok(text) => stream::read(source::Source { name: name.into(), text }),
+        Ok(text) => stream::read(source::Source { name: name.into(), text }, known),
         Err(no_text) => {
             let at = no_text.before.len();
             let place = Place::whole(source::Source { name: name.into(), text: no_text.before });

@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 
 use super::decode::{self, DEFAULT_NAMESPACE, Head, Meaning};
 use super::documents::{self, Items};
+use super::json::Written;
+use super::known::{Known, Memory, Recall};
 use super::locate::Step;
 use super::problem::{Problem, legible};
 use super::source::{Passage, Place, Source};
@@ -19,9 +21,10 @@ use super::{Manifest, Overrides, Read, limits, scenario, topology};
 use crate::parallel;
 use crate::store::{Given, Key, LABEL_MAX, Name, Object, nearest};
 
-/// Reads every document of `source`.
-pub(super) fn read(source: Source) -> Manifest {
+/// Reads every document of `source`, but for what is `known`.
+pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
     let source = Arc::new(source);
+    let known = Memory::of(known);
     let passages = documents::split(&source.text);
     let share = if passages.len() < parallel::WORTH_IT {
         passages.len()
@@ -30,7 +33,7 @@ pub(super) fn read(source: Source) -> Manifest {
     };
     let parts: Vec<&[Passage]> = passages.chunks(share.max(1)).collect();
     let streams = parallel::map(&parts, 2, |passages| {
-        let mut stream = Stream::new(source.clone());
+        let mut stream = Stream::new(source.clone(), &known, passages.first().map_or(1, |first| first.line));
         for passage in passages.iter() {
             if !stream.goes_on(passage) {
                 break;
@@ -40,16 +43,18 @@ pub(super) fn read(source: Source) -> Manifest {
         stream
     });
     let mut streams = streams.into_iter();
-    let mut whole = streams.next().unwrap_or_else(|| Stream::new(source));
+    let mut whole = streams.next().unwrap_or_else(|| Stream::new(source, &known, 1));
     streams.for_each(|later| whole.append(later));
     whole.manifest.problems.sort_by_key(Problem::line);
     whole.manifest
 }
 
 /// A file that is being read.
-struct Stream {
+struct Stream<'a> {
     source: Arc<Source>,
     manifest: Manifest,
+    /// What need not be read.
+    recall: Recall<'a>,
     /// Which of the manifest's objects has a key.
     seen: FxHashMap<Key, usize>,
     /// How much structure the YAML so far had.
@@ -58,14 +63,16 @@ struct Stream {
     full: bool,
 }
 
-impl Stream {
-    fn new(source: Arc<Source>) -> Self {
+impl<'a> Stream<'a> {
+    /// From `line` on.
+    fn new(source: Arc<Source>, known: &'a Memory<'a>, line: u32) -> Self {
         let manifest = Manifest { name: source.name.clone(), ..Manifest::default() };
-        Stream { source, manifest, seen: FxHashMap::default(), marks: 0, full: false }
+        let recall = known.from(line);
+        Stream { source, manifest, recall, seen: FxHashMap::default(), marks: 0, full: false }
     }
 
     /// Goes on with what was read of a later part of the file.
-    fn append(&mut self, later: Stream) {
+    fn append(&mut self, later: Stream<'_>) {
         self.marks += later.marks;
         self.full |= later.full;
         let Manifest { objects, problems, skipped, overrides, scenarios, .. } = later.manifest;
@@ -90,10 +97,6 @@ impl Stream {
         let text = &self.source.clone().text[passage.range.clone()];
         let json_file = self.source.name.ends_with(".json");
         if !json_file && !text.trim_start().starts_with('{') {
-            self.marks += limits::marks(text).0;
-            if !self.goes_on(&passage) {
-                return;
-            }
             return self.yaml(passage, &Head::default(), 0);
         }
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
@@ -132,6 +135,9 @@ impl Stream {
         let source = self.source.clone();
         let text = &source.text[passage.range.clone()];
         let place = self.place(passage.clone());
+        if self.recalls(&place, text) {
+            return;
+        }
         let json: Json<'_> = match serde_json::from_str(text) {
             Ok(json) => json,
             Err(error) => {
@@ -141,10 +147,11 @@ impl Stream {
             }
         };
         let head = Head { api_version: json.api_version, kind: json.kind };
+        let says_all = head.is_whole();
         let of = match self.meaning(&place, head, unsaid) {
             None => return,
             Some((Meaning::List(of), _)) => of,
-            Some((meaning, kind)) => return self.single(place, meaning, kind, true),
+            Some((meaning, kind)) => return self.single(place, meaning, kind, true, says_all),
         };
         if !self.shallow(&place, depth) {
             return;
@@ -170,6 +177,15 @@ impl Stream {
     fn yaml(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
         let place = self.place(passage);
         let text = place.text();
+        if self.recalls(&place, &text) {
+            return;
+        }
+        if depth == 0 {
+            self.marks += limits::marks(&text).0;
+            if !self.goes_on(&place.passage) {
+                return;
+            }
+        }
         let sniffed = documents::sniff(&text);
         if let Some((key, at)) = sniffed.repeated {
             let problem = Problem::at(&place, place.at(at), format!("key `{key}` is there twice"));
@@ -184,10 +200,11 @@ impl Stream {
                 Err(problem) => return self.manifest.problems.push(*problem),
             };
         }
+        let says_all = head.is_whole();
         let of = match self.meaning(&place, head, unsaid) {
             None => return,
             Some((Meaning::List(of), _)) => of,
-            Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed),
+            Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed, says_all),
         };
         if !self.shallow(&place, depth) {
             return;
@@ -259,12 +276,13 @@ impl Stream {
         }
         match decode::items(list, &kinds) {
             Ok(objects) => {
+                let text: Arc<str> = list.text().into();
                 for (at, object) in objects.into_iter().enumerate() {
                     if !self.goes_on(&list.passage) {
                         return;
                     }
                     if let Some(object) = object {
-                        self.given(object, item(at));
+                        self.given(object, item(at), text.clone(), false);
                     }
                 }
             }
@@ -272,10 +290,14 @@ impl Stream {
         }
     }
 
-    /// A document that is no List. `parsed` says that a parser has been through it before.
-    fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool) {
+    /// A document that is no List. `parsed` says that a parser has been through it before, `says_all` that it says
+    /// itself what it is.
+    fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool, says_all: bool) {
         let outcome = match meaning {
-            Meaning::Object(kind) => decode::object(&place, kind).map(|object| self.given(object, place)),
+            Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
+                let text = Written::beginning(&place.text()).into();
+                self.given(object, place, text, says_all);
+            }),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
             Meaning::Scenario => {
                 match scenario::read(&place) {
@@ -306,7 +328,7 @@ impl Stream {
             }
             // What is wrong with one object of an entry, its name mostly, is wrong with the others.
             if invalid.as_ref() != Some(&within)
-                && !self.keep(object, Place { within: within.clone(), ..place.clone() })
+                && !self.keep(object, Place { within: within.clone(), ..place.clone() }, None)
             {
                 invalid = Some(within);
             }
@@ -354,14 +376,15 @@ impl Stream {
         }
     }
 
-    /// Adds `object` as it is written at `place`.
-    fn given(&mut self, mut object: Object, place: Place) {
-        object.keep(Given::text(place.clone()));
-        self.keep(object, place);
+    /// Adds `object` as it is written at `place`, in this `text`; `says_all` says that the text means the same anywhere.
+    fn given(&mut self, mut object: Object, place: Place, text: Arc<str>, says_all: bool) {
+        let written = Arc::new(Written::at(&place, text));
+        object.keep(Given::text(written.clone()));
+        self.keep(object, place, Some(written).filter(|_| says_all));
     }
 
     /// Adds `object` if the API server would; returns whether it is valid.
-    fn keep(&mut self, mut object: Object, place: Place) -> bool {
+    fn keep(&mut self, mut object: Object, place: Place, written: Option<Arc<Written>>) -> bool {
         let namespaced = object.kind().is_namespaced();
         let metadata = object.metadata_mut();
         if !namespaced {
@@ -380,8 +403,15 @@ impl Stream {
                 None => problem,
             });
         }
-        self.add(Read { object, place }, valid);
+        self.add(Read { object, place, written }, valid);
         valid
+    }
+
+    /// Adds what `text` at `place` is known to be, if it is.
+    fn recalls(&mut self, place: &Place, text: &str) -> bool {
+        let Some(known) = self.recall.object(text) else { return false };
+        self.add(known.read_at(place.clone()), true);
+        true
     }
 
     /// Adds what was read, unless there is one already.

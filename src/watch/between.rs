@@ -1,36 +1,36 @@
 //! Takes the place of the API server's "already exists": what several files may not say together. Of two files that
 //! contradict each other the newer one is refused; what was read before has been served already.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
-use crate::manifest::{Manifest, Overrides, Problem, Read};
+use rustc_hash::FxHashMap;
+
+use super::holders::Holders;
+use crate::manifest::{Known, Manifest, Overrides, Problem, Read};
 use crate::store::{Key, Object};
 
-/// What is kept of a file: enough to serve it and to tell where things are, but not its text.
+/// What is kept of a file: enough to serve it, to tell where things are and to read it again soon, but not its text as
+/// a whole.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     pub(super) name: Arc<str>,
-    pub(super) objects: Vec<Placed>,
+    /// In the order of the file.
+    pub(super) objects: Vec<Known>,
     pub(super) overrides: Overrides,
     /// Whether it came from a file with nothing but comments.
     pub(super) blank: bool,
 }
 
-/// An object, and the line of its document.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Placed {
-    pub(super) object: Object,
-    line: u32,
-}
-
 impl Kept {
     pub(super) fn new(manifest: Manifest, blank: bool) -> Self {
-        let placed = |read: Read| Placed { line: read.place.line(), object: read.object };
+        let mut known: Vec<Known> = manifest.objects.into_iter().map(Known::from).collect();
+        // It is collected where the larger things were that it is made of.
+        known.shrink_to_fit();
         Kept {
             name: manifest.name,
-            objects: manifest.objects.into_iter().map(placed).collect(),
+            objects: known,
             // A place holds on to the file's whole text.
             overrides: Overrides { place: None, ..manifest.overrides },
             blank,
@@ -42,11 +42,10 @@ impl Kept {
         self.objects.is_empty() && same(&self.overrides, &Overrides::default())
     }
 
-    /// Whether both ask for the same, wherever it is written.
-    pub(super) fn asks_for_the_same(&self, other: &Kept) -> bool {
-        self.objects.len() == other.objects.len()
-            && self.objects.iter().zip(&other.objects).all(|(a, b)| a.object == b.object)
-            && same(&self.overrides, &other.overrides)
+    /// The line that says the object at `key`; 0 if none does.
+    fn line(&self, key: &Key) -> u32 {
+        let known = self.objects.iter().find(|known| known.object.key() == *key);
+        known.map_or(0, |known| known.line)
     }
 }
 
@@ -59,55 +58,74 @@ pub(super) fn same(a: &Overrides, b: &Overrides) -> bool {
 #[derive(Debug, Default)]
 pub(super) struct Between {
     /// Which of the new contents are refused, and why.
-    pub(super) refused: BTreeMap<PathBuf, Vec<Problem>>,
+    pub(super) refused: BTreeMap<Arc<Path>, Vec<Problem>>,
     /// What is odd, but may be.
     pub(super) warnings: Vec<Problem>,
 }
 
-/// Compares new contents with each other and with those that `stand`, of which the files of the same path are to be
+/// The files that stand: what each says, and who says what. `holders` may know more files than these.
+#[derive(Clone, Copy)]
+pub(super) struct Standing<'a> {
+    pub(super) files: &'a BTreeMap<&'a Arc<Path>, &'a Kept>,
+    pub(super) holders: &'a Holders,
+}
+
+/// Compares new contents with each other and with those that stand, of which the files of the same path are to be
 /// replaced.
-pub(super) fn compare(stand: &BTreeMap<&PathBuf, &Kept>, new: &BTreeMap<&PathBuf, &Manifest>) -> Between {
-    if new.len() == 1 && stand.keys().all(|path| new.contains_key(*path)) {
-        return Between::default();
-    }
+pub(super) fn compare(stand: Standing<'_>, new: &BTreeMap<&Arc<Path>, &Manifest>) -> Between {
     let mut refused = BTreeMap::new();
     // A refused content leaves the old one of its file standing, which others may contradict in turn.
     loop {
         match round(stand, new, &refused) {
             Ok(warnings) => return Between { refused, warnings },
-            Err((path, problems)) => refused.insert(path.clone(), problems),
-        };
+            Err((path, problems)) => drop(refused.insert(path.clone(), problems)),
+        }
     }
 }
 
+/// More problems between one file and others are not told: nobody reads them.
+const PROBLEMS: usize = 50;
+
 /// The warnings if nothing is wrong besides what is `refused` already, or the next to be refused.
 fn round<'a>(
-    stand: &BTreeMap<&PathBuf, &Kept>,
-    new: &BTreeMap<&'a PathBuf, &Manifest>,
-    refused: &BTreeMap<PathBuf, Vec<Problem>>,
-) -> Result<Vec<Problem>, (&'a PathBuf, Vec<Problem>)> {
-    let is_new = |path: &PathBuf| new.contains_key(path) && !refused.contains_key(path);
-    let standing = || stand.iter().filter(|(path, _)| !is_new(path)).map(|(_, kept)| kept);
-    let mut seen: HashMap<Key, (&Object, &str, u32)> = HashMap::new();
+    stand: Standing<'_>,
+    new: &BTreeMap<&'a Arc<Path>, &Manifest>,
+    refused: &BTreeMap<Arc<Path>, Vec<Problem>>,
+) -> Result<Vec<Problem>, (&'a Arc<Path>, Vec<Problem>)> {
+    let is_new = |path: &Arc<Path>| new.contains_key(path) && !refused.contains_key(path);
     let mut overrides = Overrides::default();
-    for kept in standing() {
+    for (_, kept) in stand.files.iter().filter(|(path, _)| !is_new(path)) {
         overrides.merge(&kept.overrides);
-        seen.extend(kept.objects.iter().map(|p| (p.object.key(), (&p.object, &*kept.name, p.line))));
     }
+    let several = new.keys().filter(|path| is_new(path)).count() > 1;
+    let mut seen: FxHashMap<Key, (&Object, &str, u32)> = FxHashMap::default();
     let mut warnings = Vec::new();
     for (path, manifest) in new.iter().filter(|(path, _)| is_new(path)) {
         let mut problems = Vec::new();
         for read in &manifest.objects {
-            let here = (&read.object, &*manifest.name, read.place.line());
-            let &mut (first, file, line) = seen.entry(read.object.key()).or_insert(here);
-            if file != &*manifest.name {
-                match first == &read.object {
-                    true => warnings.push(duplicate(read, file, line).as_warning()),
-                    false => problems.push(
-                        duplicate(read, file, line)
-                            .with_help("leave one of them out, or give it another name or namespace"),
-                    ),
+            let key = read.object.key();
+            let other = stand.holders.of(&key).iter().rev().find_map(|holder| {
+                let kept = stand.files.get(&holder.path).filter(|_| !is_new(&holder.path))?;
+                Some((&holder.object, &*kept.name, kept))
+            });
+            let (first, file, line) = match (other, seen.get(&key)) {
+                (Some((object, file, kept)), _) => (object, file, kept.line(&key)),
+                (None, Some(&earlier)) => earlier,
+                (None, None) if several => {
+                    seen.insert(key, (&read.object, &manifest.name, read.place.line()));
+                    continue;
                 }
+                (None, None) => continue,
+            };
+            match first == &read.object {
+                true if warnings.len() < PROBLEMS => {
+                    warnings.push(duplicate(read, file, line).as_warning());
+                }
+                false if problems.len() < PROBLEMS => problems.push(
+                    duplicate(read, file, line)
+                        .with_help("leave one of them out, or give it another name or namespace"),
+                ),
+                _ => {}
             }
         }
         for field in overrides.merge(&manifest.overrides) {
@@ -152,6 +170,18 @@ mod tests {
         manifest
     }
 
+    /// What comes of files where others stand, each called after its path.
+    fn compared(stand: &[Manifest], new: &[Manifest]) -> Between {
+        let path = |manifest: &Manifest| -> Arc<Path> { Path::new(&*manifest.name).into() };
+        let mut holders = Holders::default();
+        let kept: Vec<_> = stand.iter().map(|m| (path(m), Kept::new(m.clone(), false))).collect();
+        kept.iter().for_each(|(path, kept)| holders.add(path, &kept.objects));
+        let files = kept.iter().map(|(path, kept)| (path, kept)).collect();
+        let new: Vec<_> = new.iter().map(|manifest| (path(manifest), manifest)).collect();
+        let new = new.iter().map(|(path, manifest)| (path, *manifest)).collect();
+        compare(Standing { files: &files, holders: &holders }, &new)
+    }
+
     #[test]
     fn of_two_files_that_contradict_each_other_the_newer_is_refused() {
         // What stands, what is new, which of the new are refused, how many warnings there are.
@@ -173,13 +203,10 @@ mod tests {
             (&[("a", "ttl=5 x=1")], &[("a", "ttl=6 x=1")], &[], 0),
         ];
         for (stand, new, refused, warnings) in table {
-            let stand: BTreeMap<PathBuf, Kept> = stand
-                .iter()
-                .map(|(file, says)| ((*file).into(), Kept::new(manifest(file, says), false)))
-                .collect();
-            let new_contents: BTreeMap<PathBuf, Manifest> =
-                new.iter().map(|(file, says)| ((*file).into(), manifest(file, says))).collect();
-            let between = compare(&stand.iter().collect(), &new_contents.iter().collect());
+            let between = compared(
+                &stand.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
+                &new.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
+            );
             let names: Vec<_> = between.refused.keys().map(|path| path.to_str().unwrap()).collect();
             assert_eq!((names, between.warnings.len()), (refused.to_vec(), *warnings), "{stand:?} {new:?}");
         }
@@ -187,11 +214,8 @@ mod tests {
 
     #[test]
     fn a_contradiction_tells_where_the_other_is() {
-        let stand = Kept::new(manifest("a.yaml", "x=1"), false);
-        let new = manifest("b.yaml", "y=1 x=2");
-        let (a, b) = (PathBuf::from("a.yaml"), PathBuf::from("b.yaml"));
-        let between = compare(&[(&a, &stand)].into(), &[(&b, &new)].into());
-        let problem = &between.refused[&b][0];
+        let between = compared(&[manifest("a.yaml", "x=1")], &[manifest("b.yaml", "y=1 x=2")]);
+        let problem = &between.refused[Path::new("b.yaml")][0];
         assert!(problem.to_string().starts_with("b.yaml:5:"), "{problem}");
         assert!(problem.to_string().contains("Service default/x: is at a.yaml:1 already"), "{problem}");
     }

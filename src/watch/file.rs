@@ -2,17 +2,18 @@
 //! of what it says now. It must not know other files, nor when to look.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Timings;
 use super::absence::Absence;
-use super::between::Kept;
+use super::between::{Kept, same};
+use super::holders::difference;
 use super::reading::{self, Content, Reading};
 use super::settling::{Fingerprint, Settling};
-use crate::manifest::{Problem, Severity};
+use crate::manifest::{Known, Problem, Severity};
+use crate::store::Change;
 
 /// One file.
 #[derive(Default)]
@@ -123,23 +124,21 @@ impl File {
         !told
     }
 
-    /// Replaces what it said before. Returns its name if that asks for anything else.
+    /// Replaces what it said before. Returns what it asks for differently, if it asks for anything else.
     pub(super) fn accept(
         &mut self,
         content: Box<Content>,
         seen: Option<Fingerprint>,
         at: At<'_>,
-    ) -> Option<Arc<str>> {
+    ) -> Option<Vec<Change>> {
         let Content { hash, blank, mut manifest } = *content;
         self.is_good(seen, at);
         self.hash = Some(hash);
         let warnings = std::mem::take(&mut manifest.problems);
         let kept = Kept::new(manifest, blank);
-        let same = match &self.kept {
-            Some(before) => before.asks_for_the_same(&kept),
-            None => kept.asks_for_nothing(),
-        };
-        let name = kept.name.clone();
+        let changes = difference(self.objects(), &kept.objects);
+        let said = self.kept.as_ref().map(|kept| kept.overrides.clone()).unwrap_or_default();
+        let same = changes.is_empty() && same(&said, &kept.overrides);
         self.kept = Some(kept);
         if same {
             return None;
@@ -147,7 +146,17 @@ impl File {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        Some(name)
+        Some(changes)
+    }
+
+    /// What it said last that could be served, in its order.
+    pub(super) fn objects(&self) -> &[Known] {
+        self.kept.as_ref().map_or(&[], |kept| &kept.objects)
+    }
+
+    /// Whether it says now what is kept of it. Where another file contradicts one that does not, that one gives way.
+    pub(super) fn stands(&self) -> bool {
+        self.absent.is_none() && self.refused.is_none()
     }
 
     fn is_good(&mut self, seen: Option<Fingerprint>, at: At<'_>) {

@@ -1,5 +1,5 @@
 //! Takes the place of whoever runs `kubectl apply` after every save: learns that something on disk may have changed,
-//! reads what did, and hands over the objects that are asked for now. Whatever cannot be read, is refused or is gone
+//! reads what did, and hands over what is asked for differently now. Whatever cannot be read, is refused or is gone
 //! leaves the last good objects in place. It must not know the DNS.
 //!
 //! A `stat` of every file each second is the truth; notifications of the operating system (`hints`) only make it
@@ -11,6 +11,7 @@ mod absence;
 mod between;
 mod file;
 mod hints;
+mod holders;
 mod links;
 mod reading;
 mod settling;
@@ -26,7 +27,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::manifest::Overrides;
-use crate::store::Objects;
+use crate::store::Change;
 use file::At;
 use hints::{Hints, Signal};
 pub use sources::Sources;
@@ -90,8 +91,9 @@ pub struct Report {
     pub overrides: Overrides,
 }
 
-/// Follows `sources` until `shutdown` is ready, and calls `on_change` with all objects each time they change: after
-/// [`Sources::read`] at the first change, after [`Sources::waiting`] as soon as every source is good.
+/// Follows `sources` until `shutdown` is ready, and calls `on_change` each time the objects change with what leads from
+/// those before to those now: from [`Sources::objects`] after [`Sources::read`], from nothing after
+/// [`Sources::waiting`], as soon as every source is good. An object that is changed may be what it was.
 ///
 /// [`Notify::notify_one`] of `force` makes it read every file again, whether it settled or not; many within one reading
 /// count as one. `on_change` is called
@@ -105,12 +107,12 @@ pub async fn follow<F>(
     shutdown: impl Future<Output = ()>,
     on_change: F,
 ) where
-    F: FnMut(&Objects, &Report) + Send + 'static,
+    F: FnMut(&[Change], &Report) + Send + 'static,
 {
     let Options { mode, timings } = options;
     let signal = Arc::new(Signal::default());
     let hints = (mode == Mode::Auto).then(|| Hints::new(signal.clone()));
-    let mut follower = Follower { sources, hints, timings, on_change };
+    let mut follower = Follower { sources, hints, timings, on_change, changes: Vec::new() };
     let mut pace = Pace::default();
     let mut shutdown = pin!(shutdown);
     let mut forced = false;
@@ -172,9 +174,11 @@ struct Follower<F> {
     hints: Option<Hints>,
     timings: Timings,
     on_change: F,
+    /// What is not handed over yet; whatever a panic kept from that is, the next time.
+    changes: Vec<Change>,
 }
 
-impl<F: FnMut(&Objects, &Report)> Follower<F> {
+impl<F: FnMut(&[Change], &Report)> Follower<F> {
     /// Looks at every source, reads what changed and hands over what comes of it.
     fn pass(&mut self, now: Instant, forced: bool) -> Pass {
         let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
@@ -187,8 +191,10 @@ impl<F: FnMut(&Objects, &Report)> Follower<F> {
                 again = earlier(again, now);
             }
         }
-        if let Some(report) = looked.report {
-            (self.on_change)(&self.sources.objects(), &report);
+        if let Some((report, changes)) = looked.report {
+            self.changes.extend(changes);
+            (self.on_change)(&self.changes, &report);
+            self.changes = Vec::new();
         }
         Pass { read: looked.read, again }
     }
@@ -249,6 +255,8 @@ async fn at(due: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -277,6 +285,24 @@ mod tests {
             let due = pace.asked(now, ms(wish));
             assert_eq!(pace.hold(due) - now, ms(granted), "{looked:?} {read:?} {wish}");
         }
+    }
+
+    #[test]
+    fn what_is_gone_is_not_looked_for_in_a_circle() {
+        let dir = tempfile::tempdir().unwrap();
+        let zones = dir.path().join("zones");
+        std::fs::create_dir(&zones).unwrap();
+        let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
+        std::fs::write(zones.join("a.yaml"), text).unwrap();
+        let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
+        assert_eq!(problems, []);
+        // Just written, it would be read once more.
+        std::fs::remove_dir_all(&zones).unwrap();
+        let timings = Timings::default();
+        let (gone, told) = (Instant::now(), Instant::now() + timings.quiet_max);
+        let mut look = |now| sources.look(At { now, timings: &timings }, false, &HashSet::new()).again;
+        assert_eq!(look(gone), Some(gone + timings.quiet_max), "it is told of");
+        assert_eq!(look(told), None);
     }
 
     #[test]

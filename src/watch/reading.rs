@@ -2,13 +2,16 @@
 //! not know other files, nor what was decided about this one before, but for its last content's hash.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use rustc_hash::FxBuildHasher;
+
 use super::settling::Fingerprint;
-use crate::manifest::{self, Manifest, Problem, Severity};
+use super::survey::STANDARD_INPUT;
+use crate::manifest::{self, Known, Manifest, Problem, Severity};
 
 /// What came of reading a file.
 pub(super) enum Reading {
@@ -40,8 +43,9 @@ pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
     fs::metadata(path).map(|meta| Fingerprint::of(&meta))
 }
 
-/// Reads the file at `path`, which was `seen` before. `last` is the hash of what it said when it was good last.
-pub(super) fn read(path: &Path, seen: Fingerprint, last: Option<u64>) -> Reading {
+/// Reads the file at `path`, which was `seen` before. `last` is the hash of what it said when it was good last, `known`
+/// the objects of that.
+pub(super) fn read(path: &Path, seen: Fingerprint, last: Option<u64>, known: &[Known]) -> Reading {
     let fetched = manifest::fetch(path);
     if !fingerprint(path).is_ok_and(|after| after == seen) {
         return Reading::Torn;
@@ -57,8 +61,22 @@ pub(super) fn read(path: &Path, seen: Fingerprint, last: Option<u64>) -> Reading
     let name = path.display().to_string();
     let blank = is_blank(&bytes);
     // A bug that one file brings to light must not keep the others from being read.
-    let manifest = catch_unwind(AssertUnwindSafe(|| manifest::read_bytes(&name, bytes)));
+    let manifest = catch_unwind(AssertUnwindSafe(|| manifest::read_again(&name, bytes, known)));
     judge(&name, hash, blank, manifest.ok())
+}
+
+/// Reads the file at `path`, or standard input, before anybody follows it. Returns the hash of its bytes as well.
+pub(super) fn read_first(path: &Path) -> (Option<u64>, Manifest) {
+    if path.as_os_str() == STANDARD_INPUT {
+        return (None, manifest::read_file(path));
+    }
+    let name = path.display().to_string();
+    match manifest::fetch(path) {
+        Ok(bytes) => (Some(hash(&bytes)), manifest::read_bytes(&name, bytes)),
+        Err(problem) => {
+            (None, Manifest { name: name.into(), problems: vec![*problem], ..Manifest::default() })
+        }
+    }
 }
 
 /// Reads standard input to its end.
@@ -80,9 +98,7 @@ fn judge(name: &str, hash: u64, blank: bool, manifest: Option<Manifest>) -> Read
 }
 
 pub(super) fn hash(content: &(impl Hash + ?Sized)) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    content.hash(&mut hasher);
-    hasher.finish()
+    FxBuildHasher.hash_one(content)
 }
 
 /// Whether there are only comments, directives and the markers between documents: most likely the moment between an
@@ -122,11 +138,11 @@ mod tests {
         let path = dir.path().join("a.yaml");
         fs::write(&path, "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n").unwrap();
         let before = fingerprint(&path).unwrap();
-        let Reading::Good(content) = read(&path, before, None) else { panic!("not good") };
-        assert!(matches!(read(&path, before, Some(content.hash)), Reading::Same));
+        let Reading::Good(content) = read(&path, before, None, &[]) else { panic!("not good") };
+        assert!(matches!(read(&path, before, Some(content.hash), &[]), Reading::Same));
         fs::write(&path, "").unwrap();
-        assert!(matches!(read(&path, before, None), Reading::Torn));
+        assert!(matches!(read(&path, before, None, &[]), Reading::Torn));
         fs::remove_file(&path).unwrap();
-        assert!(matches!(read(&path, before, None), Reading::Torn));
+        assert!(matches!(read(&path, before, None, &[]), Reading::Torn));
     }
 }

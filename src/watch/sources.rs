@@ -3,6 +3,7 @@
 //! not know what made it look, nor what objects mean.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +11,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::absence::Absence;
-use super::between::{self, Between, Kept};
+use super::between::{self, Between, Kept, Standing};
 use super::file::{At, File, Refused};
+use super::holders::Holders;
 use super::links::hops;
 use super::reading::{self, Content, Reading};
 use super::settling::{Fingerprint, Verdict};
 use super::survey::{Kind, Named, STANDARD_INPUT, Survey, survey};
 use super::{Report, Timings, earlier};
 use crate::manifest::{self, Overrides, Problem};
-use crate::store::Objects;
+use crate::parallel;
+use crate::store::{Change, Key, Objects};
 
 /// The files and directories of a command line, and what they said last that could be served.
 pub struct Sources {
     named: Vec<Named>,
-    files: BTreeMap<PathBuf, File>,
+    files: BTreeMap<Arc<Path>, File>,
+    /// Who says what, from the first change of several files on: one file contradicts nobody.
+    holders: Option<Holders>,
     /// Which of the named paths mean no file.
     missing: BTreeMap<usize, Absence>,
     /// What the Topologies said when all was good first; before that nothing is handed over.
@@ -35,8 +40,8 @@ pub struct Sources {
 /// What comes of a look.
 #[derive(Default)]
 pub(super) struct Looked {
-    /// What changed, if anything did.
-    pub(super) report: Option<Report>,
+    /// What changed, if anything did, and the changes of objects that follow.
+    pub(super) report: Option<(Report, Vec<Change>)>,
     /// Whether any file was read.
     pub(super) read: bool,
     /// Whether a file is another one than before, so that the way to it may have changed.
@@ -56,19 +61,22 @@ impl Sources {
             Err(problems) => return (sources, problems),
         };
         let (now, timings) = (Instant::now(), Timings::default());
-        let loaded = manifest::load(&found);
+        let read = parallel::map(&found, 2, |path| reading::read_first(path));
+        let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
+        let loaded = manifest::combine(manifests);
         if loaded.has_errors() {
             return (sources, loaded.problems);
         }
-        for (path, manifest) in found.into_iter().zip(loaded.manifests) {
+        for ((path, hash), manifest) in found.into_iter().zip(hashes).zip(loaded.manifests) {
             let mut file = File::default();
+            file.hash = hash;
             if let Some(&(seen, directory)) = files.get(&path) {
                 file.directory = directory;
                 // If it changes while it is read, it looks different at the first look.
                 file.settling.read_first(seen, now, &timings);
             }
             file.kept = Some(Kept::new(manifest, false));
-            sources.files.insert(path, file);
+            sources.files.insert(path.into(), file);
         }
         sources.running = Some(loaded.overrides);
         (sources, loaded.problems)
@@ -80,6 +88,7 @@ impl Sources {
         Sources {
             named: paths.iter().map(|path| Named::new(path)).collect(),
             files: BTreeMap::new(),
+            holders: None,
             missing: BTreeMap::new(),
             running: None,
             told: None,
@@ -94,12 +103,9 @@ impl Sources {
     /// All objects that the files ask for.
     pub fn objects(&self) -> Objects {
         // Where a file that is missing or refused contradicts one that is neither, it gives way.
-        let (standing, yielding): (Vec<_>, Vec<_>) =
-            self.files.values().partition(|file| file.absent.is_none() && file.refused.is_none());
-        let kept = yielding.into_iter().chain(standing).filter_map(|file| file.kept.as_ref());
-        kept.flat_map(|kept| &kept.objects)
-            .map(|placed| (placed.object.key(), placed.object.clone()))
-            .collect()
+        let (standing, yielding): (Vec<_>, Vec<_>) = self.files.values().partition(|file| file.stands());
+        let known = yielding.into_iter().chain(standing).flat_map(File::objects);
+        known.map(|known| (known.object.key(), known.object.clone())).collect()
     }
 
     /// What the Topologies of all files together say about the cluster.
@@ -116,7 +122,7 @@ impl Sources {
         let mut directories = BTreeSet::new();
         let named = self.named.iter().filter(|named| named.kind != Some(Kind::StandardInput));
         let linked = self.files.keys().filter(|path| path.is_symlink());
-        for path in named.map(|named| &named.path).chain(linked) {
+        for path in named.map(|named| &*named.path).chain(linked.map(|path| &**path)) {
             let hops = hops(path);
             directories.extend(hops.iter().filter_map(|hop| hop.parent()).map(Path::to_path_buf));
             directories.extend(hops.into_iter().next_back().filter(|end| end.is_dir()));
@@ -129,87 +135,132 @@ impl Sources {
     pub(super) fn look(&mut self, at: At<'_>, forced: bool, arrived: &HashSet<PathBuf>) -> Looked {
         let mut looked = Looked::default();
         let mut contents = Contents::new();
-        let survey = survey(&mut self.named);
+        // Whole files in the place of others are read before anything else is looked at: with many files that takes long.
+        let replaced = if forced { None } else { self.replaced(arrived) };
+        let at_first = replaced.is_some();
+        let survey = replaced.unwrap_or_else(|| survey(&mut self.named));
         for (path, &(seen, directory)) in &survey.files {
-            let file = self.files.entry(path.clone()).or_default();
+            let file = match self.files.get_mut(&**path) {
+                Some(file) => file,
+                None => self.files.entry((**path).into()).or_default(),
+            };
             file.directory = directory;
             file.is_there();
-            looked.moved |= file.settling.is_other_file(&seen);
+            looked.moved |= !at_first && file.settling.is_other_file(&seen);
             if forced {
                 file.settling.forget();
             }
             let at_once = forced
+                || at_first
                 || !arrived.is_empty()
                     && !file.settling.is_as_read(&seen)
                     && hops(path).iter().any(|hop| arrived.contains(hop));
             match file.settling.see(seen, at_once, at.now, at.timings) {
                 Verdict::Unchanged => {}
                 Verdict::Wait(until) => looked.again = earlier(looked.again, until),
-                Verdict::Read => match reading::read(path, seen, file.hash) {
+                Verdict::Read => match reading::read(path, seen, file.hash, file.objects()) {
                     Reading::Torn => {
                         looked.again = earlier(looked.again, file.settling.torn(at.now, at.timings))
                     }
                     reading => {
                         looked.read |= !matches!(reading, Reading::Same);
                         let good = file.judge(path, reading, Some(seen), at);
-                        contents.extend(good.map(|good| (path.clone(), (Some(seen), good))));
+                        contents.extend(good.map(|good| ((**path).into(), (Some(seen), good))));
                     }
                 },
             }
         }
+        let mut changed = Changed::default();
+        if at_first {
+            self.take(contents, at, &mut changed);
+            self.report(changed, &survey, at.now, &mut looked);
+            looked.again = earlier(looked.again, at.now);
+            return looked;
+        }
         self.read_standard_input(at, &mut contents);
-        let mut changed = self.drop_deleted(&survey, at, &mut looked);
-        changed.extend(self.take(contents, at));
+        self.drop_deleted(&survey, at, &mut looked, &mut changed);
+        self.take(contents, at, &mut changed);
         self.tell_missing(&survey, at, &mut looked);
         self.report(changed, &survey, at.now, &mut looked);
-        for due in self.files.values().filter_map(|file| file.settling.confirm_at()) {
+        // What is not there cannot be confirmed, and is not waited for.
+        let there = self.files.values().filter(|file| file.absent.is_none());
+        for due in there.filter_map(|file| file.settling.confirm_at()) {
             looked.again = earlier(looked.again, due);
         }
         looked
     }
 
+    /// The files that something was renamed to, if all that `arrived` are files which are known, so that nothing else
+    /// follows from it. Nobody waits for files in their place, and the way to them is what it was.
+    fn replaced(&self, arrived: &HashSet<PathBuf>) -> Option<Survey> {
+        if arrived.is_empty() || !self.is_ready() {
+            return None;
+        }
+        let directories = self.named.iter().filter(|named| named.kind == Some(Kind::Directory));
+        let directories: Vec<_> =
+            directories.filter_map(|named| Some((&named.path, hops(&named.path).pop()?))).collect();
+        let mut survey = Survey::default();
+        for path in arrived {
+            let name = path.file_name()?;
+            let (directory, _) = directories.iter().find(|(_, meant)| path.parent() == Some(meant))?;
+            let path = directory.join(name);
+            let file = self.files.get(&*path).filter(|file| file.stands())?;
+            let meta = path.symlink_metadata().ok().filter(Metadata::is_file)?;
+            survey.files.insert(path, (Fingerprint::of(&meta), file.directory));
+        }
+        Some(survey)
+    }
+
     /// Reads standard input, the first time.
     fn read_standard_input(&mut self, at: At<'_>, contents: &mut Contents) {
         for named in self.named.iter().filter(|named| named.kind == Some(Kind::StandardInput)) {
-            if !self.files.contains_key(&named.path) {
-                let file = self.files.entry(named.path.clone()).or_default();
-                let good = file.judge(&named.path, reading::read_standard_input(&named.path), None, at);
-                contents.extend(good.map(|good| (named.path.clone(), (None, good))));
+            if !self.files.contains_key(&*named.path) {
+                let path: Arc<Path> = (*named.path).into();
+                let file = self.files.entry(path.clone()).or_default();
+                let good = file.judge(&path, reading::read_standard_input(&path), None, at);
+                contents.extend(good.map(|good| (path, (None, good))));
             }
         }
     }
 
-    /// Takes those contents that do not contradict others. Returns the names of the files that ask for anything else
-    /// than before.
-    fn take(&mut self, contents: Contents, at: At<'_>) -> Vec<Arc<str>> {
+    /// Takes those contents that do not contradict others.
+    fn take(&mut self, contents: Contents, at: At<'_>, changed: &mut Changed) {
         if contents.is_empty() {
-            return Vec::new();
+            return;
+        }
+        if self.holders.is_none() && self.files.len() > 1 {
+            let holders = self.holders.insert(Holders::default());
+            self.files.iter().for_each(|(path, file)| holders.add(path, file.objects()));
         }
         let standing = self.files.iter().filter(|(_, file)| file.absent.is_none());
         let standing = standing.filter_map(|(path, file)| Some((path, file.kept.as_ref()?))).collect();
+        let nobody = Holders::default();
+        let standing = Standing { files: &standing, holders: self.holders.as_ref().unwrap_or(&nobody) };
         let manifests = contents.iter().map(|(path, (_, content))| (path, &content.manifest)).collect();
-        let Between { mut refused, warnings } = between::compare(&standing, &manifests);
-        let mut changed = Vec::new();
+        let Between { mut refused, warnings } = between::compare(standing, &manifests);
         for (path, (seen, content)) in contents {
             let Some(file) = self.files.get_mut(&path) else { continue };
+            let name = content.manifest.name.clone();
             match refused.remove(&path) {
                 Some(problems) => file.refuse(&path, problems, Refused::Between, seen, at),
-                None => changed.extend(file.accept(content, seen, at)),
+                None => {
+                    if let Some(changes) = file.accept(content, seen, at) {
+                        changed.add(name, &path, changes, &mut self.holders);
+                    }
+                }
             }
         }
         // They are the same as before otherwise, and were told then.
-        for warning in warnings.iter().filter(|_| !changed.is_empty()) {
+        for warning in warnings.iter().filter(|_| !changed.names.is_empty()) {
             tracing::warn!("{warning}");
         }
-        changed
     }
 
-    /// Drops the files that were deleted. Returns the names of those that asked for anything.
-    fn drop_deleted(&mut self, survey: &Survey, at: At<'_>, looked: &mut Looked) -> Vec<Arc<str>> {
-        let mut dropped = Vec::new();
+    /// Drops the files that were deleted.
+    fn drop_deleted(&mut self, survey: &Survey, at: At<'_>, looked: &mut Looked, changed: &mut Changed) {
         let read_once = Path::new(STANDARD_INPUT);
         self.files.retain(|path, file| {
-            if survey.files.contains_key(path) || path == read_once {
+            if survey.files.contains_key(&**path) || **path == *read_once {
                 return true;
             }
             let absent = file.absent.get_or_insert_with(|| Absence::new(at.now));
@@ -219,14 +270,35 @@ impl Sources {
             let due = absent.deleted_at(others, at.now, at.timings.absence);
             if due.is_some_and(|due| due <= at.now) {
                 tracing::info!("{:?} was deleted: its objects go", path.display().to_string());
-                dropped
-                    .extend(file.kept.take().filter(|kept| !kept.asks_for_nothing()).map(|kept| kept.name));
+                if let Some(kept) = file.kept.take().filter(|kept| !kept.asks_for_nothing()) {
+                    let deletes = kept.objects.iter().map(|known| Change::Delete(known.object.key()));
+                    changed.add(kept.name, path, deletes.collect(), &mut self.holders);
+                }
                 return false;
             }
             looked.again = due.map_or(looked.again, |due| earlier(looked.again, due));
             true
         });
-        dropped
+    }
+
+    /// What is asked for now, where `changes` of single files say that it may be something else. What one file does not
+    /// say any more another may.
+    fn resolve(&self, changes: Vec<Change>) -> Vec<Change> {
+        let Some(holders) = &self.holders else { return changes };
+        let key = |change| match change {
+            Change::Put(object) => object.key(),
+            Change::Delete(key) => key,
+        };
+        let keys: BTreeSet<Key> = changes.into_iter().map(key).collect();
+        let resolved = keys.into_iter().map(|key| {
+            let holders = holders.of(&key);
+            let stands = |path: &Path| self.files.get(path).is_some_and(File::stands);
+            match holders.iter().rev().find(|holder| stands(&holder.path)).or(holders.last()) {
+                Some(holder) => Change::Put(holder.object.clone()),
+                None => Change::Delete(key),
+            }
+        });
+        resolved.collect()
     }
 
     /// Tells, once, which of the named paths mean nothing, and when they do again.
@@ -257,8 +329,9 @@ impl Sources {
     }
 
     /// Puts the report together if anything `changed`, and sees to what else comes of that.
-    fn report(&mut self, mut changed: Vec<Arc<str>>, survey: &Survey, now: Instant, looked: &mut Looked) {
-        if !changed.is_empty() {
+    fn report(&mut self, changed: Changed, survey: &Survey, now: Instant, looked: &mut Looked) {
+        let Changed { mut names, changes } = changed;
+        if !names.is_empty() {
             // What contradicted the old content may agree with the new.
             for file in self.files.values_mut().filter(|file| file.refused == Some(Refused::Between)) {
                 file.settling.forget();
@@ -266,25 +339,26 @@ impl Sources {
             }
         }
         let overrides = self.overrides();
-        match &self.running {
-            Some(_) if changed.is_empty() => return,
+        let changes = match &self.running {
+            Some(_) if names.is_empty() => return,
             Some(running) => {
                 let told = self.told.as_ref().unwrap_or(running);
                 if !between::same(&overrides, told) {
-                    tracing::warn!("domain, ttl or address ranges changed in {changed:?}: restart to apply");
+                    tracing::warn!("domain, ttl or address ranges changed in {names:?}: restart to apply");
                     self.told = Some(overrides.clone());
                 }
+                self.resolve(changes)
             }
             None if self.all_are_good(survey) => {
-                let names =
-                    self.files.values().filter_map(|file| file.kept.as_ref()).map(|kept| kept.name.clone());
-                changed = names.collect();
+                let kept = self.files.values().filter_map(|file| file.kept.as_ref());
+                names = kept.map(|kept| kept.name.clone()).collect();
                 self.running = Some(overrides.clone());
+                self.objects().into_values().map(Change::Put).collect()
             }
             None => return,
-        }
-        tracing::info!("manifests changed: {changed:?}");
-        looked.report = Some(Report { changed, overrides });
+        };
+        tracing::info!("manifests changed: {names:?}");
+        looked.report = Some((Report { changed: names, overrides }, changes));
     }
 
     fn all_are_good(&self, survey: &Survey) -> bool {
@@ -296,4 +370,23 @@ impl Sources {
 }
 
 /// What was read and is fine on its own, with what the file looked like.
-type Contents = BTreeMap<PathBuf, (Option<Fingerprint>, Box<Content>)>;
+type Contents = BTreeMap<Arc<Path>, (Option<Fingerprint>, Box<Content>)>;
+
+/// What comes of the files that ask for anything else than before.
+#[derive(Default)]
+struct Changed {
+    /// What the files are called.
+    names: Vec<Arc<str>>,
+    changes: Vec<Change>,
+}
+
+impl Changed {
+    /// The file at `path` asks for these `changes`.
+    fn add(&mut self, name: Arc<str>, path: &Arc<Path>, changes: Vec<Change>, holders: &mut Option<Holders>) {
+        if let Some(holders) = holders {
+            holders.change(path, &changes);
+        }
+        self.names.push(name);
+        self.changes.extend(changes);
+    }
+}
