@@ -79,7 +79,7 @@ fn what_a_file_changes_is_as_it_says_and_what_it_does_not_speak_of_stays() {
     save(&mut cluster, &[SERVICE.into(), set(2, "v2")]);
     assert_eq!(pods(&cluster), "db-0 db-1", "the file names its replicas");
     let set = cluster.store().get::<StatefulSet>(Kind::StatefulSet, "default", "db").expect("the set");
-    assert_eq!(set.metadata.labels.get("tier").map(Name::as_str), Some("store"));
+    assert_eq!(set.metadata.labels.get("tier"), Some("store"));
     assert_eq!(set.spec.pod_management_policy, PodManagementPolicy::Parallel);
     let image = set
         .metadata
@@ -140,6 +140,6 @@ fn a_snapshot_is_believed_until_somebody_drives_it() {
     let recorded = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("it is there").clone();
     cluster.request(vec![delete_pod(&recorded, cluster.now(), 30)]);
     let replaced: &Arc<Pod> = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("it is back");
-    assert_ne!(replaced.status.pod_ip, recorded.status.pod_ip);
+    assert_ne!(replaced.status.ips, recorded.status.ips);
     assert_eq!(answers(&cluster, "db.default.svc.cluster.local A"), 3);
 }

@@ -207,6 +207,6 @@ fn ending(cluster: &ControlPlane, stored: &Stored, options: &Options) -> Ending 
     let mut object = object.clone();
     let metadata = object.metadata_mut();
     metadata.deletion_timestamp = Some(by);
-    metadata.deletion_grace_period_seconds = (grace > 0).then_some(grace);
+    metadata.deletion_grace_period_seconds = grace;
     Ending::Later(object)
 }

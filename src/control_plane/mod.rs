@@ -226,16 +226,33 @@ impl ControlPlane {
         }
         loop {
             self.controllers.note(&self.store, self.now);
-            if !at_once && self.controllers.endpoints_are_settled() {
+            if at_once {
+                self.take_in();
+            } else if self.controllers.endpoints_are_settled() {
                 self.publish(true);
             }
             if !self.controllers.step(&mut self.store, self.now, at_once) {
                 break;
             }
         }
+        if at_once {
+            // The zone finds room in what is given back.
+            self.store.pack();
+            self.controllers.settle();
+        }
         self.publish(!at_once);
         self.faults.heed(&self.store, self.now, &self.published);
         self.store.compact(self.store.revision().saturating_sub(if at_once { 0 } else { EVENTS_KEPT }));
+    }
+
+    /// Lets the zone take in what a cluster that comes up has done so far, where that is much: nobody has seen any of it,
+    /// so its events need not be kept.
+    fn take_in(&mut self) {
+        let (seen, now) = (self.store.oldest_kept(), self.store.revision());
+        if now - seen > EVENTS_KEPT {
+            self.feed.take_in(&self.store, None);
+            self.store.compact(now);
+        }
     }
 
     /// Shows in the zone what has changed in the store.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::ControlPlane;
 use crate::controller::delete_pod;
-use crate::store::{Change, Given, Key, Labels, Name, Object};
+use crate::store::{Change, Given, Key, Labels, Object};
 
 impl ControlPlane {
     /// Sets annotations of the object at `key`; one without a value goes. Tells whether there is such an object.
@@ -16,10 +16,9 @@ impl ControlPlane {
             let metadata = object.metadata_mut();
             let kept =
                 metadata.annotations.iter().filter(|(key, _)| annotations.iter().all(|(k, _)| k != key));
-            let set =
-                annotations.iter().filter_map(|(key, value)| Some((Name::from(*key), Name::from((*value)?))));
-            metadata.annotations = kept.map(|(k, v)| (k.clone(), v.clone())).chain(set).collect::<Labels>();
-            let shown = metadata.annotations.iter().map(|(k, v)| (k.to_string(), Value::from(v.as_str())));
+            let set = annotations.iter().filter_map(|(key, value)| Some((*key, (*value)?)));
+            metadata.annotations = kept.chain(set).collect::<Labels>();
+            let shown = metadata.annotations.iter().map(|(k, v)| (k.to_string(), Value::from(v)));
             ("/metadata", "annotations", Value::Object(shown.collect()))
         })
     }

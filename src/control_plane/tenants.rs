@@ -33,7 +33,7 @@ impl Tenants {
     /// Of `addresses`, those that a pod has or had, with the last one that did: `NAMESPACE/NAME`.
     pub(super) fn of(&self, store: &Store, addresses: &HashSet<IpAddr>) -> HashMap<IpAddr, String> {
         let had = self.0.iter().filter(|(ip, _)| addresses.contains(ip)).cloned();
-        let pods = store.list::<Pod>(Kind::Pod).filter(|pod| !pod.spec.host_network);
+        let pods = store.list::<Pod>(Kind::Pod).filter(|pod| !pod.spec.is_on_host_network());
         let has = pods.flat_map(|pod| pod.status.ips().map(move |ip| (ip, pod)));
         had.chain(has.filter(|(ip, _)| addresses.contains(ip)).map(|(ip, pod)| (ip, named(pod)))).collect()
     }

@@ -27,13 +27,20 @@ pub enum Reuse {
     Lifo,
 }
 
+/// Namespace and name of a pod or Service, of which each has a pool of its own.
+type Owner = (Name, Name);
+
+fn owner(key: &Key) -> Owner {
+    (key.namespace.clone(), key.name.clone())
+}
+
 /// One range, and who has what of it.
 struct Pool {
     range: Range,
     /// The number each owner has; its addresses in both families follow from it.
-    owners: FxHashMap<Key, u32>,
+    owners: FxHashMap<Owner, u32>,
     /// The numbers that objects have of themselves, because a manifest says so.
-    asked: FxHashMap<Key, SmallVec<[u32; 1]>>,
+    asked: FxHashMap<Owner, SmallVec<[u32; 1]>>,
     /// Numbers that somebody has, asked for, or had since the range last went round.
     spent: Bits,
     /// Where to go on when there is no room where an owner would begin.
@@ -57,12 +64,12 @@ impl Pool {
     }
 
     /// The owner's number, found from `preferred` on; `None` if the range is full.
-    fn assign(&mut self, owner: &Key, preferred: u32) -> Option<u32> {
-        if let Some(number) = self.owners.get(owner) {
+    fn assign(&mut self, owner: Owner, preferred: u32) -> Option<u32> {
+        if let Some(number) = self.owners.get(&owner) {
             return Some(*number);
         }
         if let Some(number) = self.returned.pop() {
-            self.owners.insert(owner.clone(), number);
+            self.owners.insert(owner, number);
             return Some(number);
         }
         let end = self.range.end();
@@ -75,7 +82,7 @@ impl Pool {
             self.next_free(end)
         })?;
         self.spent.add(number);
-        self.owners.insert(owner.clone(), number);
+        self.owners.insert(owner, number);
         Some(number)
     }
 
@@ -88,7 +95,8 @@ impl Pool {
     /// Notes the addresses that an object has; where a manifest asked for them, they are not given away.
     fn note(&mut self, object: &Object, ips: impl Iterator<Item = IpAddr>) {
         let numbers: SmallVec<[u32; 1]> = ips.filter_map(|ip| self.range.number(ip)).collect();
-        let key = object.key();
+        let meta = object.metadata();
+        let key = (meta.namespace.clone(), meta.name.clone());
         let given = self.owners.get(&key);
         if numbers.iter().all(|number| Some(number) == given) {
             return;
@@ -97,7 +105,7 @@ impl Pool {
         self.asked.insert(key, numbers);
     }
 
-    fn release(&mut self, key: &Key) {
+    fn release(&mut self, key: &Owner) {
         let number = self.owners.remove(key);
         if self.reuse == Reuse::Lifo {
             self.returned.extend(number);
@@ -106,7 +114,7 @@ impl Pool {
     }
 
     /// Lets another have what `owner` has.
-    fn hand_over(&mut self, owner: &Key, heir: Key) {
+    fn hand_over(&mut self, owner: &Owner, heir: Owner) {
         if let Some(number) = self.owners.remove(owner) {
             self.owners.insert(heir, number);
         }
@@ -179,7 +187,8 @@ impl Addresses {
                     && node::is_out_of_reach(store, pod)
                     && !pod.is_terminal()
                 {
-                    self.pods.hand_over(&key, left_behind(&key.namespace, &key.name, &pod.spec.node_name));
+                    self.pods
+                        .hand_over(&owner(&key), left_behind(&key.namespace, &key.name, &pod.spec.node_name));
                 }
                 if store.object(&key).is_none() {
                     self.release(&key);
@@ -191,23 +200,23 @@ impl Addresses {
     /// Takes back what the object at `key` has. It is not given to anybody else before the range has gone round.
     pub(crate) fn release(&mut self, key: &Key) {
         match key.kind {
-            Kind::Service => self.services.release(key),
-            Kind::Pod => self.pods.release(key),
+            Kind::Service => self.services.release(&owner(key)),
+            Kind::Pod => self.pods.release(&owner(key)),
             _ => {}
         }
     }
 
-    /// The addresses of the pod at `key`, primary family first; none if the range is full. Pods of `owner` (name and
+    /// The addresses of the pod at `key`, primary family first; none if the range is full. Pods of `set` (name and
     /// number among its pods) lie side by side.
-    pub(crate) fn pod(&mut self, key: &Key, owner: Option<(&Name, u32)>) -> IpList {
+    pub(crate) fn pod(&mut self, key: &Key, set: Option<(&Name, u32)>) -> IpList {
         let end = self.pods.range.end();
         let blocks = (end.min(SPREAD) / BLOCK).max(1);
-        let (name, offset) = owner.unwrap_or((&key.name, 0));
+        let (name, offset) = set.unwrap_or((&key.name, 0));
         let block = (digest((&key.namespace, name)) % u64::from(blocks)) as u32;
         let preferred = (block * BLOCK + 1).saturating_add(offset);
-        let Some(number) = self.pods.assign(key, preferred) else {
+        let Some(number) = self.pods.assign(owner(key), preferred) else {
             tracing::warn!(range = %self.pods.range, pod = %key, "no pod address left: widen --pod-cidr");
-            return IpList::new();
+            return IpList::default();
         };
         let range = &self.pods.range;
         [IpFamily::IPv4, IpFamily::IPv6]
@@ -226,7 +235,7 @@ impl Addresses {
         // The lower band is for addresses that people choose (KEP-3070).
         let band = (end / 16).clamp(1, 256).min(end - 1);
         let preferred = band + (digest((&key.namespace, &key.name)) % u64::from(end - band)) as u32;
-        let Some(number) = self.services.assign(key, preferred) else {
+        let Some(number) = self.services.assign(owner(key), preferred) else {
             tracing::warn!(range = %self.services.range, service = %key, "no Service address left: widen --service-cidr");
             return None;
         };
@@ -241,8 +250,8 @@ impl Addresses {
 }
 
 /// Who has the address of a pod whose object is gone, while what ran in it runs on.
-fn left_behind(namespace: &Name, pod: &Name, node: &Name) -> Key {
-    Key::new(Kind::Pod, namespace.clone(), Name::from(format!("{pod}@{node}")))
+fn left_behind(namespace: &Name, pod: &Name, node: &Name) -> Owner {
+    (namespace.clone(), arcstr::format!("{pod}@{node}"))
 }
 
 fn wanted_families(service: &Service) -> Vec<IpFamily> {
@@ -277,14 +286,14 @@ mod tests {
     fn pods_of_a_set_lie_side_by_side_and_a_replaced_one_moves_on() {
         let mut addresses = addresses("10.244.0.0/16");
         let set = Name::from("db");
-        let mut last = |name: &str, ordinal| match addresses.pod(&key(name), Some((&set, ordinal)))[0] {
-            IpAddr::V4(ip) => ip.octets()[3],
-            IpAddr::V6(_) => unreachable!("an IPv4 range"),
+        let mut last = |name: &str, ordinal| match addresses.pod(&key(name), Some((&set, ordinal))).first() {
+            Some(IpAddr::V4(ip)) => ip.octets()[3],
+            _ => unreachable!("an IPv4 range"),
         };
         assert_eq!([last("db-0", 0), last("db-1", 1), last("db-2", 2)], [1, 2, 3]);
         assert_eq!(last("db-1", 1), 2, "asked again, it has the same");
-        addresses.pods.owners.remove(&key("db-1"));
-        let again = addresses.pod(&key("db-1"), Some((&set, 1)))[0];
+        addresses.pods.owners.remove(&owner(&key("db-1")));
+        let again = addresses.pod(&key("db-1"), Some((&set, 1))).first().expect("an address");
         assert!(again.to_string().ends_with(".4"), "{again}");
     }
 
@@ -293,7 +302,7 @@ mod tests {
         let mut addresses = addresses("10.0.0.0/28");
         let given: Vec<_> = (0..15).map(|n| addresses.pod(&key(&format!("p{n}")), None)).collect();
         assert_eq!(given.iter().filter(|ips| !ips.is_empty()).count(), 14, "16 less network and broadcast");
-        addresses.pods.owners.remove(&key("p3"));
+        addresses.pods.owners.remove(&owner(&key("p3")));
         assert_eq!(addresses.pod(&key("new"), None), given[3]);
     }
 
@@ -309,10 +318,10 @@ mod tests {
                     let ips = addresses.pod(&key, None);
                     prop_assert_eq!(has.entry(pod).or_insert_with(|| ips.clone()), &ips);
                 } else {
-                    addresses.pods.owners.remove(&key);
+                    addresses.pods.owners.remove(&owner(&key));
                     has.remove(&pod);
                 }
-                let distinct: std::collections::BTreeSet<_> = has.values().collect();
+                let distinct: std::collections::BTreeSet<_> = has.values().map(IpList::first).collect();
                 prop_assert_eq!(distinct.len(), has.len());
             }
         }

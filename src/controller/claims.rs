@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use smol_str::format_smolstr;
-
 use super::names::generated;
 use super::{Context, Outcome, statefulset};
 use crate::store::{
@@ -14,7 +12,7 @@ use crate::store::{
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
 pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) -> Name {
-    format_smolstr!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
+    arcstr::format!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
 }
 
 /// Makes the claims of the pod of an ordinal that are not there yet. Tells whether the pod may use them all: one that
@@ -51,12 +49,11 @@ pub(super) fn make(
 fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> PersistentVolumeClaim {
     let selected =
         set.spec.selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default();
-    let pairs = selected.iter().map(|(key, value)| (key.clone(), value.clone()));
     let of_set = set.spec.persistent_volume_claim_retention_policy.when_deleted == Retention::Delete;
     let metadata = ObjectMeta {
         name,
         namespace: set.metadata.namespace.clone(),
-        labels: template.metadata.labels.with::<Name, Name>(pairs),
+        labels: template.metadata.labels.with(selected.iter()),
         annotations: template.metadata.annotations.clone(),
         owner: of_set.then(|| Owner { kind: Kind::StatefulSet, name: set.metadata.name.clone() }),
         synthesized: true,
@@ -70,10 +67,10 @@ pub(super) fn condemn(context: Context<'_>, set: &StatefulSet, pod: &Pod, outcom
     if set.spec.persistent_volume_claim_retention_policy.when_scaled == Retention::Retain {
         return;
     }
-    for name in pod.spec.claims.iter() {
+    for name in pod.claims() {
         let namespace = &pod.metadata.namespace;
         if let Some(claim) =
-            context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, name)
+            context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name)
         {
             let mut claim = claim.clone();
             Arc::make_mut(&mut claim).metadata.owner =
@@ -98,7 +95,7 @@ pub(super) fn delete(context: Context<'_>, claim: &Arc<PersistentVolumeClaim>) -
 pub(crate) fn is_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
     let meta = &claim.metadata;
     let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
-    pods.any(|pod| pod.spec.claims.contains(&meta.name) && !pod.is_terminal())
+    pods.any(|pod| pod.uses_claim(&meta.name) && !pod.is_terminal())
 }
 
 /// Binds a claim to a volume: to the first that nobody has, or to one that is made for it. What was bound to a claim
@@ -122,14 +119,14 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         let volume = context.store.list::<PersistentVolume>(Kind::PersistentVolume).find(free);
         let mut volume = volume.map_or_else(|| provisioned(key), |volume| (**volume).clone());
         volume.spec.claim_ref = Some(ObjectReference {
-            kind: Name::new_static("PersistentVolumeClaim"),
+            kind: arcstr::literal!("PersistentVolumeClaim"),
             name: key.name.clone(),
             namespace: key.namespace.clone(),
         });
-        volume.status = VolumeStatus { phase: Name::new_static("Bound") };
+        volume.status = VolumeStatus { phase: arcstr::literal!("Bound") };
         let mut claim = (**claim).clone();
         claim.spec = ClaimSpec { volume_name: volume.metadata.name.clone() };
-        claim.status = VolumeStatus { phase: Name::new_static("Bound") };
+        claim.status = VolumeStatus { phase: arcstr::literal!("Bound") };
         outcome.put(Object::PersistentVolume(Arc::new(volume)));
         outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
     }
@@ -159,6 +156,6 @@ fn released(context: Context<'_>, claim: &Key) -> Option<Change> {
         return Some(Change::Delete(volume.metadata.key(Kind::PersistentVolume)));
     }
     let mut volume = (**volume).clone();
-    volume.status.phase = Name::new_static("Released");
+    volume.status.phase = arcstr::literal!("Released");
     Some(Change::Put(Object::PersistentVolume(Arc::new(volume))))
 }

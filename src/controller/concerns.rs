@@ -2,12 +2,12 @@
 
 use rustc_hash::FxHashSet;
 
-use super::pods;
-use super::queue::Task;
+use super::queue::{Queues, Task};
+use super::{endpointslice, pods};
 use crate::kubelet;
 use crate::store::{
-    ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, PersistentVolumeClaim, Pod,
-    Resource, Store, Workload,
+    ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
+    PersistentVolumeClaim, Pod, Resource, Store, Workload,
 };
 
 /// Who looks after a slice.
@@ -45,19 +45,21 @@ impl TakenOver {
         owners.into_iter().map(Task::Workload).collect()
     }
 
-    /// A pod of a Service has changed.
-    fn note_pod(&mut self, store: &Store, namespace: &Name, service: &Name) {
+    /// A pod of a Service has changed. Tells whether that means that the Service's slices begin to follow its pods.
+    fn note_pod(&mut self, store: &Store, namespace: &Name, service: &Name) -> bool {
+        if !self.driven || self.has(namespace, service) {
+            return false;
+        }
         let by_controller = |slice: &EndpointSlice| {
             slice.metadata.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == SLICE_CONTROLLER)
         };
-        if self.driven && store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice)) {
-            self.services.insert((namespace.clone(), service.clone()));
-        }
+        let theirs = store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice));
+        theirs && self.services.insert((namespace.clone(), service.clone()))
     }
 }
 
 /// Puts on the queue what an event concerns.
-pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, store: &Store, event: &Event) {
+pub(super) fn note(queues: &mut Queues, taken_over: &mut TakenOver, store: &Store, event: &Event) {
     let object = event.object();
     let key = object.key();
     let gone = event.after.is_none();
@@ -67,69 +69,73 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
         | Object::ReplicaSet(_)
         | Object::DaemonSet(_)
         | Object::Job(_) => {
-            push_owner(push, object);
+            push_owner(queues, object);
             match gone {
-                true => push(Task::Garbage(key)),
+                true => queues.push(Task::Garbage(key)),
                 false if is_own_note(event) => {}
-                false => push(Task::Workload(key)),
+                false => queues.push(Task::Workload(key)),
             }
         }
         Object::Service(_) => {
-            push(Task::Endpoints(key.namespace.clone(), key.name.clone()));
-            push(Task::Service(key));
+            queues.push_endpoints(&key.namespace, &key.name, None);
+            queues.push(Task::Service(key));
         }
         Object::Pod(pod) => {
             // A pod that is ready from the beginning is no news to the workload that made it.
             let no_news = event.before.is_none() && pod.metadata.synthesized && pod.is_running_and_ready();
-            if let Some(owner) = pods::owner_of(pod).filter(|_| !no_news) {
+            let no_news = no_news || is_annotated_only(event);
+            if let Some(owner) = pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner)) {
                 // `Recreate` waits for the last pod of the old ReplicaSet, which has not counted for a while.
                 if let Some(set) = store.object(&owner).filter(|_| gone) {
-                    push_owner(push, set);
+                    push_owner(queues, set);
                 }
-                push(Task::Workload(owner));
+                queues.push(Task::Workload(owner));
             }
-            note_selecting(push, taken_over, store, event);
+            note_selecting(queues, taken_over, store, event);
             if gone {
-                if !pod.spec.claims.is_empty() {
-                    push(Task::Garbage(key));
+                if !pod.spec.shared.claim_templates.is_empty() {
+                    queues.push(Task::Garbage(key));
                 }
             } else if kubelet::is_to_do(pod) {
-                push(Task::Pod(key));
+                queues.push(Task::Pod(key));
             }
         }
         Object::EndpointSlice(_) => {
             for object in event.both() {
                 let Object::EndpointSlice(slice) = object else { continue };
                 if let Some(service) = slice.service_name().filter(|_| !slice.metadata.synthesized) {
-                    push(Task::Endpoints(key.namespace.clone(), service.clone()));
+                    queues.push_endpoints(&key.namespace, service, None);
                 }
             }
         }
-        Object::Endpoints(_) => push(Task::Endpoints(key.namespace, key.name)),
+        Object::Endpoints(_) => queues.push_endpoints(&key.namespace, &key.name, None),
         Object::Node(node) => {
-            push(Task::Node(key.name.clone()));
+            queues.push(Task::Node(key.name.clone()));
+            if gone || event.before.is_none() {
+                queues.note_nodes();
+            }
             if super::node::readiness_changed(event) {
                 let lost = |node: &&std::sync::Arc<Node>| node.status.ready != ConditionStatus::True;
                 let others = store.list::<Node>(Kind::Node).filter(lost);
-                others.for_each(|node| push(Task::Node(node.metadata.name.clone())));
+                others.for_each(|node| queues.push(Task::Node(node.metadata.name.clone())));
             }
             for set in store.list::<Workload>(Kind::DaemonSet) {
-                push(Task::Workload(set.metadata.key(Kind::DaemonSet)));
+                queues.push(Task::Workload(set.metadata.key(Kind::DaemonSet)));
             }
             let was_there = event.then().and_then(Node::of);
             for pod in store.list::<Pod>(Kind::Pod).filter(|pod| is_of_node(pod, node, was_there.is_none())) {
-                push(Task::Pod(pods::key_of(pod)));
+                queues.push(Task::Pod(pods::key_of(pod)));
             }
         }
         Object::PersistentVolumeClaim(claim) => {
-            push(Task::Claim(key));
+            queues.push(Task::Claim(key));
             if let Some(set) = claim_set(store, claim).filter(|_| gone) {
-                push(Task::Workload(set));
+                queues.push(Task::Workload(set));
             }
         }
         Object::Namespace(namespace) => {
             if !gone && namespace.metadata.deletion_timestamp.is_some() {
-                push(Task::Namespace(key.name));
+                queues.push(Task::Namespace(key.name));
             }
         }
         Object::PersistentVolume(_)
@@ -139,7 +145,7 @@ pub(super) fn note(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, stor
         | Object::Inert(..) => {}
     }
     if gone && let Some(terminating) = terminating_namespace(store, object) {
-        push(Task::Namespace(terminating));
+        queues.push(Task::Namespace(terminating));
     }
 }
 
@@ -153,10 +159,10 @@ fn is_own_note(event: &Event) -> bool {
     }
 }
 
-fn push_owner(push: &mut impl FnMut(Task), object: &Object) {
+fn push_owner(queues: &mut Queues, object: &Object) {
     let meta = object.metadata();
     if let Some(owner) = &meta.owner {
-        push(Task::Workload(Key::new(owner.kind, meta.namespace.clone(), owner.name.clone())));
+        queues.push(Task::Workload(Key::new(owner.kind, meta.namespace.clone(), owner.name.clone())));
     }
 }
 
@@ -164,7 +170,9 @@ fn push_owner(push: &mut impl FnMut(Task), object: &Object) {
 /// up with everything else is no news to those who are about to be started.
 fn is_of_node(pod: &Pod, node: &Node, new: bool) -> bool {
     let on_it = pod.spec.node_name == node.metadata.name;
-    pod.spec.host_network || (on_it && !new) || (pod.spec.node_name.is_empty() && kubelet::is_to_do(pod))
+    pod.spec.is_on_host_network()
+        || (on_it && !new)
+        || (pod.spec.node_name.is_empty() && kubelet::is_to_do(pod))
 }
 
 /// The set whose pod waits for a claim to go.
@@ -188,19 +196,70 @@ fn terminating_namespace(store: &Store, gone: &Object) -> Option<Name> {
     object.metadata.deletion_timestamp.map(|_| namespace.clone())
 }
 
+/// Whether nothing but a pod's annotations changed: they say to its kubelet how it fares, and nothing to its workload.
+fn is_annotated_only(event: &Event) -> bool {
+    let (Some(Object::Pod(then)), Some(Object::Pod(now))) = (event.then(), event.now()) else { return false };
+    let annotations = then.metadata.annotations.clone();
+    then.spec == now.spec
+        && then.status == now.status
+        && then.metadata
+            == ObjectMeta { annotations, given: then.metadata.given.clone(), ..now.metadata.clone() }
+}
+
+/// Whether a workload may have something to say about its pods' annotations: the addresses it pins them to.
+fn pins(store: &Store, workload: &Key) -> bool {
+    store.object(workload).is_some_and(|workload| !workload.metadata().annotations.is_empty())
+}
+
+/// What a change of a pod may mean to the endpoints of a Service.
+#[derive(PartialEq)]
+enum Shift {
+    Nothing,
+    /// Its endpoint stays where it is: only whether it is ready, or terminates, is another matter.
+    Readiness,
+    Anything,
+}
+
+impl Shift {
+    fn of(event: &Event) -> Self {
+        let (Some(Object::Pod(then)), Some(Object::Pod(now))) = (event.then(), event.now()) else {
+            return Shift::Anything;
+        };
+        let stays = then.metadata.labels == now.metadata.labels
+            && then.spec == now.spec
+            && then.status.ips == now.status.ips
+            && then.is_terminal() == now.is_terminal()
+            && endpointslice::bound_ports(then).eq(endpointslice::bound_ports(now));
+        let fares = |pod: &Pod| (pod.status.ready, pod.is_terminating());
+        match stays {
+            true if fares(then) == fares(now) => Shift::Nothing,
+            true => Shift::Readiness,
+            false => Shift::Anything,
+        }
+    }
+}
+
 /// Puts on the queue the Services that select a pod, or did before.
-fn note_selecting(push: &mut impl FnMut(Task), taken_over: &mut TakenOver, store: &Store, event: &Event) {
+fn note_selecting(queues: &mut Queues, taken_over: &mut TakenOver, store: &Store, event: &Event) {
+    let shift = Shift::of(event);
     let mut looked_at: Option<&Labels> = None;
     // A pod without an address is no endpoint, whoever selects it.
-    let pods = event.both().filter_map(Pod::of).filter(|pod| pod.status.ips().next().is_some());
+    let pods = event.both().filter_map(Pod::of).filter(|pod| !pod.status.ips.is_empty());
     for meta in pods.map(|pod| &pod.metadata) {
         if looked_at == Some(&meta.labels) {
             continue;
         }
         looked_at = Some(&meta.labels);
         for service in store.services_selecting(&meta.namespace, &meta.labels) {
-            taken_over.note_pod(store, &meta.namespace, &service.metadata.name);
-            push(Task::Endpoints(meta.namespace.clone(), service.metadata.name.clone()));
+            let service = &service.metadata.name;
+            let taken_over = taken_over.note_pod(store, &meta.namespace, service);
+            match shift {
+                Shift::Nothing if !taken_over => {}
+                Shift::Readiness if !taken_over => {
+                    queues.push_endpoints(&meta.namespace, service, Some(&meta.name));
+                }
+                _ => queues.push_endpoints(&meta.namespace, service, None),
+            }
         }
     }
 }

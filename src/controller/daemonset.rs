@@ -3,10 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use super::names::generated;
+use super::pods::Mould;
 use super::{Context, Outcome, pods, replicaset};
 use crate::store::{
-    Key, Kind, NOT_READY_TAINT, Name, Node, Object, Owner, Pod, PodSpec, Toleration, UNREACHABLE_TAINT,
-    Workload, WorkloadStatus,
+    Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodSpec, Toleration, UNREACHABLE_TAINT, Workload,
+    WorkloadStatus,
 };
 
 /// Who tells of what it does.
@@ -15,9 +16,9 @@ const BY: &str = "daemonset-controller";
 /// What every pod of a DaemonSet puts up with (AddOrUpdateDaemonPodTolerations).
 static TOLERATIONS: LazyLock<Vec<Toleration>> = LazyLock::new(|| {
     let exists = |key, effect| Toleration {
-        key: Name::new_static(key),
-        operator: Name::new_static("Exists"),
-        effect: Name::new_static(effect),
+        key: Name::from(key),
+        operator: arcstr::literal!("Exists"),
+        effect: Name::from(effect),
         ..Toleration::default()
     };
     vec![
@@ -38,24 +39,24 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     if context.believes(&all) {
         return outcome;
     }
-    let spec = tolerant(&set.spec.template.spec);
-    let nodes: Vec<_> = context.store.list::<Node>(Kind::Node).filter(|node| is_for(&spec, node)).collect();
+    let mut mould = Mould::new(&set.spec.template, &set.metadata, Kind::DaemonSet);
+    mould.shared().tolerations.extend(TOLERATIONS.iter().cloned());
+    let is_for = |node: &&Arc<Node>| is_for(&mould.spec, node);
+    let nodes: Vec<_> = context.store.list::<Node>(Kind::Node).filter(is_for).collect();
     let mut made = set.status.made;
     for node in &nodes {
         let name = &node.metadata.name;
         if all.iter().any(|pod| pod.spec.node_name == *name && !pod.is_terminal()) {
             continue;
         }
-        let owner = Owner { kind: Kind::DaemonSet, name: key.name.clone() };
-        let pod_name = Name::from(generated(&key.name, 5, (&key.namespace, name, made)));
-        let mut pod = pods::from_template(&set.spec.template, &set.metadata, owner, pod_name);
-        pod.spec = PodSpec { node_name: name.clone(), ..spec.clone() };
+        let mut pod = mould.pod(Name::from(generated(&key.name, 5, (&key.namespace, name, made))));
+        pod.spec.node_name = name.clone();
         outcome.tell(BY, key.clone(), "SuccessfulCreate", format!("Created pod: {}", pod.metadata.name));
         outcome.put(Object::Pod(Arc::new(pod)));
         made += 1;
     }
     let stray = |pod: &&&Arc<Pod>| !nodes.iter().any(|node| node.metadata.name == pod.spec.node_name);
-    let of_today = |pod: &Pod| pod.template.as_ref() == Some(&set.spec.template);
+    let of_today = |pod: &Pod| pod.spec.shared.template.as_ref() == Some(&set.spec.template);
     let mut doomed: Vec<&Arc<Pod>> = all.iter().filter(stray).copied().collect();
     // One at a time goes for a new template, and only while all others are well (`maxUnavailable: 1`).
     let well =
@@ -77,11 +78,6 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         outcome.put(Object::DaemonSet(set));
     }
     outcome
-}
-
-fn tolerant(spec: &PodSpec) -> PodSpec {
-    let tolerations = spec.tolerations.iter().chain(TOLERATIONS.iter()).cloned().collect();
-    PodSpec { tolerations, ..spec.clone() }
 }
 
 /// Whether a node is to have a pod: nothing keeps it away.

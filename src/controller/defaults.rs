@@ -71,7 +71,7 @@ fn named(namespace: &str, name: &str) -> ObjectMeta {
 }
 
 fn port(name: &'static str, port: u16, protocol: Protocol) -> ServicePort {
-    ServicePort { name: Name::new_static(name), port, protocol, target_port: None }
+    ServicePort { name: Name::from(name), port, protocol, target_port: None }
 }
 
 /// The API's Service: always the first address of the range.
@@ -84,8 +84,8 @@ fn kubernetes_slice() -> Object {
     // The API server writes this slice itself: no controller may take it away.
     let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
     metadata.labels = [(SERVICE_NAME_LABEL, "kubernetes")].into_iter().collect();
-    let endpoint = Endpoint { addresses: [node_address(1).to_string().into()].into(), ..Endpoint::default() };
-    let https = EndpointPort { name: Name::new_static("https"), port: Some(6443), protocol: Protocol::TCP };
+    let endpoint = Endpoint { addresses: node_address(1).into(), ..Endpoint::default() };
+    let https = EndpointPort { name: arcstr::literal!("https"), port: Some(6443), protocol: Protocol::TCP };
     let slice = EndpointSlice {
         metadata,
         address_type: AddressType::IPv4,
@@ -109,13 +109,10 @@ fn kube_dns(range: &Range) -> Object {
 /// kubeadm's two replicas behind it.
 fn coredns() -> Object {
     let labels: Labels = [("k8s-app", "kube-dns")].into_iter().collect();
-    let container_port = |name, container_port, protocol| ContainerPort {
-        name: Name::new_static(name),
-        container_port,
-        protocol,
-    };
+    let container_port =
+        |name, container_port, protocol| ContainerPort { name: Name::from(name), container_port, protocol };
     let container = Container {
-        name: Name::new_static("coredns"),
+        name: arcstr::literal!("coredns"),
         ports: vec![
             container_port("dns", 53, Protocol::UDP),
             container_port("dns-tcp", 53, Protocol::TCP),
@@ -125,7 +122,7 @@ fn coredns() -> Object {
     };
     let template = PodTemplate {
         metadata: ObjectMeta { labels: labels.clone(), ..ObjectMeta::default() },
-        spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+        spec: PodSpec::of_containers([container]),
         given: None,
     };
     let spec = WorkloadSpec {

@@ -236,7 +236,7 @@ fn is_of_template(of_set: &PodTemplate, wanted: &PodTemplate) -> bool {
     let without_hash = |template: &PodTemplate| {
         let mut template = template.clone();
         let labels = template.metadata.labels.iter().filter(|(key, _)| *key != HASH_LABEL);
-        template.metadata.labels = labels.map(|(key, value)| (key.clone(), value.clone())).collect();
+        template.metadata.labels = labels.collect();
         template
     };
     without_hash(of_set) == without_hash(wanted)
@@ -259,11 +259,11 @@ mod tests {
 
     #[test]
     fn a_template_that_is_brought_back_is_the_old_one() {
-        let container = Container { name: Name::new_static("c"), ..Container::default() };
+        let container = Container { name: arcstr::literal!("c"), ..Container::default() };
         let labels = [("app", "web"), (HASH_LABEL, "x")].into_iter().collect();
         let of_set = PodTemplate {
             metadata: ObjectMeta { labels, ..ObjectMeta::default() },
-            spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+            spec: PodSpec::of_containers([container]),
             given: None,
         };
         let image = of_set.json()["spec"]["containers"][0]["image"].as_str().expect("an image").to_owned();

@@ -5,8 +5,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use smol_str::ToSmolStr;
-
 use super::concerns::{MANAGED_BY_LABEL, SLICE_CONTROLLER};
 use super::names::{digest, generated};
 use super::pods::ordinal;
@@ -42,8 +40,20 @@ impl Groups {
 
 /// The changes that make the slices of the Service `name` what its pods ask for.
 ///
-/// Slices that somebody gave are `believed`; otherwise they follow the pods, whoever made them first.
-pub(super) fn reconcile(store: &Store, namespace: &Name, name: &Name, believed: bool) -> Vec<Change> {
+/// Slices that somebody gave are `believed`; otherwise they follow the pods, whoever made them first. Where nothing has
+/// changed since they were looked at last but how some pods fare, `touched` says which.
+pub(super) fn reconcile(
+    store: &Store,
+    namespace: &Name,
+    name: &Name,
+    believed: bool,
+    touched: Option<&[Name]>,
+) -> Vec<Change> {
+    let touched = touched.and_then(|pods| turned(store, namespace, name, pods));
+    touched.unwrap_or_else(|| reconcile_all(store, namespace, name, believed))
+}
+
+fn reconcile_all(store: &Store, namespace: &Name, name: &Name, believed: bool) -> Vec<Change> {
     let wanted = wanted(store, namespace, name, believed);
     let mut changes: Vec<Change> = store
         .slices_of(namespace, name)
@@ -76,6 +86,56 @@ fn wanted(store: &Store, namespace: &Name, name: &Name, believed: bool) -> BTree
     }
 }
 
+/// The changes that turn the endpoints of `pods` ready or not, each where it stands, so that the others of a large
+/// Service need not be looked at. `None` where they are not what they would be, or not there.
+fn turned(store: &Store, namespace: &Name, name: &Name, pods: &[Name]) -> Option<Vec<Change>> {
+    let service = store.get::<Service>(Kind::Service, namespace, name)?;
+    let slices = store.slices_of(namespace, name);
+    if store.get::<Endpoints>(Kind::Endpoints, namespace, name).is_some()
+        || slices.iter().any(|slice| !slice.metadata.synthesized)
+    {
+        return None;
+    }
+    let mut turned: BTreeMap<&Name, Arc<EndpointSlice>> = BTreeMap::new();
+    for pod in pods {
+        let pod =
+            store.get::<Pod>(Kind::Pod, namespace, pod).filter(|pod| is_included(store, service, pod))?;
+        let ips = families(service).into_iter().filter_map(|family| pod_ip(pod, family));
+        for ip in ips {
+            let endpoint = endpoint(service, pod, ip);
+            let of_family =
+                slices.iter().filter(|slice| slice.address_type == address_type(IpFamily::of(ip)));
+            let (slice, at) = place(of_family, pod)?;
+            let there = &slice.endpoints[at];
+            let fits = Endpoint { conditions: endpoint.conditions, ..there.clone() } == endpoint
+                && *slice.ports == *resolve_ports(service, pod);
+            if !fits {
+                return None;
+            }
+            if there.conditions != endpoint.conditions {
+                let slice = turned.entry(&slice.metadata.name).or_insert_with(|| Arc::clone(slice));
+                Arc::make_mut(slice).endpoints[at] = endpoint;
+            }
+        }
+    }
+    Some(turned.into_values().map(|slice| Change::Put(Object::EndpointSlice(slice))).collect())
+}
+
+/// Where the endpoint of `pod` stands: as a rule at its ordinal, counted in full slices.
+fn place<'s>(
+    slices: impl Iterator<Item = &'s &'s Arc<EndpointSlice>> + Clone,
+    pod: &Pod,
+) -> Option<(&'s Arc<EndpointSlice>, usize)> {
+    let name = &pod.metadata.name;
+    let is_of_pod =
+        |endpoint: &Endpoint| endpoint.target_ref.as_ref().is_some_and(|target| target.name == *name);
+    let likely = ordinal(name).map_or(0, |(_, ordinal)| ordinal as usize % ENDPOINTS_PER_SLICE);
+    let mut at_once = slices.clone().filter(|slice| slice.endpoints.get(likely).is_some_and(is_of_pod));
+    let mut searched =
+        slices.filter_map(|slice| Some((&**slice, slice.endpoints.iter().position(is_of_pod)?)));
+    at_once.next().map(|slice| (&**slice, likely)).or_else(|| searched.next())
+}
+
 /// The endpoints of a Service's pods.
 fn selected(store: &Store, service: &Service) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
@@ -93,7 +153,7 @@ fn selected(store: &Store, service: &Service) -> Groups {
             ports => ports.insert(resolve_ports(service, pod)),
         };
         for family in &families {
-            let Some(ip) = pod.status.ips().find(|ip| IpFamily::of(*ip) == *family) else { continue };
+            let Some(ip) = pod_ip(pod, *family) else { continue };
             groups.add(address_type(*family), ports, endpoint(service, pod, ip));
         }
     }
@@ -109,13 +169,18 @@ fn is_included(store: &Store, service: &Service, pod: &Pod) -> bool {
     !pod.is_terminal() && (service.spec.publish_not_ready_addresses || has_node())
 }
 
+/// The first address that the pod has of a family.
+fn pod_ip(pod: &Pod, family: IpFamily) -> Option<IpAddr> {
+    pod.status.ips().find(|ip| IpFamily::of(*ip) == family)
+}
+
 fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
     let (serving, terminating) = (pod.status.ready, pod.is_terminating());
     let ready = service.spec.publish_not_ready_addresses || (serving && !terminating);
     // A pod has its name only under the Service that its subdomain names (ShouldSetHostname).
     let governed = !pod.spec.hostname.is_empty() && pod.spec.subdomain == service.metadata.name;
     Endpoint {
-        addresses: [ip.to_smolstr()].into(),
+        addresses: ip.into(),
         conditions: EndpointConditions {
             ready: Some(ready),
             serving: Some(serving),
@@ -123,7 +188,7 @@ fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
         },
         hostname: if governed { pod.spec.hostname.clone() } else { Name::default() },
         target_ref: Some(ObjectReference {
-            kind: Name::new_static("Pod"),
+            kind: arcstr::literal!("Pod"),
             name: pod.metadata.name.clone(),
             namespace: pod.metadata.namespace.clone(),
         }),
@@ -152,7 +217,12 @@ fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
 
 /// Whether somebody says at which ports the pod really listens.
 fn has_bound_ports(pod: &Pod) -> bool {
-    pod.metadata.annotations.iter().any(|(key, _)| key.starts_with(BOUND_PORT_PREFIX))
+    bound_ports(pod).next().is_some()
+}
+
+/// What somebody says of where the pod really listens.
+pub(super) fn bound_ports(pod: &Pod) -> impl Iterator<Item = (&str, &str)> {
+    pod.metadata.annotations.iter().filter(|(key, _)| key.starts_with(BOUND_PORT_PREFIX))
 }
 
 /// Where what stands for the pod listens, if somebody says so of this port of a Service.
@@ -202,7 +272,7 @@ fn mirrored(endpoints: &Endpoints) -> Groups {
         let ports: Arc<[EndpointPort]> = subset.ports.as_slice().into();
         let mut add = |address: &EndpointAddress, ready: bool| {
             let endpoint = Endpoint {
-                addresses: [address.ip.to_smolstr()].into(),
+                addresses: address.ip.into(),
                 conditions: EndpointConditions { ready: Some(ready), ..EndpointConditions::default() },
                 hostname: address.hostname.clone(),
                 target_ref: address.target_ref.clone(),
@@ -228,8 +298,8 @@ fn name_slices(namespace: &Name, service: &Name, groups: Groups) -> BTreeMap<Nam
                 name: name.clone(),
                 namespace: namespace.clone(),
                 labels: [
-                    (Name::new_static(SERVICE_NAME_LABEL), service.clone()),
-                    (Name::new_static(MANAGED_BY_LABEL), Name::new_static(SLICE_CONTROLLER)),
+                    (arcstr::literal!(SERVICE_NAME_LABEL), service.clone()),
+                    (arcstr::literal!(MANAGED_BY_LABEL), arcstr::literal!(SLICE_CONTROLLER)),
                 ]
                 .into_iter()
                 .collect(),

@@ -34,7 +34,7 @@ impl Recorder {
         // Events about what has no namespace are in `default`.
         let namespace = match told.about.kind.is_namespaced() {
             true => told.about.namespace.clone(),
-            false => Name::new_static("default"),
+            false => arcstr::literal!("default"),
         };
         let number = digest((&told.about, told.reason, &told.message));
         let name = Name::from(format!("{}.{number:016x}", told.about.name));
@@ -51,14 +51,14 @@ impl Recorder {
                 EventRecord {
                     metadata: ObjectMeta { name, namespace, synthesized: true, ..ObjectMeta::default() },
                     involved_object: ObjectReference {
-                        kind: Name::new_static(told.about.kind.as_str()),
+                        kind: Name::from(told.about.kind.as_str()),
                         name: told.about.name,
                         namespace: told.about.namespace,
                     },
-                    reason: Name::new_static(told.reason),
+                    reason: Name::from(told.reason),
                     message: told.message,
-                    event_type: Name::new_static(if told.warning { "Warning" } else { "Normal" }),
-                    source: EventSource { component: Name::new_static(told.by) },
+                    event_type: Name::from(if told.warning { "Warning" } else { "Normal" }),
+                    source: EventSource { component: Name::from(told.by) },
                     count: 1,
                     first_timestamp: Some(now),
                     last_timestamp: Some(now),

@@ -57,6 +57,10 @@ pub struct Controllers {
     revision: u64,
 }
 
+/// So many tasks of a sort are looked at before what came of them is taken notice of, while a cluster comes up: enough
+/// to be shared among threads, and few enough that the events of a few thousand pods are kept at a time.
+const TASKS_AT_ONCE: usize = 128;
+
 /// What a controller decides from.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
@@ -174,7 +178,7 @@ impl Controllers {
             if let Some(node) = self.nodes.note(store, now, event) {
                 self.queues.push(Task::Node(node));
             }
-            concerns::note(&mut |task| self.queues.push(task), &mut self.taken_over, store, event);
+            concerns::note(&mut self.queues, &mut self.taken_over, store, event);
         }
         self.revision = store.revision();
     }
@@ -182,7 +186,7 @@ impl Controllers {
     /// Looks at everything that there is to look at, without looking at what comes of it.
     pub fn wave(&mut self, store: &mut Store, now: Time) {
         loop {
-            let tasks = self.queues.take_sort();
+            let tasks = self.queues.take_sort(usize::MAX);
             if tasks.is_empty() {
                 return;
             }
@@ -194,7 +198,10 @@ impl Controllers {
     /// sort. Tells whether there was anything.
     pub fn step(&mut self, store: &mut Store, now: Time, at_once: bool) -> bool {
         // With many pods, all of one sort before the events it causes is one look instead of many.
-        let tasks = if at_once { self.queues.take_sort() } else { self.queues.take_next() };
+        let tasks = match at_once {
+            true => self.queues.take_sort(TASKS_AT_ONCE),
+            false => self.queues.take_next(),
+        };
         let anything = !tasks.is_empty();
         self.look(store, now, at_once, tasks);
         anything
@@ -210,10 +217,17 @@ impl Controllers {
             for told in told.into_iter().filter(|_| !at_once) {
                 self.recorder.record(store, now, told);
             }
-            if let Some(again) = again {
-                self.queues.at(again, task);
+            match (again, task) {
+                (Some(again), task) => self.queues.at(again, task),
+                (None, Task::Endpoints(namespace, service)) => self.queues.forget_touched(namespace, service),
+                (None, _) => {}
             }
         }
+    }
+
+    /// A cluster has come up, and nothing is left to look at.
+    pub fn settle(&mut self) {
+        self.queues.settle();
     }
 
     /// Whether all endpoints are as the pods are.
@@ -237,7 +251,7 @@ impl Controllers {
             Some(Task::Workload(_) | Task::Endpoints(..)) => parallel::WORTH_IT,
             _ => usize::MAX,
         };
-        let taken_over = &self.taken_over;
+        let (taken_over, queues) = (&self.taken_over, &self.queues);
         let mut outcomes = parallel::map(tasks, worth_it, |task| match task {
             Task::Garbage(key) => garbage::collect(context, key),
             Task::Workload(key) => match key.kind {
@@ -250,7 +264,8 @@ impl Controllers {
             Task::Namespace(name) => garbage::empty(context, name),
             Task::Endpoints(namespace, service) => {
                 let believed = !taken_over.has(namespace, service);
-                endpointslice::reconcile(store, namespace, service, believed).into()
+                let pods = queues.touched(namespace, service);
+                endpointslice::reconcile(store, namespace, service, believed, pods).into()
             }
             Task::Node(_) | Task::Service(_) | Task::Pod(_) => Outcome::default(),
         });

@@ -135,8 +135,8 @@ impl Lifecycle {
         self.evicted.insert(zone, now);
         for effect in ["NoSchedule", "NoExecute"] {
             let taint = Taint {
-                key: Name::new_static(UNREACHABLE_TAINT),
-                effect: Name::new_static(effect),
+                key: arcstr::literal!(UNREACHABLE_TAINT),
+                effect: Name::from(effect),
                 time_added: Some(now),
                 ..Taint::default()
             };

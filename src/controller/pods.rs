@@ -4,40 +4,63 @@
 use std::sync::Arc;
 
 use crate::store::{
-    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, PodStatus, PodTemplate, Store, Time,
-    pinned_ip_annotation,
+    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
+    SharedSpec, Store, Time, pinned_ip_annotation,
 };
 
-/// The pod `name` of a workload, made from `template`.
-pub(super) fn from_template(
-    template: &Arc<PodTemplate>,
-    workload: &ObjectMeta,
+/// What the pods of one template have in common, and share.
+pub(super) struct Mould<'a> {
+    workload: &'a ObjectMeta,
     owner: Owner,
-    name: Name,
-) -> Pod {
-    let pin = |annotations: &Labels| {
-        let pin = pinned_ip_annotation(&name);
-        let addresses = annotations.get(&pin)?.clone();
-        Some((pin, addresses))
-    };
-    let pinned = (!workload.annotations.is_empty()).then(|| pin(&workload.annotations)).flatten();
-    let metadata = ObjectMeta {
-        namespace: workload.namespace.clone(),
-        labels: template.metadata.labels.clone(),
-        annotations: match pinned {
-            Some(pin) => template.metadata.annotations.with([pin]),
-            None => template.metadata.annotations.clone(),
-        },
-        owner: Some(owner),
-        synthesized: true,
-        name,
-        ..ObjectMeta::default()
-    };
-    Pod {
-        metadata,
-        spec: template.spec.clone(),
-        status: PodStatus::default(),
-        template: Some(template.clone()),
+    pub(super) labels: Labels,
+    annotations: Labels,
+    pub(super) spec: PodSpec,
+}
+
+impl<'a> Mould<'a> {
+    /// For pods of `workload`, which is of `kind`, made from `template`.
+    pub(super) fn new(template: &Arc<PodTemplate>, workload: &'a ObjectMeta, kind: Kind) -> Self {
+        let shared =
+            SharedSpec { template: Some(template.clone()), ..SharedSpec::clone(&template.spec.shared) };
+        Mould {
+            workload,
+            owner: Owner { kind, name: workload.name.clone() },
+            labels: template.metadata.labels.clone(),
+            annotations: template.metadata.annotations.clone(),
+            spec: PodSpec { node_name: Name::default(), shared: Arc::new(shared), ..template.spec.clone() },
+        }
+    }
+
+    /// The part of the spec that all its pods share.
+    pub(super) fn shared(&mut self) -> &mut SharedSpec {
+        Arc::make_mut(&mut self.spec.shared)
+    }
+
+    /// The pod called `name`.
+    pub(super) fn pod(&self, name: Name) -> Pod {
+        let metadata = ObjectMeta {
+            namespace: self.workload.namespace.clone(),
+            labels: self.labels.clone(),
+            annotations: self.annotations(&name),
+            owner: Some(self.owner.clone()),
+            synthesized: true,
+            name,
+            ..ObjectMeta::default()
+        };
+        Pod { metadata, spec: self.spec.clone(), status: PodStatus::default() }
+    }
+
+    /// The template's, and the addresses that the workload's pin the pod to.
+    fn annotations(&self, pod: &Name) -> Labels {
+        let annotations = &self.annotations;
+        if self.workload.annotations.is_empty() {
+            return annotations.clone();
+        }
+        let pin = pinned_ip_annotation(pod);
+        match self.workload.annotations.written(&pin).cloned() {
+            Some(addresses) => annotations.with([(pin, addresses)]),
+            None => annotations.clone(),
+        }
     }
 }
 
@@ -92,7 +115,7 @@ pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
     let mut pod = pod.clone();
     let meta = &mut Arc::make_mut(&mut pod).metadata;
     meta.deletion_timestamp = Some(now.after_secs(grace));
-    meta.deletion_grace_period_seconds = Some(grace);
+    meta.deletion_grace_period_seconds = grace;
     Change::Put(Object::Pod(pod))
 }
 

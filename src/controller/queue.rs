@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::store::{Key, Name, Time};
 
@@ -53,6 +53,11 @@ pub(super) struct Queues {
     /// By sort; each with its place in the order of arrival.
     waiting: [VecDeque<(u64, Task)>; Task::SORTS],
     known: FxHashSet<Task>,
+    /// Of Services whose endpoints wait, by namespace and name: the pods because of which, where nothing has changed but
+    /// how they fare.
+    touched: FxHashMap<(Name, Name), Vec<Name>>,
+    /// Nodes came or went: to which endpoints that means something, only a look at all of a Service's tells.
+    nodes_differ: bool,
     arrivals: u64,
     timers: BTreeMap<Time, Vec<Task>>,
 }
@@ -68,11 +73,39 @@ impl Queues {
         queue.push_back((self.arrivals, task));
     }
 
-    /// All tasks of the first sort that has any.
-    pub(super) fn take_sort(&mut self) -> Vec<Task> {
+    /// The endpoints of a Service are to be looked at: one `pod`'s, where nothing has changed but how it fares, or all.
+    pub(super) fn push_endpoints(&mut self, namespace: &Name, service: &Name, pod: Option<&Name>) {
+        let service = (namespace.clone(), service.clone());
+        let task = Task::Endpoints(service.0.clone(), service.1.clone());
+        match (pod, self.touched.get_mut(&service)) {
+            (Some(pod), Some(pods)) if !pods.contains(pod) => pods.push(pod.clone()),
+            (Some(pod), None) if !self.nodes_differ && !self.known.contains(&task) => {
+                self.touched.insert(service, vec![pod.clone()]);
+            }
+            (Some(_), _) => {}
+            (None, _) => drop(self.touched.remove(&service)),
+        }
+        self.push(task);
+    }
+
+    /// The pods because of which a Service's endpoints are looked at, if it is not all of them.
+    pub(super) fn touched(&self, namespace: &Name, service: &Name) -> Option<&[Name]> {
+        if self.touched.is_empty() {
+            return None;
+        }
+        self.touched.get(&(namespace.clone(), service.clone())).map(Vec::as_slice)
+    }
+
+    /// The endpoints of a Service have been looked at.
+    pub(super) fn forget_touched(&mut self, namespace: Name, service: Name) {
+        self.touched.remove(&(namespace, service));
+    }
+
+    /// The tasks of the first sort that has any, `most` of them at most.
+    pub(super) fn take_sort(&mut self, most: usize) -> Vec<Task> {
         let queue = self.waiting.iter_mut().find(|queue| !queue.is_empty());
-        let tasks: Vec<Task> =
-            queue.into_iter().flat_map(|queue| queue.drain(..)).map(|(_, task)| task).collect();
+        let queue = queue.into_iter().flat_map(|queue| queue.drain(..most.min(queue.len())));
+        let tasks: Vec<Task> = queue.map(|(_, task)| task).collect();
         for task in &tasks {
             self.known.remove(task);
         }
@@ -99,6 +132,18 @@ impl Queues {
     /// Whether the endpoints of all Services have been looked at.
     pub(super) fn endpoints_are_settled(&self) -> bool {
         self.waiting[Task::ENDPOINTS].is_empty()
+    }
+
+    /// A node came or went.
+    pub(super) fn note_nodes(&mut self) {
+        self.nodes_differ = true;
+    }
+
+    /// A cluster has come up: all has been looked at, and what the burst of tasks took is given back.
+    pub(super) fn settle(&mut self) {
+        self.nodes_differ = false;
+        self.waiting.iter_mut().for_each(VecDeque::shrink_to_fit);
+        self.known.shrink_to_fit();
     }
 
     /// Lets `task` wait until `time`.

@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use super::names::generated;
+use super::pods::Mould;
 use super::scheduler::Nodes;
 use super::{Context, Outcome, pods};
 use crate::kubelet;
-use crate::store::{Key, Kind, Name, Object, Owner, Pod, Time, Workload, WorkloadStatus};
+use crate::store::{Key, Kind, Name, Object, Pod, Time, Workload, WorkloadStatus};
 
 /// One look at the ReplicaSet or Job at `key`.
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
@@ -32,9 +33,10 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let mut at_once = 0;
     if set.metadata.deletion_timestamp.is_none() {
         let nodes = Nodes::of(context.store);
+        let mould = Mould::new(&set.spec.template, &set.metadata, key.kind);
         for _ in active.len()..wanted {
             let name = Name::from(generated(&key.name, 5, (&key.namespace, made)));
-            let mut pod = new_pod(set, key, name);
+            let mut pod = mould.pod(name);
             if context.at_once
                 && kubelet::takes_no_time(context, &pod)
                 && let Some(node) = nodes.choose(&pod.spec, made as usize)
@@ -80,13 +82,6 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 
 fn controller(key: &Key) -> &'static str {
     if key.kind == Kind::Job { "job-controller" } else { "replicaset-controller" }
-}
-
-fn new_pod(set: &Workload, key: &Key, name: Name) -> Pod {
-    let owner = Owner { kind: key.kind, name: key.name.clone() };
-    let mut pod = pods::from_template(&set.spec.template, &set.metadata, owner, name);
-    pod.spec.node_name = Name::default();
-    pod
 }
 
 /// The pods that go first when there are too many: those without a node, those not ready, the youngest

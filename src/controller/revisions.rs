@@ -77,7 +77,7 @@ impl Revisions {
 
 /// The name of the revision that a pod was made from.
 pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
-    pod.metadata.labels.get(REVISION_LABEL)
+    pod.metadata.labels.written(REVISION_LABEL)
 }
 
 /// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read

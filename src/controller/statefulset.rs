@@ -3,15 +3,14 @@
 
 use std::sync::Arc;
 
-use smol_str::{ToSmolStr, format_smolstr};
-
+use super::pods::Mould;
 use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
 use super::{Context, Outcome, claims, pods};
 use crate::kubelet;
 use crate::store::{
-    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, POD_INDEX_LABEL, POD_NAME_LABEL, Pod,
-    PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus, pinned_ip_annotation,
+    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Pod, PodManagementPolicy, PodPhase,
+    REVISION_LABEL, StatefulSet, StatefulSetStatus, pinned_ip_annotation,
 };
 
 /// Who tells of what it does.
@@ -53,10 +52,9 @@ fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut Outcome) -> bool {
             continue;
         }
         let mut pod = (***pod).clone();
-        pod.metadata.annotations = pod.metadata.annotations.with([(annotation, pin.clone())]);
-        if pod.status.pod_ip.is_some() {
-            pod.status.pod_ips = kubelet::pinned(&pod);
-            pod.status.pod_ip = pod.status.pod_ips.first().copied();
+        pod.metadata.annotations = pod.metadata.annotations.with([(annotation, pin)]);
+        if !pod.status.ips.is_empty() {
+            pod.status.ips = kubelet::pinned(&pod);
         }
         outcome.put(Object::Pod(Arc::new(pod)));
         any = true;
@@ -96,6 +94,8 @@ struct Sync<'a> {
     /// Pods beyond the set's ordinals, highest first.
     condemned: Vec<(u32, &'a Arc<Pod>)>,
     nodes: Nodes<'a>,
+    /// By the name of their revision.
+    moulds: Vec<(Name, Mould<'a>)>,
     outcome: Outcome,
 }
 
@@ -134,6 +134,7 @@ impl<'a> Sync<'a> {
             slots,
             condemned,
             nodes: Nodes::of(context.store),
+            moulds: Vec::new(),
             outcome,
         }
     }
@@ -176,7 +177,7 @@ impl<'a> Sync<'a> {
 
     /// Makes the pod of an ordinal. Tells whether it is available at once.
     fn make(&mut self, ordinal: u32, index: usize, at_once: bool) -> bool {
-        let name = format_smolstr!("{}-{ordinal}", self.key.name);
+        let name = arcstr::format!("{}-{ordinal}", self.key.name);
         if !claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
             return false;
         }
@@ -202,23 +203,17 @@ impl<'a> Sync<'a> {
         available
     }
 
-    fn new_pod(&self, name: Name, ordinal: u32) -> Pod {
-        let set = self.set;
-        let revision = self.revision_for(ordinal);
-        let owner = Owner { kind: Kind::StatefulSet, name: self.key.name.clone() };
-        let mut pod = pods::from_template(&revision.template, &set.metadata, owner, name.clone());
-        pod.metadata.labels = pod.metadata.labels.with([
-            (Name::new_static(POD_INDEX_LABEL), ordinal.to_smolstr()),
-            (Name::new_static(REVISION_LABEL), revision.metadata.name.clone()),
-            (Name::new_static(POD_NAME_LABEL), name.clone()),
-        ]);
+    fn new_pod(&mut self, name: Name, ordinal: u32) -> Pod {
+        let revision = self.revision_for(ordinal).clone();
+        let of_revision = |(of, _): &(Name, Mould<'_>)| *of == revision.metadata.name;
+        let at = self.moulds.iter().position(of_revision).unwrap_or_else(|| {
+            self.moulds.push((revision.metadata.name.clone(), mould(self.set, &revision)));
+            self.moulds.len() - 1
+        });
+        let (_, mould) = &self.moulds[at];
+        let mut pod = mould.pod(name.clone());
+        pod.metadata.labels = mould.labels.of_pod(&name);
         pod.spec.hostname = name;
-        pod.spec.subdomain = set.spec.service_name.clone();
-        pod.spec.node_name = Name::default();
-        let templates = &set.spec.volume_claim_templates;
-        if !templates.is_empty() {
-            pod.spec.claims = templates.iter().map(|claim| claims::name(claim, set, ordinal)).collect();
-        }
         pod
     }
 
@@ -380,4 +375,14 @@ impl<'a> Sync<'a> {
         }
         self.outcome
     }
+}
+
+/// What the pods of a revision have in common.
+fn mould<'a>(set: &'a StatefulSet, revision: &ControllerRevision) -> Mould<'a> {
+    let mut mould = Mould::new(&revision.template, &set.metadata, Kind::StatefulSet);
+    mould.labels = mould.labels.with([(arcstr::literal!(REVISION_LABEL), revision.metadata.name.clone())]);
+    mould.spec.subdomain = set.spec.service_name.clone();
+    let claims = set.spec.volume_claim_templates.iter();
+    mould.shared().claim_templates = claims.map(|claim| claim.metadata.name.clone()).collect();
+    mould
 }

@@ -1,7 +1,5 @@
 //! Why a name below a Service does not exist: an endpoint's, or a port's.
 
-use std::net::IpAddr;
-
 use super::missing::hindrance;
 use super::subject::ServiceName;
 use super::{Explainer, Why, listed};
@@ -125,8 +123,7 @@ impl Explainer<'_> {
         let endpoints = slices.into_iter().flat_map(|slice| &slice.endpoints);
         let ready = endpoints.filter(|endpoint| endpoint.conditions.ready != Some(false));
         let label = |endpoint: &Endpoint| {
-            let address =
-                || endpoint.addresses.first()?.parse::<IpAddr>().ok().map(|ip| Name::from(dashed(ip)));
+            let address = || endpoint.addresses.iter().next()?.ip().ok().map(|ip| Name::from(dashed(ip)));
             if endpoint.hostname.is_empty() { address() } else { Some(endpoint.hostname.clone()) }
         };
         ready.filter_map(label).collect()

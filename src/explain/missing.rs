@@ -6,7 +6,7 @@ use super::subject::{ServiceName, Subject};
 use super::{Explainer, Why, listed};
 use crate::RecordType;
 use crate::answer::rtype;
-use crate::store::{Kind, Name, Namespace, Pod, Service, StatefulSet, nearest};
+use crate::store::{Kind, Namespace, Pod, Service, StatefulSet, nearest};
 use crate::zone::PodNames;
 
 impl Explainer<'_> {
@@ -189,7 +189,7 @@ impl Explainer<'_> {
     fn similar_pod(&self, service: &Service) -> Option<&Pod> {
         let pods = || self.store.list_prefixed::<Pod>(Kind::Pod, &service.metadata.namespace, "");
         let slip = service.spec.selector.iter().find_map(|(key, value)| {
-            let others = pods().filter_map(|pod| pod.metadata.labels.get(key).map(Name::as_str));
+            let others = pods().filter_map(|pod| pod.metadata.labels.get(key));
             let meant = nearest(value, others)?;
             pods().find(|pod| pod.metadata.labels.get(key).is_some_and(|other| other == meant))
         });

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::store::{
-    Name, Pod, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration,
-    has_own_annotations,
+    Pod, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, has_own_annotations,
 };
 
 /// How long a pod takes for each stage of its life. By default it takes no time.
@@ -25,9 +24,7 @@ impl Delays {
         if annotations.is_empty() || !has_own_annotations(annotations) {
             return self;
         }
-        let of = |annotation, default| {
-            annotations.get(annotation).map(Name::as_str).and_then(duration).unwrap_or(default)
-        };
+        let of = |annotation, default| annotations.get(annotation).and_then(duration).unwrap_or(default);
         Delays {
             start: of(START_DELAY_ANNOTATION, self.start),
             ready: of(READY_DELAY_ANNOTATION, self.ready),

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use crate::controller::{Addresses, Context, Outcome, set_of};
 use crate::store::{
-    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Name, Node, Object, PINNED_IP_PREFIX, Pod,
-    PodPhase, PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
+    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Node, Object, PINNED_IP_PREFIX, Pod, PodPhase,
+    PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
 };
 
 pub use delays::Delays;
@@ -55,8 +55,10 @@ pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) 
     let store = context.store;
     let ips = match pinned(pod) {
         pinned if !pinned.is_empty() => pinned,
-        _ if pod.status.ips().next().is_some() && !pod.spec.host_network => pod.status.ips().collect(),
-        _ if pod.spec.host_network => node_addresses(store, pod),
+        _ if pod.status.ips().next().is_some() && !pod.spec.is_on_host_network() => {
+            pod.status.ips().collect()
+        }
+        _ if pod.spec.is_on_host_network() => node_addresses(store, pod),
         _ => addresses.pod(
             &Key::new(Kind::Pod, pod.metadata.namespace.clone(), pod.metadata.name.clone()),
             set_of(pod),
@@ -74,14 +76,7 @@ pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) 
         return PodStatus { phase: Some(PodPhase::Pending), ..status };
     }
     let ready = !pod.is_terminating() && takes_no_time_to_be_ready(context, pod);
-    PodStatus {
-        phase: Some(PodPhase::Running),
-        pod_ip: ips.first().copied(),
-        pod_ips: ips,
-        ready,
-        ready_since: Some(context.now),
-        ..status
-    }
+    PodStatus { phase: Some(PodPhase::Running), ips, ready, ready_since: Some(context.now), ..status }
 }
 
 fn takes_no_time_to_be_ready(context: Context<'_>, pod: &Pod) -> bool {
@@ -102,7 +97,7 @@ pub(crate) fn is_to_do(pod: &Pod) -> bool {
         return true;
     }
     // On the host network its addresses may change with its node's.
-    let settled = status.phase == Some(PodPhase::Running) && status.ready && !pod.spec.host_network;
+    let settled = status.phase == Some(PodPhase::Running) && status.ready && !pod.spec.is_on_host_network();
     !status.is_recorded() && !pod.is_terminal() && !settled
 }
 
@@ -121,10 +116,10 @@ impl Life<'_> {
         let (now, pod) = (self.context.now, self.pod);
         let requested = pod.metadata.deletion_requested().unwrap_or(now);
         if requested == now {
-            let name = pod.spec.containers.first().map_or("", |container| container.name.as_str());
+            let name = pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
             outcome.tell(BY, self.key.clone(), "Killing", format!("Stopping container {name}"));
         }
-        let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
+        let grace = pod.metadata.deletion_grace_period_seconds;
         let stopped = requested.after(self.context.delays.of(pod).stop).min(requested.after_secs(grace));
         if now < stopped && !pod.is_terminal() {
             return outcome.look_again(stopped);
@@ -160,7 +155,8 @@ impl Life<'_> {
             let started = start(self.context, self.pod, addresses);
             let stays = started.phase == status.phase;
             if !stays && started.phase == Some(PodPhase::Running) {
-                let name = self.pod.spec.containers.first().map_or("", |container| container.name.as_str());
+                let name =
+                    self.pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
                 outcome.tell(BY, self.key.clone(), "Started", format!("Started container {name}"));
             }
             return Some(started).filter(|_| !stays);
@@ -182,11 +178,11 @@ impl Life<'_> {
         let ips = match pinned(self.pod) {
             // Somebody says where the pod really is, now that it runs.
             pinned if !pinned.is_empty() => pinned,
-            _ if self.pod.spec.host_network => node_addresses(self.context.store, self.pod),
-            _ => IpList::new(),
+            _ if self.pod.spec.is_on_host_network() => node_addresses(self.context.store, self.pod),
+            _ => IpList::default(),
         };
-        if ips != status.pod_ips && !ips.is_empty() {
-            return Some(PodStatus { pod_ip: ips.first().copied(), pod_ips: ips, ..status.clone() });
+        if ips != status.ips && !ips.is_empty() {
+            return Some(PodStatus { ips, ..status.clone() });
         }
         self.readiness(outcome)
     }
@@ -235,7 +231,7 @@ impl Life<'_> {
 
 /// Whether somebody says that the pod is ready, or is not.
 fn held(pod: &Pod) -> Option<bool> {
-    match pod.metadata.annotations.get(READY_ANNOTATION).map(Name::as_str) {
+    match pod.metadata.annotations.get(READY_ANNOTATION) {
         Some("true") => Some(true),
         Some("false") => Some(false),
         _ => None,
@@ -245,10 +241,10 @@ fn held(pod: &Pod) -> Option<bool> {
 /// The addresses that an annotation asks for. Reading the manifests has checked them.
 pub(crate) fn pinned(pod: &Pod) -> IpList {
     if pod.metadata.annotations.is_empty() {
-        return IpList::new();
+        return IpList::default();
     }
     let annotation = pinned_ip_annotation(&pod.metadata.name);
-    let text = pod.metadata.annotations.get(&annotation).map(|t| t.as_str()).unwrap_or_default();
+    let text = pod.metadata.annotations.get(&annotation).unwrap_or_default();
     text.split(',').filter_map(|ip| parse_ip(ip.trim()).ok()).collect()
 }
 

@@ -17,8 +17,10 @@ pub(super) fn review(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem
         .collect();
     ports_missing(service, &declared, findings);
     // A container need not declare where it listens: who declares nothing proves nothing.
-    let all_declare =
-        specs.iter().flat_map(|spec| spec.containers.iter()).all(|container| !container.ports.is_empty());
+    let all_declare = specs
+        .iter()
+        .flat_map(|spec| spec.shared.containers.iter())
+        .all(|container| !container.ports.is_empty());
     for (at, port) in object.spec.ports.iter().enumerate() {
         port_unnamed(service, at, port, &declared, findings);
         match &port.target_port {
@@ -45,7 +47,11 @@ fn selected_specs<'a>(service: &'a Reviewed<'_, Service>) -> Vec<&'a PodSpec> {
     let of_templates = service.cluster.selected(object).map(|template| template.spec);
     let mut specs: Vec<&PodSpec> = Vec::new();
     for spec in of_pods.chain(of_templates) {
-        if specs.last().is_none_or(|last| !std::sync::Arc::ptr_eq(&last.containers, &spec.containers)) {
+        let same = |last: &&PodSpec| {
+            std::sync::Arc::ptr_eq(&last.shared, &spec.shared)
+                || last.shared.containers == spec.shared.containers
+        };
+        if !specs.last().is_some_and(same) {
             specs.push(spec);
         }
     }

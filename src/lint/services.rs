@@ -87,8 +87,7 @@ fn nearest_template<'a>(
         None => None,
         Some(template) => {
             let mut wrong = selector.iter().filter(|(key, value)| template.labels.get(key) != Some(value));
-            let first =
-                wrong.next().and_then(|(key, _)| Some((key.as_str(), template.labels.get(key)?.as_str())));
+            let first = wrong.next().and_then(|(key, _)| Some((key, template.labels.get(key)?)));
             Some((template, first.filter(|_| wrong.next().is_none())))
         }
     }
@@ -100,7 +99,7 @@ fn agreeing(selector: &Labels, labels: &Labels) -> usize {
 
 fn is_a_slip(selector: &Labels, labels: &Labels) -> bool {
     let differing = selector.iter().filter(|(key, value)| labels.get(key) != Some(value));
-    let slip = |key: &str, value: &str| nearest(value, labels.get(key).map(|other| other.as_str())).is_some();
+    let slip = |key: &str, value: &str| nearest(value, labels.get(key)).is_some();
     differing.into_iter().all(|(key, value)| slip(key, value))
 }
 

@@ -375,7 +375,7 @@ fn own_labels(name: &Name) -> Labels {
 }
 
 fn template(own: &Labels, more: &Labels, name: &Name, ports: &Entries<Port>) -> Arc<PodTemplate> {
-    let labels = more.with(own.iter().map(|(k, v)| (k.clone(), v.clone())));
+    let labels = more.with(own.iter());
     // Without names: those of Services may be longer than those of containers' ports.
     let listening = ports.0.iter().map(|(_, port)| ContainerPort {
         name: Name::default(),
@@ -385,7 +385,7 @@ fn template(own: &Labels, more: &Labels, name: &Name, ports: &Entries<Port>) -> 
     let container = Container { name: name.clone(), ports: listening.collect(), restart_policy: None };
     Arc::new(PodTemplate {
         metadata: ObjectMeta { labels, ..ObjectMeta::default() },
-        spec: PodSpec { containers: [container].into(), ..PodSpec::default() },
+        spec: PodSpec::of_containers([container]),
         given: None,
     })
 }

@@ -10,8 +10,8 @@ use super::limits::{DOCUMENT_PROBLEMS, REPLICAS};
 use crate::store::{
     AddressType, ClusterIp, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName, IpFamily,
     Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec, PodTemplate,
-    SUBDOMAIN_MAX, Service, ServicePort, StatefulSet, Workload, is_label, is_label_1035, is_subdomain,
-    parse_ip,
+    SUBDOMAIN_MAX, Service, ServicePort, SliceAddress, StatefulSet, Workload, is_label, is_label_1035,
+    is_subdomain, parse_ip,
 };
 
 /// Something that the API server would refuse.
@@ -270,7 +270,7 @@ impl Check {
     }
 
     /// Addresses that a pod is pinned to.
-    fn pinned(&mut self, path: &str, pod: &str, value: &Name) {
+    fn pinned(&mut self, path: &str, pod: &str, value: &str) {
         self.name(path, pod, NameRule::Subdomain);
         let parsed: Result<Vec<IpAddr>, String> = value.split(',').map(|ip| parse_ip(ip.trim())).collect();
         match parsed {
@@ -309,7 +309,7 @@ impl Check {
         self.optional_name(format!("{path}.hostname"), &spec.hostname, NameRule::Label);
         self.optional_name(format!("{path}.subdomain"), &spec.subdomain, NameRule::Label);
         for (field, containers) in
-            [("containers", &spec.containers), ("initContainers", &spec.init_containers)]
+            [("containers", &spec.shared.containers), ("initContainers", &spec.shared.init_containers)]
         {
             for (c, container) in containers.iter().enumerate() {
                 let mut names = HashSet::new();
@@ -336,9 +336,9 @@ impl Check {
         self.endpoint_ports("ports", &slice.ports);
     }
 
-    fn address(&mut self, path: String, address: &Name, wanted: AddressType) {
-        match (wanted, parse_ip(address)) {
-            (AddressType::FQDN, _) => self.name(path, address, NameRule::Subdomain),
+    fn address(&mut self, path: String, address: SliceAddress<'_>, wanted: AddressType) {
+        match (wanted, address.ip()) {
+            (AddressType::FQDN, _) => self.name(path, &address.to_string(), NameRule::Subdomain),
             (AddressType::IPv4, Ok(IpAddr::V4(_))) | (AddressType::IPv6, Ok(IpAddr::V6(_))) => {}
             (_, Ok(ip)) => self.add(path, format!("{ip} is not of the slice's addressType {wanted:?}")),
             (_, Err(message)) => self.add(path, message),

@@ -109,8 +109,8 @@ fn tenant(cluster: &ControlPlane, ip: IpAddr) -> String {
         };
     }
     let mut nodes = store.list::<Node>(Kind::Node);
-    if let Some(left) =
-        nodes.find_map(|node| node.status.left_behind.iter().find(|left| left.ips.contains(&ip)))
+    if let Some(left) = nodes
+        .find_map(|node| node.status.left_behind.iter().find(|left| left.ips.iter().any(|left| left == ip)))
     {
         return format!("{} (old process)", left.pod);
     }

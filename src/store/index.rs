@@ -5,15 +5,10 @@ use std::hash::BuildHasher;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
-use super::names::{Labels, Name};
+use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
 use super::object::Object;
 use super::service::EndpointSlice;
 
-/// The StatefulSet controller's labels that differ from pod to pod: an entry for each would cost more than it finds. A
-/// pod's name is looked up as a name instead.
-pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
-/// As above: the pod's ordinal.
-pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 /// The label that says which revision of its template a pod was made from. Services hardly select by it.
 pub const REVISION_LABEL: &str = "controller-revision-hash";
 
@@ -42,6 +37,11 @@ impl ByLabel {
         }
     }
 
+    fn pack(&mut self) {
+        self.0.shrink_to_fit();
+        self.0.values_mut().for_each(SmallVec::shrink_to_fit);
+    }
+
     /// Brings the entries of the object `name` from `old` to `new`.
     fn replace(&mut self, name: &Name, old: &[u64], new: &[u64]) {
         old.iter().filter(|pair| !new.contains(pair)).for_each(|pair| self.remove(*pair, name));
@@ -66,6 +66,11 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
+    /// Gives back what a burst of new objects took beyond what they need.
+    pub(super) fn pack(&mut self) {
+        [&mut self.pods, &mut self.services, &mut self.slices].into_iter().for_each(ByLabel::pack);
+    }
+
     /// Takes in a change of one object.
     pub(super) fn update(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let Some(object) = after.or(before) else { return };
@@ -106,11 +111,10 @@ impl Indexes {
     }
 }
 
-/// The pairs of a label set that are worth an entry.
-pub(super) fn indexed(labels: &Labels) -> impl Iterator<Item = (&Name, &Name)> {
-    let hardly_selected =
-        |key: &Name| matches!(key.as_str(), POD_NAME_LABEL | POD_INDEX_LABEL | REVISION_LABEL);
-    labels.iter().filter(move |(key, _)| !hardly_selected(key))
+/// The pairs of a label set that are worth an entry. Those that differ from pod to pod would cost more than they find: a
+/// pod's name is looked up as a name instead.
+pub(super) fn indexed(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
+    labels.iter().filter(|(key, _)| !matches!(*key, POD_NAME_LABEL | POD_INDEX_LABEL | REVISION_LABEL))
 }
 
 fn first_pair(namespace: &str, selector: &Labels) -> Option<u64> {

@@ -35,7 +35,7 @@ pub(crate) fn put_labels(object: &mut Map<String, Value>, field: &str, labels: &
     match labels.is_empty() {
         true => drop(object.remove(field)),
         false => {
-            let pairs = labels.iter().map(|(key, value)| (key.to_string(), value.as_str().into()));
+            let pairs = labels.iter().map(|(key, value)| (key.to_string(), value.into()));
             object.insert(field.into(), Value::Object(pairs.collect()));
         }
     }

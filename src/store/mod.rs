@@ -6,6 +6,8 @@
     missing_docs,
     reason = "fields and variants are Kubernetes' own, under their own names; its API reference describes them"
 )]
+mod addresses;
+#[allow(missing_docs, reason = "as above")]
 mod event;
 pub mod fault;
 mod given;
@@ -33,13 +35,17 @@ mod volume;
 #[allow(missing_docs, reason = "as above")]
 mod workload;
 
+pub use addresses::{EndpointAddresses, IpList, SliceAddress};
 pub use event::{EventRecord, EventSource};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};
-pub use index::{POD_INDEX_LABEL, POD_NAME_LABEL, REVISION_LABEL};
+pub use index::REVISION_LABEL;
 #[cfg(feature = "api")]
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
-pub use names::{LABEL_MAX, Labels, Name, SUBDOMAIN_MAX, is_label, is_label_1035, is_subdomain, nearest};
+pub use names::{
+    LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_label_1035,
+    is_subdomain, nearest,
+};
 pub use node::*;
 pub use object::*;
 pub use pod::*;

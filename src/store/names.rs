@@ -1,13 +1,14 @@
 //! Names as the API server accepts them: DNS labels and subdomains, and label sets.
 
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{Hash, Hasher};
 
+use arcstr::ArcStr;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
-use smol_str::SmolStr;
+use triomphe::ThinArc;
 
-/// A name, namespace, label or port name. Cheap to clone; short ones live on the stack.
-pub type Name = SmolStr;
+/// A name, namespace, label or port name: eight bytes that lead to the text. A clone shares it.
+pub type Name = ArcStr;
 
 /// The longest label that the DNS can carry (RFC 1035, 2.3.4), in bytes.
 pub const LABEL_MAX: usize = 63;
@@ -58,31 +59,75 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The label by which a pod of a StatefulSet is selected by name.
+pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
+/// The label that says the ordinal of a pod of a StatefulSet.
+pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
+
 /// Labels, annotations or a selector: sorted, unique keys.
 ///
-/// A sorted slice instead of a tree, and shared: sets are small, and every pod has one that is copied with it.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
-pub struct Labels(Arc<[(Name, Name)]>);
+/// The pairs, behind eight bytes, are shared by all pods of a template. What differs from one pod of a StatefulSet to the next follows from
+/// its name, and is not written down.
+#[derive(Clone, Default)]
+pub struct Labels {
+    pairs: Option<Pairs>,
+    /// The pod whose name and ordinal are labels too: [`POD_NAME_LABEL`] and [`POD_INDEX_LABEL`], which `pairs` lack.
+    pod: Option<Name>,
+}
+
+/// Sorted by key, and not empty.
+type Pairs = ThinArc<(), (Name, Name)>;
 
 impl Labels {
+    fn of(pairs: Vec<(Name, Name)>) -> Self {
+        let pairs = (!pairs.is_empty()).then(|| Pairs::from_header_and_iter((), pairs.into_iter()));
+        Labels { pairs, pod: None }
+    }
+
+    fn pairs(&self) -> &[(Name, Name)] {
+        self.pairs.as_ref().map_or(&[], |pairs| &pairs.slice)
+    }
+
     /// The value of `key`.
-    pub fn get(&self, key: &str) -> Option<&Name> {
-        self.0.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok().map(|at| &self.0[at].1)
+    pub fn get(&self, key: &str) -> Option<&str> {
+        match &self.pod {
+            Some(pod) if key == POD_NAME_LABEL => Some(pod),
+            Some(pod) if key == POD_INDEX_LABEL => Some(ordinal(pod)),
+            _ => self.written(key).map(Name::as_str),
+        }
+    }
+
+    /// The value of `key`, if it does not follow from a pod's name.
+    pub fn written(&self, key: &str) -> Option<&Name> {
+        let pairs = self.pairs();
+        pairs.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok().map(|at| &pairs[at].1)
     }
 
     /// All pairs, by key.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Name, &Name)> {
-        self.0.iter().map(|(k, v)| (k, v))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        let pod = self.pod.as_deref();
+        let (before, others) = self.pairs().split_at(self.place(POD_INDEX_LABEL));
+        let (between, after) = others.split_at(self.place(POD_NAME_LABEL) - before.len());
+        texts(before)
+            .chain(pod.map(|pod| (POD_INDEX_LABEL, ordinal(pod))))
+            .chain(texts(between))
+            .chain(pod.map(|pod| (POD_NAME_LABEL, pod)))
+            .chain(texts(after))
+    }
+
+    /// Where `key` is among the pairs, or would be.
+    fn place(&self, key: &str) -> usize {
+        self.pairs().partition_point(|(k, _)| k.as_str() < key)
     }
 
     /// Whether there is no pair.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 
     /// How many pairs there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.pairs().len() + if self.pod.is_some() { 2 } else { 0 }
     }
 
     /// Whether `labels` has every pair of this selector. An empty selector matches everything.
@@ -93,8 +138,11 @@ impl Labels {
     /// These labels and `more`, which win where a key is in both.
     pub fn with<K: Into<Name>, V: Into<Name>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Labels {
         let more = more.into_iter();
-        let mut all = Vec::with_capacity(self.0.len() + more.size_hint().0);
-        all.extend_from_slice(&self.0);
+        let mut all = Vec::with_capacity(self.len() + more.size_hint().0);
+        match self.pod {
+            Some(_) => all.extend(self.iter().map(|(k, v)| (Name::from(k), Name::from(v)))),
+            None => all.extend_from_slice(self.pairs()),
+        }
         for (k, v) in more {
             let (k, v) = (k.into(), v.into());
             match all.binary_search_by(|(key, _)| key.cmp(&k)) {
@@ -102,7 +150,39 @@ impl Labels {
                 Err(at) => all.insert(at, (k, v)),
             }
         }
-        Labels(all.into())
+        Labels::of(all)
+    }
+
+    /// These labels and those that the StatefulSet controller gives to `pod`, called `SET-ORDINAL`: its name and its
+    /// ordinal.
+    pub fn of_pod(&self, pod: &Name) -> Labels {
+        match self.get(POD_NAME_LABEL).or(self.get(POD_INDEX_LABEL)) {
+            None => Labels { pairs: self.pairs.clone(), pod: Some(pod.clone()) },
+            Some(_) => self.with([(POD_INDEX_LABEL, ordinal(pod)), (POD_NAME_LABEL, pod)]),
+        }
+    }
+}
+
+fn texts(pairs: &[(Name, Name)]) -> impl Iterator<Item = (&str, &str)> + Clone {
+    pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+}
+
+/// What the name of a StatefulSet's pod ends in.
+fn ordinal(pod: &str) -> &str {
+    pod.rsplit('-').next().unwrap_or_default()
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        (std::ptr::eq(self.pairs(), other.pairs()) && self.pod == other.pod) || self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.iter().for_each(|pair| pair.hash(state));
     }
 }
 
@@ -147,7 +227,7 @@ impl<'de> Deserialize<'de> for Labels {
                 all.sort_unstable_by(|a, b| a.0.cmp(&b.0));
                 match all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                     Some(pair) => Err(de::Error::custom(format_args!("duplicate field `{}`", pair[0].0))),
-                    None => Ok(Labels(all.into())),
+                    None => Ok(Labels::of(all)),
                 }
             }
         }
@@ -163,7 +243,29 @@ mod tests {
     fn labels_are_sorted_and_the_last_value_wins() {
         let labels: Labels = [("b", "1"), ("a", "2"), ("b", "3")].into_iter().collect();
         assert_eq!(labels.to_string(), "a=2,b=3");
-        assert_eq!(labels.with([("a", "9")]).get("a").map(Name::as_str), Some("9"));
+        assert_eq!(labels.with([("a", "9")]).get("a"), Some("9"));
+    }
+
+    #[test]
+    fn labels_of_a_pod_follow_from_its_name() {
+        let template: Labels = [("app", "db"), ("statefulset", "x"), ("z", "1")].into_iter().collect();
+        let written = template.with([(POD_INDEX_LABEL, "12"), (POD_NAME_LABEL, "my-db-12")]);
+        let derived = template.of_pod(&"my-db-12".into());
+        assert_eq!(derived, written);
+        assert_eq!(derived.to_string(), written.to_string());
+        assert_eq!((derived.len(), derived.is_empty()), (5, false));
+        assert_eq!(
+            (derived.get(POD_INDEX_LABEL), derived.get(POD_NAME_LABEL)),
+            (Some("12"), Some("my-db-12"))
+        );
+        assert!(written.matches(&derived) && derived.matches(&written));
+        assert_eq!(derived.with([("app", "web")]), written.with([("app", "web")]));
+        assert_ne!(derived, template.of_pod(&"my-db-1".into()));
+        assert_eq!(
+            written.of_pod(&"my-db-1".into()),
+            template.of_pod(&"my-db-1".into()),
+            "the pod's own win"
+        );
     }
 
     #[test]

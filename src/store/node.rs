@@ -4,9 +4,9 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use super::addresses::IpList;
 use super::names::Name;
 use super::object::ObjectMeta;
-use super::pod::IpList;
 use super::time::Time;
 use super::values::{self, nullable};
 
@@ -23,7 +23,7 @@ pub struct Node {
 impl Node {
     /// What has become of the machine, as somebody says in an annotation.
     pub fn machine(&self) -> Machine {
-        match self.metadata.annotations.get(MACHINE_ANNOTATION).map(Name::as_str) {
+        match self.metadata.annotations.get(MACHINE_ANNOTATION) {
             Some("unreachable") => Machine::Unreachable,
             Some("off") => Machine::Off,
             _ => Machine::Up,
@@ -38,7 +38,7 @@ impl Node {
 
     /// The zone it is in; empty if it is in none.
     pub fn zone(&self) -> &str {
-        self.metadata.labels.get("topology.kubernetes.io/zone").map_or("", Name::as_str)
+        self.metadata.labels.get("topology.kubernetes.io/zone").unwrap_or_default()
     }
 
     /// Whether it has the taint `key` of this effect.

@@ -9,7 +9,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use smol_str::format_smolstr;
 
 use super::event::EventRecord;
 use super::fault::Fault;
@@ -41,7 +40,8 @@ pub struct ObjectMeta {
     /// the grace period.
     pub deletion_timestamp: Option<Time>,
     /// In seconds; set with the timestamp.
-    pub deletion_grace_period_seconds: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    pub deletion_grace_period_seconds: u32,
     /// The object that made this one and that it goes away with. Only a controlling owner counts.
     #[serde(rename = "ownerReferences", deserialize_with = "values::controlling_owner")]
     pub owner: Option<Owner>,
@@ -66,7 +66,7 @@ impl ObjectMeta {
 
     /// When deletion was asked for, if it was.
     pub fn deletion_requested(&self) -> Option<Time> {
-        let grace = i64::from(self.deletion_grace_period_seconds.unwrap_or(0));
+        let grace = i64::from(self.deletion_grace_period_seconds);
         self.deletion_timestamp.map(|by| Time::from_unix_millis(by.unix_millis() - grace * 1000))
     }
 }
@@ -372,7 +372,7 @@ impl Object {
                 let spec = &mut Arc::make_mut(set).spec;
                 Arc::make_mut(&mut spec.template).given = Some(template);
                 for (at, claim) in spec.volume_claim_templates.iter_mut().enumerate() {
-                    claim.given = Some(Part::new(&given, format_smolstr!("/spec/volumeClaimTemplates/{at}")));
+                    claim.given = Some(Part::new(&given, arcstr::format!("/spec/volumeClaimTemplates/{at}")));
                 }
             }
             Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {

@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use smallvec::SmallVec;
-use smol_str::format_smolstr;
 
+use super::addresses::IpList;
 use super::given::Part;
 use super::names::{Labels, Name};
 use super::node::Taint;
@@ -36,9 +35,6 @@ pub struct Pod {
     pub spec: PodSpec,
     #[serde(default, deserialize_with = "nullable")]
     pub status: PodStatus,
-    /// What a controller made it from.
-    #[serde(skip)]
-    pub template: Option<Arc<PodTemplate>>,
 }
 
 impl Pod {
@@ -50,6 +46,19 @@ impl Pod {
     /// Whether all its containers have ended, for good or ill.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.phase, Some(PodPhase::Succeeded | PodPhase::Failed))
+    }
+
+    /// The volume claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
+    pub fn claims(&self) -> impl Iterator<Item = Name> + '_ {
+        let templates = self.spec.shared.claim_templates.iter();
+        templates.map(|template| arcstr::format!("{template}-{}", self.metadata.name))
+    }
+
+    /// Whether it uses the claim called `claim`.
+    pub fn uses_claim(&self, claim: &str) -> bool {
+        let template =
+            claim.strip_suffix(self.metadata.name.as_str()).and_then(|rest| rest.strip_suffix('-'));
+        template.is_some_and(|template| self.spec.shared.claim_templates.iter().any(|own| own == template))
     }
 
     /// Whether it runs and is ready.
@@ -69,50 +78,113 @@ impl Pod {
     }
 }
 
+/// What is asked of a pod. All but its place and its name in the DNS it has in common with its like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "WrittenSpec")]
 pub struct PodSpec {
-    #[serde(deserialize_with = "nullable")]
     pub hostname: Name,
-    #[serde(deserialize_with = "nullable")]
     pub subdomain: Name,
-    #[serde(deserialize_with = "nullable")]
     pub node_name: Name,
-    #[serde(deserialize_with = "nullable")]
+    pub shared: Arc<SharedSpec>,
+}
+
+/// What all pods of one template are asked alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedSpec {
     pub host_network: bool,
     /// In seconds; absent means 30.
     pub termination_grace_period_seconds: Option<u32>,
-    /// Shared by all pods of one template.
+    pub tolerations: Vec<Toleration>,
+    pub containers: Vec<Container>,
+    pub init_containers: Vec<Container>,
+    /// What a controller made the pods from.
+    pub template: Option<Arc<PodTemplate>>,
+    /// The names of a StatefulSet's claim templates: each pod has a claim of each; see [`Pod::claims`].
+    pub claim_templates: Vec<Name>,
+}
+
+/// A pod's spec as manifests have it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenSpec {
     #[serde(deserialize_with = "nullable")]
-    pub tolerations: Arc<[Toleration]>,
-    /// Shared by all pods of one template.
+    hostname: Name,
     #[serde(deserialize_with = "nullable")]
-    pub containers: Arc<[Container]>,
+    subdomain: Name,
     #[serde(deserialize_with = "nullable")]
-    pub init_containers: Arc<[Container]>,
-    /// The volume claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
-    #[serde(skip)]
-    pub claims: Arc<[Name]>,
+    node_name: Name,
+    #[serde(deserialize_with = "nullable")]
+    host_network: bool,
+    termination_grace_period_seconds: Option<u32>,
+    #[serde(deserialize_with = "nullable")]
+    tolerations: Vec<Toleration>,
+    #[serde(deserialize_with = "values::list")]
+    containers: Vec<Container>,
+    #[serde(deserialize_with = "nullable")]
+    init_containers: Vec<Container>,
+}
+
+impl From<WrittenSpec> for PodSpec {
+    fn from(written: WrittenSpec) -> Self {
+        let shared = SharedSpec {
+            host_network: written.host_network,
+            termination_grace_period_seconds: written.termination_grace_period_seconds,
+            tolerations: written.tolerations,
+            containers: written.containers,
+            init_containers: written.init_containers,
+            ..SharedSpec::default()
+        };
+        PodSpec {
+            hostname: written.hostname,
+            subdomain: written.subdomain,
+            node_name: written.node_name,
+            shared: Arc::new(shared),
+        }
+    }
 }
 
 impl PodSpec {
+    /// A spec that says what runs, and nothing else.
+    pub fn of_containers(containers: impl Into<Vec<Container>>) -> Self {
+        let shared = SharedSpec { containers: containers.into(), ..SharedSpec::default() };
+        PodSpec { shared: Arc::new(shared), ..PodSpec::default() }
+    }
+
+    /// Takes over from `old`, which this replaces, what no manifest says: what the pod was made from.
+    pub(super) fn keep_origin(&mut self, old: &PodSpec) {
+        let (new, old) = (&mut self.shared, &old.shared);
+        if (&new.template, &new.claim_templates) != (&old.template, &old.claim_templates) {
+            let new = Arc::make_mut(new);
+            (new.template, new.claim_templates) = (old.template.clone(), old.claim_templates.clone());
+        }
+        if new == old {
+            *new = old.clone();
+        }
+    }
+
+    /// Whether the pod has the addresses of its node.
+    pub fn is_on_host_network(&self) -> bool {
+        self.shared.host_network
+    }
+
     /// The containers whose ports a Service's named `targetPort` is looked up in: the ordinary ones, then the
     /// init containers that stay (sidecars), as the endpoint slice controller does it.
     pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
-        let sidecars = self.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
-        self.containers.iter().chain(sidecars)
+        let sidecars =
+            self.shared.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+        self.shared.containers.iter().chain(sidecars)
     }
 
     /// How long the pod may take to stop, in seconds.
     pub fn grace(&self) -> u32 {
-        self.termination_grace_period_seconds.unwrap_or(30)
+        self.shared.termination_grace_period_seconds.unwrap_or(30)
     }
 
     /// For how long the pod stays on a node with `taint`: `None` not at all, seconds from when the taint was added, or
     /// for ever (`u32::MAX`). The API server's admission gives every pod 300 s of `not-ready` and `unreachable`
     /// (DefaultTolerationSeconds).
     pub fn tolerates(&self, taint: &Taint) -> Option<u32> {
-        let said = self.tolerations.iter().filter(|toleration| toleration.matches(taint));
+        let said = self.shared.tolerations.iter().filter(|toleration| toleration.matches(taint));
         let said = said.map(|toleration| toleration.toleration_seconds.unwrap_or(u32::MAX)).min();
         said.or_else(|| taint.is_of_lost_node().then_some(DEFAULT_TOLERATION_SECONDS))
     }
@@ -153,7 +225,7 @@ impl Toleration {
 pub struct Container {
     #[serde(deserialize_with = "nullable")]
     pub name: Name,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "values::list")]
     pub ports: Vec<ContainerPort>,
     pub restart_policy: Option<Name>,
 }
@@ -169,39 +241,52 @@ pub struct ContainerPort {
     pub protocol: Protocol,
 }
 
-/// Addresses, almost always one or one of each family.
-pub type IpList = SmallVec<[IpAddr; 2]>;
-
+/// How a pod fares.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "WrittenStatus")]
 pub struct PodStatus {
     /// Absent where nobody has looked after the pod yet.
     pub phase: Option<PodPhase>,
     /// Why it is in that phase: `Evicted`.
-    #[serde(deserialize_with = "nullable")]
     pub reason: Name,
-    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
-    pub pod_ip: Option<IpAddr>,
-    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
-    pub pod_ips: IpList,
+    /// The pod's addresses, primary first.
+    pub ips: IpList,
     /// Whether the condition `Ready` is true.
-    #[serde(rename = "conditions", deserialize_with = "values::ready_condition")]
     pub ready: bool,
     /// When that changed last.
-    #[serde(skip)]
     pub ready_since: Option<Time>,
     /// When its kubelet took it on or, once it runs, when its containers began to.
-    #[serde(skip)]
     pub since: Option<Time>,
     /// How often a container crashed and was started again.
-    #[serde(skip)]
     pub restarts: u32,
     /// At which of its node's boots the pod's sandbox was made.
-    #[serde(skip)]
     pub boot: u32,
     /// Whether the kubelet here made it up, rather than a snapshot telling it.
-    #[serde(skip)]
     pub simulated: bool,
+}
+
+/// A pod's status as a snapshot tells it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenStatus {
+    phase: Option<PodPhase>,
+    #[serde(deserialize_with = "nullable")]
+    reason: Name,
+    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
+    pod_ip: Option<IpAddr>,
+    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
+    pod_ips: Vec<IpAddr>,
+    #[serde(rename = "conditions", deserialize_with = "values::ready_condition")]
+    ready: bool,
+}
+
+impl From<WrittenStatus> for PodStatus {
+    fn from(written: WrittenStatus) -> Self {
+        let WrittenStatus { phase, reason, pod_ip, pod_ips, ready } = written;
+        let primary = pod_ip.filter(|ip| !pod_ips.contains(ip));
+        let ips = primary.into_iter().chain(pod_ips).collect();
+        PodStatus { phase, reason, ips, ready, ..PodStatus::default() }
+    }
 }
 
 impl PodStatus {
@@ -212,8 +297,7 @@ impl PodStatus {
 
     /// The pod's addresses, primary first.
     pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        let primary = self.pod_ip.filter(|ip| !self.pod_ips.contains(ip));
-        primary.into_iter().chain(self.pod_ips.iter().copied())
+        self.ips.iter()
     }
 }
 
@@ -232,7 +316,7 @@ pub const PINNED_IP_PREFIX: &str = "ip.clusterlocal.dev/";
 
 /// That annotation's key for the pod called `pod`.
 pub fn pinned_ip_annotation(pod: &str) -> Name {
-    format_smolstr!("{PINNED_IP_PREFIX}{pod}")
+    arcstr::format!("{PINNED_IP_PREFIX}{pod}")
 }
 
 /// An annotation `port.clusterlocal.dev/PORT: NUMBER` on a pod says at which port what stands for it really listens: the

@@ -50,7 +50,7 @@ impl LabelSelector {
     /// Whether objects with `labels` are meant.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.match_labels.matches(labels)
-            && self.match_expressions.iter().all(|r| r.admits(labels.get(&r.key).map(Name::as_str)))
+            && self.match_expressions.iter().all(|r| r.admits(labels.get(&r.key)))
     }
 }
 
@@ -71,8 +71,10 @@ impl Requirement {
 impl fmt::Display for LabelSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let equal = self.match_labels.iter().map(|(key, value)| (key, format!("{key}={value}")));
-        let others =
-            self.match_expressions.iter().map(|requirement| (&requirement.key, requirement.to_string()));
+        let others = self
+            .match_expressions
+            .iter()
+            .map(|requirement| (requirement.key.as_str(), requirement.to_string()));
         let mut all: Vec<_> = equal.chain(others).collect();
         all.sort_by_key(|&(key, _)| key);
         for (at, (_, requirement)) in all.into_iter().enumerate() {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
-use smallvec::SmallVec;
 
+use super::addresses::EndpointAddresses;
 use super::names::{Labels, Name};
 use super::object::ObjectMeta;
 use super::values::{self, IntOrName, Protocol, nullable};
@@ -28,7 +28,7 @@ pub struct ServiceSpec {
     #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
     pub cluster_ips: Vec<ClusterIp>,
     pub external_name: Option<Name>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "values::list")]
     pub ports: Vec<ServicePort>,
     #[serde(deserialize_with = "nullable")]
     pub selector: Labels,
@@ -124,9 +124,9 @@ pub struct ServicePort {
 pub struct EndpointSlice {
     pub metadata: ObjectMeta,
     pub address_type: AddressType,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "values::list")]
     pub endpoints: Vec<Endpoint>,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "values::list")]
     pub ports: Vec<EndpointPort>,
 }
 
@@ -136,7 +136,7 @@ pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
 impl EndpointSlice {
     /// The Service whose slice this is; a slice without the label belongs to none.
     pub fn service_name(&self) -> Option<&Name> {
-        self.metadata.labels.get(SERVICE_NAME_LABEL)
+        self.metadata.labels.written(SERVICE_NAME_LABEL)
     }
 }
 
@@ -150,9 +150,8 @@ pub enum AddressType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Endpoint {
-    /// Text, because slices of address type FQDN hold names.
     #[serde(deserialize_with = "nullable")]
-    pub addresses: SmallVec<[Name; 1]>,
+    pub addresses: EndpointAddresses,
     #[serde(deserialize_with = "nullable")]
     pub conditions: EndpointConditions,
     #[serde(deserialize_with = "nullable")]
@@ -208,7 +207,7 @@ pub struct EndpointSubset {
     pub addresses: Vec<EndpointAddress>,
     #[serde(deserialize_with = "nullable")]
     pub not_ready_addresses: Vec<EndpointAddress>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "values::list")]
     pub ports: Vec<EndpointPort>,
 }
 

@@ -37,12 +37,11 @@ impl Object {
             (Object::Pod(new), Object::Pod(old)) if !Arc::ptr_eq(new, old) => {
                 let new = Arc::make_mut(new);
                 new.status = old.status.clone();
-                new.template = old.template.clone();
                 new.metadata.synthesized = old.metadata.synthesized;
                 if new.metadata.owner.is_none() {
                     new.metadata.owner = old.metadata.owner.clone();
                 }
-                new.spec.claims = old.spec.claims.clone();
+                new.spec.keep_origin(&old.spec);
                 if new.spec.node_name.is_empty() {
                     new.spec.node_name = old.spec.node_name.clone();
                 }
@@ -93,8 +92,8 @@ impl Object {
         match (&mut self, said) {
             (Object::Pod(pod), Object::Pod(said)) => {
                 let pod: &mut Pod = Arc::make_mut(pod);
-                let PodStatus { phase, reason, pod_ip, pod_ips, ready, .. } = said.status.clone();
-                pod.status = PodStatus { phase, reason, pod_ip, pod_ips, ready, ..pod.status.clone() };
+                let PodStatus { phase, reason, ips, ready, .. } = said.status.clone();
+                pod.status = PodStatus { phase, reason, ips, ready, ..pod.status.clone() };
             }
             (Object::Node(node), Object::Node(said)) => {
                 let status = &mut Arc::make_mut(node).status;

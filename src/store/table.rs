@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use super::index::{Indexes, POD_NAME_LABEL, indexed, pair};
-use super::names::{Labels, Name};
+use super::index::{Indexes, indexed, pair};
+use super::names::{Labels, Name, POD_NAME_LABEL};
 use super::object::{Key, Kind, Object, Resource};
 use super::pod::Pod;
 use super::service::{EndpointSlice, Service};
@@ -103,8 +103,8 @@ pub struct Compacted(pub u64);
 /// All objects of the emulated cluster.
 #[derive(Default)]
 pub struct Store {
-    /// By kind and namespace, then by name.
-    objects: BTreeMap<(Kind, Name), BTreeMap<Name, Stored>>,
+    /// By kind, by namespace and by name.
+    objects: BTreeMap<Kind, BTreeMap<Name, BTreeMap<Name, Stored>>>,
     revision: u64,
     /// The revision that the store began at.
     base: u64,
@@ -144,7 +144,7 @@ impl Store {
         let (before, after) = match change {
             Change::Put(object) => {
                 let Key { kind, namespace, name } = object.key();
-                let objects = self.objects.entry((kind, namespace)).or_default();
+                let objects = self.objects.entry(kind).or_default().entry(namespace).or_default();
                 match objects.entry(name) {
                     Entry::Occupied(entry) if entry.get().object == object => return false,
                     Entry::Occupied(mut entry) => {
@@ -162,11 +162,11 @@ impl Store {
                 }
             }
             Change::Delete(Key { kind, namespace, name }) => {
-                let id = (kind, namespace);
-                let Some(objects) = self.objects.get_mut(&id) else { return false };
+                let Some(of_kind) = self.objects.get_mut(&kind) else { return false };
+                let Some(objects) = of_kind.get_mut(&namespace) else { return false };
                 let Some(before) = objects.remove(&name) else { return false };
                 if objects.is_empty() {
-                    self.objects.remove(&id);
+                    of_kind.remove(&namespace);
                 }
                 (Some(before), None)
             }
@@ -183,13 +183,18 @@ impl Store {
     /// # Errors
     /// When some of them were compacted away.
     pub fn watch(&self, revision: u64) -> Result<impl DoubleEndedIterator<Item = &Event>, Compacted> {
-        let oldest = self.revision - self.events.len() as u64;
+        let oldest = self.oldest_kept();
         // From the very beginning on.
         let revision = if revision == 0 { self.base } else { revision };
         if revision < oldest {
             return Err(Compacted(oldest));
         }
         Ok(self.events.range((revision - oldest) as usize..))
+    }
+
+    /// The revision after which all changes are kept.
+    pub fn oldest_kept(&self) -> u64 {
+        self.revision - self.events.len() as u64
     }
 
     /// Forgets the changes up to `revision`; the objects stay.
@@ -203,6 +208,15 @@ impl Store {
         }
     }
 
+    /// Gives back what a burst of new objects took beyond what they need.
+    pub fn pack(&mut self) {
+        for objects in self.objects.values_mut().flat_map(BTreeMap::values_mut) {
+            // A map that grew in order has half-empty nodes; one that is built at once has full ones.
+            *objects = std::mem::take(objects).into_iter().collect();
+        }
+        self.indexes.pack();
+    }
+
     /// The object at `key`.
     pub fn object(&self, key: &Key) -> Option<&Object> {
         self.stored(key).map(|stored| &stored.object)
@@ -210,29 +224,30 @@ impl Store {
 
     /// The object at `key`, with what the store knows of it.
     pub fn stored(&self, key: &Key) -> Option<&Stored> {
-        self.objects.get(&(key.kind, key.namespace.clone()))?.get(&key.name)
+        self.within(key.kind, &key.namespace)?.get(&key.name)
     }
 
     /// All objects of `kind` (in `namespace`, if one is given), by namespace and name, with what the store knows of them.
     pub fn all_stored(&self, kind: Kind, namespace: Option<&str>) -> impl Iterator<Item = &Stored> {
-        let from = (kind, namespace.map(Name::from).unwrap_or_default());
-        let within =
-            move |(k, n): &(Kind, Name)| *k == kind && namespace.is_none_or(|namespace| n == namespace);
-        self.objects
-            .range(from..)
-            .take_while(move |(id, _)| within(id))
-            .flat_map(|(_, objects)| objects.values())
+        let one = namespace.and_then(|namespace| self.within(kind, namespace));
+        let all = self.objects.get(&kind).filter(|_| namespace.is_none());
+        let all = all.into_iter().flat_map(BTreeMap::values);
+        one.into_iter().chain(all).flat_map(BTreeMap::values)
+    }
+
+    /// The objects of `kind` in `namespace`, by name.
+    fn within(&self, kind: Kind, namespace: &str) -> Option<&BTreeMap<Name, Stored>> {
+        self.objects.get(&kind)?.get(namespace)
     }
 
     /// The `kind` called `name` in `namespace`.
     pub fn get<T: Resource>(&self, kind: Kind, namespace: &str, name: &str) -> Option<&Arc<T>> {
-        T::of(&self.objects.get(&(kind, Name::from(namespace)))?.get(name)?.object)
+        T::of(&self.within(kind, namespace)?.get(name)?.object)
     }
 
     /// All objects of `kind`, by namespace and name.
     pub fn list<'a, T: Resource + 'a>(&'a self, kind: Kind) -> impl Iterator<Item = &'a Arc<T>> {
-        let all = self.objects.range((kind, Name::default())..).take_while(move |((k, _), _)| *k == kind);
-        all.flat_map(|(_, objects)| objects.values()).filter_map(|stored| T::of(&stored.object))
+        self.all_stored(kind, None).filter_map(|stored| T::of(&stored.object))
     }
 
     /// All objects of `kind` in `namespace`, by name.
@@ -251,7 +266,7 @@ impl Store {
         namespace: &str,
         prefix: &str,
     ) -> impl Iterator<Item = &'a Arc<T>> + use<'a, T> {
-        let objects = self.objects.get(&(kind, Name::from(namespace)));
+        let objects = self.within(kind, namespace);
         let prefix = Name::from(prefix);
         let from = objects.map(|objects| objects.range(prefix.clone()..)).into_iter().flatten();
         from.take_while(move |(name, _)| name.starts_with(prefix.as_str()))
@@ -260,14 +275,14 @@ impl Store {
 
     /// All objects, by kind, namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values().flat_map(BTreeMap::values).map(|stored| &stored.object)
+        let all = self.objects.values().flat_map(BTreeMap::values);
+        all.flat_map(BTreeMap::values).map(|stored| &stored.object)
     }
 
     /// The pods of `namespace` that have every label of `selector`, in no particular order. None for an empty selector:
     /// to a Service that means "somebody else looks after my endpoints", not "everything".
     pub fn select_pods(&self, namespace: &Name, selector: &Labels) -> Vec<&Arc<Pod>> {
-        let Some(pods) = self.objects.get(&(Kind::Pod, namespace.clone())).filter(|_| !selector.is_empty())
-        else {
+        let Some(pods) = self.within(Kind::Pod, namespace).filter(|_| !selector.is_empty()) else {
             return Vec::new();
         };
         let matching = |pod: &&Arc<Pod>| selector.matches(&pod.metadata.labels);
@@ -291,7 +306,7 @@ impl Store {
 
     /// The Services of `namespace` whose selector matches a pod with `labels`, in no particular order.
     pub fn services_selecting(&self, namespace: &Name, labels: &Labels) -> Vec<&Arc<Service>> {
-        let Some(services) = self.objects.get(&(Kind::Service, namespace.clone())) else { return Vec::new() };
+        let Some(services) = self.within(Kind::Service, namespace) else { return Vec::new() };
         let pairs =
             labels.iter().map(|(key, value)| self.indexes.services.names(pair(namespace, key, value)));
         let candidates = pairs.flatten().filter_map(|name| Service::of(&services.get(name)?.object));
@@ -300,7 +315,7 @@ impl Store {
 
     /// The slices of a Service, by name. The Service need not exist.
     pub fn slices_of(&self, namespace: &Name, service: &Name) -> Vec<&Arc<EndpointSlice>> {
-        let Some(slices) = self.objects.get(&(Kind::EndpointSlice, namespace.clone())) else {
+        let Some(slices) = self.within(Kind::EndpointSlice, namespace) else {
             return Vec::new();
         };
         let names = self.indexes.slices.names(pair(namespace, "", service));
@@ -308,5 +323,24 @@ impl Store {
         let mut found: Vec<_> = found.filter(|slice| slice.service_name() == Some(service)).collect();
         found.sort_unstable_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         found
+    }
+}
+
+#[cfg(all(test, target_pointer_width = "64"))]
+mod tests {
+    use super::super::*;
+
+    #[test]
+    fn what_there_is_a_hundred_thousand_of_is_small() {
+        let table = [
+            ("a pod", size_of::<Pod>(), 176),
+            ("what the store knows of it", size_of::<Stored>(), 48),
+            ("its endpoint in a slice", size_of::<Endpoint>(), 64),
+            ("its labels, beyond those of its template", size_of::<Labels>(), 16),
+            ("its name, wherever it stands", size_of::<Name>(), 8),
+        ];
+        for (what, bytes, expected) in table {
+            assert_eq!(bytes, expected, "{what}");
+        }
     }
 }

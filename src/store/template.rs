@@ -41,11 +41,11 @@ const IMAGE: &str = "registry.k8s.io/pause:3.10";
 pub(crate) fn spec_json(spec: &PodSpec) -> Value {
     let containers = |all: &[Container]| all.iter().map(container_json).collect::<Vec<Value>>();
     let mut json = Map::new();
-    json.insert("containers".into(), containers(&spec.containers).into());
-    if !spec.init_containers.is_empty() {
-        json.insert("initContainers".into(), containers(&spec.init_containers).into());
+    json.insert("containers".into(), containers(&spec.shared.containers).into());
+    if !spec.shared.init_containers.is_empty() {
+        json.insert("initContainers".into(), containers(&spec.shared.init_containers).into());
     }
-    if spec.host_network {
+    if spec.is_on_host_network() {
         json.insert("hostNetwork".into(), true.into());
     }
     for (field, name) in
@@ -55,11 +55,11 @@ pub(crate) fn spec_json(spec: &PodSpec) -> Value {
             json.insert(field.into(), name.as_str().into());
         }
     }
-    if let Some(seconds) = spec.termination_grace_period_seconds {
+    if let Some(seconds) = spec.shared.termination_grace_period_seconds {
         json.insert("terminationGracePeriodSeconds".into(), seconds.into());
     }
-    if !spec.tolerations.is_empty() {
-        json.insert("tolerations".into(), spec.tolerations.iter().map(toleration_json).collect());
+    if !spec.shared.tolerations.is_empty() {
+        json.insert("tolerations".into(), spec.shared.tolerations.iter().map(toleration_json).collect());
     }
     json.into()
 }
@@ -175,7 +175,7 @@ fn fill_volume(volume: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Given, Name, Part};
+    use crate::store::{Given, Part, SharedSpec};
 
     fn template(json: Value) -> PodTemplate {
         let mut template: PodTemplate = serde_json::from_value(json.clone()).expect("a template");
@@ -191,7 +191,7 @@ mod tests {
         }));
         let full = template(bare.json());
         assert_eq!(bare, full);
-        assert_eq!(full.spec.termination_grace_period_seconds, Some(30));
+        assert_eq!(full.spec.shared.termination_grace_period_seconds, Some(30));
         let mut other = full.json();
         other["spec"]["containers"][0]["image"] = "i:2".into();
         assert_ne!(bare, template(other));
@@ -202,8 +202,9 @@ mod tests {
 
     #[test]
     fn a_template_that_nobody_wrote_equals_what_the_api_shows_of_it() {
-        let container = Container { name: Name::new_static("c"), ..Container::default() };
-        let spec = PodSpec { containers: [container].into(), host_network: true, ..PodSpec::default() };
+        let container = Container { name: arcstr::literal!("c"), ..Container::default() };
+        let spec = SharedSpec { containers: vec![container], host_network: true, ..SharedSpec::default() };
+        let spec = PodSpec { shared: spec.into(), ..PodSpec::default() };
         let made = PodTemplate { spec, ..PodTemplate::default() };
         assert_eq!(made, template(made.json()));
         assert_eq!(made, made.clone());

@@ -1,35 +1,41 @@
 //! Points in the cluster's time, as the API writes them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Deserializer, de};
 
 /// A moment, in milliseconds since 1970. Objects show it in whole seconds, as metav1.Time does.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(i64);
+///
+/// It counts from [`i64::MIN`], which is no moment, so that an `Option<Time>` takes no more room than a `Time`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(NonZeroU64);
 
 impl Time {
     /// The moment `millis` milliseconds after the beginning of 1970.
     pub const fn from_unix_millis(millis: i64) -> Self {
-        Time(millis)
+        match NonZeroU64::new(millis.cast_unsigned() ^ 1 << 63) {
+            Some(counted) => Time(counted),
+            None => Time(NonZeroU64::MIN),
+        }
     }
 
     /// Milliseconds since the beginning of 1970.
     pub const fn unix_millis(self) -> i64 {
-        self.0
+        (self.0.get() ^ 1 << 63).cast_signed()
     }
 
     /// Whole seconds since 1970 as SOA serials have them: modulo 2^32 (RFC 1982).
     pub const fn serial(self) -> u32 {
-        self.0.div_euclid(1000) as u32
+        self.unix_millis().div_euclid(1000) as u32
     }
 
     /// The moment that is `time` later.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
-        Time(self.0.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+        Time::from_unix_millis(self.unix_millis().saturating_add(millis(time)))
     }
 
     /// The moment `seconds` later.
@@ -41,26 +47,44 @@ impl Time {
     /// The moment that is `time` earlier.
     #[must_use]
     pub fn before(self, time: Duration) -> Self {
-        Time(self.0.saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)))
+        Time::from_unix_millis(self.unix_millis().saturating_sub(millis(time)))
     }
 
     /// How long after `earlier` this is; nothing if it is not.
     pub fn since(self, earlier: Time) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+        Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// The first moment not before this one at which a loop with `period` comes round.
     #[must_use]
     pub fn next_tick(self, period: Duration) -> Self {
-        let period = i64::try_from(period.as_millis()).unwrap_or(i64::MAX).max(1);
-        Time(self.0.div_euclid(period).saturating_add(i64::from(self.0.rem_euclid(period) > 0)) * period)
+        let (now, period) = (self.unix_millis(), millis(period).max(1));
+        let ticks = now.div_euclid(period).saturating_add(i64::from(now.rem_euclid(period) > 0));
+        Time::from_unix_millis(ticks.saturating_mul(period))
     }
+}
+
+/// The beginning of 1970.
+impl Default for Time {
+    fn default() -> Self {
+        Time::from_unix_millis(0)
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Time").field(&self.unix_millis()).finish()
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// `2026-11-22T18:05:42Z`
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match Timestamp::from_second(self.0.div_euclid(1000)) {
+        match Timestamp::from_second(self.unix_millis().div_euclid(1000)) {
             Ok(moment) => moment.fmt(f),
             Err(_) => f.write_str("9999-12-31T23:59:59Z"),
         }
@@ -73,7 +97,7 @@ impl std::str::FromStr for Time {
     fn from_str(text: &str) -> Result<Self, String> {
         let moment = text.parse::<Timestamp>();
         moment
-            .map(|moment| Time(moment.as_millisecond()))
+            .map(|moment| Time::from_unix_millis(moment.as_millisecond()))
             .map_err(|_| format!("{text:?} is not a time (RFC 3339)"))
     }
 }
@@ -117,7 +141,7 @@ mod tests {
     fn loops_come_round() {
         let five = Duration::from_secs(5);
         for (at, tick) in [(0, 0), (1, 5000), (5000, 5000), (5001, 10000)] {
-            assert_eq!(Time(at).next_tick(five), Time(tick), "{at}");
+            assert_eq!(Time::from_unix_millis(at).next_tick(five), Time::from_unix_millis(tick), "{at}");
         }
     }
 

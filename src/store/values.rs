@@ -8,7 +8,6 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::names::Name;
 use super::node::ConditionStatus;
 use super::object::{Kind, Owner};
-use super::pod::IpList;
 use super::service::ClusterIp;
 
 /// Reads `null` as the type's default.
@@ -16,6 +15,13 @@ pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
     d: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(d).map(Option::unwrap_or_default)
+}
+
+/// Reads a list, `null` as the empty one, and keeps no room for more: there are as many as there are objects.
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
+    let mut list: Vec<T> = nullable(d)?;
+    list.shrink_to_fit();
+    Ok(list)
 }
 
 /// A transport protocol of a port.
@@ -235,7 +241,7 @@ struct HostIp {
 }
 
 /// `podIPs: [{ip: …}]`.
-pub(super) fn ip_list<'de, D: Deserializer<'de>>(d: D) -> Result<IpList, D::Error> {
+pub(super) fn ip_list<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpAddr>, D::Error> {
     Ok(Option::<Vec<HostIp>>::deserialize(d)?.unwrap_or_default().into_iter().map(|host| host.ip.0).collect())
 }
 

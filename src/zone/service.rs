@@ -16,7 +16,9 @@ use super::lookup::service_part;
 use super::name::{DomainName, push_label};
 use super::rows::{Extent, Row, Rows, Target};
 use super::table::Keyed;
-use crate::store::{AddressType, Endpoint, EndpointPort, EndpointSlice, Name, Protocol, Service, parse_ip};
+use crate::store::{
+    AddressType, Endpoint, EndpointPort, EndpointSlice, Name, Protocol, Service, SliceAddress,
+};
 
 /// The names of a Service and of its endpoints. A clone shares them.
 ///
@@ -320,12 +322,12 @@ impl Slice {
 fn row<'s>(
     kind: AddressType,
     endpoint: &'s Endpoint,
-    address: &'s Name,
+    address: SliceAddress<'_>,
     settings: &Settings,
 ) -> Option<(Cow<'s, str>, Target)> {
     let target = match kind {
-        AddressType::FQDN => Target::Alias(address.parse().ok()?),
-        _ => Target::Address(parse_ip(address).ok()?),
+        AddressType::FQDN => Target::Alias(address.to_string().parse().ok()?),
+        _ => Target::Address(address.ip().ok()?),
     };
     let host = host_label(endpoint, address, &target, settings);
     // Longer than a label can be, or with dots in it: nobody could ask for it (CoreDNS fails to send it).
@@ -337,7 +339,7 @@ fn row<'s>(
 /// name; else its address with dashes.
 fn host_label<'s>(
     endpoint: &'s Endpoint,
-    address: &str,
+    address: SliceAddress<'_>,
     target: &Target,
     settings: &Settings,
 ) -> Cow<'s, str> {
@@ -352,7 +354,7 @@ fn host_label<'s>(
     match (pod, target) {
         (Some(pod), _) if settings.endpoint_pod_names => pod.into(),
         (_, Target::Address(ip)) => dashed(*ip).into(),
-        (_, Target::Alias(_)) => address.replace('.', "-").into(),
+        (_, Target::Alias(_)) => address.to_string().replace('.', "-").into(),
     }
 }
 

@@ -63,12 +63,16 @@ impl<T> Default for Table<T> {
     }
 }
 
+/// Every bit of it depends on every bit of the key: FxHash alone leaves addresses of one range alike in most bits.
 fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
-    FxBuildHasher.hash_one(key)
+    // The finalizer of MurmurHash3.
+    let mut hash = FxBuildHasher.hash_one(key);
+    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
 }
 
-/// The node, and the shard of that. Bits from the middle: hashbrown takes the lowest and the highest for
-/// itself.
+/// The node, and the shard of that. Bits from the middle: hashbrown takes the lowest and the highest for itself.
 fn path(hash: u64) -> (usize, usize) {
     let middle = (hash >> 32) as usize;
     (middle / SHARDS % NODES, middle % SHARDS)
@@ -131,7 +135,33 @@ impl<T: Keyed + Clone> Table<T> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
+    use crate::store::Name;
+
+    /// The size of the largest shard with these keys.
+    fn largest<K: Hash + Eq + Clone>(keys: impl Iterator<Item = K>) -> usize {
+        let mut table = Table::default();
+        keys.for_each(|key| _ = table.insert((key, ())));
+        table.nodes.iter().flat_map(|node| node.iter()).map(|shard| shard.len()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn keys_are_spread_over_the_shards() {
+        const COUNT: u32 = 50_000;
+        let mean = COUNT as usize / (NODES * SHARDS);
+        let v4 = (0..COUNT).map(|n| Ipv4Addr::from(0x7ff4_0000 + n));
+        let table = [
+            ("addresses of endpoints", largest(v4.clone().map(|ip| ip.to_ipv6_mapped()))),
+            ("addresses of Services", largest(v4.clone().map(IpAddr::V4))),
+            ("pods", largest(v4.map(|ip| (Name::from("default"), IpAddr::V4(ip))))),
+            ("names", largest((0..COUNT).map(|n| format!("store-{n}").into_bytes().into_boxed_slice()))),
+        ];
+        for (what, largest) in table {
+            assert!(largest < 2 * mean, "{what}: {largest} in one shard, {mean} in all");
+        }
+    }
 
     #[test]
     fn a_clone_keeps_what_it_had() {

@@ -48,7 +48,7 @@ pub struct ServeArgs {
     /// The order of addresses in an answer
     #[arg(long, value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
     order: OrderArg,
-    /// What shuffling follows from; the same seed gives the same orders [default: drawn by lot]
+    /// What shuffling follows from; the same seed gives the same orders, by one UDP thread [default: drawn by lot]
     #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED")]
     seed: Option<u64>,
     /// A DNS server to ask about names that are not the cluster's; without one they are REFUSED

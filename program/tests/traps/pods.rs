@@ -78,7 +78,7 @@ fn processes(store: &Store, asker: Option<&str>) -> Vec<Process> {
     let process = |pod: &Arc<Pod>| {
         let crashed = pod.status.restarts > 0 && !pod.status.ready;
         let runs = pod.status.phase == Some(PodPhase::Running) && !crashed;
-        let port = pod.spec.containers.first()?.ports.first()?.container_port;
+        let port = pod.spec.shared.containers.first()?.ports.first()?.container_port;
         let ip: IpAddr = pod.status.ips().next().filter(|_| runs)?;
         let hangs = is_up(pod) != asker_is_up;
         Some(Process { pod: pod.metadata.name.to_string(), at: SocketAddr::new(ip, port), hangs })

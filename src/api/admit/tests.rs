@@ -335,11 +335,11 @@ fn a_pod_that_is_labelled_lives_on() {
     let Object::Pod(pod) = the_one(&store).object.clone() else { panic!("no pod") };
     let mut pod = (*pod).clone();
     pod.metadata.synthesized = true;
-    pod.spec.claims = [Name::new_static("data-a")].into();
+    Arc::make_mut(&mut pod.spec.shared).claim_templates = vec!["data".into()];
     pod.status = PodStatus {
         phase: Some(PodPhase::Running),
         ready: true,
-        pod_ip: Some([10, 0, 0, 1].into()),
+        ips: [[10, 0, 0, 1].into()].into_iter().collect(),
         since: Some(Time::from_unix_millis(5)),
         restarts: 3,
         simulated: true,
@@ -352,7 +352,7 @@ fn a_pod_that_is_labelled_lives_on() {
         panic!("not labelled")
     };
     assert_eq!((&labelled.status, labelled.metadata.synthesized), (&pod.status, true));
-    assert_eq!(labelled.spec.claims, pod.spec.claims);
+    assert_eq!(labelled.claims().collect::<Vec<_>>(), ["data-a"]);
     assert_eq!(labelled.metadata.annotations.len(), 1);
 }
 

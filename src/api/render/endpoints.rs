@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Context, Shown, put};
 use crate::store::{
     AddressType, Endpoint, EndpointAddress, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, Key,
-    Kind, Name, Node, Object, ObjectMeta, Service, Stored, parse_ip,
+    Kind, Node, Object, ObjectMeta, Service, Stored,
 };
 
 pub(super) fn slice(shown: &mut Shown<'_>, slice: &EndpointSlice) {
@@ -27,7 +27,7 @@ pub(super) fn slice(shown: &mut Shown<'_>, slice: &EndpointSlice) {
 
 fn of_slice(shown: &Shown<'_>, endpoint: &Endpoint) -> Value {
     let mut json = Map::new();
-    let addresses: Vec<&str> = endpoint.addresses.iter().map(Name::as_str).collect();
+    let addresses: Vec<String> = endpoint.addresses.iter().map(|address| address.to_string()).collect();
     json.insert("addresses".into(), addresses.into());
     let conditions = [
         ("ready", endpoint.conditions.ready),
@@ -154,9 +154,9 @@ fn subsets(service: &Service, slices: &[&Arc<EndpointSlice>]) -> Vec<EndpointSub
                 Some(false) => &mut subset.not_ready_addresses,
                 _ => &mut subset.addresses,
             };
-            addresses.extend(endpoint.addresses.iter().filter_map(|ip| {
+            addresses.extend(endpoint.addresses.iter().filter_map(|address| {
                 Some(EndpointAddress {
-                    ip: parse_ip(ip).ok()?,
+                    ip: address.ip().ok()?,
                     hostname: endpoint.hostname.clone(),
                     target_ref: endpoint.target_ref.clone(),
                     node_name: endpoint.node_name.clone(),

@@ -31,7 +31,7 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     match meta.deletion_timestamp {
         Some(by) => {
             json.insert("deletionTimestamp".into(), by.to_string().into());
-            let grace = meta.deletion_grace_period_seconds.unwrap_or(0);
+            let grace = meta.deletion_grace_period_seconds;
             json.insert("deletionGracePeriodSeconds".into(), grace.into());
         }
         None => {

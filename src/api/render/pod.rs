@@ -9,7 +9,7 @@ use crate::store::{fill, fill_pod_spec, objects, spec_json};
 
 pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     if !shown.has("spec") {
-        let spec = match &pod.template {
+        let spec = match &pod.spec.shared.template {
             Some(template) => template.json().get_mut("spec").map(Value::take).unwrap_or_default(),
             None => spec_json(&pod.spec),
         };
@@ -36,16 +36,15 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
 
 /// The volumes of a StatefulSet's pod: each is called as the template of its claim.
 fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
-    if pod.spec.claims.is_empty() {
+    let templates = &pod.spec.shared.claim_templates;
+    if templates.is_empty() {
         return;
     }
     let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
     let Some(volumes) = volumes.as_array_mut() else { return };
-    for claim in pod.spec.claims.iter() {
-        let suffix = format!("-{}", pod.metadata.name);
-        let name = claim.strip_suffix(&suffix).unwrap_or(claim);
-        volumes.retain(|volume| field::text(volume, "/name") != name);
-        volumes.push(json!({ "name": name, "persistentVolumeClaim": { "claimName": claim.as_str() } }));
+    for (name, claim) in templates.iter().zip(pod.claims()) {
+        volumes.retain(|volume| field::text(volume, "/name") != *name);
+        volumes.push(json!({ "name": &**name, "persistentVolumeClaim": { "claimName": &*claim } }));
     }
 }
 

@@ -90,14 +90,17 @@ fn pod_of_set(store: &Store) -> Pod {
         node_name: "node-1".into(),
         hostname: "db-0".into(),
         subdomain: "db".into(),
-        claims: [Name::new_static("data-db-0")].into(),
-        ..template.spec.clone()
+        shared: Arc::new(SharedSpec {
+            template: Some(template.clone()),
+            claim_templates: vec!["data".into()],
+            ..(*template.spec.shared).clone()
+        }),
     };
     let metadata = ObjectMeta {
         labels: template.metadata.labels.clone(),
         ..named("db-0", Some((Kind::StatefulSet, "db")))
     };
-    Pod { metadata, spec, status: PodStatus::default(), template: Some(template) }
+    Pod { metadata, spec, status: PodStatus::default() }
 }
 
 #[test]
@@ -128,8 +131,7 @@ fn pods_that_a_controller_made() {
     );
     pod.status = PodStatus {
         phase: Some(PodPhase::Running),
-        pod_ip: Some([10, 0, 0, 1].into()),
-        pod_ips: [[10, 0, 0, 1].into()].into_iter().collect(),
+        ips: [[10, 0, 0, 1].into()].into_iter().collect(),
         ready: true,
         ready_since: Some(time("2026-11-22T12:00:09Z")),
         since: Some(time("2026-11-22T12:00:05Z")),
@@ -154,7 +156,7 @@ fn pods_that_a_controller_made() {
         ],
     );
     pod.metadata.deletion_timestamp = Some(time("2026-11-22T12:01:00Z"));
-    pod.metadata.deletion_grace_period_seconds = Some(30);
+    pod.metadata.deletion_grace_period_seconds = 30;
     pod.status.ready = false;
     put(&mut store, Object::Pod(Arc::new(pod)));
     check(

@@ -174,7 +174,7 @@ fn deployment_conditions(deployment: &Workload, new_set: Option<&str>, since: &s
 
 pub(super) fn replica_set(shown: &mut Shown<'_>, set: &Workload) {
     number_template(shown, &set.status);
-    let hash = set.spec.template.metadata.labels.get(TEMPLATE_HASH_LABEL).cloned();
+    let hash = set.spec.template.metadata.labels.written(TEMPLATE_HASH_LABEL).cloned();
     let spec = shown.spec();
     pods(spec, set.spec.selector.as_ref(), &set.spec.template);
     if let Some(hash) = hash.filter(|_| set.metadata.synthesized) {

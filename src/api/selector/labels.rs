@@ -31,7 +31,7 @@ impl LabelSelector {
 
     /// Whether an object with these labels is meant.
     pub fn admits(&self, labels: &Labels) -> bool {
-        self.0.iter().all(|requirement| requirement.admits(labels.get(&requirement.key).map(Name::as_str)))
+        self.0.iter().all(|requirement| requirement.admits(labels.get(&requirement.key)))
     }
 
     /// Whether `object` is meant.

@@ -32,7 +32,7 @@ fn a_set_is_a_stateful_set_and_its_headless_service() {
         service.spec.ports.iter().map(|p| (p.name.as_str(), p.port, p.target_port.clone())).collect();
     assert_eq!(ports, [("cql", 9042, None), ("intra", 7000, Some(IntOrName::Int(7001)))]);
     let listening: Vec<_> =
-        set.spec.template.spec.containers[0].ports.iter().map(|p| p.container_port).collect();
+        set.spec.template.spec.shared.containers[0].ports.iter().map(|p| p.container_port).collect();
     assert_eq!(listening, [9042, 7001]);
 }
 

@@ -43,7 +43,7 @@ impl Check {
     fn own_annotations(&mut self, path: &str, annotations: &Labels, known: &[&str]) {
         for (key, value) in annotations.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
             let path = format!("{path}[{key}]");
-            if !known.contains(&key.as_str()) {
+            if !known.contains(&key) {
                 let help = nearest(key, known.iter().copied()).map(|near| format!("write {near}"));
                 let help = help.unwrap_or_else(|| format!("there are {}", known.join(", ")));
                 self.push(path, Fault::Invalid, "has no effect here".into(), Some(help));

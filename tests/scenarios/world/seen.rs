@@ -96,7 +96,7 @@ impl World {
     /// The templates that pods are made from, by their number: `0:r1 1:r1 2:r2`.
     pub fn revisions_now(&self) -> String {
         let number = |pod: &Pod| {
-            let name = pod.metadata.labels.get("controller-revision-hash").cloned().unwrap_or_default();
+            let name = pod.metadata.labels.written("controller-revision-hash").cloned().unwrap_or_default();
             let revision =
                 self.cluster.store().get::<ControllerRevision>(Kind::ControllerRevision, "default", &name);
             revision.map_or(0, |revision| revision.revision)
@@ -129,7 +129,9 @@ impl World {
     /// What runs on though its pod is gone: `db-1:a2`.
     pub fn left_behind(&self) -> String {
         let nodes = self.cluster.store().list::<Node>(Kind::Node).flat_map(|node| &node.status.left_behind);
-        let show = |left: &LeftBehind| format!("{}:{}", left.pod, self.address(left.ips[0]));
+        let show = |left: &LeftBehind| {
+            format!("{}:{}", left.pod, self.address(left.ips.first().expect("an address")))
+        };
         nodes.map(show).collect::<Vec<_>>().join(" ")
     }
 

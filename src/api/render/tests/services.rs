@@ -38,7 +38,7 @@ fn services_and_what_they_lead_to() {
         &[("/spec", "{externalName: example.org, sessionAffinity: None, type: ExternalName}")],
     );
     let endpoint = |ip: &str, ready, terminating| Endpoint {
-        addresses: [Name::from(ip)].into_iter().collect(),
+        addresses: vec![Name::from(ip)].into(),
         conditions: EndpointConditions {
             ready: Some(ready),
             serving: Some(ready),
