@@ -27,23 +27,21 @@ impl ControlPlane {
         let desired = self.desired.get_or_insert_default();
         let changed = desired.amend(changes, &self.service_range);
         self.store.set_time(self.now);
-        let (gone, put): (Vec<_>, Vec<_>) =
-            changed.into_iter().partition(|(key, _)| !desired.all.contains_key(key));
-        // What no manifest asked for before is not theirs to take away.
-        for (key, _) in gone.into_iter().filter(|(_, before)| before.is_some()) {
-            self.store.apply(Change::Delete(key));
-        }
-        for (key, before) in put {
-            let Some(wanted) = self.desired.as_ref().and_then(|desired| desired.all.get(&key)) else {
-                continue;
-            };
-            if before.as_ref() == Some(wanted) {
-                continue;
+        let (mut gone, mut put) = (Vec::new(), Vec::new());
+        for (key, before) in changed {
+            match desired.all.get(&key) {
+                Some(wanted) if before.as_ref() == Some(wanted) => {}
+                Some(wanted) => put.push((before, wanted.clone())),
+                // What no manifest asked for before is not theirs to take away.
+                None => gone.extend(before.map(|_| Change::Delete(key))),
             }
-            let object = match (before, self.store.object(&key)) {
-                (Some(before), Some(live)) => applied(&before, wanted, live),
-                _ => wanted.clone(),
-            };
+        }
+        for change in gone {
+            self.store.apply(change);
+        }
+        for (before, wanted) in put {
+            let live = before.and_then(|before| Some((before, self.store.object(&wanted.key())?)));
+            let object = live.map(|(before, live)| applied(&before, &wanted, live)).unwrap_or(wanted);
             match says_its_state(&object) {
                 true => self.store.apply(Change::Put(object)),
                 false => self.put(object),

@@ -7,7 +7,7 @@ use super::{endpointslice, pods};
 use crate::kubelet;
 use crate::store::{
     ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
-    PersistentVolumeClaim, Pod, Resource, Store, Workload,
+    PersistentVolumeClaim, Pod, Resource, Selecting, Store, Workload,
 };
 
 /// Who looks after a slice.
@@ -59,7 +59,13 @@ impl TakenOver {
 }
 
 /// Puts on the queue what an event concerns.
-pub(super) fn note(queues: &mut Queues, taken_over: &mut TakenOver, store: &Store, event: &Event) {
+pub(super) fn note(
+    queues: &mut Queues,
+    taken_over: &mut TakenOver,
+    store: &Store,
+    selecting: &mut Selecting<'_>,
+    event: &Event,
+) {
     let object = event.object();
     let key = object.key();
     let gone = event.after.is_none();
@@ -91,7 +97,7 @@ pub(super) fn note(queues: &mut Queues, taken_over: &mut TakenOver, store: &Stor
                 }
                 queues.push(Task::Workload(owner));
             }
-            note_selecting(queues, taken_over, store, event);
+            note_selecting(queues, taken_over, store, selecting, event);
             if gone {
                 if !pod.spec.shared.claim_templates.is_empty() {
                     queues.push(Task::Garbage(key));
@@ -240,7 +246,13 @@ impl Shift {
 }
 
 /// Puts on the queue the Services that select a pod, or did before.
-fn note_selecting(queues: &mut Queues, taken_over: &mut TakenOver, store: &Store, event: &Event) {
+fn note_selecting(
+    queues: &mut Queues,
+    taken_over: &mut TakenOver,
+    store: &Store,
+    selecting: &mut Selecting<'_>,
+    event: &Event,
+) {
     let shift = Shift::of(event);
     let mut looked_at: Option<&Labels> = None;
     // A pod without an address is no endpoint, whoever selects it.
@@ -250,7 +262,7 @@ fn note_selecting(queues: &mut Queues, taken_over: &mut TakenOver, store: &Store
             continue;
         }
         looked_at = Some(&meta.labels);
-        for service in store.services_selecting(&meta.namespace, &meta.labels) {
+        for service in selecting.services(&meta.namespace, &meta.labels) {
             let service = &service.metadata.name;
             let taken_over = taken_over.note_pod(store, &meta.namespace, service);
             match shift {

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use crate::control_plane::Settings;
 use crate::kubelet::{self, Delays};
 use crate::parallel;
-use crate::store::{Change, Key, Kind, Object, Pod, Store, Time};
+use crate::store::{Change, Key, Kind, Object, Pod, Selecting, Store, Time};
 
 use events::Recorder;
 use queue::{Queues, Task};
@@ -173,12 +173,13 @@ impl Controllers {
 
     /// Takes notice of what happened in the store: who has to look at what.
     pub fn note(&mut self, store: &Store, now: Time) {
+        let mut selecting = Selecting::new(store);
         for event in store.watch(self.revision).expect("controllers catch up before events are compacted") {
             self.addresses.note(store, event);
             if let Some(node) = self.nodes.note(store, now, event) {
                 self.queues.push(Task::Node(node));
             }
-            concerns::note(&mut self.queues, &mut self.taken_over, store, event);
+            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, event);
         }
         self.revision = store.revision();
     }

@@ -20,6 +20,7 @@ mod node;
 mod object;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
+mod selecting;
 #[allow(missing_docs, reason = "as above")]
 mod selector;
 #[allow(missing_docs, reason = "as above")]
@@ -49,6 +50,7 @@ pub use names::{
 pub use node::*;
 pub use object::*;
 pub use pod::*;
+pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;
 pub use table::{Change, Compacted, Event, Store, Stored};

@@ -115,6 +115,22 @@ impl Labels {
             .chain(texts(after))
     }
 
+    /// The pairs that follow from a pod's name.
+    pub(super) fn of_name(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pod = self.pod.as_deref().into_iter();
+        pod.flat_map(|pod| [(POD_INDEX_LABEL, ordinal(pod)), (POD_NAME_LABEL, pod)])
+    }
+
+    /// The pairs that do not follow from a pod's name. They are shared by the pods of a template.
+    pub(super) fn of_template(&self) -> Labels {
+        Labels { pairs: self.pairs.clone(), pod: None }
+    }
+
+    /// Whether both are of one template, and differ at most in a pod's name. They may be, although this does not see it.
+    pub(super) fn are_of_one_template(&self, other: &Labels) -> bool {
+        std::ptr::eq(self.pairs(), other.pairs())
+    }
+
     /// Where `key` is among the pairs, or would be.
     fn place(&self, key: &str) -> usize {
         self.pairs().partition_point(|(k, _)| k.as_str() < key)

@@ -11,6 +11,7 @@ use super::index::{Indexes, indexed, pair};
 use super::names::{Labels, Name, POD_NAME_LABEL};
 use super::object::{Key, Kind, Object, Resource};
 use super::pod::Pod;
+use super::selecting::Selecting;
 use super::service::{EndpointSlice, Service};
 use super::time::Time;
 
@@ -306,11 +307,19 @@ impl Store {
 
     /// The Services of `namespace` whose selector matches a pod with `labels`, in no particular order.
     pub fn services_selecting(&self, namespace: &Name, labels: &Labels) -> Vec<&Arc<Service>> {
-        let Some(services) = self.within(Kind::Service, namespace) else { return Vec::new() };
-        let pairs =
-            labels.iter().map(|(key, value)| self.indexes.services.names(pair(namespace, key, value)));
-        let candidates = pairs.flatten().filter_map(|name| Service::of(&services.get(name)?.object));
-        candidates.filter(|service| service.spec.selector.matches(labels)).collect()
+        Selecting::new(self).services(namespace, labels).collect()
+    }
+
+    /// The Services of `namespace` whose selector begins with this pair.
+    pub(super) fn services_by(
+        &self,
+        namespace: &Name,
+        key: &str,
+        value: &str,
+    ) -> impl Iterator<Item = &Arc<Service>> {
+        let services = self.within(Kind::Service, namespace);
+        let names = self.indexes.services.names(pair(namespace, key, value));
+        names.iter().filter_map(move |name| Service::of(&services?.get(name)?.object))
     }
 
     /// The slices of a Service, by name. The Service need not exist.

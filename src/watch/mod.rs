@@ -294,7 +294,7 @@ mod tests {
         std::fs::create_dir(&zones).unwrap();
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
         std::fs::write(zones.join("a.yaml"), text).unwrap();
-        let (mut sources, problems) = Sources::read(&[zones.clone()]);
+        let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
         assert_eq!(problems, []);
         // Just written, it would be read once more.
         std::fs::remove_dir_all(&zones).unwrap();
