@@ -1,0 +1,68 @@
+//! From a request's bytes to the reply's, on the way of usual questions and on the long one that all can go.
+
+use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use divan::{Bencher, black_box};
+
+use crate::cluster::{Cluster, pod_name, port_name, service_name};
+use crate::{A, SRV, STEPS, in_turn, living, question};
+
+/// A reply's size in bytes depends on the names' lengths: those of SRV records of ten pods are about 870 compressed and 1,700
+/// uncompressed.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Pod,
+    ServiceOfTen,
+    SrvOfTenCutAt512,
+    SrvOfTenIn1232,
+    SrvOfTenUncut,
+    Missing,
+}
+
+const ALL: [Asked; 6] = [
+    Asked::Pod,
+    Asked::ServiceOfTen,
+    Asked::SrvOfTenCutAt512,
+    Asked::SrvOfTenIn1232,
+    Asked::SrvOfTenUncut,
+    Asked::Missing,
+];
+
+impl Asked {
+    fn query(self, service: usize) -> Vec<u8> {
+        let query = |name: String, record_type, udp_size| question::query(7, &name, record_type, udp_size);
+        match self {
+            Asked::Pod => query(pod_name(service, service % Cluster::USUAL.pods), A, 1232),
+            Asked::ServiceOfTen => query(service_name(service), A, 1232),
+            Asked::SrvOfTenCutAt512 => query(port_name(service), SRV, 0),
+            Asked::SrvOfTenIn1232 | Asked::SrvOfTenUncut => query(port_name(service), SRV, 1232),
+            Asked::Missing => query(pod_name(service, Cluster::USUAL.pods), A, 1232),
+        }
+    }
+
+    /// Only over TCP there is room for everything, uncompressed.
+    fn client(self) -> Client {
+        Client { udp: !matches!(self, Asked::SrvOfTenUncut), ipv6: false, max_udp: u16::MAX }
+    }
+}
+
+#[divan::bench(args = ALL, sample_size = STEPS)]
+fn usual_way(bencher: Bencher<'_, '_>, asked: Asked) {
+    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, false));
+}
+
+#[divan::bench(args = ALL, sample_size = STEPS)]
+fn long_way(bencher: Bencher<'_, '_>, asked: Asked) {
+    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, false).the_long_way());
+}
+
+fn answer(bencher: Bencher<'_, '_>, asked: Asked, mut answerer: Answerer) {
+    let zone = living(Cluster::USUAL).published();
+    let zone = zone.load();
+    let queries: Vec<_> = (0..Cluster::USUAL.services).map(|service| asked.query(service)).collect();
+    let (mut next, client, mut reply) = (in_turn(&queries), asked.client(), Vec::new());
+    bencher.bench_local(|| {
+        let verdict = answerer.answer(&zone, black_box(next()), client, &mut reply);
+        assert_eq!(verdict, Verdict::Reply);
+        reply.len()
+    });
+}

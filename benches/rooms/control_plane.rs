@@ -1,0 +1,29 @@
+//! From one pod's change to the zone that shows it, in clusters of all sizes.
+
+use clusterlocal::store::{Key, Kind, READY_ANNOTATION};
+use divan::Bencher;
+
+use crate::cluster::{Cluster, namespace};
+use crate::living;
+
+/// A pod gets ready, or is not ready any more.
+#[divan::bench(args = [100, 1_000, 10_000, 100_000], sample_count = 300)]
+fn one_of_so_many_pods(bencher: Bencher<'_, '_>, pods: usize) {
+    let cluster = Cluster { services: pods / 10, pods: 10 };
+    let mut control_plane = living(cluster);
+    let keys: Vec<_> = (0..cluster.services)
+        .map(|service| {
+            let pod = format!("store-{service}-{}", service % cluster.pods);
+            Key::new(Kind::Pod, namespace(service), pod)
+        })
+        .collect();
+    let mut turn = 0;
+    bencher.bench_local(|| {
+        let key = &keys[turn % keys.len()];
+        let ready = if turn / keys.len() % 2 == 0 { "false" } else { "true" };
+        turn += 1;
+        let before = control_plane.serial();
+        control_plane.annotate(key, &[(READY_ANNOTATION, Some(ready))]);
+        assert_ne!(control_plane.serial(), before, "the zone shows it");
+    });
+}
