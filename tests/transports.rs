@@ -1,7 +1,7 @@
 //! What the transports promise, whatever the answers are: one reply for each query, over UDP and TCP, from the address
 //! that was asked, within limits, and up to the end.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -160,6 +160,43 @@ async fn all_addresses_are_bound_or_none() {
     // TEST-NET-1 (RFC 5737) is nobody's.
     let error = Listeners::bind(&at("192.0.2.1:0")).await.err().expect("an error");
     assert!(error.to_string().contains("no interface of this machine"), "{error}");
+}
+
+#[tokio::test]
+async fn threads_share_an_address_with_nobody_else() {
+    for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
+        let options = Options { udp_threads: 4.try_into().unwrap(), ..at(address) };
+        let server = Server::start(options.clone()).await;
+        let address = server.address();
+        let again = Listeners::bind(&Options { listen: vec![address], ..options }).await;
+        assert_eq!(again.err().expect("an error").transport, "UDP", "{address}");
+        let host = match address.ip() {
+            ip if !ip.is_unspecified() => ip,
+            IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        };
+        // So many clients come to all threads, and each has more than one query in one batch.
+        let ask = async |_: u32| {
+            let socket = UdpSocket::bind((host, 0)).await.unwrap();
+            socket.connect((host, address.port())).await.unwrap();
+            for id in 0..20 {
+                socket.send(&query(id)).await.unwrap();
+            }
+            for id in 0..20u16 {
+                let mut reply = [0; 512];
+                let length = soon(socket.recv(&mut reply)).await.unwrap();
+                assert_eq!(reply[..2], id.to_be_bytes());
+                assert!(length > 12);
+            }
+        };
+        for client in 0..32 {
+            ask(client).await;
+        }
+        let stats = server.stats.clone();
+        server.drain().await;
+        assert_eq!((stats.queries.get(), stats.udp_replies.get(), stats.dropped.get()), (640, 640, 0));
+        Listeners::bind(&at(&address.to_string())).await.expect("the port is free again at once");
+    }
 }
 
 #[tokio::test]
