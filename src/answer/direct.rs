@@ -222,23 +222,23 @@ impl Direct<'_> {
         self.reply.extend_from_slice(&fixed(record_type, ttl, length));
     }
 
-    /// Writes an A or AAAA record, whose owner stands there already.
+    /// Writes an A or AAAA record, whose owner stands there already; in one piece, for there may be hundreds.
     fn address(&mut self, ip: IpAddr) {
-        // In one piece each: there may be hundreds.
-        match ip {
+        let (v4, v6);
+        let (record_type, data): (u16, &[u8]) = match ip {
             IpAddr::V4(ip) => {
-                let mut rest = [0; FIXED + 4];
-                rest[..FIXED].copy_from_slice(&fixed(rtype::A, self.ttl(), 4));
-                rest[FIXED..].copy_from_slice(&ip.octets());
-                self.reply.extend_from_slice(&rest);
+                v4 = ip.octets();
+                (rtype::A, &v4)
             }
             IpAddr::V6(ip) => {
-                let mut rest = [0; FIXED + 16];
-                rest[..FIXED].copy_from_slice(&fixed(rtype::AAAA, self.ttl(), 16));
-                rest[FIXED..].copy_from_slice(&ip.octets());
-                self.reply.extend_from_slice(&rest);
+                v6 = ip.octets();
+                (rtype::AAAA, &v6)
             }
-        }
+        };
+        let (mut rest, length) = ([0; FIXED + 16], FIXED + data.len());
+        rest[..FIXED].copy_from_slice(&fixed(record_type, self.ttl(), data.len()));
+        rest[FIXED..length].copy_from_slice(data);
+        self.reply.extend_from_slice(&rest[..length]);
     }
 
     /// Writes the OPT record and the header: there is nothing left to do.

@@ -317,8 +317,9 @@ impl Store {
         key: &str,
         value: &str,
     ) -> impl Iterator<Item = &Arc<Service>> {
-        let services = self.within(Kind::Service, namespace);
         let names = self.indexes.services.names(pair(namespace, key, value));
+        // Mostly there is none, and then nothing is to be looked up.
+        let services = if names.is_empty() { None } else { self.within(Kind::Service, namespace) };
         names.iter().filter_map(move |name| Service::of(&services?.get(name)?.object))
     }
 
