@@ -151,6 +151,8 @@ pub(super) struct Signal {
 pub(super) struct Heard {
     /// The names that something was renamed to, and that nothing was written to since.
     pub(super) arrived: HashSet<PathBuf>,
+    /// How many writings and renames ended.
+    ended_writings: usize,
     /// Whether events or watches may have been lost.
     lost: bool,
     /// Whether the thread that listens has ended.
@@ -159,6 +161,9 @@ pub(super) struct Heard {
 
 /// More names than this are not remembered: their files wait for quiet, as if they had been written in place.
 const ARRIVALS: usize = 1_000;
+
+/// Two files that were written and renamed: four ends.
+const A_FEW: usize = 4;
 
 impl Signal {
     /// Waits until something is heard.
@@ -169,6 +174,11 @@ impl Signal {
     /// Whether something was renamed to a name.
     pub(super) fn has_arrivals(&self) -> bool {
         !self.lock().arrived.is_empty()
+    }
+
+    /// Whether more was written since hints were taken last than somebody writes who looks at what comes of it.
+    pub(super) fn is_much(&self) -> bool {
+        self.lock().ended_writings > A_FEW
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
@@ -206,8 +216,14 @@ impl Heard {
         self.lost |= event.need_rescan();
         match event.kind {
             // Our own reading raises these. The end of a writing is a hint.
-            EventKind::Access(access) => return access == AccessKind::Close(AccessMode::Write),
-            EventKind::Modify(ModifyKind::Name(RenameMode::To | RenameMode::Both)) => {
+            EventKind::Access(access) => {
+                let ended = access == AccessKind::Close(AccessMode::Write);
+                self.ended_writings += usize::from(ended);
+                return ended;
+            }
+            EventKind::Modify(ModifyKind::Name(mode @ (RenameMode::To | RenameMode::Both))) => {
+                // Of one rename both are told.
+                self.ended_writings += usize::from(mode == RenameMode::To);
                 let room = self.arrived.len() < ARRIVALS;
                 self.arrived.extend(event.paths.pop().filter(|_| room));
             }

@@ -124,12 +124,12 @@ pub async fn follow<F>(
             () = &mut shutdown => return,
             () = force.notified() => {
                 forced = true;
-                due = earlier(due, pace.asked(Instant::now(), Duration::ZERO));
+                due = earlier(due, pace.asked(Instant::now(), Duration::ZERO, true));
                 continue;
             }
             () = signal.heard() => {
                 let wish = if signal.has_arrivals() { Duration::ZERO } else { GATHER };
-                due = earlier(due, pace.asked(Instant::now(), wish));
+                due = earlier(due, pace.asked(Instant::now(), wish, signal.is_much()));
                 continue;
             }
             () = at(due.map(|due| pace.hold(due))) => {}
@@ -204,7 +204,8 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
 const GATHER: Duration = Duration::from_millis(10);
 /// Looks are so far apart, whatever is told meanwhile.
 const LOOKS_APART: Duration = Duration::from_millis(5);
-/// Readings that would be closer than this are a storm, in which they are `STORM_APART` from each other.
+/// Readings that would be closer than this because much is written are a storm, in which they are `STORM_APART` from each
+/// other.
 const STORM: Duration = Duration::from_millis(25);
 const STORM_APART: Duration = Duration::from_millis(100);
 
@@ -215,6 +216,8 @@ struct Pace {
     read: Option<Instant>,
     /// Whether a look was asked for so soon after the last reading that it is a storm.
     storm: bool,
+    /// Whether it was one at that reading: it is over when there is a pause.
+    was_storm: bool,
 }
 
 impl Pace {
@@ -222,14 +225,14 @@ impl Pace {
         self.looked = Some(looked);
         if read {
             self.read = self.looked;
-            self.storm = false;
+            self.was_storm = std::mem::take(&mut self.storm);
         }
     }
 
-    /// When to look, if somebody asks at `now` for it to be in `wish`.
-    fn asked(&mut self, now: Instant, wish: Duration) -> Instant {
+    /// When to look, if somebody asks at `now` for it to be in `wish`, because `much` is written or not.
+    fn asked(&mut self, now: Instant, wish: Duration, much: bool) -> Instant {
         let at = self.looked.map_or(now + wish, |looked| (now + wish).max(looked + LOOKS_APART));
-        self.storm |= self.read.is_some_and(|read| at < read + STORM);
+        self.storm |= (much || self.was_storm) && self.read.is_some_and(|read| at < read + STORM);
         at
     }
 
@@ -263,7 +266,7 @@ mod tests {
     async fn a_save_is_looked_at_at_once_and_a_storm_ten_times_a_second() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        // Looked and read so long ago; what is wished for; when it is granted.
+        // Looked and read so long ago; what is wished for; when it is granted, if much is written.
         let table = [
             (None, None, 0, 0),
             (None, None, 10, 10),
@@ -281,9 +284,16 @@ mod tests {
         assert_eq!(now - start, Duration::from_secs(10));
         for (looked, read, wish, granted) in table {
             let ago = |time: Option<u64>| time.map(|time| now - ms(time));
-            let mut pace = Pace { looked: ago(looked), read: ago(read), storm: false };
-            let due = pace.asked(now, ms(wish));
+            let mut pace = Pace { looked: ago(looked), read: ago(read), ..Pace::default() };
+            let due = pace.asked(now, ms(wish), true);
             assert_eq!(pace.hold(due) - now, ms(granted), "{looked:?} {read:?} {wish}");
+        }
+        // One save after the other, each when the one before shows.
+        for (looked, granted) in [(2, 3), (5, 0), (10, 0)] {
+            let at = Some(now - ms(looked));
+            let mut pace = Pace { looked: at, read: at, ..Pace::default() };
+            let due = pace.asked(now, Duration::ZERO, false);
+            assert_eq!(pace.hold(due) - now, ms(granted), "{looked}");
         }
     }
 
@@ -312,7 +322,7 @@ mod tests {
         let (mut readings, mut due) = (0, None);
         for time in 0..10_000 {
             let now = start + Duration::from_millis(time);
-            due = earlier(due, pace.asked(now, Duration::ZERO));
+            due = earlier(due, pace.asked(now, Duration::ZERO, true));
             if due.is_some_and(|due| pace.hold(due) <= now) {
                 pace.passed(now, true);
                 // Something of the reading is due before the storm lets it.
