@@ -2,8 +2,11 @@
 
 mod cli;
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
 
 use clusterlocal::api;
 use clusterlocal::manifest::Severity;
@@ -27,6 +30,37 @@ fn main() -> ExitCode {
 fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let parent = args.exit_with_parent.then(Parent::take);
     let _log = args.log.start().map_err(Failure::Input)?;
+    let (args, begun) = begin_apart(args);
+    let (sources, cluster, clock) = begun?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
+    runtime.block_on(answer(args, parent, sources, cluster, clock))
+}
+
+/// By then the allocator takes what was freed for not needed any more.
+const FREED_FOR_GOOD: Duration = Duration::from_secs(1);
+
+/// As [`begin`], by a thread of its own: when that ends, the allocator gives back what coming up took for a while, a
+/// tenth of all. It is not waited for.
+fn begin_apart(args: ServeArgs) -> (ServeArgs, Result<Begun, Failure>) {
+    let (done, begun) = mpsc::channel();
+    let beginning = thread::spawn(move || {
+        let begun = begin(&args);
+        if done.send((args, begun)).is_ok() {
+            thread::sleep(FREED_FOR_GOOD);
+        }
+    });
+    begun.recv().unwrap_or_else(|_| match beginning.join() {
+        Err(panic) => resume_unwind(panic),
+        Ok(()) => unreachable!("it ends after it has sent"),
+    })
+}
+
+/// What there is when a cluster has come up.
+type Begun = (Sources, ControlPlane, Clock);
+
+/// Reads the manifests and lets the cluster come up, if all of them can be read.
+fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
     let (sources, problems) = Sources::read(&args.cluster.paths);
     if problems.iter().any(|problem| problem.severity == Severity::Error) && !args.wait_for_manifests {
         return Err(Failure::Manifests(problems));
@@ -36,13 +70,11 @@ fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let mut cluster = ControlPlane::new(args.settings(&sources.overrides())?);
     if sources.is_ready() {
         cluster.advance_to(clock.now());
-        cluster.apply(&sources.objects());
+        cluster.apply_changes(sources.objects().into_values().map(Change::Put));
     } else {
         warn!("answering SERVFAIL until all manifests can be read");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-    runtime.block_on(answer(args, parent, sources, cluster, clock))
+    Ok((sources, cluster, clock))
 }
 
 async fn answer(

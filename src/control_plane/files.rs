@@ -26,6 +26,9 @@ impl ControlPlane {
         let first = self.desired.is_none();
         let desired = self.desired.get_or_insert_default();
         let changed = desired.amend(changes, &self.service_range);
+        if first {
+            desired.pack();
+        }
         self.store.set_time(self.now);
         let (mut gone, mut put) = (Vec::new(), Vec::new());
         for (key, before) in changed {
@@ -64,6 +67,11 @@ impl Desired {
     /// What the manifests ask for.
     fn asked(&self) -> impl Iterator<Item = &Key> {
         self.all.keys().filter(|key| !self.own.contains(key))
+    }
+
+    /// Gives back what a map that grew object by object has in half-empty nodes.
+    fn pack(&mut self) {
+        self.all = std::mem::take(&mut self.all).into_iter().collect();
     }
 
     /// Takes `changes` of what the manifests ask for. Returns what may be different, with what it was, in order.

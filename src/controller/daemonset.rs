@@ -40,7 +40,8 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return outcome;
     }
     let mut mould = Mould::new(&set.spec.template, &set.metadata, Kind::DaemonSet);
-    mould.shared().tolerations.extend(TOLERATIONS.iter().cloned());
+    let shared = mould.shared();
+    shared.tolerations = shared.tolerations.iter().chain(TOLERATIONS.iter()).cloned().collect();
     let is_for = |node: &&Arc<Node>| is_for(&mould.spec, node);
     let nodes: Vec<_> = context.store.list::<Node>(Kind::Node).filter(is_for).collect();
     let mut made = set.status.made;

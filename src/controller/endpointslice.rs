@@ -178,7 +178,7 @@ fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
     let (serving, terminating) = (pod.status.ready, pod.is_terminating());
     let ready = service.spec.publish_not_ready_addresses || (serving && !terminating);
     // A pod has its name only under the Service that its subdomain names (ShouldSetHostname).
-    let governed = !pod.spec.hostname.is_empty() && pod.spec.subdomain == service.metadata.name;
+    let governed = !pod.spec.hostname.is_empty() && pod.spec.shared.subdomain == service.metadata.name;
     Endpoint {
         addresses: ip.into(),
         conditions: EndpointConditions {

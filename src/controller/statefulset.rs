@@ -381,7 +381,7 @@ impl<'a> Sync<'a> {
 fn mould<'a>(set: &'a StatefulSet, revision: &ControllerRevision) -> Mould<'a> {
     let mut mould = Mould::new(&revision.template, &set.metadata, Kind::StatefulSet);
     mould.labels = mould.labels.with([(arcstr::literal!(REVISION_LABEL), revision.metadata.name.clone())]);
-    mould.spec.subdomain = set.spec.service_name.clone();
+    mould.shared().subdomain = set.spec.service_name.clone();
     let claims = set.spec.volume_claim_templates.iter();
     mould.shared().claim_templates = claims.map(|claim| claim.metadata.name.clone()).collect();
     mould

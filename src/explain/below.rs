@@ -34,7 +34,7 @@ impl Explainer<'_> {
         let pod = self.store.get::<Pod>(Kind::Pod, &of.namespace, host);
         let by_hostname = || {
             let pods = self.store.list_prefixed::<Pod>(Kind::Pod, &of.namespace, "");
-            pods.into_iter().find(|pod| pod.spec.hostname == host && pod.spec.subdomain == of.name)
+            pods.into_iter().find(|pod| pod.spec.hostname == host && pod.spec.shared.subdomain == of.name)
         };
         match pod.or_else(by_hostname) {
             Some(pod) => self.pod_without_name(pod, service, why),
@@ -57,13 +57,13 @@ impl Explainer<'_> {
             why.steps.push(format!("{} selects {}", self.named_service(service), service.spec.selector));
             why.steps.push(format!("{} has labels {}", self.named_pod(pod), meta.labels));
             self.names_of_pod(pod, why);
-        } else if pod.spec.subdomain != *of || pod.spec.hostname.is_empty() {
+        } else if pod.spec.shared.subdomain != *of || pod.spec.hostname.is_empty() {
             why.reason = format!("{pod_name} is selected by Service {of}, which does not govern it");
             why.steps.push(format!(
                 "a pod is called by its hostname only below the Service that its subdomain (a StatefulSet's serviceName) \
                  names; {} has {}",
                 self.named_pod(pod),
-                if pod.spec.subdomain.is_empty() { "none".into() } else { format!("{:?}", &*pod.spec.subdomain) }
+                if pod.spec.shared.subdomain.is_empty() { "none".into() } else { format!("{:?}", &*pod.spec.shared.subdomain) }
             ));
             self.names_of_pod(pod, why);
         } else {

@@ -108,7 +108,7 @@ impl Explainer<'_> {
         let Some(service) = self.service(&of.namespace, &of.name) else { return };
         let pods = self.store.select_pods(&service.metadata.namespace, &service.spec.selector);
         let by_hostname =
-            |pod: &&&std::sync::Arc<Pod>| pod.spec.hostname == host && pod.spec.subdomain == of.name;
+            |pod: &&&std::sync::Arc<Pod>| pod.spec.hostname == host && pod.spec.shared.subdomain == of.name;
         let by_address = |pod: &&&std::sync::Arc<Pod>| pod.status.ips().any(|ip| dashed(ip) == host);
         let service_name = self.named_service(service);
         why.steps.push(match (pods.iter().find(by_hostname), pods.iter().find(by_address)) {

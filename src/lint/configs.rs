@@ -123,7 +123,9 @@ fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, endpoint: Option<
         let pods = cluster.store.select_pods(&known.metadata.namespace, &known.spec.selector);
         return match endpoint {
             Some(label)
-                if pods.iter().any(|pod| pod.metadata.name == label && pod.spec.subdomain == service) =>
+                if pods
+                    .iter()
+                    .any(|pod| pod.metadata.name == label && pod.spec.shared.subdomain == service) =>
             {
                 None
             }

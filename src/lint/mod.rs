@@ -147,9 +147,14 @@ impl<'a> Template<'a> {
             | Object::DaemonSet(workload)
             | Object::Job(workload) => {
                 let template = &workload.spec.template;
-                (&template.metadata.labels, &template.spec, &template.spec.subdomain, "spec.template.spec")
+                (
+                    &template.metadata.labels,
+                    &template.spec,
+                    &template.spec.shared.subdomain,
+                    "spec.template.spec",
+                )
             }
-            Object::Pod(pod) => (&pod.metadata.labels, &pod.spec, &pod.spec.subdomain, "spec"),
+            Object::Pod(pod) => (&pod.metadata.labels, &pod.spec, &pod.spec.shared.subdomain, "spec"),
             _ => return None,
         };
         // What a controller made in a snapshot's cluster is not to be reviewed: its template is.

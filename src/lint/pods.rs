@@ -10,15 +10,20 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
         return;
     }
     let (spec, namespace) = (template.object.spec, &template.key.namespace);
-    if !spec.subdomain.is_empty() && template.cluster.service(namespace, &spec.subdomain).is_none() {
-        let help = match nearest(&spec.subdomain, template.cluster.service_names(namespace)) {
+    if !spec.shared.subdomain.is_empty()
+        && template.cluster.service(namespace, &spec.shared.subdomain).is_none()
+    {
+        let help = match nearest(&spec.shared.subdomain, template.cluster.service_names(namespace)) {
             Some(meant) => format!("did you mean {meant}?"),
-            None => format!("add a headless Service called {} that selects the pod", spec.subdomain),
+            None => format!("add a headless Service called {} that selects the pod", spec.shared.subdomain),
         };
         findings.push(template.finding(
             "subdomain-without-service",
             &format!("{}.subdomain", template.object.path),
-            format!("there is no Service {namespace}/{}: the pod has no name below it", spec.subdomain),
+            format!(
+                "there is no Service {namespace}/{}: the pod has no name below it",
+                spec.shared.subdomain
+            ),
             help,
         ));
     }
@@ -28,7 +33,7 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
 /// Nobody expects a name of a pod that no headless Service selects.
 fn hostname_without_subdomain(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<Problem>) {
     let spec = template.object.spec;
-    if spec.hostname.is_empty() || !spec.subdomain.is_empty() {
+    if spec.hostname.is_empty() || !spec.shared.subdomain.is_empty() {
         return;
     }
     let over = template.cluster.store.services_selecting(&template.key.namespace, template.object.labels);

@@ -307,7 +307,7 @@ impl Check {
 
     fn pod_spec(&mut self, path: &str, spec: &PodSpec) {
         self.optional_name(format!("{path}.hostname"), &spec.hostname, NameRule::Label);
-        self.optional_name(format!("{path}.subdomain"), &spec.subdomain, NameRule::Label);
+        self.optional_name(format!("{path}.subdomain"), &spec.shared.subdomain, NameRule::Label);
         for (field, containers) in
             [("containers", &spec.shared.containers), ("initContainers", &spec.shared.init_containers)]
         {

@@ -1,7 +1,7 @@
-//! Addresses as objects hold them: one to a pod, as a rule, so that is what takes no allocation.
+//! Addresses as objects hold them: one to a pod, or one of each family, so that is what takes no allocation.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Deserializer};
 
@@ -15,6 +15,8 @@ pub struct IpList(Ips);
 #[derive(Clone, PartialEq, Eq)]
 enum Ips {
     One(Ipv4Addr),
+    /// What a cluster with two families gives to each pod.
+    Dual(Ipv4Addr, Ipv6Addr),
     /// Any others: none, one of IPv6, several.
     All(Box<[IpAddr]>),
 }
@@ -22,11 +24,12 @@ enum Ips {
 impl IpList {
     /// All of them, in order.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
-        let (one, all) = match &self.0 {
-            Ips::One(ip) => (Some(IpAddr::V4(*ip)), [].as_slice()),
-            Ips::All(all) => (None, &**all),
+        let (v4, v6, all) = match &self.0 {
+            Ips::One(v4) => (Some(*v4), None, [].as_slice()),
+            Ips::Dual(v4, v6) => (Some(*v4), Some(*v6), [].as_slice()),
+            Ips::All(all) => (None, None, &**all),
         };
-        one.into_iter().chain(all.iter().copied())
+        v4.map(IpAddr::V4).into_iter().chain(v6.map(IpAddr::V6)).chain(all.iter().copied())
     }
 
     /// The primary address.
@@ -49,10 +52,11 @@ impl Default for IpList {
 impl FromIterator<IpAddr> for IpList {
     fn from_iter<I: IntoIterator<Item = IpAddr>>(ips: I) -> Self {
         let mut ips = ips.into_iter();
-        let (first, second) = (ips.next(), ips.next());
-        IpList(match (first, second) {
-            (Some(IpAddr::V4(ip)), None) => Ips::One(ip),
-            _ => Ips::All(first.into_iter().chain(second).chain(ips).collect()),
+        let first = [ips.next(), ips.next(), ips.next()];
+        IpList(match first {
+            [Some(IpAddr::V4(ip)), None, _] => Ips::One(ip),
+            [Some(IpAddr::V4(v4)), Some(IpAddr::V6(v6)), None] => Ips::Dual(v4, v6),
+            _ => Ips::All(first.into_iter().flatten().chain(ips).collect()),
         })
     }
 }
@@ -164,12 +168,13 @@ mod tests {
 
     #[test]
     fn lists_hold_what_they_were_made_of() {
-        let table: [&[&str]; 5] = [
+        let table: [&[&str]; 6] = [
             &[],
             &["10.0.0.1"],
             &["fd00::1"],
             &["10.0.0.1", "fd00::1"],
             &["fd00::1", "10.0.0.1", "10.0.0.2"],
+            &["10.0.0.1", "fd00::1", "10.0.0.2", "fd00::2"],
         ];
         for texts in table {
             let ips: Vec<IpAddr> = texts.iter().map(|ip| ip.parse().expect("an address")).collect();

@@ -14,7 +14,8 @@ pub struct Given(Arc<Inner>);
 
 struct Inner {
     text: Option<Box<dyn Text>>,
-    json: OnceLock<Value>,
+    /// Of most objects nobody asks for it.
+    json: OnceLock<Box<Value>>,
 }
 
 /// Text that says an object, in whatever language.
@@ -34,13 +35,14 @@ impl Given {
 
     /// The object as JSON.
     pub fn json(&self) -> &Value {
-        self.0.json.get_or_init(|| self.0.text.as_ref().map(|text| text.json()).unwrap_or_default())
+        let read = || self.0.text.as_ref().map(|text| text.json()).unwrap_or_default();
+        self.0.json.get_or_init(|| read().into())
     }
 }
 
 impl From<Value> for Given {
     fn from(json: Value) -> Self {
-        Given(Arc::new(Inner { text: None, json: json.into() }))
+        Given(Arc::new(Inner { text: None, json: Box::new(json).into() }))
     }
 }
 

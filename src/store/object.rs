@@ -366,7 +366,7 @@ impl Object {
 
     /// Keeps what somebody wrote, from which it was read.
     pub fn keep(&mut self, given: Given) {
-        let template = Part::new(&given, "/spec/template");
+        let template = Part::new(&given, arcstr::literal!("/spec/template"));
         match self {
             Object::StatefulSet(set) => {
                 let spec = &mut Arc::make_mut(set).spec;
@@ -385,7 +385,8 @@ impl Object {
 
     /// Whether its spec is that of `other`: only a workload's generation counts.
     pub(super) fn has_spec_of(&self, other: &Object) -> bool {
-        let spec = |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, "/spec"));
+        let spec =
+            |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, arcstr::literal!("/spec")));
         // What was never written as JSON says no more than its fields.
         let same_given = || spec(self).zip(spec(other)).is_none_or(|(a, b)| a == b);
         match (self, other) {

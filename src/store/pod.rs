@@ -78,12 +78,11 @@ impl Pod {
     }
 }
 
-/// What is asked of a pod. All but its place and its name in the DNS it has in common with its like.
+/// What is asked of a pod. All but its place and its hostname it has in common with its like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WrittenSpec")]
 pub struct PodSpec {
     pub hostname: Name,
-    pub subdomain: Name,
     pub node_name: Name,
     pub shared: Arc<SharedSpec>,
 }
@@ -91,16 +90,18 @@ pub struct PodSpec {
 /// What all pods of one template are asked alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedSpec {
+    /// The Service that governs them: below it each has its hostname in the DNS.
+    pub subdomain: Name,
     pub host_network: bool,
     /// In seconds; absent means 30.
     pub termination_grace_period_seconds: Option<u32>,
-    pub tolerations: Vec<Toleration>,
-    pub containers: Vec<Container>,
-    pub init_containers: Vec<Container>,
+    pub tolerations: Box<[Toleration]>,
+    pub containers: Box<[Container]>,
+    pub init_containers: Box<[Container]>,
     /// What a controller made the pods from.
     pub template: Option<Arc<PodTemplate>>,
     /// The names of a StatefulSet's claim templates: each pod has a claim of each; see [`Pod::claims`].
-    pub claim_templates: Vec<Name>,
+    pub claim_templates: Box<[Name]>,
 }
 
 /// A pod's spec as manifests have it.
@@ -117,16 +118,17 @@ struct WrittenSpec {
     host_network: bool,
     termination_grace_period_seconds: Option<u32>,
     #[serde(deserialize_with = "nullable")]
-    tolerations: Vec<Toleration>,
-    #[serde(deserialize_with = "values::list")]
-    containers: Vec<Container>,
+    tolerations: Box<[Toleration]>,
     #[serde(deserialize_with = "nullable")]
-    init_containers: Vec<Container>,
+    containers: Box<[Container]>,
+    #[serde(deserialize_with = "nullable")]
+    init_containers: Box<[Container]>,
 }
 
 impl From<WrittenSpec> for PodSpec {
     fn from(written: WrittenSpec) -> Self {
         let shared = SharedSpec {
+            subdomain: written.subdomain,
             host_network: written.host_network,
             termination_grace_period_seconds: written.termination_grace_period_seconds,
             tolerations: written.tolerations,
@@ -134,18 +136,13 @@ impl From<WrittenSpec> for PodSpec {
             init_containers: written.init_containers,
             ..SharedSpec::default()
         };
-        PodSpec {
-            hostname: written.hostname,
-            subdomain: written.subdomain,
-            node_name: written.node_name,
-            shared: Arc::new(shared),
-        }
+        PodSpec { hostname: written.hostname, node_name: written.node_name, shared: Arc::new(shared) }
     }
 }
 
 impl PodSpec {
     /// A spec that says what runs, and nothing else.
-    pub fn of_containers(containers: impl Into<Vec<Container>>) -> Self {
+    pub fn of_containers(containers: impl Into<Box<[Container]>>) -> Self {
         let shared = SharedSpec { containers: containers.into(), ..SharedSpec::default() };
         PodSpec { shared: Arc::new(shared), ..PodSpec::default() }
     }

@@ -15,7 +15,7 @@ pub struct LabelSelector {
     #[serde(deserialize_with = "nullable")]
     pub match_labels: Labels,
     #[serde(deserialize_with = "nullable")]
-    pub match_expressions: Vec<Requirement>,
+    pub match_expressions: Box<[Requirement]>,
 }
 
 /// What a selector asks of one label.

@@ -49,7 +49,7 @@ pub(crate) fn spec_json(spec: &PodSpec) -> Value {
         json.insert("hostNetwork".into(), true.into());
     }
     for (field, name) in
-        [("hostname", &spec.hostname), ("subdomain", &spec.subdomain), ("nodeName", &spec.node_name)]
+        [("hostname", &spec.hostname), ("subdomain", &spec.shared.subdomain), ("nodeName", &spec.node_name)]
     {
         if !name.is_empty() {
             json.insert(field.into(), name.as_str().into());
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_template_that_nobody_wrote_equals_what_the_api_shows_of_it() {
         let container = Container { name: arcstr::literal!("c"), ..Container::default() };
-        let spec = SharedSpec { containers: vec![container], host_network: true, ..SharedSpec::default() };
+        let spec = SharedSpec { containers: [container].into(), host_network: true, ..SharedSpec::default() };
         let spec = PodSpec { shared: spec.into(), ..PodSpec::default() };
         let made = PodTemplate { spec, ..PodTemplate::default() };
         assert_eq!(made, template(made.json()));

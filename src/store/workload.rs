@@ -46,7 +46,7 @@ pub struct StatefulSetSpec {
     #[serde(deserialize_with = "nullable")]
     pub pod_management_policy: PodManagementPolicy,
     #[serde(deserialize_with = "nullable")]
-    pub volume_claim_templates: Vec<ClaimTemplate>,
+    pub volume_claim_templates: Box<[ClaimTemplate]>,
     #[serde(deserialize_with = "nullable")]
     pub update_strategy: UpdateStrategy,
     /// How long a pod has to be ready to count as available, in seconds.

@@ -335,7 +335,7 @@ fn a_pod_that_is_labelled_lives_on() {
     let Object::Pod(pod) = the_one(&store).object.clone() else { panic!("no pod") };
     let mut pod = (*pod).clone();
     pod.metadata.synthesized = true;
-    Arc::make_mut(&mut pod.spec.shared).claim_templates = vec!["data".into()];
+    Arc::make_mut(&mut pod.spec.shared).claim_templates = ["data".into()].into();
     pod.status = PodStatus {
         phase: Some(PodPhase::Running),
         ready: true,

@@ -18,7 +18,7 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     let spec = shown.spec();
     put(spec, "nodeName", pod.spec.node_name.as_str());
     put(spec, "hostname", pod.spec.hostname.as_str());
-    put(spec, "subdomain", pod.spec.subdomain.as_str());
+    put(spec, "subdomain", pod.spec.shared.subdomain.as_str());
     mount_claims(spec, pod);
     fill_pod_spec(spec);
     for list in ["initContainers", "containers"] {

@@ -89,10 +89,10 @@ fn pod_of_set(store: &Store) -> Pod {
     let spec = PodSpec {
         node_name: "node-1".into(),
         hostname: "db-0".into(),
-        subdomain: "db".into(),
         shared: Arc::new(SharedSpec {
+            subdomain: "db".into(),
             template: Some(template.clone()),
-            claim_templates: vec!["data".into()],
+            claim_templates: ["data".into()].into(),
             ..(*template.spec.shared).clone()
         }),
     };
