@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::queue::{Queues, Task};
-use super::{endpointslice, pods};
+use super::{endpointslice, namespace, pods};
 use crate::kubelet;
 use crate::store::{
     ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
@@ -139,11 +139,12 @@ pub(super) fn note(
                 queues.push(Task::Workload(set));
             }
         }
-        Object::Namespace(namespace) => {
-            if !gone && namespace.metadata.deletion_timestamp.is_some() {
-                queues.push(Task::Namespace(key.name));
-            }
-        }
+        Object::Namespace(namespace) => match namespace.metadata.deletion_timestamp {
+            _ if gone => {}
+            Some(_) => queues.push(Task::Namespace(key.name)),
+            None => queues.push(Task::Contents(key.name)),
+        },
+        Object::Inert(..) if namespace::concerns(&key) => queues.push(Task::Contents(key.namespace)),
         Object::PersistentVolume(_)
         | Object::ControllerRevision(_)
         | Object::Event(_)

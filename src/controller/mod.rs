@@ -15,6 +15,7 @@ mod endpointslice;
 mod events;
 mod garbage;
 mod names;
+mod namespace;
 mod node;
 mod pods;
 mod queue;
@@ -263,6 +264,7 @@ impl Controllers {
             },
             Task::Claim(key) => claims::sync(context, key),
             Task::Namespace(name) => garbage::empty(context, name),
+            Task::Contents(name) => namespace::sync(context, name),
             Task::Endpoints(namespace, service) => {
                 let believed = !taken_over.has(namespace, service);
                 let pods = queues.touched(namespace, service);

@@ -23,12 +23,14 @@ pub(super) enum Task {
     Pod(Key),
     /// A namespace that terminates.
     Namespace(Name),
+    /// What every namespace has.
+    Contents(Name),
     /// The slices of a Service, by namespace and name.
     Endpoints(Name, Name),
 }
 
 impl Task {
-    const SORTS: usize = 8;
+    const SORTS: usize = 9;
 
     /// In which order sorts of work are done when order does not show: pods before what is made of pods.
     fn sort(&self) -> usize {
@@ -40,6 +42,7 @@ impl Task {
             Task::Service(_) => 4,
             Task::Pod(_) => 5,
             Task::Namespace(_) => 6,
+            Task::Contents(_) => 7,
             Task::Endpoints(..) => Self::ENDPOINTS,
         }
     }

@@ -118,3 +118,27 @@ async fn what_a_process_would_answer() {
     }
     assert_eq!(api.get(&format!("{PODS}/db-9/log")).await.failure().2, "pods \"db-9\" not found");
 }
+
+/// The ServiceAccount controller and the root CA publisher give every namespace what pods in it need.
+#[tokio::test]
+async fn a_namespace_has_a_service_account_and_the_root_ca() {
+    let api = Api::serve(RING).await;
+    let namespace = json!({ "metadata": { "name": "fresh" } });
+    api.post("/api/v1/namespaces", &namespace).await.ok();
+    for namespace in ["default", "kube-system", "fresh"] {
+        let at = format!("/api/v1/namespaces/{namespace}");
+        let account = format!("{at}/serviceaccounts/default");
+        let bundle = format!("{at}/configmaps/kube-root-ca.crt");
+        assert_eq!(api.get(&account).await.ok()["kind"], "ServiceAccount");
+        let first = api.get(&bundle).await.ok();
+        assert!(first["data"]["ca.crt"].is_string(), "{first}");
+        // Both are put back, and so is what the ConfigMap says.
+        for path in [&account, &bundle] {
+            let uid = api.get(path).await.ok()["metadata"]["uid"].clone();
+            api.ask("DELETE", path, &[], "").await.ok();
+            assert_ne!(api.get(path).await.ok()["metadata"]["uid"], uid, "{path}");
+        }
+        api.patch(&bundle, MERGE, &json!({ "data": { "ca.crt": "other", "more": "x" } })).await.ok();
+        assert_eq!(api.get(&bundle).await.ok()["data"], first["data"]);
+    }
+}
