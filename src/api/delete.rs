@@ -121,7 +121,7 @@ fn remove(
     stored: &Stored,
     options: &Options,
 ) -> Result<Reply, Status> {
-    let (key, uid) = (stored.object.key(), stored.uid());
+    let (key, uid) = (stored.object.key(), stored.uid().to_string());
     check(resource, stored, &uid, options)?;
     let ends = ending(cluster, stored, options);
     let change = match &ends {

@@ -175,8 +175,5 @@ pub(super) fn update(
 
 /// Whether somebody has asked to be waited for before the object goes.
 pub(super) fn has_finalizers(object: &Object) -> bool {
-    let given = object.metadata().given.as_ref();
-    given.is_some_and(|given| {
-        given.json()["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty())
-    })
+    !object.metadata().links.finalizers().is_empty()
 }

@@ -122,7 +122,7 @@ impl<'c> PodHandle<'c> {
         cluster.operation(async move {
             let (before, old) = cluster.driver.write(|cluster| {
                 let pod = found(cluster, &key)?;
-                let owner = pod.metadata.owner.clone();
+                let owner = pod.metadata.controller().cloned();
                 let old = cluster.store().stored(&key).map(|stored| stored.uid());
                 let before = Before::now(cluster);
                 if let Some(address) = address {

@@ -44,7 +44,14 @@ impl ControlPlane {
         }
         for (before, wanted) in put {
             let live = before.and_then(|before| Some((before, self.store.object(&wanted.key())?)));
-            let object = live.map(|(before, live)| applied(&before, &wanted, live)).unwrap_or(wanted);
+            let object = match live {
+                Some((before, live)) => {
+                    let mut object = applied(&before, &wanted, live);
+                    keep_links(&before, live, &mut object);
+                    object
+                }
+                None => wanted,
+            };
             match says_its_state(&object) {
                 true => self.store.apply(Change::Put(object)),
                 false => self.put(object),
@@ -158,6 +165,14 @@ impl Desired {
 /// Whether a snapshot says itself what state an object is in.
 pub(super) fn says_its_state(object: &Object) -> bool {
     crate::store::Pod::of(object).map(|pod| &pod.status).is_some_and(PodStatus::is_recorded)
+}
+
+/// Lets `object`, which a manifest asks for again, keep the owners and finalizers that `live` has got since. What the
+/// manifest says of them itself is taken where it says something else than `before`.
+fn keep_links(before: &Object, live: &Object, object: &mut Object) {
+    if object.metadata().links == before.metadata().links {
+        object.metadata_mut().links = live.metadata().links.clone();
+    }
 }
 
 /// What becomes of `live` when a manifest that said `last` says `wanted` now.

@@ -192,7 +192,7 @@ impl ControlPlane {
         let owned: Vec<Object> = owned.map(|stored| stored.object.clone()).collect();
         for mut object in owned {
             let metadata = object.metadata_mut();
-            metadata.owner = None;
+            metadata.links.remove_owners(|other| other.is(owner));
             if let Some(given) = metadata.given.take() {
                 let mut json = given.json().clone();
                 json["metadata"]["ownerReferences"] = serde_json::json!([]);

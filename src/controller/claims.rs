@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::names::generated;
 use super::{Context, Outcome, statefulset};
 use crate::store::{
-    Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Name, Object, ObjectMeta, ObjectReference, Owner,
-    PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Store, VolumeSpec, VolumeStatus,
+    Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Links, Name, Object, ObjectMeta, ObjectReference,
+    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Store, VolumeSpec,
+    VolumeStatus,
 };
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
@@ -30,7 +31,7 @@ pub(super) fn make(
         let namespace = &set.metadata.namespace;
         match context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name) {
             Some(claim) => {
-                let of_old_pod = claim.metadata.owner.as_ref().is_some_and(|owner| owner.kind == Kind::Pod);
+                let of_old_pod = claim.metadata.links.owners().iter().any(|owner| owner.kind == Kind::Pod);
                 let pod_is_there = context.store.get::<Pod>(Kind::Pod, namespace, pod).is_some();
                 usable &= claim.metadata.deletion_timestamp.is_none() && (!of_old_pod || pod_is_there);
             }
@@ -50,12 +51,16 @@ fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> Per
     let selected =
         set.spec.selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default();
     let of_set = set.spec.persistent_volume_claim_retention_policy.when_deleted == Retention::Delete;
+    let mut links = Links::default();
+    if of_set {
+        links.add_owner(Owner::plain(Kind::StatefulSet, set.metadata.name.clone(), None));
+    }
     let metadata = ObjectMeta {
         name,
         namespace: set.metadata.namespace.clone(),
         labels: template.metadata.labels.with(selected.iter()),
         annotations: template.metadata.annotations.clone(),
-        owner: of_set.then(|| Owner { kind: Kind::StatefulSet, name: set.metadata.name.clone() }),
+        links,
         synthesized: true,
         ..ObjectMeta::default()
     };
@@ -73,8 +78,11 @@ pub(super) fn condemn(context: Context<'_>, set: &StatefulSet, pod: &Pod, outcom
             context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name)
         {
             let mut claim = claim.clone();
-            Arc::make_mut(&mut claim).metadata.owner =
-                Some(Owner { kind: Kind::Pod, name: pod.metadata.name.clone() });
+            Arc::make_mut(&mut claim).metadata.links.set_owners([Owner::plain(
+                Kind::Pod,
+                pod.metadata.name.clone(),
+                None,
+            )]);
             outcome.put(Object::PersistentVolumeClaim(claim));
         }
     }

@@ -168,7 +168,7 @@ fn is_own_note(event: &Event) -> bool {
 
 fn push_owner(queues: &mut Queues, object: &Object) {
     let meta = object.metadata();
-    if let Some(owner) = &meta.owner {
+    if let Some(owner) = meta.controller() {
         queues.push(Task::Workload(Key::new(owner.kind, meta.namespace.clone(), owner.name.clone())));
     }
 }

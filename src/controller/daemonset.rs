@@ -39,7 +39,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     if context.believes(&all) {
         return outcome;
     }
-    let mut mould = Mould::new(&set.spec.template, &set.metadata, Kind::DaemonSet);
+    let mut mould = Mould::new(context.store, &set.spec.template, &set.metadata, Kind::DaemonSet);
     let shared = mould.shared();
     shared.tolerations = shared.tolerations.iter().chain(TOLERATIONS.iter()).cloned().collect();
     let is_for = |node: &&Arc<Node>| is_for(&mould.spec, node);

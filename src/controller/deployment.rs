@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::names::generated;
 use super::{Context, Outcome, pods};
 use crate::store::{
-    Change, DeploymentStrategyType, Key, Kind, Name, Object, ObjectMeta, Owner, Pod, PodTemplate, Workload,
-    WorkloadSpec, WorkloadStatus,
+    Change, DeploymentStrategyType, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, PodTemplate,
+    Stored, Workload, WorkloadSpec, WorkloadStatus,
 };
 
 /// Who tells of what it does.
@@ -105,7 +105,14 @@ impl Rollout<'_> {
             namespace: self.key.namespace.clone(),
             labels: template.metadata.labels.clone(),
             annotations: deployment.metadata.annotations.clone(),
-            owner: Some(Owner { kind: Kind::Deployment, name: self.key.name.clone() }),
+            links: Links::of_controller(
+                Owner::controller(
+                    Kind::Deployment,
+                    self.key.name.clone(),
+                    self.context.store.stored(self.key).map(Stored::uid),
+                ),
+                "",
+            ),
             synthesized: true,
             ..ObjectMeta::default()
         };

@@ -10,8 +10,8 @@ use super::names::{digest, generated};
 use super::pods::ordinal;
 use crate::store::{
     AddressType, BOUND_PORT_PREFIX, Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort,
-    EndpointSlice, Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Name, Node, Object, ObjectMeta,
-    ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, ServicePort, Store,
+    EndpointSlice, Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Links, Name, Node, Object,
+    ObjectMeta, ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, ServicePort, Store, Stored,
 };
 
 /// So many endpoints fit into one slice (kube-controller-manager, `--max-endpoints-per-slice`).
@@ -75,12 +75,12 @@ fn wanted(store: &Store, namespace: &Name, name: &Name, believed: bool) -> BTree
     }
     let service = store.get::<Service>(Kind::Service, namespace, name);
     if let Some(endpoints) = store.get::<Endpoints>(Kind::Endpoints, namespace, name) {
-        return name_slices(namespace, name, mirrored(endpoints));
+        return name_slices(store, namespace, name, mirrored(endpoints));
     }
     match service {
         // Without a selector, somebody else makes the slices.
         Some(service) if !service.is_external_name() && !service.spec.selector.is_empty() => {
-            name_slices(namespace, name, selected(store, service))
+            name_slices(store, namespace, name, selected(store, service))
         }
         _ => BTreeMap::new(),
     }
@@ -287,7 +287,15 @@ fn mirrored(endpoints: &Endpoints) -> Groups {
 }
 
 /// Makes objects of groups of endpoints: at most 100 each, under names that depend on what they hold.
-fn name_slices(namespace: &Name, service: &Name, groups: Groups) -> BTreeMap<Name, EndpointSlice> {
+fn name_slices(
+    store: &Store,
+    namespace: &Name,
+    service: &Name,
+    groups: Groups,
+) -> BTreeMap<Name, EndpointSlice> {
+    let key = Key::new(Kind::Service, namespace.clone(), service.clone());
+    let owner = Owner::controller(Kind::Service, service.clone(), store.stored(&key).map(Stored::uid));
+    let links = Links::of_controller(owner, format!("{service}-"));
     let mut slices = BTreeMap::new();
     for Group { address_type, ports, endpoints } in groups.0 {
         let count = endpoints.len().div_ceil(ENDPOINTS_PER_SLICE);
@@ -303,7 +311,7 @@ fn name_slices(namespace: &Name, service: &Name, groups: Groups) -> BTreeMap<Nam
                 ]
                 .into_iter()
                 .collect(),
-                owner: Some(Owner { kind: Kind::Service, name: service.clone() }),
+                links: links.clone(),
                 synthesized: true,
                 ..ObjectMeta::default()
             };

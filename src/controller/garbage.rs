@@ -25,7 +25,7 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
         _ => {
             let all = pods::of_workload(context.store, owner);
             // Those that nobody owns were never its own.
-            let owned = all.filter(|pod| pod.metadata.owner.is_some() && !pod.is_terminating());
+            let owned = all.filter(|pod| pod.metadata.controller().is_some() && !pod.is_terminating());
             outcome.changes.extend(owned.map(|pod| pods::delete(pod, context.now)));
             let kind = Kind::ControllerRevision;
             let all = context.store.list_prefixed::<ControllerRevision>(kind, &owner.namespace, &prefix);

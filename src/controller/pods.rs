@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use crate::store::{
-    Change, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
-    SharedSpec, Store, Time, pinned_ip_annotation,
+    Change, Key, Kind, Labels, Links, Name, Object, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
+    SharedSpec, Store, Stored, Time, pinned_ip_annotation,
 };
 
 /// What the pods of one template have in common, and share.
 pub(super) struct Mould<'a> {
     workload: &'a ObjectMeta,
-    owner: Owner,
+    links: Links,
     pub(super) labels: Labels,
     annotations: Labels,
     pub(super) spec: PodSpec,
@@ -19,12 +19,21 @@ pub(super) struct Mould<'a> {
 
 impl<'a> Mould<'a> {
     /// For pods of `workload`, which is of `kind`, made from `template`.
-    pub(super) fn new(template: &Arc<PodTemplate>, workload: &'a ObjectMeta, kind: Kind) -> Self {
+    pub(super) fn new(
+        store: &Store,
+        template: &Arc<PodTemplate>,
+        workload: &'a ObjectMeta,
+        kind: Kind,
+    ) -> Self {
+        let uid = store.stored(&workload.key(kind)).map(Stored::uid);
+        let owner = Owner::controller(kind, workload.name.clone(), uid);
+        let mut links = Links::of_controller(owner, format!("{}-", workload.name));
+        links.set_finalizers(template.metadata.links.finalizers());
         let shared =
             SharedSpec { template: Some(template.clone()), ..SharedSpec::clone(&template.spec.shared) };
         Mould {
             workload,
-            owner: Owner { kind, name: workload.name.clone() },
+            links,
             labels: template.metadata.labels.clone(),
             annotations: template.metadata.annotations.clone(),
             spec: PodSpec { node_name: Name::default(), shared: Arc::new(shared), ..template.spec.clone() },
@@ -42,7 +51,7 @@ impl<'a> Mould<'a> {
             namespace: self.workload.namespace.clone(),
             labels: self.labels.clone(),
             annotations: self.annotations(&name),
-            owner: Some(self.owner.clone()),
+            links: self.links.clone(),
             synthesized: true,
             name,
             ..ObjectMeta::default()
@@ -78,7 +87,7 @@ pub(crate) fn ordinal(name: &str) -> Option<(&str, u32)> {
 
 /// The name of a pod's workload and the pod's number among its pods.
 pub(crate) fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
-    let owner = pod.metadata.owner.as_ref()?;
+    let owner = pod.metadata.controller()?;
     Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
 }
 
@@ -86,7 +95,7 @@ pub(crate) fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
 /// `NAME-ORDINAL`.
 pub(super) fn owner_of(pod: &Pod) -> Option<Key> {
     let namespace = || pod.metadata.namespace.clone();
-    match &pod.metadata.owner {
+    match pod.metadata.controller() {
         Some(owner) => Some(Key::new(owner.kind, namespace(), owner.name.clone())),
         None => ordinal(&pod.metadata.name).map(|(set, _)| Key::new(Kind::StatefulSet, namespace(), set)),
     }
@@ -100,7 +109,9 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
     };
     let pods = store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &prefix);
-    pods.filter(move |pod| pod.metadata.is_owned_by(key) || (pod.metadata.owner.is_none() && adopted(pod)))
+    pods.filter(move |pod| {
+        pod.metadata.is_owned_by(key) || (pod.metadata.controller().is_none() && adopted(pod))
+    })
 }
 
 /// The change that deletes a pod as the API does it: it is marked, and its kubelet does the rest within `grace` seconds.

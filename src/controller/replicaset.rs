@@ -33,7 +33,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let mut at_once = 0;
     if set.metadata.deletion_timestamp.is_none() {
         let nodes = Nodes::of(context.store);
-        let mould = Mould::new(&set.spec.template, &set.metadata, key.kind);
+        let mould = Mould::new(context.store, &set.spec.template, &set.metadata, key.kind);
         for _ in active.len()..wanted {
             let name = Name::from(generated(&key.name, 5, (&key.namespace, made)));
             let mut pod = mould.pod(name);

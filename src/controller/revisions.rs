@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::names::generated;
 use super::{Context, Outcome};
 use crate::store::{
-    Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
-    StatefulSet,
+    Change, ControllerRevision, Key, Kind, Labels, Links, Name, Object, ObjectMeta, Owner, Pod,
+    REVISION_LABEL, StatefulSet, Stored, Uid,
 };
 
 /// So many old revisions are kept, if the set does not say.
@@ -39,7 +39,7 @@ impl Revisions {
                 all.push(again);
             }
             None => {
-                let new = Arc::new(new(key, set, newest + 1));
+                let new = Arc::new(new(key, context.store.stored(key).map(Stored::uid), set, newest + 1));
                 outcome.put(Object::ControllerRevision(new.clone()));
                 all.push(new);
             }
@@ -82,7 +82,7 @@ pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
 
 /// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read
 /// the template for it.
-fn new(key: &Key, set: &StatefulSet, revision: u64) -> ControllerRevision {
+fn new(key: &Key, uid: Option<Uid>, set: &StatefulSet, revision: u64) -> ControllerRevision {
     let name = Name::from(generated(&key.name, 10, (&key.namespace, revision)));
     let selected = set.spec.selector.as_ref().map(|selector| selector.match_labels.clone());
     let labels: Labels = selected.unwrap_or_default().with([(REVISION_LABEL, name.clone())]);
@@ -90,7 +90,7 @@ fn new(key: &Key, set: &StatefulSet, revision: u64) -> ControllerRevision {
         name,
         namespace: key.namespace.clone(),
         labels,
-        owner: Some(Owner { kind: key.kind, name: key.name.clone() }),
+        links: Links::of_controller(Owner::controller(key.kind, key.name.clone(), uid), ""),
         synthesized: true,
         ..ObjectMeta::default()
     };

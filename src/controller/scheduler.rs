@@ -41,7 +41,7 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         return None;
     }
     let nodes = Nodes::of(context.store);
-    let of_set = pod.metadata.owner.as_ref().is_some_and(|owner| owner.kind == Kind::StatefulSet);
+    let of_set = pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::StatefulSet);
     let turn = match pods::ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => digest(&pod.metadata.name) as usize,

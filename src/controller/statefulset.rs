@@ -10,7 +10,7 @@ use super::{Context, Outcome, claims, pods};
 use crate::kubelet;
 use crate::store::{
     ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Pod, PodManagementPolicy, PodPhase,
-    REVISION_LABEL, StatefulSet, StatefulSetStatus, pinned_ip_annotation,
+    REVISION_LABEL, StatefulSet, StatefulSetStatus, Store, pinned_ip_annotation,
 };
 
 /// Who tells of what it does.
@@ -207,7 +207,8 @@ impl<'a> Sync<'a> {
         let revision = self.revision_for(ordinal).clone();
         let of_revision = |(of, _): &(Name, Mould<'_>)| *of == revision.metadata.name;
         let at = self.moulds.iter().position(of_revision).unwrap_or_else(|| {
-            self.moulds.push((revision.metadata.name.clone(), mould(self.set, &revision)));
+            self.moulds
+                .push((revision.metadata.name.clone(), mould(self.context.store, self.set, &revision)));
             self.moulds.len() - 1
         });
         let (_, mould) = &self.moulds[at];
@@ -378,8 +379,8 @@ impl<'a> Sync<'a> {
 }
 
 /// What the pods of a revision have in common.
-fn mould<'a>(set: &'a StatefulSet, revision: &ControllerRevision) -> Mould<'a> {
-    let mut mould = Mould::new(&revision.template, &set.metadata, Kind::StatefulSet);
+fn mould<'a>(store: &Store, set: &'a StatefulSet, revision: &ControllerRevision) -> Mould<'a> {
+    let mut mould = Mould::new(store, &revision.template, &set.metadata, Kind::StatefulSet);
     mould.labels = mould.labels.with([(arcstr::literal!(REVISION_LABEL), revision.metadata.name.clone())]);
     mould.shared().subdomain = set.spec.service_name.clone();
     let claims = set.spec.volume_claim_templates.iter();

@@ -179,7 +179,7 @@ impl<'a> Explainer<'a> {
         let place = |key: &Key| {
             self.places.get(key).map(|p| format!("{}:{}", p.file(), p.locate("metadata.name").line))
         };
-        let owner = self.store.object(&key).and_then(|object| object.metadata().owner.as_ref());
+        let owner = self.store.object(&key).and_then(|object| object.metadata().controller());
         let owner = owner.map(|owner| Key::new(owner.kind, namespace.clone(), owner.name.clone()));
         match place(&key).or_else(|| place(&owner?)) {
             Some(place) => format!("{key} ({place})"),

@@ -158,7 +158,7 @@ impl<'a> Template<'a> {
             _ => return None,
         };
         // What a controller made in a snapshot's cluster is not to be reviewed: its template is.
-        let made = read.object.metadata().owner.is_some();
+        let made = read.object.metadata().controller().is_some();
         (!made).then(|| Template { key: read.object.key(), labels, spec, subdomain, path })
     }
 }

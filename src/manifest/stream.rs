@@ -380,6 +380,7 @@ impl<'a> Stream<'a> {
     fn given(&mut self, mut object: Object, place: Place, text: Arc<str>, says_all: bool) {
         let written = Arc::new(Written::at(&place, text));
         object.keep(Given::text(written.clone()));
+        object.metadata_mut().links.forget_uids();
         self.keep(object, place, Some(written).filter(|_| says_all));
     }
 

@@ -13,6 +13,7 @@ pub mod fault;
 mod given;
 mod index;
 mod json;
+mod links;
 mod names;
 #[allow(missing_docs, reason = "as above")]
 mod node;
@@ -43,6 +44,7 @@ pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
 #[cfg(feature = "api")]
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
+pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidError};
 pub use names::{
     LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_label_1035,
     is_subdomain, nearest,

@@ -13,44 +13,76 @@ use serde::Deserialize;
 use super::event::EventRecord;
 use super::fault::Fault;
 use super::given::{Given, Part};
+use super::links::{self, Links, Owner, Uid};
 use super::names::{Labels, Name};
 use super::node::Node;
 use super::pod::Pod;
 use super::service::{EndpointSlice, Endpoints, Service};
 use super::time::Time;
-use super::values::{self, nullable};
+use super::values::nullable;
 use super::volume::{PersistentVolume, PersistentVolumeClaim};
 use super::workload::{ControllerRevision, StatefulSet, Workload};
 
 /// What every object carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "WrittenMeta")]
 pub struct ObjectMeta {
     /// Unique per kind and namespace.
-    #[serde(deserialize_with = "nullable")]
     pub name: Name,
     /// Empty for kinds that are not namespaced.
-    #[serde(deserialize_with = "nullable")]
     pub namespace: Name,
-    #[serde(deserialize_with = "nullable")]
     pub labels: Labels,
-    #[serde(deserialize_with = "nullable")]
     pub annotations: Labels,
     /// Set once deletion has begun; the object is terminating. By then it should be gone: the moment of the request and
     /// the grace period.
     pub deletion_timestamp: Option<Time>,
     /// In seconds; set with the timestamp.
-    #[serde(deserialize_with = "nullable")]
     pub deletion_grace_period_seconds: u32,
-    /// The object that made this one and that it goes away with. Only a controlling owner counts.
-    #[serde(rename = "ownerReferences", deserialize_with = "values::controlling_owner")]
-    pub owner: Option<Owner>,
-    /// Whether a controller here made it, rather than somebody's manifest.
-    #[serde(skip)]
+    /// Its owners, its finalizers and what its name was generated from.
+    pub links: Links,
+    /// Whether a controller here made it, rather than a manifest or a client.
     pub synthesized: bool,
-    /// The object as somebody wrote it; a controller's has none.
-    #[serde(skip)]
+    /// The object as a manifest or a client wrote it; a controller's has none.
     pub given: Option<Given>,
+}
+
+/// An object's metadata as manifests have it.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenMeta {
+    #[serde(deserialize_with = "nullable")]
+    name: Name,
+    #[serde(deserialize_with = "nullable")]
+    namespace: Name,
+    #[serde(deserialize_with = "nullable")]
+    labels: Labels,
+    #[serde(deserialize_with = "nullable")]
+    annotations: Labels,
+    deletion_timestamp: Option<Time>,
+    #[serde(deserialize_with = "nullable")]
+    deletion_grace_period_seconds: u32,
+    #[serde(deserialize_with = "links::owners")]
+    owner_references: Vec<Owner>,
+    #[serde(deserialize_with = "nullable")]
+    finalizers: Vec<Name>,
+    #[serde(deserialize_with = "nullable")]
+    generate_name: Name,
+}
+
+impl From<WrittenMeta> for ObjectMeta {
+    fn from(written: WrittenMeta) -> Self {
+        ObjectMeta {
+            name: written.name,
+            namespace: written.namespace,
+            labels: written.labels,
+            annotations: written.annotations,
+            deletion_timestamp: written.deletion_timestamp,
+            deletion_grace_period_seconds: written.deletion_grace_period_seconds,
+            links: Links::new(written.owner_references, written.finalizers, written.generate_name),
+            synthesized: false,
+            given: None,
+        }
+    }
 }
 
 impl ObjectMeta {
@@ -59,29 +91,30 @@ impl ObjectMeta {
         Key { kind, namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
-    /// Whether the object at `key` owns this one, which is in its namespace.
+    /// The managing controller, if it has one.
+    pub fn controller(&self) -> Option<&Owner> {
+        self.links.controller()
+    }
+
+    /// Whether an object at `key`, whatever its UID, is the managing controller of this one, which is in its namespace.
     pub fn is_owned_by(&self, key: &Key) -> bool {
-        self.owner.as_ref().is_some_and(|owner| owner.is(key))
+        self.controller().is_some_and(|owner| owner.is(key))
+    }
+
+    /// Whether the object with `uid` at `key` is the managing controller of this one (`metav1.IsControlledBy`).
+    pub fn is_controlled_by(&self, key: &Key, uid: Uid) -> bool {
+        self.controller().is_some_and(|owner| owner.is(key) && owner.has_uid(uid))
+    }
+
+    /// Whether only finalizers keep the object: its deletion was requested, and it has had its time.
+    pub fn is_deleted_but_for_finalizers(&self) -> bool {
+        self.deletion_timestamp.is_some() && self.deletion_grace_period_seconds == 0
     }
 
     /// When deletion was asked for, if it was.
     pub fn deletion_requested(&self) -> Option<Time> {
         let grace = i64::from(self.deletion_grace_period_seconds);
         self.deletion_timestamp.map(|by| Time::from_unix_millis(by.unix_millis() - grace * 1000))
-    }
-}
-
-/// The controlling owner of an object: the set of a pod, the Service of an EndpointSlice.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    pub kind: Kind,
-    pub name: Name,
-}
-
-impl Owner {
-    /// Whether the object at `key` is this owner of something in `namespace`.
-    pub fn is(&self, key: &Key) -> bool {
-        self.kind == key.kind && self.name == key.name
     }
 }
 

@@ -38,9 +38,6 @@ impl Object {
                 let new = Arc::make_mut(new);
                 new.status = old.status.clone();
                 new.metadata.synthesized = old.metadata.synthesized;
-                if new.metadata.owner.is_none() {
-                    new.metadata.owner = old.metadata.owner.clone();
-                }
                 new.spec.keep_origin(&old.spec);
                 if new.spec.node_name.is_empty() {
                     new.spec.node_name = old.spec.node_name.clone();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::index::{Indexes, indexed, pair};
+use super::links::Uid;
 use super::names::{Labels, Name, POD_NAME_LABEL};
 use super::object::{Key, Kind, Object, Resource};
 use super::pod::Pod;
@@ -40,20 +41,12 @@ pub struct Stored {
 }
 
 impl Stored {
-    /// Tells this object from all others, also from one that had its name before: an RFC 9562 UUID. It follows from the
-    /// name and from when in the order of events it was made, so that the same events give the same.
-    pub fn uid(&self) -> String {
+    /// Tells this object from all others, also from one that had its name before. It follows from the name and from when
+    /// in the order of events it was made, so that the same events give the same.
+    pub fn uid(&self) -> Uid {
         let key = self.object.key();
         let half = |salt: u64| FxBuildHasher.hash_one((salt, &key, self.born));
-        let (high, low) = (half(0), half(1));
-        format!(
-            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xfff,
-            low >> 48 & 0x3fff | 0x8000,
-            low & 0xffff_ffff_ffff,
-        )
+        Uid::from_bits(half(0), half(1))
     }
 
     /// Whether this is the same object as `other`, and not one of the same name made later.

@@ -7,7 +7,6 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use super::names::Name;
 use super::node::ConditionStatus;
-use super::object::{Kind, Owner};
 use super::service::ClusterIp;
 
 /// Reads `null` as the type's default.
@@ -282,23 +281,6 @@ pub(super) fn node_ready<'de, D: Deserializer<'de>>(d: D) -> Result<ConditionSta
         Some("Unknown") => ConditionStatus::Unknown,
         _ => ConditionStatus::True,
     })
-}
-
-#[derive(serde::Deserialize)]
-struct OwnerReference {
-    kind: Name,
-    name: Name,
-    #[serde(default, deserialize_with = "nullable")]
-    controller: bool,
-}
-
-/// The controlling owner, if it is of a kind that we know.
-pub(super) fn controlling_owner<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Owner>, D::Error> {
-    let all = Option::<Vec<OwnerReference>>::deserialize(d)?.unwrap_or_default();
-    Ok(all.into_iter().filter(|owner| owner.controller).find_map(|owner| {
-        let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == owner.kind)?;
-        Some(Owner { kind, name: owner.name })
-    }))
 }
 
 impl<'de> Deserialize<'de> for ClusterIp {

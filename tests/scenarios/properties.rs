@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use clusterlocal::Traced;
-use clusterlocal::store::{Event, Kind, Object, Pod, Resource, Time};
+use clusterlocal::store::{Event, Kind, Object, Pod, Resource, Time, Uid};
 use proptest::prelude::*;
 
 use crate::world::{Given, World};
@@ -99,7 +99,7 @@ struct Follower {
     seen: u64,
     pods: BTreeMap<String, Pod>,
     /// Per name: the address it had, the UID of the pod that had it, and at which boot of its node.
-    had: BTreeMap<String, (IpAddr, String, u32)>,
+    had: BTreeMap<String, (IpAddr, Uid, u32)>,
 }
 
 impl Follower {
@@ -195,7 +195,14 @@ fn the_properties_can_fail() {
     world.happen("scale 4");
     assert!(follower.follow(&world, true).is_err(), "(d)");
     let mut follower = Follower::new(&world);
-    follower.had.insert("db-4".into(), ("10.0.0.1".parse().expect("an address"), String::new(), 0));
+    follower.had.insert(
+        "db-4".into(),
+        (
+            "10.0.0.1".parse().expect("an address"),
+            "00000000-0000-4000-8000-000000000000".parse().expect("a UID"),
+            0,
+        ),
+    );
     follower.pods.remove("db-1");
     world.happen("scale 5");
     assert!(follower.follow(&world, true).is_err_and(|why| why.contains("db-1 is None")), "(c)");

@@ -255,7 +255,7 @@ impl World {
 
     fn all_uids(&self) -> BTreeMap<String, String> {
         let of = |stored: &Stored| {
-            (stored.object.metadata().name.trim_start_matches("db-").to_string(), stored.uid())
+            (stored.object.metadata().name.trim_start_matches("db-").to_string(), stored.uid().to_string())
         };
         self.cluster.store().all_stored(Kind::Pod, Some("default")).map(of).collect()
     }
@@ -328,7 +328,7 @@ impl World {
                 if first == "orphan" {
                     for pod in self.pods() {
                         let mut pod = (**pod).clone();
-                        pod.metadata.owner = Some(Owner { kind: Kind::StatefulSet, name: "nobody".into() });
+                        pod.metadata.links.set_owners([Owner::controller(Kind::StatefulSet, "nobody", None)]);
                         changes.push(Change::Put(Object::Pod(Arc::new(pod))));
                     }
                 }

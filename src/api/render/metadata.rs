@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, api_version, put};
 use crate::api::field;
-use crate::store::{Key, Kind, Name, Owner, put_labels};
+use crate::store::{Kind, Owner, put_labels};
 
 /// The metadata of the object, of which `given` was written.
 pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
@@ -22,7 +22,7 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     put(&mut json, "namespace", meta.namespace.as_str());
     put_labels(&mut json, "labels", &meta.labels);
     put_labels(&mut json, "annotations", &meta.annotations);
-    json.insert("uid".into(), stored.uid().into());
+    json.insert("uid".into(), stored.uid().to_string().into());
     json.insert("resourceVersion".into(), stored.revision.to_string().into());
     json.insert("creationTimestamp".into(), shown.created().into());
     if has_generation(kind) {
@@ -41,19 +41,11 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     }
     let owners = owners(shown, json.remove("ownerReferences"));
     put(&mut json, "ownerReferences", owners);
-    if meta.synthesized
-        && let Some(owner) = meta.owner.as_ref().filter(|_| is_named_for_owner(kind))
-    {
-        json.insert("generateName".into(), format!("{}-", owner.name).into());
-    }
-    if let Some(finalizer) = protection(kind) {
-        let finalizers = json.entry("finalizers").or_insert_with(|| json!([]));
-        if let Value::Array(finalizers) = finalizers
-            && !finalizers.iter().any(|other| other == finalizer)
-        {
-            finalizers.push(finalizer.into());
-        }
-    }
+    put(&mut json, "generateName", meta.links.generate_name().as_str());
+    let finalizers = meta.links.finalizers().iter().map(|finalizer| finalizer.as_str());
+    let protection = protection(kind).filter(|finalizer| !meta.links.has_finalizer(finalizer));
+    let finalizers: Vec<Value> = finalizers.chain(protection).map(Value::from).collect();
+    put(&mut json, "finalizers", finalizers);
     json.into()
 }
 
@@ -70,11 +62,6 @@ fn has_generation(kind: Kind) -> bool {
     )
 }
 
-/// Whether what a controller makes of this kind is called after its owner.
-fn is_named_for_owner(kind: Kind) -> bool {
-    matches!(kind, Kind::Pod | Kind::EndpointSlice)
-}
-
 /// The finalizer that admission gives all objects of `kind`, so that they stay while they are used.
 pub(in crate::api) fn protection(kind: Kind) -> Option<&'static str> {
     match kind {
@@ -84,53 +71,45 @@ pub(in crate::api) fn protection(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The owners: those that were written, with today's UIDs, and the controller that the object has.
+/// The owners, in the order in which they were written. Those of kinds that the store does not hold are as written.
 fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
-    let meta = shown.stored.object.metadata();
-    let is_controller = |reference: &Value| field::flag(reference, "/controller");
-    let is = |reference: &Value, owner: &Owner| {
-        field::text(reference, "/kind") == owner.kind.as_str()
-            && field::text(reference, "/name") == owner.name
-    };
+    let links = &shown.stored.object.metadata().links;
+    let mut left: Vec<&Owner> = links.owners().iter().collect();
     let mut all: Vec<Value> = Vec::new();
-    for mut reference in given.as_ref().and_then(Value::as_array).into_iter().flatten().cloned() {
-        let kind = known(&reference);
-        let left = is_controller(&reference)
-            && kind.is_some()
-            && !meta.owner.as_ref().is_some_and(|owner| is(&reference, owner));
-        if left {
+    for reference in given.as_ref().and_then(Value::as_array).into_iter().flatten() {
+        let Some(kind) = known(reference) else {
+            all.push(reference.clone());
             continue;
+        };
+        let name = field::text(reference, "/name");
+        if let Some(at) = left.iter().position(|owner| owner.kind == kind && owner.name == name) {
+            all.extend(owner(shown, left.remove(at)));
         }
-        let name = field::text(&reference, "/name");
-        if let Some(uid) = kind.and_then(|kind| uid(shown, kind, name)) {
-            reference["uid"] = uid.into();
-        }
-        all.push(reference);
     }
-    if let Some(owner) = &meta.owner
-        && !all.iter().any(|reference| is_controller(reference) && is(reference, owner))
-        && let Some(uid) = uid(shown, owner.kind, &owner.name)
-    {
-        all.push(json!({
-            "apiVersion": api_version(owner.kind),
-            "kind": owner.kind.as_str(),
-            "name": owner.name.as_str(),
-            "uid": uid,
-            "controller": true,
-            "blockOwnerDeletion": true,
-        }));
-    }
+    all.extend(left.into_iter().filter_map(|left| owner(shown, left)));
     all
+}
+
+/// One owner. One whose UID was never known is left out where no object has its name: a reference needs one.
+fn owner(shown: &Shown<'_>, owner: &Owner) -> Option<Value> {
+    let namespace = &shown.stored.object.metadata().namespace;
+    let uid = owner.uid.or_else(|| shown.uid_of(&owner.key(namespace)))?;
+    let mut json = json!({
+        "apiVersion": api_version(owner.kind),
+        "kind": owner.kind.as_str(),
+        "name": owner.name.as_str(),
+        "uid": uid.to_string(),
+    });
+    if owner.controller {
+        json["controller"] = true.into();
+    }
+    if owner.blocks_deletion {
+        json["blockOwnerDeletion"] = true.into();
+    }
+    Some(json)
 }
 
 fn known(reference: &Value) -> Option<Kind> {
     let kind = field::text(reference, "/kind");
     Kind::ALL.into_iter().find(|known| known.as_str() == kind)
-}
-
-/// The UID of an owner, if it is there.
-fn uid(shown: &Shown<'_>, kind: Kind, name: &str) -> Option<String> {
-    let namespace = &shown.stored.object.metadata().namespace;
-    let namespace = if kind.is_namespaced() { namespace.clone() } else { Name::default() };
-    shown.uid_of(&Key::new(kind, namespace, name))
 }

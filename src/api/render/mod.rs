@@ -18,7 +18,7 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::store::{
-    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, without_nulls,
+    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, without_nulls,
 };
 
 pub use endpoints::derived as derived_endpoints;
@@ -127,7 +127,7 @@ impl Shown<'_> {
     }
 
     /// The UID of the object at `key`, if it is there.
-    fn uid_of(&self, key: &Key) -> Option<String> {
+    fn uid_of(&self, key: &Key) -> Option<Uid> {
         Some(self.context.store.stored(key)?.uid())
     }
 
@@ -141,7 +141,7 @@ impl Shown<'_> {
         if let Some(uid) =
             kind.and_then(|kind| self.uid_of(&Key::new(kind, to.namespace.clone(), to.name.clone())))
         {
-            json.insert("uid".into(), uid.into());
+            json.insert("uid".into(), uid.to_string().into());
         }
         json.into()
     }

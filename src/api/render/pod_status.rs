@@ -101,7 +101,7 @@ impl<'a> Facts<'a> {
         let running_since = moment(pod.status.since, &created);
         let ready_since = moment(pod.status.ready_since, &running_since);
         let phase = pod.status.phase.unwrap_or(PodPhase::Pending);
-        Facts { pod, phase, uid: shown.stored.uid(), created, running_since, ready_since }
+        Facts { pod, phase, uid: shown.stored.uid().to_string(), created, running_since, ready_since }
     }
 
     fn conditions(&self, spec: &Value) -> Vec<Value> {

@@ -50,7 +50,9 @@ fn named(name: &str, owner: Option<(Kind, &str)>) -> ObjectMeta {
     ObjectMeta {
         name: name.into(),
         namespace: "default".into(),
-        owner: owner.map(|(kind, name)| Owner { kind, name: name.into() }),
+        links: owner
+            .map(|(kind, name)| Links::of_controller(Owner::controller(kind, name, None), format!("{name}-")))
+            .unwrap_or_default(),
         synthesized: true,
         ..ObjectMeta::default()
     }
@@ -110,7 +112,7 @@ fn pods_that_a_controller_made() {
     let mut pod = pod_of_set(&store);
     put(&mut store, Object::Pod(Arc::new(pod.clone())));
     let pending = shown(&store, Kind::Pod, "default", "db-0");
-    assert_eq!(pending["metadata"]["ownerReferences"][0]["uid"], owner.as_str());
+    assert_eq!(pending["metadata"]["ownerReferences"][0]["uid"], owner.to_string());
     check(
         &pending,
         &[
@@ -300,13 +302,13 @@ fn owners_that_let_go_are_not_shown() {
     let owners =
         |store: &Store| shown(store, Kind::Pod, "default", "a")["metadata"]["ownerReferences"].take();
     let theirs = json!({ "apiVersion": "x/v1", "kind": "Database", "name": "z", "uid": "theirs" });
-    let ours = json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": set, "controller": true });
+    let ours = json!({ "apiVersion": "apps/v1", "kind": "StatefulSet", "name": "db", "uid": set.to_string(), "controller": true });
     assert_eq!(owners(&store), json!([ours, theirs]));
     let Some(Object::Pod(pod)) = store.object(&Key::new(Kind::Pod, "default", "a")).cloned() else {
         panic!("no pod")
     };
     let mut pod = (*pod).clone();
-    pod.metadata.owner = None;
+    pod.metadata.links.set_owners([]);
     put(&mut store, Object::Pod(Arc::new(pod)));
     assert_eq!(owners(&store), json!([theirs]));
 }

@@ -123,7 +123,7 @@ impl World {
     /// A claim's identity.
     pub fn claim_uid(&self, name: &str) -> Option<String> {
         let key = Key::new(Kind::PersistentVolumeClaim, "default", name);
-        self.cluster.store().stored(&key).map(Stored::uid)
+        self.cluster.store().stored(&key).map(|claim| claim.uid().to_string())
     }
 
     /// What runs on though its pod is gone: `db-1:a2`.

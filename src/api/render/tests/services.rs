@@ -66,7 +66,7 @@ fn services_and_what_they_lead_to() {
     put(&mut store, Object::EndpointSlice(Arc::new(slice)));
     let pod = store.stored(&Key::new(Kind::Pod, "default", "p")).expect("the pod").uid();
     let slice = shown(&store, Kind::EndpointSlice, "default", "a-x");
-    assert_eq!(slice["endpoints"][0]["targetRef"]["uid"], pod.as_str());
+    assert_eq!(slice["endpoints"][0]["targetRef"]["uid"], pod.to_string());
     check(
         &slice,
         &[

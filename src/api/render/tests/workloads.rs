@@ -20,7 +20,7 @@ fn stateful_sets() {
     put(&mut store, Object::StatefulSet(Arc::new(StatefulSet { status, ..(*set).clone() })));
     let set = shown(&store, Kind::StatefulSet, "default", "db");
     let uid = store.stored(&Key::new(Kind::StatefulSet, "default", "db")).expect("the set").uid();
-    assert_eq!(set["metadata"]["uid"], uid.as_str());
+    assert_eq!(set["metadata"]["uid"], uid.to_string());
     check(
         &set,
         &[
