@@ -8,15 +8,14 @@ use serde_json::{Value, json};
 
 use super::body;
 use super::list;
-use super::query::{self, PropagationPolicy};
+use super::query;
 use super::reply::Reply;
 use super::resource::Resource;
 use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
-use super::write::has_finalizers;
-use crate::controller::is_claim_used;
-use crate::store::{Change, Kind, Object, Stored};
+use crate::controller::{self, Deletion, Propagation};
+use crate::store::{Change, Kind, Stored};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -24,7 +23,7 @@ use crate::{ControlPlane, Driver};
 struct Options {
     /// In seconds; none is what the object says.
     grace: Option<u32>,
-    policy: Option<PropagationPolicy>,
+    policy: Option<Propagation>,
     /// Which object is meant: one that was made later under the same name is not.
     uid: Option<String>,
     /// Which state of it is meant.
@@ -50,8 +49,8 @@ impl Options {
                 None => return Err(Status::bad_request("gracePeriodSeconds must be an integer")),
             },
         };
-        let policy = PropagationPolicy::parse(&text("/propagationPolicy").unwrap_or_default())?;
-        let orphan = body["orphanDependents"].as_bool().unwrap_or(false).then_some(PropagationPolicy::Orphan);
+        let policy = query::propagation(&text("/propagationPolicy").unwrap_or_default())?;
+        let orphan = body["orphanDependents"].as_bool().unwrap_or(false).then_some(Propagation::Orphan);
         let mut dry_run = call.query.dry_run;
         for value in body["dryRun"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             dry_run |= query::dry_run(value)?;
@@ -123,29 +122,28 @@ fn remove(
 ) -> Result<Reply, Status> {
     let (key, uid) = (stored.object.key(), stored.uid().to_string());
     check(resource, stored, &uid, options)?;
-    let ends = ending(cluster, stored, options);
-    let change = match &ends {
-        Ending::Now => Some(Change::Delete(key.clone())),
-        Ending::Later(object) => Some(Change::Put(object.clone())),
-        Ending::Already => None,
-    };
-    if let Some(change) = change.filter(|_| !options.dry_run) {
-        if options.policy == Some(PropagationPolicy::Orphan) {
-            cluster.orphan_dependants(&key);
-        }
-        cluster.request(vec![change]);
+    let propagation = options.policy.or_else(|| default_policy(key.kind));
+    let deletion = Deletion { grace: options.grace, propagation };
+    let change = controller::delete(cluster.store(), &stored.object, cluster.now(), deletion);
+    if !options.dry_run {
+        cluster.request_deletion(&key, deletion);
     }
-    // An object that goes on for a while is shown as it is while it does.
+    // An object that stays for a while is shown as it is while it does.
     let mut shown = stored.clone();
-    match ends {
-        Ending::Now if !is_shown_last(key.kind) => {
+    match change {
+        Some(Change::Delete(_)) if !is_shown_last(key.kind) => {
             return Ok(Reply::ok(&status::deleted(resource, &key.name, &uid)));
         }
-        Ending::Later(object) => shown.object = object,
-        Ending::Now | Ending::Already => {}
+        Some(Change::Put(object)) => shown.object = object,
+        Some(Change::Delete(_)) | None => {}
     }
     let now = cluster.store().stored(&key).filter(|now| !options.dry_run && now.is_same_object(stored));
     Ok(Reply::ok(&show::rendered(now.unwrap_or(&shown), cluster)))
+}
+
+/// What becomes of dependents where a client does not say (the registries' DefaultGarbageCollectionPolicy).
+fn default_policy(kind: Kind) -> Option<Propagation> {
+    (kind == Kind::Job).then_some(Propagation::Orphan)
 }
 
 /// Whether a deletion answers with the object as it was last, even if it is gone at once: the registry's
@@ -173,40 +171,4 @@ fn check(resource: &Resource, stored: &Stored, uid: &str, options: &Options) -> 
         return Err(Status::forbidden(resource, name, "this namespace may not be deleted"));
     }
     Ok(())
-}
-
-/// How an object goes.
-enum Ending {
-    Now,
-    /// It is marked, and somebody else does the rest.
-    Later(Object),
-    /// It is marked already.
-    Already,
-}
-
-/// Pods get time to stop, a claim waits for the pods that use it, a namespace for what is in it, and what has finalizers
-/// for those who put them there.
-fn ending(cluster: &ControlPlane, stored: &Stored, options: &Options) -> Ending {
-    let object = &stored.object;
-    let grace = match object {
-        // A pod that is on no node, or ended, has nothing to stop.
-        Object::Pod(pod) if pod.spec.node_name.is_empty() || pod.is_terminal() => None,
-        Object::Pod(pod) => {
-            Some(options.grace.unwrap_or_else(|| pod.spec.grace())).filter(|grace| *grace > 0)
-        }
-        Object::Namespace(_) => Some(0),
-        Object::PersistentVolumeClaim(claim) => is_claim_used(cluster.store(), claim).then_some(0),
-        _ => None,
-    };
-    let Some(grace) = grace.or(has_finalizers(object).then_some(0)) else { return Ending::Now };
-    let by = cluster.now().after_secs(grace);
-    // Asked again, it may have less time, but not more.
-    if object.metadata().deletion_timestamp.is_some_and(|earlier| earlier <= by) {
-        return Ending::Already;
-    }
-    let mut object = object.clone();
-    let metadata = object.metadata_mut();
-    metadata.deletion_timestamp = Some(by);
-    metadata.deletion_grace_period_seconds = grace;
-    Ending::Later(object)
 }

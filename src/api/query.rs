@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::status::Status;
 use super::table::Include;
+use crate::controller::Propagation;
 use crate::store::duration;
 
 /// What a client asks for beside the path.
@@ -28,7 +29,7 @@ pub(super) struct Query {
     /// Everything but the change itself.
     pub(super) dry_run: bool,
     pub(super) grace_period_seconds: Option<u32>,
-    pub(super) propagation_policy: Option<PropagationPolicy>,
+    pub(super) propagation_policy: Option<Propagation>,
     /// Fields that a kind does not have are refused: `fieldValidation=Strict`, which kubectl asks for.
     pub(super) strict: bool,
     /// How much of the object a table's rows carry.
@@ -52,18 +53,6 @@ pub(super) enum VersionMatch {
     /// As it was then, or later.
     NotOlderThan,
 }
-
-/// What becomes of the objects that a deleted one owns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PropagationPolicy {
-    /// They stay, without an owner.
-    Orphan,
-    /// They go afterwards.
-    Background,
-    /// They go before.
-    Foreground,
-}
-
 impl Query {
     /// Reads what stands after the `?`.
     pub(super) fn parse(text: &str) -> Result<Query, Status> {
@@ -97,8 +86,8 @@ impl Query {
             }
             "dryRun" => self.dry_run = dry_run(value)?,
             "gracePeriodSeconds" => self.grace_period_seconds = number(key, value)?,
-            "propagationPolicy" => self.propagation_policy = PropagationPolicy::parse(value)?,
-            "orphanDependents" if boolean(value) => self.propagation_policy = Some(PropagationPolicy::Orphan),
+            "propagationPolicy" => self.propagation_policy = propagation(value)?,
+            "orphanDependents" if boolean(value) => self.propagation_policy = Some(Propagation::Orphan),
             "fieldValidation" => {
                 self.strict = match value {
                     "Strict" => true,
@@ -125,16 +114,17 @@ impl Query {
     }
 }
 
-impl PropagationPolicy {
-    /// Reads a `propagationPolicy`; nothing is the default of the kind.
-    pub(super) fn parse(text: &str) -> Result<Option<Self>, Status> {
-        match text {
-            "" => Ok(None),
-            "Orphan" => Ok(Some(PropagationPolicy::Orphan)),
-            "Background" => Ok(Some(PropagationPolicy::Background)),
-            "Foreground" => Ok(Some(PropagationPolicy::Foreground)),
-            _ => Err(unsupported("propagationPolicy", text, "\"Background\", \"Foreground\", \"Orphan\"")),
-        }
+/// The policy called `text`; none for an empty text.
+///
+/// # Errors
+/// What there is instead of another text.
+pub(super) fn propagation(text: &str) -> Result<Option<Propagation>, Status> {
+    match text {
+        "" => Ok(None),
+        "Orphan" => Ok(Some(Propagation::Orphan)),
+        "Background" => Ok(Some(Propagation::Background)),
+        "Foreground" => Ok(Some(Propagation::Foreground)),
+        _ => Err(unsupported("propagationPolicy", text, "\"Background\", \"Foreground\", \"Orphan\"")),
     }
 }
 
@@ -199,7 +189,7 @@ mod tests {
                 "gracePeriodSeconds=0&propagationPolicy=Orphan",
                 Query {
                     grace_period_seconds: Some(0),
-                    propagation_policy: Some(PropagationPolicy::Orphan),
+                    propagation_policy: Some(Propagation::Orphan),
                     ..Query::default()
                 },
             ),

@@ -14,7 +14,7 @@ use super::show;
 use super::status::Status;
 use super::strict;
 use crate::merge::{self, MergeError};
-use crate::store::{Change, Key, Kind, Object, Store, Stored};
+use crate::store::{Change, Key, Kind, Store, Stored};
 use crate::{ControlPlane, Driver};
 
 /// `POST` to a collection.
@@ -161,19 +161,10 @@ pub(super) fn update(
     if call.query.dry_run {
         return Ok(updated);
     }
-    // Nobody has to be waited for any more.
-    let released = !matches!(kind, Kind::Pod | Kind::Namespace | Kind::PersistentVolumeClaim)
-        && object.metadata().deletion_timestamp.is_some()
-        && !has_finalizers(&object);
-    match () {
-        () if is_status => cluster.request_status(&object),
-        () if released => cluster.request(vec![Change::Delete(key.clone())]),
-        () => cluster.request(vec![Change::Put(object)]),
+    if is_status {
+        cluster.request_status(&object);
+    } else {
+        cluster.request(vec![Change::Put(object)]);
     }
     Ok(cluster.store().stored(&key).cloned().unwrap_or(updated))
-}
-
-/// Whether somebody has asked to be waited for before the object goes.
-pub(super) fn has_finalizers(object: &Object) -> bool {
-    !object.metadata().links.finalizers().is_empty()
 }

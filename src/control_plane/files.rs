@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::ControlPlane;
-use crate::controller::{Range, with_defaults};
+use crate::controller::{self, Deletion, Propagation, Range, with_defaults};
 use crate::store::{Change, Key, Kind, Object, Objects, PodStatus, Resource};
 
 impl ControlPlane {
@@ -36,11 +36,18 @@ impl ControlPlane {
                 Some(wanted) if before.as_ref() == Some(wanted) => {}
                 Some(wanted) => put.push((before, wanted.clone())),
                 // What no manifest asked for before is not theirs to take away.
-                None => gone.extend(before.map(|_| Change::Delete(key))),
+                None => gone.extend(before.map(|_| key)),
             }
         }
-        for change in gone {
-            self.store.apply(change);
+        for key in gone {
+            // `kubectl apply --prune` deletes in the background; what a pod takes to stop is not waited for.
+            let deletion = Deletion { grace: Some(0), propagation: Some(Propagation::Background) };
+            let object = self.store.object(&key);
+            if let Some(change) =
+                object.and_then(|object| controller::delete(&self.store, object, self.now, deletion))
+            {
+                self.store.apply(change);
+            }
         }
         for (before, wanted) in put {
             let live = before.and_then(|before| Some((before, self.store.object(&wanted.key())?)));

@@ -13,10 +13,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::answer::Faults;
-use crate::controller::{Addresses, Controllers, Range, RangeError, Reuse};
+use crate::controller::{self, Addresses, Controllers, Deletion, Range, RangeError, Reuse};
 use crate::kubelet::Delays;
 use crate::manifest::Overrides;
-use crate::store::{Change, Given, Key, Kind, Object, Store, Time};
+use crate::store::{Change, Key, Object, Store, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
 use faults::FaultsInForce;
@@ -167,7 +167,7 @@ impl ControlPlane {
         for change in changes {
             match change {
                 Change::Put(object) => self.put(object),
-                delete => self.store.apply(delete),
+                Change::Delete(key) => self.store.apply(Change::Delete(key)),
             };
         }
         self.controllers.drive(&self.store);
@@ -184,22 +184,22 @@ impl ControlPlane {
         self.settle(false);
     }
 
-    /// Lets what the object at `owner` owns stay when that goes: nobody owns it any more.
-    pub fn orphan_dependants(&mut self, owner: &Key) {
-        let within = (!owner.namespace.is_empty()).then_some(owner.namespace.as_str());
-        let all = Kind::ALL.into_iter().flat_map(|kind| self.store.all_stored(kind, within));
-        let owned = all.filter(|stored| stored.object.metadata().is_owned_by(owner));
-        let owned: Vec<Object> = owned.map(|stored| stored.object.clone()).collect();
-        for mut object in owned {
-            let metadata = object.metadata_mut();
-            metadata.links.remove_owners(|other| other.is(owner));
-            if let Some(given) = metadata.given.take() {
-                let mut json = given.json().clone();
-                json["metadata"]["ownerReferences"] = serde_json::json!([]);
-                object.keep(Given::from(json));
-            }
-            self.store.apply(Change::Put(object));
+    /// Deletes the object at `key` as a client asks for it, and lets what follows from it at once happen. Returns whether
+    /// there is such an object.
+    pub fn request_deletion(&mut self, key: &Key, deletion: Deletion) -> bool {
+        let Some(object) = self.store.object(key) else { return false };
+        let change = controller::delete(&self.store, object, self.now, deletion);
+        self.request_changes(change);
+        true
+    }
+
+    fn request_changes(&mut self, changes: impl IntoIterator<Item = Change>) {
+        self.store.set_time(self.now);
+        for change in changes {
+            self.store.apply(change);
         }
+        self.controllers.drive(&self.store);
+        self.settle(false);
     }
 
     /// Puts what is wished for, in the state in which it is.
@@ -208,7 +208,8 @@ impl ControlPlane {
             Some(there) => object.in_state_of(there),
             None => object,
         };
-        self.store.apply(Change::Put(object))
+        let change = controller::released(&self.store, object);
+        self.store.apply(change)
     }
 
     /// Lets controllers and kubelets work until there is nothing left to do now. What follows directly from what was

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::ControlPlane;
-use crate::controller::delete_pod;
+use crate::controller::Deletion;
 use crate::store::{Change, Given, Key, Labels, Object};
 
 impl ControlPlane {
@@ -40,13 +40,7 @@ impl ControlPlane {
     /// Deletes the object at `key`: a pod has `grace` seconds to stop, or as long as it asks for; everything else goes
     /// at once. Tells whether there is such an object.
     pub fn delete(&mut self, key: &Key, grace: Option<u32>) -> bool {
-        let Some(object) = self.store().object(key) else { return false };
-        let change = match object {
-            Object::Pod(pod) => delete_pod(pod, self.now(), grace.unwrap_or_else(|| pod.spec.grace())),
-            _ => Change::Delete(key.clone()),
-        };
-        self.request(vec![change]);
-        true
+        self.request_deletion(key, Deletion { grace, propagation: None })
     }
 
     /// Lets `edit` change the object at `key`, and what somebody once wrote of it too: the field of that name below the

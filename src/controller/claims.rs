@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use super::names::generated;
-use super::{Context, Outcome, statefulset};
+use super::{Context, Outcome, deletion, statefulset};
 use crate::store::{
     Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Links, Name, Object, ObjectMeta, ObjectReference,
-    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Store, VolumeSpec,
+    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Stored, VolumeSpec,
     VolumeStatus,
 };
 
@@ -16,8 +16,8 @@ pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) ->
     arcstr::format!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
 }
 
-/// Makes the claims of the pod of an ordinal that are not there yet. Tells whether the pod may use them all: one that
-/// is about to go may not be used again.
+/// Makes the claims of the pod of an ordinal that are not there yet (createPersistentVolumeClaims). Returns whether the pod
+/// may use them all: a claim that is being deleted, or that goes with an earlier pod of that name, is not used again.
 pub(super) fn make(
     context: Context<'_>,
     set: &StatefulSet,
@@ -31,16 +31,21 @@ pub(super) fn make(
         let namespace = &set.metadata.namespace;
         match context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name) {
             Some(claim) => {
-                let of_old_pod = claim.metadata.links.owners().iter().any(|owner| owner.kind == Kind::Pod);
-                let pod_is_there = context.store.get::<Pod>(Kind::Pod, namespace, pod).is_some();
-                usable &= claim.metadata.deletion_timestamp.is_none() && (!of_old_pod || pod_is_there);
+                let pod_key = Key::new(Kind::Pod, namespace.clone(), pod.clone());
+                let uid = context.store.stored(&pod_key).map(Stored::uid);
+                let is_stale =
+                    |owner: &Owner| owner.is(&pod_key) && uid.is_none_or(|uid| !owner.has_uid(uid));
+                usable &= claim.metadata.deletion_timestamp.is_none()
+                    && !claim.metadata.links.owners().iter().any(is_stale);
             }
             None => {
                 let set_name = &set.metadata.name;
-                let message = format!("create Claim {name} Pod {pod} in StatefulSet {set_name} success");
-                let about = Key::new(Kind::StatefulSet, namespace.clone(), set_name.clone());
+                let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
+                let about = set.metadata.key(Kind::StatefulSet);
                 outcome.tell(statefulset::BY, about, "SuccessfulCreate", message);
-                outcome.put(Object::PersistentVolumeClaim(Arc::new(from_template(template, set, name))));
+                let mut claim = from_template(template, set, name);
+                claim.metadata.links = owners_by_policy(context, set, None).apply(&claim.metadata.links);
+                outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
             }
         }
     }
@@ -50,60 +55,99 @@ pub(super) fn make(
 fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> PersistentVolumeClaim {
     let selected =
         set.spec.selector.as_ref().map(|selector| selector.match_labels.clone()).unwrap_or_default();
-    let of_set = set.spec.persistent_volume_claim_retention_policy.when_deleted == Retention::Delete;
-    let mut links = Links::default();
-    if of_set {
-        links.add_owner(Owner::plain(Kind::StatefulSet, set.metadata.name.clone(), None));
-    }
     let metadata = ObjectMeta {
         name,
         namespace: set.metadata.namespace.clone(),
         labels: template.metadata.labels.with(selected.iter()),
         annotations: template.metadata.annotations.clone(),
-        links,
         synthesized: true,
         ..ObjectMeta::default()
     };
     PersistentVolumeClaim { metadata, template: template.given.clone(), ..PersistentVolumeClaim::default() }
 }
 
-/// Lets the claims of a pod that is scaled away go with it, if the set says so.
-pub(super) fn condemn(context: Context<'_>, set: &StatefulSet, pod: &Pod, outcome: &mut Outcome) {
-    if set.spec.persistent_volume_claim_retention_policy.when_scaled == Retention::Retain {
-        return;
+/// The owner that a claim has by the set's retention policy, and those that it must not have.
+struct Owners {
+    set: Owner,
+    pod: Option<Owner>,
+    /// Whether the claim goes with the set.
+    of_set: bool,
+}
+
+/// Which owner the claims of a pod have (updateClaimOwnerRefForSetAndPod). `condemned` is a pod beyond the set's ordinals.
+fn owners_by_policy(context: Context<'_>, set: &StatefulSet, condemned: Option<&Pod>) -> Owners {
+    let policy = set.spec.persistent_volume_claim_retention_policy;
+    let uid = |key: &Key| context.store.stored(key).map(Stored::uid);
+    let key = set.metadata.key(Kind::StatefulSet);
+    let scaled = condemned.filter(|_| policy.when_scaled == Retention::Delete);
+    let of_pod = |pod: &Pod| {
+        let key = pod.metadata.key(Kind::Pod);
+        Owner::controller(Kind::Pod, key.name.clone(), uid(&key))
+    };
+    Owners {
+        set: Owner::controller(Kind::StatefulSet, key.name.clone(), uid(&key)),
+        pod: scaled.map(of_pod),
+        of_set: policy.when_deleted == Retention::Delete && scaled.is_none(),
     }
+}
+
+impl Owners {
+    /// `links` with the owners that are due. A claim that something else controls is only cleaned of the others.
+    fn apply(&self, links: &Links) -> Links {
+        let is_ours = |owner: &Owner| {
+            (owner.kind == Kind::StatefulSet && owner.name == self.set.name) || owner.kind == Kind::Pod
+        };
+        let strangers = links.owners().iter().any(|owner| owner.controller && !is_ours(owner));
+        let due = match (&self.pod, self.of_set) {
+            _ if strangers => None,
+            (Some(pod), _) => Some(pod),
+            (None, true) => Some(&self.set),
+            (None, false) => None,
+        };
+        let ours = links.owners().iter().filter(|owner| is_ours(owner));
+        if ours.eq(due) {
+            return links.clone();
+        }
+        let mut links = links.clone();
+        links.remove_owners(is_ours);
+        due.into_iter().for_each(|due| links.add_owner(due.clone()));
+        links
+    }
+}
+
+/// Lets the claims of a pod go as the set's retention policy says (UpdatePodClaimForRetentionPolicy). Returns whether any
+/// was not as it says. A claim that an earlier set of that name owns is left alone.
+pub(super) fn retain(
+    context: Context<'_>,
+    set: &StatefulSet,
+    pod: &Pod,
+    condemned: bool,
+    outcome: &mut Outcome,
+) -> bool {
+    let mut changed = false;
+    if pod.spec.shared.claim_templates.is_empty() {
+        return changed;
+    }
+    let owners = owners_by_policy(context, set, condemned.then_some(pod));
+    let is_stale = |owner: &Owner| {
+        let same = owner.kind == Kind::StatefulSet && owner.name == owners.set.name;
+        same && owners.set.uid.is_some_and(|uid| !owner.has_uid(uid))
+    };
     for name in pod.claims() {
         let namespace = &pod.metadata.namespace;
-        if let Some(claim) =
-            context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name)
-        {
+        let claim = context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name);
+        let Some(claim) = claim.filter(|claim| !claim.metadata.links.owners().iter().any(is_stale)) else {
+            continue;
+        };
+        let links = owners.apply(&claim.metadata.links);
+        if links != claim.metadata.links {
             let mut claim = claim.clone();
-            Arc::make_mut(&mut claim).metadata.links.set_owners([Owner::plain(
-                Kind::Pod,
-                pod.metadata.name.clone(),
-                None,
-            )]);
+            Arc::make_mut(&mut claim).metadata.links = links;
             outcome.put(Object::PersistentVolumeClaim(claim));
+            changed = true;
         }
     }
-}
-
-/// The change that deletes a claim; while a pod uses it, it is only marked (the finalizer `pvc-protection`).
-pub(super) fn delete(context: Context<'_>, claim: &Arc<PersistentVolumeClaim>) -> Change {
-    if !is_used(context.store, claim) {
-        return Change::Delete(claim.metadata.key(Kind::PersistentVolumeClaim));
-    }
-    let mut claim = claim.clone();
-    let meta = &mut Arc::make_mut(&mut claim).metadata;
-    meta.deletion_timestamp.get_or_insert(context.now);
-    Change::Put(Object::PersistentVolumeClaim(claim))
-}
-
-/// Whether a pod uses the claim: then it only goes with the last of them (the finalizer `pvc-protection`).
-pub(crate) fn is_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
-    let meta = &claim.metadata;
-    let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
-    pods.any(|pod| pod.uses_claim(&meta.name) && !pod.is_terminal())
+    changed
 }
 
 /// Binds a claim to a volume: to the first that nobody has, or to one that is made for it. What was bound to a claim
@@ -117,9 +161,11 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         return outcome;
     };
     if claim.metadata.deletion_timestamp.is_some() {
-        if !is_used(context.store, claim) {
-            outcome.changes.push(Change::Delete(key.clone()));
-        }
+        let object = Object::PersistentVolumeClaim(claim.clone());
+        outcome.changes.extend(
+            Some(deletion::released(context.store, object))
+                .filter(|change| matches!(change, Change::Delete(_))),
+        );
     } else if claim.status.phase.is_empty() && claim.spec.volume_name.is_empty() {
         let free = |volume: &&Arc<PersistentVolume>| {
             volume.spec.claim_ref.is_none() && matches!(volume.status.phase.as_str(), "" | "Available")

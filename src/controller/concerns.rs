@@ -3,7 +3,7 @@
 use rustc_hash::FxHashSet;
 
 use super::queue::{Queues, Task};
-use super::{endpointslice, namespace, pods};
+use super::{deletion, endpointslice, namespace, pods};
 use crate::kubelet;
 use crate::store::{
     ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
@@ -76,10 +76,8 @@ pub(super) fn note(
         | Object::DaemonSet(_)
         | Object::Job(_) => {
             push_owner(queues, object);
-            match gone {
-                true => queues.push(Task::Garbage(key)),
-                false if is_own_note(event) => {}
-                false => queues.push(Task::Workload(key)),
+            if !gone && !is_own_note(event) {
+                queues.push(Task::Workload(key));
             }
         }
         Object::Service(_) => {
@@ -90,7 +88,18 @@ pub(super) fn note(
             // A pod that is ready from the beginning is no news to the workload that made it.
             let no_news = event.before.is_none() && pod.metadata.synthesized && pod.is_running_and_ready();
             let no_news = no_news || is_annotated_only(event);
-            if let Some(owner) = pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner)) {
+            let before =
+                event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| pods::owner_of(pod));
+            let now = pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner));
+            // A set that waits for the name of a pod that another controller owns.
+            let named = gone.then(|| pods::set_named_by(pod)).flatten();
+            if let Some(other) = before.filter(|before| now.as_ref() != Some(before)) {
+                queues.push(Task::Workload(other));
+            }
+            if let Some(set) = named.filter(|set| now.as_ref() != Some(set)) {
+                queues.push(Task::Workload(set));
+            }
+            if let Some(owner) = now {
                 // `Recreate` waits for the last pod of the old ReplicaSet, which has not counted for a while.
                 if let Some(set) = store.object(&owner).filter(|_| gone) {
                     push_owner(queues, set);
@@ -98,11 +107,13 @@ pub(super) fn note(
                 queues.push(Task::Workload(owner));
             }
             note_selecting(queues, taken_over, store, selecting, event);
-            if gone {
-                if !pod.spec.shared.claim_templates.is_empty() {
-                    queues.push(Task::Garbage(key));
-                }
-            } else if kubelet::is_to_do(pod) {
+            if gone || pod.is_terminal() {
+                let claims = pod
+                    .claims()
+                    .map(|claim| Key::new(Kind::PersistentVolumeClaim, key.namespace.clone(), claim));
+                claims.for_each(|claim| queues.push(Task::Claim(claim)));
+            }
+            if !gone && kubelet::is_to_do(pod) {
                 queues.push(Task::Pod(key));
             }
         }
@@ -151,8 +162,37 @@ pub(super) fn note(
         | Object::Fault(_)
         | Object::Inert(..) => {}
     }
+    enqueue_garbage(queues, store, event);
     if gone && let Some(terminating) = terminating_namespace(store, object) {
         queues.push(Task::Namespace(terminating));
+    }
+}
+
+/// Enqueues what an event means to the garbage collector: dependents whose owner is gone or waits for them, an owner that
+/// waits for its dependents, and a new object that names owners that may be gone.
+fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
+    let meta = event.object().metadata();
+    let is_new = event.before.is_none();
+    let waits = || deletion::is_foreground(meta) || deletion::is_orphaning(meta);
+    if (event.after.is_none() || is_new) && store.dependents_count(&event.object().key()) > 0
+        || (event.after.is_some() && waits())
+    {
+        queues.push(Task::Garbage(event.object().key()));
+    }
+    let linked =
+        |object: Option<&Object>| object.map(|object| object.metadata().links.clone()).unwrap_or_default();
+    let (then, now) = (linked(event.then()), linked(event.now()));
+    if then == now {
+        return;
+    }
+    for owner in then.owners().iter().map(|owner| owner.key(&meta.namespace)) {
+        if store.object(&owner).is_some_and(|owner| deletion::is_foreground(owner.metadata())) {
+            queues.push(Task::Garbage(owner));
+        }
+    }
+    // What a controller makes has an owner that is there.
+    if !meta.synthesized && now.owners().iter().any(|owner| owner.uid.is_some()) {
+        queues.push(Task::Owned(event.object().key()));
     }
 }
 

@@ -1,72 +1,164 @@
-//! The garbage collector and the namespace controller: what goes when that goes which it depends on.
+//! The garbage collector (`pkg/controller/garbagecollector`) and the namespace controller: what is deleted with the object
+//! that owns it.
 
-use std::sync::Arc;
-
-use super::{Context, Outcome, claims, pods};
+use super::deletion::{self, Deletion, Propagation};
+use super::{Context, Outcome};
 use crate::store::{
-    Change, ControllerRevision, Key, Kind, Name, Object, PersistentVolumeClaim, Pod, Workload,
+    Change, FOREGROUND_FINALIZER, Key, Kind, Name, ORPHAN_FINALIZER, Object, Owner, Pod, Store, Stored,
 };
 
-/// Deletes what the object at `owner`, which is gone, was the owner of.
+/// Brings the dependents of the object at `owner`, which is gone or being deleted, to what its deletion asks for.
 pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
     let mut outcome = Outcome::default();
-    if context.store.object(owner).is_some() {
+    let dependents = dependents(context.store, owner);
+    let Some(stored) = context.store.stored(owner) else {
+        for dependent in dependents {
+            outcome.changes.extend(attempt_to_delete(context, dependent));
+        }
         return outcome;
-    }
-    // Names of what a workload makes begin with its own.
-    let prefix = format!("{}-", owner.name);
-    match owner.kind {
-        Kind::Deployment => {
-            let sets = context.store.list_prefixed::<Workload>(Kind::ReplicaSet, &owner.namespace, &prefix);
-            let owned = sets.map(|set| &set.metadata).filter(|meta| meta.is_owned_by(owner));
-            outcome.changes.extend(owned.map(|meta| Change::Delete(meta.key(Kind::ReplicaSet))));
+    };
+    let meta = stored.object.metadata();
+    if deletion::is_orphaning(meta) {
+        for dependent in dependents {
+            let mut left = dependent.object.clone();
+            left.metadata_mut().links.remove_owners(|other| other.is(owner));
+            outcome.changes.push(deletion::released(context.store, left));
         }
-        Kind::Pod => {}
-        _ => {
-            let all = pods::of_workload(context.store, owner);
-            // Those that nobody owns were never its own.
-            let owned = all.filter(|pod| pod.metadata.controller().is_some() && !pod.is_terminating());
-            outcome.changes.extend(owned.map(|pod| pods::delete(pod, context.now)));
-            let kind = Kind::ControllerRevision;
-            let all = context.store.list_prefixed::<ControllerRevision>(kind, &owner.namespace, &prefix);
-            let owned = all.map(|revision| &revision.metadata).filter(|meta| meta.is_owned_by(owner));
-            outcome.changes.extend(owned.map(|meta| Change::Delete(meta.key(kind))));
+        outcome.changes.push(without_finalizer(context.store, &stored.object, ORPHAN_FINALIZER));
+    } else if deletion::is_foreground(meta) {
+        let blocks = |other: &Owner| other.is(owner) && other.has_uid(stored.uid()) && other.blocks_deletion;
+        let blocking = |dependent: &&Stored| dependent.object.metadata().links.owners().iter().any(blocks);
+        if !dependents.iter().any(|dependent| blocking(dependent)) {
+            outcome.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
         }
-    }
-    if matches!(owner.kind, Kind::Pod | Kind::StatefulSet) {
-        let all =
-            context.store.list_in::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, &owner.namespace);
-        let of_owner = |claim: &&Arc<PersistentVolumeClaim>| {
-            let meta = &claim.metadata;
-            meta.is_owned_by(owner) || meta.deletion_timestamp.is_some()
-        };
-        outcome.changes.extend(all.filter(of_owner).map(|claim| claims::delete(context, claim)));
+        for dependent in dependents {
+            outcome.changes.extend(attempt_to_delete(context, dependent));
+        }
+    } else {
+        // Objects may name an earlier object of that name.
+        let stale = |other: &Owner| other.is(owner) && !other.has_uid(stored.uid());
+        for dependent in dependents {
+            if dependent.object.metadata().links.owners().iter().any(stale) {
+                outcome.changes.extend(attempt_to_delete(context, dependent));
+            }
+        }
     }
     outcome
 }
 
-/// Deletes everything in a namespace that terminates, and at last the namespace.
+/// Deletes the object at `key` where none of its owners is there any more.
+pub(super) fn check_owners(context: Context<'_>, key: &Key) -> Outcome {
+    let stored = context.store.stored(key);
+    Outcome::from(
+        stored.and_then(|stored| attempt_to_delete(context, stored)).into_iter().collect::<Vec<_>>(),
+    )
+}
+
+/// What becomes of an object some of whose owners may be gone (`attemptToDeleteItem`): with one that is there it stays and
+/// loses the others, with none it goes.
+fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
+    let store = context.store;
+    let meta = item.object.metadata();
+    if meta.deletion_timestamp.is_some() && !deletion::is_foreground(meta) {
+        return None;
+    }
+    let owners = meta.links.owners();
+    let state = |owner: &Owner| match store.stored(&owner.key(&meta.namespace)) {
+        Some(stored) if !owner.has_uid(stored.uid()) => State::Dangling,
+        Some(stored) if deletion::is_foreground(stored.object.metadata()) => State::Waiting,
+        Some(_) => State::Solid,
+        None => State::Dangling,
+    };
+    let states: Vec<State> = owners.iter().map(state).collect();
+    if owners.is_empty() || states.iter().all(|state| *state == State::Solid) {
+        return None;
+    }
+    if states.contains(&State::Solid) {
+        let mut left = item.object.clone();
+        let kept = owners.iter().zip(&states).filter(|(_, state)| **state == State::Solid);
+        left.metadata_mut().links.set_owners(kept.map(|(owner, _)| owner.clone()).collect::<Vec<_>>());
+        return Some(Change::Put(left));
+    }
+    let key = item.object.key();
+    let propagation = match states.contains(&State::Waiting) && !dependents(store, &key).is_empty() {
+        // An object in a circle must not wait for itself: its own owner already waits for it.
+        true if !is_in_circle(store, &key, item) => Some(Propagation::Foreground),
+        _ => None,
+    };
+    deletion::delete(store, &item.object, context.now, Deletion { propagation, grace: None })
+}
+
+/// How the garbage collector sees an owner.
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    /// It is there to stay.
+    Solid,
+    /// It is gone, or another object has its name.
+    Dangling,
+    /// It waits for its dependents to be deleted.
+    Waiting,
+}
+
+/// Whether one of the item's owners that wait is itself a dependent of the item.
+fn is_in_circle(store: &Store, key: &Key, item: &Stored) -> bool {
+    let namespace = &item.object.metadata().namespace;
+    let owners = item.object.metadata().links.owners();
+    owners.iter().filter_map(|owner| store.object(&owner.key(namespace))).any(|owner| {
+        deletion::is_foreground(owner.metadata())
+            && owner.metadata().links.owners().iter().any(|above| above.is(key))
+    })
+}
+
+/// The objects that name the one at `owner` as an owner. Most have names that begin with the owner's: those are looked up
+/// first, and the whole namespace only where the index says that there are others.
+fn dependents<'s>(store: &'s Store, owner: &Key) -> Vec<&'s Stored> {
+    let count = store.dependents_count(owner);
+    if count == 0 {
+        return Vec::new();
+    }
+    let namespace = owner.kind.is_namespaced().then_some(owner.namespace.as_str());
+    let is_dependent =
+        |stored: &&Stored| stored.object.metadata().links.owners().iter().any(|other| other.is(owner));
+    let kinds = || Kind::ALL.into_iter().filter(|kind| namespace.is_none() || kind.is_namespaced());
+    if let Some(namespace) = namespace {
+        let prefix = format!("{}-", owner.name);
+        let near = kinds().flat_map(|kind| store.stored_prefixed(kind, namespace, &prefix));
+        let near: Vec<&Stored> = near.filter(is_dependent).collect();
+        if near.len() == count {
+            return near;
+        }
+    }
+    kinds().flat_map(|kind| store.all_stored(kind, namespace)).filter(is_dependent).collect()
+}
+
+fn without_finalizer(store: &Store, object: &Object, finalizer: &str) -> Change {
+    let mut object = object.clone();
+    object.metadata_mut().links.remove_finalizer(finalizer);
+    deletion::released(store, object)
+}
+
+/// Deletes everything in a namespace that terminates, and at last the namespace (`pkg/controller/namespace/deletion`).
 pub(super) fn empty(context: Context<'_>, namespace: &Name) -> Outcome {
     let mut outcome = Outcome::default();
     let key = Key::new(Kind::Namespace, "", namespace.clone());
-    let terminates = context.store.object(&key).is_some_and(|o| o.metadata().deletion_timestamp.is_some());
-    if !terminates {
+    let Some(object) = context.store.object(&key).filter(|o| o.metadata().deletion_timestamp.is_some())
+    else {
         return outcome;
-    }
+    };
+    let mut left = false;
     for kind in Kind::ALL.into_iter().filter(|kind| kind.is_namespaced()) {
         for stored in context.store.all_stored(kind, Some(namespace)) {
-            outcome.changes.extend(match &stored.object {
-                Object::Pod(pod) if pod.is_terminating() => None,
-                Object::Pod(pod) => Some(pods::delete(pod, context.now)),
-                Object::PersistentVolumeClaim(claim) => Some(claims::delete(context, claim)),
-                // Made of pods and Services, and goes with them.
-                Object::EndpointSlice(slice) if slice.metadata.synthesized => None,
-                object => Some(Change::Delete(object.key())),
-            });
+            // The controllers that make slices of pods and Services delete them with those.
+            if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
+                continue;
+            }
+            left = true;
+            let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
+            outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
         }
     }
-    let pods_left = context.store.list_in::<Pod>(Kind::Pod, namespace).next().is_some();
-    if outcome.changes.is_empty() && !pods_left {
+    left |= context.store.list_in::<Pod>(Kind::Pod, namespace).next().is_some();
+    if !left && object.metadata().links.finalizers().is_empty() {
         outcome.changes.push(Change::Delete(key));
     }
     outcome

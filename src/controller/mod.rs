@@ -10,6 +10,7 @@ mod claims;
 mod concerns;
 mod daemonset;
 mod defaults;
+mod deletion;
 mod deployment;
 mod endpointslice;
 mod events;
@@ -20,18 +21,17 @@ mod node;
 mod pods;
 mod queue;
 mod range;
+mod refusal;
 mod replicaset;
 mod revisions;
 mod scheduler;
 mod statefulset;
 
 pub use addresses::{Addresses, Reuse};
-#[cfg(feature = "api")]
-pub(crate) use claims::is_used as is_claim_used;
 pub use defaults::with_defaults;
+pub use deletion::{Deletion, Propagation, delete, delete_pod, released, stopped};
 #[cfg(feature = "api")]
 pub(crate) use names::ALPHABET as NAME_ALPHABET;
-pub use pods::delete_pod;
 pub(crate) use pods::{ordinal, set_of};
 pub use range::{Range, RangeError};
 
@@ -256,6 +256,7 @@ impl Controllers {
         let (taken_over, queues) = (&self.taken_over, &self.queues);
         let mut outcomes = parallel::map(tasks, worth_it, |task| match task {
             Task::Garbage(key) => garbage::collect(context, key),
+            Task::Owned(key) => garbage::check_owners(context, key),
             Task::Workload(key) => match key.kind {
                 Kind::StatefulSet => statefulset::sync(context, key),
                 Kind::Deployment => deployment::sync(context, key),

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use super::deletion;
 use crate::store::{
-    Change, Key, Kind, Labels, Links, Name, Object, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
+    Change, Key, Kind, Labels, Links, Name, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
     SharedSpec, Store, Stored, Time, pinned_ip_annotation,
 };
 
@@ -91,13 +92,18 @@ pub(crate) fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
     Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
 }
 
-/// The workload that a pod belongs to. A manifest's pod may be one of a StatefulSet's without saying so:
-/// `NAME-ORDINAL`.
+/// The StatefulSet that makes a pod of that name, whether or not there is one.
+pub(super) fn set_named_by(pod: &Pod) -> Option<Key> {
+    let (set, _) = ordinal(&pod.metadata.name)?;
+    Some(Key::new(Kind::StatefulSet, pod.metadata.namespace.clone(), set))
+}
+
+/// The workload that manages a pod. One without a controller may be adopted by the StatefulSet that its name is of.
 pub(super) fn owner_of(pod: &Pod) -> Option<Key> {
     let namespace = || pod.metadata.namespace.clone();
     match pod.metadata.controller() {
         Some(owner) => Some(Key::new(owner.kind, namespace(), owner.name.clone())),
-        None => ordinal(&pod.metadata.name).map(|(set, _)| Key::new(Kind::StatefulSet, namespace(), set)),
+        None => set_named_by(pod),
     }
 }
 
@@ -114,25 +120,9 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
     })
 }
 
-/// The change that deletes a pod as the API does it: it is marked, and its kubelet does the rest within `grace` seconds.
-/// One that has ended, or never was on a node, goes at once.
-pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
-    if grace == 0 || pod.is_terminal() || pod.spec.node_name.is_empty() {
-        return Change::Delete(key_of(pod));
-    }
-    if pod.is_terminating() {
-        return Change::Put(Object::Pod(pod.clone()));
-    }
-    let mut pod = pod.clone();
-    let meta = &mut Arc::make_mut(&mut pod).metadata;
-    meta.deletion_timestamp = Some(now.after_secs(grace));
-    meta.deletion_grace_period_seconds = grace;
-    Change::Put(Object::Pod(pod))
-}
-
-/// As [`delete_pod`], with as much time as the pod asks for.
+/// The change that deletes a pod, which has as much time to stop as its spec says.
 pub(super) fn delete(pod: &Arc<Pod>, now: Time) -> Change {
-    delete_pod(pod, now, pod.spec.grace())
+    deletion::delete_pod(pod, now, pod.spec.grace())
 }
 
 #[cfg(test)]

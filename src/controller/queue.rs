@@ -11,6 +11,8 @@ use crate::store::{Key, Name, Time};
 pub(super) enum Task {
     /// What depends on an object that is gone.
     Garbage(Key),
+    /// An object some of whose owners may be gone.
+    Owned(Key),
     /// A node: whether it is heard of, and what that means for its pods.
     Node(Name),
     /// A StatefulSet, Deployment, ReplicaSet, DaemonSet or Job and its pods.
@@ -35,7 +37,7 @@ impl Task {
     /// In which order sorts of work are done when order does not show: pods before what is made of pods.
     fn sort(&self) -> usize {
         match self {
-            Task::Garbage(_) => 0,
+            Task::Garbage(_) | Task::Owned(_) => 0,
             Task::Node(_) => 1,
             Task::Workload(_) => 2,
             Task::Claim(_) => 3,

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use super::names::generated;
 use super::{Context, Outcome};
 use crate::store::{
-    Change, ControllerRevision, Key, Kind, Labels, Links, Name, Object, ObjectMeta, Owner, Pod,
-    REVISION_LABEL, StatefulSet, Stored, Uid,
+    Change, ControllerRevision, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
+    StatefulSet, Stored, Uid,
 };
+
+/// The label of a revision that says the hash of its template (`history.ControllerRevisionHashLabel`).
+const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
 /// So many old revisions are kept, if the set does not say.
 const HISTORY_LIMIT: usize = 10;
@@ -84,12 +87,13 @@ pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
 /// the template for it.
 fn new(key: &Key, uid: Option<Uid>, set: &StatefulSet, revision: u64) -> ControllerRevision {
     let name = Name::from(generated(&key.name, 10, (&key.namespace, revision)));
-    let selected = set.spec.selector.as_ref().map(|selector| selector.match_labels.clone());
-    let labels: Labels = selected.unwrap_or_default().with([(REVISION_LABEL, name.clone())]);
+    let hash = Name::from(name.rsplit('-').next().unwrap_or_default());
+    let labels = set.spec.template.metadata.labels.with([(HASH_LABEL, hash)]);
     let metadata = ObjectMeta {
         name,
         namespace: key.namespace.clone(),
         labels,
+        annotations: set.metadata.annotations.clone(),
         links: Links::of_controller(Owner::controller(key.kind, key.name.clone(), uid), ""),
         synthesized: true,
         ..ObjectMeta::default()

@@ -1,16 +1,18 @@
 //! The StatefulSet controller (pkg/controller/statefulset/stateful_set_control.go): pods in the order of their ordinals,
 //! each with a name and claims that stay.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::pods::Mould;
 use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
-use super::{Context, Outcome, claims, pods};
+use super::{Context, Outcome, claims, pods, refusal};
 use crate::kubelet;
 use crate::store::{
-    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Pod, PodManagementPolicy, PodPhase,
-    REVISION_LABEL, StatefulSet, StatefulSetStatus, Store, pinned_ip_annotation,
+    ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, POD_NAME_LABEL, Pod,
+    PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus, Store, Stored,
+    pinned_ip_annotation,
 };
 
 /// Who tells of what it does.
@@ -24,11 +26,13 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(set) = context.store.get::<StatefulSet>(Kind::StatefulSet, &key.namespace, &key.name) else {
         return Outcome::default();
     };
-    let pods: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&pods) {
+    let there: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    if context.believes(&there) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();
+    let pods = claim_pods(context, key, set, there, &mut outcome);
+    let pods: Vec<&Arc<Pod>> = pods.iter().map(Cow::as_ref).collect();
     let revisions = Revisions::of(context, key, set, &mut outcome);
     if repin(set, &pods, &mut outcome) {
         // Every pod has changed: look again at what they are then.
@@ -39,6 +43,45 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         sync.update();
     }
     sync.finish(&pods)
+}
+
+/// The pods of the set at `key` (PodControllerRefManager.ClaimPods): its own, as long as its selector matches them, and
+/// those without a controller that it matches. It releases the others, and never touches what another controller manages.
+fn claim_pods<'a>(
+    context: Context<'_>,
+    key: &Key,
+    set: &StatefulSet,
+    there: Vec<&'a Arc<Pod>>,
+    outcome: &mut Outcome,
+) -> Vec<Cow<'a, Arc<Pod>>> {
+    let Some(uid) = context.store.stored(key).map(Stored::uid) else { return Vec::new() };
+    let deleting = set.metadata.deletion_timestamp.is_some();
+    let selects = |pod: &Pod| match &set.spec.selector {
+        Some(selector) => selector.matches(&pod.metadata.labels),
+        None => set.spec.template.metadata.labels.matches(&pod.metadata.labels),
+    };
+    let mut claimed = Vec::with_capacity(there.len());
+    for pod in there {
+        let owned = pod.metadata.is_controlled_by(key, uid);
+        let orphan = pod.metadata.controller().is_none();
+        match selects(pod) {
+            true if owned => claimed.push(Cow::Borrowed(pod)),
+            true if orphan && !deleting && !pod.is_terminating() => {
+                let mut pod = pod.clone();
+                let owner = Owner::controller(key.kind, key.name.clone(), Some(uid));
+                Arc::make_mut(&mut pod).metadata.links.add_owner(owner);
+                outcome.put(Object::Pod(pod.clone()));
+                claimed.push(Cow::Owned(pod));
+            }
+            false if owned && !deleting => {
+                let mut pod = pod.clone();
+                Arc::make_mut(&mut pod).metadata.links.remove_owners(|owner| owner.is(key));
+                outcome.put(Object::Pod(pod));
+            }
+            _ => {}
+        }
+    }
+    claimed
 }
 
 /// Gives running pods the addresses that the set's annotations pin now. All move at once, as they were asked to. Tells
@@ -181,7 +224,20 @@ impl<'a> Sync<'a> {
         if !claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
             return false;
         }
+        // The API would say AlreadyExists: the pod is another's, or an earlier set's that has not stopped yet.
+        if self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_some() {
+            return false;
+        }
         let mut pod = self.new_pod(name, ordinal);
+        if let Some(reason) = refusal::of_pod(self.context, &pod) {
+            let message = format!(
+                "Create Pod {} in StatefulSet {} failed error: {reason}",
+                pod.metadata.name, self.key.name
+            );
+            self.outcome.warn(BY, self.key.clone(), "FailedCreate", message);
+            self.outcome.look_again(self.context.now.after(refusal::RETRY));
+            return false;
+        }
         let takes_no_time =
             kubelet::takes_no_time(self.context, &pod) && self.set.spec.min_ready_seconds == 0;
         let mut available = false;
@@ -195,7 +251,7 @@ impl<'a> Sync<'a> {
         // While a cluster comes up there is nobody to tell, and a message a pod costs.
         if !self.context.at_once {
             let message =
-                format!("create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+                format!("Create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
             self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
         }
         self.outcome.put(Object::Pod(Arc::new(pod)));
@@ -236,11 +292,6 @@ impl<'a> Sync<'a> {
         if pod.is_terminal() {
             // Its name is free when the object is gone.
             if !pod.is_terminating() {
-                let message = format!(
-                    "StatefulSet {}/{} is recreating failed Pod {}",
-                    self.key.namespace, self.key.name, pod.metadata.name
-                );
-                self.outcome.warn(BY, self.key.clone(), "RecreatingFailedPod", message);
                 self.delete(pod);
             }
             return false;
@@ -253,7 +304,29 @@ impl<'a> Sync<'a> {
         if let Some(from) = from.filter(|from| *from > self.context.now) {
             self.outcome.look_again(from);
         }
-        pod.is_running_and_ready() && !self.is_unavailable(pod)
+        let well = pod.is_running_and_ready() && !self.is_unavailable(pod);
+        if well || !self.is_ordered() {
+            self.conform(pod);
+        }
+        well
+    }
+
+    /// Brings a pod and its claims to the identity and the retention policy that the set asks for (UpdateStatefulPod).
+    fn conform(&mut self, pod: &Arc<Pod>) {
+        let name = &pod.metadata.name;
+        let identified = pod.metadata.labels.get(POD_NAME_LABEL) == Some(name);
+        let retained = !claims::retain(self.context, self.set, pod, false, &mut self.outcome);
+        if identified && retained {
+            return;
+        }
+        if !identified {
+            let mut pod = pod.clone();
+            let meta = &mut Arc::make_mut(&mut pod).metadata;
+            meta.labels = meta.labels.of_pod(name);
+            self.outcome.put(Object::Pod(pod));
+        }
+        let message = format!("Update Pod {name} in StatefulSet {} successful", self.key.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulUpdate", message);
     }
 
     /// Deletes pods beyond the set's ordinals, highest first. Tells whether to go on to updates.
@@ -269,6 +342,9 @@ impl<'a> Sync<'a> {
                 .find(|(_, pod)| self.is_unavailable(pod))
                 .map(|(ordinal, _)| *ordinal),
         };
+        for (_, pod) in self.condemned.clone() {
+            claims::retain(self.context, self.set, pod, true, &mut self.outcome);
+        }
         for (ordinal, pod) in self.condemned.clone() {
             if pod.is_terminating() {
                 if self.is_ordered() {
@@ -279,7 +355,6 @@ impl<'a> Sync<'a> {
             if self.is_ordered() && self.is_unavailable(pod) && first != Some(ordinal) {
                 return false;
             }
-            claims::condemn(self.context, self.set, pod, &mut self.outcome);
             self.delete(pod);
             if self.is_ordered() {
                 return false;
@@ -329,7 +404,7 @@ impl<'a> Sync<'a> {
     }
 
     fn delete(&mut self, pod: &Arc<Pod>) {
-        let message = format!("delete Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+        let message = format!("Delete Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
         self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
         self.outcome.changes.push(pods::delete(pod, self.context.now));
     }

@@ -5,7 +5,7 @@ mod delays;
 
 use std::sync::Arc;
 
-use crate::controller::{Addresses, Context, Outcome, set_of};
+use crate::controller::{self, Addresses, Context, Outcome, set_of};
 use crate::store::{
     CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Node, Object, PINNED_IP_PREFIX, Pod, PodPhase,
     PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
@@ -114,6 +114,9 @@ impl Life<'_> {
     /// Stops the pod, when it has had its time: first it ends, then its object goes.
     fn stop(&self, outcome: &mut Outcome) {
         let (now, pod) = (self.context.now, self.pod);
+        if pod.is_terminal() && pod.metadata.is_deleted_but_for_finalizers() {
+            return;
+        }
         let requested = pod.metadata.deletion_requested().unwrap_or(now);
         if requested == now {
             let name = pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
@@ -124,13 +127,13 @@ impl Life<'_> {
         if now < stopped && !pod.is_terminal() {
             return outcome.look_again(stopped);
         }
+        let mut ended = pod.clone();
         if !pod.is_terminal() {
-            let mut ended = pod.clone();
             let status = &mut Arc::make_mut(&mut ended).status;
             (status.phase, status.ready) = (Some(PodPhase::Succeeded), false);
-            outcome.changes.push(Change::Put(Object::Pod(ended)));
+            outcome.changes.push(Change::Put(Object::Pod(ended.clone())));
         }
-        outcome.changes.push(Change::Delete(self.key.clone()));
+        outcome.changes.push(controller::stopped(Arc::unwrap_or_clone(ended), now));
     }
 
     /// The pod's next status, if it has one now.

@@ -1,12 +1,14 @@
 //! Ways from labels to objects: from a Service to its pods and slices, and back, without a walk over the namespace.
 
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
+use super::links::Owner;
 use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
-use super::object::Object;
+use super::object::{Key, Kind, Object};
 use super::service::EndpointSlice;
 
 /// The label that says which revision of its template a pod was made from. Services hardly select by it.
@@ -54,6 +56,10 @@ pub(super) fn pair(namespace: &str, key: &str, value: &str) -> u64 {
     FxBuildHasher.hash_one((namespace, key, value))
 }
 
+fn owner_hash(kind: Kind, namespace: &str, name: &str) -> u64 {
+    FxBuildHasher.hash_one((kind, namespace, name))
+}
+
 /// All indexes.
 #[derive(Default)]
 pub(super) struct Indexes {
@@ -63,17 +69,56 @@ pub(super) struct Indexes {
     pub(super) services: ByLabel,
     /// EndpointSlices by their Service.
     pub(super) slices: ByLabel,
+    /// How many objects name an owner, by [`owner_hash`]. Two owners that share a hash only count too many.
+    dependents: FxHashMap<u64, u32>,
 }
 
 impl Indexes {
     /// Gives back what a burst of new objects took beyond what they need.
     pub(super) fn pack(&mut self) {
         [&mut self.pods, &mut self.services, &mut self.slices].into_iter().for_each(ByLabel::pack);
+        self.dependents.shrink_to_fit();
+    }
+
+    /// How many objects name the one at `owner` as an owner, or a few more.
+    pub(super) fn dependents_count(&self, owner: &Key) -> usize {
+        self.dependents
+            .get(&owner_hash(owner.kind, &owner.namespace, &owner.name))
+            .map_or(0, |count| *count as usize)
+    }
+
+    fn update_dependents(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        let links = |object: Option<&Object>| {
+            object.map(|object| object.metadata().links.clone()).unwrap_or_default()
+        };
+        let (old, new) = (links(before), links(after));
+        if old.is_shared_with(&new) {
+            return;
+        }
+        let Some(namespace) = after.or(before).map(|object| object.metadata().namespace.clone()) else {
+            return;
+        };
+        let hash = |owner: &Owner| {
+            let namespace = if owner.kind.is_namespaced() { namespace.as_str() } else { "" };
+            owner_hash(owner.kind, namespace, &owner.name)
+        };
+        for owner in new.owners() {
+            *self.dependents.entry(hash(owner)).or_default() += 1;
+        }
+        for owner in old.owners() {
+            if let Entry::Occupied(mut entry) = self.dependents.entry(hash(owner)) {
+                *entry.get_mut() -= 1;
+                if *entry.get() == 0 {
+                    entry.remove();
+                }
+            }
+        }
     }
 
     /// Takes in a change of one object.
     pub(super) fn update(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let Some(object) = after.or(before) else { return };
+        self.update_dependents(before, after);
         let name = &object.metadata().name;
         let namespace = object.metadata().namespace.as_str();
         let labels = |object: &Object| -> SmallVec<[u64; 8]> {

@@ -215,6 +215,15 @@ impl Links {
         }
     }
 
+    /// Whether both are one value in memory, as those of a template's pods are.
+    pub(super) fn is_shared_with(&self, other: &Links) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
     /// Forgets the owners' UIDs: a manifest's are another cluster's.
     pub fn forget_uids(&mut self) {
         if self.owners().iter().any(|owner| owner.uid.is_some()) {

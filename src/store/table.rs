@@ -267,6 +267,26 @@ impl Store {
             .filter_map(|(_, stored)| T::of(&stored.object))
     }
 
+    /// The objects of `kind` in `namespace` whose names begin with `prefix`, by name, with what the store knows of them.
+    pub fn stored_prefixed(
+        &self,
+        kind: Kind,
+        namespace: &str,
+        prefix: &str,
+    ) -> impl Iterator<Item = &Stored> {
+        let prefix = Name::from(prefix);
+        let from = self.within(kind, namespace).map(|objects| objects.range(prefix.clone()..));
+        from.into_iter()
+            .flatten()
+            .take_while(move |(name, _)| name.starts_with(prefix.as_str()))
+            .map(|(_, stored)| stored)
+    }
+
+    /// How many objects name the one at `owner` as an owner; now and then a few more.
+    pub fn dependents_count(&self, owner: &Key) -> usize {
+        self.indexes.dependents_count(owner)
+    }
+
     /// All objects, by kind, namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         let all = self.objects.values().flat_map(BTreeMap::values);

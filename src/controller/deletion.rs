@@ -1,0 +1,129 @@
+//! How objects go: kube-apiserver's registry (`registry/rest/delete.go`, BeforeDelete; `registry/generic/registry/store.go`,
+//! deletionFinalizersForGarbageCollection). Pods get time to stop, and finalizers hold everything.
+
+use std::sync::Arc;
+
+use crate::store::{
+    Change, FOREGROUND_FINALIZER, Kind, ORPHAN_FINALIZER, Object, ObjectMeta, PersistentVolumeClaim, Pod,
+    Store, Time,
+};
+
+/// What becomes of the dependents of a deleted object (`metav1.DeletionPropagation`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagation {
+    /// They are deleted afterwards.
+    Background,
+    /// They are deleted first, those that block the owner's deletion.
+    Foreground,
+    /// They stay, without this owner.
+    Orphan,
+}
+
+/// How an object is to go.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deletion {
+    /// Seconds that a pod may take to stop; as long as its spec says where absent.
+    pub grace: Option<u32>,
+    /// Absent: as the finalizers that the object has say, and otherwise in the background.
+    pub propagation: Option<Propagation>,
+}
+
+/// The change that deletes `object` at `now`; `None` where it is being deleted already, and no sooner.
+pub fn delete(store: &Store, object: &Object, now: Time, deletion: Deletion) -> Option<Change> {
+    let change = released(store, marked(object, now, deletion));
+    Some(change).filter(|change| !matches!(change, Change::Put(marked) if marked == object))
+}
+
+/// `object` with the mark of its deletion at `now`.
+fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
+    let mut marked = object.clone();
+    let meta = marked.metadata_mut();
+    match deletion.propagation {
+        None => {}
+        Some(Propagation::Background) => {
+            meta.links.remove_finalizer(FOREGROUND_FINALIZER);
+            meta.links.remove_finalizer(ORPHAN_FINALIZER);
+        }
+        Some(Propagation::Foreground) => {
+            meta.links.remove_finalizer(ORPHAN_FINALIZER);
+            meta.links.add_finalizer(FOREGROUND_FINALIZER);
+        }
+        Some(Propagation::Orphan) => {
+            meta.links.remove_finalizer(FOREGROUND_FINALIZER);
+            meta.links.add_finalizer(ORPHAN_FINALIZER);
+        }
+    }
+    let grace = match object {
+        // A pod that is on no node, or has ended, has nothing to stop.
+        Object::Pod(pod) if pod.spec.node_name.is_empty() || pod.is_terminal() => 0,
+        Object::Pod(pod) => deletion.grace.unwrap_or_else(|| pod.spec.grace()),
+        _ => 0,
+    };
+    let by = now.after_secs(grace);
+    // Asked again, it may have less time, but not more.
+    if meta.deletion_timestamp.is_none_or(|earlier| earlier > by) {
+        meta.deletion_timestamp = Some(by);
+        meta.deletion_grace_period_seconds = grace;
+    }
+    marked
+}
+
+/// The change that deletes a pod at `now`, which then has `grace` seconds to stop.
+pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
+    let deletion = Deletion { grace: Some(grace), propagation: None };
+    let marked = marked(&Object::Pod(pod.clone()), now, deletion);
+    match is_held_by_metadata(marked.metadata()) {
+        true => Change::Put(marked),
+        false => Change::Delete(marked.key()),
+    }
+}
+
+/// The change that puts `object`, or removes it where its deletion was requested and nothing holds it any more.
+pub fn released(store: &Store, object: Object) -> Change {
+    match is_held(store, &object) {
+        true => Change::Put(object),
+        false => Change::Delete(object.key()),
+    }
+}
+
+/// Whether `object` is not being deleted, or something holds it: its time to stop, a finalizer, the pods that use a claim,
+/// what is left in a namespace.
+fn is_held(store: &Store, object: &Object) -> bool {
+    is_held_by_metadata(object.metadata())
+        || match object {
+            Object::Namespace(_) => true,
+            Object::PersistentVolumeClaim(claim) => is_claim_used(store, claim),
+            _ => false,
+        }
+}
+
+fn is_held_by_metadata(meta: &ObjectMeta) -> bool {
+    !meta.is_deleted_but_for_finalizers() || !meta.links.finalizers().is_empty()
+}
+
+/// The change that ends the deletion of a pod that has stopped: it goes, or only its finalizers hold it.
+pub fn stopped(mut pod: Pod, now: Time) -> Change {
+    pod.metadata.deletion_timestamp.get_or_insert(now);
+    pod.metadata.deletion_grace_period_seconds = 0;
+    match pod.metadata.links.finalizers().is_empty() {
+        true => Change::Delete(pod.metadata.key(Kind::Pod)),
+        false => Change::Put(Object::Pod(pod.into())),
+    }
+}
+
+/// Whether a pod uses the claim, which is then held by the finalizer `kubernetes.io/pvc-protection`.
+pub fn is_claim_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
+    let meta = &claim.metadata;
+    let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
+    pods.any(|pod| pod.uses_claim(&meta.name) && !pod.is_terminal())
+}
+
+/// Whether the object's deletion waits for its dependents to be deleted first.
+pub(super) fn is_foreground(meta: &ObjectMeta) -> bool {
+    meta.deletion_timestamp.is_some() && meta.links.has_finalizer(FOREGROUND_FINALIZER)
+}
+
+/// Whether the object's deletion waits for its dependents to be orphaned.
+pub(super) fn is_orphaning(meta: &ObjectMeta) -> bool {
+    meta.deletion_timestamp.is_some() && meta.links.has_finalizer(ORPHAN_FINALIZER)
+}
