@@ -114,7 +114,7 @@ pub use clock::{Clock, SharedClock};
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
 };
-pub use control_plane::{ControlPlane, Settings, SettingsError, Traced};
+pub use control_plane::{ControlPlane, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;
 pub use record_type::RecordType;
 pub use store::fault::Transport;

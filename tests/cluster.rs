@@ -524,7 +524,13 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
         // Events tell of it for a while.
         .filter(|key| key.namespace == "default" && key.kind != Kind::Event)
         .collect();
-    assert_eq!(left.len(), 2, "the API's Service and slice: {left:?}");
+    let expected = [
+        (Kind::Service, "kubernetes"),
+        (Kind::EndpointSlice, "kubernetes"),
+        (Kind::ConfigMap, "kube-root-ca.crt"),
+        (Kind::ServiceAccount, "default"),
+    ];
+    assert_eq!(left, expected.map(|(kind, name)| clusterlocal::store::Key::new(kind, "default", name)));
 }
 
 #[test]

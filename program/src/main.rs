@@ -13,7 +13,7 @@ use clusterlocal::manifest::Severity;
 use clusterlocal::serve::{Listeners, View};
 use clusterlocal::store::Change;
 use clusterlocal::watch::{self, Report, Sources};
-use clusterlocal::{Clock, ControlPlane, Driver};
+use clusterlocal::{Clock, ControlPlane, Driver, Replaced};
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
@@ -138,14 +138,28 @@ fn follower(
 ) -> impl FnMut(&[Change], &Report) + Send + 'static {
     move |changes, report| {
         let settings = (!std::mem::replace(&mut configured, true)).then(|| args.settings(&report.overrides));
-        let changed = driver.write(|cluster| {
+        let (changed, replaced) = driver.write(|cluster| {
             match settings {
                 Some(Ok(settings)) => cluster.begin_anew(settings),
                 Some(Err(failure)) => error!("{failure}; going on without"),
                 None => {}
             }
-            cluster.apply_changes(changes.iter().cloned())
+            cluster.apply_judged(changes.iter().cloned(), |there, wanted| {
+                let causes = api::admit::forbidden_changes(there, wanted);
+                causes.iter().map(ToString::to_string).collect()
+            })
         });
+        for Replaced { key, reasons, held } in &replaced {
+            let place =
+                report.places.get(key).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
+            let reasons = reasons.join("; ");
+            match held {
+                false => warn!(
+                    "{place}{key}: {reasons}: deleted and created anew, as by `kubectl replace --force`"
+                ),
+                true => warn!("{place}{key}: {reasons}: left as it was, because finalizers hold it"),
+            }
+        }
         if !changed {
             info!("nothing that shows in the DNS has changed");
         }

@@ -22,6 +22,18 @@ impl ControlPlane {
 
     /// As [`apply`](Self::apply) of all that the manifests asked for last, but for these `changes`.
     pub fn apply_changes(&mut self, changes: impl IntoIterator<Item = Change>) -> bool {
+        self.apply_judged(changes, |_, _| Vec::new()).0
+    }
+
+    /// As [`apply_changes`](Self::apply_changes). An object whose change `judge` gives reasons against, as the API would
+    /// refuse it, is deleted and created anew, as `kubectl replace --force` does it: files mean the same whenever they are
+    /// read. Returns those objects too. One that finalizers hold stays as it was.
+    pub fn apply_judged(
+        &mut self,
+        changes: impl IntoIterator<Item = Change>,
+        judge: impl Fn(&Object, &Object) -> Vec<String>,
+    ) -> (bool, Vec<Replaced>) {
+        let mut replaced = Vec::new();
         let serial = self.serial();
         let first = self.desired.is_none();
         let desired = self.desired.get_or_insert_default();
@@ -59,14 +71,44 @@ impl ControlPlane {
                 }
                 None => wanted,
             };
+            let there = self.store.object(&object.key());
+            let reasons = there.map(|there| judge(there, &object)).unwrap_or_default();
+            if let (false, Some(there)) = (reasons.is_empty(), there) {
+                let (key, held) = (object.key(), !there.metadata().links.finalizers().is_empty());
+                if !held {
+                    self.store.apply(Change::Delete(key.clone()));
+                    self.store.apply(Change::Put(fresh(object)));
+                }
+                replaced.push(Replaced { key, reasons, held });
+                continue;
+            }
             match says_its_state(&object) {
                 true => self.store.apply(Change::Put(object)),
                 false => self.put(object),
             };
         }
         self.settle(first);
-        serial != self.serial() || first
+        (serial != self.serial() || first, replaced)
     }
+}
+
+/// An object that a manifest changed as the API would not have let it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// Which.
+    pub key: Key,
+    /// What the API would have said, a field each.
+    pub reasons: Vec<String>,
+    /// Whether finalizers hold the object, which is therefore as it was.
+    pub held: bool,
+}
+
+/// `object` as a new one: nothing links it to what its predecessor had become.
+fn fresh(mut object: Object) -> Object {
+    let meta = object.metadata_mut();
+    meta.deletion_timestamp = None;
+    meta.deletion_grace_period_seconds = 0;
+    object
 }
 
 /// What the manifests asked for last, with a cluster's own objects.

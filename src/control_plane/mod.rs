@@ -21,6 +21,7 @@ use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
 use faults::FaultsInForce;
 use files::Desired;
+pub use files::Replaced;
 use tenants::Tenants;
 use trace::Trace;
 pub use trace::Traced;

@@ -79,13 +79,18 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
         left.metadata_mut().links.set_owners(kept.map(|(owner, _)| owner.clone()).collect::<Vec<_>>());
         return Some(Change::Put(left));
     }
-    let key = item.object.key();
-    let propagation = match states.contains(&State::Waiting) && !dependents(store, &key).is_empty() {
-        // An object in a circle must not wait for itself: its own owner already waits for it.
-        true if !is_in_circle(store, &key, item) => Some(Propagation::Foreground),
-        _ => None,
+    let mut object = item.object.clone();
+    let below = match states.contains(&State::Waiting) {
+        true => dependents(store, &object.key()),
+        false => Vec::new(),
     };
-    deletion::delete(store, &item.object, context.now, Deletion { propagation, grace: None })
+    if below.iter().any(|dependent| deletion::is_foreground(dependent.object.metadata())) {
+        // Owners in a circle would wait for each other: this object blocks its owners no longer.
+        let unblocked = owners.iter().map(|owner| Owner { blocks_deletion: false, ..owner.clone() });
+        object.metadata_mut().links.set_owners(unblocked.collect::<Vec<_>>());
+    }
+    let propagation = (!below.is_empty()).then_some(Propagation::Foreground);
+    deletion::delete(store, &object, context.now, Deletion { propagation, grace: None })
 }
 
 /// How the garbage collector sees an owner.
@@ -97,16 +102,6 @@ enum State {
     Dangling,
     /// It waits for its dependents to be deleted.
     Waiting,
-}
-
-/// Whether one of the item's owners that wait is itself a dependent of the item.
-fn is_in_circle(store: &Store, key: &Key, item: &Stored) -> bool {
-    let namespace = &item.object.metadata().namespace;
-    let owners = item.object.metadata().links.owners();
-    owners.iter().filter_map(|owner| store.object(&owner.key(namespace))).any(|owner| {
-        deletion::is_foreground(owner.metadata())
-            && owner.metadata().links.owners().iter().any(|above| above.is(key))
-    })
 }
 
 /// The objects that name the one at `owner` as an owner. Most have names that begin with the owner's: those are looked up

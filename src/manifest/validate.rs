@@ -157,7 +157,7 @@ impl Check {
     fn metadata(&mut self, kind: Kind, meta: &ObjectMeta) {
         let rule = match kind {
             Kind::Service => NameRule::Label1035,
-            Kind::Namespace => NameRule::Label,
+            Kind::Namespace | Kind::StatefulSet => NameRule::Label,
             _ => NameRule::Subdomain,
         };
         self.name("metadata.name", &meta.name, rule);
@@ -262,6 +262,13 @@ impl Check {
         let spec = &set.spec;
         self.optional_name("spec.serviceName", &spec.service_name, NameRule::Label);
         self.replicas("spec.replicas", spec.replicas);
+        if spec.update_strategy.is_on_delete() && spec.update_strategy.rolling_update.is_some() {
+            self.add_with_help(
+                "spec.updateStrategy.rollingUpdate",
+                "only allowed for updateStrategy 'RollingUpdate'",
+                "leave rollingUpdate out, or write null for it in a patch",
+            );
+        }
         // Ordinals are counted in 32 bits with a sign.
         if spec.ordinals.start > i32::MAX as u32 - REPLICAS {
             self.add("spec.ordinals.start", format!("{} is too large an ordinal", spec.ordinals.start));

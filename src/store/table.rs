@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn what_there_is_a_hundred_thousand_of_is_small() {
         let table = [
-            ("a pod", size_of::<Pod>(), 176),
+            ("a pod", size_of::<Pod>(), 168),
             ("what the store knows of it", size_of::<Stored>(), 48),
             ("its endpoint in a slice", size_of::<Endpoint>(), 64),
             ("its labels, beyond those of its template", size_of::<Labels>(), 16),

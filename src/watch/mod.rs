@@ -18,6 +18,7 @@ mod settling;
 mod sources;
 mod survey;
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use crate::manifest::Overrides;
-use crate::store::Change;
+use crate::store::{Change, Key};
 use file::At;
 use hints::{Hints, Signal};
 pub use sources::Sources;
@@ -89,6 +90,8 @@ pub struct Report {
     pub changed: Vec<Arc<str>>,
     /// What the Topologies of all files say about the cluster now.
     pub overrides: Overrides,
+    /// Where the objects are that changed, where few did: the file's name, and the line that the object begins at.
+    pub places: HashMap<Key, (Arc<str>, u32)>,
 }
 
 /// Follows `sources` until `shutdown` is ready, and calls `on_change` each time the objects change with what leads from

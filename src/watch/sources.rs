@@ -2,7 +2,7 @@
 //! reads the files that have settled, and keeps the old objects wherever new content is refused or missing. It must
 //! not know what made it look, nor what objects mean.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,6 +22,9 @@ use super::{Report, Timings, earlier};
 use crate::manifest::{self, Overrides, Problem};
 use crate::parallel;
 use crate::store::{Change, Key, Objects};
+
+/// The number of changed objects up to which their places are reported: a larger edit is rarely made by hand.
+const PLACES_MAX: usize = 100;
 
 /// The files and directories of a command line, and what they said last that could be served.
 pub struct Sources {
@@ -223,6 +226,25 @@ impl Sources {
         }
     }
 
+    /// Where the objects of `changes` are in the files that changed, unless they are many.
+    fn places(&self, changes: &[Change], names: &[Arc<str>]) -> HashMap<Key, (Arc<str>, u32)> {
+        if changes.len() > PLACES_MAX {
+            return HashMap::new();
+        }
+        let put = |change: &Change| match change {
+            Change::Put(object) => Some(object.key()),
+            Change::Delete(_) => None,
+        };
+        let keys: HashSet<Key> = changes.iter().filter_map(put).collect();
+        let kept = self.files.values().filter_map(|file| file.kept.as_ref());
+        let changed = kept.filter(|kept| names.contains(&kept.name));
+        let known = changed.flat_map(|kept| kept.objects.iter().map(|known| (&kept.name, known)));
+        known
+            .map(|(name, known)| (known.object.key(), (name.clone(), known.line)))
+            .filter(|(key, _)| keys.contains(key))
+            .collect()
+    }
+
     /// Takes those contents that do not contradict others.
     fn take(&mut self, contents: Contents, at: At<'_>, changed: &mut Changed) {
         if contents.is_empty() {
@@ -358,7 +380,8 @@ impl Sources {
             None => return,
         };
         tracing::info!("manifests changed: {names:?}");
-        looked.report = Some((Report { changed: names, overrides }, changes));
+        let places = self.places(&changes, &names);
+        looked.report = Some((Report { changed: names, overrides, places }, changes));
     }
 
     fn all_are_good(&self, survey: &Survey) -> bool {

@@ -4,6 +4,7 @@
 mod common;
 mod faults;
 mod own;
+mod ownership;
 mod queries;
 mod reading;
 mod watching;

@@ -27,6 +27,12 @@ pub struct Cause {
     pub message: String,
 }
 
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
 /// Why an object is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
@@ -73,7 +79,10 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
     }
-    let mut object = read(kind, &after, &rules::check(kind, before))?;
+    let mut object = read(kind, &after, &rules::check(kind, before)).map_err(|mut invalid| {
+        invalid.causes.extend(unchanging::check(kind, before, &after));
+        invalid
+    })?;
     object.keep(Given::from(after.clone()));
     let whole = whole(&object);
     let causes = unchanging::check(kind, before, &whole);
@@ -102,6 +111,11 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
         false => object.keep(Given::from(after)),
     }
     Ok(keep::unchanged(old, object, changes))
+}
+
+/// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
+pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
+    unchanging::check(old.kind(), &whole(old), &whole(new))
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.

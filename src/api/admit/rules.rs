@@ -16,6 +16,9 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
     labels(&mut causes, json, "metadata.labels");
     match kind {
         Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => {
+            if kind == Kind::StatefulSet {
+                update_strategy(&mut causes, json);
+            }
             counts(&mut causes, json);
             selector(&mut causes, kind, json);
             pod_spec(&mut causes, json, "spec.template.spec");
@@ -53,6 +56,24 @@ fn counts(causes: &mut Vec<Cause>, json: &Value) {
         if value.and_then(Value::as_i64).is_some_and(|number| number < 0) {
             causes.push(invalid(format!("spec.{name}"), value, "must be greater than or equal to 0"));
         }
+    }
+}
+
+/// The block `rollingUpdate` of a StatefulSet (ValidateStatefulSetSpec). Its value is shown as Go's struct.
+fn update_strategy(causes: &mut Vec<Cause>, json: &Value) {
+    const BLOCK: &str = "spec.updateStrategy.rollingUpdate";
+    let Some(rolling) = json.pointer("/spec/updateStrategy/rollingUpdate").filter(|value| value.is_object())
+    else {
+        return;
+    };
+    let partition = rolling.get("partition");
+    if field::text(json, "/spec/updateStrategy/type") == "OnDelete" {
+        let partition = partition.cloned().unwrap_or_else(|| 0.into());
+        let shown = format!("Invalid value: {{\"Partition\":{partition},\"MaxUnavailable\":null}}");
+        let message = format!("{shown}: only allowed for updateStrategy 'RollingUpdate'");
+        causes.push(Cause { field: BLOCK.into(), reason: "FieldValueInvalid", message });
+    } else if partition.and_then(Value::as_i64).is_some_and(|partition| partition < 0) {
+        causes.push(invalid(format!("{BLOCK}.partition"), partition, "must be greater than or equal to 0"));
     }
 }
 

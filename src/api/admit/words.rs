@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::Cause;
 use crate::manifest::{Fault, Finding, NameRule};
+use crate::store::{LABEL_MAX, is_subdomain};
 
 /// `finding` about `json`, as the API tells it.
 pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
@@ -98,6 +99,9 @@ fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
 
 /// Why `text` is no such name, as apimachinery's `validation` says it.
 fn rule_broken(rule: NameRule, text: &str) -> String {
+    if rule == NameRule::Label && text.len() <= LABEL_MAX && is_subdomain(text) {
+        return "must not contain dots".into();
+    }
     let too_long = |max: usize| (text.len() > max).then(|| format!("must be no more than {max} characters"));
     let (max, why) = match rule {
         NameRule::Label => (

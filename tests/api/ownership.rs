@@ -1,0 +1,236 @@
+//! Who owns what, and what holds a deletion: adoption, release, strangers, finalizers and the garbage collector, as
+//! `pkg/controller/controller_ref_manager.go` and `pkg/controller/garbagecollector` have it.
+
+use serde_json::{Value, json};
+
+use super::{Api, MERGE, PODS, RING, SETS, names, text};
+
+const SET: &str = "/apis/apps/v1/namespaces/default/statefulsets/db";
+
+fn pod(name: &str, app: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": name, "labels": { "app": app } },
+        "spec": { "containers": [{ "name": "c", "image": "i" }] },
+    })
+}
+
+impl Api {
+    /// The pods, each with the kind and name of its controller: `db-0 StatefulSet/db`, `stray -`.
+    async fn owned(&self) -> Vec<String> {
+        let pods = self.get(PODS).await.ok();
+        let owner = |pod: &Value| {
+            let owners = pod["metadata"]["ownerReferences"].as_array().cloned().unwrap_or_default();
+            let controller = owners.into_iter().find(|owner| owner["controller"] == true);
+            let shown = |owner: Value| format!("{}/{}", text(&owner["kind"]), text(&owner["name"]));
+            controller.map_or("-".to_string(), shown)
+        };
+        let items = pods["items"].as_array().expect("items");
+        items.iter().map(|pod| format!("{} {}", text(&pod["metadata"]["name"]), owner(pod))).collect()
+    }
+
+    async fn label(&self, pod: &str, app: Value) {
+        let patch = json!({ "metadata": { "labels": { "app": app } } });
+        self.patch(&format!("{PODS}/{pod}"), MERGE, &patch).await.ok();
+    }
+
+    async fn delete(&self, path: &str, policy: &str) -> Value {
+        let options = json!({ "kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": policy });
+        self.ask("DELETE", path, &[("content-type", super::JSON)], options.to_string()).await.ok()
+    }
+
+    async fn messages(&self) -> Vec<String> {
+        let events = self.get("/api/v1/namespaces/default/events").await.ok();
+        let items = events["items"].as_array().expect("items");
+        items.iter().map(|event| format!("{}: {}", text(&event["reason"]), text(&event["message"]))).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_set_releases_a_pod_whose_labels_stop_matching() {
+    let api = Api::serve(RING).await;
+    api.label("db-1", json!("quarantine")).await;
+    // The name is taken, so no other db-1 is made.
+    assert_eq!(api.owned().await, ["db-0 StatefulSet/db", "db-1 -", "db-2 StatefulSet/db"]);
+    let set = api.get(SET).await.ok();
+    assert_eq!((&set["status"]["replicas"], &set["status"]["readyReplicas"]), (&json!(2), &json!(2)));
+    // A rollout and the set's deletion leave it alone.
+    let image =
+        json!({ "spec": { "template": { "spec": { "containers": [{ "name": "c", "image": "x:2" }] } } } });
+    api.patch(SET, "application/strategic-merge-patch+json", &image).await.ok();
+    let released = api.get(&format!("{PODS}/db-1")).await.ok();
+    assert_eq!(released["spec"]["containers"][0]["image"], "cassandra:5");
+    api.delete(SET, "Background").await;
+    assert_eq!(api.owned().await, ["db-1 -"]);
+}
+
+#[tokio::test]
+async fn a_set_never_touches_a_stranger() {
+    let set = RING;
+    let table = [
+        ("an orphan that the selector does not match", json!({}), "db-1 -"),
+        (
+            "a pod of another controller",
+            json!([{ "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "r", "uid": "11111111-1111-4111-8111-111111111111", "controller": true }]),
+            "",
+        ),
+    ];
+    let (_, _, stays) = &table[0];
+    let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+    api.post(PODS, &pod("db-1", "other")).await.ok();
+    for document in set.split("---") {
+        let object: Value = serde_yaml::from_str(document).expect("YAML");
+        let path = if object["kind"] == "Service" { "/api/v1/namespaces/default/services" } else { SETS };
+        api.post(path, &object).await.ok();
+    }
+    assert_eq!(api.owned().await, ["db-0 StatefulSet/db", *stays]);
+    let set = api.get(SET).await.ok();
+    assert_eq!(set["status"]["replicas"], 1, "{}", set["status"]);
+    // With the stranger gone, the set goes on.
+    api.delete(&format!("{PODS}/db-1"), "Background").await;
+    assert_eq!(api.owned().await, ["db-0 StatefulSet/db", "db-1 StatefulSet/db", "db-2 StatefulSet/db"]);
+    // A pod that names an owner that does not exist is garbage.
+    let (_, owners, _) = &table[1];
+    let mut owned = pod("lost", "other");
+    owned["metadata"]["ownerReferences"] = owners.clone();
+    api.post(PODS, &owned).await.ok();
+    assert_eq!(api.get(&format!("{PODS}/lost")).await.code, 404);
+}
+
+#[tokio::test]
+async fn orphaned_pods_are_adopted_by_the_next_set() {
+    let api = Api::serve(RING).await;
+    let mut set = api.get(SET).await.ok();
+    api.delete(SET, "Orphan").await;
+    assert_eq!(api.owned().await, ["db-0 -", "db-1 -", "db-2 -"]);
+    let uid = |pods: &Value| text(&pods["items"][0]["metadata"]["uid"]).to_string();
+    let before = uid(&api.get(PODS).await.ok());
+    set["metadata"] = json!({ "name": "db" });
+    let made = api.post(SETS, &set).await.ok();
+    assert_eq!(api.owned().await, ["db-0 StatefulSet/db", "db-1 StatefulSet/db", "db-2 StatefulSet/db"]);
+    let pods = api.get(PODS).await.ok();
+    assert_eq!(uid(&pods), before, "the pods are the same");
+    assert_eq!(pods["items"][0]["metadata"]["ownerReferences"][0]["uid"], made["metadata"]["uid"]);
+    assert_eq!(pods["items"][0]["metadata"]["generateName"], "db-");
+    api.delete(SET, "Background").await;
+    assert_eq!(api.owned().await, [""; 0]);
+}
+
+#[tokio::test]
+async fn finalizers_hold_a_deletion() {
+    let api = Api::serve(RING).await;
+    let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
+    let release = json!({ "metadata": { "finalizers": null } });
+    // A pod stops, leaves the slices, and its name stays taken.
+    let path = format!("{PODS}/db-1");
+    api.patch(&path, MERGE, &hold).await.ok();
+    api.delete(&path, "Background").await;
+    let pod = api.get(&path).await.ok();
+    assert!(pod["metadata"]["deletionTimestamp"].is_string(), "{pod}");
+    let slices = api.get("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=db").await.ok();
+    let endpoints = slices["items"][0]["endpoints"].as_array().expect("endpoints").len();
+    assert_eq!(endpoints, 2, "{slices}");
+    api.patch(&path, MERGE, &release).await.ok();
+    let new = api.get(&path).await.ok();
+    assert_ne!(new["metadata"]["uid"], pod["metadata"]["uid"]);
+    // A namespace waits for what is in it.
+    let namespaces = "/api/v1/namespaces";
+    api.post(namespaces, &json!({ "metadata": { "name": "held" } })).await.ok();
+    let mut config = json!({ "metadata": { "name": "c" } });
+    config["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    api.post("/api/v1/namespaces/held/configmaps", &config).await.ok();
+    api.delete("/api/v1/namespaces/held", "Background").await;
+    assert_eq!(api.get("/api/v1/namespaces/held").await.ok()["status"]["phase"], "Terminating");
+    let again = api.post(namespaces, &json!({ "metadata": { "name": "held" } })).await;
+    assert_eq!(again.failure().1, "AlreadyExists");
+    api.patch("/api/v1/namespaces/held/configmaps/c", MERGE, &release).await.ok();
+    assert_eq!(api.get("/api/v1/namespaces/held").await.code, 404);
+}
+
+#[tokio::test]
+async fn foreground_deletion_waits_for_what_blocks_it() {
+    let api = Api::serve(RING).await;
+    let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
+    api.patch(&format!("{PODS}/db-0"), MERGE, &hold).await.ok();
+    let shown = api.delete(SET, "Foreground").await;
+    assert_eq!(shown["metadata"]["finalizers"], json!(["foregroundDeletion"]));
+    assert_eq!(names(&api.get(PODS).await.ok()), ["db-0"]);
+    assert_eq!(api.get(SET).await.code, 200, "it waits for db-0");
+    api.patch(&format!("{PODS}/db-0"), MERGE, &json!({ "metadata": { "finalizers": null } })).await.ok();
+    assert_eq!(api.get(SET).await.code, 404);
+}
+
+#[tokio::test]
+async fn owners_in_a_circle_go_together() {
+    let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+    let mut uids = Vec::new();
+    for name in ["a", "b", "c"] {
+        uids.push(api.post(PODS, &pod(name, "circle")).await.ok()["metadata"]["uid"].clone());
+    }
+    for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+        let owner = ["a", "b", "c"][(at + 2) % 3];
+        let reference = json!({
+            "apiVersion": "v1", "kind": "Pod", "name": owner, "uid": uids[(at + 2) % 3],
+            "controller": true, "blockOwnerDeletion": true,
+        });
+        let patch = json!({ "metadata": { "ownerReferences": [reference] } });
+        api.patch(&format!("{PODS}/{name}"), MERGE, &patch).await.ok();
+    }
+    api.delete(&format!("{PODS}/a"), "Foreground").await;
+    assert_eq!(names(&api.get(PODS).await.ok()), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_set_whose_pods_the_api_refuses_says_why() {
+    let name = "a-name-of-fifty-eight-characters-which-is-long-for-any-set";
+    let set = RING.replace("name: db}\nspec:\n", &format!("name: {name}}}\nspec:\n"));
+    let api = Api::serve(&set).await;
+    // What is there from the beginning has no events: it is asked for again by its next change.
+    let annotate = json!({ "metadata": { "annotations": { "a": "b" } } });
+    let set = api.patch(&format!("{SETS}/{name}"), MERGE, &annotate).await.ok();
+    assert_eq!(set["status"]["replicas"], 0);
+    assert_eq!(names(&api.get(PODS).await.ok()), [""; 0]);
+    let messages = api.messages().await;
+    let failed = format!(
+        "FailedCreate: Create Pod {name}-0 in StatefulSet {name} failed error: Pod \"{name}-0\" is invalid: metadata.labels: Invalid value: "
+    );
+    assert!(messages.iter().any(|message| message.starts_with(&failed)), "{messages:?}");
+    let table = [
+        (
+            "a-very-long-name-of-a-stateful-set-which-goes-on-and-on-and-onward-x",
+            "must be no more than 63 characters",
+        ),
+        ("dotted.name", "must not contain dots"),
+    ];
+    for (name, why) in table {
+        let mut set = api.get(&format!("{SETS}/{}", text(&set["metadata"]["name"]))).await.ok();
+        set["metadata"] = json!({ "name": name });
+        let refused = api.post(SETS, &set).await;
+        let expected =
+            format!("StatefulSet.apps {name:?} is invalid: metadata.name: Invalid value: {name:?}: {why}");
+        assert_eq!(refused.failure(), (422, "Invalid", &*expected));
+    }
+}
+
+#[tokio::test]
+async fn an_update_strategy_is_one_or_the_other() {
+    let api = Api::serve(RING).await;
+    let table = [
+        (
+            json!({ "type": "OnDelete" }),
+            "spec.updateStrategy.rollingUpdate: Invalid value: {\"Partition\":0,\"MaxUnavailable\":null}: only allowed for updateStrategy 'RollingUpdate'",
+        ),
+        (
+            json!({ "rollingUpdate": { "partition": -1 } }),
+            "spec.updateStrategy.rollingUpdate.partition: Invalid value: -1: must be greater than or equal to 0",
+        ),
+    ];
+    for (strategy, why) in table {
+        let refused = api.patch(SET, MERGE, &json!({ "spec": { "updateStrategy": strategy } })).await;
+        let expected = format!("StatefulSet.apps \"db\" is invalid: {why}");
+        assert_eq!(refused.failure(), (422, "Invalid", &*expected));
+    }
+    let both = json!({ "spec": { "updateStrategy": { "type": "OnDelete", "rollingUpdate": null } } });
+    api.patch(SET, MERGE, &both).await.ok();
+}
