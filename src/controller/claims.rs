@@ -1,13 +1,13 @@
 //! The volume claims of a StatefulSet's pods, and the volumes they are bound to: made before the pod, found again by
 //! name, let go as the set's retention policy says (KEP-1847).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::names::generated;
 use super::{Context, Outcome, deletion, statefulset};
 use crate::store::{
     Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Links, Name, Object, ObjectMeta, ObjectReference,
-    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Stored, VolumeSpec,
+    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Stored, Uid, VolumeSpec,
     VolumeStatus,
 };
 
@@ -171,7 +171,9 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
             volume.spec.claim_ref.is_none() && matches!(volume.status.phase.as_str(), "" | "Available")
         };
         let volume = context.store.list::<PersistentVolume>(Kind::PersistentVolume).find(free);
-        let mut volume = volume.map_or_else(|| provisioned(key), |volume| (**volume).clone());
+        let is_provisioned = volume.is_none();
+        let uid = context.store.stored(key).map(Stored::uid);
+        let mut volume = volume.map_or_else(|| provisioned(key, uid), |volume| (**volume).clone());
         volume.spec.claim_ref = Some(ObjectReference {
             kind: arcstr::literal!("PersistentVolumeClaim"),
             name: key.name.clone(),
@@ -179,6 +181,8 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         });
         volume.status = VolumeStatus { phase: arcstr::literal!("Bound") };
         let mut claim = (**claim).clone();
+        let meta = &mut claim.metadata;
+        meta.annotations = bound_annotations(&meta.annotations, is_provisioned);
         claim.spec = ClaimSpec { volume_name: volume.metadata.name.clone() };
         claim.status = VolumeStatus { phase: arcstr::literal!("Bound") };
         outcome.put(Object::PersistentVolume(Arc::new(volume)));
@@ -187,9 +191,30 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     outcome
 }
 
+/// The provisioner of the default StorageClass, as claims name it.
+const PROVISIONER: &str = "clusterlocal.dev/provisioner";
+
+/// `annotations` of a claim and those that the volume binder adds (`pkg/controller/volume/persistentvolume`).
+fn bound_annotations(annotations: &Labels, is_provisioned: bool) -> Labels {
+    const BOUND: [(&str, &str); 2] =
+        [("pv.kubernetes.io/bind-completed", "yes"), ("pv.kubernetes.io/bound-by-controller", "yes")];
+    const PROVISIONED: [(&str, &str); 2] = [
+        ("volume.beta.kubernetes.io/storage-provisioner", PROVISIONER),
+        ("volume.kubernetes.io/storage-provisioner", PROVISIONER),
+    ];
+    // Most claims have no annotations of their own: all of those share one value.
+    static ALONE: LazyLock<Labels> = LazyLock::new(|| BOUND.into_iter().chain(PROVISIONED).collect());
+    match is_provisioned {
+        true if annotations.is_empty() => ALONE.clone(),
+        true => annotations.with(BOUND.into_iter().chain(PROVISIONED)),
+        false => annotations.with(BOUND),
+    }
+}
+
 /// A volume made for a claim, as a storage class's provisioner does it.
-fn provisioned(claim: &Key) -> PersistentVolume {
-    let name = generated("pvc", 12, (&claim.namespace, &claim.name));
+fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
+    let name =
+        uid.map_or_else(|| generated("pvc", 12, (&claim.namespace, &claim.name)), |uid| format!("pvc-{uid}"));
     let metadata = ObjectMeta {
         name: name.into(),
         labels: Labels::default(),
