@@ -19,7 +19,8 @@ use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
 pub use query::{Edns, Query};
 
-/// The bytes that are kept of one reply; records beyond are only counted.
+/// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts, and
+/// the records are omitted.
 const REPLY_BYTES: usize = 4096;
 
 /// What keeping an exchange takes beside its bytes, in bytes.
@@ -246,6 +247,30 @@ mod tests {
         assert_eq!(log.after(9).len(), 1);
         asked(&log, &[0; 900], None);
         assert_eq!((log.after(0).len(), log.dropped()), (0, 11), "more than the whole log");
+    }
+
+    /// Answer records and length of a reply; what the log reports of it.
+    #[test]
+    fn answers_of_a_reply_are_counted_whether_or_not_its_records_are_kept() {
+        use hickory_proto::op::{Message, MessageType, OpCode};
+        use hickory_proto::rr::rdata::TXT;
+        use hickory_proto::rr::{Name, RData, Record};
+        for (records, is_longer, line) in
+            [(2, false, "2 answers serial"), (30, true, "30 answers (records omitted) serial")]
+        {
+            let mut message = Message::new(1, MessageType::Response, OpCode::Query);
+            for _ in 0..records {
+                let data = RData::TXT(TXT::new(vec!["x".repeat(200)]));
+                message.answers.push(Record::from_rdata(Name::root(), 5, data));
+            }
+            let reply = message.to_vec().unwrap();
+            assert_eq!(reply.len() > REPLY_BYTES, is_longer);
+            let log = QueryLog::default();
+            asked(&log, &[0; 12], Some(&reply));
+            let query = log.after(0).remove(0);
+            assert_eq!((query.answer_count, query.records_omitted), (records, is_longer));
+            assert!(query.to_string().contains(line), "{query}");
+        }
     }
 
     #[tokio::test]

@@ -48,8 +48,12 @@ pub struct Query {
     pub edns: Option<Edns>,
     /// What was said, as far as it is kept; `None` if nothing was.
     pub reply: Option<Reply>,
-    /// How long the reply was, in bytes.
+    /// Length of the reply, in bytes.
     pub reply_bytes: Option<usize>,
+    /// Number of answer records in the reply, as its header states it where the records are omitted.
+    pub answer_count: usize,
+    /// The records of `reply` are omitted, because the reply is longer than what the log keeps of one (4,096 bytes).
+    pub records_omitted: bool,
     /// The fault that hit it.
     pub fault: Option<String>,
     /// The serial of the zone that the answer is from.
@@ -71,6 +75,13 @@ impl Query {
     pub(super) fn read(number: u64, exchange: &Exchange, request: &[u8], reply: &[u8]) -> Query {
         let question = Request::asked(request);
         let opt = question.and_then(|request| request.edns);
+        let records_omitted = exchange.reply.is_some_and(|whole| reply.len() < whole as usize);
+        let message = exchange.reply.and_then(|_| read_reply(reply, records_omitted));
+        let answer_count = match &message {
+            Some(message) if !records_omitted => message.answers.len(),
+            Some(_) => usize::from(u16::from_be_bytes([reply[6], reply[7]])),
+            None => 0,
+        };
         Query {
             number,
             time: exchange.at,
@@ -82,17 +93,19 @@ impl Query {
             name: question.map(|asked| Presentation(asked.question.name).to_string()).unwrap_or_default(),
             qtype: RecordType(question.map_or(0, |asked| asked.question.record_type)),
             edns: opt.map(|opt| Edns { udp_size: opt.size, dnssec_ok: opt.flags & 0x8000 != 0 }),
-            reply: exchange.reply.and_then(|whole| read_reply(reply, whole as usize)),
+            reply: message,
             reply_bytes: exchange.reply.map(|whole| whole as usize),
+            answer_count,
+            records_omitted,
             fault: exchange.fault.as_ref().map(ToString::to_string),
             serial: exchange.serial,
         }
     }
 }
 
-/// The reply that was `whole` bytes long; where not all of them were kept, what its header says.
-fn read_reply(kept: &[u8], whole: usize) -> Option<Reply> {
-    if kept.len() == whole {
+/// Parses the kept bytes of a reply: the whole message, or its header alone where the rest was not kept.
+fn read_reply(kept: &[u8], is_cut: bool) -> Option<Reply> {
+    if !is_cut {
         return Reply::read(kept);
     }
     let mut header = kept.get(..12)?.to_vec();
@@ -112,7 +125,10 @@ impl fmt::Display for Query {
         match &self.reply {
             Some(reply) => {
                 let tc = if reply.truncated { ",tc" } else { "" };
-                write!(f, "{}{tc} {} answers", reply.code, reply.answers.len())?;
+                write!(f, "{}{tc} {} answers", reply.code, self.answer_count)?;
+                if self.records_omitted {
+                    f.write_str(" (records omitted)")?;
+                }
             }
             None => f.write_str("no reply")?,
         }

@@ -84,6 +84,8 @@ async fn a_query_tells_everything() {
             "bytes": query["reply"]["bytes"],
             "authoritative": true,
             "truncated": false,
+            "answerCount": 1,
+            "recordsOmitted": false,
             "answers": [{ "name": "DB-1.db.default.svc.cluster.local.", "ttl": 30, "type": "A", "data": address }],
             "authorities": [],
             "additionals": [],

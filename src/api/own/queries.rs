@@ -92,6 +92,8 @@ fn object(resource: &Resource, query: &Query) -> Value {
             "bytes": query.reply_bytes,
             "authoritative": reply.authoritative,
             "truncated": reply.truncated,
+            "answerCount": query.answer_count,
+            "recordsOmitted": query.records_omitted,
             "answers": records(&reply.answers),
             "authorities": records(&reply.authorities),
             "additionals": records(&reply.additionals),
@@ -104,7 +106,7 @@ fn object(resource: &Resource, query: &Query) -> Value {
 
 fn cells(query: &Value) -> Vec<Value> {
     let text = |field: &str| query[field].as_str().unwrap_or_default();
-    let answers = query["reply"]["answers"].as_array().map_or(0, Vec::len);
+    let answers = query["reply"]["answerCount"].as_u64().unwrap_or_default();
     vec![
         query["metadata"]["name"].clone(),
         query["at"].clone(),
