@@ -21,6 +21,7 @@
 
 mod ask;
 mod says;
+mod search;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -31,8 +32,10 @@ use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Questio
 use crate::queries::Filter;
 use crate::store::fault::FaultSpec;
 use crate::store::{Name, Time};
+use crate::zone::DomainName;
 use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, Settings};
 use ask::{Ask, Heard};
+use search::Verdict;
 
 /// When manual clocks begin: the same story has the same times and serials each time it is played.
 const BEGINNING: Time = Time::from_unix_millis(1_767_225_600_000);
@@ -60,6 +63,8 @@ pub enum Seen {
 pub struct Outcome {
     /// When, since the beginning, in the cluster's time.
     pub at: Duration,
+    /// Duration of the step or check on the wall clock, without the wait before it.
+    pub took: Duration,
     /// What: `restart db-1`.
     pub what: String,
     /// What was seen of it: names that came and went, what was answered.
@@ -134,21 +139,26 @@ impl<'s> Play<'s> {
         for step in &self.scenario.steps {
             let what = step.event.to_string();
             self.wait_until(step.at, &what, &mut tell);
+            let began = Instant::now();
             let (seen, failure) = match self.happen(&step.event) {
                 Ok((seen, failure)) => (seen, failure),
                 Err(error) => (Vec::new(), Some(error.to_string())),
             };
             passed &= failure.is_none();
             let now = self.cluster.mark();
-            self.done.push((what.clone(), now, Instant::now()));
-            tell(&Seen::Step(Outcome { at: step.at, what, seen, failure, line: step.line }));
+            let ended = Instant::now();
+            self.done.push((what.clone(), now, ended));
+            let took = ended - began;
+            tell(&Seen::Step(Outcome { at: step.at, took, what, seen, failure, line: step.line }));
         }
         let at = self.scenario.steps.last().map_or(Duration::ZERO, |last| last.at);
         for expectation in &self.scenario.expectations {
+            let began = Instant::now();
             let (seen, failure) = self.check(expectation);
+            let took = began.elapsed();
             passed &= failure.is_none();
             let what = expectation.to_string();
-            tell(&Seen::Expectation(Outcome { at, what, seen, failure, line: expectation.line }));
+            tell(&Seen::Expectation(Outcome { at, took, what, seen, failure, line: expectation.line }));
         }
         passed
     }
@@ -240,32 +250,13 @@ impl<'s> Play<'s> {
     }
 
     fn ask(&mut self, question: &Question) -> Result<(Vec<String>, Option<String>), Error> {
-        let search = &self.cluster.search("default")[0];
-        let name = match question.name.strip_suffix('.') {
-            Some(_) => question.name.clone(),
-            None => format!("{}.{search}", question.name),
-        };
-        let name = name.parse().map_err(|error| Error::Refused(format!("ask {}: {error}", question.name)))?;
         let from = match &question.from {
             Some(pod) => self.cluster.pod(pod).address().ok_or_else(|| {
                 Error::Refused(format!("ask from {pod}: there is no such pod, or it has no address"))
             })?,
             None => Ipv4Addr::LOCALHOST.into(),
         };
-        let ask = Ask {
-            name: &name,
-            qtype: question.qtype,
-            server: self.cluster.dns_addr(),
-            from,
-            transport: question.transport,
-            edns: question.edns,
-            patience: question.patience,
-            // Any will do, and each time the same.
-            id: u16::try_from(self.done.len()).unwrap_or(u16::MAX),
-        };
-        let (heard, client) =
-            ask.ask().map_err(|error| Error::Refused(format!("cannot ask from {from}: {error}")))?;
-        self.own.insert(client);
+        let heard = self.search(question, from)?;
         let words = match heard {
             Heard::Reply(reply) => {
                 if let Some(called) = &question.called {
@@ -276,6 +267,48 @@ impl<'s> Play<'s> {
             Heard::Odd(what) => vec![what.into()],
         };
         Ok(compared(words, question.says.as_ref()))
+    }
+
+    /// Sends the question for each name of the search list of a pod in the namespace of the one that asks, until an answer
+    /// is final. Returns the answer that takes precedence: that one, or NODATA, SERVFAIL, NXDOMAIN, in this order.
+    fn search(&mut self, question: &Question, from: IpAddr) -> Result<Heard, Error> {
+        let namespace =
+            question.from.as_deref().and_then(|pod| pod.split_once('/')).map_or("default", |(ns, _)| ns);
+        let candidates = search::candidates(&question.name, &self.cluster.search(namespace));
+        let is_completed = candidates.len() > 1;
+        let mut best: Option<(Verdict, Heard)> = None;
+        for candidate in candidates {
+            let name: DomainName = match candidate.parse() {
+                Ok(name) => name,
+                // A resolver skips a completed name that is too long.
+                Err(_) if is_completed && question.name.parse::<DomainName>().is_ok() => continue,
+                Err(error) => return Err(Error::Refused(format!("ask {}: {error}", question.name))),
+            };
+            let ask = Ask {
+                name: &name,
+                qtype: question.qtype,
+                server: self.cluster.dns_addr(),
+                from,
+                transport: question.transport,
+                edns: question.edns,
+                patience: question.patience,
+                // Any will do, and each time the same.
+                id: u16::try_from(self.done.len()).unwrap_or(u16::MAX),
+            };
+            let (heard, client) =
+                ask.ask().map_err(|error| Error::Refused(format!("cannot ask from {from}: {error}")))?;
+            self.own.insert(client);
+            let verdict = Verdict::of(&heard);
+            if best.as_ref().is_none_or(|(known, _)| verdict < *known) {
+                best = Some((verdict, heard));
+            }
+            if verdict == Verdict::Final {
+                break;
+            }
+        }
+        let best =
+            best.ok_or_else(|| Error::Refused(format!("ask {}: the name is too long", question.name)))?;
+        Ok(best.1)
     }
 
     /// Whether what was asked is as expected, and what was.

@@ -44,6 +44,36 @@ fn a_story_is_told_and_passes() {
     );
 }
 
+/// Question and answer: names with fewer than five dots are completed by the search list of a pod in `default`, or in the
+/// namespace of the pod that asks.
+#[test]
+fn short_names_are_completed_as_in_a_pod() {
+    let table = [
+        ("ask: db-client A", "svc/db-client"),
+        ("ask: db-client.default A", "svc/db-client"),
+        ("ask: db-client.default.svc A", "svc/db-client"),
+        ("ask: db-client.default.svc.cluster.local A", "svc/db-client"),
+        ("ask: db-client.default.svc.cluster.local. A", "svc/db-client"),
+        ("ask: _peer._tcp.db.default SRV", "db-0:7000"),
+        ("ask: db-client.other A", "NXDOMAIN"),
+        ("ask: db-client.default. A", "REFUSED"),
+        ("ask: db-client.default AAAA", "NODATA"),
+    ];
+    for (ask, answer) in table {
+        let story = STORY.replace(
+            "ask: db-1.db A, as: first, says: db-1}",
+            &format!("{ask}, as: first, says: '{answer}'}}"),
+        );
+        let story = story.replace("- {remember: first, says: db-1 (gone)}\n", "");
+        let story = story
+            .replace("replicas: 3, ports", "replicas: 1, client: db-client, ports")
+            .replace("restart: db-1", "restart: db-0");
+        let directory = Directory::with(&[("story.yaml", &story)]);
+        let played = run(&mut directory.program("play story.yaml"));
+        assert_eq!(played.code, Some(0), "{ask}: {}{}", played.stdout, played.stderr);
+    }
+}
+
 /// (what is changed in the story, exit code, what is said)
 #[test]
 fn what_comes_of_a_story_is_the_exit_code() {
@@ -73,6 +103,56 @@ fn what_comes_of_a_story_is_the_exit_code() {
         (played.code, played.stderr.as_str()),
         (Some(2), "error: cluster.yaml: there is no Scenario in it\n")
     );
+}
+
+/// Element, the attributes that it must have, and those that it may have, in the schema of Jenkins' xUnit plugin
+/// (`junit-10.xsd`). GitLab reads `name`, `classname`, `file`, `time` of a case, and the text of a failure.
+const JUNIT: [(&str, &str, &str); 4] = [
+    ("testsuites", "", "name time tests failures errors"),
+    (
+        "testsuite",
+        "name tests failures errors",
+        "group time skipped timestamp hostname id package file log url",
+    ),
+    ("testcase", "name", "time classname group"),
+    ("failure", "", "type message"),
+];
+
+#[test]
+fn the_junit_report_is_valid_for_jenkins_and_gitlab_and_has_the_time_of_each_case() {
+    let story = STORY.replace("says: db-1}", "says: db-2}");
+    let directory = Directory::with(&[("story.yaml", &story)]);
+    assert_eq!(run(&mut directory.program("play story.yaml --junit report.xml")).code, Some(1));
+    let report = std::fs::read_to_string(directory.path("report.xml")).unwrap();
+    let mut cases = 0;
+    for tag in report.split('<').skip(1).filter(|tag| !tag.starts_with(['?', '/'])) {
+        let (tag, _) = tag.split_once('>').unwrap();
+        let (element, attributes) = tag.split_once([' ', '\n']).unwrap_or((tag, ""));
+        let Some((_, required, optional)) = JUNIT.iter().find(|(name, ..)| *name == element) else {
+            panic!("{element} is not in the schema: {report}");
+        };
+        let pieces: Vec<&str> = attributes.split('"').collect();
+        let has: Vec<(&str, &str)> =
+            pieces.chunks_exact(2).map(|pair| (pair[0].trim().trim_end_matches('='), pair[1])).collect();
+        for (name, value) in &has {
+            let is_known = required.split(' ').chain(optional.split(' ')).any(|known| known == *name);
+            assert!(is_known, "{element}/@{name} is not in the schema: {report}");
+            let is_time = value.split_once('.').is_some_and(|(whole, part)| {
+                whole.len() <= 3 && part.len() == 3 && value.bytes().all(|b| b == b'.' || b.is_ascii_digit())
+            });
+            assert!(*name != "time" || is_time, "{element}/@time {value}");
+        }
+        let names: Vec<&str> = has.iter().map(|(name, _)| *name).collect();
+        assert!(
+            required.split_whitespace().all(|name| names.contains(&name)),
+            "{element} {names:?}: {report}"
+        );
+        if element == "testcase" {
+            assert!(names.contains(&"time") && names.contains(&"classname"), "{tag}");
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, 4, "{report}");
 }
 
 /// What is tested is started with the server's address, and what it asks is what the story is about.
