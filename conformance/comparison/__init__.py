@@ -1,0 +1,1 @@
+"""Compares what a Kubernetes control plane and clusterlocal make of the same steps."""
