@@ -13,6 +13,8 @@ HASH = re.compile(r"\b[bcdfghjklmnpqrstvwxz2456789]{8,10}\b")
 SUFFIX = re.compile(r"-[bcdfghjklmnpqrstvwxz2456789]{5}\b")
 # The ranges of pods' addresses: of the control plane, of clusterlocal.
 POD_ADDRESS = re.compile(r"10\.244\.|127\.24[4-7]\.|fd00:10:244:")
+# Allocated addresses of Services, of both.
+SERVICE_ADDRESS = re.compile(r"\b(?:10|127)\.96\.\d+\.\d+|fd00:10:96::[0-9a-f:]+")
 HASH_LABELS = {
     "pod-template-hash",
     "controller-revision-hash",
@@ -36,8 +38,8 @@ RACE_EVENTS = ("combined from similar", "the object has been modified", "skip sc
 
 
 def plain(text):
-    """The text with generated suffixes and hashes replaced."""
-    return SUFFIX.sub("-S", HASH.sub("H", text))
+    """The text with generated suffixes, hashes and addresses of Services replaced."""
+    return SUFFIX.sub("-S", HASH.sub("H", SERVICE_ADDRESS.sub("ADDRESS", text)))
 
 
 def sorted_by_text(values):
