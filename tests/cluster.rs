@@ -358,7 +358,7 @@ ports: [{name: peer, port: 7}]
     let endpoints = "---
 apiVersion: v1
 kind: Endpoints
-metadata: {name: db}
+metadata: {name: db, labels: {endpoints.kubernetes.io/managed-by: endpoint-controller}}
 subsets: [{addresses: [{ip: 192.0.2.1, hostname: db-7}], notReadyAddresses: [{ip: 192.0.2.2}], ports: [{name: peer, port: 7}]}]
 ";
     for recorded in [slice, endpoints] {
@@ -372,6 +372,41 @@ subsets: [{addresses: [{ip: 192.0.2.1, hostname: db-7}], notReadyAddresses: [{ip
             "db-7.db SRV 0 100 7 db-7.db",
         ];
         assert_eq!(lines, expected);
+    }
+}
+
+#[test]
+fn hand_made_endpoints_count_for_a_service_without_a_selector() {
+    const PLAIN: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {clusterIP: None, ports: [{name: peer, port: 7}]}
+";
+    let endpoints = |labels: &str, address: &str| {
+        format!(
+            "---
+apiVersion: v1
+kind: Endpoints
+metadata: {{name: db, labels: {{{labels}}}}}
+subsets: [{{addresses: [{{ip: 192.0.2.1{address}}}], ports: [{{name: peer, port: 7}}]}}]
+"
+        )
+    };
+    let target = ", targetRef: {kind: Pod, name: db-0}";
+    let managed = "endpoints.kubernetes.io/managed-by: endpoint-controller";
+    // Service, labels of the Endpoints, what their address says besides, and whether the address is served.
+    let table = [
+        (PLAIN, "", "", true),
+        (PLAIN, "endpointslice.kubernetes.io/skip-mirror: 'true'", "", false),
+        (SET, "", "", false),
+        (SET, managed, "", true),
+        (SET, "", target, true),
+    ];
+    for (service, labels, address, expected) in table {
+        let lines = names(&format!("{service}{}", endpoints(labels, address)));
+        let served = lines.iter().any(|line| line == "db A 192.0.2.1");
+        assert_eq!(served, expected, "{labels} {address}: {lines:#?}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use clusterlocal::RecordType;
 use clusterlocal::answer::{forward_records, reverse_records};
 use clusterlocal::api::render;
-use clusterlocal::store::{Key, Kind, Objects};
+use clusterlocal::store::{Kind, Objects};
 use clusterlocal::zone::{Presentation, Zone};
 use clusterlocal::{ControlPlane, Settings};
 use serde_json::{Value, json};
@@ -37,17 +37,10 @@ fn cluster(objects: &Objects) -> ControlPlane {
 
 /// The cluster as the List that kubectl makes of all that it is shown.
 fn saved(cluster: &ControlPlane) -> Value {
-    let context = &render::Context { store: cluster.store() };
+    let context = &render::Context::now(cluster.store());
     let mut items = Vec::new();
     for kind in KINDS {
         items.extend(cluster.store().all_stored(kind, None).map(|stored| render::object(stored, context)));
-    }
-    for service in cluster.store().all_stored(Kind::Service, None) {
-        let given = Key { kind: Kind::Endpoints, ..service.object.key() };
-        if cluster.store().object(&given).is_none() {
-            let derived = render::derived_endpoints(service, context);
-            items.extend(derived.map(|endpoints| render::object(&endpoints, context)));
-        }
     }
     json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
 }

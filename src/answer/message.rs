@@ -38,6 +38,8 @@ pub(super) struct Message<'m> {
     out: &'m mut Vec<u8>,
     scratch: &'m mut Scratch,
     counts: [u16; 3],
+    /// Whether the last record was left out because the header could not count it.
+    left_out: bool,
     /// Whether SRV targets are compressed like other names.
     compress_targets: bool,
 }
@@ -75,7 +77,7 @@ impl<'m> Message<'m> {
         out.extend_from_slice(question);
         scratch.records.clear();
         scratch.seen.clear();
-        Message { out, scratch, counts: [0; 3], compress_targets: false }
+        Message { out, scratch, counts: [0; 3], left_out: false, compress_targets: false }
     }
 
     /// Sets the response code's lower four bits.
@@ -127,8 +129,9 @@ impl<'m> Message<'m> {
         ttl: u32,
         rdata: &[&[u8]],
     ) {
-        // A message of more records than a header can count is cut long before; here it only must not wrap.
-        if self.counts[section as usize] == u16::MAX {
+        // More records than the header can count never fit into a message: `finish` cuts it and sets TC.
+        self.left_out = self.counts[section as usize] == u16::MAX;
+        if self.left_out {
             return;
         }
         self.scratch.records.push(self.out.len() as u32);
@@ -152,7 +155,7 @@ impl<'m> Message<'m> {
 
     /// Takes the record just written back if the section has the same one already.
     pub(super) fn drop_repeated(&mut self, section: Section) {
-        let Some(&start) = self.scratch.records.last() else { return };
+        let Some(&start) = self.scratch.records.last().filter(|_| !self.left_out) else { return };
         let (out, end) = (&*self.out, self.out.len() as u32);
         let bytes = |&(from, to): &(u32, u32)| &out[from as usize..to as usize];
         let hash = |range: &(u32, u32)| hash(bytes(range));
@@ -348,5 +351,49 @@ impl Packer<'_> {
         self.packed.extend_from_slice(&plain[rest..end]);
         let length = (self.packed.len() - start) as u16;
         self.packed[start - 2..start].copy_from_slice(&length.to_be_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// A reply with `different` addresses, each `times` times, cut to `limit`: its answers by the header, and TC.
+    fn reply(different: u32, times: u32, limit: usize) -> (u16, bool) {
+        let (mut out, mut scratch) = (Vec::new(), Scratch::default());
+        let question = b"\x02db\0\0\x01\0\x01";
+        let mut message = Message::new(&mut out, &mut scratch, [0, 1, 0x84, 0], question);
+        message.forget_seen();
+        for number in 0..different * times {
+            let ip = IpAddr::V4(Ipv4Addr::from_bits(number % different));
+            message.address(Section::Answer, &[b"\x02db\0"], 5, ip);
+            message.drop_repeated(Section::Answer);
+        }
+        message.arrange(Order::Shuffle, &mut Rng::with_seed(1));
+        message.finish(&[], limit, usize::MAX);
+        assert!(out.len() <= limit);
+        (u16::from_be_bytes([out[6], out[7]]), out[2] & TRUNCATED != 0)
+    }
+
+    #[test]
+    fn a_section_of_any_size_becomes_what_fits() {
+        let limit = usize::from(u16::MAX);
+        // 12 bytes of header, 8 of question, 16 for each compressed A record.
+        let most = ((limit - 20) / 16) as u16;
+        let table = [
+            (3, 1, (3, false)),
+            (3, 2, (3, false)),
+            (65_535, 1, (most, true)),
+            (65_536, 1, (most, true)),
+            (65_537, 2, (most, true)),
+            (100_000, 1, (most, true)),
+            // However often they repeat.
+            (3, 40_000, (3, false)),
+        ];
+        for (different, times, expected) in table {
+            assert_eq!(reply(different, times, limit), expected, "{different} addresses, {times} times");
+        }
     }
 }

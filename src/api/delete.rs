@@ -15,7 +15,7 @@ use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
 use crate::controller::{self, Deletion, Propagation};
-use crate::store::{Change, Kind, Stored};
+use crate::store::{Change, Kind, Stored, View};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -95,8 +95,11 @@ pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
     driver.write(|cluster| {
         let revision = cluster.store().revision();
         let meant = list::as_of(cluster, &scope, revision)?;
-        let meant: Vec<Stored> =
-            meant.into_iter().filter(|stored| scope.admits(stored, cluster)).map(Cow::into_owned).collect();
+        let meant: Vec<Stored> = meant
+            .into_iter()
+            .filter(|stored| scope.admits(stored, cluster, View::now(cluster.store())))
+            .map(Cow::into_owned)
+            .collect();
         let items: Vec<Value> = meant.iter().map(|stored| show::rendered(stored, cluster)).collect();
         for stored in &meant {
             // What went along with one of the others is gone as it should be.

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use super::accept::Aggregated;
 use super::resource::{Resource, Subresource, VERSION};
 
-/// The release whose API this is a part of. kubectl warns of servers more than one minor release away from its own; a
+/// The release whose API this is a part of; the nodes run the same one.
+pub(super) const KUBERNETES_VERSION: &str = concat!("v1.36.3+clusterlocal.", env!("CARGO_PKG_VERSION"));
+
+/// The document at `/version`. kubectl warns of servers more than one minor release away from its own; a
 /// recent one keeps it calm.
 pub(super) fn version() -> Value {
     json!({
         "major": "1",
         "minor": "36",
-        "gitVersion": concat!("v1.36.0+clusterlocal.", env!("CARGO_PKG_VERSION")),
+        "gitVersion": KUBERNETES_VERSION,
         "gitCommit": "",
         "gitTreeState": "clean",
         "buildDate": "1970-01-01T00:00:00Z",

@@ -10,27 +10,19 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::accept::Form;
-use super::endpoints;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
 use super::route::{Api, Call};
 use super::show::{self, Scope};
 use super::status::Status;
 use super::table::{self, Include};
-use crate::store::{Kind, Name, Store, Stored, Time};
+use crate::store::{Kind, Name, Store, Stored, Time, Undone, View};
 use crate::{ControlPlane, Driver};
 
 /// `GET` of one object.
 pub(super) fn get(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| {
-        let derived = match kind {
-            Kind::Endpoints => endpoints::one(cluster, &call.place.namespace, &call.place.name),
-            _ => None,
-        };
-        let object = match &derived {
-            Some(derived) => show::rendered(derived, cluster),
-            None => show::rendered(show::stored(cluster.store(), kind, &call.place)?, cluster),
-        };
+        let object = show::rendered(show::stored(cluster.store(), kind, &call.place)?, cluster);
         Ok(Reply::ok(&show::object(kind, object, call.form, call.query.include_object, cluster.now())))
     })
 }
@@ -41,7 +33,8 @@ pub(super) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Sta
     let page = api.driver.read(|cluster| Page::select(cluster, &scope, &call.query))?;
     let (form, include) = (call.form, call.query.include_object);
     let head = head(kind, call, page.metadata()).into_bytes();
-    let listing = Listing { api: api.clone(), kind, form, include, items: page.items, at: 0, head };
+    let revision = page.revision;
+    let listing = Listing { api: api.clone(), kind, form, include, items: page.items, revision, at: 0, head };
     if listing.items.len() <= CHUNK {
         return Ok(Reply::Json(hyper::StatusCode::OK, listing.whole()));
     }
@@ -75,6 +68,8 @@ struct Listing {
     /// Of a table.
     include: Include,
     items: Vec<Stored>,
+    /// Of the state that the items are of.
+    revision: u64,
     /// How many of the items are written.
     at: usize,
     /// What is to be written before the next item.
@@ -92,11 +87,15 @@ impl Listing {
         let mut out = std::mem::take(&mut self.head);
         let chunk = &self.items[self.at..self.items.len().min(self.at + CHUNK)];
         self.api.driver.read(|cluster| {
+            let store = cluster.store();
+            // Where the state is no longer kept, what an item is rendered from besides itself is that of now.
+            let undone = Undone::since(store, self.revision).unwrap_or_default();
+            let view = View::past(store, &undone);
             for (at, stored) in chunk.iter().enumerate() {
                 if self.at + at > 0 {
                     out.push(b',');
                 }
-                let object = show::rendered(stored, cluster);
+                let object = show::rendered_in(stored, cluster, view);
                 let item = match self.form {
                     Form::Json => object,
                     Form::Metadata => show::metadata_only(&object),
@@ -148,9 +147,12 @@ impl Page {
             None => (revision(store, query)?, None),
         };
         let objects = as_of(cluster, scope, revision)?;
+        let undone =
+            Undone::since(store, revision).map_err(|compacted| Status::too_old(revision, compacted.0))?;
+        let view = View::past(store, &undone);
         let begin =
             after.map_or(0, |token| objects.partition_point(|stored| position(stored) <= token.position()));
-        let mut admitted = objects[begin..].iter().filter(|stored| scope.admits(stored, cluster));
+        let mut admitted = objects[begin..].iter().filter(|stored| scope.admits(stored, cluster, view));
         let items: Vec<Stored> = admitted
             .by_ref()
             .take(query.limit.unwrap_or(usize::MAX))
@@ -213,14 +215,8 @@ pub(super) fn as_of<'c>(
     let now = store.all_stored(scope.kind, scope.namespace());
     let now = now.filter(|stored| !then.contains_key(&position(stored)));
     let mut objects: Vec<Cow<'_, Stored>> = now.map(Cow::Borrowed).collect();
-    // Those that are worked out are as they are now: of what they were, nothing is kept.
-    let derived = match scope.kind {
-        Kind::Endpoints => endpoints::all(cluster, scope.namespace()),
-        _ => Vec::new(),
-    };
-    if !then.is_empty() || !derived.is_empty() {
+    if !then.is_empty() {
         objects.extend(then.into_values().flatten().map(Cow::Borrowed));
-        objects.extend(derived.into_iter().map(Cow::Owned));
         objects.sort_by(|a, b| position(a).cmp(&position(b)));
     }
     Ok(objects)

@@ -16,7 +16,6 @@ mod body;
 pub mod client;
 mod delete;
 mod discovery;
-mod endpoints;
 mod faults;
 mod field;
 mod guard;
@@ -42,6 +41,7 @@ mod show;
 mod status;
 mod strict;
 pub mod table;
+mod warnings;
 mod watch;
 mod write;
 

@@ -11,6 +11,7 @@ use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use super::status::Status;
+use super::warnings;
 
 /// The body of a response.
 pub(super) type Body = Either<Full<Bytes>, Streamed>;
@@ -29,6 +30,8 @@ pub(super) enum Reply {
     Typed(&'static str, Vec<u8>),
     /// JSON that comes as it happens.
     Stream(Streamed),
+    /// An answer, and what is to be said with it.
+    Warned(Box<Reply>, Vec<String>),
 }
 
 impl Reply {
@@ -47,14 +50,25 @@ impl Reply {
         Reply::Typed("text/plain; charset=utf-8", text.into().into_bytes())
     }
 
+    /// This answer with `warnings`, if there are any.
+    pub(super) fn warned(self, warnings: Vec<String>) -> Reply {
+        if warnings.is_empty() { self } else { Reply::Warned(Box::new(self), warnings) }
+    }
+
     /// As HTTP has it.
     pub(super) fn into_response(self) -> Response<Body> {
+        if let Reply::Warned(reply, warnings) = self {
+            let mut response = reply.into_response();
+            warnings::attach(response.headers_mut(), warnings);
+            return response;
+        }
         let (code, content_type, body) = match self {
             Reply::Json(code, json) => (code, JSON, Either::Left(Full::from(json))),
             Reply::Typed(content_type, body) => {
                 (StatusCode::OK, content_type, Either::Left(Full::from(body)))
             }
             Reply::Stream(stream) => (StatusCode::OK, JSON, Either::Right(stream)),
+            Reply::Warned(..) => unreachable!("taken apart above"),
         };
         let mut response = Response::new(body);
         *response.status_mut() = code;

@@ -18,7 +18,7 @@ use super::reply::{self, Body, Reply};
 use super::resource::Held;
 use super::status::Status;
 use super::watch::Journal;
-use super::{body, delete, discovery, list, openapi, own, pods, scale, watch, write};
+use super::{body, delete, discovery, list, openapi, own, pods, scale, warnings, watch, write};
 use crate::Driver;
 use crate::queries::QueryLog;
 use crate::store::Kind;
@@ -74,11 +74,13 @@ impl Api {
         let call = Call { method: parts.method, place, query, form, headers: parts.headers, body };
         own::expected(&self, &call).await?;
         // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
+        let deprecated = warnings::of_resource(call.place.resource);
         let (api, call) = (self.clone(), Arc::new(call));
         let answered = tokio::task::spawn_blocking(move || api.carry_out(&call)).await;
         let reply =
             answered.map_err(|_| Status::internal("the request handler failed; the log says why"))??;
         let mut response = reply.into_response();
+        warnings::attach(response.headers_mut(), deprecated);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
         Ok(response)
     }

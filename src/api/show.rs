@@ -11,7 +11,7 @@ use super::selector::{FieldSelector, LabelSelector};
 use super::status::Status;
 use super::table::{self, Include};
 use crate::ControlPlane;
-use crate::store::{Key, Kind, Name, Object, Store, Stored, Time};
+use crate::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
 
 /// Which objects of a kind are meant.
 #[derive(Clone, Debug)]
@@ -46,13 +46,13 @@ impl Scope {
         key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
-    /// Whether `stored`, which is where such objects are, is meant.
-    pub(super) fn admits(&self, stored: &Stored, cluster: &ControlPlane) -> bool {
+    /// Whether `stored`, which is where such objects are, is meant, as `view` shows it.
+    pub(super) fn admits(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> bool {
         let metadata = stored.object.metadata();
         // Most that are not meant are told apart without making their JSON.
         self.labels.admits(&metadata.labels)
             && self.fields.name().is_none_or(|name| name == metadata.name)
-            && (!self.by_fields || self.fields.matches(&rendered(stored, cluster)))
+            && (!self.by_fields || self.fields.matches(&rendered_in(stored, cluster, view)))
     }
 }
 
@@ -62,9 +62,14 @@ pub(super) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<
     store.stored(&key).ok_or_else(|| Status::not_found(place.resource, &place.name))
 }
 
-/// The object as the API shows it.
+/// The object as the API shows it now.
 pub(super) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
-    let mut shown = render::object(stored, &Context { store: cluster.store() });
+    rendered_in(stored, cluster, View::now(cluster.store()))
+}
+
+/// The object as the API showed it when the store was as `view` has it.
+pub(super) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
+    let mut shown = render::object(stored, &Context { store: view });
     if let Object::Fault(fault) = &stored.object {
         shown["status"] = faults::status(fault, stored, cluster);
     }

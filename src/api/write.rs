@@ -13,6 +13,7 @@ use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::strict;
+use super::warnings;
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
 use crate::{ControlPlane, Driver};
@@ -51,7 +52,11 @@ pub(super) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, S
 
 fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
     let object = show::rendered(stored, cluster);
-    Reply::json(code, &show::object(kind, object, call.form, call.query.include_object, cluster.now()))
+    // Warnings are about what was written, not about what a controller says in its status.
+    let said =
+        if matches!(call.place.part, Part::Whole) { warnings::of_object(kind, &object) } else { vec![] };
+    let shown = show::object(kind, object, call.form, call.query.include_object, cluster.now());
+    Reply::json(code, &shown).warned(said)
 }
 
 /// What a client wants to be different.

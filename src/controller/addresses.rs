@@ -10,12 +10,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::allocation::{self, NodePorts};
 use super::names::digest;
 use super::node;
 use super::range::Range;
-use crate::store::{
-    Change, ClusterIp, Event, IpFamily, IpFamilyPolicy, IpList, Key, Kind, Name, Object, Service, Store,
-};
+use crate::store::{Change, ClusterIp, Event, IpFamily, IpList, Key, Kind, Name, Object, Service, Store};
 
 /// Which of the addresses given back is given away next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -157,19 +156,27 @@ const SPREAD: u32 = 1 << 16;
 pub struct Addresses {
     pods: Pool,
     services: Pool,
+    node_ports: NodePorts,
 }
 
 impl Addresses {
     /// Gives away addresses of these ranges.
     pub fn new(pods: Range, services: Range, reuse: Reuse) -> Self {
-        Addresses { pods: Pool::new(pods, reuse), services: Pool::new(services, Reuse::Never) }
+        Addresses {
+            pods: Pool::new(pods, reuse),
+            services: Pool::new(services, Reuse::Never),
+            node_ports: NodePorts::default(),
+        }
     }
 
     /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken
     /// since has not gone.
     pub(super) fn note(&mut self, store: &Store, event: &Event) {
         match event.now() {
-            Some(object @ Object::Service(service)) => self.services.note(object, service.addresses()),
+            Some(object @ Object::Service(service)) => {
+                self.services.note(object, service.addresses());
+                self.node_ports.record(service);
+            }
             Some(object @ Object::Pod(pod)) => self.pods.note(object, pod.status.ips()),
             Some(Object::Node(node)) => {
                 // Whatever ran on behind a partition has been stopped.
@@ -200,7 +207,10 @@ impl Addresses {
     /// Takes back what the object at `key` has. It is not given to anybody else before the range has gone round.
     pub(crate) fn release(&mut self, key: &Key) {
         match key.kind {
-            Kind::Service => self.services.release(&owner(key)),
+            Kind::Service => {
+                self.services.release(&owner(key));
+                self.node_ports.release(key);
+            }
             Kind::Pod => self.pods.release(&owner(key)),
             _ => {}
         }
@@ -225,11 +235,28 @@ impl Addresses {
             .collect()
     }
 
-    /// The change that gives the Service at `key` its addresses, if it still needs some.
+    /// The change that gives the Service at `key` what it still needs: families, addresses, node ports. What it needs no
+    /// longer is taken away (pkg/registry/core/service/storage/alloc.go).
     pub(super) fn reconcile_service(&mut self, store: &Store, key: &Key) -> Option<Change> {
         let service = store.get::<Service>(Kind::Service, &key.namespace, &key.name)?;
-        if service.is_external_name() || service.is_headless() || service.addresses().next().is_some() {
-            return None;
+        let mut wanted = Service::clone(service);
+        if !service.is_external_name() {
+            let configured = |family| self.services.range.address(family, 1).is_some();
+            allocation::set_families(&mut wanted, configured);
+            if !service.is_headless() {
+                self.allocate(&mut wanted, key);
+            }
+        }
+        self.node_ports.allocate(&mut wanted);
+        (wanted.spec != service.spec).then(|| Change::Put(Object::Service(Arc::new(wanted))))
+    }
+
+    /// Gives the Service at `key` an address in each of its families where it has none.
+    fn allocate(&mut self, service: &mut Service, key: &Key) {
+        let mut ips: Vec<IpAddr> = service.addresses().collect();
+        let families = service.families();
+        if ips.len() >= families.len() {
+            return;
         }
         let end = self.services.range.end();
         // The lower band is for addresses that people choose (KEP-3070).
@@ -237,35 +264,19 @@ impl Addresses {
         let preferred = band + (digest((&key.namespace, &key.name)) % u64::from(end - band)) as u32;
         let Some(number) = self.services.assign(owner(key), preferred) else {
             tracing::warn!(range = %self.services.range, service = %key, "no Service address left: widen --service-cidr");
-            return None;
+            return;
         };
         let range = &self.services.range;
-        let ips: Vec<_> =
-            wanted_families(service).into_iter().filter_map(|family| range.address(family, number)).collect();
-        let mut service = (**service).clone();
+        let missing = families.into_iter().skip(ips.len());
+        ips.extend(missing.filter_map(|family| range.address(family, number)));
         service.spec.cluster_ip = ips.first().copied().map_or(ClusterIp::Unassigned, ClusterIp::Address);
         service.spec.cluster_ips = ips.into_iter().map(ClusterIp::Address).collect();
-        Some(Change::Put(Object::Service(Arc::new(service))))
     }
 }
 
 /// Who has the address of a pod whose object is gone, while what ran in it runs on.
 fn left_behind(namespace: &Name, pod: &Name, node: &Name) -> Owner {
     (namespace.clone(), arcstr::format!("{pod}@{node}"))
-}
-
-fn wanted_families(service: &Service) -> Vec<IpFamily> {
-    let spec = &service.spec;
-    match spec.ip_family_policy {
-        _ if spec.ip_families.len() > 1 => spec.ip_families.clone(),
-        Some(IpFamilyPolicy::PreferDualStack | IpFamilyPolicy::RequireDualStack) => {
-            match spec.ip_families.first() {
-                Some(IpFamily::IPv6) => vec![IpFamily::IPv6, IpFamily::IPv4],
-                _ => vec![IpFamily::IPv4, IpFamily::IPv6],
-            }
-        }
-        _ => vec![spec.ip_families.first().copied().unwrap_or(IpFamily::IPv4)],
-    }
 }
 
 #[cfg(test)]

@@ -6,14 +6,9 @@ use super::queue::{Queues, Task};
 use super::{deletion, endpointslice, namespace, pods};
 use crate::kubelet;
 use crate::store::{
-    ConditionStatus, EndpointSlice, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
-    PersistentVolumeClaim, Pod, Resource, Selecting, Store, Workload,
+    ConditionStatus, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
+    PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Workload,
 };
-
-/// Who looks after a slice.
-pub(super) const MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
-/// The endpoint slice controller, as that label has it.
-pub(super) const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 
 /// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
 /// drives the cluster that it shows.
@@ -21,11 +16,19 @@ pub(super) const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 pub(super) struct TakenOver {
     driven: bool,
     services: FxHashSet<(Name, Name)>,
+    /// The Services of which the input had slices or Endpoints when the cluster began to be driven. What a client
+    /// writes later is no snapshot.
+    recorded: FxHashSet<(Name, Name)>,
 }
 
 impl TakenOver {
-    /// Whether the slices of a Service follow its pods, whoever made them first.
-    pub(super) fn has(&self, namespace: &Name, service: &Name) -> bool {
+    /// Whether slices and Endpoints of a Service that no controller here made are its endpoints.
+    pub(super) fn believes(&self, namespace: &Name, service: &Name) -> bool {
+        !self.has(namespace, service)
+            && (!self.driven || self.recorded.contains(&(namespace.clone(), service.clone())))
+    }
+
+    fn has(&self, namespace: &Name, service: &Name) -> bool {
         self.services.contains(&(namespace.clone(), service.clone()))
     }
 
@@ -38,6 +41,14 @@ impl TakenOver {
         if std::mem::replace(&mut self.driven, true) {
             return Vec::new();
         }
+        let slices = store.list::<EndpointSlice>(Kind::EndpointSlice);
+        let slices = slices.filter(|slice| !slice.metadata.synthesized);
+        let of_slices = slices
+            .filter_map(|slice| Some((slice.metadata.namespace.clone(), slice.service_name()?.clone())));
+        let endpoints = store.list::<Endpoints>(Kind::Endpoints);
+        let endpoints = endpoints.filter(|endpoints| !endpoints.metadata.synthesized);
+        let of_endpoints = endpoints.map(|all| (all.metadata.namespace.clone(), all.metadata.name.clone()));
+        self.recorded = of_slices.chain(of_endpoints).collect();
         let recorded = store.list::<Pod>(Kind::Pod).filter(|pod| pod.status.is_recorded());
         let owners: FxHashSet<Key> = recorded.filter_map(|pod| pods::owner_of(pod)).collect();
         let mut owners: Vec<Key> = owners.into_iter().collect();
@@ -50,9 +61,7 @@ impl TakenOver {
         if !self.driven || self.has(namespace, service) {
             return false;
         }
-        let by_controller = |slice: &EndpointSlice| {
-            slice.metadata.labels.get(MANAGED_BY_LABEL).is_some_and(|by| by == SLICE_CONTROLLER)
-        };
+        let by_controller = |slice: &EndpointSlice| slice.is_managed_by(SLICE_CONTROLLER);
         let theirs = store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice));
         theirs && self.services.insert((namespace.clone(), service.clone()))
     }
@@ -120,11 +129,15 @@ pub(super) fn note(
         Object::EndpointSlice(_) => {
             for object in event.both() {
                 let Object::EndpointSlice(slice) = object else { continue };
-                if let Some(service) = slice.service_name().filter(|_| !slice.metadata.synthesized) {
+                // What a controller itself wrote says nothing new; what a client wrote or deleted is put right.
+                let own = slice.metadata.synthesized && slice.metadata.given.is_none() && !gone;
+                if let Some(service) = slice.service_name().filter(|_| !own) {
                     queues.push_endpoints(&key.namespace, service, None);
                 }
             }
         }
+        // The endpoints controller's own writing says nothing new.
+        Object::Endpoints(endpoints) if !gone && endpoints.derived.is_some() => {}
         Object::Endpoints(_) => queues.push_endpoints(&key.namespace, &key.name, None),
         Object::Node(node) => {
             queues.push(Task::Node(key.name.clone()));

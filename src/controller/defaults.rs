@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::Range;
+use super::mirroring::SKIP_MIRROR_LABEL;
 use crate::store::{
-    AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointPort, EndpointSlice, IntOrName, Key,
-    Kind, LabelSelector, Labels, NAMESPACE_NAME_LABEL, Name, Namespace, Node, NodeStatus, Object, ObjectMeta,
-    Objects, PodSpec, PodTemplate, Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload,
-    WorkloadSpec,
+    AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
+    EndpointSubset, Endpoints, IntOrName, Key, Kind, LabelSelector, Labels, NAMESPACE_NAME_LABEL, Name,
+    Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodSpec, PodTemplate, Protocol,
+    SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
 };
 
 /// How many nodes a cluster has whose manifests name none.
@@ -41,6 +42,7 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
     if !input.contains_key(&Key::new(Kind::Service, "default", "kubernetes")) {
         add(&mut all, kubernetes(service_range));
         add(&mut all, kubernetes_slice());
+        add(&mut all, kubernetes_endpoints());
     }
     if !input.contains_key(&Key::new(Kind::Service, "kube-system", "kube-dns")) {
         add(&mut all, kube_dns(service_range));
@@ -71,7 +73,14 @@ fn named(namespace: &str, name: &str) -> ObjectMeta {
 }
 
 fn port(name: &'static str, port: u16, protocol: Protocol) -> ServicePort {
-    ServicePort { name: Name::from(name), port, protocol, target_port: None }
+    ServicePort {
+        name: Name::from(name),
+        port,
+        protocol,
+        target_port: None,
+        app_protocol: None,
+        node_port: None,
+    }
 }
 
 /// The API's Service: always the first address of the range.
@@ -85,14 +94,36 @@ fn kubernetes_slice() -> Object {
     let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
     metadata.labels = [(SERVICE_NAME_LABEL, "kubernetes")].into_iter().collect();
     let endpoint = Endpoint { addresses: node_address(1).into(), ..Endpoint::default() };
-    let https = EndpointPort { name: arcstr::literal!("https"), port: Some(6443), protocol: Protocol::TCP };
     let slice = EndpointSlice {
         metadata,
         address_type: AddressType::IPv4,
         endpoints: vec![endpoint],
-        ports: vec![https],
+        ports: vec![api_port()],
     };
     Object::EndpointSlice(Arc::new(slice))
+}
+
+/// The same for readers of Endpoints; not mirrored, since the slice is there (pkg/controlplane/reconcilers).
+fn kubernetes_endpoints() -> Object {
+    let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
+    metadata.labels = [(SKIP_MIRROR_LABEL, "true")].into_iter().collect();
+    let address = EndpointAddress {
+        ip: node_address(1),
+        hostname: Name::default(),
+        target_ref: None,
+        node_name: Name::default(),
+    };
+    let subset = EndpointSubset { addresses: vec![address], ports: vec![api_port()], ..Default::default() };
+    Object::Endpoints(Arc::new(Endpoints { metadata, subsets: vec![subset], derived: None }))
+}
+
+fn api_port() -> EndpointPort {
+    EndpointPort {
+        name: arcstr::literal!("https"),
+        port: Some(6443),
+        protocol: Protocol::TCP,
+        app_protocol: None,
+    }
 }
 
 /// kubeadm's Service for the DNS: always the tenth address of the range.

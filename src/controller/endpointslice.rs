@@ -1,47 +1,23 @@
-//! The endpoint slice controller and its mirror of hand-made Endpoints: which pods a Service leads to, at which ports
-//! (k8s.io/endpointslice, `utils.go`, `reconciler.go`).
+//! The endpoint slice controller: which pods a Service leads to, at which ports
+//! (pkg/controller/endpointslice/endpointslice_controller.go, k8s.io/endpointslice `utils.go`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::concerns::{MANAGED_BY_LABEL, SLICE_CONTROLLER};
-use super::names::{digest, generated};
 use super::pods::ordinal;
+use super::slices::{self, ENDPOINTS_PER_SLICE, Group, Groups, Mould};
+use super::{endpoints, mirroring};
 use crate::store::{
-    AddressType, BOUND_PORT_PREFIX, Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort,
-    EndpointSlice, Endpoints, IntOrName, IpFamily, IpFamilyPolicy, Key, Kind, Links, Name, Node, Object,
-    ObjectMeta, ObjectReference, Owner, Pod, SERVICE_NAME_LABEL, Service, ServicePort, Store, Stored,
+    BOUND_PORT_PREFIX, Change, Endpoint, EndpointConditions, EndpointPort, EndpointSlice, IntOrName,
+    IpFamily, Key, Kind, Name, Node, Object, ObjectReference, Pod, SLICE_CONTROLLER, Service, ServicePort,
+    Store, Stored,
 };
 
-/// So many endpoints fit into one slice (kube-controller-manager, `--max-endpoints-per-slice`).
-const ENDPOINTS_PER_SLICE: usize = 100;
-
-/// What goes into slices together: they are apart by address family and by what their ports resolve to.
-struct Group {
-    address_type: AddressType,
-    ports: Arc<[EndpointPort]>,
-    endpoints: Vec<Endpoint>,
-}
-
-/// The groups so far. There are one or two of them, so looking at each is the quickest way to the right one.
-#[derive(Default)]
-struct Groups(Vec<Group>);
-
-impl Groups {
-    fn add(&mut self, address_type: AddressType, ports: &Arc<[EndpointPort]>, endpoint: Endpoint) {
-        let fits = |group: &&mut Group| group.address_type == address_type && group.ports == *ports;
-        match self.0.iter_mut().find(fits) {
-            Some(group) => group.endpoints.push(endpoint),
-            None => self.0.push(Group { address_type, ports: ports.clone(), endpoints: vec![endpoint] }),
-        }
-    }
-}
-
-/// The changes that make the slices of the Service `name` what its pods ask for.
+/// The changes that make the slices of the Service `name` what its pods, or its hand-made Endpoints, ask for.
 ///
-/// Slices that somebody gave are `believed`; otherwise they follow the pods, whoever made them first. Where nothing has
-/// changed since they were looked at last but how some pods fare, `touched` says which.
+/// Slices and Endpoints of a snapshot are `believed`. Where nothing has changed since the last call but the readiness of
+/// some pods, `touched` says of which.
 pub(super) fn reconcile(
     store: &Store,
     namespace: &Name,
@@ -49,62 +25,86 @@ pub(super) fn reconcile(
     believed: bool,
     touched: Option<&[Name]>,
 ) -> Vec<Change> {
-    let touched = touched.and_then(|pods| turned(store, namespace, name, pods));
-    touched.unwrap_or_else(|| reconcile_all(store, namespace, name, believed))
-}
-
-fn reconcile_all(store: &Store, namespace: &Name, name: &Name, believed: bool) -> Vec<Change> {
-    let wanted = wanted(store, namespace, name, believed);
-    let mut changes: Vec<Change> = store
-        .slices_of(namespace, name)
-        .into_iter()
-        .filter(|slice| slice.metadata.synthesized || !believed)
-        .filter(|slice| !wanted.contains_key(&slice.metadata.name))
-        .map(|slice| {
-            Change::Delete(Key::new(Kind::EndpointSlice, namespace.clone(), slice.metadata.name.clone()))
-        })
-        .collect();
-    changes.extend(wanted.into_values().map(|slice| Change::Put(Object::EndpointSlice(Arc::new(slice)))));
+    let Some(service) = store.get::<Service>(Kind::Service, namespace, name) else {
+        return leftovers(store, namespace, name);
+    };
+    let mirrored = mirroring::reconcile(store, service, believed);
+    if service.is_external_name() || service.spec.selector.is_empty() {
+        // What there is stays as it is: from now on others manage it (syncService).
+        let mut changes: Vec<Change> = endpoints::release(store, service).into_iter().collect();
+        if changes.is_empty() {
+            changes = mirrored;
+        }
+        return changes;
+    }
+    let touched = touched.and_then(|pods| turned(store, service, pods));
+    let mut changes = mirrored;
+    changes.extend(touched.unwrap_or_else(|| reconcile_all(store, service, believed)));
+    let changed = !changes.is_empty();
+    changes.extend(endpoints::reconcile(store, service, believed, changed));
     changes
 }
 
-fn wanted(store: &Store, namespace: &Name, name: &Name, believed: bool) -> BTreeMap<Name, EndpointSlice> {
+/// What is left of a Service that is not there: the objects that it owned and that follow from it.
+fn leftovers(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
+    let owner = Key::new(Kind::Service, namespace.clone(), name.clone());
+    let mut changes: Vec<Change> = endpoints::follower(store, &owner).into_iter().collect();
+    let slices = store.slices_of(namespace, name).into_iter();
+    let own = slices.filter(|slice| slice.metadata.synthesized && slice.metadata.is_owned_by(&owner));
+    changes.extend(own.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice))));
+    changes.extend(mirroring::clean_up(store, namespace, name));
+    changes
+}
+
+fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change> {
+    let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+    let slices = store.slices_of(namespace, name);
+    let uid = store.stored(&service.metadata.key(Kind::Service)).map(Stored::uid);
     // A snapshot's slices are the endpoints; so are its Endpoints, where it has no slices.
-    if believed && store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized) {
-        return BTreeMap::new();
+    if believed && slices.iter().any(|slice| !slice.metadata.synthesized) {
+        return Vec::new();
     }
-    let service = store.get::<Service>(Kind::Service, namespace, name);
-    if let Some(endpoints) = store.get::<Endpoints>(Kind::Endpoints, namespace, name) {
-        return name_slices(store, namespace, name, mirrored(endpoints));
+    if believed && let Some(recorded) = endpoints::recorded(store, service) {
+        return slices::reconcile(
+            &Mould::of_recorded(service, uid).within(store),
+            &slices,
+            mirroring::groups(recorded),
+        );
     }
-    match service {
-        // Without a selector, somebody else makes the slices.
-        Some(service) if !service.is_external_name() && !service.spec.selector.is_empty() => {
-            name_slices(store, namespace, name, selected(store, service))
+    let families = service.families();
+    let mut groups = selected(store, service, &families);
+    for family in families {
+        // Without endpoints, an empty slice says that the controller has seen the Service (reconcileByAddressType).
+        if !groups.0.iter().any(|group| group.address_type == family.address_type()) {
+            groups.0.push(Group {
+                address_type: family.address_type(),
+                ports: Arc::default(),
+                endpoints: Vec::new(),
+            });
         }
-        _ => BTreeMap::new(),
     }
+    let managed: Vec<_> = slices.into_iter().filter(|slice| slice.is_managed_by(SLICE_CONTROLLER)).collect();
+    slices::reconcile(&Mould::of_service(service, uid).within(store), &managed, groups)
 }
 
 /// The changes that turn the endpoints of `pods` ready or not, each where it stands, so that the others of a large
 /// Service need not be looked at. `None` where they are not what they would be, or not there.
-fn turned(store: &Store, namespace: &Name, name: &Name, pods: &[Name]) -> Option<Vec<Change>> {
-    let service = store.get::<Service>(Kind::Service, namespace, name)?;
-    let slices = store.slices_of(namespace, name);
-    if store.get::<Endpoints>(Kind::Endpoints, namespace, name).is_some()
-        || slices.iter().any(|slice| !slice.metadata.synthesized)
-    {
+fn turned(store: &Store, service: &Service, pods: &[Name]) -> Option<Vec<Change>> {
+    let slices = store.slices_of(&service.metadata.namespace, &service.metadata.name);
+    let follows = endpoints::stored(store, service).is_some_and(|endpoints| endpoints.derived.is_some());
+    if !follows || slices.iter().any(|slice| !slice.metadata.synthesized) {
         return None;
     }
     let mut turned: BTreeMap<&Name, Arc<EndpointSlice>> = BTreeMap::new();
     for pod in pods {
-        let pod =
-            store.get::<Pod>(Kind::Pod, namespace, pod).filter(|pod| is_included(store, service, pod))?;
-        let ips = families(service).into_iter().filter_map(|family| pod_ip(pod, family));
+        let pod = store
+            .get::<Pod>(Kind::Pod, &service.metadata.namespace, pod)
+            .filter(|pod| is_included(store, service, pod))?;
+        let ips = service.families().into_iter().filter_map(|family| pod_ip(pod, family));
         for ip in ips {
             let endpoint = endpoint(service, pod, ip);
             let of_family =
-                slices.iter().filter(|slice| slice.address_type == address_type(IpFamily::of(ip)));
+                slices.iter().filter(|slice| slice.address_type == IpFamily::of(ip).address_type());
             let (slice, at) = place(of_family, pod)?;
             let there = &slice.endpoints[at];
             let fits = Endpoint { conditions: endpoint.conditions, ..there.clone() } == endpoint
@@ -137,11 +137,10 @@ fn place<'s>(
 }
 
 /// The endpoints of a Service's pods.
-fn selected(store: &Store, service: &Service) -> Groups {
+fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
     // By number, not by text: `db-2` before `db-10`.
     pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0)));
-    let families = families(service);
     let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))))
         || pods.iter().any(|pod| has_bound_ports(pod));
     let mut ports: Option<Arc<[EndpointPort]>> = None;
@@ -152,9 +151,9 @@ fn selected(store: &Store, service: &Service) -> Groups {
             Some(ports) if !by_name => ports,
             ports => ports.insert(resolve_ports(service, pod)),
         };
-        for family in &families {
+        for family in families {
             let Some(ip) = pod_ip(pod, *family) else { continue };
-            groups.add(address_type(*family), ports, endpoint(service, pod, ip));
+            groups.add(family.address_type(), ports, endpoint(service, pod, ip));
         }
     }
     groups
@@ -210,7 +209,12 @@ fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
                 declared.find(|p| p.name == *name && p.protocol == port.protocol)?.container_port
             }
         };
-        Some(EndpointPort { name: port.name.clone(), port: Some(number), protocol: port.protocol })
+        Some(EndpointPort {
+            name: port.name.clone(),
+            port: Some(number),
+            protocol: port.protocol,
+            app_protocol: port.app_protocol.clone(),
+        })
     });
     ports.collect()
 }
@@ -233,91 +237,4 @@ fn bound_port(pod: &Pod, port: &ServicePort) -> Option<u16> {
         Some(IntOrName::Name(name)) => bound(name),
         _ => None,
     })
-}
-
-/// The families a Service's endpoints are wanted in: as it says, or as its addresses are, or as its policy lets it.
-fn families(service: &Service) -> Vec<IpFamily> {
-    let spec = &service.spec;
-    if !spec.ip_families.is_empty() {
-        return spec.ip_families.clone();
-    }
-    let mut families: Vec<IpFamily> = Vec::new();
-    for family in service.addresses().map(IpFamily::of) {
-        if !families.contains(&family) {
-            families.push(family);
-        }
-    }
-    let dual = matches!(
-        spec.ip_family_policy,
-        Some(IpFamilyPolicy::PreferDualStack | IpFamilyPolicy::RequireDualStack)
-    );
-    match families.is_empty() {
-        true if dual => vec![IpFamily::IPv4, IpFamily::IPv6],
-        true => vec![IpFamily::IPv4],
-        false => families,
-    }
-}
-
-fn address_type(family: IpFamily) -> AddressType {
-    match family {
-        IpFamily::IPv4 => AddressType::IPv4,
-        IpFamily::IPv6 => AddressType::IPv6,
-    }
-}
-
-/// What the endpoint slice mirroring controller makes of hand-made Endpoints.
-fn mirrored(endpoints: &Endpoints) -> Groups {
-    let mut groups = Groups::default();
-    for subset in &endpoints.subsets {
-        let ports: Arc<[EndpointPort]> = subset.ports.as_slice().into();
-        let mut add = |address: &EndpointAddress, ready: bool| {
-            let endpoint = Endpoint {
-                addresses: address.ip.into(),
-                conditions: EndpointConditions { ready: Some(ready), ..EndpointConditions::default() },
-                hostname: address.hostname.clone(),
-                target_ref: address.target_ref.clone(),
-                node_name: address.node_name.clone(),
-            };
-            groups.add(address_type(IpFamily::of(address.ip)), &ports, endpoint);
-        };
-        subset.addresses.iter().for_each(|address| add(address, true));
-        subset.not_ready_addresses.iter().for_each(|address| add(address, false));
-    }
-    groups
-}
-
-/// Makes objects of groups of endpoints: at most 100 each, under names that depend on what they hold.
-fn name_slices(
-    store: &Store,
-    namespace: &Name,
-    service: &Name,
-    groups: Groups,
-) -> BTreeMap<Name, EndpointSlice> {
-    let key = Key::new(Kind::Service, namespace.clone(), service.clone());
-    let owner = Owner::controller(Kind::Service, service.clone(), store.stored(&key).map(Stored::uid));
-    let links = Links::of_controller(owner, format!("{service}-"));
-    let mut slices = BTreeMap::new();
-    for Group { address_type, ports, endpoints } in groups.0 {
-        let count = endpoints.len().div_ceil(ENDPOINTS_PER_SLICE);
-        let mut endpoints = endpoints.into_iter();
-        for number in 0..count {
-            let name = Name::from(generated(service, 5, digest((address_type, &ports, number))));
-            let metadata = ObjectMeta {
-                name: name.clone(),
-                namespace: namespace.clone(),
-                labels: [
-                    (arcstr::literal!(SERVICE_NAME_LABEL), service.clone()),
-                    (arcstr::literal!(MANAGED_BY_LABEL), arcstr::literal!(SLICE_CONTROLLER)),
-                ]
-                .into_iter()
-                .collect(),
-                links: links.clone(),
-                synthesized: true,
-                ..ObjectMeta::default()
-            };
-            let (endpoints, ports) = (endpoints.by_ref().take(ENDPOINTS_PER_SLICE).collect(), ports.to_vec());
-            slices.insert(name, EndpointSlice { metadata, address_type, endpoints, ports });
-        }
-    }
-    slices
 }

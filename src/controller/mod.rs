@@ -6,15 +6,18 @@
 //! concerns until nothing changes any more. The same objects and times give the same changes, in the same order.
 
 mod addresses;
+mod allocation;
 mod claims;
 mod concerns;
 mod daemonset;
 mod defaults;
 mod deletion;
 mod deployment;
+mod endpoints;
 mod endpointslice;
 mod events;
 mod garbage;
+mod mirroring;
 mod names;
 mod namespace;
 mod node;
@@ -25,6 +28,7 @@ mod refusal;
 mod replicaset;
 mod revisions;
 mod scheduler;
+mod slices;
 mod statefulset;
 
 pub use addresses::{Addresses, Reuse};
@@ -267,7 +271,7 @@ impl Controllers {
             Task::Namespace(name) => garbage::empty(context, name),
             Task::Contents(name) => namespace::sync(context, name),
             Task::Endpoints(namespace, service) => {
-                let believed = !taken_over.has(namespace, service);
+                let believed = taken_over.believes(namespace, service);
                 let pods = queues.touched(namespace, service);
                 endpointslice::reconcile(store, namespace, service, believed, pods).into()
             }
@@ -280,7 +284,11 @@ impl Controllers {
                     outcome.changes.iter_mut().for_each(|change| self.start(context, change));
                 }
                 Task::Node(name) => *outcome = self.nodes.sync(context, name),
-                Task::Service(key) => outcome.changes.extend(self.addresses.reconcile_service(store, key)),
+                Task::Service(key) => {
+                    outcome.changes.extend(self.addresses.reconcile_service(store, key));
+                    // What a file says stays: only a client's deletion takes hand-made Endpoints along.
+                    outcome.changes.extend(endpoints::delete(store, key).filter(|_| driven));
+                }
                 Task::Pod(key) => *outcome = self.pod(context, key),
                 _ => {}
             }

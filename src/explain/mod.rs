@@ -170,7 +170,10 @@ impl<'a> Explainer<'a> {
     fn has_recorded_endpoints(&self, service: &Service) -> bool {
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
         self.store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
-            || self.store.get::<Endpoints>(Kind::Endpoints, namespace, name).is_some()
+            || self
+                .store
+                .get::<Endpoints>(Kind::Endpoints, namespace, name)
+                .is_some_and(|endpoints| endpoints.derived.is_none())
     }
 
     /// `Service db/cass (cass.yaml:3)`.

@@ -396,6 +396,8 @@ fn service_ports(ports: &Entries<Port>) -> Vec<ServicePort> {
         port: port.port,
         protocol: port.protocol,
         target_port: port.target_port.map(IntOrName::Int),
+        app_protocol: None,
+        node_port: None,
     };
     ports.0.iter().map(lower).collect()
 }

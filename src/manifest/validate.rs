@@ -10,7 +10,7 @@ use super::limits::{DOCUMENT_PROBLEMS, REPLICAS};
 use crate::store::{
     AddressType, ClusterIp, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName, IpFamily,
     Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec, PodTemplate,
-    SUBDOMAIN_MAX, Service, ServicePort, SliceAddress, StatefulSet, Workload, is_label, is_label_1035,
+    SUBDOMAIN_MAX, Service, ServicePort, ServiceType, SliceAddress, StatefulSet, Workload, is_label,
     is_subdomain, parse_ip,
 };
 
@@ -68,8 +68,6 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
 pub(crate) enum NameRule {
     /// RFC 1123 label.
     Label,
-    /// RFC 1035 label: it also begins with a letter.
-    Label1035,
     /// RFC 1123 subdomain: labels with dots between.
     Subdomain,
     /// RFC 6335, 5.1: the name of a port in a pod.
@@ -81,11 +79,6 @@ impl NameRule {
     pub(super) fn refuses(self, text: &str) -> Option<(String, Option<String>)> {
         let (holds, max, what) = match self {
             NameRule::Label => (is_label(text), LABEL_MAX, "lower-case letters, digits and inner hyphens"),
-            NameRule::Label1035 => (
-                is_label_1035(text),
-                LABEL_MAX,
-                "lower-case letters, digits and inner hyphens, and a letter first",
-            ),
             NameRule::Subdomain => (
                 is_subdomain(text),
                 SUBDOMAIN_MAX,
@@ -156,8 +149,8 @@ impl Check {
 
     fn metadata(&mut self, kind: Kind, meta: &ObjectMeta) {
         let rule = match kind {
-            Kind::Service => NameRule::Label1035,
-            Kind::Namespace | Kind::StatefulSet => NameRule::Label,
+            // A Service may begin with a digit since 1.36 (RelaxedServiceNameValidation).
+            Kind::Service | Kind::Namespace | Kind::StatefulSet => NameRule::Label,
             _ => NameRule::Subdomain,
         };
         self.name("metadata.name", &meta.name, rule);
@@ -192,6 +185,14 @@ impl Check {
     fn cluster_ips(&mut self, service: &Service) {
         let spec = &service.spec;
         let listed = &spec.cluster_ips;
+        let exposed = match spec.service_type {
+            ServiceType::NodePort => Some("NodePort"),
+            ServiceType::LoadBalancer => Some("LoadBalancer"),
+            _ => None,
+        };
+        if let Some(exposed) = exposed.filter(|_| service.is_headless()) {
+            self.add("spec.clusterIPs[0]", format!("may not be set to 'None' for {exposed} services"));
+        }
         if let Some(first) = listed.first() {
             if spec.cluster_ip != ClusterIp::Unassigned && spec.cluster_ip != *first {
                 self.add("spec.clusterIPs[0]", "is not the address in clusterIP");

@@ -27,11 +27,13 @@ mod selector;
 #[allow(missing_docs, reason = "as above")]
 mod service;
 mod state;
+mod subsets;
 mod table;
 mod template;
 mod time;
 #[allow(missing_docs, reason = "TCP is TCP")]
 mod values;
+mod view;
 #[allow(missing_docs, reason = "as above")]
 mod volume;
 #[allow(missing_docs, reason = "as above")]
@@ -46,8 +48,7 @@ pub use index::REVISION_LABEL;
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
 pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidError};
 pub use names::{
-    LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_label_1035,
-    is_subdomain, nearest,
+    LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_subdomain, nearest,
 };
 pub use node::*;
 pub use object::*;
@@ -55,10 +56,12 @@ pub use pod::*;
 pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;
+pub use subsets::{of_slices, repack};
 pub use table::{Change, Compacted, Event, Store, Stored};
 #[cfg(feature = "api")]
 pub(crate) use template::{fill_pod_spec, spec_json};
 pub use time::{Time, duration, shown_duration};
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
+pub use view::{Undone, View};
 pub use volume::*;
 pub use workload::*;

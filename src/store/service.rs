@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use smallvec::SmallVec;
 
 use super::addresses::EndpointAddresses;
 use super::names::{Labels, Name};
@@ -37,6 +38,8 @@ pub struct ServiceSpec {
     #[serde(deserialize_with = "nullable")]
     pub ip_families: Vec<IpFamily>,
     pub ip_family_policy: Option<IpFamilyPolicy>,
+    /// Absent counts as true.
+    pub allocate_load_balancer_node_ports: Option<bool>,
 }
 
 impl Service {
@@ -50,6 +53,51 @@ impl Service {
     /// Whether the Service is an alias for a name elsewhere.
     pub fn is_external_name(&self) -> bool {
         self.spec.service_type == ServiceType::ExternalName
+    }
+
+    /// The families of the Service's endpoints: those it names, else those of its addresses, else those of its policy.
+    pub fn families(&self) -> SmallVec<[IpFamily; 2]> {
+        let spec = &self.spec;
+        if !spec.ip_families.is_empty() {
+            return spec.ip_families.iter().copied().collect();
+        }
+        let mut families: SmallVec<[IpFamily; 2]> = SmallVec::new();
+        for family in self.addresses().map(IpFamily::of) {
+            if !families.contains(&family) {
+                families.push(family);
+            }
+        }
+        if !families.is_empty() {
+            return families;
+        }
+        families.push(IpFamily::IPv4);
+        if self.ip_family_policy() != IpFamilyPolicy::SingleStack {
+            families.push(IpFamily::IPv6);
+        }
+        families
+    }
+
+    /// The policy that the Service names, or the one that applies where it names none: a headless Service without a
+    /// selector has both families (pkg/registry/core/service/storage/alloc.go, initIPFamilyFields).
+    pub fn ip_family_policy(&self) -> IpFamilyPolicy {
+        let spec = &self.spec;
+        let both = spec.ip_families.len() > 1 || self.addresses().nth(1).is_some();
+        match spec.ip_family_policy {
+            Some(policy) => policy,
+            None if both || (self.is_headless() && spec.selector.is_empty()) => {
+                IpFamilyPolicy::RequireDualStack
+            }
+            None => IpFamilyPolicy::SingleStack,
+        }
+    }
+
+    /// Whether each of its ports is to be a port of the nodes, too.
+    pub fn has_node_ports(&self) -> bool {
+        match self.spec.service_type {
+            ServiceType::NodePort => true,
+            ServiceType::LoadBalancer => self.spec.allocate_load_balancer_node_ports != Some(false),
+            _ => false,
+        }
     }
 
     /// The allocated addresses, primary family first.
@@ -94,6 +142,22 @@ impl IpFamily {
     pub fn of(ip: IpAddr) -> Self {
         if ip.is_ipv4() { IpFamily::IPv4 } else { IpFamily::IPv6 }
     }
+
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            IpFamily::IPv4 => IpFamily::IPv6,
+            IpFamily::IPv6 => IpFamily::IPv4,
+        }
+    }
+
+    /// The address type of slices of this family.
+    pub fn address_type(self) -> AddressType {
+        match self {
+            IpFamily::IPv4 => AddressType::IPv4,
+            IpFamily::IPv6 => AddressType::IPv6,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -113,9 +177,15 @@ pub struct ServicePort {
     pub port: u16,
     #[serde(default, deserialize_with = "nullable")]
     pub protocol: Protocol,
-    /// Where the pods listen; absent means: at `port`.
-    #[serde(default)]
+    /// Where the pods listen; absent means: at `port`. Written as 0 or as the empty string it is absent, too
+    /// (pkg/apis/core/v1/defaults.go, SetDefaults_Service).
+    #[serde(default, deserialize_with = "values::target_port")]
     pub target_port: Option<IntOrName>,
+    #[serde(default)]
+    pub app_protocol: Option<Name>,
+    /// The port on every node, of a Service of type NodePort or LoadBalancer; absent until one is allocated.
+    #[serde(default, deserialize_with = "values::node_port")]
+    pub node_port: Option<u16>,
 }
 
 /// One slice of the endpoints of a Service: one address family, one set of ports.
@@ -132,11 +202,22 @@ pub struct EndpointSlice {
 
 /// The label that ties a slice to its Service.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
+/// The label of slices and Endpoints of a Service without an address of its own.
+pub const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
+/// The label that names the controller that manages a slice.
+pub const SLICE_MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
+/// The endpoint slice controller, as [`SLICE_MANAGED_BY_LABEL`] names it.
+pub const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 
 impl EndpointSlice {
     /// The Service whose slice this is; a slice without the label belongs to none.
     pub fn service_name(&self) -> Option<&Name> {
         self.metadata.labels.written(SERVICE_NAME_LABEL)
+    }
+
+    /// Whether the label says that `controller` manages the slice.
+    pub fn is_managed_by(&self, controller: &str) -> bool {
+        self.metadata.labels.get(SLICE_MANAGED_BY_LABEL) == Some(controller)
     }
 }
 
@@ -190,6 +271,8 @@ pub struct EndpointPort {
     pub port: Option<u16>,
     #[serde(deserialize_with = "nullable")]
     pub protocol: Protocol,
+    #[serde(rename = "appProtocol")]
+    pub app_protocol: Option<Name>,
 }
 
 /// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
@@ -198,6 +281,23 @@ pub struct Endpoints {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub subsets: Vec<EndpointSubset>,
+    /// Set where the endpoints controller writes the object: its subsets are those of the Service's slices and are
+    /// computed from them, so that the addresses are not in memory twice.
+    #[serde(skip)]
+    pub derived: Option<Derived>,
+}
+
+/// What Endpoints are computed from, besides the slices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Derived {
+    /// The revision of the store at which the slices changed last.
+    pub slices: u64,
+    /// The only family that Endpoints show: that of the Service's first address.
+    pub family: IpFamily,
+    /// The Service's `publishNotReadyAddresses`.
+    pub publish_not_ready: bool,
+    /// Whether the Service has no ports: then a pod without one counts.
+    pub portless: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::object::Object;
 use super::pod::{Pod, PodStatus};
-use super::service::{ClusterIp, ServiceSpec};
+use super::service::{ClusterIp, Service, ServiceSpec};
 
 impl Object {
     /// This object as somebody wishes it to be, in the state that `old`, which it replaces, is in: its status, and what
@@ -54,10 +54,13 @@ impl Object {
                     status.ready = said.ready;
                 }
             }
-            (Object::Service(new), Object::Service(old)) if takes_addresses(&new.spec, &old.spec) => {
-                let new = &mut Arc::make_mut(new).spec;
-                new.cluster_ip = old.spec.cluster_ip;
-                new.cluster_ips = old.spec.cluster_ips.clone();
+            (Object::Service(new), Object::Service(old)) => {
+                if takes_addresses(&new.spec, &old.spec) {
+                    let new = &mut Arc::make_mut(new).spec;
+                    new.cluster_ip = old.spec.cluster_ip;
+                    new.cluster_ips = old.spec.cluster_ips.clone();
+                }
+                keep_node_ports(new, old);
             }
             (Object::PersistentVolumeClaim(new), Object::PersistentVolumeClaim(old)) => {
                 let new = Arc::make_mut(new);
@@ -108,6 +111,20 @@ fn takes_addresses(new: &ServiceSpec, old: &ServiceSpec) -> bool {
     let unsaid = new.cluster_ip == ClusterIp::Unassigned && new.cluster_ips.is_empty();
     let had = matches!(old.cluster_ip, ClusterIp::Address(_));
     unsaid && had && new.service_type != super::ServiceType::ExternalName
+}
+
+/// A Service goes on with the node ports that its ports of the same name had (patchAllocatedValues).
+fn keep_node_ports(new: &mut Arc<Service>, old: &Service) {
+    let lacks = new.has_node_ports() && new.spec.ports.iter().any(|port| port.node_port.is_none());
+    if !lacks || !old.has_node_ports() {
+        return;
+    }
+    let used: Vec<u16> = new.spec.ports.iter().filter_map(|port| port.node_port).collect();
+    for port in &mut Arc::make_mut(new).spec.ports {
+        let before = old.spec.ports.iter().find(|before| before.name == port.name);
+        let before = before.and_then(|before| before.node_port).filter(|number| !used.contains(number));
+        port.node_port = port.node_port.or(before);
+    }
 }
 
 #[cfg(test)]

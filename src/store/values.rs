@@ -59,6 +59,45 @@ pub enum IntOrName {
     Name(Name),
 }
 
+/// A Service's `targetPort`: 0 and the empty string count as absent.
+pub(super) fn target_port<'de, D: Deserializer<'de>>(d: D) -> Result<Option<IntOrName>, D::Error> {
+    #[derive(Default)]
+    struct Target(Option<IntOrName>);
+    impl<'de> Deserialize<'de> for Target {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Either;
+            impl Visitor<'_> for Either {
+                type Value = Target;
+                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                    f.write_str("a port number from 1 to 65535 or the name of a container's port")
+                }
+                fn visit_u64<E: de::Error>(self, n: u64) -> Result<Target, E> {
+                    match u16::try_from(n) {
+                        Ok(0) => Ok(Target(None)),
+                        Ok(n) => Ok(Target(Some(IntOrName::Int(n)))),
+                        _ => Err(E::invalid_value(de::Unexpected::Unsigned(n), &self)),
+                    }
+                }
+                fn visit_i64<E: de::Error>(self, n: i64) -> Result<Target, E> {
+                    match u64::try_from(n) {
+                        Ok(n) => self.visit_u64(n),
+                        Err(_) => Err(E::invalid_value(de::Unexpected::Signed(n), &self)),
+                    }
+                }
+                fn visit_str<E: de::Error>(self, text: &str) -> Result<Target, E> {
+                    // Helm quotes numbers.
+                    match text.parse::<u64>() {
+                        Ok(n) => self.visit_u64(n),
+                        Err(_) => Ok(Target((!text.is_empty()).then(|| IntOrName::Name(text.into())))),
+                    }
+                }
+            }
+            deserializer.deserialize_any(Either)
+        }
+    }
+    nullable::<D, Target>(d).map(|target| target.0)
+}
+
 impl<'de> Deserialize<'de> for IntOrName {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Either;
@@ -169,6 +208,11 @@ impl<'de> Deserialize<'de> for PortNumber {
 
 pub(super) fn port<'de, D: Deserializer<'de>>(d: D) -> Result<u16, D::Error> {
     PortNumber::deserialize(d).map(|port| port.0)
+}
+
+/// A `nodePort`; 0 counts as absent.
+pub(super) fn node_port<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u16>, D::Error> {
+    nullable::<D, u16>(d).map(|port| Some(port).filter(|port| *port > 0))
 }
 
 /// Reads an address as Kubernetes does: plain IPv4 or IPv6, no zone, no IPv4 dressed as IPv6.

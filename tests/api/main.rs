@@ -8,6 +8,7 @@ mod own;
 mod ownership;
 mod queries;
 mod reading;
+mod services;
 mod watching;
 mod writing;
 

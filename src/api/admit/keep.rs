@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::api::field;
 use crate::store::{Given, Object, Part, PodTemplate};
 
 /// Which parts a client changed.
@@ -79,33 +78,5 @@ pub(super) fn template_of_revision(object: &mut Object, json: &Value) {
     if let Ok(mut read) = <PodTemplate as serde::Deserialize>::deserialize(&template) {
         read.given = Some(Part::new(&Given::from(template), ""));
         Arc::make_mut(revision).template = Arc::new(read);
-    }
-}
-
-/// A Service keeps its addresses when a client does not mention them, and loses them when it becomes an alias
-/// (`patchAllocatedValues` and `dropTypeDependentFields` of kube-apiserver).
-pub(super) fn addresses(before: &Value, after: &mut Value) {
-    const ALLOCATED: [&str; 4] = ["clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"];
-    let is_alias = field::text(after, "/spec/type") == "ExternalName";
-    let changed_ip = field::text(before, "/spec/clusterIP") != field::text(after, "/spec/clusterIP");
-    let Some(spec) = after.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    for field in ALLOCATED {
-        let was = before.pointer(&format!("/spec/{field}"));
-        let absent = spec.get(field).is_none_or(|value| matches!(value, Value::Null) || value == "");
-        match was {
-            Some(was) if is_alias && spec.get(field) == Some(was) => drop(spec.remove(field)),
-            Some(was) if !is_alias && absent => drop(spec.insert(field.into(), was.clone())),
-            _ => {}
-        }
-    }
-    if !is_alias {
-        // One address, written where only the first is: the list follows.
-        if changed_ip && spec.get("clusterIPs") == before.pointer("/spec/clusterIPs") {
-            spec.insert("clusterIPs".into(), spec.get("clusterIP").cloned().into_iter().collect());
-        }
-        return;
-    }
-    for field in ["internalTrafficPolicy", "externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
-        spec.remove(field);
     }
 }

@@ -4,6 +4,7 @@
 
 mod keep;
 mod rules;
+mod services;
 mod unchanging;
 mod words;
 
@@ -59,6 +60,9 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
         }
     }
     let mut object = read(kind, &json, &[])?;
+    if kind == Kind::Service {
+        refuse(services::check_families(None, &json))?;
+    }
     keep::template_of_revision(&mut object, &json);
     object.keep(Given::from(json));
     Ok(object)
@@ -74,7 +78,7 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
 pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
     let kind = old.kind();
     if kind == Kind::Service {
-        keep::addresses(before, &mut after);
+        services::keep_allocated(before, &mut after);
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
@@ -85,10 +89,11 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     })?;
     object.keep(Given::from(after.clone()));
     let whole = whole(&object);
-    let causes = unchanging::check(kind, before, &whole);
-    if !causes.is_empty() {
-        return Err(Invalid { causes });
+    let mut causes = unchanging::check(kind, before, &whole);
+    if kind == Kind::Service && causes.is_empty() {
+        causes = services::check_families(Some(before), &after);
     }
+    refuse(causes)?;
     let changed = |pointer: &str| before.pointer(pointer) != whole.pointer(pointer);
     let changes = keep::Changes {
         spec: changed("/spec"),
@@ -118,6 +123,10 @@ pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     unchanging::check(old.kind(), &whole(old), &whole(new))
 }
 
+fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
+    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+}
+
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.
 fn is_status_worked_out(object: &Object) -> bool {
     match object {
@@ -138,7 +147,7 @@ fn whole(object: &Object) -> Value {
     let mut alone = Store::new();
     alone.apply(Change::Put(object.clone()));
     let stored = alone.stored(&object.key()).expect("it was put there");
-    render::object(stored, &render::Context { store: &alone })
+    render::object(stored, &render::Context::now(&alone))
 }
 
 /// The object that `json` is, if nothing is wrong with it but what was `wrong_before`: a manifest may have left it open.
@@ -150,8 +159,11 @@ fn read(kind: Kind, json: &Value, wrong_before: &[Cause]) -> Result<Object, Inva
         Ok(_) => {}
         Err(findings) => {
             let told = |path: &str| {
-                let same =
-                    if path == "spec.selector.matchLabels" { "spec.template.metadata.labels" } else { path };
+                let same = match path {
+                    "spec.selector.matchLabels" => "spec.template.metadata.labels",
+                    "spec.clusterIP" => "spec.clusterIPs",
+                    path => path,
+                };
                 causes.iter().any(|cause| cause.field == same)
             };
             let others: Vec<_> = findings.into_iter().filter(|finding| !told(&finding.path)).collect();

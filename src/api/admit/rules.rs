@@ -43,6 +43,7 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
             if !portless && field::items(json, "/spec/ports").is_empty() {
                 causes.push(required("spec.ports", ""));
             }
+            causes.extend(super::services::check(json));
         }
         _ => {}
     }

@@ -119,9 +119,9 @@ fn what_is_refused_and_why() {
         ),
         (
             Kind::Service,
-            "{metadata: {name: 0a}, spec: {ports: [{port: 80, name: x}, {port: 80, name: x}, {port: 81}]}}",
+            "{metadata: {name: 0A}, spec: {ports: [{port: 80, name: x}, {port: 80, name: x}, {port: 81}]}}",
             &[
-                "metadata.name: Invalid value: \"0a\": a DNS-1035 label must consist of",
+                "metadata.name: Invalid value: \"0A\": a lowercase RFC 1123 label must consist of",
                 "spec.ports[1].name: Duplicate value: \"x\"",
                 "spec.ports[1].port: Duplicate value: 80",
                 "spec.ports[2].name: Required value: a Service with several ports names them all",
@@ -180,7 +180,7 @@ fn the_one(store: &Store) -> &Stored {
 }
 
 fn shown(store: &Store) -> Value {
-    render::object(the_one(store), &render::Context { store })
+    render::object(the_one(store), &render::Context::now(store))
 }
 
 /// Lets a client merge `patch` into the one object of `store`.

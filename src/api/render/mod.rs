@@ -18,17 +18,24 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::store::{
-    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, without_nulls,
+    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View,
+    without_nulls,
 };
 
-pub use endpoints::derived as derived_endpoints;
 pub(super) use metadata::protection;
 
 /// What an object is seen in.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Where its owners are, which it names with their UIDs.
-    pub store: &'a Store,
+    /// Where its owners are, which it names with their UIDs, and all else that it is rendered from.
+    pub store: View<'a>,
+}
+
+impl<'a> Context<'a> {
+    /// The objects of `store` as they are.
+    pub fn now(store: &'a Store) -> Self {
+        Context { store: View::now(store) }
+    }
 }
 
 /// The `apiVersion` of the objects of `kind`.

@@ -4,10 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{Shown, put};
+use crate::api::discovery::KUBERNETES_VERSION;
 use crate::store::{ConditionStatus, Node, NodeSpec, Taint, fill, object};
-
-/// What the nodes' kubelets say they are.
-const KUBELET_VERSION: &str = "v1.35.0";
 
 pub(super) fn node(shown: &mut Shown<'_>, node: &Node) {
     let NodeSpec { unschedulable, taints } = &node.spec;
@@ -43,8 +41,8 @@ pub(super) fn node(shown: &mut Shown<'_>, node: &Node) {
         ("bootID", &*boot),
         ("containerRuntimeVersion", concat!("clusterlocal://", env!("CARGO_PKG_VERSION"))),
         ("kernelVersion", "simulated"),
-        ("kubeProxyVersion", KUBELET_VERSION),
-        ("kubeletVersion", KUBELET_VERSION),
+        ("kubeProxyVersion", KUBERNETES_VERSION),
+        ("kubeletVersion", KUBERNETES_VERSION),
         ("machineID", node.metadata.name.as_str()),
         ("operatingSystem", "linux"),
         ("osImage", "clusterlocal"),

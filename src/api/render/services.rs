@@ -28,10 +28,17 @@ pub(super) fn service(shown: &mut Shown<'_>, service: &Service) {
     if spec["sessionAffinity"] == "ClientIP" {
         fill(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10_800 } }));
     }
-    for port in objects(spec, "ports") {
+    for (at, port) in objects(spec, "ports").enumerate() {
         fill(port, "protocol", "TCP");
         let number = port.get("port").cloned().unwrap_or_default();
+        if port.get("targetPort").is_some_and(|target| *target == 0 || target == "") {
+            port.remove("targetPort");
+        }
         fill(port, "targetPort", number);
+        match service.spec.ports.get(at).and_then(|port| port.node_port) {
+            Some(node_port) => drop(port.insert("nodePort".into(), node_port.into())),
+            None => drop(port.remove("nodePort")),
+        }
     }
     if !service.is_external_name() {
         addresses(spec, service);
@@ -56,6 +63,9 @@ fn port(port: &ServicePort) -> Value {
         Some(IntOrName::Int(number)) => drop(json.insert("targetPort".into(), (*number).into())),
         Some(IntOrName::Name(name)) => drop(json.insert("targetPort".into(), name.as_str().into())),
     }
+    if let Some(protocol) = &port.app_protocol {
+        json.insert("appProtocol".into(), protocol.as_str().into());
+    }
     json.into()
 }
 
@@ -67,28 +77,15 @@ fn addresses(spec: &mut Map<String, Value>, service: &Service) {
     };
     put(spec, "clusterIP", listed.first().map_or("", String::as_str));
     put(spec, "clusterIPs", listed);
-    let policy = service.spec.ip_family_policy;
-    let mut families = service.spec.ip_families.clone();
-    if families.is_empty() {
-        families.extend(service.addresses().map(IpFamily::of));
-    }
-    if families.is_empty() {
-        families.push(IpFamily::IPv4);
-        if policy.is_some_and(|policy| policy != IpFamilyPolicy::SingleStack) {
-            families.push(IpFamily::IPv6);
-        }
-    }
-    let family = |family: &IpFamily| match family {
+    let family = |family: IpFamily| match family {
         IpFamily::IPv4 => "IPv4",
         IpFamily::IPv6 => "IPv6",
     };
-    spec.insert("ipFamilies".into(), families.iter().map(family).collect());
-    let policy = match policy {
-        Some(IpFamilyPolicy::SingleStack) => "SingleStack",
-        Some(IpFamilyPolicy::PreferDualStack) => "PreferDualStack",
-        Some(IpFamilyPolicy::RequireDualStack) => "RequireDualStack",
-        None if families.len() > 1 => "RequireDualStack",
-        None => "SingleStack",
+    spec.insert("ipFamilies".into(), service.families().into_iter().map(family).collect());
+    let policy = match service.ip_family_policy() {
+        IpFamilyPolicy::SingleStack => "SingleStack",
+        IpFamilyPolicy::PreferDualStack => "PreferDualStack",
+        IpFamilyPolicy::RequireDualStack => "RequireDualStack",
     };
     spec.insert("ipFamilyPolicy".into(), policy.into());
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Context, derived_endpoints, object};
+use super::{Context, object};
 use crate::manifest;
 use crate::store::*;
 
@@ -34,7 +34,7 @@ fn put(store: &mut Store, object: Object) {
 }
 
 fn shown(store: &Store, kind: Kind, namespace: &str, name: &str) -> Value {
-    object(store.stored(&Key::new(kind, namespace, name)).expect(name), &Context { store })
+    object(store.stored(&Key::new(kind, namespace, name)).expect(name), &Context::now(store))
 }
 
 /// Holds fields of `object` against a table of JSON pointers and YAML.

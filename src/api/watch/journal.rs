@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::super::show;
 use crate::ControlPlane;
-use crate::store::{Compacted, Event, Stored};
+use crate::store::{Compacted, Event, Stored, View};
 
 /// So many of the latest events keep their JSON. Whoever is further behind has to make it again.
 const SHARED: usize = 1024;
@@ -94,12 +94,12 @@ impl Entry {
         stored
     }
 
-    /// The JSON of [`Self::object`].
-    pub(super) fn json(&self, cluster: &ControlPlane) -> Bytes {
+    /// The JSON of [`Self::object`]; `view` is the store after the event.
+    pub(super) fn json(&self, cluster: &ControlPlane, view: View<'_>) -> Bytes {
         if let Some(json) = self.json.get() {
             return json.clone();
         }
-        let json = Bytes::from(show::rendered(&self.object(), cluster).to_string());
+        let json = Bytes::from(show::rendered_in(&self.object(), cluster, view).to_string());
         if json.len() <= SHARED_BYTES {
             // Whoever was quicker made the same.
             _ = self.json.set(json.clone());

@@ -25,7 +25,7 @@ use super::route::{Api, Call};
 use super::show::Scope;
 use super::status::Status;
 use crate::ControlPlane;
-use crate::store::{Kind, Stored};
+use crate::store::{Kind, Stored, View};
 
 pub(super) use journal::Journal;
 use translate::Lines;
@@ -102,7 +102,8 @@ impl Beginning {
             // Without a revision, the state comes first.
             _ => {
                 let objects = list::as_of(cluster, scope, current)?;
-                let objects = objects.into_iter().filter(|stored| scope.admits(stored, cluster));
+                let objects =
+                    objects.into_iter().filter(|stored| scope.admits(stored, cluster, View::now(store)));
                 Ok(Beginning { revision: current, objects: objects.map(Cow::into_owned).collect() })
             }
         }

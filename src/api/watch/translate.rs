@@ -3,16 +3,23 @@
 
 use std::sync::Arc;
 
+use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::super::accept::Form;
-use super::super::endpoints;
 use super::super::show::{self, Scope};
 use super::super::table::Include;
 use super::journal::Entry;
 use super::line;
 use crate::ControlPlane;
-use crate::store::{Kind, Stored};
+use crate::store::{Stored, Undone, View};
+
+/// An object on its way to a watcher.
+enum Shown {
+    /// As JSON text that all watchers share.
+    Text(Bytes),
+    Json(Value),
+}
 
 /// What a watcher is shown of events, line by line.
 pub(super) struct Lines {
@@ -42,60 +49,65 @@ impl Lines {
             .collect()
     }
 
-    /// What `entries` are to this watcher.
+    /// What `entries` are to this watcher, each object as it was at its revision: also where it is rendered from others
+    /// that have changed since. The entries follow each other in the store.
     pub(super) fn events(&mut self, entries: &[Arc<Entry>], cluster: &ControlPlane) -> Vec<u8> {
-        let mut out = Vec::new();
-        for entry in entries {
-            if self.scope.kind == Kind::Endpoints {
-                out.extend(self.derived(entry, cluster));
+        let concerns = |entry: &Arc<Entry>| self.scope.is_at(&entry.event.object().key());
+        let Some(last) = entries.last().filter(|_| entries.iter().any(concerns)) else { return Vec::new() };
+        let store = cluster.store();
+        let mut undone = match Undone::since(store, last.event.revision) {
+            Ok(undone) => undone,
+            Err(_) => Undone::default(),
+        };
+        // From the newest to the oldest: the state before an event is the one after the event before it.
+        let mut found: Vec<(&'static str, Shown)> = Vec::new();
+        for entry in entries.iter().rev() {
+            if concerns(entry) {
+                let then = self.seen(&entry.event.after, cluster, View::past(store, &undone));
+                let after = then.then(|| self.shown(entry, cluster, View::past(store, &undone)));
+                undone.undo(&entry.event);
+                let view = View::past(store, &undone);
+                match (self.seen(&entry.event.before, cluster, view), after) {
+                    (false, Some(after)) => found.push(("ADDED", after)),
+                    (true, Some(after)) => found.push(("MODIFIED", after)),
+                    // An object that is gone, or not admitted any more, is shown as it was last.
+                    (true, None) => found.push(("DELETED", self.left(entry, cluster, view))),
+                    (false, None) => {}
+                }
+            } else {
+                undone.undo(&entry.event);
             }
-            let Some(kind) = self.kind_of(entry, cluster) else { continue };
-            // An object that is not admitted any more is shown as it was last.
-            let left = (kind == "DELETED")
-                .then(|| entry.event.after.as_ref().and_then(|_| entry.before()))
-                .flatten();
-            match (self.form, left) {
-                (Form::Json, None) => {
+        }
+        let mut out = Vec::new();
+        for (kind, shown) in found.into_iter().rev() {
+            match shown {
+                Shown::Text(json) => {
                     out.extend_from_slice(format!("{{\"type\":\"{kind}\",\"object\":").as_bytes());
-                    out.extend_from_slice(&entry.json(cluster));
+                    out.extend_from_slice(&json);
                     out.extend_from_slice(b"}\n");
                 }
-                (_, left) => {
-                    let stored = left.unwrap_or_else(|| entry.object());
-                    out.extend(self.line(kind, show::rendered(&stored, cluster), cluster));
-                }
+                Shown::Json(object) => out.extend(self.line(kind, object, cluster)),
             }
         }
         out
     }
 
-    /// What an event of something else means for the Endpoints that follow from it.
-    fn derived(&mut self, entry: &Entry, cluster: &ControlPlane) -> Vec<u8> {
-        match endpoints::event(cluster, &entry.event) {
-            Some((kind, stored))
-                if self.scope.is_at(&stored.object.key()) && self.scope.admits(&stored, cluster) =>
-            {
-                self.line(kind, show::rendered(&stored, cluster), cluster)
-            }
-            _ => Vec::new(),
+    fn seen(&self, stored: &Option<Stored>, cluster: &ControlPlane, view: View<'_>) -> bool {
+        stored.as_ref().is_some_and(|stored| self.scope.admits(stored, cluster, view))
+    }
+
+    /// The object after the event; its JSON is the same for all watchers.
+    fn shown(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
+        match self.form {
+            Form::Json => Shown::Text(entry.json(cluster, view)),
+            _ => Shown::Json(show::rendered_in(&entry.object(), cluster, view)),
         }
     }
 
-    /// What an event is to this watcher, if anything.
-    fn kind_of(&self, entry: &Entry, cluster: &ControlPlane) -> Option<&'static str> {
-        let event = &entry.event;
-        if !self.scope.is_at(&event.object().key()) {
-            return None;
-        }
-        let admitted = |stored: &Option<Stored>| {
-            stored.as_ref().is_some_and(|stored| self.scope.admits(stored, cluster))
-        };
-        match (admitted(&event.before), admitted(&event.after)) {
-            (false, true) => Some("ADDED"),
-            (true, true) => Some("MODIFIED"),
-            (true, false) => Some("DELETED"),
-            (false, false) => None,
-        }
+    /// The object before the event, which it left.
+    fn left(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
+        let left = entry.before().unwrap_or_else(|| entry.object());
+        Shown::Json(show::rendered_in(&left, cluster, view))
     }
 
     fn line(&mut self, event: &str, object: Value, cluster: &ControlPlane) -> Vec<u8> {

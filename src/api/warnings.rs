@@ -1,0 +1,131 @@
+//! Warnings that go with an answer (RFC 9111's `Warning: 299`), which kubectl prints: of an API that is deprecated, and of
+//! what an object says in vain (pkg/api/*/warnings.go). Must not refuse anything.
+
+use hyper::header::{HeaderMap, HeaderValue, WARNING};
+use serde_json::Value;
+
+use super::field;
+use super::resource::Resource;
+use crate::store::Kind;
+
+/// Adds `warnings` to the headers of an answer.
+pub(super) fn attach<T: AsRef<str>>(headers: &mut HeaderMap, warnings: impl IntoIterator<Item = T>) {
+    for warning in warnings {
+        let quoted = warning.as_ref().replace('\\', "\\\\").replace('"', "\\\"");
+        // What cannot stand in a header is left out (apimachinery/pkg/util/net, NewWarningHeader).
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            headers.append(WARNING, value);
+        }
+    }
+}
+
+/// What every answer about `resource` says of its API (`APILifecycleDeprecated`).
+pub(super) fn of_resource(resource: &Resource) -> Option<&'static str> {
+    match (resource.group, resource.plural) {
+        ("", "endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        _ => None,
+    }
+}
+
+/// What the answer to a client that wrote `object`, as the API shows it, says of it.
+pub(super) fn of_object(kind: Kind, object: &Value) -> Vec<String> {
+    match kind {
+        Kind::Service => service(object),
+        _ => Vec::new(),
+    }
+}
+
+/// pkg/api/service/warnings.go, GetWarningsForService.
+fn service(object: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let mut warn = |text: &str| warnings.push(text.to_owned());
+    let text = |name: &str| field::text(object, &format!("/spec/{name}"));
+    let annotations = object.pointer("/metadata/annotations");
+    if annotations.and_then(|all| all.get("service.kubernetes.io/topology-aware-hints")).is_some() {
+        warn(
+            "annotation service.kubernetes.io/topology-aware-hints is deprecated, please use \
+             service.kubernetes.io/topology-mode instead",
+        );
+    }
+    let external_ips = !field::items(object, "/spec/externalIPs").is_empty();
+    let alias = text("type") == "ExternalName";
+    let headless = matches!(text("type"), "" | "ClusterIP") && text("clusterIP") == "None";
+    if headless {
+        if !text("loadBalancerIP").is_empty() {
+            warn("spec.loadBalancerIP is ignored for headless services");
+        }
+        if external_ips {
+            warn("spec.externalIPs is ignored for headless services");
+        }
+        if !matches!(text("sessionAffinity"), "" | "None") {
+            warn("spec.SessionAffinity is ignored for headless services");
+        }
+    }
+    if external_ips && !headless && !alias {
+        warn("spec.externalIPs is deprecated and may no longer be implemented in some clusters");
+    }
+    if external_ips && alias {
+        warn("spec.externalIPs is ignored when spec.type is \"ExternalName\"");
+    }
+    if !alias && !text("externalName").is_empty() {
+        warn("spec.externalName is ignored when spec.type is not \"ExternalName\"");
+    }
+    if text("trafficDistribution") == "PreferClose" {
+        warn("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"");
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn services_that_say_something_in_vain() {
+        let table: [(&str, &[&str]); 9] = [
+            ("{clusterIP: 10.0.0.1, sessionAffinity: ClientIP}", &[]),
+            ("{clusterIP: None, sessionAffinity: None}", &[]),
+            (
+                "{clusterIP: None, sessionAffinity: ClientIP}",
+                &["spec.SessionAffinity is ignored for headless services"],
+            ),
+            (
+                "{clusterIP: None, loadBalancerIP: 192.0.2.1, externalIPs: [192.0.2.2]}",
+                &[
+                    "spec.loadBalancerIP is ignored for headless services",
+                    "spec.externalIPs is ignored for headless services",
+                ],
+            ),
+            (
+                "{externalIPs: [192.0.2.2]}",
+                &["spec.externalIPs is deprecated and may no longer be implemented in some clusters"],
+            ),
+            (
+                "{type: ExternalName, externalName: a.b, externalIPs: [192.0.2.2]}",
+                &["spec.externalIPs is ignored when spec.type is \"ExternalName\""],
+            ),
+            ("{externalName: a.b}", &["spec.externalName is ignored when spec.type is not \"ExternalName\""]),
+            (
+                "{trafficDistribution: PreferClose}",
+                &["spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\""],
+            ),
+            ("{trafficDistribution: PreferSameZone}", &[]),
+        ];
+        for (spec, expected) in table {
+            let object = json!({ "spec": serde_yaml::from_str::<Value>(spec).expect(spec) });
+            assert_eq!(of_object(Kind::Service, &object), expected, "{spec}");
+        }
+    }
+
+    #[test]
+    fn warnings_are_headers() {
+        let mut headers = HeaderMap::new();
+        attach(&mut headers, ["a \"b\"", "not\na line", "c"]);
+        let all: Vec<_> = headers.get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(all, ["299 - \"a \\\"b\\\"\"", "299 - \"c\""]);
+    }
+}

@@ -1,0 +1,100 @@
+//! The endpoints controller: the older Endpoints of a Service that selects pods (pkg/controller/endpoint). Their
+//! subsets are computed from the Service's slices where they are asked for; what is kept here is that they are there,
+//! and since when they are as they are.
+
+use std::sync::Arc;
+
+use super::mirroring;
+use crate::store::{
+    Change, Derived, Endpoints, HEADLESS_LABEL, IpFamily, Key, Kind, Labels, Namespace, Object, ObjectMeta,
+    Service, Store, of_slices,
+};
+
+/// The label that names the controller that manages Endpoints.
+pub(super) const MANAGED_BY_LABEL: &str = "endpoints.kubernetes.io/managed-by";
+/// The endpoints controller, as that label names it.
+pub(super) const CONTROLLER: &str = "endpoint-controller";
+/// The annotation that says when what the endpoints follow from changed last.
+pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
+/// The annotation of Endpoints that have room for a part of the addresses only.
+const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
+
+/// The Endpoints of `service`, if there are any.
+pub(super) fn stored<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<Endpoints>> {
+    store.get(Kind::Endpoints, &service.metadata.namespace, &service.metadata.name)
+}
+
+/// The Endpoints that a snapshot has of `service`, which selects pods. Hand-made ones do not count: a cluster's
+/// controller overwrites them.
+pub(super) fn recorded<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<Endpoints>> {
+    let written =
+        |endpoints: &&Arc<Endpoints>| endpoints.derived.is_none() && !endpoints.metadata.synthesized;
+    stored(store, service).filter(written).filter(|endpoints| mirroring::is_recorded(endpoints))
+}
+
+/// The change that makes the Endpoints of `service`, which selects pods, follow its slices, which have just `changed`
+/// or not (syncService).
+pub(super) fn reconcile(store: &Store, service: &Service, believed: bool, changed: bool) -> Option<Change> {
+    if believed && recorded(store, service).is_some() {
+        return None;
+    }
+    let there = stored(store, service);
+    let namespace = store.get::<Namespace>(Kind::Namespace, "", &service.metadata.namespace);
+    let terminates = namespace.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
+    if there.is_none() && terminates {
+        return None;
+    }
+    let before = there.and_then(|endpoints| endpoints.derived);
+    let spec = &service.spec;
+    let derived = Derived {
+        slices: before.filter(|_| !changed).map_or(store.revision(), |before| before.slices),
+        family: service.families().first().copied().unwrap_or(IpFamily::IPv4),
+        publish_not_ready: spec.publish_not_ready_addresses,
+        portless: spec.ports.is_empty(),
+    };
+    let meta = &service.metadata;
+    let headless = service.is_headless().then_some((HEADLESS_LABEL, ""));
+    let others = meta.labels.iter().filter(|(key, _)| *key != HEADLESS_LABEL);
+    let labels: Labels = others.collect();
+    let mut metadata = match there {
+        Some(there) => there.metadata.clone(),
+        None => {
+            ObjectMeta { name: meta.name.clone(), namespace: meta.namespace.clone(), ..ObjectMeta::default() }
+        }
+    };
+    metadata.labels = labels.with(headless.into_iter().chain([(MANAGED_BY_LABEL, CONTROLLER)]));
+    (metadata.synthesized, metadata.given) = (true, None);
+    let endpoints = Endpoints { metadata, subsets: Vec::new(), derived: Some(derived) };
+    // A look at the store saves most calls an allocation.
+    if there.is_some_and(|there| **there == endpoints) {
+        return None;
+    }
+    Some(Change::Put(Object::Endpoints(Arc::new(endpoints))))
+}
+
+/// The change that leaves the Endpoints of `service` as they are where it selects pods no longer.
+pub(super) fn release(store: &Store, service: &Service) -> Option<Change> {
+    let endpoints = stored(store, service)?;
+    let derived = endpoints.derived?;
+    let slices = store.slices_of(&service.metadata.namespace, &service.metadata.name);
+    let (subsets, truncated) = of_slices(derived, &slices);
+    let mut released = Endpoints { subsets, derived: None, ..(**endpoints).clone() };
+    if truncated {
+        released.metadata.annotations = released.metadata.annotations.with([(OVER_CAPACITY, "truncated")]);
+    }
+    Some(Change::Put(Object::Endpoints(Arc::new(released))))
+}
+
+/// The change that deletes the Endpoints that follow the slices of a Service that is not there.
+pub(super) fn follower(store: &Store, service: &Key) -> Option<Change> {
+    let endpoints = store.get::<Endpoints>(Kind::Endpoints, &service.namespace, &service.name)?;
+    endpoints.derived?;
+    Some(Change::Delete(endpoints.metadata.key(Kind::Endpoints)))
+}
+
+/// The change that deletes the Endpoints of a Service that was deleted, whoever wrote them (syncService).
+pub(super) fn delete(store: &Store, service: &Key) -> Option<Change> {
+    let gone = store.object(service).is_none();
+    let key = Key { kind: Kind::Endpoints, ..service.clone() };
+    (gone && store.object(&key).is_some()).then_some(Change::Delete(key))
+}

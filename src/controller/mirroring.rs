@@ -1,0 +1,93 @@
+//! The endpoint slice mirroring controller: hand-made Endpoints of a Service without a selector, as slices
+//! (pkg/controller/endpointslicemirroring).
+
+use std::sync::Arc;
+
+use super::endpoints::{CONTROLLER as ENDPOINTS_CONTROLLER, LAST_CHANGE};
+use super::slices::{self, Groups, Mould};
+use crate::store::{
+    Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice, Endpoints, IpFamily,
+    Kind, Labels, Name, Service, Store, Stored, repack,
+};
+
+/// The mirroring controller, as the label of its slices names it.
+pub(super) const CONTROLLER: &str = "endpointslicemirroring-controller.k8s.io";
+/// The label of Endpoints that are not mirrored.
+pub(super) const SKIP_MIRROR_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
+/// The annotation of Endpoints that serve as a lock.
+const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
+/// kubectl's annotation, which is not copied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// The changes that make the mirrored slices of `service` what its Endpoints say (syncEndpoints).
+pub(super) fn reconcile(store: &Store, service: &Service, believed: bool) -> Vec<Change> {
+    let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+    let slices = store.slices_of(namespace, name);
+    // A snapshot has the mirrored slices, too.
+    if believed && slices.iter().any(|slice| !slice.metadata.synthesized) {
+        return Vec::new();
+    }
+    let endpoints = store.get::<Endpoints>(Kind::Endpoints, namespace, name);
+    let endpoints = endpoints.filter(|endpoints| {
+        let meta = &endpoints.metadata;
+        service.spec.selector.is_empty()
+            && endpoints.derived.is_none()
+            && meta.labels.get(SKIP_MIRROR_LABEL) != Some("true")
+            && meta.annotations.get(LEADER).is_none()
+    });
+    let Some(endpoints) = endpoints else { return clean_up(store, namespace, name) };
+    let annotations = &endpoints.metadata.annotations;
+    let annotations: Labels =
+        annotations.iter().filter(|(key, _)| !matches!(*key, LAST_CHANGE | LAST_APPLIED)).collect();
+    let mirrored = mirrored(&slices);
+    let uid = store.stored(&endpoints.metadata.key(Kind::Endpoints)).map(Stored::uid);
+    let mould = Mould::of_endpoints(endpoints, uid, annotations).within(store);
+    slices::reconcile(&mould, &mirrored, groups(endpoints))
+}
+
+/// The changes that delete the mirrored slices of a Service (deleteMirroredSlices).
+pub(super) fn clean_up(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
+    let slices = store.slices_of(namespace, name);
+    let own = mirrored(&slices).into_iter().filter(|slice| slice.metadata.synthesized);
+    own.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice))).collect()
+}
+
+fn mirrored<'s>(slices: &[&'s Arc<EndpointSlice>]) -> Vec<&'s Arc<EndpointSlice>> {
+    slices.iter().copied().filter(|slice| slice.is_managed_by(CONTROLLER)).collect()
+}
+
+/// The endpoints that Endpoints ask for, by ports and family.
+pub(super) fn groups(endpoints: &Endpoints) -> Groups {
+    let mut groups = Groups::default();
+    for subset in repack(&endpoints.subsets) {
+        let ports: Arc<[EndpointPort]> = subset.ports.into();
+        let ready = subset.addresses.iter().map(|address| (address, true));
+        let not_ready = subset.not_ready_addresses.iter().map(|address| (address, false));
+        for (address, ready) in ready.chain(not_ready) {
+            groups.add(IpFamily::of(address.ip).address_type(), &ports, endpoint(address, ready));
+        }
+    }
+    groups
+}
+
+/// One address as an endpoint (addressToEndpoint).
+fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
+    Endpoint {
+        addresses: address.ip.into(),
+        conditions: EndpointConditions { ready: Some(ready), ..EndpointConditions::default() },
+        hostname: address.hostname.clone(),
+        target_ref: address.target_ref.clone(),
+        node_name: address.node_name.clone(),
+    }
+}
+
+/// Whether a controller of a cluster wrote `endpoints`, which a snapshot shows: it names itself, or the pods.
+pub(super) fn is_recorded(endpoints: &Endpoints) -> bool {
+    let labels = &endpoints.metadata.labels;
+    let mut addresses = endpoints
+        .subsets
+        .iter()
+        .flat_map(|subset| subset.addresses.iter().chain(&subset.not_ready_addresses));
+    labels.get(super::endpoints::MANAGED_BY_LABEL) == Some(ENDPOINTS_CONTROLLER)
+        || addresses.any(|address| address.target_ref.is_some())
+}

@@ -1,0 +1,325 @@
+//! Endpoints in slices of at most a hundred, each endpoint where it was before as far as possible
+//! (k8s.io/endpointslice `reconciler.go`, reconcileByPortMapping and finalize). Must not know pods.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::mirroring;
+use super::names::{digest, generated};
+use crate::store::{
+    AddressType, Change, Endpoint, EndpointPort, EndpointSlice, Endpoints, HEADLESS_LABEL, Kind, Labels,
+    Links, Name, Namespace, Object, ObjectMeta, Owner, SERVICE_NAME_LABEL, SLICE_CONTROLLER,
+    SLICE_MANAGED_BY_LABEL, Service, Store, Uid,
+};
+
+/// Maximum number of endpoints in one slice (kube-controller-manager, `--max-endpoints-per-slice`).
+pub(super) const ENDPOINTS_PER_SLICE: usize = 100;
+
+/// Maximum number of mirrored endpoints in one slice (kube-controller-manager, `--mirroring-max-endpoints-per-subset`).
+const MIRRORED_PER_SLICE: usize = 1000;
+
+/// The endpoints of one address family whose ports resolve to the same numbers.
+pub(super) struct Group {
+    pub(super) address_type: AddressType,
+    pub(super) ports: Arc<[EndpointPort]>,
+    /// Empty for the placeholder slice of a Service without endpoints.
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// The groups of a Service. There are one or two of them, so a linear search is the quickest way to the right one.
+#[derive(Default)]
+pub(super) struct Groups(pub(super) Vec<Group>);
+
+impl Groups {
+    /// Adds an endpoint to its group.
+    pub(super) fn add(&mut self, address_type: AddressType, ports: &Arc<[EndpointPort]>, endpoint: Endpoint) {
+        let fits = |group: &&mut Group| group.address_type == address_type && group.ports == *ports;
+        match self.0.iter_mut().find(fits) {
+            Some(group) => group.endpoints.push(endpoint),
+            None => self.0.push(Group { address_type, ports: ports.clone(), endpoints: vec![endpoint] }),
+        }
+    }
+}
+
+/// What the slices of one Service have in common, and who makes them.
+pub(super) struct Mould {
+    service: Name,
+    namespace: Name,
+    /// The controller, and what names are generated from.
+    links: Links,
+    labels: Labels,
+    /// Where they are copied, too.
+    annotations: Option<Labels>,
+    most: usize,
+    /// Whether new slices may be made: not where the namespace terminates.
+    creates: bool,
+}
+
+impl Mould {
+    /// Slices of the endpoint slice controller for the pods of `service` (newEndpointSlice, setEndpointSliceLabels).
+    pub(super) fn of_service(service: &Service, uid: Option<Uid>) -> Self {
+        let meta = &service.metadata;
+        let mut own = vec![
+            (arcstr::literal!(SLICE_MANAGED_BY_LABEL), arcstr::literal!(SLICE_CONTROLLER)),
+            (arcstr::literal!(SERVICE_NAME_LABEL), meta.name.clone()),
+        ];
+        if service.is_headless() {
+            own.push((arcstr::literal!(HEADLESS_LABEL), Name::default()));
+        }
+        let others = meta.labels.iter().filter(|(key, _)| !is_reserved(key));
+        let labels: Labels = others.collect();
+        Mould {
+            service: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            links: links(Kind::Service, &meta.name, uid),
+            labels: labels.with(own),
+            annotations: None,
+            most: ENDPOINTS_PER_SLICE,
+            creates: true,
+        }
+    }
+
+    /// Slices for the Endpoints that a snapshot has of `service`, as the endpoint slice controller would have made them.
+    pub(super) fn of_recorded(service: &Service, uid: Option<Uid>) -> Self {
+        Mould { most: MIRRORED_PER_SLICE, ..Mould::of_service(service, uid) }
+    }
+
+    /// Slices of the mirroring controller for hand-made Endpoints (newEndpointSlice).
+    pub(super) fn of_endpoints(endpoints: &Endpoints, uid: Option<Uid>, annotations: Labels) -> Self {
+        let meta = &endpoints.metadata;
+        let labels = meta.labels.with([
+            (SLICE_MANAGED_BY_LABEL, mirroring::CONTROLLER),
+            (SERVICE_NAME_LABEL, meta.name.as_str()),
+        ]);
+        Mould {
+            service: meta.name.clone(),
+            namespace: meta.namespace.clone(),
+            links: links(Kind::Endpoints, &meta.name, uid),
+            labels,
+            annotations: Some(annotations),
+            most: MIRRORED_PER_SLICE,
+            creates: true,
+        }
+    }
+
+    /// Whether `slice` has the labels and annotations that its source has now. A changed reserved label alone does not
+    /// count (setEndpointSliceLabels).
+    fn fits(&self, slice: &EndpointSlice) -> bool {
+        let free = |labels: &Labels| -> Vec<(String, String)> {
+            let free = labels.iter().filter(|(key, _)| !is_reserved(key));
+            free.map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+        };
+        let as_copied = |wanted: &Labels| {
+            slice.metadata.annotations == *wanted
+                && slice.metadata.links.controller() == self.links.controller()
+        };
+        self.annotations.as_ref().is_none_or(as_copied)
+            && (slice.metadata.labels == self.labels || free(&slice.metadata.labels) == free(&self.labels))
+    }
+
+    /// Makes no new slices in a namespace that terminates: the API server would refuse them.
+    pub(super) fn within(mut self, store: &Store) -> Self {
+        let namespace = store.get::<Namespace>(Kind::Namespace, "", &self.namespace);
+        self.creates = namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_none());
+        self
+    }
+
+    /// Whether the slice is of the same Service or Endpoints; for a Service, not of an older one of that name (ownedBy).
+    fn is_owner(&self, slice: &EndpointSlice) -> bool {
+        let own = self.links.controller();
+        slice.metadata.links.controller().zip(own).is_some_and(|(theirs, own)| {
+            let same = own.kind == Kind::Endpoints || own.uid.is_none_or(|uid| theirs.has_uid(uid));
+            theirs.kind == own.kind && theirs.name == own.name && same
+        })
+    }
+
+    /// A new slice.
+    fn slice(&self, name: Name, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
+        let metadata = ObjectMeta {
+            name,
+            namespace: self.namespace.clone(),
+            links: self.links.clone(),
+            ..ObjectMeta::default()
+        };
+        self.filled(metadata, group, endpoints)
+    }
+
+    /// The slice that was `old`, with these endpoints.
+    fn again(&self, old: &EndpointSlice, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
+        self.filled(old.metadata.clone(), group, endpoints)
+    }
+
+    fn filled(&self, mut metadata: ObjectMeta, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
+        metadata.labels = self.labels.clone();
+        if let Some(annotations) = &self.annotations {
+            metadata.annotations = annotations.clone();
+            metadata.links.set_owners(self.links.owners());
+        }
+        (metadata.synthesized, metadata.given) = (true, None);
+        EndpointSlice { metadata, address_type: group.address_type, endpoints, ports: group.ports.to_vec() }
+    }
+}
+
+fn links(kind: Kind, name: &Name, uid: Option<Uid>) -> Links {
+    Links::of_controller(Owner::controller(kind, name.clone(), uid), format!("{name}-"))
+}
+
+/// Labels that the controllers set themselves, whatever the Service says (isReservedLabelKey).
+fn is_reserved(key: &str) -> bool {
+    matches!(key, SERVICE_NAME_LABEL | SLICE_MANAGED_BY_LABEL | HEADLESS_LABEL)
+}
+
+/// The changes that bring the `existing` slices of one controller to hold `groups`.
+pub(super) fn reconcile(mould: &Mould, existing: &[&Arc<EndpointSlice>], groups: Groups) -> Vec<Change> {
+    let mut plan = Plan::default();
+    let (owned, strange): (Vec<_>, Vec<_>) =
+        existing.iter().copied().partition(|slice| mould.is_owner(slice));
+    let mut left = owned;
+    for group in &groups.0 {
+        let is_of_group = |slice: &&Arc<EndpointSlice>| {
+            slice.address_type == group.address_type && *slice.ports == *group.ports
+        };
+        let (of_group, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_group);
+        left = others;
+        plan.fill(mould, &of_group, group);
+    }
+    let taken: BTreeSet<&Name> = existing.iter().map(|slice| &slice.metadata.name).collect();
+    plan.delete.extend(left);
+    plan.finish(mould, strange, taken)
+}
+
+/// What is to become of slices.
+#[derive(Default)]
+struct Plan<'s> {
+    update: Vec<EndpointSlice>,
+    create: Vec<(&'s Group, Vec<Endpoint>)>,
+    delete: Vec<&'s Arc<EndpointSlice>>,
+}
+
+impl<'s> Plan<'s> {
+    /// Keeps endpoints where they are, and puts new ones first into slices that change anyway, then into one that has
+    /// room for all, then into new slices.
+    fn fill(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &'s Group) {
+        if group.endpoints.is_empty() {
+            return self.place_hold(mould, existing, group);
+        }
+        let mut wanted = Wanted::new(&group.endpoints, !existing.is_empty());
+        let mut unchanged: Vec<&'s Arc<EndpointSlice>> = Vec::new();
+        let begin = self.update.len();
+        for slice in existing {
+            let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| wanted.take(old)).collect();
+            match () {
+                () if kept.is_empty() => self.delete.push(slice),
+                () if kept != slice.endpoints || !mould.fits(slice) => {
+                    self.update.push(mould.again(slice, group, kept));
+                }
+                () => unchanged.push(slice),
+            }
+        }
+        let mut rest = wanted.rest();
+        self.update[begin..].sort_by_key(|slice| std::cmp::Reverse(slice.endpoints.len()));
+        for slice in &mut self.update[begin..] {
+            let room = mould.most.saturating_sub(slice.endpoints.len()).min(rest.len());
+            slice.endpoints.extend(rest.drain(..room));
+        }
+        while !rest.is_empty() {
+            let room =
+                |slice: &Arc<EndpointSlice>| mould.most.checked_sub(slice.endpoints.len() + rest.len());
+            let fullest =
+                unchanged.iter().enumerate().filter_map(|(at, slice)| Some((room(slice)?, at))).min();
+            let filled = fullest.filter(|_| rest.len() < mould.most).map(|(_, at)| unchanged.remove(at));
+            let mut endpoints = filled.map(|slice| slice.endpoints.clone()).unwrap_or_default();
+            endpoints.extend(rest.drain(..(mould.most - endpoints.len()).min(rest.len())));
+            match filled {
+                Some(slice) => self.update.push(mould.again(slice, group, endpoints)),
+                None => self.create.push((group, endpoints)),
+            }
+        }
+    }
+
+    /// One empty slice without ports, for a Service without endpoints in a family.
+    fn place_hold(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &'s Group) {
+        let is_empty = |slice: &&Arc<EndpointSlice>| slice.endpoints.is_empty() && mould.fits(slice);
+        let kept = existing.iter().position(|slice| is_empty(slice));
+        self.delete.extend(existing.iter().enumerate().filter(|(at, _)| Some(*at) != kept).map(|(_, s)| *s));
+        if kept.is_none() {
+            self.create.push((group, Vec::new()));
+        }
+    }
+
+    /// The changes. A slice that would go lends its name to one that would come (finalize); those of `strange` owners
+    /// do not.
+    fn finish(
+        self,
+        mould: &Mould,
+        strange: Vec<&'s Arc<EndpointSlice>>,
+        taken: BTreeSet<&Name>,
+    ) -> Vec<Change> {
+        let Plan { mut update, create, mut delete } = self;
+        let mut made: Vec<Name> = Vec::new();
+        for (group, endpoints) in create {
+            let recycled = delete.iter().position(|slice| slice.address_type == group.address_type);
+            let name = match recycled {
+                Some(at) => {
+                    update.push(mould.again(delete.remove(at), group, endpoints));
+                    continue;
+                }
+                None if !mould.creates => continue,
+                None => {
+                    let names = (0usize..).map(|number| {
+                        let of = (group.address_type, &group.ports, number);
+                        Name::from(generated(&mould.service, 5, digest(of)))
+                    });
+                    let mut free = names.filter(|name| !taken.contains(name) && !made.contains(name));
+                    free.next().expect("there are more numbers than slices")
+                }
+            };
+            made.push(name.clone());
+            update.push(mould.slice(name, group, endpoints));
+        }
+        let deleted = delete.into_iter().chain(strange);
+        let deleted = deleted.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice)));
+        let put = |slice| Change::Put(Object::EndpointSlice(Arc::new(slice)));
+        update.into_iter().map(put).chain(deleted).collect()
+    }
+}
+
+/// The endpoints that have no place yet.
+struct Wanted<'e> {
+    endpoints: Vec<Option<&'e Endpoint>>,
+    /// Their places, by what they are found by.
+    places: FxHashMap<Identity<'e>, usize>,
+}
+
+/// An endpoint is the same as long as its address and its pod are (hashEndpoint).
+type Identity<'e> = (Option<&'e Name>, String);
+
+fn identity(endpoint: &Endpoint) -> Identity<'_> {
+    let addresses: Vec<String> = endpoint.addresses.iter().map(|address| address.to_string()).collect();
+    (endpoint.target_ref.as_ref().map(|target| &target.name), addresses.join(","))
+}
+
+impl<'e> Wanted<'e> {
+    /// All of `endpoints`; they are looked for only where some have a place already.
+    fn new(endpoints: &'e [Endpoint], searched: bool) -> Self {
+        let all = endpoints.iter().enumerate().filter(|_| searched);
+        let places = all.map(|(at, endpoint)| (identity(endpoint), at)).collect();
+        Wanted { endpoints: endpoints.iter().map(Some).collect(), places }
+    }
+
+    /// What is wanted of the endpoint that was `old`, if it is.
+    fn take(&mut self, old: &Endpoint) -> Option<Endpoint> {
+        let place = *self.places.get(&identity(old))?;
+        self.endpoints[place].take().cloned()
+    }
+
+    /// Those that were not taken.
+    fn rest(self) -> Vec<Endpoint> {
+        self.endpoints.into_iter().flatten().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Tables of what becomes of slices: who stays where, and what new endpoints are put into.
+
+use super::*;
+use crate::store::{ObjectReference, Protocol};
+
+fn endpoint(pod: &str) -> Endpoint {
+    let number: u8 = pod.strip_prefix('p').and_then(|n| n.parse().ok()).expect("pN");
+    Endpoint {
+        addresses: std::net::IpAddr::from([10, 0, 0, number]).into(),
+        target_ref: Some(ObjectReference {
+            kind: "Pod".into(),
+            name: pod.into(),
+            namespace: "default".into(),
+        }),
+        ..Endpoint::default()
+    }
+}
+
+fn mould(most: usize) -> Mould {
+    let metadata = ObjectMeta {
+        name: "db".into(),
+        namespace: "default".into(),
+        labels: [("a", "b")].into_iter().collect(),
+        ..ObjectMeta::default()
+    };
+    Mould { most, ..Mould::of_service(&Service { metadata, ..Service::default() }, None) }
+}
+
+fn group(port: u16, pods: &[&str]) -> Group {
+    let port =
+        EndpointPort { name: "p".into(), port: Some(port), protocol: Protocol::TCP, app_protocol: None };
+    Group {
+        address_type: AddressType::IPv4,
+        ports: [port].into(),
+        endpoints: pods.iter().map(|pod| endpoint(pod)).collect(),
+    }
+}
+
+/// `s1: p1 p2` for each slice after the changes; new slices are called `new`.
+fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> Vec<String> {
+    let mould = mould(most);
+    let slices: Vec<Arc<EndpointSlice>> = existing
+        .iter()
+        .map(|(name, port, pods)| {
+            let group = group(*port, pods);
+            let endpoints = group.endpoints.clone();
+            Arc::new(mould.slice((*name).into(), &group, endpoints))
+        })
+        .collect();
+    let refs: Vec<&Arc<EndpointSlice>> = slices.iter().collect();
+    let mut result: std::collections::BTreeMap<Name, Arc<EndpointSlice>> =
+        slices.iter().map(|slice| (slice.metadata.name.clone(), slice.clone())).collect();
+    for change in reconcile(&mould, &refs, Groups(wanted)) {
+        match change {
+            Change::Put(Object::EndpointSlice(slice)) => {
+                result.insert(slice.metadata.name.clone(), slice);
+            }
+            Change::Delete(key) => drop(result.remove(&key.name)),
+            Change::Put(_) => unreachable!("only slices change"),
+        }
+    }
+    let shown = |(name, slice): (&Name, &Arc<EndpointSlice>)| {
+        let known = existing.iter().any(|(existing, ..)| existing == name);
+        let pods = slice.endpoints.iter().flat_map(|e| &e.target_ref).map(|target| target.name.as_str());
+        let pods: Vec<&str> = pods.collect();
+        format!("{}: {}", if known { name.as_str() } else { "new" }, pods.join(" "))
+    };
+    result.iter().map(shown).collect()
+}
+
+#[test]
+fn endpoints_stay_in_their_slice_and_new_ones_fill_up_what_changes() {
+    type Existing = &'static [(&'static str, u16, &'static [&'static str])];
+    let table: [(&str, Existing, Vec<Group>, &[&str]); 11] = [
+        ("the first", &[], vec![group(1, &["p1", "p2"])], &["new: p1 p2"]),
+        (
+            "more than one slice",
+            &[],
+            vec![group(1, &["p1", "p2", "p3", "p4"])],
+            &["new: p1 p2 p3", "new: p4"],
+        ),
+        ("nothing to do", &[("s1", 1, &["p2", "p1"])], vec![group(1, &["p1", "p2"])], &["s1: p2 p1"]),
+        (
+            "one goes, one comes",
+            &[("s1", 1, &["p1", "p2", "p3"]), ("s2", 1, &["p4"])],
+            vec![group(1, &["p1", "p3", "p4", "p5"])],
+            &["s1: p1 p3 p5", "s2: p4"],
+        ),
+        (
+            "slices are not merged",
+            &[("s1", 1, &["p1", "p2", "p3"]), ("s2", 1, &["p4", "p5"])],
+            vec![group(1, &["p1", "p4"])],
+            &["s1: p1", "s2: p4"],
+        ),
+        (
+            "a slice that lost all is deleted",
+            &[("s1", 1, &["p1"]), ("s2", 1, &["p4"])],
+            vec![group(1, &["p4"])],
+            &["s2: p4"],
+        ),
+        (
+            "the fullest that has room for all of them",
+            &[("s1", 1, &["p1"]), ("s2", 1, &["p2", "p3"])],
+            vec![group(1, &["p1", "p2", "p3", "p4"])],
+            &["s1: p1", "s2: p2 p3 p4"],
+        ),
+        (
+            "no single slice has room",
+            &[("s1", 1, &["p1", "p2"]), ("s2", 1, &["p3", "p4"])],
+            vec![group(1, &["p1", "p2", "p3", "p4", "p5", "p6"])],
+            &["new: p5 p6", "s1: p1 p2", "s2: p3 p4"],
+        ),
+        (
+            "a changed port takes the name over",
+            &[("s1", 1, &["p1", "p2"])],
+            vec![group(2, &["p1", "p2"])],
+            &["s1: p1 p2"],
+        ),
+        ("the last one goes", &[("s1", 1, &["p1"])], vec![group(1, &[])], &["s1: "]),
+        ("placeholder", &[], vec![Group { ports: Arc::default(), ..group(1, &[]) }], &["new: "]),
+    ];
+    for (what, existing, wanted, expected) in table {
+        let mut found = after(existing, wanted, 3);
+        found.sort();
+        assert_eq!(found, expected, "{what}");
+    }
+}
