@@ -9,8 +9,8 @@ use rustc_hash::FxHashMap;
 use super::mirroring;
 use super::names::{digest, generated};
 use crate::store::{
-    AddressType, Change, Endpoint, EndpointPort, EndpointSlice, Endpoints, HEADLESS_LABEL, Kind, Labels,
-    Links, Name, Namespace, Object, ObjectMeta, Owner, SERVICE_NAME_LABEL, SLICE_CONTROLLER,
+    AddressType, Change, Endpoint, EndpointAddresses, EndpointPort, EndpointSlice, Endpoints, HEADLESS_LABEL,
+    Kind, Labels, Links, Name, Namespace, Object, ObjectMeta, Owner, SERVICE_NAME_LABEL, SLICE_CONTROLLER,
     SLICE_MANAGED_BY_LABEL, Service, Store, Uid,
 };
 
@@ -205,7 +205,7 @@ impl<'s> Plan<'s> {
         if group.endpoints.is_empty() {
             return self.place_hold(mould, existing, group);
         }
-        let mut wanted = Wanted::new(&group.endpoints, !existing.is_empty());
+        let mut wanted: Wanted<'s> = Wanted::new(&group.endpoints, !existing.is_empty());
         let mut unchanged: Vec<&'s Arc<EndpointSlice>> = Vec::new();
         let begin = self.update.len();
         for slice in existing {
@@ -294,11 +294,10 @@ struct Wanted<'e> {
 }
 
 /// An endpoint is the same as long as its address and its pod are (hashEndpoint).
-type Identity<'e> = (Option<&'e Name>, String);
+type Identity<'e> = (Option<&'e Name>, &'e EndpointAddresses);
 
 fn identity(endpoint: &Endpoint) -> Identity<'_> {
-    let addresses: Vec<String> = endpoint.addresses.iter().map(|address| address.to_string()).collect();
-    (endpoint.target_ref.as_ref().map(|target| &target.name), addresses.join(","))
+    (endpoint.target_ref.as_ref().map(|target| &target.name), &endpoint.addresses)
 }
 
 impl<'e> Wanted<'e> {
@@ -310,7 +309,7 @@ impl<'e> Wanted<'e> {
     }
 
     /// What is wanted of the endpoint that was `old`, if it is.
-    fn take(&mut self, old: &Endpoint) -> Option<Endpoint> {
+    fn take(&mut self, old: &'e Endpoint) -> Option<Endpoint> {
         let place = *self.places.get(&identity(old))?;
         self.endpoints[place].take().cloned()
     }

@@ -68,10 +68,10 @@ impl fmt::Debug for IpList {
 }
 
 /// The addresses of an endpoint in a slice: texts, because slices of address type FQDN hold names.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EndpointAddresses(Texts);
 
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 enum Texts {
     /// The usual case: kept as what it says.
     One(Ipv4Addr),

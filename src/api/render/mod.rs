@@ -18,8 +18,7 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::store::{
-    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View,
-    without_nulls,
+    Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
 
 pub(super) use metadata::protection;
