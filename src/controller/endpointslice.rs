@@ -66,6 +66,7 @@ fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change
     }
     if believed && let Some(recorded) = endpoints::recorded(store, service) {
         return slices::reconcile(
+            store,
             &Mould::of_recorded(service, uid).within(store),
             &slices,
             mirroring::groups(recorded),
@@ -84,7 +85,7 @@ fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change
         }
     }
     let managed: Vec<_> = slices.into_iter().filter(|slice| slice.is_managed_by(SLICE_CONTROLLER)).collect();
-    slices::reconcile(&Mould::of_service(service, uid).within(store), &managed, groups)
+    slices::reconcile(store, &Mould::of_service(service, uid).within(store), &managed, groups)
 }
 
 /// The changes that turn the endpoints of `pods` ready or not, each where it stands, so that the others of a large

@@ -42,7 +42,7 @@ pub(super) fn reconcile(store: &Store, service: &Service, believed: bool) -> Vec
     let mirrored = mirrored(&slices);
     let uid = store.stored(&endpoints.metadata.key(Kind::Endpoints)).map(Stored::uid);
     let mould = Mould::of_endpoints(endpoints, uid, annotations).within(store);
-    slices::reconcile(&mould, &mirrored, groups(endpoints))
+    slices::reconcile(store, &mould, &mirrored, groups(endpoints))
 }
 
 /// The changes that delete the mirrored slices of a Service (deleteMirroredSlices).

@@ -1,7 +1,6 @@
 //! Endpoints in slices of at most a hundred, each endpoint where it was before as far as possible
 //! (k8s.io/endpointslice `reconciler.go`, reconcileByPortMapping and finalize). Must not know pods.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -172,7 +171,12 @@ fn is_reserved(key: &str) -> bool {
 }
 
 /// The changes that bring the `existing` slices of one controller to hold `groups`.
-pub(super) fn reconcile(mould: &Mould, existing: &[&Arc<EndpointSlice>], groups: Groups) -> Vec<Change> {
+pub(super) fn reconcile(
+    store: &Store,
+    mould: &Mould,
+    existing: &[&Arc<EndpointSlice>],
+    groups: Groups,
+) -> Vec<Change> {
     let mut plan = Plan::default();
     let (owned, strange): (Vec<_>, Vec<_>) =
         existing.iter().copied().partition(|slice| mould.is_owner(slice));
@@ -185,9 +189,8 @@ pub(super) fn reconcile(mould: &Mould, existing: &[&Arc<EndpointSlice>], groups:
         left = others;
         plan.fill(mould, &of_group, group);
     }
-    let taken: BTreeSet<&Name> = existing.iter().map(|slice| &slice.metadata.name).collect();
     plan.delete.extend(left);
-    plan.finish(mould, strange, taken)
+    plan.finish(store, mould, strange)
 }
 
 /// What is to become of slices.
@@ -251,12 +254,7 @@ impl<'s> Plan<'s> {
 
     /// The changes. A slice that would go lends its name to one that would come (finalize); those of `strange` owners
     /// do not.
-    fn finish(
-        self,
-        mould: &Mould,
-        strange: Vec<&'s Arc<EndpointSlice>>,
-        taken: BTreeSet<&Name>,
-    ) -> Vec<Change> {
+    fn finish(self, store: &Store, mould: &Mould, strange: Vec<&'s Arc<EndpointSlice>>) -> Vec<Change> {
         let Plan { mut update, create, mut delete } = self;
         let mut made: Vec<Name> = Vec::new();
         for (group, endpoints) in create {
@@ -268,11 +266,16 @@ impl<'s> Plan<'s> {
                 }
                 None if !mould.creates => continue,
                 None => {
+                    // Slices of several controllers may have the same ports.
+                    let by = mould.links.controller().map(|owner| owner.kind);
                     let names = (0usize..).map(|number| {
-                        let of = (group.address_type, &group.ports, number);
+                        let of = (by, group.address_type, &group.ports, number);
                         Name::from(generated(&mould.service, 5, digest(of)))
                     });
-                    let mut free = names.filter(|name| !taken.contains(name) && !made.contains(name));
+                    let taken = |name: &Name| {
+                        store.get::<EndpointSlice>(Kind::EndpointSlice, &mould.namespace, name).is_some()
+                    };
+                    let mut free = names.filter(|name| !taken(name) && !made.contains(name));
                     free.next().expect("there are more numbers than slices")
                 }
             };

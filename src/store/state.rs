@@ -100,6 +100,10 @@ impl Object {
                 status.addresses = said.status.addresses.clone();
                 status.ready = said.status.ready;
             }
+            // No controller here writes it: what a client wrote is all there is to it.
+            (Object::Service(service), Object::Service(said)) => {
+                Arc::make_mut(service).metadata.given = said.metadata.given.clone();
+            }
             _ => {}
         }
         self

@@ -50,7 +50,11 @@ fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> 
     let refs: Vec<&Arc<EndpointSlice>> = slices.iter().collect();
     let mut result: std::collections::BTreeMap<Name, Arc<EndpointSlice>> =
         slices.iter().map(|slice| (slice.metadata.name.clone(), slice.clone())).collect();
-    for change in reconcile(&mould, &refs, Groups(wanted)) {
+    let mut store = Store::new();
+    for slice in &slices {
+        store.apply(Change::Put(Object::EndpointSlice(slice.clone())));
+    }
+    for change in reconcile(&store, &mould, &refs, Groups(wanted)) {
         match change {
             Change::Put(Object::EndpointSlice(slice)) => {
                 result.insert(slice.metadata.name.clone(), slice);
