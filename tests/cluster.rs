@@ -562,6 +562,7 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
     let expected = [
         (Kind::Service, "kubernetes"),
         (Kind::EndpointSlice, "kubernetes"),
+        (Kind::Endpoints, "kubernetes"),
         (Kind::ConfigMap, "kube-root-ca.crt"),
         (Kind::ServiceAccount, "default"),
     ];
