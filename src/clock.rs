@@ -7,6 +7,10 @@ use arc_swap::ArcSwap;
 
 use crate::store::Time;
 
+/// What time a manual clock shows at first: 2026-01-01T00:00:00Z. It is fixed, so that the same steps happen at the same
+/// times, and the periods of all controllers begin at it.
+pub const MANUAL_START: Time = Time::from_unix_millis(1_767_225_600_000);
+
 /// What time it is in the cluster.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -23,9 +27,9 @@ impl Clock {
         Clock { set_to: wall(), running_since: Some(Instant::now()), speed: 1.0 }
     }
 
-    /// A clock that shows the time of day, and stands still until it is moved or resumed.
+    /// A clock that stands still at [`MANUAL_START`] until it is moved or resumed.
     pub fn manual() -> Self {
-        Clock { set_to: wall(), running_since: None, speed: 1.0 }
+        Clock::standing_at(MANUAL_START)
     }
 
     /// A clock that stands still at `time`.

@@ -110,7 +110,7 @@ pub mod watch;
 pub mod zone;
 
 pub use answer::ResponseCode;
-pub use clock::{Clock, SharedClock};
+pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
 };

@@ -139,3 +139,120 @@ fn a_taint_by_hand_drives_pods_away() {
         cluster.store().list_in::<Pod>(Kind::Pod, "default").map(|pod| pod.metadata.name.as_str()).collect();
     assert_eq!(left, ["p-1", "p-3"]);
 }
+
+/// What a node that is not heard of means for a pod, second by second after the taint; (conditions, events).
+#[test]
+fn an_evicted_pod_says_why() {
+    let unreachable = "key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute";
+    let mut cluster = cluster(3, &format!("[{{{unreachable}, tolerationSeconds: 5}}]"));
+    machine(&mut cluster, &[2], "unreachable");
+    advance(&mut cluster, 50);
+    let node = cluster.store().get::<Node>(Kind::Node, "", "node-2").expect("it is there").clone();
+    assert!(
+        node.has_taint(UNREACHABLE_TAINT, "NoSchedule") && !node.has_taint(UNREACHABLE_TAINT, "NoExecute")
+    );
+    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("it is there").clone();
+    assert!(
+        !pod.status.ready && pod.status.containers_ready && pod.status.condition(DISRUPTION_TARGET).is_none()
+    );
+    advance(&mut cluster, 10);
+    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("it is there").clone();
+    let condition = pod.status.condition(DISRUPTION_TARGET).expect("it is a target");
+    assert!(pod.is_terminating());
+    assert_eq!(
+        (&*condition.status, &*condition.reason, &*condition.message),
+        ("True", "DeletionByTaintManager", "Taint manager: deleting due to NoExecute taint")
+    );
+    cluster.request(vec![Change::Delete(pod.metadata.key(Kind::Pod))]);
+    let events = cluster.store().list::<EventRecord>(Kind::Event);
+    let told: Vec<&str> = events
+        .filter(|event| event.reason == "TaintManagerEviction")
+        .map(|event| event.message.as_str())
+        .collect();
+    let mut told = told;
+    told.sort_unstable();
+    assert_eq!(told, ["Cancelling deletion of Pod default/p-2", "Marking for deletion Pod default/p-2"]);
+}
+
+#[test]
+fn a_cordoned_node_is_tainted() {
+    let mut cluster = cluster(1, "[]");
+    let tainted = |cluster: &ControlPlane| {
+        let node = cluster.store().get::<Node>(Kind::Node, "", "node-1").expect("it is there");
+        node.has_taint("node.kubernetes.io/unschedulable", "NoSchedule")
+    };
+    let cordon = |unschedulable: bool| {
+        format!(
+            "{{apiVersion: v1, kind: Node, metadata: {{name: node-1}}, spec: {{unschedulable: {unschedulable}}}}}"
+        )
+    };
+    write(&mut cluster, &cordon(true));
+    assert!(tainted(&cluster));
+    write(&mut cluster, &cordon(false));
+    assert!(!tainted(&cluster));
+}
+
+/// After a lost node the replacement of a pod that wants a node of its own waits.
+#[test]
+fn a_replacement_waits_where_no_node_is_left() {
+    let mut cluster = ControlPlane::new(Settings { nodes: Some(3), ..Settings::default() });
+    cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
+    cluster.apply(&Objects::new());
+    write(
+        &mut cluster,
+        "{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {replicas: 3, serviceName: db, podManagementPolicy: \
+         Parallel, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: c}], \
+         affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: [{topologyKey: kubernetes.io/hostname, \
+         labelSelector: {matchLabels: {app: db}}}]}}}}}}",
+    );
+    let phases = |cluster: &ControlPlane| {
+        let pods = cluster.store().list_in::<Pod>(Kind::Pod, "default");
+        pods.map(|pod| format!("{} {}", pod.metadata.name, pod.spec.node_name)).collect::<Vec<_>>()
+    };
+    assert_eq!(phases(&cluster), ["db-0 node-1", "db-1 node-2", "db-2 node-3"]);
+    machine(&mut cluster, &[2], "off");
+    advance(&mut cluster, 400);
+    cluster.request(vec![Change::Delete(Key::new(Kind::Pod, "default", "db-1"))]);
+    assert_eq!(phases(&cluster), ["db-0 node-1", "db-1 ", "db-2 node-3"]);
+    machine(&mut cluster, &[2], "up");
+    advance(&mut cluster, 60);
+    assert_eq!(phases(&cluster), ["db-0 node-1", "db-1 node-2", "db-2 node-3"]);
+}
+
+/// (nodes asked for, replicas, how many nodes there are)
+#[test]
+fn nodes_grow_for_what_is_served() {
+    for (nodes, replicas, expected) in [(None, 2, 3), (None, 5, 5), (Some(3), 5, 3), (Some(7), 5, 7)] {
+        let mut cluster = ControlPlane::new(Settings { nodes, ..Settings::default() });
+        let manifest = format!(
+            "{{apiVersion: apps/v1, kind: StatefulSet, metadata: {{name: db}}, spec: {{replicas: {replicas}, serviceName: db, selector: \
+             {{matchLabels: {{app: db}}}}, template: {{metadata: {{labels: {{app: db}}}}, spec: {{containers: [{{name: c}}], affinity: \
+             {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, labelSelector: \
+             {{matchLabels: {{app: db}}}}}}]}}}}}}}}}}}}"
+        );
+        cluster.apply(&common::objects("db.yaml", &manifest));
+        let count = cluster.store().list::<Node>(Kind::Node).count();
+        let running =
+            cluster.store().list_in::<Pod>(Kind::Pod, "default").filter(|pod| pod.status.ready).count();
+        assert_eq!((count, running), (expected, replicas.min(expected)), "{nodes:?} {replicas}");
+    }
+}
+
+/// The periods of the node controllers begin at a fixed time: the same steps happen at the same times.
+#[test]
+fn the_same_steps_happen_at_the_same_times() {
+    let story = || {
+        let clock = clusterlocal::Clock::manual();
+        let mut cluster = ControlPlane::new(Settings::default());
+        cluster.advance_to(clock.now());
+        cluster.apply(&Objects::new());
+        advance(&mut cluster, 7);
+        machine(&mut cluster, &[2], "unreachable");
+        while tainted(&cluster).is_empty() {
+            advance(&mut cluster, 1);
+        }
+        cluster.now()
+    };
+    assert_eq!(story(), story());
+    assert_eq!(story().since(clusterlocal::MANUAL_START), Duration::from_secs(65));
+}

@@ -2,6 +2,7 @@
 //! what it owns. It must not know how pods stop.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
 use crate::controller::{self, Deletion, Propagation};
-use crate::store::{Change, Kind, Stored, View};
+use crate::store::{Change, Condition, Kind, Object, Stored, View};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -78,13 +79,31 @@ pub(super) fn one(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Sta
 pub(super) fn evict(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let eviction = body::object(&call.headers, &call.body)?;
     let options = Options::read(call, &eviction["deleteOptions"])?;
-    driver.write(|cluster| {
+    driver.write(move |cluster| {
+        let stored = show::stored(cluster.store(), Kind::Pod, &call.place)?.clone();
+        check(call.place.resource, &stored, &stored.uid().to_string(), &options)?;
+        if !options.dry_run {
+            mark_evicted(cluster, &stored);
+        }
+        // What was asked for was the pod as it was before that.
+        let options = Options { resource_version: None, ..options };
         let stored = show::stored(cluster.store(), Kind::Pod, &call.place)?.clone();
         remove(cluster, call.place.resource, &stored, &options)?;
         let done =
             json!({ "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201 });
         Ok(Reply::json(StatusCode::CREATED, &done))
     })
+}
+
+/// Gives a pod the condition that says why it goes (addConditionAndDeletePod).
+fn mark_evicted(cluster: &mut ControlPlane, stored: &Stored) {
+    let mut object = stored.object.clone();
+    if let Object::Pod(pod) = &mut object {
+        let condition =
+            Condition::disruption("EvictionByEvictionAPI", "Eviction API: evicting", cluster.now());
+        Arc::make_mut(pod).status.set_condition(condition);
+    }
+    cluster.request_status(&object);
 }
 
 /// `DELETE` of a collection: each of its objects that the selectors mean.

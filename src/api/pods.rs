@@ -7,13 +7,12 @@ use super::status::Status;
 use crate::Driver;
 use crate::store::Kind;
 
-/// The log of a pod: one line that says why there is none. No failure, so that scripts that collect logs at their end
-/// go on.
+/// The log of a pod: there is none. Text in its place would be taken for what a process wrote.
 pub(super) fn log(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| show::stored(cluster.store(), Kind::Pod, &call.place).map(|_| ()))?;
     let (namespace, name) = (&call.place.namespace, &call.place.name);
-    Ok(Reply::text(format!(
-        "clusterlocal simulates pods: no process runs in {namespace}/{name}, so there is no log\n"
+    Err(Status::simulated(format!(
+        "clusterlocal simulates pods: no process runs in {namespace}/{name}, so there is no log"
     )))
 }
 

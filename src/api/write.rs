@@ -158,8 +158,12 @@ pub(super) fn update(
     if after == before {
         return Ok(old);
     }
+    let written = is_status.then(|| after["status"].clone());
     let admitted = admit::update(&old.object, &before, after);
-    let object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
+    let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
+    if let Some(status) = written {
+        object = object.with_written_status(status);
+    }
     let key = object.key();
     let mut updated = old;
     updated.object = object.clone();

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::ControlPlane;
-use crate::controller::{self, Deletion, Propagation, Range, with_defaults};
+use crate::controller::{
+    self, DEFAULT_NODES, Deletion, MAX_NODES, Propagation, Range, nodes_needed, with_defaults,
+};
 use crate::store::{Change, Key, Kind, Object, Objects, PodStatus, Resource};
 
 impl ControlPlane {
@@ -36,7 +38,8 @@ impl ControlPlane {
         let mut replaced = Vec::new();
         let serial = self.serial();
         let first = self.desired.is_none();
-        let desired = self.desired.get_or_insert_default();
+        let fixed_nodes = self.nodes;
+        let desired = self.desired.get_or_insert_with(|| Desired { fixed_nodes, ..Desired::default() });
         let changed = desired.amend(changes, &self.service_range);
         if first {
             desired.pack();
@@ -111,15 +114,37 @@ fn fresh(mut object: Object) -> Object {
     object
 }
 
+impl ControlPlane {
+    /// How many nodes the cluster has by itself, where required anti-affinity of its workloads needs more than the
+    /// default number.
+    pub fn grown_nodes(&self) -> Option<u8> {
+        let nodes = self.desired.as_ref()?.nodes();
+        let by_itself = |key: &Key| key.kind == Kind::Node;
+        let grown = self.nodes.is_none() && nodes > DEFAULT_NODES;
+        (grown && self.desired.as_ref()?.own.iter().any(by_itself)).then_some(nodes)
+    }
+}
+
 /// What the manifests asked for last, with a cluster's own objects.
 #[derive(Default)]
 pub(super) struct Desired {
     all: Objects,
     /// Which of them no manifest asks for.
     own: BTreeSet<Key>,
+    /// How many nodes the cluster has where no manifest names one, if that was said.
+    fixed_nodes: Option<u8>,
+    /// The most nodes that a workload needed so far.
+    nodes_needed: u32,
 }
 
 impl Desired {
+    /// How many nodes the cluster has where no manifest names one: more than usual, where required anti-affinity by
+    /// hostname would leave pods without one.
+    pub(super) fn nodes(&self) -> u8 {
+        let needed = self.nodes_needed.min(MAX_NODES.into()) as u8;
+        self.fixed_nodes.unwrap_or(DEFAULT_NODES.max(needed))
+    }
+
     /// What the manifests ask for.
     fn asked(&self) -> impl Iterator<Item = &Key> {
         self.all.keys().filter(|key| !self.own.contains(key))
@@ -139,11 +164,13 @@ impl Desired {
         let mut changed = Vec::new();
         // The cluster's own objects follow from which others there are, not from what those say.
         let mut others = self.all.is_empty();
+        let nodes = self.nodes();
         for change in changes {
             let (key, before) = match change {
                 Change::Put(object) => {
                     let key = object.key();
                     others |= self.own.remove(&key);
+                    self.nodes_needed = self.nodes_needed.max(nodes_needed(&object));
                     let before = self.all.insert(key.clone(), object);
                     (key, before)
                 }
@@ -157,7 +184,7 @@ impl Desired {
             others |= before.is_none();
             changed.push((key, before));
         }
-        if others {
+        if others || nodes != self.nodes() {
             self.complete(service_range, &mut changed);
         }
         // What went and came, or came twice, was at first what it was at first.
@@ -169,7 +196,7 @@ impl Desired {
     /// Lets there be those of the cluster's own objects that are needed now.
     fn complete(&mut self, service_range: &Range, changed: &mut Vec<(Key, Option<Object>)>) {
         let asked = self.outline();
-        let mut own = with_defaults(&asked, service_range);
+        let mut own = with_defaults(&asked, service_range, self.nodes());
         own.retain(|key, _| {
             !asked.contains_key(key) && (self.own.contains(key) || !self.all.contains_key(key))
         });
@@ -306,7 +333,7 @@ mod tests {
                 let changed = desired.amend(changes, &Range::default_services());
                 assert_eq!(
                     desired.all,
-                    with_defaults(&input, &Range::default_services()),
+                    with_defaults(&input, &Range::default_services(), DEFAULT_NODES),
                     "{says} of {steps:?}"
                 );
                 // All that is different is among what is told, with what it was.

@@ -41,6 +41,9 @@ pub struct Settings {
     pub delays: Delays,
     /// Whether StatefulSets heed `maxUnavailable`: the feature gate `MaxUnavailableStatefulSet`.
     pub max_unavailable: bool,
+    /// How many nodes there are where no manifest names one. `None` is three, and more where required anti-affinity by
+    /// hostname would leave pods without one.
+    pub nodes: Option<u8>,
 }
 
 impl Default for Settings {
@@ -52,6 +55,7 @@ impl Default for Settings {
             address_reuse: Reuse::Never,
             delays: Delays::default(),
             max_unavailable: false,
+            nodes: None,
         }
     }
 }
@@ -112,6 +116,8 @@ pub struct ControlPlane {
     now: Time,
     /// Where the cluster's own Services have their fixed addresses.
     service_range: Range,
+    /// How many nodes it has where no manifest names one, if that was said.
+    nodes: Option<u8>,
     /// What the manifests asked for last, with a cluster's own objects; `None` before the first.
     desired: Option<Desired>,
 }
@@ -135,6 +141,7 @@ impl ControlPlane {
             shown: 0,
             now: Time::default(),
             service_range: settings.service_range.clone(),
+            nodes: settings.nodes,
             desired: None,
             controllers: Controllers::new(addresses, &settings),
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::names::generated;
 use super::pods::Mould;
-use super::{Context, Outcome, pods, replicaset};
+use super::{Context, Outcome, pods, replicaset, scheduler};
 use crate::store::{
     Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodSpec, Toleration, UNREACHABLE_TAINT, Workload,
     WorkloadStatus,
@@ -83,5 +83,11 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 
 /// Whether a node is to have a pod: nothing keeps it away.
 fn is_for(spec: &PodSpec, node: &Node) -> bool {
-    node.spec.taints.iter().filter(|taint| taint.keeps_away()).all(|taint| spec.tolerates(taint).is_some())
+    scheduler::matches_node(node, spec)
+        && node
+            .spec
+            .taints
+            .iter()
+            .filter(|taint| taint.keeps_away())
+            .all(|taint| spec.tolerates(taint).is_some())
 }

@@ -9,19 +9,23 @@ use super::mirroring::SKIP_MIRROR_LABEL;
 use crate::store::{
     AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
     EndpointSubset, Endpoints, IntOrName, Key, Kind, LabelSelector, Labels, NAMESPACE_NAME_LABEL, Name,
-    Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodSpec, PodTemplate, Protocol,
-    SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
+    Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodAffinityTerm, PodSpec, PodTemplate,
+    Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
 };
 
-/// How many nodes a cluster has whose manifests name none.
-const NODE_COUNT: u8 = 3;
+/// How many nodes a cluster has whose manifests name none, where nothing else is set.
+pub const DEFAULT_NODES: u8 = 3;
+
+/// The most nodes that a cluster has by itself: what the last byte of their addresses counts.
+pub const MAX_NODES: u8 = 250;
 
 /// The namespaces that the API server makes at its first start.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
 /// `input`, and whatever of a cluster's own objects it does not have itself. Its namespaces exist, whether or not it
 /// has objects for them: `kubectl apply -n` does not ask for a manifest either.
-pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
+/// It has as many as `nodes`, where the input names none.
+pub fn with_defaults(input: &Objects, service_range: &Range, nodes: u8) -> Objects {
     let mut all = input.clone();
     let add = |all: &mut Objects, object: Object| {
         all.entry(object.key()).or_insert(object);
@@ -32,7 +36,7 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
         add(&mut all, Object::Namespace(Arc::new(Namespace { metadata })));
     }
     if !input.keys().any(|key| key.kind == Kind::Node) {
-        for number in 1..=NODE_COUNT {
+        for number in 1..=nodes.min(MAX_NODES) {
             let name = format!("node-{number}");
             let metadata = ObjectMeta { labels: node_labels(&name), ..named("", &name) };
             let status = NodeStatus { addresses: vec![node_address(number)], ..NodeStatus::default() };
@@ -49,6 +53,24 @@ pub fn with_defaults(input: &Objects, service_range: &Range) -> Objects {
         add(&mut all, coredns());
     }
     all
+}
+
+/// How many nodes the pods of a workload need whose required anti-affinity keeps each of them on a node of its own.
+pub(crate) fn nodes_needed(object: &Object) -> u32 {
+    let (replicas, template) = match object {
+        Object::StatefulSet(set) => (set.spec.replicas, &set.spec.template),
+        Object::Deployment(set) | Object::ReplicaSet(set) => (set.spec.replicas, &set.spec.template),
+        _ => return 0,
+    };
+    let labels = &template.metadata.labels;
+    let alone = |term: &PodAffinityTerm| {
+        let own = &object.metadata().namespace;
+        term.topology_key == "kubernetes.io/hostname"
+            && term.selects(labels, labels)
+            && (term.namespaces.is_empty() || term.namespaces.contains(own))
+    };
+    let terms = template.spec.shared.constraints.as_ref().map_or(&[][..], |all| &all.anti_affinity);
+    if terms.iter().any(alone) { replicas.unwrap_or(1) } else { 0 }
 }
 
 /// What the API server labels every namespace with.
@@ -140,8 +162,12 @@ fn kube_dns(range: &Range) -> Object {
 /// kubeadm's two replicas behind it.
 fn coredns() -> Object {
     let labels: Labels = [("k8s-app", "kube-dns")].into_iter().collect();
-    let container_port =
-        |name, container_port, protocol| ContainerPort { name: Name::from(name), container_port, protocol };
+    let container_port = |name, container_port, protocol| ContainerPort {
+        name: Name::from(name),
+        container_port,
+        protocol,
+        ..ContainerPort::default()
+    };
     let container = Container {
         name: arcstr::literal!("coredns"),
         ports: vec![

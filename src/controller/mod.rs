@@ -32,7 +32,8 @@ mod slices;
 mod statefulset;
 
 pub use addresses::{Addresses, Reuse};
-pub use defaults::with_defaults;
+pub(crate) use defaults::nodes_needed;
+pub use defaults::{DEFAULT_NODES, MAX_NODES, with_defaults};
 pub use deletion::{Deletion, Propagation, delete, delete_pod, released, stopped};
 #[cfg(feature = "api")]
 pub(crate) use names::ALPHABET as NAME_ALPHABET;
@@ -58,6 +59,7 @@ pub struct Controllers {
     recorder: Recorder,
     nodes: node::Lifecycle,
     taken_over: concerns::TakenOver,
+    waiting: scheduler::Waiting,
     /// Up to which revision the store's events have been looked at.
     revision: u64,
 }
@@ -155,6 +157,7 @@ impl Controllers {
             recorder: Recorder::default(),
             nodes: node::Lifecycle::default(),
             taken_over: concerns::TakenOver::default(),
+            waiting: scheduler::Waiting::default(),
             revision: 0,
         }
     }
@@ -183,6 +186,9 @@ impl Controllers {
             self.addresses.note(store, event);
             if let Some(node) = self.nodes.note(store, now, event) {
                 self.queues.push(Task::Node(node));
+            }
+            for key in self.waiting.note(store, event) {
+                self.queues.push(Task::Pod(key));
             }
             concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, event);
         }
@@ -214,6 +220,20 @@ impl Controllers {
     }
 
     fn look(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
+        let mut together = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            if scheduler::depends_on_others(store, &task) {
+                // A pod that depends on others is placed when those before it are.
+                self.look_together(store, now, at_once, std::mem::take(&mut together));
+                self.look_together(store, now, at_once, vec![task]);
+            } else {
+                together.push(task);
+            }
+        }
+        self.look_together(store, now, at_once, together);
+    }
+
+    fn look_together(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let outcomes = self.work(store, now, at_once, &tasks);
         for (task, Outcome { changes, told, again }) in tasks.into_iter().zip(outcomes) {
             for change in changes {

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::scheduler::UNSCHEDULABLE_TAINT;
 use super::{Context, Outcome, pods};
 use crate::store::{
-    Change, ConditionStatus, Event, Key, Kind, LeftBehind, Machine, Name, Node, OUT_OF_SERVICE_TAINT, Object,
-    Pod, PodPhase, Resource, Store, Taint, Time, UNREACHABLE_TAINT,
+    Condition, ConditionStatus, Event, Key, Kind, LeftBehind, Machine, Name, Node, OUT_OF_SERVICE_TAINT,
+    Object, Pod, PodPhase, Resource, Store, Taint, Time, UNREACHABLE_TAINT,
 };
 
 /// Who tells of what they do.
@@ -35,6 +36,10 @@ pub(super) struct Lifecycle {
     gone: BTreeMap<Name, Time>,
     /// What runs on, by its node, until that is written down in the node's status.
     left_behind: BTreeMap<Name, Vec<LeftBehind>>,
+    /// The pods that taints evict, now or later, and their nodes.
+    evicting: BTreeMap<Key, Name>,
+    /// Those of them that are gone since, by node, until an Event says so.
+    cancelled: BTreeMap<Name, Vec<Key>>,
 }
 
 /// Whether what runs in a pod is out of everybody's reach and cannot be stopped.
@@ -44,8 +49,32 @@ pub(super) fn is_out_of_reach(store: &Store, pod: &Pod) -> bool {
 }
 
 impl Lifecycle {
-    /// Notes a node that goes or comes, and a pod that goes without its kubelet knowing. Returns the node to look at.
+    /// Notes a node that goes or comes, and a pod that goes without its kubelet knowing, or comes to a node that evicts
+    /// pods. Returns the node to look at.
     pub(super) fn note(&mut self, store: &Store, now: Time, event: &Event) -> Option<Name> {
+        let unscheduled = self.note_eviction(store, event);
+        self.note_absence(store, now, event).or(unscheduled)
+    }
+
+    /// Notes what concerns the taint eviction controller.
+    fn note_eviction(&mut self, store: &Store, event: &Event) -> Option<Name> {
+        let Object::Pod(pod) = event.object() else { return None };
+        if event.after.is_none() {
+            if self.evicting.is_empty() {
+                return None;
+            }
+            let key = pods::key_of(pod);
+            let node = self.evicting.remove(&key)?;
+            self.cancelled.entry(node.clone()).or_default().push(key);
+            return Some(node);
+        }
+        let before = event.then().and_then(Pod::of).map(|before| &before.spec.node_name);
+        let name = Some(&pod.spec.node_name).filter(|name| !name.is_empty() && before != Some(name))?;
+        let node = store.get::<Node>(Kind::Node, "", name)?;
+        node.spec.taints.iter().any(|taint| taint.effect == "NoExecute").then(|| name.clone())
+    }
+
+    fn note_absence(&mut self, store: &Store, now: Time, event: &Event) -> Option<Name> {
         match (event.then(), event.now()) {
             (Some(Object::Node(node)), None) => drop(self.gone.insert(node.metadata.name.clone(), now)),
             (None, Some(Object::Node(node))) => drop(self.gone.remove(&node.metadata.name)),
@@ -71,6 +100,7 @@ impl Lifecycle {
     /// One look at a node.
     pub(super) fn sync(&mut self, context: Context<'_>, name: &Name) -> Outcome {
         let mut outcome = Outcome::default();
+        self.cancelled.remove(name).into_iter().flatten().for_each(|key| cancelled(key, &mut outcome));
         let Some(node) = context.store.get::<Node>(Kind::Node, "", name) else {
             self.collect_orphans(context, name, &mut outcome);
             return outcome;
@@ -85,12 +115,13 @@ impl Lifecycle {
             // Nothing runs on a machine that does not.
             next.status.left_behind.clear();
         }
+        taint_cordoned(context, &mut next);
         if next != **node {
             // Evictions follow from what the node has then.
             outcome.put(Object::Node(Arc::new(next)));
             return outcome;
         }
-        evict(context, node, &mut outcome);
+        self.evict(context, node, &mut outcome);
         collect_out_of_service(context, node, &mut outcome);
         outcome
     }
@@ -108,9 +139,10 @@ impl Lifecycle {
             let message = format!("Node {} status is now: NodeNotReady", node.metadata.name);
             outcome.tell(BY, about, "NodeNotReady", message);
             (node.status.ready, node.status.ready_since) = (ConditionStatus::Unknown, Some(now));
+            taint(node, UNREACHABLE_TAINT, "NoSchedule", now);
             for pod in of_node(context.store, &node.metadata.name).filter(|pod| pod.status.ready) {
                 outcome.warn(BY, pods::key_of(pod), "NodeNotReady", "Node is not ready");
-                outcome.put(Object::Pod(with_ready(pod, false, now)));
+                outcome.put(Object::Pod(not_ready(pod, now)));
             }
             return outcome.look_again(now.after(MONITOR_PERIOD));
         }
@@ -133,16 +165,7 @@ impl Lifecycle {
             return outcome.look_again(turn);
         }
         self.evicted.insert(zone, now);
-        for effect in ["NoSchedule", "NoExecute"] {
-            let taint = Taint {
-                key: arcstr::literal!(UNREACHABLE_TAINT),
-                effect: Name::from(effect),
-                time_added: Some(now),
-                ..Taint::default()
-            };
-            node.spec.taints.retain(|there| there.key != taint.key || there.effect != taint.effect);
-            node.spec.taints.push(taint);
-        }
+        taint(node, UNREACHABLE_TAINT, "NoExecute", now);
     }
 
     /// The pods of a node whose object is gone: after a while they are taken to have ended.
@@ -156,7 +179,88 @@ impl Lifecycle {
         if context.now < due {
             return outcome.look_again(due);
         }
-        of_node(context.store, node).for_each(|pod| end(pod, outcome));
+        for pod in of_node(context.store, node) {
+            let condition =
+                Condition::disruption("DeletionByPodGC", "PodGC: node no longer exists", context.now);
+            end(pod, Some(condition), context.now, outcome);
+        }
+    }
+
+    /// Deletes the pods that do not tolerate the node's taints, or not for longer (tainteviction, processPodOnNode).
+    fn evict(&mut self, context: Context<'_>, node: &Arc<Node>, outcome: &mut Outcome) {
+        let name = &node.metadata.name;
+        let taints: Vec<&Taint> =
+            node.spec.taints.iter().filter(|taint| taint.effect == "NoExecute").collect();
+        if taints.is_empty() {
+            let stay: Vec<Key> =
+                self.evicting.iter().filter(|(_, on)| *on == name).map(|(key, _)| key.clone()).collect();
+            for key in stay {
+                self.evicting.remove(&key);
+                cancelled(key, outcome);
+            }
+            return;
+        }
+        for pod in of_node(context.store, name) {
+            if pod.is_terminating() || pod.is_terminal() {
+                continue;
+            }
+            let key = pods::key_of(pod);
+            let until = |taint: &&Taint| match pod.spec.tolerates(taint) {
+                Some(u32::MAX) => None,
+                seconds => Some(taint.time_added.unwrap_or(context.now).after_secs(seconds.unwrap_or(0))),
+            };
+            match taints.iter().filter_map(until).min() {
+                Some(due) if due <= context.now => {
+                    let meta = &pod.metadata;
+                    let message = format!("Marking for deletion Pod {}/{}", meta.namespace, meta.name);
+                    outcome.tell(BY_EVICTION, key.clone(), "TaintManagerEviction", message);
+                    let mut marked = pod.clone();
+                    Arc::make_mut(&mut marked).status.set_condition(Condition::disruption(
+                        "DeletionByTaintManager",
+                        "Taint manager: deleting due to NoExecute taint",
+                        context.now,
+                    ));
+                    outcome.put(Object::Pod(marked.clone()));
+                    outcome.changes.push(pods::delete(&marked, context.now));
+                    self.evicting.insert(key, name.clone());
+                    // The garbage collector may have something to do with it.
+                    outcome.look_again(context.now.after(Duration::from_millis(1)));
+                }
+                Some(due) => {
+                    self.evicting.insert(key, name.clone());
+                    outcome.look_again(due);
+                }
+                None => {
+                    if self.evicting.remove(&key).is_some() {
+                        cancelled(key, outcome);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Records that a pod that taints would have evicted is not evicted, or is gone.
+fn cancelled(pod: Key, outcome: &mut Outcome) {
+    let message = format!("Cancelling deletion of Pod {}/{}", pod.namespace, pod.name);
+    outcome.tell(BY_EVICTION, pod, "TaintManagerEviction", message);
+}
+
+/// Adds a taint, or gives it a new time.
+fn taint(node: &mut Node, key: &'static str, effect: &'static str, now: Time) {
+    let taint =
+        Taint { key: Name::from(key), effect: Name::from(effect), time_added: Some(now), ..Taint::default() };
+    node.spec.taints.retain(|there| there.key != taint.key || there.effect != taint.effect);
+    node.spec.taints.push(taint);
+}
+
+/// Taints a cordoned node, and takes the taint from others (nodelifecycle, doNoScheduleTaintingPass).
+fn taint_cordoned(context: Context<'_>, node: &mut Node) {
+    let tainted = node.has_taint(UNSCHEDULABLE_TAINT, "NoSchedule");
+    if node.spec.unschedulable && !tainted {
+        taint(node, UNSCHEDULABLE_TAINT, "NoSchedule", context.now);
+    } else if !node.spec.unschedulable && tainted {
+        node.spec.taints.retain(|taint| taint.key != UNSCHEDULABLE_TAINT || taint.effect != "NoSchedule");
     }
 }
 
@@ -165,20 +269,22 @@ fn of_node<'s>(store: &'s Store, node: &'s Name) -> impl Iterator<Item = &'s Arc
     store.list::<Pod>(Kind::Pod).filter(move |pod| pod.spec.node_name == *node)
 }
 
-fn with_ready(pod: &Arc<Pod>, ready: bool, now: Time) -> Arc<Pod> {
+/// The pod with its condition `Ready` false; its containers may be ready all the same (MarkPodsNotReady).
+fn not_ready(pod: &Arc<Pod>, now: Time) -> Arc<Pod> {
     let mut pod = pod.clone();
     let status = &mut Arc::make_mut(&mut pod).status;
-    (status.ready, status.ready_since) = (ready, Some(now));
+    (status.ready, status.ready_since) = (false, Some(now));
     pod
 }
 
 /// Marks a pod as failed, so that it is nobody's endpoint, and deletes it without waiting for its kubelet.
-fn end(pod: &Arc<Pod>, outcome: &mut Outcome) {
+fn end(pod: &Arc<Pod>, condition: Option<Condition>, now: Time, outcome: &mut Outcome) {
     let mut failed = pod.clone();
     let status = &mut Arc::make_mut(&mut failed).status;
     (status.phase, status.ready) = (Some(PodPhase::Failed), false);
-    outcome.put(Object::Pod(failed));
-    outcome.changes.push(Change::Delete(pods::key_of(pod)));
+    condition.map(|condition| status.set_condition(condition));
+    outcome.put(Object::Pod(failed.clone()));
+    outcome.changes.push(pods::delete(&failed, now));
 }
 
 /// A node that is heard of again: it is ready, and nothing drives its pods away any more. What a snapshot says of a node
@@ -208,35 +314,6 @@ fn evictions_stop(store: &Store, zone: &str) -> bool {
     nodes().all(|node| is_lost(&node)) || (lost > 2 && lost * 100 >= all * 55 && all <= 50)
 }
 
-/// Deletes the pods that put up with the node's taints no longer.
-fn evict(context: Context<'_>, node: &Arc<Node>, outcome: &mut Outcome) {
-    let taints: Vec<&Taint> = node.spec.taints.iter().filter(|taint| taint.effect == "NoExecute").collect();
-    if taints.is_empty() {
-        return;
-    }
-    for pod in of_node(context.store, &node.metadata.name) {
-        if pod.is_terminating() || pod.is_terminal() {
-            continue;
-        }
-        let until = |taint: &&Taint| match pod.spec.tolerates(taint) {
-            Some(u32::MAX) => None,
-            seconds => Some(taint.time_added.unwrap_or(context.now).after_secs(seconds.unwrap_or(0))),
-        };
-        match taints.iter().filter_map(until).min() {
-            Some(due) if due <= context.now => {
-                let meta = &pod.metadata;
-                let message = format!("Marking for deletion Pod {}/{}", meta.namespace, meta.name);
-                outcome.tell(BY_EVICTION, pods::key_of(pod), "TaintManagerEviction", message);
-                outcome.changes.push(pods::delete(pod, context.now));
-                // The garbage collector may have something to do with it.
-                outcome.look_again(context.now.after(Duration::from_millis(1)));
-            }
-            Some(due) => outcome.look_again(due),
-            None => {}
-        }
-    }
-}
-
 /// Ends the pods that terminate on a node of which somebody vouches that it does not run (KEP-2268).
 fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, outcome: &mut Outcome) {
     let out_of_service = node.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE_TAINT);
@@ -247,7 +324,7 @@ fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, outcome: &mut 
         let asked = pod.metadata.deletion_requested().unwrap_or(context.now);
         let due = asked.after(Duration::from_millis(1)).next_tick(COLLECT_PERIOD);
         match due <= context.now {
-            true => end(pod, outcome),
+            true => end(pod, None, context.now, outcome),
             false => outcome.look_again(due),
         }
     }

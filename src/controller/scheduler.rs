@@ -1,62 +1,290 @@
-//! Takes kube-scheduler's place: pods go to nodes in turn, as they do when nothing else is asked for. Whether a node has
-//! room for one is not looked at, nor where its volume is.
+//! Takes kube-scheduler's place: finds each pod the node whose turn it is among those that the predicates leave
+//! (pkg/scheduler/framework/plugins). Resources are not weighed, preferences are not scored, and nothing is preempted.
 
+mod affinity;
+mod filters;
+mod spread;
+mod volumes;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::names::digest;
+use super::queue::Task;
 use super::{Context, Outcome, pods};
-use crate::store::{ConditionStatus, Key, Kind, Node, Object, Pod, PodSpec, Store};
+use crate::store::{Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, Resource, Store};
+
+pub(super) use filters::UNSCHEDULABLE_TAINT;
+use filters::{Cycle, Refusal};
+
+/// The component that records the scheduler's Events.
+const BY: &str = "default-scheduler";
 
 /// The nodes of a cluster, to choose from for several pods.
-pub(super) struct Nodes<'a>(Vec<&'a Arc<Node>>);
+pub(super) struct Nodes<'a> {
+    nodes: Vec<&'a Arc<Node>>,
+    /// Whether other objects constrain each pod.
+    constrained: bool,
+}
 
 impl<'a> Nodes<'a> {
     pub(super) fn of(store: &'a Store) -> Self {
-        Nodes(store.list::<Node>(Kind::Node).collect())
+        Nodes { nodes: in_order(store), constrained: store.constrains_all_pods() }
     }
 
-    /// The node whose turn it is, or the next one that takes the pod.
+    /// The node whose turn it is, or the next one that admits the pod. `None` for a pod that depends on other objects:
+    /// [`schedule`] places it.
     pub(super) fn choose(&self, spec: &PodSpec, turn: usize) -> Option<&'a Arc<Node>> {
-        let begin = turn % self.0.len().max(1);
-        let in_turn = self.0[begin..].iter().chain(&self.0[..begin]);
-        in_turn.copied().find(|node| takes(node, spec))
+        if self.constrained || spec.shared.constraints.is_some() {
+            return None;
+        }
+        in_turn(&self.nodes, turn).find(|node| admits(node, spec))
     }
 }
 
-/// Whether new pods may go to a node: it is ready, not cordoned, and has no taint that keeps this one away.
-pub(super) fn takes(node: &Node, spec: &PodSpec) -> bool {
-    node.status.ready == ConditionStatus::True
-        && !node.spec.unschedulable
-        && node.spec.taints.iter().filter(|taint| taint.keeps_away()).all(|taint| {
-            // What every pod puts up with for a while, once it is there, is no reason to go there.
-            !taint.is_of_lost_node() && spec.tolerates(taint).is_some()
-        })
+/// The nodes by name, in which a number in a name counts as such: `node-10` comes after `node-9`.
+fn in_order(store: &Store) -> Vec<&Arc<Node>> {
+    let mut nodes: Vec<&Arc<Node>> = store.list::<Node>(Kind::Node).collect();
+    if nodes.len() > 9 {
+        nodes.sort_by_cached_key(|node| {
+            let name = &node.metadata.name;
+            pods::ordinal(name).map_or((name.as_str(), 0), |(prefix, number)| (prefix, number))
+        });
+    }
+    nodes
+}
+
+fn in_turn<'n, 'a>(
+    nodes: &'n [&'a Arc<Node>],
+    turn: usize,
+) -> impl Iterator<Item = &'a Arc<Node>> + use<'n, 'a> {
+    let begin = turn % nodes.len().max(1);
+    nodes[begin..].iter().chain(&nodes[..begin]).copied()
+}
+
+/// The pods of `namespace` that are on nodes and have not ended: those with all of `labels`, where any are given.
+fn pods_in<'a>(
+    store: &'a Store,
+    namespace: &Name,
+    labels: Option<&Labels>,
+) -> impl Iterator<Item = &'a Arc<Pod>> + use<'a> {
+    let labelled = labels.filter(|labels| !labels.is_empty());
+    let selected = labelled.map(|labels| store.select_pods(namespace, labels)).unwrap_or_default();
+    let all = labelled.is_none().then(|| store.list_prefixed::<Pod>(Kind::Pod, namespace, ""));
+    let pods = selected.into_iter().chain(all.into_iter().flatten());
+    pods.filter(|pod| !pod.spec.node_name.is_empty() && !pod.is_terminal())
+}
+
+/// Whether a node admits pods of `spec` by itself, whatever else is on it: it is not cordoned, the pod tolerates its
+/// taints, and it has the labels that the pod requires.
+fn admits(node: &Node, spec: &PodSpec) -> bool {
+    filters::of_node(node, spec).is_none()
+}
+
+/// Whether a node has the labels that node selector and required node affinity of pods of `spec` ask for.
+pub(super) fn matches_node(node: &Node, spec: &PodSpec) -> bool {
+    spec.shared.constraints.as_ref().is_none_or(|constraints| filters::matches_node(constraints, node))
 }
 
 /// Finds a node for the pod at `key`, if it has none and waits for one.
 pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
-    const BY: &str = "default-scheduler";
     let pod = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name)?;
-    if !pod.spec.node_name.is_empty() || pod.is_terminal() || pod.status.is_recorded() {
+    if !pod.spec.node_name.is_empty() || pod.is_terminal() || pod.is_terminating() || pod.status.is_recorded()
+    {
         return None;
     }
-    let nodes = Nodes::of(context.store);
-    let of_set = pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::StatefulSet);
+    let nodes = in_order(context.store);
+    let of_set = pods::set_of(pod).is_some();
     let turn = match pods::ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => digest(&pod.metadata.name) as usize,
     };
     let mut outcome = Outcome::default();
-    if let Some(node) = nodes.choose(&pod.spec, turn) {
-        let name = node.metadata.name.clone();
-        let message = format!("Successfully assigned {}/{} to {name}", key.namespace, key.name);
-        outcome.tell(BY, key.clone(), "Scheduled", message);
-        let mut pod = pod.clone();
-        Arc::make_mut(&mut pod).spec.node_name = name;
-        outcome.put(Object::Pod(pod));
-    } else {
-        let message = format!("0/{} nodes are available", nodes.0.len());
-        outcome.warn(BY, key.clone(), "FailedScheduling", message);
+    let gated = pod.spec.shared.constraints.as_ref().is_some_and(|constraints| !constraints.gates.is_empty());
+    if gated {
+        // Nothing is recorded: gated pods never reach the queue (schedulinggates, PreEnqueue).
+        let message = "Scheduling is blocked due to non-empty scheduling gates";
+        wait(context, pod, "SchedulingGated", message, &mut outcome);
+        return Some(outcome);
+    }
+    match place(context.store, pod, &nodes, turn) {
+        Ok(node) => {
+            let name = node.metadata.name.clone();
+            let message = format!("Successfully assigned {}/{} to {name}", key.namespace, key.name);
+            outcome.tell(BY, key.clone(), "Scheduled", message);
+            let mut pod = pod.clone();
+            let bound = Arc::make_mut(&mut pod);
+            bound.spec.node_name = name;
+            bound.status.set_scheduled(context.now);
+            outcome.put(Object::Pod(pod));
+        }
+        Err(message) => {
+            if wait(context, pod, "Unschedulable", &message, &mut outcome) {
+                outcome.warn(BY, key.clone(), "FailedScheduling", message);
+            }
+        }
     }
     Some(outcome)
 }
+
+/// Whether `task` places a pod that depends on others.
+pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
+    let Task::Pod(key) = task else { return false };
+    let pod = store.get::<Pod>(Kind::Pod, &key.namespace, &key.name);
+    pod.filter(|pod| pod.spec.node_name.is_empty())
+        .is_some_and(|pod| pod.spec.shared.constraints.is_some() || store.constrains_all_pods())
+}
+
+/// The node for a pod, or why there is none, in the words of FitError.Error.
+fn place<'a>(
+    store: &'a Store,
+    pod: &Arc<Pod>,
+    nodes: &[&'a Arc<Node>],
+    turn: usize,
+) -> Result<&'a Arc<Node>, String> {
+    let count = nodes.len();
+    if count == 0 {
+        return Err("no nodes available to schedule pods".into());
+    }
+    let cycle = Cycle::new(store, pod, nodes)
+        // The preemption finds no status of any node then, and says so.
+        .map_err(|why| format!("0/{count} nodes are available: {why}. not found"))?;
+    let mut refusals = Vec::with_capacity(count);
+    for node in in_turn(nodes, turn) {
+        match cycle.filter(node) {
+            None => return Ok(node),
+            Some(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(unschedulable(&refusals))
+}
+
+/// The message about a pod that no node takes. Preemption does not help where removing pods would change nothing, and
+/// finds no victims elsewhere: all pods have the same priority.
+fn unschedulable(refusals: &[Refusal]) -> String {
+    let count = refusals.len();
+    let histogram = |reasons: &mut dyn Iterator<Item = &str>| {
+        let reasons: Vec<&str> = reasons.collect();
+        let distinct: BTreeSet<&str> = reasons.iter().copied().collect();
+        let mut counted: Vec<String> = distinct
+            .into_iter()
+            .map(|reason| format!("{} {reason}", reasons.iter().filter(|other| **other == reason).count()))
+            .collect();
+        counted.sort_unstable();
+        counted.join(", ")
+    };
+    let reasons = histogram(&mut refusals.iter().map(|refusal| refusal.reason));
+    let preemption = histogram(&mut refusals.iter().map(|refusal| {
+        if refusal.resolvable {
+            "No preemption victims found for incoming pod"
+        } else {
+            "Preemption is not helpful for scheduling"
+        }
+    }));
+    format!(
+        "0/{count} nodes are available: {reasons}. no new claims to deallocate, preemption: 0/{count} nodes are available: \
+         {preemption}."
+    )
+}
+
+/// Writes down why the pod waits. Returns whether that is news.
+fn wait(
+    context: Context<'_>,
+    pod: &Arc<Pod>,
+    reason: &'static str,
+    message: &str,
+    outcome: &mut Outcome,
+) -> bool {
+    let condition = Condition::unscheduled(reason, message, context.now);
+    let mut waiting = pod.clone();
+    let news = Arc::make_mut(&mut waiting).status.set_condition(condition);
+    if news {
+        outcome.put(Object::Pod(waiting));
+    }
+    news
+}
+
+/// The pods that wait because no node took them.
+#[derive(Default)]
+pub(super) struct Waiting(BTreeSet<Key>);
+
+impl Waiting {
+    /// Takes notice of an event. Returns the pods that may have a node now.
+    pub(super) fn note(&mut self, store: &Store, event: &Event) -> Vec<Key> {
+        if let Object::Pod(pod) = event.object() {
+            let waits = event.after.is_some() && pod.spec.node_name.is_empty() && pod.status.waits_for_node();
+            if waits {
+                self.0.insert(pods::key_of(pod));
+                return Vec::new();
+            }
+            if self.0.is_empty() {
+                return Vec::new();
+            }
+            self.0.remove(&pods::key_of(pod));
+        }
+        if self.0.is_empty() {
+            return Vec::new();
+        }
+        let concerned = Concern::of(event);
+        let waiting = |key: &&Key| {
+            let pod = store.get::<Pod>(Kind::Pod, &key.namespace, &key.name);
+            pod.is_some_and(|pod| concerned.is_of(pod))
+        };
+        match concerned {
+            Concern::Nothing => Vec::new(),
+            _ => self.0.iter().filter(waiting).cloned().collect(),
+        }
+    }
+}
+
+/// Which waiting pods an event may concern (the plugins' EventsToRegister).
+enum Concern<'e> {
+    Nothing,
+    /// A pod came to a node, left it, or has other labels.
+    Pods {
+        repelled: bool,
+    },
+    /// A claim or a volume changed.
+    Volumes(Option<&'e str>),
+}
+
+impl<'e> Concern<'e> {
+    fn of(event: &'e Event) -> Self {
+        match event.object() {
+            Object::Pod(_) => {
+                let on_node = |pod: &&Arc<Pod>| !pod.spec.node_name.is_empty() && !pod.is_terminal();
+                let (then, now) = (event.then().and_then(Pod::of), event.now().and_then(Pod::of));
+                let (then, now) = (then.filter(on_node), now.filter(on_node));
+                let seen = |pod: &Arc<Pod>| (pod.metadata.labels.clone(), pod.is_terminating());
+                if then.map(seen) == now.map(seen) {
+                    return Concern::Nothing;
+                }
+                let repels = |pod: &Arc<Pod>| {
+                    pod.spec.shared.constraints.as_ref().is_some_and(|all| !all.anti_affinity.is_empty())
+                };
+                Concern::Pods { repelled: then.is_some_and(repels) }
+            }
+            Object::Namespace(_) => Concern::Pods { repelled: true },
+            Object::PersistentVolumeClaim(claim) => Concern::Volumes(Some(&claim.metadata.namespace)),
+            Object::PersistentVolume(_) => Concern::Volumes(None),
+            _ => Concern::Nothing,
+        }
+    }
+
+    fn is_of(&self, pod: &Pod) -> bool {
+        let shared = &pod.spec.shared;
+        let constraints = shared.constraints.as_ref();
+        match self {
+            Concern::Nothing => false,
+            Concern::Pods { repelled } => *repelled || constraints.is_some_and(|all| all.depend_on_pods()),
+            Concern::Volumes(namespace) => {
+                let claims = constraints.is_some_and(|all| !all.claims.is_empty());
+                (claims || !shared.claim_templates.is_empty())
+                    && namespace.is_none_or(|namespace| pod.metadata.namespace == namespace)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

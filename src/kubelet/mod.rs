@@ -41,7 +41,8 @@ pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -
 /// Whether the pod takes no time to be ready, once it has a node.
 pub(crate) fn takes_no_time(context: Context<'_>, pod: &Pod) -> bool {
     let delays = context.delays.of(pod);
-    delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false)
+    let gated = !pod.spec.shared.readiness_gates.is_empty();
+    delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false) && !gated
 }
 
 /// Whether a pod that is about to be made will be ready in the same moment.
@@ -70,13 +71,22 @@ pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) 
         since: Some(context.now),
         boot: node.map_or(0, |node| node.boots()),
         restarts: pod.status.restarts,
+        details: pod.status.foreign_details(),
         ..PodStatus::default()
     };
     if ips.is_empty() {
         return PodStatus { phase: Some(PodPhase::Pending), ..status };
     }
-    let ready = !pod.is_terminating() && takes_no_time_to_be_ready(context, pod);
-    PodStatus { phase: Some(PodPhase::Running), ips, ready, ready_since: Some(context.now), ..status }
+    let containers_ready = !pod.is_terminating() && takes_no_time_to_be_ready(context, pod);
+    let ready = containers_ready && gates_are_open(pod);
+    let ready_since = Some(context.now);
+    PodStatus { phase: Some(PodPhase::Running), ips, ready, containers_ready, ready_since, ..status }
+}
+
+/// Whether the conditions that the pod's readiness gates name are all true (GeneratePodReadyCondition).
+fn gates_are_open(pod: &Pod) -> bool {
+    let holds = |gate| pod.status.condition(gate).is_some_and(|condition| condition.status == "True");
+    pod.spec.shared.readiness_gates.iter().all(|gate| holds(gate.as_str()))
 }
 
 fn takes_no_time_to_be_ready(context: Context<'_>, pod: &Pod) -> bool {
@@ -93,7 +103,7 @@ pub(crate) fn is_to_do(pod: &Pod) -> bool {
         && (has_own_annotations(annotations)
             || annotations.iter().any(|(key, _)| key.starts_with(PINNED_IP_PREFIX)));
     let status = &pod.status;
-    if pod.is_terminating() || driven {
+    if pod.is_terminating() || driven || !pod.spec.shared.readiness_gates.is_empty() {
         return true;
     }
     // On the host network its addresses may change with its node's.
@@ -130,7 +140,7 @@ impl Life<'_> {
         let mut ended = pod.clone();
         if !pod.is_terminal() {
             let status = &mut Arc::make_mut(&mut ended).status;
-            (status.phase, status.ready) = (Some(PodPhase::Succeeded), false);
+            (status.phase, status.ready, status.containers_ready) = (Some(PodPhase::Succeeded), false, false);
             outcome.changes.push(Change::Put(Object::Pod(ended.clone())));
         }
         outcome.changes.push(controller::stopped(Arc::unwrap_or_clone(ended), now));
@@ -143,7 +153,12 @@ impl Life<'_> {
             return self.readiness(outcome);
         }
         let delays = self.context.delays.of(self.pod);
-        if status.phase != Some(PodPhase::Running) {
+        // What a client wrote of a pod with an address is not written over.
+        let runs = match status.written() {
+            Some(_) => !status.ips.is_empty(),
+            None => status.phase == Some(PodPhase::Running),
+        };
+        if !runs {
             let taken = status.since.unwrap_or(now);
             if now < taken.after(delays.start) {
                 outcome.look_again(taken.after(delays.start));
@@ -173,8 +188,10 @@ impl Life<'_> {
             return Some(PodStatus {
                 restarts,
                 ready: false,
+                containers_ready: false,
                 ready_since: Some(now),
                 since: Some(now),
+                details: status.foreign_details(),
                 ..status.clone()
             });
         }
@@ -195,35 +212,49 @@ impl Life<'_> {
     fn after_reboot(&self, addresses: &mut Addresses) -> PodStatus {
         let status = &self.pod.status;
         if status.ready {
-            return PodStatus { ready: false, ready_since: Some(self.context.now), ..status.clone() };
+            return PodStatus {
+                ready: false,
+                containers_ready: false,
+                ready_since: Some(self.context.now),
+                details: status.foreign_details(),
+                ..status.clone()
+            };
         }
         addresses.release(self.key);
         let mut fresh = (**self.pod).clone();
-        fresh.status = PodStatus { restarts: status.restarts + 1, ..PodStatus::default() };
+        fresh.status = PodStatus {
+            restarts: status.restarts + 1,
+            details: status.foreign_details(),
+            ..PodStatus::default()
+        };
         start(self.context, &fresh, addresses)
     }
 
-    /// Readiness that comes with time, or that somebody holds.
+    /// Readiness that comes with time, or that an annotation or a client states.
     fn readiness(&self, outcome: &mut Outcome) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
-        let ready = match held(self.pod) {
-            Some(ready) => ready,
-            None if status.is_recorded() => return None,
-            None => {
+        let gated = !self.pod.spec.shared.readiness_gates.is_empty();
+        let (containers_ready, ready) = match (held(self.pod), status.is_written_true("ContainersReady")) {
+            (Some(ready), _) => (ready, ready && gates_are_open(self.pod)),
+            (None, Some(containers)) if gated => (containers, containers && gates_are_open(self.pod)),
+            (None, Some(containers)) => (containers, status.is_written_true("Ready") == Some(true)),
+            (None, None) if status.is_recorded() => return None,
+            (None, None) => {
                 let due = status.since.unwrap_or(now).after(self.context.delays.of(self.pod).ready);
                 if now < due {
                     outcome.look_again(due);
                 }
-                now >= due
+                (now >= due, now >= due && gates_are_open(self.pod))
             }
         };
-        if ready == status.ready {
+        if (ready, containers_ready) == (status.ready, status.containers_ready) {
             return None;
         }
-        if !ready {
+        if !containers_ready && status.containers_ready {
             outcome.warn(BY, self.key.clone(), "Unhealthy", "Readiness probe failed");
         }
-        Some(PodStatus { ready, ready_since: Some(now), ..status.clone() })
+        let ready_since = if ready == status.ready { status.ready_since } else { Some(now) };
+        Some(PodStatus { ready, containers_ready, ready_since, ..status.clone() })
     }
 
     fn crashes(&self) -> u32 {

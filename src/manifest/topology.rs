@@ -381,6 +381,7 @@ fn template(own: &Labels, more: &Labels, name: &Name, ports: &Entries<Port>) -> 
         name: Name::default(),
         container_port: port.target_port.unwrap_or(port.port),
         protocol: port.protocol,
+        ..ContainerPort::default()
     });
     let container = Container { name: name.clone(), ports: listening.collect(), restart_policy: None };
     Arc::new(PodTemplate {

@@ -30,15 +30,12 @@ use std::time::{Duration, Instant};
 use crate::manifest::Manifest;
 use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says, Scenario};
 use crate::queries::Filter;
+use crate::store::Name;
 use crate::store::fault::FaultSpec;
-use crate::store::{Name, Time};
 use crate::zone::DomainName;
-use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, Settings};
+use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Settings};
 use ask::{Ask, Heard};
 use search::Verdict;
-
-/// When manual clocks begin: the same story has the same times and serials each time it is played.
-const BEGINNING: Time = Time::from_unix_millis(1_767_225_600_000);
 
 /// What was seen of a story.
 #[derive(Clone, Debug)]
@@ -100,7 +97,7 @@ impl<'s> Play<'s> {
         listen: SocketAddr,
     ) -> Result<Self, Error> {
         let clock = match scenario.manual {
-            true => Clock::standing_at(BEGINNING),
+            true => Clock::manual(),
             false => Clock::real().at_speed(scenario.speed),
         };
         let settings = Settings {
@@ -166,7 +163,7 @@ impl<'s> Play<'s> {
     /// Lets time pass until `at`.
     fn wait_until(&self, at: Duration, next: &str, tell: &mut impl FnMut(&Seen)) {
         if self.scenario.manual {
-            let now = self.cluster.now().since(BEGINNING);
+            let now = self.cluster.now().since(MANUAL_START);
             if at > now {
                 self.cluster.advance(at - now).wait();
             }

@@ -1,5 +1,6 @@
 //! Ways from labels to objects: from a Service to its pods and slices, and back, without a walk over the namespace.
 
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 
@@ -71,6 +72,45 @@ pub(super) struct Indexes {
     pub(super) slices: ByLabel,
     /// How many objects name an owner, by [`owner_hash`]. Two owners that share a hash only count too many.
     dependents: FxHashMap<u64, u32>,
+    /// What keeps pods away from nodes because of its own constraints.
+    pub(super) repelling: Repelling,
+}
+
+/// The objects that keep other pods away from the nodes that they are on. Mostly there are few.
+#[derive(Default)]
+pub(super) struct Repelling {
+    /// Pods on nodes with required anti-affinity.
+    pub(super) anti_affinity: BTreeSet<Key>,
+    /// Pods on nodes that take ports of them.
+    pub(super) host_ports: BTreeSet<Key>,
+    /// Volumes with a node affinity.
+    pub(super) volumes: BTreeSet<Key>,
+}
+
+impl Repelling {
+    fn update(&mut self, object: &Object, exists: bool) {
+        let mut enter = |set: fn(&mut Repelling) -> &mut BTreeSet<Key>, member: bool| {
+            let set = set(self);
+            if member {
+                set.insert(object.key());
+            } else if !set.is_empty() {
+                set.remove(&object.key());
+            }
+        };
+        match object {
+            Object::Pod(pod) => {
+                let constraints = pod.spec.shared.constraints.as_ref();
+                let placed =
+                    constraints.filter(|_| exists && !pod.spec.node_name.is_empty() && !pod.is_terminal());
+                enter(|all| &mut all.anti_affinity, placed.is_some_and(|all| !all.anti_affinity.is_empty()));
+                enter(|all| &mut all.host_ports, placed.is_some_and(|all| !all.host_ports.is_empty()));
+            }
+            Object::PersistentVolume(volume) => {
+                enter(|all| &mut all.volumes, exists && volume.spec.node_affinity.required.is_some());
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Indexes {
@@ -119,6 +159,7 @@ impl Indexes {
     pub(super) fn update(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let Some(object) = after.or(before) else { return };
         self.update_dependents(before, after);
+        self.repelling.update(object, after.is_some());
         let name = &object.metadata().name;
         let namespace = object.metadata().namespace.as_str();
         let labels = |object: &Object| -> SmallVec<[u64; 8]> {

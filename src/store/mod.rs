@@ -8,6 +8,8 @@
 )]
 mod addresses;
 #[allow(missing_docs, reason = "as above")]
+mod condition;
+#[allow(missing_docs, reason = "as above")]
 mod event;
 pub mod fault;
 mod given;
@@ -21,6 +23,8 @@ mod node;
 mod object;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
+#[allow(missing_docs, reason = "as above")]
+mod scheduling;
 mod selecting;
 #[allow(missing_docs, reason = "as above")]
 mod selector;
@@ -40,6 +44,7 @@ mod volume;
 mod workload;
 
 pub use addresses::{EndpointAddresses, IpList, SliceAddress};
+pub use condition::*;
 pub use event::{EventRecord, EventSource};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};
@@ -53,6 +58,7 @@ pub use names::{
 pub use node::*;
 pub use object::*;
 pub use pod::*;
+pub use scheduling::*;
 pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::addresses::IpList;
+use super::condition::StatusDetails;
 use super::given::Part;
 use super::names::{Labels, Name};
 use super::node::Taint;
 use super::object::ObjectMeta;
+use super::scheduling::{Affinity, Constraints, Gate, SpreadConstraint, Volume, WrittenConstraints};
 use super::time::Time;
 use super::values::{self, Protocol, nullable};
 
@@ -98,6 +100,10 @@ pub struct SharedSpec {
     pub tolerations: Box<[Toleration]>,
     pub containers: Box<[Container]>,
     pub init_containers: Box<[Container]>,
+    /// What it requires of its node; absent where it requires nothing.
+    pub constraints: Option<Box<Constraints>>,
+    /// The conditions that have to be true before it is ready (`readinessGates`).
+    pub readiness_gates: Box<[Name]>,
     /// What a controller made the pods from.
     pub template: Option<Arc<PodTemplate>>,
     /// The names of a StatefulSet's claim templates: each pod has a claim of each; see [`Pod::claims`].
@@ -123,11 +129,41 @@ struct WrittenSpec {
     containers: Box<[Container]>,
     #[serde(deserialize_with = "nullable")]
     init_containers: Box<[Container]>,
+    #[serde(deserialize_with = "values::list")]
+    readiness_gates: Vec<ReadinessGate>,
+    #[serde(deserialize_with = "nullable")]
+    node_selector: Labels,
+    #[serde(deserialize_with = "nullable")]
+    affinity: Affinity,
+    #[serde(deserialize_with = "values::list")]
+    topology_spread_constraints: Vec<SpreadConstraint>,
+    #[serde(deserialize_with = "values::list")]
+    scheduling_gates: Vec<Gate>,
+    #[serde(deserialize_with = "values::list")]
+    volumes: Vec<Volume>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ReadinessGate {
+    condition_type: Name,
 }
 
 impl From<WrittenSpec> for PodSpec {
     fn from(written: WrittenSpec) -> Self {
+        let constraints = WrittenConstraints {
+            node_selector: written.node_selector,
+            affinity: written.affinity,
+            topology_spread_constraints: written.topology_spread_constraints,
+            scheduling_gates: written.scheduling_gates,
+            volumes: written.volumes,
+        };
+        let sidecars =
+            written.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
+        let serving = written.containers.iter().chain(sidecars);
         let shared = SharedSpec {
+            constraints: constraints.read(serving, written.host_network),
+            readiness_gates: written.readiness_gates.into_iter().map(|gate| gate.condition_type).collect(),
             subdomain: written.subdomain,
             host_network: written.host_network,
             termination_grace_period_seconds: written.termination_grace_period_seconds,
@@ -227,7 +263,7 @@ pub struct Container {
     pub restart_policy: Option<Name>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerPort {
     #[serde(default, deserialize_with = "nullable")]
@@ -236,6 +272,11 @@ pub struct ContainerPort {
     pub container_port: u16,
     #[serde(default, deserialize_with = "nullable")]
     pub protocol: Protocol,
+    /// The port of the node that it takes; 0 for none.
+    #[serde(default, deserialize_with = "nullable")]
+    pub host_port: u16,
+    #[serde(default, rename = "hostIP", deserialize_with = "nullable")]
+    pub host_ip: Name,
 }
 
 /// How a pod fares.
@@ -244,13 +285,13 @@ pub struct ContainerPort {
 pub struct PodStatus {
     /// Absent where nobody has looked after the pod yet.
     pub phase: Option<PodPhase>,
-    /// Why it is in that phase: `Evicted`.
-    pub reason: Name,
     /// The pod's addresses, primary first.
     pub ips: IpList,
     /// Whether the condition `Ready` is true.
     pub ready: bool,
-    /// When that changed last.
+    /// Whether the condition `ContainersReady` is true.
+    pub containers_ready: bool,
+    /// When the condition `Ready` changed last.
     pub ready_since: Option<Time>,
     /// When its kubelet took it on or, once it runs, when its containers began to.
     pub since: Option<Time>,
@@ -260,6 +301,8 @@ pub struct PodStatus {
     pub boot: u32,
     /// Whether the kubelet here made it up, rather than a snapshot telling it.
     pub simulated: bool,
+    /// What else is known.
+    pub details: Option<Box<StatusDetails>>,
 }
 
 /// A pod's status as a snapshot tells it.
@@ -269,20 +312,25 @@ struct WrittenStatus {
     phase: Option<PodPhase>,
     #[serde(deserialize_with = "nullable")]
     reason: Name,
+    #[serde(deserialize_with = "nullable")]
+    message: Name,
     #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
     pod_ip: Option<IpAddr>,
     #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
     pod_ips: Vec<IpAddr>,
-    #[serde(rename = "conditions", deserialize_with = "values::ready_condition")]
-    ready: bool,
+    #[serde(deserialize_with = "values::pod_conditions")]
+    conditions: values::PodConditions,
 }
 
 impl From<WrittenStatus> for PodStatus {
     fn from(written: WrittenStatus) -> Self {
-        let WrittenStatus { phase, reason, pod_ip, pod_ips, ready } = written;
+        let WrittenStatus { phase, reason, message, pod_ip, pod_ips, conditions } = written;
+        let values::PodConditions { ready, containers_ready } = conditions;
         let primary = pod_ip.filter(|ip| !pod_ips.contains(ip));
         let ips = primary.into_iter().chain(pod_ips).collect();
-        PodStatus { phase, reason, ips, ready, ..PodStatus::default() }
+        let details = (!reason.is_empty() || !message.is_empty())
+            .then(|| Box::new(StatusDetails { reason, message, ..StatusDetails::default() }));
+        PodStatus { phase, ips, ready, containers_ready, details, ..PodStatus::default() }
     }
 }
 

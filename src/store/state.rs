@@ -92,8 +92,17 @@ impl Object {
         match (&mut self, said) {
             (Object::Pod(pod), Object::Pod(said)) => {
                 let pod: &mut Pod = Arc::make_mut(pod);
-                let PodStatus { phase, reason, ips, ready, .. } = said.status.clone();
-                pod.status = PodStatus { phase, reason, ips, ready, ..pod.status.clone() };
+                let PodStatus { phase, ips, ready, containers_ready, details, .. } = said.status.clone();
+                let simulated = !pod.status.is_recorded();
+                pod.status = PodStatus {
+                    phase,
+                    ips,
+                    ready,
+                    containers_ready,
+                    details,
+                    simulated,
+                    ..pod.status.clone()
+                };
             }
             (Object::Node(node), Object::Node(said)) => {
                 let status = &mut Arc::make_mut(node).status;
@@ -105,6 +114,16 @@ impl Object {
                 Arc::make_mut(service).metadata.given = said.metadata.given.clone();
             }
             _ => {}
+        }
+        self
+    }
+
+    /// This object with its `status` as a client wrote it, where that is kept as such.
+    #[cfg(feature = "api")]
+    #[must_use]
+    pub(crate) fn with_written_status(mut self, status: serde_json::Value) -> Object {
+        if let Object::Pod(pod) = &mut self {
+            Arc::make_mut(pod).status.details_mut().written = Some(status.into());
         }
         self
     }

@@ -318,6 +318,24 @@ impl Store {
         }
     }
 
+    /// The pods on nodes that have required anti-affinity to others.
+    pub fn pods_with_anti_affinity(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        let keys = self.indexes.repelling.anti_affinity.iter();
+        keys.filter_map(|key| self.get(Kind::Pod, &key.namespace, &key.name))
+    }
+
+    /// The pods on nodes that take ports of them.
+    pub fn pods_with_host_ports(&self) -> impl Iterator<Item = &Arc<Pod>> {
+        let keys = self.indexes.repelling.host_ports.iter();
+        keys.filter_map(|key| self.get(Kind::Pod, &key.namespace, &key.name))
+    }
+
+    /// Whether pods without constraints of their own may be kept away from nodes: by the anti-affinity of other pods, or
+    /// by where their volumes are.
+    pub fn constrains_all_pods(&self) -> bool {
+        !self.indexes.repelling.anti_affinity.is_empty() || !self.indexes.repelling.volumes.is_empty()
+    }
+
     /// The Services of `namespace` whose selector matches a pod with `labels`, in no particular order.
     pub fn services_selecting(&self, namespace: &Name, labels: &Labels) -> Vec<&Arc<Service>> {
         Selecting::new(self).services(namespace, labels).collect()

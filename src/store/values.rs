@@ -310,10 +310,18 @@ struct Condition {
     status: Name,
 }
 
-/// Whether a list of conditions has `Ready` with status "True".
-pub(super) fn ready_condition<'de, D: Deserializer<'de>>(d: D) -> Result<bool, D::Error> {
+/// Which conditions of a pod are true.
+#[derive(Default)]
+pub(super) struct PodConditions {
+    pub(super) ready: bool,
+    pub(super) containers_ready: bool,
+}
+
+/// The conditions `Ready` and `ContainersReady` of a list of conditions.
+pub(super) fn pod_conditions<'de, D: Deserializer<'de>>(d: D) -> Result<PodConditions, D::Error> {
     let all = Option::<Vec<Condition>>::deserialize(d)?.unwrap_or_default();
-    Ok(all.iter().any(|c| c.condition == "Ready" && c.status == "True"))
+    let holds = |kind: &str| all.iter().any(|c| c.condition == kind && c.status == "True");
+    Ok(PodConditions { ready: holds("Ready"), containers_ready: holds("ContainersReady") })
 }
 
 /// The condition `Ready` of a node; true where there is none.

@@ -43,6 +43,16 @@ pub struct PersistentVolume {
 pub struct VolumeSpec {
     /// The claim it is bound to, or kept for.
     pub claim_ref: Option<super::ObjectReference>,
+    /// The nodes from which it can be reached.
+    #[serde(deserialize_with = "nullable")]
+    pub node_affinity: VolumeNodeAffinity,
+}
+
+/// The nodes from which a volume can be reached; all where none are required.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct VolumeNodeAffinity {
+    pub required: Option<super::NodeSelector>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

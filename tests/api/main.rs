@@ -6,6 +6,7 @@ mod faults;
 mod files;
 mod own;
 mod ownership;
+mod pods;
 mod queries;
 mod reading;
 mod services;

@@ -111,7 +111,10 @@ async fn long_lists_come_whole() {
 async fn what_a_process_would_answer() {
     let api = Api::serve(RING).await;
     let log = api.get(&format!("{PODS}/db-0/log")).await;
-    assert!(log.code == 200 && log.text.contains("default/db-0"), "{}", log.text);
+    assert!(log.failure().0 == 501 && log.failure().2.contains("default/db-0"), "{}", log.text);
+    // What a client sends to a proxy may be of any type.
+    let text = api.ask("POST", &format!("{PODS}/db-0/proxy/x"), &[("content-type", "text/plain")], "a").await;
+    assert_eq!(text.failure().0, 501);
     for part in ["exec?command=ls", "attach", "portforward", "proxy/metrics"] {
         let refused = api.get(&format!("{PODS}/db-0/{part}")).await;
         assert!(refused.failure().0 == 501 && refused.failure().2.contains("simulates"), "{part}");

@@ -299,7 +299,7 @@ impl World {
             "fail" => {
                 let mut pod = (*self.pod(first)).clone();
                 (pod.status.phase, pod.status.ready) = (Some(PodPhase::Failed), false);
-                pod.status.reason = "Evicted".into();
+                pod.status.details = Some(Box::new(StatusDetails { reason: "Evicted".into(), ..StatusDetails::default() }));
                 self.cluster.request_status(&Object::Pod(Arc::new(pod)));
             }
             "delete" => {

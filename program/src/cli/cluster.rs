@@ -82,6 +82,10 @@ struct SettingsArgs {
     /// Where Services get their addresses from, NET or NET4,NET6 [default: 127.96.0.0/16,fd00:10:96::/112]
     #[arg(long, env = "CLUSTERLOCAL_SERVICE_CIDR", value_name = "NET")]
     service_cidr: Option<Range>,
+    /// How many nodes there are where no manifest names one [default: 3, and more where required anti-affinity by
+    /// hostname needs them]
+    #[arg(long, env = "CLUSTERLOCAL_NODES", value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=250))]
+    nodes: Option<u8>,
 }
 
 /// The `pods` option of CoreDNS's `kubernetes` plugin.
@@ -191,6 +195,7 @@ impl ClusterArgs {
         };
         zone.endpoint_pod_names = flags.endpoint_pod_names;
         settings.pod_range = flags.pod_cidr.clone().unwrap_or(settings.pod_range);
+        settings.nodes = flags.nodes;
         settings.service_range = flags.service_cidr.clone().unwrap_or(settings.service_range);
         Ok(settings)
     }

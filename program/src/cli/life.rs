@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use clusterlocal::controller::Reuse;
 use clusterlocal::kubelet::Delays;
+use clusterlocal::store::Time;
 use clusterlocal::{Clock, Settings};
 
 use super::clock::parse as parse_time;
@@ -14,6 +15,14 @@ pub struct LifeArgs {
     /// Whose time passes; a manual clock stands still until `clusterlocal clock advance`
     #[arg(long, value_enum, default_value_t = ClockArg::Real, env = "CLUSTERLOCAL_CLOCK")]
     clock: ClockArg,
+    /// What time a manual clock shows at first (RFC 3339): the same commands then give the same times
+    #[arg(
+        long,
+        value_name = "TIME",
+        default_value = "2026-01-01T00:00:00Z",
+        env = "CLUSTERLOCAL_START_TIME"
+    )]
+    start_time: Time,
     /// How many times as fast as the wall clock the cluster's runs: 60x lets an hour pass in a minute
     #[arg(long, value_name = "FACTOR", default_value = "1x", env = "CLUSTERLOCAL_SPEED", value_parser = parse_speed)]
     speed: f64,
@@ -75,7 +84,7 @@ impl LifeArgs {
     pub fn clock(&self) -> Clock {
         match self.clock {
             ClockArg::Real => Clock::real(),
-            ClockArg::Manual => Clock::manual(),
+            ClockArg::Manual => Clock::standing_at(self.start_time),
         }
         .at_speed(self.speed)
     }

@@ -11,12 +11,14 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::answer::Order;
 use clusterlocal::api;
+use clusterlocal::controller::DEFAULT_NODES;
 use clusterlocal::manifest::Overrides;
 use clusterlocal::queries::QueryLog;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
 use clusterlocal::{Clock, ControlPlane, Settings};
+use tracing::info;
 
 use super::life::LifeArgs;
 use super::log::LogArgs;
@@ -206,6 +208,11 @@ impl ServeArgs {
         api: Option<SocketAddr>,
         cluster: &ControlPlane,
     ) -> Result<Option<ReadyFile>, Failure> {
+        if let Some(nodes) = cluster.grown_nodes() {
+            info!(
+                "{nodes} nodes instead of {DEFAULT_NODES}: required anti-affinity by hostname needs them; --nodes sets the number"
+            );
+        }
         let zone = cluster.published().load().clone();
         let records = zone.record_count();
         let (services, pods) = (zone.service_count(), cluster.store().list::<Pod>(Kind::Pod).count());

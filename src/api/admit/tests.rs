@@ -339,6 +339,7 @@ fn a_pod_that_is_labelled_lives_on() {
     pod.status = PodStatus {
         phase: Some(PodPhase::Running),
         ready: true,
+        containers_ready: true,
         ips: [[10, 0, 0, 1].into()].into_iter().collect(),
         since: Some(Time::from_unix_millis(5)),
         restarts: 3,

@@ -4,22 +4,44 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, put};
 use crate::api::field;
-use crate::store::{Kind, Node, Pod, PodPhase, Time, objects};
+use crate::store::{Kind, Node, Pod, PodPhase, PodStatus, Time, objects};
 
 pub(super) fn status(shown: &mut Shown<'_>, pod: &Pod) {
     let spec = shown.json.remove("spec").unwrap_or_default();
-    if pod.status.is_recorded() && shown.has("status") {
-        let status = shown.status();
-        status.insert("phase".into(), phase(pod.status.phase.unwrap_or(PodPhase::Unknown)).into());
-        crate::store::fill(status, "qosClass", qos_class(&spec));
-        if pod.status.ready != is_ready(status) {
-            turn(status, pod);
+    let written = pod.status.written().and_then(Value::as_object).cloned();
+    let recorded = || shown.json.get("status").filter(|_| pod.status.is_recorded())?.as_object().cloned();
+    let status = match written.or_else(recorded) {
+        Some(mut status) => {
+            bring_up_to_date(&mut status, pod);
+            crate::store::fill(&mut status, "qosClass", qos_class(&spec));
+            status
         }
-    } else {
-        let status = simulated(shown, pod, &spec);
-        shown.json.insert("status".into(), status.into());
-    }
+        None => simulated(shown, pod, &spec),
+    };
+    shown.json.insert("status".into(), status.into());
     shown.json.insert("spec".into(), spec);
+}
+
+/// Makes of a status that a client or a snapshot wrote what it is now.
+fn bring_up_to_date(status: &mut Map<String, Value>, pod: &Pod) {
+    let facts = &pod.status;
+    status.insert("phase".into(), phase(facts.phase.unwrap_or(PodPhase::Pending)).into());
+    put(status, "reason", facts.reason());
+    put(status, "message", facts.details.as_ref().map_or("", |details| &details.message));
+    let ips: Vec<String> = facts.ips().map(|ip| ip.to_string()).collect();
+    if field::text(&Value::Object(status.clone()), "/podIP") != ips.first().map_or("", String::as_str) {
+        put_ips(status, ["podIP", "podIPs"], ips);
+    }
+    let containers = is_true(status, "ContainersReady");
+    if is_true(status, "Ready").is_some_and(|ready| ready != facts.ready) {
+        turn(status, "Ready", facts.ready, facts.ready_since);
+    }
+    if containers.is_some() && containers != Some(facts.containers_ready) {
+        turn(status, "ContainersReady", facts.containers_ready, facts.ready_since);
+        objects(status, "containerStatuses")
+            .for_each(|container| drop(container.insert("ready".into(), facts.containers_ready.into())));
+    }
+    set_conditions(status, pod);
 }
 
 /// The status of a pod that nobody tells of but the kubelet here.
@@ -27,9 +49,14 @@ fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
     let facts = Facts::of(shown, pod);
     let mut status = Map::new();
     status.insert("phase".into(), phase(facts.phase).into());
-    put(&mut status, "reason", pod.status.reason.as_str());
-    status.insert("conditions".into(), facts.conditions(spec).into());
-    if facts.phase != PodPhase::Pending || !pod.spec.node_name.is_empty() {
+    put(&mut status, "reason", pod.status.reason());
+    put(&mut status, "message", pod.status.details.as_ref().map_or("", |details| &details.message));
+    let conditions = facts.conditions(spec);
+    if !conditions.is_empty() {
+        status.insert("conditions".into(), conditions.into());
+    }
+    set_conditions(&mut status, pod);
+    if facts.is_taken_on() {
         status.insert("startTime".into(), facts.created.clone().into());
         let node = shown.context.store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
         let host_ips = node.iter().flat_map(|node| node.status.addresses.iter()).map(ToString::to_string);
@@ -37,7 +64,7 @@ fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
         put_ips(&mut status, ["podIP", "podIPs"], pod.status.ips().map(|ip| ip.to_string()).collect());
     }
     // The reason why a pod was evicted would be hidden by that of its containers.
-    if pod.status.reason.is_empty() && !pod.spec.node_name.is_empty() {
+    if pod.status.reason().is_empty() && facts.is_taken_on() {
         put(&mut status, "initContainerStatuses", facts.containers(spec, "initContainers"));
         put(&mut status, "containerStatuses", facts.containers(spec, "containers"));
     }
@@ -45,25 +72,49 @@ fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
     status
 }
 
-/// Whether a status has the condition that says so.
-fn is_ready(status: &Map<String, Value>) -> bool {
-    let conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
-    conditions.into_iter().any(|c| field::text(c, "/type") == "Ready" && field::text(c, "/status") == "True")
+/// Whether a status has the condition `kind`, and it is true.
+fn is_true(status: &Map<String, Value>, kind: &str) -> Option<bool> {
+    let mut conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
+    let condition = conditions.find(|condition| field::text(condition, "/type") == kind);
+    condition.map(|condition| field::text(condition, "/status") == "True")
 }
 
-/// Makes the status of a snapshot's pod as ready as somebody said since.
-fn turn(status: &mut Map<String, Value>, pod: &Pod) {
-    let ready = pod.status.ready;
-    for condition in objects(status, "conditions") {
-        if condition.get("type").is_some_and(|kind| kind == "Ready" || kind == "ContainersReady") {
-            condition.insert("status".into(), if ready { "True" } else { "False" }.into());
-            if let Some(since) = pod.status.ready_since {
-                condition.insert("lastTransitionTime".into(), since.to_string().into());
-            }
+/// Makes a condition that is there as true as it is now.
+fn turn(status: &mut Map<String, Value>, kind: &str, holds: bool, since: Option<Time>) {
+    for condition in objects(status, "conditions").filter(|c| c.get("type").is_some_and(|of| of == kind)) {
+        condition.insert("status".into(), if holds { "True" } else { "False" }.into());
+        condition.remove("reason");
+        condition.remove("message");
+        if let Some(since) = since {
+            condition.insert("lastTransitionTime".into(), since.to_string().into());
         }
     }
-    objects(status, "containerStatuses")
-        .for_each(|container| drop(container.insert("ready".into(), ready.into())));
+}
+
+/// Shows the conditions that controllers set, each in place of the one of its type.
+fn set_conditions(status: &mut Map<String, Value>, pod: &Pod) {
+    if pod.status.conditions().is_empty() {
+        return;
+    }
+    let all = status.entry("conditions").or_insert_with(|| json!([]));
+    let Some(all) = all.as_array_mut() else { return };
+    for condition in pod.status.conditions() {
+        let mut json = json!({
+            "type": condition.kind.as_str(),
+            "status": condition.status.as_str(),
+            "lastProbeTime": null,
+            "lastTransitionTime": condition.since.to_string(),
+        });
+        for (field, text) in [("reason", &condition.reason), ("message", &condition.message)] {
+            if !text.is_empty() {
+                json[field] = text.as_str().into();
+            }
+        }
+        match all.iter_mut().find(|other| field::text(other, "/type") == condition.kind) {
+            Some(there) => *there = json,
+            None => all.push(json),
+        }
+    }
 }
 
 fn phase(phase: PodPhase) -> &'static str {
@@ -104,6 +155,11 @@ impl<'a> Facts<'a> {
         Facts { pod, phase, uid: shown.stored.uid().to_string(), created, running_since, ready_since }
     }
 
+    /// Whether a kubelet has the pod: it has a node, and its kubelet has looked at it.
+    fn is_taken_on(&self) -> bool {
+        !self.pod.spec.node_name.is_empty()
+    }
+
     fn conditions(&self, spec: &Value) -> Vec<Value> {
         let scheduled = !self.pod.spec.node_name.is_empty();
         let sandbox = matches!(self.phase, PodPhase::Running | PodPhase::Unknown);
@@ -134,18 +190,38 @@ impl<'a> Facts<'a> {
             _ => ("ContainersNotReady", &*unready),
         };
         let incomplete = format!("containers with incomplete status: [{}]", names("/initContainers"));
-        let unschedulable = ("Unschedulable", "no node is there that the pod can run on");
         let why_uninitialized = ("ContainersNotInitialized", &*incomplete);
         let mut all = Vec::new();
         if scheduled {
             all.push(condition("PodReadyToStartContainers", sandbox, &self.running_since, None));
             all.push(condition("Initialized", initialized, &self.running_since, Some(why_uninitialized)));
-            let ready = self.pod.status.ready;
-            all.push(condition("Ready", ready, &self.ready_since, Some(why_unready)));
-            all.push(condition("ContainersReady", ready, &self.ready_since, Some(why_unready)));
+            let PodStatus { ready, containers_ready, .. } = self.pod.status;
+            let shut = self.shut_gates();
+            let why_not = match containers_ready {
+                false => Some(why_unready),
+                true if !shut.is_empty() => Some(("ReadinessGatesNotReady", &*shut)),
+                // The node lifecycle controller gives no reason (MarkPodsNotReady).
+                true => None,
+            };
+            all.push(condition("Ready", ready, &self.ready_since, why_not));
+            all.push(condition("ContainersReady", containers_ready, &self.ready_since, Some(why_unready)));
+            all.push(condition("PodScheduled", true, &self.created, None));
         }
-        all.push(condition("PodScheduled", scheduled, &self.created, Some(unschedulable)));
         all
+    }
+
+    /// Why readiness gates keep the pod from being ready (GeneratePodReadyCondition).
+    fn shut_gates(&self) -> String {
+        let gates = self.pod.spec.shared.readiness_gates.iter();
+        let shut = gates.filter_map(|gate| match self.pod.status.condition(gate) {
+            None => Some(format!("corresponding condition of pod readiness gate {gate:?} does not exist.")),
+            Some(condition) if condition.status != "True" => {
+                let status = condition.status;
+                Some(format!("the status of pod readiness gate {gate:?} is not \"True\", but {status}"))
+            }
+            Some(_) => None,
+        });
+        shut.collect::<Vec<_>>().join(", ")
     }
 
     /// The statuses of the containers in the list `list` of the spec.
@@ -180,7 +256,7 @@ impl<'a> Facts<'a> {
             "name": name,
             "image": field::text(container, "/image"),
             "imageID": "",
-            "ready": if stays { self.pod.status.ready } else { began },
+            "ready": if stays { self.pod.status.containers_ready } else { began },
             "started": runs,
             "restartCount": restarts,
             "state": state,

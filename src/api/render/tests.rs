@@ -135,6 +135,7 @@ fn pods_that_a_controller_made() {
         phase: Some(PodPhase::Running),
         ips: [[10, 0, 0, 1].into()].into_iter().collect(),
         ready: true,
+        containers_ready: true,
         ready_since: Some(time("2026-11-22T12:00:09Z")),
         since: Some(time("2026-11-22T12:00:05Z")),
         restarts: 2,
@@ -246,7 +247,7 @@ fn nodes_claims_and_events() {
     };
     let volume = PersistentVolume {
         metadata: ObjectMeta { namespace: Name::default(), ..named("pvc-1", None) },
-        spec: VolumeSpec { claim_ref: Some(reference) },
+        spec: VolumeSpec { claim_ref: Some(reference), ..VolumeSpec::default() },
         status: VolumeStatus::default(),
     };
     put(&mut store, Object::PersistentVolume(Arc::new(volume)));

@@ -1,0 +1,148 @@
+//! The scheduler's filter plugins, in the order of the default profile (pkg/scheduler/apis/config/v1/default_plugins.go).
+//! A node is refused for the first reason that one of them has.
+
+use std::sync::Arc;
+
+use super::affinity::Affinity;
+use super::spread::Spread;
+use super::volumes::Volumes;
+use crate::store::{
+    ConditionStatus, Constraints, HostPort, Name, Node, Pod, PodSpec, Store, Taint, UNREACHABLE_TAINT,
+};
+
+/// The taint that keeps pods away from a cordoned node.
+pub(in crate::controller) const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
+
+/// Why a node is not for a pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: &'static str,
+    /// Whether removing pods could help: `Unschedulable`, not `UnschedulableAndUnresolvable`.
+    pub(super) resolvable: bool,
+}
+
+impl Refusal {
+    pub(super) const fn resolvable(reason: &'static str) -> Self {
+        Refusal { reason, resolvable: true }
+    }
+
+    pub(super) const fn unresolvable(reason: &'static str) -> Self {
+        Refusal { reason, resolvable: false }
+    }
+}
+
+/// What a node refuses pods of `spec` for by itself.
+pub(super) fn of_node(node: &Node, spec: &PodSpec) -> Option<Refusal> {
+    if node.spec.unschedulable && !tolerates(spec, UNSCHEDULABLE_TAINT) {
+        return Some(Refusal::unresolvable("node(s) were unschedulable"));
+    }
+    if has_untolerated_taint(node, spec) {
+        return Some(Refusal::unresolvable("node(s) had untolerated taint(s)"));
+    }
+    let constraints = spec.shared.constraints.as_ref();
+    if constraints.is_some_and(|constraints| !matches_node(constraints, node)) {
+        return Some(Refusal::unresolvable("node(s) didn't match Pod's node affinity/selector"));
+    }
+    None
+}
+
+/// Whether pods of `spec` tolerate the taint `key` with `NoSchedule`.
+fn tolerates(spec: &PodSpec, key: &'static str) -> bool {
+    let taint = Taint { key: Name::from(key), effect: arcstr::literal!("NoSchedule"), ..Taint::default() };
+    spec.tolerates(&taint).is_some()
+}
+
+/// Whether a taint of the node keeps pods of `spec` away. A node that is not ready counts as tainted: the node lifecycle
+/// controller taints it in the same moment.
+pub(super) fn has_untolerated_taint(node: &Node, spec: &PodSpec) -> bool {
+    let mut taints = node.spec.taints.iter().filter(|taint| taint.keeps_away());
+    taints.any(|taint| spec.tolerates(taint).is_none())
+        || (node.status.ready != ConditionStatus::True && !tolerates(spec, UNREACHABLE_TAINT))
+}
+
+/// Whether a node has the labels that node selector and required node affinity ask for.
+pub(super) fn matches_node(constraints: &Constraints, node: &Node) -> bool {
+    let (name, labels) = (&node.metadata.name, &node.metadata.labels);
+    constraints.node_selector.matches(labels)
+        && constraints
+            .node_affinity
+            .as_ref()
+            .is_none_or(|terms| terms.iter().any(|term| term.matches(name, labels)))
+}
+
+/// What one pod needs to know of the others, gathered once for all nodes (the plugins' PreFilter).
+pub(super) struct Cycle<'a> {
+    spec: &'a PodSpec,
+    /// The nodes that required node affinity names, where it names any.
+    named: Option<Vec<&'a Name>>,
+    ports: Vec<(&'a Name, &'a [HostPort])>,
+    volumes: Volumes<'a>,
+    spread: Spread<'a>,
+    affinity: Affinity<'a>,
+}
+
+impl<'a> Cycle<'a> {
+    /// Gathers it.
+    ///
+    /// # Errors
+    /// When no node can be had, whatever is on them.
+    pub(super) fn new(store: &'a Store, pod: &'a Arc<Pod>, nodes: &[&'a Arc<Node>]) -> Result<Self, String> {
+        let constraints = pod.spec.shared.constraints.as_deref();
+        let named = constraints.map(named_nodes).transpose()?.flatten();
+        let wanted = constraints.map_or(&[][..], |constraints| &constraints.host_ports);
+        let ports = (!wanted.is_empty()).then(|| taken_ports(store)).unwrap_or_default();
+        Ok(Cycle {
+            spec: &pod.spec,
+            named,
+            ports,
+            volumes: Volumes::of(store, pod)?,
+            spread: Spread::of(store, pod, nodes),
+            affinity: Affinity::of(store, pod),
+        })
+    }
+
+    /// Why the pod cannot go to `node`, if it cannot.
+    pub(super) fn filter(&self, node: &Node) -> Option<Refusal> {
+        const NAMED: Refusal = Refusal::unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]");
+        let named = |names: &Vec<&Name>| names.iter().any(|name| **name == node.metadata.name);
+        if !self.named.as_ref().is_none_or(named) {
+            return Some(NAMED);
+        }
+        of_node(node, self.spec)
+            .or_else(|| self.ports(node))
+            .or_else(|| self.volumes.filter(node))
+            .or_else(|| self.spread.filter(node))
+            .or_else(|| self.affinity.filter(node))
+    }
+
+    fn ports(&self, node: &Node) -> Option<Refusal> {
+        const TAKEN: Refusal =
+            Refusal::resolvable("node(s) didn't have free ports for the requested pod ports");
+        let wanted =
+            self.spec.shared.constraints.as_ref().map_or(&[][..], |constraints| &constraints.host_ports);
+        let mut taken = self.ports.iter().filter(|(on, _)| **on == node.metadata.name);
+        let conflict =
+            |ports: &[HostPort]| ports.iter().any(|port| wanted.iter().any(|own| own.conflicts(port)));
+        taken.any(|(_, ports)| conflict(ports)).then_some(TAKEN)
+    }
+}
+
+/// The nodes that required node affinity names by `matchFields`, where each of its terms names some (nodeaffinity,
+/// PreFilter).
+fn named_nodes(constraints: &Constraints) -> Result<Option<Vec<&Name>>, String> {
+    let Some(terms) = constraints.node_affinity.as_ref().filter(|terms| !terms.is_empty()) else {
+        return Ok(None);
+    };
+    let named: Option<Vec<Vec<&Name>>> = terms.iter().map(|term| term.names()).collect();
+    let named = named.map(|all| all.concat());
+    if named.as_ref().is_some_and(Vec::is_empty) {
+        return Err("pod affinity terms conflict".into());
+    }
+    Ok(named)
+}
+
+fn taken_ports(store: &Store) -> Vec<(&Name, &[HostPort])> {
+    let pods = store.pods_with_host_ports();
+    pods.filter_map(|pod| Some((&pod.spec.node_name, &*pod.spec.shared.constraints.as_ref()?.host_ports)))
+        .collect()
+}
