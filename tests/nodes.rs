@@ -230,7 +230,7 @@ fn nodes_grow_for_what_is_served() {
              {{podAntiAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: [{{topologyKey: kubernetes.io/hostname, labelSelector: \
              {{matchLabels: {{app: db}}}}}}]}}}}}}}}}}}}"
         );
-        cluster.apply(&common::objects("db.yaml", &manifest));
+        cluster.apply(&common::objects("db.yaml", manifest.as_str()));
         let count = cluster.store().list::<Node>(Kind::Node).count();
         let running =
             cluster.store().list_in::<Pod>(Kind::Pod, "default").filter(|pod| pod.status.ready).count();
