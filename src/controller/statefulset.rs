@@ -427,7 +427,7 @@ impl<'a> Sync<'a> {
         status.available_replicas = made;
         status.updated_replicas = made;
         status.current_replicas = if self.current == new { made } else { 0 };
-        for pod in pods.iter().filter(|pod| pod.status.phase.is_some()) {
+        for pod in pods {
             let ready = pod.is_running_and_ready();
             status.replicas += 1;
             status.ready_replicas += u32::from(ready);
