@@ -146,7 +146,7 @@ mod tests {
             // Its endpoints are written by hand and may be of any family.
             ("{clusterIP: None}", false, "[IPv4, IPv6] 0"),
             ("{clusterIP: None, ipFamilyPolicy: SingleStack}", true, "[IPv4] 0"),
-            ("{clusterIP: None, ipFamilies: [IPv6]}", true, "[IPv6] 0"),
+            ("{clusterIP: None, ipFamilies: [IPv6]}", true, "[IPv6, IPv4] 0"),
             (
                 "{clusterIP: None, ipFamilies: [IPv6], ipFamilyPolicy: PreferDualStack}",
                 false,

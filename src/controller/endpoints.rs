@@ -85,16 +85,11 @@ pub(super) fn release(store: &Store, service: &Service) -> Option<Change> {
     Some(Change::Put(Object::Endpoints(Arc::new(released))))
 }
 
-/// The change that deletes the Endpoints that follow the slices of a Service that is not there.
-pub(super) fn follower(store: &Store, service: &Key) -> Option<Change> {
+/// The change that deletes the Endpoints of a Service that was deleted (syncService). What a file says stays: only in a
+/// cluster that is `driven` do hand-made Endpoints go with their Service.
+pub(super) fn delete(store: &Store, service: &Key, driven: bool) -> Option<Change> {
     let endpoints = store.get::<Endpoints>(Kind::Endpoints, &service.namespace, &service.name)?;
-    endpoints.derived?;
-    Some(Change::Delete(endpoints.metadata.key(Kind::Endpoints)))
-}
-
-/// The change that deletes the Endpoints of a Service that was deleted, whoever wrote them (syncService).
-pub(super) fn delete(store: &Store, service: &Key) -> Option<Change> {
-    let gone = store.object(service).is_none();
-    let key = Key { kind: Kind::Endpoints, ..service.clone() };
-    (gone && store.object(&key).is_some()).then_some(Change::Delete(key))
+    let gone = service.kind == Kind::Service && store.object(service).is_none();
+    let goes = gone && (driven || endpoints.derived.is_some());
+    goes.then(|| Change::Delete(endpoints.metadata.key(Kind::Endpoints)))
 }

@@ -48,7 +48,7 @@ pub(super) fn reconcile(
 /// What is left of a Service that is not there: the objects that it owned and that follow from it.
 fn leftovers(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
     let owner = Key::new(Kind::Service, namespace.clone(), name.clone());
-    let mut changes: Vec<Change> = endpoints::follower(store, &owner).into_iter().collect();
+    let mut changes: Vec<Change> = endpoints::delete(store, &owner, false).into_iter().collect();
     let slices = store.slices_of(namespace, name).into_iter();
     let own = slices.filter(|slice| slice.metadata.synthesized && slice.metadata.is_owned_by(&owner));
     changes.extend(own.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice))));

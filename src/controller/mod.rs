@@ -279,7 +279,12 @@ impl Controllers {
         };
         let (taken_over, queues) = (&self.taken_over, &self.queues);
         let mut outcomes = parallel::map(tasks, worth_it, |task| match task {
-            Task::Garbage(key) => garbage::collect(context, key),
+            Task::Garbage(key) => {
+                let mut outcome = garbage::collect(context, key);
+                // Before the slices go from which they are computed.
+                outcome.changes.splice(0..0, endpoints::delete(store, key, driven));
+                outcome
+            }
             Task::Owned(key) => garbage::check_owners(context, key),
             Task::Workload(key) => match key.kind {
                 Kind::StatefulSet => statefulset::sync(context, key),
@@ -306,8 +311,7 @@ impl Controllers {
                 Task::Node(name) => *outcome = self.nodes.sync(context, name),
                 Task::Service(key) => {
                     outcome.changes.extend(self.addresses.reconcile_service(store, key));
-                    // What a file says stays: only a client's deletion takes hand-made Endpoints along.
-                    outcome.changes.extend(endpoints::delete(store, key).filter(|_| driven));
+                    outcome.changes.extend(endpoints::delete(store, key, driven));
                 }
                 Task::Pod(key) => *outcome = self.pod(context, key),
                 _ => {}

@@ -58,7 +58,13 @@ fn what_the_api_server_refuses() {
     let table: &[(&str, &str, &[&str])] = &[
         ("Service", &long, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 64 bytes, at most 63"]),
         ("Pod", &longer, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 254 bytes, at most 253"]),
-        ("Service", "metadata: {name: 0a}\nspec: {clusterIP: None}", &["metadata.name: \"0a\" is not"]),
+        ("Service", "metadata: {name: 0A}\nspec: {clusterIP: None}", &["metadata.name: \"0A\" is not"]),
+        ("Service", "metadata: {name: 0a}\nspec: {clusterIP: None}", &[]),
+        (
+            "Service",
+            "metadata: {name: a}\nspec: {clusterIP: None, type: LoadBalancer, ports: [{port: 1, targetPort: 0}]}",
+            &["spec.clusterIPs[0]: may not be set to 'None' for LoadBalancer services"],
+        ),
         ("Pod", "metadata: {labels: {a: b}}", &["metadata.name: is missing"]),
         ("Pod", "metadata: {name: a, namespace: A_b}", &["metadata.namespace: \"A_b\" is not"]),
         ("Pod", "spec: {hostname: a.b, subdomain: C}", &["spec.hostname: \"a.b\"", "spec.subdomain: \"C\""]),
