@@ -43,7 +43,7 @@ fn ready(cluster: &ControlPlane) -> usize {
 
 fn sets(cluster: &ControlPlane) -> Vec<(u64, u32)> {
     let sets = cluster.store().list_in::<Workload>(Kind::ReplicaSet, "default");
-    let mut sets: Vec<_> = sets.map(|set| (set.status.revision, set.spec.replicas.unwrap_or(1))).collect();
+    let mut sets: Vec<_> = sets.map(|set| (set.revision(), set.spec.replicas.unwrap_or(1))).collect();
     sets.sort_unstable();
     sets
 }

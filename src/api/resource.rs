@@ -144,6 +144,12 @@ impl Resource {
             subresources: OF_PODS,
             ..stored("", "pods", "pod", Kind::Pod)
         },
+        Resource {
+            short: &["rc"],
+            categories: ALL,
+            subresources: &[SCALE, STATUS],
+            ..stored("", "replicationcontrollers", "replicationcontroller", Kind::ReplicationController)
+        },
         stored("", "secrets", "secret", Kind::Secret),
         Resource { short: &["sa"], ..stored("", "serviceaccounts", "serviceaccount", Kind::ServiceAccount) },
         Resource {
@@ -176,6 +182,12 @@ impl Resource {
             categories: ALL,
             subresources: &[SCALE, STATUS],
             ..stored("apps", "statefulsets", "statefulset", Kind::StatefulSet)
+        },
+        Resource {
+            short: &["cj"],
+            categories: ALL,
+            subresources: &[STATUS],
+            ..stored("batch", "cronjobs", "cronjob", Kind::CronJob)
         },
         Resource { categories: ALL, subresources: &[STATUS], ..stored("batch", "jobs", "job", Kind::Job) },
         stored("discovery.k8s.io", "endpointslices", "endpointslice", Kind::EndpointSlice),

@@ -74,7 +74,11 @@ impl Cluster {
             loop {
                 revisions.mark_unchanged();
                 let running = self.driver.clock().get().is_running();
-                let is_over = |cluster: &ControlPlane| aim(cluster) || !running || cluster.due().is_none();
+                // The deadline of a rollout that stands still is no work that is left.
+                let idle = |cluster: &ControlPlane| {
+                    cluster.due().is_none_or(|due| due.since(cluster.now()) > PATIENCE)
+                };
+                let is_over = |cluster: &ControlPlane| aim(cluster) || !running || idle(cluster);
                 if self.driver.read(is_over) || revisions.changed().await.is_err() {
                     return;
                 }

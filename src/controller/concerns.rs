@@ -79,11 +79,20 @@ pub(super) fn note(
     let key = object.key();
     let gone = event.after.is_none();
     match object {
+        Object::Job(job) => {
+            push_owner(queues, object);
+            // A finished Job waits for the end of its time.
+            let finished = job.status.conditions.iter().next().is_some() && is_own_note(event);
+            if !gone && (!is_own_note(event) || finished) {
+                queues.push(Task::Workload(key));
+            }
+        }
         Object::StatefulSet(_)
         | Object::Deployment(_)
         | Object::ReplicaSet(_)
+        | Object::ReplicationController(_)
         | Object::DaemonSet(_)
-        | Object::Job(_) => {
+        | Object::CronJob(_) => {
             push_owner(queues, object);
             if !gone && !is_own_note(event) {
                 queues.push(Task::Workload(key));
@@ -115,6 +124,7 @@ pub(super) fn note(
                 }
                 queues.push(Task::Workload(owner));
             }
+            note_claims(queues, store, event);
             note_selecting(queues, taken_over, store, selecting, event);
             if gone || pod.is_terminal() {
                 let claims = pod
@@ -206,6 +216,20 @@ fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
     // What a controller makes has an owner that is there.
     if !meta.synthesized && now.owners().iter().any(|owner| owner.uid.is_some()) {
         queues.push(Task::Owned(event.object().key()));
+    }
+}
+
+/// Enqueues the workloads whose selector matches an orphan: they may adopt it (the controllers' getPodReplicaSets and their
+/// like).
+fn note_claims(queues: &mut Queues, store: &Store, event: &Event) {
+    let (before, after) = (event.then().and_then(Pod::of), event.now().and_then(Pod::of));
+    let Some(pod) = after.filter(|pod| pod.metadata.controller().is_none() && !pod.is_terminating()) else {
+        return;
+    };
+    let same = |before: &std::sync::Arc<Pod>| before.metadata.labels == pod.metadata.labels;
+    if before.is_none_or(|before| before.metadata.controller().is_some() || !same(before)) {
+        let claimants = store.workloads_selecting(&pod.metadata.namespace, &pod.metadata.labels);
+        claimants.into_iter().for_each(|claimant| queues.push(Task::Workload(claimant)));
     }
 }
 

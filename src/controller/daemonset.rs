@@ -1,93 +1,299 @@
-//! The DaemonSet controller (pkg/controller/daemon): a pod on every node.
+//! The DaemonSet controller (pkg/controller/daemon): a pod on every node that its template admits.
 
+mod update;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use super::names::generated;
+use super::names::generated_from;
 use super::pods::Mould;
-use super::{Context, Outcome, pods, replicaset, scheduler};
+use super::{Context, Outcome, daemon_history, ownership, pods, refusal};
 use crate::store::{
-    Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodSpec, Toleration, UNREACHABLE_TAINT, Workload,
-    WorkloadStatus,
+    Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodPhase, PodSpec, REVISION_LABEL, Taint,
+    Toleration, UNREACHABLE_TAINT, Workload, WorkloadStatus,
 };
 
-/// Who tells of what it does.
+/// The source of its events.
 const BY: &str = "daemonset-controller";
 
-/// What every pod of a DaemonSet puts up with (AddOrUpdateDaemonPodTolerations).
+/// The label that says the number of a pod's template.
+const GENERATION_LABEL: &str = "pod-template-generation";
+
+/// Time after which a failed pod of a node is replaced at the earliest (failedPodsBackoff, its first step).
+const FAILED_BACKOFF: Duration = Duration::from_secs(1);
+
+/// What every pod of a DaemonSet tolerates (AddOrUpdateDaemonPodTolerations).
 static TOLERATIONS: LazyLock<Vec<Toleration>> = LazyLock::new(|| {
-    let exists = |key, effect| Toleration {
+    vec![
+        tolerates(NOT_READY_TAINT, "NoExecute"),
+        tolerates(UNREACHABLE_TAINT, "NoExecute"),
+        tolerates("node.kubernetes.io/disk-pressure", "NoSchedule"),
+        tolerates("node.kubernetes.io/memory-pressure", "NoSchedule"),
+        tolerates("node.kubernetes.io/pid-pressure", "NoSchedule"),
+        tolerates("node.kubernetes.io/unschedulable", "NoSchedule"),
+    ]
+});
+
+/// And on the host network.
+static ON_HOST: LazyLock<Toleration> =
+    LazyLock::new(|| tolerates("node.kubernetes.io/network-unavailable", "NoSchedule"));
+
+fn tolerates(key: &'static str, effect: &'static str) -> Toleration {
+    Toleration {
         key: Name::from(key),
         operator: arcstr::literal!("Exists"),
         effect: Name::from(effect),
         ..Toleration::default()
-    };
-    vec![
-        exists(NOT_READY_TAINT, "NoExecute"),
-        exists(UNREACHABLE_TAINT, "NoExecute"),
-        exists("node.kubernetes.io/unschedulable", "NoSchedule"),
-        exists(UNREACHABLE_TAINT, "NoSchedule"),
-    ]
-});
+    }
+}
 
-/// One look at the DaemonSet at `key`.
+/// One look at the DaemonSet at `key` (syncDaemonSet).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let mut outcome = Outcome::default();
     let Some(set) = context.store.get::<Workload>(Kind::DaemonSet, &key.namespace, &key.name) else {
         return outcome;
     };
-    let all: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&all) {
+    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    if context.believes(&recorded) || set.metadata.deletion_timestamp.is_some() {
         return outcome;
     }
+    let history = daemon_history::History::of(context, key, set, &mut outcome);
+    let all = ownership::claim_pods(context, key, set, &mut outcome);
     let mut mould = Mould::new(context.store, &set.spec.template, &set.metadata, Kind::DaemonSet);
+    mould.labels = mould.labels.with([
+        (REVISION_LABEL, history.hash.clone()),
+        (GENERATION_LABEL, arcstr::format!("{}", history.revision)),
+    ]);
+    let on_host = mould.spec.is_on_host_network();
     let shared = mould.shared();
-    shared.tolerations = shared.tolerations.iter().chain(TOLERATIONS.iter()).cloned().collect();
-    let is_for = |node: &&Arc<Node>| is_for(&mould.spec, node);
-    let nodes: Vec<_> = context.store.list::<Node>(Kind::Node).filter(is_for).collect();
-    let mut made = set.status.made;
-    for node in &nodes {
-        let name = &node.metadata.name;
-        if all.iter().any(|pod| pod.spec.node_name == *name && !pod.is_terminal()) {
-            continue;
+    let own = shared.tolerations.iter().filter(|own| !TOLERATIONS.iter().any(|t| t.is_like(own)));
+    shared.tolerations = own.chain(TOLERATIONS.iter()).chain(on_host.then_some(&*ON_HOST)).cloned().collect();
+    let mut daemons = Daemons {
+        context,
+        key,
+        set,
+        hash: history.hash.clone(),
+        by_node: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        mould,
+        made: set.status.made,
+        outcome,
+    };
+    for pod in &all {
+        if !(pod.is_terminal() && pod.is_terminating()) {
+            daemons.by_node.entry(pod.spec.node_name.clone()).or_default().push(pod);
         }
-        let mut pod = mould.pod(Name::from(generated(&key.name, 5, (&key.namespace, name, made))));
-        pod.spec.node_name = name.clone();
-        outcome.tell(BY, key.clone(), "SuccessfulCreate", format!("Created pod: {}", pod.metadata.name));
-        outcome.put(Object::Pod(Arc::new(pod)));
-        made += 1;
     }
-    let stray = |pod: &&&Arc<Pod>| !nodes.iter().any(|node| node.metadata.name == pod.spec.node_name);
-    let of_today = |pod: &Pod| pod.spec.shared.template.as_ref() == Some(&set.spec.template);
-    let mut doomed: Vec<&Arc<Pod>> = all.iter().filter(stray).copied().collect();
-    // One at a time goes for a new template, and only while all others are well (`maxUnavailable: 1`).
-    let well =
-        |pod: &Arc<Pod>| pod.is_available(set.spec.min_ready_seconds, context.now) && !pod.is_terminating();
-    if outcome.changes.is_empty() && doomed.is_empty() && all.iter().all(|pod| well(pod)) {
-        doomed.extend(all.iter().find(|pod| !of_today(pod)));
+    daemons.by_node.values_mut().for_each(|pods| daemons_by_age(context, pods));
+    for node in context.store.list::<Node>(Kind::Node) {
+        let fit = Fit::of(node, &daemons.mould.spec, &set.spec.template.spec.node_name);
+        daemons.nodes.insert(node.metadata.name.clone(), fit);
     }
-    for pod in doomed.into_iter().filter(|pod| !pod.is_terminating()) {
-        outcome.tell(BY, key.clone(), "SuccessfulDelete", format!("Deleted pod: {}", pod.metadata.name));
-        outcome.changes.push(pods::delete(pod, context.now));
+    let settled = !daemons.manage();
+    // The pods of a sync are there at the next one (the controller's expectations).
+    if settled {
+        daemons.roll();
     }
-    let active: Vec<&Arc<Pod>> = all.into_iter().filter(|pod| !pod.is_terminating()).collect();
-    let updated_replicas = active.iter().filter(|pod| of_today(pod)).count() as u32;
-    let status = replicaset::status(context, key, set, &active);
-    let status = WorkloadStatus { made, updated_replicas, replicas: nodes.len() as u32, ..status };
-    if status != set.status {
-        let mut set = set.clone();
-        Arc::make_mut(&mut set).status = status;
-        outcome.put(Object::DaemonSet(set));
-    }
-    outcome
+    history.clean_up(set, &all, &mut daemons.outcome);
+    daemons.finish(history.revision)
 }
 
-/// Whether a node is to have a pod: nothing keeps it away.
-fn is_for(spec: &PodSpec, node: &Node) -> bool {
-    scheduler::matches_node(node, spec)
-        && node
-            .spec
-            .taints
-            .iter()
-            .filter(|taint| taint.keeps_away())
-            .all(|taint| spec.tolerates(taint).is_some())
+/// Unassigned, pending and not ready pods first, then the oldest (podByCreationTimestampAndPhase).
+fn daemons_by_age(context: Context<'_>, pods: &mut [&Arc<Pod>]) {
+    pods.sort_by_cached_key(|pod| {
+        let born = context.store.stored(&pods::key_of(pod)).map_or(u64::MAX, |stored| stored.born());
+        (pod.spec.node_name.is_empty(), born)
+    });
+}
+
+/// Whether a node is for the pods of a DaemonSet (NodeShouldRunDaemonPod).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// A pod runs there, and is made if it does not.
+    Run,
+    /// A pod that is there stays.
+    Keep,
+    No,
+}
+
+impl Fit {
+    /// For pods of `spec` whose template names the node `only`, if it names one.
+    fn of(node: &Node, spec: &PodSpec, only: &Name) -> Self {
+        let tolerated = |taint: &&Taint| spec.tolerates(taint).is_some();
+        let mut untolerated = node.spec.taints.iter().filter(|taint| taint.keeps_away() && !tolerated(taint));
+        match () {
+            () if !only.is_empty() && *only != node.metadata.name => Fit::No,
+            () if !super::scheduler::matches_node(node, spec) => Fit::No,
+            () if untolerated.clone().any(|taint| taint.effect == "NoExecute") => Fit::No,
+            () if untolerated.next().is_some() => Fit::Keep,
+            () => Fit::Run,
+        }
+    }
+}
+
+struct Daemons<'a> {
+    context: Context<'a>,
+    key: &'a Key,
+    set: &'a Arc<Workload>,
+    /// Of today's revision.
+    hash: Name,
+    /// Its pods by the node that they are on or were made for, oldest first.
+    by_node: BTreeMap<Name, Vec<&'a Arc<Pod>>>,
+    nodes: BTreeMap<Name, Fit>,
+    mould: Mould<'a>,
+    made: u32,
+    outcome: Outcome,
+}
+
+impl<'a> Daemons<'a> {
+    fn is_updated(&self, pod: &Pod) -> bool {
+        pod.metadata.labels.get(REVISION_LABEL) == Some(&self.hash)
+    }
+
+    fn is_available(&self, pod: &Pod) -> bool {
+        pod.is_available(self.set.spec.min_ready_seconds, self.context.now)
+    }
+
+    /// Pods of a node that are not being deleted.
+    fn live_on(&self, node: &str) -> Vec<&'a Arc<Pod>> {
+        let pods = self.by_node.get(node).into_iter().flatten();
+        pods.filter(|pod| !pod.is_terminating()).copied().collect()
+    }
+
+    /// Makes pods where they are missing, and deletes those that should not be there. Returns whether it did anything
+    /// (manage, podsShouldBeOnNode).
+    fn manage(&mut self) -> bool {
+        let nodes: Vec<(Name, Fit)> = self.nodes.iter().map(|(name, fit)| (name.clone(), *fit)).collect();
+        let (mut missing, mut doomed) = (Vec::new(), Vec::new());
+        for (node, fit) in nodes {
+            let exists = self.by_node.contains_key(&node);
+            match fit {
+                Fit::Run if !exists => missing.push(node),
+                Fit::Run | Fit::Keep => {
+                    let running = self.running_on(&node, &mut doomed);
+                    if self.surge() == 0 {
+                        doomed.extend(running.into_iter().skip(1));
+                    } else if running.is_empty() && fit == Fit::Run {
+                        missing.push(node);
+                    } else if running.len() > 1 {
+                        self.thin_out(&running, &mut doomed);
+                    }
+                }
+                Fit::No => doomed.extend(self.live_on(&node)),
+            }
+        }
+        // Pods for nodes that are gone (getUnscheduledPodsWithoutNode; others are the pod garbage collector's).
+        let gone: Vec<Name> =
+            self.by_node.keys().filter(|node| !self.nodes.contains_key(*node)).cloned().collect();
+        gone.iter().for_each(|node| doomed.extend(self.live_on(node)));
+        let any = !missing.is_empty() || !doomed.is_empty();
+        missing.iter().for_each(|node| self.make(node));
+        doomed.iter().for_each(|pod| self.delete(pod));
+        any
+    }
+
+    /// The live pods of a node that have not ended; those that have are to go.
+    fn running_on(&mut self, node: &Name, doomed: &mut Vec<&'a Arc<Pod>>) -> Vec<&'a Arc<Pod>> {
+        let (ended, running): (Vec<_>, Vec<_>) =
+            self.live_on(node).into_iter().partition(|pod| pod.is_terminal());
+        for pod in ended {
+            let name = format!("{}/{}", self.key.namespace, pod.metadata.name);
+            let failed = pod.status.phase == Some(PodPhase::Failed);
+            let at = pod.status.since.unwrap_or_default().after(FAILED_BACKOFF);
+            if failed && at > self.context.now {
+                self.outcome.look_again(at);
+                continue;
+            }
+            if failed {
+                let message = format!("Found failed daemon pod {name} on node {node}, will try to kill it");
+                self.outcome.warn(BY, self.key.clone(), "FailedDaemonPod", message);
+            } else {
+                let message =
+                    format!("Found succeeded daemon pod {name} on node {node}, will try to delete it");
+                self.outcome.tell(BY, self.key.clone(), "SucceededDaemonPod", message);
+            }
+            doomed.push(pod);
+        }
+        running
+    }
+
+    /// With surge, an old pod and a new one share a node until the new one is available.
+    fn thin_out(&self, running: &[&'a Arc<Pod>], doomed: &mut Vec<&'a Arc<Pod>>) {
+        let (mut newest, mut oldest) = (None, None);
+        for pod in running {
+            let place = if self.is_updated(pod) { &mut newest } else { &mut oldest };
+            match place {
+                None => *place = Some(*pod),
+                Some(_) => doomed.push(pod),
+            }
+        }
+        if let (Some(new), Some(old)) = (newest, oldest)
+            && (!old.status.ready || self.is_available(new))
+        {
+            doomed.push(old);
+        }
+    }
+
+    fn make(&mut self, node: &Name) {
+        let name = loop {
+            let name = Name::from(generated_from(&self.key.name, (&self.key.namespace, node, self.made)));
+            self.made += 1;
+            if self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_none() {
+                break name;
+            }
+        };
+        let mut pod = self.mould.pod(name);
+        pod.spec.node_name = node.clone();
+        if let Some(why) = refusal::of_pod(self.context, &pod) {
+            self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
+            return self.outcome.look_again(self.context.now.after(refusal::RETRY));
+        }
+        let message = format!("Created pod: {}", pod.metadata.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+        self.outcome.put(Object::Pod(Arc::new(pod)));
+    }
+
+    fn delete(&mut self, pod: &Arc<Pod>) {
+        let message = format!("Deleted pod: {}", pod.metadata.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
+        self.outcome.changes.push(pods::delete(pod, self.context.now));
+    }
+
+    /// Writes down what its pods amount to (updateDaemonSetStatus).
+    fn finish(mut self, revision: u64) -> Outcome {
+        let stored = self.context.store.stored(self.key);
+        let mut status = WorkloadStatus {
+            observed_generation: stored.map_or(0, |stored| stored.generation),
+            template_generation: revision,
+            collision_count: self.set.status.collision_count,
+            conditions: self.set.status.conditions.clone(),
+            made: self.made,
+            ..WorkloadStatus::default()
+        };
+        for (node, fit) in &self.nodes {
+            let pod = self.by_node.get(node).and_then(|pods| pods.first());
+            if *fit != Fit::Run {
+                status.misscheduled += u32::from(pod.is_some());
+                continue;
+            }
+            status.desired += 1;
+            let Some(pod) = pod else { continue };
+            status.replicas += 1;
+            status.ready_replicas += u32::from(pod.status.ready);
+            status.available_replicas += u32::from(self.is_available(pod));
+            status.updated_replicas += u32::from(self.is_updated(pod));
+            let from = pod.available_from(self.set.spec.min_ready_seconds);
+            if let Some(from) = from.filter(|from| *from > self.context.now) {
+                self.outcome.look_again(from);
+            }
+        }
+        status.unavailable_replicas = status.desired - status.available_replicas;
+        if status != self.set.status {
+            let mut set = self.set.clone();
+            Arc::make_mut(&mut set).status = status;
+            self.outcome.put(Object::DaemonSet(set));
+        }
+        self.outcome
+    }
 }

@@ -9,6 +9,8 @@ mod addresses;
 mod allocation;
 mod claims;
 mod concerns;
+mod cronjob;
+mod daemon_history;
 mod daemonset;
 mod defaults;
 mod deletion;
@@ -17,10 +19,12 @@ mod endpoints;
 mod endpointslice;
 mod events;
 mod garbage;
+mod job;
 mod mirroring;
 mod names;
 mod namespace;
 mod node;
+mod ownership;
 mod pods;
 mod queue;
 mod range;
@@ -290,6 +294,8 @@ impl Controllers {
                 Kind::StatefulSet => statefulset::sync(context, key),
                 Kind::Deployment => deployment::sync(context, key),
                 Kind::DaemonSet => daemonset::sync(context, key),
+                Kind::Job => job::sync(context, key),
+                Kind::CronJob => cronjob::sync(context, key),
                 _ => replicaset::sync(context, key),
             },
             Task::Claim(key) => claims::sync(context, key),

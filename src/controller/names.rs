@@ -22,14 +22,27 @@ pub(super) fn digest(of: impl Hash) -> u64 {
 
 /// `BASE-xxxxx`, with a suffix of `length` letters that depends on `of`.
 pub(super) fn generated(base: &str, length: usize, of: impl Hash) -> String {
+    let kept = &base[..base.len().min(BASE_MAX)];
+    format!("{kept}-{}", suffix(base, length, of))
+}
+
+/// A name from `generateName: BASE-`: the prefix is cut to 58 bytes, its hyphen included (names.GenerateName).
+pub(super) fn generated_from(base: &str, of: impl Hash) -> String {
+    let mut name = format!("{base}-");
+    name.truncate(BASE_MAX);
+    name.push_str(&suffix(base, 5, of));
+    name
+}
+
+/// `length` letters that depend on `base` and `of`.
+pub(super) fn suffix(base: &str, length: usize, of: impl Hash) -> String {
     let mut rest = digest((base, &of));
-    let mut name = base[..base.len().min(BASE_MAX)].to_string();
-    name.push('-');
+    let mut text = String::with_capacity(length);
     for _ in 0..length {
-        name.push(ALPHABET[(rest % ALPHABET.len() as u64) as usize] as char);
+        text.push(ALPHABET[(rest % ALPHABET.len() as u64) as usize] as char);
         rest /= ALPHABET.len() as u64;
     }
-    name
+    text
 }
 
 #[cfg(test)]

@@ -1,65 +1,45 @@
-//! The ReplicaSet controller (pkg/controller/replicaset) and the Job controller's first half: as many pods as are asked
-//! for, under generated names.
+//! The ReplicaSet and ReplicationController controllers (pkg/controller/replicaset): as many pods as are asked for, under
+//! generated names.
 
+use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::names::generated;
+use super::names::generated_from;
 use super::pods::Mould;
 use super::scheduler::Nodes;
-use super::{Context, Outcome, pods};
+use super::{Context, Outcome, ownership, pods, refusal};
 use crate::kubelet;
-use crate::store::{Key, Kind, Name, Object, Pod, Time, Workload, WorkloadStatus};
+use crate::store::{
+    ConditionStatus, Key, Kind, Name, Object, Pod, PodPhase, Time, Workload, WorkloadCondition,
+    WorkloadStatus,
+};
 
-/// One look at the ReplicaSet or Job at `key`.
+/// Annotation of a pod: what it costs to delete it, compared with the others.
+const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-cost";
+
+/// One look at the ReplicaSet or ReplicationController at `key`.
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let mut outcome = Outcome::default();
     let Some(set) = context.store.get::<Workload>(key.kind, &key.namespace, &key.name) else {
         return outcome;
     };
-    let all: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&all) {
+    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    if context.believes(&recorded) {
         return outcome;
     }
-    // What has ended is replaced, unless ending is what it is for.
-    let counts = |pod: &&&Arc<Pod>| !pod.is_terminating() && (key.kind == Kind::Job || !pod.is_terminal());
-    let active: Vec<&Arc<Pod>> = all.iter().filter(counts).copied().collect();
-    let wanted = match key.kind {
-        // As many at once as may run, but no more than have to succeed.
-        Kind::Job => set.spec.parallelism.unwrap_or(1).min(set.spec.completions.unwrap_or(u32::MAX)),
-        _ => set.spec.replicas.unwrap_or(1),
-    } as usize;
-    let mut made = set.status.made;
-    // Of those, the pods that take no time and are there in the same moment.
-    let mut at_once = 0;
+    let all = ownership::claim_pods(context, key, set, &mut outcome);
+    // What has ended is replaced.
+    let active: Vec<&Arc<Pod>> =
+        all.iter().filter(|pod| !pod.is_terminating() && !pod.is_terminal()).collect();
+    let terminating = all.iter().filter(|pod| pod.is_terminating() && !pod.is_terminal()).count() as u32;
+    let mut made = Made { made: set.status.made, ..Made::default() };
     if set.metadata.deletion_timestamp.is_none() {
-        let nodes = Nodes::of(context.store);
-        let mould = Mould::new(context.store, &set.spec.template, &set.metadata, key.kind);
-        for _ in active.len()..wanted {
-            let name = Name::from(generated(&key.name, 5, (&key.namespace, made)));
-            let mut pod = mould.pod(name);
-            if context.at_once
-                && kubelet::takes_no_time(context, &pod)
-                && let Some(node) = nodes.choose(&pod.spec, made as usize)
-            {
-                pod.spec.node_name = node.metadata.name.clone();
-                at_once += 1;
-            }
-            outcome.tell(
-                controller(key),
-                key.clone(),
-                "SuccessfulCreate",
-                format!("Created pod: {}", pod.metadata.name),
-            );
-            outcome.put(Object::Pod(Arc::new(pod)));
-            made += 1;
-        }
-        for pod in surplus(context, &active, wanted) {
-            outcome.tell(
-                controller(key),
-                key.clone(),
-                "SuccessfulDelete",
-                format!("Deleted pod: {}", pod.metadata.name),
-            );
+        let wanted = set.replicas() as usize;
+        made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut outcome);
+        for pod in surplus(context, set, &active, wanted) {
+            let message = format!("Deleted pod: {}", pod.metadata.name);
+            outcome.tell(controller(key), key.clone(), "SuccessfulDelete", message);
             outcome.changes.push(pods::delete(pod, context.now));
         }
     }
@@ -67,11 +47,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         let from = pod.available_from(set.spec.min_ready_seconds).filter(|from| *from > context.now);
         from.into_iter().for_each(|from| outcome.look_again(from));
     }
-    let mut status = WorkloadStatus { made, ..status(context, key, set, &active) };
-    status.replicas += at_once;
-    status.ready_replicas += at_once;
-    status.available_replicas += if set.spec.min_ready_seconds == 0 { at_once } else { 0 };
-    status.updated_replicas = status.replicas;
+    let status = status(context, key, set, &active, terminating, made);
     if status != set.status {
         let mut set = set.clone();
         Arc::make_mut(&mut set).status = status;
@@ -81,36 +57,160 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 }
 
 fn controller(key: &Key) -> &'static str {
-    if key.kind == Kind::Job { "job-controller" } else { "replicaset-controller" }
+    if key.kind == Kind::ReplicationController { "replication-controller" } else { "replicaset-controller" }
 }
 
-/// The pods that go first when there are too many: those without a node, those not ready, the youngest
-/// (controller.ActivePods).
-fn surplus<'a>(context: Context<'_>, active: &[&'a Arc<Pod>], wanted: usize) -> Vec<&'a Arc<Pod>> {
+/// The pods that a sync makes.
+#[derive(Default)]
+struct Made {
+    /// How many there ever were; the next name follows from it.
+    made: u32,
+    /// Pods that take no time and are there in the same moment.
+    at_once: u32,
+    /// Why the API refused one.
+    refused: Option<String>,
+}
+
+impl Made {
+    /// Makes `missing` pods (manageReplicas).
+    fn fill(
+        &mut self,
+        context: Context<'_>,
+        key: &Key,
+        set: &Workload,
+        missing: usize,
+        outcome: &mut Outcome,
+    ) {
+        if missing == 0 {
+            return;
+        }
+        let by = controller(key);
+        let nodes = Nodes::of(context.store);
+        let mould = Mould::new(context.store, &set.spec.template, &set.metadata, key.kind);
+        for _ in 0..missing {
+            let mut pod = mould.pod(self.name(context, key));
+            if let Some(why) = refusal::of_pod(context, &pod) {
+                outcome.warn(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.refused = Some(why);
+                outcome.look_again(context.now.after(refusal::RETRY));
+                return;
+            }
+            if context.at_once
+                && kubelet::takes_no_time(context, &pod)
+                && let Some(node) = nodes.choose(&pod.spec, self.made as usize)
+            {
+                pod.spec.node_name = node.metadata.name.clone();
+                self.at_once += 1;
+            }
+            let message = format!("Created pod: {}", pod.metadata.name);
+            outcome.tell(by, key.clone(), "SuccessfulCreate", message);
+            outcome.put(Object::Pod(Arc::new(pod)));
+        }
+    }
+
+    /// A name that no pod has.
+    fn name(&mut self, context: Context<'_>, key: &Key) -> Name {
+        loop {
+            let name = Name::from(generated_from(&key.name, (&key.namespace, self.made)));
+            self.made += 1;
+            if context.store.get::<Pod>(Kind::Pod, &key.namespace, &name).is_none() {
+                return name;
+            }
+        }
+    }
+}
+
+/// The pods that go first when there are too many (controller_utils.go, ActivePodsWithRanks). Where the source compares
+/// UIDs, which are random, the youngest goes.
+fn surplus<'a>(
+    context: Context<'_>,
+    set: &Workload,
+    active: &[&'a Arc<Pod>],
+    wanted: usize,
+) -> Vec<&'a Arc<Pod>> {
+    let count = active.len().saturating_sub(wanted);
+    if count == 0 || wanted == 0 {
+        return active[..count].to_vec();
+    }
+    let on_node = related_on_nodes(context, set, active);
     let mut ranked = active.to_vec();
     ranked.sort_by_cached_key(|pod| {
-        let created =
-            context.store.stored(&pods::key_of(pod)).map_or(Time::default(), |stored| stored.created);
-        let name = pod.metadata.name.clone();
-        (!pod.spec.node_name.is_empty(), pod.status.ready, std::cmp::Reverse((created, name)))
+        let stored = context.store.stored(&pods::key_of(pod));
+        let born = stored.map_or(u64::MAX, |stored| stored.born());
+        let phase = match pod.status.phase {
+            None | Some(PodPhase::Pending) => 0,
+            Some(PodPhase::Unknown) => 1,
+            _ => 2,
+        };
+        let cost = pod.metadata.annotations.get(DELETION_COST_ANNOTATION);
+        let cost: i32 = cost.and_then(|cost| cost.parse().ok()).unwrap_or(0);
+        let together = on_node.get(&pod.spec.node_name).copied().unwrap_or(0);
+        let since =
+            if pod.status.ready { pod.status.ready_since.unwrap_or_default() } else { Time::default() };
+        (
+            (!pod.spec.node_name.is_empty(), phase, pod.status.ready, cost),
+            (Reverse(together), Reverse(since), Reverse(pod.status.restarts), Reverse(born)),
+        )
     });
-    ranked.truncate(active.len().saturating_sub(wanted));
+    ranked.truncate(count);
     ranked
 }
 
-/// What a workload's pods amount to.
-pub(super) fn status(
+/// How many pods of a ReplicaSet and of its Deployment's others are on each node
+/// (getPodsRankedByRelatedPodsOnSameNode).
+fn related_on_nodes(context: Context<'_>, set: &Workload, active: &[&Arc<Pod>]) -> HashMap<Name, u32> {
+    let mut on_node: HashMap<Name, u32> = HashMap::new();
+    let mut count = |pod: &Pod| *on_node.entry(pod.spec.node_name.clone()).or_default() += 1;
+    active.iter().for_each(|pod| count(pod));
+    let Some(deployment) = ownership::controller_key(&set.metadata) else { return on_node };
+    for other in context.store.replica_sets_near(&deployment, &ownership::selector_of(set)) {
+        let key = other.metadata.key(Kind::ReplicaSet);
+        if other.metadata.is_owned_by(&deployment) && other.metadata.name != set.metadata.name {
+            let pods = pods::of_workload(context.store, &key);
+            pods.filter(|pod| !pod.is_terminating() && !pod.is_terminal()).for_each(|pod| count(pod));
+        }
+    }
+    on_node
+}
+
+/// What its pods amount to (calculateStatus).
+fn status(
     context: Context<'_>,
     key: &Key,
     set: &Workload,
     active: &[&Arc<Pod>],
+    terminating: u32,
+    made: Made,
 ) -> WorkloadStatus {
     let count = |of: &dyn Fn(&Pod) -> bool| active.iter().filter(|pod| of(pod)).count() as u32;
+    let labels = &set.spec.template.metadata.labels;
+    let available = if set.spec.min_ready_seconds == 0 { made.at_once } else { 0 };
+    let mut conditions = set.status.conditions.clone();
+    match made.refused {
+        Some(why) => {
+            let failure = WorkloadCondition::new(
+                "ReplicaFailure",
+                ConditionStatus::True,
+                "FailedCreate",
+                why,
+                context.now,
+            );
+            conditions.set(failure);
+        }
+        None => conditions.remove("ReplicaFailure"),
+    }
+    let is_full =
+        |pod: &Pod| pod.metadata.labels.are_the_same(labels) || labels.matches(&pod.metadata.labels);
     WorkloadStatus {
         observed_generation: context.store.stored(key).map_or(0, |stored| stored.generation),
-        replicas: active.len() as u32,
-        ready_replicas: count(&|pod| pod.status.ready),
-        available_replicas: count(&|pod| pod.is_available(set.spec.min_ready_seconds, context.now)),
-        ..set.status.clone()
+        replicas: active.len() as u32 + made.at_once,
+        fully_labeled_replicas: count(&is_full) + made.at_once,
+        ready_replicas: count(&|pod| pod.status.ready) + made.at_once,
+        available_replicas: count(&|pod| pod.is_available(set.spec.min_ready_seconds, context.now))
+            + available,
+        terminating_replicas: Some(terminating),
+        conditions,
+        made: made.made,
+        ..WorkloadStatus::default()
     }
 }

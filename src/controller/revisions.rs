@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::names::generated;
+use super::names::suffix;
 use super::{Context, Outcome};
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
@@ -86,8 +86,9 @@ pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
 /// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read
 /// the template for it.
 fn new(key: &Key, uid: Option<Uid>, set: &StatefulSet, revision: u64) -> ControllerRevision {
-    let name = Name::from(generated(&key.name, 10, (&key.namespace, revision)));
-    let hash = Name::from(name.rsplit('-').next().unwrap_or_default());
+    // The set's name is not cut as that of a pod is (history.ControllerRevisionName).
+    let hash = Name::from(suffix(&key.name, 10, (&key.namespace, revision)));
+    let name = arcstr::format!("{}-{hash}", key.name);
     let labels = set.spec.template.metadata.labels.with([(HASH_LABEL, hash)]);
     let metadata = ObjectMeta {
         name,

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use crate::controller::{self, Addresses, Context, Outcome, set_of};
 use crate::store::{
-    CRASHES_ANNOTATION, Change, IpList, Key, Kind, Machine, Node, Object, PINNED_IP_PREFIX, Pod, PodPhase,
-    PodStatus, READY_ANNOTATION, Store, has_own_annotations, parse_ip, pinned_ip_annotation,
+    COMPLETES_ANNOTATION, CRASHES_ANNOTATION, Change, FAILS_ANNOTATION, IpList, Key, Kind, Machine, Node,
+    Object, PINNED_IP_PREFIX, Pod, PodPhase, PodStatus, PodTemplate, READY_ANNOTATION, Store, duration,
+    has_own_annotations, parse_ip, pinned_ip_annotation,
 };
 
 pub use delays::Delays;
@@ -182,6 +183,9 @@ impl Life<'_> {
         if status.boot != self.boots {
             return Some(self.after_reboot(addresses));
         }
+        if let Some(ended) = self.ended(outcome) {
+            return Some(ended);
+        }
         if self.crashes() > status.restarts {
             outcome.warn(BY, self.key.clone(), "BackOff", "Back-off restarting failed container");
             let restarts = self.crashes();
@@ -205,6 +209,39 @@ impl Life<'_> {
             return Some(PodStatus { ips, ..status.clone() });
         }
         self.readiness(outcome)
+    }
+
+    /// The status of a pod that has run for as long as an annotation says. Where its restart policy says so, its containers
+    /// are started again instead.
+    fn ended(&self, outcome: &mut Outcome) -> Option<PodStatus> {
+        let (now, status) = (self.context.now, &self.pod.status);
+        let annotations = &self.pod.metadata.annotations;
+        let after = |annotation| annotations.get(annotation).and_then(duration);
+        let ends = [(COMPLETES_ANNOTATION, PodPhase::Succeeded), (FAILS_ANNOTATION, PodPhase::Failed)];
+        let ends = ends.into_iter().filter_map(|(annotation, phase)| Some((after(annotation)?, phase)));
+        let (after, phase) = ends.min_by_key(|(after, _)| *after)?;
+        let at = status.since.unwrap_or(now).after(after);
+        if now < at {
+            outcome.look_again(at);
+            return None;
+        }
+        let policy =
+            self.pod.spec.shared.template.as_ref().map_or("Always", |template| restart_policy(template));
+        let again = policy == "Always" || (policy == "OnFailure" && phase == PodPhase::Failed);
+        // A container that ends as it starts is not started again in the same moment.
+        if again && !after.is_zero() {
+            let ready = status.ready && self.context.delays.of(self.pod).ready.is_zero();
+            let restarts = status.restarts + 1;
+            outcome.look_again(now.after(after));
+            return Some(PodStatus {
+                restarts,
+                ready,
+                since: Some(now),
+                ready_since: Some(now),
+                ..status.clone()
+            });
+        }
+        Some(PodStatus { phase: Some(phase), ready: false, ready_since: Some(now), ..status.clone() })
     }
 
     /// After its node was rebooted the pod is the same, but its sandbox is not: it is not ready, then it has another
@@ -261,6 +298,12 @@ impl Life<'_> {
         let text = self.pod.metadata.annotations.get(CRASHES_ANNOTATION);
         text.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
+}
+
+/// What a template says of containers that end.
+pub(crate) fn restart_policy(template: &PodTemplate) -> &str {
+    let written = template.given.as_ref().and_then(|given| given.json().pointer("/spec/restartPolicy"));
+    written.and_then(serde_json::Value::as_str).unwrap_or("Always")
 }
 
 /// Whether somebody says that the pod is ready, or is not.

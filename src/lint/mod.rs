@@ -147,6 +147,7 @@ impl<'a> Template<'a> {
             }
             Object::Deployment(workload)
             | Object::ReplicaSet(workload)
+            | Object::ReplicationController(workload)
             | Object::DaemonSet(workload)
             | Object::Job(workload) => {
                 let template = &workload.spec.template;

@@ -11,7 +11,7 @@ use super::documents;
 use super::limits::{self, Expansion};
 use super::problem::Problem;
 use super::source::Place;
-use crate::store::{Key, Kind, Name, Object};
+use crate::store::{Key, Kind, Name, Object, ReplicationController};
 
 /// What a document says it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -50,7 +50,7 @@ pub(super) enum Meaning {
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
-const KINDS: [(&str, Kind, &[&str]); 15] = [
+const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -58,8 +58,10 @@ const KINDS: [(&str, Kind, &[&str]); 15] = [
     ("PetSet", Kind::StatefulSet, &["apps/v1alpha1"]),
     ("Deployment", Kind::Deployment, &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]),
     ("ReplicaSet", Kind::ReplicaSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
+    ("ReplicationController", Kind::ReplicationController, &["v1"]),
     ("DaemonSet", Kind::DaemonSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
     ("Job", Kind::Job, &["batch/v1"]),
+    ("CronJob", Kind::CronJob, &["batch/v1", "batch/v1beta1", "batch/v2alpha1"]),
     ("Pod", Kind::Pod, &["v1"]),
     ("EndpointSlice", Kind::EndpointSlice, &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
     ("Endpoints", Kind::Endpoints, &["v1"]),
@@ -112,7 +114,11 @@ impl<'de> DeserializeSeed<'de> for Typed {
             Kind::Deployment => Object::Deployment(Arc::deserialize(d)?),
             Kind::ReplicaSet => Object::ReplicaSet(Arc::deserialize(d)?),
             Kind::DaemonSet => Object::DaemonSet(Arc::deserialize(d)?),
+            Kind::ReplicationController => {
+                Object::ReplicationController(Arc::new(ReplicationController::deserialize(d)?.into()))
+            }
             Kind::Job => Object::Job(Arc::deserialize(d)?),
+            Kind::CronJob => Object::CronJob(Arc::deserialize(d)?),
             Kind::Pod => Object::Pod(Arc::deserialize(d)?),
             Kind::EndpointSlice => Object::EndpointSlice(Arc::deserialize(d)?),
             Kind::Endpoints => Object::Endpoints(Arc::deserialize(d)?),

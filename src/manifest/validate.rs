@@ -8,10 +8,10 @@ use std::net::IpAddr;
 
 use super::limits::{DOCUMENT_PROBLEMS, REPLICAS};
 use crate::store::{
-    AddressType, ClusterIp, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName, IpFamily,
-    Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec, PodTemplate,
-    SUBDOMAIN_MAX, Service, ServicePort, ServiceType, SliceAddress, StatefulSet, Workload, is_label,
-    is_subdomain, parse_ip,
+    AddressType, ClusterIp, CronJob, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName,
+    IpFamily, Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec,
+    PodTemplate, SUBDOMAIN_MAX, Service, ServicePort, ServiceType, SliceAddress, StatefulSet, Workload,
+    is_label, is_subdomain, parse_ip,
 };
 
 /// Something that the API server would refuse.
@@ -43,8 +43,10 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
         Object::StatefulSet(set) => check.stateful_set(set),
         Object::Deployment(workload)
         | Object::ReplicaSet(workload)
+        | Object::ReplicationController(workload)
         | Object::DaemonSet(workload)
         | Object::Job(workload) => check.workload(workload),
+        Object::CronJob(cron) => check.cron_job(cron),
         Object::Pod(pod) => {
             check.pod_annotations("metadata.annotations", &pod.metadata.annotations);
             check.pod_spec("spec", &pod.spec);
@@ -292,6 +294,12 @@ impl Check {
         self.replicas("spec.replicas", spec.replicas);
         self.replicas("spec.parallelism", spec.parallelism);
         self.template(spec.selector.as_ref(), &spec.template);
+    }
+
+    fn cron_job(&mut self, cron: &CronJob) {
+        let spec = &cron.spec.job_template.spec;
+        self.replicas("spec.jobTemplate.spec.parallelism", spec.parallelism);
+        self.pod_spec("spec.jobTemplate.spec.template.spec", &spec.template.spec);
     }
 
     fn replicas(&mut self, path: &str, replicas: Option<u32>) {

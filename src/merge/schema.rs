@@ -36,7 +36,10 @@ pub(super) type Key = (&'static str, Option<&'static str>);
 pub(super) fn of(kind: &str) -> Fields {
     match kind {
         "Pod" => POD,
-        "StatefulSet" | "Deployment" | "ReplicaSet" | "DaemonSet" | "Job" => WORKLOAD,
+        "StatefulSet" | "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "Job" => {
+            WORKLOAD
+        }
+        "CronJob" => CRON_JOB,
         "Service" => SERVICE,
         "Node" => NODE,
         "PersistentVolumeClaim" => CLAIM,
@@ -119,6 +122,9 @@ const WORKLOAD: Fields = &[
     ),
     ("status", Merge::Object(&[CONDITIONS])),
 ];
+
+const CRON_JOB: Fields =
+    &[("metadata", METADATA), ("spec", Merge::Object(&[("jobTemplate", Merge::Object(WORKLOAD))]))];
 
 const SERVICE: Fields = &[
     ("metadata", METADATA),

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use super::links::Owner;
 use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
-use super::object::{Key, Kind, Object};
+use super::object::{Key, Kind, Object, ObjectMeta};
 use super::service::EndpointSlice;
 
 /// The label that says which revision of its template a pod was made from. Services hardly select by it.
@@ -17,19 +17,24 @@ pub const REVISION_LABEL: &str = "controller-revision-hash";
 
 /// Names of objects by one of their label pairs. Pairs are kept as hashes: whoever looks something up checks what it
 /// finds, so two pairs that share a hash do no harm.
-#[derive(Default)]
-pub(super) struct ByLabel(FxHashMap<u64, SmallVec<[Name; 2]>>);
+pub(super) struct ByLabel<T = Name>(FxHashMap<u64, SmallVec<[T; 2]>>);
 
-impl ByLabel {
-    pub(super) fn names(&self, pair: u64) -> &[Name] {
+impl<T> Default for ByLabel<T> {
+    fn default() -> Self {
+        ByLabel(FxHashMap::default())
+    }
+}
+
+impl<T: Clone + PartialEq> ByLabel<T> {
+    pub(super) fn names(&self, pair: u64) -> &[T] {
         self.0.get(&pair).map_or(&[], |names| names)
     }
 
-    fn add(&mut self, pair: u64, name: &Name) {
+    fn add(&mut self, pair: u64, name: &T) {
         self.0.entry(pair).or_default().push(name.clone());
     }
 
-    fn remove(&mut self, pair: u64, name: &Name) {
+    fn remove(&mut self, pair: u64, name: &T) {
         if let Some(names) = self.0.get_mut(&pair) {
             if let Some(at) = names.iter().position(|other| other == name) {
                 names.swap_remove(at);
@@ -46,7 +51,7 @@ impl ByLabel {
     }
 
     /// Brings the entries of the object `name` from `old` to `new`.
-    fn replace(&mut self, name: &Name, old: &[u64], new: &[u64]) {
+    fn replace(&mut self, name: &T, old: &[u64], new: &[u64]) {
         old.iter().filter(|pair| !new.contains(pair)).for_each(|pair| self.remove(*pair, name));
         new.iter().filter(|pair| !old.contains(pair)).for_each(|pair| self.add(*pair, name));
     }
@@ -72,6 +77,12 @@ pub(super) struct Indexes {
     pub(super) slices: ByLabel,
     /// How many objects name an owner, by [`owner_hash`]. Two owners that share a hash only count too many.
     dependents: FxHashMap<u64, u32>,
+    /// ReplicaSets by each of their labels, and by their owner.
+    pub(super) replica_sets: ByLabel,
+    /// Pods by their owner, where their names do not begin with its name: those that a controller adopted.
+    pub(super) adopted: ByLabel,
+    /// Workloads whose pods are selected, by the first pair of their selector.
+    pub(super) workloads: ByLabel<(Kind, Name)>,
     /// What keeps pods away from nodes because of its own constraints.
     pub(super) repelling: Repelling,
 }
@@ -113,10 +124,43 @@ impl Repelling {
     }
 }
 
+/// The longest prefix of a generated name, its hyphen included (apiserver, `MaxGeneratedNameLength`).
+const GENERATED_BASE_MAX: usize = 58;
+
+/// What the names of the pods begin with that the workload called `name` makes: `NAME-`, cut.
+pub(super) fn pod_prefix(name: &str) -> Name {
+    match name.get(..GENERATED_BASE_MAX) {
+        Some(cut) => cut.into(),
+        None => arcstr::format!("{name}-"),
+    }
+}
+
+/// Whether `pod` begins with the [`pod_prefix`] of `workload`.
+fn is_named_by(pod: &str, workload: &str) -> bool {
+    match workload.get(..GENERATED_BASE_MAX) {
+        Some(cut) => pod.starts_with(cut),
+        None => pod.strip_prefix(workload).is_some_and(|rest| rest.starts_with('-')),
+    }
+}
+
+/// A number for the owner of an object in a namespace.
+pub(super) fn owner(namespace: &str, kind: Kind, name: &str) -> u64 {
+    FxBuildHasher.hash_one((namespace, kind, name))
+}
+
+/// The entry of a pod that its owner did not name.
+fn adopter(pod: &ObjectMeta) -> Option<u64> {
+    let owner = pod.controller()?;
+    (!is_named_by(&pod.name, &owner.name)).then(|| self::owner(&pod.namespace, owner.kind, &owner.name))
+}
+
 impl Indexes {
     /// Gives back what a burst of new objects took beyond what they need.
     pub(super) fn pack(&mut self) {
-        [&mut self.pods, &mut self.services, &mut self.slices].into_iter().for_each(ByLabel::pack);
+        [&mut self.pods, &mut self.services, &mut self.slices, &mut self.replica_sets, &mut self.adopted]
+            .into_iter()
+            .for_each(ByLabel::pack);
+        self.workloads.pack();
         self.dependents.shrink_to_fit();
     }
 
@@ -179,6 +223,11 @@ impl Indexes {
                 if !same {
                     self.pods.replace(name, &of(before), &of(after));
                 }
+                let adopter = |object: Option<&Object>| object.and_then(|o| adopter(o.metadata()));
+                let (old, new) = (adopter(before), adopter(after));
+                if old != new {
+                    self.adopted.replace(name, old.as_slice(), new.as_slice());
+                }
             }
             Object::Service(_) => self.services.replace(name, &of(before), &of(after)),
             Object::EndpointSlice(_) => {
@@ -192,7 +241,47 @@ impl Indexes {
                 };
                 self.slices.replace(name, &service(before), &service(after));
             }
+            Object::ReplicaSet(_) => {
+                let owner = |object: Option<&Object>| {
+                    let owner = object?.metadata().controller()?;
+                    Some(self::owner(namespace, owner.kind, &owner.name))
+                };
+                let all = |object: Option<&Object>| -> SmallVec<[u64; 8]> {
+                    of(object).into_iter().chain(owner(object)).collect()
+                };
+                self.replica_sets.replace(name, &all(before), &all(after));
+            }
             _ => {}
+        }
+        self.update_selector(before, after);
+    }
+
+    /// Takes in a change of a workload's selector.
+    fn update_selector(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        let first = |object: Option<&Object>| {
+            let object = object?;
+            let namespace = &object.metadata().namespace;
+            let labels = match object {
+                Object::StatefulSet(set) => {
+                    set.spec.selector.as_ref().map_or(&set.spec.template.metadata.labels, |s| &s.match_labels)
+                }
+                Object::ReplicaSet(set)
+                | Object::ReplicationController(set)
+                | Object::DaemonSet(set)
+                | Object::Job(set) => {
+                    set.spec.selector.as_ref().map_or(&set.spec.template.metadata.labels, |s| &s.match_labels)
+                }
+                _ => return None,
+            };
+            // A selector without equalities may match any labels.
+            Some(first_pair(namespace, labels).unwrap_or_else(|| pair(namespace, "", "")))
+        };
+        let (old, new) = (first(before), first(after));
+        if old != new
+            && let Some(object) = after.or(before)
+        {
+            let entry = (object.kind(), object.metadata().name.clone());
+            self.workloads.replace(&entry, old.as_slice(), new.as_slice());
         }
     }
 }

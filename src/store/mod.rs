@@ -10,6 +10,10 @@ mod addresses;
 #[allow(missing_docs, reason = "as above")]
 mod condition;
 #[allow(missing_docs, reason = "as above")]
+mod conditions;
+#[allow(missing_docs, reason = "as above")]
+mod cronjob;
+#[allow(missing_docs, reason = "as above")]
 mod event;
 pub mod fault;
 mod given;
@@ -45,6 +49,8 @@ mod workload;
 
 pub use addresses::{EndpointAddresses, IpList, SliceAddress};
 pub use condition::*;
+pub use conditions::{Conditions, WorkloadCondition};
+pub use cronjob::*;
 pub use event::{EventRecord, EventSource};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};

@@ -126,6 +126,11 @@ impl Labels {
         std::ptr::eq(self.pairs(), other.pairs())
     }
 
+    /// Whether both are one value, shared. They may be equal, although this does not see it.
+    pub fn are_the_same(&self, other: &Labels) -> bool {
+        std::ptr::eq(self.pairs(), other.pairs()) && self.pod == other.pod
+    }
+
     /// Where `key` is among the pairs, or would be.
     fn place(&self, key: &str) -> usize {
         self.pairs().partition_point(|(k, _)| k.as_str() < key)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::cronjob::CronJob;
 use super::event::EventRecord;
 use super::fault::Fault;
 use super::given::{Given, Part};
@@ -142,8 +143,10 @@ pub enum Kind {
     StatefulSet,
     Deployment,
     ReplicaSet,
+    ReplicationController,
     DaemonSet,
     Job,
+    CronJob,
     Pod,
     EndpointSlice,
     Endpoints,
@@ -168,15 +171,17 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds, in the order in which a cluster would want them made.
-    pub const ALL: [Kind; 27] = [
+    pub const ALL: [Kind; 29] = [
         Kind::Namespace,
         Kind::Node,
         Kind::Service,
         Kind::StatefulSet,
         Kind::Deployment,
         Kind::ReplicaSet,
+        Kind::ReplicationController,
         Kind::DaemonSet,
         Kind::Job,
+        Kind::CronJob,
         Kind::Pod,
         Kind::EndpointSlice,
         Kind::Endpoints,
@@ -207,8 +212,10 @@ impl Kind {
             Kind::StatefulSet => "StatefulSet",
             Kind::Deployment => "Deployment",
             Kind::ReplicaSet => "ReplicaSet",
+            Kind::ReplicationController => "ReplicationController",
             Kind::DaemonSet => "DaemonSet",
             Kind::Job => "Job",
+            Kind::CronJob => "CronJob",
             Kind::Pod => "Pod",
             Kind::EndpointSlice => "EndpointSlice",
             Kind::Endpoints => "Endpoints",
@@ -305,8 +312,10 @@ pub enum Object {
     StatefulSet(Arc<StatefulSet>),
     Deployment(Arc<Workload>),
     ReplicaSet(Arc<Workload>),
+    ReplicationController(Arc<Workload>),
     DaemonSet(Arc<Workload>),
     Job(Arc<Workload>),
+    CronJob(Arc<CronJob>),
     Pod(Arc<Pod>),
     EndpointSlice(Arc<EndpointSlice>),
     Endpoints(Arc<Endpoints>),
@@ -329,8 +338,10 @@ impl Object {
             Object::StatefulSet(_) => Kind::StatefulSet,
             Object::Deployment(_) => Kind::Deployment,
             Object::ReplicaSet(_) => Kind::ReplicaSet,
+            Object::ReplicationController(_) => Kind::ReplicationController,
             Object::DaemonSet(_) => Kind::DaemonSet,
             Object::Job(_) => Kind::Job,
+            Object::CronJob(_) => Kind::CronJob,
             Object::Pod(_) => Kind::Pod,
             Object::EndpointSlice(_) => Kind::EndpointSlice,
             Object::Endpoints(_) => Kind::Endpoints,
@@ -350,9 +361,12 @@ impl Object {
             Object::Node(o) => &o.metadata,
             Object::Service(o) => &o.metadata,
             Object::StatefulSet(o) => &o.metadata,
-            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
-                &o.metadata
-            }
+            Object::Deployment(o)
+            | Object::ReplicaSet(o)
+            | Object::ReplicationController(o)
+            | Object::DaemonSet(o)
+            | Object::Job(o) => &o.metadata,
+            Object::CronJob(o) => &o.metadata,
             Object::Pod(o) => &o.metadata,
             Object::EndpointSlice(o) => &o.metadata,
             Object::Endpoints(o) => &o.metadata,
@@ -372,9 +386,12 @@ impl Object {
             Object::Node(o) => &mut Arc::make_mut(o).metadata,
             Object::Service(o) => &mut Arc::make_mut(o).metadata,
             Object::StatefulSet(o) => &mut Arc::make_mut(o).metadata,
-            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
-                &mut Arc::make_mut(o).metadata
-            }
+            Object::Deployment(o)
+            | Object::ReplicaSet(o)
+            | Object::ReplicationController(o)
+            | Object::DaemonSet(o)
+            | Object::Job(o) => &mut Arc::make_mut(o).metadata,
+            Object::CronJob(o) => &mut Arc::make_mut(o).metadata,
             Object::Pod(o) => &mut Arc::make_mut(o).metadata,
             Object::EndpointSlice(o) => &mut Arc::make_mut(o).metadata,
             Object::Endpoints(o) => &mut Arc::make_mut(o).metadata,
@@ -387,10 +404,11 @@ impl Object {
         }
     }
 
-    /// The Deployment, ReplicaSet, DaemonSet or Job that `workload` is by its `kind`.
+    /// The Deployment, ReplicaSet, ReplicationController, DaemonSet or Job that `workload` is by its `kind`.
     pub fn workload(kind: Kind, workload: Arc<Workload>) -> Object {
         match kind {
             Kind::Deployment => Object::Deployment(workload),
+            Kind::ReplicationController => Object::ReplicationController(workload),
             Kind::DaemonSet => Object::DaemonSet(workload),
             Kind::Job => Object::Job(workload),
             _ => Object::ReplicaSet(workload),
@@ -408,8 +426,17 @@ impl Object {
                     claim.given = Some(Part::new(&given, arcstr::format!("/spec/volumeClaimTemplates/{at}")));
                 }
             }
-            Object::Deployment(o) | Object::ReplicaSet(o) | Object::DaemonSet(o) | Object::Job(o) => {
+            Object::Deployment(o)
+            | Object::ReplicaSet(o)
+            | Object::ReplicationController(o)
+            | Object::DaemonSet(o)
+            | Object::Job(o) => {
                 Arc::make_mut(&mut Arc::make_mut(o).spec.template).given = Some(template);
+            }
+            Object::CronJob(o) => {
+                let template = Part::new(&given, arcstr::literal!("/spec/jobTemplate/spec/template"));
+                let job = &mut Arc::make_mut(&mut Arc::make_mut(o).spec.job_template).spec;
+                Arc::make_mut(&mut job.template).given = Some(template);
             }
             _ => {}
         }
@@ -426,8 +453,13 @@ impl Object {
             (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && same_given(),
             (Object::Deployment(a), Object::Deployment(b))
             | (Object::ReplicaSet(a), Object::ReplicaSet(b))
-            | (Object::DaemonSet(a), Object::DaemonSet(b))
-            | (Object::Job(a), Object::Job(b)) => a.spec == b.spec && same_given(),
+            | (Object::ReplicationController(a), Object::ReplicationController(b))
+            | (Object::DaemonSet(a), Object::DaemonSet(b)) => a.spec == b.spec && same_given(),
+            // The selector of a Job is made when the Job is: that is no change.
+            (Object::Job(a), Object::Job(b)) => {
+                (a.spec == b.spec || (a.spec.selector.is_some() && b.spec.selector.is_none())) && same_given()
+            }
+            (Object::CronJob(a), Object::CronJob(b)) => a.spec == b.spec && same_given(),
             _ => true,
         }
     }
@@ -462,7 +494,8 @@ resources! {
     Node: Node;
     Service: Service;
     StatefulSet: StatefulSet;
-    Workload: Deployment | ReplicaSet | DaemonSet | Job;
+    Workload: Deployment | ReplicaSet | ReplicationController | DaemonSet | Job;
+    CronJob: CronJob;
     Pod: Pod;
     EndpointSlice: EndpointSlice;
     Endpoints: Endpoints;

@@ -246,6 +246,12 @@ pub struct Toleration {
 }
 
 impl Toleration {
+    /// Whether both are of the same taints: one replaces the other (AddOrUpdateTolerationInPodSpec).
+    pub fn is_like(&self, other: &Toleration) -> bool {
+        (&self.key, &self.effect, &self.operator, &self.value)
+            == (&other.key, &other.effect, &other.operator, &other.value)
+    }
+
     fn matches(&self, taint: &Taint) -> bool {
         (self.effect.is_empty() || self.effect == taint.effect)
             && (self.key.is_empty() || self.key == taint.key)
@@ -377,6 +383,10 @@ pub const START_DELAY_ANNOTATION: &str = "clusterlocal.dev/start-delay";
 pub const READY_DELAY_ANNOTATION: &str = "clusterlocal.dev/ready-delay";
 /// How long the pod takes to stop; its grace period ends that.
 pub const STOP_DELAY_ANNOTATION: &str = "clusterlocal.dev/stop-delay";
+/// How long the pod runs until it has succeeded: `5s`.
+pub const COMPLETES_ANNOTATION: &str = "clusterlocal.dev/completes";
+/// How long the pod runs until it has failed: `5s`.
+pub const FAILS_ANNOTATION: &str = "clusterlocal.dev/fails";
 /// How often a container of the pod has crashed; one more, and it crashes.
 pub const CRASHES_ANNOTATION: &str = "clusterlocal.dev/crashes";
 

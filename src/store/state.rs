@@ -28,10 +28,14 @@ impl Object {
             }
             (Object::Deployment(new), Object::Deployment(old))
             | (Object::ReplicaSet(new), Object::ReplicaSet(old))
+            | (Object::ReplicationController(new), Object::ReplicationController(old))
             | (Object::DaemonSet(new), Object::DaemonSet(old))
             | (Object::Job(new), Object::Job(old))
                 if new.status != old.status =>
             {
+                Arc::make_mut(new).status = old.status.clone();
+            }
+            (Object::CronJob(new), Object::CronJob(old)) if new.status != old.status => {
                 Arc::make_mut(new).status = old.status.clone();
             }
             (Object::Pod(new), Object::Pod(old)) if !Arc::ptr_eq(new, old) => {

@@ -7,14 +7,16 @@ use std::sync::Arc;
 
 use rustc_hash::FxBuildHasher;
 
-use super::index::{Indexes, indexed, pair};
+use super::index::{self, Indexes, indexed, pair, pod_prefix};
 use super::links::Uid;
 use super::names::{Labels, Name, POD_NAME_LABEL};
 use super::object::{Key, Kind, Object, Resource};
 use super::pod::Pod;
 use super::selecting::Selecting;
+use super::selector::LabelSelector;
 use super::service::{EndpointSlice, Service};
 use super::time::Time;
+use super::workload::Workload;
 
 /// A wish: this object shall be so, or shall not be.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,11 @@ impl Stored {
         let key = self.object.key();
         let half = |salt: u64| FxBuildHasher.hash_one((salt, &key, self.born));
         Uid::from_bits(half(0), half(1))
+    }
+
+    /// Where it is in the order in which objects were made.
+    pub fn born(&self) -> u64 {
+        self.born
     }
 
     /// Whether this is the same object as `other`, and not one of the same name made later.
@@ -334,6 +341,62 @@ impl Store {
     /// by where their volumes are.
     pub fn constrains_all_pods(&self) -> bool {
         !self.indexes.repelling.anti_affinity.is_empty() || !self.indexes.repelling.volumes.is_empty()
+    }
+
+    /// The pods that the workload at `owner` manages, and those without a controller that its `selector` matches, by name.
+    pub fn pods_near(&self, owner: &Key, selector: &LabelSelector) -> Vec<&Arc<Pod>> {
+        let Some(pods) = self.within(Kind::Pod, &owner.namespace) else { return Vec::new() };
+        let get = |name: &Name| Pod::of(&pods.get(name)?.object);
+        let prefix = pod_prefix(&owner.name);
+        let named = self.list_prefixed::<Pod>(Kind::Pod, &owner.namespace, &prefix);
+        let mut found: Vec<&Arc<Pod>> = named.filter(|pod| pod.metadata.is_owned_by(owner)).collect();
+        let named = found.len();
+        let adopted = index::owner(&owner.namespace, owner.kind, &owner.name);
+        let adopted = self.indexes.adopted.names(adopted).iter().filter_map(get);
+        found.extend(adopted.filter(|pod| pod.metadata.is_owned_by(owner)));
+        let orphan =
+            |pod: &&Arc<Pod>| pod.metadata.controller().is_none() && selector.matches(&pod.metadata.labels);
+        let pairs = indexed(&selector.match_labels);
+        let pairs = pairs.map(|(key, value)| self.indexes.pods.names(pair(&owner.namespace, key, value)));
+        match pairs.min_by_key(|names| names.len()) {
+            // Where no more pods have the label than were found, mostly all of them were.
+            Some(names)
+                if names.len() <= found.len()
+                    && found.iter().all(|pod| selector.matches(&pod.metadata.labels)) => {}
+            Some(names) => found.extend(names.iter().filter_map(get).filter(orphan)),
+            None => found.extend(pods.values().filter_map(|pod| Pod::of(&pod.object)).filter(orphan)),
+        }
+        if found.len() > named {
+            found.sort_unstable_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        }
+        found
+    }
+
+    /// The ReplicaSets that the Deployment at `owner` manages or whose labels `selector` matches, by name.
+    pub fn replica_sets_near(&self, owner: &Key, selector: &LabelSelector) -> Vec<&Arc<Workload>> {
+        let Some(sets) = self.within(Kind::ReplicaSet, &owner.namespace) else { return Vec::new() };
+        let get = |name: &Name| Workload::of(&sets.get(name)?.object);
+        let owned = self.indexes.replica_sets.names(index::owner(&owner.namespace, owner.kind, &owner.name));
+        let mut found: Vec<&Arc<Workload>> = owned.iter().filter_map(get).collect();
+        let matching = |set: &&Arc<Workload>| selector.matches(&set.metadata.labels);
+        let pairs = indexed(&selector.match_labels);
+        let pairs =
+            pairs.map(|(key, value)| self.indexes.replica_sets.names(pair(&owner.namespace, key, value)));
+        match pairs.min_by_key(|names| names.len()) {
+            Some(names) => found.extend(names.iter().filter_map(get).filter(matching)),
+            None => found.extend(sets.values().filter_map(|set| Workload::of(&set.object)).filter(matching)),
+        }
+        found.sort_unstable_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+        found.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        found
+    }
+
+    /// The workloads of `namespace` whose selector may match a pod with `labels`.
+    pub fn workloads_selecting(&self, namespace: &Name, labels: &Labels) -> Vec<Key> {
+        let pairs = indexed(labels).map(|(key, value)| pair(namespace, key, value));
+        let entries = pairs.chain([pair(namespace, "", "")]);
+        let entries = entries.flat_map(|pair| self.indexes.workloads.names(pair));
+        entries.map(|(kind, name)| Key::new(*kind, namespace.clone(), name.clone())).collect()
     }
 
     /// The Services of `namespace` whose selector matches a pod with `labels`, in no particular order.

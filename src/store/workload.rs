@@ -1,14 +1,18 @@
 //! What makes pods: the parts of the API groups `apps` and `batch` that the DNS and the controllers depend on.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::conditions::Conditions;
 use super::given::Part;
-use super::names::Name;
+use super::names::{Labels, Name};
 use super::object::ObjectMeta;
 use super::pod::PodTemplate;
 use super::selector::LabelSelector;
+use super::time::Time;
 use super::values::{IntOrPercent, nullable};
 
 /// A StatefulSet: pods with an ordinal, a name that stays and a claim that stays.
@@ -168,7 +172,7 @@ pub struct ClaimTemplate {
     pub given: Option<Part>,
 }
 
-/// Deployment, ReplicaSet, DaemonSet or Job: pods with generated names.
+/// Deployment, ReplicaSet, ReplicationController, DaemonSet or Job: pods with generated names.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Workload {
     pub metadata: ObjectMeta,
@@ -179,45 +183,292 @@ pub struct Workload {
     pub status: WorkloadStatus,
 }
 
+impl Workload {
+    /// The pods that it asks for: 1 where it does not say.
+    pub fn replicas(&self) -> u32 {
+        self.spec.replicas.unwrap_or(1)
+    }
+
+    /// The number of its template among those of its Deployment, as the annotation has it; 0 where there is none.
+    pub fn revision(&self) -> u64 {
+        let text = self.metadata.annotations.get(DEPLOYMENT_REVISION_ANNOTATION);
+        text.and_then(|text| text.parse().ok()).unwrap_or(0)
+    }
+}
+
+/// A ReplicationController as it is written: its selector is a map of labels.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ReplicationController {
+    pub metadata: ObjectMeta,
+    #[serde(default, deserialize_with = "nullable")]
+    pub spec: ReplicationControllerSpec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ReplicationControllerSpec {
+    pub replicas: Option<u32>,
+    /// Empty means the labels of the template.
+    #[serde(deserialize_with = "nullable")]
+    pub selector: Labels,
+    #[serde(deserialize_with = "nullable")]
+    pub template: Arc<PodTemplate>,
+    #[serde(deserialize_with = "nullable")]
+    pub min_ready_seconds: u32,
+}
+
+impl From<ReplicationController> for Workload {
+    fn from(written: ReplicationController) -> Self {
+        let ReplicationController { metadata, spec } = written;
+        let selector = Some(spec.selector).filter(|selector| !selector.is_empty());
+        let spec = WorkloadSpec {
+            replicas: spec.replicas,
+            selector: selector.map(LabelSelector::of),
+            template: spec.template,
+            min_ready_seconds: spec.min_ready_seconds,
+            ..WorkloadSpec::default()
+        };
+        Workload { metadata, spec, status: WorkloadStatus::default() }
+    }
+}
+
+/// On a DaemonSet: the number of its template.
+pub const TEMPLATE_GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
+/// The number of a template, on a Deployment and on its ReplicaSets.
+pub const DEPLOYMENT_REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
+
 /// What the controller found and did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadStatus {
     /// Up to which generation the controller has looked.
     pub observed_generation: u32,
+    /// Pods that are there: of a DaemonSet, nodes that should have one and do; of a Job, those that have not ended.
     pub replicas: u32,
     pub ready_replicas: u32,
     pub available_replicas: u32,
     /// Pods of the template of today.
     pub updated_replicas: u32,
-    /// Of a Deployment and its ReplicaSets: the number of the template.
-    pub revision: u64,
+    /// Of a Deployment: pods that are asked for and not available. Of a DaemonSet: nodes without an available pod.
+    pub unavailable_replicas: u32,
+    /// Of a ReplicaSet: pods with all labels of the template.
+    pub fully_labeled_replicas: u32,
+    /// Pods that are being deleted; absent before the controller counted.
+    pub terminating_replicas: Option<u32>,
+    /// Of a DaemonSet: the number of today's template.
+    pub template_generation: u64,
+    /// Of a DaemonSet: nodes that should have a pod.
+    pub desired: u32,
+    /// Of a DaemonSet: nodes that have a pod and should not.
+    pub misscheduled: u32,
+    /// How often a name of what it makes was taken by another object; absent where none ever was.
+    pub collision_count: Option<u32>,
+    pub conditions: Conditions,
+    /// Of a Job.
+    pub job: Option<Box<JobStatus>>,
     /// How many pods have been made; the next one's name follows from it.
     pub made: u32,
+}
+
+/// What the Job controller found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobStatus {
+    /// Absent while the Job is suspended.
+    pub start_time: Option<Time>,
+    pub completion_time: Option<Time>,
+    pub succeeded: u32,
+    pub failed: u32,
+    /// CompletionIndexes of which a pod has succeeded.
+    pub completed_indexes: CompletionIndexes,
+    /// CompletionIndexes that have failed for good, where `backoffLimitPerIndex` is set.
+    pub failed_indexes: Option<CompletionIndexes>,
+    /// When the latest pods failed: how long the next ones wait follows from it.
+    pub last_failure: Option<Time>,
+    /// Failures in a row without a success between.
+    pub failures_in_row: u32,
+}
+
+/// A set of completion indexes, as `status.completedIndexes` writes it: `1,3-5`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CompletionIndexes(BTreeSet<u32>);
+
+impl CompletionIndexes {
+    /// Adds an index.
+    pub fn insert(&mut self, index: u32) {
+        self.0.insert(index);
+    }
+
+    /// Whether `index` is in it.
+    pub fn contains(&self, index: u32) -> bool {
+        self.0.contains(&index)
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        self.0.len() as u32
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps those below `end`.
+    pub fn truncate(&mut self, end: u32) {
+        self.0.split_off(&end);
+    }
+
+    /// All of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().copied()
+    }
+}
+
+/// Three and more in a row are written with a dash (indexed_job_utils.go, orderedIntervals.String).
+impl fmt::Display for CompletionIndexes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut all = self.0.iter().copied().peekable();
+        let mut separator = "";
+        while let Some(first) = all.next() {
+            let mut last = first;
+            while let Some(next) = all.next_if_eq(&(last + 1)) {
+                last = next;
+            }
+            match last - first {
+                0 => write!(f, "{separator}{first}")?,
+                1 => write!(f, "{separator}{first},{last}")?,
+                _ => write!(f, "{separator}{first}-{last}")?,
+            }
+            separator = ",";
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSpec {
-    /// Of a Deployment or ReplicaSet; absent means 1.
+    /// Of a Deployment, ReplicaSet or ReplicationController; absent means 1.
     pub replicas: Option<u32>,
-    /// Of a Job: how many pods run at once; absent means 1.
-    pub parallelism: Option<u32>,
-    /// Of a Job: how many pods must succeed.
-    pub completions: Option<u32>,
     pub selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
     pub template: Arc<PodTemplate>,
-    /// Of a Deployment.
-    #[serde(deserialize_with = "nullable")]
-    pub strategy: DeploymentStrategy,
     /// How long a pod has to be ready to count as available, in seconds.
     #[serde(deserialize_with = "nullable")]
     pub min_ready_seconds: u32,
-    /// Of a Deployment: old ReplicaSets to keep; absent means 10.
+    /// Of a Deployment or DaemonSet: old templates to keep; absent means 10.
     pub revision_history_limit: Option<u32>,
+    /// Of a Deployment.
+    #[serde(deserialize_with = "nullable")]
+    pub strategy: DeploymentStrategy,
     /// Of a Deployment: whether a new template waits.
     #[serde(deserialize_with = "nullable")]
     pub paused: bool,
+    /// Of a Deployment: for how long a rollout may stand still, in seconds; absent means 600.
+    pub progress_deadline_seconds: Option<u32>,
+    /// Of a DaemonSet.
+    #[serde(deserialize_with = "nullable")]
+    pub update_strategy: DaemonStrategy,
+    /// Of a Job: how many pods run at once; absent means 1.
+    pub parallelism: Option<u32>,
+    /// Of a Job: how many pods must succeed; absent, with `parallelism`, means that any success will do.
+    pub completions: Option<u32>,
+    /// Of a Job.
+    #[serde(deserialize_with = "nullable")]
+    pub completion_mode: CompletionMode,
+    /// Of a Job: whether it has no pods for now.
+    #[serde(deserialize_with = "nullable")]
+    pub suspend: bool,
+    /// Of a Job: how many pods may fail; absent means 6, or any number where indexes have limits of their own.
+    pub backoff_limit: Option<u32>,
+    /// Of an Indexed Job: how many pods of one index may fail.
+    pub backoff_limit_per_index: Option<u32>,
+    /// Of an Indexed Job: how many indexes may fail.
+    pub max_failed_indexes: Option<u32>,
+    /// Of a Job: how long it may run, in seconds.
+    pub active_deadline_seconds: Option<u32>,
+    /// Of a Job: how long it stays once it has finished, in seconds.
+    pub ttl_seconds_after_finished: Option<u32>,
+    /// Of a Job: what a failed pod means.
+    #[serde(deserialize_with = "nullable")]
+    pub pod_failure_policy: PodFailurePolicy,
+    /// Of a Job: when a pod is replaced.
+    pub pod_replacement_policy: Option<PodReplacementPolicy>,
+    /// Of a Job: whether the selector was written, rather than made.
+    #[serde(deserialize_with = "nullable")]
+    pub manual_selector: bool,
+}
+
+/// How a DaemonSet brings its pods to a new template.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct DaemonStrategy {
+    #[serde(rename = "type")]
+    pub strategy: Option<UpdateStrategyType>,
+    #[serde(deserialize_with = "nullable")]
+    pub rolling_update: RollingDeployment,
+}
+
+/// Whether all pods of a Job do the same, or each its own part.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum CompletionMode {
+    #[default]
+    NonIndexed,
+    Indexed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PodReplacementPolicy {
+    TerminatingOrFailed,
+    Failed,
+}
+
+/// What failed pods of a Job mean: the first rule that matches decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodFailurePolicy {
+    #[serde(deserialize_with = "nullable")]
+    pub rules: Box<[PodFailureRule]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodFailureRule {
+    pub action: PodFailureAction,
+    pub on_exit_codes: Option<OnExitCodes>,
+    #[serde(default, deserialize_with = "nullable")]
+    pub on_pod_conditions: Box<[OnPodCondition]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PodFailureAction {
+    FailJob,
+    FailIndex,
+    Ignore,
+    Count,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnExitCodes {
+    /// Absent means any container.
+    pub container_name: Option<Name>,
+    pub operator: ExitCodeOperator,
+    pub values: Box<[i32]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum ExitCodeOperator {
+    In,
+    NotIn,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct OnPodCondition {
+    #[serde(rename = "type")]
+    pub kind: Name,
+    /// Absent means `True`.
+    #[serde(default, deserialize_with = "nullable")]
+    pub status: Name,
 }
 
 /// How a Deployment goes from one ReplicaSet to the next.
@@ -240,8 +491,24 @@ pub enum DeploymentStrategyType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollingDeployment {
-    /// Absent means 25 %, rounded up.
+    /// Absent means 25 % of a Deployment, rounded up; 0 of a DaemonSet.
     pub max_surge: Option<IntOrPercent>,
-    /// Absent means 25 %, rounded down.
+    /// Absent means 25 % of a Deployment, rounded down; 1 of a DaemonSet.
     pub max_unavailable: Option<IntOrPercent>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_are_written_as_ranges() {
+        let table: [(&[u32], &str); 5] =
+            [(&[], ""), (&[0], "0"), (&[0, 1], "0,1"), (&[1, 3, 4, 5, 7], "1,3-5,7"), (&[0, 1, 2], "0-2")];
+        for (indexes, expected) in table {
+            let mut set = CompletionIndexes::default();
+            indexes.iter().for_each(|index| set.insert(*index));
+            assert_eq!(set.to_string(), expected);
+        }
+    }
 }

@@ -35,6 +35,7 @@ pub(super) fn unchanged(old: &Object, mut new: Object, changes: Changes) -> Obje
         }
         (Object::Deployment(old), Object::Deployment(new))
         | (Object::ReplicaSet(old), Object::ReplicaSet(new))
+        | (Object::ReplicationController(old), Object::ReplicationController(new))
         | (Object::DaemonSet(old), Object::DaemonSet(new))
         | (Object::Job(old), Object::Job(new)) => {
             let spec = &mut Arc::make_mut(new).spec;

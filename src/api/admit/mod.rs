@@ -134,8 +134,10 @@ fn is_status_worked_out(object: &Object) -> bool {
         Object::StatefulSet(_)
         | Object::Deployment(_)
         | Object::ReplicaSet(_)
+        | Object::ReplicationController(_)
         | Object::DaemonSet(_)
         | Object::Job(_)
+        | Object::CronJob(_)
         | Object::PersistentVolumeClaim(_)
         | Object::Fault(_) => true,
         _ => false,
@@ -178,11 +180,6 @@ fn strip(kind: Kind, json: &mut Map<String, Value>) {
     let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"] {
         metadata.remove(field);
-    }
-    if matches!(kind, Kind::Deployment | Kind::ReplicaSet)
-        && let Some(Value::Object(annotations)) = metadata.get_mut("annotations")
-    {
-        annotations.remove("deployment.kubernetes.io/revision");
     }
     if let Some(finalizer) = render::protection(kind)
         && let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers")

@@ -27,6 +27,10 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
                 causes.push(not_supported("spec.template.spec.restartPolicy", policy, &["Always"]));
             }
         }
+        Kind::ReplicationController => {
+            counts(&mut causes, json);
+            pod_spec(&mut causes, json, "spec.template.spec");
+        }
         Kind::Job => {
             counts(&mut causes, json);
             pod_spec(&mut causes, json, "spec.template.spec");

@@ -12,7 +12,7 @@ pub(super) fn check(kind: Kind, before: &Value, after: &Value) -> Vec<Cause> {
     match kind {
         Kind::StatefulSet => stateful_set(before, after).into_iter().collect(),
         Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => fields(before, after, &["spec.selector"]),
-        Kind::Job => fields(before, after, &["spec.completions", "spec.selector", "spec.template"]),
+        Kind::Job => fields(before, after, &job_fields(before)),
         Kind::Service => service(before, after).into_iter().collect(),
         Kind::Pod => pod(before, after).into_iter().collect(),
         Kind::PersistentVolumeClaim => claim(before, after).into_iter().collect(),
@@ -21,6 +21,19 @@ pub(super) fn check(kind: Kind, before: &Value, after: &Value) -> Vec<Cause> {
         Kind::RoleBinding | Kind::ClusterRoleBinding => fields(before, after, &["roleRef"]),
         _ => Vec::new(),
     }
+}
+
+/// The completions of an Indexed Job change with its parallelism, and a template while the Job is suspended
+/// (ValidateJobSpecUpdate).
+fn job_fields(before: &Value) -> Vec<&'static str> {
+    let mut all = vec!["spec.selector", "spec.completionMode"];
+    if field::text(before, "/spec/completionMode") != "Indexed" {
+        all.push("spec.completions");
+    }
+    if !field::flag(before, "/spec/suspend") {
+        all.push("spec.template");
+    }
+    all
 }
 
 fn fields(before: &Value, after: &Value, all: &[&str]) -> Vec<Cause> {

@@ -56,8 +56,10 @@ fn has_generation(kind: Kind) -> bool {
         Kind::StatefulSet
             | Kind::Deployment
             | Kind::ReplicaSet
+            | Kind::ReplicationController
             | Kind::DaemonSet
             | Kind::Job
+            | Kind::CronJob
             | Kind::EndpointSlice
     )
 }

@@ -45,11 +45,12 @@ pub fn api_version(kind: Kind) -> &'static str {
         | Kind::ReplicaSet
         | Kind::DaemonSet
         | Kind::ControllerRevision => "apps/v1",
-        Kind::Job => "batch/v1",
+        Kind::Job | Kind::CronJob => "batch/v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
         Kind::Namespace
         | Kind::Node
         | Kind::Service
+        | Kind::ReplicationController
         | Kind::Pod
         | Kind::Endpoints
         | Kind::PersistentVolumeClaim
@@ -90,8 +91,10 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         Object::StatefulSet(set) => workloads::stateful_set(&mut shown, set),
         Object::Deployment(workload) => workloads::deployment(&mut shown, workload),
         Object::ReplicaSet(workload) => workloads::replica_set(&mut shown, workload),
+        Object::ReplicationController(workload) => workloads::replication_controller(&mut shown, workload),
         Object::DaemonSet(workload) => workloads::daemon_set(&mut shown, workload),
         Object::Job(workload) => workloads::job(&mut shown, workload),
+        Object::CronJob(cron) => workloads::cron_job(&mut shown, cron),
         Object::ControllerRevision(revision) => workloads::controller_revision(&mut shown, revision),
         Object::Pod(pod) => pod::pod(&mut shown, pod),
         Object::PersistentVolumeClaim(claim) => volumes::claim(&mut shown, claim),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, put, selector_json};
 use crate::store::{
-    ControllerRevision, Kind, LabelSelector, PodManagementPolicy, PodTemplate, StatefulSet, Workload,
-    WorkloadStatus, fill, objects, put_labels,
+    ControllerRevision, CronJob, Key, Kind, LabelSelector, PodManagementPolicy, PodTemplate, StatefulSet,
+    TEMPLATE_GENERATION_ANNOTATION, Time, Workload, WorkloadStatus, fill, objects, put_labels,
 };
 
 pub(super) fn stateful_set(shown: &mut Shown<'_>, set: &StatefulSet) {
@@ -69,11 +69,9 @@ fn pods(spec: &mut Map<String, Value>, selector: Option<&LabelSelector>, templat
 }
 
 pub(super) fn deployment(shown: &mut Shown<'_>, deployment: &Workload) {
-    let new_set = new_replica_set(shown, deployment);
-    number_template(shown, &deployment.status);
     let spec = shown.spec();
     pods(spec, deployment.spec.selector.as_ref(), &deployment.spec.template);
-    spec.insert("replicas".into(), deployment.spec.replicas.unwrap_or(1).into());
+    spec.insert("replicas".into(), deployment.replicas().into());
     fill(spec, "progressDeadlineSeconds", 600);
     fill(spec, "revisionHistoryLimit", 10);
     let strategy = crate::store::object(spec, "strategy");
@@ -84,111 +82,71 @@ pub(super) fn deployment(shown: &mut Shown<'_>, deployment: &Workload) {
         fill(rolling, "maxUnavailable", "25%");
     }
     let facts = &deployment.status;
-    let mut status = of_pods(facts);
-    put(&mut status, "updatedReplicas", facts.updated_replicas);
-    let wanted = deployment.spec.replicas.unwrap_or(1);
-    let unavailable = wanted.max(facts.replicas).saturating_sub(facts.available_replicas);
-    put(&mut status, "unavailableReplicas", unavailable);
-    let conditions = deployment_conditions(deployment, new_set.as_deref(), &shown.created());
-    status.insert("conditions".into(), conditions.into());
+    let mut status = Map::new();
+    for (field, number) in [
+        ("observedGeneration", facts.observed_generation),
+        ("replicas", facts.replicas),
+        ("updatedReplicas", facts.updated_replicas),
+        ("readyReplicas", facts.ready_replicas),
+        ("availableReplicas", facts.available_replicas),
+        ("unavailableReplicas", facts.unavailable_replicas),
+    ] {
+        put(&mut status, field, number);
+    }
+    put_some(&mut status, "terminatingReplicas", facts.terminating_replicas);
+    put_some(&mut status, "collisionCount", facts.collision_count);
+    put_conditions(&mut status, facts, Some("lastUpdateTime"));
     shown.json.insert("status".into(), status.into());
 }
 
-/// The numbers that Deployments and ReplicaSets have in common.
-fn of_pods(facts: &WorkloadStatus) -> Map<String, Value> {
-    let mut status = Map::new();
-    put(&mut status, "observedGeneration", facts.observed_generation);
-    status.insert("replicas".into(), facts.replicas.into());
-    put(&mut status, "readyReplicas", facts.ready_replicas);
-    put(&mut status, "availableReplicas", facts.available_replicas);
-    status
-}
-
-/// The annotation that `kubectl rollout history` reads.
-fn number_template(shown: &mut Shown<'_>, facts: &WorkloadStatus) {
-    if facts.revision > 0 {
-        let annotations = crate::store::object(shown.metadata(), "annotations");
-        annotations.insert("deployment.kubernetes.io/revision".into(), facts.revision.to_string().into());
+/// `object[field] = number`, where there is one, zero included.
+fn put_some(object: &mut Map<String, Value>, field: &str, number: Option<u32>) {
+    if let Some(number) = number {
+        object.insert(field.into(), number.into());
     }
 }
 
-/// The ReplicaSet of the Deployment's template of today.
-fn new_replica_set(shown: &Shown<'_>, deployment: &Workload) -> Option<String> {
-    let meta = &deployment.metadata;
-    let prefix = format!("{}-", meta.name);
-    let mut sets = shown.context.store.list_prefixed::<Workload>(Kind::ReplicaSet, &meta.namespace, &prefix);
-    let key = shown.stored.object.key();
-    let own = |set: &Workload| set.metadata.is_owned_by(&key);
-    let new = sets.find(|set| own(set) && set.status.revision == deployment.status.revision)?;
-    Some(new.metadata.name.to_string())
-}
-
-/// What `kubectl rollout status` and `kubectl wait --for=condition=Available` read.
-fn deployment_conditions(deployment: &Workload, new_set: Option<&str>, since: &str) -> Vec<Value> {
-    let (facts, wanted) = (&deployment.status, deployment.spec.replicas.unwrap_or(1));
-    let max_unavailable = deployment.spec.strategy.rolling_update.max_unavailable;
-    let may_miss = max_unavailable.map_or(wanted / 4, |number| number.of(wanted));
-    let available = facts.available_replicas >= wanted.saturating_sub(may_miss);
-    let complete = facts.updated_replicas == wanted
-        && facts.replicas == wanted
-        && facts.available_replicas >= wanted
-        && facts.observed_generation > 0;
-    let set = new_set.unwrap_or_default();
-    let condition = |name: &str, holds: bool, reason: &str, message: String| {
-        json!({
-            "type": name,
-            "status": if holds { "True" } else { "False" },
-            "reason": reason,
-            "message": message,
-            "lastTransitionTime": since,
-            "lastUpdateTime": since,
-        })
-    };
-    vec![
-        match available {
-            true => condition(
-                "Available",
-                true,
-                "MinimumReplicasAvailable",
-                "Deployment has minimum availability.".into(),
-            ),
-            false => condition(
-                "Available",
-                false,
-                "MinimumReplicasUnavailable",
-                "Deployment does not have minimum availability.".into(),
-            ),
-        },
-        match complete {
-            true => {
-                let message = format!("ReplicaSet {set:?} has successfully progressed.");
-                condition("Progressing", true, "NewReplicaSetAvailable", message)
-            }
-            false => {
-                let message = format!("ReplicaSet {set:?} is progressing.");
-                condition("Progressing", true, "ReplicaSetUpdated", message)
-            }
-        },
-    ]
+/// The conditions; the time of their last update goes into the field `updated`.
+fn put_conditions(status: &mut Map<String, Value>, facts: &WorkloadStatus, updated: Option<&str>) {
+    let conditions: Vec<Value> = facts.conditions.iter().map(|condition| condition.json(updated)).collect();
+    put(status, "conditions", conditions);
 }
 
 pub(super) fn replica_set(shown: &mut Shown<'_>, set: &Workload) {
-    number_template(shown, &set.status);
-    let hash = set.spec.template.metadata.labels.written(TEMPLATE_HASH_LABEL).cloned();
     let spec = shown.spec();
     pods(spec, set.spec.selector.as_ref(), &set.spec.template);
-    if let Some(hash) = hash.filter(|_| set.metadata.synthesized) {
-        let labels = crate::store::object(crate::store::object(spec, "selector"), "matchLabels");
-        fill(labels, TEMPLATE_HASH_LABEL, hash.as_str());
-    }
-    spec.insert("replicas".into(), set.spec.replicas.unwrap_or(1).into());
+    spec.insert("replicas".into(), set.replicas().into());
+    put(spec, "minReadySeconds", set.spec.min_ready_seconds);
     let mut status = of_pods(&set.status);
-    put(&mut status, "fullyLabeledReplicas", set.status.replicas);
+    put_some(&mut status, "terminatingReplicas", set.status.terminating_replicas);
     shown.json.insert("status".into(), status.into());
 }
 
-/// Tells the pods of one of a Deployment's ReplicaSets from those of another.
-const TEMPLATE_HASH_LABEL: &str = "pod-template-hash";
+pub(super) fn replication_controller(shown: &mut Shown<'_>, set: &Workload) {
+    let spec = shown.spec();
+    if !spec.contains_key("selector") {
+        let selector = set.spec.selector.as_ref().map(|selector| selector.match_labels.clone());
+        let selector = selector.unwrap_or_else(|| set.spec.template.metadata.labels.clone());
+        put_labels(spec, "selector", &selector);
+    }
+    spec.insert("template".into(), set.spec.template.json());
+    spec.insert("replicas".into(), set.replicas().into());
+    put(spec, "minReadySeconds", set.spec.min_ready_seconds);
+    let status = of_pods(&set.status);
+    shown.json.insert("status".into(), status.into());
+}
+
+/// What ReplicaSets and ReplicationControllers report.
+fn of_pods(facts: &WorkloadStatus) -> Map<String, Value> {
+    let mut status = Map::new();
+    status.insert("replicas".into(), facts.replicas.into());
+    put(&mut status, "fullyLabeledReplicas", facts.fully_labeled_replicas);
+    put(&mut status, "readyReplicas", facts.ready_replicas);
+    put(&mut status, "availableReplicas", facts.available_replicas);
+    put(&mut status, "observedGeneration", facts.observed_generation);
+    put_conditions(&mut status, facts, None);
+    status
+}
 
 pub(super) fn daemon_set(shown: &mut Shown<'_>, set: &Workload) {
     let spec = shown.spec();
@@ -201,20 +159,25 @@ pub(super) fn daemon_set(shown: &mut Shown<'_>, set: &Workload) {
         fill(rolling, "maxSurge", 0);
         fill(rolling, "maxUnavailable", 1);
     }
+    let generation = set.status.template_generation.max(1).to_string();
+    let annotations = crate::store::object(shown.metadata(), "annotations");
+    fill(annotations, TEMPLATE_GENERATION_ANNOTATION, generation);
     let facts = &set.status;
     let mut status = Map::new();
-    put(&mut status, "observedGeneration", facts.observed_generation);
     for (field, number) in [
-        ("desiredNumberScheduled", facts.replicas),
         ("currentNumberScheduled", facts.replicas),
-        ("numberMisscheduled", 0),
+        ("numberMisscheduled", facts.misscheduled),
+        ("desiredNumberScheduled", facts.desired),
         ("numberReady", facts.ready_replicas),
     ] {
         status.insert(field.into(), number.into());
     }
+    put(&mut status, "observedGeneration", facts.observed_generation);
     put(&mut status, "updatedNumberScheduled", facts.updated_replicas);
     put(&mut status, "numberAvailable", facts.available_replicas);
-    put(&mut status, "numberUnavailable", facts.replicas.saturating_sub(facts.available_replicas));
+    put(&mut status, "numberUnavailable", facts.unavailable_replicas);
+    put_some(&mut status, "collisionCount", facts.collision_count);
+    put_conditions(&mut status, facts, None);
     shown.json.insert("status".into(), status.into());
 }
 
@@ -225,14 +188,70 @@ pub(super) fn job(shown: &mut Shown<'_>, job: &Workload) {
         spec.insert("completions".into(), 1.into());
     }
     fill(spec, "parallelism", 1);
-    fill(spec, "backoffLimit", 6);
+    // Where each index has a limit of its own, all of them together have none (SetDefaults_Job).
+    let limit = if job.spec.backoff_limit_per_index.is_some() { i32::MAX } else { 6 };
+    fill(spec, "backoffLimit", limit);
     fill(spec, "completionMode", "NonIndexed");
-    fill(spec, "suspend", false);
+    fill(spec, "suspend", job.spec.suspend);
+    let of_policy = job.spec.pod_failure_policy.rules.is_empty();
+    fill(spec, "podReplacementPolicy", if of_policy { "TerminatingOrFailed" } else { "Failed" });
     let mut status = Map::new();
-    put(&mut status, "active", job.status.replicas);
-    status.insert("ready".into(), job.status.ready_replicas.into());
-    status.insert("startTime".into(), shown.created().into());
-    status.insert("uncountedTerminatedPods".into(), json!({}));
+    if let Some(facts) = &job.status.job {
+        put_conditions(&mut status, &job.status, Some("lastProbeTime"));
+        put_time(&mut status, "startTime", facts.start_time);
+        put_time(&mut status, "completionTime", facts.completion_time);
+        put(&mut status, "active", job.status.replicas);
+        put(&mut status, "succeeded", facts.succeeded);
+        put(&mut status, "failed", facts.failed);
+        put_some(&mut status, "terminating", job.status.terminating_replicas);
+        put(&mut status, "completedIndexes", facts.completed_indexes.to_string());
+        if let Some(failed) = &facts.failed_indexes {
+            status.insert("failedIndexes".into(), failed.to_string().into());
+        }
+        status.insert("uncountedTerminatedPods".into(), json!({}));
+        status.insert("ready".into(), job.status.ready_replicas.into());
+    }
+    shown.json.insert("status".into(), status.into());
+}
+
+fn put_time(object: &mut Map<String, Value>, field: &str, time: Option<Time>) {
+    if let Some(time) = time {
+        object.insert(field.into(), time.to_string().into());
+    }
+}
+
+pub(super) fn cron_job(shown: &mut Shown<'_>, cron: &CronJob) {
+    let active: Vec<Value> = cron
+        .status
+        .active
+        .iter()
+        .map(|name| {
+            let key = Key::new(Kind::Job, cron.metadata.namespace.clone(), name.clone());
+            let stored = shown.context.store.stored(&key);
+            let mut json = json!({
+                "kind": "Job",
+                "namespace": key.namespace.as_str(),
+                "name": name.as_str(),
+                "apiVersion": "batch/v1",
+            });
+            if let Some(stored) = stored {
+                json["uid"] = stored.uid().to_string().into();
+                json["resourceVersion"] = stored.revision.to_string().into();
+            }
+            json
+        })
+        .collect();
+    let spec = shown.spec();
+    fill(spec, "concurrencyPolicy", "Allow");
+    fill(spec, "suspend", cron.spec.suspend);
+    fill(spec, "successfulJobsHistoryLimit", 3);
+    fill(spec, "failedJobsHistoryLimit", 1);
+    let template = crate::store::object(crate::store::object(spec, "jobTemplate"), "spec");
+    template.insert("template".into(), cron.spec.job_template.spec.template.json());
+    let mut status = Map::new();
+    put(&mut status, "active", active);
+    put_time(&mut status, "lastScheduleTime", cron.status.last_schedule_time);
+    put_time(&mut status, "lastSuccessfulTime", cron.status.last_successful_time);
     shown.json.insert("status".into(), status.into());
 }
 

@@ -54,8 +54,13 @@ pub(super) fn deployment(deployment: &Value, now: Time) -> Vec<Value> {
     ]
 }
 
+/// The selector; a ReplicationController's is a map of labels.
 fn selector_of(workload: &Value) -> Value {
-    selector::shown(workload.pointer("/spec/selector")).into()
+    let selector = workload.pointer("/spec/selector");
+    match field::text(workload, "/kind") {
+        "ReplicationController" => labels(selector).into(),
+        _ => selector::shown(selector).into(),
+    }
 }
 
 pub(super) const REPLICA_SET: &[Column] = &[
@@ -178,6 +183,41 @@ fn duration(job: &Value, now: Time) -> String {
         (Ok(_), Err(_)) => since(field::text(job, "/status/startTime"), now),
         (Err(_), _) => String::new(),
     }
+}
+
+pub(super) const CRON_JOB: &[Column] = &[
+    NAME,
+    Column::text("Schedule", "When Jobs are made, in the format of cron."),
+    Column::text("Timezone", "The time zone of the schedule."),
+    Column::text("Suspend", "Whether no Jobs are made for now."),
+    Column::number("Active", "How many Jobs run."),
+    Column::text("Last Schedule", "How long ago the last Job was made."),
+    AGE,
+    CONTAINERS,
+    IMAGES,
+    SELECTOR,
+];
+
+pub(super) fn cron_job(cron: &Value, now: Time) -> Vec<Value> {
+    let job = cron.pointer("/spec/jobTemplate").cloned().unwrap_or_default();
+    let [containers, images] = of_template(&job);
+    let zone = field::text(cron, "/spec/timeZone");
+    let last = match field::is_set(cron, "/status/lastScheduleTime") {
+        true => since(field::text(cron, "/status/lastScheduleTime"), now),
+        false => "<none>".into(),
+    };
+    vec![
+        name(cron),
+        field::text(cron, "/spec/schedule").into(),
+        if zone.is_empty() { "<none>" } else { zone }.into(),
+        if field::flag(cron, "/spec/suspend") { "True" } else { "False" }.into(),
+        field::items(cron, "/status/active").len().into(),
+        last.into(),
+        age(cron, now).into(),
+        containers,
+        images,
+        selector_of(&job),
+    ]
 }
 
 pub(super) const CONTROLLER_REVISION: &[Column] = &[

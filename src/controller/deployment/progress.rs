@@ -1,0 +1,128 @@
+//! The status of a Deployment: what its ReplicaSets add up to, and whether the rollout gets on (sync.go,
+//! calculateStatus; progress.go).
+
+use super::{NO_DEADLINE, PROGRESS_DEADLINE, Rollout};
+use crate::store::{ConditionStatus, Time, Workload, WorkloadCondition, WorkloadStatus};
+
+impl Rollout<'_> {
+    /// Seconds for which the rollout may stand still; none for any time.
+    pub(super) fn deadline(&self) -> Option<u32> {
+        let deadline = self.deployment.spec.progress_deadline_seconds.unwrap_or(PROGRESS_DEADLINE);
+        Some(deadline).filter(|deadline| *deadline < NO_DEADLINE)
+    }
+
+    /// Adds up what the ReplicaSets report.
+    pub(super) fn calculate_status(&mut self) {
+        let sum = |of: &dyn Fn(&Workload) -> u32| self.all().map(|set| of(set)).sum::<u32>();
+        let asked = sum(&|set| set.replicas());
+        let available = sum(&|set| set.status.available_replicas);
+        // Absent until one ReplicaSet has counted.
+        let terminating = self.all().filter_map(|set| set.status.terminating_replicas);
+        let terminating = terminating.fold(None, |sum: Option<u32>, count| Some(sum.unwrap_or(0) + count));
+        let status = WorkloadStatus {
+            observed_generation: self.generation,
+            replicas: sum(&|set| set.status.replicas),
+            updated_replicas: self.new.as_ref().map_or(0, |set| set.status.replicas),
+            ready_replicas: sum(&|set| set.status.ready_replicas),
+            available_replicas: available,
+            unavailable_replicas: asked.saturating_sub(available),
+            terminating_replicas: terminating,
+            collision_count: self.deployment.status.collision_count,
+            conditions: std::mem::take(&mut self.deployment.status.conditions),
+            ..WorkloadStatus::default()
+        };
+        self.deployment.status = status;
+        let (status, reason, message) = match available >= self.min_available() {
+            true => {
+                (ConditionStatus::True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
+            }
+            false => (
+                ConditionStatus::False,
+                "MinimumReplicasUnavailable",
+                "Deployment does not have minimum availability.",
+            ),
+        };
+        self.set_condition("Available", status, reason, message.into());
+    }
+
+    /// As [`Self::calculate_status`], and states how the rollout gets on (syncRolloutStatus).
+    pub(super) fn estimate_progress(&mut self) {
+        let before = self.deployment.status.clone();
+        self.calculate_status();
+        let reason = before.conditions.get("Progressing").map(|condition| condition.reason.clone());
+        let is_known_complete = self.deployment.status.replicas == self.deployment.status.updated_replicas
+            && reason.as_deref() == Some("NewReplicaSetAvailable");
+        match self.deadline() {
+            None => self.deployment.status.conditions.remove("Progressing"),
+            Some(_) if is_known_complete => {}
+            Some(deadline) => self.state_progress(&before, deadline),
+        }
+        let failure = self.new.iter().chain(&self.old);
+        let failure = failure.filter_map(|set| set.status.conditions.get("ReplicaFailure")).next().cloned();
+        match failure {
+            Some(failure) => self.deployment.status.conditions.set(failure),
+            None => self.deployment.status.conditions.remove("ReplicaFailure"),
+        }
+    }
+
+    fn state_progress(&mut self, before: &WorkloadStatus, deadline: u32) {
+        let subject = match &self.new {
+            Some(set) => format!("ReplicaSet {:?}", set.metadata.name.as_str()),
+            None => format!("Deployment {:?}", self.key.name.as_str()),
+        };
+        if self.is_complete() {
+            let message = format!("{subject} has successfully progressed.");
+            self.set_condition("Progressing", ConditionStatus::True, "NewReplicaSetAvailable", message);
+        } else if has_progressed(before, &self.deployment.status) {
+            let message = format!("{subject} is progressing.");
+            let mut condition = WorkloadCondition::new(
+                "Progressing",
+                ConditionStatus::True,
+                "ReplicaSetUpdated",
+                message,
+                self.now(),
+            );
+            // Written with the same reason, too: the time of the update starts the deadline anew.
+            if let Some(there) =
+                before.conditions.get("Progressing").filter(|there| there.status == condition.status)
+            {
+                condition.last_transition = there.last_transition;
+            }
+            self.deployment.status.conditions.remove("Progressing");
+            self.deployment.status.conditions.set(condition);
+        } else if self.is_late(deadline) {
+            let message = format!("{subject} has timed out progressing.");
+            self.set_condition("Progressing", ConditionStatus::False, "ProgressDeadlineExceeded", message);
+        }
+    }
+
+    /// Whether the rollout has stood still for too long (DeploymentTimedOut).
+    fn is_late(&self, deadline: u32) -> bool {
+        let condition = self.deployment.status.conditions.get("Progressing");
+        condition.is_some_and(|condition| match condition.reason.as_str() {
+            "NewReplicaSetAvailable" => false,
+            "ProgressDeadlineExceeded" => true,
+            _ => condition.last_update.after_secs(deadline) < self.now(),
+        })
+    }
+
+    /// When a rollout that stands still is looked at again (requeueStuckDeployment).
+    pub(super) fn progress_check(&self) -> Option<Time> {
+        let deadline = self.deadline()?;
+        let condition = self.deployment.status.conditions.get("Progressing")?;
+        let done = self.is_complete() || condition.reason == "ProgressDeadlineExceeded";
+        let paused = self.deployment.spec.paused || self.deployment.metadata.deletion_timestamp.is_some();
+        // A second more, as the source has it against rounding.
+        let at = condition.last_update.after_secs(deadline).after_secs(1);
+        Some(at).filter(|at| !done && !paused && *at > self.now())
+    }
+}
+
+/// Whether a status shows more of a rollout than the one before (DeploymentProgressing).
+fn has_progressed(before: &WorkloadStatus, after: &WorkloadStatus) -> bool {
+    let old = |status: &WorkloadStatus| status.replicas.saturating_sub(status.updated_replicas);
+    after.updated_replicas > before.updated_replicas
+        || old(after) < old(before)
+        || after.ready_replicas > before.ready_replicas
+        || after.available_replicas > before.available_replicas
+}

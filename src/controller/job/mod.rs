@@ -1,0 +1,329 @@
+//! The Job controller (pkg/controller/job) and the one that deletes finished Jobs (pkg/controller/ttlafterfinished): pods
+//! until enough have succeeded, or too many have failed.
+
+mod policy;
+mod running;
+mod tracking;
+
+use std::sync::Arc;
+
+use super::deletion::{self, Deletion};
+use super::{Context, Outcome, ownership, pods};
+use crate::store::{
+    CompletionIndexes, CompletionMode, ConditionStatus, JobStatus, Key, Kind, LabelSelector, Name, Object,
+    Pod, PodReplacementPolicy, Stored, Time, Workload, WorkloadCondition,
+};
+
+/// The source of its events.
+const BY: &str = "job-controller";
+
+/// The finalizer that keeps a pod until its end has been counted.
+const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+/// The label and the annotation that say which index of an Indexed Job a pod is for.
+const INDEX: &str = "batch.kubernetes.io/job-completion-index";
+/// The annotation that says how many pods of the same index have failed before.
+const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
+
+/// Pods that may fail, where the Job does not say.
+const BACKOFF_LIMIT: u32 = 6;
+
+/// One look at the Job at `key` (syncJob).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
+    let Some(stored) = context.store.stored(key) else { return release_all(context, key) };
+    let Object::Job(before) = &stored.object else { return Outcome::default() };
+    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    if context.believes(&recorded) {
+        return Outcome::default();
+    }
+    let mut outcome = Outcome::default();
+    let mut job = Workload::clone(before);
+    select_own_pods(&mut job, stored);
+    if is_finished(&job) {
+        delete_after_ttl(context, stored, &job, &mut outcome);
+        return finish(job, before, outcome);
+    }
+    let pods = ownership::claim_pods(context, key, &job, &mut outcome);
+    let facts = job.status.job.take().map(|facts| *facts).unwrap_or_default();
+    let mut sync = Sync { context, key, job, facts, pods, terminating: 0, outcome };
+    sync.run();
+    let Sync { mut job, facts, outcome, .. } = sync;
+    job.status.observed_generation = stored.generation;
+    job.status.job = Some(Box::new(facts));
+    finish(job, before, outcome)
+}
+
+fn finish(job: Workload, before: &Arc<Workload>, mut outcome: Outcome) -> Outcome {
+    if job != **before {
+        // A Job that goes in the same moment is not written once more.
+        let key = job.metadata.key(Kind::Job);
+        let goes = outcome
+            .changes
+            .iter()
+            .any(|change| matches!(change, crate::store::Change::Delete(gone) if *gone == key));
+        if !goes {
+            outcome.put(Object::Job(Arc::new(job)));
+        }
+    }
+    outcome
+}
+
+/// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
+/// (pkg/registry/batch/job, generateSelector).
+fn select_own_pods(job: &mut Workload, stored: &Stored) {
+    if job.spec.selector.is_some() || job.spec.manual_selector {
+        return;
+    }
+    let (uid, name) = (Name::from(stored.uid().to_string()), job.metadata.name.clone());
+    let generated = [
+        ("batch.kubernetes.io/controller-uid", uid.clone()),
+        ("batch.kubernetes.io/job-name", name.clone()),
+        ("controller-uid", uid.clone()),
+        ("job-name", name),
+    ];
+    let template = Arc::make_mut(&mut job.spec.template);
+    template.metadata.labels = template.metadata.labels.with(generated);
+    if job.metadata.labels.is_empty() {
+        job.metadata.labels = template.metadata.labels.clone();
+    }
+    let selector = [("batch.kubernetes.io/controller-uid", uid)];
+    job.spec.selector = Some(LabelSelector::of(selector.into_iter().collect()));
+}
+
+fn is_finished(job: &Workload) -> bool {
+    job.status.conditions.holds("Complete") || job.status.conditions.holds("Failed")
+}
+
+/// Lets go of the pods of a Job that is gone (syncOrphanPod).
+fn release_all(context: Context<'_>, key: &Key) -> Outcome {
+    let mut outcome = Outcome::default();
+    for pod in pods::of_workload(context.store, key) {
+        release(context, pod, &mut outcome);
+    }
+    outcome
+}
+
+/// Removes the tracking finalizer of a pod.
+fn release(context: Context<'_>, pod: &Arc<Pod>, outcome: &mut Outcome) {
+    if pod.metadata.links.has_finalizer(TRACKING) {
+        let mut released = pod.clone();
+        Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
+        outcome.changes.push(deletion::released(context.store, Object::Pod(released)));
+    }
+}
+
+/// Deletes a finished Job when it has had its time.
+fn delete_after_ttl(context: Context<'_>, stored: &Stored, job: &Workload, outcome: &mut Outcome) {
+    let Some(ttl) = job.spec.ttl_seconds_after_finished else { return };
+    let finished = ["Complete", "Failed"].into_iter().filter_map(|kind| job.status.conditions.get(kind));
+    let Some(since) = finished.map(|condition| condition.last_transition).next() else { return };
+    let at = since.after_secs(ttl);
+    if at > context.now {
+        outcome.look_again(at);
+    } else if job.metadata.deletion_timestamp.is_none() {
+        let deletion =
+            Deletion { propagation: Some(deletion::Propagation::Foreground), ..Deletion::default() };
+        outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
+    }
+}
+
+/// One sync of a Job that has not finished.
+struct Sync<'a> {
+    context: Context<'a>,
+    key: &'a Key,
+    job: Workload,
+    facts: JobStatus,
+    /// Its pods.
+    pods: Vec<Arc<Pod>>,
+    /// Pods that are being deleted, those of this sync among them.
+    terminating: u32,
+    outcome: Outcome,
+}
+
+impl Sync<'_> {
+    fn now(&self) -> Time {
+        self.context.now
+    }
+
+    fn is_indexed(&self) -> bool {
+        self.job.spec.completion_mode == CompletionMode::Indexed
+    }
+
+    /// The pods that have to succeed: 1 where neither field is set (SetDefaults_Job).
+    fn completions(&self) -> Option<u32> {
+        match (self.job.spec.completions, self.job.spec.parallelism) {
+            (None, None) => Some(1),
+            (completions, _) => completions,
+        }
+    }
+
+    fn replaces_failed_only(&self) -> bool {
+        let by_default = !self.job.spec.pod_failure_policy.rules.is_empty();
+        self.job
+            .spec
+            .pod_replacement_policy
+            .map_or(by_default, |policy| policy == PodReplacementPolicy::Failed)
+    }
+
+    fn active(&self) -> Vec<Arc<Pod>> {
+        let active = |pod: &&Arc<Pod>| !pod.is_terminating() && !pod.is_terminal();
+        self.pods.iter().filter(active).cloned().collect()
+    }
+
+    fn run(&mut self) {
+        self.terminating =
+            self.pods.iter().filter(|pod| pod.is_terminating() && !pod.is_terminal()).count() as u32;
+        let deleting = self.job.metadata.deletion_timestamp.is_some();
+        if self.facts.start_time.is_none() && !self.job.spec.suspend {
+            self.facts.start_time = Some(self.now());
+        }
+        if self.job.spec.backoff_limit_per_index.is_some() && self.facts.failed_indexes.is_none() {
+            self.facts.failed_indexes = Some(CompletionIndexes::default());
+        }
+        let policy = self.policy_failure();
+        self.count();
+        let mut active = self.active();
+        let mut ready = active.iter().filter(|pod| pod.status.ready).count() as u32;
+        let mut count = active.len() as u32;
+        if let Some((kind, reason, message)) = self.end(policy) {
+            for pod in active.drain(..) {
+                self.facts.failed +=
+                    u32::from(kind == "FailureTarget" && pod.metadata.links.has_finalizer(TRACKING));
+                self.delete(&pod);
+            }
+            (count, ready) = (0, 0);
+            self.set(kind, ConditionStatus::True, &reason, message);
+        } else if !deleting {
+            (count, ready) = self.manage(active, ready);
+            let succeeded = self.succeeded();
+            let complete = match self.completions() {
+                None => succeeded > 0 && count == 0,
+                Some(completions) => succeeded >= completions && count == 0,
+            };
+            if complete && !self.job.spec.suspend {
+                let message = "Reached expected number of succeeded pods".into();
+                self.set("SuccessCriteriaMet", ConditionStatus::True, "CompletionsReached", message);
+            } else {
+                self.note_suspension();
+            }
+        } else {
+            let pods = self.pods.clone();
+            pods.iter().for_each(|pod| release(self.context, pod, &mut self.outcome));
+        }
+        let status = &mut self.job.status;
+        (status.replicas, status.ready_replicas) = (count, ready);
+        status.terminating_replicas = Some(self.terminating);
+        if count == 0 && self.terminating == 0 {
+            self.conclude();
+        }
+        self.wait_for_deadline();
+    }
+
+    fn succeeded(&self) -> u32 {
+        if self.is_indexed() { self.facts.completed_indexes.len() } else { self.facts.succeeded }
+    }
+
+    fn set(&mut self, kind: &str, status: ConditionStatus, reason: &str, message: String) {
+        if !self.job.status.conditions.holds(kind) {
+            let condition = WorkloadCondition::new(kind, status, reason, message, self.now());
+            self.job.status.conditions.put(condition);
+        }
+    }
+
+    /// Why the Job ends now, before all that it asks for is done: the type, reason and message of the condition.
+    fn end(&self, policy: Option<String>) -> Option<(&'static str, Name, String)> {
+        let conditions = &self.job.status.conditions;
+        let known = ["SuccessCriteriaMet", "FailureTarget"];
+        if let Some(kind) = known.into_iter().find(|kind| conditions.holds(kind)) {
+            let condition = conditions.get(kind)?;
+            return Some((kind, condition.reason.clone(), condition.message.clone()));
+        }
+        let fail = |reason: &str, message: &str| Some(("FailureTarget", reason.into(), message.into()));
+        if let Some(message) = policy {
+            return fail("PodFailurePolicy", &message);
+        }
+        let unlimited =
+            if self.job.spec.backoff_limit_per_index.is_some() { u32::MAX } else { BACKOFF_LIMIT };
+        let limit = self.job.spec.backoff_limit.unwrap_or(unlimited);
+        if self.facts.failed > limit || self.restarts_exceed(limit) {
+            return fail("BackoffLimitExceeded", "Job has reached the specified backoff limit");
+        }
+        if self.deadline().is_some_and(|deadline| deadline <= self.now()) {
+            return fail("DeadlineExceeded", "Job was active longer than specified deadline");
+        }
+        let failed = self.facts.failed_indexes.as_ref().map_or(0, |failed| failed.len());
+        if self.job.spec.max_failed_indexes.is_some_and(|most| failed > most) {
+            return fail(
+                "MaxFailedIndexesExceeded",
+                "Job has exceeded the specified maximal number of failed indexes",
+            );
+        }
+        let all = failed + self.facts.completed_indexes.len();
+        if failed > 0 && self.completions().is_some_and(|completions| all >= completions) {
+            return fail("FailedIndexes", "Job has failed indexes");
+        }
+        None
+    }
+
+    /// When the Job has run for as long as it may.
+    fn deadline(&self) -> Option<Time> {
+        let seconds = self.job.spec.active_deadline_seconds.filter(|_| !self.job.spec.suspend)?;
+        Some(self.facts.start_time?.after_secs(seconds))
+    }
+
+    fn wait_for_deadline(&mut self) {
+        if let Some(deadline) =
+            self.deadline().filter(|deadline| *deadline > self.now() && !is_finished(&self.job))
+        {
+            self.outcome.look_again(deadline);
+        }
+    }
+
+    /// States that the Job is suspended, or was resumed.
+    fn note_suspension(&mut self) {
+        let suspended = self.job.spec.suspend;
+        let before = self.job.status.conditions.get("Suspended").map(|condition| condition.status);
+        let (status, reason, message) = match suspended {
+            true => (ConditionStatus::True, "JobSuspended", "Job suspended"),
+            false => (ConditionStatus::False, "JobResumed", "Job resumed"),
+        };
+        if before == Some(status) || (before.is_none() && !suspended) {
+            return;
+        }
+        let condition = WorkloadCondition::new("Suspended", status, reason, message.into(), self.now());
+        self.job.status.conditions.put(condition);
+        let event = if suspended { "Suspended" } else { "Resumed" };
+        self.outcome.tell(BY, self.key.clone(), event, message);
+        self.facts.start_time = Some(self.now()).filter(|_| !suspended);
+    }
+
+    /// Turns the condition that the Job is about to end into the one that it has (enactJobFinished).
+    fn conclude(&mut self) {
+        let turned = [("SuccessCriteriaMet", "Complete"), ("FailureTarget", "Failed")];
+        let conditions = &self.job.status.conditions;
+        let Some((from, to)) = turned.into_iter().find(|(from, _)| conditions.holds(from)) else { return };
+        let Some(condition) = conditions.get(from).cloned() else { return };
+        self.set(to, ConditionStatus::True, &condition.reason, condition.message.clone());
+        if to == "Complete" {
+            self.facts.completion_time = Some(self.now());
+            self.outcome.tell(BY, self.key.clone(), "Completed", "Job completed");
+        } else {
+            let reason = reason_text(&condition.reason);
+            self.outcome.warn(BY, self.key.clone(), reason, condition.message);
+        }
+        if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
+            self.outcome.look_again(self.now().after_secs(ttl));
+        }
+    }
+}
+
+/// The reason of a failed Job as an event has it.
+fn reason_text(reason: &str) -> &'static str {
+    const REASONS: [&str; 5] = [
+        "BackoffLimitExceeded",
+        "DeadlineExceeded",
+        "PodFailurePolicy",
+        "MaxFailedIndexesExceeded",
+        "FailedIndexes",
+    ];
+    REASONS.into_iter().find(|known| *known == reason).unwrap_or("Failed")
+}

@@ -1,0 +1,171 @@
+//! The pods of a Job that run: as many as may, and no more than are still needed (manageJob).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::tracking::{failures_before, index_of};
+use super::{BY, INDEX, INDEX_FAILURES, Sync, TRACKING};
+use crate::controller::names::generated_from;
+use crate::controller::pods::{self, Mould};
+use crate::controller::{deletion, ownership, refusal};
+use crate::store::{Kind, Links, Name, Object, Pod, PodPhase, Time};
+
+/// Delay of the first pod after a failure; it doubles with each failure in a row (DefaultJobPodFailureBackOff).
+const BACKOFF: Duration = Duration::from_secs(10);
+/// Maximum of that delay (MaxJobPodFailureBackOff).
+const BACKOFF_MAX: Duration = Duration::from_secs(600);
+
+impl Sync<'_> {
+    /// Makes or deletes pods. Returns how many are active then, and how many of them are ready.
+    pub(super) fn manage(&mut self, active: Vec<Arc<Pod>>, ready: u32) -> (u32, u32) {
+        let wanted = if self.job.spec.suspend { 0 } else { self.wanted(active.len() as u32) };
+        let surplus = self.surplus(&active, wanted as usize);
+        if !surplus.is_empty() {
+            let unready = surplus.iter().filter(|pod| pod.status.ready).count() as u32;
+            surplus.iter().for_each(|pod| self.delete(pod));
+            return (active.len() as u32 - surplus.len() as u32, ready - unready);
+        }
+        let held = if self.replaces_failed_only() { self.terminating } else { 0 };
+        let missing = wanted.saturating_sub(held + active.len() as u32);
+        if missing == 0 || self.job.spec.suspend {
+            return (active.len() as u32, ready);
+        }
+        if let Some(at) = self.backoff().filter(|at| *at > self.now()) {
+            self.outcome.look_again(at);
+            return (active.len() as u32, ready);
+        }
+        let indexes = self.pending_indexes(&active, missing);
+        let made = self.make(missing, indexes);
+        (active.len() as u32 + made, ready)
+    }
+
+    /// How many pods run at once.
+    fn wanted(&self, active: u32) -> u32 {
+        let parallelism = self.job.spec.parallelism.unwrap_or(1);
+        match self.completions() {
+            // Any success will do: what runs after it is left to end.
+            None if self.succeeded() > 0 => active,
+            None => parallelism,
+            Some(completions) => completions.saturating_sub(self.succeeded()).min(parallelism),
+        }
+    }
+
+    /// The pods that go: of an Indexed Job, those of indexes that another pod has, or that are none; then those that are
+    /// least far (activePodsForRemoval).
+    fn surplus(&self, active: &[Arc<Pod>], wanted: usize) -> Vec<Arc<Pod>> {
+        let mut seen = BTreeSet::new();
+        let completions = self.completions().unwrap_or(u32::MAX);
+        let (mut doomed, mut kept): (Vec<Arc<Pod>>, Vec<Arc<Pod>>) =
+            active.iter().cloned().partition(|pod| {
+                self.is_indexed()
+                    && !index_of(pod).is_some_and(|index| index < completions && seen.insert(index))
+            });
+        let more = active.len().saturating_sub(wanted).saturating_sub(doomed.len());
+        kept.sort_by_key(|pod| {
+            let stored = self.context.store.stored(&pods::key_of(pod));
+            let born = stored.map_or(u64::MAX, |stored| stored.born());
+            (!pod.spec.node_name.is_empty(), pod.status.ready, std::cmp::Reverse(born))
+        });
+        doomed.extend(kept.into_iter().take(more));
+        doomed
+    }
+
+    /// Deletes a pod that is not to be counted: its finalizer goes first (deleteJobPods).
+    pub(super) fn delete(&mut self, pod: &Arc<Pod>) {
+        let message = format!("Deleted pod: {}", pod.metadata.name);
+        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
+        let mut released = pod.clone();
+        Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
+        let change = deletion::delete_pod(&released, self.now(), released.spec.grace());
+        self.outcome.changes.push(change);
+        self.terminating += u32::from(!pod.spec.node_name.is_empty());
+    }
+
+    /// When pods may be made again after a failure.
+    fn backoff(&self) -> Option<Time> {
+        let failures = self.facts.failures_in_row.checked_sub(1)?;
+        let delay = BACKOFF.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
+        Some(self.facts.last_failure?.after(delay))
+    }
+
+    /// The first indexes of an Indexed Job that no pod runs for and that are not done (firstPendingIndexes).
+    fn pending_indexes(&self, active: &[Arc<Pod>], count: u32) -> Vec<u32> {
+        if !self.is_indexed() {
+            return Vec::new();
+        }
+        let mut taken: BTreeSet<u32> = active.iter().filter_map(|pod| index_of(pod)).collect();
+        if self.replaces_failed_only() {
+            let ending = self.pods.iter().filter(|pod| pod.is_terminating() && !pod.is_terminal());
+            taken.extend(ending.filter_map(|pod| index_of(pod)));
+        }
+        let failed = self.facts.failed_indexes.as_ref();
+        let free = |index: &u32| {
+            !taken.contains(index)
+                && !self.facts.completed_indexes.contains(*index)
+                && !failed.is_some_and(|failed| failed.contains(*index))
+        };
+        (0..self.completions().unwrap_or(0)).filter(free).take(count as usize).collect()
+    }
+
+    /// Makes pods, of an Indexed Job one for each of `indexes`. Returns how many there are more.
+    fn make(&mut self, count: u32, indexes: Vec<u32>) -> u32 {
+        let job = self.job.clone();
+        let mould = Mould::new(self.context.store, &job.spec.template, &job.metadata, Kind::Job);
+        let indexes: Vec<Option<u32>> = match self.is_indexed() {
+            true => indexes.into_iter().map(Some).collect(),
+            false => vec![None; count as usize],
+        };
+        let mut made = 0;
+        for index in indexes {
+            let base = match index {
+                Some(index) => arcstr::format!("{}-{index}", self.key.name),
+                None => self.key.name.clone(),
+            };
+            let mut pod = mould.pod(self.name(&base));
+            let owner = ownership::controller_ref(self.context, self.key);
+            let finalizers = pod.metadata.links.finalizers().to_vec();
+            pod.metadata.links = Links::of_controller(owner, format!("{base}-"));
+            pod.metadata.links.set_finalizers(finalizers);
+            pod.metadata.links.add_finalizer(TRACKING);
+            if let Some(index) = index {
+                let number = index.to_string();
+                pod.spec.hostname = base;
+                pod.metadata.labels = pod.metadata.labels.with([(INDEX, number.clone())]);
+                pod.metadata.annotations = pod.metadata.annotations.with([(INDEX, number)]);
+                if self.job.spec.backoff_limit_per_index.is_some() {
+                    let failures = self.failures_of(index).to_string();
+                    pod.metadata.annotations = pod.metadata.annotations.with([(INDEX_FAILURES, failures)]);
+                }
+            }
+            if let Some(why) = refusal::of_pod(self.context, &pod) {
+                self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.outcome.look_again(self.now().after(refusal::RETRY));
+                break;
+            }
+            let message = format!("Created pod: {}", pod.metadata.name);
+            self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+            self.outcome.put(Object::Pod(Arc::new(pod)));
+            made += 1;
+        }
+        made
+    }
+
+    /// How many pods of an index have failed.
+    fn failures_of(&self, index: u32) -> u32 {
+        let failed = self.pods.iter().filter(|pod| pod.status.phase == Some(PodPhase::Failed));
+        let failed = failed.filter(|pod| index_of(pod) == Some(index));
+        failed.map(|pod| failures_before(pod) + 1).max().unwrap_or(0)
+    }
+
+    /// A name that no pod has.
+    fn name(&mut self, base: &Name) -> Name {
+        loop {
+            let name = Name::from(generated_from(base, (&self.key.namespace, self.job.status.made)));
+            self.job.status.made += 1;
+            if self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_none() {
+                return name;
+            }
+        }
+    }
+}

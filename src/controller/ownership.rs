@@ -1,0 +1,148 @@
+//! Which objects are a controller's own: those that it manages and its selector matches. It adopts those without a
+//! controller that the selector matches, and releases its own where it does not any more
+//! (pkg/controller/controller_ref_manager.go).
+
+use std::sync::Arc;
+
+use super::{Context, Outcome};
+use crate::store::{Key, LabelSelector, Labels, Object, ObjectMeta, Owner, Pod, Stored, Workload};
+
+/// The managing controller that the object at `key` is to what it makes.
+pub(super) fn controller_ref(context: Context<'_>, key: &Key) -> Owner {
+    Owner::controller(key.kind, key.name.clone(), context.store.stored(key).map(Stored::uid))
+}
+
+/// Whether the object at `key` manages an object with this metadata.
+pub(super) fn manages(context: Context<'_>, key: &Key, meta: &ObjectMeta) -> bool {
+    let uid = || context.store.stored(key).map(Stored::uid);
+    meta.is_owned_by(key) && uid().is_some_and(|uid| meta.is_controlled_by(key, uid))
+}
+
+/// Whether no controller manages the object.
+pub(super) fn is_orphan(meta: &ObjectMeta) -> bool {
+    meta.controller().is_none()
+}
+
+/// The object that manages this one, if one does.
+pub(super) fn controller_key(meta: &ObjectMeta) -> Option<Key> {
+    meta.controller().map(|owner| owner.key(&meta.namespace))
+}
+
+/// Lets the object at `key` manage an object.
+pub(super) fn adopt(context: Context<'_>, key: &Key, meta: &mut ObjectMeta) {
+    meta.links.add_owner(controller_ref(context, key));
+}
+
+/// Lets the object at `key` manage an object no longer.
+pub(super) fn release(key: &Key, meta: &mut ObjectMeta) {
+    meta.links.remove_owners(|owner| owner.controller && owner.is(key));
+}
+
+/// The selector of a workload: its own, or all labels of its template.
+pub(super) fn selector_of(set: &Workload) -> LabelSelector {
+    let of_template = || LabelSelector::of(set.spec.template.metadata.labels.clone());
+    set.spec.selector.clone().unwrap_or_else(of_template)
+}
+
+/// What becomes of an object by this selector (BaseControllerRefManager.ClaimObject).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It is another controller's, or nothing to this one.
+    None,
+    Own,
+    Adopt,
+    Release,
+}
+
+impl Claim {
+    /// What becomes of an object that the controller manages, or that is an orphan; a controller that is being deleted
+    /// leaves all as it is.
+    pub(super) fn of(owned: bool, orphan: bool, matches: bool, terminating: bool, deleting: bool) -> Self {
+        match () {
+            () if owned && matches => Claim::Own,
+            () if owned && !deleting => Claim::Release,
+            () if orphan && matches && !terminating && !deleting => Claim::Adopt,
+            () => Claim::None,
+        }
+    }
+}
+
+/// The pods of the workload at `key`, by name, as they are after adoption and release. Terminating pods are never
+/// adopted nor released.
+pub(super) fn claim_pods(
+    context: Context<'_>,
+    key: &Key,
+    set: &Workload,
+    outcome: &mut Outcome,
+) -> Vec<Arc<Pod>> {
+    let selector = selector_of(set);
+    let deleting = set.metadata.deletion_timestamp.is_some();
+    let mut matcher = Matcher { selector: &selector, last: None };
+    let Some(uid) = context.store.stored(key).map(Stored::uid) else { return Vec::new() };
+    let mut pods = Vec::new();
+    for pod in context.store.pods_near(key, &selector) {
+        let meta = &pod.metadata;
+        let matches = matcher.matches(&meta.labels);
+        let owned = meta.is_controlled_by(key, uid);
+        match Claim::of(owned, is_orphan(meta), matches, pod.is_terminating(), deleting) {
+            Claim::Own => pods.push(pod.clone()),
+            Claim::Adopt => {
+                let mut pod = pod.clone();
+                adopt(context, key, &mut Arc::make_mut(&mut pod).metadata);
+                outcome.put(Object::Pod(pod.clone()));
+                pods.push(pod);
+            }
+            Claim::Release if !pod.is_terminating() => {
+                let mut pod = pod.clone();
+                release(key, &mut Arc::make_mut(&mut pod).metadata);
+                outcome.put(Object::Pod(pod));
+            }
+            Claim::Release | Claim::None => {}
+        }
+    }
+    pods
+}
+
+/// A selector that is tried with the labels of many pods of few templates.
+struct Matcher<'a> {
+    selector: &'a LabelSelector,
+    last: Option<(Labels, bool)>,
+}
+
+impl Matcher<'_> {
+    fn matches(&mut self, labels: &Labels) -> bool {
+        match &self.last {
+            Some((last, matched)) if last.are_the_same(labels) => *matched,
+            _ => {
+                let matched = self.selector.matches(labels);
+                self.last = Some((labels.clone(), matched));
+                matched
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_of_a_controller() {
+        // Owned, orphan, matching, terminating, controller deleted.
+        let table = [
+            ([true, false, true, false, false], Claim::Own),
+            ([true, false, true, true, true], Claim::Own),
+            ([true, false, false, false, false], Claim::Release),
+            ([true, false, false, false, true], Claim::None),
+            ([false, true, true, false, false], Claim::Adopt),
+            ([false, true, true, true, false], Claim::None),
+            ([false, true, true, false, true], Claim::None),
+            ([false, true, false, false, false], Claim::None),
+            ([false, false, true, false, false], Claim::None),
+        ];
+        for ([owned, orphan, matches, terminating, deleting], expected) in table {
+            let claim = Claim::of(owned, orphan, matches, terminating, deleting);
+            assert_eq!(claim, expected, "{owned} {orphan} {matches} {terminating} {deleting}");
+        }
+    }
+}

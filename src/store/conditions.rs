@@ -1,0 +1,140 @@
+//! Conditions of workloads: what a controller states about an object, with its reason (`metav1.Condition` and its
+//! relatives in `apps/v1` and `batch/v1`).
+
+use serde_json::{Map, Value, json};
+
+use super::names::Name;
+use super::node::ConditionStatus;
+use super::time::Time;
+
+/// One condition of an object's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkloadCondition {
+    /// `Available`, `Progressing`, `Complete`.
+    pub kind: Name,
+    pub status: ConditionStatus,
+    pub reason: Name,
+    pub message: String,
+    pub last_transition: Time,
+    /// When the condition was written last: `lastUpdateTime` of a Deployment's, `lastProbeTime` of a Job's.
+    pub last_update: Time,
+}
+
+impl WorkloadCondition {
+    /// A condition that was found at `now`.
+    pub fn new(kind: &str, status: ConditionStatus, reason: &str, message: String, now: Time) -> Self {
+        WorkloadCondition {
+            kind: kind.into(),
+            status,
+            reason: reason.into(),
+            message,
+            last_transition: now,
+            last_update: now,
+        }
+    }
+
+    /// Parses one condition of a status that a client wrote.
+    pub fn parse(json: &Value) -> Option<Self> {
+        let text = |field: &str| json.get(field).and_then(Value::as_str).unwrap_or_default();
+        let time = |field: &str| text(field).parse::<Time>().ok();
+        let kind = Some(text("type")).filter(|kind| !kind.is_empty())?;
+        let last_transition = time("lastTransitionTime").unwrap_or_default();
+        let last_update = time("lastUpdateTime").or(time("lastProbeTime")).unwrap_or(last_transition);
+        let status = match text("status") {
+            "True" => ConditionStatus::True,
+            "False" => ConditionStatus::False,
+            _ => ConditionStatus::Unknown,
+        };
+        let (kind, reason, message) = (kind.into(), text("reason").into(), text("message").into());
+        Some(WorkloadCondition { kind, status, reason, message, last_transition, last_update })
+    }
+
+    /// The condition as the API shows it, with the time of its last update in the field `updated`.
+    pub fn json(&self, updated: Option<&str>) -> Value {
+        let mut json = Map::new();
+        json.insert("type".into(), self.kind.as_str().into());
+        json.insert("status".into(), self.status.as_str().into());
+        if let Some(field) = updated {
+            json.insert(field.into(), self.last_update.to_string().into());
+        }
+        json.insert(
+            "lastTransitionTime".into(),
+            match self.last_transition {
+                none if none == Time::default() => json!(null),
+                time => time.to_string().into(),
+            },
+        );
+        for (field, text) in [("reason", self.reason.as_str()), ("message", &self.message)] {
+            if !text.is_empty() {
+                json.insert(field.into(), text.into());
+            }
+        }
+        json.into()
+    }
+}
+
+/// The conditions of a status, in the order in which they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Conditions(Vec<WorkloadCondition>);
+
+impl Conditions {
+    /// The condition of this type.
+    pub fn get(&self, kind: &str) -> Option<&WorkloadCondition> {
+        self.0.iter().find(|condition| condition.kind == kind)
+    }
+
+    /// Whether the condition of this type is true.
+    pub fn holds(&self, kind: &str) -> bool {
+        self.get(kind).is_some_and(|condition| condition.status == ConditionStatus::True)
+    }
+
+    /// Replaces the condition of the same type, unless it has the same status and reason; the time of the last transition
+    /// stays while the status does (deployment_util.go, SetDeploymentCondition).
+    pub fn set(&mut self, mut condition: WorkloadCondition) {
+        if let Some(there) = self.get(&condition.kind) {
+            if there.status == condition.status && there.reason == condition.reason {
+                return;
+            }
+            if there.status == condition.status {
+                condition.last_transition = there.last_transition;
+            }
+        }
+        self.remove(&condition.kind);
+        self.0.push(condition);
+    }
+
+    /// Replaces the condition of the same type where it is, or adds it at the end.
+    pub fn put(&mut self, condition: WorkloadCondition) {
+        match self.0.iter_mut().find(|there| there.kind == condition.kind) {
+            Some(there) => *there = condition,
+            None => self.0.push(condition),
+        }
+    }
+
+    /// Removes the condition of this type.
+    pub fn remove(&mut self, kind: &str) {
+        self.0.retain(|condition| condition.kind != kind);
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &WorkloadCondition> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<WorkloadCondition> for Conditions {
+    fn from_iter<I: IntoIterator<Item = WorkloadCondition>>(all: I) -> Self {
+        Conditions(all.into_iter().collect())
+    }
+}
+
+impl ConditionStatus {
+    /// As objects spell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ConditionStatus::True => "True",
+            ConditionStatus::False => "False",
+            ConditionStatus::Unknown => "Unknown",
+        }
+    }
+}
