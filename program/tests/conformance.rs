@@ -4,14 +4,10 @@
 //! Needs kubectl as `.ci/run` installs it, and Python with PyYAML; without them the scenarios are listed as ignored, unless
 //! `CLUSTERLOCAL_TEST_CLIENTS=all` requires them. `CLUSTERLOCAL_CONFORMANCE=write` writes the list of differences anew.
 
-#[path = "common/server.rs"]
-mod server;
-
 use std::path::Path;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use server::Server;
 
 const KUBECTL: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/kubectl/1.37/kubectl");
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance");
@@ -37,17 +33,10 @@ fn main() {
 
 /// Takes the steps of a scenario at a server of its own, and compares.
 fn replay(scenario: &str) -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    let manifests = folder.path().join("manifests");
-    std::fs::create_dir(&manifests)?;
-    let arguments = ["--clock", "manual", "--watch", "off", "--kubeconfig"];
-    let config = kubeconfig.to_str().ok_or("a path in UTF-8")?;
-    let _server = Server::start(&manifests, &[&arguments[..], &[config]].concat());
     let mut judge = Command::new("python3");
     judge.arg(Path::new(CONFORMANCE).join("judge"));
-    judge.args(["compare", "--clock", "manual", "--minor", MINOR, "--only", scenario, "--kubectl", KUBECTL]);
-    judge.args(["--server", config]).env("PYTHONDONTWRITEBYTECODE", "1");
+    judge.args(["compare", "--minor", MINOR, "--only", scenario, "--kubectl", KUBECTL]);
+    judge.args(["--serve", env!("CARGO_BIN_EXE_clusterlocal")]).env("PYTHONDONTWRITEBYTECODE", "1");
     if std::env::var("CLUSTERLOCAL_CONFORMANCE").is_ok_and(|value| value == "write") {
         judge.arg("--write");
     }
