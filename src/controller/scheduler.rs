@@ -12,7 +12,9 @@ use std::sync::Arc;
 use super::names::digest;
 use super::queue::Task;
 use super::{Context, Outcome, pods};
-use crate::store::{Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodSpec, Resource, Store};
+use crate::store::{
+    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store,
+};
 
 pub(super) use filters::UNSCHEDULABLE_TAINT;
 use filters::{Cycle, Refusal};
@@ -197,7 +199,11 @@ fn wait(
 ) -> bool {
     let condition = Condition::unscheduled(reason, message, context.now);
     let mut waiting = pod.clone();
-    let news = Arc::make_mut(&mut waiting).status.set_condition(condition);
+    let status = &mut Arc::make_mut(&mut waiting).status;
+    if status.phase.is_none() {
+        (status.phase, status.simulated) = (Some(PodPhase::Pending), true);
+    }
+    let news = status.set_condition(condition);
     if news {
         outcome.put(Object::Pod(waiting));
     }

@@ -120,7 +120,8 @@ async fn a_pod_waits_until_a_node_takes_it() {
     let pod = |name: &str, spec: Value| {
         let mut spec = spec;
         spec["containers"] = json!([{ "name": "c", "image": "i" }]);
-        let metadata = json!({ "name": name, "labels": { "app": "db" } });
+        let metadata =
+            json!({ "name": name, "labels": { "app": name.trim_end_matches(|c| "-0123".contains(c)) } });
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })
     };
     let apart = json!({ "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [
@@ -165,5 +166,26 @@ async fn a_pod_waits_until_a_node_takes_it() {
     assert_eq!(
         (&shown["status"]["phase"], &condition(&shown, "PodScheduled")["status"]),
         (&json!("Running"), &json!("True"))
+    );
+}
+
+#[tokio::test]
+async fn an_evicted_pod_is_a_disruption_target() {
+    let api = Api::serve("").await;
+    let pod = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": { "name": "solo", "annotations": { "clusterlocal.dev/stop-delay": "20s" } },
+        "spec": { "containers": [{ "name": "c", "image": "i" }] },
+    });
+    api.post(PODS, &pod).await.ok();
+    let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "solo" } });
+    assert_eq!(api.post(&format!("{PODS}/solo/eviction"), &eviction).await.code, 201);
+    let shown = api.get(&format!("{PODS}/solo")).await.ok();
+    assert!(shown["metadata"]["deletionTimestamp"].is_string(), "{shown}");
+    let target = condition(&shown, "DisruptionTarget");
+    assert_eq!(
+        (text(&target["status"]), text(&target["reason"]), text(&target["message"])),
+        ("True", "EvictionByEvictionAPI", "Eviction API: evicting")
     );
 }

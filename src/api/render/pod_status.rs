@@ -42,6 +42,13 @@ fn bring_up_to_date(status: &mut Map<String, Value>, pod: &Pod) {
             .for_each(|container| drop(container.insert("ready".into(), facts.containers_ready.into())));
     }
     set_conditions(status, pod);
+    let shut = if facts.containers_ready { shut_gates(pod) } else { String::new() };
+    for condition in objects(status, "conditions").filter(|_| !shut.is_empty()) {
+        if condition.get("type").is_some_and(|kind| kind == "Ready") {
+            condition.insert("reason".into(), "ReadinessGatesNotReady".into());
+            condition.insert("message".into(), shut.as_str().into());
+        }
+    }
 }
 
 /// The status of a pod that nobody tells of but the kubelet here.
@@ -134,6 +141,19 @@ fn put_ips(status: &mut Map<String, Value>, [one, all]: [&str; 2], ips: Vec<Stri
     }
 }
 
+/// Why readiness gates keep a pod from being ready; empty where none does (GeneratePodReadyCondition).
+fn shut_gates(pod: &Pod) -> String {
+    let shut = pod.spec.shared.readiness_gates.iter().filter_map(|gate| match pod.status.condition(gate) {
+        None => Some(format!("corresponding condition of pod readiness gate {gate:?} does not exist.")),
+        Some(condition) if condition.status != "True" => {
+            let status = condition.status;
+            Some(format!("the status of pod readiness gate {gate:?} is not \"True\", but {status}"))
+        }
+        Some(_) => None,
+    });
+    shut.collect::<Vec<_>>().join(", ")
+}
+
 /// What is known of a pod's life.
 struct Facts<'a> {
     pod: &'a Pod,
@@ -196,7 +216,7 @@ impl<'a> Facts<'a> {
             all.push(condition("PodReadyToStartContainers", sandbox, &self.running_since, None));
             all.push(condition("Initialized", initialized, &self.running_since, Some(why_uninitialized)));
             let PodStatus { ready, containers_ready, .. } = self.pod.status;
-            let shut = self.shut_gates();
+            let shut = shut_gates(self.pod);
             let why_not = match containers_ready {
                 false => Some(why_unready),
                 true if !shut.is_empty() => Some(("ReadinessGatesNotReady", &*shut)),
@@ -208,20 +228,6 @@ impl<'a> Facts<'a> {
             all.push(condition("PodScheduled", true, &self.created, None));
         }
         all
-    }
-
-    /// Why readiness gates keep the pod from being ready (GeneratePodReadyCondition).
-    fn shut_gates(&self) -> String {
-        let gates = self.pod.spec.shared.readiness_gates.iter();
-        let shut = gates.filter_map(|gate| match self.pod.status.condition(gate) {
-            None => Some(format!("corresponding condition of pod readiness gate {gate:?} does not exist.")),
-            Some(condition) if condition.status != "True" => {
-                let status = condition.status;
-                Some(format!("the status of pod readiness gate {gate:?} is not \"True\", but {status}"))
-            }
-            Some(_) => None,
-        });
-        shut.collect::<Vec<_>>().join(", ")
     }
 
     /// The statuses of the containers in the list `list` of the spec.

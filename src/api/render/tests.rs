@@ -160,7 +160,7 @@ fn pods_that_a_controller_made() {
     );
     pod.metadata.deletion_timestamp = Some(time("2026-11-22T12:01:00Z"));
     pod.metadata.deletion_grace_period_seconds = 30;
-    pod.status.ready = false;
+    (pod.status.ready, pod.status.containers_ready) = (false, false);
     put(&mut store, Object::Pod(Arc::new(pod)));
     check(
         &shown(&store, Kind::Pod, "default", "db-0"),
