@@ -225,3 +225,133 @@ fn very_many_pods_come_at_once() {
     assert_eq!(ready(&cluster), 300);
     assert_eq!(cluster.trace().count(), before + 1);
 }
+
+/// Names of pods without the random end, with their owner's name, by name.
+fn owned(cluster: &ControlPlane) -> Vec<(String, String)> {
+    let owner = |pod: &Pod| pod.metadata.controller().map(|owner| owner.name.to_string()).unwrap_or_default();
+    let base = |pod: &Pod| match pod.metadata.links.generate_name().as_str() {
+        "" => pod.metadata.name.to_string(),
+        prefix => prefix.to_string(),
+    };
+    let mut all: Vec<_> = pods(cluster).into_iter().map(|pod| (base(pod), owner(pod))).collect();
+    all.sort();
+    all
+}
+
+fn pairs(text: &str) -> Vec<(String, String)> {
+    let pair = |text: &str| text.split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned()));
+    text.split_whitespace().filter_map(pair).collect()
+}
+
+const POD_P1: &str =
+    "{apiVersion: v1, kind: Pod, metadata: {name: p1, labels: {app: LABEL}}, spec: {containers: [{name: c, image: i}]}}";
+
+#[test]
+fn pods_are_adopted_and_released_by_selector() {
+    const TEMPLATE: &str = "template: {metadata: {labels: {app: r}}, spec: {containers: [{name: c, image: i}]}}";
+    let sets = [
+        format!("{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{matchLabels: {{app: r}}}}, {TEMPLATE}}}}}"),
+        format!("{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{app: r}}, {TEMPLATE}}}}}"),
+        format!("{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, {TEMPLATE}}}}}"),
+    ];
+    for set in sets {
+        let mut cluster = cluster();
+        // (label of the pod p1, pods with their owners)
+        let table = [
+            ("r", "p1:r r-:r"),
+            ("x", "p1: r-:r r-:r"),
+            // One too many: the youngest, that is not ready, goes.
+            ("r", "p1:r r-:r"),
+        ];
+        ask_for(&mut cluster, &POD_P1.replace("LABEL", "other"));
+        cluster.advance(Duration::from_secs(10));
+        ask_for(&mut cluster, &set);
+        assert_eq!(owned(&cluster), pairs("p1: r-:r r-:r"), "a stranger is not touched");
+        ask_for(&mut cluster, &set.replace("replicas: 2", "replicas: 1"));
+        cluster.advance(Duration::from_secs(10));
+        ask_for(&mut cluster, &set);
+        ask_for(&mut cluster, &set.replace("replicas: 2", "replicas: 1"));
+        cluster.advance(Duration::from_secs(10));
+        ask_for(&mut cluster, &POD_P1.replace("LABEL", "r"));
+        ask_for(&mut cluster, &set);
+        for (label, expected) in table {
+            ask_for(&mut cluster, &POD_P1.replace("LABEL", label));
+            cluster.advance(Duration::from_secs(20));
+            assert_eq!(owned(&cluster), pairs(expected), "{label} {set}");
+        }
+    }
+}
+
+#[test]
+fn an_indexed_job_runs_to_its_end() {
+    let mut cluster = cluster();
+    ask_for(
+        &mut cluster,
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: ix}, spec: {completions: 3, parallelism: 2, completionMode: Indexed, \
+         template: {metadata: {annotations: {clusterlocal.dev/completes: 10s}}, spec: {subdomain: ix, restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
+    );
+    // (seconds, active, succeeded, completed indexes, complete)
+    let table = [(0, 2, 0, "", false), (10, 1, 2, "0,1", false), (20, 0, 3, "0-2", true)];
+    let start = cluster.now();
+    for (seconds, active, succeeded, indexes, complete) in table {
+        cluster.advance_to(start.after_secs(seconds));
+        let job = cluster.store().get::<Workload>(Kind::Job, "default", "ix").expect("the Job");
+        let facts = job.status.job.as_ref().expect("a status");
+        assert_eq!(
+            (job.status.replicas, facts.succeeded, facts.completed_indexes.to_string().as_str()),
+            (active, succeeded, indexes),
+            "after {seconds} s"
+        );
+        assert_eq!(job.status.conditions.holds("Complete"), complete, "after {seconds} s");
+    }
+    for pod in pods(&cluster) {
+        let index = pod.metadata.labels.get("batch.kubernetes.io/job-completion-index").expect("an index");
+        assert_eq!(pod.spec.hostname, format!("ix-{index}"));
+        assert!(pod.metadata.name.starts_with(&format!("ix-{index}-")), "{}", pod.metadata.name);
+        assert_eq!(pod.metadata.labels.get("job-name"), Some("ix"));
+        assert!(pod.metadata.links.finalizers().is_empty(), "its end was counted");
+    }
+}
+
+#[test]
+fn a_job_that_fails_waits_longer_each_time() {
+    let mut cluster = cluster();
+    ask_for(
+        &mut cluster,
+        "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {backoffLimit: 1, \
+         template: {metadata: {annotations: {clusterlocal.dev/fails: 5s}}, spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
+    );
+    // (seconds, failed, the Job has failed): a pod runs for 5 s, the second one 10 s after the end of the first.
+    let table = [(4, 0, false), (5, 1, false), (14, 1, false), (19, 1, false), (20, 2, true)];
+    let start = cluster.now();
+    for (seconds, failed, over) in table {
+        cluster.advance_to(start.after_secs(seconds));
+        let job = cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job");
+        let facts = job.status.job.as_ref().expect("a status");
+        assert_eq!((facts.failed, job.status.conditions.holds("Failed")), (failed, over), "after {seconds} s");
+    }
+    let job = cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job");
+    assert_eq!(job.status.conditions.get("Failed").expect("it").reason, "BackoffLimitExceeded");
+}
+
+#[test]
+fn a_cron_job_makes_a_job_each_minute() {
+    let mut cluster = cluster();
+    let cron = |more: &str| {
+        format!(
+            "{{apiVersion: batch/v1, kind: CronJob, metadata: {{name: c}}, spec: {{schedule: '* * * * *', {more} jobTemplate: {{spec: {{template: \
+             {{spec: {{restartPolicy: Never, containers: [{{name: c, image: i}}]}}}}}}}}}}}}"
+        )
+    };
+    // (change, Jobs after two minutes more)
+    let table = [("", 2), ("suspend: true,", 2), ("concurrencyPolicy: Forbid,", 2), ("concurrencyPolicy: Replace,", 1)];
+    for (more, jobs) in table {
+        ask_for(&mut cluster, &cron(more));
+        cluster.advance(Duration::from_secs(120));
+        let count = cluster.store().list_in::<Workload>(Kind::Job, "default").count();
+        assert_eq!(count, jobs, "{more}");
+    }
+    let job = cluster.store().list_in::<Workload>(Kind::Job, "default").next().expect("a Job");
+    let minutes = cluster.now().unix_millis() / 60_000;
+    assert_eq!(job.metadata.name, format!("c-{minutes}"));
+}

@@ -68,24 +68,69 @@ fn deployments_as_rollout_status_reads_them() {
         ..(*deployment.spec.template).clone()
     };
     let spec = WorkloadSpec { replicas: Some(4), template: Arc::new(template), ..deployment.spec.clone() };
+    let annotations = || [("deployment.kubernetes.io/revision", "1")].into_iter().collect();
+    let mut spec = spec;
+    let selected = [("app", "web"), ("pod-template-hash", "abc")];
+    spec.selector = Some(LabelSelector::of(selected.into_iter().collect()));
     let set = Workload {
-        metadata: named("web-abc", Some((Kind::Deployment, "web"))),
+        metadata: ObjectMeta {
+            annotations: annotations(),
+            ..named("web-abc", Some((Kind::Deployment, "web")))
+        },
         spec,
-        status: WorkloadStatus { replicas: 4, ..WorkloadStatus::default() },
+        status: WorkloadStatus {
+            replicas: 4,
+            fully_labeled_replicas: 4,
+            terminating_replicas: Some(0),
+            ..WorkloadStatus::default()
+        },
     };
     put(&mut store, Object::ReplicaSet(Arc::new(set)));
     check(
         &shown(&store, Kind::ReplicaSet, "default", "web-abc"),
         &[
-            ("/spec/selector/matchLabels", "{app: web}"),
+            ("/metadata/annotations", "{deployment.kubernetes.io/revision: '1'}"),
+            ("/spec/selector/matchLabels", "{app: web, pod-template-hash: abc}"),
             ("/spec/template/metadata/labels/pod-template-hash", "abc"),
             ("/spec/template/spec/containers/0/image", "i"),
-            ("/status/replicas", "4"),
+            ("/status", "{replicas: 4, fullyLabeledReplicas: 4, terminatingReplicas: 0}"),
         ],
     );
+    let condition = |kind: &str, reason: &str| {
+        WorkloadCondition::new(kind, ConditionStatus::True, reason, "m".into(), Time::default().after_secs(60))
+    };
+    let status = WorkloadStatus {
+        observed_generation: 1,
+        replicas: 4,
+        ready_replicas: 3,
+        available_replicas: 3,
+        updated_replicas: 4,
+        unavailable_replicas: 1,
+        terminating_replicas: Some(0),
+        conditions: [
+            condition("Available", "MinimumReplicasAvailable"),
+            condition("Progressing", "ReplicaSetUpdated"),
+        ]
+        .into_iter()
+        .collect(),
+        ..WorkloadStatus::default()
+    };
+    let mut changed = Workload { status, ..(*deployment).clone() };
+    changed.metadata.annotations = annotations();
+    put(&mut store, Object::Deployment(Arc::new(changed)));
     check(
         &shown(&store, Kind::Deployment, "default", "web"),
-        &[("/spec/strategy", "{type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}")],
+        &[
+            (
+                "/status/conditions/0",
+                "{type: Available, status: 'True', lastUpdateTime: '1970-01-01T00:01:00Z', lastTransitionTime: '1970-01-01T00:01:00Z', reason: MinimumReplicasAvailable, message: m}",
+            ),
+            ("/status/conditions/1/reason", "ReplicaSetUpdated"),
+            ("/status/unavailableReplicas", "1"),
+            ("/status/terminatingReplicas", "0"),
+            ("/spec/strategy", "{type: RollingUpdate, rollingUpdate: {maxSurge: 25%, maxUnavailable: 25%}}"),
+            ("/metadata/annotations", "{deployment.kubernetes.io/revision: '1'}"),
+        ],
     );
 }
 
