@@ -1,5 +1,5 @@
 //! What a client can read, from its `Accept` header: plain objects, tables or metadata only, and which form of
-//! discovery. JSON is the only encoding made here. It must not know objects.
+//! discovery; as JSON or as YAML. It must not know objects.
 
 use hyper::header::{ACCEPT, HeaderMap};
 
@@ -25,6 +25,7 @@ pub(super) enum Aggregated {
 
 /// One entry of the header.
 struct Range<'a> {
+    is_yaml: bool,
     parameters: Vec<(&'a str, &'a str)>,
 }
 
@@ -41,15 +42,29 @@ impl Range<'_> {
     }
 }
 
-/// The header's entries that JSON is one of, first choice first: clients of Kubernetes list them in order and give no
+/// How objects are called that are written as YAML.
+pub(super) const YAML: &str = "application/yaml";
+
+/// Whether the client would rather have YAML than JSON.
+pub(super) fn is_yaml(headers: &HeaderMap) -> bool {
+    ranges(&header(headers)).next().is_some_and(|range| range.is_yaml)
+}
+
+/// Whether the client takes JSON, where something else could be made as well.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    let accept = header(headers);
+    accept.trim().is_empty() || ranges(&accept).next().is_some_and(|range| !range.is_yaml)
+}
+
+/// The header's entries that JSON or YAML is one of, first choice first: clients of Kubernetes list them in order and give no
 /// weights.
 fn ranges(accept: &str) -> impl Iterator<Item = Range<'_>> {
     accept.split(',').filter_map(|entry| {
         let mut parts = entry.split(';').map(str::trim);
         let essence = parts.next()?.to_ascii_lowercase();
-        let json = matches!(essence.as_str(), "application/json" | "application/*" | "*/*");
+        let known = matches!(essence.as_str(), "application/json" | YAML | "application/*" | "*/*");
         let parameters = parts.filter_map(|part| part.split_once('=')).collect();
-        json.then_some(Range { parameters })
+        known.then_some(Range { is_yaml: essence == YAML, parameters })
     })
 }
 

@@ -8,6 +8,7 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::body;
+use super::crd;
 use super::list;
 use super::query;
 use super::reply::Reply;
@@ -15,8 +16,8 @@ use super::resource::Resource;
 use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
-use crate::controller::{self, Deletion, Propagation};
-use crate::store::{Change, Condition, Kind, Object, Stored, View};
+use crate::controller::{self, Deletion, Propagation, budget_selects, budgets};
+use crate::store::{Change, Condition, Kind, Object, PodPhase, Store, Stored, View};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -75,13 +76,14 @@ pub(super) fn one(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Sta
     })
 }
 
-/// `POST` of an eviction: a deletion that a PodDisruptionBudget could refuse; there are none here.
+/// `POST` of an eviction: a deletion that a PodDisruptionBudget can refuse.
 pub(super) fn evict(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let eviction = body::object(&call.headers, &call.body)?;
     let options = Options::read(call, &eviction["deleteOptions"])?;
     driver.write(move |cluster| {
         let stored = show::stored(cluster.store(), Kind::Pod, &call.place)?.clone();
         check(call.place.resource, &stored, &stored.uid().to_string(), &options)?;
+        check_budget(cluster.store(), &stored)?;
         if !options.dry_run {
             mark_evicted(cluster, &stored);
         }
@@ -106,6 +108,40 @@ fn mark_evicted(cluster: &mut ControlPlane, stored: &Stored) {
     cluster.request_status(&object);
 }
 
+/// Whether the budget of a pod allows its eviction (`pkg/registry/core/pod/storage/eviction.go`).
+fn check_budget(store: &Store, stored: &Stored) -> Result<(), Status> {
+    let Object::Pod(pod) = &stored.object else { return Ok(()) };
+    // `canIgnorePDB`: what has ended, or not begun, or goes already is missed by nobody.
+    if pod.is_terminal() || pod.is_terminating() || matches!(pod.status.phase, None | Some(PodPhase::Pending))
+    {
+        return Ok(());
+    }
+    let meta = &pod.metadata;
+    let mut budgets = budgets(store, &meta.namespace).filter(|(_, json)| budget_selects(json, &meta.labels));
+    let Some((budget, json)) = budgets.next() else { return Ok(()) };
+    if budgets.next().is_some() {
+        return Err(Status::internal(
+            "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+        ));
+    }
+    let number = |name: &str| json["status"][name].as_i64().unwrap_or(0);
+    let (allowed, current, desired) =
+        (number("disruptionsAllowed"), number("currentHealthy"), number("desiredHealthy"));
+    if !pod.is_running_and_ready() {
+        let always = json["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow";
+        if always || (current >= desired && desired > 0) {
+            return Ok(());
+        }
+    }
+    if allowed > 0 {
+        return Ok(());
+    }
+    Err(Status::disruption_budget(format!(
+        "The disruption budget {} needs {desired} healthy pods and has {current} currently",
+        budget.name
+    )))
+}
+
 /// `DELETE` of a collection: each of its objects that the selectors mean.
 pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     let options = Options::of(call)?;
@@ -119,7 +155,8 @@ pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
             .filter(|stored| scope.admits(stored, cluster, View::now(cluster.store())))
             .map(Cow::into_owned)
             .collect();
-        let items: Vec<Value> = meant.iter().map(|stored| show::rendered(stored, cluster)).collect();
+        let items: Vec<Value> =
+            meant.iter().map(|stored| show::rendered_as(resource, stored, cluster)).collect();
         for stored in &meant {
             // What went along with one of the others is gone as it should be.
             if cluster.store().stored(&stored.object.key()).is_some_and(|now| now.is_same_object(stored)) {
@@ -127,7 +164,7 @@ pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
             }
         }
         Ok(Reply::ok(&json!({
-            "kind": format!("{}List", resource.kind),
+            "kind": resource.list_kind,
             "apiVersion": resource.api_version(),
             "metadata": { "resourceVersion": cluster.store().revision().to_string() },
             "items": items,
@@ -148,6 +185,8 @@ fn remove(
     let deletion = Deletion { grace: options.grace, propagation };
     let change = controller::delete(cluster.store(), &stored.object, cluster.now(), deletion);
     if !options.dry_run {
+        let defined = change.as_ref().map(|change| defined_by(cluster, change, stored));
+        cluster.request(defined.unwrap_or_default());
         cluster.request_deletion(&key, deletion);
     }
     // An object that stays for a while is shown as it is while it does.
@@ -160,7 +199,16 @@ fn remove(
         Some(Change::Delete(_)) | None => {}
     }
     let now = cluster.store().stored(&key).filter(|now| !options.dry_run && now.is_same_object(stored));
-    Ok(Reply::ok(&show::rendered(now.unwrap_or(&shown), cluster)))
+    Ok(Reply::ok(&show::rendered_as(resource, now.unwrap_or(&shown), cluster)))
+}
+
+/// The deletions of the objects of a custom resource, where `change` deletes its definition, `stored`
+/// (`pkg/controller/finalizer/crd_finalizer.go`).
+fn defined_by(cluster: &ControlPlane, change: &Change, stored: &Stored) -> Vec<Change> {
+    let is_definition = matches!(change, Change::Delete(key) if key.kind == crd::DEFINITION);
+    let given = stored.object.metadata().given.as_ref().filter(|_| is_definition);
+    let Some(kind) = given.and_then(|given| crd::kind(given.json())) else { return Vec::new() };
+    cluster.store().all_stored(kind, None).map(|stored| Change::Delete(stored.object.key())).collect()
 }
 
 /// What becomes of dependents where a client does not say (the registries' DefaultGarbageCollectionPolicy).

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 
 use super::accept::Aggregated;
-use super::resource::{Resource, Subresource, VERSION};
+use super::resource::{Registry, Resource, Subresource};
 
 /// The release whose API this is a part of; the nodes run the same one.
 pub(super) const KUBERNETES_VERSION: &str = concat!("v1.36.3+clusterlocal.", env!("CARGO_PKG_VERSION"));
@@ -41,26 +41,28 @@ fn go_arch() -> &'static str {
 }
 
 /// `/`: the paths there are.
-pub(super) fn paths() -> Value {
+pub(super) fn paths(registry: &Registry) -> Value {
     let mut paths: Vec<String> = vec!["/api".into(), "/api/v1".into(), "/apis".into()];
-    for group in groups() {
+    for group in groups(registry) {
         paths.push(format!("/apis/{group}"));
-        paths.push(format!("/apis/{group}/{VERSION}"));
+        paths.extend(registry.versions(group).into_iter().map(|version| format!("/apis/{group}/{version}")));
     }
-    paths.extend(["/healthz", "/livez", "/openapi/v3", "/readyz", "/version"].map(String::from));
+    paths.extend(
+        ["/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(String::from),
+    );
     json!({ "paths": paths })
 }
 
 /// The groups beside the core.
-fn groups() -> impl Iterator<Item = &'static str> {
-    Resource::GROUPS.iter().copied().filter(|group| !group.is_empty())
+fn groups(registry: &Registry) -> impl Iterator<Item = &'static str> {
+    registry.groups().into_iter().filter(|group| !group.is_empty())
 }
 
 /// `/api`. `address` is where this server is.
 pub(super) fn core_group(address: SocketAddr) -> Value {
     json!({
         "kind": "APIVersions",
-        "versions": [VERSION],
+        "versions": ["v1"],
         "serverAddressByClientCIDRs": [
             { "clientCIDR": "0.0.0.0/0", "serverAddress": address.to_string() },
         ],
@@ -68,29 +70,30 @@ pub(super) fn core_group(address: SocketAddr) -> Value {
 }
 
 /// `/apis`.
-pub(super) fn all_groups() -> Value {
-    let groups: Vec<Value> = groups().map(group_entry).collect();
+pub(super) fn all_groups(registry: &Registry) -> Value {
+    let groups: Vec<Value> = groups(registry).map(|group| group_entry(registry, group)).collect();
     json!({ "kind": "APIGroupList", "apiVersion": "v1", "groups": groups })
 }
 
 /// `/apis/apps`.
-pub(super) fn group(group: &str) -> Value {
-    let mut entry = group_entry(group);
+pub(super) fn group(registry: &Registry, group: &str) -> Value {
+    let mut entry = group_entry(registry, group);
     entry["kind"] = "APIGroup".into();
     entry["apiVersion"] = "v1".into();
     entry
 }
 
-fn group_entry(group: &str) -> Value {
-    let version = json!({ "groupVersion": format!("{group}/{VERSION}"), "version": VERSION });
-    json!({ "name": group, "versions": [version], "preferredVersion": version })
+fn group_entry(registry: &Registry, group: &str) -> Value {
+    let version = |version: &str| json!({ "groupVersion": format!("{group}/{version}"), "version": version });
+    let versions: Vec<Value> = registry.versions(group).into_iter().map(version).collect();
+    json!({ "name": group, "preferredVersion": versions.first(), "versions": versions })
 }
 
 /// `/api/v1`, `/apis/apps/v1`.
-pub(super) fn resources(group: &str) -> Value {
-    let version = if group.is_empty() { VERSION.to_owned() } else { format!("{group}/{VERSION}") };
+pub(super) fn resources(registry: &Registry, group: &str, version: &str) -> Value {
+    let group_version = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
     let mut resources = Vec::new();
-    for resource in Resource::of_group(group) {
+    for resource in registry.of_version(group, version) {
         let mut entry = json!({
             "name": resource.plural,
             "singularName": resource.singular,
@@ -102,15 +105,15 @@ pub(super) fn resources(group: &str) -> Value {
         resources.push(entry);
         resources.extend(resource.subresources.iter().map(|subresource| part_entry(resource, subresource)));
     }
-    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources })
+    json!({ "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version, "resources": resources })
 }
 
 fn names(resource: &Resource, entry: &mut Value) {
     if !resource.short.is_empty() {
-        entry["shortNames"] = resource.short.into();
+        entry["shortNames"] = resource.short.as_slice().into();
     }
     if !resource.categories.is_empty() {
-        entry["categories"] = resource.categories.into();
+        entry["categories"] = resource.categories.as_slice().into();
     }
 }
 
@@ -129,19 +132,23 @@ fn part_entry(resource: &Resource, part: &Subresource) -> Value {
     entry
 }
 
-fn part_kind(resource: &Resource, part: &Subresource) -> &'static str {
+fn part_kind<'a>(resource: &'a Resource, part: &'a Subresource) -> &'a str {
     if part.has_own_type() { part.kind } else { resource.kind }
 }
 
 /// `/api` and `/apis` in one form: each group with all its resources.
-pub(super) fn aggregated(form: Aggregated, core: bool) -> Value {
-    let groups = Resource::GROUPS.iter().filter(|group| group.is_empty() == core);
+pub(super) fn aggregated(registry: &Registry, form: Aggregated, core: bool) -> Value {
+    let groups = registry.groups().into_iter().filter(|group| group.is_empty() == core);
     let items: Vec<Value> = groups
         .map(|group| {
-            let resources: Vec<Value> = Resource::of_group(group).map(aggregated_resource).collect();
-            let version = json!({ "version": VERSION, "resources": resources, "freshness": "Current" });
+            let version = |version: &str| {
+                let resources: Vec<Value> =
+                    registry.of_version(group, version).map(aggregated_resource).collect();
+                json!({ "version": version, "resources": resources, "freshness": "Current" })
+            };
+            let versions: Vec<Value> = registry.versions(group).into_iter().map(version).collect();
             let metadata = if core { json!({}) } else { json!({ "name": group }) };
-            json!({ "metadata": metadata, "versions": [version] })
+            json!({ "metadata": metadata, "versions": versions })
         })
         .collect();
     json!({
@@ -153,7 +160,7 @@ pub(super) fn aggregated(form: Aggregated, core: bool) -> Value {
 }
 
 fn aggregated_resource(resource: &Resource) -> Value {
-    let own_kind = json!({ "group": resource.group, "version": VERSION, "kind": resource.kind });
+    let own_kind = json!({ "group": resource.group, "version": resource.version, "kind": resource.kind });
     let mut entry = json!({
         "resource": resource.plural,
         "responseKind": own_kind,
@@ -187,12 +194,13 @@ mod tests {
     #[test]
     fn both_forms_say_the_same() {
         for (core, group) in [(true, ""), (false, "apps"), (false, "batch")] {
-            let old = resources(group);
-            let new = aggregated(Aggregated::V2, core);
+            let registry = Registry::built_in();
+            let old = resources(registry, group, "v1");
+            let new = aggregated(registry, Aggregated::V2, core);
             let items = new["items"].as_array().expect("items");
             let item =
                 items.iter().find(|item| core || item["metadata"]["name"] == group).expect("the group");
-            for resource in Resource::of_group(group) {
+            for resource in registry.of_version(group, "v1") {
                 let old_entry = entry(&old["resources"], "name", resource.plural);
                 let new_entry = entry(&item["versions"][0]["resources"], "resource", resource.plural);
                 for (a, b) in
@@ -206,12 +214,12 @@ mod tests {
 
     #[test]
     fn what_kubectl_looks_for() {
-        let core = resources("");
+        let core = resources(Registry::built_in(), "", "v1");
         // `kubectl drain` evicts only where this is so.
         let eviction = entry(&core["resources"], "name", "pods/eviction");
         assert_eq!((&eviction["kind"], &eviction["group"]), (&"Eviction".into(), &"policy".into()));
         // `kubectl scale` sends what this says.
-        let apps = resources("apps");
+        let apps = resources(Registry::built_in(), "apps", "v1");
         let scale = entry(&apps["resources"], "name", "statefulsets/scale");
         assert_eq!((&scale["kind"], &scale["group"]), (&"Scale".into(), &"autoscaling".into()));
         assert_eq!(entry(&core["resources"], "name", "pods")["categories"], json!(["all"]));

@@ -13,17 +13,17 @@ use super::accept::Form;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
 use super::route::{Api, Call};
-use super::show::{self, Scope};
+use super::show::{self, Presentation, Scope};
 use super::status::Status;
-use super::table::{self, Include};
-use crate::store::{Kind, Name, Store, Stored, Time, Undone, View};
+use crate::store::{Kind, Name, Store, Stored, Undone, View};
 use crate::{ControlPlane, Driver};
 
 /// `GET` of one object.
 pub(super) fn get(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| {
-        let object = show::rendered(show::stored(cluster.store(), kind, &call.place)?, cluster);
-        Ok(Reply::ok(&show::object(kind, object, call.form, call.query.include_object, cluster.now())))
+        let stored = show::stored(cluster.store(), kind, &call.place)?;
+        let object = show::rendered_as(call.place.resource, stored, cluster);
+        Ok(Reply::ok(&call.presentation(kind).object(object, cluster)))
     })
 }
 
@@ -31,10 +31,10 @@ pub(super) fn get(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Sta
 pub(super) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Status> {
     let scope = Scope::of(kind, &call.place, &call.query)?;
     let page = api.driver.read(|cluster| Page::select(cluster, &scope, &call.query))?;
-    let (form, include) = (call.form, call.query.include_object);
-    let head = head(kind, call, page.metadata()).into_bytes();
+    let presentation = call.presentation(kind);
+    let head = api.driver.read(|cluster| head(&presentation, page.metadata(), cluster)).into_bytes();
     let revision = page.revision;
-    let listing = Listing { api: api.clone(), kind, form, include, items: page.items, revision, at: 0, head };
+    let listing = Listing { api: api.clone(), presentation, items: page.items, revision, at: 0, head };
     if listing.items.len() <= CHUNK {
         return Ok(Reply::Json(hyper::StatusCode::OK, listing.whole()));
     }
@@ -42,16 +42,16 @@ pub(super) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Sta
 }
 
 /// A list or table up to its first item. `]}` is left to be said after the last.
-fn head(kind: Kind, call: &Call, metadata: Value) -> String {
-    let (list_kind, api_version) = match call.form {
+fn head(presentation: &Presentation, metadata: Value, cluster: &ControlPlane) -> String {
+    let (list_kind, api_version) = match presentation.form {
         Form::Table => {
-            let mut empty = table::table(kind, [], metadata, Time::default(), Include::None).to_string();
+            let mut empty = presentation.empty_table(metadata, cluster).to_string();
             // Keys are in alphabetical order, so `rows` is the last.
             empty.truncate(empty.len() - "]}".len());
             return empty;
         }
         Form::Metadata => ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned()),
-        Form::Json => (format!("{}List", call.place.resource.kind), call.place.resource.api_version()),
+        Form::Json => (presentation.resource.list_kind.to_owned(), presentation.resource.api_version()),
     };
     format!("{{\"kind\":\"{list_kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
 }
@@ -63,10 +63,7 @@ const CHUNK: usize = 512;
 /// A list on its way to a client.
 struct Listing {
     api: Arc<Api>,
-    kind: Kind,
-    form: Form,
-    /// Of a table.
-    include: Include,
+    presentation: Presentation,
     items: Vec<Stored>,
     /// Of the state that the items are of.
     revision: u64,
@@ -95,11 +92,11 @@ impl Listing {
                 if self.at + at > 0 {
                     out.push(b',');
                 }
-                let object = show::rendered_in(stored, cluster, view);
-                let item = match self.form {
+                let object = self.presentation.rendered(stored, cluster, view);
+                let item = match self.presentation.form {
                     Form::Json => object,
                     Form::Metadata => show::metadata_only(&object),
-                    Form::Table => table::row(self.kind, &object, cluster.now(), self.include),
+                    Form::Table => self.presentation.row(&object, cluster),
                 };
                 // Writing to memory cannot fail, and neither can JSON with string keys.
                 _ = serde_json::to_writer(&mut out, &item);

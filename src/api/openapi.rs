@@ -5,30 +5,34 @@
 
 use serde_json::{Map, Value, json};
 
+use super::crd;
 use super::protobuf::put;
-use super::resource::{Held, Resource, VERSION};
+use super::resource::{Held, Registry, Resource};
 use super::schema::{self, Field, Shape, Type};
+use crate::store::Store;
 
 /// What a PATCH takes in its query.
 const PARAMETERS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
 
 /// `/openapi/v3`: where the document of each group is.
-pub(super) fn index() -> Value {
+pub(super) fn index(registry: &Registry) -> Value {
     let mut paths = Map::new();
-    for group in Resource::GROUPS {
-        let path = prefix(group);
-        // Clients keep a document for as long as this stays the same.
-        let url = format!("/openapi/v3/{path}?hash={}", env!("CARGO_PKG_VERSION"));
-        paths.insert(path, json!({ "serverRelativeURL": url }));
+    for group in registry.groups() {
+        for version in registry.versions(group) {
+            let path = prefix(group, version);
+            // Clients keep a document for as long as this stays the same.
+            let url = format!("/openapi/v3/{path}?hash={}", env!("CARGO_PKG_VERSION"));
+            paths.insert(path, json!({ "serverRelativeURL": url }));
+        }
     }
     json!({ "paths": paths })
 }
 
 /// `/openapi/v3/apis/apps/v1`.
-pub(super) fn document(group: &str) -> Value {
+pub(super) fn document(registry: &Registry, store: &Store, group: &str, version: &str) -> Value {
     let mut paths = Map::new();
-    for resource in stored().filter(|resource| resource.group == group) {
-        let kind = json!({ "group": group, "version": VERSION, "kind": resource.kind });
+    for resource in stored(registry).filter(|resource| is_of(resource, group, version)) {
+        let kind = json!({ "group": group, "version": version, "kind": resource.kind });
         let operation = |action: &str, parameters: Value| {
             json!({
                 "x-kubernetes-action": action,
@@ -40,29 +44,35 @@ pub(super) fn document(group: &str) -> Value {
         let patch = operation("patch", PARAMETERS.map(parameter).into_iter().collect());
         paths.insert(path(resource), json!({ "patch": patch }));
         // By this one, of all namespaces, `kubectl explain` finds the kind of a resource.
-        let collection = format!("/{}/{}", prefix(group), resource.plural);
+        let collection = format!("/{}/{}", prefix(group, version), resource.plural);
         paths.insert(collection, json!({ "get": operation("list", json!([])) }));
     }
     json!({
         "openapi": "3.0.0",
         "info": { "title": "clusterlocal", "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
-        "components": { "schemas": schemas(group) },
+        "components": { "schemas": schemas(registry, store, group, version) },
     })
 }
 
 /// The types of the kinds of `group`, and those that they are made of.
-fn schemas(group: &str) -> Map<String, Value> {
+fn schemas(registry: &Registry, store: &Store, group: &str, version: &str) -> Map<String, Value> {
     let mut schemas = Map::new();
     let mut wanted: Vec<&'static str> = Vec::new();
-    for resource in stored().filter(|resource| resource.group == group) {
-        let Some(fields) = schema::fields(resource.kind) else { continue };
+    for resource in stored(registry).filter(|resource| is_of(resource, group, version)) {
+        let metadata = "#/components/schemas/ObjectMeta";
+        if let Some(definition) = crd::openapi::definition(store, resource, metadata) {
+            wanted.push("ObjectMeta");
+            schemas.insert(crd::openapi::name(resource), definition);
+            continue;
+        }
+        let Some(fields) = schema::of(&resource.api_version(), resource.kind) else { continue };
         let mut kind = type_schema(fields, &mut wanted);
         for said in ["apiVersion", "kind"] {
             kind["properties"][said] = json!({ "type": "string" });
         }
         kind["x-kubernetes-group-version-kind"] =
-            json!([{ "group": group, "version": VERSION, "kind": resource.kind }]);
+            json!([{ "group": group, "version": version, "kind": resource.kind }]);
         schemas.insert(resource.kind.into(), kind);
     }
     while let Some(name) = wanted.pop() {
@@ -85,13 +95,16 @@ fn type_schema(fields: &'static [Field], wanted: &mut Vec<&'static str>) -> Valu
                     json!({ "$ref": format!("#/components/schemas/{name}") })
                 }
                 Type::Named(_) => json!({}),
-                Type::String | Type::Quantity => json!({ "type": "string" }),
+                Type::String | Type::Quantity | Type::Duration => json!({ "type": "string" }),
                 Type::Integer => json!({ "type": "integer" }),
+                Type::Float => json!({ "type": "number" }),
+                Type::Strings => json!({ "type": "array", "items": { "type": "string" } }),
+                Type::SchemaOr(_) => json!({}),
                 Type::Boolean => json!({ "type": "boolean" }),
                 Type::Bytes => json!({ "type": "string", "format": "byte" }),
-                Type::Time => json!({ "type": "string", "format": "date-time" }),
+                Type::Time | Type::MicroTime => json!({ "type": "string", "format": "date-time" }),
                 Type::IntOrString => json!({ "type": "string", "format": "int-or-string" }),
-                Type::Raw => json!({ "type": "object" }),
+                Type::Raw | Type::Object => json!({ "type": "object" }),
             };
             let property = match field.shape {
                 Shape::One { .. } => one,
@@ -102,20 +115,61 @@ fn type_schema(fields: &'static [Field], wanted: &mut Vec<&'static str>) -> Valu
                     continue;
                 }
             };
+            let mut property = property;
+            if let Some(text) = description(fields, field.name) {
+                property["description"] = text.into();
+            }
             properties.insert(field.name.into(), property);
         }
     }
     json!({ "type": "object", "properties": properties })
 }
 
+/// What is told of a field that people ask about; most have no description here.
+fn description(fields: &[Field], name: &str) -> Option<&'static str> {
+    let is_metadata = fields.iter().any(|field| field.name == "creationTimestamp");
+    (is_metadata && name == "creationTimestamp").then_some(
+        "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed \
+         to be set in happens-before order across separate operations.",
+    )
+}
+
+/// `/openapi/v2` in JSON: the types of what clients defined. Those of Kubernetes are in version 3 only.
+pub(super) fn v2_json(registry: &Registry, store: &Store) -> Value {
+    let metadata = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    let of = |resource: &Resource| {
+        let definition = crd::openapi::definition(store, resource, &format!("#/definitions/{metadata}"))?;
+        Some((crd::openapi::name(resource), definition))
+    };
+    let mut definitions: Map<String, Value> = registry.all().filter_map(of).collect();
+    definitions.insert(metadata.into(), json!({ "type": "object" }));
+    let kind = |resource: &Resource| json!({ "group": resource.group, "version": resource.version, "kind": resource.kind });
+    let patch = |resource: &Resource| {
+        let operation = json!({
+            "x-kubernetes-action": "patch",
+            "x-kubernetes-group-version-kind": kind(resource),
+            "responses": { "200": { "description": "OK" } },
+        });
+        (path(resource), json!({ "patch": operation }))
+    };
+    let paths: Map<String, Value> = stored(registry).map(patch).collect();
+    json!({
+        "swagger": "2.0",
+        "info": { "title": "Kubernetes", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "definitions": definitions,
+    })
+}
+
 /// What kubectl calls version 2 in protobuf.
 pub(super) const V2_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 /// `/openapi/v2`: the paths with their PATCH, as `openapi.v2.Document` of the project gnostic has them.
-pub(super) fn v2() -> Vec<u8> {
+pub(super) fn v2(registry: &Registry) -> Vec<u8> {
     let mut paths = Vec::new();
-    for resource in stored() {
-        let kind = json!({ "group": resource.group, "version": VERSION, "kind": resource.kind }).to_string();
+    for resource in stored(registry) {
+        let kind = json!({ "group": resource.group, "version": resource.version, "kind": resource.kind })
+            .to_string();
         let mut operation = Vec::new();
         for name in PARAMETERS {
             // ParametersItem, Parameter, NonBodyParameter, QueryParameterSubSchema: each the one field of the last.
@@ -141,20 +195,24 @@ fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
 }
 
 /// The resources that can be written.
-fn stored() -> impl Iterator<Item = &'static Resource> {
-    Resource::ALL.iter().filter(|resource| matches!(resource.held, Held::Store(_)))
+fn stored(registry: &Registry) -> impl Iterator<Item = &'static Resource> {
+    registry.all().filter(|resource| matches!(resource.held, Held::Store(_)))
+}
+
+fn is_of(resource: &Resource, group: &str, version: &str) -> bool {
+    resource.group == group && resource.version == version
 }
 
 /// The path of one object.
 fn path(resource: &Resource) -> String {
     let within = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
-    format!("/{}/{within}{}/{{name}}", prefix(resource.group), resource.plural)
+    format!("/{}/{within}{}/{{name}}", prefix(resource.group, resource.version), resource.plural)
 }
 
-fn prefix(group: &str) -> String {
+fn prefix(group: &str, version: &str) -> String {
     match group {
-        "" => format!("api/{VERSION}"),
-        group => format!("apis/{group}/{VERSION}"),
+        "" => format!("api/{version}"),
+        group => format!("apis/{group}/{version}"),
     }
 }
 
@@ -168,8 +226,8 @@ mod tests {
 
     #[test]
     fn patches_are_validated_here() {
-        for resource in stored() {
-            let document = document(resource.group);
+        for resource in stored(Registry::built_in()) {
+            let document = document(Registry::built_in(), &Store::new(), resource.group, resource.version);
             let paths = document["paths"].as_object().expect("paths");
             let patch = paths
                 .values()
@@ -185,8 +243,8 @@ mod tests {
 
     #[test]
     fn types_are_whole() {
-        for group in Resource::GROUPS {
-            let document = document(group);
+        for group in Registry::built_in().groups() {
+            let document = document(Registry::built_in(), &Store::new(), group, "v1");
             let schemas = document["components"]["schemas"].as_object().expect("schemas");
             let text = document.to_string();
             for used in text.split("#/components/schemas/").skip(1) {
@@ -194,7 +252,7 @@ mod tests {
                 assert!(schemas.contains_key(name), "{group} {name}");
             }
         }
-        let pods = document("");
+        let pods = document(Registry::built_in(), &Store::new(), "", "v1");
         let volume = &pods["components"]["schemas"]["Volume"]["properties"];
         assert_eq!(
             volume["emptyDir"]["$ref"], "#/components/schemas/EmptyDirVolumeSource",

@@ -3,7 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::resource::{Resource, Subresource, VERSION};
+use super::resource::{Registry, Resource, Subresource};
 
 /// What a path leads to.
 #[derive(Debug, PartialEq)]
@@ -19,15 +19,15 @@ pub(super) enum Target {
     /// `/apis`: the other groups.
     Groups,
     /// `/apis/apps`.
-    Group(&'static str),
+    Group(String),
     /// `/api/v1`, `/apis/apps/v1`.
-    Resources(&'static str),
+    Resources(String, String),
     /// `/openapi/v2`.
     OpenApiV2,
     /// `/openapi/v3`.
     OpenApi,
     /// `/openapi/v3/apis/apps/v1`.
-    OpenApiOf(&'static str),
+    OpenApiOf(String, String),
     /// Objects.
     Place(Place),
 }
@@ -53,8 +53,8 @@ pub(super) enum Part {
 }
 
 impl Target {
-    /// What `path` leads to, if anywhere.
-    pub(super) fn of(path: &str) -> Option<Target> {
+    /// What `path` leads to among the resources of `registry`, if anywhere.
+    pub(super) fn of(path: &str, registry: &Registry) -> Option<Target> {
         let decoded: Vec<_> = path
             .trim_matches('/')
             .split('/')
@@ -69,27 +69,39 @@ impl Target {
             ["version"] => Some(Target::Version),
             ["api"] => Some(Target::CoreGroup),
             ["apis"] => Some(Target::Groups),
-            ["apis", group] => Some(Target::Group(known(group)?)),
-            ["api", VERSION] => Some(Target::Resources("")),
-            ["apis", group, VERSION] => Some(Target::Resources(known(group)?)),
+            ["apis", group] => Some(Target::Group(known(registry, group, None)?.0)),
+            ["api", "v1"] => Some(Target::Resources(String::new(), "v1".into())),
+            ["apis", group, version] => {
+                let (group, version) = known(registry, group, Some(version))?;
+                Some(Target::Resources(group, version))
+            }
             ["openapi", "v2"] => Some(Target::OpenApiV2),
             ["openapi", "v3"] => Some(Target::OpenApi),
-            ["openapi", "v3", "api", VERSION] => Some(Target::OpenApiOf("")),
-            ["openapi", "v3", "apis", group, VERSION] => Some(Target::OpenApiOf(known(group)?)),
-            ["api", VERSION, rest @ ..] => Place::of("", rest).map(Target::Place),
-            ["apis", group, VERSION, rest @ ..] => Place::of(known(group)?, rest).map(Target::Place),
+            ["openapi", "v3", "api", "v1"] => Some(Target::OpenApiOf(String::new(), "v1".into())),
+            ["openapi", "v3", "apis", group, version] => {
+                let (group, version) = known(registry, group, Some(version))?;
+                Some(Target::OpenApiOf(group, version))
+            }
+            ["api", "v1", rest @ ..] => Place::of(registry, "", "v1", rest).map(Target::Place),
+            ["apis", group, version, rest @ ..] if !group.is_empty() => {
+                Place::of(registry, group, version, rest).map(Target::Place)
+            }
             _ => None,
         }
     }
 }
 
-/// A group that is not the core, which has a path of its own.
-fn known(group: &str) -> Option<&'static str> {
-    Resource::GROUPS.iter().find(|known| !known.is_empty() && **known == group).copied()
+/// A group that is not the core, and one of its versions, if there are any such resources.
+fn known(registry: &Registry, group: &str, version: Option<&str>) -> Option<(String, String)> {
+    let is = |resource: &&Resource| {
+        resource.group == group && version.is_none_or(|version| version == resource.version)
+    };
+    let found = registry.all().find(is).filter(|_| !group.is_empty())?;
+    Some((found.group.into(), found.version.into()))
 }
 
 impl Place {
-    fn of(group: &'static str, segments: &[&str]) -> Option<Place> {
+    fn of(registry: &Registry, group: &str, version: &str, segments: &[&str]) -> Option<Place> {
         let (namespace, rest) = match segments {
             // A namespace's own parts, rather than what is in it.
             ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", segments),
@@ -98,7 +110,7 @@ impl Place {
             _ => ("", segments),
         };
         let [plural, rest @ ..] = rest else { return None };
-        let resource = Resource::find(group, plural)?;
+        let resource = registry.find(group, version, plural)?;
         if !resource.namespaced && !namespace.is_empty() {
             return None;
         }
@@ -124,7 +136,7 @@ mod tests {
 
     /// `group plural namespace name part`, as far as there are any.
     fn told(path: &str) -> String {
-        match Target::of(path) {
+        match Target::of(path, Registry::built_in()) {
             None => "nothing".into(),
             Some(Target::Place(place)) => {
                 let part = match place.part {
@@ -146,13 +158,13 @@ mod tests {
             ("/", "Root"),
             ("/api", "CoreGroup"),
             ("/api/", "CoreGroup"),
-            ("/api/v1", "Resources(\"\")"),
+            ("/api/v1", "Resources(\"\", \"v1\")"),
             ("/apis", "Groups"),
             ("/apis/apps", "Group(\"apps\")"),
-            ("/apis/apps/v1", "Resources(\"apps\")"),
+            ("/apis/apps/v1", "Resources(\"apps\", \"v1\")"),
             ("/apis/apps/v2", "nothing"),
             ("/readyz/ping", "Health"),
-            ("/openapi/v3/apis/batch/v1", "OpenApiOf(\"batch\")"),
+            ("/openapi/v3/apis/batch/v1", "OpenApiOf(\"batch\", \"v1\")"),
             ("/openapi/v2", "OpenApiV2"),
             ("/openapi/v4", "nothing"),
             ("/api/v1/pods", "pods"),
@@ -166,7 +178,7 @@ mod tests {
             ("/api/v1/namespaces", "namespaces"),
             ("/api/v1/namespaces/db", "namespaces db"),
             ("/api/v1/namespaces/db/status", "namespaces db status"),
-            ("/api/v1/namespaces/db/finalize", "nothing"),
+            ("/api/v1/namespaces/db/finalize", "namespaces db finalize"),
             ("/api/v1/namespaces//pods", "nothing"),
             ("/api/v1/namespaces/db/nodes", "nothing"),
             ("/api/v1/nodes/n", "nodes n"),

@@ -30,8 +30,8 @@ pub(super) struct Query {
     pub(super) dry_run: bool,
     pub(super) grace_period_seconds: Option<u32>,
     pub(super) propagation_policy: Option<Propagation>,
-    /// Fields that a kind does not have are refused: `fieldValidation=Strict`, which kubectl asks for.
-    pub(super) strict: bool,
+    /// What becomes of fields that a kind does not have.
+    pub(super) validation: FieldValidation,
     /// How much of the object a table's rows carry.
     pub(super) include_object: Include,
     /// Of DNS queries: those that were answered from the zone of this serial, or a later one.
@@ -53,6 +53,19 @@ pub(super) enum VersionMatch {
     /// As it was then, or later.
     NotOlderThan,
 }
+
+/// `fieldValidation`: kubectl asks for `Strict`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum FieldValidation {
+    /// They are refused.
+    Strict,
+    /// They are warned of.
+    #[default]
+    Warn,
+    /// Nothing.
+    Ignore,
+}
+
 impl Query {
     /// Reads what stands after the `?`.
     pub(super) fn parse(text: &str) -> Result<Query, Status> {
@@ -89,9 +102,10 @@ impl Query {
             "propagationPolicy" => self.propagation_policy = propagation(value)?,
             "orphanDependents" if boolean(value) => self.propagation_policy = Some(Propagation::Orphan),
             "fieldValidation" => {
-                self.strict = match value {
-                    "Strict" => true,
-                    "" | "Warn" | "Ignore" => false,
+                self.validation = match value {
+                    "Strict" => FieldValidation::Strict,
+                    "" | "Warn" => FieldValidation::Warn,
+                    "Ignore" => FieldValidation::Ignore,
                     _ => return Err(unsupported(key, value, "\"Ignore\", \"Strict\", \"Warn\"")),
                 }
             }

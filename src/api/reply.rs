@@ -10,6 +10,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER as RET
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
+use super::accept::YAML;
 use super::status::Status;
 use super::warnings;
 
@@ -26,6 +27,8 @@ pub(super) const RETRY_AFTER: u32 = 1;
 pub(super) enum Reply {
     /// A document, with the HTTP status code.
     Json(StatusCode, Vec<u8>),
+    /// The same as YAML.
+    Yaml(StatusCode, Vec<u8>),
     /// Another content type.
     Typed(&'static str, Vec<u8>),
     /// JSON that comes as it happens.
@@ -55,6 +58,19 @@ impl Reply {
         if warnings.is_empty() { self } else { Reply::Warned(Box::new(self), warnings) }
     }
 
+    /// The same as YAML. What comes bit by bit is JSON, which is YAML as well.
+    pub(super) fn into_yaml(self) -> Reply {
+        match self {
+            Reply::Json(code, json) => {
+                let yaml = serde_json::from_slice::<Value>(&json).ok();
+                let yaml = yaml.and_then(|value| serde_yaml::to_string(&value).ok());
+                Reply::Yaml(code, yaml.map_or(json, String::into_bytes))
+            }
+            Reply::Warned(reply, warnings) => Reply::Warned(Box::new(reply.into_yaml()), warnings),
+            other => other,
+        }
+    }
+
     /// As HTTP has it.
     pub(super) fn into_response(self) -> Response<Body> {
         if let Reply::Warned(reply, warnings) = self {
@@ -64,6 +80,7 @@ impl Reply {
         }
         let (code, content_type, body) = match self {
             Reply::Json(code, json) => (code, JSON, Either::Left(Full::from(json))),
+            Reply::Yaml(code, yaml) => (code, YAML, Either::Left(Full::from(yaml))),
             Reply::Typed(content_type, body) => {
                 (StatusCode::OK, content_type, Either::Left(Full::from(body)))
             }

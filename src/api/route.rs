@@ -1,27 +1,29 @@
 //! Takes the place of kube-apiserver's handler chain: from a request, by guard, path and verb, to whoever answers it.
 //! It must not know how objects are changed or shown.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{HeaderMap, HeaderName};
 use hyper::{Method, Request, Response};
 use tokio::sync::watch as stopping;
 
-use super::accept::{Aggregated, Form};
+use super::accept::{self, Aggregated, Form};
 use super::guard::Guard;
 use super::http::Limits;
 use super::path::{Part, Place, Target};
 use super::query::Query;
 use super::reply::{self, Body, Reply};
-use super::resource::Held;
+use super::resource::{Held, Registry};
+use super::show::Presentation;
 use super::status::Status;
 use super::watch::Journal;
-use super::{body, delete, discovery, list, openapi, own, pods, scale, warnings, watch, write};
-use crate::Driver;
+use super::{body, delete, discovery, list, openapi, own, pods, reviews, scale, warnings, watch, write};
 use crate::queries::QueryLog;
 use crate::store::Kind;
+use crate::{ControlPlane, Driver};
 
 /// What all requests share.
 pub(super) struct Api {
@@ -44,6 +46,31 @@ pub(super) struct Call {
     pub(super) form: Form,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// What the client is warned of.
+    pub(super) warnings: Mutex<Vec<String>>,
+}
+
+impl Call {
+    /// Warns the client of `told`.
+    pub(super) fn warn(&self, told: Vec<String>) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+    }
+
+    /// Whether it is a server-side apply.
+    pub(super) fn is_apply(&self) -> bool {
+        self.method == Method::PATCH
+            && matches!(body::PatchType::of(&self.headers), Ok(body::PatchType::Apply))
+    }
+
+    /// How objects of `kind`, that of the place, are shown.
+    pub(super) fn presentation(&self, kind: Kind) -> Presentation {
+        Presentation {
+            kind,
+            resource: self.place.resource,
+            form: self.form,
+            include: self.query.include_object,
+        }
+    }
 }
 
 /// Tells the SOA serial in which everything shows that had happened by the time of the answer.
@@ -61,32 +88,66 @@ impl Api {
     async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Status> {
         let (parts, incoming) = request.into_parts();
         self.guard.check(&parts.method, &parts.uri, &parts.headers)?;
-        let place = match Target::of(parts.uri.path()).ok_or_else(Status::no_such_path)? {
+        let registry = self.clone().registry(parts.uri.path()).await?;
+        let place = match Target::of(parts.uri.path(), &registry).ok_or_else(Status::no_such_path)? {
             Target::Place(place) => place,
             _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
                 return Err(Status::method_not_supported());
             }
-            target => return Ok(self.document(&target, &parts.headers).into_response()),
+            target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
         };
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let form = Form::wanted(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
-        let call = Call { method: parts.method, place, query, form, headers: parts.headers, body };
+        let call = Call {
+            method: parts.method,
+            place,
+            query,
+            form,
+            headers: parts.headers,
+            body,
+            warnings: Mutex::default(),
+        };
         own::expected(&self, &call).await?;
         // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
         let deprecated = warnings::of_resource(call.place.resource);
         let (api, call) = (self.clone(), Arc::new(call));
-        let answered = tokio::task::spawn_blocking(move || api.carry_out(&call)).await;
+        let asked = call.clone();
+        let answered = tokio::task::spawn_blocking(move || api.carry_out(&asked)).await;
         let reply =
             answered.map_err(|_| Status::internal("the request handler failed; the log says why"))??;
+        let reply = if accept::is_yaml(&call.headers) { reply.into_yaml() } else { reply };
         let mut response = reply.into_response();
         warnings::attach(response.headers_mut(), deprecated);
+        let told = call.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        warnings::attach(response.headers_mut(), told.iter());
+        drop(told);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
         Ok(response)
     }
 
-    /// What does not depend on the cluster.
-    fn document(&self, target: &Target, headers: &HeaderMap) -> Reply {
+    /// The resources that `path` may be about: those that clients defined are looked for only where it leads to none of
+    /// Kubernetes' groups.
+    async fn registry(self: Arc<Self>, path: &str) -> Result<Cow<'static, Registry>, Status> {
+        let built_in = Registry::built_in();
+        let mut segments = path.trim_matches('/').split('/');
+        let about_built_in = match (segments.next(), segments.next()) {
+            (Some("apis"), Some(group)) => built_in.all().any(|resource| resource.group == group),
+            (Some("apis" | "openapi" | ""), _) => false,
+            _ => true,
+        };
+        if about_built_in {
+            return Ok(Cow::Borrowed(built_in));
+        }
+        let read =
+            tokio::task::spawn_blocking(move || self.driver.read(|cluster| Registry::of(cluster.store())));
+        read.await
+            .map(Cow::Owned)
+            .map_err(|_| Status::internal("the request handler failed; the log says why"))
+    }
+
+    /// What tells which resources there are.
+    fn document(&self, target: &Target, registry: &Registry, headers: &HeaderMap) -> Reply {
         let aggregated = |form: Aggregated, core| {
             let content_type = match form {
                 Aggregated::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
@@ -94,7 +155,7 @@ impl Api {
                     "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
                 }
             };
-            Reply::Typed(content_type, discovery::aggregated(form, core).to_string().into_bytes())
+            Reply::Typed(content_type, discovery::aggregated(registry, form, core).to_string().into_bytes())
         };
         match (target, Aggregated::wanted(headers)) {
             (Target::Health, _) => Reply::text("ok"),
@@ -102,13 +163,22 @@ impl Api {
             (Target::CoreGroup, Some(form)) => aggregated(form, true),
             (Target::Groups, Some(form)) => aggregated(form, false),
             (Target::CoreGroup, None) => Reply::ok(&discovery::core_group(self.address)),
-            (Target::Groups, None) => Reply::ok(&discovery::all_groups()),
-            (Target::Group(group), _) => Reply::ok(&discovery::group(group)),
-            (Target::Resources(group), _) => Reply::ok(&discovery::resources(group)),
-            (Target::OpenApiV2, _) => Reply::Typed(openapi::V2_TYPE, openapi::v2()),
-            (Target::OpenApi, _) => Reply::ok(&openapi::index()),
-            (Target::OpenApiOf(group), _) => Reply::ok(&openapi::document(group)),
-            (Target::Root | Target::Place(_), _) => Reply::ok(&discovery::paths()),
+            (Target::Groups, None) => Reply::ok(&discovery::all_groups(registry)),
+            (Target::Group(group), _) => Reply::ok(&discovery::group(registry, group)),
+            (Target::Resources(group, version), _) => {
+                Reply::ok(&discovery::resources(registry, group, version))
+            }
+            (Target::OpenApiV2, _) if accept::is_json(headers) => {
+                Reply::ok(&self.driver.read(|cluster| openapi::v2_json(registry, cluster.store())))
+            }
+            (Target::OpenApiV2, _) => Reply::Typed(openapi::V2_TYPE, openapi::v2(registry)),
+            (Target::OpenApi, _) => Reply::ok(&openapi::index(registry)),
+            (Target::OpenApiOf(group, version), _) => {
+                let read =
+                    |cluster: &ControlPlane| openapi::document(registry, cluster.store(), group, version);
+                Reply::ok(&self.driver.read(read))
+            }
+            (Target::Root | Target::Place(_), _) => Reply::ok(&discovery::paths(registry)),
         }
     }
 
@@ -116,6 +186,7 @@ impl Api {
     fn carry_out(self: &Arc<Self>, call: &Arc<Call>) -> Result<Reply, Status> {
         match call.place.resource.held {
             Held::Store(kind) => self.of_store(kind, call),
+            Held::Answered => reviews::answer(&self.driver, call),
             Held::Changes => own::changes(self, call.clone()),
             Held::Clock => own::clock(&self.driver, call),
             Held::Queries => own::queries(self, call.clone()),
@@ -135,14 +206,17 @@ impl Api {
             (&Method::GET, None) if call.query.watch => watch::begin(self, kind, call),
             (&Method::GET | &Method::HEAD, None) => list::list(self, kind, call),
             (&Method::POST, None) if !named => write::create(driver, kind, call),
-            (&Method::PUT, None | Some("status")) if named => write::replace(driver, kind, call),
-            (&Method::PATCH, None | Some("status")) if named => write::patch(driver, kind, call),
+            (&Method::PUT, None | Some("status" | "approval" | "finalize")) if named => {
+                write::replace(driver, kind, call)
+            }
+            (&Method::PATCH, None | Some("status" | "approval")) if named => write::patch(driver, kind, call),
             (&Method::DELETE, None) if named => delete::one(driver, kind, call),
             (&Method::DELETE, None) => delete::collection(driver, kind, call),
-            (&Method::GET, Some("status")) => list::get(driver, kind, call),
+            (&Method::GET, Some("status" | "approval")) => list::get(driver, kind, call),
             (&Method::GET, Some("scale")) => scale::get(driver, kind, call),
             (&Method::PUT, Some("scale")) => scale::replace(driver, kind, call),
             (&Method::PATCH, Some("scale")) => scale::patch(driver, kind, call),
+            (&Method::POST, Some("token")) => reviews::token(driver, call),
             (&Method::POST, Some("eviction")) => delete::evict(driver, call),
             (&Method::GET, Some("log")) => pods::log(driver, call),
             (&Method::GET | &Method::POST, Some(part @ ("exec" | "attach" | "portforward"))) => {

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 
 use super::body;
+use super::crd;
 use super::reply::Reply;
 use super::route::Call;
 use super::show;
@@ -16,7 +17,7 @@ use crate::{ControlPlane, Driver};
 pub(super) fn get(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| {
         let stored = show::stored(cluster.store(), kind, &call.place)?;
-        Ok(reply(cluster, stored))
+        Ok(reply(cluster, call, stored))
     })
 }
 
@@ -39,26 +40,62 @@ fn change(
     edit: impl FnOnce(&Value) -> Result<Value, Status>,
 ) -> Result<Reply, Status> {
     driver.write(|cluster| {
+        let paths = Paths::of(cluster, call);
         let updated = write::update(cluster, kind, call, |object| {
-            let wanted = edit(&scale(object))?;
+            let wanted = edit(&scale(object, &paths))?;
             let mut object = object.clone();
             // Their versions are the object's: a scale of an old state is refused like the object.
             for field in ["uid", "resourceVersion"] {
                 object["metadata"][field] = wanted["metadata"][field].clone();
             }
-            object["spec"]["replicas"] = wanted["spec"].get("replicas").cloned().unwrap_or(json!(0));
+            let replicas = wanted["spec"].get("replicas").cloned().unwrap_or(json!(0));
+            put_at(&mut object, &paths.replicas, replicas);
             Ok(object)
         })?;
-        Ok(reply(cluster, &updated))
+        Ok(reply(cluster, call, &updated))
     })
 }
 
-fn reply(cluster: &ControlPlane, stored: &Stored) -> Reply {
-    Reply::ok(&scale(&show::rendered(stored, cluster)))
+fn reply(cluster: &ControlPlane, call: &Call, stored: &Stored) -> Reply {
+    let object = show::rendered_as(call.place.resource, stored, cluster);
+    Reply::ok(&scale(&object, &Paths::of(cluster, call)))
+}
+
+/// Where an object says how many pods it wants and has, as JSON pointers. A custom resource's definition says where.
+struct Paths {
+    replicas: String,
+    status: String,
+    /// Of a label selector as text; the pointer of a selector's JSON otherwise.
+    selector: Option<String>,
+}
+
+impl Paths {
+    fn of(cluster: &ControlPlane, call: &Call) -> Paths {
+        let version = crd::version(cluster.store(), call.place.resource);
+        let custom = version.map(|version| &version["subresources"]["scale"]);
+        let pointer = |field: &str, other: &str| {
+            let path = custom.and_then(|scale| scale[field].as_str());
+            path.map_or_else(|| other.to_owned(), |path| path.replace('.', "/"))
+        };
+        Paths {
+            replicas: pointer("specReplicasPath", "/spec/replicas"),
+            status: pointer("statusReplicasPath", "/status/replicas"),
+            selector: custom.map(|_| pointer("labelSelectorPath", "/-")),
+        }
+    }
+}
+
+/// `object` with `value` at `pointer`, whose parents are made where they are missing.
+fn put_at(object: &mut Value, pointer: &str, value: Value) {
+    let mut at = object;
+    for name in pointer.split('/').skip(1) {
+        at = &mut at[name];
+    }
+    *at = value;
 }
 
 /// The scale of a workload.
-fn scale(object: &Value) -> Value {
+fn scale(object: &Value, paths: &Paths) -> Value {
     let metadata = &object["metadata"];
     let mut kept = serde_json::Map::new();
     for field in ["name", "namespace", "uid", "resourceVersion", "creationTimestamp"] {
@@ -66,13 +103,17 @@ fn scale(object: &Value) -> Value {
             kept.insert(field.into(), value.clone());
         }
     }
-    let replicas = |part: &str| object[part].get("replicas").cloned().unwrap_or(json!(0));
+    let replicas = |pointer: &str| object.pointer(pointer).cloned().unwrap_or(json!(0));
+    let selector = match &paths.selector {
+        Some(pointer) => object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned(),
+        None => selector(&object["spec"]["selector"]),
+    };
     json!({
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
         "metadata": kept,
-        "spec": { "replicas": replicas("spec") },
-        "status": { "replicas": replicas("status"), "selector": selector(&object["spec"]["selector"]) },
+        "spec": { "replicas": replicas(&paths.replicas) },
+        "status": { "replicas": replicas(&paths.status), "selector": selector },
     })
 }
 
@@ -108,6 +149,8 @@ mod tests {
             "spec": { "replicas": 3 },
             "status": { "replicas": 2, "selector": "app=db,!old,tier in (a,b)" },
         });
-        assert_eq!(scale(&set), expected);
+        let paths =
+            Paths { replicas: "/spec/replicas".into(), status: "/status/replicas".into(), selector: None };
+        assert_eq!(scale(&set, &paths), expected);
     }
 }

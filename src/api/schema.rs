@@ -35,16 +35,38 @@ pub(super) enum Shape {
 pub(super) enum Type {
     String,
     Integer,
+    Float,
     Boolean,
     /// In JSON, base64.
     Bytes,
     /// Another type of the table.
     Named(&'static str),
     Time,
+    /// With microseconds.
+    MicroTime,
+    /// In JSON, as Go writes it: `1m30s`.
+    Duration,
     Quantity,
     IntOrString,
     /// JSON as bytes.
     Raw,
+    /// A list of strings in a message.
+    Strings,
+    /// An object without fields, whose presence says something.
+    Object,
+    /// A JSONSchemaProps or something else.
+    SchemaOr(Alternative),
+}
+
+/// What stands where a schema could.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Alternative {
+    /// `additionalProperties: false`.
+    Boolean,
+    /// `items: [{…}, {…}]`.
+    Schemas,
+    /// `dependencies: {a: [b]}`.
+    Strings,
 }
 
 impl Type {
@@ -61,9 +83,11 @@ impl Type {
         match self {
             Type::String | Type::Bytes | Type::Quantity => json!(""),
             Type::Integer | Type::IntOrString => json!(0),
+            Type::Float => json!(0.0),
             Type::Boolean => json!(false),
-            Type::Named(_) => json!({}),
-            Type::Time | Type::Raw => Value::Null,
+            Type::Named(_) | Type::Object | Type::SchemaOr(_) => json!({}),
+            Type::Strings => json!([]),
+            Type::Time | Type::MicroTime | Type::Duration | Type::Raw => Value::Null,
         }
     }
 
@@ -73,6 +97,14 @@ impl Type {
             "i" => Type::Integer,
             "b" => Type::Boolean,
             "y" => Type::Bytes,
+            "f" => Type::Float,
+            "@microtime" => Type::MicroTime,
+            "@duration" => Type::Duration,
+            "@strings" => Type::Strings,
+            "@object" => Type::Object,
+            "@schemaorbool" => Type::SchemaOr(Alternative::Boolean),
+            "@schemaorarray" => Type::SchemaOr(Alternative::Schemas),
+            "@schemaorstrings" => Type::SchemaOr(Alternative::Strings),
             "@time" => Type::Time,
             "@quantity" => Type::Quantity,
             "@intorstring" => Type::IntOrString,
@@ -118,6 +150,15 @@ pub(super) fn fields(name: &str) -> Option<&'static [Field]> {
     TYPES.get(name).map(Vec::as_slice)
 }
 
+/// The fields of the kind `kind` of `api_version`, if it is one of Kubernetes' or ours. Where two groups have a type of one
+/// name, the table has the second under its group's: `events.Event`.
+pub(super) fn of(api_version: &str, kind: &str) -> Option<&'static [Field]> {
+    let (group, version) = api_version.rsplit_once('/').unwrap_or(("", api_version));
+    let group = group.split('.').next().unwrap_or_default();
+    let of_group = || fields(&format!("{group}.{kind}")).filter(|_| version == "v1" && !group.is_empty());
+    of_group().or_else(|| fields(kind))
+}
+
 /// The one of `fields` that is called `name` in JSON.
 pub(super) fn named(fields: &'static [Field], name: &str) -> Option<&'static Field> {
     let inside = || {
@@ -132,6 +173,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::api::resource::{Held, Registry};
     use crate::store::Kind;
 
     #[test]
@@ -157,9 +199,12 @@ mod tests {
             entries,
             "a field of the table cannot be read"
         );
-        // What is only kept is not looked at.
-        let kinds = Kind::ALL.into_iter().filter(|kind| !kind.is_inert()).map(Kind::as_str);
-        for kind in kinds.chain(["DeleteOptions", "Eviction", "Scale"]) {
+        for resource in Registry::built_in().all() {
+            if matches!(resource.held, Held::Store(_) | Held::Answered) {
+                assert!(of(&resource.api_version(), resource.kind).is_some(), "{resource:?}");
+            }
+        }
+        for kind in Kind::ALL.into_iter().map(Kind::as_str).chain(["DeleteOptions", "Eviction", "Scale"]) {
             assert!(fields(kind).is_some(), "{kind}");
         }
     }

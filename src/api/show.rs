@@ -7,9 +7,11 @@ use super::faults;
 use super::path::Place;
 use super::query::Query;
 use super::render::{self, Context};
+use super::resource::Resource;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::Status;
 use super::table::{self, Include};
+use super::{crd, versions};
 use crate::ControlPlane;
 use crate::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
 
@@ -76,14 +78,59 @@ pub(super) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_
     shown
 }
 
-/// One object in the form that was asked for, at `now`.
-pub(super) fn object(kind: Kind, object: Value, form: Form, include: Include, now: Time) -> Value {
-    match form {
-        Form::Json => object,
-        Form::Metadata => metadata_only(&object),
-        Form::Table => {
-            let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
-            table::table(kind, [&object], metadata, now, include)
+/// The object as the API shows it in the version of `resource`.
+pub(super) fn rendered_as(resource: &Resource, stored: &Stored, cluster: &ControlPlane) -> Value {
+    versions::present(cluster.store(), resource, rendered(stored, cluster))
+}
+
+/// How objects of a resource are shown to one client.
+#[derive(Clone, Copy)]
+pub(super) struct Presentation {
+    pub(super) kind: Kind,
+    pub(super) resource: &'static Resource,
+    pub(super) form: Form,
+    pub(super) include: Include,
+}
+
+impl Presentation {
+    /// `stored` in the version that is meant, when the store was as `view` has it.
+    pub(super) fn rendered(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
+        versions::present(cluster.store(), self.resource, rendered_in(stored, cluster, view))
+    }
+
+    /// Whether objects are shown in the form in which they are kept.
+    pub(super) fn is_stored_form(&self) -> bool {
+        !self.resource.is_custom() && std::ptr::eq(self.resource, Resource::of_kind(self.kind))
+    }
+
+    /// One `object`.
+    pub(super) fn object(&self, object: Value, cluster: &ControlPlane) -> Value {
+        match self.form {
+            Form::Json => object,
+            Form::Metadata => metadata_only(&object),
+            Form::Table => {
+                let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+                let mut table = self.empty_table(metadata, cluster);
+                table["rows"] = json!([self.row(&object, cluster)]);
+                table
+            }
+        }
+    }
+
+    /// A table without rows.
+    pub(super) fn empty_table(&self, metadata: Value, cluster: &ControlPlane) -> Value {
+        let mut table = table::table(self.kind, [], metadata, Time::default(), self.include);
+        if let Some(version) = crd::version(cluster.store(), self.resource) {
+            table["columnDefinitions"] = crd::columns(version).into();
+        }
+        table
+    }
+
+    /// The row of `object`.
+    pub(super) fn row(&self, object: &Value, cluster: &ControlPlane) -> Value {
+        match crd::version(cluster.store(), self.resource) {
+            Some(version) => crd::row(version, object, cluster.now(), self.include),
+            None => table::row(self.kind, object, cluster.now(), self.include),
         }
     }
 }

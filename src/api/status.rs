@@ -56,6 +56,19 @@ impl Status {
         Status::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
     }
 
+    /// An eviction would violate a PodDisruptionBudget, for the reason `why`.
+    pub(super) fn disruption_budget(why: String) -> Self {
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let cause = Cause { field: String::new(), reason: "DisruptionBudget", message: why };
+        let status = Status::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        status.with(Details { causes: vec![cause], ..Details::default() })
+    }
+
+    /// A failure without a reason of its own, as kube-apiserver answers where a handler returned a plain error.
+    pub(super) fn untyped(message: impl Into<String>) -> Self {
+        Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
     /// There is no such resource or path.
     pub(super) fn no_such_path() -> Self {
         let message = "the server could not find the requested resource";
@@ -266,9 +279,10 @@ pub(super) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::resource::Registry;
 
     fn resource(plural: &str) -> &'static Resource {
-        Resource::ALL.iter().find(|resource| resource.plural == plural).expect("a resource")
+        Registry::built_in().all().find(|resource| resource.plural == plural).expect("a resource")
     }
 
     #[test]

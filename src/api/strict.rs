@@ -1,36 +1,126 @@
 //! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
 //! not know what the others mean.
 
+use std::collections::HashSet;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use super::resource::{Resource, VERSION};
+use super::crd;
+use super::resource::Resource;
 use super::schema::{self, Field, Shape};
 use super::status::Status;
 
 /// So many are told; nobody reads more.
 const TOLD: usize = 20;
 
-/// Refuses fields of `object` that its kind does not have, but for those that `before` had already: a manifest may have
-/// brought them.
-pub(super) fn check(resource: &Resource, object: &Value, before: Option<&Value>) -> Result<(), Status> {
-    let unknown = |object| {
-        let mut found = Vec::new();
-        if let Some(known) = schema::fields(resource.kind) {
-            search(object, known, String::new(), &mut found);
+/// What is told of fields that the kind of `resource` does not have, and of fields that stand twice in `body`, but for
+/// those that `before` had already: a manifest may have brought them. Of custom resources, `schema` knows the fields.
+pub(super) fn told(
+    resource: &Resource,
+    object: &Value,
+    schema: Option<&Value>,
+    before: Option<&Value>,
+    body: &[u8],
+) -> Vec<String> {
+    let unknown = |object| match schema {
+        Some(schema) => crd::unknown_fields(object, schema),
+        None if resource.is_custom() => Vec::new(),
+        None => {
+            let mut found = Vec::new();
+            if let Some(known) = schema::of(&resource.api_version(), resource.kind) {
+                search(object, known, String::new(), &mut found);
+            }
+            found
         }
-        found
     };
     let had = before.map(unknown).unwrap_or_default();
-    let new = unknown(object).into_iter().filter(|path| !had.contains(path)).take(TOLD);
-    let new: Vec<String> = new.map(|path| format!("unknown field {path:?}")).collect();
-    if new.is_empty() {
+    let new = unknown(object).into_iter().filter(|path| !had.contains(path));
+    let unknown = new.map(|path| format!("unknown field {path:?}"));
+    let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
+    unknown.chain(twice).take(TOLD).collect()
+}
+
+/// Refuses what is `told` of an object of `resource`.
+pub(super) fn check(resource: &Resource, told: &[String]) -> Result<(), Status> {
+    if told.is_empty() {
         return Ok(());
     }
+    // What a schema knows is checked after decoding, and its errors name nothing else.
+    if resource.is_custom() {
+        return Err(Status::bad_request(format!("strict decoding error: {}", told.join(", "))));
+    }
     Err(Status::bad_request(format!(
-        "{kind} in version {VERSION:?} cannot be handled as a {kind}: strict decoding error: {}",
-        new.join(", "),
+        "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+        told.join(", "),
         kind = resource.kind,
+        version = resource.version,
     )))
+}
+
+/// The paths of the fields that stand more than once in the JSON `body`; none where it is no JSON.
+fn twice(body: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    _ = Twice { path: String::new(), found: &mut found }.deserialize(&mut json);
+    found
+}
+
+/// Looks for fields that stand twice, below `path`.
+struct Twice<'f> {
+    path: String,
+    found: &'f mut Vec<String>,
+}
+
+impl<'de> DeserializeSeed<'de> for Twice<'_> {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Twice<'_> {
+    type Value = ();
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("JSON")
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let mut at = 0;
+        let path = |at: usize| format!("{}[{at}]", self.path);
+        while items.next_element_seed(Twice { path: path(at), found: &mut *self.found })?.is_some() {
+            at += 1;
+        }
+        Ok(())
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(name) = fields.next_key::<String>()? {
+            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
+            if !seen.insert(name) && !self.found.contains(&path) {
+                self.found.push(path.clone());
+            }
+            fields.next_value_seed(Twice { path, found: &mut *self.found })?;
+        }
+        Ok(())
+    }
 }
 
 /// Adds the paths of the fields of `object`, at `path`, that are none of `known`.
@@ -88,8 +178,25 @@ mod tests {
                         field \"metadata.lables\", unknown field \"spec.replica\", unknown field \
                         \"spec.template.spec.containers[1].imagee\", unknown field \
                         \"spec.template.spec.containers[1].livenessProbe.x\"";
-        assert_eq!(check(resource, &set, None).map_err(|status| status.message), Err(expected.into()));
-        assert_eq!(check(resource, &set, Some(&set)), Ok(()), "nothing new");
+        let refused = |before| check(resource, &told(resource, &set, None, before, b""));
+        assert_eq!(refused(None).map_err(|status| status.message), Err(expected.into()));
+        assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
+    }
+
+    #[test]
+    fn what_stands_twice_is_told_with_its_place() {
+        let table: [(&str, &[&str]); 4] = [
+            (r#"{"a": 1, "b": {"a": 1}}"#, &[]),
+            (
+                r#"{"spec": {"replicas": 2, "replicas": 3, "x": [{"y": 1}, {"y": 1, "y": null}]}}"#,
+                &["spec.replicas", "spec.x[1].y"],
+            ),
+            (r#"{"a": 1, "a": 2, "a": 3}"#, &["a"]),
+            ("no: json", &[]),
+        ];
+        for (body, expected) in table {
+            assert_eq!(twice(body.as_bytes()), expected, "{body}");
+        }
     }
 
     /// Everything that the API shows could be sent back.
@@ -104,7 +211,7 @@ mod tests {
         for kind in Kind::ALL {
             for stored in cluster.store().all_stored(kind, None) {
                 let shown = crate::api::show::rendered(stored, &cluster);
-                assert_eq!(check(Resource::of_kind(kind), &shown, None), Ok(()), "{shown}");
+                assert!(told(Resource::of_kind(kind), &shown, None, None, b"").is_empty(), "{shown}");
             }
         }
     }

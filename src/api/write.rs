@@ -1,19 +1,22 @@
 //! Takes the place of kube-apiserver's create, update and patch handlers: from what a client sends to a change of the
 //! store, or to the reason why not. It must not know what a kind's fields mean, nor what follows from a change.
 
+use hyper::Method;
 use serde_json::Value;
 
 use super::admit;
 use super::body::{self, PatchType};
 use super::identity;
 use super::path::{Part, Place};
+use super::query::FieldValidation;
 use super::reply::Reply;
-use super::resource::Resource;
+use super::resource::{Held, Resource};
 use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::strict;
-use super::warnings;
+use super::{crd, limits, versions, warnings};
+use crate::controller::quota_refuses;
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
 use crate::{ControlPlane, Driver};
@@ -51,12 +54,11 @@ pub(super) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, S
 }
 
 fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
-    let object = show::rendered(stored, cluster);
+    let object = show::rendered_as(call.place.resource, stored, cluster);
     // Warnings are about what was written, not about what a controller says in its status.
     let said =
         if matches!(call.place.part, Part::Whole) { warnings::of_object(kind, &object) } else { vec![] };
-    let shown = show::object(kind, object, call.form, call.query.include_object, cluster.now());
-    Reply::json(code, &shown).warned(said)
+    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(said)
 }
 
 /// What a client wants to be different.
@@ -105,17 +107,27 @@ impl Patch {
 fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Value) -> Result<Stored, Status> {
     let resource = call.place.resource;
     identity::check_type(resource, &object)?;
-    if call.query.strict {
-        strict::check(resource, &object, None)?;
-    }
+    validate_fields(cluster.store(), call, &object, None)?;
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
+    if resource.is_custom() && resource.subresource("status").is_some() {
+        object.as_object_mut().map(|object| object.remove("status"));
+    }
     identity::check_namespace_lives(cluster.store(), resource, &call.place.namespace, &name)?;
     let key = Key::new(kind, &call.place.namespace, &name);
     if cluster.store().stored(&key).is_some() {
         return Err(Status::already_exists(resource, &name));
     }
+    let mut object = to_store(cluster.store(), resource, &name, object)?;
+    if kind == Kind::Pod
+        && let Some(why) = limits::admit(cluster.store(), &call.place.namespace, &mut object)
+    {
+        return Err(Status::forbidden(resource, &name, &why));
+    }
     let admitted = admit::create(kind, object);
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
+    if let Some(why) = quota_refuses(cluster.store(), &object) {
+        return Err(Status::forbidden(resource, &name, &why));
+    }
     // What it is before anybody looks after it, should it be tried only, or be gone at once.
     let mut alone = Store::new();
     alone.set_time(cluster.now());
@@ -136,19 +148,31 @@ pub(super) fn update(
 ) -> Result<Stored, Status> {
     let Place { resource, name, part, .. } = &call.place;
     let old = show::stored(cluster.store(), kind, &call.place)?.clone();
-    let before = show::rendered(&old, cluster);
-    let mut after = edit(&before)?;
+    let shown = show::rendered_as(resource, &old, cluster);
+    let mut after = edit(&shown)?;
     identity::check_type(resource, &after)?;
-    if call.query.strict {
-        strict::check(resource, &after, Some(&before))?;
+    validate_fields(cluster.store(), call, &after, Some(&shown))?;
+    identity::keep(&call.place, &shown, &mut after)?;
+    let mut before = show::rendered(&old, cluster);
+    if resource.is_custom() {
+        before = shown;
     }
-    identity::keep(&call.place, &before, &mut after)?;
+    versions::accept(resource, &mut after);
     // A part is written through its own path only.
-    let is_status = matches!(part, Part::Subresource(part) if part.name == "status");
+    let subresource = match part {
+        Part::Subresource(part) => part.name,
+        _ => "",
+    };
+    let is_status = matches!(subresource, "status" | "approval");
     if is_status {
-        let status = after["status"].take();
+        let (status, metadata) = (after["status"].take(), after["metadata"].take());
         after = before.clone();
         after["status"] = status;
+        after["metadata"] = metadata;
+    } else if subresource == "finalize" {
+        let finalizers = after["spec"]["finalizers"].take();
+        after = before.clone();
+        after["spec"]["finalizers"] = finalizers;
     } else if resource.subresource("status").is_some() {
         match before.get("status") {
             Some(status) => after["status"] = status.clone(),
@@ -158,6 +182,7 @@ pub(super) fn update(
     if after == before {
         return Ok(old);
     }
+    let after = to_store(cluster.store(), resource, name, after)?;
     let written = is_status.then(|| after["status"].clone());
     let admitted = admit::update(&old.object, &before, after);
     let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
@@ -165,15 +190,89 @@ pub(super) fn update(
         object = object.with_written_status(status);
     }
     let key = object.key();
+    let updated_metadata = old.object.metadata().clone();
     let mut updated = old;
     updated.object = object.clone();
     if call.query.dry_run {
         return Ok(updated);
     }
-    if is_status {
-        cluster.request_status(&object);
-    } else {
-        cluster.request(vec![Change::Put(object)]);
+    match () {
+        // What has no type of its own has no controller that keeps its status.
+        () if is_status && !keeps_status(kind) => {
+            // `PrepareForUpdate` of the status strategies resets the spec, not the metadata.
+            let metadata = (&object.metadata().labels, &object.metadata().annotations);
+            let was = updated_metadata;
+            if metadata != (&was.labels, &was.annotations) {
+                let mut only_metadata = cluster.store().object(&key).cloned().unwrap_or(object.clone());
+                let (labels, annotations) = (metadata.0.clone(), metadata.1.clone());
+                let changed = only_metadata.metadata_mut();
+                (changed.labels, changed.annotations) = (labels, annotations);
+                cluster.request(vec![Change::Put(only_metadata)]);
+            }
+            cluster.request_status(&object);
+        }
+        () => cluster.request(vec![Change::Put(object)]),
     }
     Ok(cluster.store().stored(&key).cloned().unwrap_or(updated))
+}
+
+/// Whether the status of such an object is what was written: no controller here works it out.
+fn keeps_status(kind: Kind) -> bool {
+    kind.is_inert() || matches!(kind, Kind::Namespace | Kind::Service)
+}
+
+/// Refuses fields of `object` that are misspelt, or warns of them, as `call` wants it (`fieldValidation`).
+fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&Value>) -> Result<(), Status> {
+    if call.query.validation == FieldValidation::Ignore {
+        return Ok(());
+    }
+    let resource = call.place.resource;
+    let schema = crd::schema_of(store, resource);
+    // What a patch says twice is another matter than what the object does.
+    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
+    let told = strict::told(resource, object, schema, before, body);
+    if call.query.validation == FieldValidation::Warn {
+        call.warn(told);
+        return Ok(());
+    }
+    if call.is_apply() && !told.is_empty() {
+        // Server-side apply reads the patch by the schema (`managedfields`, `typed.AsTyped`).
+        let fields = told.iter().filter_map(|told| told.strip_prefix("unknown field \""));
+        let fields =
+            fields.map(|field| format!(".{}: field not declared in schema", field.trim_end_matches('"')));
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        return Err(Status::untyped(format!(
+            "failed to create typed patch object ({}/{name}; {}, Kind={}): {}",
+            call.place.namespace,
+            resource.api_version(),
+            resource.kind,
+            fields.collect::<Vec<_>>().join("\n"),
+        )));
+    }
+    strict::check(resource, &told)
+}
+
+/// `object` as its resource keeps it: a custom resource by its schema, a definition with what is left out of it.
+fn to_store(store: &Store, resource: &Resource, name: &str, mut object: Value) -> Result<Value, Status> {
+    versions::accept(resource, &mut object);
+    let causes = if resource.is_custom() {
+        match crd::schema_of(store, resource) {
+            Some(schema) => {
+                crd::complete(&mut object, schema);
+                crd::check_object(&object, schema)
+            }
+            None => Vec::new(),
+        }
+    } else if resource.held == Held::Store(limits::LIMIT_RANGE) {
+        limits::complete(&mut object);
+        Vec::new()
+    } else if resource.held == Held::Store(crd::DEFINITION) {
+        if let Some(object) = object.as_object_mut() {
+            crd::fill_spec(object);
+        }
+        crd::check(&object)
+    } else {
+        Vec::new()
+    };
+    if causes.is_empty() { Ok(object) } else { Err(Status::invalid(resource, name, causes)) }
 }

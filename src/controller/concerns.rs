@@ -3,7 +3,9 @@
 use rustc_hash::FxHashSet;
 
 use super::queue::{Queues, Task};
-use super::{deletion, endpointslice, namespace, pods};
+#[cfg(feature = "api")]
+use super::quota;
+use super::{deletion, disruption, endpointslice, namespace, pods};
 use crate::kubelet;
 use crate::store::{
     ConditionStatus, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
@@ -126,6 +128,10 @@ pub(super) fn note(
             }
             note_claims(queues, store, event);
             note_selecting(queues, taken_over, store, selecting, event);
+            let labels = event.both().map(|pod| &pod.metadata().labels);
+            for budget in disruption::concerned(store, &key.namespace, labels) {
+                queues.push(Task::Budget(budget));
+            }
             if gone || pod.is_terminal() {
                 let claims = pod
                     .claims()
@@ -178,6 +184,7 @@ pub(super) fn note(
             Some(_) => queues.push(Task::Namespace(key.name)),
             None => queues.push(Task::Contents(key.name)),
         },
+        Object::Inert(Kind::PodDisruptionBudget, _) if !gone => queues.push(Task::Budget(key)),
         Object::Inert(..) if namespace::concerns(&key) => queues.push(Task::Contents(key.namespace)),
         Object::PersistentVolume(_)
         | Object::ControllerRevision(_)
@@ -186,6 +193,11 @@ pub(super) fn note(
         | Object::Inert(..) => {}
     }
     enqueue_garbage(queues, store, event);
+    // Quotas come through the API only.
+    #[cfg(feature = "api")]
+    if quota::is_in(store, &object.metadata().namespace) {
+        queues.push(Task::Quota(object.metadata().namespace.clone()));
+    }
     if gone && let Some(terminating) = terminating_namespace(store, object) {
         queues.push(Task::Namespace(terminating));
     }

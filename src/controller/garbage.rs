@@ -114,16 +114,14 @@ fn dependents<'s>(store: &'s Store, owner: &Key) -> Vec<&'s Stored> {
     let namespace = owner.kind.is_namespaced().then_some(owner.namespace.as_str());
     let is_dependent =
         |stored: &&Stored| stored.object.metadata().links.owners().iter().any(|other| other.is(owner));
-    let kinds = || Kind::ALL.into_iter().filter(|kind| namespace.is_none() || kind.is_namespaced());
-    if let Some(namespace) = namespace {
-        let prefix = format!("{}-", owner.name);
-        let near = kinds().flat_map(|kind| store.stored_prefixed(kind, namespace, &prefix));
-        let near: Vec<&Stored> = near.filter(is_dependent).collect();
-        if near.len() == count {
-            return near;
-        }
-    }
-    kinds().flat_map(|kind| store.all_stored(kind, namespace)).filter(is_dependent).collect()
+    let Some(namespace) = namespace else {
+        return store.all().filter(is_dependent).collect();
+    };
+    let prefix = format!("{}-", owner.name);
+    let kinds = Kind::ALL.into_iter().filter(|kind| kind.is_namespaced());
+    let near = kinds.flat_map(|kind| store.stored_prefixed(kind, namespace, &prefix));
+    let near: Vec<&Stored> = near.filter(is_dependent).collect();
+    if near.len() == count { near } else { store.all_in(namespace).filter(is_dependent).collect() }
 }
 
 fn without_finalizer(store: &Store, object: &Object, finalizer: &str) -> Change {
@@ -141,16 +139,14 @@ pub(super) fn empty(context: Context<'_>, namespace: &Name) -> Outcome {
         return outcome;
     };
     let mut left = false;
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_namespaced()) {
-        for stored in context.store.all_stored(kind, Some(namespace)) {
-            // The controllers that make slices of pods and Services delete them with those.
-            if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
-                continue;
-            }
-            left = true;
-            let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
-            outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
+    for stored in context.store.all_in(namespace) {
+        // The controllers that make slices of pods and Services delete them with those.
+        if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
+            continue;
         }
+        left = true;
+        let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
+        outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
     }
     left |= context.store.list_in::<Pod>(Kind::Pod, namespace).next().is_some();
     if !left && object.metadata().links.finalizers().is_empty() {

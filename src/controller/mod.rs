@@ -15,6 +15,7 @@ mod daemonset;
 mod defaults;
 mod deletion;
 mod deployment;
+mod disruption;
 mod endpoints;
 mod endpointslice;
 mod events;
@@ -27,6 +28,8 @@ mod node;
 mod ownership;
 mod pods;
 mod queue;
+#[cfg(feature = "api")]
+mod quota;
 mod range;
 mod refusal;
 mod replicaset;
@@ -40,8 +43,12 @@ pub(crate) use defaults::nodes_needed;
 pub use defaults::{DEFAULT_NODES, MAX_NODES, with_defaults};
 pub use deletion::{Deletion, Propagation, delete, delete_pod, released, stopped};
 #[cfg(feature = "api")]
+pub(crate) use disruption::{budgets, selects as budget_selects};
+#[cfg(feature = "api")]
 pub(crate) use names::ALPHABET as NAME_ALPHABET;
 pub(crate) use pods::{ordinal, set_of};
+#[cfg(feature = "api")]
+pub(crate) use quota::{Quantity, amounts, read as read_quantity, refuses as quota_refuses};
 pub use range::{Range, RangeError};
 
 use std::sync::Arc;
@@ -300,6 +307,9 @@ impl Controllers {
             },
             Task::Claim(key) => claims::sync(context, key),
             Task::Namespace(name) => garbage::empty(context, name),
+            Task::Budget(key) => disruption::sync(context, key),
+            #[cfg(feature = "api")]
+            Task::Quota(name) => quota::sync(context, name),
             Task::Contents(name) => namespace::sync(context, name),
             Task::Endpoints(namespace, service) => {
                 let believed = taken_over.believes(namespace, service);

@@ -25,6 +25,11 @@ pub(super) enum Task {
     Pod(Key),
     /// A namespace that terminates.
     Namespace(Name),
+    /// A PodDisruptionBudget.
+    Budget(Key),
+    /// What a namespace uses of its quotas.
+    #[cfg(feature = "api")]
+    Quota(Name),
     /// What every namespace has.
     Contents(Name),
     /// The slices of a Service, by namespace and name.
@@ -32,7 +37,7 @@ pub(super) enum Task {
 }
 
 impl Task {
-    const SORTS: usize = 9;
+    const SORTS: usize = 11;
 
     /// In which order sorts of work are done when order does not show: pods before what is made of pods.
     fn sort(&self) -> usize {
@@ -45,6 +50,9 @@ impl Task {
             Task::Pod(_) => 5,
             Task::Namespace(_) => 6,
             Task::Contents(_) => 7,
+            Task::Budget(_) => 8,
+            #[cfg(feature = "api")]
+            Task::Quota(_) => 9,
             Task::Endpoints(..) => Self::ENDPOINTS,
         }
     }

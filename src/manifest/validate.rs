@@ -74,6 +74,18 @@ pub(crate) enum NameRule {
     Subdomain,
     /// RFC 6335, 5.1: the name of a port in a pod.
     ServiceName,
+    /// What can stand in a path: anything but `.`, `..`, `/` and `%`.
+    PathSegment,
+}
+
+/// Whether names of this kind are only to stand in a path (`path.ValidatePathSegmentName` in the kind's strategy): those of
+/// RBAC have colons, those of IPv6 addresses too.
+fn is_path_segment(kind: Kind) -> bool {
+    match kind {
+        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => true,
+        Kind::Extra(extra) => matches!(extra.names().kind, "IPAddress" | "APIService"),
+        _ => false,
+    }
 }
 
 impl NameRule {
@@ -85,6 +97,11 @@ impl NameRule {
                 is_subdomain(text),
                 SUBDOMAIN_MAX,
                 "lower-case letters, digits, inner hyphens and dots between labels",
+            ),
+            NameRule::PathSegment => (
+                !matches!(text, "" | "." | "..") && !text.contains(['/', '%']),
+                usize::MAX,
+                "what a path can hold: it may not be '.' or '..' nor contain '/' or '%'",
             ),
             NameRule::ServiceName => (
                 is_label(text)
@@ -153,6 +170,7 @@ impl Check {
         let rule = match kind {
             // A Service may begin with a digit since 1.36 (RelaxedServiceNameValidation).
             Kind::Service | Kind::Namespace | Kind::StatefulSet => NameRule::Label,
+            kind if is_path_segment(kind) => NameRule::PathSegment,
             _ => NameRule::Subdomain,
         };
         self.name("metadata.name", &meta.name, rule);

@@ -15,6 +15,7 @@ mod conditions;
 mod cronjob;
 #[allow(missing_docs, reason = "as above")]
 mod event;
+mod extra;
 pub mod fault;
 mod given;
 mod index;
@@ -52,6 +53,7 @@ pub use condition::*;
 pub use conditions::{Conditions, WorkloadCondition};
 pub use cronjob::*;
 pub use event::{EventRecord, EventSource};
+pub use extra::{Extra, Names};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;

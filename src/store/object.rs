@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::cronjob::CronJob;
 use super::event::EventRecord;
+use super::extra::Extra;
 use super::fault::Fault;
 use super::given::{Given, Part};
 use super::links::{self, Links, Owner, Uid};
@@ -167,10 +168,12 @@ pub enum Kind {
     StorageClass,
     /// Our own: how the DNS fails.
     Fault,
+    /// Without a type of its own.
+    Extra(Extra),
 }
 
 impl Kind {
-    /// All kinds, in the order in which a cluster would want them made.
+    /// The kinds with a name here, in the order in which a cluster would want them made.
     pub const ALL: [Kind; 29] = [
         Kind::Namespace,
         Kind::Node,
@@ -204,7 +207,7 @@ impl Kind {
     ];
 
     /// The name in manifests, `StatefulSet`.
-    pub const fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             Kind::Namespace => "Namespace",
             Kind::Node => "Node",
@@ -235,6 +238,7 @@ impl Kind {
             Kind::ClusterRoleBinding => "ClusterRoleBinding",
             Kind::StorageClass => "StorageClass",
             Kind::Fault => "Fault",
+            Kind::Extra(extra) => extra.names().kind,
         }
     }
 
@@ -253,11 +257,15 @@ impl Kind {
                 | Kind::ClusterRole
                 | Kind::ClusterRoleBinding
                 | Kind::StorageClass
+                | Kind::Extra(_)
         )
     }
 
     /// Whether objects of this kind live in a namespace.
-    pub const fn is_namespaced(self) -> bool {
+    pub fn is_namespaced(self) -> bool {
+        if let Kind::Extra(extra) = self {
+            return extra.names().namespaced;
+        }
         !matches!(
             self,
             Kind::Namespace
@@ -451,6 +459,7 @@ impl Object {
         let same_given = || spec(self).zip(spec(other)).is_none_or(|(a, b)| a == b);
         match (self, other) {
             (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && same_given(),
+            (Object::Inert(..), Object::Inert(..)) => has_written_spec_of(self, other),
             (Object::Deployment(a), Object::Deployment(b))
             | (Object::ReplicaSet(a), Object::ReplicaSet(b))
             | (Object::ReplicationController(a), Object::ReplicationController(b))
@@ -467,6 +476,26 @@ impl Object {
     /// Where it belongs in the store.
     pub fn key(&self) -> Key {
         self.metadata().key(self.kind())
+    }
+}
+
+/// Whether both were written with the same contents but for metadata and status: everything else counts as the spec of
+/// what has no type of its own (a webhook configuration has no `spec`).
+fn has_written_spec_of(one: &Object, other: &Object) -> bool {
+    let given = |object: &Object| object.metadata().given.clone();
+    match (given(one), given(other)) {
+        (Some(one), Some(other)) => {
+            let spec = |given: &Given| {
+                let fields = given.json().as_object().into_iter().flatten();
+                let spec = |key: &str| !matches!(key, "apiVersion" | "kind" | "metadata" | "status");
+                fields
+                    .filter(|(key, _)| spec(key))
+                    .map(|(key, value)| (key.clone(), value.clone()))
+                    .collect::<Vec<_>>()
+            };
+            spec(&one) == spec(&other)
+        }
+        _ => true,
     }
 }
 

@@ -91,7 +91,7 @@ impl Event {
     }
 
     /// The object before and after, whichever exist.
-    pub fn both(&self) -> impl Iterator<Item = &Object> {
+    pub fn both(&self) -> impl Iterator<Item = &Object> + Clone {
         self.then().into_iter().chain(self.now())
     }
 }
@@ -236,6 +236,12 @@ impl Store {
         one.into_iter().chain(all).flat_map(BTreeMap::values)
     }
 
+    /// All objects in `namespace`, of every kind, by kind and name.
+    pub fn all_in(&self, namespace: &str) -> impl Iterator<Item = &Stored> + use<'_> {
+        let namespace = Name::from(namespace);
+        self.objects.values().filter_map(move |of_kind| of_kind.get(&namespace)).flat_map(BTreeMap::values)
+    }
+
     /// The objects of `kind` in `namespace`, by name.
     fn within(&self, kind: Kind, namespace: &str) -> Option<&BTreeMap<Name, Stored>> {
         self.objects.get(&kind)?.get(namespace)
@@ -292,6 +298,11 @@ impl Store {
     /// How many objects name the one at `owner` as an owner; now and then a few more.
     pub fn dependents_count(&self, owner: &Key) -> usize {
         self.indexes.dependents_count(owner)
+    }
+
+    /// All objects, by kind, namespace and name, with what the store knows of them.
+    pub fn all(&self) -> impl Iterator<Item = &Stored> {
+        self.objects.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
     }
 
     /// All objects, by kind, namespace and name.

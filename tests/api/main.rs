@@ -2,8 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod custom;
 mod faults;
 mod files;
+mod kinds;
 mod own;
 mod ownership;
 mod pods;

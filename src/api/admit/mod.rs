@@ -50,7 +50,9 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
-        if kind != Kind::Node {
+        // Of a custom resource only where the status has a path of its own, which the caller has seen to.
+        let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
+        if kind != Kind::Node && !is_custom {
             json.remove("status");
         }
         if kind == Kind::Namespace {

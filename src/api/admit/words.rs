@@ -116,6 +116,14 @@ fn rule_broken(rule: NameRule, text: &str) -> String {
              and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
              '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
         ),
+        NameRule::PathSegment => {
+            let why = match text {
+                "." | ".." => format!("may not be '{text}'"),
+                _ if text.contains('/') => "may not contain '/'".into(),
+                _ => "may not contain '%'".into(),
+            };
+            return why;
+        }
         NameRule::ServiceName if !text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
             (15, "must contain at least one letter (a-z)")
         }

@@ -6,7 +6,7 @@ mod wire;
 
 use serde_json::{Map, Value, json};
 
-use super::schema::{self, Field, Shape, Type};
+use super::schema::{self, Alternative, Field, Shape, Type};
 use crate::store::Time;
 use wire::{Payload, fields};
 
@@ -55,7 +55,7 @@ pub(super) fn object(body: &[u8]) -> Result<Value, ProtobufError> {
         }
     }
     let mut object = Map::new();
-    let known = schema::fields(&kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
+    let known = schema::of(&api_version, &kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
     message(raw, known, &mut object, DEPTH)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
@@ -145,6 +145,19 @@ fn value(payload: Payload<'_>, kind: Type, depth: usize) -> Result<Option<Value>
                 seconds.map(|s| Time::from_unix_millis(signed(s).saturating_mul(1000)).to_string().into())
             );
         }
+        (Type::MicroTime, Payload::Bytes(bytes)) => {
+            let [seconds, nanos] = numbers(bytes)?;
+            return Ok(seconds.map(|seconds| micro_time(signed(seconds), nanos.unwrap_or(0))));
+        }
+        (Type::Duration, Payload::Bytes(bytes)) => {
+            let [nanos, _] = numbers(bytes)?;
+            let seconds = signed(nanos.unwrap_or(0)) as f64 / 1e9;
+            return Ok(Some(format!("{seconds}s").into()));
+        }
+        (Type::Float, Payload::Fixed64(bytes)) => f64::from_le_bytes(bytes).into(),
+        (Type::Object, Payload::Bytes(_)) => return Ok(Some(json!({}))),
+        (Type::Strings, Payload::Bytes(bytes)) => strings(bytes, 1)?.into(),
+        (Type::SchemaOr(other), Payload::Bytes(bytes)) => return schema_or(other, bytes, depth).map(Some),
         (Type::Quantity, Payload::Bytes(bytes)) => string(bytes, 1)?.into(),
         (Type::IntOrString, Payload::Bytes(bytes)) => {
             let [kind, number] = numbers(bytes)?;
@@ -160,6 +173,48 @@ fn value(payload: Payload<'_>, kind: Type, depth: usize) -> Result<Option<Value>
         _ => return Err(ProtobufError::Malformed),
     };
     Ok(Some(value).filter(|value| *value != kind.zero()))
+}
+
+/// A time of `seconds` since 1970 as metav1.MicroTime writes it.
+fn micro_time(seconds: i64, nanos: u64) -> Value {
+    let whole = Time::from_unix_millis(seconds.saturating_mul(1000)).to_string();
+    format!("{}.{:06}Z", whole.trim_end_matches('Z'), nanos / 1000 % 1_000_000).into()
+}
+
+/// A JSONSchemaProps, or what may stand in its place: a boolean in field 1 before it, or others in field 2 after it.
+fn schema_or(other: Alternative, bytes: &[u8], depth: usize) -> Result<Value, ProtobufError> {
+    let at = if other == Alternative::Boolean { 2 } else { 1 };
+    let (mut schemas, mut allows) = (Vec::new(), false);
+    for field in fields(bytes) {
+        match field? {
+            (number, payload @ Payload::Bytes(_)) if number == at => {
+                return Ok(value(payload, Type::Named("JSONSchemaProps"), depth)?.unwrap_or_default());
+            }
+            (2, payload @ Payload::Bytes(_)) if other == Alternative::Schemas => {
+                schemas.extend(value(payload, Type::Named("JSONSchemaProps"), depth)?);
+            }
+            (1, Payload::Varint(number)) => allows = number != 0,
+            _ => {}
+        }
+    }
+    Ok(match other {
+        Alternative::Boolean => allows.into(),
+        Alternative::Schemas => schemas.into(),
+        Alternative::Strings => strings(bytes, 2)?.into(),
+    })
+}
+
+/// The strings that are field `number` of a message.
+fn strings(bytes: &[u8], number: u32) -> Result<Vec<Value>, ProtobufError> {
+    let mut found = Vec::new();
+    for field in fields(bytes) {
+        if let (at, Payload::Bytes(bytes)) = field?
+            && at == number
+        {
+            found.push(text(bytes).into());
+        }
+    }
+    Ok(found)
 }
 
 /// The two numbers at the beginning of a message.
@@ -187,7 +242,7 @@ fn string(bytes: &[u8], number: u32) -> Result<String, ProtobufError> {
 }
 
 /// RFC 4648, section 4: how Go writes bytes in JSON.
-fn base64(bytes: &[u8]) -> String {
+pub(super) fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
@@ -288,6 +343,39 @@ mod tests {
     }
 
     #[test]
+    fn schemas_of_custom_resources() {
+        let leaf = of(&[(5, b"integer")]);
+        let root = [
+            // additionalProperties: a schema, items: two, default, maximum 2.5, enum, a nested property.
+            of(&[(5, b"object"), (30, &of(&[(2, &leaf)])), (24, &of(&[(2, &leaf), (2, &leaf)]))]),
+            of(&[(8, &of(&[(1, b"{\"a\":1}")])), (20, &of(&[(1, b"3")]))]),
+            [&[9 << 3 | 1][..], &2.5f64.to_le_bytes()].concat(),
+            of(&[(29, &of(&[(1, b"spec"), (2, &leaf)])), (33, b"\x08\x01")]),
+        ]
+        .concat();
+        let version = of(&[(1, b"v1"), (4, &of(&[(1, &root)])), (5, &of(&[(1, b"")]))]);
+        let raw = of(&[(2, &of(&[(7, &version)]))]);
+        let read = object(&body("apiextensions.k8s.io/v1", "CustomResourceDefinition", &raw)).unwrap();
+        let leaf = json!({ "type": "integer" });
+        let schema = json!({
+            "type": "object",
+            "additionalProperties": leaf,
+            "items": [leaf, leaf],
+            "default": { "a": 1 },
+            "enum": [3],
+            "maximum": 2.5,
+            "properties": { "spec": leaf },
+            "additionalItems": true,
+        });
+        let version = &read["spec"]["versions"][0];
+        assert_eq!(version["schema"]["openAPIV3Schema"], schema);
+        assert_eq!(version["subresources"]["status"], json!({}));
+        let micro = of(&[(2, b"\x08\x80\xe2\xcf\xaa\x06\x10\xb9\x60")]);
+        let event = object(&body("events.k8s.io/v1", "Event", &micro));
+        assert_eq!(event.unwrap()["eventTime"], "2023-11-14T22:13:20.000012Z");
+    }
+
+    #[test]
     fn times_and_fields_of_tomorrow() {
         let metadata = of(&[(9, b"\x08\x80\xe2\xcf\xaa\x06\x10\x00"), (10_000, b"whatever")]);
         let read = object(&body("v1", "Pod", &of(&[(1, &metadata)])));
@@ -297,7 +385,7 @@ mod tests {
     #[test]
     fn what_is_none_is_refused() {
         assert_eq!(object(b"{}"), Err(ProtobufError::Magic));
-        assert_eq!(object(&body("v1", "Lease", b"")), Err(ProtobufError::Kind("Lease".into())));
+        assert_eq!(object(&body("v1", "Ring", b"")), Err(ProtobufError::Kind("Ring".into())));
         assert_eq!(object(&body("v1", "Pod", b"\x0a\x05")), Err(ProtobufError::Malformed));
         // A number where a message should be.
         assert_eq!(object(&body("v1", "Pod", b"\x08\x01")), Err(ProtobufError::Malformed));

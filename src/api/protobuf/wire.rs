@@ -8,8 +8,10 @@ pub(super) enum Payload<'a> {
     Varint(u64),
     /// Text, bytes, a message, packed numbers.
     Bytes(&'a [u8]),
-    /// Four or eight bytes, which no field here is.
-    Fixed,
+    /// Eight bytes: a floating-point number.
+    Fixed64([u8; 8]),
+    /// Four bytes, which no field here is.
+    Fixed32,
 }
 
 /// The fields of a message, in the order of the bytes. Ends after the first error.
@@ -32,12 +34,15 @@ fn field<'a>(rest: &mut &'a [u8]) -> Result<(u32, Payload<'a>), ProtobufError> {
     let number = u32::try_from(tag >> 3).ok().filter(|number| *number > 0).ok_or(ProtobufError::Malformed)?;
     let payload = match tag & 7 {
         0 => Payload::Varint(varint(rest)?),
-        1 => take(rest, 8).map(|_| Payload::Fixed)?,
+        1 => {
+            let bytes = take(rest, 8)?.try_into().map_err(|_| ProtobufError::Malformed)?;
+            Payload::Fixed64(bytes)
+        }
         2 => {
             let length = usize::try_from(varint(rest)?).map_err(|_| ProtobufError::Malformed)?;
             Payload::Bytes(take(rest, length)?)
         }
-        5 => take(rest, 4).map(|_| Payload::Fixed)?,
+        5 => take(rest, 4).map(|_| Payload::Fixed32)?,
         // Groups are long gone.
         _ => return Err(ProtobufError::Malformed),
     };
@@ -88,7 +93,7 @@ mod tests {
         assert_eq!(ok(&[]), Ok(vec![]));
         assert_eq!(ok(&[0x08, 0x96, 0x01]), Ok(vec![(1, Payload::Varint(150))]));
         assert_eq!(ok(b"\x12\x02hi\x18\x00"), Ok(vec![(2, Payload::Bytes(b"hi")), (3, Payload::Varint(0))]));
-        assert_eq!(ok(b"\x0d1234\x1112345678"), Ok(vec![(1, Payload::Fixed), (2, Payload::Fixed)]));
+        assert_eq!(ok(b"\x0d1234\x1112345678"), Ok(vec![(1, Payload::Fixed32), (2, Payload::Fixed32)]));
         for bad in [
             &[0x08][..],
             &[0x00, 1],

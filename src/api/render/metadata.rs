@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, api_version, put};
 use crate::api::field;
-use crate::store::{Kind, Owner, put_labels};
+use crate::store::{Extra, Kind, Owner, put_labels};
 
 /// The metadata of the object, of which `given` was written.
 pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
@@ -61,7 +61,34 @@ fn has_generation(kind: Kind) -> bool {
             | Kind::Job
             | Kind::CronJob
             | Kind::EndpointSlice
-    )
+            | Kind::PodDisruptionBudget
+            | Kind::NetworkPolicy
+            | Kind::Ingress
+    ) || matches!(kind, Kind::Extra(extra) if extra_has_generation(extra))
+}
+
+/// Whether the registry of a kind without a type of its own counts changes of its spec.
+fn extra_has_generation(extra: Extra) -> bool {
+    extra.is_defined()
+        || matches!(
+            extra.names().kind,
+            "CustomResourceDefinition"
+                | "CronJob"
+                | "ReplicationController"
+                | "FlowSchema"
+                | "PriorityLevelConfiguration"
+                | "MutatingWebhookConfiguration"
+                | "ValidatingWebhookConfiguration"
+                | "MutatingAdmissionPolicy"
+                | "MutatingAdmissionPolicyBinding"
+                | "ValidatingAdmissionPolicy"
+                | "ValidatingAdmissionPolicyBinding"
+                | "IngressClass"
+                | "PriorityClass"
+                | "PodTemplate"
+                | "ResourceSlice"
+                | "DeviceClass"
+        )
 }
 
 /// The finalizer that admission gives all objects of `kind`, so that they stay while they are used.

@@ -15,8 +15,11 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
+use super::crd;
 use crate::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
@@ -38,8 +41,8 @@ impl<'a> Context<'a> {
 }
 
 /// The `apiVersion` of the objects of `kind`.
-pub fn api_version(kind: Kind) -> &'static str {
-    match kind {
+pub fn api_version(kind: Kind) -> Cow<'static, str> {
+    let version = match kind {
         Kind::StatefulSet
         | Kind::Deployment
         | Kind::ReplicaSet
@@ -66,7 +69,15 @@ pub fn api_version(kind: Kind) -> &'static str {
         }
         Kind::StorageClass => "storage.k8s.io/v1",
         Kind::Fault => "clusterlocal.dev/v1",
-    }
+        Kind::Extra(extra) => {
+            return match (extra.names().group, extra.names().kind) {
+                ("", _) => "v1".into(),
+                ("autoscaling", _) => "autoscaling/v2".into(),
+                (group, _) => format!("{group}/v1").into(),
+            };
+        }
+    };
+    version.into()
 }
 
 /// The object as the API shows it, whole.
@@ -76,7 +87,11 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
     let given = meta.given.as_ref().and_then(|given| given.json().as_object());
     let mut json = given.map(without_nulls).unwrap_or_default();
     json.insert("kind".into(), kind.as_str().into());
-    json.insert("apiVersion".into(), api_version(kind).into());
+    // A custom resource is in the version in which it was written.
+    match kind {
+        Kind::Extra(extra) if extra.is_defined() && json.contains_key("apiVersion") => {}
+        _ => drop(json.insert("apiVersion".into(), api_version(kind).into())),
+    }
     let of_given = json.remove("metadata");
     let mut shown = Shown { stored, context: *context, json };
     let metadata = metadata::metadata(&shown, of_given);
@@ -99,6 +114,12 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         Object::Pod(pod) => pod::pod(&mut shown, pod),
         Object::PersistentVolumeClaim(claim) => volumes::claim(&mut shown, claim),
         Object::PersistentVolume(volume) => volumes::volume(&mut shown, volume),
+        Object::Inert(kind, _) if *kind == crd::DEFINITION => {
+            crd::fill_spec(&mut shown.json);
+            let created = shown.created();
+            let status = crd::status(&Value::Object(shown.json.clone()), &created);
+            shown.json.insert("status".into(), status);
+        }
         Object::Fault(_) | Object::Inert(..) => {}
     }
     shown.json.into()

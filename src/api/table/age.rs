@@ -11,7 +11,7 @@ pub(super) fn age(object: &Value, now: Time) -> String {
 }
 
 /// How long before `now` the moment `timestamp` was; `<unknown>` if it is none.
-pub(super) fn since(timestamp: &str, now: Time) -> String {
+pub(in crate::api) fn since(timestamp: &str, now: Time) -> String {
     match timestamp.parse::<Time>() {
         Ok(then) => human_duration(now.unix_millis().saturating_sub(then.unix_millis())),
         Err(_) => "<unknown>".into(),

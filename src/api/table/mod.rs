@@ -19,6 +19,7 @@ use super::field;
 use crate::store::{Kind, Time};
 
 pub use age::human_duration;
+pub(super) use age::since;
 
 /// What goes along with each row: the query parameter `includeObject`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

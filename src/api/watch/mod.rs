@@ -52,7 +52,7 @@ pub(super) fn begin(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, St
         stop: api.stop.clone(),
         api: api.clone(),
         resource: call.place.resource,
-        lines: Lines::new(scope, call.form, query.include_object),
+        lines: Lines::new(scope, call.presentation(kind)),
         cursor: begins.revision,
         initial: begins.objects.into_iter(),
         announce: query.send_initial_events,

@@ -7,8 +7,7 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::super::accept::Form;
-use super::super::show::{self, Scope};
-use super::super::table::Include;
+use super::super::show::{Presentation, Scope};
 use super::journal::Entry;
 use super::line;
 use crate::ControlPlane;
@@ -24,28 +23,30 @@ enum Shown {
 /// What a watcher is shown of events, line by line.
 pub(super) struct Lines {
     scope: Scope,
-    form: Form,
-    include: Include,
+    presentation: Presentation,
     /// Whether the columns of the table have been told.
     columns_told: bool,
 }
 
 impl Lines {
-    /// The objects of `scope` in `form`, the rows of a table with `include`.
-    pub(super) fn new(scope: Scope, form: Form, include: Include) -> Self {
-        Lines { scope, form, include, columns_told: false }
+    /// The objects of `scope` as `presentation` shows them.
+    pub(super) fn new(scope: Scope, presentation: Presentation) -> Self {
+        Lines { scope, presentation, columns_told: false }
     }
 
     /// In which form objects are.
     pub(super) fn form(&self) -> Form {
-        self.form
+        self.presentation.form
     }
 
     /// Objects that are there already.
     pub(super) fn initial(&mut self, objects: &[Stored], cluster: &ControlPlane) -> Vec<u8> {
         objects
             .iter()
-            .flat_map(|stored| self.line("ADDED", show::rendered(stored, cluster), cluster))
+            .flat_map(|stored| {
+                let object = self.presentation.rendered(stored, cluster, View::now(cluster.store()));
+                self.line("ADDED", object, cluster)
+            })
             .collect()
     }
 
@@ -98,21 +99,21 @@ impl Lines {
 
     /// The object after the event; its JSON is the same for all watchers.
     fn shown(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
-        match self.form {
-            Form::Json => Shown::Text(entry.json(cluster, view)),
-            _ => Shown::Json(show::rendered_in(&entry.object(), cluster, view)),
+        match self.presentation.form {
+            Form::Json if self.presentation.is_stored_form() => Shown::Text(entry.json(cluster, view)),
+            _ => Shown::Json(self.presentation.rendered(&entry.object(), cluster, view)),
         }
     }
 
     /// The object before the event, which it left.
     fn left(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
         let left = entry.before().unwrap_or_else(|| entry.object());
-        Shown::Json(show::rendered_in(&left, cluster, view))
+        Shown::Json(self.presentation.rendered(&left, cluster, view))
     }
 
     fn line(&mut self, event: &str, object: Value, cluster: &ControlPlane) -> Vec<u8> {
-        let mut shown = show::object(self.scope.kind, object, self.form, self.include, cluster.now());
-        if self.form == Form::Table && std::mem::replace(&mut self.columns_told, true) {
+        let mut shown = self.presentation.object(object, cluster);
+        if self.presentation.form == Form::Table && std::mem::replace(&mut self.columns_told, true) {
             shown["columnDefinitions"] = Value::Null;
         }
         line(event, &shown)

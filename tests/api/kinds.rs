@@ -1,0 +1,325 @@
+//! The kinds of Kubernetes that nothing here follows from: they are there, and behave as objects do.
+
+use serde_json::{Value, json};
+
+use super::{Api, JSON, MERGE, RING, names, text};
+
+/// Every resource of every version that discovery lists, with its path and whether it is namespaced.
+async fn resources(api: &Api) -> Vec<(String, Value)> {
+    let mut versions = vec!["/api/v1".to_owned()];
+    for group in api.get("/apis").await.ok()["groups"].as_array().expect("groups") {
+        for version in group["versions"].as_array().expect("versions") {
+            versions.push(format!("/apis/{}", text(&version["groupVersion"])));
+        }
+    }
+    let mut all = Vec::new();
+    for version in versions {
+        for resource in api.get(&version).await.ok()["resources"].as_array().expect("resources") {
+            if !text(&resource["name"]).contains('/') {
+                all.push((version.clone(), resource.clone()));
+            }
+        }
+    }
+    all
+}
+
+/// The least that each kind with rules of its own asks for. Everything else takes a name.
+fn least(kind: &str) -> Option<Value> {
+    let pod = json!({ "containers": [{ "name": "c", "image": "i" }] });
+    let template = json!({ "metadata": { "labels": { "app": "x" } }, "spec": pod });
+    let selector = json!({ "matchLabels": { "app": "x" } });
+    Some(match kind {
+        "Pod" => json!({ "spec": pod }),
+        "Service" => json!({ "spec": { "ports": [{ "port": 80 }] } }),
+        "StatefulSet" => {
+            json!({ "spec": { "serviceName": "x", "selector": selector, "template": template } })
+        }
+        "Deployment" | "ReplicaSet" | "DaemonSet" => {
+            json!({ "spec": { "selector": selector, "template": template } })
+        }
+        "Job" => json!({ "spec": { "template": { "spec": {
+            "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }],
+        } } } }),
+        "CronJob" => {
+            json!({ "spec": { "schedule": "0 0 * * *", "jobTemplate": { "spec": { "template": { "spec": {
+            "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }],
+        } } } } } })
+        }
+        "ReplicationController" => json!({ "spec": { "selector": { "app": "x" }, "template": template } }),
+        "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
+        "ControllerRevision" => json!({ "revision": 1 }),
+        "PersistentVolumeClaim" => json!({ "spec": {
+            "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
+        } }),
+        "PersistentVolume" => json!({ "spec": {
+            "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "hostPath": { "path": "/x" },
+        } }),
+        "Fault" | "CustomResourceDefinition" | "Event" => return None,
+        _ => json!({}),
+    })
+}
+
+#[tokio::test]
+async fn every_kind_can_be_made_read_changed_and_deleted() {
+    let api = Api::serve(RING).await;
+    let mut seen = 0;
+    for (version, resource) in resources(&api).await {
+        let (plural, kind) = (text(&resource["name"]), text(&resource["kind"]));
+        let can = |verb: &str| resource["verbs"].as_array().is_some_and(|verbs| verbs.contains(&verb.into()));
+        let Some(mut object) = least(kind).filter(|_| can("create") && can("delete")) else { continue };
+        let namespace = if resource["namespaced"] == true { "/namespaces/default" } else { "" };
+        let collection = format!("{version}{namespace}/{plural}");
+        let path = format!("{collection}/a1");
+        object["metadata"] = json!({ "name": "a1" });
+        let made = api.post(&collection, &object).await;
+        assert_eq!(made.code, 201, "{collection}: {}", made.text);
+        assert_eq!(
+            (&made.json["kind"], &made.json["apiVersion"]),
+            (&kind.into(), &version.trim_start_matches("/apis/").trim_start_matches("/api/").into()),
+        );
+        assert_eq!(api.post(&collection, &object).await.failure().1, "AlreadyExists", "{collection}");
+        let labels = json!({ "metadata": { "labels": { "a": "b" } } });
+        let labelled = api.patch(&path, MERGE, &labels).await.ok();
+        assert_eq!(labelled["metadata"]["labels"]["a"], "b", "{path}");
+        assert_ne!(labelled["metadata"]["resourceVersion"], made.json["metadata"]["resourceVersion"]);
+        // Written from what was there before.
+        assert_eq!(api.put(&path, &made.json).await.failure().1, "Conflict", "{path}");
+        let list = api.get(&format!("{collection}?labelSelector=a%3Db")).await.ok();
+        assert_eq!((text(&list["kind"]), names(&list)), (format!("{kind}List").as_str(), vec!["a1"]));
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        let table = api.ask("GET", &path, &[("accept", table)], "").await.ok();
+        assert_eq!(table["rows"][0]["cells"][0], "a1", "{path}");
+        api.ask("DELETE", &format!("{path}?gracePeriodSeconds=0"), &[], "").await.ok();
+        seen += 1;
+    }
+    assert!(seen >= 50, "{seen} kinds");
+}
+
+/// kubectl stopped at the first kind that a known group lacked, and applied nothing after it.
+#[tokio::test]
+async fn no_kind_of_a_known_group_is_missing() {
+    let api = Api::serve(RING).await;
+    let known: Vec<String> = resources(&api)
+        .await
+        .into_iter()
+        .map(|(version, resource)| format!("{version} {}", text(&resource["kind"])))
+        .collect();
+    for expected in [
+        "/apis/batch/v1 CronJob",
+        "/apis/autoscaling/v2 HorizontalPodAutoscaler",
+        "/apis/autoscaling/v1 HorizontalPodAutoscaler",
+        "/api/v1 ResourceQuota",
+        "/api/v1 LimitRange",
+        "/apis/scheduling.k8s.io/v1 PriorityClass",
+        "/apis/admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration",
+        "/apis/storage.k8s.io/v1 CSIDriver",
+        "/apis/networking.k8s.io/v1 IngressClass",
+        "/apis/node.k8s.io/v1 RuntimeClass",
+        "/apis/coordination.k8s.io/v1 Lease",
+        "/apis/apiextensions.k8s.io/v1 CustomResourceDefinition",
+        "/apis/events.k8s.io/v1 Event",
+    ] {
+        assert!(known.iter().any(|known| known == expected), "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn versions_show_one_object() {
+    let api = Api::serve(RING).await;
+    let scaler = json!({
+        "metadata": { "name": "s" },
+        "spec": {
+            "maxReplicas": 3,
+            "scaleTargetRef": { "kind": "Deployment", "name": "d", "apiVersion": "apps/v1" },
+            "targetCPUUtilizationPercentage": 50,
+        },
+    });
+    let path = "namespaces/default/horizontalpodautoscalers";
+    api.post(&format!("/apis/autoscaling/v1/{path}"), &scaler).await.ok();
+    let second = api.get(&format!("/apis/autoscaling/v2/{path}/s")).await.ok();
+    assert_eq!(second["apiVersion"], "autoscaling/v2");
+    assert_eq!(second["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"], 50);
+    let first = api.get(&format!("/apis/autoscaling/v1/{path}/s")).await.ok();
+    assert_eq!(first["spec"]["targetCPUUtilizationPercentage"], 50);
+    let event = json!({
+        "metadata": { "name": "e", "namespace": "default" },
+        "eventTime": "2023-11-14T22:13:20.000012Z",
+        "regarding": { "kind": "Pod", "namespace": "default", "name": "db-0" },
+        "reason": "Tried", "action": "Trying", "note": "as a test", "type": "Normal",
+        "reportingController": "tests", "reportingInstance": "one",
+    });
+    let made = api.post("/apis/events.k8s.io/v1/namespaces/default/events", &event).await.ok();
+    assert_eq!((text(&made["note"]), text(&made["apiVersion"])), ("as a test", "events.k8s.io/v1"));
+    let core = api.get("/api/v1/namespaces/default/events/e").await.ok();
+    assert_eq!((text(&core["message"]), text(&core["involvedObject"]["name"])), ("as a test", "db-0"));
+}
+
+#[tokio::test]
+async fn reviews_are_answered() {
+    let api = Api::serve(RING).await;
+    let ask = |verb: &str| json!({ "spec": { "resourceAttributes": { "verb": verb, "resource": "pods" } } });
+    for (path, expected) in [
+        ("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "/status/allowed"),
+        ("/apis/authorization.k8s.io/v1/subjectaccessreviews", "/status/allowed"),
+        ("/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews", "/status/allowed"),
+        ("/apis/authorization.k8s.io/v1/selfsubjectrulesreviews", "/status/resourceRules"),
+        ("/apis/authentication.k8s.io/v1/selfsubjectreviews", "/status/userInfo/username"),
+    ] {
+        let answer = api.post(path, &ask("delete")).await;
+        assert_eq!(answer.code, 201, "{path}: {}", answer.text);
+        assert!(answer.json.pointer(expected).is_some_and(|value| *value != false), "{}", answer.text);
+    }
+    // A table of what has no metadata is none.
+    let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io"), ("content-type", JSON)];
+    let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+    assert_eq!(api.ask("POST", path, &table, ask("get").to_string()).await.code, 406);
+    let token = "/api/v1/namespaces/default/serviceaccounts/default/token";
+    let token = api.post(token, &json!({ "spec": {} })).await.ok()["status"]["token"].clone();
+    let review = |token: &Value| json!({ "spec": { "token": token } });
+    let reviews = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let status = api.post(reviews, &review(&token)).await.ok()["status"].clone();
+    assert_eq!(
+        (&status["authenticated"], text(&status["user"]["username"])),
+        (&true.into(), "system:serviceaccount:default:default")
+    );
+    let status = api.post(reviews, &review(&"a.b.c".into())).await.ok()["status"].clone();
+    assert!(status.get("authenticated").is_none() && status["error"].is_string(), "{status}");
+}
+
+#[tokio::test]
+async fn misspelt_and_repeated_fields() {
+    let api = Api::serve(RING).await;
+    let body = r#"{"metadata": {"name": "m"}, "datta": {}, "data": {"a": "1", "a": "2"}}"#;
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let send = async |validation: &str| {
+        let path = format!("{maps}?dryRun=All&fieldValidation={validation}");
+        api.ask("POST", &path, &[("content-type", JSON)], body).await
+    };
+    let strict = send("Strict").await;
+    let (code, _, message) = strict.failure();
+    let expected = "strict decoding error: unknown field \"datta\", duplicate field \"data.a\"";
+    assert!(code == 400 && message.ends_with(expected), "{message}");
+    for (validation, warnings) in [("Warn", 2), ("", 2), ("Ignore", 0)] {
+        let answer = send(validation).await;
+        assert_eq!((answer.code, answer.headers.get_all("warning").iter().count()), (201, warnings));
+    }
+    let warned = send("Warn").await;
+    assert_eq!(warned.headers["warning"], r#"299 - "unknown field \"datta\"""#);
+}
+
+#[tokio::test]
+async fn yaml_for_those_who_ask_for_it() {
+    let api = Api::serve(RING).await;
+    let yaml = api.ask("GET", "/api/v1/namespaces/default", &[("accept", "application/yaml")], "").await;
+    assert_eq!(yaml.headers["content-type"], "application/yaml");
+    assert!(yaml.text.contains("kind: Namespace\n"), "{}", yaml.text);
+}
+
+/// `pkg/registry/core/pod/storage/eviction.go` and the disruption controller.
+#[tokio::test]
+async fn a_budget_refuses_evictions() {
+    let api = Api::serve(RING).await;
+    let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+    let budget = |spec: Value| {
+        let mut budget = json!({ "metadata": { "name": "b" }, "spec": { "selector": { "matchLabels": { "app": "db" } } } });
+        for (name, value) in spec.as_object().expect("fields") {
+            budget["spec"][name] = value.clone();
+        }
+        budget
+    };
+    // current, desired, expected, allowed: of three pods that are ready.
+    let table = [
+        (json!({ "minAvailable": 2 }), [3, 2, 3, 1]),
+        (json!({ "minAvailable": "50%" }), [3, 2, 3, 1]),
+        (json!({ "minAvailable": 3 }), [3, 3, 3, 0]),
+        (json!({ "minAvailable": 5 }), [3, 5, 3, 0]),
+        (json!({ "maxUnavailable": 0 }), [3, 3, 3, 0]),
+        (json!({ "maxUnavailable": "34%" }), [3, 1, 3, 2]),
+    ];
+    for (spec, expected) in table {
+        api.post(budgets, &budget(spec.clone())).await.ok();
+        let status = api.get(&format!("{budgets}/b")).await.ok()["status"].clone();
+        let numbers = ["currentHealthy", "desiredHealthy", "expectedPods", "disruptionsAllowed"];
+        assert_eq!(numbers.map(|name| status[name].clone()), expected.map(Value::from), "{spec}");
+        let condition = if expected[3] > 0 { "SufficientPods" } else { "InsufficientPods" };
+        assert_eq!(status["conditions"][0]["reason"], condition, "{spec}");
+        api.ask("DELETE", &format!("{budgets}/b"), &[], "").await.ok();
+    }
+    api.post(budgets, &budget(json!({ "minAvailable": 2 }))).await.ok();
+    let evict = async |pod: &str| {
+        let eviction = json!({ "kind": "Eviction", "apiVersion": "policy/v1", "metadata": { "name": pod } });
+        api.post(&format!("/api/v1/namespaces/default/pods/{pod}/eviction"), &eviction).await
+    };
+    assert_eq!(evict("db-2").await.code, 201);
+    let refused = evict("db-1").await;
+    let expected = "Cannot evict pod as it would violate the pod's disruption budget.";
+    assert_eq!(refused.failure(), (429, "TooManyRequests", expected));
+    let cause = &refused.json["details"]["causes"][0];
+    assert_eq!(
+        (text(&cause["reason"]), text(&cause["message"])),
+        ("DisruptionBudget", "The disruption budget b needs 2 healthy pods and has 2 currently")
+    );
+}
+
+/// The quota controller counts, the admission plugin refuses.
+#[tokio::test]
+async fn a_quota_counts_and_refuses() {
+    let api = Api::serve(RING).await;
+    api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "q" } })).await.ok();
+    let quotas = "/api/v1/namespaces/q/resourcequotas";
+    let hard =
+        json!({ "pods": "2", "cpu": "1", "memory": "500Mi", "services": "1", "count/configmaps": "3" });
+    api.post(quotas, &json!({ "metadata": { "name": "test-quota" }, "spec": { "hard": hard } })).await.ok();
+    let used = async |name: &str| {
+        api.get(&format!("{quotas}/test-quota")).await.ok()["status"]["used"][name].clone()
+    };
+    assert_eq!((used("pods").await, used("count/configmaps").await), ("0".into(), "1".into()));
+    let pod = |name: &str, resources: Value| json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i", "resources": resources }] } });
+    let pods = "/api/v1/namespaces/q/pods";
+    let small = json!({ "requests": { "cpu": "500m", "memory": "252Mi" } });
+    api.post(pods, &pod("one", small)).await.ok();
+    assert_eq!(
+        (used("pods").await, used("cpu").await, used("memory").await),
+        ("1".into(), "500m".into(), "252Mi".into())
+    );
+    let large = json!({ "requests": { "cpu": "600m", "memory": "100Mi" } });
+    assert_eq!(
+        api.post(pods, &pod("two", large)).await.failure(),
+        (
+            403,
+            "Forbidden",
+            "pods \"two\" is forbidden: exceeded quota: test-quota, requested: cpu=600m, used: cpu=500m, limited: cpu=1"
+        )
+    );
+    assert_eq!(
+        api.post(pods, &pod("two", json!({}))).await.failure().2,
+        "pods \"two\" is forbidden: failed quota: test-quota: must specify cpu for: c; memory for: c"
+    );
+    api.ask("DELETE", &format!("{pods}/one?gracePeriodSeconds=0"), &[], "").await.ok();
+    assert_eq!(used("cpu").await, "0");
+}
+
+#[tokio::test]
+async fn a_limit_range_gives_and_refuses() {
+    let api = Api::serve(RING).await;
+    let limits = json!([{
+        "type": "Container",
+        "min": { "cpu": "50m" },
+        "max": { "cpu": "500m" },
+        "default": { "cpu": "300m" },
+        "defaultRequest": { "cpu": "100m" },
+    }]);
+    let range = json!({ "metadata": { "name": "r" }, "spec": { "limits": limits } });
+    api.post("/api/v1/namespaces/default/limitranges", &range).await.ok();
+    let pod = |name: &str, resources: Value| json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i", "resources": resources }] } });
+    let pods = "/api/v1/namespaces/default/pods";
+    let made = api.post(pods, &pod("one", json!({}))).await.ok();
+    assert_eq!(
+        made["spec"]["containers"][0]["resources"],
+        json!({ "requests": { "cpu": "100m" }, "limits": { "cpu": "300m" } })
+    );
+    assert_eq!(
+        api.post(pods, &pod("two", json!({ "limits": { "cpu": "600m" } }))).await.failure().2,
+        "pods \"two\" is forbidden: maximum cpu usage per Container is 500m, but limit is 600m"
+    );
+}
