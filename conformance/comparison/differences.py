@@ -129,15 +129,18 @@ class Known:
                     yield f"not listed: {key[0]} {step}: {key[1]}"
 
     @classmethod
-    def rewrite(cls, path, scenarios, found):
-        """Replaces what the file lists of these scenarios: reasons are kept, what is new goes under `OPEN`."""
+    def rewrite(cls, path, scenarios, existing, found):
+        """Replaces what the file lists of these scenarios, and of those that do not exist any more.
+
+        Reasons are kept, what is new goes under `OPEN`.
+        """
         lock = os.open(pathlib.Path(path).parent, os.O_RDONLY)
         try:
             # Scenarios are compared by several processes at the same time.
             fcntl.flock(lock, fcntl.LOCK_EX)
             known, left = cls(path), dict(found)
             for reason in known.reasons.values():
-                for key in [key for key in reason if key[0] in scenarios]:
+                for key in [key for key in reason if key[0] in scenarios or key[0] not in existing]:
                     if key in left:
                         reason[key] = left.pop(key)
                     else:
