@@ -288,7 +288,8 @@ spec: {selector: {matchLabels: {tier: web}}, template: {metadata: {labels: {tier
 ";
     let lines = names(manifests);
     let owned = |owner: &str| lines.iter().filter(|line| line.starts_with(owner)).count();
-    // Two of the Deployment, the one that the ReplicaSet adopts, two of the Job, and one on each of three nodes.
+    // Two of the Deployment, two of the Job, one on each of three nodes, and the one that was made by hand: the ReplicaSet,
+    // whose selector matches it, adopts it and needs no other.
     assert_eq!(owned("web A "), 8, "{lines:#?}");
     assert_eq!(owned("here.web A "), 1);
     assert_eq!(

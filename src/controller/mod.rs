@@ -254,10 +254,9 @@ impl Controllers {
             for told in told.into_iter().filter(|_| !at_once) {
                 self.recorder.record(store, now, told);
             }
-            match (again, task) {
-                (Some(again), task) => self.queues.at(again, task),
-                (None, Task::Endpoints(namespace, service)) => self.queues.forget_touched(namespace, service),
-                (None, _) => {}
+            self.queues.set_timer(&task, again);
+            if let (None, Task::Endpoints(namespace, service)) = (again, task) {
+                self.queues.forget_touched(namespace, service);
             }
         }
     }

@@ -73,6 +73,8 @@ pub(super) struct Queues {
     nodes_differ: bool,
     arrivals: u64,
     timers: BTreeMap<Time, Vec<Task>>,
+    /// When each task of `timers` is due.
+    due_at: FxHashMap<Task, Time>,
 }
 
 impl Queues {
@@ -159,11 +161,27 @@ impl Queues {
         self.known.shrink_to_fit();
     }
 
-    /// Lets `task` wait until `time`.
-    pub(super) fn at(&mut self, time: Time, task: Task) {
-        let tasks = self.timers.entry(time).or_default();
-        if tasks.last() != Some(&task) {
-            tasks.push(task);
+    /// Lets `task` wait until `again` and no earlier time, or for an event only: the last look at it decides.
+    pub(super) fn set_timer(&mut self, task: &Task, again: Option<Time>) {
+        if again.is_none() && self.due_at.is_empty() {
+            return;
+        }
+        let before = self.due_at.get(task).copied();
+        if before == again {
+            return;
+        }
+        if let Some(before) = before {
+            if let Some(tasks) = self.timers.get_mut(&before) {
+                tasks.retain(|other| other != task);
+                if tasks.is_empty() {
+                    self.timers.remove(&before);
+                }
+            }
+            self.due_at.remove(task);
+        }
+        if let Some(again) = again {
+            self.timers.entry(again).or_default().push(task.clone());
+            self.due_at.insert(task.clone(), again);
         }
     }
 
@@ -175,7 +193,10 @@ impl Queues {
     /// Lets the tasks wait no longer that are due at `now`.
     pub(super) fn wake(&mut self, now: Time) {
         while let Some(due) = self.timers.first_entry().filter(|due| *due.key() <= now) {
-            due.remove().into_iter().for_each(|task| self.push(task));
+            for task in due.remove() {
+                self.due_at.remove(&task);
+                self.push(task);
+            }
         }
     }
 }

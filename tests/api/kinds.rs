@@ -251,13 +251,16 @@ async fn a_budget_refuses_evictions() {
         api.post(&format!("/api/v1/namespaces/default/pods/{pod}/eviction"), &eviction).await
     };
     assert_eq!(evict("db-2").await.code, 201);
+    // The pod that took its place is ready at once.
+    api.ask("DELETE", &format!("{budgets}/b"), &[], "").await.ok();
+    api.post(budgets, &budget(json!({ "minAvailable": 3 }))).await.ok();
     let refused = evict("db-1").await;
     let expected = "Cannot evict pod as it would violate the pod's disruption budget.";
     assert_eq!(refused.failure(), (429, "TooManyRequests", expected));
     let cause = &refused.json["details"]["causes"][0];
     assert_eq!(
         (text(&cause["reason"]), text(&cause["message"])),
-        ("DisruptionBudget", "The disruption budget b needs 2 healthy pods and has 2 currently")
+        ("DisruptionBudget", "The disruption budget b needs 3 healthy pods and has 3 currently")
     );
 }
 
