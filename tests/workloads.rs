@@ -243,16 +243,22 @@ fn pairs(text: &str) -> Vec<(String, String)> {
     text.split_whitespace().filter_map(pair).collect()
 }
 
-const POD_P1: &str =
-    "{apiVersion: v1, kind: Pod, metadata: {name: p1, labels: {app: LABEL}}, spec: {containers: [{name: c, image: i}]}}";
+const POD_P1: &str = "{apiVersion: v1, kind: Pod, metadata: {name: p1, labels: {app: LABEL}}, spec: {containers: [{name: c, image: i}]}}";
 
 #[test]
 fn pods_are_adopted_and_released_by_selector() {
-    const TEMPLATE: &str = "template: {metadata: {labels: {app: r}}, spec: {containers: [{name: c, image: i}]}}";
+    const TEMPLATE: &str =
+        "template: {metadata: {labels: {app: r}}, spec: {containers: [{name: c, image: i}]}}";
     let sets = [
-        format!("{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{matchLabels: {{app: r}}}}, {TEMPLATE}}}}}"),
-        format!("{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{app: r}}, {TEMPLATE}}}}}"),
-        format!("{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, {TEMPLATE}}}}}"),
+        format!(
+            "{{apiVersion: apps/v1, kind: ReplicaSet, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{matchLabels: {{app: r}}}}, {TEMPLATE}}}}}"
+        ),
+        format!(
+            "{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, selector: {{app: r}}, {TEMPLATE}}}}}"
+        ),
+        format!(
+            "{{apiVersion: v1, kind: ReplicationController, metadata: {{name: r}}, spec: {{replicas: 2, {TEMPLATE}}}}}"
+        ),
     ];
     for set in sets {
         let mut cluster = cluster();
@@ -328,7 +334,11 @@ fn a_job_that_fails_waits_longer_each_time() {
         cluster.advance_to(start.after_secs(seconds));
         let job = cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job");
         let facts = job.status.job.as_ref().expect("a status");
-        assert_eq!((facts.failed, job.status.conditions.holds("Failed")), (failed, over), "after {seconds} s");
+        assert_eq!(
+            (facts.failed, job.status.conditions.holds("Failed")),
+            (failed, over),
+            "after {seconds} s"
+        );
     }
     let job = cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job");
     assert_eq!(job.status.conditions.get("Failed").expect("it").reason, "BackoffLimitExceeded");
@@ -344,7 +354,12 @@ fn a_cron_job_makes_a_job_each_minute() {
         )
     };
     // (change, Jobs after two minutes more)
-    let table = [("", 2), ("suspend: true,", 2), ("concurrencyPolicy: Forbid,", 2), ("concurrencyPolicy: Replace,", 1)];
+    let table = [
+        ("", 2),
+        ("suspend: true,", 2),
+        ("concurrencyPolicy: Forbid,", 2),
+        ("concurrencyPolicy: Replace,", 1),
+    ];
     for (more, jobs) in table {
         ask_for(&mut cluster, &cron(more));
         cluster.advance(Duration::from_secs(120));

@@ -28,7 +28,7 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
     } else if deletion::is_foreground(meta) {
         let blocks = |other: &Owner| other.is(owner) && other.has_uid(stored.uid()) && other.blocks_deletion;
         let blocking = |dependent: &&Stored| dependent.object.metadata().links.owners().iter().any(blocks);
-        if !dependents.iter().any(|dependent| blocking(dependent)) {
+        if !dependents.iter().any(blocking) {
             outcome.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
         }
         for dependent in dependents {

@@ -245,7 +245,7 @@ impl<'s> Plan<'s> {
     /// One empty slice without ports, for a Service without endpoints in a family.
     fn place_hold(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &'s Group) {
         let is_empty = |slice: &&Arc<EndpointSlice>| slice.endpoints.is_empty() && mould.fits(slice);
-        let kept = existing.iter().position(|slice| is_empty(slice));
+        let kept = existing.iter().position(is_empty);
         self.delete.extend(existing.iter().enumerate().filter(|(at, _)| Some(*at) != kept).map(|(_, s)| *s));
         if kept.is_none() {
             self.create.push((group, Vec::new()));

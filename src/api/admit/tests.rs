@@ -383,7 +383,10 @@ fn what_the_server_says_is_not_kept() {
         panic!("not edited")
     };
     let given = edited.metadata().given.as_ref().expect("given").json().clone();
-    assert_eq!(given["metadata"], yaml("{name: a, namespace: default, annotations: {a: b, deployment.kubernetes.io/revision: '7'}}"));
+    assert_eq!(
+        given["metadata"],
+        yaml("{name: a, namespace: default, annotations: {a: b, deployment.kubernetes.io/revision: '7'}}")
+    );
     // What admission gives all volumes is not what keeps this one.
     for (patch, kept) in [
         ("{metadata: {labels: {a: b}}}", "~"),

@@ -93,7 +93,10 @@ mod tests {
         assert_eq!(ok(&[]), Ok(vec![]));
         assert_eq!(ok(&[0x08, 0x96, 0x01]), Ok(vec![(1, Payload::Varint(150))]));
         assert_eq!(ok(b"\x12\x02hi\x18\x00"), Ok(vec![(2, Payload::Bytes(b"hi")), (3, Payload::Varint(0))]));
-        assert_eq!(ok(b"\x0d1234\x1112345678"), Ok(vec![(1, Payload::Fixed32), (2, Payload::Fixed64(*b"12345678"))]));
+        assert_eq!(
+            ok(b"\x0d1234\x1112345678"),
+            Ok(vec![(1, Payload::Fixed32), (2, Payload::Fixed64(*b"12345678"))])
+        );
         for bad in [
             &[0x08][..],
             &[0x00, 1],

@@ -90,7 +90,7 @@ impl<'a> Cycle<'a> {
         let constraints = pod.spec.shared.constraints.as_deref();
         let named = constraints.map(named_nodes).transpose()?.flatten();
         let wanted = constraints.map_or(&[][..], |constraints| &constraints.host_ports);
-        let ports = (!wanted.is_empty()).then(|| taken_ports(store)).unwrap_or_default();
+        let ports = if wanted.is_empty() { Default::default() } else { taken_ports(store) };
         Ok(Cycle {
             spec: &pod.spec,
             named,

@@ -97,7 +97,13 @@ fn deployments_as_rollout_status_reads_them() {
         ],
     );
     let condition = |kind: &str, reason: &str| {
-        WorkloadCondition::new(kind, ConditionStatus::True, reason, "m".into(), Time::default().after_secs(60))
+        WorkloadCondition::new(
+            kind,
+            ConditionStatus::True,
+            reason,
+            "m".into(),
+            Time::default().after_secs(60),
+        )
     };
     let status = WorkloadStatus {
         observed_generation: 1,
