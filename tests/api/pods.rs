@@ -120,8 +120,7 @@ async fn a_pod_waits_until_a_node_takes_it() {
     let pod = |name: &str, spec: Value| {
         let mut spec = spec;
         spec["containers"] = json!([{ "name": "c", "image": "i" }]);
-        let metadata =
-            json!({ "name": name, "labels": { "app": name.trim_end_matches(|c| "-0123".contains(c)) } });
+        let metadata = json!({ "name": name, "labels": { "app": name.trim_end_matches(|c: char| "-0123".contains(c)) } });
         json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec })
     };
     let apart = json!({ "affinity": { "podAntiAffinity": { "requiredDuringSchedulingIgnoredDuringExecution": [
