@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, pod_status, put};
 use crate::api::field;
-use crate::store::{DEFAULT_TOLERATION_SECONDS, NOT_READY_TAINT, Pod, UNREACHABLE_TAINT};
+use crate::store::{DEFAULT_TOLERATION_SECONDS, Kind, NOT_READY_TAINT, Pod, UNREACHABLE_TAINT};
 use crate::store::{fill, fill_pod_spec, objects, spec_json};
 
 pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
@@ -14,6 +14,9 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
             None => spec_json(&pod.spec),
         };
         shown.json.insert("spec".into(), spec);
+        if pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet) {
+            bind_to_node(shown.spec(), pod);
+        }
     }
     let spec = shown.spec();
     put(spec, "nodeName", pod.spec.node_name.as_str());
@@ -32,6 +35,21 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     fill(spec, "serviceAccount", account);
     tolerate_lost_nodes(spec);
     pod_status::status(shown, pod);
+}
+
+/// What the DaemonSet controller adds to its template: its tolerations, and the node that the pod is for
+/// (AddOrUpdateDaemonPodTolerations, ReplaceDaemonSetPodNodeNameNodeAffinity).
+fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
+    let mut added = spec_json(&pod.spec);
+    put(spec, "tolerations", added["tolerations"].take());
+    let fields =
+        json!([{ "key": "metadata.name", "operator": "In", "values": [pod.spec.node_name.as_str()] }]);
+    let affinity = crate::store::object(crate::store::object(spec, "affinity"), "nodeAffinity");
+    let required = crate::store::object(affinity, "requiredDuringSchedulingIgnoredDuringExecution");
+    fill(required, "nodeSelectorTerms", json!([{}]));
+    objects(required, "nodeSelectorTerms").for_each(|term| {
+        term.insert("matchFields".into(), fields.clone());
+    });
 }
 
 /// The volumes of a StatefulSet's pod: each is called as the template of its claim.

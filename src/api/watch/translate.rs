@@ -56,10 +56,7 @@ impl Lines {
         let concerns = |entry: &Arc<Entry>| self.scope.is_at(&entry.event.object().key());
         let Some(last) = entries.last().filter(|_| entries.iter().any(concerns)) else { return Vec::new() };
         let store = cluster.store();
-        let mut undone = match Undone::since(store, last.event.revision) {
-            Ok(undone) => undone,
-            Err(_) => Undone::default(),
-        };
+        let mut undone = Undone::since(store, last.event.revision).unwrap_or_default();
         // From the newest to the oldest: the state before an event is the one after the event before it.
         let mut found: Vec<(&'static str, Shown)> = Vec::new();
         for entry in entries.iter().rev() {

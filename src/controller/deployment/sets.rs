@@ -4,11 +4,12 @@
 use std::sync::Arc;
 
 use super::{BY, Rollout};
+use crate::controller::deletion;
 use crate::controller::names::suffix;
 use crate::controller::ownership::{self, Claim};
 use crate::store::{
-    Change, ConditionStatus, DEPLOYMENT_REVISION_ANNOTATION, Kind, LabelSelector, Labels, Links, Name,
-    Object, ObjectMeta, PodTemplate, Workload, WorkloadSpec, WorkloadStatus,
+    ConditionStatus, DEPLOYMENT_REVISION_ANNOTATION, Kind, LabelSelector, Labels, Links, Name, Object,
+    ObjectMeta, PodTemplate, Workload, WorkloadSpec, WorkloadStatus,
 };
 
 /// Tells the pods of one ReplicaSet of a Deployment from those of the others.
@@ -217,8 +218,12 @@ impl Rollout<'_> {
                 .is_some_and(|stored| stored.generation <= set.status.observed_generation);
             set.replicas() == 0 && set.status.replicas == 0 && observed
         };
-        let gone = old.iter().take(surplus).filter(idle).map(|set| set.metadata.key(Kind::ReplicaSet));
-        let gone: Vec<_> = gone.map(Change::Delete).collect();
+        let (store, now) = (self.context.store, self.context.now);
+        let gone = old.iter().take(surplus).filter(idle);
+        let gone = gone.filter_map(|set| {
+            deletion::delete(store, &Object::ReplicaSet(Arc::clone(set)), now, deletion::Deletion::default())
+        });
+        let gone: Vec<_> = gone.collect();
         self.outcome.changes.extend(gone);
     }
 }
