@@ -115,6 +115,8 @@ def describe_workload(obj):
         "conditions": conditions(status),
         "status": {key: value for key, value in status.items() if key not in VARYING_STATUS},
     }
+    if obj["kind"] == "CronJob" and "active" in status:
+        facts["status"]["active"] = sorted(plain(job["name"]) for job in status["active"])
     if obj["kind"] == "StatefulSet":
         facts["revisions"] = 1 if status.get("currentRevision") == status.get("updateRevision") else 2
     return facts
