@@ -145,16 +145,21 @@ impl Mould {
         self.filled(metadata, group, endpoints)
     }
 
-    /// The slice that was `old`, with these endpoints.
+    /// The slice that was `old`, with these endpoints. The mirroring controller writes its slices anew, without what
+    /// their names were generated from.
     fn again(&self, old: &EndpointSlice, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
-        self.filled(old.metadata.clone(), group, endpoints)
+        let mut metadata = old.metadata.clone();
+        if self.annotations.is_some() {
+            metadata.links = Links::default();
+            metadata.links.set_owners(self.links.owners());
+        }
+        self.filled(metadata, group, endpoints)
     }
 
     fn filled(&self, mut metadata: ObjectMeta, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
         metadata.labels = self.labels.clone();
         if let Some(annotations) = &self.annotations {
             metadata.annotations = annotations.clone();
-            metadata.links.set_owners(self.links.owners());
         }
         (metadata.synthesized, metadata.given) = (true, None);
         EndpointSlice { metadata, address_type: group.address_type, endpoints, ports: group.ports.to_vec() }
