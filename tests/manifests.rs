@@ -326,7 +326,7 @@ fn a_problem_is_drawn_with_its_line() {
     let manifest =
         read("apiVersion: v1\nkind: Service\nmetadata:\n  name: Web\nspec: {ports: [{port: 80}]}\n");
     let expected = "\
-error: Service default/Web: metadata.name: \"Web\" is not a valid name: lower-case letters, digits and inner hyphens, and a letter first
+error: Service default/Web: metadata.name: \"Web\" is not a valid name: lower-case letters, digits and inner hyphens
  --> a.yaml:4:9
   |
 4 |   name: Web

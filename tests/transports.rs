@@ -237,7 +237,15 @@ async fn both_wildcards_are_served_side_by_side() {
     let ipv6 = Server::start(at(&format!("[::]:{port}"))).await;
     ask_udp((Ipv6Addr::LOCALHOST, port).into(), 1).await;
     ask_udp((Ipv4Addr::LOCALHOST, port).into(), 2).await;
-    assert_eq!([&ipv4, &ipv6].map(|server| server.stats.udp_replies.get()), [1, 1]);
+    // A reply is counted after it is sent.
+    let counts = || [&ipv4, &ipv6].map(|server| server.stats.udp_replies.get());
+    for _ in 0..200 {
+        if counts() == [1, 1] {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert_eq!(counts(), [1, 1]);
 }
 
 #[tokio::test]

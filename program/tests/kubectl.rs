@@ -169,7 +169,7 @@ fn look_around(kubectl: &Kubectl) -> Result<(), Failed> {
     )?;
     kubectl.run("describe sts db", &["Replicas: 3 desired | 3 total", "Pods Status: 3 Running"])?;
     kubectl.run("describe no", &["Ready", "Non-terminated Pods", "default db-0"])?;
-    kubectl.run("logs db-0", &["simulates"])?;
+    kubectl.fail(1, "logs db-0", &["simulates pods"])?;
     kubectl.fail(1, "exec db-0 -- ls", &["simulates pods"])?;
     kubectl.run(
         "explain sts.spec",
@@ -251,7 +251,7 @@ fn change(kubectl: &Kubectl) -> Result<(), Failed> {
     kubectl.run("scale sts db --replicas 5", &["statefulset.apps/db scaled"])?;
     kubectl.until("get sts db", "db 5/5")?;
     kubectl.run("get events", &["SuccessfulCreate", "statefulset/db", "Scheduled", "pod/db-4"])?;
-    kubectl.run("describe sts db", &["SuccessfulCreate", "create Pod db-4 in StatefulSet db successful"])?;
+    kubectl.run("describe sts db", &["SuccessfulCreate", "Create Pod db-4 in StatefulSet db successful"])?;
     kubectl.run("scale sts db --current-replicas 5 --replicas 3", &["scaled"])?;
     kubectl.until("get po -o name", "pod/db-0 pod/db-1 pod/db-2")?;
     kubectl.run("patch sts db -p '{\"spec\":{\"replicas\":4}}'", &["patched"])?;

@@ -59,10 +59,10 @@ fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
         Object::Pod(pod) => deletion.grace.unwrap_or_else(|| pod.spec.grace()),
         _ => 0,
     };
-    let by = now.after_secs(grace);
-    // Asked again, it may have less time, but not more.
-    if meta.deletion_timestamp.is_none_or(|earlier| earlier > by) {
-        meta.deletion_timestamp = Some(by);
+    // Asked again, it may have less time from the first request on, but not more.
+    if meta.deletion_timestamp.is_none() || grace < meta.deletion_grace_period_seconds {
+        let requested = meta.deletion_requested().unwrap_or(now);
+        meta.deletion_timestamp = Some(requested.after_secs(grace));
         meta.deletion_grace_period_seconds = grace;
     }
     marked
@@ -97,6 +97,7 @@ fn is_held(store: &Store, object: &Object) -> bool {
         }
 }
 
+/// Whether its time to stop or a finalizer holds an object.
 fn is_held_by_metadata(meta: &ObjectMeta) -> bool {
     !meta.is_deleted_but_for_finalizers() || !meta.links.finalizers().is_empty()
 }
@@ -126,4 +127,45 @@ pub(super) fn is_foreground(meta: &ObjectMeta) -> bool {
 /// Whether the object's deletion waits for its dependents to be orphaned.
 pub(super) fn is_orphaning(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some() && meta.links.has_finalizer(ORPHAN_FINALIZER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{PodPhase, PodStatus};
+
+    #[test]
+    fn a_deletion_asked_for_again_has_no_more_time() {
+        let at = |seconds: i64| Time::from_unix_millis(seconds * 1000);
+        // Whether the pod has ended; each deletion, when and with how many seconds; when it goes, if it does not at once.
+        let table: &[(bool, &[(i64, u32)], Option<i64>)] = &[
+            (false, &[(0, 30)], Some(30)),
+            (false, &[(0, 30), (10, 60)], Some(30)),
+            (false, &[(0, 30), (10, 5)], Some(5)),
+            (false, &[(0, 30), (100, 0)], None),
+            (true, &[(0, 30)], None),
+        ];
+        for (ended, deletions, expected) in table {
+            let phase = Some(if *ended { PodPhase::Failed } else { PodPhase::Running });
+            let mut pod = Pod { status: PodStatus { phase, ..PodStatus::default() }, ..Pod::default() };
+            pod.spec.node_name = arcstr::literal!("node-1");
+            let mut pod = Arc::new(pod);
+            let mut goes = None;
+            for (now, grace) in *deletions {
+                goes = match delete_pod(&pod, at(*now), *grace) {
+                    Change::Put(Object::Pod(marked)) => {
+                        pod = marked;
+                        pod.metadata.deletion_timestamp
+                    }
+                    _ => None,
+                };
+            }
+            assert_eq!(goes, expected.map(at), "{ended} {deletions:?}");
+            // A finalizer holds it all the same.
+            let mut held = (*pod).clone();
+            held.metadata.links.add_finalizer("example.com/hold");
+            let change = delete_pod(&Arc::new(held), at(200), 0);
+            assert!(matches!(change, Change::Put(_)), "{deletions:?}");
+        }
+    }
 }
