@@ -179,9 +179,9 @@ fn a_reader_may_have_seen_enough() {
 /// (verb, its flags): each is there once, in the short help and in the long one.
 #[test]
 fn help_tells_of_every_flag() {
-    let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr";
+    let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
     let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --max-udp-size --query-log --watch --wait-for-manifests --ready-file \
-                 --exit-with-parent --clock --speed --start-delay --ready-delay --stop-delay --address-reuse \
+                 --exit-with-parent --clock --start-time --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
     let table = [
         ("", format!("{cluster} {serve} --help --version")),
