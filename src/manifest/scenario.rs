@@ -29,7 +29,7 @@
 //! ```
 //!
 //! Names in questions are completed by the search list of a pod (`ndots:5`), in the namespace of the pod that asks or else in
-//! `default`, unless they end with a dot. What `says` is is told in [`play`](crate::play). An unknown field is an error: a slip of the pen must not change what is tested.
+//! `default`, unless they end with a dot. [`play`](crate::play) describes what `says` means. An unknown field is an error: a slip of the pen must not change what is tested.
 
 mod shown;
 mod written;
