@@ -136,9 +136,11 @@ mod tests {
 
     #[test]
     fn a_deletion_asked_for_again_has_no_more_time() {
+        /// The second in which a deletion is asked for, and the seconds that it gives.
+        type Deletions = &'static [(i64, u32)];
         let at = |seconds: i64| Time::from_unix_millis(seconds * 1000);
         // Whether the pod has ended; each deletion, when and with how many seconds; when it goes, if it does not at once.
-        let table: &[(bool, &[(i64, u32)], Option<i64>)] = &[
+        let table: [(bool, Deletions, Option<i64>); 5] = [
             (false, &[(0, 30)], Some(30)),
             (false, &[(0, 30), (10, 60)], Some(30)),
             (false, &[(0, 30), (10, 5)], Some(5)),
@@ -146,12 +148,12 @@ mod tests {
             (true, &[(0, 30)], None),
         ];
         for (ended, deletions, expected) in table {
-            let phase = Some(if *ended { PodPhase::Failed } else { PodPhase::Running });
+            let phase = Some(if ended { PodPhase::Failed } else { PodPhase::Running });
             let mut pod = Pod { status: PodStatus { phase, ..PodStatus::default() }, ..Pod::default() };
             pod.spec.node_name = arcstr::literal!("node-1");
             let mut pod = Arc::new(pod);
             let mut goes = None;
-            for (now, grace) in *deletions {
+            for (now, grace) in deletions {
                 goes = match delete_pod(&pod, at(*now), *grace) {
                     Change::Put(Object::Pod(marked)) => {
                         pod = marked;
