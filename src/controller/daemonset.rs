@@ -54,8 +54,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(set) = context.store.get::<Workload>(Kind::DaemonSet, &key.namespace, &key.name) else {
         return outcome;
     };
-    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&recorded) || set.metadata.deletion_timestamp.is_some() {
+    if context.believes_pods_of(key) || set.metadata.deletion_timestamp.is_some() {
         return outcome;
     }
     let history = daemon_history::History::of(context, key, set, &mut outcome);

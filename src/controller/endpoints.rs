@@ -2,7 +2,7 @@
 //! subsets are computed from the Service's slices where they are asked for; what is kept here is that they are there,
 //! and since when they are as they are.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::mirroring;
 use crate::store::{
@@ -53,16 +53,13 @@ pub(super) fn reconcile(store: &Store, service: &Service, believed: bool, change
         portless: spec.ports.is_empty(),
     };
     let meta = &service.metadata;
-    let headless = service.is_headless().then_some((HEADLESS_LABEL, ""));
-    let others = meta.labels.iter().filter(|(key, _)| *key != HEADLESS_LABEL);
-    let labels: Labels = others.collect();
     let mut metadata = match there {
         Some(there) => there.metadata.clone(),
         None => {
             ObjectMeta { name: meta.name.clone(), namespace: meta.namespace.clone(), ..ObjectMeta::default() }
         }
     };
-    metadata.labels = labels.with(headless.into_iter().chain([(MANAGED_BY_LABEL, CONTROLLER)]));
+    metadata.labels = labels(service);
     (metadata.synthesized, metadata.given) = (true, None);
     let endpoints = Endpoints { metadata, subsets: Vec::new(), derived: Some(derived) };
     // A look at the store saves most calls an allocation.
@@ -70,6 +67,21 @@ pub(super) fn reconcile(store: &Store, service: &Service, believed: bool, change
         return None;
     }
     Some(Change::Put(Object::Endpoints(Arc::new(endpoints))))
+}
+
+/// The labels of the Endpoints of `service`. Most Services have none, and then share them.
+fn labels(service: &Service) -> Labels {
+    static OWN: LazyLock<[Labels; 2]> = LazyLock::new(|| {
+        let managed = Labels::from_iter([(MANAGED_BY_LABEL, CONTROLLER)]);
+        let headless = managed.with([(HEADLESS_LABEL, "")]);
+        [managed, headless]
+    });
+    let own = &OWN[usize::from(service.is_headless())];
+    if service.metadata.labels.is_empty() {
+        return own.clone();
+    }
+    let others = service.metadata.labels.iter().filter(|(key, _)| *key != HEADLESS_LABEL);
+    Labels::from_iter(others).with(own.iter())
 }
 
 /// The change that leaves the Endpoints of `service` as they are where it selects pods no longer.

@@ -114,9 +114,10 @@ pub(crate) struct Told {
 }
 
 impl Context<'_> {
-    /// Whether `pods` are those of a snapshot that nobody has driven on: they are the pods, and none is added to them.
-    fn believes(&self, pods: &[&Arc<Pod>]) -> bool {
-        !self.driven && pods.iter().any(|pod| pod.status.is_recorded())
+    /// Whether the pods of the workload at `key` are those of a snapshot, and no client has changed the cluster since: they
+    /// are the pods, and none is added to them.
+    fn believes_pods_of(&self, key: &Key) -> bool {
+        !self.driven && pods::of_workload(self.store, key).any(|pod| pod.status.is_recorded())
     }
 }
 

@@ -29,7 +29,9 @@ impl<'a> Mould<'a> {
         let uid = store.stored(&workload.key(kind)).map(Stored::uid);
         let owner = Owner::controller(kind, workload.name.clone(), uid);
         let mut links = Links::of_controller(owner, format!("{}-", workload.name));
-        links.set_finalizers(template.metadata.links.finalizers());
+        if !template.metadata.links.finalizers().is_empty() {
+            links.set_finalizers(template.metadata.links.finalizers());
+        }
         let shared =
             SharedSpec { template: Some(template.clone()), ..SharedSpec::clone(&template.spec.shared) };
         Mould {
@@ -110,14 +112,17 @@ pub(super) fn owner_of(pod: &Pod) -> Option<Key> {
 /// The pods of the workload at `key`, by name: all that it owns, and those without an owner that a StatefulSet would
 /// adopt. Their names begin with its own.
 pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<Item = &'s Arc<Pod>> {
-    let prefix = format!("{}-", key.name);
     let adopted = move |pod: &Pod| {
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
     };
-    let pods = store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &prefix);
-    pods.filter(move |pod| {
+    named_by(store, key).filter(move |pod| {
         pod.metadata.is_owned_by(key) || (pod.metadata.controller().is_none() && adopted(pod))
     })
+}
+
+/// The pods whose names begin with that of the workload at `key` and a hyphen, by name.
+pub(super) fn named_by<'s>(store: &'s Store, key: &Key) -> impl Iterator<Item = &'s Arc<Pod>> + use<'s> {
+    store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &format!("{}-", key.name))
 }
 
 /// The change that deletes a pod, which has as much time to stop as its spec says.

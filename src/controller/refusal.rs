@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Context;
-use crate::store::{LABEL_MAX, Pod, is_label};
+use crate::store::{LABEL_MAX, Name, Pod, is_label};
 
 /// Interval at which a controller tries again to make a pod that was refused.
 pub(super) const RETRY: Duration = Duration::from_secs(10);
@@ -11,7 +11,7 @@ pub(super) const RETRY: Duration = Duration::from_secs(10);
 /// The API's reason for refusing `pod`, as the error has it.
 pub(super) fn of_pod(_context: Context<'_>, pod: &Pod) -> Option<String> {
     let name = &pod.metadata.name;
-    if let Some((_, long)) = pod.metadata.labels.iter().find(|(_, value)| value.len() > LABEL_MAX) {
+    if let Some(long) = pod.metadata.labels.longer_value(LABEL_MAX).map(Name::as_str) {
         return Some(format!(
             "Pod {name:?} is invalid: metadata.labels: Invalid value: {long:?}: must be no more than {LABEL_MAX} bytes"
         ));

@@ -24,8 +24,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(set) = context.store.get::<Workload>(key.kind, &key.namespace, &key.name) else {
         return outcome;
     };
-    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&recorded) {
+    if context.believes_pods_of(key) {
         return outcome;
     }
     let all = ownership::claim_pods(context, key, set, &mut outcome);

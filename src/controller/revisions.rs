@@ -6,7 +6,7 @@ use super::names::suffix;
 use super::{Context, Outcome};
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
-    StatefulSet, Stored, Uid,
+    StatefulSet, Uid,
 };
 
 /// The label of a revision that says the hash of its template (`history.ControllerRevisionHashLabel`).
@@ -23,7 +23,13 @@ pub(super) struct Revisions {
 
 impl Revisions {
     /// The revisions of `set`; one is made, or an old one becomes the newest again, if its template asks for that.
-    pub(super) fn of(context: Context<'_>, key: &Key, set: &StatefulSet, outcome: &mut Outcome) -> Self {
+    pub(super) fn of(
+        context: Context<'_>,
+        key: &Key,
+        uid: Uid,
+        set: &StatefulSet,
+        outcome: &mut Outcome,
+    ) -> Self {
         let prefix = format!("{}-", key.name);
         let there = context.store.list_prefixed::<ControllerRevision>(
             Kind::ControllerRevision,
@@ -42,7 +48,7 @@ impl Revisions {
                 all.push(again);
             }
             None => {
-                let new = Arc::new(new(key, context.store.stored(key).map(Stored::uid), set, newest + 1));
+                let new = Arc::new(new(key, uid, set, newest + 1));
                 outcome.put(Object::ControllerRevision(new.clone()));
                 all.push(new);
             }
@@ -85,7 +91,7 @@ pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
 
 /// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read
 /// the template for it.
-fn new(key: &Key, uid: Option<Uid>, set: &StatefulSet, revision: u64) -> ControllerRevision {
+fn new(key: &Key, uid: Uid, set: &StatefulSet, revision: u64) -> ControllerRevision {
     // The set's name is not cut as that of a pod is (history.ControllerRevisionName).
     let hash = Name::from(suffix(&key.name, 10, (&key.namespace, revision)));
     let name = arcstr::format!("{}-{hash}", key.name);
@@ -95,7 +101,7 @@ fn new(key: &Key, uid: Option<Uid>, set: &StatefulSet, revision: u64) -> Control
         namespace: key.namespace.clone(),
         labels,
         annotations: set.metadata.annotations.clone(),
-        links: Links::of_controller(Owner::controller(key.kind, key.name.clone(), uid), ""),
+        links: Links::of_controller(Owner::controller(key.kind, key.name.clone(), Some(uid)), ""),
         synthesized: true,
         ..ObjectMeta::default()
     };

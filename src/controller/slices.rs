@@ -27,6 +27,13 @@ pub(super) struct Group {
     pub(super) endpoints: Vec<Endpoint>,
 }
 
+impl Group {
+    /// The same with other endpoints.
+    fn with(&self, endpoints: Vec<Endpoint>) -> Self {
+        Group { address_type: self.address_type, ports: self.ports.clone(), endpoints }
+    }
+}
+
 /// The groups of a Service. There are one or two of them, so a linear search is the quickest way to the right one.
 #[derive(Default)]
 pub(super) struct Groups(pub(super) Vec<Group>);
@@ -67,8 +74,11 @@ impl Mould {
         if service.is_headless() {
             own.push((arcstr::literal!(HEADLESS_LABEL), Name::default()));
         }
-        let others = meta.labels.iter().filter(|(key, _)| !is_reserved(key));
-        let labels: Labels = others.collect();
+        // Most Services have no labels, and those need no copy without the reserved ones.
+        let labels = match meta.labels.iter().any(|(key, _)| is_reserved(key)) {
+            true => meta.labels.iter().filter(|(key, _)| !is_reserved(key)).collect(),
+            false => meta.labels.clone(),
+        };
         Mould {
             service: meta.name.clone(),
             namespace: meta.namespace.clone(),
@@ -135,14 +145,15 @@ impl Mould {
     }
 
     /// A new slice.
-    fn slice(&self, name: Name, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
+    fn slice(&self, name: Name, mut group: Group) -> EndpointSlice {
         let metadata = ObjectMeta {
             name,
             namespace: self.namespace.clone(),
             links: self.links.clone(),
             ..ObjectMeta::default()
         };
-        self.filled(metadata, group, endpoints)
+        let endpoints = std::mem::take(&mut group.endpoints);
+        self.filled(metadata, &group, endpoints)
     }
 
     /// The slice that was `old`, with these endpoints. The mirroring controller writes its slices anew, without what
@@ -151,7 +162,7 @@ impl Mould {
         let mut metadata = old.metadata.clone();
         if self.annotations.is_some() {
             metadata.links = Links::default();
-            metadata.links.set_owners(self.links.owners());
+            metadata.links.set_owners(self.links.owners().iter().cloned());
         }
         self.filled(metadata, group, endpoints)
     }
@@ -180,13 +191,13 @@ pub(super) fn reconcile(
     store: &Store,
     mould: &Mould,
     existing: &[&Arc<EndpointSlice>],
-    groups: Groups,
+    mut groups: Groups,
 ) -> Vec<Change> {
     let mut plan = Plan::default();
     let (owned, strange): (Vec<_>, Vec<_>) =
         existing.iter().copied().partition(|slice| mould.is_owner(slice));
     let mut left = owned;
-    for group in &groups.0 {
+    for group in &mut groups.0 {
         let is_of_group = |slice: &&Arc<EndpointSlice>| {
             slice.address_type == group.address_type && *slice.ports == *group.ports
         };
@@ -202,18 +213,28 @@ pub(super) fn reconcile(
 #[derive(Default)]
 struct Plan<'s> {
     update: Vec<EndpointSlice>,
-    create: Vec<(&'s Group, Vec<Endpoint>)>,
+    /// One for each new slice, with its endpoints.
+    create: Vec<Group>,
     delete: Vec<&'s Arc<EndpointSlice>>,
 }
 
 impl<'s> Plan<'s> {
     /// Keeps endpoints where they are, and puts new ones first into slices that change anyway, then into one that has
     /// room for all, then into new slices.
-    fn fill(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &'s Group) {
+    fn fill(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &mut Group) {
         if group.endpoints.is_empty() {
             return self.place_hold(mould, existing, group);
         }
-        let mut wanted: Wanted<'s> = Wanted::new(&group.endpoints, !existing.is_empty());
+        if existing.is_empty() {
+            let mut rest = std::mem::take(&mut group.endpoints);
+            while rest.len() > mould.most {
+                let next = rest.split_off(mould.most);
+                self.create.push(group.with(std::mem::replace(&mut rest, next)));
+            }
+            return self.create.push(group.with(rest));
+        }
+        let group = &*group;
+        let mut wanted = Wanted::new(&group.endpoints);
         let mut unchanged: Vec<&'s Arc<EndpointSlice>> = Vec::new();
         let begin = self.update.len();
         for slice in existing {
@@ -242,18 +263,18 @@ impl<'s> Plan<'s> {
             endpoints.extend(rest.drain(..(mould.most - endpoints.len()).min(rest.len())));
             match filled {
                 Some(slice) => self.update.push(mould.again(slice, group, endpoints)),
-                None => self.create.push((group, endpoints)),
+                None => self.create.push(group.with(endpoints)),
             }
         }
     }
 
     /// One empty slice without ports, for a Service without endpoints in a family.
-    fn place_hold(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &'s Group) {
+    fn place_hold(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &Group) {
         let is_empty = |slice: &&Arc<EndpointSlice>| slice.endpoints.is_empty() && mould.fits(slice);
         let kept = existing.iter().position(is_empty);
         self.delete.extend(existing.iter().enumerate().filter(|(at, _)| Some(*at) != kept).map(|(_, s)| *s));
         if kept.is_none() {
-            self.create.push((group, Vec::new()));
+            self.create.push(group.with(Vec::new()));
         }
     }
 
@@ -262,11 +283,12 @@ impl<'s> Plan<'s> {
     fn finish(self, store: &Store, mould: &Mould, strange: Vec<&'s Arc<EndpointSlice>>) -> Vec<Change> {
         let Plan { mut update, create, mut delete } = self;
         let mut made: Vec<Name> = Vec::new();
-        for (group, endpoints) in create {
+        for group in create {
             let recycled = delete.iter().position(|slice| slice.address_type == group.address_type);
             let name = match recycled {
                 Some(at) => {
-                    update.push(mould.again(delete.remove(at), group, endpoints));
+                    let endpoints = group.endpoints.clone();
+                    update.push(mould.again(delete.remove(at), &group, endpoints));
                     continue;
                 }
                 None if !mould.creates => continue,
@@ -285,7 +307,7 @@ impl<'s> Plan<'s> {
                 }
             };
             made.push(name.clone());
-            update.push(mould.slice(name, group, endpoints));
+            update.push(mould.slice(name, group));
         }
         let deleted = delete.into_iter().chain(strange);
         let deleted = deleted.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice)));
@@ -309,10 +331,8 @@ fn identity(endpoint: &Endpoint) -> Identity<'_> {
 }
 
 impl<'e> Wanted<'e> {
-    /// All of `endpoints`; they are looked for only where some have a place already.
-    fn new(endpoints: &'e [Endpoint], searched: bool) -> Self {
-        let all = endpoints.iter().enumerate().filter(|_| searched);
-        let places = all.map(|(at, endpoint)| (identity(endpoint), at)).collect();
+    fn new(endpoints: &'e [Endpoint]) -> Self {
+        let places = endpoints.iter().enumerate().map(|(at, endpoint)| (identity(endpoint), at)).collect();
         Wanted { endpoints: endpoints.iter().map(Some).collect(), places }
     }
 

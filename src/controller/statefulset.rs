@@ -11,7 +11,7 @@ use super::{Context, Outcome, claims, pods, refusal};
 use crate::kubelet;
 use crate::store::{
     ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, POD_NAME_LABEL, Pod,
-    PodManagementPolicy, PodPhase, REVISION_LABEL, StatefulSet, StatefulSetStatus, Store, Stored,
+    PodManagementPolicy, PodPhase, REVISION_LABEL, Resource, StatefulSet, StatefulSetStatus, Store, Uid,
     pinned_ip_annotation,
 };
 
@@ -23,17 +23,17 @@ const STEPS_MAX: usize = 256;
 
 /// One look at the set at `key`: what it does next (UpdateStatefulSet).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let Some(set) = context.store.get::<StatefulSet>(Kind::StatefulSet, &key.namespace, &key.name) else {
-        return Outcome::default();
-    };
-    let there: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&there) {
+    let Some(stored) = context.store.stored(key) else { return Outcome::default() };
+    let Some(set) = StatefulSet::of(&stored.object) else { return Outcome::default() };
+    let uid = stored.uid();
+    if context.believes_pods_of(key) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();
-    let pods = claim_pods(context, key, set, there, &mut outcome);
+    let there: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
+    let pods = claim_pods(key, uid, set, there, &mut outcome);
     let pods: Vec<&Arc<Pod>> = pods.iter().map(Cow::as_ref).collect();
-    let revisions = Revisions::of(context, key, set, &mut outcome);
+    let revisions = Revisions::of(context, key, uid, set, &mut outcome);
     if repin(set, &pods, &mut outcome) {
         // Every pod has changed: look again at what they are then.
         return outcome;
@@ -48,13 +48,12 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 /// The pods of the set at `key` (PodControllerRefManager.ClaimPods): its own, as long as its selector matches them, and
 /// those without a controller that it matches. It releases the others, and never touches what another controller manages.
 fn claim_pods<'a>(
-    context: Context<'_>,
     key: &Key,
+    uid: Uid,
     set: &StatefulSet,
     there: Vec<&'a Arc<Pod>>,
     outcome: &mut Outcome,
 ) -> Vec<Cow<'a, Arc<Pod>>> {
-    let Some(uid) = context.store.stored(key).map(Stored::uid) else { return Vec::new() };
     let deleting = set.metadata.deletion_timestamp.is_some();
     let selects = |pod: &Pod| match &set.spec.selector {
         Some(selector) => selector.matches(&pod.metadata.labels),
@@ -136,6 +135,8 @@ struct Sync<'a> {
     slots: Vec<Slot<'a>>,
     /// Pods beyond the set's ordinals, highest first.
     condemned: Vec<(u32, &'a Arc<Pod>)>,
+    /// Whether there is a pod whose name begins with the set's: a new set's ordinals need no lookup each.
+    names_are_taken: bool,
     nodes: Nodes<'a>,
     /// By the name of their revision.
     moulds: Vec<(Name, Mould<'a>)>,
@@ -176,6 +177,7 @@ impl<'a> Sync<'a> {
             current,
             slots,
             condemned,
+            names_are_taken: pods::named_by(context.store, key).next().is_some(),
             nodes: Nodes::of(context.store),
             moulds: Vec::new(),
             outcome,
@@ -225,7 +227,9 @@ impl<'a> Sync<'a> {
             return false;
         }
         // The API would say AlreadyExists: the pod is another's, or an earlier set's that has not stopped yet.
-        if self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_some() {
+        if self.names_are_taken
+            && self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_some()
+        {
             return false;
         }
         let mut pod = self.new_pod(name, ordinal);

@@ -7,9 +7,10 @@ use std::hash::BuildHasher;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 use smallvec::SmallVec;
 
+use super::kind::{Key, Kind};
 use super::links::Owner;
 use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
-use super::object::{Key, Kind, Object, ObjectMeta};
+use super::object::{Object, ObjectMeta};
 use super::service::EndpointSlice;
 
 /// The label that says which revision of its template a pod was made from. Services hardly select by it.

@@ -2,32 +2,36 @@
 //! that a controller makes from one template share it.
 
 use std::fmt;
+use std::num::NonZeroU128;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer};
+use smallvec::SmallVec;
 
+use super::kind::{Key, Kind};
 use super::names::Name;
-use super::object::{Key, Kind};
 use super::values::nullable;
 
-/// An object's UID: an RFC 9562 UUID as a number.
+/// An object's UID: an RFC 9562 UUID as a number. The nil UUID is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Uid(u128);
+pub struct Uid(NonZeroU128);
 
 impl Uid {
     /// A version 4 UUID from 128 bits, of which the version and the variant are overwritten.
     pub(super) fn from_bits(high: u64, low: u64) -> Self {
         let high = high & !0xf000 | 0x4000;
         let low = low & (u64::MAX >> 2) | 1 << 63;
-        Uid(u128::from(high) << 64 | u128::from(low))
+        let bits = NonZeroU128::new(u128::from(high) << 64 | u128::from(low));
+        Uid(bits.expect("the version is not zero"))
     }
 }
 
 /// `8-4-4-4-12` hexadecimal digits.
 impl fmt::Display for Uid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (high, low) = ((self.0 >> 64) as u64, self.0 as u64);
+        let bits = self.0.get();
+        let (high, low) = ((bits >> 64) as u64, bits as u64);
         write!(
             f,
             "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
@@ -42,7 +46,7 @@ impl fmt::Display for Uid {
 
 /// A text that is no UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a UUID like 123e4567-e89b-42d3-a456-426614174000")]
+#[error("expected a UUID other than nil, like 123e4567-e89b-42d3-a456-426614174000")]
 pub struct UidError;
 
 impl FromStr for Uid {
@@ -54,8 +58,9 @@ impl FromStr for Uid {
             return Err(UidError);
         }
         let digits = text.bytes().filter(u8::is_ascii_hexdigit);
-        Ok(Uid(digits
-            .fold(0, |number, digit| number << 4 | u128::from((digit as char).to_digit(16).unwrap_or(0)))))
+        let bits = digits
+            .fold(0, |number, digit| number << 4 | u128::from((digit as char).to_digit(16).unwrap_or(0)));
+        NonZeroU128::new(bits).map(Uid).ok_or(UidError)
     }
 }
 
@@ -113,7 +118,8 @@ pub struct Links(Option<Arc<Inner>>);
 
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Inner {
-    owners: Box<[Owner]>,
+    /// Mostly the managing controller alone.
+    owners: SmallVec<[Owner; 1]>,
     finalizers: Box<[Name]>,
     generate_name: Name,
 }
@@ -122,7 +128,7 @@ impl Links {
     /// Of an object that `owner` manages and whose name was generated from `generate_name`.
     pub fn of_controller(owner: Owner, generate_name: impl Into<Name>) -> Self {
         Links::from_inner(Inner {
-            owners: [owner].into(),
+            owners: SmallVec::from_iter([owner]),
             generate_name: generate_name.into(),
             ..Inner::default()
         })
@@ -130,7 +136,11 @@ impl Links {
 
     /// Of an object that was written with these.
     pub(super) fn new(owners: Vec<Owner>, finalizers: Vec<Name>, generate_name: Name) -> Self {
-        Links::from_inner(Inner { owners: owners.into(), finalizers: finalizers.into(), generate_name })
+        Links::from_inner(Inner {
+            owners: SmallVec::from_vec(owners),
+            finalizers: finalizers.into(),
+            generate_name,
+        })
     }
 
     fn from_inner(inner: Inner) -> Self {
@@ -172,8 +182,8 @@ impl Links {
     }
 
     /// Sets all owners.
-    pub fn set_owners(&mut self, owners: impl Into<Box<[Owner]>>) {
-        let owners = owners.into();
+    pub fn set_owners(&mut self, owners: impl IntoIterator<Item = Owner>) {
+        let owners = owners.into_iter().collect();
         self.change(|inner| inner.owners = owners);
     }
 
@@ -281,7 +291,10 @@ mod tests {
         let uid = Uid::from_bits(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
         assert_eq!(uid.to_string(), "01234567-89ab-4def-bedc-ba9876543210");
         assert_eq!(uid.to_string().parse(), Ok(uid));
-        for text in ["", "u", "0123456789ab-4def-bedc-ba9876543210", "g1234567-89ab-4def-bedc-ba9876543210"] {
+        let nil = "00000000-0000-0000-0000-000000000000";
+        for text in
+            [nil, "", "u", "0123456789ab-4def-bedc-ba9876543210", "g1234567-89ab-4def-bedc-ba9876543210"]
+        {
             assert_eq!(text.parse::<Uid>(), Err(UidError), "{text}");
         }
     }

@@ -20,12 +20,15 @@ pub mod fault;
 mod given;
 mod index;
 mod json;
+#[allow(missing_docs, reason = "as above")]
+mod kind;
 mod links;
 mod names;
 #[allow(missing_docs, reason = "as above")]
 mod node;
 #[allow(missing_docs, reason = "as above")]
 mod object;
+mod objects;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
 #[allow(missing_docs, reason = "as above")]
@@ -59,6 +62,7 @@ pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
 #[cfg(feature = "api")]
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
+pub use kind::{Key, Kind};
 pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidError};
 pub use names::{
     LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_subdomain, nearest,

@@ -110,6 +110,13 @@ impl Labels {
             .chain(texts(after))
     }
 
+    /// A value of more than `most` bytes, if there is one. Asked of each pod that is made, so it does not sort.
+    pub(crate) fn longer_value(&self, most: usize) -> Option<&Name> {
+        // The ordinal is a part of the pod's name.
+        let values = self.pairs().iter().map(|(_, value)| value).chain(&self.pod);
+        values.into_iter().find(|value| value.len() > most)
+    }
+
     /// The pairs that follow from a pod's name.
     pub(super) fn of_name(&self) -> impl Iterator<Item = (&str, &str)> {
         let pod = self.pod.as_deref().into_iter();

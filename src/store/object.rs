@@ -5,16 +5,15 @@
 //! out of range or a misspelt protocol is an error at its place. Nothing here knows files or the DNS.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::cronjob::CronJob;
 use super::event::EventRecord;
-use super::extra::Extra;
 use super::fault::Fault;
 use super::given::{Given, Part};
+use super::kind::{Key, Kind};
 use super::links::{self, Links, Owner, Uid};
 use super::names::{Labels, Name};
 use super::node::Node;
@@ -133,182 +132,6 @@ pub struct Namespace {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Inert {
     pub metadata: ObjectMeta,
-}
-
-/// The kinds that the store holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
-    Namespace,
-    Node,
-    Service,
-    StatefulSet,
-    Deployment,
-    ReplicaSet,
-    ReplicationController,
-    DaemonSet,
-    Job,
-    CronJob,
-    Pod,
-    EndpointSlice,
-    Endpoints,
-    PersistentVolumeClaim,
-    PersistentVolume,
-    ControllerRevision,
-    Event,
-    ConfigMap,
-    Secret,
-    ServiceAccount,
-    PodDisruptionBudget,
-    NetworkPolicy,
-    Ingress,
-    Role,
-    RoleBinding,
-    ClusterRole,
-    ClusterRoleBinding,
-    StorageClass,
-    /// Our own: how the DNS fails.
-    Fault,
-    /// Without a type of its own.
-    Extra(Extra),
-}
-
-impl Kind {
-    /// The kinds with a name here, in the order in which a cluster would want them made.
-    pub const ALL: [Kind; 29] = [
-        Kind::Namespace,
-        Kind::Node,
-        Kind::Service,
-        Kind::StatefulSet,
-        Kind::Deployment,
-        Kind::ReplicaSet,
-        Kind::ReplicationController,
-        Kind::DaemonSet,
-        Kind::Job,
-        Kind::CronJob,
-        Kind::Pod,
-        Kind::EndpointSlice,
-        Kind::Endpoints,
-        Kind::PersistentVolumeClaim,
-        Kind::PersistentVolume,
-        Kind::ControllerRevision,
-        Kind::Event,
-        Kind::ConfigMap,
-        Kind::Secret,
-        Kind::ServiceAccount,
-        Kind::PodDisruptionBudget,
-        Kind::NetworkPolicy,
-        Kind::Ingress,
-        Kind::Role,
-        Kind::RoleBinding,
-        Kind::ClusterRole,
-        Kind::ClusterRoleBinding,
-        Kind::StorageClass,
-        Kind::Fault,
-    ];
-
-    /// The name in manifests, `StatefulSet`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Kind::Namespace => "Namespace",
-            Kind::Node => "Node",
-            Kind::Service => "Service",
-            Kind::StatefulSet => "StatefulSet",
-            Kind::Deployment => "Deployment",
-            Kind::ReplicaSet => "ReplicaSet",
-            Kind::ReplicationController => "ReplicationController",
-            Kind::DaemonSet => "DaemonSet",
-            Kind::Job => "Job",
-            Kind::CronJob => "CronJob",
-            Kind::Pod => "Pod",
-            Kind::EndpointSlice => "EndpointSlice",
-            Kind::Endpoints => "Endpoints",
-            Kind::PersistentVolumeClaim => "PersistentVolumeClaim",
-            Kind::PersistentVolume => "PersistentVolume",
-            Kind::ControllerRevision => "ControllerRevision",
-            Kind::Event => "Event",
-            Kind::ConfigMap => "ConfigMap",
-            Kind::Secret => "Secret",
-            Kind::ServiceAccount => "ServiceAccount",
-            Kind::PodDisruptionBudget => "PodDisruptionBudget",
-            Kind::NetworkPolicy => "NetworkPolicy",
-            Kind::Ingress => "Ingress",
-            Kind::Role => "Role",
-            Kind::RoleBinding => "RoleBinding",
-            Kind::ClusterRole => "ClusterRole",
-            Kind::ClusterRoleBinding => "ClusterRoleBinding",
-            Kind::StorageClass => "StorageClass",
-            Kind::Fault => "Fault",
-            Kind::Extra(extra) => extra.names().kind,
-        }
-    }
-
-    /// Whether objects of this kind are only kept, for whoever asks for them: nothing here follows from them.
-    pub fn is_inert(self) -> bool {
-        matches!(
-            self,
-            Kind::ConfigMap
-                | Kind::Secret
-                | Kind::ServiceAccount
-                | Kind::PodDisruptionBudget
-                | Kind::NetworkPolicy
-                | Kind::Ingress
-                | Kind::Role
-                | Kind::RoleBinding
-                | Kind::ClusterRole
-                | Kind::ClusterRoleBinding
-                | Kind::StorageClass
-                | Kind::Extra(_)
-        )
-    }
-
-    /// Whether objects of this kind live in a namespace.
-    pub fn is_namespaced(self) -> bool {
-        if let Kind::Extra(extra) = self {
-            return extra.names().namespaced;
-        }
-        !matches!(
-            self,
-            Kind::Namespace
-                | Kind::Node
-                | Kind::PersistentVolume
-                | Kind::ClusterRole
-                | Kind::ClusterRoleBinding
-                | Kind::StorageClass
-                | Kind::Fault
-        )
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Where an object is in the store: its kind, namespace and name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    pub kind: Kind,
-    pub namespace: Name,
-    pub name: Name,
-}
-
-impl Key {
-    /// The key of the `kind` called `name` in `namespace` (empty where the kind has none).
-    pub fn new(kind: Kind, namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
-        Key { kind, namespace: namespace.into(), name: name.into() }
-    }
-}
-
-/// `StatefulSet db/cass`, as problems and explanations name objects.
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.kind.is_namespaced() {
-            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
-        } else {
-            write!(f, "{} {}", self.kind, self.name)
-        }
-    }
 }
 
 /// An object of any kind. A clone shares it.

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use rustc_hash::FxBuildHasher;
 
 use super::index::{self, Indexes, indexed, pair, pod_prefix};
+use super::kind::{Key, Kind};
 use super::links::Uid;
 use super::names::{Labels, Name, POD_NAME_LABEL};
-use super::object::{Key, Kind, Object, Resource};
+use super::object::{Object, Resource};
+use super::objects::{ByName, Objects};
 use super::pod::Pod;
 use super::selecting::Selecting;
 use super::selector::LabelSelector;
@@ -104,8 +106,7 @@ pub struct Compacted(pub u64);
 /// All objects of the emulated cluster.
 #[derive(Default)]
 pub struct Store {
-    /// By kind, by namespace and by name.
-    objects: BTreeMap<Kind, BTreeMap<Name, BTreeMap<Name, Stored>>>,
+    objects: Objects,
     revision: u64,
     /// The revision that the store began at.
     base: u64,
@@ -145,7 +146,7 @@ impl Store {
         let (before, after) = match change {
             Change::Put(object) => {
                 let Key { kind, namespace, name } = object.key();
-                let objects = self.objects.entry(kind).or_default().entry(namespace).or_default();
+                let objects = self.objects.within_mut(kind, namespace);
                 match objects.entry(name) {
                     Entry::Occupied(entry) if entry.get().object == object => return false,
                     Entry::Occupied(mut entry) => {
@@ -162,13 +163,8 @@ impl Store {
                     }
                 }
             }
-            Change::Delete(Key { kind, namespace, name }) => {
-                let Some(of_kind) = self.objects.get_mut(&kind) else { return false };
-                let Some(objects) = of_kind.get_mut(&namespace) else { return false };
-                let Some(before) = objects.remove(&name) else { return false };
-                if objects.is_empty() {
-                    of_kind.remove(&namespace);
-                }
+            Change::Delete(key) => {
+                let Some(before) = self.objects.remove(&key) else { return false };
                 (Some(before), None)
             }
         };
@@ -211,10 +207,7 @@ impl Store {
 
     /// Gives back what a burst of new objects took beyond what they need.
     pub fn pack(&mut self) {
-        for objects in self.objects.values_mut().flat_map(BTreeMap::values_mut) {
-            // A map that grew in order has half-empty nodes; one that is built at once has full ones.
-            *objects = std::mem::take(objects).into_iter().collect();
-        }
+        self.objects.pack();
         self.indexes.pack();
     }
 
@@ -230,21 +223,21 @@ impl Store {
 
     /// All objects of `kind` (in `namespace`, if one is given), by namespace and name, with what the store knows of them.
     pub fn all_stored(&self, kind: Kind, namespace: Option<&str>) -> impl Iterator<Item = &Stored> {
-        let one = namespace.and_then(|namespace| self.within(kind, namespace));
-        let all = self.objects.get(&kind).filter(|_| namespace.is_none());
-        let all = all.into_iter().flat_map(BTreeMap::values);
+        let of_kind = self.objects.of_kind(kind).filter(|of_kind| !of_kind.is_empty());
+        let one = of_kind.and_then(|of_kind| of_kind.get(namespace?));
+        let all = of_kind.filter(|_| namespace.is_none()).into_iter().flat_map(BTreeMap::values);
         one.into_iter().chain(all).flat_map(BTreeMap::values)
     }
 
     /// All objects in `namespace`, of every kind, by kind and name.
     pub fn all_in(&self, namespace: &str) -> impl Iterator<Item = &Stored> + use<'_> {
         let namespace = Name::from(namespace);
-        self.objects.values().filter_map(move |of_kind| of_kind.get(&namespace)).flat_map(BTreeMap::values)
+        self.objects.by_kind().filter_map(move |of_kind| of_kind.get(&namespace)).flat_map(BTreeMap::values)
     }
 
     /// The objects of `kind` in `namespace`, by name.
-    fn within(&self, kind: Kind, namespace: &str) -> Option<&BTreeMap<Name, Stored>> {
-        self.objects.get(&kind)?.get(namespace)
+    fn within(&self, kind: Kind, namespace: &str) -> Option<&ByName> {
+        self.objects.within(kind, namespace)
     }
 
     /// The `kind` called `name` in `namespace`.
@@ -302,13 +295,12 @@ impl Store {
 
     /// All objects, by kind, namespace and name, with what the store knows of them.
     pub fn all(&self) -> impl Iterator<Item = &Stored> {
-        self.objects.values().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
+        self.objects.by_kind().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
     }
 
     /// All objects, by kind, namespace and name.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        let all = self.objects.values().flat_map(BTreeMap::values);
-        all.flat_map(BTreeMap::values).map(|stored| &stored.object)
+        self.all().map(|stored| &stored.object)
     }
 
     /// The pods of `namespace` that have every label of `selector`, in no particular order. None for an empty selector:

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::kind::{Key, Kind};
 use super::names::Name;
-use super::object::{Key, Kind, Resource};
+use super::object::Resource;
 use super::service::EndpointSlice;
 use super::table::{Compacted, Event, Store, Stored};
 

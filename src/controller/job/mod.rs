@@ -31,8 +31,7 @@ const BACKOFF_LIMIT: u32 = 6;
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(stored) = context.store.stored(key) else { return release_all(context, key) };
     let Object::Job(before) = &stored.object else { return Outcome::default() };
-    let recorded: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    if context.believes(&recorded) {
+    if context.believes_pods_of(key) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();

@@ -41,11 +41,7 @@ fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> 
     let mould = mould(most);
     let slices: Vec<Arc<EndpointSlice>> = existing
         .iter()
-        .map(|(name, port, pods)| {
-            let group = group(*port, pods);
-            let endpoints = group.endpoints.clone();
-            Arc::new(mould.slice((*name).into(), &group, endpoints))
-        })
+        .map(|(name, port, pods)| Arc::new(mould.slice((*name).into(), group(*port, pods))))
         .collect();
     let refs: Vec<&Arc<EndpointSlice>> = slices.iter().collect();
     let mut result: std::collections::BTreeMap<Name, Arc<EndpointSlice>> =
