@@ -79,11 +79,11 @@ pub(crate) enum NameRule {
 }
 
 /// Whether names of this kind are only to stand in a path (`path.ValidatePathSegmentName` in the kind's strategy): those of
-/// RBAC have colons, those of IPv6 addresses too.
+/// RBAC have colons, those of IPv6 addresses too, and those of Events follow from any of these.
 fn is_path_segment(kind: Kind) -> bool {
     match kind {
-        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => true,
-        Kind::Extra(extra) => matches!(extra.names().kind, "IPAddress" | "APIService"),
+        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding | Kind::Event => true,
+        Kind::Extra(extra) => matches!(extra.names().kind, "IPAddress" | "APIService" | "CertificateSigningRequest"),
         _ => false,
     }
 }

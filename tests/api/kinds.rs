@@ -95,6 +95,56 @@ async fn every_kind_can_be_made_read_changed_and_deleted() {
     assert!(seen >= 50, "{seen} kinds");
 }
 
+/// Names of RBAC and a few others only have to stand in a path; the others are DNS names (the kinds' ValidateName).
+#[tokio::test]
+async fn names_that_a_kind_allows() {
+    let api = Api::serve(RING).await;
+    let rbac = "/apis/rbac.authorization.k8s.io/v1";
+    let segments = ["system:a", "A", "a_b", "a b", "10.0.0.1"];
+    let not_segments = ["a/b", "a%b", "..", "."];
+    let subdomains = ["a.b", "10.0.0.1", "a-b"];
+    let not_subdomains = ["system:a", "A", "a_b", "a b", "a/b", "-a", "a..b"];
+    let labels = ["a-b", "0a"];
+    let not_labels = ["a.b", "A", "system:a"];
+    let event = json!({ "involvedObject": { "kind": "Pod", "namespace": "default", "name": "p" } });
+    let table: [(String, Value, &[&str], &[&str]); 10] = [
+        (format!("{rbac}/clusterroles"), json!({}), &segments, &not_segments),
+        (format!("{rbac}/clusterrolebindings"), role_ref(), &segments, &not_segments),
+        (format!("{rbac}/namespaces/default/roles"), json!({}), &segments, &not_segments),
+        (format!("{rbac}/namespaces/default/rolebindings"), role_ref(), &segments, &not_segments),
+        ("/api/v1/namespaces/default/events".into(), event, &segments, &not_segments),
+        ("/api/v1/namespaces/default/configmaps".into(), json!({}), &subdomains, &not_subdomains),
+        ("/api/v1/namespaces/default/serviceaccounts".into(), json!({}), &subdomains, &not_subdomains),
+        (
+            "/apis/scheduling.k8s.io/v1/priorityclasses".into(),
+            json!({ "value": 1 }),
+            &subdomains,
+            &not_subdomains,
+        ),
+        ("/api/v1/namespaces".into(), json!({}), &labels, &not_labels),
+        (
+            "/apis/apps/v1/namespaces/default/statefulsets".into(),
+            least("StatefulSet").expect("least"),
+            &labels,
+            &not_labels,
+        ),
+    ];
+    for (collection, object, allowed, refused) in table {
+        let names = allowed.iter().map(|name| (name, 201)).chain(refused.iter().map(|name| (name, 422)));
+        for (name, code) in names {
+            let mut object = object.clone();
+            object["metadata"] = json!({ "name": name });
+            let made = api.post(&collection, &object).await;
+            assert_eq!(made.code, code, "{collection} {name}: {}", made.text);
+        }
+    }
+}
+
+/// The least that a binding of RBAC has.
+fn role_ref() -> Value {
+    json!({ "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "x" } })
+}
+
 /// kubectl stopped at the first kind that a known group lacked, and applied nothing after it.
 #[tokio::test]
 async fn no_kind_of_a_known_group_is_missing() {
