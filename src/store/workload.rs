@@ -217,9 +217,13 @@ pub struct ReplicationControllerSpec {
     pub min_ready_seconds: u32,
 }
 
+/// With the labels of its template where it has none (SetDefaults_ReplicationController).
 impl From<ReplicationController> for Workload {
     fn from(written: ReplicationController) -> Self {
-        let ReplicationController { metadata, spec } = written;
+        let ReplicationController { mut metadata, spec } = written;
+        if metadata.labels.is_empty() {
+            metadata.labels = spec.template.metadata.labels.clone();
+        }
         let selector = Some(spec.selector).filter(|selector| !selector.is_empty());
         let spec = WorkloadSpec {
             replicas: spec.replicas,
