@@ -222,7 +222,8 @@ impl Lifecycle {
                     ));
                     outcome.put(Object::Pod(marked.clone()));
                     outcome.changes.push(pods::delete(&marked, context.now));
-                    self.evicting.insert(key, name.clone());
+                    // What has begun is not cancelled (TimedWorkerQueue.CancelWork).
+                    self.evicting.remove(&key);
                     // The garbage collector may have something to do with it.
                     outcome.look_again(context.now.after(Duration::from_millis(1)));
                 }
