@@ -314,6 +314,54 @@ async fn a_budget_refuses_evictions() {
     );
 }
 
+/// A budget says of which pods it cannot know how many there should be (disruption.go, trySync, getExpectedScale).
+#[tokio::test]
+async fn a_budget_says_what_it_cannot_count() {
+    let template = json!({ "metadata": { "labels": { "app": "x" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
+    let daemons = json!({ "selector": { "matchLabels": { "app": "x" } }, "template": template });
+    let three = json!({ "replicas": 3, "selector": { "app": "x" }, "template": template });
+    let bare = json!({ "containers": [{ "name": "c", "image": "i" }] });
+    let unmanaged = "UnmanagedPods: Pods selected by this PodDisruptionBudget (selector: &LabelSelector{MatchLabels:\
+                     map[string]string{},MatchExpressions:[]LabelSelectorRequirement{LabelSelectorRequirement{Key:app,\
+                     Operator:In,Values:[x y],},},}) were found to be unmanaged. As a result, the status of the PDB cannot be \
+                     calculated correctly, which may result in undefined behavior. To account for these pods please set \
+                     \".spec.minAvailable\" field of the PDB to an integer value.";
+    let no_scale = "CalculateExpectedPodCountFailed: Failed to calculate the number of expected pods: daemonsets.apps does not \
+                    implement the scale subresource";
+    let (pods, sets) = ("/api/v1/namespaces/default/pods", "/apis/apps/v1/namespaces/default/daemonsets");
+    let controllers = "/api/v1/namespaces/default/replicationcontrollers";
+    // What has the pods, what the budget asks for, the event, the condition, the expected pods.
+    let table = [
+        (None, json!({ "maxUnavailable": 1 }), Some("NoPods: No matching pods found"), "InsufficientPods", 0),
+        (Some((pods, &bare)), json!({ "maxUnavailable": 1 }), Some(unmanaged), "InsufficientPods", 0),
+        (Some((pods, &bare)), json!({ "minAvailable": "50%" }), Some(unmanaged), "InsufficientPods", 0),
+        (Some((pods, &bare)), json!({ "minAvailable": 0 }), None, "SufficientPods", 1),
+        (Some((sets, &daemons)), json!({ "maxUnavailable": 1 }), Some(no_scale), "SyncFailed", 0),
+        (Some((controllers, &three)), json!({ "maxUnavailable": 1 }), None, "SufficientPods", 3),
+    ];
+    for (made, mut spec, event, reason, expected) in table {
+        let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+        if let Some((path, spec)) = made {
+            let object = json!({ "metadata": { "name": "x", "labels": { "app": "x" } }, "spec": spec });
+            api.post(path, &object).await.ok();
+        }
+        spec["selector"] =
+            json!({ "matchExpressions": [{ "key": "app", "operator": "In", "values": ["x", "y"] }] });
+        let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
+        api.post(budgets, &json!({ "metadata": { "name": "b" }, "spec": spec })).await.ok();
+        let status = api.get(&format!("{budgets}/b")).await.ok()["status"].clone();
+        assert_eq!(status["conditions"][0]["reason"], reason, "{spec}");
+        assert_eq!(status["expectedPods"], expected, "{spec}");
+        let events = api.get("/api/v1/namespaces/default/events").await.ok();
+        let items = events["items"].as_array().expect("items").iter();
+        let of_budget = items.filter(|event| event["involvedObject"]["kind"] == "PodDisruptionBudget");
+        let said: Vec<String> = of_budget
+            .map(|event| format!("{}: {}", text(&event["reason"]), text(&event["message"])))
+            .collect();
+        assert_eq!(said, event.into_iter().collect::<Vec<_>>(), "{spec}");
+    }
+}
+
 /// The quota controller counts, the admission plugin refuses.
 #[tokio::test]
 async fn a_quota_counts_and_refuses() {
