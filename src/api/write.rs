@@ -16,7 +16,7 @@ use super::show;
 use super::status::Status;
 use super::strict;
 use super::{crd, limits, versions, warnings};
-use crate::controller::quota_refuses;
+use crate::controller::Charges;
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
 use crate::{ControlPlane, Driver};
@@ -125,9 +125,8 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     }
     let admitted = admit::create(kind, object);
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
-    if let Some(why) = quota_refuses(cluster.store(), &object) {
-        return Err(Status::forbidden(resource, &name, &why));
-    }
+    let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
+    admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
     // What it is before anybody looks after it, should it be tried only, or be gone at once.
     let mut alone = Store::new();
     alone.set_time(cluster.now());

@@ -4,11 +4,11 @@
 use std::sync::{Arc, LazyLock};
 
 use super::names::generated;
-use super::{Context, Outcome, deletion, statefulset};
+use super::{Context, Outcome, deletion, pods, refusal, statefulset};
 use crate::store::{
     Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Links, Name, Object, ObjectMeta, ObjectReference,
     Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Stored, Uid, VolumeSpec,
-    VolumeStatus,
+    VolumeStatus, pod_spec,
 };
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
@@ -16,40 +16,84 @@ pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) ->
     arcstr::format!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
 }
 
-/// Makes the claims of the pod of an ordinal that are not there yet (createPersistentVolumeClaims). Returns whether the pod
-/// may use them all: a claim that is being deleted, or that goes with an earlier pod of that name, is not used again.
+/// Whether a claim of the pod of an ordinal goes with an earlier pod of that name: it is not used again (PodClaimIsStale).
+pub(super) fn is_stale(context: Context<'_>, set: &StatefulSet, ordinal: u32, pod: &Name) -> bool {
+    let pod = Key::new(Kind::Pod, set.metadata.namespace.clone(), pod.clone());
+    let uid = context.store.stored(&pod).map(Stored::uid);
+    set.spec.volume_claim_templates.iter().any(|template| {
+        let name = name(template, set, ordinal);
+        let claim =
+            context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, &pod.namespace, &name);
+        let stale = |owner: &Owner| owner.is(&pod) && uid.is_none_or(|uid| !owner.has_uid(uid));
+        claim.is_some_and(|claim| claim.metadata.links.owners().iter().any(stale))
+    })
+}
+
+/// Whether the volumes of `pod` are the claims of the set's templates for its ordinal (storageMatches): not so of a pod that
+/// was made without them and adopted.
+pub(super) fn are_mounted(set: &StatefulSet, pod: &Pod) -> bool {
+    let made_with = &pod.spec.shared.claim_templates;
+    let templates = || set.spec.volume_claim_templates.iter();
+    if templates().all(|template| made_with.contains(&template.metadata.name)) {
+        return true;
+    }
+    let Some((_, ordinal)) = pods::ordinal(&pod.metadata.name) else { return false };
+    let spec = pod_spec(pod);
+    let volumes = || spec["volumes"].as_array().into_iter().flatten();
+    templates().all(|template| {
+        let claim = name(template, set, ordinal);
+        let mounted = volumes().rfind(|volume| volume["name"] == *template.metadata.name);
+        made_with.contains(&template.metadata.name)
+            || mounted.is_some_and(|volume| volume["persistentVolumeClaim"]["claimName"] == *claim)
+    })
+}
+
+/// Makes the claims of the pod of an ordinal that are not there yet (createPersistentVolumeClaims).
+///
+/// # Errors
+///
+/// Why the pod cannot use them all: the API refused one, or one is being deleted.
 pub(super) fn make(
     context: Context<'_>,
     set: &StatefulSet,
     ordinal: u32,
     pod: &Name,
     outcome: &mut Outcome,
-) -> bool {
-    let mut usable = true;
+) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    let about = || set.metadata.key(Kind::StatefulSet);
     for template in &set.spec.volume_claim_templates {
         let name = name(template, set, ordinal);
         let namespace = &set.metadata.namespace;
         match context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name) {
-            Some(claim) => {
-                let pod_key = Key::new(Kind::Pod, namespace.clone(), pod.clone());
-                let uid = context.store.stored(&pod_key).map(Stored::uid);
-                let is_stale =
-                    |owner: &Owner| owner.is(&pod_key) && uid.is_none_or(|uid| !owner.has_uid(uid));
-                usable &= claim.metadata.deletion_timestamp.is_none()
-                    && !claim.metadata.links.owners().iter().any(is_stale);
+            Some(claim) if claim.metadata.deletion_timestamp.is_some() => {
+                wrong.push(format!("pvc {name} is being deleted"));
             }
+            Some(_) => {}
             None => {
                 let set_name = &set.metadata.name;
-                let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
-                let about = set.metadata.key(Kind::StatefulSet);
-                outcome.tell(statefulset::BY, about, "SuccessfulCreate", message);
-                let mut claim = from_template(template, set, name);
+                let mut claim = from_template(template, set, name.clone());
                 claim.metadata.links = owners_by_policy(context, set, None).apply(&claim.metadata.links);
-                outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
+                let claim = Object::PersistentVolumeClaim(Arc::new(claim));
+                if let Some(why) = refusal::of(context, &claim, outcome) {
+                    let message = format!(
+                        "Create Claim {name} for Pod {pod} in StatefulSet {set_name} failed error: {why}"
+                    );
+                    outcome.warn(statefulset::BY, about(), "FailedCreate", message);
+                    wrong.push(format!("failed to create PVC {name}: {why}"));
+                    continue;
+                }
+                let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
+                outcome.tell(statefulset::BY, about(), "SuccessfulCreate", message);
+                outcome.put(claim);
             }
         }
     }
-    usable
+    match wrong.len() {
+        0 => Ok(()),
+        1 => Err(wrong.remove(0)),
+        _ => Err(format!("[{}]", wrong.join(", "))),
+    }
 }
 
 fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> PersistentVolumeClaim {
@@ -125,15 +169,15 @@ pub(super) fn retain(
     outcome: &mut Outcome,
 ) -> bool {
     let mut changed = false;
-    if pod.spec.shared.claim_templates.is_empty() {
-        return changed;
-    }
+    let templates = &set.spec.volume_claim_templates;
+    let ordinal = pods::ordinal(&pod.metadata.name).filter(|_| !templates.is_empty());
+    let Some((_, ordinal)) = ordinal else { return changed };
     let owners = owners_by_policy(context, set, condemned.then_some(pod));
     let is_stale = |owner: &Owner| {
         let same = owner.kind == Kind::StatefulSet && owner.name == owners.set.name;
         same && owners.set.uid.is_some_and(|uid| !owner.has_uid(uid))
     };
-    for name in pod.claims() {
+    for name in templates.iter().map(|template| name(template, set, ordinal)) {
         let namespace = &pod.metadata.namespace;
         let claim = context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, &name);
         let Some(claim) = claim.filter(|claim| !claim.metadata.links.owners().iter().any(is_stale)) else {

@@ -244,13 +244,13 @@ impl<'a> Daemons<'a> {
         };
         let mut pod = self.mould.pod(name);
         pod.spec.node_name = node.clone();
-        if let Some(why) = refusal::of_pod(self.context, &pod) {
-            self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
-            return self.outcome.look_again(self.context.now.after(refusal::RETRY));
-        }
         let message = format!("Created pod: {}", pod.metadata.name);
+        let pod = Object::Pod(Arc::new(pod));
+        if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
+            return self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
+        }
         self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
-        self.outcome.put(Object::Pod(Arc::new(pod)));
+        self.outcome.put(pod);
     }
 
     fn delete(&mut self, pod: &Arc<Pod>) {

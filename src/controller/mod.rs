@@ -48,8 +48,10 @@ pub(crate) use disruption::{budgets, selects as budget_selects};
 pub(crate) use names::ALPHABET as NAME_ALPHABET;
 pub(crate) use pods::{ordinal, set_of};
 #[cfg(feature = "api")]
-pub(crate) use quota::{Quantity, amounts, read as read_quantity, refuses as quota_refuses};
+pub(crate) use quota::{Charges, Quantity, amounts, read as read_quantity};
 pub use range::{Range, RangeError};
+#[cfg(feature = "api")]
+pub(crate) use refusal::POD_UPDATE;
 
 use std::sync::Arc;
 
@@ -100,6 +102,11 @@ pub(crate) struct Outcome {
     pub(crate) told: Vec<Told>,
     /// When to look again, even if nothing happens.
     pub(crate) again: Option<Time>,
+    /// Whether the API refused something: the task is repeated after a while.
+    refused: bool,
+    /// The quotas of the namespace, once an object was admitted, and what it was charged for.
+    #[cfg(feature = "api")]
+    charges: Option<Charges>,
 }
 
 /// Something to tell people by an Event.
@@ -234,8 +241,8 @@ impl Controllers {
     fn look(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let mut together = Vec::with_capacity(tasks.len());
         for task in tasks {
-            if scheduler::depends_on_others(store, &task) {
-                // A pod that depends on others is placed when those before it are.
+            if scheduler::depends_on_others(store, &task) || refusal::depends_on_others(store, &task) {
+                // A pod that depends on others is placed when those before it are, and what counts against a quota is made.
                 self.look_together(store, now, at_once, std::mem::take(&mut together));
                 self.look_together(store, now, at_once, vec![task]);
             } else {
@@ -247,13 +254,21 @@ impl Controllers {
 
     fn look_together(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let outcomes = self.work(store, now, at_once, &tasks);
-        for (task, Outcome { changes, told, again }) in tasks.into_iter().zip(outcomes) {
-            for change in changes {
+        for (task, outcome) in tasks.into_iter().zip(outcomes) {
+            #[cfg(feature = "api")]
+            let charged = outcome.charges.into_iter().flat_map(Charges::changes);
+            #[cfg(not(feature = "api"))]
+            let charged = std::iter::empty();
+            let Outcome { changes, told, mut again, refused, .. } = outcome;
+            for change in changes.into_iter().chain(charged) {
                 store.apply(change);
             }
             // Nobody has watched what was there from the beginning.
             for told in told.into_iter().filter(|_| !at_once) {
                 self.recorder.record(store, now, told);
+            }
+            if let Some(retry) = self.queues.rate_limit(&task, now, refused) {
+                again = Some(again.map_or(retry, |again| again.min(retry)));
             }
             self.queues.set_timer(&task, again);
             if let (None, Task::Endpoints(namespace, service)) = (again, task) {

@@ -1,6 +1,7 @@
 //! What still has to be looked at, and when what will have to be: the work queues of all controllers in one.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -75,7 +76,17 @@ pub(super) struct Queues {
     timers: BTreeMap<Time, Vec<Task>>,
     /// When each task of `timers` is due.
     due_at: FxHashMap<Task, Time>,
+    /// How often each task has failed in a row.
+    failures: FxHashMap<Task, u32>,
 }
+
+/// Delay of a task that has failed once: the rate limiter of the controllers' work queues begins with 5 ms, doubles it with
+/// each failure in a row, and has then tried eight times. Those are left out.
+const RETRY_FIRST: Duration = Duration::from_millis(1275);
+/// Delay of a task that has failed twice, the ninth of that rate limiter; it doubles with each failure.
+const RETRY: Duration = Duration::from_millis(1280);
+/// Maximum of that delay (DefaultTypedControllerRateLimiter).
+const RETRY_MAX: Duration = Duration::from_secs(1000);
 
 impl Queues {
     pub(super) fn push(&mut self, task: Task) {
@@ -183,6 +194,23 @@ impl Queues {
             self.timers.entry(again).or_default().push(task.clone());
             self.due_at.insert(task.clone(), again);
         }
+    }
+
+    /// Counts whether `task` failed. Returns when it is repeated, if it did (AddRateLimited, Forget).
+    pub(super) fn rate_limit(&mut self, task: &Task, now: Time, failed: bool) -> Option<Time> {
+        if !failed {
+            if !self.failures.is_empty() {
+                self.failures.remove(task);
+            }
+            return None;
+        }
+        let failures = self.failures.entry(task.clone()).or_default();
+        let delay = match failures.checked_sub(1) {
+            None => RETRY_FIRST,
+            Some(doubled) => RETRY.saturating_mul(1 << doubled.min(10)).min(RETRY_MAX),
+        };
+        *failures += 1;
+        Some(now.after(delay))
     }
 
     /// When the next task is due.

@@ -1,15 +1,56 @@
-//! Why the API would refuse a pod that a controller makes.
+//! Why the API would refuse an object that a controller makes: validation of pods, and the quotas of the namespace.
 
-use std::time::Duration;
+use super::queue::Task;
+#[cfg(feature = "api")]
+use super::quota;
+use super::{Context, Outcome};
+use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label};
 
-use super::Context;
-use crate::store::{LABEL_MAX, Name, Pod, is_label};
+/// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
+/// follows it.
+pub(crate) const POD_UPDATE: &str = "pod updates may not change fields other than \
+    `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` \
+    (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` \
+    (allow it to be set to 1 if it was previously negative)";
 
-/// Interval at which a controller tries again to make a pod that was refused.
-pub(super) const RETRY: Duration = Duration::from_secs(10);
+/// Whether `task` makes objects that count against a quota: it is done when all before it are made.
+pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
+    #[cfg(feature = "api")]
+    return matches!(task, Task::Workload(key) if quota::is_in(store, &key.namespace));
+    #[cfg(not(feature = "api"))]
+    return {
+        let _ = (store, task);
+        false
+    };
+}
 
-/// The API's reason for refusing `pod`, as the error has it.
-pub(super) fn of_pod(_context: Context<'_>, pod: &Pod) -> Option<String> {
+/// The API's reason for refusing the new `object`, as the error has it: the sync is to be repeated then. What the API admits
+/// is charged to the quotas of the namespace, so that the next object of the sync finds less left.
+pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+    let why = match object {
+        Object::Pod(pod) => of_pod(pod),
+        _ => None,
+    };
+    let why = why.or_else(|| of_quotas(context, object, outcome));
+    outcome.refused |= why.is_some();
+    why
+}
+
+#[cfg(feature = "api")]
+fn of_quotas(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+    let meta = object.metadata();
+    let of_namespace = || quota::Charges::of(context.store, &meta.namespace);
+    let why = outcome.charges.get_or_insert_with(of_namespace).admit(object).err()?;
+    Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
+}
+
+#[cfg(not(feature = "api"))]
+fn of_quotas(_: Context<'_>, _: &Object, _: &mut Outcome) -> Option<String> {
+    None
+}
+
+/// The reason for which validation refuses `pod`.
+fn of_pod(pod: &Pod) -> Option<String> {
     let name = &pod.metadata.name;
     if let Some(long) = pod.metadata.labels.longer_value(LABEL_MAX).map(Name::as_str) {
         return Some(format!(

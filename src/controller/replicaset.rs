@@ -88,22 +88,24 @@ impl Made {
         let mould = Mould::new(context.store, &set.spec.template, &set.metadata, key.kind);
         for _ in 0..missing {
             let mut pod = mould.pod(self.name(context, key));
-            if let Some(why) = refusal::of_pod(context, &pod) {
-                outcome.warn(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
-                self.refused = Some(why);
-                outcome.look_again(context.now.after(refusal::RETRY));
-                return;
-            }
+            let mut at_once = false;
             if context.at_once
                 && kubelet::takes_no_time(context, &pod)
                 && let Some(node) = nodes.choose(&pod.spec, self.made as usize)
             {
                 pod.spec.node_name = node.metadata.name.clone();
-                self.at_once += 1;
+                at_once = true;
             }
             let message = format!("Created pod: {}", pod.metadata.name);
+            let pod = Object::Pod(Arc::new(pod));
+            if let Some(why) = refusal::of(context, &pod, outcome) {
+                outcome.warn(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.refused = Some(why);
+                return;
+            }
+            self.at_once += u32::from(at_once);
             outcome.tell(by, key.clone(), "SuccessfulCreate", message);
-            outcome.put(Object::Pod(Arc::new(pod)));
+            outcome.put(pod);
         }
     }
 

@@ -140,6 +140,8 @@ struct Sync<'a> {
     nodes: Nodes<'a>,
     /// By the name of their revision.
     moulds: Vec<(Name, Mould<'a>)>,
+    /// Whether the API refused something.
+    failed: bool,
     outcome: Outcome,
 }
 
@@ -180,6 +182,7 @@ impl<'a> Sync<'a> {
             names_are_taken: pods::named_by(context.store, key).next().is_some(),
             nodes: Nodes::of(context.store),
             moulds: Vec::new(),
+            failed: false,
             outcome,
         }
     }
@@ -202,7 +205,8 @@ impl<'a> Sync<'a> {
         }
     }
 
-    /// Makes the pods that are missing, lowest first. Tells whether to go on to others.
+    /// Makes the pods that are missing, lowest first. Returns whether to go on to others: not after an error, which ends the
+    /// work on the pods at once, or, where pods are handled in parallel, once the batch is done (slowStartBatch).
     fn fill(&mut self) -> bool {
         let start = self.set.spec.ordinals.start;
         let missing = self.slots.iter().filter(|slot| matches!(slot, Slot::Empty)).count();
@@ -213,18 +217,31 @@ impl<'a> Sync<'a> {
                 Slot::There(pod) => self.keep(pod),
                 Slot::Made { .. } => true,
             };
-            if !goes_on && self.is_ordered() {
+            let ends_batch = (index + 2).is_power_of_two();
+            if (!goes_on && self.is_ordered()) || (self.failed && ends_batch) {
                 return false;
             }
         }
-        true
+        !self.failed
+    }
+
+    /// Records that the API refused to `verb` a pod; the sync is repeated later.
+    fn fail(&mut self, verb: &str, reason: &'static str, pod: &Name, why: &str) -> bool {
+        let message = format!("{verb} Pod {pod} in StatefulSet {} failed error: {why}", self.key.name);
+        self.outcome.warn(BY, self.key.clone(), reason, message);
+        self.outcome.refused = true;
+        self.failed = true;
+        false
     }
 
     /// Makes the pod of an ordinal. Tells whether it is available at once.
     fn make(&mut self, ordinal: u32, index: usize, at_once: bool) -> bool {
         let name = arcstr::format!("{}-{ordinal}", self.key.name);
-        if !claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
+        if claims::is_stale(self.context, self.set, ordinal, &name) {
             return false;
+        }
+        if let Err(why) = claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
+            return self.fail("Create", "FailedCreate", &name, &why);
         }
         // The API would say AlreadyExists: the pod is another's, or an earlier set's that has not stopped yet.
         if self.names_are_taken
@@ -232,16 +249,7 @@ impl<'a> Sync<'a> {
         {
             return false;
         }
-        let mut pod = self.new_pod(name, ordinal);
-        if let Some(reason) = refusal::of_pod(self.context, &pod) {
-            let message = format!(
-                "Create Pod {} in StatefulSet {} failed error: {reason}",
-                pod.metadata.name, self.key.name
-            );
-            self.outcome.warn(BY, self.key.clone(), "FailedCreate", message);
-            self.outcome.look_again(self.context.now.after(refusal::RETRY));
-            return false;
-        }
+        let mut pod = self.new_pod(name.clone(), ordinal);
         let takes_no_time =
             kubelet::takes_no_time(self.context, &pod) && self.set.spec.min_ready_seconds == 0;
         let mut available = false;
@@ -252,13 +260,16 @@ impl<'a> Sync<'a> {
             pod.spec.node_name = node.metadata.name.clone();
             available = true;
         }
+        let pod = Object::Pod(Arc::new(pod));
+        if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
+            return self.fail("Create", "FailedCreate", &name, &why);
+        }
         // While a cluster comes up there is nobody to tell, and a message a pod costs.
         if !self.context.at_once {
-            let message =
-                format!("Create Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
+            let message = format!("Create Pod {name} in StatefulSet {} successful", self.key.name);
             self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
         }
-        self.outcome.put(Object::Pod(Arc::new(pod)));
+        self.outcome.put(pod);
         self.slots[index] = Slot::Made { available };
         available
     }
@@ -302,7 +313,11 @@ impl<'a> Sync<'a> {
         }
         if pod.status.phase == Some(PodPhase::Pending) && !pod.is_terminating() {
             let ordinal = pods::ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
-            claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome);
+            if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome).is_err() {
+                self.failed = true;
+                self.outcome.refused = true;
+                return false;
+            }
         }
         let from = pod.available_from(self.set.spec.min_ready_seconds);
         if let Some(from) = from.filter(|from| *from > self.context.now) {
@@ -310,18 +325,30 @@ impl<'a> Sync<'a> {
         }
         let well = pod.is_running_and_ready() && !self.is_unavailable(pod);
         if well || !self.is_ordered() {
-            self.conform(pod);
+            return self.conform(pod) && well;
         }
         well
     }
 
-    /// Brings a pod and its claims to the identity and the retention policy that the set asks for (UpdateStatefulPod).
-    fn conform(&mut self, pod: &Arc<Pod>) {
+    /// Brings a pod and its claims to the identity, the volumes and the retention policy that the set asks for
+    /// (UpdateStatefulPod). Returns whether it is so: the API refuses to change the volumes of a pod.
+    fn conform(&mut self, pod: &Arc<Pod>) -> bool {
         let name = &pod.metadata.name;
         let identified = pod.metadata.labels.get(POD_NAME_LABEL) == Some(name);
+        let mounted = claims::are_mounted(self.set, pod);
+        if !mounted {
+            let ordinal = pods::ordinal(name).map_or(0, |(_, ordinal)| ordinal);
+            if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.outcome) {
+                return self.fail("Update", "FailedUpdate", name, &why);
+            }
+        }
         let retained = !claims::retain(self.context, self.set, pod, false, &mut self.outcome);
+        if !mounted {
+            let why = format!("Pod {name:?} is invalid: spec: Forbidden: {}", refusal::POD_UPDATE);
+            return self.fail("Update", "FailedUpdate", name, &why);
+        }
         if identified && retained {
-            return;
+            return true;
         }
         if !identified {
             let mut pod = pod.clone();
@@ -331,6 +358,7 @@ impl<'a> Sync<'a> {
         }
         let message = format!("Update Pod {name} in StatefulSet {} successful", self.key.name);
         self.outcome.tell(BY, self.key.clone(), "SuccessfulUpdate", message);
+        true
     }
 
     /// Deletes pods beyond the set's ordinals, highest first. Tells whether to go on to updates.

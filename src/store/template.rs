@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::json::{fill, object, objects, put_labels, without_nulls};
-use super::pod::{Container, PodSpec, PodTemplate, Toleration};
+use super::pod::{Container, Pod, PodSpec, PodTemplate, Toleration};
 
 impl PodTemplate {
     /// The template as JSON, defaults filled in.
@@ -62,6 +62,16 @@ pub(crate) fn spec_json(spec: &PodSpec) -> Value {
         json.insert("tolerations".into(), spec.shared.tolerations.iter().map(toleration_json).collect());
     }
     json.into()
+}
+
+/// The spec of a pod as JSON: as it was written, or as its template was.
+pub(crate) fn pod_spec(pod: &Pod) -> Value {
+    let given = pod.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
+    match (given, &pod.spec.shared.template) {
+        (Some(spec), _) => spec.clone(),
+        (None, Some(template)) => template.json().get_mut("spec").map(Value::take).unwrap_or_default(),
+        (None, None) => spec_json(&pod.spec),
+    }
 }
 
 fn container_json(container: &Container) -> Value {

@@ -10,6 +10,7 @@ mod own;
 mod ownership;
 mod pods;
 mod queries;
+mod quota;
 mod reading;
 mod services;
 mod watching;

@@ -234,3 +234,87 @@ async fn an_update_strategy_is_one_or_the_other() {
     let both = json!({ "spec": { "updateStrategy": { "type": "OnDelete", "rollingUpdate": null } } });
     api.patch(SET, MERGE, &both).await.ok();
 }
+
+/// A pod is adopted with the volumes that it has: where they are not the claims of its ordinal, the API refuses the update, and
+/// the set stops there (stateful_pod_control.go, UpdateStatefulPod).
+#[tokio::test]
+async fn a_set_adopts_a_pod_with_its_volumes_only() {
+    let claimed = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data-db-1" } }]);
+    let of_other = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "mine" } }]);
+    let otherwise_named = json!([{ "name": "d", "persistentVolumeClaim": { "claimName": "data-db-1" } }]);
+    let stopped = ["db-0", "db-1"].as_slice();
+    let all = ["db-0", "db-1", "db-2", "db-3"].as_slice();
+    // The policy, the volumes of the stranger, the set's pods then: in parallel, the batch that db-1 is in is done.
+    let table = [
+        ("OrderedReady", json!([]), stopped, "FailedUpdate"),
+        ("OrderedReady", of_other, stopped, "FailedUpdate"),
+        ("OrderedReady", otherwise_named, stopped, "FailedUpdate"),
+        ("OrderedReady", claimed.clone(), all, "SuccessfulUpdate"),
+        ("Parallel", json!([]), &["db-0", "db-1", "db-2"], "FailedUpdate"),
+        ("Parallel", claimed, all, "SuccessfulUpdate"),
+    ];
+    for (policy, volumes, expected, reason) in table {
+        let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+        let mut stranger = pod("db-1", "db");
+        stranger["spec"]["volumes"] = volumes.clone();
+        let claim =
+            json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } });
+        let claims = "/api/v1/namespaces/default/persistentvolumeclaims";
+        api.post(claims, &json!({ "metadata": { "name": "mine" }, "spec": claim })).await.ok();
+        api.post(claims, &json!({ "metadata": { "name": "data-db-1" }, "spec": claim })).await.ok();
+        api.post(PODS, &stranger).await.ok();
+        let set = json!({
+            "metadata": { "name": "db" },
+            "spec": {
+                "replicas": 4,
+                "podManagementPolicy": policy,
+                "updateStrategy": { "type": "OnDelete" },
+                "selector": { "matchLabels": { "app": "db" } },
+                "template": {
+                    "metadata": { "labels": { "app": "db" } },
+                    "spec": { "containers": [{ "name": "c", "image": "i" }] },
+                },
+                "volumeClaimTemplates": [{ "metadata": { "name": "data" }, "spec": claim }],
+            },
+        });
+        api.post(SETS, &set).await.ok();
+        let pods = api.get(PODS).await.ok();
+        assert_eq!(names(&pods), expected, "{policy} {volumes}");
+        let labels = &api.get(&format!("{PODS}/db-1")).await.ok()["metadata"]["labels"];
+        let identified = labels["statefulset.kubernetes.io/pod-name"] == "db-1";
+        assert_eq!(identified, reason == "SuccessfulUpdate", "{policy} {volumes}");
+        let update = match reason {
+            "FailedUpdate" => {
+                "FailedUpdate: Update Pod db-1 in StatefulSet db failed error: Pod \"db-1\" is invalid: spec: Forbidden: \
+                 pod updates may not change fields other than `spec.containers[*].image`,"
+            }
+            _ => "SuccessfulUpdate: Update Pod db-1 in StatefulSet db successful",
+        };
+        let messages = api.messages().await;
+        assert!(
+            messages.iter().any(|message| message.starts_with(update)),
+            "{policy} {volumes}: {messages:?}"
+        );
+    }
+}
+
+/// A CronJob lists the Jobs that it made itself: one that names it as its owner is unexpected (syncCronJob). All of them count
+/// for the last success.
+#[tokio::test]
+async fn a_cron_job_does_not_list_the_job_of_a_client() {
+    let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+    let job = json!({
+        "template": { "spec": { "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] } },
+    });
+    let crons = "/apis/batch/v1/namespaces/default/cronjobs";
+    let cron = json!({ "metadata": { "name": "c" }, "spec": { "schedule": "0 0 1 1 *", "jobTemplate": { "spec": job } } });
+    let uid = api.post(crons, &cron).await.ok()["metadata"]["uid"].clone();
+    let owner =
+        json!({ "apiVersion": "batch/v1", "kind": "CronJob", "name": "c", "uid": uid, "controller": true });
+    let by_hand = json!({ "metadata": { "name": "by-hand", "ownerReferences": [owner] }, "spec": job });
+    api.post("/apis/batch/v1/namespaces/default/jobs", &by_hand).await.ok();
+    let cron = api.get(&format!("{crons}/c")).await.ok();
+    assert_eq!(cron["status"]["active"], Value::Null);
+    let unexpected = "UnexpectedJob: Saw a job that the controller did not create or forgot: by-hand";
+    assert!(api.messages().await.iter().any(|message| message == unexpected));
+}

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Cause;
 use super::words::{forbidden, invalid};
 use crate::api::field;
+use crate::controller::POD_UPDATE;
 use crate::store::Kind;
 
 /// What `after` changes of `before` that may not be changed. Both are whole, with defaults.
@@ -97,14 +98,7 @@ fn pod(before: &Value, after: &Value) -> Option<Cause> {
     let free = ["activeDeadlineSeconds", "tolerations", "ephemeralContainers", "schedulingGates"];
     let differs = spec_differs(&images(before), &images(after), &free)
         || !field::items(before, "/spec/tolerations").iter().all(stays);
-    differs.then(|| {
-        forbidden(
-            "spec",
-            "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,\
-             `spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),\
-             `spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)",
-        )
-    })
+    differs.then(|| forbidden("spec", POD_UPDATE))
 }
 
 fn claim(before: &Value, after: &Value) -> Option<Cause> {

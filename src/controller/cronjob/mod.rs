@@ -5,7 +5,7 @@ mod schedule;
 use std::sync::Arc;
 
 use super::deletion::{self, Deletion, Propagation};
-use super::{Context, Outcome, ownership};
+use super::{Context, Outcome, ownership, refusal};
 use crate::store::{
     ConcurrencyPolicy, CronJob, Key, Kind, Links, Name, Object, ObjectMeta, Time, Workload, WorkloadStatus,
 };
@@ -80,15 +80,24 @@ fn note_jobs(
                 let status = if complete { "Complete" } else { "Failed" };
                 let message = format!("Saw completed job: {name}, condition: {status}");
                 outcome.tell(BY, key.clone(), "SawCompletedJob", message);
-                let at = job.status.job.as_ref().and_then(|facts| facts.completion_time).filter(|_| complete);
-                cron.status.last_successful_time = cron.status.last_successful_time.max(at);
             }
             Some(_) => cron.status.active.push(name),
         }
     }
-    for job in jobs.iter().filter(|job| !is_finished(job)) {
+    for job in jobs {
         let name = &job.metadata.name;
-        if !cron.status.active.contains(name) {
+        let completed = job.status.job.as_ref().and_then(|facts| facts.completion_time);
+        if job.status.conditions.holds("Complete") {
+            cron.status.last_successful_time = cron.status.last_successful_time.max(completed);
+        }
+        if is_finished(job) || cron.status.active.contains(name) {
+            continue;
+        }
+        if context.driven {
+            let message = format!("Saw a job that the controller did not create or forgot: {name}");
+            outcome.warn(BY, key.clone(), "UnexpectedJob", message);
+        } else {
+            // The Jobs that a snapshot shows are those that its controller made.
             cron.status.active.push(name.clone());
         }
     }
@@ -181,7 +190,11 @@ fn make_due(
         ..ObjectMeta::default()
     };
     let job = Workload { metadata, spec: template.spec.clone(), status: WorkloadStatus::default() };
-    outcome.put(Object::Job(Arc::new(job)));
+    let job = Object::Job(Arc::new(job));
+    if let Some(why) = refusal::of(context, &job, outcome) {
+        return outcome.warn(BY, key.clone(), "FailedCreate", format!("Error creating job: {why}"));
+    }
+    outcome.put(job);
     outcome.tell(BY, key.clone(), "SuccessfulCreate", format!("Created job {name}"));
     cron.status.active.push(name);
     cron.status.last_schedule_time = Some(due);

@@ -138,14 +138,14 @@ impl Sync<'_> {
                     pod.metadata.annotations = pod.metadata.annotations.with([(INDEX_FAILURES, failures)]);
                 }
             }
-            if let Some(why) = refusal::of_pod(self.context, &pod) {
+            let message = format!("Created pod: {}", pod.metadata.name);
+            let pod = Object::Pod(Arc::new(pod));
+            if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
                 self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
-                self.outcome.look_again(self.now().after(refusal::RETRY));
                 break;
             }
-            let message = format!("Created pod: {}", pod.metadata.name);
             self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
-            self.outcome.put(Object::Pod(Arc::new(pod)));
+            self.outcome.put(pod);
             made += 1;
         }
         made

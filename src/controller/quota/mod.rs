@@ -1,5 +1,5 @@
 //! ResourceQuotas: what a namespace uses of them (`pkg/controller/resourcequota`), and whether a new object exceeds them (the
-//! admission plugin ResourceQuota).
+//! admission plugin ResourceQuota), be it a client's or a controller's.
 
 mod quantity;
 mod usage;
@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{Context, Outcome};
-use crate::store::{Extra, Given, Inert, Kind, Name, Object, Store, Stored};
+use crate::store::{Change, Extra, Given, Inert, Kind, Name, Object, Store, Stored, pod_spec};
 
 pub(crate) use quantity::Quantity;
-pub(crate) use usage::{Amounts, amounts, pod_spec, read};
+pub(crate) use usage::{Amounts, amounts, read};
 
 const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 
@@ -82,14 +82,19 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
         }
         let status = json!({ "hard": quota["spec"]["hard"], "used": json_of(&used) });
         if quota.get("status") != Some(&status) {
-            let mut json = quota.clone();
-            json["status"] = status;
-            let mut metadata = stored.object.metadata().clone();
-            metadata.given = Some(Given::from(json));
-            outcome.put(Object::Inert(QUOTA, Arc::new(Inert { metadata })));
+            outcome.put(with_status(stored, quota, status));
         }
     }
     outcome
+}
+
+/// The quota with another status.
+fn with_status(stored: &Stored, quota: &Value, status: Value) -> Object {
+    let mut json = quota.clone();
+    json["status"] = status;
+    let mut metadata = stored.object.metadata().clone();
+    metadata.given = Some(Given::from(json));
+    Object::Inert(QUOTA, Arc::new(Inert { metadata }))
 }
 
 fn json_of(amounts: &Amounts) -> Map<String, Value> {
@@ -100,22 +105,34 @@ fn json_of(amounts: &Amounts) -> Map<String, Value> {
 const TO_BE_SAID: [&str; 6] =
     ["cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"];
 
-/// Why the quotas of its namespace do not admit the new `object`, if they do not (`CheckRequest`).
-pub(crate) fn refuses(store: &Store, object: &Object) -> Option<String> {
-    let namespace = &object.metadata().namespace;
-    if !is_in(store, namespace) {
-        return None;
+/// The quotas of a namespace while objects are admitted one after the other: what is admitted counts at once (`CheckRequest`,
+/// `checkQuotas`).
+#[derive(Default)]
+pub(crate) struct Charges(Vec<Charged>);
+
+/// One quota, with what is used of it once the objects admitted so far are there.
+struct Charged {
+    stored: Stored,
+    hard: Amounts,
+    used: Amounts,
+    is_charged: bool,
+}
+
+impl Charged {
+    fn json(&self) -> &Value {
+        self.stored.object.metadata().given.as_ref().map_or(&Value::Null, |given| given.json())
     }
-    let delta = usage::usage(object);
-    for (stored, quota) in quotas(store, namespace) {
-        if !is_in_scope(quota, object) {
-            continue;
-        }
-        let name = &stored.object.metadata().name;
-        let hard = hard(quota);
+
+    fn used(&self, name: &str) -> Quantity {
+        self.used.get(name).copied().unwrap_or(Quantity::ZERO)
+    }
+
+    /// Why the quota does not admit `object`, which takes `delta`.
+    fn refuses(&self, object: &Object, delta: &Amounts) -> Option<String> {
+        let name = &self.stored.object.metadata().name;
         if let Object::Pod(pod) = object {
             let spec = pod_spec(pod);
-            let silent = TO_BE_SAID.into_iter().filter(|resource| hard.contains_key(*resource));
+            let silent = TO_BE_SAID.into_iter().filter(|resource| self.hard.contains_key(*resource));
             let silent = silent.map(|resource| (resource, usage::silent_containers(&spec, resource)));
             let silent: Vec<String> = silent
                 .filter(|(_, containers)| !containers.is_empty())
@@ -125,25 +142,76 @@ pub(crate) fn refuses(store: &Store, object: &Object) -> Option<String> {
                 return Some(format!("failed quota: {name}: must specify {}", silent.join("; ")));
             }
         }
-        let used = amounts(&quota["status"]["used"]);
-        let before = |name: &String| used.get(name).copied().unwrap_or(Quantity::ZERO);
-        let exceeded: BTreeSet<&String> = delta
-            .iter()
-            .filter(|(name, amount)| hard.get(*name).is_some_and(|hard| before(name) + **amount > *hard))
-            .map(|(name, _)| name)
-            .collect();
-        if !exceeded.is_empty() {
-            let shown = |amount: &dyn Fn(&String) -> Quantity| {
-                let shown = exceeded.iter().map(|name| format!("{name}={}", amount(name)));
-                shown.collect::<Vec<_>>().join(",")
-            };
-            return Some(format!(
-                "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
-                shown(&|name| delta[name]),
-                shown(&before),
-                shown(&|name| hard[name]),
-            ));
+        let exceeds = |(name, amount): &(&String, &Quantity)| {
+            self.hard.get(*name).is_some_and(|hard| self.used(name) + **amount > *hard)
+        };
+        let exceeded: BTreeSet<&String> = delta.iter().filter(exceeds).map(|(name, _)| name).collect();
+        if exceeded.is_empty() {
+            return None;
+        }
+        let shown = |amount: &dyn Fn(&String) -> Quantity| {
+            let shown = exceeded.iter().map(|name| format!("{name}={}", amount(name)));
+            shown.collect::<Vec<_>>().join(",")
+        };
+        Some(format!(
+            "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+            shown(&|name| delta[name]),
+            shown(&|name| self.used(name)),
+            shown(&|name| self.hard[name]),
+        ))
+    }
+
+    fn charge(&mut self, delta: &Amounts) {
+        for (name, amount) in delta.iter().filter(|(name, _)| self.hard.contains_key(*name)) {
+            let sum = self.used.entry(name.clone()).or_insert(Quantity::ZERO);
+            *sum = *sum + *amount;
+            self.is_charged = true;
         }
     }
-    None
+}
+
+impl Charges {
+    /// The quotas of `namespace` as they are.
+    pub(crate) fn of(store: &Store, namespace: &str) -> Self {
+        let charged = |(stored, quota): (&Stored, &Value)| Charged {
+            stored: stored.clone(),
+            hard: hard(quota),
+            used: amounts(&quota["status"]["used"]),
+            is_charged: false,
+        };
+        Charges(quotas(store, namespace).map(charged).collect())
+    }
+
+    /// Admits the new `object` and charges for it.
+    ///
+    /// # Errors
+    ///
+    /// Why a quota does not admit it: then nothing is charged.
+    pub(crate) fn admit(&mut self, object: &Object) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let delta = usage::usage(object);
+        let in_scope = |charged: &Charged| is_in_scope(charged.json(), object);
+        let refused =
+            self.0.iter().filter(|quota| in_scope(quota)).find_map(|quota| quota.refuses(object, &delta));
+        if let Some(why) = refused {
+            return Err(why);
+        }
+        self.0.iter_mut().filter(|quota| in_scope(quota)).for_each(|quota| quota.charge(&delta));
+        Ok(())
+    }
+
+    /// The quotas of which more is used than before.
+    pub(crate) fn changes(self) -> impl Iterator<Item = Change> {
+        self.0.into_iter().filter(|charged| charged.is_charged).map(|charged| {
+            let status = json!({ "hard": charged.json()["spec"]["hard"], "used": json_of(&charged.used) });
+            Change::Put(with_status(&charged.stored, charged.json(), status))
+        })
+    }
+}
+
+/// The resource of `object` as the API names it in an error: `jobs.batch`.
+pub(super) fn resource_of(object: &Object) -> &'static str {
+    usage::counted(object.kind()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::quantity::Quantity;
-use crate::store::{Kind, Object, Pod, spec_json};
+use crate::store::{Kind, Object, pod_spec};
 
 /// Amounts by the name of the resource.
 pub(crate) type Amounts = BTreeMap<String, Quantity>;
@@ -31,7 +31,7 @@ fn add(amounts: &mut Amounts, name: impl Into<String>, amount: Quantity) {
 }
 
 /// The resource of a kind as object counts name it: `count/deployments.apps`.
-fn counted(kind: Kind) -> Option<&'static str> {
+pub(super) fn counted(kind: Kind) -> Option<&'static str> {
     Some(match kind.as_str() {
         "Pod" => "pods",
         "Service" => "services",
@@ -88,8 +88,9 @@ pub(crate) fn usage(object: &Object) -> Amounts {
                 (0..ports).for_each(|_| add(&mut amounts, "services.nodeports", Quantity::ONE));
             }
         }
-        Object::PersistentVolumeClaim(_) => {
+        Object::PersistentVolumeClaim(claim) => {
             add(&mut amounts, name, Quantity::ONE);
+            let given = given.or(claim.template.as_ref().map(|template| template.json()));
             let storage =
                 given.and_then(|json| json.pointer("/spec/resources/requests/storage")).and_then(read);
             let class = given.and_then(|json| json.pointer("/spec/storageClassName")).and_then(Value::as_str);
@@ -108,16 +109,6 @@ pub(crate) fn usage(object: &Object) -> Amounts {
         _ => {}
     }
     amounts
-}
-
-/// The spec of a pod as JSON: as it was written, or as its template was.
-pub(crate) fn pod_spec(pod: &Pod) -> Value {
-    let given = pod.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
-    match (given, &pod.spec.shared.template) {
-        (Some(spec), _) => spec.clone(),
-        (None, Some(template)) => template.json().get_mut("spec").map(Value::take).unwrap_or_default(),
-        (None, None) => spec_json(&pod.spec),
-    }
 }
 
 /// What the containers of a pod ask for, or may have at most: the sum of those that run together, or the most that one of

@@ -1,0 +1,195 @@
+//! Quotas bind controllers as they bind clients: what the API refuses of made objects, the events and conditions that say so,
+//! and the repetition (plugin/pkg/admission/resourcequota, and the controllers' FailedCreate).
+
+use serde_json::{Value, json};
+
+use super::{Api, JSON, MERGE, names, text};
+
+const APPS: &str = "/apis/apps/v1/namespaces/q";
+const CORE: &str = "/api/v1/namespaces/q";
+const QUOTA: &str = "/api/v1/namespaces/q/resourcequotas/q";
+
+impl Api {
+    /// A cluster with the namespace `q`, which has a quota `q`.
+    async fn with_quota(hard: Value) -> Api {
+        let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: q}\n").await;
+        let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": hard } });
+        api.post(&format!("{CORE}/resourcequotas"), &quota).await.ok();
+        api
+    }
+
+    async fn pass(&self, by: &str) {
+        self.post("/apis/clusterlocal.dev/v1/clocks/cluster/advance", &json!({ "by": by })).await.ok();
+    }
+
+    async fn count(&self, path: &str) -> usize {
+        names(&self.get(path).await.ok()).len()
+    }
+
+    /// The messages of the events of `kind` with `reason`.
+    async fn messages_of(&self, kind: &str, reason: &str) -> Vec<String> {
+        let events = self.get(&format!("{CORE}/events")).await.ok();
+        let items = events["items"].as_array().expect("items").iter();
+        let of_kind =
+            items.filter(|event| event["involvedObject"]["kind"] == kind && event["reason"] == reason);
+        of_kind.map(|event| text(&event["message"]).to_owned()).collect()
+    }
+}
+
+/// A pod template, of the pods `app`.
+fn template(app: &str) -> Value {
+    json!({ "metadata": { "labels": { "app": app } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } })
+}
+
+/// A workload of three pods, `w`.
+fn workload(kind: &str) -> (String, Value) {
+    let selector = json!({ "matchLabels": { "app": "w" } });
+    let mut spec = json!({ "replicas": 3, "selector": selector, "template": template("w") });
+    let path = match kind {
+        "StatefulSet" => {
+            spec["podManagementPolicy"] = "Parallel".into();
+            format!("{APPS}/statefulsets")
+        }
+        "ReplicationController" => {
+            spec["selector"] = json!({ "app": "w" });
+            format!("{CORE}/replicationcontrollers")
+        }
+        "Job" => {
+            spec = json!({ "parallelism": 3, "completions": 3, "template": template("w") });
+            spec["template"]["spec"]["restartPolicy"] = "Never".into();
+            "/apis/batch/v1/namespaces/q/jobs".into()
+        }
+        "DaemonSet" => {
+            spec = json!({ "selector": selector, "template": template("w") });
+            format!("{APPS}/daemonsets")
+        }
+        "Deployment" => format!("{APPS}/deployments"),
+        _ => format!("{APPS}/replicasets"),
+    };
+    (path, json!({ "metadata": { "name": "w" }, "spec": spec }))
+}
+
+/// No controller makes more pods than the quota admits; each says so in the API's words, and tries again.
+#[tokio::test]
+async fn a_quota_bounds_what_controllers_make() {
+    // The kind of the workload, the kind that the event is about, how the message begins, pods that the quota admits.
+    let table = [
+        ("Deployment", "ReplicaSet", "Error creating: pods \"w-", 2),
+        ("ReplicaSet", "ReplicaSet", "Error creating: pods \"w-", 2),
+        ("ReplicationController", "ReplicationController", "Error creating: pods \"w-", 2),
+        ("DaemonSet", "DaemonSet", "Error creating: pods \"w-", 2),
+        ("Job", "Job", "Error creating: pods \"w-", 2),
+        ("StatefulSet", "StatefulSet", "Create Pod w-2 in StatefulSet w failed error: pods \"w-2\"", 2),
+        ("StatefulSet", "StatefulSet", "Create Pod w-0 in StatefulSet w failed error: pods \"w-0\"", 0),
+        ("ReplicaSet", "ReplicaSet", "Error creating: pods \"w-", 0),
+    ];
+    for (kind, about, begins, admitted) in table {
+        let api = Api::with_quota(json!({ "pods": admitted.to_string() })).await;
+        for node in ["a", "b", "c"] {
+            api.post("/api/v1/nodes", &json!({ "metadata": { "name": node } })).await.ok();
+        }
+        let (path, object) = workload(kind);
+        api.post(&path, &object).await.ok();
+        assert_eq!(api.count(&format!("{CORE}/pods")).await, admitted, "{kind}");
+        let used = api.get(QUOTA).await.ok()["status"]["used"]["pods"].clone();
+        assert_eq!(used, admitted.to_string(), "{kind}");
+        let messages = api.messages_of(about, "FailedCreate").await;
+        let ends = format!(
+            "is forbidden: exceeded quota: q, requested: pods=1, used: pods={admitted}, limited: pods={admitted}"
+        );
+        assert!(!messages.is_empty(), "{kind}");
+        for message in &messages {
+            assert!(message.starts_with(begins) && message.ends_with(&ends), "{kind}: {message}");
+        }
+        let failing = |object: &Value| {
+            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let failing = conditions.into_iter().find(|condition| condition["type"] == "ReplicaFailure");
+            failing.map(|condition| {
+                (text(&condition["status"]).to_owned(), text(&condition["reason"]).to_owned())
+            })
+        };
+        let expected = Some(("True".to_owned(), "FailedCreate".to_owned()));
+        let has_condition = matches!(kind, "Deployment" | "ReplicaSet" | "ReplicationController");
+        let found = failing(&api.get(&format!("{path}/w")).await.ok());
+        assert_eq!(found, expected.filter(|_| has_condition), "{kind}");
+        // There is more room, which the controller finds when it tries again.
+        api.patch(QUOTA, MERGE, &json!({ "spec": { "hard": { "pods": "10" } } })).await.ok();
+        api.pass("1m").await;
+        let wanted = api.count("/api/v1/nodes").await.max(3);
+        let wanted = if kind == "DaemonSet" { wanted } else { 3 };
+        assert_eq!(api.count(&format!("{CORE}/pods")).await, wanted, "{kind}");
+        assert_eq!(failing(&api.get(&format!("{path}/w")).await.ok()), None, "{kind}");
+    }
+}
+
+/// Workloads of one namespace share its quota, however many are looked at in a moment.
+#[tokio::test]
+async fn workloads_share_a_quota() {
+    let api = Api::with_quota(json!({ "pods": "4" })).await;
+    for name in ["a", "b", "c"] {
+        let (path, mut object) = workload("ReplicaSet");
+        object["metadata"]["name"] = name.into();
+        object["spec"]["selector"] = json!({ "matchLabels": { "app": name } });
+        object["spec"]["template"] = template(name);
+        api.post(&path, &object).await.ok();
+    }
+    assert_eq!(api.count(&format!("{CORE}/pods")).await, 4);
+    api.ask("DELETE", &format!("{APPS}/replicasets/a"), &[("content-type", JSON)], "{}").await.ok();
+    api.pass("1m").await;
+    assert_eq!(api.count(&format!("{CORE}/pods")).await, 4);
+}
+
+/// The claims of a StatefulSet count against a quota of claims or of storage, and its pod is not made without them
+/// (stateful_pod_control.go, createPersistentVolumeClaims).
+#[tokio::test]
+async fn a_quota_bounds_the_claims_of_a_set() {
+    let table = [
+        (json!({ "persistentvolumeclaims": "1" }), "persistentvolumeclaims=1"),
+        (json!({ "requests.storage": "1Gi" }), "requests.storage=1Gi"),
+    ];
+    for (hard, amount) in table {
+        let api = Api::with_quota(hard).await;
+        let (path, mut set) = workload("StatefulSet");
+        let claim =
+            json!({ "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } } });
+        set["spec"]["volumeClaimTemplates"] = json!([{ "metadata": { "name": "data" }, "spec": claim }]);
+        set["spec"]["podManagementPolicy"] = "OrderedReady".into();
+        api.post(&path, &set).await.ok();
+        assert_eq!(names(&api.get(&format!("{CORE}/persistentvolumeclaims")).await.ok()), ["data-w-0"]);
+        assert_eq!(names(&api.get(&format!("{CORE}/pods")).await.ok()), ["w-0"]);
+        let why = format!(
+            "persistentvolumeclaims \"data-w-1\" is forbidden: exceeded quota: q, requested: {amount}, used: {amount}, \
+             limited: {amount}"
+        );
+        let mut messages = api.messages_of("StatefulSet", "FailedCreate").await;
+        messages.sort();
+        let expected = [
+            format!("Create Claim data-w-1 for Pod w-1 in StatefulSet w failed error: {why}"),
+            format!("Create Pod w-1 in StatefulSet w failed error: failed to create PVC data-w-1: {why}"),
+        ];
+        assert_eq!(messages, expected);
+    }
+}
+
+/// A quota of Jobs holds a CronJob back.
+#[tokio::test]
+async fn a_quota_bounds_the_jobs_of_a_cron_job() {
+    let api = Api::with_quota(json!({ "count/jobs.batch": "1" })).await;
+    let (_, job) = workload("Job");
+    let cron = json!({
+        "metadata": { "name": "c" },
+        "spec": { "schedule": "* * * * *", "jobTemplate": { "spec": job["spec"] } },
+    });
+    api.post("/apis/batch/v1/namespaces/q/cronjobs", &cron).await.ok();
+    api.pass("150s").await;
+    assert_eq!(api.count("/apis/batch/v1/namespaces/q/jobs").await, 1);
+    let messages = api.messages_of("CronJob", "FailedCreate").await;
+    assert!(
+        messages.iter().any(|message| message.starts_with("Error creating job: jobs.batch \"c-")
+            && message.ends_with(
+                "is forbidden: exceeded quota: q, requested: count/jobs.batch=1, used: count/jobs.batch=1, \
+                 limited: count/jobs.batch=1"
+            )),
+        "{messages:?}"
+    );
+}
