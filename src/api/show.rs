@@ -33,7 +33,11 @@ impl Scope {
         let labels = LabelSelector::parse(&query.label_selector).map_err(|why| {
             Status::bad_request(format!("unable to parse labelSelector {:?}: {why}", query.label_selector))
         })?;
-        let fields = FieldSelector::parse(kind, &query.field_selector).map_err(Status::bad_request)?;
+        let fields = match place.resource.group {
+            "events.k8s.io" => FieldSelector::parse_event(&query.field_selector),
+            _ => FieldSelector::parse(kind, &query.field_selector),
+        };
+        let fields = fields.map_err(Status::bad_request)?;
         let namespace = Some(Name::from(&place.namespace)).filter(|namespace| !namespace.is_empty());
         Ok(Scope { kind, namespace, labels, by_fields: !query.field_selector.is_empty(), fields })
     }

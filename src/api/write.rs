@@ -131,11 +131,10 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let mut alone = Store::new();
     alone.set_time(cluster.now());
     alone.apply(Change::Put(object.clone()));
-    if !call.query.dry_run {
-        cluster.request(vec![Change::Put(object)]);
-    }
-    let made = cluster.store().stored(&key).or(alone.stored(&key));
-    Ok(made.expect("it was put there").clone())
+    let first = if call.query.dry_run { None } else { cluster.request_object(object) };
+    let first = first.filter(|_| is_answered_as_written(kind));
+    let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
+    Ok(made.expect("it was put there"))
 }
 
 /// Makes of the object that `call` names what `edit` makes of its JSON, unless `call` is only to be tried.
@@ -167,7 +166,15 @@ pub(super) fn update(
         let (status, metadata) = (after["status"].take(), after["metadata"].take());
         after = before.clone();
         after["status"] = status;
+        // The strategies of `status` reset the spec; those of Deployments the labels as well.
+        let labels = before["metadata"].get("labels").cloned();
         after["metadata"] = metadata;
+        if kind == Kind::Deployment
+            && let Some(metadata) = after["metadata"].as_object_mut()
+        {
+            metadata.remove("labels");
+            metadata.extend(labels.map(|labels| ("labels".to_owned(), labels)));
+        }
     } else if subresource == "finalize" {
         let finalizers = after["spec"]["finalizers"].take();
         after = before.clone();
@@ -189,30 +196,32 @@ pub(super) fn update(
         object = object.with_written_status(status);
     }
     let key = object.key();
-    let updated_metadata = old.object.metadata().clone();
     let mut updated = old;
     updated.object = object.clone();
     if call.query.dry_run {
         return Ok(updated);
     }
-    match () {
+    let written = match () {
         // What has no type of its own has no controller that keeps its status.
-        () if is_status && !keeps_status(kind) => {
-            // `PrepareForUpdate` of the status strategies resets the spec, not the metadata.
-            let metadata = (&object.metadata().labels, &object.metadata().annotations);
-            let was = updated_metadata;
-            if metadata != (&was.labels, &was.annotations) {
-                let mut only_metadata = cluster.store().object(&key).cloned().unwrap_or(object.clone());
-                let (labels, annotations) = (metadata.0.clone(), metadata.1.clone());
-                let changed = only_metadata.metadata_mut();
-                (changed.labels, changed.annotations) = (labels, annotations);
-                cluster.request(vec![Change::Put(only_metadata)]);
-            }
-            cluster.request_status(&object);
-        }
-        () => cluster.request(vec![Change::Put(object)]),
-    }
-    Ok(cluster.store().stored(&key).cloned().unwrap_or(updated))
+        () if is_status && !keeps_status(kind) => cluster.request_status(&object),
+        () => cluster.request_object(object),
+    };
+    let written = written.filter(|_| is_status || is_answered_as_written(kind));
+    Ok(written.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(updated))
+}
+
+/// Whether the answer shows such an object before its controller has looked at it, as kube-apiserver's does: clients watch
+/// from its resourceVersion on. Of others a controller here also works out what kube-apiserver sets itself, such as a
+/// Service's addresses and a Job's selector.
+fn is_answered_as_written(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::StatefulSet
+            | Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::ReplicationController
+            | Kind::DaemonSet
+    )
 }
 
 /// Whether the status of such an object is what was written: no controller here works it out.

@@ -16,7 +16,7 @@ use crate::answer::Faults;
 use crate::controller::{self, Addresses, Controllers, Deletion, Range, RangeError, Reuse};
 use crate::kubelet::Delays;
 use crate::manifest::Overrides;
-use crate::store::{Change, Key, Object, Store, Time};
+use crate::store::{Change, Key, Object, Store, Stored, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
 use faults::FaultsInForce;
@@ -169,6 +169,18 @@ impl ControlPlane {
         self.store.begin_after(first_revision(self.now));
     }
 
+    /// Puts the object that a client wrote, and lets what follows from it at once happen. Returns what was stored: an API
+    /// server answers before any controller has looked.
+    pub fn request_object(&mut self, object: Object) -> Option<Stored> {
+        self.store.set_time(self.now);
+        let key = object.key();
+        self.put(object);
+        let stored = self.store.stored(&key).cloned();
+        self.controllers.drive(&self.store);
+        self.settle(false);
+        stored
+    }
+
     /// Carries out what a client asked for, and what follows from it at once. The state of objects stays as it is.
     pub fn request(&mut self, changes: Vec<Change>) {
         self.store.set_time(self.now);
@@ -182,14 +194,17 @@ impl ControlPlane {
         self.settle(false);
     }
 
-    /// Lets an object be in the state that `said` says: what a client writes to its `status`.
-    pub fn request_status(&mut self, said: &Object) {
+    /// Lets an object be in the state that `said` says: what a client writes to its `status`. Returns what was stored.
+    pub fn request_status(&mut self, said: &Object) -> Option<Stored> {
         self.store.set_time(self.now);
         if let Some(there) = self.store.object(&said.key()) {
             self.store.apply(Change::Put(there.clone().in_state_said_by(said)));
+            self.controllers.look_at(said.key());
         }
+        let stored = self.store.stored(&said.key()).cloned();
         self.controllers.drive(&self.store);
         self.settle(false);
+        stored
     }
 
     /// Deletes the object at `key` as a client asks for it, and lets what follows from it at once happen. Returns whether

@@ -105,8 +105,11 @@ pub(super) fn note(
             queues.push(Task::Service(key));
         }
         Object::Pod(pod) => {
-            // A pod that is ready from the beginning is no news to the workload that made it.
-            let no_news = event.before.is_none() && pod.metadata.synthesized && pod.is_running_and_ready();
+            // A pod that is ready from the beginning is no news to the workload that made it and has counted it.
+            let no_news = event.before.is_none()
+                && pod.metadata.synthesized
+                && pod.is_running_and_ready()
+                && pod.metadata.controller().is_none_or(|owner| owner.kind != Kind::DaemonSet);
             let no_news = no_news || is_annotated_only(event);
             let before =
                 event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| pods::owner_of(pod));

@@ -191,6 +191,22 @@ impl Controllers {
         self.queues.wake(now);
     }
 
+    /// Enqueues a workload whose status a client wrote: its controller writes its own over it.
+    pub fn look_at(&mut self, key: Key) {
+        if matches!(
+            key.kind,
+            Kind::StatefulSet
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::ReplicationController
+                | Kind::DaemonSet
+                | Kind::Job
+                | Kind::CronJob
+        ) {
+            self.queues.push(Task::Workload(key));
+        }
+    }
+
     /// From now on, what a snapshot shows is where the cluster began, not what it is.
     pub fn drive(&mut self, store: &Store) {
         for task in self.taken_over.drive(store) {

@@ -476,7 +476,9 @@ impl<'a> Sync<'a> {
             status.current_replicas = status.updated_replicas;
         }
         self.revisions.prune(self.set, &status.current_revision, pods, &mut self.outcome);
-        if status != self.set.status {
+        // Conditions alone are no reason to write, and a status that is written has none (inconsistentStatus).
+        let conditions = self.set.status.conditions.clone();
+        if (StatefulSetStatus { conditions, ..status.clone() }) != self.set.status {
             let mut set = self.set.clone();
             Arc::make_mut(&mut set).status = status;
             self.outcome.put(Object::StatefulSet(set));

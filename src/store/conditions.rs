@@ -39,7 +39,7 @@ impl WorkloadCondition {
         let time = |field: &str| text(field).parse::<Time>().ok();
         let kind = Some(text("type")).filter(|kind| !kind.is_empty())?;
         let last_transition = time("lastTransitionTime").unwrap_or_default();
-        let last_update = time("lastUpdateTime").or(time("lastProbeTime")).unwrap_or(last_transition);
+        let last_update = time("lastUpdateTime").or(time("lastProbeTime")).unwrap_or_default();
         let status = match text("status") {
             "True" => ConditionStatus::True,
             "False" => ConditionStatus::False,
@@ -54,16 +54,12 @@ impl WorkloadCondition {
         let mut json = Map::new();
         json.insert("type".into(), self.kind.as_str().into());
         json.insert("status".into(), self.status.as_str().into());
+        // A time that was left out is null: `omitempty` omits no struct.
+        let shown = |time: Time| if time == Time::default() { json!(null) } else { time.to_string().into() };
         if let Some(field) = updated {
-            json.insert(field.into(), self.last_update.to_string().into());
+            json.insert(field.into(), shown(self.last_update));
         }
-        json.insert(
-            "lastTransitionTime".into(),
-            match self.last_transition {
-                none if none == Time::default() => json!(null),
-                time => time.to_string().into(),
-            },
-        );
+        json.insert("lastTransitionTime".into(), shown(self.last_transition));
         for (field, text) in [("reason", self.reason.as_str()), ("message", &self.message)] {
             if !text.is_empty() {
                 json.insert(field.into(), text.into());

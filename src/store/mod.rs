@@ -19,6 +19,8 @@ mod extra;
 pub mod fault;
 mod given;
 mod index;
+#[allow(missing_docs, reason = "as above")]
+mod job_status;
 mod json;
 #[allow(missing_docs, reason = "as above")]
 mod kind;
@@ -50,6 +52,8 @@ mod view;
 mod volume;
 #[allow(missing_docs, reason = "as above")]
 mod workload;
+#[cfg(feature = "api")]
+mod written_status;
 
 pub use addresses::{EndpointAddresses, IpList, SliceAddress};
 pub use condition::*;
@@ -60,6 +64,7 @@ pub use extra::{Extra, Names};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
+pub use job_status::{CompletionIndexes, JobStatus};
 #[cfg(feature = "api")]
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
 pub use kind::{Key, Kind};

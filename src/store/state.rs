@@ -89,10 +89,16 @@ impl Object {
         self
     }
 
-    /// This object in the state that `said` says: what a client writes to the `status` subresource. What controllers
-    /// find out for themselves stays.
+    /// This object in the state that `said` says, with its labels and annotations: what a client writes to the `status`
+    /// subresource (the status strategies' `PrepareForUpdate`). What kubelets find out for themselves stays.
     #[must_use]
     pub fn in_state_said_by(mut self, said: &Object) -> Object {
+        let (own, written) = (self.metadata(), said.metadata());
+        if own.labels != written.labels || own.annotations != written.annotations {
+            let (labels, annotations) = (written.labels.clone(), written.annotations.clone());
+            let metadata = self.metadata_mut();
+            (metadata.labels, metadata.annotations) = (labels, annotations);
+        }
         match (&mut self, said) {
             (Object::Pod(pod), Object::Pod(said)) => {
                 let pod: &mut Pod = Arc::make_mut(pod);
@@ -113,21 +119,24 @@ impl Object {
                 status.addresses = said.status.addresses.clone();
                 status.ready = said.status.ready;
             }
+            (Object::StatefulSet(set), Object::StatefulSet(said)) => {
+                Arc::make_mut(set).status = said.status.clone();
+            }
+            (Object::Deployment(workload), Object::Deployment(said))
+            | (Object::ReplicaSet(workload), Object::ReplicaSet(said))
+            | (Object::ReplicationController(workload), Object::ReplicationController(said))
+            | (Object::DaemonSet(workload), Object::DaemonSet(said))
+            | (Object::Job(workload), Object::Job(said)) => {
+                Arc::make_mut(workload).status = said.status.clone();
+            }
+            (Object::CronJob(cron), Object::CronJob(said)) => {
+                Arc::make_mut(cron).status = said.status.clone();
+            }
             // No controller here writes it: what a client wrote is all there is to it.
             (Object::Service(service), Object::Service(said)) => {
                 Arc::make_mut(service).metadata.given = said.metadata.given.clone();
             }
             _ => {}
-        }
-        self
-    }
-
-    /// This object with its `status` as a client wrote it, where that is kept as such.
-    #[cfg(feature = "api")]
-    #[must_use]
-    pub(crate) fn with_written_status(mut self, status: serde_json::Value) -> Object {
-        if let Object::Pod(pod) = &mut self {
-            Arc::make_mut(pod).status.details_mut().written = Some(status.into());
         }
         self
     }

@@ -13,6 +13,7 @@ mod queries;
 mod quota;
 mod reading;
 mod services;
+mod statuses;
 mod watching;
 mod writing;
 

@@ -55,6 +55,8 @@ pub(super) fn stateful_set(shown: &mut Shown<'_>, set: &StatefulSet) {
     put(&mut status, "currentRevision", facts.current_revision.as_str());
     put(&mut status, "updateRevision", facts.update_revision.as_str());
     status.insert("collisionCount".into(), 0.into());
+    let conditions: Vec<Value> = facts.conditions.iter().map(|condition| condition.json(None)).collect();
+    put(&mut status, "conditions", conditions);
     shown.json.insert("status".into(), status.into());
 }
 

@@ -23,9 +23,31 @@ impl FieldSelector {
     ///
     /// What is wrong with it, or which field cannot be selected by, for a 400 Bad Request.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, String> {
-        let term = |(field, equal, value): (&str, bool, String)| match is_selectable(kind, field) {
-            true => Ok(Term { field: field.into(), equal, value }),
-            false => Err(not_selectable(kind, field)),
+        FieldSelector::parse_renamed(kind, text, |field| Some(field.into()))
+    }
+
+    /// The same over events of `events.k8s.io`, whose fields are called otherwise there (`pkg/apis/events/v1`,
+    /// AddFieldLabelConversionsForEvent).
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::parse`].
+    pub fn parse_event(text: &str) -> Result<Self, String> {
+        FieldSelector::parse_renamed(Kind::Event, text, |field| match field {
+            "reportingController" => Some(arcstr::literal!("reportingComponent")),
+            "type" | "reason" | "metadata.name" | "metadata.namespace" => Some(field.into()),
+            field => Some(arcstr::format!("involvedObject.{}", field.strip_prefix("regarding.")?)),
+        })
+    }
+
+    fn parse_renamed(
+        kind: Kind,
+        text: &str,
+        of_store: impl Fn(&str) -> Option<Name>,
+    ) -> Result<Self, String> {
+        let term = |(field, equal, value): (&str, bool, String)| match of_store(field) {
+            Some(stored) if is_selectable(kind, &stored) => Ok(Term { field: stored, equal, value }),
+            _ => Err(not_selectable(kind, field)),
         };
         terms(text)?.into_iter().map(term).collect::<Result<_, _>>().map(FieldSelector)
     }
@@ -119,7 +141,9 @@ fn fields(kind: Kind) -> &'static [&'static str] {
         Kind::Node => &["spec.unschedulable"],
         Kind::Namespace => &["status.phase"],
         Kind::Service => &["spec.clusterIP", "spec.type"],
-        Kind::ReplicaSet => &["status.replicas"],
+        Kind::ReplicaSet | Kind::ReplicationController => &["status.replicas"],
+        Kind::Secret => &["type"],
+        Kind::Extra(extra) if extra.names().kind == "CertificateSigningRequest" => &["spec.signerName"],
         Kind::Job => &["status.successful"],
         Kind::Event => &[
             "involvedObject.kind",
@@ -208,6 +232,8 @@ mod tests {
             (Kind::Node, "spec.unschedulable=false", &json!({ "spec": {} }), true),
             (Kind::Node, "spec.unschedulable=true", &json!({ "spec": { "unschedulable": true } }), true),
             (Kind::ReplicaSet, "status.replicas=0", &json!({}), true),
+            (Kind::ReplicationController, "status.replicas=1", &json!({}), false),
+            (Kind::Secret, "type=Opaque", &json!({ "type": "Opaque" }), true),
             (Kind::Event, "involvedObject.name=a\\,b,source=kubelet,type=Normal", &event, true),
             (Kind::StatefulSet, "metadata.name=a", &json!({ "metadata": { "name": "b" } }), false),
         ];
@@ -219,6 +245,26 @@ mod tests {
             FieldSelector::parse(Kind::Pod, "status.phase!=a,metadata.name=b").expect("one").name(),
             Some("b")
         );
+    }
+
+    #[test]
+    fn fields_of_events_in_the_words_of_their_own_group() {
+        let event = json!({
+            "involvedObject": { "kind": "Pod", "name": "db-0" },
+            "reportingComponent": "kubelet",
+            "reason": "Started",
+        });
+        let table = [
+            ("reportingController=kubelet,reason=Started", Ok(true)),
+            ("regarding.kind=Pod,regarding.name=db-1", Ok(false)),
+            ("involvedObject.name=db-0", Err("field label not supported: involvedObject.name")),
+            ("regarding.image=a", Err("field label not supported: regarding.image")),
+        ];
+        for (text, expected) in table {
+            let found = FieldSelector::parse_event(text).map(|selector| selector.matches(&event));
+            assert_eq!(found, expected.map_err(String::from), "{text}");
+        }
+        assert!(FieldSelector::parse(Kind::Event, "regarding.kind=Pod").is_err());
     }
 
     #[test]
