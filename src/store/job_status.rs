@@ -13,9 +13,9 @@ pub struct JobStatus {
     pub completion_time: Option<Time>,
     pub succeeded: u32,
     pub failed: u32,
-    /// CompletionIndexes of which a pod has succeeded.
+    /// The indexes of which a pod has succeeded.
     pub completed_indexes: CompletionIndexes,
-    /// CompletionIndexes that have failed for good, where `backoffLimitPerIndex` is set.
+    /// The indexes that have failed for good, where `backoffLimitPerIndex` is set.
     pub failed_indexes: Option<CompletionIndexes>,
     /// When the latest pods failed: how long the next ones wait follows from it.
     pub last_failure: Option<Time>,
@@ -57,10 +57,14 @@ impl CompletionIndexes {
     #[cfg(feature = "api")]
     pub(super) fn parse(text: &str, end: u32) -> Self {
         let mut all = BTreeSet::new();
+        // Intervals are sorted and do not overlap: the work is bounded by the length of the text and by `end`.
+        let mut next = 0;
         for interval in text.split(',').filter(|interval| !interval.is_empty()) {
             let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
             if let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) {
-                all.extend(first..last.saturating_add(1).min(end));
+                let until = last.saturating_add(1).min(end);
+                all.extend(next.max(first)..until);
+                next = next.max(until);
             }
         }
         CompletionIndexes(all)
@@ -96,6 +100,22 @@ impl fmt::Display for CompletionIndexes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "api")]
+    #[test]
+    fn ranges_are_parsed_as_indexes() {
+        let table = [
+            ("", ""),
+            ("0,2-3", "0,2,3"),
+            ("1,3-9", "1,3-5"),
+            ("2-4294967295", "2-5"),
+            ("4,1-2", "4"),
+            ("a,1-b,3", "3"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(CompletionIndexes::parse(text, 6).to_string(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn indexes_are_written_as_ranges() {
