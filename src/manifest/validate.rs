@@ -202,6 +202,7 @@ impl Check {
         self.service_ports(&spec.ports);
     }
 
+    /// The addresses and families of a Service, in the words of ValidateServiceClusterIPsRelatedFields.
     fn cluster_ips(&mut self, service: &Service) {
         let spec = &service.spec;
         let listed = &spec.cluster_ips;
@@ -215,32 +216,36 @@ impl Check {
         }
         if let Some(first) = listed.first() {
             if spec.cluster_ip != ClusterIp::Unassigned && spec.cluster_ip != *first {
-                self.add("spec.clusterIPs[0]", "is not the address in clusterIP");
+                self.add("spec.clusterIPs", "first value must match `clusterIP`");
             }
             if listed.len() > 1 && listed.contains(&ClusterIp::None) {
-                self.add("spec.clusterIPs", "None stands alone: a Service is headless or it is not");
+                return self.add("spec.clusterIPs", "'None' must be the first and only value");
             }
         }
         let addresses: Vec<IpAddr> = service.addresses().collect();
         self.one_of_each_family("spec.clusterIPs", &addresses);
-        if spec.ip_families.len() > 2
-            || (spec.ip_families.len() == 2 && spec.ip_families[0] == spec.ip_families[1])
-        {
-            self.add("spec.ipFamilies", "names a family twice");
+        for (at, family) in spec.ip_families.iter().enumerate() {
+            if spec.ip_families[..at].contains(family) {
+                self.duplicate(format!("spec.ipFamilies[{at}]"), "is named twice".into());
+            }
         }
         for (at, (family, ip)) in spec.ip_families.iter().zip(&addresses).enumerate() {
             if IpFamily::of(*ip) != *family {
                 self.add(
-                    format!("spec.ipFamilies[{at}]"),
-                    format!("is {family:?}, but the address there is {ip}"),
+                    format!("spec.clusterIPs[{at}]"),
+                    format!("expected an {family:?} value as indicated by `ipFamilies[{at}]`"),
                 );
             }
         }
     }
 
     fn one_of_each_family(&mut self, path: &str, addresses: &[IpAddr]) {
-        if addresses.len() > 2 || (addresses.len() == 2 && addresses[0].is_ipv4() == addresses[1].is_ipv4()) {
-            self.add(path, "more than one address of a family; one IPv4 and one IPv6 are the most");
+        if addresses.len() > 2 {
+            self.add(path, "may only hold up to 2 values");
+        }
+        let same = |family: IpFamily| addresses.iter().filter(|ip| IpFamily::of(**ip) == family).count() > 1;
+        if same(IpFamily::IPv4) || same(IpFamily::IPv6) {
+            self.add(path, "may specify no more than one IP for each IP family");
         }
     }
 

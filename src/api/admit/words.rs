@@ -9,7 +9,9 @@ use crate::store::{LABEL_MAX, is_subdomain};
 /// `finding` about `json`, as the API tells it.
 pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
     let Finding { path, fault, message, .. } = finding;
-    let value = at(json, &path);
+    // One address, written where only the first is, is the list as well.
+    let value =
+        at(json, &path).or_else(|| at(json, "spec.clusterIP").filter(|_| path == "spec.clusterIPs[0]"));
     match fault {
         Fault::Missing => match message.split_once(": ") {
             Some((_, why)) => required(path, why),

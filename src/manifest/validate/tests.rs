@@ -109,18 +109,35 @@ fn what_the_api_server_refuses() {
         (
             "Service",
             "spec: {clusterIP: 10.0.0.1, clusterIPs: [10.0.0.2], ports: [{port: 1}]}",
-            &["spec.clusterIPs[0]: is not the address"],
+            &["spec.clusterIPs: first value must match `clusterIP`"],
         ),
-        ("Service", "spec: {clusterIPs: [None, 10.0.0.2]}", &["spec.clusterIPs: None stands alone"]),
+        (
+            "Service",
+            "spec: {clusterIPs: [None, 10.0.0.2]}",
+            &["spec.clusterIPs: 'None' must be the first and only value"],
+        ),
         (
             "Service",
             "spec: {clusterIPs: [10.0.0.1, 10.0.0.2], ports: [{port: 1}]}",
-            &["spec.clusterIPs: more than one"],
+            &["spec.clusterIPs: may specify no more than one IP for each IP family"],
         ),
         (
             "Service",
             "spec: {clusterIP: 'fd00::1', ipFamilies: [IPv4], ports: [{port: 1}]}",
-            &["spec.ipFamilies[0]: is IPv4, but"],
+            &["spec.clusterIPs[0]: expected an IPv4 value as indicated by `ipFamilies[0]`"],
+        ),
+        (
+            "Service",
+            "spec: {clusterIPs: [10.0.0.1, 'fd00::1', 10.0.0.2], ports: [{port: 1}]}",
+            &[
+                "spec.clusterIPs: may only hold up to 2 values",
+                "spec.clusterIPs: may specify no more than one IP for each IP family",
+            ],
+        ),
+        (
+            "Service",
+            "spec: {ipFamilies: [IPv6, IPv4, IPv6], ports: [{port: 1}]}",
+            &["spec.ipFamilies[2]: is named twice"],
         ),
         ("Service", "spec: {type: ExternalName}", &["spec.externalName: is missing"]),
         (
