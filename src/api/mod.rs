@@ -23,7 +23,6 @@ mod guard;
 mod http;
 mod identity;
 mod kubeconfig;
-mod limits;
 mod list;
 mod openapi;
 mod own;

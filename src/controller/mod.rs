@@ -21,6 +21,8 @@ mod endpointslice;
 mod events;
 mod garbage;
 mod job;
+#[cfg(feature = "api")]
+pub(crate) mod limits;
 mod mirroring;
 mod names;
 mod namespace;
@@ -48,7 +50,7 @@ pub(crate) use disruption::{budgets, selects as budget_selects};
 pub(crate) use names::ALPHABET as NAME_ALPHABET;
 pub(crate) use pods::{ordinal, set_of};
 #[cfg(feature = "api")]
-pub(crate) use quota::{Charges, Quantity, amounts, read as read_quantity};
+pub(crate) use quota::Charges;
 pub use range::{Range, RangeError};
 #[cfg(feature = "api")]
 pub(crate) use refusal::POD_UPDATE;

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use super::deletion;
+#[cfg(feature = "api")]
+use super::limits;
 use crate::store::{
     Change, Key, Kind, Labels, Links, Name, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
     SharedSpec, Store, Stored, Time, pinned_ip_annotation,
@@ -26,6 +28,8 @@ impl<'a> Mould<'a> {
         workload: &'a ObjectMeta,
         kind: Kind,
     ) -> Self {
+        #[cfg(feature = "api")]
+        let template = &limits::with_defaults(store, &workload.namespace, template);
         let uid = store.stored(&workload.key(kind)).map(Stored::uid);
         let owner = Owner::controller(kind, workload.name.clone(), uid);
         let mut links = Links::of_controller(owner, format!("{}-", workload.name));
@@ -33,7 +37,7 @@ impl<'a> Mould<'a> {
             links.set_finalizers(template.metadata.links.finalizers());
         }
         let shared =
-            SharedSpec { template: Some(template.clone()), ..SharedSpec::clone(&template.spec.shared) };
+            SharedSpec { template: Some(Arc::clone(template)), ..SharedSpec::clone(&template.spec.shared) };
         Mould {
             workload,
             links,

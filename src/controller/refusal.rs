@@ -1,9 +1,12 @@
-//! Why the API would refuse an object that a controller makes: validation of pods, and the quotas of the namespace.
+//! Why the API would refuse an object that a controller makes: validation of pods, and the limit ranges
+//! and quotas of the namespace.
 
 use super::queue::Task;
-#[cfg(feature = "api")]
-use super::quota;
 use super::{Context, Outcome};
+#[cfg(feature = "api")]
+use super::{limits, quota};
+#[cfg(feature = "api")]
+use crate::store::pod_spec;
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label};
 
 /// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
@@ -31,21 +34,26 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
         Object::Pod(pod) => of_pod(pod),
         _ => None,
     };
-    let why = why.or_else(|| of_quotas(context, object, outcome));
+    let why = why.or_else(|| of_admission(context, object, outcome));
     outcome.refused |= why.is_some();
     why
 }
 
 #[cfg(feature = "api")]
-fn of_quotas(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
     let meta = object.metadata();
+    let of_ranges = match object {
+        Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
+        _ => None,
+    };
     let of_namespace = || quota::Charges::of(context.store, &meta.namespace);
-    let why = outcome.charges.get_or_insert_with(of_namespace).admit(object).err()?;
+    let charges = outcome.charges.get_or_insert_with(of_namespace);
+    let why = of_ranges.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
 }
 
 #[cfg(not(feature = "api"))]
-fn of_quotas(_: Context<'_>, _: &Object, _: &mut Outcome) -> Option<String> {
+fn of_admission(_: Context<'_>, _: &Object, _: &mut Outcome) -> Option<String> {
     None
 }
 

@@ -193,3 +193,54 @@ async fn a_quota_bounds_the_jobs_of_a_cron_job() {
         "{messages:?}"
     );
 }
+
+/// Pods that controllers make have the defaults of a LimitRange, and are refused by its bounds
+/// (plugin/pkg/admission/limitranger). A quota that asks for requests admits them with the defaults.
+#[tokio::test]
+async fn a_limit_range_holds_for_what_controllers_make() {
+    let kinds = ["Deployment", "ReplicationController", "StatefulSet", "DaemonSet", "Job"];
+    let default = json!({ "requests": { "cpu": "100m" }, "limits": { "cpu": "300m" } });
+    let own = json!({ "requests": { "cpu": "50m" }, "limits": { "cpu": "400m" } });
+    let large = json!({ "limits": { "cpu": "600m" } });
+    let too_much = "is forbidden: maximum cpu usage per Container is 500m, but limit is 600m";
+    // What the template asks for, what the pods ask for, why they are refused.
+    let table =
+        [(json!({}), Some(default), None), (own.clone(), Some(own), None), (large, None, Some(too_much))];
+    for kind in kinds {
+        for (asked, expected, refused) in &table {
+            let api = Api::with_quota(json!({ "requests.cpu": "2" })).await;
+            api.post("/api/v1/nodes", &json!({ "metadata": { "name": "a" } })).await.ok();
+            let limit = json!({
+                "type": "Container",
+                "max": { "cpu": "500m" },
+                "default": { "cpu": "300m" },
+                "defaultRequest": { "cpu": "100m" },
+            });
+            let range = json!({ "metadata": { "name": "r" }, "spec": { "limits": [limit] } });
+            api.post(&format!("{CORE}/limitranges"), &range).await.ok();
+            let (path, mut object) = workload(kind);
+            object["spec"]["template"]["spec"]["containers"][0]["resources"] = asked.clone();
+            api.post(&path, &object).await.ok();
+            let pods = api.get(&format!("{CORE}/pods")).await.ok();
+            let pods = pods["items"].as_array().expect("items");
+            assert_eq!(pods.is_empty(), expected.is_none(), "{kind} {asked}");
+            for pod in pods {
+                assert_eq!(
+                    pod["spec"]["containers"][0]["resources"],
+                    *expected.as_ref().expect("resources"),
+                    "{kind}"
+                );
+                let told = text(&pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"]);
+                let given = "LimitRanger plugin set: cpu request for container c; cpu limit for container c";
+                assert_eq!(told, if *asked == json!({}) { given } else { "" }, "{kind}");
+            }
+            let about = if kind == "Deployment" { "ReplicaSet" } else { kind };
+            let messages = api.messages_of(about, "FailedCreate").await;
+            assert_eq!(messages.is_empty(), refused.is_none(), "{kind} {messages:?}");
+            assert!(
+                messages.iter().all(|message| message.ends_with(refused.unwrap_or_default())),
+                "{messages:?}"
+            );
+        }
+    }
+}

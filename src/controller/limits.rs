@@ -1,17 +1,22 @@
-//! Takes the place of the admission plugin LimitRanger: what the LimitRanges of a namespace give a new pod, and what they
-//! refuse (`plugin/pkg/admission/limitranger/admission.go`). It must not know requests.
+//! Takes the place of the admission plugin LimitRanger: what the LimitRanges of a namespace give a new pod, a client's or a
+//! controller's, and what they refuse (`plugin/pkg/admission/limitranger/admission.go`). It must not know requests.
+
+use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::field;
-use crate::controller::{Quantity, amounts, read_quantity};
-use crate::store::{self, Extra, Kind, Store};
+use super::quota::{Quantity, amounts, read as read_quantity};
+use crate::store::{self, Extra, Given, Kind, Part, PodTemplate, Store};
+
+/// The annotation that says what a pod was given.
+const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
 /// The kind of the ranges themselves.
-pub(super) const LIMIT_RANGE: Kind = Kind::Extra(Extra::LIMIT_RANGE);
+pub(crate) const LIMIT_RANGE: Kind = Kind::Extra(Extra::LIMIT_RANGE);
 
 /// Fills in what follows from the other limits of a LimitRange (`SetDefaults_LimitRangeItem`).
-pub(super) fn complete(range: &mut Value) {
+pub(crate) fn complete(range: &mut Value) {
     let limits = range.pointer_mut("/spec/limits").and_then(Value::as_array_mut);
     for limit in limits.into_iter().flatten().filter_map(Value::as_object_mut) {
         if limit.get("type").and_then(Value::as_str) != Some("Container") {
@@ -34,21 +39,62 @@ pub(super) fn complete(range: &mut Value) {
 fn limits(store: &Store, namespace: &str) -> Vec<Value> {
     let all = store.all_stored(LIMIT_RANGE, Some(namespace));
     let given = all.filter_map(|stored| stored.object.metadata().given.clone());
-    given.flat_map(|given| field::items(given.json(), "/spec/limits").to_vec()).collect()
+    given.flat_map(|given| items(given.json(), "/spec/limits").to_vec()).collect()
+}
+
+/// The items of the list at `pointer`; none where there is no list.
+fn items<'j>(json: &'j Value, pointer: &str) -> &'j [Value] {
+    json.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Whether there is a range in `namespace`.
+fn is_in(store: &Store, namespace: &str) -> bool {
+    store.all_stored(LIMIT_RANGE, Some(namespace)).next().is_some()
+}
+
+/// `template` with the defaults of the ranges of `namespace`: pods that a controller makes of it share them.
+pub(super) fn with_defaults<'t>(
+    store: &Store,
+    namespace: &str,
+    template: &'t Arc<PodTemplate>,
+) -> Cow<'t, Arc<PodTemplate>> {
+    if !is_in(store, namespace) {
+        return Cow::Borrowed(template);
+    }
+    let mut json = template.json();
+    for limit in limits(store, namespace).iter().filter(|limit| limit["type"] == "Container") {
+        give_defaults(limit, &mut json);
+    }
+    let mut defaulted = PodTemplate::clone(template);
+    if let Some(given) = json["metadata"]["annotations"].get(ANNOTATION).and_then(Value::as_str) {
+        let annotations = &mut defaulted.metadata.annotations;
+        *annotations = annotations.with([(ANNOTATION, given)]);
+    }
+    defaulted.given = Some(Part::new(&Given::from(json), ""));
+    Cow::Owned(Arc::new(defaulted))
+}
+
+/// Why the ranges of `namespace` refuse a pod with this `spec`, which has their defaults.
+pub(super) fn refuses(store: &Store, namespace: &str, spec: impl FnOnce() -> Value) -> Option<String> {
+    is_in(store, namespace).then(|| check_all(&limits(store, namespace), &json!({ "spec": spec() })))?
 }
 
 /// Gives the new `pod` the defaults of the ranges of `namespace`, and says why they refuse it, if they do.
-pub(super) fn admit(store: &Store, namespace: &str, pod: &mut Value) -> Option<String> {
+pub(crate) fn admit(store: &Store, namespace: &str, pod: &mut Value) -> Option<String> {
     let limits = limits(store, namespace);
     for limit in limits.iter().filter(|limit| limit["type"] == "Container") {
         give_defaults(limit, pod);
     }
+    check_all(&limits, pod)
+}
+
+fn check_all(limits: &[Value], pod: &Value) -> Option<String> {
     let mut wrong = Vec::new();
-    for limit in &limits {
-        match field::text(limit, "/type") {
+    for limit in limits {
+        match limit["type"].as_str().unwrap_or_default() {
             "Container" => {
                 for list in ["/spec/containers", "/spec/initContainers"] {
-                    for container in field::items(pod, list) {
+                    for container in items(pod, list) {
                         check(limit, "Container", &container["resources"], &mut wrong);
                     }
                 }
@@ -99,7 +145,7 @@ fn give_defaults(limit: &Value, pod: &mut Value) {
         }
     }
     if !told.is_empty() {
-        pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"] =
+        pod["metadata"]["annotations"][ANNOTATION] =
             format!("LimitRanger plugin set: {}", told.join("; ")).into();
     }
 }
@@ -107,7 +153,7 @@ fn give_defaults(limit: &Value, pod: &mut Value) {
 /// What the containers of a pod ask for and may have together.
 fn sums(pod: &Value) -> Value {
     let mut sums = json!({ "requests": {}, "limits": {} });
-    for container in field::items(pod, "/spec/containers") {
+    for container in items(pod, "/spec/containers") {
         for which in ["requests", "limits"] {
             for (name, amount) in amounts(&container["resources"][which]) {
                 let before = read_quantity(&sums[which][name.as_str()]).unwrap_or(Quantity::ZERO);
