@@ -81,8 +81,9 @@ pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;
 pub use subsets::{of_slices, repack};
 pub use table::{Change, Compacted, Event, Store, Stored};
+pub(crate) use template::pod_spec;
 #[cfg(feature = "api")]
-pub(crate) use template::{fill_pod_spec, pod_spec, spec_json};
+pub(crate) use template::{fill_pod_spec, spec_json};
 pub use time::{Time, duration, shown_duration};
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use view::{Undone, View};
