@@ -2,6 +2,7 @@
 //! not know what the others mean.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -11,12 +12,13 @@ use super::resource::Resource;
 use super::schema::{self, Field, Shape};
 use super::status::Status;
 
-/// So many are told; nobody reads more.
-const TOLD: usize = 20;
+/// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
+const FIELDS_MAX: usize = 20;
 
-/// What is told of fields that the kind of `resource` does not have, and of fields that stand twice in `body`, but for
-/// those that `before` had already: a manifest may have brought them. Of custom resources, `schema` knows the fields.
-pub(super) fn told(
+/// The errors of strict decoding: fields that the kind of `resource` does not have, and fields that stand twice in `body`,
+/// but for unknown ones that `before` had already: a manifest may have brought them. Of custom resources, `schema` knows the
+/// fields.
+pub(super) fn errors(
     resource: &Resource,
     object: &Value,
     schema: Option<&Value>,
@@ -29,30 +31,33 @@ pub(super) fn told(
         None => {
             let mut found = Vec::new();
             if let Some(known) = schema::of(&resource.api_version(), resource.kind) {
-                search(object, known, String::new(), &mut found);
+                search(object, known, &mut Vec::new(), &mut found);
             }
             found
         }
     };
-    let had = before.map(unknown).unwrap_or_default();
-    let new = unknown(object).into_iter().filter(|path| !had.contains(path));
-    let unknown = new.map(|path| format!("unknown field {path:?}"));
+    let mut new = unknown(object);
+    if let Some(before) = before.filter(|_| !new.is_empty()) {
+        let had: HashSet<String> = unknown(before).into_iter().collect();
+        new.retain(|path| !had.contains(path));
+    }
+    let unknown = new.into_iter().map(|path| format!("unknown field {path:?}"));
     let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
-    unknown.chain(twice).take(TOLD).collect()
+    unknown.chain(twice).take(FIELDS_MAX).collect()
 }
 
-/// Refuses what is `told` of an object of `resource`.
-pub(super) fn check(resource: &Resource, told: &[String]) -> Result<(), Status> {
-    if told.is_empty() {
+/// Refuses an object of `resource` with `errors` of strict decoding.
+pub(super) fn check(resource: &Resource, errors: &[String]) -> Result<(), Status> {
+    if errors.is_empty() {
         return Ok(());
     }
     // What a schema knows is checked after decoding, and its errors name nothing else.
     if resource.is_custom() {
-        return Err(Status::bad_request(format!("strict decoding error: {}", told.join(", "))));
+        return Err(Status::bad_request(format!("strict decoding error: {}", errors.join(", "))));
     }
     Err(Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
-        told.join(", "),
+        errors.join(", "),
         kind = resource.kind,
         version = resource.version,
     )))
@@ -123,10 +128,29 @@ impl<'de> Visitor<'de> for Twice<'_> {
     }
 }
 
-/// Adds the paths of the fields of `object`, at `path`, that are none of `known`.
-fn search(object: &Value, known: &'static [Field], path: String, found: &mut Vec<String>) {
+/// A step from a value to one in it.
+enum Step<'o> {
+    Field(&'o str),
+    Item(usize),
+}
+
+/// `spec.containers[1].image`
+fn text(path: &[Step<'_>]) -> String {
+    let mut text = String::new();
+    for step in path {
+        _ = match step {
+            Step::Field(name) if text.is_empty() => write!(text, "{name}"),
+            Step::Field(name) => write!(text, ".{name}"),
+            Step::Item(at) => write!(text, "[{at}]"),
+        };
+    }
+    text
+}
+
+/// Adds the paths of the fields of `object`, at `path`, that are none of `known`. Every write is searched, and mostly
+/// nothing is found: a path is written only then.
+fn search<'o>(object: &'o Value, known: &'static [Field], path: &mut Vec<Step<'o>>, found: &mut Vec<String>) {
     for (name, value) in object.as_object().into_iter().flatten() {
-        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let field = match schema::named(known, name) {
             Some(field) => field,
             // Whole objects say what they are, and so do those in others (volumeClaimTemplates).
@@ -136,18 +160,25 @@ fn search(object: &Value, known: &'static [Field], path: String, found: &mut Vec
                 continue;
             }
             None => {
-                found.push(path);
+                path.push(Step::Field(name));
+                found.push(text(path));
+                path.pop();
                 continue;
             }
         };
         let Some(known) = field.kind.fields() else { continue };
+        path.push(Step::Field(name));
         match (field.shape, value) {
             (Shape::List, Value::Array(items)) => {
-                let items = items.iter().enumerate();
-                items.for_each(|(at, item)| search(item, known, format!("{path}[{at}]"), found));
+                for (at, item) in items.iter().enumerate() {
+                    path.push(Step::Item(at));
+                    search(item, known, path, found);
+                    path.pop();
+                }
             }
             (_, value) => search(value, known, path, found),
         }
+        path.pop();
     }
 }
 
@@ -159,7 +190,7 @@ mod tests {
     use crate::store::Kind;
 
     #[test]
-    fn what_is_misspelt_is_told_with_its_place() {
+    fn unknown_fields_have_paths() {
         let resource = Resource::of_kind(Kind::StatefulSet);
         let set = json!({
             "apiVersion": "apps/v1",
@@ -178,13 +209,13 @@ mod tests {
                         field \"metadata.lables\", unknown field \"spec.replica\", unknown field \
                         \"spec.template.spec.containers[1].imagee\", unknown field \
                         \"spec.template.spec.containers[1].livenessProbe.x\"";
-        let refused = |before| check(resource, &told(resource, &set, None, before, b""));
+        let refused = |before| check(resource, &errors(resource, &set, None, before, b""));
         assert_eq!(refused(None).map_err(|status| status.message), Err(expected.into()));
         assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
     }
 
     #[test]
-    fn what_stands_twice_is_told_with_its_place() {
+    fn duplicate_fields_have_paths() {
         let table: [(&str, &[&str]); 4] = [
             (r#"{"a": 1, "b": {"a": 1}}"#, &[]),
             (
@@ -211,7 +242,7 @@ mod tests {
         for kind in Kind::ALL {
             for stored in cluster.store().all_stored(kind, None) {
                 let shown = crate::api::show::rendered(stored, &cluster);
-                assert!(told(Resource::of_kind(kind), &shown, None, None, b"").is_empty(), "{shown}");
+                assert!(errors(Resource::of_kind(kind), &shown, None, None, b"").is_empty(), "{shown}");
             }
         }
     }

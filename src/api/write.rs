@@ -238,14 +238,14 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
     let schema = crd::schema_of(store, resource);
     // What a patch says twice is another matter than what the object does.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
-    let told = strict::told(resource, object, schema, before, body);
+    let errors = strict::errors(resource, object, schema, before, body);
     if call.query.validation == FieldValidation::Warn {
-        call.warn(told);
+        call.warn(errors);
         return Ok(());
     }
-    if call.is_apply() && !told.is_empty() {
+    if call.is_apply() && !errors.is_empty() {
         // Server-side apply reads the patch by the schema (`managedfields`, `typed.AsTyped`).
-        let fields = told.iter().filter_map(|told| told.strip_prefix("unknown field \""));
+        let fields = errors.iter().filter_map(|error| error.strip_prefix("unknown field \""));
         let fields =
             fields.map(|field| format!(".{}: field not declared in schema", field.trim_end_matches('"')));
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -257,7 +257,7 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
             fields.collect::<Vec<_>>().join("\n"),
         )));
     }
-    strict::check(resource, &told)
+    strict::check(resource, &errors)
 }
 
 /// `object` as its resource keeps it: a custom resource by its schema, a definition with what is left out of it.
