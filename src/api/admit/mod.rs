@@ -3,6 +3,7 @@
 //! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
 
 mod keep;
+mod rollouts;
 mod rules;
 mod services;
 mod unchanging;
@@ -166,6 +167,9 @@ fn read(kind: Kind, json: &Value, wrong_before: &[Cause]) -> Result<Object, Inva
                 let same = match path {
                     "spec.selector.matchLabels" => "spec.template.metadata.labels",
                     "spec.clusterIP" => "spec.clusterIPs",
+                    // Of a StatefulSet nothing has been said about its strategy as a whole.
+                    "spec.strategy.type" => "spec.strategy",
+                    "spec.updateStrategy.type" => "spec.updateStrategy",
                     path => path,
                 };
                 causes.iter().any(|cause| cause.field == same)

@@ -20,6 +20,7 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
                 update_strategy(&mut causes, json);
             }
             counts(&mut causes, json);
+            causes.extend(super::rollouts::check(kind, json));
             selector(&mut causes, kind, json);
             pod_spec(&mut causes, json, "spec.template.spec");
             let policy = field::text(json, "/spec/template/spec/restartPolicy");
