@@ -172,28 +172,35 @@ impl Rollout<'_> {
     }
 
     /// Takes pods from old ReplicaSets as far as enough stay available: first those that are not
-    /// (reconcileOldReplicaSets).
+    /// (reconcileOldReplicaSets). While one reports more available pods than it asks for, its controller has yet to
+    /// delete them and to count anew, and nothing is taken (cleanupUnhealthyReplicas returns an error).
     fn shrink_old(&mut self, new: &Workload) {
-        let least = self.min_available();
-        let total = self.all().map(|set| set.replicas()).sum::<u32>();
-        let new_unavailable = new.replicas().saturating_sub(new.status.available_replicas);
-        let most = total.saturating_sub(least + new_unavailable);
-        if most == 0 {
+        let least = i64::from(self.min_available());
+        let total = self.all().map(|set| i64::from(set.replicas())).sum::<i64>();
+        let new_unavailable = i64::from(new.replicas()) - i64::from(new.status.available_replicas);
+        let most = total - least - new_unavailable;
+        let mut old: Vec<Arc<Workload>> = self.old.iter().filter(|set| set.replicas() > 0).cloned().collect();
+        if most <= 0 || old.is_empty() {
             return;
         }
-        let mut old: Vec<Arc<Workload>> = self.old.iter().filter(|set| set.replicas() > 0).cloned().collect();
         let mut cleaned = 0;
         for set in &mut old {
-            let broken = set.replicas().saturating_sub(set.status.available_replicas).min(most - cleaned);
+            if cleaned >= most {
+                break;
+            }
+            let (has, available) = (set.replicas(), set.status.available_replicas);
+            let Some(unavailable) = has.checked_sub(available) else { return };
+            let broken = i64::from(unavailable).min(most - cleaned);
             cleaned += broken;
-            *set = self.scale_set(set, set.replicas() - broken);
+            *set = self.scale_set(set, has - broken as u32);
         }
-        let available = self.all().map(|set| set.status.available_replicas).sum::<u32>();
-        let mut to_spare = available.saturating_sub(least);
+        // Those that ask for no pods any more do not count, whatever they reported last.
+        let available = old.iter().map(|set| i64::from(set.status.available_replicas)).sum::<i64>();
+        let mut to_spare = (available + i64::from(new.status.available_replicas) - least).max(0);
         for set in &old {
-            let count = set.replicas().min(to_spare);
+            let count = i64::from(set.replicas()).min(to_spare);
             to_spare -= count;
-            self.scale_set(set, set.replicas() - count);
+            self.scale_set(set, set.replicas() - count as u32);
         }
     }
 

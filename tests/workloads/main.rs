@@ -1,6 +1,8 @@
 //! Deployments, ReplicaSets and DaemonSets in the cluster's time: how many pods there are at each moment of a change.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod proportions;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
