@@ -48,6 +48,11 @@ impl CompletionIndexes {
         self.0.is_empty()
     }
 
+    /// How many there are from `first` to `last`, both included.
+    pub fn count_between(&self, first: u32, last: u32) -> u32 {
+        if first > last { 0 } else { self.0.range(first..=last).count() as u32 }
+    }
+
     /// Keeps those below `end`.
     pub fn truncate(&mut self, end: u32) {
         self.0.split_off(&end);

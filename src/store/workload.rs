@@ -320,6 +320,9 @@ pub struct WorkloadSpec {
     /// Of a Job: what a failed pod means.
     #[serde(deserialize_with = "nullable")]
     pub pod_failure_policy: PodFailurePolicy,
+    /// Of an Indexed Job: when it has succeeded before all of its indexes have.
+    #[serde(deserialize_with = "nullable")]
+    pub success_policy: SuccessPolicy,
     /// Of a Job: when a pod is replaced.
     pub pod_replacement_policy: Option<PodReplacementPolicy>,
     /// Of a Job: whether the selector was written, rather than made.
@@ -398,6 +401,23 @@ pub struct OnPodCondition {
     /// Absent means `True`.
     #[serde(default, deserialize_with = "nullable")]
     pub status: Name,
+}
+
+/// When an Indexed Job has succeeded: one rule that matches is enough.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct SuccessPolicy {
+    #[serde(deserialize_with = "nullable")]
+    pub rules: Box<[SuccessRule]>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SuccessRule {
+    /// The indexes that count, as `0,2-4`; absent means all.
+    pub succeeded_indexes: Option<Name>,
+    /// How many of them have to succeed; absent means all.
+    pub succeeded_count: Option<u32>,
 }
 
 /// How a Deployment goes from one ReplicaSet to the next.

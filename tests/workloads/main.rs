@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod daemons;
+mod jobs;
 mod proportions;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 
 mod policy;
 mod running;
+mod success;
 mod tracking;
 
 use std::sync::Arc;
@@ -260,7 +261,8 @@ impl Sync<'_> {
         if failed > 0 && self.completions().is_some_and(|completions| all >= completions) {
             return fail("FailedIndexes", "Job has failed indexes");
         }
-        None
+        let met = self.success_policy_met();
+        met.map(|message| ("SuccessCriteriaMet", arcstr::literal!("SuccessPolicy"), message))
     }
 
     /// When the Job has run for as long as it may.

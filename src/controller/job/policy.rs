@@ -1,9 +1,13 @@
 //! What failed pods mean to a Job (pod_failure_policy.go), and how often containers may be restarted.
 
-use super::Sync;
-use crate::store::{ExitCodeOperator, Pod, PodFailureAction, PodFailureRule, PodPhase};
+use serde_json::Value;
 
-/// The exit code of the containers of a pod that failed here.
+use super::Sync;
+use crate::store::{
+    ExitCodeOperator, Name, OnExitCodes, OnPodCondition, Pod, PodFailureAction, PodFailureRule, PodPhase,
+};
+
+/// The exit code of the containers of a pod that failed, unless a client wrote others.
 const EXIT_CODE: i32 = 1;
 
 impl Sync<'_> {
@@ -15,15 +19,15 @@ impl Sync<'_> {
         }
         let failed = self.pods.iter().filter(|pod| pod.status.phase == Some(PodPhase::Failed));
         failed.into_iter().find_map(|pod| {
-            let (at, rule) = matching(rules, pod)?;
-            (rule.action == PodFailureAction::FailJob).then(|| message(pod, at, rule))
+            let (at, rule, found) = matching(rules, pod)?;
+            (rule.action == PodFailureAction::FailJob).then(|| message(pod, at, &found))
         })
     }
 
     /// What the policy makes of a failed pod; none where no rule matches.
     pub(super) fn policy_action(&self, pod: &Pod) -> Option<PodFailureAction> {
         let rules = &self.job.spec.pod_failure_policy.rules;
-        matching(rules, pod).map(|(_, rule)| rule.action)
+        matching(rules, pod).map(|(_, rule, _)| rule.action)
     }
 
     /// Whether containers that are started again have failed too often (pastBackoffLimitOnFailure).
@@ -37,33 +41,70 @@ impl Sync<'_> {
     }
 }
 
-/// The first rule that matches a pod, with its place.
-fn matching<'r>(rules: &'r [PodFailureRule], pod: &Pod) -> Option<(usize, &'r PodFailureRule)> {
-    rules.iter().enumerate().find(|(_, rule)| {
-        let by_code = rule.on_exit_codes.as_ref().is_some_and(|codes| {
-            let mut containers = pod.spec.shared.containers.iter();
-            let named = containers
-                .any(|container| codes.container_name.as_ref().is_none_or(|n| *n == container.name));
-            let listed = codes.values.contains(&EXIT_CODE);
-            named && (codes.operator == ExitCodeOperator::In) == listed
-        });
-        by_code || rule.on_pod_conditions.iter().any(|pattern| has_condition(pod, &pattern.kind))
+/// The first rule that matches a failed pod, with its place and with what matched.
+fn matching<'r>(rules: &'r [PodFailureRule], pod: &Pod) -> Option<(usize, &'r PodFailureRule, Match)> {
+    rules.iter().enumerate().find_map(|(at, rule)| {
+        let found = match &rule.on_exit_codes {
+            Some(codes) => exits(pod).into_iter().find(|exit| is_meant(codes, exit)).map(Match::Exit)?,
+            None => {
+                let holds = |pattern: &&OnPodCondition| has_condition(pod, pattern);
+                Match::Condition(rule.on_pod_conditions.iter().find(holds)?.kind.clone())
+            }
+        };
+        Some((at, rule, found))
     })
 }
 
-/// Whether a pod has a condition: one that a controller here sets when it evicts.
-fn has_condition(pod: &Pod, kind: &str) -> bool {
-    kind == "DisruptionTarget" && pod.status.phase == Some(PodPhase::Failed) && pod.is_terminating()
+/// What of a failed pod a rule matched.
+enum Match {
+    Exit(Exit),
+    /// The type of a condition.
+    Condition(Name),
 }
 
-fn message(pod: &Pod, at: usize, rule: &PodFailureRule) -> String {
+/// A container that has ended with an error.
+struct Exit {
+    container: Name,
+    code: i32,
+}
+
+/// How the containers of a failed pod ended that ended with an error, init containers last: as a client wrote it to the
+/// pod's status, otherwise all containers with the same code.
+fn exits(pod: &Pod) -> Vec<Exit> {
+    let Some(written) = pod.status.written() else {
+        let containers = pod.spec.shared.containers.iter();
+        return containers.map(|it| Exit { container: it.name.clone(), code: EXIT_CODE }).collect();
+    };
+    let lists = ["containerStatuses", "initContainerStatuses"].into_iter();
+    let statuses = lists.filter_map(|list| written[list].as_array()).flatten();
+    let exit = |status: &Value| {
+        let code = i32::try_from(status.pointer("/state/terminated/exitCode")?.as_i64()?).ok()?;
+        let container = status["name"].as_str().unwrap_or_default().into();
+        (code != 0).then_some(Exit { container, code })
+    };
+    statuses.filter_map(exit).collect()
+}
+
+/// Whether a rule means containers that ended like this one (getMatchingContainerFromList).
+fn is_meant(codes: &OnExitCodes, exit: &Exit) -> bool {
+    let named = codes.container_name.as_ref().is_none_or(|name| *name == exit.container);
+    named && (codes.operator == ExitCodeOperator::In) == codes.values.contains(&exit.code)
+}
+
+/// Whether a pod has a condition with the status of a rule (matchOnPodConditions).
+fn has_condition(pod: &Pod, pattern: &OnPodCondition) -> bool {
+    let status = if pattern.status.is_empty() { "True" } else { pattern.status.as_str() };
+    pod.status.condition(&pattern.kind).is_some_and(|condition| condition.status == status)
+}
+
+fn message(pod: &Pod, at: usize, found: &Match) -> String {
     let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-    if rule.on_exit_codes.is_some() {
-        let container = pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
-        return format!(
-            "Container {container} for pod {namespace}/{name} failed with exit code {EXIT_CODE} matching FailJob rule at index {at}"
-        );
+    match found {
+        Match::Exit(Exit { container, code }) => format!(
+            "Container {container} for pod {namespace}/{name} failed with exit code {code} matching FailJob rule at index {at}"
+        ),
+        Match::Condition(kind) => {
+            format!("Pod {namespace}/{name} has condition {kind} matching FailJob rule at index {at}")
+        }
     }
-    let kind = rule.on_pod_conditions.first().map_or("", |pattern| pattern.kind.as_str());
-    format!("Pod {namespace}/{name} has condition {kind} matching FailJob rule at index {at}")
 }
