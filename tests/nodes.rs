@@ -174,6 +174,43 @@ fn an_evicted_pod_says_why() {
     assert_eq!(told, ["Cancelling deletion of Pod default/p-2", "Marking for deletion Pod default/p-2"]);
 }
 
+/// What becomes of pods whose node is gone, which a finalizer keeps: (phase before, phase after, reason of the condition
+/// DisruptionTarget).
+#[test]
+fn the_garbage_collector_fails_pods_of_a_node_that_is_gone() {
+    let table = [
+        (PodPhase::Running, PodPhase::Failed, Some("DeletionByPodGC")),
+        (PodPhase::Succeeded, PodPhase::Succeeded, None),
+        (PodPhase::Failed, PodPhase::Failed, None),
+    ];
+    for (before, after, reason) in table {
+        let mut cluster = cluster(3, "[]");
+        let pod = |cluster: &ControlPlane| {
+            cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("a finalizer keeps it").clone()
+        };
+        let mut held = pod(&cluster);
+        let changed = std::sync::Arc::make_mut(&mut held);
+        changed.metadata.links.set_finalizers(vec!["example.com/hold".into()]);
+        cluster.request(vec![Change::Put(Object::Pod(held.clone()))]);
+        let changed = std::sync::Arc::make_mut(&mut held);
+        (changed.status.phase, changed.status.ready) = (Some(before), before == PodPhase::Running);
+        cluster.request_status(&Object::Pod(held));
+        cluster.request(vec![Change::Delete(Key::new(Kind::Node, "", "node-2"))]);
+        // The collector waits for 40 s, and looks every 20 s.
+        advance(&mut cluster, 39);
+        assert!(!pod(&cluster).is_terminating(), "{before:?}");
+        advance(&mut cluster, 41);
+        let pod = pod(&cluster);
+        let target = pod.status.condition(DISRUPTION_TARGET);
+        let found = target.as_ref().map(|target| (target.status.as_str(), target.reason.as_str()));
+        assert_eq!(
+            (pod.is_terminating(), pod.status.phase, found),
+            (true, Some(after), reason.map(|reason| ("True", reason))),
+            "{before:?}"
+        );
+    }
+}
+
 #[test]
 fn a_cordoned_node_is_tainted() {
     let mut cluster = cluster(1, "[]");

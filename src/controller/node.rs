@@ -278,8 +278,13 @@ fn not_ready(pod: &Arc<Pod>, now: Time) -> Arc<Pod> {
     pod
 }
 
-/// Marks a pod as failed, so that it is nobody's endpoint, and deletes it without waiting for its kubelet.
+/// Marks a pod that has not ended as failed, so that it is no endpoint, and deletes it without waiting for its kubelet. One
+/// that has ended stays as it ended (podgc, markFailedAndDeletePodWithCondition).
 fn end(pod: &Arc<Pod>, condition: Option<Condition>, now: Time, outcome: &mut Outcome) {
+    if pod.is_terminal() {
+        outcome.changes.push(pods::delete(pod, now));
+        return;
+    }
     let mut failed = pod.clone();
     let status = &mut Arc::make_mut(&mut failed).status;
     (status.phase, status.ready) = (Some(PodPhase::Failed), false);
