@@ -26,14 +26,40 @@ impl Sync<'_> {
     }
 }
 
-/// The intervals of `0,2-4` below `completions`, both ends included; what is no number is left out
-/// (parseIndexesFromString).
+/// The intervals of `0,2-4` below `completions`, both ends included; what is no number, or not after the interval before,
+/// is left out (parseIndexesFromString). So their lengths add up to `completions` at most.
 fn intervals(text: &str, completions: u32) -> Vec<(u32, u32)> {
+    let mut next = 0;
     let parsed = text.split(',').filter_map(|interval| {
         let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
         let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
-        (first <= last).then_some((first, last))
+        let last = last.min(completions.checked_sub(1)?);
+        if first < next || first > last {
+            return None;
+        }
+        next = last + 1;
+        Some((first, last))
     });
-    let within = parsed.take_while(|(first, _)| *first < completions);
-    within.map(|(first, last)| (first, last.min(completions - 1))).collect()
+    parsed.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_are_sorted_and_within_the_completions() {
+        let table: [(&str, &[(u32, u32)]); 6] = [
+            ("", &[]),
+            ("0,2-4", &[(0, 0), (2, 4)]),
+            ("0-4294967295,0-4294967295", &[(0, 5)]),
+            ("4-2,3", &[(3, 3)]),
+            ("6,a,5-9", &[(5, 5)]),
+            ("1-2,2-3", &[(1, 2)]),
+        ];
+        for (text, expected) in table {
+            assert_eq!(intervals(text, 6), expected, "{text}");
+        }
+        assert!(intervals("0", 0).is_empty());
+    }
 }
