@@ -18,6 +18,9 @@ pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) ->
 
 /// Whether a claim of the pod of an ordinal goes with an earlier pod of that name: it is not used again (PodClaimIsStale).
 pub(super) fn is_stale(context: Context<'_>, set: &StatefulSet, ordinal: u32, pod: &Name) -> bool {
+    if set.spec.volume_claim_templates.is_empty() {
+        return false;
+    }
     let pod = Key::new(Kind::Pod, set.metadata.namespace.clone(), pod.clone());
     let uid = context.store.stored(&pod).map(Stored::uid);
     set.spec.volume_claim_templates.iter().any(|template| {
