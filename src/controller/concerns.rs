@@ -95,10 +95,12 @@ pub(super) fn note(
         | Object::ReplicationController(_)
         | Object::DaemonSet(_)
         | Object::CronJob(_) => {
-            push_owner(queues, object);
+            // Its own controller acts before its owner sees what came of it: what a Deployment scales has counted its pods
+            // when the Deployment looks again.
             if !gone && !is_own_note(event) {
                 queues.push(Task::Workload(key));
             }
+            push_owner(queues, object);
         }
         Object::Service(_) => {
             queues.push_endpoints(&key.namespace, &key.name, None);

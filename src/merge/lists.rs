@@ -34,8 +34,9 @@ pub(super) fn identities(items: &[Value], keys: &[Key]) -> Option<Vec<String>> {
 /// Puts `items` into the order that a client asked for in `wanted`, with those that it did not know of where they were
 /// among the others: the last `added` items are new, the rest is in the server's order.
 ///
-/// This is `normalizeElementOrder` of apimachinery's strategicpatch: what only the server has goes before what only the
-/// client has.
+/// This is `normalizeElementOrder` of apimachinery's strategicpatch: what only the client has goes before what only the
+/// server has. New items that take the places of deleted ones count as the server's, after all it had: apimachinery
+/// compares with a list in whose memory it has put them (mergeSliceWithoutSpecialElements). `added` is without them.
 pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], keys: &[Key]) {
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(wanted.len());
     for (at, identity) in wanted.iter().enumerate() {
@@ -54,7 +55,7 @@ pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], k
     listed.sort_by_key(|&(place, ..)| place);
     let mut others = others.into_iter().peekable();
     for (_, server, item) in listed {
-        let first = |other: Option<usize>| !matches!((server, other), (Some(s), Some(o)) if s < o);
+        let first = |other: Option<usize>| matches!((server, other), (Some(s), Some(o)) if o < s);
         while let Some((_, other)) = others.next_if(|&(other, _)| first(other)) {
             items.push(other);
         }

@@ -99,15 +99,16 @@ fn list(
     merge: Option<Merge>,
 ) -> Result<(), MergeError> {
     let before = live.len();
-    let mut removed = 0;
+    let added;
     let keys: &[Key] = match merge {
         Some(Merge::Keyed(how)) => {
-            removed = keyed(field, live, patch, how)?;
+            added = keyed(field, live, patch, how)?;
             how.patch
         }
         Some(Merge::Set) => {
             let had: HashSet<Value> = live.iter().cloned().collect();
             live.extend(patch.iter().filter(|value| !had.contains(value)).cloned());
+            added = live.len() - before;
             &[]
         }
         // Nothing to put in order: an atomic list is as it was given.
@@ -117,18 +118,23 @@ fn list(
             return Ok(());
         }
     };
-    let Some(order) = order else { return Ok(()) };
     let directive = format!("{ELEMENT_ORDER}{field}");
-    let wanted: Option<Vec<String>> =
-        array(&directive, order)?.iter().map(|item| identity(item, keys)).collect();
+    let identities = |items: &[Value]| -> Option<Vec<String>> {
+        let items = items.iter().filter(|item| item.get(PATCH).is_none());
+        items.map(|item| identity(item, keys)).collect()
+    };
+    // Without a directive the items of the patch are in its order (mergeSlice).
+    let (wanted, added) = match order {
+        Some(order) => (identities(array(&directive, order)?), live.len().saturating_sub(before)),
+        None => (identities(patch), added),
+    };
     let wanted = wanted.ok_or_else(|| no_key(&directive, keys))?;
-    arrange(live, live.len().saturating_sub(before.saturating_sub(removed)), &wanted, keys);
+    arrange(live, added, &wanted, keys);
     Ok(())
 }
 
-/// Merges a list whose items have keys. Returns how many of the items that it had went.
+/// Merges a list whose items have keys. Returns how many items at its end are new.
 fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Result<usize, MergeError> {
-    let before = live.len();
     let key = |item: &Value| identity(item, how.patch).ok_or_else(|| no_key(field, how.patch));
     let mut gone = HashSet::new();
     let mut replaced = false;
@@ -145,7 +151,7 @@ fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Res
         }
     }
     live.retain(|item| !replaced && identity(item, how.patch).is_none_or(|item| !gone.contains(&item)));
-    let removed = before - live.len();
+    let kept = live.len();
     let mut places = HashMap::new();
     for (at, item) in live.iter().enumerate() {
         if let Some(identity) = identity(item, how.patch) {
@@ -163,7 +169,7 @@ fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Res
             }
         }
     }
-    Ok(removed)
+    Ok(live.len() - kept)
 }
 
 /// `value` of a patch where there is nothing to be patched: without nulls and directives.

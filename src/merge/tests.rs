@@ -33,7 +33,7 @@ fn strategic_merge_patches() {
             "Deployment",
             "{spec: {template: {spec: {containers: [{name: a, image: x, env: [{name: A, value: '1'}]}, {name: b}]}}}}",
             "{spec: {template: {spec: {containers: [{name: a, image: y, env: [{name: B, value: '2'}]}]}}}}",
-            "{spec: {template: {spec: {containers: [{name: a, image: y, env: [{name: A, value: '1'}, {name: B, value: '2'}]}, {name: b}]}}}}",
+            "{spec: {template: {spec: {containers: [{name: a, image: y, env: [{name: B, value: '2'}, {name: A, value: '1'}]}, {name: b}]}}}}",
         ),
         (
             "Pod",
@@ -93,7 +93,7 @@ fn strategic_merge_patches() {
             "Pod",
             "{metadata: {finalizers: [a, b, c]}}",
             "{metadata: {$deleteFromPrimitiveList/finalizers: [a, x], finalizers: [d]}}",
-            "{metadata: {finalizers: [b, c, d]}}",
+            "{metadata: {finalizers: [d, b, c]}}",
         ),
         (
             "Pod",
@@ -147,7 +147,32 @@ fn strategic_merge_patches() {
             "Pod",
             "{spec: {containers: [{name: a}, {name: istio}]}}",
             "{spec: {$setElementOrder/containers: [{name: a}, {name: b}], containers: [{name: b}]}}",
-            "{spec: {containers: [{name: a}, {name: istio}, {name: b}]}}",
+            "{spec: {containers: [{name: a}, {name: b}, {name: istio}]}}",
+        ),
+        // Without it the items of the patch are in its order, a new one before what it does not name.
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: b}]}}",
+            "{spec: {containers: [{name: x}]}}",
+            "{spec: {containers: [{name: x}, {name: a}, {name: b}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: b}]}}",
+            "{spec: {containers: [{name: b}, {name: x}, {name: a}]}}",
+            "{spec: {containers: [{name: b}, {name: x}, {name: a}]}}",
+        ),
+        (
+            "Pod",
+            "{spec: {containers: [{name: a}, {name: b}]}}",
+            "{spec: {containers: [{name: a, $patch: delete}, {name: x}]}}",
+            "{spec: {containers: [{name: x}, {name: b}]}}",
+        ),
+        (
+            "Deployment",
+            "{metadata: {finalizers: [x/b]}}",
+            "{metadata: {finalizers: [x/a]}}",
+            "{metadata: {finalizers: [x/a, x/b]}}",
         ),
         (
             "Pod",

@@ -61,6 +61,7 @@ fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keye
     let last: &[Value] = last.and_then(Value::as_array).map_or(&[], Vec::as_slice);
     let last: HashMap<String, &Value> =
         identities(last, keys).unwrap_or_default().into_iter().zip(last).collect();
+    let before = live.len();
     let stays: HashSet<&String> = order.iter().collect();
     let mut places = HashMap::with_capacity(had.len());
     let mut kept = Vec::with_capacity(live.len());
@@ -70,7 +71,6 @@ fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keye
             kept.push(item);
         }
     }
-    let known = kept.len();
     for (identity, item) in order.iter().zip(wanted) {
         match (places.get(identity).map(|&at| &mut kept[at]), item) {
             (Some(Value::Object(live)), Value::Object(wanted)) => {
@@ -80,7 +80,7 @@ fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keye
             (None, wanted) => kept.push(without_nulls(wanted)),
         }
     }
-    let added = kept.len() - known;
+    let added = kept.len().saturating_sub(before);
     arrange(&mut kept, added, &order, keys);
     *live = kept;
 }
