@@ -15,7 +15,7 @@ use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::strict;
-use super::{crd, versions, warnings};
+use super::{crd, field, render, versions, warnings};
 use crate::controller::{Charges, limits};
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
@@ -188,6 +188,7 @@ pub(super) fn update(
     if after == before {
         return Ok(old);
     }
+    let unprotected = is_unprotected(kind, &before, &after);
     let after = to_store(cluster.store(), resource, name, after)?;
     let written = is_status.then(|| after["status"].clone());
     let admitted = admit::update(&old.object, &before, after);
@@ -202,6 +203,10 @@ pub(super) fn update(
         return Ok(updated);
     }
     let written = match () {
+        () if unprotected && object.metadata().links.finalizers().is_empty() => {
+            cluster.request(vec![Change::Delete(key.clone())]);
+            None
+        }
         // What has no type of its own has no controller that keeps its status.
         () if is_status && !keeps_status(kind) => cluster.request_status(&object),
         () => cluster.request_object(object),
@@ -222,6 +227,15 @@ fn is_answered_as_written(kind: Kind) -> bool {
             | Kind::ReplicationController
             | Kind::DaemonSet
     )
+}
+
+/// Whether a client takes the finalizer that protects what is in use from an object that is being deleted. The controller
+/// gives it back to any other (pvc_protection_controller.go, pv_protection_controller.go).
+fn is_unprotected(kind: Kind, before: &Value, after: &Value) -> bool {
+    let Some(finalizer) = render::protection(kind) else { return false };
+    let has =
+        |object: &Value| field::items(object, "/metadata/finalizers").iter().any(|own| own == finalizer);
+    field::is_set(before, "/metadata/deletionTimestamp") && has(before) && !has(after)
 }
 
 /// Whether the status of such an object is what was written: no controller here works it out.

@@ -1,14 +1,12 @@
-//! The volume claims of a StatefulSet's pods, and the volumes they are bound to: made before the pod, found again by
-//! name, let go as the set's retention policy says (KEP-1847).
+//! The volume claims of a StatefulSet's pods: made before the pod, found again by name, let go as the set's retention
+//! policy says (KEP-1847).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use super::names::generated;
-use super::{Context, Outcome, deletion, pods, refusal, statefulset};
+use super::{Context, Outcome, pods, refusal, statefulset, volumes};
 use crate::store::{
-    Change, ClaimSpec, ClaimTemplate, Key, Kind, Labels, Links, Name, Object, ObjectMeta, ObjectReference,
-    Owner, PersistentVolume, PersistentVolumeClaim, Pod, Retention, StatefulSet, Stored, Uid, VolumeSpec,
-    VolumeStatus, pod_spec,
+    ClaimTemplate, Key, Kind, Links, Name, Object, ObjectMeta, Owner, PersistentVolumeClaim, Pod, Retention,
+    StatefulSet, Stored, pod_spec,
 };
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
@@ -97,6 +95,14 @@ pub(super) fn make(
         1 => Err(wrong.remove(0)),
         _ => Err(format!("[{}]", wrong.join(", "))),
     }
+}
+
+/// Whether the set's claims are bound only to volumes that are there: no provisioner makes them.
+pub(super) fn wait_for_volumes(context: Context<'_>, set: &StatefulSet) -> bool {
+    set.spec.volume_claim_templates.iter().any(|template| {
+        let class = volumes::class_of_template(template);
+        class.is_empty() || volumes::has_no_provisioner(context.store, class)
+    })
 }
 
 fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> PersistentVolumeClaim {
@@ -195,93 +201,4 @@ pub(super) fn retain(
         }
     }
     changed
-}
-
-/// Binds a claim to a volume: to the first that nobody has, or to one that is made for it. What was bound to a claim
-/// that is gone is free of it.
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
-    let claim =
-        context.store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, &key.namespace, &key.name);
-    let Some(claim) = claim else {
-        outcome.changes.extend(released(context, key));
-        return outcome;
-    };
-    if claim.metadata.deletion_timestamp.is_some() {
-        let object = Object::PersistentVolumeClaim(claim.clone());
-        outcome.changes.extend(
-            Some(deletion::released(context.store, object))
-                .filter(|change| matches!(change, Change::Delete(_))),
-        );
-    } else if claim.status.phase.is_empty() && claim.spec.volume_name.is_empty() {
-        let free = |volume: &&Arc<PersistentVolume>| {
-            volume.spec.claim_ref.is_none() && matches!(volume.status.phase.as_str(), "" | "Available")
-        };
-        let volume = context.store.list::<PersistentVolume>(Kind::PersistentVolume).find(free);
-        let is_provisioned = volume.is_none();
-        let uid = context.store.stored(key).map(Stored::uid);
-        let mut volume = volume.map_or_else(|| provisioned(key, uid), |volume| (**volume).clone());
-        volume.spec.claim_ref = Some(ObjectReference {
-            kind: arcstr::literal!("PersistentVolumeClaim"),
-            name: key.name.clone(),
-            namespace: key.namespace.clone(),
-        });
-        volume.status = VolumeStatus { phase: arcstr::literal!("Bound") };
-        let mut claim = (**claim).clone();
-        let meta = &mut claim.metadata;
-        meta.annotations = bound_annotations(&meta.annotations, is_provisioned);
-        claim.spec = ClaimSpec { volume_name: volume.metadata.name.clone() };
-        claim.status = VolumeStatus { phase: arcstr::literal!("Bound") };
-        outcome.put(Object::PersistentVolume(Arc::new(volume)));
-        outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
-    }
-    outcome
-}
-
-/// The provisioner of the default StorageClass, as claims name it.
-const PROVISIONER: &str = "clusterlocal.dev/provisioner";
-
-/// `annotations` of a claim and those that the volume binder adds (`pkg/controller/volume/persistentvolume`).
-fn bound_annotations(annotations: &Labels, is_provisioned: bool) -> Labels {
-    const BOUND: [(&str, &str); 2] =
-        [("pv.kubernetes.io/bind-completed", "yes"), ("pv.kubernetes.io/bound-by-controller", "yes")];
-    const PROVISIONED: [(&str, &str); 2] = [
-        ("volume.beta.kubernetes.io/storage-provisioner", PROVISIONER),
-        ("volume.kubernetes.io/storage-provisioner", PROVISIONER),
-    ];
-    // Most claims have no annotations of their own: all of those share one value.
-    static ALONE: LazyLock<Labels> = LazyLock::new(|| BOUND.into_iter().chain(PROVISIONED).collect());
-    match is_provisioned {
-        true if annotations.is_empty() => ALONE.clone(),
-        true => annotations.with(BOUND.into_iter().chain(PROVISIONED)),
-        false => annotations.with(BOUND),
-    }
-}
-
-/// A volume made for a claim, as a storage class's provisioner does it.
-fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
-    let name =
-        uid.map_or_else(|| generated("pvc", 12, (&claim.namespace, &claim.name)), |uid| format!("pvc-{uid}"));
-    let metadata = ObjectMeta {
-        name: name.into(),
-        labels: Labels::default(),
-        synthesized: true,
-        ..ObjectMeta::default()
-    };
-    PersistentVolume { metadata, spec: VolumeSpec::default(), status: VolumeStatus::default() }
-}
-
-/// What becomes of the volume of a claim that is gone: one that was made for it goes, another is kept with its data.
-fn released(context: Context<'_>, claim: &Key) -> Option<Change> {
-    let bound = |volume: &&Arc<PersistentVolume>| {
-        let reference = volume.spec.claim_ref.as_ref();
-        reference.is_some_and(|claimed| claimed.name == claim.name && claimed.namespace == claim.namespace)
-    };
-    let volume = context.store.list::<PersistentVolume>(Kind::PersistentVolume).find(bound)?;
-    if volume.metadata.synthesized {
-        return Some(Change::Delete(volume.metadata.key(Kind::PersistentVolume)));
-    }
-    let mut volume = (**volume).clone();
-    volume.status.phase = arcstr::literal!("Released");
-    Some(Change::Put(Object::PersistentVolume(Arc::new(volume))))
 }

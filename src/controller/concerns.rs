@@ -137,9 +137,9 @@ pub(super) fn note(
             for budget in disruption::concerned(store, &key.namespace, labels) {
                 queues.push(Task::Budget(budget));
             }
-            if gone || pod.is_terminal() {
+            if gone {
                 let claims = pod
-                    .claims()
+                    .all_claims()
                     .map(|claim| Key::new(Kind::PersistentVolumeClaim, key.namespace.clone(), claim));
                 claims.for_each(|claim| queues.push(Task::Claim(claim)));
             }

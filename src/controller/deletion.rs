@@ -87,12 +87,14 @@ pub fn released(store: &Store, object: Object) -> Change {
 }
 
 /// Whether `object` is not being deleted, or something holds it: its time to stop, a finalizer, the pods that use a claim,
-/// what is left in a namespace.
+/// the claim of a volume, what is left in a namespace.
 fn is_held(store: &Store, object: &Object) -> bool {
     is_held_by_metadata(object.metadata())
         || match object {
             Object::Namespace(_) => true,
             Object::PersistentVolumeClaim(claim) => is_claim_used(store, claim),
+            // `kubernetes.io/pv-protection`
+            Object::PersistentVolume(volume) => volume.status.phase == "Bound",
             _ => false,
         }
 }
@@ -112,11 +114,12 @@ pub fn stopped(mut pod: Pod, now: Time) -> Change {
     }
 }
 
-/// Whether a pod uses the claim, which is then held by the finalizer `kubernetes.io/pvc-protection`.
+/// Whether a pod uses the claim, which is then held by the finalizer `kubernetes.io/pvc-protection`: one that is on a node,
+/// even if it has ended (pvc_protection_controller.go, podUsesPVCForDeletion).
 pub fn is_claim_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
     let meta = &claim.metadata;
     let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
-    pods.any(|pod| pod.uses_claim(&meta.name) && !pod.is_terminal())
+    pods.any(|pod| !pod.spec.node_name.is_empty() && pod.uses_claim(&meta.name))
 }
 
 /// Whether the object's deletion waits for its dependents to be deleted first.

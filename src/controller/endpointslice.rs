@@ -140,9 +140,8 @@ fn place<'s>(
 /// The endpoints of a Service's pods.
 fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
-    let is_numbered = |pod: &&Arc<Pod>| {
-        pod.metadata.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet)
-    };
+    let is_numbered =
+        |pod: &&Arc<Pod>| pod.metadata.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet);
     match pods.iter().all(is_numbered) {
         // By number, not by text: `db-2` before `db-10`.
         true => pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0))),

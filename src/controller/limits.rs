@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::quota::{Quantity, amounts, read as read_quantity};
+use super::quantity::{Quantity, read as read_quantity};
+use super::quota::amounts;
 use crate::store::{self, Extra, Given, Kind, Part, PodTemplate, Store};
 
 /// The annotation that says what a pod was given.

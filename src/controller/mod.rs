@@ -7,6 +7,7 @@
 
 mod addresses;
 mod allocation;
+mod binding;
 mod claims;
 mod concerns;
 mod cronjob;
@@ -29,6 +30,7 @@ mod namespace;
 mod node;
 mod ownership;
 mod pods;
+mod quantity;
 mod queue;
 #[cfg(feature = "api")]
 mod quota;
@@ -39,6 +41,7 @@ mod revisions;
 mod scheduler;
 mod slices;
 mod statefulset;
+mod volumes;
 
 pub use addresses::{Addresses, Reuse};
 pub(crate) use defaults::nodes_needed;
@@ -54,6 +57,8 @@ pub(crate) use quota::Charges;
 pub use range::{Range, RangeError};
 #[cfg(feature = "api")]
 pub(crate) use refusal::POD_UPDATE;
+#[cfg(feature = "api")]
+pub(crate) use volumes::DEFAULT_CLASS;
 
 use std::sync::Arc;
 
@@ -68,6 +73,7 @@ use queue::{Queues, Task};
 /// The running controllers: what they still have to look at, and the addresses they have given away.
 pub struct Controllers {
     addresses: Addresses,
+    binder: binding::Binder,
     delays: Delays,
     max_unavailable: bool,
     queues: Queues,
@@ -172,6 +178,7 @@ impl Controllers {
     pub fn new(addresses: Addresses, settings: &Settings) -> Self {
         Controllers {
             addresses,
+            binder: binding::Binder::default(),
             delays: settings.delays,
             max_unavailable: settings.max_unavailable,
             queues: Queues::default(),
@@ -224,6 +231,10 @@ impl Controllers {
             if let Some(node) = self.nodes.note(store, now, event) {
                 self.queues.push(Task::Node(node));
             }
+            // A claim that a new pod uses is bound before the pod is placed.
+            for key in self.binder.note(event) {
+                self.queues.push(Task::Claim(key));
+            }
             for key in self.waiting.note(store, event) {
                 self.queues.push(Task::Pod(key));
             }
@@ -259,8 +270,9 @@ impl Controllers {
     fn look(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let mut together = Vec::with_capacity(tasks.len());
         for task in tasks {
-            if scheduler::depends_on_others(store, &task) || refusal::depends_on_others(store, &task) {
-                // A pod that depends on others is placed when those before it are, and what counts against a quota is made.
+            if depends_on_others(store, &task) {
+                // A pod that depends on others is placed when those before it are, what counts against a quota is made, and
+                // a volume is for one claim.
                 self.look_together(store, now, at_once, std::mem::take(&mut together));
                 self.look_together(store, now, at_once, vec![task]);
             } else {
@@ -338,7 +350,6 @@ impl Controllers {
                 Kind::CronJob => cronjob::sync(context, key),
                 _ => replicaset::sync(context, key),
             },
-            Task::Claim(key) => claims::sync(context, key),
             Task::Namespace(name) => garbage::empty(context, name),
             Task::Budget(key) => disruption::sync(context, key),
             #[cfg(feature = "api")]
@@ -349,7 +360,7 @@ impl Controllers {
                 let pods = queues.touched(namespace, service);
                 endpointslice::reconcile(store, namespace, service, believed, pods).into()
             }
-            Task::Node(_) | Task::Service(_) | Task::Pod(_) => Outcome::default(),
+            Task::Node(_) | Task::Service(_) | Task::Pod(_) | Task::Claim(_) => Outcome::default(),
         });
         for (task, outcome) in tasks.iter().zip(&mut outcomes) {
             match task {
@@ -363,6 +374,7 @@ impl Controllers {
                     outcome.changes.extend(endpoints::delete(store, key, driven));
                 }
                 Task::Pod(key) => *outcome = self.pod(context, key),
+                Task::Claim(key) => *outcome = self.binder.sync(context, key),
                 _ => {}
             }
         }
@@ -390,4 +402,11 @@ impl Controllers {
             Arc::make_mut(pod).status = status;
         }
     }
+}
+
+/// Whether what `task` does depends on what those before it do.
+fn depends_on_others(store: &Store, task: &Task) -> bool {
+    matches!(task, Task::Claim(_))
+        || scheduler::depends_on_others(store, task)
+        || refusal::depends_on_others(store, task)
 }

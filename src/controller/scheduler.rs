@@ -18,6 +18,7 @@ use crate::store::{
 
 pub(super) use filters::UNSCHEDULABLE_TAINT;
 use filters::{Cycle, Refusal};
+pub(super) use volumes::reaches;
 
 /// The component that records the scheduler's Events.
 const BY: &str = "default-scheduler";

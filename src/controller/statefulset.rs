@@ -138,6 +138,8 @@ struct Sync<'a> {
     /// Whether there is a pod whose name begins with the set's: a new set's ordinals need no lookup each.
     names_are_taken: bool,
     nodes: Nodes<'a>,
+    /// Whether a claim template asks for a volume that is not made for it: its pods wait until there are volumes.
+    waits_for_volumes: bool,
     /// By the name of their revision.
     moulds: Vec<(Name, Mould<'a>)>,
     /// Whether the API refused something.
@@ -181,6 +183,7 @@ impl<'a> Sync<'a> {
             condemned,
             names_are_taken: pods::named_by(context.store, key).next().is_some(),
             nodes: Nodes::of(context.store),
+            waits_for_volumes: claims::wait_for_volumes(context, set),
             moulds: Vec::new(),
             failed: false,
             outcome,
@@ -250,8 +253,9 @@ impl<'a> Sync<'a> {
             return false;
         }
         let mut pod = self.new_pod(name.clone(), ordinal);
-        let takes_no_time =
-            kubelet::takes_no_time(self.context, &pod) && self.set.spec.min_ready_seconds == 0;
+        let takes_no_time = kubelet::takes_no_time(self.context, &pod)
+            && self.set.spec.min_ready_seconds == 0
+            && !self.waits_for_volumes;
         let mut available = false;
         if at_once
             && takes_no_time

@@ -83,7 +83,9 @@ pub(crate) enum NameRule {
 fn is_path_segment(kind: Kind) -> bool {
     match kind {
         Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding | Kind::Event => true,
-        Kind::Extra(extra) => matches!(extra.names().kind, "IPAddress" | "APIService" | "CertificateSigningRequest"),
+        Kind::Extra(extra) => {
+            matches!(extra.names().kind, "IPAddress" | "APIService" | "CertificateSigningRequest")
+        }
         _ => false,
     }
 }

@@ -56,8 +56,20 @@ impl Pod {
         templates.map(|template| arcstr::format!("{template}-{}", self.metadata.name))
     }
 
+    /// All claims that it uses: those that its volumes name, and those of a StatefulSet's pod.
+    pub fn all_claims(&self) -> impl Iterator<Item = Name> + '_ {
+        self.named_claims().iter().cloned().chain(self.claims())
+    }
+
+    fn named_claims(&self) -> &[Name] {
+        self.spec.shared.constraints.as_ref().map_or(&[], |constraints| &constraints.claims)
+    }
+
     /// Whether it uses the claim called `claim`.
     pub fn uses_claim(&self, claim: &str) -> bool {
+        if self.named_claims().iter().any(|named| named == claim) {
+            return true;
+        }
         let template =
             claim.strip_suffix(self.metadata.name.as_str()).and_then(|rest| rest.strip_suffix('-'));
         template.is_some_and(|template| self.spec.shared.claim_templates.iter().any(|own| own == template))

@@ -1,6 +1,7 @@
 //! Volume claims and volumes: what a StatefulSet's pods keep when they are replaced.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::given::Part;
 use super::names::Name;
@@ -20,6 +21,14 @@ pub struct PersistentVolumeClaim {
     pub template: Option<Part>,
 }
 
+impl PersistentVolumeClaim {
+    /// Its spec as it was written, or its template was.
+    pub fn written_spec(&self) -> Option<&Value> {
+        let given = self.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
+        given.or_else(|| self.template.as_ref().and_then(|template| template.json().get("spec")))
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimSpec {
@@ -36,6 +45,13 @@ pub struct PersistentVolume {
     pub spec: VolumeSpec,
     #[serde(default, deserialize_with = "nullable")]
     pub status: VolumeStatus,
+}
+
+impl PersistentVolume {
+    /// Its spec as it was written.
+    pub fn written_spec(&self) -> Option<&Value> {
+        self.metadata.given.as_ref().and_then(|given| given.json().get("spec"))
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

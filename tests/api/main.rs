@@ -14,6 +14,7 @@ mod quota;
 mod reading;
 mod services;
 mod statuses;
+mod volumes;
 mod watching;
 mod writing;
 

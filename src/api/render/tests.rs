@@ -248,7 +248,7 @@ fn nodes_claims_and_events() {
     let volume = PersistentVolume {
         metadata: ObjectMeta { namespace: Name::default(), ..named("pvc-1", None) },
         spec: VolumeSpec { claim_ref: Some(reference), ..VolumeSpec::default() },
-        status: VolumeStatus::default(),
+        status: VolumeStatus { phase: "Bound".into() },
     };
     put(&mut store, Object::PersistentVolume(Arc::new(volume)));
     check(

@@ -3,10 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Shown, put};
+use crate::controller::DEFAULT_CLASS;
 use crate::store::{Kind, PersistentVolume, PersistentVolumeClaim, fill};
-
-/// The storage class of what does not say.
-const STORAGE_CLASS: &str = "standard";
 
 pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     if !shown.has("spec") {
@@ -15,28 +13,31 @@ pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     let spec = shown.spec();
     fill_spec(spec);
     put(spec, "volumeName", claim.spec.volume_name.as_str());
-    let modes = spec.get("accessModes").cloned().unwrap_or_default();
+    let modes = spec.get("accessModes").cloned();
     let capacity = spec.get("resources").and_then(|resources| resources.get("requests")).cloned();
+    let volume =
+        shown.context.store.get::<PersistentVolume>(Kind::PersistentVolume, "", &claim.spec.volume_name);
+    // What a volume that was made for the claim offers is what the claim asks for.
+    let offered = |field: &str| volume.and_then(|volume| volume.written_spec()?.get(field)).cloned();
+    let (modes, capacity) = (offered("accessModes").or(modes), offered("capacity").or(capacity));
     let phase = if claim.status.phase.is_empty() { "Pending" } else { claim.status.phase.as_str() };
     let status = shown.status();
     status.insert("phase".into(), phase.into());
     if phase == "Bound" {
-        fill(status, "accessModes", modes);
+        fill(status, "accessModes", modes.unwrap_or_default());
         fill(status, "capacity", capacity.unwrap_or_default());
     }
 }
 
 /// The spec that the claim was made with.
 fn wanted(claim: &PersistentVolumeClaim) -> Map<String, Value> {
-    let given = claim.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
-    let template = || claim.template.as_ref().and_then(|template| template.json().get("spec"));
-    given.or_else(template).and_then(Value::as_object).cloned().unwrap_or_default()
+    claim.written_spec().and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
 fn fill_spec(spec: &mut Map<String, Value>) {
     fill(spec, "accessModes", json!(["ReadWriteOnce"]));
     fill(spec, "resources", json!({ "requests": { "storage": "1Gi" } }));
-    fill(spec, "storageClassName", STORAGE_CLASS);
+    fill(spec, "storageClassName", DEFAULT_CLASS);
     fill(spec, "volumeMode", "Filesystem");
 }
 
@@ -73,7 +74,6 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
         None => drop(spec.remove("claimRef")),
     }
     let phase = match volume.status.phase.as_str() {
-        "" if bound.is_some() => "Bound",
         "" => "Available",
         phase => phase,
     };

@@ -1,7 +1,6 @@
 //! ResourceQuotas: what a namespace uses of them (`pkg/controller/resourcequota`), and whether a new object exceeds them (the
 //! admission plugin ResourceQuota), be it a client's or a controller's.
 
-mod quantity;
 mod usage;
 
 use std::collections::BTreeSet;
@@ -9,11 +8,11 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::quantity::Quantity;
 use super::{Context, Outcome};
 use crate::store::{Change, Extra, Given, Inert, Kind, Name, Object, Store, Stored, pod_spec};
 
-pub(crate) use quantity::Quantity;
-pub(crate) use usage::{Amounts, amounts, read};
+pub(crate) use usage::{Amounts, amounts};
 
 const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::quantity::Quantity;
+use crate::controller::quantity::{Quantity, read};
 use crate::store::{Kind, Object, pod_spec};
 
 /// Amounts by the name of the resource.
@@ -14,15 +14,6 @@ pub(crate) type Amounts = BTreeMap<String, Quantity>;
 pub(crate) fn amounts(json: &Value) -> Amounts {
     let all = json.as_object().into_iter().flatten();
     all.filter_map(|(name, amount)| Some((name.clone(), read(amount)?))).collect()
-}
-
-/// A quantity, which may be a number in JSON.
-pub(crate) fn read(json: &Value) -> Option<Quantity> {
-    match json {
-        Value::String(text) => text.parse().ok(),
-        Value::Number(number) => number.to_string().parse().ok(),
-        _ => None,
-    }
 }
 
 fn add(amounts: &mut Amounts, name: impl Into<String>, amount: Quantity) {
@@ -134,7 +125,7 @@ fn of_containers(spec: &Value, which: &str) -> Amounts {
             let most = together.entry(name).or_insert(Quantity::ZERO);
             *most = match container["restartPolicy"].as_str() {
                 Some("Always") => *most + amount,
-                _ => most.max(amount),
+                _ => (*most).max(amount),
             };
         }
     }

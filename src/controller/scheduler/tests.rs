@@ -26,7 +26,7 @@ const CLUSTER: &str = "
 {apiVersion: v1, kind: PersistentVolume, metadata: {name: local}, spec: {nodeAffinity: {required: {nodeSelectorTerms:
  [{matchExpressions: [{key: zone, operator: In, values: [b]}]}]}}}}
 ---
-{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: bound}, spec: {volumeName: local}}
+{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: bound}, spec: {volumeName: local}, status: {phase: Bound}}
 ---
 {apiVersion: v1, kind: PersistentVolumeClaim, metadata: {name: unbound}}
 ";

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use super::filters::Refusal;
-use crate::store::{Kind, Name, Node, NodeSelector, PersistentVolume, PersistentVolumeClaim, Pod, Store};
+use crate::store::{
+    Kind, Labels, Name, Node, NodeSelector, PersistentVolume, PersistentVolumeClaim, Pod, Store,
+};
 
 const OTHER_NODE: Refusal = Refusal::unresolvable("node(s) didn't match PersistentVolume's node affinity");
 
@@ -17,11 +19,9 @@ impl<'a> Volumes<'a> {
     /// # Errors
     /// When a claim is missing, about to go or not bound.
     pub(super) fn of(store: &'a Store, pod: &Arc<Pod>) -> Result<Self, String> {
-        let named = pod.spec.shared.constraints.as_ref().map_or(&[][..], |all| &all.claims);
-        let claims = named.iter().cloned().chain(pod.claims());
         let mut selectors = Vec::new();
         let mut bound = true;
-        for name in claims {
+        for name in pod.all_claims() {
             match volume_of(store, &pod.metadata.namespace, &name)? {
                 Some(volume) => selectors.extend(volume.spec.node_affinity.required.as_ref()),
                 None => bound = false,
@@ -35,11 +35,22 @@ impl<'a> Volumes<'a> {
 
     pub(super) fn filter(&self, node: &Node) -> Option<Refusal> {
         let (name, labels) = (&node.metadata.name, &node.metadata.labels);
-        let reaches = |selector: &&NodeSelector| {
-            selector.node_selector_terms.iter().any(|term| term.matches(name, labels))
-        };
-        (!self.0.iter().all(reaches)).then_some(OTHER_NODE)
+        (!self.0.iter().all(|selector| selects(selector, name, labels))).then_some(OTHER_NODE)
     }
+}
+
+fn selects(selector: &NodeSelector, name: &Name, labels: &Labels) -> bool {
+    selector.node_selector_terms.iter().any(|term| term.matches(name, labels))
+}
+
+/// Whether a node that `pod` may be on by itself reaches `volume`.
+pub(in crate::controller) fn reaches(store: &Store, pod: &Pod, volume: &PersistentVolume) -> bool {
+    let Some(required) = &volume.spec.node_affinity.required else { return true };
+    let mut nodes = store.list::<Node>(Kind::Node).filter(|node| {
+        let named = &pod.spec.node_name;
+        if named.is_empty() { super::admits(node, &pod.spec) } else { node.metadata.name == *named }
+    });
+    nodes.any(|node| selects(required, &node.metadata.name, &node.metadata.labels))
 }
 
 /// The volume that a claim is bound to, if it is.
@@ -50,8 +61,17 @@ fn volume_of<'a>(
 ) -> Result<Option<&'a Arc<PersistentVolume>>, String> {
     let claim = store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, namespace, name);
     let Some(claim) = claim else { return Err(format!("persistentvolumeclaim \"{name}\" not found")) };
+    let volume = &claim.spec.volume_name;
+    if claim.status.phase == "Lost" {
+        return Err(format!(
+            "persistentvolumeclaim {name:?} bound to non-existent persistentvolume {volume:?}"
+        ));
+    }
     if claim.metadata.deletion_timestamp.is_some() {
         return Err(format!("persistentvolumeclaim \"{name}\" is being deleted"));
+    }
+    if claim.status.phase != "Bound" {
+        return Ok(None);
     }
     Ok(store.get::<PersistentVolume>(Kind::PersistentVolume, "", &claim.spec.volume_name))
 }

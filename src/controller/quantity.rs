@@ -1,8 +1,12 @@
 //! Amounts of resources: `500m`, `1Gi`, `2e3` (`k8s.io/apimachinery/pkg/api/resource`).
 
+use std::cmp::Ordering;
 use std::fmt;
+#[cfg(feature = "api")]
 use std::ops::Add;
 use std::str::FromStr;
+
+use serde_json::Value;
 
 /// An amount, and how it is written.
 #[derive(Clone, Copy, Debug)]
@@ -44,12 +48,8 @@ impl Quantity {
     /// None of it.
     pub(crate) const ZERO: Quantity = Quantity { nano: 0, binary: false };
     /// One.
+    #[cfg(feature = "api")]
     pub(crate) const ONE: Quantity = Quantity { nano: NANO, binary: false };
-
-    /// The larger of both.
-    pub(crate) fn max(self, other: Quantity) -> Quantity {
-        if self.nano < other.nano { other } else { self }
-    }
 }
 
 impl FromStr for Quantity {
@@ -103,6 +103,7 @@ impl fmt::Display for Quantity {
 }
 
 /// The sum is written as the first, unless that is nothing.
+#[cfg(feature = "api")]
 impl Add for Quantity {
     type Output = Quantity;
     fn add(self, other: Quantity) -> Quantity {
@@ -117,9 +118,26 @@ impl PartialEq for Quantity {
     }
 }
 
+impl Eq for Quantity {}
+
 impl PartialOrd for Quantity {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        self.nano.partial_cmp(&other.nano)
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Quantity {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.nano.cmp(&other.nano)
+    }
+}
+
+/// A quantity, which may be a number in JSON.
+pub(crate) fn read(json: &Value) -> Option<Quantity> {
+    match json {
+        Value::String(text) => text.parse().ok(),
+        Value::Number(number) => number.to_string().parse().ok(),
+        _ => None,
     }
 }
 

@@ -1,0 +1,181 @@
+//! Which volume a claim is bound to, of those that there are. Kubernetes 1.36 binds the same.
+
+use super::*;
+use crate::manifest::read_bytes;
+use crate::store::Object;
+
+/// Volumes by name, each with its spec.
+const VOLUMES: [(&str, &str); 8] = [
+    ("tiny", "{capacity: {storage: 500Mi}, accessModes: [ReadWriteOnce]}"),
+    ("large", "{capacity: {storage: 10Gi}, accessModes: [ReadWriteOnce]}"),
+    ("medium", "{capacity: {storage: 2Gi}, accessModes: [ReadWriteOnce]}"),
+    ("shared", "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce, ReadWriteMany]}"),
+    ("slow", "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], storageClassName: slow}"),
+    ("raw", "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], volumeMode: Block}"),
+    (
+        "kept",
+        "{capacity: {storage: 5Gi}, accessModes: [ReadWriteOnce], claimRef: {namespace: a, name: kept}}",
+    ),
+    (
+        "others",
+        "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], claimRef: {namespace: a, name: other}}",
+    ),
+];
+
+fn object(text: String) -> Object {
+    let manifest = read_bytes("a.yaml", text.clone().into_bytes());
+    assert!(manifest.problems.is_empty(), "{text}: {:?}", manifest.problems);
+    manifest.objects[0].object.clone()
+}
+
+fn volume(name: &str, spec: &str) -> Arc<PersistentVolume> {
+    let text = format!(
+        "{{apiVersion: v1, kind: PersistentVolume, metadata: {{name: {name}, labels: {{name: {name}}}}}, spec: {spec}}}"
+    );
+    let Object::PersistentVolume(volume) = object(text) else { panic!("no volume") };
+    volume
+}
+
+fn claim(name: &str, spec: &str) -> Arc<PersistentVolumeClaim> {
+    let text = format!(
+        "{{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {{name: {name}, namespace: a}}, spec: {spec}}}"
+    );
+    let Object::PersistentVolumeClaim(claim) = object(text) else { panic!("no claim") };
+    claim
+}
+
+#[test]
+fn the_volume_that_fits_best() {
+    let volumes = VOLUMES.map(|(name, spec)| volume(name, spec));
+    // The claim and its spec; the volume.
+    let table = [
+        // The smallest that is large enough.
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 100Mi}}}",
+            "tiny",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            "medium",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 3G}}}",
+            "large",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 1Ti}}}",
+            "none",
+        ),
+        // One that offers more modes than asked for, if no other does.
+        (
+            "c",
+            "{accessModes: [ReadWriteMany], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            "shared",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadOnlyMany], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            "none",
+        ),
+        // Of the class that is asked for; of the default class where none is.
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}",
+            "slow",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 1Gi}}}",
+            "none",
+        ),
+        ("c", "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}", "none"),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', volumeMode: Block, resources: {requests: {storage: 1Gi}}}",
+            "raw",
+        ),
+        // With the labels that are asked for.
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', selector: {matchLabels: {name: large}}, resources: {requests: {storage: 1Gi}}}",
+            "large",
+        ),
+        (
+            "c",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', selector: {matchLabels: {name: slow}}, resources: {requests: {storage: 1Gi}}}",
+            "none",
+        ),
+        // One that is kept for the claim, whatever its class and labels, if it is large enough.
+        (
+            "kept",
+            "{accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}",
+            "kept",
+        ),
+        (
+            "kept",
+            "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 6Gi}}}",
+            "large",
+        ),
+    ];
+    for (name, spec, expected) in table {
+        let claim = claim(name, spec);
+        let is_kept = |volume: &PersistentVolume| {
+            volume.spec.claim_ref.as_ref().is_some_and(|claim| claim.name == name)
+        };
+        let found = Request::of(&claim).best(volumes.iter(), is_kept);
+        assert_eq!(found.map_or("none", |volume| volume.metadata.name.as_str()), expected, "{name} {spec}");
+    }
+}
+
+#[test]
+fn a_volume_that_a_claim_names_has_to_fit() {
+    let table = [
+        ("medium", "{storageClassName: '', resources: {requests: {storage: 1Gi}}}", None),
+        (
+            "tiny",
+            "{storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            Some("requested PV is too small"),
+        ),
+        (
+            "slow",
+            "{storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            Some("storageClassName does not match"),
+        ),
+        (
+            "raw",
+            "{storageClassName: '', resources: {requests: {storage: 1Gi}}}",
+            Some("incompatible volumeMode"),
+        ),
+        (
+            "medium",
+            "{storageClassName: '', accessModes: [ReadWriteMany], resources: {requests: {storage: 1Gi}}}",
+            Some("incompatible accessMode"),
+        ),
+    ];
+    for (name, spec, expected) in table {
+        let (_, of_volume) = VOLUMES.into_iter().find(|(other, _)| *other == name).expect("a volume");
+        let why = Request::of(&claim("c", spec)).mismatch(&volume(name, of_volume));
+        assert_eq!(why.as_deref(), expected, "{name} {spec}");
+    }
+}
+
+#[test]
+fn what_becomes_of_a_volume_without_its_claim() {
+    let table = [
+        ("{persistentVolumeReclaimPolicy: Retain, hostPath: {path: /tmp/x}}", Ok(false)),
+        ("{hostPath: {path: /tmp/x}}", Ok(false)),
+        ("{persistentVolumeReclaimPolicy: Delete, hostPath: {path: /tmp/x}}", Ok(true)),
+        ("{persistentVolumeReclaimPolicy: Delete, csi: {driver: x}}", Ok(true)),
+        (
+            "{persistentVolumeReclaimPolicy: Delete, hostPath: {path: /x}}",
+            Err("host_path deleter only supports /tmp/.+ but received provided /x".to_owned()),
+        ),
+    ];
+    for (spec, expected) in table {
+        assert_eq!(reclaim(&volume("v", spec)), expected, "{spec}");
+    }
+}
