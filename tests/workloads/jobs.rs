@@ -142,12 +142,14 @@ fn indexes_fail_for_themselves() {
     }
 }
 
-/// (rule, exit code, conditions, pods that count as failed, whether another runs, the end of the Job)
+/// Rule, exit code, conditions, pods that count as failed, whether another runs, the end of the Job.
+type Failure<'a> = (&'a str, i32, &'a [&'a str], u32, bool, &'a str);
+
 #[test]
 fn a_failed_pod_means_what_the_policy_says() {
     const DISRUPTED: &str = "onPodConditions: [{type: DisruptionTarget, status: 'True'}]";
     const OTHER: &str = "onPodConditions: [{type: DisruptionTarget, status: 'False'}]";
-    let table: &[(&str, i32, &[&str], u32, bool, &str)] = &[
+    let table: &[Failure<'_>] = &[
         (
             "action: FailJob, onExitCodes: {operator: In, values: [42]}",
             42,

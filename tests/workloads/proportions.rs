@@ -82,13 +82,15 @@ fn a_replica_set_that_was_scaled_in_counts_before_it_is_scaled_again() {
     );
 }
 
+/// Wanted replicas, of each ReplicaSet those asked for and those available, the conditions that are true.
+type Step<'a> = (u32, [(u32, u32); 2], &'a [&'a str]);
+
 /// A rollout that is paused is scaled and goes no further, and says so in its conditions.
 #[test]
 fn a_paused_rollout_is_scaled_in_proportion() {
     const SURGE: &str = "{maxSurge: 3, maxUnavailable: 2}";
     let mut cluster = stuck(SURGE);
-    // (wanted, [(asked for, available)], conditions that are true)
-    let table: [(u32, [(u32, u32); 2], &[&str]); 2] =
+    let table: [Step<'_>; 2] =
         [(20, [(14, 14), (9, 0)], &[]), (5, [(5, 5), (3, 0)], &["Available MinimumReplicasAvailable"])];
     for (wanted, expected, conditions) in table {
         ask_for(&mut cluster, &manifest(wanted, SURGE, "nodeSelector: {disk: none},", ", paused: true"));
