@@ -103,7 +103,7 @@ impl Binder {
     /// Binds an unbound claim if there is a volume for it, or may be (syncUnboundClaim).
     fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut Outcome) {
         let store = context.store;
-        let request = Request::of(claim);
+        let request = Request::of(store, claim);
         let named = &claim.spec.volume_name;
         if !named.is_empty() {
             let Some(volume) = volume_named(store, named) else { return };

@@ -48,20 +48,27 @@ pub(super) fn has_no_provisioner(store: &Store, class: &str) -> bool {
     text(class_spec(store, class), "/provisioner") == NO_PROVISIONER
 }
 
+/// Whether a StorageClass is the default of claims that do not say theirs (the admission plugin DefaultStorageClass).
+fn has_default_class(store: &Store) -> bool {
+    const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
+    let mut classes = store.all_stored(Kind::StorageClass, None);
+    classes.any(|class| class.object.metadata().annotations.get(IS_DEFAULT) == Some("true"))
+}
+
 fn text<'a>(json: Option<&'a Value>, pointer: &str) -> &'a str {
     json.and_then(|json| json.pointer(pointer)).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The class of a claim with these annotations and this spec; empty where it is to have none.
-fn claim_class<'a>(annotations: &'a Labels, spec: Option<&'a Value>) -> &'a str {
+/// The class that a claim with these annotations and this spec asks for; empty where it is to have none.
+fn written_class<'a>(annotations: &'a Labels, spec: Option<&'a Value>) -> Option<&'a str> {
     let written = spec.and_then(|spec| spec.get("storageClassName")).and_then(Value::as_str);
-    annotations.get(CLASS_ANNOTATION).or(written).unwrap_or(DEFAULT_CLASS)
+    annotations.get(CLASS_ANNOTATION).or(written)
 }
 
 /// The class of the claims that a StatefulSet makes from `template`.
 pub(super) fn class_of_template(template: &ClaimTemplate) -> &str {
     let spec = template.given.as_ref().and_then(|given| given.json().get("spec"));
-    claim_class(&template.metadata.annotations, spec)
+    written_class(&template.metadata.annotations, spec).unwrap_or(DEFAULT_CLASS)
 }
 
 /// Whether a claim may be bound to `volume`: nothing is bound to it, and it is not about to go.
@@ -73,19 +80,24 @@ pub(super) fn is_available(volume: &PersistentVolume) -> bool {
 pub(super) struct Request<'a> {
     size: Quantity,
     pub(super) class: &'a str,
+    /// Whether the claim leaves the class to the cluster. Where no class is the default, such a claim is bound to a volume
+    /// without a class; here to one of those, if there is one, before a volume of the default class is made.
+    is_any_class: bool,
     mode: &'a str,
     access: Vec<&'a str>,
     selector: Option<LabelSelector>,
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn of(claim: &'a PersistentVolumeClaim) -> Self {
+    pub(super) fn of(store: &Store, claim: &'a PersistentVolumeClaim) -> Self {
         let spec = claim.written_spec();
         let size = spec.and_then(|spec| spec.pointer("/resources/requests/storage")).and_then(quantity::read);
+        let class = written_class(&claim.metadata.annotations, spec);
         let selector = spec.and_then(|spec| spec.get("selector")).filter(|selector| !selector.is_null());
         Request {
             size: size.unwrap_or(Quantity::ZERO),
-            class: claim_class(&claim.metadata.annotations, spec),
+            class: class.unwrap_or(DEFAULT_CLASS),
+            is_any_class: class.is_none() && !has_default_class(store),
             mode: volume_mode(spec),
             access: access_modes(spec),
             selector: selector.and_then(|selector| LabelSelector::deserialize(selector).ok()),
@@ -100,11 +112,15 @@ impl<'a> Request<'a> {
                 Some(format!("the volume is marked for deletion {:?}", volume.metadata.name.as_str()))
             }
             () if offer.size < self.size => Some("requested PV is too small".into()),
-            () if offer.class != self.class => Some("storageClassName does not match".into()),
+            () if !self.takes_class(offer.class) => Some("storageClassName does not match".into()),
             () if offer.mode != self.mode => Some("incompatible volumeMode".into()),
             () if !offer.has_modes(&self.access) => Some("incompatible accessMode".into()),
             () => None,
         }
+    }
+
+    fn takes_class(&self, class: &str) -> bool {
+        class == self.class || (self.is_any_class && class.is_empty())
     }
 
     /// Whether a volume that is kept for the claim can be bound to it.
@@ -125,7 +141,7 @@ impl<'a> Request<'a> {
             let kept = is_kept(volume);
             let selected =
                 self.selector.as_ref().is_none_or(|selector| selector.matches(&volume.metadata.labels));
-            let free = volume.spec.claim_ref.is_none() && offer.class == self.class && selected;
+            let free = volume.spec.claim_ref.is_none() && self.takes_class(offer.class) && selected;
             (kept || free).then_some(((offer.access.len(), !kept, offer.size), volume))
         });
         candidates.min_by_key(|(rank, _)| *rank).map(|(_, volume)| volume)

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::manifest::read_bytes;
-use crate::store::Object;
+use crate::store::{Change, Inert, Object, ObjectMeta};
 
 /// Volumes by name, each with its spec.
 const VOLUMES: [(&str, &str); 8] = [
@@ -81,7 +81,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadOnlyMany], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
             "none",
         ),
-        // Of the class that is asked for; of the default class where none is.
+        // Of the class that is asked for; where none is asked for, and none is the default, without a class.
         (
             "c",
             "{accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}",
@@ -92,7 +92,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadWriteOnce], storageClassName: fast, resources: {requests: {storage: 1Gi}}}",
             "none",
         ),
-        ("c", "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}", "none"),
+        ("c", "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}", "medium"),
         (
             "c",
             "{accessModes: [ReadWriteOnce], storageClassName: '', volumeMode: Block, resources: {requests: {storage: 1Gi}}}",
@@ -126,8 +126,22 @@ fn the_volume_that_fits_best() {
         let is_kept = |volume: &PersistentVolume| {
             volume.spec.claim_ref.as_ref().is_some_and(|claim| claim.name == name)
         };
-        let found = Request::of(&claim).best(volumes.iter(), is_kept);
+        let found = Request::of(&Store::new(), &claim).best(volumes.iter(), is_kept);
         assert_eq!(found.map_or("none", |volume| volume.metadata.name.as_str()), expected, "{name} {spec}");
+    }
+}
+
+#[test]
+fn a_default_class_is_that_of_claims_without_one() {
+    let volume = volume("v", "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce]}");
+    let claim = claim("c", "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}");
+    for (is_default, bound) in [("true", false), ("false", true)] {
+        let annotations = Labels::from_iter([("storageclass.kubernetes.io/is-default-class", is_default)]);
+        let metadata = ObjectMeta { name: "standard".into(), annotations, ..ObjectMeta::default() };
+        let mut store = Store::new();
+        store.apply(Change::Put(Object::Inert(Kind::StorageClass, Arc::new(Inert { metadata }))));
+        let found = Request::of(&store, &claim).best([&volume].into_iter(), |_| false);
+        assert_eq!(found.is_some(), bound, "{is_default}");
     }
 }
 
@@ -158,7 +172,7 @@ fn a_volume_that_a_claim_names_has_to_fit() {
     ];
     for (name, spec, expected) in table {
         let (_, of_volume) = VOLUMES.into_iter().find(|(other, _)| *other == name).expect("a volume");
-        let why = Request::of(&claim("c", spec)).mismatch(&volume(name, of_volume));
+        let why = Request::of(&Store::new(), &claim("c", spec)).mismatch(&volume(name, of_volume));
         assert_eq!(why.as_deref(), expected, "{name} {spec}");
     }
 }
