@@ -14,7 +14,7 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
             None => spec_json(&pod.spec),
         };
         shown.json.insert("spec".into(), spec);
-        if pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet) {
+        if is_daemon(shown.spec(), pod) {
             bind_to_node(shown.spec(), pod);
         }
     }
@@ -35,6 +35,14 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     fill(spec, "serviceAccount", account);
     tolerate_lost_nodes(spec);
     pod_status::status(shown, pod);
+}
+
+/// Whether a DaemonSet made the pod from a template with this `spec`. One that was orphaned has no such owner any more, and
+/// still tolerates more than its template.
+fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
+    let of_template = spec.get("tolerations").and_then(Value::as_array).map_or(0, Vec::len);
+    pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet)
+        || pod.spec.shared.tolerations.len() > of_template
 }
 
 /// What the DaemonSet controller adds to its template: its tolerations, and the node that the pod is for

@@ -105,6 +105,47 @@ fn pod_of_set(store: &Store) -> Pod {
     Pod { metadata, spec, status: PodStatus::default() }
 }
 
+/// A pod goes on tolerating what its DaemonSet added to the template, and is bound to its node, when the DaemonSet is
+/// deleted and leaves it behind.
+#[test]
+fn a_daemon_that_was_orphaned_keeps_what_its_controller_added() {
+    let manifest = "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: d}
+spec:
+  selector: {matchLabels: {app: d}}
+  template:
+    metadata: {labels: {app: d}}
+    spec: {tolerations: [{key: a, operator: Exists}], containers: [{name: c, image: i}]}
+";
+    let mut store = store(manifest);
+    let Some(Object::DaemonSet(set)) = store.object(&Key::new(Kind::DaemonSet, "default", "d")) else {
+        panic!("no DaemonSet");
+    };
+    let template = set.spec.template.clone();
+    let pressure = Toleration { key: "node.kubernetes.io/disk-pressure".into(), ..Toleration::default() };
+    let of_template = &template.spec.shared.tolerations;
+    let tolerations = of_template.iter().cloned().chain([pressure]).collect();
+    let shared =
+        SharedSpec { template: Some(template.clone()), tolerations, ..(*template.spec.shared).clone() };
+    let spec = PodSpec { node_name: "node-1".into(), hostname: Name::default(), shared: Arc::new(shared) };
+    for owner in [Some((Kind::DaemonSet, "d")), None] {
+        let pod = Pod { metadata: named("d-x", owner), spec: spec.clone(), status: PodStatus::default() };
+        put(&mut store, Object::Pod(Arc::new(pod)));
+        let terms =
+            "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms";
+        check(
+            &shown(&store, Kind::Pod, "default", "d-x"),
+            &[
+                ("/spec/tolerations/0/key", "a"),
+                ("/spec/tolerations/1/key", "node.kubernetes.io/disk-pressure"),
+                (terms, "[{matchFields: [{key: metadata.name, operator: In, values: [node-1]}]}]"),
+            ],
+        );
+    }
+}
+
 #[test]
 fn pods_that_a_controller_made() {
     let mut store = store(SET);
