@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pods::{key_of, ordinal};
+use super::pods::ordinal;
 use super::slices::{self, ENDPOINTS_PER_SLICE, Group, Groups, Mould};
 use super::{endpoints, mirroring};
 use crate::store::{
@@ -140,14 +140,8 @@ fn place<'s>(
 /// The endpoints of a Service's pods.
 fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
-    let is_numbered =
-        |pod: &&Arc<Pod>| pod.metadata.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet);
-    match pods.iter().all(is_numbered) {
-        // By number, not by text: `db-2` before `db-10`.
-        true => pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0))),
-        // By age: in a cluster pods become endpoints one after the other, and those that come first fill the first slice.
-        false => pods.sort_by_cached_key(|pod| store.stored(&key_of(pod)).map_or(0, Stored::born)),
-    }
+    // By number, not by text: `db-2` before `db-10`.
+    pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0)));
     let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))))
         || pods.iter().any(|pod| has_bound_ports(pod));
     let mut ports: Option<Arc<[EndpointPort]>> = None;
