@@ -219,14 +219,7 @@ pub(super) fn update(
 /// from its resourceVersion on. Of others a controller here also works out what kube-apiserver sets itself, such as a
 /// Service's addresses and a Job's selector.
 fn is_answered_as_written(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::StatefulSet
-            | Kind::Deployment
-            | Kind::ReplicaSet
-            | Kind::ReplicationController
-            | Kind::DaemonSet
-    )
+    kind.is_workload() && !matches!(kind, Kind::Job | Kind::CronJob)
 }
 
 /// Whether a client takes the finalizer that protects what is in use from an object that is being deleted. The controller

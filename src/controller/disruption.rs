@@ -9,8 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Context, Outcome};
 use crate::store::{
-    Given, Inert, Key, Kind, LabelSelector, Labels, Name, Object, ObjectMeta, Owner, Pod, StatefulSet, Store,
-    Stored, Workload,
+    Key, Kind, LabelSelector, Labels, Name, ObjectMeta, Owner, Pod, StatefulSet, Store, Stored, Workload,
 };
 
 /// The source of its events.
@@ -96,7 +95,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let (holds, reason) =
         if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
     set_condition(context, &mut status, (holds, reason, ""));
-    write_status(stored, json, status, &mut outcome);
+    write_status(stored, status, &mut outcome);
     outcome
 }
 
@@ -108,18 +107,11 @@ fn fail_safe(context: Context<'_>, stored: &Stored, json: &Value, why: &str, out
         status.entry(count).or_insert(0.into());
     }
     set_condition(context, &mut status, ("False", "SyncFailed", why));
-    write_status(stored, json, status, outcome);
+    write_status(stored, status, outcome);
 }
 
-fn write_status(stored: &Stored, json: &Value, status: Map<String, Value>, outcome: &mut Outcome) {
-    let status = Value::Object(status);
-    if json.get("status") != Some(&status) {
-        let mut json = json.clone();
-        json["status"] = status;
-        let mut metadata = stored.object.metadata().clone();
-        metadata.given = Some(Given::from(json));
-        outcome.put(Object::Inert(stored.object.kind(), Arc::new(Inert { metadata })));
-    }
+fn write_status(stored: &Stored, status: Map<String, Value>, outcome: &mut Outcome) {
+    stored.object.with_given_status(status.into()).into_iter().for_each(|object| outcome.put(object));
 }
 
 /// Sets the condition `DisruptionAllowed` to a status, reason and message.

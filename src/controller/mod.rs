@@ -202,16 +202,7 @@ impl Controllers {
 
     /// Enqueues a workload whose status a client wrote: its controller writes its own over it.
     pub fn look_at(&mut self, key: Key) {
-        if matches!(
-            key.kind,
-            Kind::StatefulSet
-                | Kind::Deployment
-                | Kind::ReplicaSet
-                | Kind::ReplicationController
-                | Kind::DaemonSet
-                | Kind::Job
-                | Kind::CronJob
-        ) {
+        if key.kind.is_workload() {
             self.queues.push(Task::Workload(key));
         }
     }

@@ -63,10 +63,6 @@ pub(super) fn pair(namespace: &str, key: &str, value: &str) -> u64 {
     FxBuildHasher.hash_one((namespace, key, value))
 }
 
-fn owner_hash(kind: Kind, namespace: &str, name: &str) -> u64 {
-    FxBuildHasher.hash_one((kind, namespace, name))
-}
-
 /// All indexes.
 #[derive(Default)]
 pub(super) struct Indexes {
@@ -76,7 +72,7 @@ pub(super) struct Indexes {
     pub(super) services: ByLabel,
     /// EndpointSlices by their Service.
     pub(super) slices: ByLabel,
-    /// How many objects name an owner, by [`owner_hash`]. Two owners that share a hash only count too many.
+    /// How many objects name an owner, by [`owner`]. Two owners that share a hash only count too many.
     dependents: FxHashMap<u64, u32>,
     /// ReplicaSets by each of their labels, and by their owner.
     pub(super) replica_sets: ByLabel,
@@ -168,7 +164,7 @@ impl Indexes {
     /// How many objects name the one at `owner` as an owner, or a few more.
     pub(super) fn dependents_count(&self, owner: &Key) -> usize {
         self.dependents
-            .get(&owner_hash(owner.kind, &owner.namespace, &owner.name))
+            .get(&self::owner(&owner.namespace, owner.kind, &owner.name))
             .map_or(0, |count| *count as usize)
     }
 
@@ -185,7 +181,7 @@ impl Indexes {
         };
         let hash = |owner: &Owner| {
             let namespace = if owner.kind.is_namespaced() { namespace.as_str() } else { "" };
-            owner_hash(owner.kind, namespace, &owner.name)
+            self::owner(namespace, owner.kind, &owner.name)
         };
         for owner in new.owners() {
             *self.dependents.entry(hash(owner)).or_default() += 1;

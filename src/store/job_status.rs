@@ -58,19 +58,16 @@ impl CompletionIndexes {
         self.0.split_off(&end);
     }
 
-    /// Parses `1,3-5`, without the indexes from `end` on (indexed_job_utils.go, parseIndexesFromString).
+    /// Parses `1,3-5`, without the indexes from `end` on.
     #[cfg(feature = "api")]
     pub(super) fn parse(text: &str, end: u32) -> Self {
         let mut all = BTreeSet::new();
         // Intervals are sorted and do not overlap: the work is bounded by the length of the text and by `end`.
         let mut next = 0;
-        for interval in text.split(',').filter(|interval| !interval.is_empty()) {
-            let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
-            if let (Ok(first), Ok(last)) = (first.parse::<u32>(), last.parse::<u32>()) {
-                let until = last.saturating_add(1).min(end);
-                all.extend(next.max(first)..until);
-                next = next.max(until);
-            }
+        for (first, last) in index_intervals(text) {
+            let until = last.saturating_add(1).min(end);
+            all.extend(next.max(first)..until);
+            next = next.max(until);
         }
         CompletionIndexes(all)
     }
@@ -79,6 +76,15 @@ impl CompletionIndexes {
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().copied()
     }
+}
+
+/// The intervals of `1,3-5`, both ends included, as they are written; what is no number is left out
+/// (indexed_job_utils.go, parseIndexesFromString).
+pub(crate) fn index_intervals(text: &str) -> impl Iterator<Item = (u32, u32)> {
+    text.split(',').filter_map(|interval| {
+        let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
+        Some((first.parse().ok()?, last.parse().ok()?))
+    })
 }
 
 /// Three and more in a row are written with a dash (indexed_job_utils.go, orderedIntervals.String).

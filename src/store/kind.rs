@@ -140,6 +140,20 @@ impl Kind {
         }
     }
 
+    /// Whether a controller makes pods, or what makes pods, from objects of this kind.
+    pub fn is_workload(self) -> bool {
+        matches!(
+            self,
+            Kind::StatefulSet
+                | Kind::Deployment
+                | Kind::ReplicaSet
+                | Kind::ReplicationController
+                | Kind::DaemonSet
+                | Kind::Job
+                | Kind::CronJob
+        )
+    }
+
     /// Whether objects of this kind are only kept for clients: nothing here follows from them.
     pub fn is_inert(self) -> bool {
         matches!(

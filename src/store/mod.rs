@@ -64,6 +64,7 @@ pub use extra::{Extra, Names};
 pub use fault::Fault;
 pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
+pub(crate) use job_status::index_intervals;
 pub use job_status::{CompletionIndexes, JobStatus};
 #[cfg(feature = "api")]
 pub(crate) use json::{fill, object, objects, put_labels, without_nulls};

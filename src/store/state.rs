@@ -3,6 +3,9 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
+use super::given::Given;
 use super::object::Object;
 use super::pod::{Pod, PodStatus};
 use super::service::{ClusterIp, Service, ServiceSpec};
@@ -87,6 +90,19 @@ impl Object {
             _ => {}
         }
         self
+    }
+
+    /// This object, which is kept as it was written, with another `status`. None where it has that one, or was not written.
+    pub(crate) fn with_given_status(&self, status: Value) -> Option<Object> {
+        let json = self.metadata().given.as_ref()?.json();
+        if json.get("status") == Some(&status) {
+            return None;
+        }
+        let mut json = json.clone();
+        json["status"] = status;
+        let mut object = self.clone();
+        object.metadata_mut().given = Some(Given::from(json));
+        Some(object)
     }
 
     /// This object in the state that `said` says, with its labels and annotations: what a client writes to the `status`

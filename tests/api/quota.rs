@@ -230,9 +230,9 @@ async fn a_limit_range_holds_for_what_controllers_make() {
                     *expected.as_ref().expect("resources"),
                     "{kind}"
                 );
-                let told = text(&pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"]);
+                let annotation = text(&pod["metadata"]["annotations"]["kubernetes.io/limit-ranger"]);
                 let given = "LimitRanger plugin set: cpu request for container c; cpu limit for container c";
-                assert_eq!(told, if *asked == json!({}) { given } else { "" }, "{kind}");
+                assert_eq!(annotation, if *asked == json!({}) { given } else { "" }, "{kind}");
             }
             let about = if kind == "Deployment" { "ReplicaSet" } else { kind };
             let messages = api.messages_of(about, "FailedCreate").await;

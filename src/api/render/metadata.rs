@@ -51,20 +51,11 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
 
 /// Whether a change of the object's spec counts.
 fn has_generation(kind: Kind) -> bool {
-    matches!(
-        kind,
-        Kind::StatefulSet
-            | Kind::Deployment
-            | Kind::ReplicaSet
-            | Kind::ReplicationController
-            | Kind::DaemonSet
-            | Kind::Job
-            | Kind::CronJob
-            | Kind::EndpointSlice
-            | Kind::PodDisruptionBudget
-            | Kind::NetworkPolicy
-            | Kind::Ingress
-    ) || matches!(kind, Kind::Extra(extra) if extra_has_generation(extra))
+    match kind {
+        Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => true,
+        Kind::Extra(extra) => extra_has_generation(extra),
+        kind => kind.is_workload(),
+    }
 }
 
 /// Whether the registry of a kind without a type of its own counts changes of its spec.

@@ -1,7 +1,7 @@
 //! When an Indexed Job has succeeded before all of its indexes have (success_policy.go).
 
 use super::Sync;
-use crate::store::SuccessRule;
+use crate::store::{SuccessRule, index_intervals};
 
 impl Sync<'_> {
     /// Which rule of the success policy matches, as the condition states it (matchSuccessPolicy).
@@ -27,12 +27,10 @@ impl Sync<'_> {
 }
 
 /// The intervals of `0,2-4` below `completions`, both ends included; what is no number, or not after the interval before,
-/// is left out (parseIndexesFromString). So their lengths add up to `completions` at most.
+/// is left out. So their lengths add up to `completions` at most.
 fn intervals(text: &str, completions: u32) -> Vec<(u32, u32)> {
     let mut next = 0;
-    let parsed = text.split(',').filter_map(|interval| {
-        let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
-        let (first, last): (u32, u32) = (first.parse().ok()?, last.parse().ok()?);
+    let within = index_intervals(text).filter_map(|(first, last)| {
         let last = last.min(completions.checked_sub(1)?);
         if first < next || first > last {
             return None;
@@ -40,7 +38,7 @@ fn intervals(text: &str, completions: u32) -> Vec<(u32, u32)> {
         next = last + 1;
         Some((first, last))
     });
-    parsed.collect()
+    within.collect()
 }
 
 #[cfg(test)]

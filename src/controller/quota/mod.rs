@@ -4,13 +4,12 @@
 mod usage;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
 use super::quantity::Quantity;
 use super::{Context, Outcome};
-use crate::store::{Change, Extra, Given, Inert, Kind, Name, Object, Store, Stored, pod_spec};
+use crate::store::{Change, Extra, Kind, Name, Object, Store, Stored, pod_spec};
 
 pub(crate) use usage::{Amounts, amounts};
 
@@ -80,20 +79,9 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
             }
         }
         let status = json!({ "hard": quota["spec"]["hard"], "used": json_of(&used) });
-        if quota.get("status") != Some(&status) {
-            outcome.put(with_status(stored, quota, status));
-        }
+        stored.object.with_given_status(status).into_iter().for_each(|object| outcome.put(object));
     }
     outcome
-}
-
-/// The quota with another status.
-fn with_status(stored: &Stored, quota: &Value, status: Value) -> Object {
-    let mut json = quota.clone();
-    json["status"] = status;
-    let mut metadata = stored.object.metadata().clone();
-    metadata.given = Some(Given::from(json));
-    Object::Inert(QUOTA, Arc::new(Inert { metadata }))
 }
 
 fn json_of(amounts: &Amounts) -> Map<String, Value> {
@@ -203,9 +191,9 @@ impl Charges {
 
     /// The quotas of which more is used than before.
     pub(crate) fn changes(self) -> impl Iterator<Item = Change> {
-        self.0.into_iter().filter(|charged| charged.is_charged).map(|charged| {
+        self.0.into_iter().filter(|charged| charged.is_charged).filter_map(|charged| {
             let status = json!({ "hard": charged.json()["spec"]["hard"], "used": json_of(&charged.used) });
-            Change::Put(with_status(&charged.stored, charged.json(), status))
+            charged.stored.object.with_given_status(status).map(Change::Put)
         })
     }
 }
