@@ -272,7 +272,7 @@ cass-0.db.pod A
 1.10.in-addr.arpa PTR
     NXDOMAIN: the name spells no whole address
 example.org A
-    REFUSED: the name is neither in cluster.local nor in a reverse zone
+    NXDOMAIN: the name is neither in cluster.local nor in a reverse zone
     … --upstream
 ";
 

@@ -21,6 +21,8 @@ mod resolv_conf;
 mod running;
 mod serve;
 mod telling;
+mod upstream;
+mod values;
 
 use std::process::ExitCode;
 

@@ -22,6 +22,7 @@ use tracing::info;
 
 use super::life::LifeArgs;
 use super::log::LogArgs;
+use super::upstream::OutsideArgs;
 use super::{ClusterArgs, Failure};
 
 #[derive(Clone, Debug, Args)]
@@ -53,9 +54,8 @@ pub struct ServeArgs {
     /// What shuffling follows from; the same seed gives the same orders, by one UDP thread [default: drawn by lot]
     #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED")]
     seed: Option<u64>,
-    /// A DNS server to ask about names that are not the cluster's; without one they are REFUSED
-    #[arg(long, value_name = "ADDR:PORT", env = "CLUSTERLOCAL_UPSTREAM")]
-    upstream: Option<SocketAddr>,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
     #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = clap::value_parser!(u16).range(512..))]
     max_udp_size: Option<u16>,
@@ -124,8 +124,11 @@ impl std::str::FromStr for Api {
 
 impl ServeArgs {
     /// How to serve.
-    pub fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// Where --upstream leads nowhere but to this server.
+    pub fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
             listen: self.listen.clone(),
             max_udp_size: self.max_udp_size,
             order: match self.order {
@@ -133,14 +136,15 @@ impl ServeArgs {
                 OrderArg::Stable => Order::Stable,
             },
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
-            upstream: self.upstream,
+            upstream: self.outside.upstream(&self.listen)?,
+            outside: self.outside.outside(),
             // Which thread a client comes to is the kernel's choice: only a single one gives orders that come again.
             udp_threads: match self.seed {
                 Some(_) => NonZeroUsize::MIN,
                 None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             },
             ..Options::default()
-        }
+        })
     }
 
     /// Where queries are written down, if they are.

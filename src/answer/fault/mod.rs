@@ -229,7 +229,7 @@ impl Answerer {
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
             let (mut draft, verdict) = self.draft(zone, request, elsewhere);
             draft.truncated |= truncated;
-            if draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
+            if draft.authoritative && draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
                 draft.rcode = rcode::SERVFAIL;
             }
             (draft, verdict)
