@@ -100,7 +100,16 @@ fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String
         "svc" => {}
         // An address that stands for itself, in a namespace of somebody else's.
         "pod" => return None,
-        _ => return Some(format!("Services are called SERVICE.NAMESPACE.svc.{domain}")),
+        // Below the cluster domain, meshes have names that are never looked up: identities, trust domains. One that
+        // lacks nothing but `svc` was meant for a Service.
+        tree => {
+            let service = labels.next()?;
+            let meant = cluster.service(tree, service)?;
+            return Some(format!(
+                "svc is missing: write {}.{}.svc.{domain}",
+                meant.metadata.name, meant.metadata.namespace
+            ));
+        }
     }
     let (of_namespace, service) = (labels.next()?, labels.next()?);
     help(cluster, of_namespace, service, labels.next())
@@ -146,6 +155,10 @@ fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, endpoint: Option<
         None => match elsewhere() {
             Some(of) => {
                 format!("did you mean {service}.{of}? or else give the objects namespace: {namespace}")
+            }
+            // Of a namespace without a manifest, nothing is known: other people's Services are there.
+            None if !cluster.templates.iter().any(|template| template.key.namespace == namespace) => {
+                return None;
             }
             None => format!(
                 "there is no Service {service} in namespace {namespace}: add its manifest, or correct the name"

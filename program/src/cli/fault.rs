@@ -1,6 +1,7 @@
 //! `fault`: how the DNS of a running server fails, and for how long.
 
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,8 +12,8 @@ use clusterlocal::store::fault::{
 };
 use serde_json::{Value, json};
 
-use super::running::{ServerArgs, name};
-use super::{Failure, clock};
+use super::running::ServerArgs;
+use super::{Failure, clock, values};
 
 #[derive(Debug, Args)]
 pub struct FaultArgs {
@@ -36,7 +37,7 @@ enum What {
     /// Put an end to faults
     Clear {
         /// Their names [default: all]
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = values::fault_name)]
         names: Vec<String>,
         #[command(flatten)]
         server: ServerArgs,
@@ -60,7 +61,7 @@ struct AddArgs {
     #[arg(long, value_name = "ACTIONS|…")]
     sequence: Option<String>,
     /// For names like this: * is any characters, ? is one
-    #[arg(long = "match", value_name = "GLOB")]
+    #[arg(long = "name", visible_alias = "match", value_name = "GLOB")]
     pattern: Option<Glob>,
     /// For records of this type; repeatable
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
@@ -71,17 +72,17 @@ struct AddArgs {
     /// For this pod, address or network alone; repeatable
     #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',')]
     clients: Vec<Client>,
-    /// For each so manieth question
-    #[arg(long, value_name = "NUMBER")]
-    every: Option<std::num::NonZeroU32>,
+    /// For each third question, with 3
+    #[arg(long, value_name = "NUMBER", value_parser = every)]
+    every: Option<NonZeroU32>,
     /// By lot, with this probability
     #[arg(long, value_name = "PROBABILITY")]
     probability: Option<Probability>,
     /// What the lot follows from
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
     seed: u64,
     /// So often at most
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 2))]
     times: Option<u32>,
     /// Beginning so much later, in the cluster's time
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
@@ -91,6 +92,12 @@ struct AddArgs {
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// How many questions there are for each that is hit, for clap.
+fn every(text: &str) -> Result<NonZeroU32, String> {
+    let number = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 3)(text)?;
+    NonZeroU32::new(number).ok_or_else(|| "expected at least 1".into())
 }
 
 /// Where the API has them.
@@ -137,13 +144,18 @@ fn said<'a>(words: &'a [String], sequence: Option<&str>) -> Result<(Option<&'a s
         let name = match words {
             [] => None,
             [name] => Some(name.as_str()),
-            _ => return Err("say actions, or a --sequence of them, not both".into()),
+            _ => return Err(
+                "expected either actions or a --sequence of them, not both, such as --sequence 'ok | drop'"
+                    .into(),
+            ),
         };
         let steps = sequence.split('|').map(|step| step.trim().parse::<Actions>().map_err(|e| e.to_string()));
         return Ok((name, FaultSpec { sequence: steps.collect::<Result<_, _>>()?, ..FaultSpec::default() }));
     }
     let [first, rest @ ..] = words else {
-        return Err("say what goes wrong: servfail, delay 3s, dns-outage 30s, …; --help has them all".into());
+        return Err(
+            "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s; fault add --help lists all".into(),
+        );
     };
     // Where all words say what goes wrong, none of them is a name.
     match what(&words.join(" ")) {
@@ -213,7 +225,7 @@ fn clear(names: &[String], server: ServerArgs) -> Result<ExitCode, Failure> {
     }
     let mut told = String::new();
     for fault in names {
-        server.delete(&format!("{PATH}/{}", name(fault)?))?;
+        server.or_near(server.delete(&format!("{PATH}/{fault}")), "fault", fault, PATH)?;
         writeln!(told, "fault/{fault} cleared").expect("a string takes everything");
     }
     Ok(super::print(&told))

@@ -13,7 +13,7 @@ use clusterlocal::manifest::{self, Manifest, Scenario, Severity};
 use clusterlocal::play::{Outcome, Play, Seen};
 use clusterlocal::store::shown_duration;
 
-use super::{Failure, show};
+use super::{Failure, show, values};
 use junit::Report;
 
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub struct PlayArgs {
     #[arg(long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
     /// Where the cluster answers; port 0 is any free port
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     listen: SocketAddr,
     /// Write what came of it to this file, as JUnit's XML
     #[arg(long, value_name = "FILE")]

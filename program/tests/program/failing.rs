@@ -55,15 +55,18 @@ fn what_is_wrong_is_said() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let table = [
-        ("add", "say what goes wrong: servfail, delay 3s, dns-outage 30s"),
+        ("add", "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s"),
         ("add servfial", "did you mean `servfail`?"),
         ("add drop --type SVR", "did you mean `SRV`?"),
         ("add drop --probability 2", "\"2\" is not a probability from 0 to 1"),
-        ("add drop --times 0", "spec.times: Invalid value: 0: 0 is never"),
+        (
+            "add drop --times 0",
+            "expected a number of questions, a whole number from 1 to 4294967295, such as 2",
+        ),
         ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
-        ("add x drop --sequence ok", "say actions, or a --sequence of them, not both"),
-        ("clear nobody", "faults.clusterlocal.dev \"nobody\" not found"),
+        ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
+        ("clear nobody", "there is no fault nobody; there is no fault at all"),
     ];
     for (arguments, said) in table {
         let ended = fault(&server, arguments);
