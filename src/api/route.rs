@@ -20,7 +20,9 @@ use super::resource::{Held, Registry};
 use super::show::Presentation;
 use super::status::Status;
 use super::watch::Journal;
-use super::{body, delete, discovery, dns, list, openapi, own, pods, reviews, scale, warnings, watch, write};
+use super::{
+    body, delete, discovery, dns, faults, list, openapi, own, pods, reviews, scale, warnings, watch, write,
+};
 use crate::queries::QueryLog;
 use crate::store::Kind;
 use crate::{ControlPlane, Driver};
@@ -192,7 +194,14 @@ impl Api {
     /// Does what is asked with objects.
     fn carry_out(self: &Arc<Self>, call: &Arc<Call>) -> Result<Reply, Status> {
         match call.place.resource.held {
-            Held::Store(kind) => self.of_store(kind, call),
+            Held::Store(kind) => {
+                let reply = self.of_store(kind, call)?;
+                let writes = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
+                if kind == Kind::Fault && writes {
+                    call.warn(faults::doubts(self));
+                }
+                Ok(reply)
+            }
             Held::Answered => reviews::answer(&self.driver, call),
             Held::Changes => own::changes(self, call.clone()),
             Held::Clock => own::clock(&self.driver, call),

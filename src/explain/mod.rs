@@ -6,6 +6,7 @@
 
 mod below;
 mod existing;
+mod fault;
 mod missing;
 mod question;
 mod search;
@@ -25,6 +26,8 @@ use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
 use crate::zone::{DomainName, Zone};
 use subject::Subject;
 
+pub use fault::doubts;
+pub(crate) use fault::in_order;
 pub use question::Question;
 pub use search::Lookup;
 

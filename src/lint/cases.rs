@@ -224,6 +224,18 @@ fn cases() -> Vec<(String, &'static [&'static str])> {
             &["subdomain-without-service at 27"],
         ),
         (
+            db(&[&add(
+                "clusterlocal.dev/v1 Fault",
+                "name: f",
+                "spec: {match: {clients: [db-9]}, actions: [drop]}",
+            )]),
+            &["fault-without-effect at 27"],
+        ),
+        (
+            db(&[&add("clusterlocal.dev/v1 Fault", "name: f", "spec: {match: {name: db}, actions: [drop]}")]),
+            &["fault-without-effect at 27"],
+        ),
+        (
             db(&[
                 &service("x", "{clusterIP: None, selector: {app: x}, ports: [{name: x, port: 1}]}"),
                 &add("v1 Pod", "name: p, labels: {app: x}", "spec: {hostname: p}"),

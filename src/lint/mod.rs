@@ -6,6 +6,7 @@
 
 mod configs;
 mod endpoints;
+mod faults;
 mod governing;
 mod pods;
 mod ports;
@@ -105,6 +106,7 @@ impl<'a> Cluster<'a> {
                 endpoints::review_slice(&reviewed(self, read, &**slice), findings)
             }
             Object::Endpoints(all) => endpoints::review_endpoints(&reviewed(self, read, &**all), findings),
+            Object::Fault(fault) => faults::review(&reviewed(self, read, &**fault), findings),
             _ => {}
         }
         workloads::review(&reviewed(self, read, &read.object), findings);

@@ -33,6 +33,7 @@ pub const RULES: &[Rule] = &[
     error("external-name-address", "an ExternalName that is an IP address: no answer at all"),
     error("external-name-dangling", "an ExternalName that leads nowhere in the cluster, or back to itself"),
     rule("family-unavailable", "an IP family that the cluster has no addresses of"),
+    rule("fault-without-effect", "a Fault for a pod, a name or a moment that it cannot hit"),
     rule("foreign-pods", "a governing Service that also selects pods of another workload"),
     rule("governing-service-missing", "serviceName names no Service: the pods have no names"),
     rule("governing-service-not-headless", "serviceName names a Service with an address of its own"),

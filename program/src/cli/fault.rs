@@ -84,6 +84,9 @@ struct AddArgs {
     /// So often at most
     #[arg(long, value_name = "NUMBER", value_parser = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 2))]
     times: Option<u32>,
+    /// Before faults of a lower priority; among equals, the one that was created first is tried first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = priority)]
+    priority: i32,
     /// Beginning so much later, in the cluster's time
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     after: Option<Duration>,
@@ -92,6 +95,12 @@ struct AddArgs {
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// A priority, for clap.
+fn priority(text: &str) -> Result<i32, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, such as 10; faults of a higher one are tried first".into())
 }
 
 /// How many questions there are for each that is hit, for clap.
@@ -123,6 +132,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
             probability: args.probability,
         },
         times: args.times,
+        priority: args.priority,
         after: args.after.unwrap_or_default(),
         lasting: args.lasting,
         seed: args.seed,
@@ -134,7 +144,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     };
     let fault =
         json!({ "apiVersion": "clusterlocal.dev/v1", "kind": "Fault", "metadata": metadata, "spec": spec });
-    let made = args.server.post(PATH, &fault)?;
+    let made = args.server.create(PATH, &fault)?;
     Ok(super::print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
 }
 
@@ -188,10 +198,11 @@ fn is_action(word: &str) -> bool {
 
 fn list(output: Form, server: ServerArgs) -> Result<ExitCode, Failure> {
     let list = server.get(PATH)?;
-    let faults = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut faults = list["items"].as_array().cloned().unwrap_or_default();
+    faults.sort_by_key(|fault| fault["status"]["order"].as_u64());
     let shown = match output {
         Form::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-        Form::Text => table(faults),
+        Form::Text => table(&faults),
     };
     Ok(super::print(&shown))
 }

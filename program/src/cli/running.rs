@@ -155,6 +155,17 @@ impl ServerArgs {
         self.ask("POST", path, Some(("application/json", body)))
     }
 
+    /// Sends `body` to `path`, and shows what the server warns of.
+    pub fn create(self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let body = Some(("application/json", body));
+        let asked = run(client::ask_warned(self.address(), "POST", path, body))?;
+        let (created, warnings) = asked.map_err(|error| self.failure(error))?;
+        for warning in warnings {
+            cluster::complain(format_args!("warning: {warning}"));
+        }
+        Ok(created)
+    }
+
     /// Deletes what is at `path`.
     pub fn delete(self, path: &str) -> Result<Value, Failure> {
         self.ask("DELETE", path, None)

@@ -21,7 +21,7 @@ const fn row(written: &'static str, about: &'static str) -> Notation {
 
 /// Every action, as it is written.
 pub const ACTIONS: &[Notation] = &[
-    row("ok", "Nothing goes wrong; faults that come later by name do not see the question."),
+    row("ok", "Nothing goes wrong; faults that come later do not see the question."),
     row("servfail", "SERVFAIL."),
     row("refused", "REFUSED."),
     row("nxdomain", "NXDOMAIN, with the SOA."),

@@ -18,8 +18,14 @@ impl Report {
         Report(Xml::new("clusterlocal"))
     }
 
-    /// Adds what came of `scenario`.
-    pub fn add(&mut self, scenario: &Scenario, outcomes: &[Outcome], took: Duration) {
+    /// Adds what came of `scenario`, and of the command under test: why it failed, after how long.
+    pub fn add(
+        &mut self,
+        scenario: &Scenario,
+        outcomes: &[Outcome],
+        command: Option<(&str, Option<((String, Duration), String)>)>,
+        took: Duration,
+    ) {
         let mut suite = TestSuite::new(scenario.name.as_str());
         suite.set_time(took);
         for outcome in outcomes {
@@ -36,6 +42,20 @@ impl Report {
             let mut case = TestCase::new(format!("{} {}", shown_duration(outcome.at), outcome.what), status);
             case.set_classname(scenario.name.as_str());
             case.set_time(outcome.took);
+            suite.add_test_case(case);
+        }
+        if let Some((program, failure)) = command {
+            let status = match &failure {
+                None => TestCaseStatus::success(),
+                Some((_, why)) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(why.as_str());
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("command {program}"), status);
+            case.set_classname(scenario.name.as_str());
+            case.set_time(failure.map_or(took, |((_, ran), _)| ran));
             suite.add_test_case(case);
         }
         self.0.add_test_suite(suite);
