@@ -29,6 +29,9 @@ pub fn address_or(text: &str, default: Option<u16>) -> Result<SocketAddr, String
     let Some((host, port)) = text.rsplit_once(':') else {
         return Err(match text.parse::<u16>() {
             Ok(port) => format!("{EXAMPLE}; the address is missing: write 127.0.0.1:{port}"),
+            Err(_) if text.bytes().any(|b| b.is_ascii_alphabetic()) => {
+                format!("{EXAMPLE}; names such as {text:?} are not looked up: write an IP address")
+            }
             Err(_) => EXAMPLE.into(),
         });
     };

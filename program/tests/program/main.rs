@@ -15,6 +15,7 @@ mod logging;
 mod playing;
 mod starting;
 mod verbs;
+mod wrong;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

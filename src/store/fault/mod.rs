@@ -348,7 +348,7 @@ impl FromStr for Probability {
 
     fn from_str(text: &str) -> Result<Self, NotationError> {
         let value = text.parse().ok().and_then(Probability::new);
-        value.ok_or_else(|| NotationError::new(text, "a probability from 0 to 1", None))
+        value.ok_or_else(|| NotationError::new(text, "a probability from 0 to 1, such as 0.25", None))
     }
 }
 
