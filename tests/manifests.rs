@@ -271,7 +271,7 @@ fn mistakes_are_told_with_file_line_and_column() {
         ("apiVersion: v1\nkind: StatefulSet\n".into(), "a.yaml:1:13: apiVersion: StatefulSet is not in \"v1\"; write apiVersion: apps/v1"),
         ("apiVersion: v1\nkind: Pod\nkind: Pod\n".into(), "a.yaml:3:1: key `kind` is there twice"),
         ("apiVersion: v1\nkind: Pod\nspec: {}\n".into(), "a.yaml:1:1: missing field `metadata`"),
-        ("apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n".into(), "a.yaml:4:1: found character that cannot start any token"),
+        ("apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n".into(), "a.yaml:4:1: a tab: YAML is indented with spaces"),
         ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: \"a\n".into(), "a.yaml:5:1: found unexpected end of stream, while scanning a quoted scalar at line 4 column 9"),
         ("{{- if .Values.on }}\napiVersion: v1\nkind: Pod\n{{- end }}\n".into(), "a.yaml:1:1: looks like an unrendered Helm template; render it first"),
         ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n".into(), "a.yaml:4:9: looks like an unrendered Helm template"),

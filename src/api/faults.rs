@@ -31,19 +31,12 @@ pub(super) fn status(fault: &Fault, stored: &Stored, cluster: &ControlPlane) -> 
             true => spec.actions.to_string(),
             false => format!("in turn: {}", spec.sequence.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")),
         },
-        "order": position(fault, cluster),
         "begins": begins.to_string(),
     });
     if let Some(ends) = ends {
         status["ends"] = ends.to_string().into();
     }
     status
-}
-
-/// Which of all faults is tried first, from 1.
-fn position(fault: &Fault, cluster: &ControlPlane) -> usize {
-    let all = explain::in_order(cluster.store());
-    1 + all.iter().take_while(|stored| stored.object.key().name != fault.metadata.name).count()
 }
 
 /// Reasons why the fault that was written last may hit nothing, for the client that wrote it.

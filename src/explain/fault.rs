@@ -105,7 +105,7 @@ fn shadow(store: &Store, fault: &Fault) -> Option<String> {
 }
 
 /// The faults of `store` as they are tried: of higher priority first, then those that were created first.
-pub(crate) fn in_order(store: &Store) -> Vec<&Stored> {
+fn in_order(store: &Store) -> Vec<&Stored> {
     let mut all: Vec<&Stored> = store.all_stored(Kind::Fault, None).collect();
     all.sort_by_key(|stored| match &stored.object {
         crate::store::Object::Fault(fault) => (std::cmp::Reverse(fault.spec.priority), stored.born()),

@@ -27,7 +27,6 @@ use crate::zone::{DomainName, Zone};
 use subject::Subject;
 
 pub use fault::doubts;
-pub(crate) use fault::in_order;
 pub use question::Question;
 pub use search::Lookup;
 

@@ -19,9 +19,6 @@ fn split(message: &str) -> (&str, &str) {
 
 /// serde: `invalid type: FOUND, expected WANTED`, and what else it says of a value.
 fn of_value(message: &str) -> Option<String> {
-    if let Some(name) = message.strip_prefix("missing field `") {
-        return Some(format!("the field {} is missing", name.trim_end_matches('`')));
-    }
     if message.starts_with("data did not match any variant of untagged enum") {
         return Some(
             "is written in none of the forms that are known here; the documentation of the kind has them"
@@ -149,7 +146,7 @@ mod tests {
                 "steps[0].bind.db: expected ADDRESS:PORT, such as 127.0.0.1:10053 or [::1]:10053",
             ),
             ("a: invalid digit found in string", "a: expected a whole number, such as 3"),
-            ("missing field `name`", "the field name is missing"),
+            ("missing field `name`", "missing field `name`"),
             ("unknown field `a`, expected one of `b`, `c`", "unknown field `a`, expected one of `b`, `c`"),
         ];
         for (message, expected) in table {

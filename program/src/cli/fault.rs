@@ -1,5 +1,6 @@
 //! `fault`: how the DNS of a running server fails, and for how long.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
@@ -199,12 +200,19 @@ fn is_action(word: &str) -> bool {
 fn list(output: Form, server: ServerArgs) -> Result<ExitCode, Failure> {
     let list = server.get(PATH)?;
     let mut faults = list["items"].as_array().cloned().unwrap_or_default();
-    faults.sort_by_key(|fault| fault["status"]["order"].as_u64());
+    faults.sort_by_key(tried);
     let shown = match output {
         Form::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
         Form::Text => table(&faults),
     };
     Ok(super::print(&shown))
+}
+
+/// What the order of faults follows from: priority, then creation. Within a second, the revision tells which came first.
+fn tried(fault: &Value) -> (Reverse<i64>, String, u64) {
+    let revision = text(fault, "/metadata/resourceVersion").parse().unwrap_or_default();
+    let priority = fault["spec"]["priority"].as_i64().unwrap_or_default();
+    (Reverse(priority), text(fault, "/metadata/creationTimestamp").to_owned(), revision)
 }
 
 /// A line for each fault: what it is called, whether it is in force, how often it has hit, and what it does.

@@ -13,6 +13,7 @@ mod failing;
 mod flags;
 mod logging;
 mod playing;
+mod running;
 mod starting;
 mod verbs;
 mod wrong;
