@@ -109,7 +109,8 @@ fn findings_go_across_files() {
 fn what_fails_can_be_chosen() {
     let unnamed = ("name: sql, port", "port");
     let gone = ("apps/v1", "apps/v1beta2");
-    let table: [(&[&str], (&str, &str), i32, &str); 12] = [
+    type Case<'c> = (&'c [&'c str], (&'c str, &'c str), i32, &'c str);
+    let table: [Case<'_>; 12] = [
         (&[], unnamed, 0, "warning[port-unnamed]"),
         (&["--deny", "warnings"], unnamed, 1, "warning[port-unnamed]"),
         (&["--deny", "port-unnamed"], unnamed, 1, "warning[port-unnamed]"),

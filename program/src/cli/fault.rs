@@ -71,7 +71,7 @@ struct AddArgs {
     #[arg(long, value_name = "TRANSPORT")]
     transport: Option<Transport>,
     /// For this pod, address or network alone; repeatable
-    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',')]
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = values::client)]
     clients: Vec<Client>,
     /// For each third question, with 3
     #[arg(long, value_name = "NUMBER", value_parser = every)]

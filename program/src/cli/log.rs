@@ -49,7 +49,8 @@ fn filter(text: &str) -> Result<String, String> {
         };
         let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
             || matches!(level, "0" | "1" | "2" | "3" | "4" | "5");
-        if !is_level && !(target.is_none() && TARGETS.contains(&level)) {
+        let is_target = target.is_none() && TARGETS.contains(&level);
+        if !is_level && !is_target {
             return Err(format!("{level:?} is no level: {EXPECTED}{}", values::did_you_mean(level, LEVELS)));
         }
         let of_crate = target.map(|target| target.split([':', '[']).next().unwrap_or_default());

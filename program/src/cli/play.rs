@@ -16,7 +16,7 @@ use clusterlocal::store::shown_duration;
 
 use super::{Failure, show, values};
 use command::Tested;
-use junit::Report;
+use junit::{Commanded, Report};
 
 #[derive(Debug, Args)]
 pub struct PlayArgs {
@@ -99,10 +99,13 @@ fn play(
         }
         _ => {}
     });
-    let failed_command = tested.as_ref().map(|tested| (tested.name().to_owned(), tested.took()));
-    let failed_command = failed_command.zip(tested.and_then(Tested::end));
+    let commanded = tested.map(|tested| {
+        let ran = tested.took();
+        (ran, tested.end())
+    });
+    let failed_command = commanded.as_ref().and_then(|(_, failure)| failure.as_ref());
     let passed = passed && failed_command.is_none();
-    if let Some(((_, _), why)) = &failed_command {
+    if let Some(why) = failed_command {
         super::print(&format!("{:>10}FAILED: {why}\n", ""));
     }
     let failed = usize::from(failed_command.is_some())
@@ -113,7 +116,8 @@ fn play(
         format!("FAILED ({failed} of {})", outcomes.len() + usize::from(!args.command.is_empty()))
     };
     super::print(&format!("{word} in {:.1} s\n", began.elapsed().as_secs_f64()));
-    let command = args.command.first().map(|program| (program.as_str(), failed_command));
+    let command = args.command.first().zip(commanded);
+    let command = command.map(|(program, (ran, failure))| Commanded { program, ran, failure });
     report.add(scenario, &outcomes, command, began.elapsed());
     Ok(passed)
 }

@@ -84,7 +84,7 @@ enum Form {
 
 /// A pod or an address, for clap; the log knows no networks.
 fn client(text: &str) -> Result<Client, String> {
-    match text.parse::<Client>() {
+    match values::client(text) {
         Ok(Client::Network(network)) if network.prefix_len() < network.max_prefix_len() => {
             Err("expected one address or pod, such as 127.0.0.1 or db-1, not a network".into())
         }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
+use clusterlocal::store::fault::{Client, NotationError};
 use clusterlocal::store::{is_label, is_subdomain, nearest};
 
 /// An address with a port, such as 127.0.0.1:10053.
@@ -142,6 +143,15 @@ pub fn node_name(text: &str) -> Result<String, String> {
 /// A fault's name, `late` or `fault/late`, for clap.
 pub fn fault_name(text: &str) -> Result<String, String> {
     object_name(text, &["fault", "faults", "fault.clusterlocal.dev", "faults.clusterlocal.dev"], "late")
+}
+
+/// Who asks, for clap: a pod (`db-1`, `pod/db-1`, `store/db-1`), an address or a network.
+///
+/// # Errors
+/// Where `text` is none of these.
+pub fn client(text: &str) -> Result<Client, String> {
+    let name = ["pod/", "pods/", "po/"].iter().find_map(|kind| text.strip_prefix(kind));
+    name.unwrap_or(text).parse().map_err(|error: NotationError| error.to_string())
 }
 
 /// `; did you mean NEAR?`, where one of `known` is near to `text`.

@@ -98,6 +98,7 @@ fn what_cannot_hit_is_warned_of() {
         ("drop --client other/db-1", "it exists in namespace default: write default/db-1"),
         ("drop --client db-1", "no query has come from the pod's address"),
         ("drop --client 127.0.0.1", ""),
+        ("drop --client pod/db-9", "there is no pod db-9 in namespace default"),
     ];
     for (arguments, warned) in table {
         let ended = fault(&server, &format!("add {arguments} --type TXT"));

@@ -61,11 +61,6 @@ impl Tested {
         Ok(Some(Tested { program: program.clone(), child, began: Instant::now(), ended: false }))
     }
 
-    /// What it is called in a report.
-    pub fn name(&self) -> &str {
-        &self.program
-    }
-
     /// How long it has run.
     pub fn took(&self) -> Duration {
         self.began.elapsed()
