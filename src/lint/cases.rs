@@ -341,6 +341,27 @@ fn suggestions_are_tried_first() {
             "add a Service db-headless with spec: {clusterIP: None, selector: {app: \"db\"}}, and write serviceName: \
              db-headless; Service db stays for clients",
         ),
+        (
+            db(&["22|        args: [db-0.dv.default.svc.cluster.local]"]),
+            "unknown-name",
+            "did you mean db.default?",
+        ),
+        (
+            db(&["22|        args: [db-7.dv.default.svc.cluster.local]"]),
+            "unknown-name",
+            "there is no Service dv in namespace default: add its manifest, or correct the name",
+        ),
+        (db(&["7|  ports: [{port: 5432}]"]), "port-unnamed", "write name: sql"),
+        (
+            db(&[&add("v1 Pod", "name: p, labels: {app: x}", "spec: {hostname: p, subdomain: dv}")]),
+            "subdomain-without-service",
+            "add a headless Service called dv that selects the pod",
+        ),
+        (
+            db(&[&add("v1 Endpoints", "name: dc", "subsets: [{addresses: [{ip: 10.0.0.1}]}]")]),
+            "endpoints-without-service",
+            "add a Service called dc, without a selector, to namespace default",
+        ),
         (db(&["7|  ports: [{name: sql, port: 80}]"]), "srv-port-unserved", "write targetPort: 5432"),
         (
             db(&["7|  ports: [{name: gossip, port: 7946}]"]),

@@ -66,10 +66,15 @@ fn ports_missing(service: &Reviewed<'_, Service>, declared: &[&ContainerPort], f
         true => "has no ports: addresses are found, SRV records are not",
         false => "has no ports: the API server refuses that of a Service with an address of its own",
     };
-    let port = declared.first().map_or(80, |port| port.container_port);
-    let name =
-        declared.first().map(|port| port.name.as_str()).filter(|name| !name.is_empty()).unwrap_or("main");
-    let help = format!("write ports: [{{name: {name}, port: {port}}}]");
+    let help = match declared.first() {
+        Some(port) => {
+            let name = if port.name.is_empty() { "main" } else { &port.name };
+            format!("write ports: [{{name: {name}, port: {}}}]", port.container_port)
+        }
+        None => {
+            "write the port that the pods listen at, and a name for it: ports: [{name: …, port: …}]".into()
+        }
+    };
     findings.push(service.finding("ports-missing", "spec.ports", message, help));
 }
 
