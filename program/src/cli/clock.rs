@@ -23,7 +23,7 @@ enum Move {
     /// Move it on; everything that is due by then has happened when this ends
     Advance {
         /// By how much, 355s or 1h
-        #[arg(value_name = "TIME", value_parser = parse)]
+        #[arg(value_name = "TIME", value_parser = parse, allow_hyphen_values = true)]
         by: Duration,
     },
     /// Let it stand still

@@ -80,7 +80,7 @@ impl QuestionArgs {
 #[derive(Clone, Debug, Args)]
 struct SettingsArgs {
     /// The cluster domain [default: cluster.local]
-    #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME")]
+    #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME", value_parser = values::domain)]
     domain: Option<DomainName>,
     /// TTL of every record in seconds, 0 to 3600 [default: 30]
     #[arg(long, env = "CLUSTERLOCAL_TTL", value_name = "SECONDS", value_parser = values::whole::<u32>("seconds", 0..=3600, 30))]

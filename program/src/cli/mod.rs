@@ -24,12 +24,13 @@ mod servers;
 mod source;
 mod telling;
 mod upstream;
+mod usage;
 mod values;
 mod words;
 
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, Failure, show};
 pub use process::{Parent, Signals, Stop};
@@ -132,19 +133,10 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
 fn parsed() -> Result<Cli, Failure> {
     let words = words::arranged(std::env::args_os().collect())?;
     words::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-    let matches = with_negative_numbers(Cli::command()).get_matches_from(words);
+    let matches =
+        Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| usage::exit(error, &words));
     source::note(&matches);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
-}
-
-/// The same command, whose options take `-1` for a value, so that the error is that of the option.
-fn with_negative_numbers(command: Command) -> Command {
-    command
-        .mut_args(|argument| {
-            let takes = !argument.is_positional() && argument.get_action().takes_values();
-            if takes { argument.allow_negative_numbers(true) } else { argument }
-        })
-        .mut_subcommands(with_negative_numbers)
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no failure.

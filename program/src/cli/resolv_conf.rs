@@ -20,7 +20,7 @@ pub struct ResolverArgs {
     #[arg(long, value_name = "ADDR:PORT", default_value_t = serve::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS", value_parser = values::address)]
     pub dns: SocketAddr,
     /// The cluster domain
-    #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN")]
+    #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN", value_parser = values::domain)]
     pub domain: DomainName,
 }
 

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 
 use clusterlocal::store::fault::{Client, NotationError};
 use clusterlocal::store::{is_label, is_subdomain, nearest};
+use clusterlocal::zone::DomainName;
 
 /// An address with a port, such as 127.0.0.1:10053.
 ///
@@ -86,6 +87,14 @@ pub fn switch(text: &str) -> Result<bool, String> {
         "false" | "no" | "n" | "off" | "0" | "f" | "" => Ok(false),
         _ => Err("expected true or false (yes, no, on, off, 1 and 0 do as well)".into()),
     }
+}
+
+/// A domain, for clap.
+///
+/// # Errors
+/// Where `text` is no domain name.
+pub fn domain(text: &str) -> Result<DomainName, String> {
+    text.parse().map_err(|error| format!("{error}: expected a domain name, such as cluster.local"))
 }
 
 /// A namespace's name, for clap.

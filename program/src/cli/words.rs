@@ -22,6 +22,7 @@ const OTHER_VARIABLES: [&str; 2] = ["DNS_HOST", "DNS_PORT"];
 /// Where the first word is neither a verb nor a path, but near to a verb.
 pub fn arranged(words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let command = Cli::command();
+    let words = with_negative_values(&command, words);
     let Some(at) = first_word(&command, &words) else { return Ok(words) };
     let word = words[at].to_string_lossy().into_owned();
     let Some(verb) = command.find_subcommand(&word).filter(|_| word != "help") else {
@@ -35,6 +36,24 @@ pub fn arranged(words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let behind = at + 1 + usize::from(inner.is_some());
     let [program, options] = [&words[..1], &words[1..at]];
     Ok([program, &words[at..behind], options, &words[behind..]].concat())
+}
+
+/// The same with `--for -5s` as `--for=-5s`: the error is then that of the value.
+fn with_negative_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::with_capacity(words.len());
+    for word in words {
+        let is_negative = word.to_str().is_some_and(|text| {
+            text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        match joined.last_mut() {
+            Some(option) if is_negative && option.to_str().is_some_and(|text| takes_next(command, text)) => {
+                option.push("=");
+                option.push(word);
+            }
+            _ => joined.push(word),
+        }
+    }
+    joined
 }
 
 /// Where the first word stands that is neither an option nor an option's value.
@@ -152,6 +171,8 @@ mod tests {
             ("c unready db-1 --api x", "c unready db-1 --api x"),
             ("c --ttl 5 -", "c --ttl 5 -"),
             ("c --help", "c --help"),
+            ("c fault add drop --for -5s", "c fault add drop --for=-5s"),
+            ("c fault add drop --priority -1", "c fault add drop --priority=-1"),
         ];
         for (line, expected) in table {
             assert_eq!(arranged(words(line)).expect("words"), words(expected), "{line}");
