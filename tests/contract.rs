@@ -5,8 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use clusterlocal::Settings;
-use clusterlocal::answer::Answerer;
-use clusterlocal::answer::{Order, Verdict};
+use clusterlocal::answer::{Answerer, Order, Outside, Verdict};
 use clusterlocal::store::Objects;
 use clusterlocal::zone::{self, Feed, PodNames, Zone};
 use common::{Asked, TCP, UDP};
@@ -89,6 +88,9 @@ fn wanted(row: &Row<'_>) -> Vec<String> {
     let minimum = row.setting.strip_prefix("ttl=").unwrap_or("30");
     let mut words = row.answer.split_whitespace();
     let code = words.next().unwrap();
+    if let (Some("outside"), code) = (words.clone().next(), code) {
+        return vec![if code == "NODATA" { "NOERROR ra" } else { "NXDOMAIN ra" }.into()];
+    }
     if matches!(code, "NODATA" | "NXDOMAIN" | "SERVFAIL") {
         let zone = words.find(|word| !word.contains('=')).unwrap_or("cluster.local.");
         let rcode = if code == "NODATA" { "NOERROR" } else { code };
@@ -123,8 +125,10 @@ fn got(reply: &[u8]) -> Vec<String> {
     let message = Message::from_vec(reply).expect("a reply that can be read");
     let rcode = clusterlocal::answer::rcode_name(message.metadata.response_code.into());
     let flags = common::flags(reply);
-    assert!(flags.starts_with("QR") && !flags.contains("RA") && !flags.contains("AD"), "{flags}");
-    let mut lines = vec![format!("{rcode}{}", if message.metadata.authoritative { " aa" } else { "" })];
+    assert!(flags.starts_with("QR") && !flags.contains("AD"), "{flags}");
+    let aa = if message.metadata.authoritative { " aa" } else { "" };
+    let ra = if message.metadata.recursion_available { " ra" } else { "" };
+    let mut lines = vec![format!("{rcode}{aa}{ra}")];
     for (section, records) in [
         ("answer", &message.answers),
         ("authority", &message.authorities),
@@ -149,7 +153,8 @@ fn answers() {
         request[class_at..class_at + 2].copy_from_slice(&row.class.to_be_bytes());
         for client in [UDP, TCP] {
             let mut reply = Vec::new();
-            let verdict = Answerer::new(Order::Shuffle, 1, false).answer(zone, &request, client, &mut reply);
+            let verdict = Answerer::new(Order::Shuffle, 1, Outside::NxDomain)
+                .answer(zone, &request, client, &mut reply);
             assert_eq!(verdict, Verdict::Reply, "{}", row.number);
             let (got, wanted) = (got(&reply), wanted(row));
             if got != wanted {

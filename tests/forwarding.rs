@@ -105,7 +105,7 @@ fn gist(reply: &[u8]) -> (String, bool, bool, Vec<String>) {
 
 #[tokio::test]
 async fn the_clusters_names_come_from_the_zone_and_all_others_from_the_upstream() {
-    let options = Options { order: Order::Stable, upstream: Some(upstream().await), ..Options::default() };
+    let options = Options { order: Order::Stable, upstream: vec![upstream().await], ..Options::default() };
     let listeners = Listeners::bind(&options).await.unwrap();
     let ours = listeners.addresses()[0];
     tokio::spawn(listeners.serve(zone(), std::future::pending()));

@@ -267,16 +267,16 @@ fn mistakes_are_told_with_file_line_and_column() {
     let table = [
         ("kind: Pod\nmetadata: {name: a}\n".into(), "a.yaml:1:1: apiVersion is missing"),
         ("{}\n".into(), "a.yaml:1:1: apiVersion and kind are missing"),
-        ("just words\n".into(), "a.yaml:1:1: invalid type: string \"just words\", expected a Kubernetes object"),
+        ("just words\n".into(), "a.yaml:1:1: expected a Kubernetes object, not the text \"just words\""),
         ("apiVersion: v1\nkind: StatefulSet\n".into(), "a.yaml:1:13: apiVersion: StatefulSet is not in \"v1\"; write apiVersion: apps/v1"),
         ("apiVersion: v1\nkind: Pod\nkind: Pod\n".into(), "a.yaml:3:1: key `kind` is there twice"),
         ("apiVersion: v1\nkind: Pod\nspec: {}\n".into(), "a.yaml:1:1: missing field `metadata`"),
-        ("apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n".into(), "a.yaml:4:1: found character that cannot start any token"),
+        ("apiVersion: v1\nkind: Pod\nmetadata:\n\tname: a\n".into(), "a.yaml:4:1: a tab: YAML is indented with spaces"),
         ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: \"a\n".into(), "a.yaml:5:1: found unexpected end of stream, while scanning a quoted scalar at line 4 column 9"),
         ("{{- if .Values.on }}\napiVersion: v1\nkind: Pod\n{{- end }}\n".into(), "a.yaml:1:1: looks like an unrendered Helm template; render it first"),
         ("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {{ .Release.Name }}\n".into(), "a.yaml:4:9: looks like an unrendered Helm template"),
-        (service("spec: {ports: [{port: eighty}]}"), "a.yaml:4:23: Service default/a: spec.ports[0].port: invalid type: string \"eighty\", expected a port number"),
-        (service("spec: {ports: [{port: 0}]}"), "a.yaml:4:23: Service default/a: spec.ports[0].port: invalid value: integer `0`"),
+        (service("spec: {ports: [{port: eighty}]}"), "a.yaml:4:23: Service default/a: spec.ports[0].port: expected a port number"),
+        (service("spec: {ports: [{port: 0}]}"), "a.yaml:4:23: Service default/a: spec.ports[0].port: expected a port number from 1 to 65535, not 0"),
         (service("spec: {ports: [{port: 80, protocol: tcp}]}"), "a.yaml:4:37: Service default/a: spec.ports[0].protocol: unknown variant `tcp`, expected one of `TCP`, `UDP`, `SCTP`; did you mean `TCP`?"),
         (service("spec: {clusterIP: none, ports: [{port: 80}]}"), "a.yaml:4:19: Service default/a: spec.clusterIP: \"none\" is not an IP address; write None"),
         (service("spec:\n  ports:\n  - port: 80\n  type: ClusterIP\n  ports: []\n"), "a.yaml:8:3: Service default/a: spec: key `ports` is there twice"),
@@ -305,7 +305,7 @@ fn a_json_mistake_is_told_at_its_place() {
 {"apiVersion": "v1","#;
     let found = problems(&manifest::read_bytes("a.json", json.into()));
     let expected = [
-        "a.json:3:32: Service default/a: spec.ports[0].port: invalid type: string \"80\", expected a port number from 1 to 65535",
+        "a.json:3:32: Service default/a: spec.ports[0].port: expected a port number from 1 to 65535, not the text \"80\"",
         "a.json:4:60: Pod default/B: metadata.name: \"B\" is not a valid name: lower-case letters, digits, inner hyphens and dots between labels; write \"b\"",
         "a.json:5:20: EOF while parsing an object",
     ];

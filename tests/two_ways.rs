@@ -4,7 +4,7 @@
 mod common;
 
 use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Client, Order};
+use clusterlocal::answer::{Answerer, Client, Order, Outside};
 use clusterlocal::zone::{PodNames, Settings as ZoneSettings, Zone};
 use common::Asked;
 use proptest::prelude::*;
@@ -100,7 +100,7 @@ struct Both([Answerer; 2]);
 
 impl Both {
     fn new(order: Order) -> Self {
-        let answerer = || Answerer::new(order, 7, false);
+        let answerer = || Answerer::new(order, 7, Outside::NxDomain);
         Both([answerer(), answerer().the_long_way()])
     }
 

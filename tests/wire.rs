@@ -4,7 +4,7 @@
 mod common;
 
 use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
 use clusterlocal::zone::Zone;
 use common::{TCP, UDP};
 use hickory_proto::op::Message;
@@ -19,7 +19,7 @@ fn zone() -> Zone {
 
 fn ask(zone: &Zone, request: &[u8], client: Client) -> Option<Vec<u8>> {
     let mut reply = vec![0xff; 40];
-    match Answerer::new(Order::Stable, 1, false).answer(zone, request, client, &mut reply) {
+    match Answerer::new(Order::Stable, 1, Outside::NxDomain).answer(zone, request, client, &mut reply) {
         Verdict::Silent => None,
         _ => Some(reply),
     }
@@ -254,10 +254,11 @@ fn refused_and_empty() {
         ("class NONE", NAME, 1, 254, false, 0x8105, [1, 0, 0, 0], 54),
         ("class ANY", NAME, 1, 255, false, 0x8105, [1, 0, 0, 0], 54),
         ("class 0", NAME, 1, 0, false, 0x8105, [1, 0, 0, 0], 54),
-        ("a name that is not ours", "example.com", 1, 1, false, 0x8105, [1, 0, 0, 0], 29),
-        ("… with an extended error (RFC 8914)", "example.com", 1, 1, true, 0x8105, [1, 0, 0, 1], 29 + 11 + 6),
-        ("the root", "", 2, 1, false, 0x8105, [1, 0, 0, 0], 17),
-        ("a name that only ends like ours", "xcluster.local", 1, 1, false, 0x8105, [1, 0, 0, 0], 32),
+        ("a name that is not ours", "example.com", 1, 1, false, 0x8183, [1, 0, 0, 0], 29),
+        ("… with an extended error (RFC 8914)", "example.com", 1, 1, true, 0x8183, [1, 0, 0, 1], 29 + 11 + 6),
+        ("the root, above our zones", "", 2, 1, false, 0x8180, [1, 0, 0, 0], 17),
+        ("a name that only ends like ours", "xcluster.local", 1, 1, false, 0x8183, [1, 0, 0, 0], 32),
+        ("transfer of a zone that is not ours", "example.com", 252, 1, false, 0x8105, [1, 0, 0, 0], 29),
         ("type 0", NAME, 0, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
         ("type OPT", NAME, 41, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
         ("type ANY", NAME, 255, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
@@ -365,15 +366,17 @@ thread_local! {
 
 fn prop_check(zone: &Zone, packet: &[u8], client: Client) -> Result<(), TestCaseError> {
     let is_request = packet.len() >= 12 && packet[2] & 0x80 == 0;
-    for (max_udp, forwarding) in [(u16::MAX, false), (u16::MAX, true), (1232, false)] {
+    for (max_udp, outside) in
+        [(u16::MAX, Outside::NxDomain), (u16::MAX, Outside::Forwarded), (1232, Outside::Refused)]
+    {
         let client = Client { max_udp, ..client };
         let mut reply = Vec::new();
-        let verdict = Answerer::new(Order::Shuffle, 1, forwarding).answer(zone, packet, client, &mut reply);
+        let verdict = Answerer::new(Order::Shuffle, 1, outside).answer(zone, packet, client, &mut reply);
         prop_assert_eq!(verdict != Verdict::Silent, is_request);
         if verdict == Verdict::Silent {
             continue;
         }
-        prop_assert!(forwarding || verdict == Verdict::Reply);
+        prop_assert!(outside == Outside::Forwarded || verdict == Verdict::Reply);
         prop_assert_eq!(&reply[..2], &packet[..2]);
         prop_assert!(reply[2] & 0x80 != 0);
         let message = match Message::from_vec(&reply) {

@@ -1,6 +1,6 @@
 //! From a request's bytes to the reply's, on the way of usual questions and on the long one that all can go.
 
-use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
 use divan::{Bencher, black_box};
 
 use crate::cluster::{Cluster, pod_name, port_name, service_name};
@@ -47,12 +47,12 @@ impl Asked {
 
 #[divan::bench(args = ALL, sample_size = STEPS)]
 fn usual_way(bencher: Bencher<'_, '_>, asked: Asked) {
-    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, false));
+    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, Outside::NxDomain));
 }
 
 #[divan::bench(args = ALL, sample_size = STEPS)]
 fn long_way(bencher: Bencher<'_, '_>, asked: Asked) {
-    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, false).the_long_way());
+    answer(bencher, asked, Answerer::new(Order::Shuffle, 7, Outside::NxDomain).the_long_way());
 }
 
 fn answer(bencher: Bencher<'_, '_>, asked: Asked, mut answerer: Answerer) {

@@ -7,7 +7,7 @@
 
 use std::sync::LazyLock;
 
-use clusterlocal::answer::{Answerer, Client, Order, UpstreamRecord, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, UpstreamRecord, Verdict};
 use clusterlocal::zone::Published;
 use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;
@@ -30,15 +30,15 @@ fuzz_target!(|packet: &[u8]| {
     let zone = ZONE.load();
     let asks = packet.len() >= 12 && packet[2] & 0x80 == 0;
     for client in [TCP, UDP, UDP_FROM_AFAR] {
-        for forwarding in [false, true] {
-            let mut answerer = Answerer::new(Order::Shuffle, 1, forwarding);
+        for outside in [Outside::NxDomain, Outside::Refused, Outside::Forwarded] {
+            let mut answerer = Answerer::new(Order::Shuffle, 1, outside);
             let mut reply = Vec::new();
             let verdict = answerer.answer(&zone, packet, client, &mut reply);
             assert_eq!(verdict != Verdict::Silent, asks);
             match verdict {
                 Verdict::Silent => continue,
                 Verdict::Reply => {}
-                Verdict::Forward | Verdict::Chase => assert!(forwarding),
+                Verdict::Forward | Verdict::Chase => assert_eq!(outside, Outside::Forwarded),
             }
             check(packet, &reply, client);
             if verdict == Verdict::Chase {

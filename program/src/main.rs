@@ -84,7 +84,7 @@ async fn answer(
     cluster: ControlPlane,
     clock: Clock,
 ) -> Result<ExitCode, Failure> {
-    let listeners = Listeners::bind(&args.options()).await.map_err(|e| Failure::Network(e.to_string()))?;
+    let listeners = Listeners::bind(&args.options()?).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);

@@ -25,11 +25,11 @@ fn exit_codes_tell_whether_there_is_a_record() {
         (&["cass.db", "SRV"], 0, "NOERROR with 2 records"),
         (&["cass.db", "MX"], 1, "NOERROR without data: "),
         (&["cass-2.cass.db"], 1, "NXDOMAIN: Service db/cass has no endpoint cass-2"),
-        (&["cass"], 1, "NXDOMAIN: there is no Service default/cass"),
+        (&["cass"], 1, "NXDOMAIN: Service cass exists in namespace db, not in default"),
         (&["cass", "-n", "db"], 0, "NOERROR with 2 records"),
         // With its final dot, a name is not searched for.
-        (&["cass.db."], 1, "REFUSED: "),
-        (&["example.org"], 1, "REFUSED: "),
+        (&["cass.db."], 1, "NXDOMAIN: "),
+        (&["example.org"], 1, "NXDOMAIN: "),
         (&["127.244.0.99"], 1, "NXDOMAIN: 127.244.0.99 is neither a cluster IP nor"),
         (&["cass.db.svc.example.test", "--domain", "example.test"], 0, "NOERROR with 2 records"),
     ];

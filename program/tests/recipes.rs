@@ -13,7 +13,7 @@ mod recipe;
 mod server;
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, ToSocketAddrs};
 use std::path::Path;
 use std::process::Command;
 
@@ -38,6 +38,8 @@ struct Program {
     command: &'static str,
     /// The name of a peer as the recipe lets a program use it.
     peer: &'static str,
+    /// Whether names outside the cluster are left to the system.
+    falls_back: bool,
 }
 
 const WHOLE: &str = "cassandra-0.cassandra.default.svc.cluster.local";
@@ -52,6 +54,7 @@ const PROGRAMS: [Program; 5] = [
         source: "peers.mjs",
         command: "node --import ./clusterlocal.mjs peers.mjs",
         peer: SHORT,
+        falls_back: true,
     },
     Program {
         name: "go",
@@ -61,6 +64,7 @@ const PROGRAMS: [Program; 5] = [
         source: "peers.go",
         command: "GO111MODULE=off GOFLAGS= go run .",
         peer: WHOLE,
+        falls_back: false,
     },
     Program {
         name: "java",
@@ -75,6 +79,7 @@ const PROGRAMS: [Program; 5] = [
                   java -Djdk.net.hosts.file=cluster.hosts -Dsun.net.inetaddr.ttl=0 \
                   -Dsun.net.inetaddr.negative.ttl=0 Peers",
         peer: WHOLE,
+        falls_back: false,
     },
     Program {
         name: "python",
@@ -84,6 +89,7 @@ const PROGRAMS: [Program; 5] = [
         source: "peers.py",
         command: "python3 peers.py",
         peer: SHORT,
+        falls_back: true,
     },
     Program {
         name: "elixir",
@@ -93,6 +99,7 @@ const PROGRAMS: [Program; 5] = [
         source: "peers.erl",
         command: "ERL_INETRC=./erl_inetrc escript peers.erl",
         peer: SHORT,
+        falls_back: true,
     },
 ];
 
@@ -154,7 +161,29 @@ fn follow(program: Program) -> Result<(), Failed> {
     std::thread::spawn(move || greet(&listener));
     let said = program.run(server.dns.port(), &[SERVICE, &url])?;
     let greeting = said.lines().any(|line| line == GREETING);
-    if greeting { Ok(()) } else { Err(format!("it was not greeted at {url}: {said}").into()) }
+    if !greeting {
+        return Err(format!("it was not greeted at {url}: {said}").into());
+    }
+    if program.falls_back { outside(&program, server.dns.port()) } else { Ok(()) }
+}
+
+/// A name that only the system knows, that of this machine, is found as it was before.
+fn outside(program: &Program, port: u16) -> Result<(), Failed> {
+    let host = output(&mut Command::new("hostname"))?;
+    let host = host.trim();
+    let Some(address) = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.find(|at| at.is_ipv4()))
+    else {
+        // A machine that does not know its own name.
+        return Ok(());
+    };
+    let listener = TcpListener::bind((address.ip(), 0)).map_err(|e| format!("{address}: {e}"))?;
+    let url = format!("http://{host}:{}/", listener.local_addr().map_err(|e| e.to_string())?.port());
+    std::thread::spawn(move || greet(&listener));
+    let said = program.run(port, &[SERVICE, &url])?;
+    match said.lines().any(|line| line == GREETING) {
+        true => Ok(()),
+        false => Err(format!("it was not greeted at {url}: {said}").into()),
+    }
 }
 
 /// A server, and what a client finds there.

@@ -269,7 +269,7 @@ const fn pointer(at: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answerer, Client, Located};
+    use super::super::{Answerer, Client, Located, Outside};
     use super::*;
     use crate::store::Time;
     use crate::zone::{DomainName, NAME_MAX};
@@ -283,7 +283,8 @@ mod tests {
         let request = Request::read(&packet, true).unwrap();
         let mut lower = [0; NAME_MAX];
         let Located { name, within, .. } = Located::new(zone, &request, &mut lower);
-        let Answerer { order, mut rng, mut addresses, .. } = Answerer::new(Order::Shuffle, 0, false);
+        let Answerer { order, mut rng, mut addresses, .. } =
+            Answerer::new(Order::Shuffle, 0, Outside::NxDomain);
         let size = Client { udp: true, ipv6: false, max_udp: u16::MAX }.reply_size(None);
         let direct = |(zone_at, _)| {
             Direct {

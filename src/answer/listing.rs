@@ -4,6 +4,7 @@ use super::resolve::{Elsewhere, Outcome, Resolver};
 use super::text::{RecordView, sections};
 use super::wire::rtype;
 use super::{Answerer, Order, zone_of};
+use crate::answer::Outside;
 use crate::answer::message::Message;
 use crate::zone::{DomainName, Zone};
 
@@ -36,7 +37,7 @@ struct Lister {
 
 impl Default for Lister {
     fn default() -> Self {
-        Lister { answerer: Answerer::new(Order::Stable, 0, false), message: Vec::new() }
+        Lister { answerer: Answerer::new(Order::Stable, 0, Outside::NxDomain), message: Vec::new() }
     }
 }
 

@@ -56,6 +56,8 @@ pub(super) struct Mark {
 pub(super) const HEADER: usize = 12;
 /// AA, in the third byte of the header.
 pub(super) const AUTHORITATIVE: u8 = 4;
+/// RA, in the second byte of flags (RFC 1035, 4.1.1).
+const RECURSION_AVAILABLE: u8 = 0x80;
 /// TC, there as well.
 pub(super) const TRUNCATED: u8 = 2;
 /// What stands between a record's owner and its data: type, class, TTL, length.
@@ -93,6 +95,11 @@ impl<'m> Message<'m> {
     /// Sets or clears AA.
     pub(super) fn set_authoritative(&mut self, authoritative: bool) {
         self.out[2] = self.out[2] & !AUTHORITATIVE | if authoritative { AUTHORITATIVE } else { 0 };
+    }
+
+    /// Sets RA.
+    pub(super) fn set_recursion_available(&mut self) {
+        self.out[3] |= RECURSION_AVAILABLE;
     }
 
     /// Compresses SRV targets too when names are compressed, against RFC 2782.

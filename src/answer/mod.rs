@@ -47,6 +47,20 @@ pub enum Order {
     Stable,
 }
 
+/// What a name outside the cluster's zones gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Outside {
+    /// NXDOMAIN, not authoritative, with RA and without an SOA record: stub resolvers take it for "not found", while
+    /// REFUSED becomes a temporary failure in glibc, Go and Node.js once a search list has been tried. Names above the
+    /// zones exist, or nothing could exist below them (RFC 8020): NODATA.
+    #[default]
+    NxDomain,
+    /// REFUSED, as from an authoritative server.
+    Refused,
+    /// What an upstream server answers.
+    Forwarded,
+}
+
 /// What is to be done with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -78,7 +92,7 @@ pub struct UpstreamRecord {
 pub struct Answerer {
     order: Order,
     rng: Rng,
-    forwarding: bool,
+    outside: Outside,
     /// Whether usual questions are answered the short way.
     direct: bool,
     addresses: Addresses,
@@ -103,12 +117,12 @@ const UDP_WITHOUT_EDNS: u16 = 512;
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
 
 impl Answerer {
-    /// `seed` decides every shuffle; `forwarding` tells that there is an upstream for names that are not ours.
-    pub fn new(order: Order, seed: u64, forwarding: bool) -> Self {
+    /// `seed` decides every shuffle, `outside` the answer for names that are not ours.
+    pub fn new(order: Order, seed: u64, outside: Outside) -> Self {
         Answerer {
             order,
             rng: Rng::with_seed(seed),
-            forwarding,
+            outside,
             direct: true,
             addresses: Addresses::new(),
             scratch: Scratch::default(),
@@ -138,7 +152,10 @@ impl Answerer {
         hit: Option<&Hit>,
         reply: &mut Vec<u8>,
     ) -> Verdict {
-        let elsewhere = if self.forwarding { Elsewhere::Unasked } else { Elsewhere::Nobody };
+        let elsewhere = match self.outside {
+            Outside::Forwarded => Elsewhere::Unasked,
+            Outside::NxDomain | Outside::Refused => Elsewhere::Nobody,
+        };
         match Request::read(request, client.udp) {
             Ok(request) => self.reply_to(zone, &request, client, (elsewhere, false), hit, reply),
             Err(unfit) => refuse_to_read(request, unfit, &mut self.scratch, reply),
@@ -217,7 +234,7 @@ impl Answerer {
         }
         let message = Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
         let (mut message, verdict, extended_error) =
-            resolve(zone, &located, elsewhere, self.forwarding, &mut self.target, message);
+            resolve(zone, &located, elsewhere, self.outside, &mut self.target, message);
         if truncated {
             message.set_truncated();
         }
@@ -253,16 +270,31 @@ fn resolve<'m>(
     zone: &Zone,
     &Located { request, name, within }: &Located<'_>,
     elsewhere: Elsewhere<'_>,
-    forwarding: bool,
+    outside: Outside,
     target: &mut Target,
     mut message: Message<'m>,
 ) -> (Message<'m>, Verdict, Option<u16>) {
     let question = &request.question;
     let Some((zone_at, reverse)) = within else {
-        message.set_rcode(rcode::REFUSED);
-        return match forwarding && question.class == IN {
-            true => (message, Verdict::Forward, None),
-            false => (message, Verdict::Reply, Some(EDE_NOT_AUTHORITATIVE)),
+        let is_transfer = matches!(question.record_type, rtype::AXFR | rtype::IXFR);
+        let verdict = match outside {
+            Outside::NxDomain if question.class == IN && !is_transfer => {
+                message.set_recursion_available();
+                message.set_rcode(if is_above(zone, name) { rcode::NOERROR } else { rcode::NXDOMAIN });
+                Verdict::Reply
+            }
+            Outside::Forwarded if question.class == IN => {
+                message.set_rcode(rcode::REFUSED);
+                Verdict::Forward
+            }
+            Outside::NxDomain | Outside::Refused | Outside::Forwarded => {
+                message.set_rcode(rcode::REFUSED);
+                Verdict::Reply
+            }
+        };
+        return match verdict {
+            Verdict::Forward => (message, verdict, None),
+            _ => (message, verdict, Some(EDE_NOT_AUTHORITATIVE)),
         };
     };
     message.set_authoritative(true);
@@ -337,8 +369,18 @@ pub fn ask(zone: &Zone, name: &DomainName, record_type: u16) -> Vec<u8> {
     request.extend_from_slice(&IN.to_be_bytes());
     let client = Client { udp: false, ipv6: false, max_udp: u16::MAX };
     let mut reply = Vec::new();
-    Answerer::new(Order::Stable, 0, false).answer(zone, &request, client, &mut reply);
+    Answerer::new(Order::Stable, 0, Outside::NxDomain).answer(zone, &request, client, &mut reply);
     reply
+}
+
+/// Whether one of our zones is below `name` (lower case, wire form).
+fn is_above(zone: &Zone, name: &[u8]) -> bool {
+    let settings = zone.settings();
+    let zones = std::iter::once(&settings.domain).chain(&settings.reverse_zones);
+    zones.map(DomainName::as_wire).any(|own| {
+        let at = own.len().checked_sub(name.len());
+        at.is_some_and(|at| own[at..].eq_ignore_ascii_case(name) && is_label(own, at))
+    })
 }
 
 /// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone. The longest, if

@@ -18,6 +18,7 @@ pub(crate) mod rtype {
 
 /// Response codes (RFC 1035, 4.1.1; RFC 6891, 9).
 pub(crate) mod rcode {
+    pub const NOERROR: u8 = 0;
     pub const FORMERR: u8 = 1;
     pub const SERVFAIL: u8 = 2;
     pub const NXDOMAIN: u8 = 3;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, USER_AGENT, WARNING};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
@@ -54,6 +54,34 @@ pub async fn ask(
     body: Option<(&str, &Value)>,
 ) -> Result<Value, ClientError> {
     answer_within(PATIENCE, address, exchange(address, method, path, body)).await
+}
+
+/// As [`ask`], and what the server warns of.
+///
+/// # Errors
+/// As [`ask`].
+pub async fn ask_warned(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: Option<(&str, &Value)>,
+) -> Result<(Value, Vec<String>), ClientError> {
+    let mut warnings = Vec::new();
+    let exchange = async {
+        let response = send(address, method, path, body).await?;
+        warnings.extend(response.headers().get_all(WARNING).iter().filter_map(warning));
+        let code = response.status().as_u16();
+        let answer = Limited::new(response.into_body(), ANSWER_BYTES).collect().await?.to_bytes();
+        Ok((code, answer))
+    };
+    let answer = answer_within(PATIENCE, address, exchange).await?;
+    Ok((answer, warnings))
+}
+
+/// The text of a header `299 - "TEXT"` (RFC 9111, 5.5).
+fn warning(header: &HeaderValue) -> Option<String> {
+    let text = header.to_str().ok()?.split_once('"')?.1.strip_suffix('"')?;
+    Some(text.replace("\\\"", "\"").replace("\\\\", "\\"))
 }
 
 /// Asks the API at `address` for what is at `path`, which the server may take `within` to find out.

@@ -55,6 +55,13 @@ pub(super) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
         check_name(place, &name)?;
         name.clone_from(&place.name);
     }
+    // Faults are tried in the order in which they were created, and are called so.
+    if kind == Kind::Fault && name.is_empty() && !prefix.is_empty() {
+        let numbers = store
+            .all_stored(kind, None)
+            .filter_map(|stored| stored.object.key().name.strip_prefix(&*prefix)?.parse::<u64>().ok());
+        name = format!("{prefix}{}", numbers.max().unwrap_or(0).saturating_add(1));
+    }
     if name.is_empty() && !prefix.is_empty() {
         // Drawn again where it is taken: kube-apiserver does so as well, eight times.
         name = (0..8)

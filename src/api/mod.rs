@@ -17,6 +17,7 @@ pub mod client;
 mod crd;
 mod delete;
 mod discovery;
+mod dns;
 mod faults;
 mod field;
 mod guard;

@@ -3,6 +3,7 @@
 
 use percent_encoding::percent_decode_str;
 
+use super::dns::Dns;
 use super::resource::{Registry, Resource, Subresource};
 
 /// What a path leads to.
@@ -12,6 +13,8 @@ pub(super) enum Target {
     Health,
     /// `/version`.
     Version,
+    /// `/dns/records`, `/dns/query`, `/dns/explain`.
+    Dns(Dns),
     /// `/`: all paths.
     Root,
     /// `/api`: the core group.
@@ -67,6 +70,9 @@ impl Target {
             // kube-apiserver has a path for each check: `/readyz/ping`.
             ["healthz" | "livez" | "readyz", ..] => Some(Target::Health),
             ["version"] => Some(Target::Version),
+            ["dns", "records"] => Some(Target::Dns(Dns::Records)),
+            ["dns", "query"] => Some(Target::Dns(Dns::Query)),
+            ["dns", "explain"] => Some(Target::Dns(Dns::Explain)),
             ["api"] => Some(Target::CoreGroup),
             ["apis"] => Some(Target::Groups),
             ["apis", group] => Some(Target::Group(known(registry, group, None)?.0)),
@@ -165,6 +171,8 @@ mod tests {
             ("/apis/apps/v2", "nothing"),
             ("/readyz/ping", "Health"),
             ("/openapi/v3/apis/batch/v1", "OpenApiOf(\"batch\", \"v1\")"),
+            ("/dns/explain", "Dns(Explain)"),
+            ("/dns", "nothing"),
             ("/openapi/v2", "OpenApiV2"),
             ("/openapi/v4", "nothing"),
             ("/api/v1/pods", "pods"),

@@ -20,7 +20,9 @@ use super::resource::{Held, Registry};
 use super::show::Presentation;
 use super::status::Status;
 use super::watch::Journal;
-use super::{body, delete, discovery, list, openapi, own, pods, reviews, scale, warnings, watch, write};
+use super::{
+    body, delete, discovery, dns, faults, list, openapi, own, pods, reviews, scale, warnings, watch, write,
+};
 use crate::queries::QueryLog;
 use crate::store::Kind;
 use crate::{ControlPlane, Driver};
@@ -93,6 +95,13 @@ impl Api {
             Target::Place(place) => place,
             _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
                 return Err(Status::method_not_supported());
+            }
+            Target::Dns(dns) => {
+                let query = parts.uri.query().unwrap_or_default().to_owned();
+                let asked = tokio::task::spawn_blocking(move || dns::answer(&self.driver, dns, &query)).await;
+                let reply =
+                    asked.map_err(|_| Status::internal("the request handler failed; the log says why"))?;
+                return Ok(reply?.into_response());
             }
             target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
         };
@@ -178,14 +187,21 @@ impl Api {
                     |cluster: &ControlPlane| openapi::document(registry, cluster.store(), group, version);
                 Reply::ok(&self.driver.read(read))
             }
-            (Target::Root | Target::Place(_), _) => Reply::ok(&discovery::paths(registry)),
+            (Target::Root | Target::Dns(_) | Target::Place(_), _) => Reply::ok(&discovery::paths(registry)),
         }
     }
 
     /// Does what is asked with objects.
     fn carry_out(self: &Arc<Self>, call: &Arc<Call>) -> Result<Reply, Status> {
         match call.place.resource.held {
-            Held::Store(kind) => self.of_store(kind, call),
+            Held::Store(kind) => {
+                let reply = self.of_store(kind, call)?;
+                let writes = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
+                if kind == Kind::Fault && writes {
+                    call.warn(faults::doubts(self));
+                }
+                Ok(reply)
+            }
             Held::Answered => reviews::answer(&self.driver, call),
             Held::Changes => own::changes(self, call.clone()),
             Held::Clock => own::clock(&self.driver, call),

@@ -97,9 +97,9 @@ impl Builder {
         self
     }
 
-    /// With names that are not the cluster's asked of this server; without a word they are REFUSED.
+    /// With names that are not the cluster's asked of this server; by default they do not exist (NXDOMAIN).
     pub fn upstream(mut self, server: SocketAddr) -> Self {
-        self.options.upstream = Some(server);
+        self.options.upstream = vec![server];
         self
     }
 

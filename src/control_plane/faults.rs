@@ -1,6 +1,7 @@
 //! Which faults are in force: their windows in the cluster's time, the addresses of the pods they are for, and the zones
 //! that they keep. It must not know what they do to an answer.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +66,9 @@ impl FaultsInForce {
             && known.values().zip(self.known.values()).all(|(new, old)| Arc::ptr_eq(&new.rule, &old.rule));
         self.known = known;
         if !same {
-            self.published.publish(self.known.values().map(|known| known.rule.clone()).collect());
+            let mut known: Vec<&Known> = self.known.values().collect();
+            known.sort_by_key(|known| (Reverse(known.rule.spec.priority), known.stored.born()));
+            self.published.publish(known.into_iter().map(|known| known.rule.clone()).collect());
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is said of names that exist, and of those that do not.
 
-use super::{Explainer, Explanation};
+use super::{Explainer, Explanation, Question};
 use crate::RecordType;
 use crate::answer::{ask, rcode_name};
 use crate::manifest::{self, Manifest};
@@ -122,9 +122,10 @@ impl Fixture {
     }
 
     fn explain(&self, name: &str, record_type: &str) -> Explanation {
-        let (zone, name) = (self.zone(), name.parse::<DomainName>().expect("a name"));
+        let record_type = record_type.parse::<RecordType>().expect("a type");
+        let (zone, question) = (self.zone(), Question::parse(name, Some(record_type)).expect("a name"));
         let explainer = Explainer::new(&self.manifests, self.cluster.store(), &zone);
-        explainer.search(&name, "default", record_type.parse::<RecordType>().expect("a type").0)
+        explainer.search(&question, "default")
     }
 }
 
@@ -133,7 +134,8 @@ const REASONS: &str = "\
 cass.db A
     NOERROR with 3 records
     … Service db/cass (a.yaml:3) is headless
-    … cass.db.default.svc.cluster.local. NXDOMAIN, then cass.db.svc.cluster.local. NOERROR
+    … cass.db.default.svc.cluster.local.  NXDOMAIN
+    … cass.db.svc.cluster.local.          NOERROR
 client.db A
     NOERROR with 1 record
     … is not headless: its name leads to its cluster IP
@@ -152,6 +154,19 @@ away A
     … an alias for db.example.org
     … CNAME db.example.org.
     … without --upstream
+# Names that are right in another namespace.
+cass A
+    NXDOMAIN: Service cass exists in namespace db, not in default
+    … cass.                            NXDOMAIN
+    … from namespace default, ask for cass.db.svc.cluster.local or cass.db; in namespace db (-n db) the name is right
+cass-1.cass A
+    NXDOMAIN: Service cass exists in namespace db, not in default
+    … ask for cass-1.cass.db.svc.cluster.local or cass-1.cass.db;
+_cql._tcp.cass SRV
+    NXDOMAIN: Service cass exists in namespace db, not in default
+cass.default A
+    NXDOMAIN: there is no Service default/cass
+    … Service cass exists in namespace db: did you mean cass.db.svc.cluster.local?
 # Names that lack a part, or have one too many.
 cas.db A
     NXDOMAIN: there is no Service db/cas
@@ -159,9 +174,6 @@ cas.db A
 cass.bd A
     NXDOMAIN: there is no namespace bd
     … did you mean namespace db?
-cass A
-    NXDOMAIN: there is no Service default/cass
-    … did you mean cass.db.svc.cluster.local?
 cass.db.cluster.local A
     NXDOMAIN: below the cluster domain there are only svc and pod, not db
     … ask for cass.db.svc.cluster.local
@@ -272,7 +284,7 @@ cass-0.db.pod A
 1.10.in-addr.arpa PTR
     NXDOMAIN: the name spells no whole address
 example.org A
-    REFUSED: the name is neither in cluster.local nor in a reverse zone
+    NXDOMAIN: the name is neither in cluster.local nor in a reverse zone
     … --upstream
 ";
 

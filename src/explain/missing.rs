@@ -125,7 +125,11 @@ impl Explainer<'_> {
         let all = self.store.list::<Service>(Kind::Service).map(|service| &service.metadata);
         let same: Vec<_> = all.filter(|meta| meta.name == of.name).map(|meta| &meta.namespace).collect();
         for namespace in same.iter().take(1) {
-            why.hints.push(format!("did you mean {}?", self.full(&format!("{}.{namespace}.svc", of.name))));
+            why.hints.push(format!(
+                "Service {} exists in namespace {namespace}: did you mean {}?",
+                of.name,
+                self.full(&format!("{}.{namespace}.svc", of.name))
+            ));
         }
         if same.is_empty() && self.has_namespace(&of.namespace) {
             let names = listed(self.service_names(&of.namespace));

@@ -6,7 +6,9 @@
 
 mod below;
 mod existing;
+mod fault;
 mod missing;
+mod question;
 mod search;
 mod subject;
 
@@ -24,6 +26,10 @@ use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
 use crate::zone::{DomainName, Zone};
 use subject::Subject;
 
+pub use fault::doubts;
+pub use question::Question;
+pub use search::Lookup;
+
 /// Why a question has the answer that it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
@@ -37,6 +43,9 @@ pub struct Explanation {
     pub records: Vec<String>,
     /// What decides the matter, in a sentence; empty where the records speak for themselves.
     pub reason: String,
+    /// The namespace of the pod that looks the name up, and each name that its search list makes of it, with the outcome;
+    /// `None` where the name is whole.
+    pub search: Option<(String, Vec<(DomainName, String)>)>,
     /// What the parts of the name mean, rightmost last.
     pub labels: Vec<(String, &'static str)>,
     /// What led there, in order.
@@ -65,7 +74,15 @@ impl fmt::Display for Explanation {
         if !self.reason.is_empty() {
             write!(f, ": {}", self.reason)?;
         }
-        writeln!(f, "\n\n{} {record_type}", self.name)?;
+        writeln!(f)?;
+        if let Some((namespace, tried)) = &self.search {
+            writeln!(f, "\nsearch list of a pod in namespace {namespace} (ndots:5):")?;
+            let width = tried.iter().map(|(name, _)| name.to_string().chars().count()).max().unwrap_or(0);
+            for (name, outcome) in tried {
+                writeln!(f, "  {:width$}  {outcome}", name.to_string())?;
+            }
+        }
+        writeln!(f, "\n{} {record_type}", self.name)?;
         let width = self.labels.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         for (label, meaning) in &self.labels {
             writeln!(f, "  {label:width$}  {meaning}")?;
@@ -122,6 +139,7 @@ impl<'a> Explainer<'a> {
             rcode: u16::from(reply[3] & 0xf),
             records: records.into_iter().map(shown).collect(),
             reason: String::new(),
+            search: None,
             labels: subject.labels(self.zone, name),
             steps: Vec::new(),
             hints: Vec::new(),

@@ -1,73 +1,112 @@
 //! Names as a pod looks them up: through the search path of its resolv.conf.
 
-use super::{Explainer, Explanation};
+use super::{Explainer, Explanation, Question};
 use crate::answer::{ask, rcode_name, zone_of};
-use crate::store::{Kind, Namespace, nearest};
+use crate::store::{Kind, Namespace, Service, nearest};
 use crate::zone::{DomainName, labels};
 
 /// `ndots:5` of a pod's resolv.conf: a name with fewer dots is tried with the search domains first.
 const NDOTS: usize = 5;
 
+/// How a pod's resolver looks a name up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// The name of the answer: the first that has one, or else the one that was most probably meant.
+    pub name: DomainName,
+    /// Each name that is tried, in order, and the outcome; empty where the name is whole.
+    pub tried: Vec<(DomainName, String)>,
+}
+
 impl Explainer<'_> {
-    /// Explains the answer for `name` as a pod of `namespace` looks it up: a name outside this cluster's zones with
-    /// fewer than five dots is tried with NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN behind it, then as it stands.
-    ///
-    /// The name that is explained is the first that has an answer. If none has, it is the one that was most probably
-    /// meant.
-    pub fn search(&self, name: &DomainName, namespace: &str, record_type: u16) -> Explanation {
+    /// Looks `question` up as a pod of `namespace` does: a name outside this cluster's zones with fewer than five dots is
+    /// tried with NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN behind it, then as it stands.
+    pub fn look_up(&self, question: &Question, namespace: &str) -> Lookup {
+        let Question { name, record_type, absolute } = question;
         let known = zone_of(self.zone, &name.as_wire().to_ascii_lowercase()).is_some();
         let dots = name.label_count().saturating_sub(1);
-        if known || dots >= NDOTS || name.label_count() == 0 {
-            return self.explain(name, record_type);
+        if *absolute || known || dots >= NDOTS || name.label_count() == 0 {
+            return Lookup { name: name.clone(), tried: Vec::new() };
         }
         let domain = &self.zone.settings().domain;
         let suffixes = domain.search_domains(namespace).into_iter().chain([".".into()]);
-        let mut candidates = Vec::new();
         let mut tried = Vec::new();
         let mut answered = false;
         for suffix in suffixes {
             // Too long a name is left out, as resolvers do.
             let Ok(candidate) = join(name, &suffix) else { continue };
-            let reply = ask(self.zone, &candidate, record_type);
-            let has_answer = reply[6..8] != [0, 0];
-            let outcome = match (reply[3] & 0xf, has_answer) {
-                (0, false) => "NOERROR without data".into(),
-                (rcode, _) => rcode_name(rcode.into()),
+            let reply = ask(self.zone, &candidate, *record_type);
+            answered = reply[6..8] != [0, 0];
+            let outcome = match reply[3] & 0xf {
+                0 if !answered => "NOERROR without data".into(),
+                rcode => rcode_name(rcode.into()),
             };
-            tried.push(format!("{candidate} {outcome}"));
-            candidates.push(candidate);
-            answered = has_answer;
+            tried.push((candidate, outcome));
             if answered {
                 break;
             }
         }
-        let meant = match answered {
-            true => candidates.len() - 1,
-            false => self.meant(name, namespace).min(candidates.len() - 1),
+        let last = tried.len() - 1;
+        let meant = if answered { last } else { self.meant(name, namespace).min(last) };
+        Lookup { name: tried[meant].0.clone(), tried }
+    }
+
+    /// Explains the answer to `question` as a pod of `namespace` gets it.
+    pub fn search(&self, question: &Question, namespace: &str) -> Explanation {
+        let Lookup { name, tried } = self.look_up(question, namespace);
+        let mut explanation = self.explain(&name, question.record_type);
+        if !explanation.has_answer() && !tried.is_empty() {
+            self.name_namespaces(&question.name, namespace, &mut explanation);
+        }
+        explanation.search = (!tried.is_empty()).then(|| (namespace.into(), tried));
+        explanation
+    }
+
+    /// Says in the reason where a Service exists that the name was probably written for.
+    fn name_namespaces(&self, name: &DomainName, namespace: &str, explanation: &mut Explanation) {
+        let all = texts(name);
+        let Some(service) = all.last().filter(|last| self.service(namespace, last).is_none()) else { return };
+        let elsewhere = self.namespaces_of(service);
+        let Some(first) = elsewhere.first().filter(|_| !self.has_namespace(service)) else { return };
+        explanation.reason = match elsewhere.len() {
+            1 => format!("Service {service} exists in namespace {first}, not in {namespace}"),
+            _ => format!(
+                "Service {service} exists in namespaces {}, not in {namespace}",
+                super::listed(&elsewhere)
+            ),
         };
-        let mut explanation = self.explain(&candidates[meant], record_type);
-        let tried = tried.join(", then ");
-        explanation
-            .steps
-            .insert(0, format!("a pod of namespace {namespace} tries its search domains (ndots:5): {tried}"));
-        explanation
+        let relative = format!("{}.{first}", all.join("."));
+        explanation.hints = vec![format!(
+            "from namespace {namespace}, ask for {} or {relative}; in namespace {first} (-n {first}) the name is right",
+            self.full(&format!("{relative}.svc")),
+        )];
+    }
+
+    /// The namespaces that have a Service of this name.
+    fn namespaces_of(&self, service: &str) -> Vec<&str> {
+        let all = self.store.list::<Service>(Kind::Service).map(|service| &service.metadata);
+        all.filter(|meta| meta.name == service).map(|meta| meta.namespace.as_str()).collect()
     }
 
     /// Which search domain the name was probably written for, when none of them completes it.
     fn meant(&self, name: &DomainName, namespace: &str) -> usize {
-        let all: Vec<String> =
-            labels(name.as_wire()).map(|l| String::from_utf8_lossy(l).to_ascii_lowercase()).collect();
+        let all = texts(name);
         let namespaces = || self.store.list::<Namespace>(Kind::Namespace).map(|n| n.metadata.name.as_str());
         match &*all.iter().map(String::as_str).collect::<Vec<_>>() {
             [.., "svc" | "pod"] => 2,
             [_] => 0,
             [.., last] if self.service(namespace, last).is_some() => 0,
             [.., last] if self.has_namespace(last) => 1,
+            [.., last] if !self.namespaces_of(last).is_empty() => 0,
             [.., last] if nearest(last, self.service_names(namespace)).is_some() => 0,
             [.., last] if nearest(last, namespaces()).is_some() => 1,
             _ => 3,
         }
     }
+}
+
+/// The labels of a name, in lower case.
+fn texts(name: &DomainName) -> Vec<String> {
+    labels(name.as_wire()).map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect()
 }
 
 fn join(name: &DomainName, suffix: &str) -> Result<DomainName, crate::zone::NameError> {

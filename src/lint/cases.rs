@@ -87,6 +87,25 @@ fn what_is_well_is_left_alone() {
         db(&["22|        args: [example.org, /var/lib/db.svc, 10.0.0.1, --config=db-7.yaml, v1.2.svc-x]"]),
         // Two sets that share their Service.
         db(&[&add("apps/v1 StatefulSet", "name: more", "spec: {serviceName: db, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}}}")]),
+        // Identities of a mesh, and Services of a namespace that is not in the manifests.
+        db(&["22|        args: [web.app.serviceaccount.identity.mesh.cluster.local, 'spiffe://cluster.local/ns/default/sa/db']"]),
+        db(&["22|        args: ['*.db.identity.linkerd.cluster.local', 'otel-collector.observability.svc:4317']"]),
+        // A gossip ring over two sets, Services for peers that are not ready, and for other ports.
+        RING.into(),
+        db(&[&add(
+            "v1 Service",
+            "name: early",
+            "spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: db}, ports: [{name: sql, port: 5432}]}",
+        )]),
+        // What annotations allow.
+        db(&[
+            "3|metadata: {name: db, annotations: {clusterlocal.dev/allow: 'port-unnamed, ports-missing'}}",
+            "7|  ports: [{port: 5432}]",
+        ]),
+        db(&[
+            "11|metadata: {name: db, annotations: {clusterlocal.dev/allow: unknown-name}}",
+            "22|        args: [db-7.db]",
+        ]),
         // The short form.
         "{apiVersion: clusterlocal.dev/v1, kind: Topology, sets: {db: {replicas: 3, ports: {sql: 5432}, client: db-read}}}".into(),
         // Endpoints of a snapshot.
@@ -115,6 +134,10 @@ fn cases() -> Vec<(String, &'static [&'static str])> {
         (db(&["6|  selector: {}"]), &["governing-service-selects-others at 13"]),
         (db(&["13|  serviceName: bd"]), &["governing-service-missing at 13"]),
         (db(&["13|"]), &["service-name-missing at 12"]),
+        (
+            db(&["11|metadata: {name: db, annotations: {clusterlocal.dev/allow: port-unnamd}}"]),
+            &["unknown-code at 11"],
+        ),
         (db(&["5|"]), &["governing-service-not-headless at 13"]),
         (db(&["15|"]), &["selector-missing at 12"]),
         (db(&["9|apiVersion: apps/v1beta1", "15|"]), &["api-version-removed at 9"]),
@@ -201,6 +224,18 @@ fn cases() -> Vec<(String, &'static [&'static str])> {
             &["subdomain-without-service at 27"],
         ),
         (
+            db(&[&add(
+                "clusterlocal.dev/v1 Fault",
+                "name: f",
+                "spec: {match: {clients: [db-9]}, actions: [drop]}",
+            )]),
+            &["fault-without-effect at 27"],
+        ),
+        (
+            db(&[&add("clusterlocal.dev/v1 Fault", "name: f", "spec: {match: {name: db}, actions: [drop]}")]),
+            &["fault-without-effect at 27"],
+        ),
+        (
             db(&[
                 &service("x", "{clusterIP: None, selector: {app: x}, ports: [{name: x, port: 1}]}"),
                 &add("v1 Pod", "name: p, labels: {app: x}", "spec: {hostname: p}"),
@@ -208,6 +243,175 @@ fn cases() -> Vec<(String, &'static [&'static str])> {
             &["hostname-without-subdomain at 32"],
         ),
     ]
+}
+
+/// Two sets, a Service that governs each, and one over both.
+const RING: &str = "\
+{apiVersion: v1, kind: Service, metadata: {name: ring}, spec: {clusterIP: None, selector: {ring: 'yes'}, ports: [{name: gossip, port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: a}, spec: {clusterIP: None, selector: {app: a}, ports: [{name: http, port: 80}]}}
+---
+{apiVersion: v1, kind: Service, metadata: {name: b}, spec: {clusterIP: None, selector: {app: b}, ports: [{name: http, port: 80}]}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: a}
+spec:
+  serviceName: a
+  selector: {matchLabels: {app: a}}
+  template:
+    metadata: {labels: {app: a, ring: 'yes'}}
+    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: b}
+spec:
+  serviceName: b
+  selector: {matchLabels: {app: b}}
+  template:
+    metadata: {labels: {app: b, ring: 'yes'}}
+    spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
+";
+
+/// What is changed, the code, and the suggestion: only one that makes the manifest right is given.
+#[test]
+fn suggestions_are_tried_first() {
+    let client = |spec: &str| add("v1 Service", "name: gateway", &format!("spec: {{selector: {spec}}}"));
+    let read = |spec: &str| {
+        add(
+            "v1 Service",
+            "name: db-read",
+            &format!("spec: {{{spec}, selector: {{app: db}}, ports: [{{name: sql, port: 5432}}]}}"),
+        )
+    };
+    let table: Vec<(String, &str, &str)> = vec![
+        (db(&["6|  selector: {app: dv}"]), "selector-matches-nothing", "write app: db"),
+        // Any label could be made to match: the pods have to fit.
+        (
+            db(&[&client("{app: gateway}, ports: [{name: http, port: 80}]")]),
+            "selector-matches-nothing",
+            "give clusterlocal the manifest of those pods too, or correct the selector",
+        ),
+        (
+            db(&[&client("{app: gateway}, ports: [{name: http, port: 80, targetPort: http}]")]),
+            "selector-matches-nothing",
+            "give clusterlocal the manifest of those pods too, or correct the selector",
+        ),
+        (
+            db(&["21|", &client("{app: gateway}, ports: [{name: http, port: 80}]")]),
+            "selector-matches-nothing",
+            "give clusterlocal the manifest of those pods too, or correct the selector",
+        ),
+        (
+            db(&[&client("{app: gateway}, ports: [{name: sql, port: 5432}]")]),
+            "selector-matches-nothing",
+            "write app: db",
+        ),
+        (
+            db(&["3|metadata: {name: db, namespace: other}", "13|"]),
+            "selector-matches-nothing",
+            "write namespace: default into the Service, where the pods are",
+        ),
+        (
+            db(&["13|  serviceName: bd"]),
+            "governing-service-missing",
+            "did you mean db? write serviceName: db",
+        ),
+        // A Service with an address of its own governs nothing.
+        (
+            db(&["5|", "13|  serviceName: bd"]),
+            "governing-service-missing",
+            "add a Service bd with spec: {clusterIP: None, selector: {app: \"db\"}}",
+        ),
+        (
+            db(&["5|", "13|"]),
+            "service-name-missing",
+            "add a Service db with spec: {clusterIP: None, selector: {app: \"db\"}}, and write serviceName: db",
+        ),
+        (db(&["13|"]), "service-name-missing", "write serviceName: db"),
+        (
+            db(&["13|  serviceName: db-read", &read("clusterIP: 10.96.0.9")]),
+            "governing-service-not-headless",
+            "write serviceName: db",
+        ),
+        (
+            db(&["5|"]),
+            "governing-service-not-headless",
+            "add a Service db-headless with spec: {clusterIP: None, selector: {app: \"db\"}}, and write serviceName: \
+             db-headless; Service db stays for clients",
+        ),
+        (
+            db(&["22|        args: [db-0.dv.default.svc.cluster.local]"]),
+            "unknown-name",
+            "did you mean db.default?",
+        ),
+        (
+            db(&["22|        args: [db-7.dv.default.svc.cluster.local]"]),
+            "unknown-name",
+            "there is no Service dv in namespace default: add its manifest, or correct the name",
+        ),
+        (db(&["7|  ports: [{port: 5432}]"]), "port-unnamed", "write name: sql"),
+        (
+            db(&[&add("v1 Pod", "name: p, labels: {app: x}", "spec: {hostname: p, subdomain: dv}")]),
+            "subdomain-without-service",
+            "add a headless Service called dv that selects the pod",
+        ),
+        (
+            db(&[&add("v1 Endpoints", "name: dc", "subsets: [{addresses: [{ip: 10.0.0.1}]}]")]),
+            "endpoints-without-service",
+            "add a Service called dc, without a selector, to namespace default",
+        ),
+        (db(&["7|  ports: [{name: sql, port: 80}]"]), "srv-port-unserved", "write targetPort: 5432"),
+        (
+            db(&["7|  ports: [{name: gossip, port: 7946}]"]),
+            "srv-port-unserved",
+            "if a container listens there, declare it: ports: [{containerPort: 7946}]; if not, write the targetPort",
+        ),
+        (
+            db(&["7|  ports: [{name: sql, port: 80, targetPort: sqk}]"]),
+            "target-port-unknown",
+            "write targetPort: sql",
+        ),
+        (
+            db(&["7|  ports: [{name: http, port: 80, targetPort: metrics}]"]),
+            "target-port-unknown",
+            "the containers' ports are called sql: write one of these, or give a port the name metrics",
+        ),
+        (
+            db(&["7|  ports: [{name: sql, port: 5432, protocol: UDP}]"]),
+            "port-protocol-differs",
+            "write protocol: TCP here, or UDP at the container's port",
+        ),
+        // TCP is there already.
+        (
+            db(&["7|  ports: [{name: sql, port: 5432}, {name: sql-udp, port: 5432, protocol: UDP}]"]),
+            "port-protocol-differs",
+            "write protocol: UDP at the container's port, if it serves both",
+        ),
+    ];
+    for (text, code, help) in table {
+        let found = findings(&text);
+        let helps: Vec<_> =
+            found.iter().filter(|f| f.code == Some(code)).map(|f| f.help.as_deref().unwrap()).collect();
+        assert_eq!(helps, [help], "{text}");
+    }
+}
+
+/// A port is named once, however many containers declare it, and in one finding.
+#[test]
+fn a_port_is_named_once() {
+    let text = db(&[
+        "7|  ports: [{name: gossip, port: 7946}]",
+        "21|        ports: [{containerPort: 80}, {containerPort: 81}]\n      - {name: b, image: b, ports: [{containerPort: 80}]}\n      - {name: c, image: c, ports: [{containerPort: 80, protocol: UDP}]}",
+        "22|",
+    ]);
+    let found = findings(&text);
+    let messages: Vec<_> = found.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        ["SRV records will say port 7946, which no container declares: they declare 80, 81"]
+    );
 }
 
 #[test]
@@ -278,9 +482,9 @@ spec:
 ";
     let told: Vec<String> = findings(text).iter().map(ToString::to_string).collect();
     let expected = [
-        "a.yaml:11:11: warning: Service default/shop-peers: SRV records will say port 80, but the containers listen at \
-         8080; write targetPort: 8080",
-        "a.yaml:17:1: warning: StatefulSet default/shop-set: has no spec.selector: the API server refuses it (here, the \
+        "a.yaml:11:11: warning: Service default/shop-peers: SRV records will say port 80, which no container declares: they \
+         declare 8080; write targetPort: 8080",
+        "a.yaml:17:1: StatefulSet default/shop-set: has no spec.selector: the API server refuses it (here, the \
          template's labels are taken); write selector: {matchLabels: {app: shop}}",
         "a.yaml:29:18: warning: StatefulSet default/shop-set: store.default.svc.cluster.local is a name that this \
          cluster's DNS does not know; there is no Service store in namespace default: add its manifest, or correct the \

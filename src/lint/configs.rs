@@ -100,10 +100,20 @@ fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String
         "svc" => {}
         // An address that stands for itself, in a namespace of somebody else's.
         "pod" => return None,
-        _ => return Some(format!("Services are called SERVICE.NAMESPACE.svc.{domain}")),
+        // Below the cluster domain, meshes have names that are never looked up: identities, trust domains. One that
+        // lacks nothing but `svc` was meant for a Service.
+        tree => {
+            let service = labels.next()?;
+            let meant = cluster.service(tree, service)?;
+            return Some(format!(
+                "svc is missing: write {}.{}.svc.{domain}",
+                meant.metadata.name, meant.metadata.namespace
+            ));
+        }
     }
     let (of_namespace, service) = (labels.next()?, labels.next()?);
-    help(cluster, of_namespace, service, labels.next())
+    let left: Vec<&str> = labels.collect();
+    help(cluster, of_namespace, service, &left)
 }
 
 fn is_endpoint_of_set(cluster: &Cluster<'_>, namespace: &str, labels: &[&str]) -> bool {
@@ -117,7 +127,10 @@ fn is_endpoint_of_set(cluster: &Cluster<'_>, namespace: &str, labels: &[&str]) -
 }
 
 /// `None` where the manifests are not to blame: a pod that exists, and is not ready in a snapshot.
-fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, endpoint: Option<&str>) -> Option<String> {
+///
+/// `left` are the labels left of the Service's, the nearest to it first. A name is proposed only if the DNS knows it.
+fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, left: &[&str]) -> Option<String> {
+    let endpoint = left.first().copied();
     if let Some(known) = cluster.service(namespace, service) {
         let endpoint = endpoint.filter(|label| !label.starts_with('_'));
         let pods = cluster.store.select_pods(&known.metadata.namespace, &known.spec.selector);
@@ -141,11 +154,29 @@ fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, endpoint: Option<
             cluster.store.list::<crate::store::Service>(Kind::Service).map(|service| &service.metadata);
         all.find(|meta| meta.name == service).map(|meta| meta.namespace.clone())
     };
-    Some(match nearest(service, cluster.service_names(namespace)) {
+    let name = |service: &str, namespace: &str| {
+        let labels = left.iter().rev().copied().chain([service, namespace]);
+        labels.collect::<Vec<_>>().join(".")
+    };
+    let is_known = |name: &str| {
+        let wire =
+            format!("{name}.svc").parse::<DomainName>().map(|name| name.as_wire().to_ascii_lowercase());
+        wire.is_ok_and(|wire| !matches!(cluster.zone.find(&wire[..wire.len() - 1], false), Found::Missing))
+    };
+    // Of several names, one thing is to be done: the Service alone is named.
+    let near = nearest(service, cluster.service_names(namespace));
+    Some(match near.filter(|near| is_known(&name(near, namespace))) {
         Some(meant) => format!("did you mean {meant}.{namespace}?"),
         None => match elsewhere() {
-            Some(of) => {
+            Some(of) if is_known(&name(service, &of)) => {
                 format!("did you mean {service}.{of}? or else give the objects namespace: {namespace}")
+            }
+            Some(of) => {
+                format!("there is a Service {service} in namespace {of}, but this is no name below it")
+            }
+            // Of a namespace without a manifest, nothing is known: other people's Services are there.
+            None if !cluster.templates.iter().any(|template| template.key.namespace == namespace) => {
+                return None;
             }
             None => format!(
                 "there is no Service {service} in namespace {namespace}: add its manifest, or correct the name"

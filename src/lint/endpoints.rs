@@ -2,15 +2,15 @@
 
 use super::Reviewed;
 use crate::manifest::Problem;
-use crate::store::{EndpointSlice, Endpoints, SERVICE_NAME_LABEL, nearest};
+use crate::store::{EndpointSlice, Endpoints, Kind, SERVICE_NAME_LABEL, Service, nearest};
 
 const CODE: &str = "endpoints-without-service";
 
 /// The label, not the name, ties a slice to its Service.
 pub(super) fn review_slice(slice: &Reviewed<'_, EndpointSlice>, findings: &mut Vec<Problem>) {
     let Some(service) = slice.object.service_name() else {
-        let names: Vec<&str> = slice.cluster.service_names(&slice.key.namespace).collect();
-        let named = names.iter().find(|name| slice.key.name.starts_with(**name)).unwrap_or(&"SERVICE");
+        let mut names = without_selector(slice);
+        let named = names.find(|name| slice.key.name.starts_with(name)).unwrap_or("SERVICE");
         findings.push(slice.finding(
             CODE,
             "metadata.labels",
@@ -31,12 +31,18 @@ pub(super) fn review_endpoints(endpoints: &Reviewed<'_, Endpoints>, findings: &m
     }
 }
 
+/// The Services whose endpoints are for others to write: those of a selector's are its controller's.
+fn without_selector<'a, T>(of: &'a Reviewed<'_, T>) -> impl Iterator<Item = &'a str> {
+    let all = of.cluster.store.list_in::<Service>(Kind::Service, &of.key.namespace);
+    all.filter(|service| service.spec.selector.is_empty()).map(|service| service.metadata.name.as_str())
+}
+
 fn without_service<T>(of: &Reviewed<'_, T>, service: &str, path: &str, findings: &mut Vec<Problem>) {
     let namespace = &of.key.namespace;
     if of.cluster.service(namespace, service).is_some() {
         return;
     }
-    let help = match nearest(service, of.cluster.service_names(namespace)) {
+    let help = match nearest(service, without_selector(of)) {
         Some(meant) => format!("did you mean {meant}?"),
         None => format!("add a Service called {service}, without a selector, to namespace {namespace}"),
     };

@@ -10,14 +10,21 @@ use crate::store::{Kind, Service, StatefulSet, nearest};
 pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Problem>) {
     let (cluster, object) = (set.cluster, set.object);
     let (namespace, name) = (&object.metadata.namespace, &object.spec.service_name);
-    let candidate = candidate(cluster, object);
+    let cures = |code: &str, name: &str| {
+        !set.is_trial && set.is_cured(code, |copy| copy.spec.service_name = name.into())
+    };
+    let candidate = candidate(cluster, object).map(|service| service.metadata.name.as_str());
     let mut tell = |code, message: String, help: String| {
         findings.push(set.finding(code, "spec.serviceName", message, help));
     };
     if name.is_empty() {
-        let help = match candidate {
-            Some(service) => format!("write serviceName: {}", service.metadata.name),
-            None => "add a headless Service that selects the pods, and write its name: serviceName: …".into(),
+        let help = match candidate.filter(|name| cures("service-name-missing", name)) {
+            Some(service) => format!("write serviceName: {service}"),
+            None => format!(
+                "{}, and write serviceName: {}",
+                add_one(object, &object.metadata.name),
+                object.metadata.name
+            ),
         };
         return tell(
             "service-name-missing",
@@ -30,10 +37,11 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
             "there is no Service {namespace}/{name}: the pods have no names like {}",
             first_pod(object)
         );
-        let nearest = || nearest(name, cluster.service_names(namespace)).map(str::to_owned);
-        let help = match candidate.map(|service| service.metadata.name.to_string()).or_else(nearest) {
+        let near = nearest(name, cluster.service_names(namespace));
+        let mut meant = near.into_iter().chain(candidate);
+        let help = match meant.find(|meant| cures("governing-service-missing", meant)) {
             Some(meant) => format!("did you mean {meant}? write serviceName: {meant}"),
-            None => format!("add a Service called {name} with clusterIP: None that selects the pods"),
+            None => add_one(object, name),
         };
         return tell("governing-service-missing", message, help);
     };
@@ -53,9 +61,12 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
             "Service {name} has an address of its own: its name leads there, not to the pods (and only CoreDNS gives \
              pods names below it)"
         );
-        let help = match candidate.filter(|candidate| candidate.is_headless()) {
-            Some(other) => format!("write serviceName: {}", other.metadata.name),
-            None => format!("write clusterIP: None into Service {name}, or add a headless one and name that"),
+        let help = match candidate.filter(|name| cures("governing-service-not-headless", name)) {
+            Some(other) => format!("write serviceName: {other}"),
+            None => format!(
+                "{}, and write serviceName: {name}-headless; Service {name} stays for clients",
+                add_one(object, &format!("{name}-headless"))
+            ),
         };
         tell("governing-service-not-headless", message, help);
     }
@@ -71,11 +82,19 @@ pub(super) fn review_service(service: &Reviewed<'_, Service>, findings: &mut Vec
 /// Peers that are looked up by a Service which does not govern them come back under names made of addresses.
 fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let (cluster, own) = (service.cluster, &service.object.metadata.name);
+    // A ring over several workloads is there to find all of them, by address.
+    let mut workloads: Vec<_> = cluster.selected(service.object).map(|template| &template.key).collect();
+    workloads.dedup();
+    if workloads.len() > 1 {
+        return;
+    }
     let sets = cluster.selected(service.object).filter(|template| template.key.kind == Kind::StatefulSet);
     for template in sets.filter(|template| template.subdomain != own) {
         // A set whose Service is wrong or missing is told of there.
         let governing = cluster.service(&template.key.namespace, template.subdomain);
-        let governs = governing.is_some_and(|governing| governing.spec.selector.matches(template.labels));
+        let governs = governing.is_some_and(|governing| {
+            governing.spec.selector.matches(template.labels) && is_alike(governing, service.object)
+        });
         if governs {
             findings.push(service.finding(
                 "second-headless-service",
@@ -91,7 +110,15 @@ fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<P
     }
 }
 
-/// Whoever asks for the peers gets pods that are none.
+/// Whether one of two Services could be meant for the other: one for peers that are not ready yet, or for other ports, is
+/// there on purpose.
+fn is_alike(one: &Service, other: &Service) -> bool {
+    let ports = |service: &Service| service.spec.ports.iter().map(|port| port.port).collect::<Vec<_>>();
+    one.spec.publish_not_ready_addresses == other.spec.publish_not_ready_addresses
+        && ports(one) == ports(other)
+}
+
+/// Clients that ask for the peers would find pods that are none.
 fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let own = &service.object.metadata.name;
     let selected: Vec<_> = service.cluster.selected(service.object).collect();
@@ -132,6 +159,16 @@ fn selects_others(cluster: &Cluster<'_>, set: &StatefulSet, service: &Service) -
         return !cluster.has_recorded_endpoints(service);
     }
     !selector.matches(&set.spec.template.metadata.labels) && cluster.selected(service).next().is_some()
+}
+
+/// What to add, in words that can be copied.
+fn add_one(set: &StatefulSet, name: &str) -> String {
+    let labels = match &set.spec.selector {
+        Some(selector) if !selector.match_labels.is_empty() => &selector.match_labels,
+        _ => &set.spec.template.metadata.labels,
+    };
+    let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}: {value:?}")).collect();
+    format!("add a Service {name} with spec: {{clusterIP: None, selector: {{{}}}}}", labels.join(", "))
 }
 
 fn first_pod(set: &StatefulSet) -> String {

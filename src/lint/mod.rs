@@ -6,11 +6,14 @@
 
 mod configs;
 mod endpoints;
+mod faults;
 mod governing;
 mod pods;
 mod ports;
 mod rules;
 mod services;
+mod silence;
+mod trial;
 mod workloads;
 
 #[cfg(test)]
@@ -22,12 +25,12 @@ use std::net::IpAddr;
 
 use rustc_hash::FxHashMap;
 
-use crate::manifest::{Manifest, Place, Problem, Read};
+use crate::manifest::{Manifest, Place, Problem, Read, Severity};
 use crate::store::{Endpoints, Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
 use crate::zone::Zone;
 
-/// What is probably not meant as it is written in `manifests`, in their order; all of it warnings with a code of
-/// [`RULES`]. `store` and `zone` are those of a cluster that has settled with the manifests' objects.
+/// What is probably not meant as it is written in `manifests`, in their order, with the codes and severities of [`RULES`];
+/// without what an object's annotation [`ALLOW_ANNOTATION`](crate::store::ALLOW_ANNOTATION) allows. `store` and `zone` are those of a cluster that has settled with the manifests' objects.
 pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> {
     let reads = || manifests.iter().flat_map(|manifest| &manifest.objects);
     let templates = reads().filter_map(Template::of).collect();
@@ -44,6 +47,7 @@ pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> 
         for read in &manifest.objects {
             cluster.review(read, &mut findings);
         }
+        silence::apply(manifest, &mut findings, from);
         findings[from..].sort_by_key(Problem::line);
     }
     findings
@@ -77,12 +81,14 @@ struct Reviewed<'a, T> {
     key: Key,
     place: &'a Place,
     cluster: &'a Cluster<'a>,
+    /// A copy on which a suggestion is tried: only whether there are findings counts.
+    is_trial: bool,
 }
 
 impl<'a> Cluster<'a> {
     fn review(&'a self, read: &'a Read, findings: &mut Vec<Problem>) {
         fn reviewed<'r, T>(cluster: &'r Cluster<'r>, read: &'r Read, object: &'r T) -> Reviewed<'r, T> {
-            Reviewed { object, key: read.object.key(), place: &read.place, cluster }
+            Reviewed { object, key: read.object.key(), place: &read.place, cluster, is_trial: false }
         }
         match &read.object {
             Object::Service(service) => {
@@ -100,6 +106,7 @@ impl<'a> Cluster<'a> {
                 endpoints::review_slice(&reviewed(self, read, &**slice), findings)
             }
             Object::Endpoints(all) => endpoints::review_endpoints(&reviewed(self, read, &**all), findings),
+            Object::Fault(fault) => faults::review(&reviewed(self, read, &**fault), findings),
             _ => {}
         }
         workloads::review(&reviewed(self, read, &read.object), findings);
@@ -168,7 +175,7 @@ impl<'a> Template<'a> {
 }
 
 impl<T> Reviewed<'_, T> {
-    /// A warning about the field at `path`.
+    /// A finding about the field at `path`, of its rule's severity.
     fn finding(
         &self,
         code: &'static str,
@@ -177,7 +184,8 @@ impl<T> Reviewed<'_, T> {
         help: impl AsRef<str>,
     ) -> Problem {
         let problem = Problem::at(self.place, self.place.locate(path), message);
-        let problem = problem.with_help(help).about(self.key.clone()).as_warning();
-        Problem { code: Some(code), ..problem }
+        let severity =
+            RULES.iter().find(|rule| rule.code == code).map_or(Severity::Warning, |rule| rule.severity);
+        Problem { code: Some(code), severity, ..problem.with_help(help).about(self.key.clone()) }
     }
 }

@@ -13,7 +13,16 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
     if !spec.shared.subdomain.is_empty()
         && template.cluster.service(namespace, &spec.shared.subdomain).is_none()
     {
-        let help = match nearest(&spec.shared.subdomain, template.cluster.service_names(namespace)) {
+        // Only a headless Service over the pod gives it a name.
+        let meant =
+            nearest(&spec.shared.subdomain, template.cluster.service_names(namespace)).filter(|meant| {
+                let service = template.cluster.service(namespace, meant);
+                service.is_some_and(|service| {
+                    let selector = &service.spec.selector;
+                    service.is_headless() && !selector.is_empty() && selector.matches(template.object.labels)
+                })
+            });
+        let help = match meant {
             Some(meant) => format!("did you mean {meant}?"),
             None => format!("add a headless Service called {} that selects the pod", spec.shared.subdomain),
         };

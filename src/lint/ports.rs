@@ -66,10 +66,15 @@ fn ports_missing(service: &Reviewed<'_, Service>, declared: &[&ContainerPort], f
         true => "has no ports: addresses are found, SRV records are not",
         false => "has no ports: the API server refuses that of a Service with an address of its own",
     };
-    let port = declared.first().map_or(80, |port| port.container_port);
-    let name =
-        declared.first().map(|port| port.name.as_str()).filter(|name| !name.is_empty()).unwrap_or("main");
-    let help = format!("write ports: [{{name: {name}, port: {port}}}]");
+    let help = match declared.first() {
+        Some(port) => {
+            let name = if port.name.is_empty() { "main" } else { &port.name };
+            format!("write ports: [{{name: {name}, port: {}}}]", port.container_port)
+        }
+        None => {
+            "write the port that the pods listen at, and a name for it: ports: [{name: …, port: …}]".into()
+        }
+    };
     findings.push(service.finding("ports-missing", "spec.ports", message, help));
 }
 
@@ -97,6 +102,24 @@ fn port_unnamed(
     ));
 }
 
+/// Maximum number of ports in a sentence.
+const PORTS_SHOWN: usize = 8;
+
+/// `a, b and 3 more`, each once.
+fn shown<T: ToString>(ports: impl IntoIterator<Item = T>) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for port in ports {
+        let port = port.to_string();
+        if !all.contains(&port) {
+            all.push(port);
+        }
+    }
+    match all.len().saturating_sub(PORTS_SHOWN) {
+        0 => all.join(", "),
+        more => format!("{} and {more} more", all[..PORTS_SHOWN].join(", ")),
+    }
+}
+
 /// A named targetPort is looked up in each pod; a pod that does not have it is left without the port (FindPort).
 fn named_target(
     service: &Reviewed<'_, Service>,
@@ -114,9 +137,24 @@ fn named_target(
         return protocol_differs(service, at, port, other, findings);
     }
     let names = || declared.iter().map(|d| d.name.as_str()).filter(|name| !name.is_empty());
-    let help = match nearest(name, names()).or_else(|| names().next()) {
-        Some(meant) => format!("write targetPort: {meant}"),
-        None => format!("give the container's port the name: ports: [{{name: {name}, containerPort: …}}]"),
+    let same_number = || {
+        let mut same = declared.iter().filter(|d| d.container_port == port.port && !d.name.is_empty());
+        same.next().map(|d| d.name.as_str())
+    };
+    let meant = nearest(name, names()).or_else(same_number).filter(|meant| {
+        !service.is_trial
+            && service.is_cured("target-port-unknown", |copy| {
+                copy.spec.ports[at].target_port = Some(IntOrName::Name((*meant).into()));
+            })
+    });
+    let help = match (meant, shown(names())) {
+        (Some(meant), _) => format!("write targetPort: {meant}"),
+        (None, all) if all.is_empty() => {
+            format!("give the container's port the name: ports: [{{name: {name}, containerPort: …}}]")
+        }
+        (None, all) => format!(
+            "the containers' ports are called {all}: write one of these, or give a port the name {name}"
+        ),
     };
     findings.push(service.finding(
         "target-port-unknown",
@@ -145,16 +183,26 @@ fn numbered_target(
         return protocol_differs(service, at, port, other, findings);
     }
     let namesake = declared.iter().find(|d| !d.name.is_empty() && d.name == port.name);
-    let all: Vec<String> = declared.iter().map(|d| d.container_port.to_string()).collect();
-    let help = match (namesake, &*all) {
-        (Some(meant), _) => format!("write targetPort: {}", meant.container_port),
-        (None, [only]) => format!("write targetPort: {only}"),
-        _ => "write the one that is meant: targetPort: …".into(),
+    let namesake = namesake.filter(|meant| {
+        !service.is_trial
+            && service.is_cured("srv-port-unserved", |copy| {
+                copy.spec.ports[at].target_port = Some(IntOrName::Int(meant.container_port));
+            })
+    });
+    let mut numbers: Vec<u16> = declared.iter().map(|d| d.container_port).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let all = shown(numbers);
+    let help = match namesake {
+        Some(meant) => format!("write targetPort: {}", meant.container_port),
+        None => format!(
+            "if a container listens there, declare it: ports: [{{containerPort: {number}}}]; if not, write the targetPort"
+        ),
     };
     findings.push(service.finding(
         "srv-port-unserved",
         &format!("spec.ports[{at}].{field}"),
-        format!("SRV records will say port {number}, but the containers listen at {}", all.join(", ")),
+        format!("SRV records will say port {number}, which no container declares: they declare {all}"),
         help,
     ));
 }
@@ -166,16 +214,26 @@ fn protocol_differs(
     declared: &ContainerPort,
     findings: &mut Vec<Problem>,
 ) {
-    findings.push(service.finding(
-        "port-protocol-differs",
-        &format!("spec.ports[{at}].protocol"),
-        format!(
-            "is {:?}, but the container's port {} is {:?}",
-            port.protocol, declared.container_port, declared.protocol
+    findings.push(
+        service.finding(
+            "port-protocol-differs",
+            &format!("spec.ports[{at}].protocol"),
+            format!(
+                "is {:?}, but the container's port {} is {:?}",
+                port.protocol, declared.container_port, declared.protocol
+            ),
+            match service.is_trial
+                || !service.is_cured("port-protocol-differs", |copy| {
+                    copy.spec.ports[at].protocol = declared.protocol
+                }) {
+                true => {
+                    format!("write protocol: {:?} at the container's port, if it serves both", port.protocol)
+                }
+                false => format!(
+                    "write protocol: {:?} here, or {:?} at the container's port",
+                    declared.protocol, port.protocol
+                ),
+            },
         ),
-        format!(
-            "write protocol: {:?} here, or {:?} at the container's port",
-            declared.protocol, port.protocol
-        ),
-    ));
+    );
 }

@@ -1,4 +1,6 @@
-//! The rules' names: what `check` may say, for whoever looks a code up.
+//! The rules: codes, severities, and what they find.
+
+use crate::manifest::Severity;
 
 /// A rule, as documentation lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,25 +9,32 @@ pub struct Rule {
     pub code: &'static str,
     /// What it finds, in half a sentence.
     pub summary: &'static str,
+    /// An error never works, whatever else there is; a warning may be on purpose.
+    pub severity: Severity,
 }
 
 const fn rule(code: &'static str, summary: &'static str) -> Rule {
-    Rule { code, summary }
+    Rule { code, summary, severity: Severity::Warning }
+}
+
+const fn error(code: &'static str, summary: &'static str) -> Rule {
+    Rule { code, summary, severity: Severity::Error }
 }
 
 /// All rules, by code.
 pub const RULES: &[Rule] = &[
     rule(
         "annotation-without-effect",
-        "an annotation that Kubernetes no longer heeds (tolerate-unready-endpoints)",
+        "an annotation without effect in Kubernetes of today (tolerate-unready-endpoints)",
     ),
-    rule("api-version-removed", "an apiVersion that clusters of today refuse"),
-    rule("cluster-ip-taken", "two Services with the same cluster IP"),
+    error("api-version-removed", "an apiVersion that clusters of today refuse"),
+    error("cluster-ip-taken", "two Services with the same cluster IP"),
     rule("endpoints-without-service", "Endpoints or an EndpointSlice of a Service that does not exist"),
-    rule("external-name-address", "an ExternalName that is an IP address: no answer at all"),
-    rule("external-name-dangling", "an ExternalName that leads nowhere in the cluster, or back to itself"),
+    error("external-name-address", "an ExternalName that is an IP address: no answer at all"),
+    error("external-name-dangling", "an ExternalName that leads nowhere in the cluster, or back to itself"),
     rule("family-unavailable", "an IP family that the cluster has no addresses of"),
-    rule("foreign-pods", "a governing Service that also selects pods of somebody else"),
+    rule("fault-without-effect", "a Fault for a pod, a name or a moment that it cannot hit"),
+    rule("foreign-pods", "a governing Service that also selects pods of another workload"),
     rule("governing-service-missing", "serviceName names no Service: the pods have no names"),
     rule("governing-service-not-headless", "serviceName names a Service with an address of its own"),
     rule(
@@ -36,7 +45,7 @@ pub const RULES: &[Rule] = &[
         "hostname-without-subdomain",
         "a pod with a hostname, but without the subdomain that would make it a name",
     ),
-    rule("name-too-long", "a pod's name or domain name that is longer than the DNS allows"),
+    error("name-too-long", "a pod's name or domain name that is longer than the DNS allows"),
     rule("parallel-before-ready", "pods that start together and have no names before they are ready"),
     rule("partition-counts-from-start", "a partition that is counted from the first ordinal, which is not 0"),
     rule("port-protocol-differs", "a Service port over another protocol than the container's"),
@@ -44,17 +53,15 @@ pub const RULES: &[Rule] = &[
     rule("ports-missing", "a Service without ports: addresses, but no SRV records"),
     rule(
         "second-headless-service",
-        "a headless Service over a set's pods that does not govern them: dashed-IP names",
+        "a second headless Service like the one that governs a set: dashed-IP names",
     ),
     rule("selector-matches-nothing", "a Service whose selector matches no pod"),
-    rule("selector-missing", "a workload of apps/v1 without spec.selector, which the API server refuses"),
+    error("selector-missing", "a workload of apps/v1 without spec.selector, which the API server refuses"),
     rule("service-name-missing", "a StatefulSet without serviceName: its pods have no names"),
-    rule(
-        "srv-port-unserved",
-        "a headless Service's port at which no container listens, yet SRV records name it",
-    ),
+    rule("srv-port-unserved", "a port in SRV records that no container declares, though each declares some"),
     rule("subdomain-without-service", "a pod whose subdomain is the name of no Service"),
-    rule("target-port-unknown", "a targetPort that is the name of no container's port"),
+    error("target-port-unknown", "a targetPort that is the name of no container's port"),
+    rule("unknown-code", "a code in the annotation clusterlocal.dev/allow that is none"),
     rule(
         "unknown-name",
         "a name in a container's environment or arguments that the cluster's DNS does not know",

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{Cluster, Reviewed, Template};
+use super::{Reviewed, Template};
 use crate::manifest::Problem;
-use crate::store::{IpFamily, IpFamilyPolicy, Labels, Service, nearest};
+use crate::store::{IntOrName, IpFamily, IpFamilyPolicy, Labels, Service, nearest};
 use crate::zone::{DomainName, Found, is_subdomain};
 
 type Findings = Vec<Problem>;
@@ -34,8 +34,8 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
         true => "its name does not exist (NXDOMAIN)",
         false => "its address refuses connections",
     };
-    let (path, message, help) = match nearest_template(cluster, object) {
-        Some((template, Some((key, wanted)))) => (
+    let (path, message, help) = match meant(service) {
+        Some(Meant::Label(template, key, wanted)) => (
             format!("spec.selector[{key}]"),
             format!(
                 "selector {selector} matches no pod: the pods of {} have {key}={wanted}; {effect}",
@@ -43,13 +43,13 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
             ),
             format!("write {key}: {wanted}"),
         ),
-        Some((template, None)) => (
+        Some(Meant::Namespace(template)) => (
             "spec.selector".into(),
             format!(
-                "selector {selector} matches no pod: the pods of {} have {}; {effect}",
-                template.key, template.labels
+                "selector {selector} matches no pod of namespace {}: the pods of {} have these labels; {effect}",
+                object.metadata.namespace, template.key
             ),
-            "a selector finds pods by their own labels, and only in the Service's namespace".into(),
+            format!("write namespace: {} into the Service, where the pods are", template.key.namespace),
         ),
         None => (
             "spec.selector".into(),
@@ -60,47 +60,84 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
     findings.push(service.finding("selector-matches-nothing", &path, message, help));
 }
 
-/// The pods that were probably meant, and the label that is in the way if it is only one.
-fn nearest_template<'a>(
-    cluster: &'a Cluster<'a>,
-    service: &'a Service,
-) -> Option<(&'a Template<'a>, Option<(&'a str, &'a str)>)> {
-    let selector = &service.spec.selector;
-    let namespace = &service.metadata.namespace;
-    // The same labels in another namespace: a namespace was forgotten.
-    let elsewhere = || cluster.templates.iter().find(|template| selector.matches(template.labels));
-    let shares_key =
-        |template: &&Template<'_>| selector.iter().any(|(key, _)| template.labels.get(key).is_some());
-    let here =
-        cluster.templates.iter().filter(|template| template.key.namespace == *namespace).filter(shares_key);
-    let most = here.clone().map(|template| agreeing(selector, template.labels)).max();
-    let mut best = here.filter(|template| Some(agreeing(selector, template.labels)) == most);
-    // Of several that are equally far, one is meant only if it is a slip of the finger away.
-    let near = match (best.clone().nth(1), best.next()) {
-        (None, only) => only,
-        (Some(_), first) => {
-            first.into_iter().chain(best).find(|template| is_a_slip(selector, template.labels))
-        }
-    };
-    match near {
-        _ if elsewhere().is_some() => elsewhere().map(|template| (template, None)),
-        None => None,
-        Some(template) => {
-            let mut wrong = selector.iter().filter(|(key, value)| template.labels.get(key) != Some(value));
-            let first = wrong.next().and_then(|(key, _)| Some((key, template.labels.get(key)?)));
-            Some((template, first.filter(|_| wrong.next().is_none())))
-        }
+/// What was probably meant by a selector that matches nothing.
+enum Meant<'a> {
+    /// One label has another value in the pods of this template.
+    Label(&'a Template<'a>, &'a str, &'a str),
+    /// The pods of this template are in another namespace.
+    Namespace(&'a Template<'a>),
+}
+
+/// What was probably meant, if the Service would be right then, and the labels or the ports show that these are the pods:
+/// any label could be made to match.
+fn meant<'a>(service: &Reviewed<'a, Service>) -> Option<Meant<'a>> {
+    if service.is_trial {
+        return None;
     }
+    let (cluster, object) = (service.cluster, service.object);
+    let (selector, namespace) = (&object.spec.selector, &object.metadata.namespace);
+    let here = || cluster.templates.iter().filter(|template| template.key.namespace == *namespace);
+    let near = here().filter_map(|template| {
+        let mut wrong = selector.iter().filter(|(key, value)| template.labels.get(key) != Some(value));
+        let (key, value) = wrong.next().filter(|_| wrong.next().is_none())?;
+        let wanted = template.labels.get(key)?;
+        let is_slip = nearest(value, [wanted]).is_some();
+        let proven = is_slip || agreeing(selector, template.labels) > 0 || fits_alone(service, template);
+        proven.then_some((template, key, wanted))
+    });
+    let cured = near.filter(|(template, key, wanted)| {
+        serves(object, template)
+            && service.is_cured("selector-matches-nothing", |copy| {
+                copy.spec.selector = copy
+                    .spec
+                    .selector
+                    .iter()
+                    .map(|(k, v)| (k, if k == *key { *wanted } else { v }))
+                    .collect();
+            })
+    });
+    let mut cured = cured.peekable();
+    if let Some((template, key, wanted)) = cured.next() {
+        // Of several that would do, none is more probable than the others, unless they are one label.
+        let only = cured.all(|(_, other_key, other)| (other_key, other) == (key, wanted));
+        return only.then_some(Meant::Label(template, key, wanted));
+    }
+    let mut elsewhere = cluster.templates.iter().filter(|template| {
+        template.key.namespace != *namespace && selector.matches(template.labels) && serves(object, template)
+    });
+    let first = elsewhere.next()?;
+    elsewhere.all(|template| template.key.namespace == first.key.namespace).then_some(Meant::Namespace(first))
+}
+
+/// Whether the Service is called like the workload, or all of its ports are those of the template and no other Service
+/// selects that yet.
+fn fits_alone(service: &Reviewed<'_, Service>, template: &Template<'_>) -> bool {
+    let object = service.object;
+    let declared =
+        || template.spec.serving_containers().flat_map(|container| &container.ports).next().is_some();
+    let all = service.cluster.store.services_selecting(&template.key.namespace, template.labels);
+    let mut others = all.iter().filter(|other| other.is_headless() == object.is_headless());
+    object.metadata.name == template.key.name
+        || (declared()
+            && !object.spec.ports.is_empty()
+            && others.next().is_none()
+            && serves(object, template))
+}
+
+/// Whether nothing in the template contradicts the ports of the Service: a container that declares ports declares these.
+fn serves(service: &Service, template: &Template<'_>) -> bool {
+    let declared: Vec<_> =
+        template.spec.serving_containers().flat_map(|container| &container.ports).collect();
+    declared.is_empty()
+        || service.spec.ports.iter().all(|port| match &port.target_port {
+            Some(IntOrName::Name(name)) => declared.iter().any(|d| d.name == *name),
+            Some(IntOrName::Int(number)) => declared.iter().any(|d| d.container_port == *number),
+            None => declared.iter().any(|d| d.container_port == port.port),
+        })
 }
 
 fn agreeing(selector: &Labels, labels: &Labels) -> usize {
     selector.iter().filter(|(key, value)| labels.get(key) == Some(value)).count()
-}
-
-fn is_a_slip(selector: &Labels, labels: &Labels) -> bool {
-    let differing = selector.iter().filter(|(key, value)| labels.get(key) != Some(value));
-    let slip = |key: &str, value: &str| nearest(value, labels.get(key)).is_some();
-    differing.into_iter().all(|(key, value)| slip(key, value))
 }
 
 /// Deprecated for publishNotReadyAddresses in 1.11 and removed in 1.24; endpoint slices never heeded it.

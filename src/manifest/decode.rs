@@ -11,6 +11,7 @@ use super::documents;
 use super::limits::{self, Expansion};
 use super::problem::Problem;
 use super::source::Place;
+use super::wording;
 use crate::store::{Key, Kind, Name, Object, ReplicationController};
 
 /// What a document says it is.
@@ -168,6 +169,7 @@ pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, 
             }
             Ok(_) => error.to_string(),
         };
+        let message = wording::plain(&message);
         match message.split_once(": ") {
             Some((path, why)) if !path.contains([' ', '`']) => (path.into(), why.into()),
             _ => (String::new(), message),
@@ -328,7 +330,15 @@ fn yaml_error(place: &Place, text: &str, error: &serde_yaml::Error) -> Box<Probl
         let spot = place.locate_repeated(before.trim_end_matches(": "), key);
         return Box::new(Problem::at(place, spot, format!("{before}key `{key}` is there twice")));
     }
-    let spot = location.map_or_else(|| place.head(), |at| place.at(at.index()));
+    let at = location.as_ref().map(serde_yaml::Location::index);
+    // The scanner speaks of characters and tokens, where all that is wrong is a tab.
+    let scanner = message.contains("token") || message.contains("indentation") || message.contains("block");
+    if let Some(tab) = at.filter(|_| scanner).and_then(|at| wording::tab(text, at)) {
+        let problem = Problem::at(place, place.at(tab), "a tab: YAML is indented with spaces");
+        return Box::new(problem.with_help("write two spaces for each level instead of the tab"));
+    }
+    let spot = at.map_or_else(|| place.head(), |at| place.at(at));
+    let message = wording::plain(&message);
     let problem = Problem::at(place, spot, &message);
     Box::new(match similar(&message) {
         Some(word) => problem.with_help(format!("did you mean `{word}`?")),
@@ -347,7 +357,7 @@ pub(super) fn json_error(place: &Place, text: &str, error: &serde_json::Error) -
     let (line, column) = (error.line(), error.column());
     let begin = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
     let message = without_position(&error.to_string(), Some((line, column)), 1);
-    Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), message))
+    Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), wording::plain(&message)))
 }
 
 /// A parser's message without its own position, which the problem has already; other positions in it (where the

@@ -19,6 +19,7 @@ mod source;
 mod stream;
 pub mod topology;
 mod validate;
+mod wording;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

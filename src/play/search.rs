@@ -39,7 +39,7 @@ impl Verdict {
         let Heard::Reply(reply) = heard else { return Verdict::Final };
         match reply.code {
             ResponseCode::NOERROR if reply.answers.is_empty() && !reply.truncated => Verdict::NoData,
-            // REFUSED is the answer for a name outside the cluster where no upstream is given.
+            // Also of an upstream that does not answer for the name: the search goes on.
             ResponseCode::NXDOMAIN | ResponseCode::REFUSED => Verdict::NoName,
             ResponseCode::SERVFAIL => Verdict::Failed,
             _ => Verdict::Final,

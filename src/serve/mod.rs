@@ -59,7 +59,7 @@ pub use stats::{Counter, Stats};
 pub use tcp::TcpLimits;
 pub use view::View;
 
-use crate::answer::Order;
+use crate::answer::{Order, Outside};
 use admission::Admissions;
 use listen::Pair;
 use responder::Responder;
@@ -82,8 +82,11 @@ pub struct Options {
     /// What shuffles are derived from: the same seed and the same queries over UDP on one address, by one thread, give the
     /// same answers.
     pub seed: u64,
-    /// Who is asked about names outside the cluster. `None`: nobody, such queries are REFUSED.
-    pub upstream: Option<SocketAddr>,
+    /// The servers that are asked for names outside the cluster, in this order: the next one where one is silent. Empty:
+    /// none is asked, and `outside` decides.
+    pub upstream: Vec<SocketAddr>,
+    /// The answer for names outside the cluster without an upstream.
+    pub outside: Outside,
     /// How many threads, at most, answer over UDP on each address; where the system cannot share an address among sockets
     /// (SO_REUSEPORT, as Linux has it), there is one.
     pub udp_threads: NonZeroUsize,
@@ -99,7 +102,8 @@ impl Default for Options {
             max_udp_size: None,
             order: Order::Shuffle,
             seed: 0,
-            upstream: None,
+            upstream: Vec::new(),
+            outside: Outside::NxDomain,
             udp_threads: NonZeroUsize::MIN,
             tcp: TcpLimits::default(),
         }
@@ -108,7 +112,8 @@ impl Default for Options {
 
 impl Options {
     fn responder(&self, view: View, stats: Arc<Stats>) -> Responder {
-        Responder::new(view, self.order, self.seed, self.upstream.map(Upstream::new), stats)
+        let upstream = (!self.upstream.is_empty()).then(|| Upstream::new(self.upstream.clone()));
+        Responder::new(view, self.order, self.seed, (upstream, self.outside), stats)
     }
 }
 

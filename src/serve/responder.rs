@@ -14,7 +14,7 @@ use super::packet;
 use super::stats::Stats;
 use super::upstream::{self, Upstream};
 use super::view::View;
-use crate::answer::{Answerer, Client, Hit, Order, Verdict};
+use crate::answer::{Answerer, Client, Hit, Order, Outside, Verdict};
 use crate::zone::Zone;
 
 /// What all transports of one server share.
@@ -24,6 +24,7 @@ pub(super) struct Responder {
     /// The next answerer's.
     seed: AtomicU64,
     upstream: Option<Upstream>,
+    outside: Outside,
     delays: Delays,
     stats: Arc<Stats>,
     /// Answerers between two uses, so that ten thousand connections need no more of them than there are threads.
@@ -72,13 +73,14 @@ impl Responder {
         view: View,
         order: Order,
         seed: u64,
-        upstream: Option<Upstream>,
+        (upstream, outside): (Option<Upstream>, Outside),
         stats: Arc<Stats>,
     ) -> Self {
         Responder {
             view,
             order,
             seed: AtomicU64::new(seed),
+            outside: if upstream.is_some() { Outside::Forwarded } else { outside },
             upstream,
             delays: Delays::default(),
             stats,
@@ -97,7 +99,7 @@ impl Responder {
 
     /// An answerer with a seed of its own, to keep.
     pub(super) fn answerer(&self) -> Answerer {
-        Answerer::new(self.order, self.seed.fetch_add(1, Ordering::Relaxed), self.upstream.is_some())
+        Answerer::new(self.order, self.seed.fetch_add(1, Ordering::Relaxed), self.outside)
     }
 
     /// Lends `work` an answerer.
@@ -291,7 +293,8 @@ mod tests {
 
     fn responder(upstream: SocketAddr) -> Responder {
         let zone = zone::Published::new(Zone::new(Settings::default()));
-        Responder::new(zone.into(), Order::Stable, 0, Some(Upstream::new(upstream)), Arc::default())
+        let upstream = Some(Upstream::new(vec![upstream]));
+        Responder::new(zone.into(), Order::Stable, 0, (upstream, Outside::NxDomain), Arc::default())
     }
 
     /// What a client gets for `request` that is forwarded; REFUSED, with the question, is what stands in the reply.

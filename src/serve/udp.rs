@@ -295,14 +295,14 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
-    use crate::answer::Order;
-    use crate::serve::stats::Stats;
+    use crate::answer::{Order, Outside};
     use crate::zone::{Published, Settings, Zone};
 
     #[tokio::test]
     async fn what_no_datagram_holds_is_truncated() {
         let zone = Published::new(Zone::new(Settings::default()));
-        let responder = Responder::new(zone.into(), Order::Stable, 0, None, Arc::new(Stats::default()));
+        let responder =
+            Responder::new(zone.into(), Order::Stable, 0, (None, Outside::NxDomain), Arc::default());
         let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
         let (server, client) = (bind(), bind());
         client.connect(server.local_addr().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Takes the place of CoreDNS's `forward` plugin: asks one upstream server and checks that the reply is the one that
+//! Takes the place of CoreDNS's `forward` plugin: asks upstream servers and checks that the reply is the one that
 //! was asked for. It must not know what the question is about, nor who waits for the answer.
 
 use std::hash::{BuildHasher, RandomState};
@@ -23,15 +23,16 @@ use crate::answer::UpstreamRecord;
 /// `max_concurrent`, which kubeadm sets to this number.
 const IN_FLIGHT: u32 = 1000;
 
-/// How often the upstream is asked before it counts as silent.
-const TRIES: u32 = 2;
+/// How often the upstream is asked before it counts as silent, where it is one server; several are asked once each.
+const TRIES: usize = 2;
 
 /// How long each try waits for the reply.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The server that names outside the cluster are asked of.
+/// The servers that names outside the cluster are asked of.
 pub(super) struct Upstream {
-    address: SocketAddr,
+    /// In the order in which they are asked, at least one.
+    addresses: Vec<SocketAddr>,
     in_flight: Arc<Semaphore>,
     /// Keyed by the operating system's randomness: hashing a counter gives ids that nobody outside can foretell
     /// (RFC 5452 section 9.2), without a generator of our own.
@@ -40,9 +41,10 @@ pub(super) struct Upstream {
 }
 
 impl Upstream {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    /// `addresses` are asked in their order, the next one where one is silent.
+    pub(super) fn new(addresses: Vec<SocketAddr>) -> Self {
         Upstream {
-            address,
+            addresses,
             in_flight: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
             ids: RandomState::new(),
             asked: AtomicU64::new(0),
@@ -69,14 +71,14 @@ impl Upstream {
             return Err(failure);
         }
         let mut asked = query.to_vec();
-        for _ in 0..TRIES {
+        for &address in self.addresses.iter().cycle().take(TRIES.max(self.addresses.len())) {
             let id = self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
             asked[..2].copy_from_slice(&id.to_be_bytes());
-            match within(PATIENCE, self.over_udp(&asked)).await {
+            match within(PATIENCE, over_udp(address, &asked)).await {
                 Ok(mut reply) => {
                     // A reply that stayed cut is better than none.
                     if packet::is_truncated(&reply)
-                        && let Ok(whole) = within(PATIENCE, self.over_tcp(&asked)).await
+                        && let Ok(whole) = within(PATIENCE, over_tcp(address, &asked)).await
                     {
                         reply = whole;
                     }
@@ -88,35 +90,37 @@ impl Upstream {
         }
         Err(failure)
     }
+}
 
-    async fn over_udp(&self, query: &[u8]) -> io::Result<Vec<u8>> {
-        // A port of its own for each question, connected: only the upstream can answer, and it has to hit the port.
-        let any: SocketAddr = match self.address {
-            SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
-            SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        };
-        let socket = UdpSocket::bind(any).await?;
-        socket.connect(self.address).await?;
-        socket.send(query).await?;
-        let mut reply = vec![0; usize::from(u16::MAX)];
-        loop {
-            let length = socket.recv(&mut reply).await?;
-            if answers(query, &reply[..length]) {
-                reply.truncate(length);
-                return Ok(reply);
-            }
+/// Asks `query` of the server at `address` over UDP.
+async fn over_udp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+    // A port of its own for each question, connected: only the upstream can answer, and it has to hit the port.
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let socket = UdpSocket::bind(any).await?;
+    socket.connect(address).await?;
+    socket.send(query).await?;
+    let mut reply = vec![0; usize::from(u16::MAX)];
+    loop {
+        let length = socket.recv(&mut reply).await?;
+        if answers(query, &reply[..length]) {
+            reply.truncate(length);
+            return Ok(reply);
         }
     }
+}
 
-    async fn over_tcp(&self, query: &[u8]) -> io::Result<Vec<u8>> {
-        let mut stream = TcpStream::connect(self.address).await?;
-        let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-        stream.write_all(&[&length.to_be_bytes(), query].concat()).await?;
-        let length = stream.read_u16().await?;
-        let mut reply = vec![0; usize::from(length)];
-        stream.read_exact(&mut reply).await?;
-        if answers(query, &reply) { Ok(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
-    }
+/// Asks `query` of the server at `address` over TCP.
+async fn over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address).await?;
+    let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    stream.write_all(&[&length.to_be_bytes(), query].concat()).await?;
+    let length = stream.read_u16().await?;
+    let mut reply = vec![0; usize::from(length)];
+    stream.read_exact(&mut reply).await?;
+    if answers(query, &reply) { Ok(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
 /// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
@@ -245,7 +249,7 @@ pub(super) mod tests {
             seen.send(packet::u16_at(query, 0).unwrap()).unwrap();
             vec![reply_to(query, 0x8180, 0, b"")]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
         for _ in 0..8 {
             assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
         }
@@ -265,7 +269,7 @@ pub(super) mod tests {
             let no_question = [&right[..4], &[0; 8]].concat();
             vec![vec![], b"short".to_vec(), wrong_id, wrong_name, no_response, no_question, right]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
     }
 
@@ -275,14 +279,14 @@ pub(super) mod tests {
         let expected = reply_to(QUERY, 0x8180, 1, &whole);
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
         let tcp = move |query: &[u8]| reply_to(query, 0x8180, 1, &whole);
-        let upstream = Upstream::new(stub(udp, tcp).await);
+        let upstream = Upstream::new(vec![stub(udp, tcp).await]);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
     }
 
     #[tokio::test]
     async fn a_cut_reply_is_better_than_none() {
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
-        let upstream = Upstream::new(stub(udp, |_| b"no reply to that".to_vec()).await);
+        let upstream = Upstream::new(vec![stub(udp, |_| b"no reply to that".to_vec()).await]);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8380, 0, b""));
     }
 
@@ -293,7 +297,7 @@ pub(super) mod tests {
             seen.send(()).unwrap();
             vec![]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
         let began = tokio::time::Instant::now();
         assert_eq!(upstream.ask(QUERY).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), 4);
@@ -305,7 +309,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn only_so_many_wait() {
-        let upstream = Upstream::new((Ipv4Addr::LOCALHOST, 1).into());
+        let upstream = Upstream::new(vec![(Ipv4Addr::LOCALHOST, 1).into()]);
         let mut waiting: Vec<_> = (0..IN_FLIGHT).map_while(|_| upstream.admit()).collect();
         assert_eq!(waiting.len(), IN_FLIGHT as usize);
         assert!(upstream.admit().is_none());

@@ -389,6 +389,8 @@ pub const BOUND_PORT_PREFIX: &str = "port.clusterlocal.dev/";
 /// `"false"` on a pod or a template holds back its readiness; `"true"` makes it ready at once. Without it the pod is
 /// ready when it has run for a while.
 pub const READY_ANNOTATION: &str = "clusterlocal.dev/ready";
+/// Codes of findings that `check` leaves out of what it says about the object: `port-unnamed,unknown-name`.
+pub const ALLOW_ANNOTATION: &str = "clusterlocal.dev/allow";
 /// How long the pod takes until it has an address and runs: `5s`, `1m30s`.
 pub const START_DELAY_ANNOTATION: &str = "clusterlocal.dev/start-delay";
 /// How long the pod runs until it is ready.

@@ -98,7 +98,7 @@ impl std::str::FromStr for Time {
         let moment = text.parse::<Timestamp>();
         moment
             .map(|moment| Time::from_unix_millis(moment.as_millisecond()))
-            .map_err(|_| format!("{text:?} is not a time (RFC 3339)"))
+            .map_err(|_| format!("{text:?} is not a time (RFC 3339) such as 2026-01-01T00:00:00Z"))
     }
 }
 

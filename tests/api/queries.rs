@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use clusterlocal::Transport;
-use clusterlocal::answer::{Answerer, Order, Verdict};
+use clusterlocal::answer::{Answerer, Order, Outside, Verdict};
 use clusterlocal::api::{Options, Server, client};
 use clusterlocal::queries::{Exchanged, QueryLog};
 use clusterlocal::store::{Kind, Name, Pod, Time};
@@ -26,8 +26,12 @@ fn record(api: &Api, client: IpAddr, question: &str, fault: Option<&Name>) {
     let asked = Asked::parse(question);
     let zone = api.driver.read(|cluster| cluster.published().load().clone());
     let mut reply = Vec::new();
-    let verdict =
-        Answerer::new(Order::Stable, 7, false).answer(&zone, &asked.request, asked.client, &mut reply);
+    let verdict = Answerer::new(Order::Stable, 7, Outside::NxDomain).answer(
+        &zone,
+        &asked.request,
+        asked.client,
+        &mut reply,
+    );
     assert_eq!(verdict, Verdict::Reply);
     api.queries.record([Exchanged {
         at: Time::from_unix_millis(1_700_000_000_000),

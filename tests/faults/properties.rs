@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clusterlocal::answer::{Answerer, Client, Order, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
 use clusterlocal::store::fault::{ACTIONS, Action, FaultSpec};
 use clusterlocal::store::{Change, Fault, Key, Kind, Object, ObjectMeta, Objects, Time};
 use clusterlocal::{ControlPlane, Settings, manifest};
@@ -154,7 +154,8 @@ pub fn any_fault_on_any_question() -> Result<(), Failed> {
             let spec = FaultSpec { seed, ..FaultSpec::new(actions.clone()) };
             let metadata = ObjectMeta { name: "f".into(), ..ObjectMeta::default() };
             cluster.request(vec![Change::Put(Object::Fault(Arc::new(Fault { metadata, spec })))]);
-            let mut answerer = Answerer::new(Order::Shuffle, seed, forwarding);
+            let outside = if forwarding { Outside::Forwarded } else { Outside::NxDomain };
+            let mut answerer = Answerer::new(Order::Shuffle, seed, outside);
             let mut now = cluster.now();
             for question in &questions {
                 now = now.after_secs(question.later);

@@ -10,7 +10,7 @@ use clusterlocal::lint::{RULES, lint};
 use clusterlocal::manifest::{self, Loaded, Problem, Severity};
 use serde_json::json;
 
-use super::{ClusterArgs, Failure};
+use super::{ClusterArgs, Failure, values};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = rules())]
@@ -20,6 +20,38 @@ pub struct CheckArgs {
     /// The form of the report
     #[arg(short, long, value_enum, default_value_t = Form::Text, env = "CLUSTERLOCAL_OUTPUT")]
     output: Form,
+    /// Leave findings of this code out; repeatable, or with commas between. The annotation clusterlocal.dev/allow does so for
+    /// one object
+    #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code, env = "CLUSTERLOCAL_ALLOW")]
+    allow: Vec<String>,
+    /// Fail because of warnings as well, or of those of this code: warnings, or CODE; repeatable
+    #[arg(long, value_name = "warnings|CODE", value_delimiter = ',', value_parser = denied, env = "CLUSTERLOCAL_DENY")]
+    deny: Vec<String>,
+}
+
+/// What stands for all codes in --deny.
+const WARNINGS: &str = "warnings";
+
+/// A finding's code, for clap.
+fn code(text: &str) -> Result<String, String> {
+    let codes = || RULES.iter().map(|rule| rule.code);
+    match codes().any(|known| known == text) {
+        true => Ok(text.into()),
+        false => Err(format!(
+            "expected the code of a finding, such as port-unnamed{}; check --help lists them",
+            values::did_you_mean(text, codes())
+        )),
+    }
+}
+
+/// A code, or all of them, for clap.
+fn denied(text: &str) -> Result<String, String> {
+    match text {
+        WARNINGS => Ok(text.into()),
+        _ => code(text).map_err(|error| {
+            format!("{error}; or warnings, for all{}", values::did_you_mean(text, [WARNINGS]))
+        }),
+    }
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -33,12 +65,18 @@ enum Form {
 /// What `check --help` ends with.
 fn rules() -> String {
     let mut out = String::from("Findings beside what any API server refuses:\n");
-    RULES.iter().for_each(|rule| _ = writeln!(out, "  {:33}{}", rule.code, rule.summary));
-    out.push_str("\nExit codes: 0 nothing to say, 1 warnings, 2 errors.");
+    for rule in RULES {
+        let severity = if rule.severity == Severity::Error { "error" } else { "warning" };
+        _ = writeln!(out, "  {:33}{severity:9}{}", rule.code, rule.summary);
+    }
+    out.push_str(
+        "\nExit codes: 0 nothing but warnings, 1 findings that are errors or denied, 2 what an API server refuses.",
+    );
     out
 }
 
-/// Exits with 0 if there is nothing to say, 1 after warnings, 2 after errors.
+/// Exits with 0 if there are no findings but warnings, 1 after findings that are errors or denied, 2 after what an API
+/// server refuses.
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut loaded = manifest::load(&args.cluster.paths);
     let mut problems = std::mem::take(&mut loaded.problems);
@@ -46,7 +84,10 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     // What an object that could not be read would have been, nobody knows: the others are not judged without it.
     if !broken {
         let cluster = args.cluster.cluster(&loaded)?;
-        problems.extend(lint(&loaded.manifests, cluster.store(), &cluster.published().load()));
+        let findings = lint(&loaded.manifests, cluster.store(), &cluster.published().load());
+        let is_allowed =
+            |problem: &Problem| args.allow.iter().any(|code| Some(code.as_str()) == problem.code);
+        problems.extend(findings.into_iter().filter(|problem| !is_allowed(problem)));
     }
     let report = match args.output {
         Form::Text => text(&problems, &loaded),
@@ -54,11 +95,17 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     };
     let found = match () {
         () if broken => ExitCode::from(2),
-        () if problems.is_empty() => ExitCode::SUCCESS,
-        () => ExitCode::from(1),
+        () if problems.iter().any(|problem| fails(problem, &args.deny)) => ExitCode::from(1),
+        () => ExitCode::SUCCESS,
     };
     let printed = super::print(&report);
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
+}
+
+/// Whether `check` fails because of a problem: kubectl would refuse what has no code.
+fn fails(problem: &Problem, denied: &[String]) -> bool {
+    let is_denied = |code: &str| denied.iter().any(|denied| denied == WARNINGS || denied == code);
+    problem.severity == Severity::Error || problem.code.is_none_or(is_denied)
 }
 
 fn text(problems: &[Problem], loaded: &Loaded) -> String {

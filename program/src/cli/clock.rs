@@ -23,7 +23,7 @@ enum Move {
     /// Move it on; everything that is due by then has happened when this ends
     Advance {
         /// By how much, 355s or 1h
-        #[arg(value_name = "TIME", value_parser = parse)]
+        #[arg(value_name = "TIME", value_parser = parse, allow_hyphen_values = true)]
         by: Duration,
     },
     /// Let it stand still
@@ -34,7 +34,14 @@ enum Move {
 
 /// A time, for clap.
 pub fn parse(text: &str) -> Result<Duration, String> {
-    duration(text).ok_or_else(|| "write a time like 500ms, 5s or 1m30s".into())
+    duration(text).ok_or_else(|| {
+        let meant = match text.parse::<f64>() {
+            Ok(number) if number >= 0.0 => format!("; the unit is missing: write {text}s for seconds"),
+            Ok(_) => "; it cannot be negative".into(),
+            Err(_) => String::new(),
+        };
+        format!("expected a duration with its unit, such as 500ms, 5s or 1m30s{meant}")
+    })
 }
 
 /// Where the API has the clock.

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::controller::Range;
+use clusterlocal::explain::Question;
 use clusterlocal::manifest::{self, Loaded, Overrides, Problem};
-use clusterlocal::record_type::{self, RecordType};
-use clusterlocal::zone::{DomainName, PodNames, Zone, reverse_name};
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal::zone::{DomainName, PodNames, Zone};
+use clusterlocal::{ControlPlane, RecordType, Settings};
+
+use super::running::ServerArgs;
+use super::values;
 
 /// The manifests of a verb, and what the cluster is configured with beside them.
 #[derive(Clone, Debug, Args)]
@@ -24,16 +25,23 @@ pub struct ClusterArgs {
     settings: SettingsArgs,
 }
 
-/// A verb's question, and the manifests to answer it from.
+/// A verb's question, the pod that asks it, and where the answer comes from.
 #[derive(Clone, Debug, Args)]
 pub struct QuestionArgs {
-    /// The name asked for, or an address for its PTR record
+    /// The name asked for, or an address for its PTR record; one without the cluster domain is completed with the search
+    /// domains of a pod
     #[arg(value_name = "NAME")]
-    pub name: String,
+    name: String,
     /// The record type asked for [default: A; PTR for an address]
     #[arg(value_name = "TYPE")]
-    pub record_type: Option<RecordType>,
-    /// Manifests: a file, a directory, or - for standard input; repeatable
+    record_type: Option<RecordType>,
+    /// The namespace of the pod that asks
+    #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
+    #[arg(value_parser = values::namespace)]
+    pub namespace: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Ask no server but these manifests: a file, a directory, or - for standard input; repeatable
     #[arg(
         short = 'f',
         long = "file",
@@ -47,17 +55,24 @@ pub struct QuestionArgs {
 }
 
 impl QuestionArgs {
-    /// What is asked, and the cluster that is to answer.
-    pub fn parse(self) -> Result<(DomainName, u16, ClusterArgs), Failure> {
-        let (name, default) = match self.name.parse::<IpAddr>() {
-            Ok(ip) => (reverse_name(ip), record_type::PTR),
-            Err(_) => (
-                self.name.parse().map_err(|e| Failure::Input(format!("{:?}: {e}", self.name)))?,
-                record_type::A,
-            ),
-        };
-        let record_type = self.record_type.unwrap_or(default).0;
-        Ok((name, record_type, ClusterArgs { paths: self.paths, settings: self.settings }))
+    /// What is asked.
+    ///
+    /// # Errors
+    /// Where the name is none.
+    pub fn parse(&self) -> Result<Question, Failure> {
+        let parsed = Question::parse(&self.name, self.record_type);
+        parsed.map_err(|e| Failure::Input(format!("{:?} is no domain name: {e}, such as db-0.db", self.name)))
+    }
+
+    /// The same for a running server.
+    pub fn parameters(&self) -> [(&'static str, String); 3] {
+        let record_type = self.record_type.map(|of| of.to_string()).unwrap_or_default();
+        [("name", self.name.clone()), ("type", record_type), ("namespace", self.namespace.clone())]
+    }
+
+    /// The cluster that is read from files.
+    pub fn into_cluster(self) -> ClusterArgs {
+        ClusterArgs { paths: self.paths, settings: self.settings }
     }
 }
 
@@ -65,16 +80,16 @@ impl QuestionArgs {
 #[derive(Clone, Debug, Args)]
 struct SettingsArgs {
     /// The cluster domain [default: cluster.local]
-    #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME")]
+    #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME", value_parser = values::domain)]
     domain: Option<DomainName>,
     /// TTL of every record in seconds, 0 to 3600 [default: 30]
-    #[arg(long, env = "CLUSTERLOCAL_TTL", value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(0..=3600))]
+    #[arg(long, env = "CLUSTERLOCAL_TTL", value_name = "SECONDS", value_parser = values::whole::<u32>("seconds", 0..=3600, 30))]
     ttl: Option<u32>,
     /// Which names like 10-244-0-7.NAMESPACE.pod exist
     #[arg(long, env = "CLUSTERLOCAL_PODS", value_enum, default_value_t = Pods::Insecure)]
     pods: Pods,
     /// Call endpoints without a hostname after their pod instead of their address
-    #[arg(long, env = "CLUSTERLOCAL_ENDPOINT_POD_NAMES", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLUSTERLOCAL_ENDPOINT_POD_NAMES", value_parser = values::switch)]
     endpoint_pod_names: bool,
     /// Where pods get their addresses from, NET or NET4,NET6 [default: 127.244.0.0/14,fd00:10:244::/64]
     #[arg(long, env = "CLUSTERLOCAL_POD_CIDR", value_name = "NET")]
@@ -84,7 +99,7 @@ struct SettingsArgs {
     service_cidr: Option<Range>,
     /// How many nodes there are where no manifest names one [default: 3, and more where required anti-affinity by
     /// hostname needs them]
-    #[arg(long, env = "CLUSTERLOCAL_NODES", value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=250))]
+    #[arg(long, env = "CLUSTERLOCAL_NODES", value_name = "COUNT", value_parser = values::whole::<u8>("a number of nodes", 1..=250, 3))]
     nodes: Option<u8>,
 }
 
@@ -110,6 +125,8 @@ pub enum Failure {
     Network(String),
     /// Something is not as it was expected to be.
     Expectation(String),
+    /// A running server has no such object.
+    Missing(String),
 }
 
 impl Failure {
@@ -117,13 +134,13 @@ impl Failure {
     pub fn report(self) -> ExitCode {
         match &self {
             Failure::Manifests(problems) => show(problems),
-            Failure::Input(_) | Failure::Network(_) | Failure::Expectation(_) => {
+            _ => {
                 complain(format_args!("error: {self}"));
             }
         }
         ExitCode::from(match self {
             Failure::Expectation(_) => 1,
-            Failure::Manifests(_) | Failure::Input(_) => 2,
+            Failure::Manifests(_) | Failure::Input(_) | Failure::Missing(_) => 2,
             Failure::Network(_) => 3,
         })
     }
@@ -137,9 +154,10 @@ impl fmt::Display for Failure {
                 let problems: Vec<_> = problems.iter().map(Problem::to_string).collect();
                 f.write_str(&problems.join("; "))
             }
-            Failure::Input(message) | Failure::Network(message) | Failure::Expectation(message) => {
-                f.write_str(message)
-            }
+            Failure::Input(message)
+            | Failure::Network(message)
+            | Failure::Expectation(message)
+            | Failure::Missing(message) => f.write_str(message),
         }
     }
 }

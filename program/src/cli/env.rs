@@ -108,6 +108,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn every_recipe_says_what_becomes_of_other_names() {
+        for (name, recipe) in RECIPES {
+            assert!(recipe.contains("Other names: "), "{name}");
+        }
+    }
+
     /// What is put in is not taken for something to be replaced.
     #[test]
     fn places_are_filled_once() {

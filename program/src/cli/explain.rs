@@ -3,46 +3,43 @@
 use std::process::ExitCode;
 
 use clap::Args;
+use clusterlocal::api::client::with_parameters;
 use clusterlocal::explain::Explainer;
-use clusterlocal::store::is_label;
 
-use super::Failure;
 use super::cluster::QuestionArgs;
+use super::{Failure, source};
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "Exit codes: 0 there is such a record, 1 there is none, 2 unreadable input.")]
+#[command(
+    after_long_help = "Exit codes: 0 there is such a record, 1 there is none, 2 wrong usage, 3 no server."
+)]
 pub struct ExplainArgs {
     #[command(flatten)]
     question: QuestionArgs,
-    /// The namespace of the pod that asks: a name without the cluster domain is completed with its search domains
-    #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
-    #[arg(value_parser = parse_namespace)]
-    namespace: String,
-}
-
-/// A namespace's name, for clap.
-pub fn parse_namespace(text: &str) -> Result<String, String> {
-    match is_label(text) {
-        true => Ok(text.into()),
-        false => Err("a namespace has lower-case letters, digits and inner hyphens".into()),
-    }
 }
 
 /// Exits with 0 if the name has a record of the type, with 1 if it has none.
 pub fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
-    // A final dot says that the name is whole.
-    let absolute = args.question.name.ends_with('.');
-    let (name, record_type, cluster_args) = args.question.parse()?;
-    let loaded = cluster_args.load()?;
-    let cluster = cluster_args.cluster(&loaded)?;
-    let published = cluster.published();
-    let zone = published.load();
-    let explainer = Explainer::new(&loaded.manifests, cluster.store(), &zone);
-    let explanation = match absolute {
-        true => explainer.explain(&name, record_type),
-        false => explainer.search(&name, &args.namespace, record_type),
+    let question = args.question.parse()?;
+    let path = with_parameters("/dns/explain", args.question.parameters());
+    let (text, found) = match source::ask(&args.question.server, &path)? {
+        Some(reply) => {
+            source::note_faults(&reply);
+            (reply["text"].as_str().unwrap_or_default().to_owned(), reply["hasAnswer"] == true)
+        }
+        None => {
+            let namespace = args.question.namespace.clone();
+            let cluster_args = args.question.into_cluster();
+            let loaded = cluster_args.load()?;
+            let cluster = cluster_args.cluster(&loaded)?;
+            let published = cluster.published();
+            let zone = published.load();
+            let explainer = Explainer::new(&loaded.manifests, cluster.store(), &zone);
+            let explanation = explainer.search(&question, &namespace);
+            (explanation.to_string(), explanation.has_answer())
+        }
     };
-    let printed = super::print(&explanation.to_string());
-    let found = if explanation.has_answer() { ExitCode::SUCCESS } else { ExitCode::from(1) };
+    let printed = super::print(&text);
+    let found = if found { ExitCode::SUCCESS } else { ExitCode::from(1) };
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
 }

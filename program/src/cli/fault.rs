@@ -1,6 +1,8 @@
 //! `fault`: how the DNS of a running server fails, and for how long.
 
+use std::cmp::Reverse;
 use std::fmt::Write;
+use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,8 +13,8 @@ use clusterlocal::store::fault::{
 };
 use serde_json::{Value, json};
 
-use super::running::{ServerArgs, name};
-use super::{Failure, clock};
+use super::running::ServerArgs;
+use super::{Failure, clock, values};
 
 #[derive(Debug, Args)]
 pub struct FaultArgs {
@@ -36,7 +38,7 @@ enum What {
     /// Put an end to faults
     Clear {
         /// Their names [default: all]
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = values::fault_name)]
         names: Vec<String>,
         #[command(flatten)]
         server: ServerArgs,
@@ -60,7 +62,7 @@ struct AddArgs {
     #[arg(long, value_name = "ACTIONS|…")]
     sequence: Option<String>,
     /// For names like this: * is any characters, ? is one
-    #[arg(long = "match", value_name = "GLOB")]
+    #[arg(long = "name", visible_alias = "match", value_name = "GLOB")]
     pattern: Option<Glob>,
     /// For records of this type; repeatable
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
@@ -69,20 +71,23 @@ struct AddArgs {
     #[arg(long, value_name = "TRANSPORT")]
     transport: Option<Transport>,
     /// For this pod, address or network alone; repeatable
-    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',')]
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = values::client)]
     clients: Vec<Client>,
-    /// For each so manieth question
-    #[arg(long, value_name = "NUMBER")]
-    every: Option<std::num::NonZeroU32>,
+    /// For each third question, with 3
+    #[arg(long, value_name = "NUMBER", value_parser = every)]
+    every: Option<NonZeroU32>,
     /// By lot, with this probability
     #[arg(long, value_name = "PROBABILITY")]
     probability: Option<Probability>,
     /// What the lot follows from
-    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
     seed: u64,
     /// So often at most
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 2))]
     times: Option<u32>,
+    /// Before faults of a lower priority; among equals, the one that was created first is tried first
+    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = priority)]
+    priority: i32,
     /// Beginning so much later, in the cluster's time
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
     after: Option<Duration>,
@@ -91,6 +96,18 @@ struct AddArgs {
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// A priority, for clap.
+fn priority(text: &str) -> Result<i32, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number, such as 10; faults of a higher one are tried first".into())
+}
+
+/// How many questions there are for each that is hit, for clap.
+fn every(text: &str) -> Result<NonZeroU32, String> {
+    let number = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 3)(text)?;
+    NonZeroU32::new(number).ok_or_else(|| "expected at least 1".into())
 }
 
 /// Where the API has them.
@@ -116,6 +133,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
             probability: args.probability,
         },
         times: args.times,
+        priority: args.priority,
         after: args.after.unwrap_or_default(),
         lasting: args.lasting,
         seed: args.seed,
@@ -127,7 +145,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     };
     let fault =
         json!({ "apiVersion": "clusterlocal.dev/v1", "kind": "Fault", "metadata": metadata, "spec": spec });
-    let made = args.server.post(PATH, &fault)?;
+    let made = args.server.create(PATH, &fault)?;
     Ok(super::print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
 }
 
@@ -137,13 +155,18 @@ fn said<'a>(words: &'a [String], sequence: Option<&str>) -> Result<(Option<&'a s
         let name = match words {
             [] => None,
             [name] => Some(name.as_str()),
-            _ => return Err("say actions, or a --sequence of them, not both".into()),
+            _ => return Err(
+                "expected either actions or a --sequence of them, not both, such as --sequence 'ok | drop'"
+                    .into(),
+            ),
         };
         let steps = sequence.split('|').map(|step| step.trim().parse::<Actions>().map_err(|e| e.to_string()));
         return Ok((name, FaultSpec { sequence: steps.collect::<Result<_, _>>()?, ..FaultSpec::default() }));
     }
     let [first, rest @ ..] = words else {
-        return Err("say what goes wrong: servfail, delay 3s, dns-outage 30s, …; --help has them all".into());
+        return Err(
+            "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s; fault add --help lists all".into(),
+        );
     };
     // Where all words say what goes wrong, none of them is a name.
     match what(&words.join(" ")) {
@@ -176,12 +199,20 @@ fn is_action(word: &str) -> bool {
 
 fn list(output: Form, server: ServerArgs) -> Result<ExitCode, Failure> {
     let list = server.get(PATH)?;
-    let faults = list["items"].as_array().map_or(&[][..], Vec::as_slice);
+    let mut faults = list["items"].as_array().cloned().unwrap_or_default();
+    faults.sort_by_key(tried);
     let shown = match output {
         Form::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-        Form::Text => table(faults),
+        Form::Text => table(&faults),
     };
     Ok(super::print(&shown))
+}
+
+/// What the order of faults follows from: priority, then creation. Within a second, the revision tells which came first.
+fn tried(fault: &Value) -> (Reverse<i64>, String, u64) {
+    let revision = text(fault, "/metadata/resourceVersion").parse().unwrap_or_default();
+    let priority = fault["spec"]["priority"].as_i64().unwrap_or_default();
+    (Reverse(priority), text(fault, "/metadata/creationTimestamp").to_owned(), revision)
 }
 
 /// A line for each fault: what it is called, whether it is in force, how often it has hit, and what it does.
@@ -213,7 +244,7 @@ fn clear(names: &[String], server: ServerArgs) -> Result<ExitCode, Failure> {
     }
     let mut told = String::new();
     for fault in names {
-        server.delete(&format!("{PATH}/{}", name(fault)?))?;
+        server.or_near(server.delete(&format!("{PATH}/{fault}")), "fault", fault, PATH)?;
         writeln!(told, "fault/{fault} cleared").expect("a string takes everything");
     }
     Ok(super::print(&told))

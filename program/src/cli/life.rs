@@ -67,15 +67,18 @@ enum Gate {
 fn parse_speed(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('x').unwrap_or(text).parse().ok();
     let sensible = number.filter(|speed: &f64| (0.001..=100_000.0).contains(speed));
-    sensible.ok_or_else(|| "write a factor from 0.001x to 100000x".into())
+    sensible.ok_or_else(|| "expected a factor from 0.001x to 100000x, such as 60x".into())
 }
 
 fn parse_gate(text: &str) -> Result<(Gate, bool), String> {
-    let (name, on) = text.split_once('=').ok_or("write NAME=true or NAME=false")?;
-    let on = on.parse().map_err(|_| "write NAME=true or NAME=false")?;
+    let (name, on) = text
+        .split_once('=')
+        .ok_or("expected NAME=true or NAME=false, such as MaxUnavailableStatefulSet=true")?;
+    let on =
+        on.parse().map_err(|_| "expected NAME=true or NAME=false, such as MaxUnavailableStatefulSet=true")?;
     match name {
         "MaxUnavailableStatefulSet" => Ok((Gate::MaxUnavailableStatefulSet, on)),
-        _ => Err("the one gate there is: MaxUnavailableStatefulSet".into()),
+        _ => Err("expected MaxUnavailableStatefulSet, the one gate that there is, such as MaxUnavailableStatefulSet=true".into()),
     }
 }
 

@@ -6,10 +6,12 @@ use clap::{Args, ValueEnum};
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+use super::values;
+
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
     /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal::queries=debug
-    #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG")]
+    #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
     filter: String,
     /// The form of the log
     #[arg(long = "log-format", value_enum, default_value_t = Form::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
@@ -27,11 +29,44 @@ enum Form {
 /// hickory's own lines tell of every packet it does not like: anybody could fill a disk with them.
 const QUIET: [&str; 3] = ["hickory_server=error", "hickory_net=error", "hickory_proto=error"];
 
+/// What a filter is made of.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// The crates that log.
+const TARGETS: [&str; 7] =
+    ["clusterlocal", "hickory_server", "hickory_net", "hickory_proto", "hyper", "notify", "tokio"];
+
+const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or a filter such as \
+                        info,clusterlocal::queries=debug";
+
+/// A filter, for clap. A word that is no level would be taken for the target of all messages, and silence all others.
+fn filter(text: &str) -> Result<String, String> {
+    for directive in text.split(',').map(str::trim) {
+        let (target, level) = match directive.rsplit_once('=') {
+            Some((target, level)) if !level.contains([']', '}']) => (Some(target), level),
+            _ if directive.contains(['[', '{', ':']) => continue,
+            _ => (None, directive),
+        };
+        let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
+            || matches!(level, "0" | "1" | "2" | "3" | "4" | "5");
+        let is_target = target.is_none() && TARGETS.contains(&level);
+        if !is_level && !is_target {
+            return Err(format!("{level:?} is no level: {EXPECTED}{}", values::did_you_mean(level, LEVELS)));
+        }
+        let of_crate = target.map(|target| target.split([':', '[']).next().unwrap_or_default());
+        if let Some(name) = of_crate.filter(|name| !name.is_empty() && !TARGETS.contains(name)) {
+            let near = values::did_you_mean(name, TARGETS);
+            return Err(format!("nothing logs as {name:?}: {EXPECTED}{near}"));
+        }
+    }
+    Ok(text.into())
+}
+
 impl LogArgs {
     /// Begins to log. What is returned writes the last lines when it goes.
     pub fn start(&self) -> Result<WorkerGuard, String> {
         let filter = EnvFilter::try_new(format!("{},{}", QUIET.join(","), self.filter))
-            .map_err(|error| format!("--log {:?}: {error}", self.filter))?;
+            .map_err(|error| format!("--log {:?}: {EXPECTED}: {error}", self.filter))?;
         let colors = std::io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         // A full pipe must not hold up answers: lines that nobody takes are dropped.

@@ -20,11 +20,17 @@ mod records;
 mod resolv_conf;
 mod running;
 mod serve;
+mod servers;
+mod source;
 mod telling;
+mod upstream;
+mod usage;
+mod values;
+mod words;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use cluster::{ClusterArgs, Failure, show};
 pub use process::{Parent, Signals, Stop};
@@ -63,11 +69,11 @@ enum Verb {
     Serve(Box<ServeArgs>),
     /// Read the manifests without serving them: problems, and what is probably not meant as it is written
     Check(check::CheckArgs),
-    /// List all records of the cluster
+    /// List all records of the running server's cluster, or of manifests
     Records(records::RecordsArgs),
-    /// Answer one question, in dig's layout, without a server
+    /// Answer one question as a pod asks it, in dig's layout: from the running server's cluster, or from manifests
     Query(query::QueryArgs),
-    /// Tell why a question has the answer that it has: which object, which rule, what is missing
+    /// Explain why a question has its answer: which object, which rule, what is missing
     Explain(explain::ExplainArgs),
     /// Print how a program is told to ask the server: Node.js, Go, Java, Python and others
     #[command(after_long_help = "Example: clusterlocal env --for node > clusterlocal.mjs")]
@@ -97,7 +103,10 @@ enum Verb {
 
 /// Runs what the command line asks for. `serve` is told by whoever calls.
 pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match parsed() {
+        Ok(cli) => cli,
+        Err(failure) => return failure.report(),
+    };
     let result = match cli.verb {
         None => serve(cli.serve),
         Some(Verb::Serve(args)) => serve(*args),
@@ -118,6 +127,16 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
         Some(Verb::Get(args)) => get::run(args),
     };
     result.unwrap_or_else(|failure| failure.report())
+}
+
+/// The command line, with the environment; help and errors of the parser end the program.
+fn parsed() -> Result<Cli, Failure> {
+    let words = words::arranged(std::env::args_os().collect())?;
+    words::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
+    let matches =
+        Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| usage::exit(error, &words));
+    source::note(&matches);
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }
 
 /// Prints to standard output. A reader that has seen enough (`| head`) is no failure.

@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use clusterlocal::store::{BOOTS_ANNOTATION, MACHINE_ANNOTATION};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Failure;
-use super::running::{ServerArgs, name};
+use super::running::ServerArgs;
+use super::values;
 
 #[derive(Debug, Args)]
 pub struct NodeArgs {
@@ -34,15 +35,26 @@ enum Event {
 #[derive(Debug, Args)]
 struct Node {
     /// The node's name
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", value_parser = values::node_name)]
     name: String,
     #[command(flatten)]
     server: ServerArgs,
 }
 
+/// Where the API has them.
+const NODES: &str = "/api/v1/nodes";
+
 impl Node {
-    fn path(&self) -> Result<String, Failure> {
-        Ok(format!("/api/v1/nodes/{}", name(&self.name)?))
+    fn path(&self) -> String {
+        format!("{NODES}/{}", self.name)
+    }
+
+    fn annotate(&self, annotations: Value) -> Result<Value, Failure> {
+        self.or_near(self.server.annotate(&self.path(), annotations))
+    }
+
+    fn or_near(&self, result: Result<Value, Failure>) -> Result<Value, Failure> {
+        self.server.or_near(result, "node", &self.name, NODES)
     }
 }
 
@@ -50,19 +62,18 @@ pub fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
     let (node, told) = match args.event {
         Event::Down { node, off } => {
             let machine = if off { "off" } else { "unreachable" };
-            node.server.annotate(&node.path()?, json!({ MACHINE_ANNOTATION: machine }))?;
+            node.annotate(json!({ MACHINE_ANNOTATION: machine }))?;
             (node.name, "is down: not ready in 50 s, and its pods are evicted after another 5 minutes")
         }
         Event::Up(node) => {
-            node.server.annotate(&node.path()?, json!({ MACHINE_ANNOTATION: null }))?;
+            node.annotate(json!({ MACHINE_ANNOTATION: null }))?;
             (node.name, "is up")
         }
         Event::Reboot(node) => {
-            let path = node.path()?;
-            let there = node.server.get(&path)?;
+            let there = node.or_near(node.server.get(&node.path()))?;
             let boots = there["metadata"]["annotations"][BOOTS_ANNOTATION].as_str().unwrap_or("0");
             let boots = boots.parse::<u32>().unwrap_or(0).saturating_add(1).to_string();
-            node.server.annotate(&path, json!({ MACHINE_ANNOTATION: null, BOOTS_ANNOTATION: boots }))?;
+            node.annotate(json!({ MACHINE_ANNOTATION: null, BOOTS_ANNOTATION: boots }))?;
             (node.name, "was rebooted")
         }
     };

@@ -1,11 +1,12 @@
 //! `play`: stories about a cluster, step by step, for people and for CI.
 
+mod command;
 mod junit;
 
 use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitCode};
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -13,8 +14,9 @@ use clusterlocal::manifest::{self, Manifest, Scenario, Severity};
 use clusterlocal::play::{Outcome, Play, Seen};
 use clusterlocal::store::shown_duration;
 
-use super::{Failure, show};
-use junit::Report;
+use super::{Failure, show, values};
+use command::Tested;
+use junit::{Commanded, Report};
 
 #[derive(Debug, Args)]
 pub struct PlayArgs {
@@ -25,13 +27,13 @@ pub struct PlayArgs {
     #[arg(long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
     /// Where the cluster answers; port 0 is any free port
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     listen: SocketAddr,
     /// Write what came of it to this file, as JUnit's XML
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// What is to be tested: started when the cluster answers, with CLUSTERLOCAL_DNS in its environment, and stopped when the
-    /// story ends
+    /// What is to be tested: started when the cluster answers, with CLUSTERLOCAL_DNS in its environment, and stopped with
+    /// all that it started when the story ends; if it ends before that and fails, the story has failed
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
@@ -97,11 +99,26 @@ fn play(
         }
         _ => {}
     });
-    drop(tested);
-    let failed = outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
-    let word = if passed { "passed".into() } else { format!("FAILED ({failed} of {})", outcomes.len()) };
+    let commanded = tested.map(|tested| {
+        let ran = tested.took();
+        (ran, tested.end())
+    });
+    let failed_command = commanded.as_ref().and_then(|(_, failure)| failure.as_ref());
+    let passed = passed && failed_command.is_none();
+    if let Some(why) = failed_command {
+        super::print(&format!("{:>10}FAILED: {why}\n", ""));
+    }
+    let failed = usize::from(failed_command.is_some())
+        + outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
+    let word = if passed {
+        "passed".into()
+    } else {
+        format!("FAILED ({failed} of {})", outcomes.len() + usize::from(!args.command.is_empty()))
+    };
     super::print(&format!("{word} in {:.1} s\n", began.elapsed().as_secs_f64()));
-    report.add(scenario, &outcomes, began.elapsed());
+    let command = args.command.first().zip(commanded);
+    let command = command.map(|(program, (ran, failure))| Commanded { program, ran, failure });
+    report.add(scenario, &outcomes, command, began.elapsed());
     Ok(passed)
 }
 
@@ -144,32 +161,6 @@ impl Progress {
     fn is_over(&self) {
         if self.shown {
             _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// What is tested, while the story is played.
-struct Tested(Option<Child>);
-
-impl Tested {
-    fn start(command: &[String], dns: SocketAddr) -> Result<Self, Failure> {
-        let Some((program, arguments)) = command.split_first() else { return Ok(Tested(None)) };
-        let child = Command::new(program)
-            .args(arguments)
-            .env("CLUSTERLOCAL_DNS", dns.to_string())
-            .env("CLUSTERLOCAL_DNS_HOST", dns.ip().to_string())
-            .env("CLUSTERLOCAL_DNS_PORT", dns.port().to_string())
-            .spawn();
-        let failed = |error| Failure::Input(format!("cannot start {program}: {error}"));
-        child.map(Some).map(Tested).map_err(failed)
-    }
-}
-
-impl Drop for Tested {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            _ = child.kill();
-            _ = child.wait();
         }
     }
 }

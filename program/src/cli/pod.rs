@@ -1,4 +1,4 @@
-//! `ready`, `unready`, `crash`: how a pod fares, by hand.
+//! `ready`, `unready`, `crash`: a pod's readiness and its containers, by hand.
 
 use std::process::ExitCode;
 
@@ -8,19 +8,18 @@ use serde_json::{Value, json};
 use super::Failure;
 use super::running::PodArgs;
 
-/// Makes a pod ready or not, until somebody says otherwise.
+/// Makes a pod ready or not, until the annotation is changed.
 pub fn hold(args: &PodArgs, ready: bool) -> Result<ExitCode, Failure> {
-    let pod = args.server.annotate(&args.path()?, json!({ READY_ANNOTATION: ready.to_string() }))?;
+    let pod = args.annotate(json!({ READY_ANNOTATION: ready.to_string() }))?;
     told(&pod, if ready { "is ready" } else { "is not ready" })
 }
 
-/// Lets a container of a pod crash: the pod stays, and is ready again when it has run for a while.
+/// Crashes a container of a pod: the pod stays, and is ready again when it has run for a while.
 pub fn crash(args: &PodArgs) -> Result<ExitCode, Failure> {
-    let path = args.path()?;
-    let there = args.server.get(&path)?;
+    let there = args.get()?;
     let restarts = there["status"]["containerStatuses"][0]["restartCount"].as_u64().unwrap_or(0);
     let crashes = (restarts + 1).to_string();
-    let pod = args.server.annotate(&path, json!({ CRASHES_ANNOTATION: crashes }))?;
+    let pod = args.annotate(json!({ CRASHES_ANNOTATION: crashes }))?;
     told(&pod, "crashed")
 }
 

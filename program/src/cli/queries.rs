@@ -1,17 +1,18 @@
 //! `log`: what a running server was asked and what it said; shown, followed, or waited for.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clusterlocal::RecordType;
+use clusterlocal::answer::ResponseCode;
 use clusterlocal::api::client::with_parameters;
+use clusterlocal::store::fault::{Client, Transport};
 use serde_json::Value;
 
 use super::running::ServerArgs;
-use super::{Failure, clock, cluster};
+use super::{Failure, clock, cluster, values};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -32,10 +33,10 @@ pub struct LogArgs {
     #[command(flatten)]
     which: Which,
     /// Fail if there are fewer
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 1))]
     at_least: Option<u64>,
     /// Fail if there are more
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 0))]
     at_most: Option<u64>,
     /// Wait so long for as many as there should be; with --at-most, all of that time
     #[arg(long, value_name = "TIME", value_parser = clock::parse)]
@@ -48,28 +49,28 @@ pub struct LogArgs {
 #[derive(Debug, Args)]
 struct Which {
     /// For names like this: * is any characters, ? is one
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, visible_alias = "match", value_name = "GLOB")]
     name: Option<String>,
     /// For records of this type
     #[arg(long = "type", value_name = "TYPE")]
     record_type: Option<RecordType>,
-    /// From this address
-    #[arg(long, value_name = "ADDR")]
-    client: Option<IpAddr>,
+    /// From this address, or pod
+    #[arg(long, value_name = "CLIENT", value_parser = client)]
+    client: Option<Client>,
     /// From this pod, NAME or NAMESPACE/NAME
     #[arg(long, value_name = "POD")]
     pod: Option<String>,
     /// With this outcome: NOERROR, NXDOMAIN, SERVFAIL …, or none where nothing was said
-    #[arg(long, value_name = "RCODE")]
+    #[arg(long, value_name = "RCODE", value_parser = rcode)]
     rcode: Option<String>,
     /// Over udp or tcp
     #[arg(long, value_name = "TRANSPORT")]
-    transport: Option<String>,
+    transport: Option<Transport>,
     /// That this fault hit
     #[arg(long, value_name = "FAULT")]
     fault: Option<String>,
     /// Answered from the zone of this SOA serial, or a later one
-    #[arg(long, value_name = "SERIAL")]
+    #[arg(long, value_name = "SERIAL", value_parser = values::whole::<u32>("an SOA serial", 0..=u64::from(u32::MAX), 1_795_374_910))]
     since_serial: Option<u32>,
 }
 
@@ -79,6 +80,35 @@ enum Form {
     Text,
     /// An object a line, with the records of the reply
     Json,
+}
+
+/// A pod or an address, for clap; the log knows no networks.
+fn client(text: &str) -> Result<Client, String> {
+    match values::client(text) {
+        Ok(Client::Network(network)) if network.prefix_len() < network.max_prefix_len() => {
+            Err("expected one address or pod, such as 127.0.0.1 or db-1, not a network".into())
+        }
+        Ok(client) => Ok(client),
+        Err(_) => Err("expected an address or a pod, such as 127.0.0.1, db-1 or NAMESPACE/db-1".into()),
+    }
+}
+
+/// `NAMESPACE/NAME`, as the API has it.
+fn pod_path(client: &Client) -> String {
+    let text = client.to_string();
+    if text.contains('/') { text } else { format!("default/{text}") }
+}
+
+/// A response code's name, or none for silence; for clap.
+fn rcode(text: &str) -> Result<String, String> {
+    if text.eq_ignore_ascii_case("none") || text.parse::<ResponseCode>().is_ok() {
+        return Ok(text.into());
+    }
+    let known = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "none"];
+    Err(format!(
+        "expected a response code such as NXDOMAIN, or none where nothing was answered{}",
+        values::did_you_mean(text, known)
+    ))
 }
 
 /// Where the API has them.
@@ -129,13 +159,16 @@ impl LogArgs {
 impl Which {
     /// As a field selector.
     fn selector(&self) -> String {
+        let of_pod = |client: &&Client| matches!(client, Client::Pod { .. });
+        let (pod, network) =
+            (self.client.as_ref().filter(of_pod), self.client.as_ref().filter(|client| !of_pod(client)));
         let terms = [
             ("name", self.name.clone()),
             ("type", self.record_type.map(|of| of.to_string())),
-            ("client", self.client.map(|client| client.to_string())),
-            ("pod", self.pod.clone()),
+            ("client", network.map(ToString::to_string)),
+            ("pod", self.pod.clone().or(pod.map(pod_path))),
             ("rcode", self.rcode.clone()),
-            ("transport", self.transport.clone()),
+            ("transport", self.transport.map(|transport| transport.to_string())),
             ("fault", self.fault.clone()),
         ];
         let term = |(field, value): (&str, Option<String>)| {

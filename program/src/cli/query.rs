@@ -5,35 +5,88 @@ use std::process::ExitCode;
 
 use clusterlocal::RecordType;
 use clusterlocal::answer::{ask, rcode_name, sections};
-use clusterlocal::zone::{DomainName, Presentation, Zone};
+use clusterlocal::api::client::with_parameters;
+use clusterlocal::explain::Explainer;
+use clusterlocal::zone::Presentation;
+use serde_json::Value;
 
-use super::Failure;
 use super::cluster::QuestionArgs;
+use super::{Failure, source};
 
 pub type QueryArgs = QuestionArgs;
 
-pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
-    let (name, record_type, cluster) = args.parse()?;
-    Ok(super::print(&dig(&cluster.zone()?, &name, record_type)))
+/// A reply, and how its name was found.
+struct Answer {
+    name: String,
+    record_type: RecordType,
+    /// Each name of the search list, and the outcome.
+    tried: Vec<(String, String)>,
+    /// A whole message.
+    reply: Vec<u8>,
 }
 
-fn dig(zone: &Zone, name: &DomainName, record_type: u16) -> String {
-    let reply = ask(zone, name, record_type);
+pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
+    let question = args.parse()?;
+    let answer = match source::ask(&args.server, &with_parameters("/dns/query", args.parameters()))? {
+        Some(reply) => {
+            source::note_faults(&reply);
+            Answer::of_server(&reply)
+                .ok_or_else(|| Failure::Network("the server sent an answer that cannot be read".into()))?
+        }
+        None => {
+            let namespace = args.namespace.clone();
+            let cluster_args = args.into_cluster();
+            let cluster = cluster_args.cluster(&cluster_args.load()?)?;
+            let zone = cluster.published().load().clone();
+            let lookup = Explainer::new(&[], cluster.store(), &zone).look_up(&question, &namespace);
+            Answer {
+                name: lookup.name.to_string(),
+                record_type: RecordType(question.record_type),
+                reply: ask(&zone, &lookup.name, question.record_type),
+                tried: lookup.tried.into_iter().map(|(name, outcome)| (name.to_string(), outcome)).collect(),
+            }
+        }
+    };
+    Ok(super::print(&dig(&answer)))
+}
+
+impl Answer {
+    fn of_server(said: &Value) -> Option<Self> {
+        let hex = said["reply"].as_str()?;
+        let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
+        let reply: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+        let tried = said["tried"].as_array()?.iter();
+        let tried = tried.map(|pair| Some((pair[0].as_str()?.into(), pair[1].as_str()?.into())));
+        Some(Answer {
+            name: said["name"].as_str()?.into(),
+            record_type: said["type"].as_str()?.parse().ok()?,
+            tried: tried.collect::<Option<_>>()?,
+            reply,
+        })
+        .filter(|answer| answer.reply.len() >= 12)
+    }
+}
+
+fn dig(Answer { name, record_type, tried, reply }: &Answer) -> String {
     let flag_names = [(2, 0x04, "aa"), (2, 0x02, "tc"), (2, 0x01, "rd"), (3, 0x80, "ra")];
     let flags: String = flag_names
         .iter()
         .filter(|(at, bit, _)| reply[*at] & bit != 0)
         .map(|(_, _, name)| format!(" {name}"))
         .collect();
-    let mut out = format!(";; ->>HEADER<<- opcode: QUERY, status: {}\n", rcode_name((reply[3] & 0xf).into()));
+    let mut out = String::new();
+    for (name, outcome) in tried.iter().filter(|(tried, _)| tried != name) {
+        _ = writeln!(out, ";; search list: {name} {outcome}");
+    }
+    _ = writeln!(out, ";; ->>HEADER<<- opcode: QUERY, status: {}", rcode_name((reply[3] & 0xf).into()));
     // More records than 64 KiB hold come compressed; only then there is nothing to show of them.
-    let all = sections(&reply).unwrap_or_default();
+    let all = sections(reply).unwrap_or_default();
     let [answer, authority, additional] = all.each_ref().map(Vec::len);
     _ = writeln!(
         out,
         ";; flags: qr{flags}; QUERY: 1, ANSWER: {answer}, AUTHORITY: {authority}, ADDITIONAL: {additional}\n"
     );
-    _ = writeln!(out, ";; QUESTION SECTION:\n;{name}\t\tIN\t{}", RecordType(record_type));
+    _ = writeln!(out, ";; QUESTION SECTION:\n;{name}\t\tIN\t{record_type}");
     for (title, records) in ["ANSWER", "AUTHORITY", "ADDITIONAL"].into_iter().zip(&all) {
         if !records.is_empty() {
             _ = writeln!(out, "\n;; {title} SECTION:");

@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use clusterlocal::RecordType;
 use clusterlocal::answer::{RecordView, forward_records, reverse_records};
 use clusterlocal::zone::{Presentation, Zone};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{ClusterArgs, Failure};
+use super::running::ServerArgs;
+use super::{ClusterArgs, Failure, source};
 
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
@@ -18,6 +19,8 @@ pub struct RecordsArgs {
     /// The form of the list
     #[arg(short, long, value_enum, default_value_t = Form::Table, env = "CLUSTERLOCAL_OUTPUT")]
     output: Form,
+    #[command(flatten)]
+    server: ServerArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -30,6 +33,13 @@ enum Form {
     Json,
     /// Lines for /etc/hosts
     Hosts,
+}
+
+/// All records, and what a zone file begins with.
+struct Records {
+    domain: String,
+    ttl: u32,
+    rows: Vec<Row>,
 }
 
 /// One record, ready to be written.
@@ -51,18 +61,47 @@ impl Row {
     }
 }
 
-pub fn run(args: RecordsArgs) -> Result<ExitCode, Failure> {
-    let zone = args.cluster.zone()?;
-    let mut rows = Vec::new();
-    forward_records(&zone, |record| rows.push(Row::new(record)));
-    if matches!(args.output, Form::Table | Form::Json) {
-        reverse_records(&zone, |record| rows.push(Row::new(record)));
+impl Records {
+    fn of_zone(zone: &Zone, reverse: bool) -> Self {
+        let mut rows = Vec::new();
+        forward_records(zone, |record| rows.push(Row::new(record)));
+        if reverse {
+            reverse_records(zone, |record| rows.push(Row::new(record)));
+        }
+        let settings = zone.settings();
+        Records { domain: settings.domain.to_string(), ttl: settings.ttl, rows }
     }
+
+    fn of_server(said: &Value, reverse: bool) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let number = |value: &Value| value.as_u64().and_then(|ttl| ttl.try_into().ok()).unwrap_or_default();
+        let rows = said["records"].as_array().into_iter().flatten().map(|row| Row {
+            name: text(&row["name"]),
+            ttl: number(&row["ttl"]),
+            record_type: text(&row["type"]),
+            data: text(&row["data"]),
+        });
+        let is_listed = |row: &Row| reverse || row.record_type != "PTR";
+        Records {
+            domain: text(&said["domain"]),
+            ttl: number(&said["ttl"]),
+            rows: rows.filter(is_listed).collect(),
+        }
+    }
+}
+
+pub fn run(args: RecordsArgs) -> Result<ExitCode, Failure> {
+    let reverse = matches!(args.output, Form::Table | Form::Json);
+    let records = match source::ask(&args.server, "/dns/records")? {
+        Some(said) => Records::of_server(&said, reverse),
+        None => Records::of_zone(&args.cluster.zone()?, reverse),
+    };
+    let rows = &records.rows;
     Ok(super::print(&match args.output {
-        Form::Table => table(&rows),
-        Form::Zone => zone_file(&zone, &rows),
-        Form::Json => json(&rows),
-        Form::Hosts => hosts(&rows),
+        Form::Table => table(rows),
+        Form::Zone => zone_file(&records),
+        Form::Json => json(rows),
+        Form::Hosts => hosts(rows),
     }))
 }
 
@@ -76,9 +115,8 @@ fn table(rows: &[Row]) -> String {
     out
 }
 
-fn zone_file(zone: &Zone, rows: &[Row]) -> String {
-    let settings = zone.settings();
-    let mut out = format!("$ORIGIN {}\n$TTL {}\n", settings.domain, settings.ttl);
+fn zone_file(Records { domain, ttl, rows }: &Records) -> String {
+    let mut out = format!("$ORIGIN {domain}\n$TTL {ttl}\n");
     for Row { name, ttl, record_type, data } in rows {
         _ = writeln!(out, "{name} {ttl} IN {record_type} {data}");
     }

@@ -7,20 +7,20 @@ use std::process::ExitCode;
 use clap::Args;
 use clusterlocal::zone::DomainName;
 
-use super::{Failure, explain, serve};
+use super::{Failure, serve, values};
 
 /// The resolver of a pod.
 #[derive(Clone, Debug, Args)]
 pub struct ResolverArgs {
     /// The namespace of the pod: short names are completed with its search domains
     #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
-    #[arg(value_parser = explain::parse_namespace)]
+    #[arg(value_parser = values::namespace)]
     pub namespace: String,
     /// Where the server answers
-    #[arg(long, value_name = "ADDR:PORT", default_value_t = serve::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS")]
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = serve::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS", value_parser = values::address)]
     pub dns: SocketAddr,
     /// The cluster domain
-    #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN")]
+    #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN", value_parser = values::domain)]
     pub domain: DomainName,
 }
 

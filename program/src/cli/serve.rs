@@ -7,7 +7,6 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::thread;
 
-use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use clusterlocal::answer::Order;
 use clusterlocal::api;
@@ -18,11 +17,13 @@ use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
 use clusterlocal::{Clock, ControlPlane, Settings};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use super::life::LifeArgs;
 use super::log::LogArgs;
-use super::{ClusterArgs, Failure};
+use super::servers::Registered;
+use super::upstream::OutsideArgs;
+use super::{ClusterArgs, Failure, values};
 
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
@@ -34,7 +35,8 @@ pub struct ServeArgs {
         value_name = "ADDR:PORT",
         default_values_t = [DEFAULT_LISTEN],
         env = "CLUSTERLOCAL_LISTEN",
-        value_delimiter = ','
+        value_delimiter = ',',
+        value_parser = values::address
     )]
     listen: Vec<SocketAddr>,
     /// Where to serve the Kubernetes API, for kubectl and client libraries, or off; port 0 is any free port
@@ -42,7 +44,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR:PORT|off", env = "CLUSTERLOCAL_API")]
     api: Option<Api>,
     /// Let other machines use the API: it asks nobody who they are, so whoever reaches the address may change everything
-    #[arg(long, env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = values::switch)]
     api_allow_remote: bool,
     /// Write a kubeconfig for the API; it stays, so that kubectl never turns to another cluster instead
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
@@ -51,28 +53,27 @@ pub struct ServeArgs {
     #[arg(long, value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
     order: OrderArg,
     /// What shuffling follows from; the same seed gives the same orders, by one UDP thread [default: drawn by lot]
-    #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED")]
+    #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED", value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
     seed: Option<u64>,
-    /// A DNS server to ask about names that are not the cluster's; without one they are REFUSED
-    #[arg(long, value_name = "ADDR:PORT", env = "CLUSTERLOCAL_UPSTREAM")]
-    upstream: Option<SocketAddr>,
+    #[command(flatten)]
+    outside: OutsideArgs,
     /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
-    #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = clap::value_parser!(u16).range(512..))]
+    #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = values::whole::<u16>("bytes", 512..=65_535, 1232))]
     max_udp_size: Option<u16>,
     /// How many bytes of queries and replies are kept for `clusterlocal log`; 0 keeps none
-    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG")]
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG", value_parser = values::whole::<usize>("bytes", 0..=QUERY_LOG_MAX, 4 << 20))]
     query_log: usize,
     /// How changes of the manifests are noticed
     #[arg(long, value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
     watch: Watch,
     /// Begin without readable manifests: answer SERVFAIL until they are there
-    #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = values::switch)]
     pub wait_for_manifests: bool,
     /// Write the ready line to this file too, once everything answers; it is removed at the end
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_READY_FILE")]
     ready_file: Option<PathBuf>,
     /// End when the process that started this one ends
-    #[arg(long, env = "CLUSTERLOCAL_EXIT_WITH_PARENT", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "CLUSTERLOCAL_EXIT_WITH_PARENT", value_parser = values::switch)]
     pub exit_with_parent: bool,
     #[command(flatten)]
     life: LifeArgs,
@@ -98,6 +99,9 @@ enum Watch {
     Off,
 }
 
+/// Maximum of --query-log, in bytes: more than a test needs, and less than most machines have.
+const QUERY_LOG_MAX: u64 = 64 << 30;
+
 /// Where questions are answered, if nothing is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);
 
@@ -117,15 +121,21 @@ impl std::str::FromStr for Api {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(Api::Off),
-            _ => text.parse().map(Api::At).map_err(|_| "write ADDR:PORT or off".into()),
+            _ => {
+                let near = values::did_you_mean(text, ["off"]);
+                values::address(text).map(Api::At).map_err(|error| format!("{error}; or off{near}"))
+            }
         }
     }
 }
 
 impl ServeArgs {
     /// How to serve.
-    pub fn options(&self) -> Options {
-        Options {
+    ///
+    /// # Errors
+    /// Where --upstream leads nowhere but to this server.
+    pub fn options(&self) -> Result<Options, Failure> {
+        Ok(Options {
             listen: self.listen.clone(),
             max_udp_size: self.max_udp_size,
             order: match self.order {
@@ -133,14 +143,15 @@ impl ServeArgs {
                 OrderArg::Stable => Order::Stable,
             },
             seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
-            upstream: self.upstream,
+            upstream: self.outside.upstream(&self.listen)?,
+            outside: self.outside.outside(),
             // Which thread a client comes to is the kernel's choice: only a single one gives orders that come again.
             udp_threads: match self.seed {
                 Some(_) => NonZeroUsize::MIN,
                 None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             },
             ..Options::default()
-        }
+        })
     }
 
     /// Where queries are written down, if they are.
@@ -172,7 +183,15 @@ impl ServeArgs {
             Some(Api::At(listen)) => api::Server::bind(at(listen)).await,
             None => match api::Server::bind(at(DEFAULT_API)).await {
                 Err(error) if error.is_in_use() => {
-                    api::Server::bind(at(SocketAddr::new(DEFAULT_API.ip(), 0))).await
+                    let bound = api::Server::bind(at(SocketAddr::new(DEFAULT_API.ip(), 0))).await;
+                    if let Ok(server) = &bound {
+                        warn!(
+                            "the API is at http://{}, because {DEFAULT_API} is in use; verbs without --api ask this server \
+                             as long as it runs",
+                            server.address()
+                        );
+                    }
+                    bound
                 }
                 bound => bound,
             },
@@ -207,7 +226,7 @@ impl ServeArgs {
         addresses: &[SocketAddr],
         api: Option<SocketAddr>,
         cluster: &ControlPlane,
-    ) -> Result<Option<ReadyFile>, Failure> {
+    ) -> Result<Announced, Failure> {
         if let Some(nodes) = cluster.grown_nodes() {
             info!(
                 "{nodes} nodes instead of {DEFAULT_NODES}: required anti-affinity by hostname needs them; --nodes sets the number"
@@ -218,13 +237,24 @@ impl ServeArgs {
         let (services, pods) = (zone.service_count(), cluster.store().list::<Pod>(Kind::Pod).count());
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         api.map_or(Ok(()), |address| self.write_kubeconfig(address))?;
-        let api = api.map(|address| format!(" api={address}")).unwrap_or_default();
+        let (address, api) = (api, api.map(|address| format!(" api={address}")).unwrap_or_default());
         let dns = addresses.join(",");
         let line = format!("ready dns={dns}{api} services={services} pods={pods} records={records}\n");
         let file = self.ready_file.clone().map(|path| ReadyFile::write(path, &line)).transpose()?;
+        // Before the line: whoever reads that may ask at once.
+        let registered = address.and_then(|api| {
+            let registered = Registered::new(api, self.api.is_some());
+            registered.map_err(|error| debug!("verbs do not find this server without --api: {error}")).ok()
+        });
         super::print(&line);
-        Ok(file)
+        Ok(Announced { _ready_file: file, _registered: registered })
     }
+}
+
+/// What says that the server answers, for as long as it does.
+pub struct Announced {
+    _ready_file: Option<ReadyFile>,
+    _registered: Option<Registered>,
 }
 
 /// A file that is there while the server answers.

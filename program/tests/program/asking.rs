@@ -63,7 +63,11 @@ fn what_is_expected_is_the_exit_code() {
             1,
             "error: expected no queries with rcode=NXDOMAIN, there were 1\n  ",
         ),
-        ("--rcode MAYBE", 2, "error: fieldSelector: rcode: Invalid value: \"MAYBE\""),
+        (
+            "--rcode MAYBE",
+            2,
+            "error: invalid value 'MAYBE' for '--rcode <RCODE>': expected a response code such as NXDOMAIN",
+        ),
         ("--within 1s", 2, "error: within needs atLeast or atMost"),
         ("--type SRVX", 2, "error: invalid value 'SRVX' for '--type <TYPE>'"),
     ];

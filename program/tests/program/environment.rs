@@ -31,7 +31,7 @@ pub(crate) fn is_flag(line: &str) -> bool {
 #[test]
 fn variables_are_called_after_their_flags() {
     for (verb, count) in
-        [("serve", 30), ("records", 8), ("check", 8), ("query", 8), ("env", 3), ("resolv-conf", 3)]
+        [("serve", 31), ("records", 9), ("check", 10), ("query", 10), ("env", 3), ("resolv-conf", 3)]
     {
         let flags = documented(verb);
         assert_eq!(flags.len(), count, "{verb}: {flags:?}");
@@ -57,7 +57,8 @@ fn a_bad_value_is_refused_wherever_it_stands() {
         ("api", "on"),
         ("order", "sorted"),
         ("seed", "-1"),
-        ("upstream", "8.8.8.8"),
+        ("upstream", "dns.example.com"),
+        ("outside", "servfail"),
         ("max-udp-size", "511"),
         ("query-log", "4M"),
         ("watch", "sometimes"),
@@ -94,12 +95,12 @@ fn what_is_printed_follows_the_environment_and_then_the_flag() {
                       {http: 80}}}\n";
     let directory = Directory::with(&[("zones/a.yaml", &format!("{RING}{deployment}"))]);
     let table = [
-        ("records", "domain", "k8s.test", "other.test"),
-        ("records", "ttl", "5", "7"),
-        ("records", "pod-cidr", "10.1.0.0/16", "10.2.0.0/16"),
-        ("records", "service-cidr", "10.3.0.0/16", "10.4.0.0/16"),
-        ("records", "output", "zone", "hosts"),
-        ("query 192-0-2-9.default.pod.cluster.local", "pods", "disabled", "insecure"),
+        ("records zones", "domain", "k8s.test", "other.test"),
+        ("records zones", "ttl", "5", "7"),
+        ("records zones", "pod-cidr", "10.1.0.0/16", "10.2.0.0/16"),
+        ("records zones", "service-cidr", "10.3.0.0/16", "10.4.0.0/16"),
+        ("records zones", "output", "zone", "hosts"),
+        ("query -f zones 192-0-2-9.default.pod.cluster.local", "pods", "disabled", "insecure"),
     ];
     for (verb, flag, value, other) in table {
         let with = |set: Option<&str>, said: Option<&str>| {
@@ -128,13 +129,13 @@ fn switches() {
     let deployment = "apiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {headless: true, ports: \
                       {http: 80}}}\n";
     let directory = Directory::with(&[("zones/a.yaml", deployment)]);
-    let plain = run(&mut directory.program("records")).stdout;
-    let switched = run(&mut directory.program("records --endpoint-pod-names")).stdout;
+    let plain = run(&mut directory.program("records zones")).stdout;
+    let switched = run(&mut directory.program("records zones --endpoint-pod-names")).stdout;
     assert_ne!(plain, switched);
     for (value, on) in
         [("1", true), ("true", true), ("yes", true), ("on", true), ("0", false), ("false", false)]
     {
-        let ended = run(directory.program("records").env("CLUSTERLOCAL_ENDPOINT_POD_NAMES", value));
+        let ended = run(directory.program("records zones").env("CLUSTERLOCAL_ENDPOINT_POD_NAMES", value));
         assert_eq!(
             ended.stdout,
             if on { switched.clone() } else { plain.clone() },
@@ -199,7 +200,7 @@ fn what_is_served_follows_the_environment_and_then_the_flag() {
 #[test]
 fn variables_for_a_server_do_not_stop_other_verbs() {
     let directory = Directory::with(&[("zones/a.yaml", RING)]);
-    for verb in ["serve --help", "check", "records", "query db.default.svc.cluster.local"] {
+    for verb in ["serve --help", "check", "records zones", "query -f zones db.default.svc.cluster.local"] {
         let mut command = directory.program(verb);
         for (flag, value) in
             [("listen", "127.0.0.1:0"), ("order", "stable"), ("ready-file", "ready"), ("seed", "1")]

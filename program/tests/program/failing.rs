@@ -49,21 +49,93 @@ srv-fails  Active        1  servfail; name=_cql.* types=SRV,PTR clients=127.0.0.
     assert_eq!(fault(&server, "list").stdout, "");
 }
 
+/// Of two faults the one that was created first hits, whatever they are called, unless a priority says otherwise.
+#[test]
+fn faults_are_tried_in_the_order_of_creation() {
+    let directory = Directory::with(&[]);
+    let server = serve_ring(&directory, "--api 127.0.0.1:0");
+    let rcode = || ask(server.address(), "db.default.svc.cluster.local A").metadata.response_code;
+    let add = |arguments: &str| {
+        let ended = fault(&server, &format!("add {arguments}"));
+        assert_eq!(ended.code, Some(0), "{arguments}: {ended:?}");
+        ended
+    };
+    assert!(add("servfail --type A").stdout.starts_with("fault/fault-1 added"));
+    assert!(add("notimp --type A").stdout.starts_with("fault/fault-2 added"));
+    add("aaa formerr --type A");
+    assert_eq!(rcode(), ResponseCode::ServFail);
+    let first = add("nxdomain --priority 5 --type A").stdout;
+    assert!(first.contains("fault/fault-3 added") && first.contains("priority 5"), "{first}");
+    add("last refused --priority -1 --type A");
+    assert_eq!(rcode(), ResponseCode::NXDomain);
+    let listed = fault(&server, "list").stdout;
+    let names: Vec<_> = listed.lines().skip(1).filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(names, ["fault-3", "fault-1", "fault-2", "aaa", "last"], "{listed}");
+    for (name, expected) in [
+        ("fault/fault-3", ResponseCode::ServFail),
+        ("fault-1", ResponseCode::NotImp),
+        ("fault-2", ResponseCode::FormErr),
+        ("aaa", ResponseCode::Refused),
+    ] {
+        assert_eq!(fault(&server, &format!("clear {name}")).code, Some(0), "{name}");
+        assert_eq!(rcode(), expected, "after {name}");
+    }
+}
+
+/// (arguments, what is warned of; nothing if it is empty)
+#[test]
+fn what_cannot_hit_is_warned_of() {
+    let directory = Directory::with(&[]);
+    let server = serve_ring(&directory, "--api 127.0.0.1:0");
+    let table = [
+        ("drop --name db.*", ""),
+        ("drop --match *.db.*", ""),
+        ("drop --name www.example.com", ""),
+        ("drop --name db", "write db.*"),
+        ("drop --match db-1.db", "write db-1.db.*"),
+        ("drop --name etcd", "patterns are for whole names; write etcd.*"),
+        ("drop --client db-9", "there is no pod db-9 in namespace default; did you mean db-0?"),
+        ("drop --client other/db-1", "it exists in namespace default: write default/db-1"),
+        ("drop --client db-1", "no query has come from the pod's address"),
+        ("drop --client 127.0.0.1", ""),
+        ("drop --client pod/db-9", "there is no pod db-9 in namespace default"),
+    ];
+    for (arguments, warned) in table {
+        let ended = fault(&server, &format!("add {arguments} --type TXT"));
+        assert_eq!(ended.code, Some(0), "{arguments}: {ended:?}");
+        assert!(
+            ended.stderr.contains(warned) && ended.stderr.is_empty() == warned.is_empty(),
+            "{arguments}: {ended:?}"
+        );
+    }
+    // What asks from the machine's address is no pod.
+    ask(server.address(), "db.default.svc.cluster.local A");
+    let ended = fault(&server, "add drop --client db-1 --type TXT");
+    assert!(ended.stderr.contains("queries come from 127.0.0.1, which is no pod's"), "{ended:?}");
+    // Nothing is left for a fault behind one that takes all.
+    assert_eq!(fault(&server, "add all servfail").stderr, "");
+    let ended = fault(&server, "add behind drop");
+    assert!(ended.stderr.contains("fault all comes first and hits every question"), "{ended:?}");
+}
+
 /// (arguments, exit code, what is said)
 #[test]
 fn what_is_wrong_is_said() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let table = [
-        ("add", "say what goes wrong: servfail, delay 3s, dns-outage 30s"),
+        ("add", "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s"),
         ("add servfial", "did you mean `servfail`?"),
         ("add drop --type SVR", "did you mean `SRV`?"),
         ("add drop --probability 2", "\"2\" is not a probability from 0 to 1"),
-        ("add drop --times 0", "spec.times: Invalid value: 0: 0 is never"),
+        (
+            "add drop --times 0",
+            "expected a number of questions, a whole number from 1 to 4294967295, such as 2",
+        ),
         ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
-        ("add x drop --sequence ok", "say actions, or a --sequence of them, not both"),
-        ("clear nobody", "faults.clusterlocal.dev \"nobody\" not found"),
+        ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
+        ("clear nobody", "there is no fault nobody; there is no fault at all"),
     ];
     for (arguments, said) in table {
         let ended = fault(&server, arguments);

@@ -76,7 +76,9 @@ fn an_upstream_knows_what_the_cluster_does_not() {
     let (foreign, alias) = ("www.example.com A", "away.default.svc.cluster.local A");
     let cname = "away.default.svc.cluster.local. 30 CNAME www.example.com.";
     let alone = serve_ring(&directory, "");
-    assert_eq!(ask(alone.address(), foreign).metadata.response_code, ResponseCode::Refused);
+    assert_eq!(ask(alone.address(), foreign).metadata.response_code, ResponseCode::NXDomain);
+    let refusing = serve_ring(&directory, "--outside refused");
+    assert_eq!(ask(refusing.address(), foreign).metadata.response_code, ResponseCode::Refused);
     assert_eq!(answers(alone.address(), alias), [cname]);
     let helped = serve_ring(&directory, &format!("--upstream {}", upstream("192.0.2.7")));
     assert_eq!(answers(helped.address(), foreign), ["www.example.com. 60 A 192.0.2.7"]);

@@ -13,8 +13,10 @@ mod failing;
 mod flags;
 mod logging;
 mod playing;
+mod running;
 mod starting;
 mod verbs;
+mod wrong;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

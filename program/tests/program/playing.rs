@@ -56,7 +56,7 @@ fn short_names_are_completed_as_in_a_pod() {
         ("ask: db-client.default.svc.cluster.local. A", "svc/db-client"),
         ("ask: _peer._tcp.db.default SRV", "db-0:7000"),
         ("ask: db-client.other A", "NXDOMAIN"),
-        ("ask: db-client.default. A", "REFUSED"),
+        ("ask: db-client.default. A", "NXDOMAIN"),
         ("ask: db-client.default AAAA", "NODATA"),
     ];
     for (ask, answer) in table {
@@ -175,4 +175,72 @@ fn a_program_is_tested_by_a_story() {
     let failed = run(command.arg("./no-such-program"));
     assert_eq!(failed.code, Some(2));
     assert!(failed.stderr.starts_with("error: cannot start ./no-such-program: "), "{}", failed.stderr);
+}
+
+/// Whether a process runs, rather than being gone or waited for.
+fn runs(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
+/// (the command, exit code, what is said)
+#[test]
+#[cfg(target_os = "linux")]
+fn a_story_fails_with_its_command() {
+    let directory = Directory::with(&[("story.yaml", STORY)]);
+    let table = [
+        ("exit 0", 0, "passed in"),
+        ("exit 3", 1, "FAILED: sh ended with exit code 3"),
+        ("kill -KILL $$", 1, "FAILED: sh was ended by SIGKILL"),
+        // Ended by the end of the story, as it asks.
+        ("trap 'exit 7' TERM; while :; do sleep 0.05; done", 0, "passed in"),
+    ];
+    for (script, code, said) in table {
+        let mut command = directory.program("play story.yaml --junit report.xml -- sh -c");
+        let played = run(command.arg(script));
+        assert_eq!(played.code, Some(code), "{script}: {played:?}");
+        assert!(played.stdout.contains(said), "{script}: {}", played.stdout);
+        let report = std::fs::read_to_string(directory.path("report.xml")).expect("a report");
+        assert!(
+            report.contains("name=\"command sh\"") && report.contains(&format!("failures=\"{code}\"")),
+            "{report}"
+        );
+    }
+}
+
+/// Children of the command end with it, wherever they have got to; nothing else does.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_ends_with_all_that_it_started() {
+    let directory = Directory::with(&[("story.yaml", STORY)]);
+    let mut other = std::process::Command::new("sleep").arg("300").spawn().expect("sleep");
+    // One that ignores SIGTERM, of a command that has ended; one of a command that runs.
+    let table = [
+        "sh -c 'trap \"\" TERM; echo $$ > child; while :; do sleep 1; done' & while [ ! -s child ]; do sleep 0.01; done",
+        "sleep 300 & echo $! > child; wait",
+    ];
+    for script in table {
+        _ = std::fs::remove_file(directory.path("child"));
+        let played = run(directory.program("play story.yaml -- sh -c").arg(script));
+        assert_eq!(played.code, Some(0), "{script}: {played:?}");
+        let child = std::fs::read_to_string(directory.path("child")).expect("a process id");
+        assert!(super::soon(|| !runs(&child)), "{script}: {child} still runs");
+    }
+    assert!(runs(&other.id().to_string()), "another process was ended");
+    // Signals end it too, though the terminal's do not reach it.
+    let slow = STORY.replace("steps:", "clock: 1x\nsteps:");
+    directory.save("story.yaml", &slow);
+    _ = std::fs::remove_file(directory.path("child"));
+    let mut command = directory.program("play story.yaml -- sh -c");
+    let mut played =
+        command.arg(table[1]).stdout(std::process::Stdio::null()).spawn().expect("the program starts");
+    assert!(super::soon(
+        || std::fs::read_to_string(directory.path("child")).is_ok_and(|text| text.ends_with('\n'))
+    ));
+    let child = std::fs::read_to_string(directory.path("child")).expect("a process id");
+    super::kill(super::Pid::from_raw(played.id().cast_signed()), super::Signal::SIGTERM).expect("a signal");
+    assert_eq!(super::wait(&mut played).code(), Some(143));
+    assert!(super::soon(|| !runs(&child)), "{child} still runs");
+    other.kill().expect("a child of ours");
+    other.wait().expect("a child of ours");
 }

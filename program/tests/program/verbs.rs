@@ -180,15 +180,15 @@ fn a_reader_may_have_seen_enough() {
 #[test]
 fn help_tells_of_every_flag() {
     let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
-    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --max-udp-size --query-log --watch --wait-for-manifests --ready-file \
+    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --outside --max-udp-size --query-log --watch --wait-for-manifests --ready-file \
                  --exit-with-parent --clock --start-time --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
     let table = [
         ("", format!("{cluster} {serve} --help --version")),
         ("serve", format!("{cluster} {serve} --help")),
-        ("check", format!("{cluster} --output --help")),
-        ("records", format!("{cluster} --output --help")),
-        ("query", format!("--file {cluster} --help")),
+        ("check", format!("{cluster} --output --allow --deny --help")),
+        ("records", format!("{cluster} --output --api --help")),
+        ("query", format!("--namespace --api --file {cluster} --help")),
         (
             "log",
             "--follow --output --name --type --client --pod --rcode --transport --fault --since-serial --at-least \
@@ -197,7 +197,7 @@ fn help_tells_of_every_flag() {
         ),
         (
             "fault add",
-            "--sequence --match --type --transport --client --every --probability --seed --times --after --for --api \
+            "--sequence --name --type --transport --client --every --probability --seed --times --priority --after --for --api \
              --help"
                 .into(),
         ),

@@ -21,6 +21,7 @@ pub(super) struct Entry {
 pub(super) struct Draft {
     pub(super) rcode: u8,
     pub(super) authoritative: bool,
+    pub(super) recursion_available: bool,
     pub(super) truncated: bool,
     pub(super) answer: Vec<Entry>,
     pub(super) authority: Vec<Entry>,
@@ -62,6 +63,7 @@ impl Draft {
         Draft {
             rcode: code & 0xf,
             authoritative: flags & 4 != 0,
+            recursion_available: code & 0x80 != 0,
             truncated: flags & 2 != 0,
             answer,
             authority,
@@ -85,6 +87,9 @@ impl Draft {
         let mut message = Message::new(reply, scratch, request.header(), question);
         message.set_rcode(self.rcode);
         message.set_authoritative(self.authoritative);
+        if self.recursion_available {
+            message.set_recursion_available();
+        }
         if self.truncated {
             message.set_truncated();
         }
@@ -118,12 +123,12 @@ impl Answerer {
         request: &Request<'_>,
         elsewhere: Elsewhere<'_>,
     ) -> (Draft, Verdict) {
-        let Answerer { plain, scratch, target, forwarding, .. } = self;
+        let Answerer { plain, scratch, target, outside, .. } = self;
         let message = Message::new(plain, scratch, request.header(), request.question.bytes);
         let mut lower = [0; NAME_MAX];
         let located = Located::new(zone, request, &mut lower);
         let (message, verdict, extended_error) =
-            resolve(zone, &located, elsewhere, *forwarding, target, message);
+            resolve(zone, &located, elsewhere, *outside, target, message);
         message.finish(&[], usize::MAX, usize::MAX);
         let draft = Draft { extended_error, ..Draft::read(plain) };
         (draft, verdict)

@@ -40,7 +40,7 @@ pub struct Faults(Arc<Shared>);
 struct Shared {
     /// Whether any is in force: all that a question costs while there is none.
     any: AtomicBool,
-    /// All there are, by name.
+    /// All there are, in the order in which they are tried.
     rules: ArcSwap<Vec<Arc<Rule>>>,
 }
 
@@ -65,7 +65,7 @@ impl Faults {
         rules.iter().find_map(|rule| Some((rule.name.clone(), rule.connection(client)?)))
     }
 
-    /// Lets `rules`, sorted by name, be all there are.
+    /// Publishes `rules`, in the order in which they are tried.
     pub(crate) fn publish(&self, rules: Vec<Arc<Rule>>) {
         let any = rules.iter().any(|rule| rule.in_force);
         self.0.rules.store(Arc::new(rules));
@@ -229,7 +229,7 @@ impl Answerer {
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
             let (mut draft, verdict) = self.draft(zone, request, elsewhere);
             draft.truncated |= truncated;
-            if draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
+            if draft.authoritative && draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
                 draft.rcode = rcode::SERVFAIL;
             }
             (draft, verdict)

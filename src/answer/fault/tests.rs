@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::RecordType;
-use crate::answer::{Order, RecordView, rcode_name, sections};
+use crate::answer::{Order, Outside, RecordView, rcode_name, sections};
 use crate::store::fault::FaultSpec;
 use crate::store::{Change, Kind, Objects, Pod};
 use crate::zone::DomainName;
@@ -40,7 +40,7 @@ impl Asked {
         cluster.apply(&objects(&format!("{RING}{faults}")));
         Asked {
             cluster,
-            answerer: Answerer::new(Order::Stable, 0, false),
+            answerer: Answerer::new(Order::Stable, 0, Outside::NxDomain),
             client: Client { udp: true, ipv6: false, max_udp: u16::MAX },
             edns: Some(1232),
             asker: "127.0.0.1".parse().expect("an address"),

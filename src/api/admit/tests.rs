@@ -106,7 +106,7 @@ fn what_is_refused_and_why() {
             Kind::Pod,
             "{metadata: {name: A_b}, spec: {containers: [{name: c, image: i, ports: [{containerPort: 70000}]}]}}",
             &[
-                "spec.containers[0].ports[0].containerPort: Invalid value: 70000: invalid value: integer `70000`, expected a port number from 1 to 65535",
+                "spec.containers[0].ports[0].containerPort: Invalid value: 70000: expected a port number from 1 to 65535, not 70000",
             ],
         ),
         (

@@ -78,7 +78,7 @@ fn advance(call: &Call) -> Result<Duration, Status> {
     let by = body["by"].as_str().and_then(duration);
     by.filter(|by| *by <= LONGEST_ADVANCE).ok_or_else(|| {
         Status::bad_request(
-            "advance needs {\"by\": DURATION}, for example \"50s\" or \"1h30m\", at most 168h",
+            "by: Invalid value: expected a duration of at most 168h, such as {\"by\": \"50s\"} or {\"by\": \"1h30m\"}",
         )
     })
 }

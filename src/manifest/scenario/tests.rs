@@ -24,7 +24,7 @@ fn what_is_wrong_with_a_story_is_told_at_its_place() {
     let table = [
         ("stepz: []", "s.yaml:3:1: unknown field `stepz`"),
         ("clock: fast", "\"fast\" is not manual, real or a speed like 10x"),
-        ("steps: [{at: 5}]", "\"5\" is not a time like 500ms, 5s or 1m30s"),
+        ("steps: [{at: 5}]", "\"5\" is not a duration such as 500ms, 5s or 1m30s"),
         ("steps: [{says: db-0}]", "s.yaml:3:9: steps[0]: says: belongs to ask or remember"),
         (
             "steps:\n- {at: 5s, ask: db A}\n- {at: 2s, ask: db A}",

@@ -162,7 +162,10 @@ impl<'de> Deserialize<'de> for Names {
 
 /// `db-0 db-1`, or a list where the order counts.
 #[derive(Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected what is answered: a text such as says: db-0 db-1, or a list such as says: [db-0, db-1]"
+)]
 pub(super) enum WrittenSays {
     Words(String),
     List(Vec<String>),

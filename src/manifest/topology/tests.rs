@@ -101,18 +101,14 @@ fn mistakes_are_told_at_their_place() {
         ("set: {}\n", &["t.yaml:3:1: unknown field `set`, expected one of"]),
         ("sets:\n  a: {replica: 3}\n", &["t.yaml:4:7: sets.a: unknown field `replica`, expected one of"]),
         ("sets:\n  a: {}\n  b: {}\n  a: {}\n", &["t.yaml:6:3: sets: key `a` is there twice"]),
-        ("sets: [a]\n", &["t.yaml:3:7: sets: invalid type: sequence, expected a map of names"]),
+        ("sets: [a]\n", &["t.yaml:3:7: sets: expected a mapping of names, such as {db: …}, not a list"]),
         (
             "sets:\n  a: {ports: {x: 0}}\n",
-            &[
-                "t.yaml:4:18: sets.a.ports.x: invalid value: integer `0`, expected a port number from 1 to 65535",
-            ],
+            &["t.yaml:4:18: sets.a.ports.x: expected a port number from 1 to 65535, not 0"],
         ),
         (
             "sets:\n  a: {ports: {x: {port: 1, targetPort: 70000}}}\n",
-            &[
-                "t.yaml:4:40: sets.a.ports.x.targetPort: invalid value: integer `70000`, expected a port number",
-            ],
+            &["t.yaml:4:40: sets.a.ports.x.targetPort: expected a port number from 1 to 65535, not 70000"],
         ),
         (
             "sets:\n  Web: {service: web}\n",

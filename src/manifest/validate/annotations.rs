@@ -3,9 +3,9 @@
 
 use super::{Check, Fault};
 use crate::store::{
-    BOOTS_ANNOTATION, BOUND_PORT_PREFIX, COMPLETES_ANNOTATION, CRASHES_ANNOTATION, FAILS_ANNOTATION, Labels,
-    MACHINE_ANNOTATION, PINNED_IP_PREFIX, READY_ANNOTATION, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION,
-    STOP_DELAY_ANNOTATION, duration, nearest,
+    ALLOW_ANNOTATION, BOOTS_ANNOTATION, BOUND_PORT_PREFIX, COMPLETES_ANNOTATION, CRASHES_ANNOTATION,
+    FAILS_ANNOTATION, Labels, MACHINE_ANNOTATION, PINNED_IP_PREFIX, READY_ANNOTATION, READY_DELAY_ANNOTATION,
+    START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, nearest,
 };
 
 /// What may be said of a pod, or in a template.
@@ -17,9 +17,10 @@ const OF_PODS: &[&str] = &[
     CRASHES_ANNOTATION,
     COMPLETES_ANNOTATION,
     FAILS_ANNOTATION,
+    ALLOW_ANNOTATION,
 ];
 /// What may be said of a node.
-const OF_NODES: &[&str] = &[MACHINE_ANNOTATION, BOOTS_ANNOTATION];
+const OF_NODES: &[&str] = &[MACHINE_ANNOTATION, BOOTS_ANNOTATION, ALLOW_ANNOTATION];
 
 const PREFIX: &str = "clusterlocal.dev/";
 
@@ -62,7 +63,9 @@ fn refused(key: &str, value: &str) -> Option<&'static str> {
         READY_ANNOTATION => (matches!(value, "true" | "false"), "\"true\" or \"false\""),
         MACHINE_ANNOTATION => (matches!(value, "unreachable" | "off" | "up"), "unreachable, off or up"),
         CRASHES_ANNOTATION | BOOTS_ANNOTATION => (value.parse::<u32>().is_ok(), "a number"),
-        _ => (duration(value).is_some(), "a time like 500ms, 5s or 1m30s"),
+        // `check` knows the codes.
+        ALLOW_ANNOTATION => (true, ""),
+        _ => (duration(value).is_some(), "a duration such as 500ms, 5s or 1m30s"),
     };
     (!good).then_some(wanted)
 }

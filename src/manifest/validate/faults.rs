@@ -158,7 +158,10 @@ mod tests {
                 "preset: dns-outage",
                 &["f.yaml:5:11: Fault f: spec.preset: \"dns-outage\" is not `dns-outage D`"],
             ),
-            ("for: soon\n  actions: [drop]", &["f.yaml:5:8: Fault f: spec.for: \"soon\" is not a time like"]),
+            (
+                "for: soon\n  actions: [drop]",
+                &["f.yaml:5:8: Fault f: spec.for: \"soon\" is not a duration such as"],
+            ),
             (
                 "times: 1",
                 &["f.yaml:4:1: Fault f: spec: does not say what goes wrong; write actions: [servfail]"],

@@ -79,7 +79,9 @@ fn what_the_api_server_refuses() {
         (
             "StatefulSet",
             "spec: {template: {metadata: {annotations: {clusterlocal.dev/ready-delay: '5'}}}}",
-            &["spec.template.metadata.annotations[clusterlocal.dev/ready-delay]: \"5\" is not a time like"],
+            &[
+                "spec.template.metadata.annotations[clusterlocal.dev/ready-delay]: \"5\" is not a duration such as",
+            ],
         ),
         (
             "Node",

@@ -13,6 +13,7 @@
 //!     clients: [cassandra-1, ring/db-0, 127.0.0.1, 127.244.0.0/16]
 //!     every: 3                     # each third question of those that match
 //!     probability: 0.25            # by lot, from the seed
+//!   priority: 10                   # before those of a lower one; 0 is usual
 //!   times: 2                       # so often at most
 //!   after: 5s                      # begins so long after it was made, in the cluster's time
 //!   for: 30s                       # and lasts so long
@@ -24,8 +25,8 @@
 //!   # preset: dns-outage 30s
 //! ```
 //!
-//! Of several faults the first by name that hits a question has it alone; one that does `ok` keeps questions from all
-//! that come after it. A fault comes and goes with the file it is in, as any object does, and begins anew when its spec
+//! Of several faults the first that hits a question has it alone: of higher `priority` first, then those that were created
+//! first. One that does `ok` keeps questions from all that come after it. A fault comes and goes with the file it is in, as any object does, and begins anew when its spec
 //! changes; its window of time counts from when it was first made.
 
 mod action;
@@ -93,6 +94,9 @@ pub struct FaultSpec {
     /// Which questions, or connections, it hits.
     #[serde(rename = "match", skip_serializing_if = "Match::is_everything")]
     pub matching: Match,
+    /// Faults of a higher priority are tried first; among equals, those that were created first.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub priority: i32,
     /// How often it hits at most; no limit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -115,6 +119,10 @@ pub struct FaultSpec {
     /// Instead of both: a name for them. [`Self::expanded`] tells what it stands for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
+}
+
+fn is_usual(priority: &i32) -> bool {
+    *priority == 0
 }
 
 fn is_zero(number: &u64) -> bool {
@@ -174,6 +182,9 @@ impl fmt::Display for FaultSpec {
         }
         if let Some(times) = spec.times {
             when(f, format_args!("{times} times"))?;
+        }
+        if spec.priority != 0 {
+            when(f, format_args!("priority {}", spec.priority))?;
         }
         Ok(())
     }
@@ -337,7 +348,7 @@ impl FromStr for Probability {
 
     fn from_str(text: &str) -> Result<Self, NotationError> {
         let value = text.parse().ok().and_then(Probability::new);
-        value.ok_or_else(|| NotationError::new(text, "a probability from 0 to 1", None))
+        value.ok_or_else(|| NotationError::new(text, "a probability from 0 to 1, such as 0.25", None))
     }
 }
 

@@ -21,7 +21,7 @@ const fn row(written: &'static str, about: &'static str) -> Notation {
 
 /// Every action, as it is written.
 pub const ACTIONS: &[Notation] = &[
-    row("ok", "Nothing goes wrong; faults that come later by name do not see the question."),
+    row("ok", "Nothing goes wrong; faults that come later do not see the question."),
     row("servfail", "SERVFAIL."),
     row("refused", "REFUSED."),
     row("nxdomain", "NXDOMAIN, with the SOA."),
@@ -99,13 +99,31 @@ impl FromStr for Action {
             let known = ACTIONS.iter().filter(|row| row.written.split(' ').next() == Some(first));
             let known: Vec<&str> = known.map(|row| row.written).collect();
             if !known.is_empty() {
-                return NotationError::new(text, format!("`{}`", known.join("` or `")), None);
+                let such_as = match known[..] {
+                    [only] => format!(", such as {}", example(only)),
+                    _ => String::new(),
+                };
+                return NotationError::new(text, format!("`{}`{such_as}", known.join("` or `")), None);
             }
             let near = nearest(text, ACTIONS.iter().map(|row| row.written))
                 .or_else(|| nearest(first, ACTIONS.iter().filter_map(|row| row.written.split(' ').next())));
             NotationError::new(text, "an action such as servfail, drop or delay 3s", near)
         })
     }
+}
+
+/// What is `written` with its placeholders, in a form that can be copied: `delay 3s`.
+pub(super) fn example(written: &str) -> String {
+    let words = written.split(' ').filter(|word| !word.starts_with('['));
+    let filled = words.map(|word| match (word, written.split(' ').next()) {
+        ("D", _) => "3s",
+        ("S" | "N", Some("ttl" | "cache")) => "30",
+        ("N", Some("edns")) => "512",
+        ("N", _) => "2",
+        ("GLOB|N|asker", _) => "asker",
+        (word, _) => word,
+    });
+    filled.collect::<Vec<_>>().join(" ")
 }
 
 /// The action that `words` say.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::notation::example;
 use super::text::Span;
 use super::{FaultSpec, NotationError, Probability, Transport};
 use crate::store::nearest;
@@ -247,7 +248,10 @@ impl FromStr for Preset {
             _ => None,
         };
         let preset = argument.filter(|_| more.is_none()).map(|argument| Preset { info, argument });
-        preset.ok_or_else(|| NotationError::new(text, format!("`{}`", info.written), None))
+        preset.ok_or_else(|| {
+            let example = example(info.written);
+            NotationError::new(text, format!("`{}`, such as {example}", info.written), None)
+        })
     }
 }
 

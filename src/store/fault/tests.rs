@@ -44,21 +44,21 @@ fn slips_of_the_pen_are_told_with_what_was_meant() {
             "servfial",
             "\"servfial\" is not an action such as servfail, drop or delay 3s; did you mean `servfail`?",
         ),
-        ("delay soon", "\"delay soon\" is not `delay D [±J]`"),
+        ("delay soon", "\"delay soon\" is not `delay D [±J]`, such as delay 3s"),
         ("tcp rest", "\"tcp rest\" is not `tcp refuse` or `tcp reset` or `tcp hang`"),
         (
             "dealy 3s",
             "\"dealy 3s\" is not an action such as servfail, drop or delay 3s; did you mean `delay`?",
         ),
         ("edns 100", "\"edns 100\" is not `edns ignore` or `edns formerr` or `edns N`"),
-        ("delay 25h", "\"delay 25h\" is not `delay D [±J]`"),
+        ("delay 25h", "\"delay 25h\" is not `delay D [±J]`, such as delay 3s"),
         ("", "\"\" is not an action such as servfail, drop or delay 3s"),
     ];
     for (text, expected) in table {
         assert_eq!(text.parse::<Action>().expect_err(text).to_string(), expected);
     }
     let preset = |text: &str| text.parse::<Preset>().expect_err(text).to_string();
-    assert_eq!(preset("dns-outage"), "\"dns-outage\" is not `dns-outage D`");
+    assert_eq!(preset("dns-outage"), "\"dns-outage\" is not `dns-outage D`, such as dns-outage 3s");
     assert_eq!(preset("flakey"), "\"flakey\" is not a preset such as dns-outage 30s; did you mean `flaky`?");
 }
 
@@ -144,4 +144,17 @@ fn specs_are_json_and_back() {
         "in turn: ok | delay 1s, nxdomain; name=_cql._tcp.* types=SRV transport=tcp clients=cassandra-1 every=3 \
          probability=0.25; after 5s for 30s 2 times"
     );
+}
+
+/// The example in an error is one that works.
+#[test]
+fn examples_are_actions_and_presets() {
+    for action in ACTIONS {
+        let example = notation::example(action.written);
+        assert!(example.parse::<Action>().is_ok(), "{}: {example}", action.written);
+    }
+    for preset in &PRESETS {
+        let example = notation::example(preset.written);
+        assert!(example.parse::<Preset>().is_ok(), "{}: {example}", preset.written);
+    }
 }

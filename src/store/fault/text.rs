@@ -145,7 +145,9 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        duration(text).map(Span).ok_or_else(|| format!("{text:?} is not a time like 500ms, 5s or 1m30s"))
+        duration(text)
+            .map(Span)
+            .ok_or_else(|| format!("{text:?} is not a duration such as 500ms, 5s or 1m30s"))
     }
 }
 

@@ -13,13 +13,29 @@ use super::super::Failure;
 /// What is to be written.
 pub struct Report(Xml);
 
+/// What came of the command under test.
+pub struct Commanded<'c> {
+    /// What was started.
+    pub program: &'c str,
+    /// How long it ran.
+    pub ran: Duration,
+    /// Why it failed.
+    pub failure: Option<String>,
+}
+
 impl Report {
     pub fn new() -> Self {
         Report(Xml::new("clusterlocal"))
     }
 
-    /// Adds what came of `scenario`.
-    pub fn add(&mut self, scenario: &Scenario, outcomes: &[Outcome], took: Duration) {
+    /// Adds what came of `scenario`, and of the command under test.
+    pub fn add(
+        &mut self,
+        scenario: &Scenario,
+        outcomes: &[Outcome],
+        command: Option<Commanded<'_>>,
+        took: Duration,
+    ) {
         let mut suite = TestSuite::new(scenario.name.as_str());
         suite.set_time(took);
         for outcome in outcomes {
@@ -36,6 +52,20 @@ impl Report {
             let mut case = TestCase::new(format!("{} {}", shown_duration(outcome.at), outcome.what), status);
             case.set_classname(scenario.name.as_str());
             case.set_time(outcome.took);
+            suite.add_test_case(case);
+        }
+        if let Some(Commanded { program, ran, failure }) = command {
+            let status = match &failure {
+                None => TestCaseStatus::success(),
+                Some(why) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(why.as_str());
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("command {program}"), status);
+            case.set_classname(scenario.name.as_str());
+            case.set_time(ran);
             suite.add_test_case(case);
         }
         self.0.add_test_suite(suite);

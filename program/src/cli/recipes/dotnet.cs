@@ -1,4 +1,5 @@
 // untested: .NET, SRV records and connections by name with the package DnsClient.
+// Other names: Http asks the system for them; Resolver asks the cluster alone.
 using System.Net;
 using System.Net.Sockets;
 using DnsClient;
@@ -13,9 +14,11 @@ static class Clusterlocal
     {
         ConnectCallback = async (context, cancelled) =>
         {
-            var found = await Resolver.GetHostEntryAsync(context.DnsEndPoint.Host);
+            var host = context.DnsEndPoint.Host;
+            var found = (await Resolver.GetHostEntryAsync(host))?.AddressList ?? [];
+            if (found.Length == 0) found = await Dns.GetHostAddressesAsync(host, cancelled);
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            await socket.ConnectAsync(found.AddressList, context.DnsEndPoint.Port, cancelled);
+            await socket.ConnectAsync(found, context.DnsEndPoint.Port, cancelled);
             return new NetworkStream(socket, ownsSocket: true);
         },
     });

@@ -2,6 +2,7 @@
 // InetAddress asks no server but the system's. The JDK reads a hosts file instead, anew for each lookup:
 //   clusterlocal records -o hosts cassandra.yaml > cluster.hosts
 //   java -Djdk.net.hosts.file=cluster.hosts -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0
+// Other names: those of the hosts file alone are found; append lines of your own to it (cat /etc/hosts >> cluster.hosts).
 // Names are whole. Save as Clusterlocal.java.
 import java.util.ArrayList;
 import java.util.Collections;

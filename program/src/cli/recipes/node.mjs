@@ -1,12 +1,18 @@
 // Node.js: dns.resolve… and dns.lookup, and with it every connection by name.
-// Names for dns.resolve… are whole, for the rest short ones do as well.
+// Names for dns.resolve… are whole, for the rest short ones do as well. Other names: the system's resolver has them, but for
+// dns.reverse and resolvers that a program makes itself.
 // Save as clusterlocal.mjs, and start the program with it: node --import ./clusterlocal.mjs
 import dns from "node:dns";
 import { syncBuiltinESMExports } from "node:module";
 import { isIP } from "node:net";
 
 const search = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"];
+const others = new dns.Resolver();
+others.setServers(dns.getServers());
+const promisedOthers = new dns.promises.Resolver();
+promisedOthers.setServers(dns.getServers());
 dns.setServers(["127.0.0.1:10053"]);
+const isOurs = (name) => /(^|\.)(cluster\.local|in-addr\.arpa|ip6\.arpa)\.?$/i.test(name);
 
 const { lookup: system, resolve } = dns.promises;
 const ask = (name, type) =>
@@ -25,7 +31,7 @@ async function addresses(name, family) {
 async function lookup(name, options = {}) {
   if (!name || isIP(name) || name === "localhost") return system(name, options);
   const { all, family } = typeof options === "number" ? { family: options } : options;
-  const ours = name.toLowerCase().replace(/\.$/, "").endsWith(".cluster.local");
+  const ours = isOurs(name);
   const candidates = ours ? [name] : name.endsWith(".") ? [] : search.map((domain) => `${name}.${domain}`);
   for (const candidate of candidates) {
     const found = await addresses(candidate, { IPv4: 4, IPv6: 6 }[family] ?? family);
@@ -41,4 +47,9 @@ dns.lookup = (name, options, callback = options) =>
     (found) => (Array.isArray(found) ? callback(null, found) : callback(null, found.address, found.family)),
     callback,
   );
+for (const [all, system] of [[dns, others], [dns.promises, promisedOthers]])
+  for (const method of Object.keys(all).filter((key) => key.startsWith("resolve"))) {
+    const cluster = all[method];
+    all[method] = (name, ...rest) => (isOurs(String(name)) ? cluster(name, ...rest) : system[method](name, ...rest));
+  }
 syncBuiltinESMExports();

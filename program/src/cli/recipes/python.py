@@ -1,5 +1,6 @@
 # Python: dns.resolver and socket.getaddrinfo, and with it every connection by name.
 # Short names do as well. Save as clusterlocal.py, and import it first. Takes dnspython: pip install dnspython
+# Other names: socket.getaddrinfo asks the system's resolver for them; dns.resolver asks the cluster alone.
 import socket
 
 import dns.name
@@ -18,7 +19,14 @@ cluster = socket.getaddrinfo
 
 
 def getaddrinfo(host, *rest, **named):
-    return (system if host == "localhost" else cluster)(host, *rest, **named)
+    if host == "localhost":
+        return system(host, *rest, **named)
+    try:
+        return cluster(host, *rest, **named)
+    except socket.gaierror:
+        if str(host).rstrip(".").lower().endswith("cluster.local"):
+            raise
+        return system(host, *rest, **named)
 
 
 socket.getaddrinfo = getaddrinfo

@@ -1,4 +1,5 @@
 // Rust: a resolver with the package hickory-resolver, to find the addresses that are then connected to.
+// Other names: this resolver asks the cluster alone. Start the server with --upstream system, which forwards them.
 // Takes hickory-resolver = "0.26" and tokio. resolver("127.0.0.1:10053".parse()?)?.lookup_ip("cassandra").await
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};

@@ -1,0 +1,214 @@
+//! The words of the command line before they are parsed: options before the verb, misspelt verbs, and variables of the
+//! environment that nothing reads. Must not depend on what a verb does.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+
+use clap::{Command, CommandFactory};
+use clusterlocal::store::nearest;
+
+use super::{Cli, Failure, cluster};
+
+/// What all our variables begin with.
+const PREFIX: &str = "CLUSTERLOCAL_";
+
+/// Variables that are ours and no flag's: what `play` gives to the command under test.
+const OTHER_VARIABLES: [&str; 2] = ["DNS_HOST", "DNS_PORT"];
+
+/// The command line with options that stand before a verb behind it, where the verb takes them.
+///
+/// # Errors
+/// Where the first word is neither a verb nor a path, but near to a verb.
+pub fn arranged(words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let command = Cli::command();
+    let words = with_negative_values(&command, words);
+    let Some(at) = first_word(&command, &words) else { return Ok(words) };
+    let word = words[at].to_string_lossy().into_owned();
+    let Some(verb) = command.find_subcommand(&word).filter(|_| word != "help") else {
+        return misspelt(&command, &word).map_or(Ok(words), Err);
+    };
+    if at == 1 {
+        return Ok(words);
+    }
+    // Behind the verb, and behind its own verb: `fault add`, `clock advance`.
+    let inner = words.get(at + 1).and_then(|word| verb.find_subcommand(word));
+    let behind = at + 1 + usize::from(inner.is_some());
+    let [program, options] = [&words[..1], &words[1..at]];
+    Ok([program, &words[at..behind], options, &words[behind..]].concat())
+}
+
+/// The same with `--for -5s` as `--for=-5s`: the error is then that of the value.
+fn with_negative_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::with_capacity(words.len());
+    for word in words {
+        let is_negative = word.to_str().is_some_and(|text| {
+            text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+        });
+        match joined.last_mut() {
+            Some(option) if is_negative && option.to_str().is_some_and(|text| takes_next(command, text)) => {
+                option.push("=");
+                option.push(word);
+            }
+            _ => joined.push(word),
+        }
+    }
+    joined
+}
+
+/// Where the first word stands that is neither an option nor an option's value.
+fn first_word(command: &Command, words: &[OsString]) -> Option<usize> {
+    let mut at = 1;
+    while let Some(word) = words.get(at) {
+        let text = word.to_string_lossy();
+        if text == "--" || text == "-" {
+            return None;
+        }
+        if !text.starts_with('-') {
+            return Some(at);
+        }
+        at += if takes_next(command, &text) { 2 } else { 1 };
+    }
+    None
+}
+
+/// Whether the value of the option `text` is the next word.
+fn takes_next(command: &Command, text: &str) -> bool {
+    let of_this = |argument: &&clap::Arg| match text.strip_prefix("--") {
+        Some(long) => argument.get_long() == Some(long),
+        None => text.len() == 2 && argument.get_short() == text.chars().nth(1),
+    };
+    fn all(command: &Command) -> impl Iterator<Item = &clap::Arg> {
+        let inner = command.get_subcommands().flat_map(|verb| verb.get_arguments());
+        command.get_arguments().chain(inner)
+    }
+    let inner = command.get_subcommands().flat_map(all);
+    let found = command.get_arguments().chain(inner).find(of_this);
+    found.is_some_and(|argument| {
+        argument.get_action().takes_values() && argument.get_num_args().is_none_or(|n| n.min_values() > 0)
+    })
+}
+
+/// The error for a first word that is no path and near to a verb.
+fn misspelt(command: &Command, word: &str) -> Option<Failure> {
+    let is_path = Path::new(word).exists() || word.contains(['/', '.', std::path::MAIN_SEPARATOR]);
+    let near = nearest(word, command.get_subcommands().map(Command::get_name)).filter(|_| !is_path)?;
+    Some(Failure::Input(format!(
+        "there is neither a verb nor a file called {word:?}; did you mean `clusterlocal {near}`? \
+         (clusterlocal --help lists the verbs)"
+    )))
+}
+
+/// Every variable that a flag reads, without [`PREFIX`].
+fn known_variables() -> BTreeSet<String> {
+    fn collect(command: &Command, known: &mut BTreeSet<String>) {
+        let variables = command.get_arguments().filter_map(|argument| argument.get_env());
+        known.extend(
+            variables.filter_map(OsStr::to_str).map(|name| name.trim_start_matches(PREFIX).to_owned()),
+        );
+        command.get_subcommands().for_each(|verb| collect(verb, known));
+    }
+    let mut known: BTreeSet<String> = OTHER_VARIABLES.map(String::from).into();
+    collect(&Cli::command(), &mut known);
+    known
+}
+
+/// What Kubernetes and Docker set in containers beside a Service called clusterlocal, and what our own tests are told.
+fn is_foreign(name: &str) -> bool {
+    name == "PORT"
+        || name == "NAME"
+        || ["PORT_", "SERVICE_HOST", "SERVICE_PORT", "ENV_", "TEST_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+}
+
+/// Looks at the variables of the environment that begin like ours; those that nothing reads and nothing resembles are
+/// warned of.
+///
+/// # Errors
+/// Where one is misspelt.
+pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), Failure> {
+    let unread: Vec<String> = names
+        .filter_map(|name| Some(name.strip_prefix(PREFIX)?.to_owned()))
+        .filter(|name| !is_foreign(name))
+        .collect();
+    if unread.is_empty() {
+        return Ok(());
+    }
+    let known = known_variables();
+    let mut misspelt = Vec::new();
+    for name in unread.into_iter().filter(|name| !known.contains(name)) {
+        match nearest(&name, known.iter().map(String::as_str)) {
+            Some(near) => {
+                misspelt.push(format!("{PREFIX}{name} is no setting; did you mean {PREFIX}{near}?"))
+            }
+            None => cluster::complain(format_args!(
+                "warning: {PREFIX}{name} is no setting of clusterlocal and has no effect; --help lists the variables"
+            )),
+        }
+    }
+    if misspelt.is_empty() { Ok(()) } else { Err(Failure::Input(misspelt.join("; "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<OsString> {
+        line.split(' ').map(OsString::from).collect()
+    }
+
+    #[test]
+    fn options_may_stand_before_the_verb() {
+        let table = [
+            ("c --api 127.0.0.1:1 unready db-1", "c unready --api 127.0.0.1:1 db-1"),
+            ("c --api=127.0.0.1:1 fault add drop", "c fault add --api=127.0.0.1:1 drop"),
+            ("c -n db unready db-1", "c unready -n db db-1"),
+            ("c --off node down node-1", "c node down --off node-1"),
+            ("c --ttl 5 check a.yaml", "c check --ttl 5 a.yaml"),
+            ("c --api-allow-remote serve a.yaml", "c serve --api-allow-remote a.yaml"),
+            ("c --ttl 5 a.yaml", "c --ttl 5 a.yaml"),
+            ("c unready db-1 --api x", "c unready db-1 --api x"),
+            ("c --ttl 5 -", "c --ttl 5 -"),
+            ("c --help", "c --help"),
+            ("c fault add drop --for -5s", "c fault add drop --for=-5s"),
+            ("c fault add drop --priority -1", "c fault add drop --priority=-1"),
+        ];
+        for (line, expected) in table {
+            assert_eq!(arranged(words(line)).expect("words"), words(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_verb_is_no_file() {
+        for (word, near) in
+            [("serv", "serve"), ("chekc", "check"), ("expalin", "explain"), ("unraedy", "unready")]
+        {
+            let error = arranged(words(&format!("c {word}"))).unwrap_err().to_string();
+            assert!(error.contains(&format!("did you mean `clusterlocal {near}`?")), "{word}: {error}");
+        }
+        for path in ["serv.yaml", "./serv", "cassandra", "src"] {
+            assert!(arranged(words(&format!("c {path}"))).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn variables_are_flags_or_somebody_elses() {
+        let check =
+            |name: &str| check_environment(std::iter::once(name.to_owned())).map_err(|e| e.to_string());
+        for name in [
+            "CLUSTERLOCAL_TTL",
+            "CLUSTERLOCAL_DNS",
+            "CLUSTERLOCAL_DNS_PORT",
+            "CLUSTERLOCAL_SERVICE_HOST",
+            "CLUSTERLOCAL_PORT_10053_UDP_ADDR",
+            "CLUSTERLOCAL_TEST_CLIENTS",
+            "CLUSTERLOCAL_SOMETHING_ELSE",
+            "PATH",
+        ] {
+            assert_eq!(check(name), Ok(()), "{name}");
+        }
+        let error = check("CLUSTERLOCAL_TLL").unwrap_err();
+        assert_eq!(error, "CLUSTERLOCAL_TLL is no setting; did you mean CLUSTERLOCAL_TTL?");
+    }
+}

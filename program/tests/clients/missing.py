@@ -1,0 +1,11 @@
+"""Prints what the C library says of each name: its addresses, or why there is none. Arguments: names."""
+import socket
+import sys
+
+for name in sys.argv[1:]:
+    try:
+        socket.getaddrinfo(name, 9042)
+        print(name, "found")
+    except socket.gaierror as error:
+        missing = error.errno in (socket.EAI_NONAME, socket.EAI_NODATA)
+        print(name, "not found" if missing else error)
