@@ -14,6 +14,7 @@ use super::accept::{self, Aggregated, Form};
 use super::guard::Guard;
 use super::http::Limits;
 use super::path::{Part, Place, Target};
+use super::places::Place as OpenPlace;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::resource::{Held, Registry};
@@ -86,7 +87,8 @@ impl Api {
     }
 
     async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Status> {
-        let (parts, incoming) = request.into_parts();
+        let (mut parts, incoming) = request.into_parts();
+        let open = parts.extensions.remove::<OpenPlace>();
         self.guard.check(&parts.method, &parts.uri, &parts.headers)?;
         let registry = self.clone().registry(parts.uri.path()).await?;
         let place = match Target::of(parts.uri.path(), &registry).ok_or_else(Status::no_such_path)? {
@@ -99,6 +101,8 @@ impl Api {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let form = Form::wanted(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
+        // From now on the connection does not have to make room.
+        let busy = open.map(|open| Arc::new(open.busy()));
         let call = Call {
             method: parts.method,
             place,
@@ -123,6 +127,9 @@ impl Api {
         warnings::attach(response.headers_mut(), told.iter());
         drop(told);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
+        if let Some(busy) = busy {
+            response.extensions_mut().insert(busy);
+        }
         Ok(response)
     }
 

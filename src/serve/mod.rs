@@ -28,6 +28,7 @@ mod batch;
 mod connection;
 mod datagram;
 mod delays;
+mod descriptors;
 mod handler;
 mod listen;
 #[cfg(not(target_os = "linux"))]
@@ -52,6 +53,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use descriptors::Shares;
 pub use handler::ClusterHandler;
 pub use listen::BindError;
 pub use query_log::TARGET as QUERY_LOG_TARGET;
@@ -107,8 +109,9 @@ impl Default for Options {
 }
 
 impl Options {
-    fn responder(&self, view: View, stats: Arc<Stats>) -> Responder {
-        Responder::new(view, self.order, self.seed, self.upstream.map(Upstream::new), stats)
+    fn responder(&self, view: View, sockets: usize, stats: Arc<Stats>) -> Responder {
+        let upstream = self.upstream.map(|address| Upstream::new(address, sockets));
+        Responder::new(view, self.order, self.seed, upstream, stats)
     }
 }
 
@@ -124,7 +127,7 @@ pub struct Listeners {
     pairs: Vec<Pair>,
     addresses: Vec<SocketAddr>,
     options: Options,
-    descriptors: usize,
+    shares: Shares,
     stats: Arc<Stats>,
 }
 
@@ -152,14 +155,17 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
-        let descriptors = listen::raise_descriptor_limit();
+        let shares = Shares::of(descriptors::raise_limit());
         let pairs: Vec<Pair> = options
             .listen
             .iter()
             .map(|&address| listen::bind(address, options.udp_threads))
             .collect::<Result<_, _>>()?;
-        let addresses = pairs.iter().map(|pair| pair.address).collect();
-        Ok(Listeners { pairs, addresses, options: options.clone(), descriptors, stats: Arc::default() })
+        let addresses: Vec<SocketAddr> = pairs.iter().map(|pair| pair.address).collect();
+        if let Some(upstream) = options.upstream {
+            listen::check_upstream(upstream, &addresses)?;
+        }
+        Ok(Listeners { pairs, addresses, options: options.clone(), shares, stats: Arc::default() })
     }
 
     /// The addresses as they are bound, in the order of the options, with the ports that 0 became.
@@ -182,9 +188,9 @@ impl Listeners {
         view: impl Into<View>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), CutOff> {
-        let responder = Arc::new(self.options.responder(view.into(), self.stats));
+        let responder = Arc::new(self.options.responder(view.into(), self.shares.upstream, self.stats));
         let limits = self.options.tcp;
-        let connections = limits.connections.min(self.descriptors / 2);
+        let connections = limits.connections.min(self.shares.dns);
         let admissions = Arc::new(Admissions::new(connections, limits.per_client));
         let (drain, draining) = watch::channel(false);
         let draining = Draining(draining);

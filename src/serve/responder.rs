@@ -253,7 +253,8 @@ impl Turn<'_> {
             }
         };
         let errand = errand.zip(responder.upstream.as_ref().and_then(Upstream::admit));
-        let delay = match told.hit.as_ref().and_then(Hit::delay).map(|by| responder.delays.admit(by)) {
+        let held = told.hit.as_ref().and_then(|hit| Some((hit.delay()?, faults.ending(hit)?)));
+        let delay = match held.map(|(by, ending)| responder.delays.admit(by, ending)) {
             Some(None) => {
                 responder.stats.dropped.add(1);
                 return Outcome::Silent(told);
@@ -291,7 +292,7 @@ mod tests {
 
     fn responder(upstream: SocketAddr) -> Responder {
         let zone = zone::Published::new(Zone::new(Settings::default()));
-        Responder::new(zone.into(), Order::Stable, 0, Some(Upstream::new(upstream)), Arc::default())
+        Responder::new(zone.into(), Order::Stable, 0, Some(Upstream::new(upstream, 1000)), Arc::default())
     }
 
     /// What a client gets for `request` that is forwarded; REFUSED, with the question, is what stands in the reply.

@@ -1,19 +1,20 @@
 //! Takes the place of CoreDNS's `forward` plugin: asks one upstream server and checks that the reply is the one that
 //! was asked for. It must not know what the question is about, nor who waits for the answer.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{DNSClass, Name, RData};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::packet::{self, HEADER};
@@ -33,19 +34,28 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Upstream {
     address: SocketAddr,
     in_flight: Arc<Semaphore>,
+    /// How many permits there are.
+    places: u32,
     /// Keyed by the operating system's randomness: hashing a counter gives ids that nobody outside can foretell
     /// (RFC 5452 section 9.2), without a generator of our own.
     ids: RandomState,
     asked: AtomicU64,
+    /// The questions that are being asked, by the query without its id. Another client's same question waits for the same
+    /// reply, and so does a question that comes back here by way of the upstream: it goes round once.
+    asking: Mutex<HashMap<Box<[u8]>, Arc<OnceCell<Result<Vec<u8>, io::ErrorKind>>>>>,
 }
 
 impl Upstream {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    /// The upstream at `address`, on so many `sockets` at most.
+    pub(super) fn new(address: SocketAddr, sockets: usize) -> Self {
+        let places = IN_FLIGHT.min(u32::try_from(sockets).unwrap_or(u32::MAX));
         Upstream {
             address,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
+            places,
+            in_flight: Arc::new(Semaphore::new(places as usize)),
             ids: RandomState::new(),
             asked: AtomicU64::new(0),
+            asking: Mutex::default(),
         }
     }
 
@@ -56,7 +66,7 @@ impl Upstream {
 
     /// Returns once no question waits any more.
     pub(super) async fn idle(&self) {
-        let _ = self.in_flight.acquire_many(IN_FLIGHT).await;
+        let _ = self.in_flight.acquire_many(self.places).await;
     }
 
     /// Asks `query`, over TCP as well where the reply does not fit UDP. The reply has the id of `query`.
@@ -64,10 +74,25 @@ impl Upstream {
     /// # Errors
     /// The last try's, when each of them failed or took longer than [`PATIENCE`].
     pub(super) async fn ask(&self, query: &[u8]) -> io::Result<Vec<u8>> {
-        let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
         if query.len() < HEADER {
-            return Err(failure);
+            return Err(io::ErrorKind::InvalidInput.into());
         }
+        let (id, question) = (&query[..2], &query[2..]);
+        let asking = || self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = asking().entry(question.into()).or_default().clone();
+        let replied = shared.get_or_init(async || self.ask_alone(query).await.map_err(|error| error.kind())).await;
+        let mut asking = asking();
+        if asking.get(question).is_some_and(|current| Arc::ptr_eq(current, &shared)) {
+            asking.remove(question);
+        }
+        drop(asking);
+        let mut reply = replied.clone()?;
+        reply[..2].copy_from_slice(id);
+        Ok(reply)
+    }
+
+    async fn ask_alone(&self, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
         let mut asked = query.to_vec();
         for _ in 0..TRIES {
             let id = self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
@@ -80,7 +105,6 @@ impl Upstream {
                     {
                         reply = whole;
                     }
-                    reply[..2].copy_from_slice(&query[..2]);
                     return Ok(reply);
                 }
                 Err(error) => failure = error,
@@ -103,7 +127,7 @@ impl Upstream {
             let length = socket.recv(&mut reply).await?;
             if answers(query, &reply[..length]) {
                 reply.truncate(length);
-                return Ok(reply);
+                return well_formed(reply);
             }
         }
     }
@@ -115,8 +139,20 @@ impl Upstream {
         let length = stream.read_u16().await?;
         let mut reply = vec![0; usize::from(length)];
         stream.read_exact(&mut reply).await?;
-        if answers(query, &reply) { Ok(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
+        if answers(query, &reply) { well_formed(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
     }
+}
+
+/// `reply`, if it is a message that can be relayed: a reply to a query, with as many records as it says, all of them whole, and
+/// nothing behind them. A client's parser must not be the first to find out.
+fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut decoder = BinDecoder::new(&reply);
+    let read = Message::read(&mut decoder);
+    let sound = |message: &Message| message.metadata.op_code == OpCode::Query && message.queries.len() == 1;
+    if read.as_ref().is_ok_and(sound) && decoder.is_empty() {
+        return Ok(reply);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream's reply is malformed"))
 }
 
 /// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
@@ -245,7 +281,7 @@ pub(super) mod tests {
             seen.send(packet::u16_at(query, 0).unwrap()).unwrap();
             vec![reply_to(query, 0x8180, 0, b"")]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(stub(udp, no_tcp).await, 1000);
         for _ in 0..8 {
             assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
         }
@@ -265,7 +301,7 @@ pub(super) mod tests {
             let no_question = [&right[..4], &[0; 8]].concat();
             vec![vec![], b"short".to_vec(), wrong_id, wrong_name, no_response, no_question, right]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(stub(udp, no_tcp).await, 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
     }
 
@@ -275,14 +311,14 @@ pub(super) mod tests {
         let expected = reply_to(QUERY, 0x8180, 1, &whole);
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
         let tcp = move |query: &[u8]| reply_to(query, 0x8180, 1, &whole);
-        let upstream = Upstream::new(stub(udp, tcp).await);
+        let upstream = Upstream::new(stub(udp, tcp).await, 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
     }
 
     #[tokio::test]
     async fn a_cut_reply_is_better_than_none() {
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
-        let upstream = Upstream::new(stub(udp, |_| b"no reply to that".to_vec()).await);
+        let upstream = Upstream::new(stub(udp, |_| b"no reply to that".to_vec()).await, 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8380, 0, b""));
     }
 
@@ -293,7 +329,7 @@ pub(super) mod tests {
             seen.send(()).unwrap();
             vec![]
         };
-        let upstream = Upstream::new(stub(udp, no_tcp).await);
+        let upstream = Upstream::new(stub(udp, no_tcp).await, 1000);
         let began = tokio::time::Instant::now();
         assert_eq!(upstream.ask(QUERY).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), 4);
@@ -305,7 +341,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn only_so_many_wait() {
-        let upstream = Upstream::new((Ipv4Addr::LOCALHOST, 1).into());
+        let upstream = Upstream::new((Ipv4Addr::LOCALHOST, 1).into(), 1000);
         let mut waiting: Vec<_> = (0..IN_FLIGHT).map_while(|_| upstream.admit()).collect();
         assert_eq!(waiting.len(), IN_FLIGHT as usize);
         assert!(upstream.admit().is_none());
