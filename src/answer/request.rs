@@ -192,9 +192,17 @@ fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Whether the options fill `rdata`, and a COOKIE has a length that there is: 8 bytes of the client, and 8 to 32 of the server
+/// or none (RFC 7873, 5.2.2).
 fn options_fit(rdata: &[u8]) -> bool {
-    options(rdata).last().is_none_or(|option| option.is_some())
+    options(rdata).all(|option| match option {
+        Some((COOKIE, option)) => matches!(option.len() - 4, 8 | 16..=40),
+        option => option.is_some(),
+    })
 }
+
+/// The option's code.
+const COOKIE: u16 = 10;
 
 /// The options of an OPT record, each as (code, whole option); `None` where one does not fit.
 pub(super) fn options(rdata: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {

@@ -65,7 +65,7 @@ use guard::Guard;
 use route::Api;
 
 pub use http::Limits;
-pub use kubeconfig::write as write_kubeconfig;
+pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
 pub use status::{Details, Status};
 
 /// How the API is served.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response};
 use tokio::sync::watch as stopping;
 
@@ -80,13 +80,24 @@ const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 impl Api {
     /// The answer to `request`, whatever it is.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        match self.respond(request).await {
+        let mut unread = !request.body().is_end_stream();
+        let mut response = match self.respond(request, &mut unread).await {
             Ok(response) => response,
             Err(status) => reply::failure(&status),
+        };
+        if unread {
+            // What follows on the connection is the rest of the body, so it is closed; the client is told (RFC 9112, 9.6).
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 
-    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Status> {
+    /// `unread` is whether the request's body is still on its way.
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        unread: &mut bool,
+    ) -> Result<Response<Body>, Status> {
         let (mut parts, incoming) = request.into_parts();
         let open = parts.extensions.remove::<OpenPlace>();
         self.guard.check(&parts.method, &parts.uri, &parts.headers)?;
@@ -98,9 +109,15 @@ impl Api {
             }
             target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
         };
+        // A page can send a body without a type anywhere, without asking first.
+        let is_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
+        if is_body && place.part != Part::Proxy && !parts.headers.contains_key(CONTENT_TYPE) {
+            return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let form = Form::wanted(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
+        *unread = false;
         // From now on the connection does not have to make room.
         let busy = open.map(|open| Arc::new(open.busy()));
         let call = Call {
@@ -208,6 +225,11 @@ impl Api {
             Part::Subresource(part) => Some(part.name),
             Part::Proxy => return pods::process(driver, kind, call, "proxy"),
         };
+        // Objects of all namespaces can only be read.
+        let everywhere = call.place.resource.namespaced && call.place.namespace.is_empty();
+        if everywhere && !matches!(call.method, Method::GET | Method::HEAD) {
+            return Err(Status::method_not_supported());
+        }
         match (&call.method, part) {
             (&Method::GET | &Method::HEAD, None) if named => list::get(driver, kind, call),
             (&Method::GET, None) if call.query.watch => watch::begin(self, kind, call),

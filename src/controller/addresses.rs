@@ -52,6 +52,9 @@ struct Pool {
     full: bool,
     /// Owners that got none.
     shortage: Shortage,
+    /// How many numbers were looked at one after the other, for tests of the work.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl Pool {
@@ -62,6 +65,8 @@ impl Pool {
             returned: Vec::new(),
             full: false,
             shortage: Shortage::default(),
+            #[cfg(test)]
+            looked_at: 0,
             owners: FxHashMap::default(),
             asked: FxHashMap::default(),
             spent: Bits::default(),
@@ -98,7 +103,12 @@ impl Pool {
     }
 
     fn next_free(&mut self, end: u32) -> Option<u32> {
-        let found = (self.next..end).find(|n| !self.spent.has(*n))?;
+        let found = (self.next..end).find(|n| !self.spent.has(*n));
+        #[cfg(test)]
+        {
+            self.looked_at += (found.unwrap_or(end) - self.next) as usize;
+        }
+        let found = found?;
         self.next = found + 1;
         Some(found)
     }
@@ -346,7 +356,7 @@ mod tests {
         let mut addresses = addresses("10.0.0.0/28");
         let given: Vec<_> = (0..15).map(|n| addresses.pod(&key(&format!("p{n}")), None)).collect();
         assert_eq!(given.iter().filter(|ips| !ips.is_empty()).count(), 14, "16 less network and broadcast");
-        addresses.pods.owners.remove(&owner(&key("p3")));
+        addresses.release(&key("p3"));
         assert_eq!(addresses.pod(&key("new"), None), given[3]);
     }
 
@@ -357,6 +367,8 @@ mod tests {
         let given = (0..200_000).filter(|n| !addresses.pod(&key(&format!("p{n}")), None).is_empty()).count();
         assert_eq!(given, 65_534);
         assert!(addresses.pods.full);
+        let looked_at = addresses.pods.looked_at;
+        assert!(looked_at < 3 * 65_536, "{looked_at} numbers were looked at");
         addresses.release(&key("p3"));
         assert!(!addresses.pod(&key("new"), None).is_empty(), "what was given back is found");
         assert!(addresses.pod(&key("newer"), None).is_empty());

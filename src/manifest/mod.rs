@@ -33,7 +33,7 @@ pub use files::{fetch, find, find_any};
 pub use json::read_value;
 pub(crate) use known::Known;
 pub(crate) use problem::legible;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, harmless};
 pub use scenario::Scenario;
 pub use source::{Place, Spot};
 pub use topology::Overrides;

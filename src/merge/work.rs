@@ -30,10 +30,4 @@ impl Work {
         })?;
         Ok(())
     }
-
-    /// How much was counted so far.
-    #[cfg(test)]
-    pub(super) fn spent(&self) -> usize {
-        ITEMS - self.0
-    }
 }

@@ -68,8 +68,8 @@ use responder::Responder;
 use tcp::Tcp;
 use upstream::Upstream;
 
-/// How long draining may take before it is given up.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long draining may take before it is given up. With what else there is to end, a process ends within five seconds.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -182,7 +182,7 @@ impl Listeners {
     /// still answered, unless a fault holds the answer back.
     ///
     /// # Errors
-    /// When that was not done after five seconds; it is given up then.
+    /// When that was not done after four seconds; it is given up then.
     pub async fn serve(
         self,
         view: impl Into<View>,

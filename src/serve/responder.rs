@@ -312,7 +312,7 @@ mod tests {
     #[tokio::test]
     async fn a_forwarded_query_gets_the_upstreams_reply_as_far_as_it_fits() {
         let record = |length: u16| {
-            let text = [b"\xc0\x0c\0\x10\0\x01\0\0\0\x1e".as_slice(), &length.to_be_bytes()].concat();
+            let text = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e".as_slice(), &length.to_be_bytes()].concat();
             [text, vec![b'x'; usize::from(length)]].concat()
         };
         let whole = |length| reply_to(QUERY, 0x8180, 1, &record(length));

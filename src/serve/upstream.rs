@@ -307,12 +307,65 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn what_is_too_long_for_udp_is_asked_over_tcp() {
-        let whole = [b"\xc0\x0c\0\x10\0\x01\0\0\0\x1e\x07\xd1\xff".as_slice(), &[b'x'; 2000]].concat();
+        let whole = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e\x07\xd0".as_slice(), &[b'x'; 2000]].concat();
         let expected = reply_to(QUERY, 0x8180, 1, &whole);
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
         let tcp = move |query: &[u8]| reply_to(query, 0x8180, 1, &whole);
         let upstream = Upstream::new(stub(udp, tcp).await, 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
+    }
+
+    /// What is wrong with a reply, and the reply: none of them is relayed.
+    #[tokio::test]
+    async fn malformed_replies_are_failures() {
+        let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
+        let to_itself = b"\xc0\x21\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
+        type Reply = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+        let table: [(&str, Reply); 7] = [
+            ("more records than it says", Box::new(|query| reply_to(query, 0x8180, 1, &address.repeat(2)))),
+            ("fewer records than it says", Box::new(|query| reply_to(query, 0x8180, 2, address))),
+            ("a record that is cut", Box::new(|query| reply_to(query, 0x8180, 1, &address[..14]))),
+            ("an address of three bytes", Box::new(|query| {
+                reply_to(query, 0x8180, 1, b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x03\x7f\0\0")
+            })),
+            ("a name that points to itself", Box::new(|query| {
+                let mut looping = to_itself.to_vec();
+                looping[1] = packet::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
+                reply_to(query, 0x8180, 1, &looping)
+            })),
+            ("another opcode", Box::new(|query| reply_to(query, 0x9180, 0, b""))),
+            ("bytes behind its end", Box::new(|query| reply_to(query, 0x8180, 0, b"x"))),
+        ];
+        for (what, reply) in table {
+            let upstream = Upstream::new(stub(move |query| vec![reply(query)], no_tcp).await, 1000);
+            let refused = upstream.ask(QUERY).await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(io::ErrorKind::InvalidData), "{what}");
+        }
+    }
+
+    /// A question that comes back here is not asked again: it waits for itself until the upstream counts as silent.
+    #[tokio::test(start_paused = true)]
+    async fn the_same_question_is_asked_once_at_a_time() {
+        let (seen, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let udp = move |_: &[u8]| {
+            seen.send(()).unwrap();
+            vec![]
+        };
+        let upstream = Arc::new(Upstream::new(stub(udp, no_tcp).await, 1000));
+        let again = |id: u8| {
+            let (upstream, mut query) = (upstream.clone(), QUERY.to_vec());
+            query[0] = id;
+            tokio::spawn(async move { upstream.ask(&query).await.is_err() })
+        };
+        let waiting: Vec<_> = (0..100).map(again).collect();
+        for waits in waiting {
+            assert!(waits.await.unwrap());
+        }
+        let mut count = 0;
+        while asked.try_recv().is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, TRIES);
     }
 
     #[tokio::test]
