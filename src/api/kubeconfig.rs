@@ -9,7 +9,8 @@ use crate::output_file::{OutputFile, OutputFileError};
 const NAME: &str = "clusterlocal";
 
 /// What tells a file of this program from a kubeconfig with other clusters in it.
-const MARK: &str = "# Written by clusterlocal, and replaced when it starts anew: what is added here is lost.\n";
+const MARK: &str =
+    "# Written by clusterlocal, and replaced when it starts anew: what is added here is lost.\n";
 
 /// The kubeconfig at `path`, not yet written.
 pub fn file(path: &Path) -> OutputFile {

@@ -158,7 +158,8 @@ impl Server {
             stop: stopped.clone(),
         });
         let mut shutdown = pin!(shutdown);
-        let limits = Limits { connections: options.limits.connections.min(Shares::now().api), ..options.limits };
+        let limits =
+            Limits { connections: options.limits.connections.min(Shares::now().api), ..options.limits };
         let mut serving = pin!(http::serve(listener, limits, stopped, move |request| {
             let api = api.clone();
             async move { api.answer(request).await }

@@ -95,11 +95,8 @@ impl Connection {
         let mut state = self.outgoing.state();
         let now = state.tick();
         let account = state.accounts.entry(self.number);
-        let account = account.or_insert_with(|| Account {
-            bytes: 0,
-            active: now,
-            cut_off: self.cut_off.clone(),
-        });
+        let account =
+            account.or_insert_with(|| Account { bytes: 0, active: now, cut_off: self.cut_off.clone() });
         account.bytes += bytes.len();
         state.bytes += bytes.len();
         while state.bytes > self.outgoing.bound && state.cut_off_slowest(self.number) {}
@@ -158,7 +155,10 @@ mod tests {
         let waiting = reader.send(piece(60));
         assert!(!is_cut_off(&slow).await, "exactly the bound");
         let last = other.send(piece(1));
-        assert_eq!([is_cut_off(&slow).await, is_cut_off(&reader).await, is_cut_off(&other).await], [true, false, false]);
+        assert_eq!(
+            [is_cut_off(&slow).await, is_cut_off(&reader).await, is_cut_off(&other).await],
+            [true, false, false]
+        );
         drop(kept);
         assert_eq!(outgoing.state().bytes, 61, "what a connection that was cut off drops counts no more");
         let alone = other.send(piece(1000));

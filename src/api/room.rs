@@ -24,9 +24,9 @@ pub(super) fn check(cluster: &ControlPlane, old: Option<&Object>, new: &Object) 
 fn pods(object: &Object) -> usize {
     let replicas = match object {
         Object::StatefulSet(set) => set.spec.replicas.unwrap_or(1),
-        Object::Deployment(workload) | Object::ReplicaSet(workload) | Object::ReplicationController(workload) => {
-            workload.spec.replicas.unwrap_or(1)
-        }
+        Object::Deployment(workload)
+        | Object::ReplicaSet(workload)
+        | Object::ReplicationController(workload) => workload.spec.replicas.unwrap_or(1),
         _ => 0,
     };
     usize::try_from(replicas).unwrap_or(usize::MAX >> 10)

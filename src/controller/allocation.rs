@@ -94,7 +94,9 @@ impl NodePorts {
     /// Reports the Services that got no port, in one line.
     pub(super) fn report_shortage(&mut self) {
         if let Some(refused) = self.shortage.report() {
-            tracing::warn!("all node ports from 30000 to 32767 are taken: {refused} Services got none so far");
+            tracing::warn!(
+                "all node ports from 30000 to 32767 are taken: {refused} Services got none so far"
+            );
         }
     }
 

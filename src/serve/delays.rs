@@ -103,8 +103,7 @@ mod tests {
     fn places_are_bounded_and_come_free() {
         let (delays, faults) = (Delays::default(), Faults::default());
         let ending = fault(&faults);
-        let held: Vec<Delay> =
-            std::iter::from_fn(|| delays.admit(Duration::ZERO, ending.clone())).collect();
+        let held: Vec<Delay> = std::iter::from_fn(|| delays.admit(Duration::ZERO, ending.clone())).collect();
         assert_eq!(held.len(), HELD);
         drop(held);
         assert!(delays.admit(Duration::ZERO, ending).is_some());

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::op::{Message, OpCode};
@@ -80,7 +80,8 @@ impl Upstream {
         let (id, question) = (&query[..2], &query[2..]);
         let asking = || self.asking.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = asking().entry(question.into()).or_default().clone();
-        let replied = shared.get_or_init(async || self.ask_alone(query).await.map_err(|error| error.kind())).await;
+        let replied =
+            shared.get_or_init(async || self.ask_alone(query).await.map_err(|error| error.kind())).await;
         let mut asking = asking();
         if asking.get(question).is_some_and(|current| Arc::ptr_eq(current, &shared)) {
             asking.remove(question);
@@ -325,14 +326,19 @@ pub(super) mod tests {
             ("more records than it says", Box::new(|query| reply_to(query, 0x8180, 1, &address.repeat(2)))),
             ("fewer records than it says", Box::new(|query| reply_to(query, 0x8180, 2, address))),
             ("a record that is cut", Box::new(|query| reply_to(query, 0x8180, 1, &address[..14]))),
-            ("an address of three bytes", Box::new(|query| {
-                reply_to(query, 0x8180, 1, b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x03\x7f\0\0")
-            })),
-            ("a name that points to itself", Box::new(|query| {
-                let mut looping = to_itself.to_vec();
-                looping[1] = packet::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
-                reply_to(query, 0x8180, 1, &looping)
-            })),
+            (
+                "an address of three bytes",
+                Box::new(|query| reply_to(query, 0x8180, 1, b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x03\x7f\0\0")),
+            ),
+            (
+                "a name that points to itself",
+                Box::new(|query| {
+                    let mut looping = to_itself.to_vec();
+                    looping[1] =
+                        packet::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
+                    reply_to(query, 0x8180, 1, &looping)
+                }),
+            ),
             ("another opcode", Box::new(|query| reply_to(query, 0x9180, 0, b""))),
             ("bytes behind its end", Box::new(|query| reply_to(query, 0x8180, 0, b"x"))),
         ];

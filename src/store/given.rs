@@ -26,6 +26,11 @@ pub trait Text: Send + Sync {
     /// The text itself: what is written the same means the same.
     fn text(&self) -> Cow<'_, str>;
 
+    /// About how many bytes of memory it takes.
+    fn bytes(&self) -> usize {
+        self.text().len()
+    }
+
     /// What it means; null if it cannot be read.
     fn json(&self) -> Value;
 }
@@ -39,7 +44,7 @@ impl Given {
     /// About how many bytes of memory it takes, without what is worked out later.
     pub(super) fn bytes(&self) -> usize {
         *self.0.bytes.get_or_init(|| match &self.0.text {
-            Some(text) => text.text().len(),
+            Some(text) => text.bytes(),
             None => json_bytes(self.json()),
         })
     }

@@ -141,7 +141,12 @@ impl Progress {
 
     fn waits(&self, left: Duration, next: &str) {
         if self.shown {
-            _ = write!(std::io::stderr(), "\r\x1b[K{:>9.0}s until: {}", left.as_secs_f64().ceil(), manifest::harmless(next));
+            _ = write!(
+                std::io::stderr(),
+                "\r\x1b[K{:>9.0}s until: {}",
+                left.as_secs_f64().ceil(),
+                manifest::harmless(next)
+            );
         }
     }
 

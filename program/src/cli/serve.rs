@@ -208,11 +208,13 @@ impl ServeArgs {
     /// Checks that the files that are asked for can be written without replacing what is another's.
     pub fn check_files(&self) -> Result<(), Failure> {
         if let Some(path) = &self.kubeconfig {
-            let failed = |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
+            let failed =
+                |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
             api::kubeconfig_file(path).check().map_err(failed)?;
         }
         if let Some(path) = &self.ready_file {
-            let failed = |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
+            let failed =
+                |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
             ready_file(path).check().map_err(failed)?;
         }
         Ok(())
@@ -290,7 +292,8 @@ impl ReadyFile {
     /// Whole or not at all: whoever waits for the file may read it at once.
     fn write(path: &Path, line: &str) -> Result<Self, Failure> {
         let file = ready_file(path);
-        let failed = |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
+        let failed =
+            |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
         file.write(line).map_err(failed)?;
         Ok(ReadyFile { file, line: line.into() })
     }

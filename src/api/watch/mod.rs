@@ -115,7 +115,10 @@ impl Beginning {
                 let objects = list::as_of(cluster, scope, current)?;
                 let objects =
                     objects.into_iter().filter(|stored| scope.admits(stored, cluster, View::now(store)));
-                Ok(Beginning { revision: current, objects: objects.map(|stored| stored.object.key()).collect() })
+                Ok(Beginning {
+                    revision: current,
+                    objects: objects.map(|stored| stored.object.key()).collect(),
+                })
             }
         }
     }

@@ -212,7 +212,9 @@ impl WrittenStep {
         let bound = self.bind.0.into_iter();
         more(bound.map(|(pod, address)| Bind(pod, port.clone().unwrap_or_default(), address)).collect());
         if let Some((name, replicas)) = self.scale.0.iter().find(|(_, replicas)| *replicas > REPLICAS) {
-            return Err(format!("scale.{name}: {replicas} pods are more than the {REPLICAS} that are supported"));
+            return Err(format!(
+                "scale.{name}: {replicas} pods are more than the {REPLICAS} that are supported"
+            ));
         }
         more(self.scale.0.into_iter().map(|(name, replicas)| Scale(name, replicas)).collect());
         let nodes = [

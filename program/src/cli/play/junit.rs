@@ -27,9 +27,8 @@ impl Report {
 
     /// Checks that a report can be written to `path` without replacing what is another's.
     pub fn check(path: &Path) -> Result<(), Failure> {
-        let failed = |error| {
-            Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()))
-        };
+        let failed =
+            |error| Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()));
         file(path).check().map(drop).map_err(failed)
     }
 
@@ -48,7 +47,8 @@ impl Report {
                     status
                 }
             };
-            let mut case = TestCase::new(harmless(&format!("{} {}", shown_duration(outcome.at), outcome.what)), status);
+            let mut case =
+                TestCase::new(harmless(&format!("{} {}", shown_duration(outcome.at), outcome.what)), status);
             case.set_classname(harmless(&scenario.name));
             case.set_time(outcome.took);
             suite.add_test_case(case);
