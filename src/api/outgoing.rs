@@ -164,6 +164,7 @@ mod tests {
         let alone = other.send(piece(1000));
         assert_eq!([is_cut_off(&reader).await, is_cut_off(&other).await], [true, false]);
         drop((waiting, last, alone));
-        assert_eq!((outgoing.state().bytes, outgoing.state().accounts.len()), (0, 0));
+        let state = outgoing.state();
+        assert_eq!((state.bytes, state.accounts.len()), (0, 0));
     }
 }

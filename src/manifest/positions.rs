@@ -74,7 +74,8 @@ impl Positions {
             }
             let (anchor, kind) = match &event {
                 Event::Scalar(text, style, anchor, _) => {
-                    let is_nothing = text.is_empty() && *style == saphyr_parser::ScalarStyle::Plain;
+                    let plain = *style == saphyr_parser::ScalarStyle::Plain;
+                    let is_nothing = plain && matches!(&**text, "" | "~" | "null" | "Null" | "NULL");
                     (*anchor, Some((is_nothing, None)))
                 }
                 Event::SequenceStart(anchor, _) => (*anchor, Some((true, Some(false)))),

@@ -142,7 +142,12 @@ pub(super) struct Source {
     looked_at: Mutex<HashMap<(usize, usize), Option<Arc<LookedAt>>>>,
     /// The bytes that its lines begin at, once they are asked for.
     lines: OnceLock<Vec<usize>>,
+    /// How many characters there are before every [`CHARACTERS_KNOWN`]th byte, once that is asked for.
+    characters: OnceLock<Vec<usize>>,
 }
+
+/// From one byte up to which the characters are counted to the next, in bytes.
+const CHARACTERS_KNOWN: usize = 1024;
 
 /// Maximum number of passages of a file of which positions are kept at a time. Each takes up to ten times its bytes.
 const LOOKED_AT: usize = 16;
@@ -167,7 +172,32 @@ impl LookedAt {
 impl Source {
     /// A file called `name` that has this `text`.
     pub(super) fn new(name: Arc<str>, text: String) -> Self {
-        Source { name, text, looked_at: Mutex::default(), lines: OnceLock::new() }
+        Source {
+            name,
+            text,
+            looked_at: Mutex::default(),
+            lines: OnceLock::new(),
+            characters: OnceLock::new(),
+        }
+    }
+
+    /// How many characters there are before byte `offset`: counted from the last byte up to which that is known, because a
+    /// line may be as long as the file.
+    fn characters_before(&self, offset: usize) -> usize {
+        let known = self.characters.get_or_init(|| {
+            let blocks = self.text.as_bytes().chunks(CHARACTERS_KNOWN);
+            let mut sum = 0;
+            let known = blocks.map(|block| {
+                sum += characters(block);
+                sum - characters(block)
+            });
+            known.collect()
+        });
+        let block = offset / CHARACTERS_KNOWN;
+        match known.get(block) {
+            Some(known) => known + characters(&self.text.as_bytes()[block * CHARACTERS_KNOWN..offset]),
+            None => characters(self.text.as_bytes()),
+        }
     }
 
     fn lines(&self) -> &[usize] {
@@ -187,7 +217,7 @@ impl Source {
         let end = self.text[offset..].find('\n').map_or(self.text.len(), |newline| offset + newline);
         let line = self.lines().partition_point(|&line| line <= begin);
         let (before, after) = (&self.text[begin..offset], self.text[offset..end].trim_end_matches('\r'));
-        let column = characters(before);
+        let column = self.characters_before(offset) - self.characters_before(begin);
         let length = word(after);
         let skip = column.saturating_sub(SHOWN_BEFORE);
         let plain = |c: char| if c == '\t' { ' ' } else { plain(c) };
@@ -215,8 +245,8 @@ impl Source {
 }
 
 /// How many characters `text` has. Bytes that continue one do not count, which is quick for a long text.
-fn characters(text: &str) -> usize {
-    text.bytes().filter(|byte| byte & 0xc0 != 0x80).count()
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// How many characters the scalar or key at the start of `rest` has, on this line.

@@ -174,8 +174,8 @@ async fn the_slowest_watchers_are_cut_off() {
     api.post(MAPS, &config_map("big", 1 << 20)).await.ok();
     let watch = format!("{MAPS}?watch=true");
     let mut reader = api.watch(&watch, &[]).await;
-    assert_eq!(reader.told().await, "ADDED kube-root-ca.crt");
     assert_eq!(reader.told().await, "ADDED big");
+    assert_eq!(reader.told().await, "ADDED kube-root-ca.crt");
     let mut slow = Vec::new();
     for _ in 0..8 {
         slow.push(deaf(&api, &watch).await);
