@@ -25,6 +25,9 @@ pub fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), Merg
     }
 }
 
+/// How many moved items one costs that is compared with others: its keys are written out.
+const COMPARED: usize = 4;
+
 const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
 const DELETE_PRIMITIVES: &str = "$deleteFromPrimitiveList/";
@@ -113,7 +116,7 @@ fn list(
     work: &mut Work,
 ) -> Result<(), MergeError> {
     let before = live.len();
-    work.spend(before + patch.len())?;
+    work.spend(COMPARED * (before + patch.len()))?;
     let added;
     let keys: &[Key] = match merge {
         Some(Merge::Keyed(how)) => {

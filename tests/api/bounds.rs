@@ -20,7 +20,7 @@ fn config_map(name: &str, bytes: usize) -> Value {
 #[tokio::test]
 async fn patches_have_bounded_work() {
     let api = Api::serve(RING).await;
-    let list: Vec<u32> = vec![0; 100_000];
+    let list: Vec<u32> = vec![0; 20_000];
     let object = json!({
         "apiVersion": "example.org/v1",
         "kind": "Thing",
