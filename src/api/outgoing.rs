@@ -12,7 +12,7 @@ pub(super) const WAITING_BYTES: usize = 64 << 20;
 
 /// About how long a piece of a stream is, in bytes: a watch's or list's memory for one client. A single object may be
 /// longer.
-pub(super) const PIECE_BYTES: usize = 512 << 10;
+pub(super) const PIECE_BYTES: usize = 64 << 10;
 
 /// The bytes that wait, by connection.
 pub(super) struct Outgoing {

@@ -139,7 +139,7 @@ pub(super) struct Source {
     pub(super) name: Arc<str>,
     pub(super) text: String,
     /// By the first and last byte of the passage.
-    looked_at: Mutex<HashMap<(usize, usize), Option<Arc<LookedAt>>>>,
+    looked_at: Mutex<Kept>,
     /// The bytes that its lines begin at, once they are asked for.
     lines: OnceLock<Vec<usize>>,
     /// How many characters there are before every [`CHARACTERS_KNOWN`]th byte, once that is asked for.
@@ -148,6 +148,9 @@ pub(super) struct Source {
 
 /// From one byte up to which the characters are counted to the next, in bytes.
 const CHARACTERS_KNOWN: usize = 1024;
+
+/// What is kept of passages; nothing of those that cannot be read.
+type Kept = HashMap<(usize, usize), Option<Arc<LookedAt>>>;
 
 /// Maximum number of passages of a file of which positions are kept at a time. Each takes up to ten times its bytes.
 const LOOKED_AT: usize = 16;

@@ -42,8 +42,11 @@ pub(super) struct Upstream {
     asked: AtomicU64,
     /// The questions that are being asked, by the query without its id. Another client's same question waits for the same
     /// reply, and so does a question that comes back here by way of the upstream: it goes round once.
-    asking: Mutex<HashMap<Box<[u8]>, Arc<OnceCell<Result<Vec<u8>, io::ErrorKind>>>>>,
+    asking: Mutex<HashMap<Box<[u8]>, Arc<Asking>>>,
 }
+
+/// The reply to a question, once it has come or will not come.
+type Asking = OnceCell<Result<Vec<u8>, io::ErrorKind>>;
 
 impl Upstream {
     /// The upstream at `address`, on so many `sockets` at most.

@@ -40,7 +40,10 @@ impl Stop {
 
 /// Signals, taken from the default handling before anything is promised. A thread of its own waits for them: it is there
 /// whatever the runtime is busy with, and after that has ended.
-pub struct Signals(Arc<Mutex<Option<(Stop, Arc<Notify>)>>>);
+pub struct Signals(Arc<Mutex<Answering>>);
+
+/// Who is told of signals, once the server answers.
+type Answering = Option<(Stop, Arc<Notify>)>;
 
 impl Signals {
     /// Begins to take them. Until the server [answers](Self::answer), SIGTERM and SIGINT end the process at once.
@@ -63,7 +66,7 @@ impl Signals {
 }
 
 /// Does what `signals` ask for, for ever.
-fn heed(mut signals: Taken, answering: &Mutex<Option<(Stop, Arc<Notify>)>>) {
+fn heed(mut signals: Taken, answering: &Mutex<Answering>) {
     let mut stopping: Option<Instant> = None;
     for signal in signals.forever() {
         let name = signal_name(signal).unwrap_or("a signal");

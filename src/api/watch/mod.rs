@@ -39,8 +39,8 @@ const BOOKMARKS: Duration = Duration::from_secs(60);
 /// Maximum number of events, or objects, that are looked at at a time, as long as they are no more than [`PIECE_BYTES`].
 const BATCH: usize = 256;
 
-/// About how long Endpoints are that are computed from slices, in bytes: a thousand addresses.
-const ENDPOINTS_BYTES: usize = 128 << 10;
+/// About how long Endpoints are that are computed from slices, in bytes: some hundred addresses.
+const ENDPOINTS_BYTES: usize = 64 << 10;
 
 /// About how much `object` takes in a piece of a stream, in bytes.
 fn shown_bytes(object: &Object) -> usize {
