@@ -220,3 +220,21 @@ pub(super) fn options(rdata: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>
         Some(Some((u16::from_be_bytes([option[0], option[1]]), option)))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes a COOKIE has, and whether there are such.
+    #[test]
+    fn cookies_have_the_lengths_of_rfc_7873() {
+        for length in 0..=64 {
+            let option = [&[0, 10, 0, length][..], &vec![0; usize::from(length)]].concat();
+            assert_eq!(options_fit(&option), length == 8 || (16..=40).contains(&length), "{length} bytes");
+            let behind_another = [&[0, 3, 0, 0][..], &option].concat();
+            assert_eq!(options_fit(&behind_another), options_fit(&option), "{length} bytes");
+        }
+        assert!(options_fit(&[0, 12, 0, 1, 0]), "other options may have any length");
+        assert!(!options_fit(&[0, 12, 0, 2, 0]) && !options_fit(&[0, 10]));
+    }
+}

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::{Body as _, Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use tokio::sync::watch as stopping;
 
@@ -74,6 +74,15 @@ impl Call {
     }
 }
 
+/// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
+/// first. So does `kubectl create --raw`; a page cannot call itself kubectl without asking first.
+fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
+    let by_kubectl = headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"kubectl"));
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+        && !headers.contains_key(CONTENT_TYPE)
+        && !by_kubectl
+}
+
 /// Tells the SOA serial in which everything shows that had happened by the time of the answer.
 const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 
@@ -109,9 +118,7 @@ impl Api {
             }
             target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
         };
-        // A page can send a body without a type anywhere, without asking first.
-        let is_body = matches!(parts.method, Method::POST | Method::PUT | Method::PATCH);
-        if is_body && place.part != Part::Proxy && !parts.headers.contains_key(CONTENT_TYPE) {
+        if place.part != Part::Proxy && is_untyped(&parts.method, &parts.headers) {
             return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;

@@ -222,11 +222,19 @@ async fn requests_that_are_refused_early() {
     let api = Api::serve(RING).await;
     let typed = ("content-type", JSON);
     type Headers<'a> = &'a [(&'a str, &'a str)];
-    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 12] = [
+    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 13] = [
         ("POST", MAPS, &[], "{}", 415, true),
         ("POST", MAPS, &[], "", 415, false),
         ("PUT", "/api/v1/namespaces/default/configmaps/x", &[], "{}", 415, true),
         ("POST", "/api/v1/namespaces/default/pods/db-0/eviction", &[], "{}", 415, true),
+        (
+            "POST",
+            "/api/v1/namespaces/default/pods/db-9/eviction",
+            &[("user-agent", "kubectl/v1.37.0")],
+            "{}",
+            404,
+            false,
+        ),
         ("POST", "/apis/nonsense/v1/things", &[typed], "{\"a\": 1}", 404, true),
         ("POST", "/nonsense", &[typed], "{}", 404, true),
         ("POST", "/api/v1", &[typed], "{}", 405, true),
