@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use rustc_hash::FxHashMap;
-use saphyr_parser::{Event, Parser, Span};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 use super::locate::Step;
 
@@ -74,7 +74,7 @@ impl Positions {
             }
             let (anchor, kind) = match &event {
                 Event::Scalar(text, style, anchor, _) => {
-                    let plain = *style == saphyr_parser::ScalarStyle::Plain;
+                    let plain = *style == ScalarStyle::Plain;
                     let is_nothing = plain && matches!(&**text, "" | "~" | "null" | "Null" | "NULL");
                     (*anchor, Some((is_nothing, None)))
                 }
@@ -93,6 +93,13 @@ impl Positions {
                 _ => (0, None),
             };
             let Some((is_collection, begins)) = kind else { continue };
+            // A block scalar begins with its indicator, not with what it says.
+            let at = match &event {
+                Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
+                    text.get(..at).and_then(|before| before.rfind(['|', '>'])).unwrap_or(at)
+                }
+                _ => at,
+            };
             let node = positions.nodes.len();
             positions.nodes.push(Node { at, is_collection });
             if anchor != 0 {
