@@ -79,7 +79,7 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio appears in
+//! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
 //! [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to
 //! the zone and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change.
 //! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
@@ -99,6 +99,7 @@ pub mod lint;
 pub mod manifest;
 #[cfg(feature = "api")]
 pub mod merge;
+pub mod output_file;
 mod parallel;
 pub mod play;
 pub mod queries;
@@ -114,7 +115,7 @@ pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
 };
-pub use control_plane::{ControlPlane, Replaced, Settings, SettingsError, Traced};
+pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;
 pub use record_type::RecordType;
 pub use store::fault::Transport;

@@ -30,11 +30,16 @@ fn main() -> ExitCode {
 fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     let parent = args.exit_with_parent.then(Parent::take);
     let _log = args.log.start().map_err(Failure::Input)?;
+    let signals = Signals::take().map_err(|e| Failure::Network(format!("cannot take signals: {e}")))?;
+    args.check_files()?;
     let (args, begun) = begin_apart(args);
     let (sources, cluster, clock) = begun?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-    runtime.block_on(answer(args, parent, sources, cluster, clock))
+    let ended = runtime.block_on(answer(args, parent, signals, sources, cluster, clock));
+    // What is read at this moment is not waited for.
+    runtime.shutdown_background();
+    ended
 }
 
 /// By then the allocator takes what was freed for not needed any more.
@@ -80,6 +85,7 @@ fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
 async fn answer(
     args: ServeArgs,
     parent: Option<Parent>,
+    signals: Signals,
     sources: Sources,
     cluster: ControlPlane,
     clock: Clock,
@@ -89,8 +95,8 @@ async fn answer(
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);
     let (stop, read_again) = (Stop::default(), Arc::new(Notify::new()));
-    let signals = Signals::take().map_err(|e| Failure::Network(format!("cannot take signals: {e}")))?;
-    tokio::spawn(signals.heed(stop.clone(), read_again.clone()));
+    signals.answer(stop.clone(), read_again.clone());
+    args.warn_of_other_machines(&addresses);
     if let Some(parent) = parent {
         tokio::spawn(parent.stop_without(stop.clone()));
     }

@@ -192,9 +192,17 @@ fn skip_name(packet: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
+/// Whether the options fill `rdata`, and a COOKIE has a length that there is: 8 bytes of the client, and 8 to 32 of the server
+/// or none (RFC 7873, 5.2.2).
 fn options_fit(rdata: &[u8]) -> bool {
-    options(rdata).last().is_none_or(|option| option.is_some())
+    options(rdata).all(|option| match option {
+        Some((COOKIE, option)) => matches!(option.len() - 4, 8 | 16..=40),
+        option => option.is_some(),
+    })
 }
+
+/// The option's code.
+const COOKIE: u16 = 10;
 
 /// The options of an OPT record, each as (code, whole option); `None` where one does not fit.
 pub(super) fn options(rdata: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>> {
@@ -211,4 +219,22 @@ pub(super) fn options(rdata: &[u8]) -> impl Iterator<Item = Option<(u16, &[u8])>
         rest = tail;
         Some(Some((u16::from_be_bytes([option[0], option[1]]), option)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many bytes a COOKIE has, and whether there are such.
+    #[test]
+    fn cookies_have_the_lengths_of_rfc_7873() {
+        for length in 0..=64 {
+            let option = [&[0, 10, 0, length][..], &vec![0; usize::from(length)]].concat();
+            assert_eq!(options_fit(&option), length == 8 || (16..=40).contains(&length), "{length} bytes");
+            let behind_another = [&[0, 3, 0, 0][..], &option].concat();
+            assert_eq!(options_fit(&behind_another), options_fit(&option), "{length} bytes");
+        }
+        assert!(options_fit(&[0, 12, 0, 1, 0]), "other options may have any length");
+        assert!(!options_fit(&[0, 12, 0, 2, 0]) && !options_fit(&[0, 10]));
+    }
 }

@@ -64,7 +64,7 @@ pub(super) async fn read(body: Incoming, limits: Limits) -> Result<Bytes, Status
     }
 }
 
-/// The object that `body` is, by the content type; kube-apiserver takes a body without one for JSON.
+/// The object that `body` is, by the content type. A deletion may have none, and has JSON then.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
     match essence(headers).as_str() {
         "" | "application/json" => json(body),

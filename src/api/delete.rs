@@ -1,7 +1,6 @@
 //! Takes the place of kube-apiserver's delete handlers: what a client wants to be gone, when, and what is to become of
 //! what it owns. It must not know how pods stop.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -17,7 +16,7 @@ use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
 use crate::controller::{self, Deletion, Propagation, budget_selects, budgets};
-use crate::store::{Change, Condition, Kind, Object, PodPhase, Store, Stored, View};
+use crate::store::{Change, Condition, Key, Kind, Object, PodPhase, Store, Stored, View};
 use crate::{ControlPlane, Driver};
 
 /// How something is to go: `DeleteOptions`.
@@ -147,29 +146,72 @@ pub(super) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
     let options = Options::of(call)?;
     let scope = Scope::of(kind, &call.place, &call.query)?;
     let resource = call.place.resource;
-    driver.write(|cluster| {
-        let revision = cluster.store().revision();
-        let meant = list::as_of(cluster, &scope, revision)?;
-        let meant: Vec<Stored> = meant
+    // By key: what is deleted is not kept until all of it is.
+    let meant: Vec<(Key, u64, usize)> = driver.read(|cluster| {
+        let meant = list::as_of(cluster, &scope, cluster.store().revision())?;
+        let meant = meant
             .into_iter()
             .filter(|stored| scope.admits(stored, cluster, View::now(cluster.store())))
-            .map(Cow::into_owned)
-            .collect();
-        let items: Vec<Value> =
-            meant.iter().map(|stored| show::rendered_as(resource, stored, cluster)).collect();
-        for stored in &meant {
+            .map(|stored| (stored.object.key(), stored.born(), stored.object.weight()));
+        Ok::<_, Status>(meant.collect())
+    })?;
+    let bytes: usize = meant.iter().map(|(.., weight)| weight).sum();
+    let mut items = (bytes <= SHOWN_BYTES).then(Vec::new);
+    let mut rest = meant.as_slice();
+    while !rest.is_empty() {
+        let piece;
+        (piece, rest) = rest.split_at(piece_of(rest));
+        driver.write(|cluster| {
+            let found = |(key, born, _): &(Key, u64, usize)| {
+                cluster.store().stored(key).filter(|now| now.born() == *born).cloned()
+            };
             // What went along with one of the others is gone as it should be.
-            if cluster.store().stored(&stored.object.key()).is_some_and(|now| now.is_same_object(stored)) {
-                remove(cluster, resource, stored, &options)?;
+            let piece: Vec<Stored> = piece.iter().filter_map(found).collect();
+            if let Some(items) = &mut items {
+                items.extend(piece.iter().map(|stored| show::rendered_as(resource, stored, cluster)));
             }
-        }
-        Ok(Reply::ok(&json!({
+            for stored in piece {
+                let now = cluster.store().stored(&stored.object.key());
+                if let Some(now) = now.filter(|now| now.is_same_object(&stored)).cloned() {
+                    remove(cluster, resource, &now, &options)?;
+                }
+            }
+            Ok::<_, Status>(())
+        })?;
+    }
+    Ok(Reply::ok(&match items {
+        Some(items) => json!({
             "kind": resource.list_kind,
             "apiVersion": resource.api_version(),
-            "metadata": { "resourceVersion": cluster.store().revision().to_string() },
+            "metadata": { "resourceVersion": driver.read(|cluster| cluster.store().revision()).to_string() },
             "items": items,
-        })))
-    })
+        }),
+        // What the API reference has for this operation.
+        None => json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "message": format!("{} {} were deleted", meant.len(), resource.plural),
+        }),
+    }))
+}
+
+/// Maximum memory of a collection whose objects are all shown when it is deleted, in bytes.
+const SHOWN_BYTES: usize = 16 << 20;
+
+/// Maximum number, and memory in bytes, of the objects that are deleted at a time: other requests wait as long.
+const PIECE_OBJECTS: usize = 64;
+const PIECE_BYTES: usize = 16 << 20;
+
+/// How many of `objects` are deleted at a time, from the first on.
+fn piece_of(objects: &[(Key, u64, usize)]) -> usize {
+    let mut bytes = 0;
+    let within = |(.., weight): &&(Key, u64, usize)| {
+        bytes += weight;
+        bytes <= PIECE_BYTES
+    };
+    objects.iter().take(PIECE_OBJECTS).take_while(within).count().max(1)
 }
 
 /// Lets `stored` go, unless it is only to be tried.

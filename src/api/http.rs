@@ -4,28 +4,33 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as HttpBody, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::outgoing::{Connection, Outgoing, WAITING_BYTES};
 use super::patience::Patient;
+use super::places::{Busy, Place, Places};
 use super::reply::{self, Body};
 use super::status::Status;
 
 /// What clients may take of us.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time; a watch needs one. Whoever comes later is told to try again.
+    /// Connections at a time, and no more than a quarter of the descriptors that the process may open; a watch needs one.
+    /// When there are as many, the one that has waited longest for a request is closed; where all are being answered, later
+    /// ones are told to try again.
     pub connections: usize,
     /// How long a connection may be open without a whole request head. Go's client closes one after 90 seconds without
     /// a request; whoever closes first must not be us, or a request may be lost on the way.
@@ -36,6 +41,8 @@ pub struct Limits {
     pub write: Duration,
     /// The longest body of a request in bytes, as kube-apiserver has it.
     pub body_bytes: usize,
+    /// Maximum of the bytes that all clients together have not taken yet. Where it is more, the slowest is cut off.
+    pub waiting_bytes: usize,
 }
 
 impl Default for Limits {
@@ -46,6 +53,7 @@ impl Default for Limits {
             body: Duration::from_secs(30),
             write: Duration::from_secs(30),
             body_bytes: 3 << 20,
+            waiting_bytes: WAITING_BYTES,
         }
     }
 }
@@ -55,6 +63,9 @@ const HEAD_BYTES: usize = 64 << 10;
 
 /// How long to wait for descriptors or memory to come free, once they have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);
+
+/// Minimum interval of warnings about that.
+const REPORT: Duration = Duration::from_secs(5);
 
 /// How long requests that are being answered may still take once the server stops.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -69,23 +80,28 @@ pub(super) async fn serve<A, F>(
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let places = Arc::new(Semaphore::new(limits.connections));
+    let (places, outgoing) = (Places::new(limits.connections), Outgoing::new(limits.waiting_bytes));
     let mut connections = JoinSet::new();
+    let mut reported = None;
     loop {
         tokio::select! {
             biased;
             () = told(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match places.clone().try_acquire_owned() {
-                    Ok(place) => {
-                        connections.spawn(converse(stream, limits, place, stop.clone(), answer.clone()));
+                Ok((stream, _)) => match places.admit() {
+                    Some(place) => {
+                        let client = (place, outgoing.connection());
+                        connections.spawn(converse(stream, limits, client, stop.clone(), answer.clone()));
                     }
-                    Err(_) => turn_away(stream),
+                    None => turn_away(stream),
                 },
                 Err(error) if is_the_clients(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "no API connection can be accepted for now; trying again");
+                    if reported.is_none_or(|at: Instant| at.elapsed() >= REPORT) {
+                        tracing::warn!(%error, "no API connection can be accepted for now; trying again");
+                        reported = Some(Instant::now());
+                    }
                     sleep(SHORTAGE).await;
                 }
             },
@@ -112,7 +128,7 @@ fn is_the_clients(error: &io::Error) -> bool {
 async fn converse<A, F>(
     stream: TcpStream,
     limits: Limits,
-    _place: OwnedSemaphorePermit,
+    (place, client): (Place, Connection),
     mut stop: watch::Receiver<bool>,
     answer: A,
 ) where
@@ -122,9 +138,15 @@ async fn converse<A, F>(
     // An event of a watch must not wait for the last one to be acknowledged.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(Patient::new(stream, limits.write));
-    let service = service_fn(move |request| {
-        let answered = answer(request);
-        async move { Ok::<_, Infallible>(answered.await) }
+    let (seat, outgoing) = (place.clone(), client.clone());
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(seat.clone());
+        let (answered, outgoing) = (answer(request), outgoing.clone());
+        async move {
+            let mut response = answered.await;
+            let busy = response.extensions_mut().remove();
+            Ok::<_, Infallible>(response.map(|body| Counted { body, outgoing, _busy: busy }))
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -135,6 +157,11 @@ async fn converse<A, F>(
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
+        () = place.evicted() => return,
+        () = client.cut_off() => {
+            tracing::debug!("an API client that does not read was cut off");
+            return;
+        }
         () = told(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -142,6 +169,40 @@ async fn converse<A, F>(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "an API connection ended");
+    }
+}
+
+/// A body whose bytes count for as long as the client has not taken them.
+struct Counted {
+    body: Body,
+    outgoing: Connection,
+    /// The connection is busy until the answer is whole.
+    _busy: Option<Arc<Busy>>,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let this = self.get_mut();
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
+        let count = |bytes| this.outgoing.send(bytes);
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(frame.map_data(count)),
+            Err(never) => match *never.downcast::<Infallible>().expect("neither kind of body fails") {},
+        }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -165,6 +226,7 @@ mod tests {
 
     use http_body_util::{Either, Full};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
 
     use super::*;
 
@@ -190,13 +252,34 @@ mod tests {
     const CLOSING: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
     #[tokio::test]
-    async fn a_place_is_needed_and_comes_free() {
-        let (address, _stop) = server(Limits { connections: 1, ..Limits::default() }).await;
+    async fn idle_connections_make_room_and_busy_ones_do_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_stop, stopped) = watch::channel(false);
+        // `/slow` is answered until the client leaves.
+        let begun = Arc::new(Notify::new());
+        let slow_begins = begun.clone();
+        let answer = move |request: Request<Incoming>| {
+            let begun = slow_begins.clone();
+            let place: Place = request.extensions().get::<Place>().expect("a place").clone();
+            let slow = request.uri().path() == "/slow";
+            async move {
+                let _busy = place.busy();
+                if slow {
+                    begun.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Response::new(Either::Left(Full::from("hello")))
+            }
+        };
+        let limits = Limits { connections: 1, ..Limits::default() };
+        tokio::spawn(serve(listener, limits, stopped, answer));
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        assert!(said(address, CLOSING).await.starts_with("HTTP/1.1 200 "));
+        assert_eq!(idle.read(&mut [0; 12]).await.unwrap_or(0), 0, "closed");
         let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
-        let mut answer = [0; 12];
-        first.read_exact(&mut answer).await.unwrap();
-        assert_eq!(&answer, b"HTTP/1.1 200");
+        first.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        begun.notified().await;
         let away = said(address, "").await;
         assert!(
             away.starts_with("HTTP/1.1 429 ") && away.contains("\"reason\":\"TooManyRequests\""),

@@ -1,35 +1,32 @@
 //! The file by which kubectl finds this server. It must not know the server.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+
+use crate::output_file::{OutputFile, OutputFileError};
 
 /// The name of the cluster, the user and the context.
 const NAME: &str = "clusterlocal";
 
+/// What tells a file of this program from a kubeconfig with other clusters in it.
+const MARK: &str =
+    "# Written by clusterlocal, and replaced when it starts anew: what is added here is lost.\n";
+
+/// The kubeconfig at `path`, not yet written.
+pub fn file(path: &Path) -> OutputFile {
+    OutputFile::new(path, MARK, true)
+}
+
 /// Writes a kubeconfig for the API at `address` to `path`: whole or not at all, for the owner's eyes as kubectl does it.
+/// Nothing is merged.
 ///
 /// It is meant to stay when the server ends. A kubectl whose kubeconfig is gone looks at the next file of KUBECONFIG, or
 /// at `localhost:8080`, and the next command would go to some other cluster.
 ///
 /// # Errors
-/// What the operating system said.
-pub fn write(path: &Path, address: SocketAddr) -> io::Result<()> {
-    let mut unfinished = path.to_path_buf().into_os_string();
-    unfinished.push(format!(".{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let written = options
-        .open(&unfinished)
-        .and_then(|mut file| file.write_all(text(address).as_bytes()))
-        .and_then(|()| fs::rename(&unfinished, path));
-    if written.is_err() {
-        _ = fs::remove_file(&unfinished);
-    }
-    written
+/// When there is something at `path` that this program has not written, and what the operating system says.
+pub fn write(path: &Path, address: SocketAddr) -> Result<(), OutputFileError> {
+    file(path).write(&text(address))
 }
 
 /// The server as a client on this machine reaches it.
@@ -45,7 +42,7 @@ fn server(address: SocketAddr) -> SocketAddr {
 fn text(address: SocketAddr) -> String {
     let server = server(address);
     format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: {NAME}\n  cluster:\n    server: http://{server}\nusers:\n- \
+        "{MARK}apiVersion: v1\nkind: Config\nclusters:\n- name: {NAME}\n  cluster:\n    server: http://{server}\nusers:\n- \
          name: {NAME}\n  user: {{}}\ncontexts:\n- name: {NAME}\n  context:\n    cluster: {NAME}\n    user: {NAME}\n    \
          namespace: default\ncurrent-context: {NAME}\n"
     )
@@ -53,6 +50,8 @@ fn text(address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

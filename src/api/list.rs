@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::accept::Form;
+use super::outgoing::PIECE_BYTES;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
 use super::route::{Api, Call};
 use super::show::{self, Presentation, Scope};
 use super::status::Status;
-use crate::store::{Kind, Name, Store, Stored, Undone, View};
+use crate::store::{Key, Kind, Name, Store, Stored, Undone, View};
 use crate::{ControlPlane, Driver};
 
 /// `GET` of one object.
@@ -34,11 +35,13 @@ pub(super) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Sta
     let presentation = call.presentation(kind);
     let head = api.driver.read(|cluster| head(&presentation, page.metadata(), cluster)).into_bytes();
     let revision = page.revision;
-    let listing = Listing { api: api.clone(), presentation, items: page.items, revision, at: 0, head };
-    if listing.items.len() <= CHUNK {
-        return Ok(Reply::Json(hyper::StatusCode::OK, listing.whole()));
+    let mut listing =
+        Listing { api: api.clone(), presentation, items: page.items, revision, at: 0, written: 0, head };
+    let first = listing.chunk();
+    if listing.at == listing.items.len() {
+        return Ok(Reply::Json(hyper::StatusCode::OK, first));
     }
-    Ok(Reply::Stream(listing.stream()))
+    Ok(Reply::Stream(Streamed::new(async move { Some((Bytes::from(first), listing.stream())) })))
 }
 
 /// A list or table up to its first item. `]}` is left to be said after the last.
@@ -56,42 +59,46 @@ fn head(presentation: &Presentation, metadata: Value, cluster: &ControlPlane) ->
     format!("{{\"kind\":\"{list_kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
 }
 
-/// So many objects are made into JSON at a time: neither the memory for all of them is needed, nor is the cluster kept
-/// from everybody else for long.
+/// Maximum number of objects that are made into JSON at a time, as long as they are no more than [`PIECE_BYTES`]: neither
+/// the memory for all of them is needed, nor is the cluster kept from other requests for long.
 const CHUNK: usize = 512;
 
 /// A list on its way to a client.
 struct Listing {
     api: Arc<Api>,
     presentation: Presentation,
-    items: Vec<Stored>,
+    /// By key: an object that changes before its turn is not kept for each client that reads slowly.
+    items: Vec<Key>,
     /// Of the state that the items are of.
     revision: u64,
-    /// How many of the items are written.
+    /// How many of the items are looked at.
     at: usize,
+    /// How many are written: one that is gone, and whose past is forgotten, is left out.
+    written: usize,
     /// What is to be written before the next item.
     head: Vec<u8>,
 }
 
 impl Listing {
-    /// All of it.
-    fn whole(mut self) -> Vec<u8> {
-        self.chunk()
-    }
-
     /// The next objects, and the end after the last.
     fn chunk(&mut self) -> Vec<u8> {
         let mut out = std::mem::take(&mut self.head);
-        let chunk = &self.items[self.at..self.items.len().min(self.at + CHUNK)];
+        let chunk = self.items[self.at..].iter().take(CHUNK);
         self.api.driver.read(|cluster| {
             let store = cluster.store();
-            // Where the state is no longer kept, what an item is rendered from besides itself is that of now.
+            // Where the state is no longer kept, the items, and what they are rendered from, are those of now.
             let undone = Undone::since(store, self.revision).unwrap_or_default();
             let view = View::past(store, &undone);
-            for (at, stored) in chunk.iter().enumerate() {
-                if self.at + at > 0 {
+            for key in chunk {
+                if out.len() >= PIECE_BYTES {
+                    break;
+                }
+                self.at += 1;
+                let Some(stored) = view.stored(key) else { continue };
+                if self.written > 0 {
                     out.push(b',');
                 }
+                self.written += 1;
                 let object = self.presentation.rendered(stored, cluster, view);
                 let item = match self.presentation.form {
                     Form::Json => object,
@@ -102,7 +109,6 @@ impl Listing {
                 _ = serde_json::to_writer(&mut out, &item);
             }
         });
-        self.at += chunk.len();
         if self.at == self.items.len() {
             out.extend_from_slice(b"]}");
         }
@@ -123,7 +129,7 @@ impl Listing {
 
 /// Objects of one state of the cluster.
 struct Page {
-    items: Vec<Stored>,
+    items: Vec<Key>,
     /// Of the state.
     revision: u64,
     /// After which object the next page begins, and how many are left, if that is known.
@@ -150,17 +156,17 @@ impl Page {
         let begin =
             after.map_or(0, |token| objects.partition_point(|stored| position(stored) <= token.position()));
         let mut admitted = objects[begin..].iter().filter(|stored| scope.admits(stored, cluster, view));
-        let items: Vec<Stored> = admitted
+        let items: Vec<Key> = admitted
             .by_ref()
             .take(query.limit.unwrap_or(usize::MAX))
-            .map(|stored| Stored::clone(stored))
+            .map(|stored| stored.object.key())
             .collect();
         let next = admitted.next().and(items.last());
         let rest = next.map(|last| {
-            let (namespace, name) = position(last);
             let whole = query.label_selector.is_empty() && query.field_selector.is_empty();
             let left = whole.then(|| objects.len() - begin - items.len());
-            (Continue { revision, namespace: namespace.clone(), name: name.clone() }, left)
+            let Key { namespace, name, .. } = last.clone();
+            (Continue { revision, namespace, name }, left)
         });
         drop(admitted);
         Ok(Page { items, revision, rest })

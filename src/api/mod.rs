@@ -26,9 +26,11 @@ mod identity;
 mod kubeconfig;
 mod list;
 mod openapi;
+mod outgoing;
 mod own;
 mod path;
 mod patience;
+mod places;
 mod pods;
 mod protobuf;
 mod query;
@@ -36,6 +38,7 @@ pub mod render;
 mod reply;
 mod resource;
 mod reviews;
+mod room;
 mod route;
 mod scale;
 mod schema;
@@ -58,12 +61,12 @@ use tokio::sync::watch as stopping;
 
 use crate::Driver;
 use crate::queries::QueryLog;
-use crate::serve::BindError;
+use crate::serve::{BindError, Shares};
 use guard::Guard;
 use route::Api;
 
 pub use http::Limits;
-pub use kubeconfig::write as write_kubeconfig;
+pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
 pub use status::{Details, Status};
 
 /// How the API is served.
@@ -156,7 +159,9 @@ impl Server {
             stop: stopped.clone(),
         });
         let mut shutdown = pin!(shutdown);
-        let mut serving = pin!(http::serve(listener, options.limits, stopped, move |request| {
+        let limits =
+            Limits { connections: options.limits.connections.min(Shares::now().api), ..options.limits };
+        let mut serving = pin!(http::serve(listener, limits, stopped, move |request| {
             let api = api.clone();
             async move { api.answer(request).await }
         }));

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{HeaderMap, HeaderName};
+use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use tokio::sync::watch as stopping;
 
@@ -14,6 +14,7 @@ use super::accept::{self, Aggregated, Form};
 use super::guard::Guard;
 use super::http::Limits;
 use super::path::{Part, Place, Target};
+use super::places::Place as OpenPlace;
 use super::query::Query;
 use super::reply::{self, Body, Reply};
 use super::resource::{Held, Registry};
@@ -75,20 +76,41 @@ impl Call {
     }
 }
 
+/// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
+/// first. So does `kubectl create --raw`; a page cannot call itself kubectl without asking first.
+fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
+    let by_kubectl = headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"kubectl"));
+    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
+        && !headers.contains_key(CONTENT_TYPE)
+        && !by_kubectl
+}
+
 /// Tells the SOA serial in which everything shows that had happened by the time of the answer.
 const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 
 impl Api {
     /// The answer to `request`, whatever it is.
     pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
-        match self.respond(request).await {
+        let mut unread = !request.body().is_end_stream();
+        let mut response = match self.respond(request, &mut unread).await {
             Ok(response) => response,
             Err(status) => reply::failure(&status),
+        };
+        if unread {
+            // What follows on the connection is the rest of the body, so it is closed; the client is told (RFC 9112, 9.6).
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
+        response
     }
 
-    async fn respond(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<Body>, Status> {
-        let (parts, incoming) = request.into_parts();
+    /// `unread` is whether the request's body is still on its way.
+    async fn respond(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        unread: &mut bool,
+    ) -> Result<Response<Body>, Status> {
+        let (mut parts, incoming) = request.into_parts();
+        let open = parts.extensions.remove::<OpenPlace>();
         self.guard.check(&parts.method, &parts.uri, &parts.headers)?;
         let registry = self.clone().registry(parts.uri.path()).await?;
         let place = match Target::of(parts.uri.path(), &registry).ok_or_else(Status::no_such_path)? {
@@ -105,9 +127,15 @@ impl Api {
             }
             target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
         };
+        if place.part != Part::Proxy && is_untyped(&parts.method, &parts.headers) {
+            return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
+        }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
         let form = Form::wanted(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
+        *unread = false;
+        // From now on the connection does not have to make room.
+        let busy = open.map(|open| Arc::new(open.busy()));
         let call = Call {
             method: parts.method,
             place,
@@ -132,6 +160,9 @@ impl Api {
         warnings::attach(response.headers_mut(), told.iter());
         drop(told);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
+        if let Some(busy) = busy {
+            response.extensions_mut().insert(busy);
+        }
         Ok(response)
     }
 
@@ -217,6 +248,11 @@ impl Api {
             Part::Subresource(part) => Some(part.name),
             Part::Proxy => return pods::process(driver, kind, call, "proxy"),
         };
+        // Objects of all namespaces can only be read.
+        let everywhere = call.place.resource.namespaced && call.place.namespace.is_empty();
+        if everywhere && !matches!(call.method, Method::GET | Method::HEAD) {
+            return Err(Status::method_not_supported());
+        }
         match (&call.method, part) {
             (&Method::GET | &Method::HEAD, None) if named => list::get(driver, kind, call),
             (&Method::GET, None) if call.query.watch => watch::begin(self, kind, call),

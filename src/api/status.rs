@@ -103,6 +103,15 @@ impl Status {
         Status::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", why)
     }
 
+    /// The store has no room for `more` bytes.
+    pub(super) fn storage_full(used: usize, more: usize, most: usize) -> Self {
+        let message = format!(
+            "the store is full: its objects take {used} bytes of memory, this one needs {more} more, and at most {most} are \
+             kept: delete objects, or start the server with a larger --max-store-size"
+        );
+        Status::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
+    }
+
     /// Somebody else changed the object since the client read it.
     pub(super) fn modified(resource: &Resource, name: &str) -> Self {
         let why =

@@ -15,7 +15,7 @@ use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::strict;
-use super::{crd, field, render, versions, warnings};
+use super::{crd, field, render, room, versions, warnings};
 use crate::controller::{Charges, limits};
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
@@ -42,16 +42,40 @@ pub(super) fn replace(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply,
 /// `PATCH` of an object or its status. Server-side apply makes what is not there.
 pub(super) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     let patch = Patch::read(call)?;
+    let resource = call.place.resource;
+    let key = Key::new(kind, &call.place.namespace, &call.place.name);
+    // The cluster is not kept from others while the patch is computed. Where the object has changed in the meantime, it is
+    // computed anew; where that happens every time, at last while all others wait.
+    for _ in 0..PATCH_TRIES {
+        let read = driver.read(|cluster| {
+            let stored = cluster.store().stored(&key)?;
+            Some((stored.revision, show::rendered_as(resource, stored, cluster)))
+        });
+        let Some((revision, object)) = read else { break };
+        let patched = patch.apply(resource, &object)?;
+        drop(object);
+        let updated = driver.write(|cluster| {
+            cluster.store().stored(&key).filter(|stored| stored.revision == revision)?;
+            let updated = update(cluster, kind, call, |_| Ok(patched));
+            Some(updated.map(|updated| reply(cluster, kind, call, &updated, hyper::StatusCode::OK)))
+        });
+        if let Some(updated) = updated {
+            return updated;
+        }
+    }
     driver.write(|cluster| {
-        let key = Key::new(kind, &call.place.namespace, &call.place.name);
         if patch.of == PatchType::Apply && cluster.store().stored(&key).is_none() {
             let created = put_new(cluster, kind, call, patch.json)?;
             return Ok(reply(cluster, kind, call, &created, hyper::StatusCode::CREATED));
         }
-        let updated = update(cluster, kind, call, |object| patch.apply(call.place.resource, object))?;
+        let updated = update(cluster, kind, call, |object| patch.apply(resource, object))?;
         Ok(reply(cluster, kind, call, &updated, hyper::StatusCode::OK))
     })
 }
+
+/// How often a patch is computed for an object that others change at the same time: kube-apiserver's
+/// `maxRetryWhenPatchConflicts`.
+const PATCH_TRIES: u32 = 5;
 
 fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
     let object = show::rendered_as(call.place.resource, stored, cluster);
@@ -99,6 +123,7 @@ impl Patch {
             Err(MergeError::Malformed(why)) => Err(Status::bad_request(why)),
             Err(MergeError::DoesNotApply(why)) => Err(Status::unprocessable(resource, name, why)),
             Err(MergeError::TooLarge(why)) => Err(Status::too_costly(why)),
+            Err(MergeError::TooMuchWork(why)) => Err(Status::unprocessable(resource, name, why)),
         }
     }
 }
@@ -131,6 +156,7 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let mut alone = Store::new();
     alone.set_time(cluster.now());
     alone.apply(Change::Put(object.clone()));
+    room::check(cluster, None, &object)?;
     let first = if call.query.dry_run { None } else { cluster.request_object(object) };
     let first = first.filter(|_| is_answered_as_written(kind));
     let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
@@ -194,6 +220,7 @@ pub(super) fn update(
     if let Some(status) = written {
         object = object.with_written_status(status);
     }
+    room::check(cluster, Some(&old.object), &object)?;
     let key = object.key();
     let mut updated = old;
     updated.object = object.clone();

@@ -44,7 +44,13 @@ pub struct Settings {
     /// How many nodes there are where no manifest names one. `None` is three, and more where required anti-affinity by
     /// hostname would leave pods without one.
     pub nodes: Option<u8>,
+    /// Maximum memory of the objects, in bytes, as far as clients of the API add to it. What manifests ask for is there
+    /// in any case.
+    pub max_store_bytes: usize,
 }
+
+/// Default of [`Settings::max_store_bytes`]: room for 500,000 simulated pods. etcd's quota is 2 GiB, of disk.
+pub const MAX_STORE_BYTES: usize = 512 << 20;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -56,6 +62,7 @@ impl Default for Settings {
             delays: Delays::default(),
             max_unavailable: false,
             nodes: None,
+            max_store_bytes: MAX_STORE_BYTES,
         }
     }
 }
@@ -97,6 +104,9 @@ impl Settings {
 /// So many of the store's latest events are kept for those who watch; whoever is further behind has to list anew.
 const EVENTS_KEPT: u64 = 8192;
 
+/// Maximum memory that those events keep beside the objects there are, in bytes. Of the largest objects, 20 changes.
+const EVENT_BYTES_KEPT: usize = 64 << 20;
+
 /// Who wants to see each zone.
 type Observer = Box<dyn FnMut(&Zone) + Send>;
 
@@ -118,6 +128,7 @@ pub struct ControlPlane {
     service_range: Range,
     /// How many nodes it has where no manifest names one, if that was said.
     nodes: Option<u8>,
+    max_store_bytes: usize,
     /// What the manifests asked for last, with a cluster's own objects; `None` before the first.
     desired: Option<Desired>,
 }
@@ -142,6 +153,7 @@ impl ControlPlane {
             now: Time::default(),
             service_range: settings.service_range.clone(),
             nodes: settings.nodes,
+            max_store_bytes: settings.max_store_bytes,
             desired: None,
             controllers: Controllers::new(addresses, &settings),
         }
@@ -264,9 +276,11 @@ impl ControlPlane {
             self.store.pack();
             self.controllers.settle();
         }
+        self.controllers.report_shortage();
         self.publish(!at_once);
         self.faults.heed(&self.store, self.now, &self.published);
         self.store.compact(self.store.revision().saturating_sub(if at_once { 0 } else { EVENTS_KEPT }));
+        self.store.compact_to(EVENT_BYTES_KEPT);
     }
 
     /// Lets the zone take in what a cluster that comes up has done so far, where that is much: nobody has seen any of it,
@@ -332,6 +346,11 @@ impl ControlPlane {
     /// Of `addresses`, those that a pod has or had not long ago, with its `NAMESPACE/NAME`.
     pub fn pods_at(&self, addresses: &HashSet<IpAddr>) -> HashMap<IpAddr, String> {
         self.tenants.of(&self.store, addresses)
+    }
+
+    /// Maximum memory of the objects, in bytes, as far as clients add to it.
+    pub fn max_store_bytes(&self) -> usize {
+        self.max_store_bytes
     }
 
     /// The objects, made and given.

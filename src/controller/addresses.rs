@@ -14,6 +14,7 @@ use super::allocation::{self, NodePorts};
 use super::names::digest;
 use super::node;
 use super::range::Range;
+use super::shortage::Shortage;
 use crate::store::{Change, ClusterIp, Event, IpFamily, IpList, Key, Kind, Name, Object, Service, Store};
 
 /// Which of the addresses given back is given away next.
@@ -47,6 +48,13 @@ struct Pool {
     reuse: Reuse,
     /// Numbers given back, to be used again; the last comes first.
     returned: Vec<u32>,
+    /// Whether no number was left, and none was given back since: there is no need to look again.
+    full: bool,
+    /// Owners that got none.
+    shortage: Shortage,
+    /// How many numbers were looked at one after the other, for tests of the work.
+    #[cfg(test)]
+    looked_at: usize,
 }
 
 impl Pool {
@@ -55,6 +63,10 @@ impl Pool {
             range,
             reuse,
             returned: Vec::new(),
+            full: false,
+            shortage: Shortage::default(),
+            #[cfg(test)]
+            looked_at: 0,
             owners: FxHashMap::default(),
             asked: FxHashMap::default(),
             spent: Bits::default(),
@@ -71,6 +83,9 @@ impl Pool {
             self.owners.insert(owner, number);
             return Some(number);
         }
+        if self.full {
+            return None;
+        }
         let end = self.range.end();
         let near =
             (preferred..preferred.saturating_add(256).min(end)).find(|n| *n > 0 && !self.spent.has(*n));
@@ -79,14 +94,21 @@ impl Pool {
             self.spent = self.owners.values().chain(self.asked.values().flatten()).copied().collect();
             self.next = 1;
             self.next_free(end)
-        })?;
+        });
+        self.full = number.is_none();
+        let number = number?;
         self.spent.add(number);
         self.owners.insert(owner, number);
         Some(number)
     }
 
     fn next_free(&mut self, end: u32) -> Option<u32> {
-        let found = (self.next..end).find(|n| !self.spent.has(*n))?;
+        let found = (self.next..end).find(|n| !self.spent.has(*n));
+        #[cfg(test)]
+        {
+            self.looked_at += (found.unwrap_or(end) - self.next) as usize;
+        }
+        let found = found?;
         self.next = found + 1;
         Some(found)
     }
@@ -110,6 +132,20 @@ impl Pool {
             self.returned.extend(number);
         }
         self.asked.remove(key);
+        self.full = false;
+    }
+
+    /// Counts an owner that got no number.
+    fn refuse(&mut self, owner: &Key) {
+        self.shortage.count();
+        tracing::debug!(range = %self.range, %owner, "no address left");
+    }
+
+    /// Reports the owners that got no number, in one line.
+    fn report(&mut self, what: &str, flag: &str) {
+        if let Some(refused) = self.shortage.report() {
+            tracing::warn!(range = %self.range, "all addresses are taken: {refused} {what} got none so far; widen {flag}");
+        }
     }
 
     /// Lets another have what `owner` has.
@@ -204,6 +240,13 @@ impl Addresses {
         }
     }
 
+    /// Reports what could not be given away since the last time.
+    pub(super) fn report_shortage(&mut self) {
+        self.pods.report("pods", "--pod-cidr");
+        self.services.report("Services", "--service-cidr");
+        self.node_ports.report_shortage();
+    }
+
     /// Takes back what the object at `key` has. It is not given to anybody else before the range has gone round.
     pub(crate) fn release(&mut self, key: &Key) {
         match key.kind {
@@ -225,7 +268,7 @@ impl Addresses {
         let block = (digest((&key.namespace, name)) % u64::from(blocks)) as u32;
         let preferred = (block * BLOCK + 1).saturating_add(offset);
         let Some(number) = self.pods.assign(owner(key), preferred) else {
-            tracing::warn!(range = %self.pods.range, pod = %key, "no pod address left: widen --pod-cidr");
+            self.pods.refuse(key);
             return IpList::default();
         };
         let range = &self.pods.range;
@@ -263,7 +306,7 @@ impl Addresses {
         let band = (end / 16).clamp(1, 256).min(end - 1);
         let preferred = band + (digest((&key.namespace, &key.name)) % u64::from(end - band)) as u32;
         let Some(number) = self.services.assign(owner(key), preferred) else {
-            tracing::warn!(range = %self.services.range, service = %key, "no Service address left: widen --service-cidr");
+            self.services.refuse(key);
             return;
         };
         let range = &self.services.range;
@@ -313,8 +356,22 @@ mod tests {
         let mut addresses = addresses("10.0.0.0/28");
         let given: Vec<_> = (0..15).map(|n| addresses.pod(&key(&format!("p{n}")), None)).collect();
         assert_eq!(given.iter().filter(|ips| !ips.is_empty()).count(), 14, "16 less network and broadcast");
-        addresses.pods.owners.remove(&owner(&key("p3")));
+        addresses.release(&key("p3"));
         assert_eq!(addresses.pod(&key("new"), None), given[3]);
+    }
+
+    /// A full range is not searched again: the work is linear in the number of those that get nothing.
+    #[test]
+    fn a_full_range_is_known_to_be_full() {
+        let mut addresses = addresses("10.0.0.0/16");
+        let given = (0..200_000).filter(|n| !addresses.pod(&key(&format!("p{n}")), None).is_empty()).count();
+        assert_eq!(given, 65_534);
+        assert!(addresses.pods.full);
+        let looked_at = addresses.pods.looked_at;
+        assert!(looked_at < 3 * 65_536, "{looked_at} numbers were looked at");
+        addresses.release(&key("p3"));
+        assert!(!addresses.pod(&key("new"), None).is_empty(), "what was given back is found");
+        assert!(addresses.pod(&key("newer"), None).is_empty());
     }
 
     proptest! {

@@ -2,10 +2,12 @@
 //! (pkg/registry/core/service/storage/alloc.go, pkg/registry/core/service/portallocator).
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use rustc_hash::FxHashMap;
 
 use super::names::digest;
+use super::shortage::Shortage;
 use crate::store::{IpFamily, IpFamilyPolicy, Key, Kind, Name, Service};
 
 /// The ports of nodes that are given to Services (kube-apiserver, `--service-node-port-range`).
@@ -44,6 +46,10 @@ pub(super) fn set_families(service: &mut Service, configured: impl Fn(IpFamily) 
 pub(super) struct NodePorts {
     owners: BTreeMap<u16, (Name, Name)>,
     ports: FxHashMap<(Name, Name), Vec<u16>>,
+    /// How many ports of the range have an owner.
+    taken: usize,
+    /// Services that got none.
+    shortage: Shortage,
 }
 
 impl NodePorts {
@@ -56,7 +62,7 @@ impl NodePorts {
         }
         self.free(&owner);
         for port in &ports {
-            self.owners.entry(*port).or_insert_with(|| owner.clone());
+            self.take(*port, &owner);
         }
         if !ports.is_empty() {
             self.ports.insert(owner, ports);
@@ -73,7 +79,24 @@ impl NodePorts {
         for port in self.ports.remove(owner).into_iter().flatten() {
             if self.owners.get(&port) == Some(owner) {
                 self.owners.remove(&port);
+                self.taken -= usize::from(NODE_PORTS.contains(&port));
             }
+        }
+    }
+
+    fn take(&mut self, port: u16, owner: &(Name, Name)) {
+        if let Entry::Vacant(entry) = self.owners.entry(port) {
+            entry.insert(owner.clone());
+            self.taken += usize::from(NODE_PORTS.contains(&port));
+        }
+    }
+
+    /// Reports the Services that got no port, in one line.
+    pub(super) fn report_shortage(&mut self) {
+        if let Some(refused) = self.shortage.report() {
+            tracing::warn!(
+                "all node ports from 30000 to 32767 are taken: {refused} Services got none so far"
+            );
         }
     }
 
@@ -94,15 +117,19 @@ impl NodePorts {
             };
             let shared = ports.iter().filter(shared).find_map(|other| other.node_port);
             let Some(port) = shared.or_else(|| self.find(&owner, ports[at].port)) else {
-                tracing::warn!(service = %owner.1, namespace = %owner.0, "no node port left");
+                self.shortage.count();
+                tracing::debug!(service = %owner.1, namespace = %owner.0, "no node port left");
                 return;
             };
-            self.owners.insert(port, owner.clone());
+            self.take(port, &owner);
             ports[at].node_port = Some(port);
         }
     }
 
     fn find(&self, owner: &(Name, Name), port: u16) -> Option<u16> {
+        if self.taken >= NODE_PORTS.len() {
+            return None;
+        }
         let (first, count) = (*NODE_PORTS.start(), NODE_PORTS.len() as u64);
         let begin = digest((&owner.0, &owner.1, port)) % count;
         let all = (0..count).map(|n| first + ((begin + n) % count) as u16);

@@ -39,6 +39,7 @@ mod refusal;
 mod replicaset;
 mod revisions;
 mod scheduler;
+mod shortage;
 mod slices;
 mod statefulset;
 mod volumes;
@@ -296,6 +297,11 @@ impl Controllers {
                 self.queues.forget_touched(namespace, service);
             }
         }
+    }
+
+    /// Reports the addresses and ports that could not be given away.
+    pub fn report_shortage(&mut self) {
+        self.addresses.report_shortage();
     }
 
     /// A cluster has come up, and nothing is left to look at.

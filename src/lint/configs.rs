@@ -5,6 +5,9 @@ use crate::manifest::Problem;
 use crate::store::{Kind, Name, StatefulSet, nearest};
 use crate::zone::{DomainName, Found, is_subdomain};
 
+/// Maximum number of names that are looked up of one value: each is compared with those found before.
+const HOSTS: usize = 1000;
+
 /// Tells of names that look like this cluster's and are not in its DNS.
 ///
 /// A name that a shell or Kubernetes completes (`$(POD).cassandra…`) counts without the label that is not written out.
@@ -16,7 +19,7 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
         }
         // Names that one thing is to be done about are told of together.
         let mut told: Vec<(String, Vec<&str>)> = Vec::new();
-        for host in hosts(&text) {
+        for host in hosts(&text).take(HOSTS) {
             let Some(help) = unknown(template.cluster, &template.key.namespace, host) else { continue };
             match told.iter_mut().find(|(same, _)| *same == help) {
                 Some((_, hosts)) if hosts.contains(&host) => {}

@@ -21,9 +21,10 @@ mod cases;
 
 pub use rules::{RULES, Rule};
 
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use crate::manifest::{Manifest, Place, Problem, Read, Severity};
 use crate::store::{Endpoints, Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
@@ -33,14 +34,20 @@ use crate::zone::Zone;
 /// without what an object's annotation [`ALLOW_ANNOTATION`](crate::store::ALLOW_ANNOTATION) allows. `store` and `zone` are those of a cluster that has settled with the manifests' objects.
 pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> {
     let reads = || manifests.iter().flat_map(|manifest| &manifest.objects);
-    let templates = reads().filter_map(Template::of).collect();
+    let templates: Vec<Template<'_>> = reads().filter_map(Template::of).collect();
+    let mut by_label: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+    for (at, template) in templates.iter().enumerate() {
+        for label in template.labels.iter() {
+            by_label.entry(hash(&template.key.namespace, label)).or_default().push(at);
+        }
+    }
     let mut cluster_ips = FxHashMap::default();
     for read in reads() {
         if let Object::Service(service) = &read.object {
             service.addresses().for_each(|ip| _ = cluster_ips.entry(ip).or_insert_with(|| read.object.key()));
         }
     }
-    let cluster = Cluster { store, zone, templates, cluster_ips };
+    let cluster = Cluster { store, zone, templates, by_label, cluster_ips };
     let mut findings = Vec::new();
     for manifest in manifests {
         let from = findings.len();
@@ -59,8 +66,15 @@ struct Cluster<'a> {
     zone: &'a Zone,
     /// Every description of pods in the manifests: templates, and pods that stand for themselves.
     templates: Vec<Template<'a>>,
+    /// Which of them have a label, by its [`hash`].
+    by_label: FxHashMap<u64, Vec<usize>>,
     /// The cluster IPs that the manifests ask for, each with the first Service that does.
     cluster_ips: FxHashMap<IpAddr, Key>,
+}
+
+/// Of a label in a namespace. Few are equal that are not the same.
+fn hash(namespace: &Name, label: (&str, &str)) -> u64 {
+    FxBuildHasher.hash_one((namespace.as_str(), label))
 }
 
 /// One description of pods.
@@ -129,9 +143,13 @@ impl<'a> Cluster<'a> {
     /// The descriptions of pods that `service` selects.
     fn selected(&self, service: &Service) -> impl Iterator<Item = &Template<'a>> {
         let (namespace, selector) = (service.metadata.namespace.clone(), service.spec.selector.clone());
-        self.templates.iter().filter(move |template| {
-            template.key.namespace == namespace && !selector.is_empty() && selector.matches(template.labels)
-        })
+        // Those that have the rarest of its labels.
+        let with = |label| self.by_label.get(&hash(&namespace, label)).map_or(&[][..], Vec::as_slice);
+        let rarest = selector.iter().map(with).min_by_key(|templates| templates.len()).unwrap_or_default();
+        rarest
+            .iter()
+            .map(|at| &self.templates[*at])
+            .filter(move |template| template.key.namespace == namespace && selector.matches(template.labels))
     }
 
     /// Whether the manifests themselves say what the endpoints of `service` are.

@@ -2,7 +2,7 @@
 //! kept, and its JSON worked out when somebody does.
 
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
@@ -22,12 +22,35 @@ pub(super) struct Written {
     within: Arc<[Step]>,
     /// Whether the text is known to be one JSON value.
     json: bool,
+    /// What the items of a List that have the text in common share besides.
+    common: Option<Arc<Common>>,
+}
+
+/// What the items of a List share that cannot be told apart by its text.
+#[derive(Debug)]
+pub(super) struct Common {
+    /// The List's value, once that of an item is asked for: it is read once for all of them.
+    value: OnceLock<Value>,
+    /// How many they are.
+    items: usize,
+}
+
+impl Common {
+    /// For so many `items`.
+    pub(super) fn of(items: usize) -> Arc<Self> {
+        Arc::new(Common { value: OnceLock::new(), items: items.max(1) })
+    }
 }
 
 impl Written {
     /// What stands at `place`, which has this `text`, but for [empty lines](Self::beginning) before it.
     pub(super) fn at(place: &Place, text: Arc<str>) -> Self {
-        Written { text, within: place.within.clone(), json: place.passage.json }
+        Written { text, within: place.within.clone(), json: place.passage.json, common: None }
+    }
+
+    /// The item at `place` of a List that has this `text`.
+    pub(super) fn item(place: &Place, text: Arc<str>, common: Arc<Common>) -> Self {
+        Written { common: Some(common), ..Written::at(place, text) }
     }
 
     /// `text` without the ends of lines before it: a first document has none, others have that of their marker.
@@ -58,12 +81,25 @@ impl Text for Arc<Written> {
     fn text(&self) -> Cow<'_, str> {
         match self.within.is_empty() {
             true => Cow::Borrowed(&self.text),
-            // Two items of one List have the List's text in common.
-            false => format!("{:?} of {}", self.within, self.text).into(),
+            // The text of the List says no more about an item than about another.
+            false => self.json().to_string().into(),
         }
     }
 
+    fn bytes(&self) -> usize {
+        // Each has its share of the List.
+        self.text.len() / self.common.as_ref().map_or(1, |common| common.items)
+    }
+
     fn json(&self) -> Value {
+        if let Some(common) = &self.common {
+            let whole = common.value.get_or_init(|| self.value());
+            let part = self.within.iter().try_fold(whole, |value, step| match step {
+                Step::Key(key) => value.get(&**key),
+                Step::Index(at) => value.get(*at),
+            });
+            return part.cloned().unwrap_or_default();
+        }
         let mut whole = self.value();
         for step in self.within.iter() {
             let part = match step {

@@ -12,6 +12,7 @@ mod json;
 mod known;
 mod limits;
 mod locate;
+mod positions;
 mod problem;
 mod scalars;
 pub mod scenario;
@@ -34,7 +35,7 @@ pub use files::{fetch, find, find_any};
 pub use json::read_value;
 pub(crate) use known::Known;
 pub(crate) use problem::legible;
-pub use problem::{Problem, Severity};
+pub use problem::{Problem, Severity, harmless};
 pub use scenario::Scenario;
 pub use source::{Place, Spot};
 pub use topology::Overrides;
@@ -175,10 +176,10 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Manifest {
 /// not read again, and is the same object.
 pub(crate) fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
     match files::text(bytes) {
-        Ok(text) => stream::read(source::Source { name: name.into(), text }, known),
+        Ok(text) => stream::read(source::Source::new(name.into(), text), known),
         Err(no_text) => {
             let at = no_text.before.len();
-            let place = Place::whole(source::Source { name: name.into(), text: no_text.before });
+            let place = Place::whole(source::Source::new(name.into(), no_text.before));
             let problem = Problem::at(&place, place.at(at), no_text.reason);
             Manifest { name: name.into(), problems: vec![problem], ..Manifest::default() }
         }

@@ -159,6 +159,11 @@ pub(crate) fn legible(text: &str, max: usize) -> String {
     legible
 }
 
+/// `text` for a terminal: lines and tabs stay, characters that move the cursor, ring a bell or hide others are replaced.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { plain(c) }).collect()
+}
+
 /// `c`, or the replacement character for control characters and those that change the direction of text.
 pub(super) fn plain(c: char) -> char {
     let hides =

@@ -17,13 +17,24 @@ impl Place {
             return Vec::new();
         }
         // It was read before, so its aliases are known not to expand too far.
-        let Ok(mut root) = Value::deserialize(serde_yaml::Deserializer::from_str(&text)) else {
-            return Vec::new();
+        let read = || {
+            let mut root = Value::deserialize(serde_yaml::Deserializer::from_str(&text)).ok()?;
+            if text.contains("<<") {
+                root.apply_merge().ok()?;
+            }
+            Some(root)
         };
-        if text.contains("<<") && root.apply_merge().is_err() {
-            return Vec::new();
-        }
-        let object = self.within.iter().try_fold(&root, |value, step| match step {
+        let (kept, alone);
+        let root = if self.within.is_empty() {
+            alone = read();
+            alone.as_ref()
+        } else {
+            // Others are in the same passage.
+            kept = self.looked_at();
+            kept.as_ref().and_then(|kept| kept.root(read))
+        };
+        let Some(root) = root else { return Vec::new() };
+        let object = self.within.iter().try_fold(root, |value, step| match step {
             Step::Key(key) => value.get(&**key),
             Step::Index(at) => value.get(*at),
         });

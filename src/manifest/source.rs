@@ -1,12 +1,14 @@
 //! A file's text and places in it: which line and column an object, or one field of it, was read from.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::limits;
 use super::locate::{self, Step, parse_path};
+use super::positions::Positions;
 use super::problem::plain;
 
 /// Where an object was read: a document of a file, or one item in it.
@@ -76,10 +78,33 @@ impl Place {
         self.passage.text(&self.source.text)
     }
 
+    /// What is kept of the passage for those who look into it, if it can be read.
+    pub(super) fn looked_at(&self) -> Option<Arc<LookedAt>> {
+        if self.passage.range.len() > limits::LOCATED_BYTES {
+            return None;
+        }
+        let key = (self.passage.range.start, self.passage.range.end);
+        let mut kept = self.source.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(looked_at) = kept.get(&key) {
+            return looked_at.clone();
+        }
+        // Objects are looked into one after the other: those of one passage find what is kept.
+        if kept.len() >= LOOKED_AT {
+            kept.clear();
+        }
+        let positions = Positions::of(&self.text());
+        let looked_at = positions.map(|positions| Arc::new(LookedAt { positions, root: OnceLock::new() }));
+        kept.insert(key, looked_at.clone());
+        looked_at
+    }
+
     fn find(&self, steps: &[Step], repeated: usize) -> Spot {
-        let text = self.text();
-        let found =
-            if text.len() > limits::LOCATED_BYTES { None } else { locate::find(&text, steps, repeated) };
+        let found = match self.looked_at() {
+            _ if self.passage.range.len() > limits::LOCATED_BYTES => None,
+            Some(looked_at) => looked_at.positions.find(steps, repeated),
+            // What this parser does not read, the other one may.
+            None => locate::find(&self.text(), steps, repeated),
+        };
         found.map_or_else(|| self.head(), |offset| self.at(offset))
     }
 }
@@ -113,9 +138,78 @@ const SHOWN_BEFORE: usize = 80;
 pub(super) struct Source {
     pub(super) name: Arc<str>,
     pub(super) text: String,
+    /// By the first and last byte of the passage.
+    looked_at: Mutex<Kept>,
+    /// The bytes that its lines begin at, once they are asked for.
+    lines: OnceLock<Vec<usize>>,
+    /// How many characters there are before every [`CHARACTERS_KNOWN`]th byte, once that is asked for.
+    characters: OnceLock<Vec<usize>>,
+}
+
+/// From one byte up to which the characters are counted to the next, in bytes.
+const CHARACTERS_KNOWN: usize = 1024;
+
+/// What is kept of passages; nothing of those that cannot be read.
+type Kept = HashMap<(usize, usize), Option<Arc<LookedAt>>>;
+
+/// Maximum number of passages of a file of which positions are kept at a time. Each takes up to ten times its bytes.
+const LOOKED_AT: usize = 16;
+
+/// What is kept of a passage, so that looking into it for each of its objects and fields does not read it each time.
+pub(super) struct LookedAt {
+    positions: Positions,
+    /// Its value; nothing if it has none.
+    root: OnceLock<Option<serde_yaml::Value>>,
+}
+
+impl LookedAt {
+    /// The value of the passage, which `read` reads the first time.
+    pub(super) fn root(
+        &self,
+        read: impl FnOnce() -> Option<serde_yaml::Value>,
+    ) -> Option<&serde_yaml::Value> {
+        self.root.get_or_init(read).as_ref()
+    }
 }
 
 impl Source {
+    /// A file called `name` that has this `text`.
+    pub(super) fn new(name: Arc<str>, text: String) -> Self {
+        Source {
+            name,
+            text,
+            looked_at: Mutex::default(),
+            lines: OnceLock::new(),
+            characters: OnceLock::new(),
+        }
+    }
+
+    /// How many characters there are before byte `offset`: counted from the last byte up to which that is known, because a
+    /// line may be as long as the file.
+    fn characters_before(&self, offset: usize) -> usize {
+        let known = self.characters.get_or_init(|| {
+            let blocks = self.text.as_bytes().chunks(CHARACTERS_KNOWN);
+            let mut sum = 0;
+            let known = blocks.map(|block| {
+                sum += characters(block);
+                sum - characters(block)
+            });
+            known.collect()
+        });
+        let block = offset / CHARACTERS_KNOWN;
+        match known.get(block) {
+            Some(known) => known + characters(&self.text.as_bytes()[block * CHARACTERS_KNOWN..offset]),
+            None => characters(self.text.as_bytes()),
+        }
+    }
+
+    fn lines(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let newlines = self.text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+            [0].into_iter().chain(newlines.map(|(at, _)| at + 1)).collect()
+        })
+    }
+
     /// The place of byte `offset`; the end of the text, or of the character, if there is none such.
     fn spot(&self, offset: usize) -> Spot {
         let mut offset = offset.min(self.text.len());
@@ -124,13 +218,15 @@ impl Source {
         }
         let begin = self.text[..offset].rfind('\n').map_or(0, |newline| newline + 1);
         let end = self.text[offset..].find('\n').map_or(self.text.len(), |newline| offset + newline);
-        let line = 1 + self.text[..begin].bytes().filter(|&b| b == b'\n').count();
+        let line = self.lines().partition_point(|&line| line <= begin);
         let (before, after) = (&self.text[begin..offset], self.text[offset..end].trim_end_matches('\r'));
-        let column = before.chars().count();
+        let column = self.characters_before(offset) - self.characters_before(begin);
         let length = word(after);
         let skip = column.saturating_sub(SHOWN_BEFORE);
         let plain = |c: char| if c == '\t' { ' ' } else { plain(c) };
-        let mut text: String = before.chars().skip(skip).map(plain).collect();
+        // From the end, because the line may be very long.
+        let shown = before.char_indices().rev().take(column - skip).last().map_or(before.len(), |(at, _)| at);
+        let mut text: String = before[shown..].chars().map(plain).collect();
         let mark = text.len();
         text.extend(after.chars().take(length.min(SHOWN)).map(plain));
         let mark = mark..text.len();
@@ -149,6 +245,11 @@ impl Source {
             mark,
         }
     }
+}
+
+/// How many characters `text` has. Bytes that continue one do not count, which is quick for a long text.
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 /// How many characters the scalar or key at the start of `rest` has, on this line.
@@ -204,7 +305,7 @@ mod tests {
     use super::*;
 
     fn place(text: &str) -> Place {
-        Place::whole(Source { name: "a.yaml".into(), text: text.into() })
+        Place::whole(Source::new("a.yaml".into(), text.into()))
     }
 
     #[test]

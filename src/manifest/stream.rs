@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use super::decode::{self, DEFAULT_NAMESPACE, Head, Meaning};
 use super::documents::{self, Items};
-use super::json::Written;
+use super::json::{Common, Written};
 use super::known::{Known, Memory, Recall};
 use super::locate::Step;
 use super::problem::{Problem, legible};
@@ -277,12 +277,15 @@ impl<'a> Stream<'a> {
         match decode::items(list, &kinds) {
             Ok(objects) => {
                 let text: Arc<str> = list.text().into();
+                let common = Common::of(objects.len());
                 for (at, object) in objects.into_iter().enumerate() {
                     if !self.goes_on(&list.passage) {
                         return;
                     }
                     if let Some(object) = object {
-                        self.given(object, item(at), text.clone(), false);
+                        let item = item(at);
+                        let written = Written::item(&item, text.clone(), common.clone());
+                        self.given(object, item, written, false);
                     }
                 }
             }
@@ -295,8 +298,8 @@ impl<'a> Stream<'a> {
     fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool, says_all: bool) {
         let outcome = match meaning {
             Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
-                let text = Written::beginning(&place.text()).into();
-                self.given(object, place, text, says_all);
+                let written = Written::at(&place, Written::beginning(&place.text()).into());
+                self.given(object, place, written, says_all);
             }),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
             Meaning::Scenario => {
@@ -376,9 +379,9 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Adds `object` as it is written at `place`, in this `text`; `says_all` says that the text means the same anywhere.
-    fn given(&mut self, mut object: Object, place: Place, text: Arc<str>, says_all: bool) {
-        let written = Arc::new(Written::at(&place, text));
+    /// Adds `object` as it is `written` at `place`; `says_all` says that the text means the same anywhere.
+    fn given(&mut self, mut object: Object, place: Place, written: Written, says_all: bool) {
+        let written = Arc::new(written);
         object.keep(Given::text(written.clone()));
         object.metadata_mut().links.forget_uids();
         self.keep(object, place, Some(written).filter(|_| says_all));

@@ -5,6 +5,7 @@ use json_patch::{PatchErrorKind, PatchOperation};
 use serde_json::Value;
 
 use super::MergeError;
+use super::work::Work;
 
 /// How many operations one JSON patch has at most; the API server's own limit.
 const OPERATIONS: usize = 10_000;
@@ -26,7 +27,8 @@ pub fn json_merge(live: &mut Value, patch: &Value) {
 /// # Errors
 ///
 /// [`MergeError::Malformed`] if `patch` is no list of operations, [`MergeError::DoesNotApply`] if a path leads nowhere
-/// or a `test` fails, [`MergeError::TooLarge`] if the patch asks for more than the API server would do.
+/// or a `test` fails, [`MergeError::TooLarge`] if the patch asks for more than the API server would do,
+/// [`MergeError::TooMuchWork`] if its operations move too many items of lists.
 pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
     let Value::Array(operations) = patch else {
         return Err(MergeError::Malformed("a JSON patch has to be a list of operations".into()));
@@ -39,9 +41,11 @@ pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
         return Err(MergeError::TooLarge(message));
     }
     let mut copied = 0;
+    let mut work = Work::default();
     for (at, operation) in operations.iter().enumerate() {
         let operation: PatchOperation = serde::Deserialize::deserialize(operation)
             .map_err(|error| MergeError::Malformed(format!("operation {at} of the JSON patch: {error}")))?;
+        work.spend(moved(live, &operation))?;
         if let PatchOperation::Copy(copy) = &operation {
             copied += live.pointer(copy.from.as_str()).map_or(0, |value| value.to_string().len());
             if copied > COPIED {
@@ -56,6 +60,24 @@ pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
         return Err(MergeError::TooLarge(format!("the object would be nested deeper than {DEPTH} levels")));
     }
     Ok(())
+}
+
+/// How many items of lists `operation` moves, where it inserts or removes one.
+fn moved(live: &Value, operation: &PatchOperation) -> usize {
+    let behind = |path: &str| {
+        let (parent, index) = path.rsplit_once('/')?;
+        let items = live.pointer(parent)?.as_array()?;
+        // `-` appends.
+        Some(items.len().saturating_sub(index.parse().unwrap_or(items.len())))
+    };
+    let behind = |path: &str| behind(path).unwrap_or(0);
+    match operation {
+        PatchOperation::Add(add) => behind(add.path.as_str()),
+        PatchOperation::Remove(remove) => behind(remove.path.as_str()),
+        PatchOperation::Copy(copy) => behind(copy.path.as_str()),
+        PatchOperation::Move(of) => behind(of.from.as_str()) + behind(of.path.as_str()),
+        PatchOperation::Replace(_) | PatchOperation::Test(_) => 0,
+    }
 }
 
 fn refused(operation: &PatchOperation, kind: &PatchErrorKind) -> MergeError {

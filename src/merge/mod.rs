@@ -15,6 +15,7 @@ mod strategic;
 #[cfg(test)]
 mod tests;
 mod three_way;
+mod work;
 
 pub use json::{json_merge, json_patch};
 pub use strategic::strategic;
@@ -32,4 +33,7 @@ pub enum MergeError {
     /// Its cost has no bounds (413 Request Entity Too Large).
     #[error("{0}")]
     TooLarge(String),
+    /// It takes too many steps (422 Unprocessable Entity).
+    #[error("{0}")]
+    TooMuchWork(String),
 }

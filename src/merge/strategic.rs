@@ -8,18 +8,25 @@ use serde_json::{Map, Value};
 use super::MergeError;
 use super::lists::{arrange, identity};
 use super::schema::{self, Fields, Key, Keyed, Merge};
+use super::work::Work;
 
 /// Patches `live`, an object of `kind` (`StatefulSet`), with a strategic merge patch.
 ///
 /// # Errors
 ///
-/// [`MergeError::Malformed`] if a directive is misused or an item of a keyed list lacks its key.
+/// [`MergeError::Malformed`] if a directive is misused or an item of a keyed list lacks its key,
+/// [`MergeError::TooMuchWork`] if the same long lists are merged again and again.
 pub fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
     match (live, patch) {
-        (Value::Object(live), Value::Object(patch)) => map(live, patch, schema::of(kind)),
+        (Value::Object(live), Value::Object(patch)) => {
+            map(live, patch, schema::of(kind), &mut Work::default())
+        }
         _ => Err(MergeError::Malformed("a strategic merge patch has to be an object".into())),
     }
 }
+
+/// How many moved items one costs that is compared with others: its keys are written out.
+const COMPARED: usize = 4;
 
 const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -33,7 +40,13 @@ fn is_directive(field: &str) -> bool {
         || field.starts_with(ELEMENT_ORDER)
 }
 
-fn map(live: &mut Map<String, Value>, patch: &Map<String, Value>, fields: Fields) -> Result<(), MergeError> {
+fn map(
+    live: &mut Map<String, Value>,
+    patch: &Map<String, Value>,
+    fields: Fields,
+    work: &mut Work,
+) -> Result<(), MergeError> {
+    work.spend(patch.len())?;
     match patch.get(PATCH).map(|directive| (directive, directive.as_str())) {
         None | Some((_, Some("merge"))) => {}
         Some((_, Some("replace"))) => {
@@ -53,6 +66,7 @@ fn map(live: &mut Map<String, Value>, patch: &Map<String, Value>, fields: Fields
         if let Some(field) = directive.strip_prefix(DELETE_PRIMITIVES) {
             let gone: HashSet<&Value> = array(directive, gone)?.iter().collect();
             if let Some(Value::Array(live)) = live.get_mut(field) {
+                work.spend(live.len())?;
                 live.retain(|item| !gone.contains(item));
             }
         }
@@ -61,10 +75,12 @@ fn map(live: &mut Map<String, Value>, patch: &Map<String, Value>, fields: Fields
         let merge = schema::field(fields, field);
         match (live.get_mut(field), value) {
             (_, Value::Null) => drop(live.remove(field)),
-            (Some(Value::Object(live)), Value::Object(patch)) => map(live, patch, Merge::inside(merge))?,
+            (Some(Value::Object(live)), Value::Object(patch)) => {
+                map(live, patch, Merge::inside(merge), work)?;
+            }
             (Some(Value::Array(live)), Value::Array(patch_items)) => {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{field}"));
-                list(field, live, patch_items, order, merge)?;
+                list(field, live, patch_items, order, merge, work)?;
             }
             _ => drop(live.insert(field.clone(), plain(value))),
         }
@@ -74,7 +90,7 @@ fn map(live: &mut Map<String, Value>, patch: &Map<String, Value>, fields: Fields
             && !patch.contains_key(field)
             && let Some(Value::Array(live)) = live.get_mut(field)
         {
-            list(field, live, &[], Some(order), schema::field(fields, field))?;
+            list(field, live, &[], Some(order), schema::field(fields, field), work)?;
         }
     }
     Ok(())
@@ -97,12 +113,14 @@ fn list(
     patch: &[Value],
     order: Option<&Value>,
     merge: Option<Merge>,
+    work: &mut Work,
 ) -> Result<(), MergeError> {
     let before = live.len();
+    work.spend(COMPARED * (before + patch.len()))?;
     let added;
     let keys: &[Key] = match merge {
         Some(Merge::Keyed(how)) => {
-            added = keyed(field, live, patch, how)?;
+            added = keyed(field, live, patch, how, work)?;
             how.patch
         }
         Some(Merge::Set) => {
@@ -134,7 +152,13 @@ fn list(
 }
 
 /// Merges a list whose items have keys. Returns how many items at its end are new.
-fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Result<usize, MergeError> {
+fn keyed(
+    field: &str,
+    live: &mut Vec<Value>,
+    patch: &[Value],
+    how: Keyed,
+    work: &mut Work,
+) -> Result<usize, MergeError> {
     let key = |item: &Value| identity(item, how.patch).ok_or_else(|| no_key(field, how.patch));
     let mut gone = HashSet::new();
     let mut replaced = false;
@@ -162,7 +186,7 @@ fn keyed(field: &str, live: &mut Vec<Value>, patch: &[Value], how: Keyed) -> Res
     for item in patch.iter().filter(|item| item.get(PATCH).is_none()) {
         let identity = key(item)?;
         match (places.get(&identity).map(|&at| &mut live[at]), item) {
-            (Some(Value::Object(live)), Value::Object(item)) => map(live, item, how.item)?,
+            (Some(Value::Object(live)), Value::Object(item)) => map(live, item, how.item, work)?,
             _ => {
                 places.insert(identity, live.len());
                 live.push(plain(item));

@@ -131,7 +131,13 @@ impl QueryLog {
 
     /// The queries after the one with this number, oldest first.
     pub fn after(&self, number: u64) -> Vec<Query> {
-        let (first, exchanges, bytes) = self.lock().after(number);
+        self.first_after(number, usize::MAX).0
+    }
+
+    /// As [`after`](Self::after), as far as the queries and their replies have no more than `bytes` on the wire, but at least
+    /// one; and whether that is all.
+    pub fn first_after(&self, number: u64, bytes: usize) -> (Vec<Query>, bool) {
+        let (first, exchanges, bytes, all) = self.lock().after(number, bytes);
         let mut rest = &bytes[..];
         let read = |(number, exchange): (u64, &Exchange)| {
             let (request, after) = rest.split_at(exchange.request as usize);
@@ -139,7 +145,7 @@ impl QueryLog {
             rest = after;
             Query::read(number, exchange, request, reply)
         };
-        (first..).zip(&exchanges).map(read).collect()
+        ((first..).zip(&exchanges).map(read).collect(), all)
     }
 
     /// Returns once there are queries after the one with this number; false when there will be none any more.
@@ -209,13 +215,24 @@ impl Kept {
         self.next - 1 - self.exchanges.len() as u64
     }
 
-    /// The exchanges after the one with this number: the number of the first, all of them, and their bytes.
-    fn after(&self, number: u64) -> (u64, Vec<Exchange>, Vec<u8>) {
+    /// The exchanges after the one with this number, as far as they have no more than `most` bytes, but at least one: the
+    /// number of the first, all of them, their bytes, and whether there are no more.
+    fn after(&self, number: u64, most: usize) -> (u64, Vec<Exchange>, Vec<u8>, bool) {
         let skip = number.saturating_sub(self.dropped()).min(self.exchanges.len() as u64);
-        let exchanges: Vec<Exchange> = self.exchanges.range(skip as usize..).cloned().collect();
-        let length: usize = exchanges.iter().map(Exchange::len).sum();
-        let bytes = self.bytes.range(self.bytes.len() - length..).copied().collect();
-        (self.dropped() + skip + 1, exchanges, bytes)
+        let rest = || self.exchanges.range(skip as usize..);
+        let begin = self.bytes.len() - rest().map(Exchange::len).sum::<usize>();
+        let mut length = 0;
+        let mut exchanges = Vec::new();
+        for exchange in rest() {
+            if !exchanges.is_empty() && length + exchange.len() > most {
+                break;
+            }
+            length += exchange.len();
+            exchanges.push(exchange.clone());
+        }
+        let all = exchanges.len() == rest().len();
+        let bytes = self.bytes.range(begin..begin + length).copied().collect();
+        (self.dropped() + skip + 1, exchanges, bytes, all)
     }
 }
 
@@ -245,6 +262,13 @@ mod tests {
         let numbers: Vec<_> = log.after(0).iter().map(|query| query.number).collect();
         assert_eq!((numbers, log.dropped(), log.latest()), (vec![8, 9, 10], 7, 10));
         assert_eq!(log.after(9).len(), 1);
+        let part = |bytes| {
+            let (queries, all) = log.first_after(0, bytes);
+            (queries.iter().map(|query| query.number).collect::<Vec<_>>(), all)
+        };
+        assert_eq!(part(200), (vec![8, 9], false));
+        assert_eq!(part(1), (vec![8], false), "one at least");
+        assert_eq!(part(300), (vec![8, 9, 10], true));
         asked(&log, &[0; 900], None);
         assert_eq!((log.after(0).len(), log.dropped()), (0, 11), "more than the whole log");
     }

@@ -16,6 +16,7 @@ use super::packet::HEADER;
 use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
 use super::tcp::TcpLimits;
+use crate::answer::fault::Ending;
 use crate::answer::{Answerer, Client};
 use crate::store::fault::Tcp as Fault;
 
@@ -65,7 +66,7 @@ pub(super) async fn converse(
 /// Does what `fault` does to a connection, instead of answering on it.
 pub(super) async fn fail(
     stream: TcpStream,
-    fault: Fault,
+    (fault, mut ending): (Fault, Ending),
     limits: TcpLimits,
     admission: Admission,
     mut draining: Draining,
@@ -77,6 +78,8 @@ pub(super) async fn fail(
             biased;
             () = admission.evicted() => return,
             () = draining.begun() => return,
+            // The client connects anew, and is answered.
+            () = ending.ended() => {}
             () = ignore(&stream) => return,
         },
     }

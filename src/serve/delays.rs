@@ -6,6 +6,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::sleep;
 
+use crate::answer::fault::Ending;
+
 /// So many replies may be held back at a time: about as many as clients can wait for on one machine.
 const HELD: usize = 10_000;
 
@@ -18,6 +20,7 @@ pub(super) struct Delays {
 /// A place, and how long it is needed.
 pub(super) struct Delay {
     by: Duration,
+    ending: Ending,
     over: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
 }
@@ -29,10 +32,10 @@ impl Default for Delays {
 }
 
 impl Delays {
-    /// A place for `by`, unless all are taken.
-    pub(super) fn admit(&self, by: Duration) -> Option<Delay> {
+    /// A place for `by`, or until the fault behind it ends, unless all are taken.
+    pub(super) fn admit(&self, by: Duration, ending: Ending) -> Option<Delay> {
         let place = self.places.clone().try_acquire_owned().ok()?;
-        Some(Delay { by, over: self.over.subscribe(), _place: place })
+        Some(Delay { by, ending, over: self.over.subscribe(), _place: place })
     }
 
     /// Nobody waits any longer: what is held back is not sent.
@@ -42,10 +45,11 @@ impl Delays {
 }
 
 impl Delay {
-    /// Waits for the time; tells whether the reply is to be sent then.
+    /// Waits for the time, or for the end of the fault. Returns whether the reply is to be sent then.
     pub(super) async fn wait(mut self) -> bool {
         tokio::select! {
             () = sleep(self.by) => true,
+            () = self.ending.ended() => true,
             // Where nobody is left to tell, it is over as well.
             _ = self.over.wait_for(|over| *over) => false,
         }
@@ -54,28 +58,54 @@ impl Delay {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::time::Instant;
 
     use super::*;
+    use crate::answer::Faults;
+    use crate::answer::fault::Rule;
+    use crate::store::fault::FaultSpec;
+
+    /// A fault in force, and its end.
+    fn fault(faults: &Faults) -> Ending {
+        let spec = FaultSpec { actions: "tcp hang".parse().expect("an action"), ..FaultSpec::default() };
+        let rule = Rule {
+            name: "f".into(),
+            spec,
+            clients: Vec::new(),
+            in_force: true,
+            past: Arc::default(),
+            state: Arc::default(),
+        };
+        faults.publish(vec![Arc::new(rule)]);
+        let hit = faults.connection([127, 0, 0, 1].into());
+        hit.expect("a connection is hit").2
+    }
 
     #[tokio::test(start_paused = true)]
-    async fn a_reply_waits_for_its_time_or_for_the_end() {
-        let delays = Delays::default();
+    async fn a_reply_waits_for_its_time_or_for_the_end_of_the_fault_or_of_the_server() {
+        let (delays, faults) = (Delays::default(), Faults::default());
         let begun = Instant::now();
-        assert!(delays.admit(Duration::from_secs(3)).expect("a place").wait().await);
+        assert!(delays.admit(Duration::from_secs(3), fault(&faults)).expect("a place").wait().await);
         assert_eq!(begun.elapsed(), Duration::from_secs(3));
-        let held = tokio::spawn(delays.admit(Duration::from_secs(3600)).expect("a place").wait());
+        let day = Duration::from_secs(86_400);
+        let held = tokio::spawn(delays.admit(day, fault(&faults)).expect("a place").wait());
+        faults.publish(Vec::new());
+        assert!(held.await.expect("no panic"), "sent");
+        let held = tokio::spawn(delays.admit(day, fault(&faults)).expect("a place").wait());
         delays.give_up();
-        assert!(!held.await.expect("no panic"));
+        assert!(!held.await.expect("no panic"), "not sent");
         assert!(begun.elapsed() < Duration::from_secs(60));
     }
 
     #[test]
-    fn there_are_so_many_places() {
-        let delays = Delays::default();
-        let held: Vec<Delay> = std::iter::from_fn(|| delays.admit(Duration::ZERO)).collect();
+    fn places_are_bounded_and_come_free() {
+        let (delays, faults) = (Delays::default(), Faults::default());
+        let ending = fault(&faults);
+        let held: Vec<Delay> = std::iter::from_fn(|| delays.admit(Duration::ZERO, ending.clone())).collect();
         assert_eq!(held.len(), HELD);
         drop(held);
-        assert!(delays.admit(Duration::ZERO).is_some());
+        assert!(delays.admit(Duration::ZERO, ending).is_some());
     }
 }

@@ -15,7 +15,7 @@ use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Quer
 use super::packet::{self, HEADER};
 use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
-use super::{Options, Stats, View, max_udp};
+use super::{Options, Shares, Stats, View, max_udp};
 use crate::answer::{Answerer, Client};
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
@@ -31,7 +31,7 @@ impl ClusterHandler {
     /// those that are about connections cannot, and hickory does not compress SRV targets.
     pub fn new(view: impl Into<View>, options: &Options) -> Self {
         let stats = Arc::new(Stats::default());
-        let responder = Arc::new(options.responder(view.into(), stats.clone()));
+        let responder = Arc::new(options.responder(view.into(), Shares::now().upstream, stats.clone()));
         ClusterHandler { responder, stats, max_udp_size: options.max_udp_size }
     }
 

@@ -79,6 +79,35 @@ pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, B
     }
 }
 
+/// Refuses an upstream that is one of the addresses `listening`: queries would go in circles.
+///
+/// # Errors
+/// The address that it is.
+pub(super) fn check_upstream(upstream: SocketAddr, listening: &[SocketAddr]) -> Result<(), BindError> {
+    let leads_to = |address: &&SocketAddr| {
+        let (to, here) = (upstream.ip().to_canonical(), address.ip().to_canonical());
+        // What is sent to the unspecified address goes to the machine itself.
+        let is_local = || to.is_loopback() || to.is_unspecified() || UdpSocket::bind((to, 0)).is_ok();
+        upstream.port() == address.port()
+            && (to == here
+                || (to.is_unspecified() && here.is_loopback())
+                || (here.is_unspecified() && here.is_ipv4() == to.is_ipv4() && is_local()))
+    };
+    match listening.iter().find(leads_to) {
+        None => Ok(()),
+        Some(&address) => {
+            let reason = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "the upstream {upstream} leads back to this server, and queries would go in circles: choose another \
+                     upstream, for instance 1.1.1.1:53"
+                ),
+            );
+            Err(BindError { address, transport: "UDP", reason })
+        }
+    }
+}
+
 fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = udp_socket(address)?;
     // No SO_REUSEADDR, nor SO_REUSEPORT yet: with them a second server could take over the port of the first.
@@ -137,27 +166,28 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
     Ok(socket)
 }
 
-/// Raises the limit of open descriptors as far as the process may, and returns it. Best effort.
-#[cfg(unix)]
-pub(super) fn raise_descriptor_limit() -> usize {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    // What POSIX promises at least, where nothing can be found out.
-    const LEAST: usize = 20;
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return LEAST };
-    let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    let (now, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((soft, hard));
-    usize::try_from(now).unwrap_or(usize::MAX)
-}
-
-/// Elsewhere descriptors are not limited.
-#[cfg(not(unix))]
-pub(super) fn raise_descriptor_limit() -> usize {
-    usize::MAX
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// An upstream, the address that is listened on, and whether the one leads to the other.
+    #[test]
+    fn an_upstream_does_not_lead_back() {
+        let table = [
+            ("127.0.0.1:53", "127.0.0.1:53", true),
+            ("127.0.0.1:54", "127.0.0.1:53", false),
+            ("127.0.0.2:53", "127.0.0.1:53", false),
+            ("127.0.0.2:53", "0.0.0.0:53", true),
+            ("0.0.0.0:53", "127.0.0.1:53", true),
+            ("[::ffff:127.0.0.1]:53", "127.0.0.1:53", true),
+            ("[::1]:53", "0.0.0.0:53", false),
+            ("192.0.2.1:53", "0.0.0.0:53", false),
+        ];
+        for (upstream, listening, expected) in table {
+            let checked = check_upstream(upstream.parse().unwrap(), &[listening.parse().unwrap()]);
+            assert_eq!(checked.is_err(), expected, "{upstream} at {listening}");
+        }
+    }
 
     #[test]
     fn errors_say_what_was_tried_and_what_to_do() {

@@ -28,6 +28,7 @@ mod batch;
 mod connection;
 mod datagram;
 mod delays;
+mod descriptors;
 mod handler;
 mod listen;
 #[cfg(not(target_os = "linux"))]
@@ -52,6 +53,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use descriptors::Shares;
 pub use handler::ClusterHandler;
 pub use listen::BindError;
 pub use query_log::TARGET as QUERY_LOG_TARGET;
@@ -66,8 +68,8 @@ use responder::Responder;
 use tcp::Tcp;
 use upstream::Upstream;
 
-/// How long draining may take before it is given up.
-const DRAIN: Duration = Duration::from_secs(5);
+/// How long draining may take before it is given up. With what else there is to end, a process ends within five seconds.
+const DRAIN: Duration = Duration::from_secs(4);
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -111,8 +113,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn responder(&self, view: View, stats: Arc<Stats>) -> Responder {
-        let upstream = (!self.upstream.is_empty()).then(|| Upstream::new(self.upstream.clone()));
+    fn responder(&self, view: View, sockets: usize, stats: Arc<Stats>) -> Responder {
+        let upstream = (!self.upstream.is_empty()).then(|| Upstream::new(self.upstream.clone(), sockets));
         Responder::new(view, self.order, self.seed, (upstream, self.outside), stats)
     }
 }
@@ -129,7 +131,7 @@ pub struct Listeners {
     pairs: Vec<Pair>,
     addresses: Vec<SocketAddr>,
     options: Options,
-    descriptors: usize,
+    shares: Shares,
     stats: Arc<Stats>,
 }
 
@@ -157,14 +159,17 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
-        let descriptors = listen::raise_descriptor_limit();
+        let shares = Shares::of(descriptors::raise_limit());
         let pairs: Vec<Pair> = options
             .listen
             .iter()
             .map(|&address| listen::bind(address, options.udp_threads))
             .collect::<Result<_, _>>()?;
-        let addresses = pairs.iter().map(|pair| pair.address).collect();
-        Ok(Listeners { pairs, addresses, options: options.clone(), descriptors, stats: Arc::default() })
+        let addresses: Vec<SocketAddr> = pairs.iter().map(|pair| pair.address).collect();
+        for upstream in &options.upstream {
+            listen::check_upstream(*upstream, &addresses)?;
+        }
+        Ok(Listeners { pairs, addresses, options: options.clone(), shares, stats: Arc::default() })
     }
 
     /// The addresses as they are bound, in the order of the options, with the ports that 0 became.
@@ -181,15 +186,15 @@ impl Listeners {
     /// still answered, unless a fault holds the answer back.
     ///
     /// # Errors
-    /// When that was not done after five seconds; it is given up then.
+    /// When that was not done after four seconds; it is given up then.
     pub async fn serve(
         self,
         view: impl Into<View>,
         shutdown: impl Future<Output = ()>,
     ) -> Result<(), CutOff> {
-        let responder = Arc::new(self.options.responder(view.into(), self.stats));
+        let responder = Arc::new(self.options.responder(view.into(), self.shares.upstream, self.stats));
         let limits = self.options.tcp;
-        let connections = limits.connections.min(self.descriptors / 2);
+        let connections = limits.connections.min(self.shares.dns);
         let admissions = Arc::new(Admissions::new(connections, limits.per_client));
         let (drain, draining) = watch::channel(false);
         let draining = Draining(draining);

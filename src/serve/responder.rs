@@ -255,7 +255,8 @@ impl Turn<'_> {
             }
         };
         let errand = errand.zip(responder.upstream.as_ref().and_then(Upstream::admit));
-        let delay = match told.hit.as_ref().and_then(Hit::delay).map(|by| responder.delays.admit(by)) {
+        let held = told.hit.as_ref().and_then(|hit| Some((hit.delay()?, faults.ending(hit)?)));
+        let delay = match held.map(|(by, ending)| responder.delays.admit(by, ending)) {
             Some(None) => {
                 responder.stats.dropped.add(1);
                 return Outcome::Silent(told);
@@ -293,7 +294,7 @@ mod tests {
 
     fn responder(upstream: SocketAddr) -> Responder {
         let zone = zone::Published::new(Zone::new(Settings::default()));
-        let upstream = Some(Upstream::new(vec![upstream]));
+        let upstream = Some(Upstream::new(vec![upstream], 1000));
         Responder::new(zone.into(), Order::Stable, 0, (upstream, Outside::NxDomain), Arc::default())
     }
 
@@ -314,7 +315,7 @@ mod tests {
     #[tokio::test]
     async fn a_forwarded_query_gets_the_upstreams_reply_as_far_as_it_fits() {
         let record = |length: u16| {
-            let text = [b"\xc0\x0c\0\x10\0\x01\0\0\0\x1e".as_slice(), &length.to_be_bytes()].concat();
+            let text = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e".as_slice(), &length.to_be_bytes()].concat();
             [text, vec![b'x'; usize::from(length)]].concat()
         };
         let whole = |length| reply_to(QUERY, 0x8180, 1, &record(length));

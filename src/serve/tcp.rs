@@ -19,7 +19,7 @@ use super::responder::Responder;
 /// What a TCP client may take of us. The defaults are for a server that anybody may reach.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpLimits {
-    /// Connections at a time, on all listeners together. Never more than half the descriptors the process may open.
+    /// Connections at a time, on all listeners together. Never more than their [share](super::Shares) of the descriptors.
     pub connections: usize,
     /// Connections at a time of one client address; loopback addresses are exempt.
     pub per_client: usize,
@@ -111,7 +111,8 @@ impl Tcp {
                 connections
                     .spawn(connection::converse(stream, client, limits, admission, responder, draining));
             }
-            Some((_, fault)) => {
+            Some((_, fault, ending)) => {
+                let fault = (fault, ending);
                 connections.spawn(connection::fail(stream, fault, limits, admission, draining));
             }
         }

@@ -1,19 +1,20 @@
 //! Takes the place of CoreDNS's `forward` plugin: asks upstream servers and checks that the reply is the one that
 //! was asked for. It must not know what the question is about, nor who waits for the answer.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::op::Message;
+use hickory_proto::op::{Message, OpCode};
 use hickory_proto::rr::{DNSClass, Name, RData};
-use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
+use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::packet::{self, HEADER};
@@ -34,20 +35,31 @@ pub(super) struct Upstream {
     /// In the order in which they are asked, at least one.
     addresses: Vec<SocketAddr>,
     in_flight: Arc<Semaphore>,
+    /// How many permits there are.
+    places: u32,
     /// Keyed by the operating system's randomness: hashing a counter gives ids that nobody outside can foretell
     /// (RFC 5452 section 9.2), without a generator of our own.
     ids: RandomState,
     asked: AtomicU64,
+    /// The questions that are being asked, by the query without its id. Another client's same question waits for the same
+    /// reply, and so does a question that comes back here by way of the upstream: it goes round once.
+    asking: Mutex<HashMap<Box<[u8]>, Arc<Asking>>>,
 }
 
+/// The reply to a question, once it has come or will not come.
+type Asking = OnceCell<Result<Vec<u8>, io::ErrorKind>>;
+
 impl Upstream {
-    /// `addresses` are asked in their order, the next one where one is silent.
-    pub(super) fn new(addresses: Vec<SocketAddr>) -> Self {
+    /// `addresses` are asked in their order, the next one where one is silent, on so many `sockets` at most.
+    pub(super) fn new(addresses: Vec<SocketAddr>, sockets: usize) -> Self {
+        let places = IN_FLIGHT.min(u32::try_from(sockets).unwrap_or(u32::MAX));
         Upstream {
             addresses,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
+            places,
+            in_flight: Arc::new(Semaphore::new(places as usize)),
             ids: RandomState::new(),
             asked: AtomicU64::new(0),
+            asking: Mutex::default(),
         }
     }
 
@@ -58,7 +70,7 @@ impl Upstream {
 
     /// Returns once no question waits any more.
     pub(super) async fn idle(&self) {
-        let _ = self.in_flight.acquire_many(IN_FLIGHT).await;
+        let _ = self.in_flight.acquire_many(self.places).await;
     }
 
     /// Asks `query`, over TCP as well where the reply does not fit UDP. The reply has the id of `query`.
@@ -66,10 +78,26 @@ impl Upstream {
     /// # Errors
     /// The last try's, when each of them failed or took longer than [`PATIENCE`].
     pub(super) async fn ask(&self, query: &[u8]) -> io::Result<Vec<u8>> {
-        let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
         if query.len() < HEADER {
-            return Err(failure);
+            return Err(io::ErrorKind::InvalidInput.into());
         }
+        let (id, question) = (&query[..2], &query[2..]);
+        let waiting = Waiting::new(self, question);
+        let replied = waiting
+            .asking
+            .get_or_init(async || self.ask_alone(query).await.map_err(|error| error.kind()))
+            .await;
+        let mut reply = replied.clone()?;
+        reply[..2].copy_from_slice(id);
+        Ok(reply)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashMap<Box<[u8]>, Arc<Asking>>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask_alone(&self, query: &[u8]) -> io::Result<Vec<u8>> {
+        let mut failure = io::Error::from(io::ErrorKind::InvalidInput);
         let mut asked = query.to_vec();
         for &address in self.addresses.iter().cycle().take(TRIES.max(self.addresses.len())) {
             let id = self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
@@ -82,13 +110,40 @@ impl Upstream {
                     {
                         reply = whole;
                     }
-                    reply[..2].copy_from_slice(&query[..2]);
                     return Ok(reply);
                 }
                 Err(error) => failure = error,
             }
         }
         Err(failure)
+    }
+}
+
+/// A client that waits for the reply to its question.
+struct Waiting<'a> {
+    upstream: &'a Upstream,
+    question: &'a [u8],
+    asking: Arc<Asking>,
+}
+
+impl<'a> Waiting<'a> {
+    fn new(upstream: &'a Upstream, question: &'a [u8]) -> Self {
+        let asking = upstream.asking().entry(question.into()).or_default().clone();
+        Waiting { upstream, question, asking }
+    }
+}
+
+/// A question is forgotten once it has its reply, or no client waits for it any more: one that leaves must not leave an entry
+/// behind.
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut all = self.upstream.asking();
+        let is_current = |current: &Arc<Asking>| Arc::ptr_eq(current, &self.asking);
+        // The table and this client.
+        let is_last = Arc::strong_count(&self.asking) <= 2;
+        if (self.asking.initialized() || is_last) && all.get(self.question).is_some_and(is_current) {
+            all.remove(self.question);
+        }
     }
 }
 
@@ -107,7 +162,7 @@ async fn over_udp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
         let length = socket.recv(&mut reply).await?;
         if answers(query, &reply[..length]) {
             reply.truncate(length);
-            return Ok(reply);
+            return well_formed(reply);
         }
     }
 }
@@ -120,7 +175,19 @@ async fn over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let length = stream.read_u16().await?;
     let mut reply = vec![0; usize::from(length)];
     stream.read_exact(&mut reply).await?;
-    if answers(query, &reply) { Ok(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
+    if answers(query, &reply) { well_formed(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
+}
+
+/// `reply`, if it is a message that can be relayed: a reply to a query, with as many records as it says, all of them whole, and
+/// nothing behind them. A client's parser must not be the first to find out.
+fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
+    let mut decoder = BinDecoder::new(&reply);
+    let read = Message::read(&mut decoder);
+    let sound = |message: &Message| message.metadata.op_code == OpCode::Query && message.queries.len() == 1;
+    if read.as_ref().is_ok_and(sound) && decoder.is_empty() {
+        return Ok(reply);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream's reply is malformed"))
 }
 
 /// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
@@ -249,7 +316,7 @@ pub(super) mod tests {
             seen.send(packet::u16_at(query, 0).unwrap()).unwrap();
             vec![reply_to(query, 0x8180, 0, b"")]
         };
-        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await], 1000);
         for _ in 0..8 {
             assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
         }
@@ -269,24 +336,92 @@ pub(super) mod tests {
             let no_question = [&right[..4], &[0; 8]].concat();
             vec![vec![], b"short".to_vec(), wrong_id, wrong_name, no_response, no_question, right]
         };
-        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await], 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8180, 0, b""));
     }
 
     #[tokio::test]
     async fn what_is_too_long_for_udp_is_asked_over_tcp() {
-        let whole = [b"\xc0\x0c\0\x10\0\x01\0\0\0\x1e\x07\xd1\xff".as_slice(), &[b'x'; 2000]].concat();
+        let whole = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e\x07\xd0".as_slice(), &[b'x'; 2000]].concat();
         let expected = reply_to(QUERY, 0x8180, 1, &whole);
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
         let tcp = move |query: &[u8]| reply_to(query, 0x8180, 1, &whole);
-        let upstream = Upstream::new(vec![stub(udp, tcp).await]);
+        let upstream = Upstream::new(vec![stub(udp, tcp).await], 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
+    }
+
+    /// What is wrong with a reply, and the reply: none of them is relayed.
+    #[tokio::test]
+    async fn malformed_replies_are_failures() {
+        let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
+        let to_itself = b"\xc0\x21\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
+        type Reply = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+        let table: [(&str, Reply); 7] = [
+            ("more records than it says", Box::new(|query| reply_to(query, 0x8180, 1, &address.repeat(2)))),
+            ("fewer records than it says", Box::new(|query| reply_to(query, 0x8180, 2, address))),
+            ("a record that is cut", Box::new(|query| reply_to(query, 0x8180, 1, &address[..14]))),
+            (
+                "an address of three bytes",
+                Box::new(|query| reply_to(query, 0x8180, 1, b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x03\x7f\0\0")),
+            ),
+            (
+                "a name that points to itself",
+                Box::new(|query| {
+                    let mut looping = to_itself.to_vec();
+                    looping[1] =
+                        packet::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
+                    reply_to(query, 0x8180, 1, &looping)
+                }),
+            ),
+            ("another opcode", Box::new(|query| reply_to(query, 0x9180, 0, b""))),
+            ("bytes behind its end", Box::new(|query| reply_to(query, 0x8180, 0, b"x"))),
+        ];
+        for (what, reply) in table {
+            let upstream = Upstream::new(vec![stub(move |query| vec![reply(query)], no_tcp).await], 1000);
+            let refused = upstream.ask(QUERY).await.map_err(|error| error.kind());
+            assert_eq!(refused, Err(io::ErrorKind::InvalidData), "{what}");
+        }
+    }
+
+    /// A question that comes back here is not asked again: it waits for itself until the upstream counts as silent.
+    #[tokio::test(start_paused = true)]
+    async fn the_same_question_is_asked_once_at_a_time() {
+        let (seen, mut asked) = tokio::sync::mpsc::unbounded_channel();
+        let udp = move |_: &[u8]| {
+            seen.send(()).unwrap();
+            vec![]
+        };
+        let upstream = Arc::new(Upstream::new(vec![stub(udp, no_tcp).await], 1000));
+        let again = |id: u8| {
+            let (upstream, mut query) = (upstream.clone(), QUERY.to_vec());
+            query[0] = id;
+            tokio::spawn(async move { upstream.ask(&query).await.is_err() })
+        };
+        let waiting: Vec<_> = (0..100).map(again).collect();
+        for waits in waiting {
+            assert!(waits.await.unwrap());
+        }
+        let mut count = 0;
+        while asked.try_recv().is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, TRIES);
+        assert!(upstream.asking().is_empty(), "forgotten once it is answered");
+        let left = again(0);
+        while upstream.asking().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        left.abort();
+        assert!(
+            left.await.unwrap_err().is_cancelled() && upstream.asking().is_empty(),
+            "and when the client leaves"
+        );
     }
 
     #[tokio::test]
     async fn a_cut_reply_is_better_than_none() {
         let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
-        let upstream = Upstream::new(vec![stub(udp, |_| b"no reply to that".to_vec()).await]);
+        let upstream = Upstream::new(vec![stub(udp, |_| b"no reply to that".to_vec()).await], 1000);
         assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8380, 0, b""));
     }
 
@@ -297,7 +432,7 @@ pub(super) mod tests {
             seen.send(()).unwrap();
             vec![]
         };
-        let upstream = Upstream::new(vec![stub(udp, no_tcp).await]);
+        let upstream = Upstream::new(vec![stub(udp, no_tcp).await], 1000);
         let began = tokio::time::Instant::now();
         assert_eq!(upstream.ask(QUERY).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
         assert_eq!(began.elapsed().as_secs(), 4);
@@ -309,7 +444,7 @@ pub(super) mod tests {
 
     #[tokio::test]
     async fn only_so_many_wait() {
-        let upstream = Upstream::new(vec![(Ipv4Addr::LOCALHOST, 1).into()]);
+        let upstream = Upstream::new(vec![(Ipv4Addr::LOCALHOST, 1).into()], 1000);
         let mut waiting: Vec<_> = (0..IN_FLIGHT).map_while(|_| upstream.admit()).collect();
         assert_eq!(waiting.len(), IN_FLIGHT as usize);
         assert!(upstream.admit().is_none());

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 use super::names::Name;
+use super::weight::json_bytes;
 
 /// An object as it was written. A clone shares it; its JSON is worked out when somebody asks for it first.
 #[derive(Clone)]
@@ -16,12 +17,19 @@ struct Inner {
     text: Option<Box<dyn Text>>,
     /// Of most objects nobody asks for it.
     json: OnceLock<Box<Value>>,
+    /// See [`Given::bytes`].
+    bytes: OnceLock<usize>,
 }
 
 /// Text that says an object, in whatever language.
 pub trait Text: Send + Sync {
     /// The text itself: what is written the same means the same.
     fn text(&self) -> Cow<'_, str>;
+
+    /// About how many bytes of memory it takes.
+    fn bytes(&self) -> usize {
+        self.text().len()
+    }
 
     /// What it means; null if it cannot be read.
     fn json(&self) -> Value;
@@ -30,7 +38,15 @@ pub trait Text: Send + Sync {
 impl Given {
     /// What `text` says.
     pub fn text(text: impl Text + 'static) -> Self {
-        Given(Arc::new(Inner { text: Some(Box::new(text)), json: OnceLock::new() }))
+        Given(Arc::new(Inner { text: Some(Box::new(text)), json: OnceLock::new(), bytes: OnceLock::new() }))
+    }
+
+    /// About how many bytes of memory it takes, without what is worked out later.
+    pub(super) fn bytes(&self) -> usize {
+        *self.0.bytes.get_or_init(|| match &self.0.text {
+            Some(text) => text.bytes(),
+            None => json_bytes(self.json()),
+        })
     }
 
     /// The object as JSON.
@@ -42,7 +58,7 @@ impl Given {
 
 impl From<Value> for Given {
     fn from(json: Value) -> Self {
-        Given(Arc::new(Inner { text: None, json: Box::new(json).into() }))
+        Given(Arc::new(Inner { text: None, json: Box::new(json).into(), bytes: OnceLock::new() }))
     }
 }
 
@@ -77,6 +93,11 @@ impl Part {
     /// The part of `of` at the JSON pointer `at`.
     pub fn new(of: &Given, at: impl Into<Name>) -> Self {
         Part { of: of.clone(), at: at.into() }
+    }
+
+    /// What it is a part of.
+    pub(super) fn whole(&self) -> &Given {
+        &self.of
     }
 
     /// The part as JSON; null if it is not there.

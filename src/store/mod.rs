@@ -50,6 +50,7 @@ mod values;
 mod view;
 #[allow(missing_docs, reason = "as above")]
 mod volume;
+mod weight;
 #[allow(missing_docs, reason = "as above")]
 mod workload;
 #[cfg(feature = "api")]
@@ -89,4 +90,5 @@ pub use time::{Time, duration, shown_duration};
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use view::{Undone, View};
 pub use volume::*;
+pub use weight::OBJECT_BYTES;
 pub use workload::*;

@@ -42,12 +42,20 @@ pub fn is_subdomain(text: &str) -> bool {
         })
 }
 
+/// Maximum number of candidates that are compared: as many unknown names as known ones would take time with the square of them.
+const CANDIDATES: usize = 500;
+
 /// The one of `candidates` that `text` was probably meant to be: a slip of the finger or two away, but no other word.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
-    let far = 1 + text.chars().count() / 4;
+    let length = text.chars().count();
+    let far = 1 + length / 4;
+    // Two texts are at least as far apart as their lengths.
+    let near = |candidate: &&str| candidate.chars().count().abs_diff(length) <= far;
     candidates
         .into_iter()
+        .filter(near)
+        .take(CANDIDATES)
         .map(|candidate| (strsim::damerau_levenshtein(&text, &candidate.to_ascii_lowercase()), candidate))
         .filter(|&(distance, _)| distance <= far)
         .min_by_key(|&(distance, _)| distance)

@@ -114,6 +114,14 @@ pub struct Store {
     now: Time,
     events: VecDeque<Event>,
     indexes: Indexes,
+    /// What the objects take, in bytes of memory.
+    bytes: usize,
+    /// What the events keep beside the objects, in bytes of memory: each the object as it was before.
+    event_bytes: usize,
+}
+
+fn weight(stored: Option<&Stored>) -> usize {
+    stored.map_or(0, |stored| stored.object.weight())
 }
 
 impl Store {
@@ -168,6 +176,9 @@ impl Store {
                 (Some(before), None)
             }
         };
+        let (old, new) = (weight(before.as_ref()), weight(after.as_ref()));
+        self.bytes = self.bytes + new - old;
+        self.event_bytes += old;
         let event = Event { revision, before, after };
         self.indexes.update(event.then(), event.now());
         self.revision = revision;
@@ -197,12 +208,31 @@ impl Store {
     /// Forgets the changes up to `revision`; the objects stay.
     pub fn compact(&mut self, revision: u64) {
         while self.events.front().is_some_and(|event| event.revision <= revision) {
-            self.events.pop_front();
+            self.forget_oldest();
         }
         // A burst (the first load) must not hold its memory for ever.
         if self.events.is_empty() {
             self.events = VecDeque::new();
         }
+    }
+
+    /// Forgets the oldest changes as long as they keep more than `bytes` of memory beside the objects.
+    pub fn compact_to(&mut self, bytes: usize) {
+        while self.event_bytes > bytes {
+            self.forget_oldest();
+        }
+    }
+
+    fn forget_oldest(&mut self) {
+        match self.events.pop_front() {
+            Some(event) => self.event_bytes -= weight(event.before.as_ref()),
+            None => self.event_bytes = 0,
+        }
+    }
+
+    /// About how many bytes of memory the objects take.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Gives back what a burst of new objects took beyond what they need.

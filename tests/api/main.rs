@@ -1,5 +1,6 @@
 //! The Kubernetes API as clients meet it: over HTTP, byte for byte, without a client library's help.
 
+mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod custom;
@@ -22,7 +23,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::api::{Options, Server};
+use clusterlocal::api::{Limits, Options, Server};
 use clusterlocal::queries::QueryLog;
 use clusterlocal::store::Time;
 use clusterlocal::{Clock, ControlPlane, Driver, Settings};
@@ -77,12 +78,18 @@ impl Api {
 
     /// The same, with queries written down there.
     async fn serve_with(manifests: &str, queries: QueryLog) -> Api {
+        Api::serve_within(manifests, queries, Settings::default(), Limits::default()).await
+    }
+
+    /// The same, within these bounds.
+    async fn serve_within(manifests: &str, queries: QueryLog, settings: Settings, limits: Limits) -> Api {
         let begin = Time::from_unix_millis(1_700_000_000_000);
-        let mut cluster = ControlPlane::new(Settings::default());
+        let mut cluster = ControlPlane::new(settings);
         cluster.advance_to(begin);
         cluster.apply(&common::objects("test.yaml", manifests));
         let driver = Driver::new(cluster, Clock::standing_at(begin));
-        let server = Server::bind(Options::at("127.0.0.1:0".parse().unwrap())).await.expect("a free port");
+        let options = Options { limits, ..Options::at("127.0.0.1:0".parse().unwrap()) };
+        let server = Server::bind(options).await.expect("a free port");
         let address = server.address();
         let server = server.with_queries(queries.clone());
         tokio::spawn(server.serve(driver.clone(), std::future::pending()));

@@ -132,6 +132,9 @@ fn found(problems: &[Problem]) -> String {
     }
 }
 
+/// Maximum number of skipped kinds that are named.
+const KINDS_SHOWN: usize = 10;
+
 /// `14 objects read, 2 skipped (1 ConfigMap, 1 PersistentVolume)`.
 fn read(loaded: &Loaded) -> String {
     let objects = loaded.manifests.iter().map(|manifest| manifest.objects.len()).sum();
@@ -139,7 +142,11 @@ fn read(loaded: &Loaded) -> String {
     for (kind, n) in loaded.manifests.iter().flat_map(|manifest| &manifest.skipped) {
         *skipped.entry(kind).or_default() += n;
     }
-    let kinds: Vec<String> = skipped.iter().map(|(kind, n)| format!("{n} {kind}")).collect();
+    let mut kinds: Vec<String> =
+        skipped.iter().take(KINDS_SHOWN).map(|(kind, n)| format!("{n} {kind}")).collect();
+    if let more @ 1.. = skipped.len().saturating_sub(KINDS_SHOWN) {
+        kinds.push(format!("and {more} other kinds"));
+    }
     let read = count(objects, "object") + " read";
     match kinds.is_empty() {
         true => read,

@@ -173,7 +173,7 @@ pub fn show(problems: &[Problem]) {
 
 /// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
 pub fn complain(line: fmt::Arguments<'_>) {
-    _ = writeln!(std::io::stderr(), "{line}");
+    _ = writeln!(std::io::stderr(), "{}", clusterlocal::manifest::harmless(&line.to_string()));
 }
 
 impl ClusterArgs {

@@ -39,6 +39,10 @@ pub struct PlayArgs {
 }
 
 pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
+    // Said before the story is played, not when it is over.
+    if let Some(path) = &args.junit {
+        Report::check(path)?;
+    }
     let more = read(&manifest::find(&args.manifests).map_err(Failure::Manifests)?)?;
     let mut report = Report::new();
     let (mut played, mut passed) = (0, 0);
@@ -154,7 +158,12 @@ impl Progress {
 
     fn waits(&self, left: Duration, next: &str) {
         if self.shown {
-            _ = write!(std::io::stderr(), "\r\x1b[K{:>9.0}s until: {next}", left.as_secs_f64().ceil());
+            _ = write!(
+                std::io::stderr(),
+                "\r\x1b[K{:>9.0}s until: {}",
+                left.as_secs_f64().ceil(),
+                manifest::harmless(next)
+            );
         }
     }
 

@@ -1,13 +1,15 @@
 //! What the operating system tells a running server: stop, read again, your parent is gone.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::{Pid, getppid};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use signal_hook::consts::{SIGALRM, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::Signals as Taken;
+use signal_hook::low_level::signal_name;
 use tokio::sync::{Notify, watch};
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 /// The wish to stop, which everybody can be told of.
@@ -36,53 +38,76 @@ impl Stop {
     }
 }
 
-/// Signals, taken from the default handling before anything is promised.
-pub struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
+/// Signals, taken from the default handling before anything is promised. A thread of its own waits for them: it is there
+/// whatever the runtime is busy with, and after that has ended.
+pub struct Signals(Arc<Mutex<Answering>>);
+
+/// Who is told of signals, once the server answers.
+type Answering = Option<(Stop, Arc<Notify>)>;
 
 impl Signals {
-    /// Begins to take them.
+    /// Begins to take them. Until the server [answers](Self::answer), SIGTERM and SIGINT end the process at once.
     pub fn take() -> std::io::Result<Self> {
-        Ok(Signals {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
+        let signals = Taken::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM])?;
+        let answering = Arc::default();
+        let wait = {
+            let answering = Arc::clone(&answering);
+            move || heed(signals, &answering)
+        };
+        thread::Builder::new().name("signals".into()).spawn(wait)?;
+        Ok(Signals(answering))
     }
 
-    /// SIGTERM and SIGINT stop, another one a moment later at once; SIGHUP has the manifests read again.
-    pub async fn heed(mut self, stop: Stop, read_again: Arc<Notify>) {
-        let mut stopping: Option<Instant> = None;
-        loop {
-            let name = tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
-                _ = self.hang_up.recv() => {
-                    info!("SIGHUP: reading the manifests again");
-                    read_again.notify_one();
-                    continue;
-                }
-            };
-            match stopping {
-                None => {
-                    info!("{name}: answering what has been asked, then stopping");
-                    stopping = Some(Instant::now());
-                    stop.now();
-                }
-                Some(since) if since.elapsed() < ECHO => {}
-                Some(_) => {
-                    warn!("{name} again: not waiting any longer");
-                    // Another thread writes the log.
-                    tokio::time::sleep(LAST_LINE).await;
-                    std::process::exit(130);
-                }
+    /// From now on SIGTERM and SIGINT have `stop` told, another one a moment later ends the process at once, and SIGHUP has
+    /// the manifests `read_again`. Others are ignored.
+    pub fn answer(self, stop: Stop, read_again: Arc<Notify>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, read_again));
+    }
+}
+
+/// Does what `signals` ask for, for ever.
+fn heed(mut signals: Taken, answering: &Mutex<Answering>) {
+    let mut stopping: Option<Instant> = None;
+    for signal in signals.forever() {
+        let name = signal_name(signal).unwrap_or("a signal");
+        let answering = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match (signal, answering, stopping) {
+            (SIGHUP, Some((_, read_again)), _) => {
+                info!("SIGHUP: reading the manifests again");
+                read_again.notify_one();
             }
+            (SIGTERM | SIGINT, None, _) => std::process::exit(128 + signal),
+            (SIGTERM | SIGINT, Some((stop, _)), None) => {
+                info!("{name}: answering what has been asked, then stopping");
+                stopping = Some(Instant::now());
+                stop.now();
+                _ = thread::Builder::new().name("deadline".into()).spawn(end_late);
+            }
+            (SIGTERM | SIGINT, _, Some(since)) if since.elapsed() < ECHO => {}
+            (SIGTERM | SIGINT, ..) => {
+                warn!("{name} again: not waiting any longer");
+                end(130);
+            }
+            _ => info!("{name} is ignored: SIGTERM stops the server, SIGHUP has the manifests read again"),
         }
     }
 }
+
+/// Ends the process when stopping takes too long.
+fn end_late() {
+    thread::sleep(STOPPING);
+    warn!("not stopped within {} s: ending all the same", STOPPING.as_secs());
+    end(0);
+}
+
+fn end(code: i32) -> ! {
+    // Another thread writes the log.
+    thread::sleep(LAST_LINE);
+    std::process::exit(code)
+}
+
+/// Maximum time from the first signal to the end of the process. Clients are answered within four seconds of it.
+const STOPPING: Duration = Duration::from_millis(4900);
 
 /// timeout(1) sends its signal to the process and to its group, terminals and wrappers pass one key on twice: what
 /// comes so soon after the first signal is the same one.

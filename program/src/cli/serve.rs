@@ -1,10 +1,8 @@
 //! `serve`: the flags of a running server, and how it says that it is ready. Its story is told in `main.rs`.
 
-use std::fs;
-use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
@@ -12,11 +10,12 @@ use clusterlocal::answer::Order;
 use clusterlocal::api;
 use clusterlocal::controller::DEFAULT_NODES;
 use clusterlocal::manifest::Overrides;
+use clusterlocal::output_file::OutputFile;
 use clusterlocal::queries::QueryLog;
 use clusterlocal::serve::Options;
 use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
-use clusterlocal::{Clock, ControlPlane, Settings};
+use clusterlocal::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
 use tracing::{debug, info, warn};
 
 use super::life::LifeArgs;
@@ -46,7 +45,8 @@ pub struct ServeArgs {
     /// Let other machines use the API: it asks nobody who they are, so whoever reaches the address may change everything
     #[arg(long, env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = values::switch)]
     api_allow_remote: bool,
-    /// Write a kubeconfig for the API; it stays, so that kubectl never turns to another cluster instead
+    /// Write a kubeconfig for the API, into a new file or one that clusterlocal wrote; it stays, so that kubectl never turns to
+    /// another cluster instead
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
     /// The order of addresses in an answer
@@ -60,16 +60,20 @@ pub struct ServeArgs {
     /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
     #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = values::whole::<u16>("bytes", 512..=65_535, 1232))]
     max_udp_size: Option<u16>,
-    /// How many bytes of queries and replies are kept for `clusterlocal log`; 0 keeps none
-    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG", value_parser = values::whole::<usize>("bytes", 0..=QUERY_LOG_MAX, 4 << 20))]
-    query_log: usize,
+    /// How many bytes of queries and replies are kept for `clusterlocal log`, at most 1 GiB; 0 keeps none
+    #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG", value_parser = values::whole::<u64>("bytes", 0..=QUERY_LOG_MAX, 4 << 20))]
+    query_log: u64,
+    /// How many bytes of memory the cluster's objects may take before the API refuses to add to them
+    #[arg(long, value_name = "BYTES", default_value_t = MAX_STORE_BYTES as u64, env = "CLUSTERLOCAL_MAX_STORE_SIZE", value_parser = values::whole::<u64>("bytes", 1 << 20..=u64::MAX, MAX_STORE_BYTES as u64))]
+    max_store_size: u64,
     /// How changes of the manifests are noticed
     #[arg(long, value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
     watch: Watch,
     /// Begin without readable manifests: answer SERVFAIL until they are there
     #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = values::switch)]
     pub wait_for_manifests: bool,
-    /// Write the ready line to this file too, once everything answers; it is removed at the end
+    /// Write the ready line to this file too, once everything answers: a new file, or one that clusterlocal wrote; it is
+    /// removed at the end
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_READY_FILE")]
     ready_file: Option<PathBuf>,
     /// End when the process that started this one ends
@@ -99,8 +103,8 @@ enum Watch {
     Off,
 }
 
-/// Maximum of --query-log, in bytes: more than a test needs, and less than most machines have.
-const QUERY_LOG_MAX: u64 = 64 << 30;
+/// Maximum of `--query-log`, in bytes: the memory is reserved when the server starts.
+const QUERY_LOG_MAX: u64 = 1 << 30;
 
 /// Where questions are answered, if nothing is said.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);
@@ -156,7 +160,8 @@ impl ServeArgs {
 
     /// Where queries are written down, if they are.
     pub fn queries(&self) -> Option<QueryLog> {
-        (self.query_log > 0).then(|| QueryLog::new(self.query_log))
+        let bytes = usize::try_from(self.query_log).unwrap_or(usize::MAX);
+        (bytes > 0).then(|| QueryLog::new(bytes))
     }
 
     /// The cluster's clock, running from now on.
@@ -166,7 +171,9 @@ impl ServeArgs {
 
     /// What the cluster is set up with.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
-        self.cluster.settings(overrides).map(|settings| self.life.set(settings))
+        let max_store_bytes = usize::try_from(self.max_store_size).unwrap_or(usize::MAX);
+        let settings = Settings { max_store_bytes, ..self.cluster.settings(overrides)? };
+        Ok(self.life.set(settings))
     }
 
     /// The API's socket, if it is to be served. Without a word about it, a second server on a machine does not fail
@@ -200,6 +207,34 @@ impl ServeArgs {
             api::ServerError::Remote(_) => Failure::Input(error.to_string()),
             api::ServerError::Bind(_) => Failure::Network(error.to_string()),
         })
+    }
+
+    /// Checks that the files that are asked for can be written without replacing what is another's.
+    pub fn check_files(&self) -> Result<(), Failure> {
+        if let Some(path) = &self.kubeconfig {
+            let failed =
+                |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
+            api::kubeconfig_file(path).check().map_err(failed)?;
+        }
+        if let Some(path) = &self.ready_file {
+            let failed =
+                |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
+            ready_file(path).check().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Warns of addresses at which other machines can ask: the DNS answers whoever does.
+    pub fn warn_of_other_machines(&self, addresses: &[SocketAddr]) {
+        let others = addresses.iter().filter(|address| !address.ip().is_loopback());
+        let others: Vec<String> = others.map(ToString::to_string).collect();
+        if !others.is_empty() {
+            warn!(
+                "other machines can ask the DNS at {}, if no firewall is between: listen on a loopback address such as \
+                 127.0.0.1 unless that is wanted",
+                others.join(", ")
+            );
+        }
     }
 
     /// Leads kubectl to the API at `address`, where a file for that was asked for.
@@ -240,7 +275,7 @@ impl ServeArgs {
         let (address, api) = (api, api.map(|address| format!(" api={address}")).unwrap_or_default());
         let dns = addresses.join(",");
         let line = format!("ready dns={dns}{api} services={services} pods={pods} records={records}\n");
-        let file = self.ready_file.clone().map(|path| ReadyFile::write(path, &line)).transpose()?;
+        let file = self.ready_file.as_ref().map(|path| ReadyFile::write(path, &line)).transpose()?;
         // Before the line: whoever reads that may ask at once.
         let registered = address.and_then(|api| {
             let registered = Registered::new(api, self.api.is_some());
@@ -258,28 +293,29 @@ pub struct Announced {
 }
 
 /// A file that is there while the server answers.
-pub struct ReadyFile(PathBuf);
+pub struct ReadyFile {
+    file: OutputFile,
+    line: String,
+}
+
+/// The ready file at `path`, not yet written. It is known again by how its one line begins.
+fn ready_file(path: &Path) -> OutputFile {
+    OutputFile::new(path, "ready dns=", false)
+}
 
 impl ReadyFile {
     /// Whole or not at all: whoever waits for the file may read it at once.
-    fn write(path: PathBuf, line: &str) -> Result<Self, Failure> {
-        let mut unfinished = path.clone().into_os_string();
-        unfinished.push(format!(".{}", std::process::id()));
-        let written = fs::File::create(&unfinished)
-            .and_then(|mut file| file.write_all(line.as_bytes()))
-            .and_then(|()| fs::rename(&unfinished, &path));
-        match written {
-            Ok(()) => Ok(ReadyFile(path)),
-            Err(error) => {
-                _ = fs::remove_file(&unfinished);
-                Err(Failure::Input(format!("cannot write the ready file {}: {error}", path.display())))
-            }
-        }
+    fn write(path: &Path, line: &str) -> Result<Self, Failure> {
+        let file = ready_file(path);
+        let failed =
+            |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
+        file.write(line).map_err(failed)?;
+        Ok(ReadyFile { file, line: line.into() })
     }
 }
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        _ = fs::remove_file(&self.0);
+        self.file.remove(&self.line);
     }
 }

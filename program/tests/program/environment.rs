@@ -31,7 +31,7 @@ pub(crate) fn is_flag(line: &str) -> bool {
 #[test]
 fn variables_are_called_after_their_flags() {
     for (verb, count) in
-        [("serve", 31), ("records", 9), ("check", 10), ("query", 10), ("env", 3), ("resolv-conf", 3)]
+        [("serve", 32), ("records", 9), ("check", 10), ("query", 10), ("env", 3), ("resolv-conf", 3)]
     {
         let flags = documented(verb);
         assert_eq!(flags.len(), count, "{verb}: {flags:?}");
@@ -61,6 +61,7 @@ fn a_bad_value_is_refused_wherever_it_stands() {
         ("outside", "servfail"),
         ("max-udp-size", "511"),
         ("query-log", "4M"),
+        ("max-store-size", "512M"),
         ("watch", "sometimes"),
         ("clock", "broken"),
         ("speed", "0x"),

@@ -7,6 +7,7 @@
 mod common;
 
 mod asking;
+mod bounds;
 mod ending;
 mod environment;
 mod failing;

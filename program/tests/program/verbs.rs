@@ -180,7 +180,7 @@ fn a_reader_may_have_seen_enough() {
 #[test]
 fn help_tells_of_every_flag() {
     let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
-    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --outside --max-udp-size --query-log --watch --wait-for-manifests --ready-file \
+    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --outside --max-udp-size --query-log --max-store-size --watch --wait-for-manifests --ready-file \
                  --exit-with-parent --clock --start-time --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
     let table = [

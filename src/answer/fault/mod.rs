@@ -15,6 +15,7 @@ mod draft;
 mod records;
 mod rule;
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fastrand::Rng;
+use tokio::sync::watch;
 
 use super::wire::rcode;
 use super::{Answerer, Client, Elsewhere, Request, Verdict};
@@ -30,6 +32,7 @@ use crate::store::{Name, Time};
 use crate::zone::Zone;
 use cache::{Key, Layer};
 use draft::Draft;
+use rule::State;
 pub(crate) use rule::{Past, Rule};
 
 /// The faults of a cluster's DNS. A clone is another handle on the same.
@@ -57,19 +60,36 @@ impl Faults {
     }
 
     /// The name of the fault that hits a connection of `client`, and what happens to it.
-    pub fn connection(&self, client: IpAddr) -> Option<(Name, Tcp)> {
+    pub fn connection(&self, client: IpAddr) -> Option<(Name, Tcp, Ending)> {
         if self.is_empty() {
             return None;
         }
         let rules = self.0.rules.load();
-        rules.iter().find_map(|rule| Some((rule.name.clone(), rule.connection(client)?)))
+        rules.iter().find_map(|rule| {
+            let tcp = rule.connection(client)?;
+            Some((rule.name.clone(), tcp, Ending(rule.state.ending())))
+        })
     }
 
-    /// Publishes `rules`, in the order in which they are tried.
+    /// Publishes `rules`, in the order in which they are tried. What faults that are in force no longer hold back is let go.
     pub(crate) fn publish(&self, rules: Vec<Arc<Rule>>) {
-        let any = rules.iter().any(|rule| rule.in_force);
-        self.0.rules.store(Arc::new(rules));
-        self.0.any.store(any, Ordering::Relaxed);
+        let in_force = |rules: &[Arc<Rule>]| -> HashMap<*const State, Arc<Rule>> {
+            let rules = rules.iter().filter(|rule| rule.in_force);
+            rules.map(|rule| (Arc::as_ptr(&rule.state), rule.clone())).collect()
+        };
+        let now = in_force(&rules);
+        let before = self.0.rules.swap(Arc::new(rules));
+        self.0.any.store(!now.is_empty(), Ordering::Relaxed);
+        let ended = in_force(&before).into_iter().filter(|(state, _)| !now.contains_key(state));
+        ended.for_each(|(_, rule)| rule.state.end());
+    }
+
+    /// Returns when the fault of `hit` has ended; `None` if it has already.
+    pub(crate) fn ending(&self, hit: &Hit) -> Option<Ending> {
+        // Subscribed before it is looked: what ends in between is not missed.
+        let ending = Ending(hit.rule.state.ending());
+        let goes_on = |rule: &Arc<Rule>| rule.in_force && Arc::ptr_eq(&rule.state, &hit.rule.state);
+        self.0.rules.load().iter().any(goes_on).then_some(ending)
     }
 
     /// What hits the question of `request`, which `asker` sends at `now`.
@@ -79,6 +99,18 @@ impl Faults {
             let (number, step) = rule.question(&request.question, udp, asker)?;
             Some(Hit { rule: rule.clone(), step, number, asker, now })
         })
+    }
+}
+
+/// The end of a fault, for what it holds back.
+#[derive(Clone, Debug)]
+pub struct Ending(watch::Receiver<u64>);
+
+impl Ending {
+    /// Returns once the fault has ended: by its time, or because it was deleted or replaced.
+    pub async fn ended(&mut self) {
+        // Where the fault itself is gone, it has ended as well.
+        _ = self.0.changed().await;
     }
 }
 

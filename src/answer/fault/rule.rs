@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fastrand::Rng;
 use ipnet::IpNet;
 use smallvec::SmallVec;
+use tokio::sync::watch;
 
 use super::bounded::Bounded;
 use super::cache::Cache;
@@ -123,6 +124,8 @@ pub(crate) struct State {
     connections: AtomicU64,
     hits: AtomicU64,
     sequences: Mutex<Bounded<Asked, usize>>,
+    /// How often the fault has ended.
+    endings: watch::Sender<u64>,
     /// CoreDNS's, one for each of kubeadm's two replicas.
     pub(super) replicas: [Cache; 2],
     pub(super) node_local: Cache,
@@ -135,6 +138,7 @@ impl Default for State {
             connections: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             sequences: Mutex::new(Bounded::new(SEQUENCES, usize::MAX)),
+            endings: watch::Sender::new(0),
             replicas: Default::default(),
             node_local: Cache::default(),
         }
@@ -142,6 +146,16 @@ impl Default for State {
 }
 
 impl State {
+    /// Changes when the fault ends the next time.
+    pub(super) fn ending(&self) -> watch::Receiver<u64> {
+        self.endings.subscribe()
+    }
+
+    /// The fault has ended.
+    pub(super) fn end(&self) {
+        self.endings.send_modify(|endings| *endings += 1);
+    }
+
     pub(super) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
     }

@@ -263,7 +263,7 @@ fn delays_stay_within_their_jitter() {
 fn connections_have_faults_of_their_own() {
     let asked = Asked::with("{match: {clients: [127.0.0.1], every: 2}, actions: [truncate, tcp refuse]}");
     let faults = asked.cluster.faults();
-    let outcome = |ip: &str| faults.connection(ip.parse().expect("an address")).map(|(_, tcp)| tcp);
+    let outcome = |ip: &str| faults.connection(ip.parse().expect("an address")).map(|(_, tcp, _)| tcp);
     assert_eq!(["127.0.0.1"; 3].map(outcome), [None, Some(Tcp::Refuse), None]);
     assert_eq!(["127.0.0.2"; 3].map(outcome), [None; 3]);
     assert_eq!(faults.hits("f"), 1);

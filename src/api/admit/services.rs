@@ -80,6 +80,9 @@ fn numbers(ports: Option<&Value>) -> Vec<&Value> {
     ports.filter_map(|port| port.get("nodePort")).filter(|number| **number != 0).collect()
 }
 
+/// The ports of nodes that are given to Services (kube-apiserver, `--service-node-port-range`).
+const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
+
 /// What contradicts itself in the spec of a Service in which nothing has been filled in yet (`validateService`).
 pub(super) fn check(service: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
@@ -100,6 +103,15 @@ pub(super) fn check(service: &Value) -> Vec<Cause> {
         ] {
             if there {
                 causes.push(forbidden(format!("spec.{name}"), "may not be set for ExternalName services"));
+            }
+        }
+    }
+    if has_node_ports(service) {
+        for (at, port) in field::items(service, "/spec/ports").iter().enumerate() {
+            let number = port.get("nodePort").and_then(Value::as_i64).filter(|number| *number != 0);
+            if let Some(number) = number.filter(|number| !NODE_PORTS.contains(number)) {
+                let why = "provided port is not in the valid range. The range of valid ports is 30000-32767";
+                causes.push(invalid(format!("spec.ports[{at}].nodePort"), Some(&number.into()), why));
             }
         }
     }

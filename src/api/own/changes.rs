@@ -93,6 +93,9 @@ fn cells(change: &Value) -> Vec<Value> {
     ]
 }
 
+/// Maximum number of names, of one change or several, that are made into one piece of a stream.
+const PIECE_NAMES: usize = 2048;
+
 /// The changes that were not told yet.
 struct Untold {
     api: Arc<Api>,
@@ -117,9 +120,15 @@ impl Source for Untold {
             // Another cluster began, whose changes are counted anew.
             self.told = if self.told > last(cluster) { 0 } else { self.told };
             let new = cluster.trace().filter(|traced| traced.number > self.told);
-            let new = new.map(|traced| object(self.resource, traced)).collect();
-            self.told = last(cluster);
-            new
+            let mut names = 0;
+            let within = |traced: &&Traced| {
+                let is_first = names == 0;
+                names += 1 + traced.names.len();
+                is_first || names <= PIECE_NAMES
+            };
+            let new: Vec<&Traced> = new.take_while(within).collect();
+            self.told = new.last().map_or(self.told, |last| last.number);
+            new.into_iter().map(|traced| object(self.resource, traced)).collect()
         })
     }
 

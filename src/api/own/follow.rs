@@ -18,7 +18,7 @@ use super::{Columns, of_form};
 
 /// What can be followed.
 pub(super) trait Source: Send + 'static {
-    /// What was not told yet, as objects.
+    /// What was not told yet, as objects; of very much, the first part.
     fn gather(&mut self) -> Vec<Value>;
 
     /// Returns once there may be more; `false` if there never will be.

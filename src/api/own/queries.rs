@@ -119,6 +119,10 @@ fn cells(query: &Value) -> Vec<Value> {
     ]
 }
 
+/// Maximum of the queries and replies that are made into one piece of a stream, in bytes on the wire: as JSON they are about
+/// ten times as long.
+const PIECE_BYTES: usize = 32 << 10;
+
 /// The queries that were not told yet.
 struct Untold {
     api: Arc<Api>,
@@ -131,7 +135,7 @@ struct Untold {
 
 impl Source for Untold {
     fn gather(&mut self) -> Vec<Value> {
-        let (new, latest) = self.wanted.after(self.told, &self.log, &self.api.driver);
+        let (new, latest) = self.wanted.first_after(self.told, PIECE_BYTES, &self.log, &self.api.driver);
         self.told = latest;
         new.iter()
             .filter(|query| self.wanted.admits(query))

@@ -36,10 +36,25 @@ impl Wanted {
     /// The queries of `log` after the one with this number, with the pods that they came from; and the number up to which
     /// there are none that are kept but these.
     pub(super) fn after(&self, number: u64, log: &QueryLog, driver: &Driver) -> (Vec<Query>, u64) {
+        self.first_after(number, usize::MAX, log, driver)
+    }
+
+    /// As [`after`](Self::after), as far as they have no more than `bytes`; the first in any case.
+    pub(super) fn first_after(
+        &self,
+        number: u64,
+        bytes: usize,
+        log: &QueryLog,
+        driver: &Driver,
+    ) -> (Vec<Query>, u64) {
         // What is too long to be kept has a number all the same.
         let latest = log.latest();
-        let mut queries = log.after(number);
-        let latest = queries.last().map_or(latest, |last| last.number.max(latest));
+        let (mut queries, all) = log.first_after(number, bytes);
+        let latest = match queries.last() {
+            Some(last) if all => last.number.max(latest),
+            Some(last) => last.number,
+            None => latest,
+        };
         driver.name_pods(&mut queries);
         (queries, latest)
     }

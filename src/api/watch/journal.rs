@@ -54,6 +54,11 @@ impl Journal {
         if window.back().is_some_and(|last| last.event.revision > cluster.store().revision()) {
             window.clear();
         }
+        // What the store has forgotten is not kept here either: it bounds the bytes.
+        let oldest = cluster.store().oldest_kept();
+        while window.front().is_some_and(|first| first.event.revision <= oldest) {
+            window.pop_front();
+        }
         Ok(events.map(|event| share(&mut window, event)).collect())
     }
 }

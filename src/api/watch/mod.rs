@@ -5,7 +5,6 @@
 mod journal;
 mod translate;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::accept::Form;
 use super::http::told;
 use super::list;
+use super::outgoing::PIECE_BYTES;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
 use super::resource::Resource;
@@ -25,7 +25,7 @@ use super::route::{Api, Call};
 use super::show::Scope;
 use super::status::Status;
 use crate::ControlPlane;
-use crate::store::{Kind, Stored, View};
+use crate::store::{Key, Kind, Object, Store, Stored, Undone, View};
 
 pub(super) use journal::Journal;
 use translate::Lines;
@@ -36,8 +36,19 @@ const LONGEST: Duration = Duration::from_secs(45 * 60);
 /// How often a client that wants to hear how far it has come is told: kube-apiserver does so about once a minute.
 const BOOKMARKS: Duration = Duration::from_secs(60);
 
-/// So many events, or objects, are looked at at a time.
+/// Maximum number of events, or objects, that are looked at at a time, as long as they are no more than [`PIECE_BYTES`].
 const BATCH: usize = 256;
+
+/// About how long Endpoints are that are computed from slices, in bytes: some hundred addresses.
+const ENDPOINTS_BYTES: usize = 64 << 10;
+
+/// About how much `object` takes in a piece of a stream, in bytes.
+fn shown_bytes(object: &Object) -> usize {
+    match object {
+        Object::Endpoints(endpoints) if endpoints.derived.is_some() => ENDPOINTS_BYTES,
+        object => object.weight(),
+    }
+}
 
 /// `GET` of a collection with `watch=true`.
 pub(super) fn begin(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Status> {
@@ -86,7 +97,7 @@ struct Beginning {
     /// Events after this one are shown.
     revision: u64,
     /// Objects that are there already and shown first.
-    objects: Vec<Stored>,
+    objects: Vec<Key>,
 }
 
 impl Beginning {
@@ -104,7 +115,10 @@ impl Beginning {
                 let objects = list::as_of(cluster, scope, current)?;
                 let objects =
                     objects.into_iter().filter(|stored| scope.admits(stored, cluster, View::now(store)));
-                Ok(Beginning { revision: current, objects: objects.map(Cow::into_owned).collect() })
+                Ok(Beginning {
+                    revision: current,
+                    objects: objects.map(|stored| stored.object.key()).collect(),
+                })
             }
         }
     }
@@ -117,7 +131,9 @@ struct Watcher {
     lines: Lines,
     /// Everything up to this revision has been shown.
     cursor: u64,
-    initial: std::vec::IntoIter<Stored>,
+    /// The objects of the beginning that were not shown yet, by key: an object that changes before its turn is not kept for
+    /// each client that reads slowly.
+    initial: std::vec::IntoIter<Key>,
     /// Whether the end of the initial objects is still to be told.
     announce: bool,
     bookmarks: bool,
@@ -172,7 +188,7 @@ impl Watcher {
     fn gather(&mut self) -> Vec<u8> {
         let Watcher { api, lines, initial, cursor, .. } = self;
         let (mut out, compacted) = api.driver.read(|cluster| {
-            let begun: Vec<Stored> = initial.by_ref().take(BATCH).collect();
+            let begun = begin_with(initial, *cursor, cluster.store());
             if !begun.is_empty() {
                 return (lines.initial(&begun, cluster), None);
             }
@@ -180,7 +196,8 @@ impl Watcher {
                 return (Vec::new(), Some(cluster.store().revision()));
             }
             match api.journal.after(cluster, *cursor, BATCH) {
-                Ok(entries) => {
+                Ok(mut entries) => {
+                    entries.truncate(lines.fitting(&entries));
                     *cursor = entries.last().map_or(*cursor, |entry| entry.event.revision);
                     (lines.events(&entries, cluster), None)
                 }
@@ -212,6 +229,24 @@ impl Watcher {
         };
         line("BOOKMARK", &json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata })).into()
     }
+}
+
+/// The next of the objects of the beginning, as they were at `revision`; as they are now, where that is forgotten.
+fn begin_with(initial: &mut std::vec::IntoIter<Key>, revision: u64, store: &Store) -> Vec<Stored> {
+    if initial.len() == 0 {
+        return Vec::new();
+    }
+    let undone = Undone::since(store, revision).unwrap_or_default();
+    let view = View::past(store, &undone);
+    let (mut begun, mut bytes) = (Vec::new(), 0);
+    while begun.len() < BATCH && bytes < PIECE_BYTES {
+        let Some(key) = initial.next() else { break };
+        if let Some(stored) = view.stored(&key) {
+            bytes += shown_bytes(&stored.object);
+            begun.push(stored.clone());
+        }
+    }
+    begun
 }
 
 /// An event as a line of JSON.

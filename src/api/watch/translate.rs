@@ -7,9 +7,10 @@ use hyper::body::Bytes;
 use serde_json::Value;
 
 use super::super::accept::Form;
+use super::super::outgoing::PIECE_BYTES;
 use super::super::show::{Presentation, Scope};
 use super::journal::Entry;
-use super::line;
+use super::{line, shown_bytes};
 use crate::ControlPlane;
 use crate::store::{Stored, Undone, View};
 
@@ -48,6 +49,19 @@ impl Lines {
                 self.line("ADDED", object, cluster)
             })
             .collect()
+    }
+
+    /// How many of `entries`, from the first on and at least one, make a piece of a stream.
+    pub(super) fn fitting(&self, entries: &[Arc<Entry>]) -> usize {
+        let mut bytes = 0;
+        let within = |entry: &&Arc<Entry>| {
+            let is_first = bytes == 0;
+            if self.scope.is_at(&entry.event.object().key()) {
+                bytes += shown_bytes(entry.event.object());
+            }
+            is_first || bytes <= PIECE_BYTES
+        };
+        entries.iter().take_while(within).count()
     }
 
     /// What `entries` are to this watcher, each object as it was at its revision: also where it is rendered from others

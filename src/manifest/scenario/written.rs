@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, IgnoredAny};
 
 use super::{Event, NodeEvent, PodEvent, Question, Says};
 use crate::RecordType;
+use crate::manifest::limits::REPLICAS;
 use crate::manifest::topology::fields::{Entries, OneOrMore};
 use crate::record_type::UnknownType;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
@@ -213,6 +214,11 @@ impl WrittenStep {
         }
         let bound = self.bind.0.into_iter();
         more(bound.map(|(pod, address)| Bind(pod, port.clone().unwrap_or_default(), address)).collect());
+        if let Some((name, replicas)) = self.scale.0.iter().find(|(_, replicas)| *replicas > REPLICAS) {
+            return Err(format!(
+                "scale.{name}: {replicas} pods are more than the {REPLICAS} that are supported"
+            ));
+        }
         more(self.scale.0.into_iter().map(|(name, replicas)| Scale(name, replicas)).collect());
         let nodes = [
             (NodeEvent::Down, self.node.down),

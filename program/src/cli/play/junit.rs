@@ -3,12 +3,19 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clusterlocal::manifest::Scenario;
+use clusterlocal::manifest::{Scenario, harmless};
+use clusterlocal::output_file::OutputFile;
 use clusterlocal::play::Outcome;
 use clusterlocal::store::shown_duration;
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
 use super::super::Failure;
+
+/// The report at `path`, not yet written.
+pub fn file(path: &Path) -> OutputFile {
+    const MARK: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterlocal\"";
+    OutputFile::new(path, MARK, false)
+}
 
 /// What is to be written.
 pub struct Report(Xml);
@@ -28,6 +35,13 @@ impl Report {
         Report(Xml::new("clusterlocal"))
     }
 
+    /// Checks that a report can be written to `path` without replacing what is another's.
+    pub fn check(path: &Path) -> Result<(), Failure> {
+        let failed =
+            |error| Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()));
+        file(path).check().map(drop).map_err(failed)
+    }
+
     /// Adds what came of `scenario`, and of the command under test.
     pub fn add(
         &mut self,
@@ -36,21 +50,22 @@ impl Report {
         command: Option<Commanded<'_>>,
         took: Duration,
     ) {
-        let mut suite = TestSuite::new(scenario.name.as_str());
+        let mut suite = TestSuite::new(harmless(&scenario.name));
         suite.set_time(took);
         for outcome in outcomes {
             let status = match &outcome.failure {
                 None => TestCaseStatus::success(),
                 Some(failure) => {
                     let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
-                    status.set_message(failure.as_str());
+                    status.set_message(harmless(failure));
                     let place = format!("{}:{}", scenario.place.file(), outcome.line);
-                    status.set_description(format!("{place}\n{}", outcome.seen.join("\n")));
+                    status.set_description(harmless(&format!("{place}\n{}", outcome.seen.join("\n"))));
                     status
                 }
             };
-            let mut case = TestCase::new(format!("{} {}", shown_duration(outcome.at), outcome.what), status);
-            case.set_classname(scenario.name.as_str());
+            let mut case =
+                TestCase::new(harmless(&format!("{} {}", shown_duration(outcome.at), outcome.what)), status);
+            case.set_classname(harmless(&scenario.name));
             case.set_time(outcome.took);
             suite.add_test_case(case);
         }
@@ -78,6 +93,6 @@ impl Report {
         let xml = self.0.to_string().map_err(|error| failed(&error))?;
         // `testsuites` has no attribute `skipped` in the schema of Jenkins' xUnit plugin (junit-10.xsd). It is the first one.
         let xml = xml.replacen(" skipped=\"0\"", "", 1);
-        std::fs::write(path, xml).map_err(|error| failed(&error))
+        file(path).write(&xml).map_err(|error| failed(&error))
     }
 }
