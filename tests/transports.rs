@@ -422,14 +422,23 @@ async fn the_end_comes_even_to_clients_that_never_stop_asking() {
     soon(client).await.expect("a client that saw the end");
 }
 
+/// Sockets of one port for both transports: a port that is free for UDP may be another test's for TCP.
+async fn both_of_one_port() -> (UdpSocket, tokio::net::TcpListener) {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(listener) = tokio::net::TcpListener::bind(socket.local_addr().unwrap()).await {
+            return (socket, listener);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_hickory_server_gives_the_same_replies() {
     let ours = Server::start(Options::default()).await;
     let mut theirs = hickory_server::Server::new(ClusterHandler::new(empty_zone(), &Options::default()));
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (socket, listener) = both_of_one_port().await;
     let address = socket.local_addr().unwrap();
     theirs.register_socket(socket);
-    let listener = tokio::net::TcpListener::bind(address).await.unwrap();
     theirs.register_listener(listener, SOON, 16);
     let mut edns = query(2);
     edns[11] = 1;

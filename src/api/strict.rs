@@ -25,20 +25,20 @@ pub(super) fn errors(
     before: Option<&Value>,
     body: &[u8],
 ) -> Vec<String> {
-    let unknown = |object| match schema {
+    let unknown = |object, before| match schema {
         Some(schema) => crd::unknown_fields(object, schema),
         None if resource.is_custom() => Vec::new(),
         None => {
             let mut found = Vec::new();
             if let Some(known) = schema::of(&resource.api_version(), resource.kind) {
-                search(object, known, &mut Vec::new(), &mut found);
+                search(object, before, known, &mut Vec::new(), &mut found);
             }
             found
         }
     };
-    let mut new = unknown(object);
+    let mut new = unknown(object, before);
     if let Some(before) = before.filter(|_| !new.is_empty()) {
-        let had: HashSet<String> = unknown(before).into_iter().collect();
+        let had: HashSet<String> = unknown(before, None).into_iter().collect();
         new.retain(|path| !had.contains(path));
     }
     let unknown = new.into_iter().map(|path| format!("unknown field {path:?}"));
@@ -147,10 +147,20 @@ fn text(path: &[Step<'_>]) -> String {
     text
 }
 
-/// Adds the paths of the fields of `object`, at `path`, that are none of `known`. Every write is searched, and mostly
-/// nothing is found: a path is written only then.
-fn search<'o>(object: &'o Value, known: &'static [Field], path: &mut Vec<Step<'o>>, found: &mut Vec<String>) {
+/// Adds the paths of the fields of `object`, at `path`, that are none of `known`, but for those whose value is the same in
+/// `before`. Every write is searched, and mostly nothing is found: a path is written only then.
+fn search<'o>(
+    object: &'o Value,
+    before: Option<&Value>,
+    known: &'static [Field],
+    path: &mut Vec<Step<'o>>,
+    found: &mut Vec<String>,
+) {
     for (name, value) in object.as_object().into_iter().flatten() {
+        let before = before.and_then(|before| before.get(name));
+        if before == Some(value) {
+            continue;
+        }
         let field = match schema::named(known, name) {
             Some(field) => field,
             // Whole objects say what they are, and so do those in others (volumeClaimTemplates).
@@ -172,11 +182,11 @@ fn search<'o>(object: &'o Value, known: &'static [Field], path: &mut Vec<Step<'o
             (Shape::List, Value::Array(items)) => {
                 for (at, item) in items.iter().enumerate() {
                     path.push(Step::Item(at));
-                    search(item, known, path, found);
+                    search(item, before.and_then(|before| before.get(at)), known, path, found);
                     path.pop();
                 }
             }
-            (_, value) => search(value, known, path, found),
+            (_, value) => search(value, before, known, path, found),
         }
         path.pop();
     }

@@ -151,10 +151,8 @@ pub(super) fn update(
     identity::check_type(resource, &after)?;
     validate_fields(cluster.store(), call, &after, Some(&shown))?;
     identity::keep(&call.place, &shown, &mut after)?;
-    let mut before = show::rendered(&old, cluster);
-    if resource.is_custom() {
-        before = shown;
-    }
+    let is_kept_form = resource.is_custom() || std::ptr::eq(*resource, Resource::of_kind(kind));
+    let before = if is_kept_form { shown } else { show::rendered(&old, cluster) };
     versions::accept(resource, &mut after);
     // A part is written through its own path only.
     let subresource = match part {

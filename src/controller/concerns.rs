@@ -108,14 +108,15 @@ pub(super) fn note(
         }
         Object::Pod(pod) => {
             // A pod that is ready from the beginning is no news to the workload that made it and has counted it.
-            let no_news = event.before.is_none()
+            let is_made = event.before.is_none()
                 && pod.metadata.synthesized
                 && pod.is_running_and_ready()
                 && pod.metadata.controller().is_none_or(|owner| owner.kind != Kind::DaemonSet);
-            let no_news = no_news || is_annotated_only(event);
+            let no_news = is_made || is_annotated_only(event);
             let before =
                 event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| pods::owner_of(pod));
-            let now = pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner));
+            let owner = || pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner));
+            let now = if is_made { None } else { owner() };
             // A set that waits for the name of a pod that another controller owns.
             let named = gone.then(|| pods::set_named_by(pod)).flatten();
             if let Some(other) = before.filter(|before| now.as_ref() != Some(before)) {

@@ -4,13 +4,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::Range;
 use super::mirroring::SKIP_MIRROR_LABEL;
 use crate::store::{
     AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
-    EndpointSubset, Endpoints, IntOrName, Key, Kind, LabelSelector, Labels, NAMESPACE_NAME_LABEL, Name,
-    Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodAffinityTerm, PodSpec, PodTemplate,
-    Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload, WorkloadSpec,
+    EndpointSubset, Endpoints, Extra, Given, Inert, IntOrName, Key, Kind, LabelSelector, Labels,
+    NAMESPACE_NAME_LABEL, Name, Namespace, Node, NodeStatus, Object, ObjectMeta, Objects, PodAffinityTerm,
+    PodSpec, PodTemplate, Protocol, SERVICE_NAME_LABEL, Service, ServicePort, ServiceSpec, Workload,
+    WorkloadSpec,
 };
 
 /// How many nodes a cluster has whose manifests name none, where nothing else is set.
@@ -52,6 +55,7 @@ pub fn with_defaults(input: &Objects, service_range: &Range, nodes: u8) -> Objec
         add(&mut all, kube_dns(service_range));
         add(&mut all, coredns());
     }
+    add(&mut all, service_cidr(service_range));
     all
 }
 
@@ -110,6 +114,19 @@ fn kubernetes(range: &Range) -> Object {
     let https = ServicePort { target_port: Some(IntOrName::Int(6443)), ..port("https", 443, Protocol::TCP) };
     service("default", "kubernetes", range.primary(1), vec![https], Labels::default())
 }
+
+/// The range that Services have their addresses from, as the API server publishes it (`defaultservicecidr`).
+fn service_cidr(range: &Range) -> Object {
+    let range = range.to_string();
+    let cidrs: Vec<&str> = range.split(',').collect();
+    let mut metadata = named("", "kubernetes");
+    metadata.links.set_finalizers([arcstr::literal!(SERVICE_CIDR_FINALIZER)]);
+    metadata.given = Some(Given::from(json!({ "spec": { "cidrs": cidrs } })));
+    Object::Inert(Kind::Extra(Extra::SERVICE_CIDR), Arc::new(Inert { metadata }))
+}
+
+/// The finalizer that keeps a ServiceCIDR while Services have addresses of it (`servicecidrs_controller.go`).
+const SERVICE_CIDR_FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
 
 fn kubernetes_slice() -> Object {
     // The API server writes this slice itself: no controller may take it away.

@@ -1,7 +1,7 @@
 //! The node lifecycle controller, the taint eviction controller and the pod garbage collector
 //! (pkg/controller/nodelifecycle, tainteviction, podgc): what becomes of a node that nobody hears of, and of its pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +40,19 @@ pub(super) struct Lifecycle {
     evicting: BTreeMap<Key, Name>,
     /// Those of them that are gone since, by node, until an Event says so.
     cancelled: BTreeMap<Name, Vec<Key>>,
+    /// The nodes with a taint that evicts pods. Mostly there is none, and no pod's node has to be looked up.
+    evictors: BTreeSet<Name>,
 }
 
 /// Whether what runs in a pod is out of everybody's reach and cannot be stopped.
 pub(super) fn is_out_of_reach(store: &Store, pod: &Pod) -> bool {
     let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     node.is_some_and(|node| node.machine() == Machine::Unreachable)
+}
+
+/// Whether a taint of `node` evicts the pods that do not tolerate it.
+fn evicts(node: &Node) -> bool {
+    node.spec.taints.iter().any(|taint| taint.effect == "NoExecute")
 }
 
 impl Lifecycle {
@@ -58,6 +65,12 @@ impl Lifecycle {
 
     /// Notes what concerns the taint eviction controller.
     fn note_eviction(&mut self, store: &Store, event: &Event) -> Option<Name> {
+        if let Object::Node(node) = event.object() {
+            match event.after.is_some() && evicts(node) {
+                true => drop(self.evictors.insert(node.metadata.name.clone())),
+                false => drop(self.evictors.remove(&node.metadata.name)),
+            }
+        }
         let Object::Pod(pod) = event.object() else { return None };
         if event.after.is_none() {
             if self.evicting.is_empty() {
@@ -68,10 +81,14 @@ impl Lifecycle {
             self.cancelled.entry(node.clone()).or_default().push(key);
             return Some(node);
         }
+        // A node that is tainted by a later event is looked at because of that.
+        if self.evictors.is_empty() {
+            return None;
+        }
         let before = event.then().and_then(Pod::of).map(|before| &before.spec.node_name);
         let name = Some(&pod.spec.node_name).filter(|name| !name.is_empty() && before != Some(name))?;
         let node = store.get::<Node>(Kind::Node, "", name)?;
-        node.spec.taints.iter().any(|taint| taint.effect == "NoExecute").then(|| name.clone())
+        evicts(node).then(|| name.clone())
     }
 
     fn note_absence(&mut self, store: &Store, now: Time, event: &Event) -> Option<Name> {

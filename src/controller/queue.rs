@@ -101,6 +101,14 @@ impl Queues {
 
     /// The endpoints of a Service are to be looked at: one `pod`'s, where nothing has changed but how it fares, or all.
     pub(super) fn push_endpoints(&mut self, namespace: &Name, service: &Name, pod: Option<&Name>) {
+        // Pods of one workload come one after the other, and lead to the same Services.
+        let is_last = |task: &Task| matches!(task, Task::Endpoints(n, s) if n == namespace && s == service);
+        if pod.is_none()
+            && self.touched.is_empty()
+            && self.waiting[Task::ENDPOINTS].back().is_some_and(|(_, last)| is_last(last))
+        {
+            return;
+        }
         let service = (namespace.clone(), service.clone());
         let task = Task::Endpoints(service.0.clone(), service.1.clone());
         match (pod, self.touched.get_mut(&service)) {

@@ -226,12 +226,13 @@ impl<'s> Plan<'s> {
             return self.place_hold(mould, existing, group);
         }
         if existing.is_empty() {
-            let mut rest = std::mem::take(&mut group.endpoints);
-            while rest.len() > mould.most {
-                let next = rest.split_off(mould.most);
-                self.create.push(group.with(std::mem::replace(&mut rest, next)));
+            // Collected, each slice takes no more memory than its endpoints need.
+            let mut rest = std::mem::take(&mut group.endpoints).into_iter();
+            while rest.len() > 0 {
+                let endpoints = rest.by_ref().take(mould.most).collect();
+                self.create.push(group.with(endpoints));
             }
-            return self.create.push(group.with(rest));
+            return;
         }
         let group = &*group;
         let mut wanted = Wanted::new(&group.endpoints);

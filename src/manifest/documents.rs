@@ -66,16 +66,19 @@ pub(super) fn sniff(text: &str) -> Head<'_> {
     let mut indent = None;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
-        let content = line.trim_start_matches(' ');
-        let spaces = line.len() - content.len();
+        let spaces = line.bytes().take_while(|byte| *byte == b' ').count();
         let (key_at, next) = (at + spaces, at + line.len());
         at = next;
-        let first = content.as_bytes().first();
         // Keys of the document itself, not of what is in it: those that stand where the first one does.
-        if is_comment(content)
-            || *indent.get_or_insert(spaces) != spaces
-            || !first.is_some_and(|c| b"aki\"'".contains(c))
-        {
+        if indent.is_some_and(|indent| indent != spaces) {
+            continue;
+        }
+        let content = &line[spaces..];
+        if is_comment(content) {
+            continue;
+        }
+        indent = Some(spaces);
+        if !content.as_bytes().first().is_some_and(|c| b"aki\"'".contains(c)) {
             continue;
         }
         if let Some(value) = value_of(content, "apiVersion") {

@@ -70,12 +70,24 @@ pub(super) fn structure(document: &str) -> Result<(), TooMuch> {
     if document.len() > DOCUMENT_BYTES {
         return Err(TooMuch::Bytes(document.len()));
     }
+    // Most documents are too short for either bound.
+    if document.len() <= BRACKET_DEPTH {
+        return Ok(());
+    }
     match marks(document) {
         (_, depth) if depth > BRACKET_DEPTH => Err(TooMuch::Depth),
         (marks, _) if marks > DOCUMENT_MARKS => Err(TooMuch::Nodes),
         _ => Ok(()),
     }
 }
+
+/// The marks of `document` that count towards [`FILE_MARKS`] of its `file`: none where the file is too short to have so many.
+pub(super) fn marks_towards_file(file: &str, document: &str) -> usize {
+    if file.len() <= FILE_MARKS / MARKS_PER_BYTE { 0 } else { marks(document).0 }
+}
+
+/// Maximum number of marks for one byte: a dash or a question mark counts for three.
+const MARKS_PER_BYTE: usize = 3;
 
 /// The marks of structure in `text`, and the deepest nesting of brackets.
 pub(super) fn marks(text: &str) -> (usize, usize) {
@@ -96,7 +108,7 @@ pub(super) fn marks(text: &str) -> (usize, usize) {
                     bytes.get(at + 1).is_none_or(|next| matches!(next, b' ' | b'\t' | b'\n' | b'\r'));
                 let quoted = at > 0 && matches!(bytes[at - 1], b'"' | b'\'');
                 // A dash or question mark makes a collection, and that has a beginning, an end and something in it.
-                let weight = if *byte == b':' { 1 } else { 3 };
+                let weight = if *byte == b':' { 1 } else { MARKS_PER_BYTE };
                 marks += if spaced || quoted { weight } else { 0 };
             }
             _ => {}

@@ -181,7 +181,7 @@ impl<'a> Stream<'a> {
             return;
         }
         if depth == 0 {
-            self.marks += limits::marks(&text).0;
+            self.marks += limits::marks_towards_file(&self.source.text, &text);
             if !self.goes_on(&place.passage) {
                 return;
             }

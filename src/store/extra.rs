@@ -38,16 +38,14 @@ const BUILT_IN: &[Names] = &[
     cluster("apiextensions.k8s.io", "CustomResourceDefinition"),
     namespaced("", "LimitRange"),
     namespaced("", "PodTemplate"),
-    namespaced("", "ReplicationController"),
     namespaced("", "ResourceQuota"),
+    cluster("networking.k8s.io", "ServiceCIDR"),
     namespaced("autoscaling", "HorizontalPodAutoscaler"),
-    namespaced("batch", "CronJob"),
     namespaced("coordination.k8s.io", "Lease"),
     cluster("certificates.k8s.io", "CertificateSigningRequest"),
     cluster("apiregistration.k8s.io", "APIService"),
     cluster("networking.k8s.io", "IngressClass"),
     cluster("networking.k8s.io", "IPAddress"),
-    cluster("networking.k8s.io", "ServiceCIDR"),
     cluster("node.k8s.io", "RuntimeClass"),
     cluster("scheduling.k8s.io", "PriorityClass"),
     cluster(ADMISSION, "MutatingAdmissionPolicy"),
@@ -82,7 +80,9 @@ impl Extra {
     /// LimitRange.
     pub const LIMIT_RANGE: Extra = Extra(1);
     /// ResourceQuota.
-    pub const RESOURCE_QUOTA: Extra = Extra(4);
+    pub const RESOURCE_QUOTA: Extra = Extra(3);
+    /// ServiceCIDR of networking.k8s.io.
+    pub const SERVICE_CIDR: Extra = Extra(4);
 
     /// The kind of these names if it is one of Kubernetes'.
     pub fn built_in(group: &str, kind: &str) -> Option<Extra> {
@@ -173,6 +173,7 @@ mod tests {
         assert_eq!(names(Extra::DEFINITION), ("apiextensions.k8s.io", "CustomResourceDefinition"));
         assert_eq!(names(Extra::LIMIT_RANGE), ("", "LimitRange"));
         assert_eq!(names(Extra::RESOURCE_QUOTA), ("", "ResourceQuota"));
+        assert_eq!(names(Extra::SERVICE_CIDR), ("networking.k8s.io", "ServiceCIDR"));
         let lease = Extra::built_in("coordination.k8s.io", "Lease").expect("a kind of Kubernetes");
         assert!(!lease.is_defined() && Extra::built_in("example.com", "Lease").is_none());
         let ring = Extra::defined("example.com", "Ring", true).expect("room");

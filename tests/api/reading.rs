@@ -122,6 +122,17 @@ async fn what_a_process_would_answer() {
     assert_eq!(api.get(&format!("{PODS}/db-9/log")).await.failure().2, "pods \"db-9\" not found");
 }
 
+/// The API server publishes the range that Services have their addresses from (`servicecidr` in kubectl).
+#[tokio::test]
+async fn the_service_range_is_an_object() {
+    let api = Api::serve(RING).await;
+    let range = api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes").await.ok();
+    assert_eq!(range["spec"]["cidrs"], json!(["127.96.0.0/16", "fd00:10:96::/112"]));
+    assert_eq!(range["metadata"]["finalizers"], json!(["networking.k8s.io/service-cidr-finalizer"]));
+    let status = api.get("/apis/networking.k8s.io/v1/servicecidrs/kubernetes/status").await.ok();
+    assert_eq!(status["metadata"]["uid"], range["metadata"]["uid"]);
+}
+
 /// The ServiceAccount controller and the root CA publisher give every namespace what pods in it need.
 #[tokio::test]
 async fn a_namespace_has_a_service_account_and_the_root_ca() {

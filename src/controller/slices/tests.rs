@@ -125,3 +125,18 @@ fn endpoints_stay_in_their_slice_and_new_ones_fill_up_what_changes() {
         assert_eq!(found, expected, "{what}");
     }
 }
+
+/// A cluster of 100,000 pods has 1,000 slices: room beyond what their endpoints need would be the larger part of them.
+#[test]
+fn new_slices_hold_their_endpoints_and_no_room_for_more() {
+    let pods: Vec<String> = (0..250).map(|number| format!("p{number}")).collect();
+    let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
+    let mut wanted = group(1, &pods);
+    wanted.endpoints.reserve(1000);
+    let changes = reconcile(&Store::new(), &mould(100), &[], Groups(vec![wanted]));
+    let rooms = changes.iter().map(|change| match change {
+        Change::Put(Object::EndpointSlice(slice)) => (slice.endpoints.len(), slice.endpoints.capacity()),
+        other => unreachable!("only slices are made, not {other:?}"),
+    });
+    assert_eq!(rooms.collect::<Vec<_>>(), [(100, 100), (100, 100), (50, 50)]);
+}
