@@ -116,6 +116,12 @@ impl Fault {
         self
     }
 
+    /// Before faults of a lower priority, which is 0 by default; among equals, the one that was created first is tried first.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.spec.priority = priority;
+        self
+    }
+
     /// From so long after it was made, in the cluster's time.
     pub fn after(mut self, time: Duration) -> Self {
         self.spec.after = time;

@@ -322,12 +322,12 @@ fn suggestions_are_tried_first() {
         (
             db(&["5|", "13|  serviceName: bd"]),
             "governing-service-missing",
-            "add a Service bd with spec: {clusterIP: None, selector: {app: \"db\"}}",
+            "add a Service bd with spec: {clusterIP: None, selector: {app: \"db\"}, ports: [{name: sql, port: 5432}]}",
         ),
         (
             db(&["5|", "13|"]),
             "service-name-missing",
-            "add a Service db with spec: {clusterIP: None, selector: {app: \"db\"}}, and write serviceName: db",
+            "add a Service db with spec: {clusterIP: None, selector: {app: \"db\"}, ports: [{name: sql, port: 5432}]}, and write serviceName: db",
         ),
         (db(&["13|"]), "service-name-missing", "write serviceName: db"),
         (
@@ -338,7 +338,7 @@ fn suggestions_are_tried_first() {
         (
             db(&["5|"]),
             "governing-service-not-headless",
-            "add a Service db-headless with spec: {clusterIP: None, selector: {app: \"db\"}}, and write serviceName: \
+            "add a Service db-headless with spec: {clusterIP: None, selector: {app: \"db\"}, ports: [{name: sql, port: 5432}]}, and write serviceName: \
              db-headless; Service db stays for clients",
         ),
         (

@@ -168,7 +168,12 @@ fn add_one(set: &StatefulSet, name: &str) -> String {
         _ => &set.spec.template.metadata.labels,
     };
     let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}: {value:?}")).collect();
-    format!("add a Service {name} with spec: {{clusterIP: None, selector: {{{}}}}}", labels.join(", "))
+    let declared = set.spec.template.spec.serving_containers().flat_map(|container| &container.ports);
+    let named = declared.filter(|port| !port.name.is_empty());
+    let ports: Vec<String> =
+        named.map(|port| format!("{{name: {}, port: {}}}", port.name, port.container_port)).collect();
+    let ports = if ports.is_empty() { String::new() } else { format!(", ports: [{}]", ports.join(", ")) };
+    format!("add a Service {name} with spec: {{clusterIP: None, selector: {{{}}}{ports}}}", labels.join(", "))
 }
 
 fn first_pod(set: &StatefulSet) -> String {
