@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::event::{AccessKind, AccessMode, ModifyKind, RemoveKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{ErrorKind, Event, EventHandler, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
@@ -54,7 +54,7 @@ impl Hints {
         moved: bool,
         directories: impl FnOnce() -> BTreeSet<PathBuf>,
     ) -> bool {
-        if self.exhausted || !(self.incomplete || moved || heard.lost || heard.ended) {
+        if self.exhausted || !(self.incomplete || moved || heard.directories || heard.lost || heard.ended) {
             return false;
         }
         if heard.ended
@@ -153,6 +153,8 @@ pub(super) struct Heard {
     pub(super) arrived: HashSet<PathBuf>,
     /// How many writings and renames ended.
     ended_writings: usize,
+    /// Whether a directory may have come, in which others are to be watched.
+    directories: bool,
     /// Whether events or watches may have been lost.
     lost: bool,
     /// Whether the thread that listens has ended.
@@ -228,6 +230,8 @@ impl Heard {
                 self.arrived.extend(event.paths.pop().filter(|_| room));
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
+                self.directories |=
+                    matches!(event.kind, EventKind::Create(CreateKind::Folder | CreateKind::Any));
                 for path in &event.paths {
                     self.arrived.remove(path);
                 }
@@ -244,7 +248,7 @@ impl Heard {
 mod tests {
     use std::time::Duration;
 
-    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
+    use notify::event::{DataChange, Flag, MetadataKind, RemoveKind};
 
     use super::*;
 

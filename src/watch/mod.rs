@@ -14,6 +14,7 @@ mod hints;
 mod holders;
 mod links;
 mod reading;
+mod rendering;
 mod settling;
 mod sources;
 mod survey;
@@ -307,7 +308,7 @@ mod tests {
         std::fs::create_dir(&zones).unwrap();
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
         std::fs::write(zones.join("a.yaml"), text).unwrap();
-        let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
+        let (mut sources, problems) = Sources::read(&[zones.clone()]);
         assert_eq!(problems, []);
         // Just written, it would be read once more.
         std::fs::remove_dir_all(&zones).unwrap();

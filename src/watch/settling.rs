@@ -160,6 +160,11 @@ impl Settling {
         self.confirm
     }
 
+    /// Whether it was read as `seen`, and is not to be confirmed `now`.
+    pub(super) fn is_read(&self, seen: &Fingerprint, now: Instant) -> bool {
+        self.read == Some(*seen) && self.confirm.is_none_or(|due| due > now)
+    }
+
     /// Whether it is as it was when it was read.
     pub(super) fn is_as_read(&self, seen: &Fingerprint) -> bool {
         self.read == Some(*seen)

@@ -40,7 +40,7 @@ fn rules() -> String {
 
 /// Exits with 0 if there is nothing to say, 1 after warnings, 2 after errors.
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
-    let mut loaded = manifest::load(&args.cluster.paths);
+    let mut loaded = manifest::load(args.cluster.inputs());
     let mut problems = std::mem::take(&mut loaded.problems);
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     // What an object that could not be read would have been, nobody knows: the others are not judged without it.

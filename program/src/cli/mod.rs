@@ -26,7 +26,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-pub use cluster::{ClusterArgs, Failure, show};
+pub use cluster::{ClusterArgs, Failure, FolderArgs, show};
 pub use process::{Parent, Signals, Stop};
 pub use serve::ServeArgs;
 pub use telling::tell_changes;
