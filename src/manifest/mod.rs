@@ -42,6 +42,8 @@ pub use inputs::{Found, Input, Inputs, find, find_any};
 pub(crate) use inputs::{directories, list};
 pub use json::read_value;
 pub(crate) use known::Known;
+#[cfg(feature = "api")]
+pub(crate) use known::fresh;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity};
 pub use scenario::Scenario;
@@ -67,6 +69,9 @@ pub struct Manifest {
     pub overrides: Overrides,
     /// Whether nothing in it claims to be an object, though there is something.
     pub foreign: bool,
+    /// Where the objects of Kubernetes' other kinds stand.
+    #[cfg(feature = "api")]
+    pub(crate) others: Vec<Place>,
 }
 
 impl Manifest {

@@ -104,6 +104,8 @@ impl<'a> Stream<'a> {
         self.more_warnings += later.more_warnings;
         let Manifest { objects, problems, skipped, overrides, scenarios, .. } = later.manifest;
         self.manifest.scenarios.extend(scenarios);
+        #[cfg(feature = "api")]
+        self.manifest.others.extend(later.manifest.others);
         problems.into_iter().for_each(|problem| self.report(problem));
         for (kind, count) in skipped {
             *self.manifest.skipped.entry(kind).or_default() += count;
@@ -253,6 +255,8 @@ impl<'a> Stream<'a> {
     fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
         let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
         let skipped = self.manifest.skipped.clone();
+        #[cfg(feature = "api")]
+        let others = self.manifest.others.len();
         let before =
             Passage { range: list.passage.range.start..items[0].range.start, ..list.passage.clone() };
         for shell in [before, rest] {
@@ -275,6 +279,8 @@ impl<'a> Stream<'a> {
             self.manifest.objects.truncate(objects);
             self.manifest.problems.truncate(problems);
             self.manifest.skipped = skipped;
+            #[cfg(feature = "api")]
+            self.manifest.others.truncate(others);
             self.seen.retain(|_, &mut at| at < objects);
             self.whole_list(list, of);
         }
@@ -421,6 +427,10 @@ impl<'a> Stream<'a> {
             Meaning::Other => {
                 let shown = legible(&kind, LABEL_MAX);
                 let Some(unknown) = kinds::unknown(&legible(&api_version, LABEL_MAX), &shown) else {
+                    #[cfg(feature = "api")]
+                    if kinds::is_built_in(&api_version) {
+                        self.manifest.others.push(place.clone());
+                    }
                     return Some((Meaning::Other, shown));
                 };
                 let problem = format!("{}: {}", unknown.field, unknown.message);

@@ -18,8 +18,9 @@ const REPEATED: usize = 20;
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) value: Value,
-    /// The paths of the keys that are there more than once: `spec.replicas`, `metadata.labels[a.b/c]`.
-    pub(crate) repeated: Vec<String>,
+    /// The keys that are there more than once, each with the path of its map: `spec` and `replicas`.
+    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only what is reviewed is told of them"))]
+    pub(crate) repeated: Vec<(String, String)>,
 }
 
 impl Tree {
@@ -58,7 +59,7 @@ fn number(float: f64) -> Value {
 
 struct Build<'a> {
     path: &'a mut String,
-    repeated: &'a mut Vec<String>,
+    repeated: &'a mut Vec<(String, String)>,
 }
 
 impl Build<'_> {
@@ -122,7 +123,7 @@ impl<'de> Visitor<'de> for Build<'_> {
             let dot = if self.path.is_empty() || step.starts_with('[') { "" } else { "." };
             let value = self.at(format_args!("{dot}{step}"), |build| map.next_value_seed(build))?;
             if fields.contains_key(&key) && twice.insert(key.clone()) && self.repeated.len() < REPEATED {
-                self.repeated.push(below(self.path, &key));
+                self.repeated.push((self.path.clone(), key.clone()));
             }
             fields.insert(key, value);
         }
@@ -200,7 +201,8 @@ mod tests {
         for (text, value, repeated) in table {
             let tree = Tree::of(text).expect("well-formed");
             assert_eq!(tree.value, value, "{text}");
-            assert_eq!(tree.repeated, *repeated, "{text}");
+            let paths: Vec<String> = tree.repeated.iter().map(|(path, key)| below(path, key)).collect();
+            assert_eq!(paths, *repeated, "{text}");
         }
         assert!(Tree::of("a: [").is_none());
     }

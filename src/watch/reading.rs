@@ -63,9 +63,33 @@ pub(super) fn judge_bytes(name: &str, bytes: Vec<u8>, last: Option<u64>, known: 
         return Reading::Same;
     }
     let blank = manifest::is_blank(&bytes);
+    let is_small = bytes.len() <= REVIEWED_BYTES;
     // A bug that one file brings to light must not keep the others from being read.
-    let manifest = catch_unwind(AssertUnwindSafe(|| manifest::read_again(name, bytes, known)));
+    let manifest = catch_unwind(AssertUnwindSafe(|| {
+        let mut manifest = manifest::read_again(name, bytes, known);
+        if is_small {
+            let reviewed = reviewed(&manifest, known);
+            manifest.problems.extend(reviewed);
+        }
+        manifest
+    }));
     judge(name, hash, blank, manifest.ok())
+}
+
+/// Maximum length of what is read at once and reviewed, in bytes: a review takes as long as a reading, and the first answer is
+/// waited for. `check` reviews any amount.
+pub(super) const REVIEWED_BYTES: usize = 256 << 10;
+
+/// What an API server would refuse in `manifest`, of what is not `known` from before.
+#[cfg(feature = "api")]
+pub(super) fn reviewed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
+    crate::review::changed(manifest, known)
+}
+
+/// Without the API there is no schema to review by.
+#[cfg(not(feature = "api"))]
+pub(super) fn reviewed(_: &Manifest, _: &[Known]) -> Vec<Problem> {
+    Vec::new()
 }
 
 /// Reads `input` before it is followed. Returns the hash of its bytes as well, if it is a file.

@@ -41,6 +41,11 @@ impl Fingerprint {
         Fingerprint { inode: (0, 0), size: meta.len(), modified, changed: modified }
     }
 
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// How long ago the inode changed, by a clock that may not be the one it was changed by.
     fn age(&self) -> Option<Duration> {
         let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).ok()?);

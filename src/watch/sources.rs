@@ -75,6 +75,9 @@ impl Sources {
         let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         let loaded = manifest::combine(manifests);
         let has_errors = loaded.has_errors();
+        if files.values().map(|(seen, _)| seen.size()).sum::<u64>() <= reading::REVIEWED_BYTES as u64 {
+            problems.extend(loaded.manifests.iter().flat_map(|manifest| reading::reviewed(manifest, &[])));
+        }
         problems.extend(loaded.problems);
         if has_errors {
             return (sources, problems);
