@@ -19,8 +19,12 @@ const REPEATED: usize = 20;
 pub(crate) struct Tree {
     pub(crate) value: Value,
     /// The keys that are there more than once, each with the path of its map: `spec` and `replicas`.
-    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only what is reviewed is told of them"))]
+    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
     pub(crate) repeated: Vec<(String, String)>,
+    /// The strings that are none to kubectl, which reads YAML 1.1, if they stand there without quotes: the path of each, and
+    /// what it is then.
+    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
+    pub(crate) unquoted: Vec<(String, Value)>,
 }
 
 impl Tree {
@@ -31,10 +35,22 @@ impl Tree {
         if limits::has_aliases(text) {
             Expansion::default().deserialize(yaml()).ok()?;
         }
-        let mut repeated = Vec::new();
-        let mut path = String::new();
-        let value = Build { path: &mut path, repeated: &mut repeated }.deserialize(yaml()).ok()?;
-        Some(Tree { value, repeated })
+        let (mut repeated, mut unquoted, mut path) = (Vec::new(), Vec::new(), String::new());
+        let build = Build { path: &mut path, repeated: &mut repeated, unquoted: &mut unquoted };
+        let value = build.deserialize(yaml()).ok()?;
+        Some(Tree { value, repeated, unquoted })
+    }
+
+    /// Puts another value in the place of that at `path`.
+    #[cfg(feature = "api")]
+    pub(crate) fn set(&mut self, path: &str, value: Value) {
+        let there = super::locate::parse_path(path).try_fold(&mut self.value, |value, step| match step {
+            super::locate::Step::Key(key) => value.get_mut(&*key),
+            super::locate::Step::Index(at) => value.get_mut(at),
+        });
+        if let Some(there) = there {
+            *there = value;
+        }
     }
 }
 
@@ -57,9 +73,36 @@ fn number(float: f64) -> Value {
     }
 }
 
+/// Maximum number of strings of which it is noted that they may be none.
+const UNQUOTED: usize = 20;
+
+/// What `text` is to kubectl without quotes (YAML 1.1, as go-yaml resolves it), if that is no string and YAML 1.2 has one.
+fn resolved(text: &str) -> Option<Value> {
+    match text {
+        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Some(true.into()),
+        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Some(false.into()),
+        _ => {}
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if !digits.starts_with(|c: char| c.is_ascii_digit())
+        || !digits.bytes().all(|b| b.is_ascii_digit() || b == b'_')
+    {
+        return None;
+    }
+    let sign = if text.starts_with('-') { "-" } else { "" };
+    let digits = format!("{sign}{}", digits.replace('_', ""));
+    let octal = digits
+        .trim_start_matches('-')
+        .starts_with('0')
+        .then(|| i64::from_str_radix(&digits, 8).ok())
+        .flatten();
+    octal.or_else(|| digits.parse().ok()).map(Value::from)
+}
+
 struct Build<'a> {
     path: &'a mut String,
     repeated: &'a mut Vec<(String, String)>,
+    unquoted: &'a mut Vec<(String, Value)>,
 }
 
 impl Build<'_> {
@@ -67,7 +110,7 @@ impl Build<'_> {
     fn at<T>(&mut self, step: fmt::Arguments<'_>, go_on: impl FnOnce(Build<'_>) -> T) -> T {
         let length = self.path.len();
         _ = fmt::Write::write_fmt(self.path, step);
-        let outcome = go_on(Build { path: self.path, repeated: self.repeated });
+        let outcome = go_on(Build { path: self.path, repeated: self.repeated, unquoted: self.unquoted });
         self.path.truncate(length);
         outcome
     }
@@ -99,6 +142,11 @@ impl<'de> Visitor<'de> for Build<'_> {
         Ok(number(float))
     }
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        if self.unquoted.len() < UNQUOTED
+            && let Some(value) = resolved(text)
+        {
+            self.unquoted.push((self.path.clone(), value));
+        }
         Ok(text.into())
     }
     fn visit_unit<E>(self) -> Result<Value, E> {
@@ -205,5 +253,28 @@ mod tests {
             assert_eq!(paths, *repeated, "{text}");
         }
         assert!(Tree::of("a: [").is_none());
+    }
+
+    /// As `kubectl annotate --local` shows them.
+    #[test]
+    fn words_of_yaml_1_1_are_no_strings() {
+        let table = [
+            ("yes", Some(json!(true))),
+            ("On", Some(json!(true))),
+            ("y", Some(json!(true))),
+            ("OFF", Some(json!(false))),
+            ("0755", Some(json!(493))),
+            ("08", Some(json!(8))),
+            ("1_000", Some(json!(1000))),
+            ("-010", Some(json!(-8))),
+            ("1:30", None),
+            ("yEs", None),
+            ("2001-01-01", None),
+            ("_1", None),
+            ("", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(resolved(text), expected, "{text}");
+        }
     }
 }

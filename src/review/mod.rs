@@ -67,7 +67,13 @@ impl Review {
         let range = place.range();
         if self.parsed.as_ref().is_none_or(|(parsed, _)| *parsed != range) {
             self.of_document = 0;
-            let Some(tree) = Tree::of(&place.text()) else { return self.parsed = None };
+            let Some(mut tree) = Tree::of(&place.text()) else { return self.parsed = None };
+            for (path, value) in std::mem::take(&mut tree.unquoted) {
+                let spot = place.document().locate(&path);
+                if !spot.text[spot.mark.start..].starts_with(['"', '\'', '|', '>']) {
+                    tree.set(&path, value);
+                }
+            }
             for (path, key) in &tree.repeated {
                 let name = crate::manifest::tree::below(path, key);
                 let message = format!("duplicate field {name:?}: the last one counts");
@@ -106,6 +112,8 @@ impl Review {
             let problem =
                 Problem::at(place, place.locate(&wrong.path), format!("{}: {}", wrong.path, wrong.message));
             let problem = match wrong.quoted {
+                // To kubectl, which reads YAML 1.1, `yes` and `on` are such values too.
+                Some(text) if matches!(&*text, "true" | "false") => problem.with_help("write it in quotes"),
                 Some(text) => problem.with_help(format!("write it in quotes: {text:?}")),
                 None => problem,
             };

@@ -109,6 +109,21 @@ fn what_kubectl_would_refuse_is_said_at_its_line() {
             "metadata: {name: c, annotations: {x/y: 1}}",
             &["metadata.annotations[x/y]: cannot unmarshal number"],
         ),
+        // YAML 1.1, which kubectl reads.
+        (
+            "value: '1'",
+            "value: yes",
+            &[
+                "cannot unmarshal bool into Go struct field EnvVar.spec.template.spec.containers.env.value of type string; write it in quotes",
+            ],
+        ),
+        ("value: '1'", "value: 'yes'", &[]),
+        ("{name: A, value: '1'}", "{name: A, value: 0755}", &["cannot unmarshal number"]),
+        (
+            "      containers:\n",
+            "      volumes: [{name: v, configMap: {name: c, defaultMode: 0755}}]\n      containers:\n",
+            &[],
+        ),
         // What validation refuses.
         (
             "port: 5432}",

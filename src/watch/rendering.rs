@@ -1,15 +1,16 @@
 //! Takes the place of `kubectl apply -k` after every save: decides from the files that a kustomization follows from when it is
 //! to be rendered again. It must not know what is rendered.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
 use super::file::At;
+use super::hints::Names;
 use super::links::hops;
 use super::reading::{self, Reading};
-use super::settling::{Fingerprint, Settling, Verdict};
+use super::settling::{Fingerprint, Said, Settling, Verdict};
 use crate::manifest::Known;
 use crate::manifest::kustomize::{self, Sources};
 
@@ -42,9 +43,9 @@ impl Rendering {
         self.files.keys().map(|path| &**path).chain([&*self.directory])
     }
 
-    /// Whether it is to be rendered: some file changed, and all of them are whole. `arrived` are names that something was
-    /// renamed to.
-    pub(super) fn see(&mut self, arrived: &HashSet<PathBuf>, at: At<'_>) -> Verdict {
+    /// Whether it is to be rendered: some file changed, and all of them are whole. `names` are those of which something
+    /// was heard.
+    pub(super) fn see(&mut self, names: &Names, at: At<'_>) -> Verdict {
         let there = self.sources.find(&self.directory);
         // A kustomization that cannot be found at all has failed once, and is waited for.
         let (mut read, mut wait) = (false, None);
@@ -64,10 +65,9 @@ impl Rendering {
             let seen = Fingerprint::of(meta);
             let source = self.files.entry(path.clone()).or_default();
             source.seen = Some(seen);
-            let at_once = !arrived.is_empty()
-                && !source.settling.is_as_read(&seen)
-                && hops(path).iter().any(|hop| arrived.contains(hop));
-            match source.settling.see(seen, at_once, at.now, at.timings) {
+            let unheard = names.is_empty() || source.settling.is_as_read(&seen);
+            let said = if unheard { Said::Nothing } else { names.said_of(&hops(path)) };
+            match source.settling.see(seen, said, at.now, at.timings) {
                 Verdict::Unchanged => {}
                 Verdict::Read => read = true,
                 Verdict::Wait(until) => wait = latest(wait, until),

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use super::absence::Absence;
 use super::between::{self, Between, Kept, Standing};
 use super::file::{At, File, Refused};
+use super::hints::Names;
 use super::holders::Holders;
 use super::links::hops;
 use super::reading::{self, Content, Reading};
 use super::rendering::Rendering;
-use super::settling::{Fingerprint, Verdict};
+use super::settling::{Fingerprint, Said, Verdict};
 use super::survey::{FoundBy, Kind, Named, STANDARD_INPUT, Survey, survey};
 use super::{Report, Timings, earlier};
 use crate::manifest::{self, Input, Inputs, Overrides, Problem};
@@ -69,7 +70,7 @@ impl Sources {
         let at = At { now, timings: &timings };
         for rendering in sources.files.values_mut().filter_map(|file| file.rendering.as_mut()) {
             // What changes while it is rendered looks different at the first look.
-            rendering.see(&HashSet::new(), at);
+            rendering.see(&Names::default(), at);
         }
         let read = parallel::map(&found, 2, reading::read_first);
         let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
@@ -160,13 +161,13 @@ impl Sources {
         directories
     }
 
-    /// Looks at everything, reads what has settled and takes what is good. `forced` reads every file again; `arrived`
-    /// are the names that something was renamed to since the last look.
-    pub(super) fn look(&mut self, at: At<'_>, forced: bool, arrived: &HashSet<PathBuf>) -> Looked {
+    /// Looks at everything, reads what has settled and takes what is good. `forced` reads every file again; `names`
+    /// are those of which something was heard since the last look.
+    pub(super) fn look(&mut self, at: At<'_>, forced: bool, names: &Names) -> Looked {
         let mut looked = Looked::default();
         let mut contents = Contents::new();
         // Whole files in the place of others are read before anything else is looked at: with many files that takes long.
-        let replaced = if forced { None } else { self.replaced(arrived) };
+        let replaced = if forced || names.has_written() { None } else { self.replaced(&names.renamed) };
         let at_first = replaced.is_some();
         let survey = replaced.unwrap_or_else(|| survey(&mut self.named));
         for (path, &(seen, FoundBy { rank, directory })) in &survey.files {
@@ -180,12 +181,14 @@ impl Sources {
             if forced {
                 file.settling.forget();
             }
-            let at_once = forced
-                || at_first
-                || !arrived.is_empty()
-                    && !file.settling.is_as_read(&seen)
-                    && hops(path).iter().any(|hop| arrived.contains(hop));
-            match file.settling.see(seen, at_once, at.now, at.timings) {
+            let unheard = names.is_empty() || file.settling.is_as_read(&seen);
+            let said = match at_first {
+                true => Said::Renamed,
+                false if unheard => Said::Nothing,
+                false => names.said_of(&hops(path)),
+            };
+            let verdict = file.settling.see(seen, said, at.now, at.timings);
+            match if forced { Verdict::Read } else { verdict } {
                 Verdict::Unchanged => {}
                 Verdict::Wait(until) => looked.again = earlier(looked.again, until),
                 Verdict::Read => match reading::read(path, seen, file.hash, file.objects()) {
@@ -207,7 +210,7 @@ impl Sources {
             looked.again = earlier(looked.again, at.now);
             return looked;
         }
-        self.render(at, forced, arrived, &mut contents, &mut looked);
+        self.render(at, forced, names, &mut contents, &mut looked);
         self.read_standard_input(at, &mut contents);
         self.drop_deleted(&survey, at, &mut looked, &mut changed);
         self.take(contents, at, &mut changed);
@@ -230,7 +233,7 @@ impl Sources {
         &mut self,
         at: At<'_>,
         forced: bool,
-        arrived: &HashSet<PathBuf>,
+        names: &Names,
         contents: &mut Contents,
         looked: &mut Looked,
     ) {
@@ -241,7 +244,7 @@ impl Sources {
                 file.hash = None;
             }
             let before: BTreeSet<PathBuf> = rendering.files().map(Path::to_path_buf).collect();
-            match rendering.see(arrived, at) {
+            match rendering.see(names, at) {
                 Verdict::Unchanged => {}
                 Verdict::Wait(until) if !forced => looked.again = earlier(looked.again, until),
                 _ => match rendering.read(file.hash, file.objects()) {
