@@ -104,6 +104,8 @@ mod parallel;
 pub mod play;
 pub mod queries;
 pub mod record_type;
+#[cfg(feature = "api")]
+pub mod review;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]

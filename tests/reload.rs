@@ -278,7 +278,6 @@ in_both_modes! {
             ("apiVersion: v1\nkind: [\n", "a.yaml:"),
             ("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {clusterIP: 10.0.0.300}\n", "10.0.0.300"),
             (&zone("UPPER=1"), "UPPER"),
-            (&zone("y=1"), "other.yaml:1 already"),
             ("\u{0}\u{1}", "NUL"),
         ];
         for (round, (content, told)) in table.iter().enumerate() {
@@ -452,12 +451,18 @@ in_both_modes! {
 
     async fn an_object_moves_from_one_file_to_another(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0"), ("b.yaml", "y=0")], &["a.yaml", "b.yaml"], mode).await;
-        // First it is in both, and different: the newer is refused until the other gives it up.
+        // First it is in both, and different: the last counts.
         files.rename_over("b.yaml", &zone("x=1 y=1"));
-        files.logged("a.yaml:1 already").await;
+        files.becomes("x=1 y=1").await;
+        files.logged("a.yaml:1 already, with other contents: this one counts").await;
         files.rename_over("a.yaml", &zone("w=1"));
-        files.becomes("w=1 y=0").await;
         files.becomes("w=1 x=1 y=1").await;
+        // Back to the first, which the other says otherwise.
+        files.rename_over("a.yaml", &zone("w=1 x=2"));
+        files.becomes("w=1 x=1 y=1").await;
+        files.logged("b.yaml:1 already, with other contents: that one counts").await;
+        files.rename_over("b.yaml", &zone("y=1"));
+        files.becomes("w=1 x=2 y=1").await;
         files.end().await;
     }
 
@@ -473,11 +478,11 @@ in_both_modes! {
         // The first says it no more.
         files.rename_over("zones/a.yaml", &zone("a=1"));
         files.becomes("a=1 b=1 c=0 x=1").await;
-        // Another takes it over, differently, as soon as nobody else says it.
+        // Another says it otherwise, and comes later.
         files.rename_over("zones/c.yaml", &zone("c=1 x=2"));
-        files.logged("zones/b.yaml:1 already").await;
+        files.becomes("a=1 b=1 c=1 x=2").await;
+        files.logged("zones/b.yaml:1 already, with other contents: this one counts").await;
         files.rename_over("zones/b.yaml", &zone("b=2"));
-        files.becomes("a=1 b=2 c=0").await;
         files.becomes("a=1 b=2 c=1 x=2").await;
         fs::remove_file(files.path("zones/c.yaml")).unwrap();
         files.becomes("a=1 b=2").await;
@@ -488,7 +493,7 @@ in_both_modes! {
 
     async fn nothing_is_served_before_everything_is_good(mode: Mode) {
         let options = Options { mode, timings: timings(mode) };
-        let mut files = Followed::start(&[("b.yaml", "y=0")], &["a.yaml", "b.yaml", "zones"], options, Sources::waiting);
+        let mut files = Followed::start(&[("b.yaml", "y=0")], &["a.yaml", "b.yaml", "zones"], options, |paths| Sources::waiting(paths));
         files.logged("waiting for it").await;
         files.rename_over("a.yaml", "apiVersion: v1\nkind: [\n");
         files.logged("ERROR").await;

@@ -66,7 +66,7 @@ type Begun = (Sources, ControlPlane, Clock);
 
 /// Reads the manifests and lets the cluster come up, if all of them can be read.
 fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
-    let (sources, problems) = Sources::read(&args.cluster.paths);
+    let (sources, problems) = Sources::read(args.cluster.inputs());
     if problems.iter().any(|problem| problem.severity == Severity::Error) && !args.wait_for_manifests {
         return Err(Failure::Manifests(problems));
     }

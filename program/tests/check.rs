@@ -20,7 +20,9 @@ metadata: {name: db}
 spec:
   serviceName: db
   selector: {matchLabels: {app: db}}
-  template: {metadata: {labels: {app: db}}}
+  template:
+    metadata: {labels: {app: db}}
+    spec: {containers: [{name: c, image: i, ports: [{containerPort: 5432}]}]}
 ---
 apiVersion: v1
 kind: ConfigMap

@@ -45,7 +45,7 @@ mod schema;
 pub mod selector;
 mod show;
 mod status;
-mod strict;
+pub(crate) mod strict;
 pub mod table;
 mod versions;
 mod warnings;

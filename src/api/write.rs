@@ -263,10 +263,11 @@ fn keeps_status(kind: Kind) -> bool {
 
 /// Refuses fields of `object` that are misspelt, or warns of them, as `call` wants it (`fieldValidation`).
 fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&Value>) -> Result<(), Status> {
+    let resource = call.place.resource;
+    strict::decode(resource, object, before)?;
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
-    let resource = call.place.resource;
     let schema = crd::schema_of(store, resource);
     // What a patch says twice is another matter than what the object does.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };

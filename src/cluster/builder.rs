@@ -114,8 +114,8 @@ impl Builder {
     fn start_now(self) -> Result<Cluster, Error> {
         let Builder { mut manifests, paths, clock, settings, options } = self;
         if !paths.is_empty() {
-            let files = manifest::find(&paths).map_err(Error::Manifests)?;
-            manifests.extend(files.iter().map(|file| manifest::read_file(file)));
+            let found = manifest::find(&paths).map_err(Error::Manifests)?;
+            manifests.extend(found.inputs.iter().map(manifest::Input::read));
         }
         let loaded = manifest::combine(manifests);
         if loaded.has_errors() {

@@ -8,9 +8,11 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::documents;
+use super::kinds;
 use super::limits::{self, Expansion};
 use super::problem::Problem;
 use super::source::Place;
+use super::tree::Tree;
 use super::wording;
 use crate::store::{Key, Kind, Name, Object, ReplicationController};
 
@@ -45,13 +47,15 @@ pub(super) enum Meaning {
     Misplaced(&'static str),
     /// It says that it is ours, and we have no such kind.
     Unknown,
+    /// What kustomize renders others with.
+    Kustomization,
 }
 
 /// The `apiVersion` of our own kinds.
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
-const KINDS: [(&str, Kind, &[&str]); 17] = [
+pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -76,12 +80,10 @@ const KINDS: [(&str, Kind, &[&str]); 17] = [
 /// Groups count: `serving.knative.dev/v1` has a Service too, and it is another thing.
 pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
     if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
-        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
-        // Nobody but Kubernetes can add kinds to its own groups.
-        let builtin = matches!(group, "" | "apps" | "batch" | "extensions" | "discovery.k8s.io");
         return match () {
             () if versions.contains(&api_version) => Meaning::Object(known),
-            () if builtin => Meaning::Misplaced(versions[0]),
+            // Nobody but Kubernetes can add kinds to its own groups.
+            () if kinds::is_built_in(api_version) => Meaning::Misplaced(versions[0]),
             () => Meaning::Other,
         };
     }
@@ -91,6 +93,9 @@ pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
             "Scenario" => Meaning::Scenario,
             _ => Meaning::Unknown,
         };
+    }
+    if api_version.starts_with("kustomize.config.k8s.io/") {
+        return Meaning::Kustomization;
     }
     match kind.strip_suffix("List") {
         Some("") if api_version == "v1" => Meaning::List(Head::default()),
@@ -145,12 +150,14 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Of<T> {
 
 /// The head of the document at `place`, by a parser's pass.
 pub(super) fn head(place: &Place) -> Result<Head, Box<Problem>> {
-    value::<Option<Head>>(place).map(Option::unwrap_or_default)
+    read(place, Repeated::Last, || Of::<Option<Head>>(std::marker::PhantomData))
+        .map(Option::unwrap_or_default)
 }
 
 /// The document at `place` as an object of `kind`.
 pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> {
-    read(place, || Typed(kind)).map_err(|problem| match named(place, kind) {
+    let repeated = if kind == Kind::Fault { Repeated::Refused } else { Repeated::Last };
+    read(place, repeated, || Typed(kind)).map_err(|problem| match named(place, kind) {
         Some(key) => Box::new(problem.about(key)),
         None => problem,
     })
@@ -179,12 +186,18 @@ pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, 
 
 /// The document at `place` as a `T`.
 pub(super) fn value<T: for<'de> Deserialize<'de>>(place: &Place) -> Result<T, Box<Problem>> {
-    read(place, || Of::<T>(std::marker::PhantomData))
+    read(place, Repeated::Refused, || Of::<T>(std::marker::PhantomData))
 }
 
 /// Checks that the document at `place` is well-formed, whatever it is.
 pub(super) fn well_formed(place: &Place) -> Result<(), Box<Problem>> {
     value::<Option<IgnoredAny>>(place).map(drop)
+}
+
+/// Whether the document at `place` is well-formed, and no map: no object, whatever it is.
+pub(super) fn is_no_map(place: &Place) -> bool {
+    type Map = std::collections::HashMap<String, IgnoredAny>;
+    value::<Option<Map>>(place).is_err() && well_formed(place).is_ok()
 }
 
 /// The heads of the items of the List at `place`.
@@ -194,12 +207,13 @@ pub(super) fn item_heads(place: &Place) -> Result<Vec<Head>, Box<Problem>> {
         #[serde(default)]
         items: Option<Vec<Head>>,
     }
-    Ok(value::<Heads>(place)?.items.unwrap_or_default())
+    let heads = read(place, Repeated::Last, || Of::<Heads>(std::marker::PhantomData))?;
+    Ok(heads.items.unwrap_or_default())
 }
 
 /// The items of the List at `place` in one pass: those that have a kind here.
 pub(super) fn items(place: &Place, kinds: &[Option<Kind>]) -> Result<Vec<Option<Object>>, Box<Problem>> {
-    read(place, || ListOf(kinds))
+    read(place, Repeated::Last, || ListOf(kinds))
 }
 
 /// How an object may be called whose fields cannot all be read.
@@ -227,7 +241,7 @@ fn named(place: &Place, kind: Kind) -> Option<Key> {
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
 /// One pass over the document at `place`, after making sure that it will be a short one.
-fn read<S, V>(place: &Place, seed: impl Fn() -> S) -> Result<V, Box<Problem>>
+fn read<S, V>(place: &Place, repeated: Repeated, seed: impl Fn() -> S) -> Result<V, Box<Problem>>
 where
     S: for<'de> DeserializeSeed<'de, Value = V>,
 {
@@ -235,27 +249,56 @@ where
     limits::structure(&text).map_err(|why| Box::new(Problem::at(place, place.head(), why.to_string())))?;
     if place.passage.json {
         let json = seed().deserialize(&mut serde_json::Deserializer::from_str(&text));
-        return json.map_err(|error| {
-            // JSON is YAML, and the YAML parser knows the path and the place of what it does not like.
-            match seed().deserialize(serde_yaml::Deserializer::from_str(&text)) {
-                Err(yaml) if yaml.location().is_some() => yaml_error(place, &text, &yaml),
-                _ => json_error(place, &text, &error),
-            }
-        });
+        return json
+            .or_else(|error| lenient(repeated, &seed, &text, &error.to_string()).ok_or(error))
+            .map_err(|error| {
+                // JSON is YAML, and the YAML parser knows the path and the place of what it does not like.
+                match seed().deserialize(serde_yaml::Deserializer::from_str(&text)) {
+                    Err(yaml) if yaml.location().is_some() => yaml_error(place, &text, &yaml),
+                    _ => json_error(place, &text, &error),
+                }
+            });
     }
     let yaml = || serde_yaml::Deserializer::from_str(&text);
     let problem = |error: serde_yaml::Error| yaml_error(place, &text, &error);
+    let typed = || {
+        let outcome = seed().deserialize(yaml());
+        outcome
+            .or_else(|error| lenient(repeated, &seed, &text, &error.to_string()).ok_or(error))
+            .map_err(problem)
+    };
     if !limits::has_aliases(&text) {
-        return seed().deserialize(yaml()).map_err(problem);
+        return typed();
     }
     Expansion::default().deserialize(yaml()).map_err(problem)?;
     if !text.contains("<<") {
-        return seed().deserialize(yaml()).map_err(problem);
+        return typed();
     }
     // Merge keys are applied to a tree of values, which has no positions.
     let mut tree = serde_yaml::Value::deserialize(yaml()).map_err(problem)?;
     tree.apply_merge().map_err(problem)?;
     seed().deserialize(tree).map_err(problem)
+}
+
+/// What becomes of a key that is there twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Repeated {
+    /// The last counts, as for kubectl.
+    Last,
+    /// It is an error, in our own kinds.
+    Refused,
+}
+
+/// What `text` says, where that failed with `error` for a reason that is none to kubectl: of a key that is there twice the
+/// last counts, and 3.0 is a whole number.
+fn lenient<S, V>(repeated: Repeated, seed: impl Fn() -> S, text: &str, error: &str) -> Option<V>
+where
+    S: for<'de> DeserializeSeed<'de, Value = V>,
+{
+    if repeated == Repeated::Refused || !error.contains("duplicate ") && !error.contains("floating point") {
+        return None;
+    }
+    seed().deserialize(Tree::of(text)?.value).ok()
 }
 
 /// The `items` of a List, each read as its kind asks.
@@ -424,7 +467,11 @@ mod tests {
             ("clusterlocal.dev/v1", "Fault", Meaning::Object(Kind::Fault)),
             ("chaos-mesh.org/v1alpha1", "Fault", Meaning::Other),
             ("v1", "Fault", Meaning::Misplaced("clusterlocal.dev/v1")),
+            ("app/v1", "StatefulSet", Meaning::Misplaced("apps/v1")),
+            ("networking.k8s.io/v1", "Service", Meaning::Misplaced("v1")),
             ("clusterlocal.dev/v1", "Falut", Meaning::Unknown),
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization", Meaning::Kustomization),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", Meaning::Other),
             ("v1", "List", Meaning::List(Head::default())),
             (
                 "v1",

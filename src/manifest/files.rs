@@ -1,8 +1,8 @@
-//! From paths to bytes: which files a command line means, and how a file is read that may be no file at all.
+//! From paths to bytes: how a file is read that may be no file at all.
 
-use std::fs::{self, DirEntry, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::limits;
 use super::problem::Problem;
@@ -10,93 +10,23 @@ use super::problem::Problem;
 /// The path that means standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// The files that `paths` mean, each once: a directory stands for the `*.yaml`, `*.yml` and `*.json` in it, by name,
-/// without its subdirectories and without hidden files; `-` stands for standard input.
-///
-/// Symbolic links are followed: the data of a mounted ConfigMap is one.
-///
-/// # Errors
-/// One problem for each path that does not exist, cannot be listed, or is a directory without manifests.
-pub fn find(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
-    let found = find_any(paths);
-    let mut problems = found.as_ref().err().cloned().unwrap_or_default();
-    for path in paths.iter().filter(|path| path.is_dir() && list(path).is_ok_and(|files| files.is_empty())) {
-        problems.push(
-            problem(path, "directory without manifests")
-                .with_help("put files called *.yaml, *.yml or *.json there; subdirectories are not read"),
-        );
-    }
-    if problems.is_empty() { found } else { Err(problems) }
-}
-
-/// As [`find`], for a cluster that may begin empty: so may a directory.
-///
-/// # Errors
-/// One problem for each path that does not exist or cannot be listed.
-pub fn find_any(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Vec<Problem>> {
-    let (mut found, mut problems) = (Vec::new(), Vec::new());
-    for path in paths {
-        if path.as_os_str() == STANDARD_INPUT {
-            found.push(path.clone());
-            continue;
-        }
-        match fs::metadata(path) {
-            Ok(meta) if meta.is_dir() => match list(path) {
-                Ok(files) => found.extend(files),
-                Err(error) => problems.push(problem(path, format!("cannot list directory: {error}"))),
-            },
-            Ok(_) => found.push(path.clone()),
-            Err(error) => problems.push(problem(path, format!("cannot open: {error}")).with_help(
-                "name the manifests to read: files, directories of them, or - for standard input",
-            )),
-        }
-    }
-    if paths.len() > 1 {
-        let mut seen = std::collections::HashSet::new();
-        found.retain(|path| seen.insert(path.clone()));
-    }
-    if found.len() > limits::FILES {
-        let message = format!("{} files to read: at most {} are", found.len(), limits::FILES);
-        problems.push(problem(&paths[0], message));
-    }
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
-}
-
-fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let path = entry.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-        let manifest = path.extension().is_some_and(|ext| ext == "yaml" || ext == "yml" || ext == "json");
-        // A dangling link is kept, so that reading it tells of it.
-        if manifest && !hidden && !is_directory(&entry, &path) {
-            files.push(path);
-        }
-    }
-    // All are in one directory: comparing paths name by name takes ten times as long.
-    files.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
-    Ok(files)
-}
-
-/// Whether `entry` at `path` is a directory, or a link to one. Most are neither, which the listing itself tells.
-fn is_directory(entry: &DirEntry, path: &Path) -> bool {
-    match entry.file_type() {
-        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-        _ => path.is_dir(),
-    }
-}
-
 /// The bytes of `path`, or of standard input for `-`.
 ///
 /// Never waits for a FIFO's writer, and reads regular files only, up to 48 MiB.
 ///
 /// # Errors
-/// When it cannot be opened or read, is no regular file, or is too large.
+/// When it cannot be opened or read, is no regular file, or is too large; when standard input ends without an object, as it does
+/// where `helm template` fails in a pipe.
 pub fn fetch(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| Box::new(problem(path, message));
     if path.as_os_str() == STANDARD_INPUT {
-        return drain(io::stdin().lock(), 0).map_err(failed);
+        let bytes = drain(io::stdin().lock(), 0).map_err(failed)?;
+        return match is_blank(&bytes) {
+            true => Err(Box::new(problem(path, "nothing on standard input").with_help(
+                "the command before the pipe has failed, or printed nothing; for an empty cluster give a List without items",
+            ))),
+            false => Ok(bytes),
+        };
     }
     let file = open(path).map_err(|error| failed(format!("cannot open: {error}")))?;
     let meta = file.metadata().map_err(|error| failed(format!("cannot read: {error}")))?;
@@ -137,8 +67,20 @@ fn too_large() -> String {
     format!("larger than {} MiB, which is the most one file may have", limits::FILE_BYTES >> 20)
 }
 
-fn problem(path: &Path, message: impl AsRef<str>) -> Problem {
+/// An error in the file or directory at `path` as a whole.
+pub(super) fn problem(path: &Path, message: impl AsRef<str>) -> Problem {
     Problem::of_file(&name(path), message)
+}
+
+/// Whether there are only comments, directives and the markers between documents: most likely the moment between an
+/// editor's truncation and its first write, or a failed command's output. An empty List says "nothing" explicitly.
+pub(crate) fn is_blank(bytes: &[u8]) -> bool {
+    bytes.split(|&byte| byte == b'\n').all(|line| {
+        let line = line.trim_ascii();
+        matches!(line, b"" | b"---" | b"..." | b"\xef\xbb\xbf")
+            || line.starts_with(b"#")
+            || line.starts_with(b"%")
+    })
 }
 
 /// How `path` is shown to people.
@@ -193,5 +135,26 @@ fn printable(c: char) -> bool {
         '\t' | '\n' | '\r' | ' '..='~' | '\u{85}' => true,
         '\u{feff}' | '\u{fffe}' | '\u{ffff}' => false,
         c => c >= '\u{a0}',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_is_what_says_nothing() {
+        let table = [
+            ("", true),
+            ("\u{feff}\r\n", true),
+            ("# a comment\n\n   # another\r\n", true),
+            ("%YAML 1.2\n---\n...\n", true),
+            ("apiVersion: v1\nkind: List\nitems: []\n", false),
+            ("{}", false),
+            ("--- {}\n", false),
+        ];
+        for (text, blank) in table {
+            assert_eq!(is_blank(text.as_bytes()), blank, "{text:?}");
+        }
     }
 }

@@ -9,6 +9,8 @@ use super::Read;
 use super::json::Written;
 use super::source::Place;
 use crate::store::Object;
+#[cfg(feature = "api")]
+use {super::Manifest, std::collections::HashSet};
 
 /// An object that was read before, without its place, which would hold on to the whole file.
 #[derive(Clone, Debug)]
@@ -34,6 +36,16 @@ impl Known {
     fn is_written(&self, text: &str) -> bool {
         self.written.as_ref().is_some_and(|written| written.is(text))
     }
+}
+
+/// The objects of `manifest` that were read, and not remembered from what was `known`.
+#[cfg(feature = "api")]
+pub(crate) fn fresh<'a>(manifest: &'a Manifest, known: &[Known]) -> impl Iterator<Item = &'a Read> {
+    let known: HashSet<*const Written> =
+        known.iter().filter_map(|known| known.written.as_ref().map(Arc::as_ptr)).collect();
+    let is_known =
+        move |read: &Read| read.written.as_ref().is_some_and(|written| known.contains(&Arc::as_ptr(written)));
+    manifest.objects.iter().filter(move |read| !is_known(read))
 }
 
 /// All that is known of a file.
@@ -99,7 +111,9 @@ impl<'a> Recall<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Manifest, read_again};
+    #[cfg(not(feature = "api"))]
+    use crate::manifest::Manifest;
+    use crate::manifest::read_again;
 
     /// Documents: `a=1` is a Service called `a` with a port 1, `a=x` one that is refused for its port.
     fn text(says: &str) -> String {

@@ -8,8 +8,12 @@
 mod decode;
 mod documents;
 mod files;
+mod folders;
+mod inputs;
 mod json;
+mod kinds;
 mod known;
+pub(crate) mod kustomize;
 mod limits;
 mod locate;
 mod positions;
@@ -19,11 +23,12 @@ pub mod scenario;
 mod source;
 mod stream;
 pub mod topology;
+pub(crate) mod tree;
 mod validate;
 mod wording;
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::parallel;
@@ -31,9 +36,16 @@ use crate::parallel;
 use crate::store::Kind;
 use crate::store::{Key, Object, Objects};
 
-pub use files::{fetch, find, find_any};
+pub use files::fetch;
+#[cfg(feature = "watch")]
+pub(crate) use files::is_blank;
+pub use inputs::{Found, Input, Inputs, find, find_any};
+#[cfg(feature = "watch")]
+pub(crate) use inputs::{directories, list};
 pub use json::read_value;
 pub(crate) use known::Known;
+#[cfg(feature = "api")]
+pub(crate) use known::fresh;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity, harmless};
 pub use scenario::Scenario;
@@ -57,6 +69,23 @@ pub struct Manifest {
     pub skipped: BTreeMap<String, usize>,
     /// What Topologies in it say about the cluster.
     pub overrides: Overrides,
+    /// Whether nothing in it claims to be an object, though there is something.
+    pub foreign: bool,
+    /// Where the objects of Kubernetes' other kinds stand.
+    #[cfg(feature = "api")]
+    pub(crate) others: Vec<Place>,
+}
+
+impl Manifest {
+    /// The same for a file that only lies among manifests: what is none itself is passed over, with a warning.
+    pub(crate) fn passed_over(self) -> Self {
+        if !self.foreign {
+            return self;
+        }
+        let problem = Problem::of_file(&self.name, "passed over: there is no apiVersion and kind in it");
+        let problem = problem.with_help("name the manifests one by one, or move it, and this is not said");
+        Manifest { problems: vec![problem.as_warning()], ..self }
+    }
 }
 
 /// An object and where it was read.
@@ -94,43 +123,59 @@ impl Loaded {
     }
 }
 
-/// Reads the files that `paths` mean; see [`find`]. Never fails otherwise than by [`Loaded::problems`].
-pub fn load(paths: &[PathBuf]) -> Loaded {
-    let files = match find(paths) {
-        Ok(files) => files,
-        Err(problems) => return Loaded { problems, ..Loaded::default() },
-    };
-    combine(read_files(&files))
+/// Reads what `inputs` mean; see [`find`]. Never fails otherwise than by [`Loaded::problems`].
+pub fn load(inputs: impl Into<Inputs>) -> Loaded {
+    match find(inputs) {
+        Ok(Found { inputs, warnings }) => {
+            let mut loaded = combine(parallel::map(&inputs, 2, Input::read));
+            loaded.problems.splice(0..0, warnings);
+            loaded
+        }
+        Err(problems) => Loaded { problems, ..Loaded::default() },
+    }
 }
 
-/// Puts together what was read one by one: problems by file and line, those between files among them.
+/// Puts together what was read one by one: problems by file and line, those between files among them. Of an object that
+/// several say, the last counts, and the others are left out.
 pub fn combine(manifests: Vec<Manifest>) -> Loaded {
     let mut loaded = Loaded { manifests, ..Loaded::default() };
-    let mut between = conflicts(&loaded.manifests, &mut loaded.overrides);
+    let Conflicts { mut problems, outdated } = conflicts(&loaded.manifests, &mut loaded.overrides);
+    for (at, objects) in outdated {
+        let mut next = 0..;
+        loaded.manifests[at].objects.retain(|_| next.next().is_none_or(|n| !objects.contains(&n)));
+    }
     for (at, manifest) in loaded.manifests.iter_mut().enumerate() {
-        let mut problems = std::mem::take(&mut manifest.problems);
-        problems.extend(between.remove(&at).unwrap_or_default());
-        problems.sort_by_key(Problem::line);
-        loaded.problems.extend(problems);
+        let mut own = std::mem::take(&mut manifest.problems);
+        own.extend(problems.remove(&at).unwrap_or_default());
+        own.sort_by_key(Problem::line);
+        loaded.problems.extend(own);
     }
     loaded
 }
 
-/// Reads `files`, several at once, and returns them in their order.
-fn read_files(files: &[PathBuf]) -> Vec<Manifest> {
-    parallel::map(files, 2, |path| read_file(path))
+/// What contradicts an earlier file.
+#[derive(Default)]
+struct Conflicts {
+    /// By the number of the file.
+    problems: HashMap<usize, Vec<Problem>>,
+    /// The numbers of objects that later files say otherwise, by that of their file.
+    outdated: HashMap<usize, HashSet<usize>>,
 }
 
-/// What contradicts an earlier file, by the number of the file. Adds up what they say of the cluster.
-fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> HashMap<usize, Vec<Problem>> {
-    let mut seen: HashMap<Key, (usize, &Read)> = HashMap::new();
-    let mut found: HashMap<usize, Vec<Problem>> = HashMap::new();
+/// Compares the files with each other. Adds up what they say of the cluster.
+fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> Conflicts {
+    let mut seen: HashMap<Key, (usize, usize)> = HashMap::new();
+    let mut found = Conflicts::default();
     for (at, manifest) in manifests.iter().enumerate() {
         if manifests.len() > 1 {
-            for read in &manifest.objects {
-                let &mut (first, other) = seen.entry(read.object.key()).or_insert((at, read));
-                let problems = found.entry(at).or_default();
-                if first != at && problems.len() < limits::FILE_PROBLEMS {
+            for (number, read) in manifest.objects.iter().enumerate() {
+                let Some((first, earlier)) = seen.insert(read.object.key(), (at, number)) else { continue };
+                let other = &manifests[first].objects[earlier];
+                if other.object != read.object {
+                    found.outdated.entry(first).or_default().insert(earlier);
+                }
+                let problems = found.problems.entry(at).or_default();
+                if problems.len() < limits::FILE_PROBLEMS {
                     problems.push(stream::duplicate(other, read));
                 }
             }
@@ -139,7 +184,7 @@ fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> HashMap<usize
         for field in overrides.merge(&manifest.overrides) {
             if let (Some(place), Some(earlier)) = (&manifest.overrides.place, &earlier) {
                 let message = format!("{field}: is not what the Topology at {earlier:?} says");
-                found.entry(at).or_default().push(Problem::at(place, place.locate(field), message));
+                found.problems.entry(at).or_default().push(Problem::at(place, place.locate(field), message));
             }
         }
     }

@@ -48,7 +48,7 @@ impl Place {
     }
 
     /// The place of the second key called `key` in the map at `path`, which a map must not have.
-    pub(super) fn locate_repeated(&self, path: &str, key: &str) -> Spot {
+    pub(crate) fn locate_repeated(&self, path: &str, key: &str) -> Spot {
         let mut steps: Vec<Step> = parse_path(path).collect();
         steps.push(Step::Key(key.into()));
         self.find(&steps, 1)
@@ -57,6 +57,27 @@ impl Place {
     /// The place of a byte of the passage.
     pub(super) fn at(&self, offset: usize) -> Spot {
         self.source.spot(self.passage.range.start + offset)
+    }
+
+    /// Which part of the file's text it is a part of.
+    #[cfg(feature = "api")]
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.passage.range.clone()
+    }
+
+    /// The whole document or item that it is in.
+    #[cfg(feature = "api")]
+    pub(crate) fn document(&self) -> Place {
+        Place { within: Arc::default(), ..self.clone() }
+    }
+
+    /// The object in `document`, which is all of the passage.
+    #[cfg(feature = "api")]
+    pub(crate) fn within<'v>(&self, document: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
+        self.within.iter().try_fold(document, |value, step| match step {
+            Step::Key(key) => value.get(&**key),
+            Step::Index(at) => value.get(*at),
+        })
     }
 
     /// The first line of the passage that says something.
@@ -74,7 +95,7 @@ impl Place {
     }
 
     /// The passage's text, with the dash of a List's item blanked: what a parser reads as a document of its own.
-    pub(super) fn text(&self) -> Cow<'_, str> {
+    pub(crate) fn text(&self) -> Cow<'_, str> {
         self.passage.text(&self.source.text)
     }
 

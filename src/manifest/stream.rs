@@ -14,10 +14,10 @@ use super::documents::{self, Items};
 use super::json::{Common, Written};
 use super::known::{Known, Memory, Recall};
 use super::locate::Step;
-use super::problem::{Problem, legible};
+use super::problem::{Problem, Severity, legible};
 use super::source::{Passage, Place, Source};
 use super::validate::{self, Finding};
-use super::{Manifest, Overrides, Read, limits, scenario, topology};
+use super::{Manifest, Overrides, Read, folders, kinds, limits, scenario, topology};
 use crate::parallel;
 use crate::store::{Given, Key, LABEL_MAX, Name, Object, nearest};
 
@@ -45,8 +45,7 @@ pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
     let mut streams = streams.into_iter();
     let mut whole = streams.next().unwrap_or_else(|| Stream::new(source, &known, 1));
     streams.for_each(|later| whole.append(later));
-    whole.manifest.problems.sort_by_key(Problem::line);
-    whole.manifest
+    whole.end()
 }
 
 /// A file that is being read.
@@ -61,6 +60,10 @@ struct Stream<'a> {
     marks: usize,
     /// Whether a limit was reached, and told of.
     full: bool,
+    /// Whether any document claims to be an object.
+    claims: bool,
+    /// How many warnings there were beyond those that are kept.
+    more_warnings: usize,
 }
 
 impl<'a> Stream<'a> {
@@ -68,16 +71,42 @@ impl<'a> Stream<'a> {
     fn new(source: Arc<Source>, known: &'a Memory<'a>, line: u32) -> Self {
         let manifest = Manifest { name: source.name.clone(), ..Manifest::default() };
         let recall = known.from(line);
-        Stream { source, manifest, recall, seen: FxHashMap::default(), marks: 0, full: false }
+        let seen = FxHashMap::default();
+        Stream { source, manifest, recall, seen, marks: 0, full: false, claims: false, more_warnings: 0 }
+    }
+
+    /// What was read.
+    fn end(mut self) -> Manifest {
+        self.manifest.problems.sort_by_key(Problem::line);
+        if self.more_warnings > 0 {
+            let message = format!("{} more warnings in this file are left out", self.more_warnings);
+            let file = Problem::of_file(&self.manifest.name, message);
+            self.manifest.problems.push(file.as_warning());
+        }
+        self.manifest.foreign = !self.claims && !self.manifest.problems.is_empty();
+        self.manifest
+    }
+
+    /// Keeps a problem; of warnings, as many as a person reads.
+    fn report(&mut self, problem: Problem) {
+        let warnings = || self.manifest.problems.iter().filter(|other| other.severity == Severity::Warning);
+        match problem.severity == Severity::Warning && warnings().count() >= limits::FILE_PROBLEMS {
+            true => self.more_warnings += 1,
+            false => self.manifest.problems.push(problem),
+        }
     }
 
     /// Goes on with what was read of a later part of the file.
     fn append(&mut self, later: Stream<'_>) {
         self.marks += later.marks;
         self.full |= later.full;
+        self.claims |= later.claims;
+        self.more_warnings += later.more_warnings;
         let Manifest { objects, problems, skipped, overrides, scenarios, .. } = later.manifest;
         self.manifest.scenarios.extend(scenarios);
-        self.manifest.problems.extend(problems);
+        #[cfg(feature = "api")]
+        self.manifest.others.extend(later.manifest.others);
+        problems.into_iter().for_each(|problem| self.report(problem));
         for (kind, count) in skipped {
             *self.manifest.skipped.entry(kind).or_default() += count;
         }
@@ -108,8 +137,9 @@ impl<'a> Stream<'a> {
                 // A flow mapping looks like JSON at first.
                 Err(_) if !begun && !json_file => return self.yaml(passage.clone(), &Head::default(), 0),
                 Err(error) => {
+                    self.claims |= text.contains("apiVersion");
                     let problem = decode::json_error(&self.place(passage.clone()), text, &error);
-                    return self.manifest.problems.push(*problem);
+                    return self.report(*problem);
                 }
             };
             let end = values.byte_offset();
@@ -140,10 +170,16 @@ impl<'a> Stream<'a> {
         }
         let json: Json<'_> = match serde_json::from_str(text) {
             Ok(json) => json,
+            // A key that is there twice is no harm where it is no List's.
+            Err(_) if decode::head(&place).is_ok_and(|head| is_one(&head)) => {
+                let head = decode::head(&place).unwrap_or_default();
+                Json { api_version: head.api_version, kind: head.kind, items: None }
+            }
             Err(error) => {
+                self.claims |= text.starts_with('{') && text.contains("apiVersion");
                 let problem = decode::head(&place).err();
                 let problem = problem.unwrap_or_else(|| decode::json_error(&place, text, &error));
-                return self.manifest.problems.push(*problem);
+                return self.report(*problem);
             }
         };
         let head = Head { api_version: json.api_version, kind: json.kind };
@@ -187,17 +223,16 @@ impl<'a> Stream<'a> {
             }
         }
         let sniffed = documents::sniff(&text);
-        if let Some((key, at)) = sniffed.repeated {
-            let problem = Problem::at(&place, place.at(at), format!("key `{key}` is there twice"));
-            return self.manifest.problems.push(problem);
-        }
         let mut head =
             Head { api_version: sniffed.api_version.map(Name::from), kind: sniffed.kind.map(Name::from) };
         let parsed = head.api_version.is_none() || head.kind.is_none();
         if parsed {
             head = match decode::head(&place) {
                 Ok(head) => head,
-                Err(problem) => return self.manifest.problems.push(*problem),
+                Err(problem) => {
+                    self.claims |= text.contains("apiVersion") && !decode::is_no_map(&place);
+                    return self.report(*problem);
+                }
             };
         }
         let says_all = head.is_whole();
@@ -220,11 +255,13 @@ impl<'a> Stream<'a> {
     fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
         let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
         let skipped = self.manifest.skipped.clone();
+        #[cfg(feature = "api")]
+        let others = self.manifest.others.len();
         let before =
             Passage { range: list.passage.range.start..items[0].range.start, ..list.passage.clone() };
         for shell in [before, rest] {
             if let Err(problem) = decode::well_formed(&self.place(shell)) {
-                self.manifest.problems.push(*problem);
+                self.report(*problem);
             }
         }
         for item in &items {
@@ -242,6 +279,8 @@ impl<'a> Stream<'a> {
             self.manifest.objects.truncate(objects);
             self.manifest.problems.truncate(problems);
             self.manifest.skipped = skipped;
+            #[cfg(feature = "api")]
+            self.manifest.others.truncate(others);
             self.seen.retain(|_, &mut at| at < objects);
             self.whole_list(list, of);
         }
@@ -251,7 +290,7 @@ impl<'a> Stream<'a> {
     fn whole_list(&mut self, list: &Place, of: &Head) {
         let heads = match decode::item_heads(list) {
             Ok(heads) => heads,
-            Err(problem) => return self.manifest.problems.push(*problem),
+            Err(problem) => return self.report(*problem),
         };
         let item = |at| Place { within: [Step::Key("items".into()), Step::Index(at)].into(), ..list.clone() };
         let mut kinds = Vec::with_capacity(heads.len());
@@ -289,7 +328,7 @@ impl<'a> Stream<'a> {
                     }
                 }
             }
-            Err(problem) => self.manifest.problems.push(*problem),
+            Err(problem) => self.report(*problem),
         }
     }
 
@@ -317,7 +356,7 @@ impl<'a> Stream<'a> {
             }
         };
         if let Err(problem) = outcome {
-            self.manifest.problems.push(*problem);
+            self.report(*problem);
         }
     }
 
@@ -342,6 +381,7 @@ impl<'a> Stream<'a> {
     fn meaning(&mut self, place: &Place, head: Head, unsaid: &Head) -> Option<(Meaning, String)> {
         let api_version = head.api_version.or_else(|| unsaid.api_version.clone());
         let kind = head.kind.or_else(|| unsaid.kind.clone());
+        self.claims |= api_version.is_some() || kind.is_some();
         let (api_version, kind) = match (api_version, kind) {
             (Some(api_version), Some(kind)) => (api_version, kind),
             (api_version, kind) => {
@@ -355,7 +395,9 @@ impl<'a> Stream<'a> {
                     _ => "kind is missing",
                 };
                 let problem = Problem::at(place, place.locate(""), missing);
-                self.manifest.problems.push(problem.with_help("every Kubernetes object begins with both"));
+                let help = folders::how_to_render(&self.source.name);
+                let help = help.unwrap_or_else(|| "every Kubernetes object begins with both".into());
+                self.report(problem.with_help(help));
                 return None;
             }
         };
@@ -374,6 +416,36 @@ impl<'a> Stream<'a> {
                 let help = help.unwrap_or_else(|| "there are Topology, Fault and Scenario".into());
                 self.manifest.problems.push(problem.with_help(help));
                 None
+            }
+            Meaning::Kustomization => {
+                let problem = format!(
+                    "kind: a {kind} says what kustomize makes of other files",
+                    kind = legible(&kind, LABEL_MAX)
+                );
+                let help = folders::how_to_render(&self.source.name);
+                let help = help.unwrap_or_else(|| "render it: -k and the directory that it is in".into());
+                self.report(Problem::at(place, place.locate("kind"), problem).with_help(help));
+                None
+            }
+            Meaning::Other => {
+                let shown = legible(&kind, LABEL_MAX);
+                let Some(unknown) = kinds::unknown(&legible(&api_version, LABEL_MAX), &shown) else {
+                    #[cfg(feature = "api")]
+                    if kinds::is_built_in(&api_version) {
+                        self.manifest.others.push(place.clone());
+                    }
+                    return Some((Meaning::Other, shown));
+                };
+                let problem = format!("{}: {}", unknown.field, unknown.message);
+                let problem = Problem::at(place, place.locate(unknown.field), problem);
+                let problem = match unknown.help {
+                    Some(help) => problem.with_help(help),
+                    None => problem.with_help("an API server would refuse it; it is passed over"),
+                };
+                let code = unknown.removed.then_some("api-version-removed");
+                let problem = Problem { code, ..problem };
+                self.report(if unknown.matters { problem } else { problem.as_warning() });
+                unknown.removed.then_some((Meaning::Other, shown))
             }
             meaning => Some((meaning, legible(&kind, LABEL_MAX))),
         }
@@ -427,10 +499,13 @@ impl<'a> Stream<'a> {
             Entry::Vacant(entry) => *entry.insert(next),
         };
         if first == next {
-            self.manifest.objects.push(read);
-        } else {
-            let problem = duplicate(&self.manifest.objects[first], &read);
-            self.manifest.problems.push(problem);
+            return self.manifest.objects.push(read);
+        }
+        // As where they are applied one after the other.
+        let problem = duplicate(&self.manifest.objects[first], &read);
+        self.report(problem);
+        if valid && self.manifest.objects[first].object != read.object {
+            self.manifest.objects[first] = read;
         }
     }
 
@@ -446,7 +521,7 @@ impl<'a> Stream<'a> {
             format!("more than {} objects in one file: the rest is not read", limits::OBJECTS)
         } else if self.marks > limits::FILE_MARKS {
             format!("more than {} fields and items in one file: the rest is not read", limits::FILE_MARKS)
-        } else if self.manifest.problems.len() >= limits::FILE_PROBLEMS {
+        } else if self.errors() >= limits::FILE_PROBLEMS {
             "too many problems in this file: the rest is not read".into()
         } else {
             return true;
@@ -459,6 +534,11 @@ impl<'a> Stream<'a> {
         false
     }
 
+    /// How many errors there are. A file has few problems of any kind.
+    fn errors(&self) -> usize {
+        self.manifest.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
+    }
+
     /// Whether Lists are not nested for nesting's sake.
     fn shallow(&mut self, place: &Place, depth: usize) -> bool {
         if depth >= limits::LIST_DEPTH {
@@ -469,12 +549,17 @@ impl<'a> Stream<'a> {
 
     fn complain(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
         let problem = Problem::at(place, place.locate(path), format!("{path}: {message}"));
-        self.manifest.problems.push(problem);
+        self.report(problem);
     }
 
     fn place(&self, passage: Passage) -> Place {
         Place { source: self.source.clone(), passage, within: Arc::default() }
     }
+}
+
+/// Whether a document with this head is one object.
+fn is_one(head: &Head) -> bool {
+    head.kind.as_ref().is_some_and(|kind| !kind.ends_with("List"))
 }
 
 /// Values of a JSON text in the order in which they stand, so that lines are counted once.
@@ -499,14 +584,18 @@ impl<'a> Values<'a> {
     }
 }
 
-/// That `second` is what `first` is already; no more than a warning if they say the same, as Namespaces mostly do.
+/// That `second` is what `first` is already. The last counts, as where they are applied one after the other.
 pub(super) fn duplicate(first: &Read, second: &Read) -> Problem {
     let at = format!("{}:{}", first.place.file(), first.place.locate("metadata.name").line);
-    let problem =
-        Problem::at(&second.place, second.place.locate("metadata.name"), format!("is at {at} already"));
-    let problem = problem.about(second.object.key());
-    match first.object == second.object {
-        true => problem.as_warning(),
-        false => problem.with_help("leave one of them out, or give it another name or namespace"),
-    }
+    let spot = second.place.locate("metadata.name");
+    let problem = match first.object == second.object {
+        true => Problem::at(&second.place, spot, format!("is at {at} already")),
+        false => Problem::at(
+            &second.place,
+            spot,
+            format!("is at {at} already, with other contents: this one counts"),
+        )
+        .with_help("leave one of them out, or give it another name or namespace"),
+    };
+    problem.about(second.object.key()).as_warning()
 }

@@ -1,5 +1,5 @@
-//! Takes the place of the API server's "already exists": what several files may not say together. Of two files that
-//! contradict each other the newer one is refused; what was read before has been served already.
+//! Takes the place of the API server's "already exists": what several files say together. Of an object that several say the
+//! last counts, as where they are applied one after the other; of Topologies that contradict each other the newer is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,6 +68,8 @@ pub(super) struct Between {
 pub(super) struct Standing<'a> {
     pub(super) files: &'a BTreeMap<&'a Arc<Path>, &'a Kept>,
     pub(super) holders: &'a Holders,
+    /// The place of a file among all that is named.
+    pub(super) rank: &'a dyn Fn(&Path) -> usize,
 }
 
 /// Compares new contents with each other and with those that stand, of which the files of the same path are to be
@@ -98,34 +100,27 @@ fn round<'a>(
         overrides.merge(&kept.overrides);
     }
     let several = new.keys().filter(|path| is_new(path)).count() > 1;
-    let mut seen: FxHashMap<Key, (&Object, &str, u32)> = FxHashMap::default();
+    let mut seen: FxHashMap<Key, Other<'_>> = FxHashMap::default();
     let mut warnings = Vec::new();
     for (path, manifest) in new.iter().filter(|(path, _)| is_new(path)) {
         let mut problems = Vec::new();
         for read in &manifest.objects {
             let key = read.object.key();
-            let other = stand.holders.of(&key).iter().rev().find_map(|holder| {
+            let standing = stand.holders.of(&key).iter().rev().find_map(|holder| {
                 let kept = stand.files.get(&holder.path).filter(|_| !is_new(&holder.path))?;
-                Some((&holder.object, &*kept.name, kept))
+                let line = kept.line(&key);
+                Some(Other { path: &holder.path, object: &holder.object, file: &kept.name, line })
             });
-            let (first, file, line) = match (other, seen.get(&key)) {
-                (Some((object, file, kept)), _) => (object, file, kept.line(&key)),
-                (None, Some(&earlier)) => earlier,
-                (None, None) if several => {
-                    seen.insert(key, (&read.object, &manifest.name, read.place.line()));
-                    continue;
-                }
-                (None, None) => continue,
-            };
-            match first == &read.object {
-                true if warnings.len() < PROBLEMS => {
-                    warnings.push(duplicate(read, file, line).as_warning());
-                }
-                false if problems.len() < PROBLEMS => problems.push(
-                    duplicate(read, file, line)
-                        .with_help("leave one of them out, or give it another name or namespace"),
-                ),
-                _ => {}
+            let earlier = seen.get(&key).copied();
+            if several {
+                let line = read.place.line();
+                seen.insert(key, Other { path, object: &read.object, file: &manifest.name, line });
+            }
+            if let Some(other) = standing.or(earlier)
+                && warnings.len() < PROBLEMS
+            {
+                let rank = |path: &Arc<Path>| ((stand.rank)(path), path.clone());
+                warnings.push(duplicate(read, other, rank(path) > rank(other.path)));
             }
         }
         for field in overrides.merge(&manifest.overrides) {
@@ -141,9 +136,26 @@ fn round<'a>(
     Ok(warnings)
 }
 
-fn duplicate(read: &Read, file: &str, line: u32) -> Problem {
-    let message = format!("is at {file}:{line} already");
-    Problem::at(&read.place, read.place.locate("metadata.name"), message).about(read.object.key())
+/// What another file says of an object.
+#[derive(Clone, Copy)]
+struct Other<'a> {
+    path: &'a Arc<Path>,
+    object: &'a Object,
+    file: &'a str,
+    line: u32,
+}
+
+/// That another file says the object as well. `counts` says that this one comes later.
+fn duplicate(read: &Read, other: Other<'_>, counts: bool) -> Problem {
+    let Other { object, file, line, .. } = other;
+    let which = match (object == &read.object, counts) {
+        (true, _) => "",
+        (false, true) => ", with other contents: this one counts",
+        (false, false) => ", with other contents: that one counts, because it comes later",
+    };
+    let message = format!("is at {file}:{line} already{which}");
+    let problem = Problem::at(&read.place, read.place.locate("metadata.name"), message);
+    problem.about(read.object.key()).as_warning()
 }
 
 #[cfg(test)]
@@ -179,44 +191,66 @@ mod tests {
         let files = kept.iter().map(|(path, kept)| (path, kept)).collect();
         let new: Vec<_> = new.iter().map(|manifest| (path(manifest), manifest)).collect();
         let new = new.iter().map(|(path, manifest)| (path, *manifest)).collect();
-        compare(Standing { files: &files, holders: &holders }, &new)
+        compare(Standing { files: &files, holders: &holders, rank: &|_| 0 }, &new)
     }
 
     #[test]
-    fn of_two_files_that_contradict_each_other_the_newer_is_refused() {
-        // What stands, what is new, which of the new are refused, how many warnings there are.
+    fn of_two_files_that_say_an_object_the_last_counts() {
+        // What stands, what is new, which of the new are refused, and what is said.
         type Files<'a> = &'a [(&'a str, &'a str)];
-        let table: &[(Files<'_>, Files<'_>, &[&str], usize)] = &[
-            (&[("a", "x=1")], &[("b", "y=1")], &[], 0),
-            (&[("b", "x=1")], &[("a", "x=2")], &["a"], 0),
-            (&[("a", "x=1")], &[("b", "x=1")], &[], 1),
-            (&[("a", "x=1")], &[("a", "x=2")], &[], 0),
-            // Both are new: the second.
-            (&[], &[("a", "x=1"), ("b", "x=2")], &["b"], 0),
+        let table: &[(Files<'_>, Files<'_>, &[&str], &[&str])] = &[
+            (&[("a", "x=1")], &[("b", "y=1")], &[], &[]),
+            (
+                &[("b", "x=1")],
+                &[("a", "x=2")],
+                &[],
+                &["a:4: x: is at b:1 already, with other contents: that one counts"],
+            ),
+            (
+                &[("a", "x=1")],
+                &[("b", "x=2")],
+                &[],
+                &["b:4: x: is at a:1 already, with other contents: this one counts"],
+            ),
+            (&[("a", "x=1")], &[("b", "x=1")], &[], &["b:4: x: is at a:1 already"]),
+            (&[("a", "x=1")], &[("a", "x=2")], &[], &[]),
+            (
+                &[],
+                &[("a", "x=1"), ("b", "x=2")],
+                &[],
+                &["b:4: x: is at a:1 already, with other contents: this one"],
+            ),
             // An object moves from one file to the other.
-            (&[("a", "x=1 y=1"), ("b", "z=1")], &[("a", "y=1"), ("b", "x=2 z=1")], &[], 0),
-            (&[("a", "z=1"), ("b", "x=1 y=1")], &[("a", "x=2 z=1"), ("b", "y=1")], &[], 0),
-            // `b` is refused for `y`, so it keeps `x`, and `a` is refused for that.
-            (&[("a", "z=1"), ("b", "x=1"), ("c", "y=1")], &[("a", "x=2"), ("b", "y=2")], &["a", "b"], 0),
-            (&[("a", "ttl=5 x=1")], &[("b", "ttl=6 y=1")], &["b"], 0),
-            (&[("a", "ttl=5 x=1")], &[("b", "ttl=5 y=1"), ("a", "ttl=5 x=2")], &[], 0),
-            (&[("a", "ttl=5 x=1")], &[("a", "ttl=6 x=1")], &[], 0),
+            (&[("a", "x=1 y=1"), ("b", "z=1")], &[("a", "y=1"), ("b", "x=2 z=1")], &[], &[]),
+            (&[("a", "z=1"), ("b", "x=1 y=1")], &[("a", "x=2 z=1"), ("b", "y=1")], &[], &[]),
+            (&[("a", "ttl=5 x=1")], &[("b", "ttl=6 y=1")], &["b"], &[]),
+            (&[("a", "ttl=5 x=1")], &[("b", "ttl=5 y=1"), ("a", "ttl=5 x=2")], &[], &[]),
+            (&[("a", "ttl=5 x=1")], &[("a", "ttl=6 x=1")], &[], &[]),
+            // What is refused leaves the old content standing.
+            (
+                &[("a", "ttl=5"), ("b", "x=1")],
+                &[("b", "ttl=6"), ("c", "x=2")],
+                &["b"],
+                &["c:4: x: is at b:1 already, with"],
+            ),
         ];
-        for (stand, new, refused, warnings) in table {
+        for (stand, new, refused, said) in table {
             let between = compared(
                 &stand.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
                 &new.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
             );
             let names: Vec<_> = between.refused.keys().map(|path| path.to_str().unwrap()).collect();
-            assert_eq!((names, between.warnings.len()), (refused.to_vec(), *warnings), "{stand:?} {new:?}");
+            assert_eq!(names, *refused, "{stand:?} {new:?}");
+            let lines = between.warnings.iter().map(|warning| {
+                let name = &warning.object.as_ref().expect("an object").name;
+                format!("{}:{}: {name}: {}", warning.file, warning.line(), warning.message)
+            });
+            let lines: Vec<_> = lines.collect();
+            assert_eq!(lines.len(), said.len(), "{stand:?} {new:?}: {lines:?}");
+            assert!(
+                lines.iter().zip(*said).all(|(line, part)| line.starts_with(part)),
+                "{lines:?} are not {said:?}"
+            );
         }
-    }
-
-    #[test]
-    fn a_contradiction_tells_where_the_other_is() {
-        let between = compared(&[manifest("a.yaml", "x=1")], &[manifest("b.yaml", "y=1 x=2")]);
-        let problem = &between.refused[Path::new("b.yaml")][0];
-        assert!(problem.to_string().starts_with("b.yaml:5:"), "{problem}");
-        assert!(problem.to_string().contains("Service default/x: is at a.yaml:1 already"), "{problem}");
     }
 }

@@ -11,6 +11,7 @@ use super::absence::Absence;
 use super::between::{Kept, same};
 use super::holders::difference;
 use super::reading::{self, Content, Reading};
+use super::rendering::Rendering;
 use super::settling::{Fingerprint, Settling};
 use crate::manifest::{Known, Problem, Severity};
 use crate::store::Change;
@@ -20,6 +21,10 @@ use crate::store::Change;
 pub(super) struct File {
     /// In which of the named directories it was found; `None` if it is named itself.
     pub(super) directory: Option<usize>,
+    /// The place of what it was found by among all that is named: of an object that several files say, the last counts.
+    pub(super) rank: usize,
+    /// How it comes to be, if it is what a kustomization renders to.
+    pub(super) rendering: Option<Rendering>,
     pub(super) settling: Settling,
     /// What it said last that could be served, and the hash of that if it was read while following.
     pub(super) kept: Option<Kept>,
@@ -28,7 +33,7 @@ pub(super) struct File {
     pub(super) refused: Option<Refused>,
     pub(super) absent: Option<Absence>,
     /// What was complained of last, as a hash, and when.
-    complaint: Option<(u64, Instant)>,
+    pub(super) complaint: Option<(u64, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +83,16 @@ impl File {
             {
                 let help = "to serve nothing from it, write a List without items, or delete the file";
                 vec![Problem::of_file(&content.manifest.name, "nothing in it any more").with_help(help)]
+            }
+            Reading::Good(mut content) if content.manifest.foreign => {
+                let holds = self.kept.as_ref().is_some_and(|kept| !kept.asks_for_nothing());
+                // A manifest that has just lost its first lines is being written.
+                if self.directory.is_none() || holds {
+                    std::mem::take(&mut content.manifest.problems)
+                } else {
+                    content.manifest = content.manifest.passed_over();
+                    return Some(content);
+                }
             }
             Reading::Good(content) => return Some(content),
             Reading::Bad(problems) => problems,
@@ -140,13 +155,11 @@ impl File {
         let said = self.kept.as_ref().map(|kept| kept.overrides.clone()).unwrap_or_default();
         let same = changes.is_empty() && same(&said, &kept.overrides);
         self.kept = Some(kept);
-        if same {
-            return None;
+        let lines: Vec<String> = warnings.iter().map(Problem::to_string).collect();
+        if !lines.is_empty() && (!same || self.complains(&lines, at.now)) {
+            lines.iter().for_each(|line| tracing::warn!("{line}"));
         }
-        for warning in warnings {
-            tracing::warn!("{warning}");
-        }
-        Some(changes)
+        (!same).then_some(changes)
     }
 
     /// What it said last that could be served, in its order.

@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use notify::event::{AccessKind, AccessMode, ModifyKind, RemoveKind, RenameMode};
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, RenameMode};
 use notify::{ErrorKind, Event, EventHandler, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
+
+use super::settling::Said;
 
 /// Watches directories, and renews what it loses.
 pub(super) struct Hints {
@@ -54,7 +56,7 @@ impl Hints {
         moved: bool,
         directories: impl FnOnce() -> BTreeSet<PathBuf>,
     ) -> bool {
-        if self.exhausted || !(self.incomplete || moved || heard.lost || heard.ended) {
+        if self.exhausted || !(self.incomplete || moved || heard.directories || heard.lost || heard.ended) {
             return false;
         }
         if heard.ended
@@ -149,14 +151,69 @@ pub(super) struct Signal {
 /// What was heard.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// The names that something was renamed to, and that nothing was written to since.
-    pub(super) arrived: HashSet<PathBuf>,
+    pub(super) names: Names,
     /// How many writings and renames ended.
     ended_writings: usize,
+    /// Whether a directory may have come, in which others are to be watched.
+    directories: bool,
     /// Whether events or watches may have been lost.
     lost: bool,
     /// Whether the thread that listens has ended.
     ended: bool,
+}
+
+/// What was heard of names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    /// Those that something was renamed to, and that nothing was written to since.
+    pub(super) renamed: HashSet<PathBuf>,
+    /// Those that were written to, and that nothing was renamed to since.
+    written: HashSet<PathBuf>,
+}
+
+impl Names {
+    /// Something was renamed to `path`.
+    fn rename(&mut self, path: PathBuf) {
+        self.written.remove(&path);
+        if self.renamed.len() < ARRIVALS {
+            self.renamed.insert(path);
+        }
+    }
+
+    /// Something was written to `path`.
+    fn write(&mut self, path: &Path) {
+        self.renamed.remove(path);
+        match self.written.len() < ARRIVALS {
+            true => drop(self.written.insert(path.to_path_buf())),
+            // Which of them were written to is not known any more.
+            false => self.renamed.clear(),
+        }
+    }
+
+    /// Nothing is at `path` any more.
+    fn leave(&mut self, path: &Path) {
+        self.renamed.remove(path);
+        self.written.remove(path);
+    }
+
+    /// Whether nothing is known of any name.
+    pub(super) fn is_empty(&self) -> bool {
+        self.renamed.is_empty() && self.written.is_empty()
+    }
+
+    /// Whether anything was written to that is still there.
+    pub(super) fn has_written(&self) -> bool {
+        !self.written.is_empty()
+    }
+
+    /// What was heard of the file that this is the `way` to: names of links, and at last the file's own.
+    pub(super) fn said_of(&self, way: &[PathBuf]) -> Said {
+        match way.last() {
+            Some(file) if self.written.contains(file) => Said::Written,
+            _ if way.iter().any(|hop| self.renamed.contains(hop)) => Said::Renamed,
+            _ => Said::Nothing,
+        }
+    }
 }
 
 /// More names than this are not remembered: their files wait for quiet, as if they had been written in place.
@@ -173,7 +230,7 @@ impl Signal {
 
     /// Whether something was renamed to a name.
     pub(super) fn has_arrivals(&self) -> bool {
-        !self.lock().arrived.is_empty()
+        !self.lock().names.renamed.is_empty()
     }
 
     /// Whether more was written since hints were taken last than somebody writes who looks at what comes of it.
@@ -224,13 +281,16 @@ impl Heard {
             EventKind::Modify(ModifyKind::Name(mode @ (RenameMode::To | RenameMode::Both))) => {
                 // Of one rename both are told.
                 self.ended_writings += usize::from(mode == RenameMode::To);
-                let room = self.arrived.len() < ARRIVALS;
-                self.arrived.extend(event.paths.pop().filter(|_| room));
+                event.paths.pop().into_iter().for_each(|path| self.names.rename(path));
             }
             EventKind::Create(_) | EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Any) => {
-                for path in &event.paths {
-                    self.arrived.remove(path);
-                }
+                self.directories |=
+                    matches!(event.kind, EventKind::Create(CreateKind::Folder | CreateKind::Any));
+                event.paths.iter().for_each(|path| self.names.write(path));
+            }
+            // A file that was written to under a name of its own is whole when that goes.
+            EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(RemoveKind::File) => {
+                event.paths.iter().for_each(|path| self.names.leave(path));
             }
             // A watch ends with its directory.
             EventKind::Remove(RemoveKind::Folder | RemoveKind::Any | RemoveKind::Other) => self.lost = true,
@@ -244,7 +304,7 @@ impl Heard {
 mod tests {
     use std::time::Duration;
 
-    use notify::event::{CreateKind, DataChange, Flag, MetadataKind, RemoveKind};
+    use notify::event::{DataChange, Flag, MetadataKind, RemoveKind};
 
     use super::*;
 
@@ -263,16 +323,18 @@ mod tests {
             (EventKind::Modify(ModifyKind::Metadata(MetadataKind::Any)), 1, (true, true, false)),
             (data, 1, (true, false, false)),
             (EventKind::Create(CreateKind::File), 1, (true, false, false)),
-            (EventKind::Remove(RemoveKind::File), 1, (true, true, false)),
+            (EventKind::Remove(RemoveKind::File), 1, (true, false, false)),
             (EventKind::Remove(RemoveKind::Folder), 1, (true, true, true)),
         ];
         for (kind, paths, expected) in table {
-            let mut heard = Heard { arrived: ["a".into()].into(), ..Heard::default() };
+            let mut heard = Heard::default();
+            heard.names.rename("a".into());
             let mut event = Event::new(kind);
             event.paths = ["b", "a"][2 - paths..].iter().map(PathBuf::from).collect();
             let hint = heard.hear(Ok(event));
-            assert_eq!((hint, heard.arrived.contains(Path::new("a")), heard.lost), expected, "{kind:?}");
-            assert!(!heard.arrived.contains(Path::new("b")), "{kind:?}");
+            let said = heard.names.said_of(&["a".into()]);
+            assert_eq!((hint, said == Said::Renamed, heard.lost), expected, "{kind:?}");
+            assert_ne!(heard.names.said_of(&["b".into()]), Said::Renamed, "{kind:?}");
         }
     }
 
@@ -293,7 +355,13 @@ mod tests {
             let kind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
             assert!(heard.hear(Ok(Event::new(kind).add_path(name.to_string().into()))));
         }
-        assert_eq!(heard.arrived.len(), ARRIVALS);
+        assert_eq!(heard.names.renamed.len(), ARRIVALS);
+        // Nor are those that are written to; then no name is believed to be renamed only.
+        for name in 0..=ARRIVALS {
+            let kind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+            assert!(heard.hear(Ok(Event::new(kind).add_path(format!("w{name}").into()))));
+        }
+        assert_eq!((heard.names.written.len(), heard.names.renamed.len()), (ARRIVALS, 0));
     }
 
     #[test]

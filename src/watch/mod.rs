@@ -14,6 +14,7 @@ mod hints;
 mod holders;
 mod links;
 mod reading;
+mod rendering;
 mod settling;
 mod sources;
 mod survey;
@@ -185,7 +186,7 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
     /// Looks at every source, reads what changed and hands over what comes of it.
     fn pass(&mut self, now: Instant, forced: bool) -> Pass {
         let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
-        let looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.arrived);
+        let looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
         let mut again = looked.again;
         if let Some(hints) = &mut self.hints {
             let watched = || self.sources.directories();
@@ -261,8 +262,7 @@ async fn at(due: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
+    use super::hints::Names;
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -307,13 +307,13 @@ mod tests {
         std::fs::create_dir(&zones).unwrap();
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
         std::fs::write(zones.join("a.yaml"), text).unwrap();
-        let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
+        let (mut sources, problems) = Sources::read(&[zones.clone()]);
         assert_eq!(problems, []);
         // Just written, it would be read once more.
         std::fs::remove_dir_all(&zones).unwrap();
         let timings = Timings::default();
         let (gone, told) = (Instant::now(), Instant::now() + timings.quiet_max);
-        let mut look = |now| sources.look(At { now, timings: &timings }, false, &HashSet::new()).again;
+        let mut look = |now| sources.look(At { now, timings: &timings }, false, &Names::default()).again;
         assert_eq!(look(gone), Some(gone + timings.quiet_max), "it is told of");
         assert_eq!(look(told), None);
     }

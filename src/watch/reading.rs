@@ -11,7 +11,7 @@ use rustc_hash::FxBuildHasher;
 
 use super::settling::Fingerprint;
 use super::survey::STANDARD_INPUT;
-use crate::manifest::{self, Known, Manifest, Problem, Severity};
+use crate::manifest::{self, Input, Known, Manifest, Problem, Severity};
 
 /// What came of reading a file.
 pub(super) enum Reading {
@@ -31,7 +31,7 @@ pub(super) struct Content {
     pub(super) hash: u64,
     /// Whether there is nothing, or nothing but comments.
     pub(super) blank: bool,
-    /// What it says; only warnings among the problems.
+    /// What it says; only warnings among the problems, unless it is [foreign](Manifest::foreign).
     pub(super) manifest: Manifest,
 }
 
@@ -50,31 +50,64 @@ pub(super) fn read(path: &Path, seen: Fingerprint, last: Option<u64>, known: &[K
     if !fingerprint(path).is_ok_and(|after| after == seen) {
         return Reading::Torn;
     }
-    let bytes = match fetched {
-        Ok(bytes) => bytes,
-        Err(problem) => return Reading::Bad(vec![*problem]),
-    };
+    match fetched {
+        Ok(bytes) => judge_bytes(&path.display().to_string(), bytes, last, known),
+        Err(problem) => Reading::Bad(vec![*problem]),
+    }
+}
+
+/// What comes of `bytes`, the content of what is called `name`.
+pub(super) fn judge_bytes(name: &str, bytes: Vec<u8>, last: Option<u64>, known: &[Known]) -> Reading {
     let hash = hash(&bytes);
     if last == Some(hash) {
         return Reading::Same;
     }
-    let name = path.display().to_string();
-    let blank = is_blank(&bytes);
+    let blank = manifest::is_blank(&bytes);
+    let is_small = bytes.len() <= REVIEWED_BYTES;
     // A bug that one file brings to light must not keep the others from being read.
-    let manifest = catch_unwind(AssertUnwindSafe(|| manifest::read_again(&name, bytes, known)));
-    judge(&name, hash, blank, manifest.ok())
+    let manifest = catch_unwind(AssertUnwindSafe(|| {
+        let mut manifest = manifest::read_again(name, bytes, known);
+        if is_small {
+            let reviewed = reviewed(&manifest, known);
+            manifest.problems.extend(reviewed);
+        }
+        manifest
+    }));
+    judge(name, hash, blank, manifest.ok())
 }
 
-/// Reads the file at `path`, or standard input, before anybody follows it. Returns the hash of its bytes as well.
-pub(super) fn read_first(path: &Path) -> (Option<u64>, Manifest) {
-    if path.as_os_str() == STANDARD_INPUT {
-        return (None, manifest::read_file(path));
-    }
+/// Maximum length of what is read at once and reviewed, in bytes: a review takes as long as a reading, and the first answer is
+/// waited for. `check` reviews any amount.
+pub(super) const REVIEWED_BYTES: usize = 256 << 10;
+
+/// What an API server would refuse in `manifest`, of what is not `known` from before.
+#[cfg(feature = "api")]
+pub(super) fn reviewed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
+    crate::review::changed(manifest, known)
+}
+
+/// Without the API there is no schema to review by.
+#[cfg(not(feature = "api"))]
+pub(super) fn reviewed(_: &Manifest, _: &[Known]) -> Vec<Problem> {
+    Vec::new()
+}
+
+/// Reads `input` before it is followed. Returns the hash of its bytes as well, if it is a file.
+pub(super) fn read_first(input: &Input) -> (Option<u64>, Manifest) {
+    let (path, listed) = match input {
+        Input::Named(path) if path.as_os_str() != STANDARD_INPUT => (path, false),
+        Input::Listed(path) => (path, true),
+        other => return (None, other.read()),
+    };
     let name = path.display().to_string();
     match manifest::fetch(path) {
-        Ok(bytes) => (Some(hash(&bytes)), manifest::read_bytes(&name, bytes)),
+        Ok(bytes) => {
+            let (hash, manifest) = (hash(&bytes), manifest::read_bytes(&name, bytes));
+            (Some(hash), if listed { manifest.passed_over() } else { manifest })
+        }
         Err(problem) => {
-            (None, Manifest { name: name.into(), problems: vec![*problem], ..Manifest::default() })
+            let problems = vec![*problem];
+            (None, Manifest { name: name.into(), problems, ..Manifest::default() })
         }
     }
 }
@@ -91,7 +124,7 @@ fn judge(name: &str, hash: u64, blank: bool, manifest: Option<Manifest>) -> Read
             "reading it failed; this is a bug of clusterlocal",
         )]);
     };
-    match manifest.problems.iter().any(|problem| problem.severity == Severity::Error) {
+    match !manifest.foreign && manifest.problems.iter().any(|problem| problem.severity == Severity::Error) {
         true => Reading::Bad(manifest.problems),
         false => Reading::Good(Box::new(Content { hash, blank, manifest })),
     }
@@ -101,36 +134,9 @@ pub(super) fn hash(content: &(impl Hash + ?Sized)) -> u64 {
     FxBuildHasher.hash_one(content)
 }
 
-/// Whether there are only comments, directives and the markers between documents: most likely the moment between an
-/// editor's truncation and its first write. Whoever means nothing says so by an empty List.
-fn is_blank(bytes: &[u8]) -> bool {
-    bytes.split(|&byte| byte == b'\n').all(|line| {
-        let line = line.trim_ascii();
-        matches!(line, b"" | b"---" | b"..." | b"\xef\xbb\xbf")
-            || line.starts_with(b"#")
-            || line.starts_with(b"%")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn blank_is_what_says_nothing() {
-        let table = [
-            ("", true),
-            ("\u{feff}\r\n", true),
-            ("# a comment\n\n   # another\r\n", true),
-            ("%YAML 1.2\n---\n...\n", true),
-            ("apiVersion: v1\nkind: List\nitems: []\n", false),
-            ("{}", false),
-            ("--- {}\n", false),
-        ];
-        for (text, blank) in table {
-            assert_eq!(is_blank(text.as_bytes()), blank, "{text:?}");
-        }
-    }
 
     #[test]
     fn a_file_that_changes_while_it_is_read_is_torn() {

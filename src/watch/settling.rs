@@ -41,12 +41,38 @@ impl Fingerprint {
         Fingerprint { inode: (0, 0), size: meta.len(), modified, changed: modified }
     }
 
+    /// Whether it was renamed, or given its times, after the last write: that sets the time of change alone. Both in one tick of
+    /// the kernel's clock cannot be told apart, and are taken for a write.
+    fn is_written_before(&self) -> bool {
+        self.modified < self.changed
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
     /// How long ago the inode changed, by a clock that may not be the one it was changed by.
     fn age(&self) -> Option<Duration> {
         let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).ok()?);
         changed.elapsed().ok()
     }
 }
+
+/// What the operating system said of a file since the last look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    Nothing,
+    /// It was renamed to its place, and not written to since.
+    Renamed,
+    /// It was written to.
+    Written,
+}
+
+/// Minimum time for which a file that was renamed to its place stays as it is before it is believed to be whole, where its
+/// times do not show that it was not written to since: a write after the rename is reported within a fraction of that. Looks are
+/// 5 ms apart.
+const RENAMED: Duration = Duration::from_millis(4);
 
 /// What is to be done about a file now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,19 +102,15 @@ struct Pending {
     seen: Fingerprint,
     /// Since when it has been so.
     since: Instant,
-    /// Since when it has been different from what was read, without growing.
+    /// Since when it has been different from what was read, without its length changing in place.
     first: Instant,
+    /// Whether it was renamed to its place, and not written to since, as far as is known.
+    renamed: bool,
 }
 
 impl Settling {
-    /// The file as it is `now`. `arrived` says that it was renamed to its place: then it was whole before.
-    pub(super) fn see(
-        &mut self,
-        seen: Fingerprint,
-        arrived: bool,
-        now: Instant,
-        timings: &Timings,
-    ) -> Verdict {
+    /// The file as it is `now`, of which this was `said`.
+    pub(super) fn see(&mut self, seen: Fingerprint, said: Said, now: Instant, timings: &Timings) -> Verdict {
         if self.read == Some(seen) {
             self.pending = None;
             return match self.confirm {
@@ -97,24 +119,42 @@ impl Settling {
                 None => Verdict::Unchanged,
             };
         }
-        // Who replaces a file again and again does it with whole ones: waiting for quiet would take as long as that goes on.
-        let replaced_again = self.pending.is_some_and(|pending| pending.seen.inode != seen.inode);
         let pending = match self.pending {
             Some(pending) if pending.seen == seen => pending,
-            // Still growing: its writer has not come to the end, however long it takes.
-            Some(pending) if pending.seen.size < seen.size => Pending { seen, since: now, first: now },
-            Some(pending) => Pending { seen, since: now, ..pending },
-            None => Pending { seen, since: now, first: now },
+            // Of another length in place: its writer has not come to the end, however long it takes.
+            Some(Pending { seen: before, .. }) if before.inode == seen.inode && before.size != seen.size => {
+                Pending { seen, since: now, first: now, renamed: false }
+            }
+            Some(pending) => Pending {
+                seen,
+                since: now,
+                renamed: pending.renamed && pending.seen.inode == seen.inode,
+                ..pending
+            },
+            None => Pending { seen, since: now, first: now, renamed: false },
         };
+        let renamed = match said {
+            Said::Nothing => pending.renamed,
+            Said::Renamed => true,
+            Said::Written => false,
+        };
+        let replaced_again = self.pending.is_some_and(|before| before.seen.inode != seen.inode);
+        let pending = Pending { renamed, ..pending };
         self.pending = Some(pending);
-        if arrived || replaced_again {
+        // A file that was whole when it came to its place, and was not written to there. Who replaces a file again and again does
+        // it with such: waiting for quiet would take as long as that goes on.
+        if (renamed || replaced_again) && seen.is_written_before() {
             return Verdict::Read;
         }
         let in_place = self.read.is_some_and(|read| read.inode == seen.inode);
         let shrunk = self.good.is_some_and(|good| seen.size < good.div_ceil(2));
-        let due = match in_place && shrunk {
-            true => pending.since + timings.quiet_shrunk,
-            false => (pending.since + timings.quiet).min(pending.first + timings.quiet_max),
+        let due = match () {
+            () if renamed => pending.since + RENAMED,
+            () if in_place && shrunk => pending.since + timings.quiet_shrunk,
+            () => {
+                let longest = (pending.first + timings.quiet_max).max(pending.since + RENAMED);
+                (pending.since + timings.quiet).min(longest)
+            }
         };
         if due <= now { Verdict::Read } else { Verdict::Wait(due) }
     }
@@ -160,6 +200,11 @@ impl Settling {
         self.confirm
     }
 
+    /// Whether it was read as `seen`, and is not to be confirmed `now`.
+    pub(super) fn is_read(&self, seen: &Fingerprint, now: Instant) -> bool {
+        self.read == Some(*seen) && self.confirm.is_none_or(|due| due > now)
+    }
+
     /// Whether it is as it was when it was read.
     pub(super) fn is_as_read(&self, seen: &Fingerprint) -> bool {
         self.read == Some(*seen)
@@ -182,85 +227,176 @@ mod tests {
     fn settled(now: Instant) -> Settling {
         let mut settling = Settling::default();
         let timings = Timings { quiet: Duration::ZERO, ..Timings::default() };
-        settling.see(print(1, 1000, 0), false, now, &timings);
+        settling.see(print(1, 1000, 0), Said::Nothing, now, &timings);
         settling.read(print(1, 1000, 0), true, now, &timings);
         settling
     }
 
     const READ: i64 = 0;
     const SAME: i64 = -1;
+    const NOTHING: Said = Said::Nothing;
+    const RENAMED: Said = Said::Renamed;
+    const WRITTEN: Said = Said::Written;
 
-    /// A file of 1,000 bytes, inode 1, written at 0, was read in quiet. Then, at which millisecond, it is seen to be what, and
-    /// whether it was renamed there; what is to be done: `READ`, `SAME`, or wait until when.
-    type Steps<'a> = &'a [(u64, (u64, u64, i64), bool, i64)];
+    /// A file of 1,000 bytes, inode 1, written at 0, was read in quiet. Then, at which millisecond, it is seen to be what (inode,
+    /// length, written when, or changed later if that is told apart), and what was said of it; what is to be done: `READ`, `SAME`,
+    /// or wait until when.
+    type Steps<'a> = &'a [(u64, (u64, u64, i64), Said, i64)];
+
+    /// The time of a file that was renamed after it was written, in another tick.
+    const LATER: i64 = 1 << 32;
 
     #[test]
     fn a_file_is_read_when_it_is_whole() {
         let table: &[(&str, Steps<'_>)] = &[
-            ("nothing happens", &[(0, (1, 1000, 0), false, SAME), (1000, (1, 1000, 0), false, SAME)]),
-            ("renamed over", &[(0, (2, 1100, 5), true, READ)]),
-            ("renamed over by something small", &[(0, (2, 10, 5), true, READ)]),
-            ("another file, nobody said how", &[(0, (2, 10, 5), false, 50), (50, (2, 10, 5), false, READ)]),
-            ("rewritten in place", &[(0, (1, 1100, 5), false, 50), (50, (1, 1100, 5), false, READ)]),
+            ("nothing happens", &[(0, (1, 1000, 0), NOTHING, SAME), (1000, (1, 1000, 0), NOTHING, SAME)]),
+            ("renamed over", &[(0, (2, 1100, 5 + LATER), RENAMED, READ)]),
+            ("renamed over by something small", &[(0, (2, 10, 5 + LATER), RENAMED, READ)]),
+            (
+                "renamed over in the tick of the write",
+                &[
+                    (0, (2, 1100, 5), RENAMED, 4),
+                    (3, (2, 1100, 5), NOTHING, 4),
+                    (5, (2, 1100, 5), NOTHING, READ),
+                ],
+            ),
+            (
+                "renamed over, and written in place before that is said",
+                &[
+                    (0, (2, 600, 5), RENAMED, 4),
+                    (2, (2, 600, 5), WRITTEN, 50),
+                    (40, (2, 1100, 6), NOTHING, 90),
+                    (90, (2, 1100, 6), NOTHING, READ),
+                ],
+            ),
+            (
+                "renamed over, and written in place after it was seen",
+                &[
+                    (0, (2, 1100, 5), RENAMED, 4),
+                    (5, (2, 600, 6), NOTHING, 55),
+                    (20, (2, 1200, 7), NOTHING, 70),
+                ],
+            ),
+            (
+                "renamed and written in turns",
+                &[
+                    (0, (2, 1100, 1), RENAMED, 4),
+                    (4, (2, 0, 2), WRITTEN, 54),
+                    (8, (2, 600, 2), NOTHING, 58),
+                    (20, (3, 600, 3), NOTHING, 70),
+                    (24, (3, 600, 3), WRITTEN, 70),
+                    (30, (4, 1100, 4), RENAMED, 34),
+                    (35, (4, 1100, 4), NOTHING, READ),
+                ],
+            ),
+            (
+                "deleted and created again, in chunks",
+                &[
+                    (0, (2, 0, 5), NOTHING, 50),
+                    (30, (3, 0, 6), NOTHING, 80),
+                    (60, (3, 500, 7), NOTHING, 110),
+                    (90, (3, 1000, 8), NOTHING, 140),
+                    (140, (3, 1000, 8), NOTHING, READ),
+                ],
+            ),
+            (
+                "another file, nobody said how",
+                &[(0, (2, 10, 5), NOTHING, 50), (50, (2, 10, 5), NOTHING, READ)],
+            ),
+            ("rewritten in place", &[(0, (1, 1100, 5), NOTHING, 50), (50, (1, 1100, 5), NOTHING, READ)]),
             (
                 "truncated and written in chunks",
                 &[
-                    (0, (1, 0, 5), false, 1000),
-                    (20, (1, 400, 6), false, 1020),
-                    (40, (1, 800, 7), false, 90),
-                    (60, (1, 1200, 8), false, 110),
-                    (110, (1, 1200, 8), false, READ),
+                    (0, (1, 0, 5), NOTHING, 1000),
+                    (20, (1, 400, 6), NOTHING, 1020),
+                    (40, (1, 800, 7), NOTHING, 90),
+                    (60, (1, 1200, 8), NOTHING, 110),
+                    (110, (1, 1200, 8), NOTHING, READ),
                 ],
             ),
             (
                 "a stalled writer",
                 &[
-                    (0, (1, 499, 5), false, 1000),
-                    (999, (1, 499, 5), false, 1000),
-                    (1000, (1, 499, 5), false, READ),
+                    (0, (1, 499, 5), NOTHING, 1000),
+                    (999, (1, 499, 5), NOTHING, 1000),
+                    (1000, (1, 499, 5), NOTHING, READ),
                 ],
             ),
-            ("half is not less than half", &[(0, (1, 500, 5), false, 50)]),
+            ("half is not less than half", &[(0, (1, 500, 5), NOTHING, 50)]),
             (
-                "never quiet",
+                "never quiet, of one length",
                 &[
-                    (0, (1, 900, 1), false, 50),
-                    (40, (1, 900, 2), false, 90),
-                    (960, (1, 900, 3), false, 1000),
-                    (1000, (1, 900, 4), false, READ),
+                    (0, (1, 900, 1), NOTHING, 50),
+                    (40, (1, 900, 2), NOTHING, 90),
+                    (960, (1, 900, 3), NOTHING, 1000),
+                    (1000, (1, 900, 4), NOTHING, 1004),
+                    (1005, (1, 900, 4), NOTHING, READ),
                 ],
             ),
             (
                 "never quiet, but growing",
                 &[
-                    (0, (1, 900, 1), false, 50),
-                    (960, (1, 901, 3), false, 1010),
-                    (1000, (1, 902, 4), false, 1050),
+                    (0, (1, 900, 1), NOTHING, 50),
+                    (960, (1, 901, 3), NOTHING, 1010),
+                    (1000, (1, 902, 4), NOTHING, 1050),
+                ],
+            ),
+            (
+                "never quiet, and truncated when that has lasted",
+                &[
+                    (0, (1, 900, 1), NOTHING, 50),
+                    (960, (1, 900, 3), NOTHING, 1000),
+                    (1000, (1, 600, 4), NOTHING, 1050),
                 ],
             ),
             (
                 "replaced by other files, nobody said how",
-                &[(0, (2, 1100, 1), false, 50), (50, (3, 1200, 2), false, READ)],
+                &[(0, (2, 1100, 1), NOTHING, 50), (50, (3, 1200, 2 + LATER), NOTHING, READ)],
             ),
-            ("older than before", &[(0, (1, 1000, -5), false, 50), (50, (1, 1000, -5), false, READ)]),
-            ("changed and changed back", &[(0, (1, 900, 5), false, 50), (20, (1, 1000, 0), false, SAME)]),
+            (
+                "replaced by other files again and again, in the tick of the write",
+                &[
+                    (0, (2, 1100, 1), NOTHING, 50),
+                    (40, (3, 1200, 2), NOTHING, 90),
+                    (990, (4, 1300, 3), NOTHING, 1000),
+                    (1000, (4, 1300, 3), NOTHING, READ),
+                ],
+            ),
+            ("older than before", &[(0, (1, 1000, -5), NOTHING, 50), (50, (1, 1000, -5), NOTHING, READ)]),
+            ("changed and changed back", &[(0, (1, 900, 5), NOTHING, 50), (20, (1, 1000, 0), NOTHING, SAME)]),
         ];
         let timings = Timings::default();
+        let mut wrong = Vec::new();
         for (what, steps) in table {
             let start = Instant::now();
             let after = |time: i64| start + Duration::from_millis(time as u64);
             let mut settling = settled(start);
-            for &(time, (inode, size, written), arrived, expected) in *steps {
+            for &(time, (inode, size, written), said, expected) in *steps {
                 let now = after(time as i64);
-                let verdict = settling.see(print(inode, size, written), arrived, now, &timings);
+                let mut seen = print(inode, size, written % LATER);
+                if written >= LATER {
+                    seen.changed.0 += 1;
+                }
+                let verdict = settling.see(seen, said, now, &timings);
                 let expected = match expected {
                     READ => Verdict::Read,
                     SAME => Verdict::Unchanged,
                     until => Verdict::Wait(after(until)),
                 };
-                assert_eq!(verdict, expected, "{what}, at {time} ms");
+                if verdict != expected {
+                    let shown = |verdict| match verdict {
+                        Verdict::Wait(until) => format!("Wait({:?})", until - start),
+                        other => format!("{other:?}"),
+                    };
+                    wrong.push(format!(
+                        "{what}, at {time} ms: {} instead of {}",
+                        shown(verdict),
+                        shown(expected)
+                    ));
+                }
             }
         }
+        assert!(wrong.is_empty(), "{wrong:#?}");
     }
 
     #[test]
@@ -284,10 +420,13 @@ mod tests {
         let (timings, start) = (Timings::default(), Instant::now());
         let mut settling = settled(start);
         let late = start + Duration::from_secs(5);
-        settling.see(print(1, 1000, 1), false, start, &timings);
-        assert_eq!(settling.see(print(1, 1000, 2), false, late, &timings), Verdict::Read);
+        settling.see(print(1, 1000, 1), NOTHING, start, &timings);
+        assert_eq!(
+            settling.see(print(1, 1000, 2), NOTHING, late, &timings),
+            Verdict::Wait(late + super::RENAMED)
+        );
         assert_eq!(settling.torn(late, &timings), late + timings.quiet);
-        let verdict = settling.see(print(1, 1000, 3), false, late, &timings);
+        let verdict = settling.see(print(1, 1000, 3), NOTHING, late, &timings);
         assert_eq!(verdict, Verdict::Wait(late + timings.quiet));
     }
 
@@ -295,13 +434,13 @@ mod tests {
     fn what_was_read_without_quiet_is_read_once_more() {
         let (timings, start) = (Timings::default(), Instant::now());
         let mut settling = settled(start);
-        let new = print(2, 1000, 1);
-        assert_eq!(settling.see(new, true, start, &timings), Verdict::Read);
+        let new = Fingerprint { changed: (2, 0), ..print(2, 1000, 1) };
+        assert_eq!(settling.see(new, RENAMED, start, &timings), Verdict::Read);
         settling.read(new, true, start, &timings);
         let later = start + timings.quiet;
-        assert_eq!(settling.see(new, false, start, &timings), Verdict::Wait(later));
-        assert_eq!(settling.see(new, false, later, &timings), Verdict::Read);
+        assert_eq!(settling.see(new, NOTHING, start, &timings), Verdict::Wait(later));
+        assert_eq!(settling.see(new, NOTHING, later, &timings), Verdict::Read);
         settling.read(new, true, later, &timings);
-        assert_eq!(settling.see(new, false, later, &timings), Verdict::Unchanged);
+        assert_eq!(settling.see(new, NOTHING, later, &timings), Verdict::Unchanged);
     }
 }

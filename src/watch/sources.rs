@@ -13,13 +13,15 @@ use tokio::time::Instant;
 use super::absence::Absence;
 use super::between::{self, Between, Kept, Standing};
 use super::file::{At, File, Refused};
+use super::hints::Names;
 use super::holders::Holders;
 use super::links::hops;
 use super::reading::{self, Content, Reading};
-use super::settling::{Fingerprint, Verdict};
-use super::survey::{Kind, Named, STANDARD_INPUT, Survey, survey};
+use super::rendering::Rendering;
+use super::settling::{Fingerprint, Said, Verdict};
+use super::survey::{FoundBy, Kind, Named, STANDARD_INPUT, Survey, survey};
 use super::{Report, Timings, earlier};
-use crate::manifest::{self, Overrides, Problem};
+use crate::manifest::{self, Input, Inputs, Overrides, Problem};
 use crate::parallel;
 use crate::store::{Change, Key, Objects};
 
@@ -54,43 +56,64 @@ pub(super) struct Looked {
 }
 
 impl Sources {
-    /// Reads everything that `paths` mean; see [`manifest::find_any`]. Returns what is wrong as well; if that has errors,
+    /// Reads everything that `inputs` mean; see [`manifest::find_any`]. Returns what is wrong as well; if that has errors,
     /// nothing is kept, and the sources are as [`Sources::waiting`] makes them.
-    pub fn read(paths: &[PathBuf]) -> (Self, Vec<Problem>) {
-        let mut sources = Sources::waiting(paths);
+    pub fn read(inputs: impl Into<Inputs>) -> (Self, Vec<Problem>) {
+        let inputs = inputs.into();
+        let mut sources = Sources::waiting(&inputs);
         let Survey { files, .. } = survey(&mut sources.named);
-        let found = match manifest::find_any(paths) {
-            Ok(found) => found,
+        let (found, mut problems) = match manifest::find_any(&inputs) {
+            Ok(found) => (found.inputs, found.warnings),
             Err(problems) => return (sources, problems),
         };
         let (now, timings) = (Instant::now(), Timings::default());
-        let read = parallel::map(&found, 2, |path| reading::read_first(path));
+        let at = At { now, timings: &timings };
+        for rendering in sources.files.values_mut().filter_map(|file| file.rendering.as_mut()) {
+            // What changes while it is rendered looks different at the first look.
+            rendering.see(&Names::default(), at);
+        }
+        let read = parallel::map(&found, 2, reading::read_first);
         let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         let loaded = manifest::combine(manifests);
-        if loaded.has_errors() {
-            return (sources, loaded.problems);
+        let has_errors = loaded.has_errors();
+        if files.values().map(|(seen, _)| seen.size()).sum::<u64>() <= reading::REVIEWED_BYTES as u64 {
+            problems.extend(loaded.manifests.iter().flat_map(|manifest| reading::reviewed(manifest, &[])));
         }
-        for ((path, hash), manifest) in found.into_iter().zip(hashes).zip(loaded.manifests) {
-            let mut file = File::default();
+        problems.extend(loaded.problems);
+        if has_errors {
+            return (sources, problems);
+        }
+        for ((input, hash), manifest) in found.into_iter().zip(hashes).zip(loaded.manifests) {
+            let (Input::Named(path) | Input::Listed(path) | Input::Kustomization(path)) = input;
+            let file = sources.files.entry(path.as_path().into()).or_default();
             file.hash = hash;
-            if let Some(&(seen, directory)) = files.get(&path) {
-                file.directory = directory;
+            if let Some(&(seen, FoundBy { rank, directory })) = files.get(&path) {
+                (file.rank, file.directory) = (rank, directory);
                 // If it changes while it is read, it looks different at the first look.
                 file.settling.read_first(seen, now, &timings);
+            } else if path.as_os_str() == STANDARD_INPUT {
+                file.rank = inputs.paths.iter().position(|named| *named == path).unwrap_or_default();
+            }
+            if let Some(rendering) = &mut file.rendering {
+                rendering.rendered(true, at);
             }
             file.kept = Some(Kept::new(manifest, false));
-            sources.files.insert(path.into(), file);
         }
         sources.running = Some(loaded.overrides);
-        (sources, loaded.problems)
+        (sources, problems)
     }
 
     /// Sources of which nothing is read yet. Following them hands over the first objects as soon as all of them are
     /// there and good, and one of them says anything.
-    pub fn waiting(paths: &[PathBuf]) -> Self {
+    pub fn waiting(inputs: impl Into<Inputs>) -> Self {
+        let Inputs { paths, recursive, kustomizations } = inputs.into();
+        let renderings = kustomizations.iter().enumerate().map(|(at, directory)| {
+            let rendering = Some(Rendering::of(directory));
+            (directory.as_path().into(), File { rank: paths.len() + at, rendering, ..File::default() })
+        });
         Sources {
-            named: paths.iter().map(|path| Named::new(path)).collect(),
-            files: BTreeMap::new(),
+            files: renderings.collect(),
+            named: paths.iter().map(|path| Named::new(path, recursive)).collect(),
             holders: None,
             missing: BTreeMap::new(),
             running: None,
@@ -105,9 +128,10 @@ impl Sources {
 
     /// All objects that the files ask for.
     pub fn objects(&self) -> Objects {
-        // Where a file that is missing or refused contradicts one that is neither, it gives way.
-        let (standing, yielding): (Vec<_>, Vec<_>) = self.files.values().partition(|file| file.stands());
-        let known = yielding.into_iter().chain(standing).flat_map(File::objects);
+        // Where a file that is missing or refused contradicts one that is neither, it gives way; of others the last counts.
+        let mut files: Vec<&File> = self.files.values().collect();
+        files.sort_by_key(|file| (file.stands(), file.rank));
+        let known = files.into_iter().flat_map(File::objects);
         known.map(|known| (known.object.key(), known.object.clone())).collect()
     }
 
@@ -124,8 +148,12 @@ impl Sources {
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
         let mut directories = BTreeSet::new();
         let named = self.named.iter().filter(|named| named.kind != Some(Kind::StandardInput));
+        let below = named.clone().flat_map(Named::directories).collect::<Vec<_>>();
         let linked = self.files.keys().filter(|path| path.is_symlink());
-        for path in named.map(|named| &*named.path).chain(linked.map(|path| &**path)) {
+        let rendered =
+            self.files.values().filter_map(|file| file.rendering.as_ref()).flat_map(Rendering::files);
+        let files = named.map(|named| &*named.path).chain(linked.map(|path| &**path)).chain(rendered);
+        for path in files.chain(below.iter().map(|path| &**path)) {
             let hops = hops(path);
             directories.extend(hops.iter().filter_map(|hop| hop.parent()).map(Path::to_path_buf));
             directories.extend(hops.into_iter().next_back().filter(|end| end.is_dir()));
@@ -133,32 +161,34 @@ impl Sources {
         directories
     }
 
-    /// Looks at everything, reads what has settled and takes what is good. `forced` reads every file again; `arrived`
-    /// are the names that something was renamed to since the last look.
-    pub(super) fn look(&mut self, at: At<'_>, forced: bool, arrived: &HashSet<PathBuf>) -> Looked {
+    /// Looks at everything, reads what has settled and takes what is good. `forced` reads every file again; `names`
+    /// are those of which something was heard since the last look.
+    pub(super) fn look(&mut self, at: At<'_>, forced: bool, names: &Names) -> Looked {
         let mut looked = Looked::default();
         let mut contents = Contents::new();
         // Whole files in the place of others are read before anything else is looked at: with many files that takes long.
-        let replaced = if forced { None } else { self.replaced(arrived) };
+        let replaced = if forced || names.has_written() { None } else { self.replaced(&names.renamed) };
         let at_first = replaced.is_some();
         let survey = replaced.unwrap_or_else(|| survey(&mut self.named));
-        for (path, &(seen, directory)) in &survey.files {
+        for (path, &(seen, FoundBy { rank, directory })) in &survey.files {
             let file = match self.files.get_mut(&**path) {
                 Some(file) => file,
                 None => self.files.entry((**path).into()).or_default(),
             };
-            file.directory = directory;
+            (file.rank, file.directory) = (rank, directory);
             file.is_there();
             looked.moved |= !at_first && file.settling.is_other_file(&seen);
             if forced {
                 file.settling.forget();
             }
-            let at_once = forced
-                || at_first
-                || !arrived.is_empty()
-                    && !file.settling.is_as_read(&seen)
-                    && hops(path).iter().any(|hop| arrived.contains(hop));
-            match file.settling.see(seen, at_once, at.now, at.timings) {
+            let unheard = names.is_empty() || file.settling.is_as_read(&seen);
+            let said = match at_first {
+                true => Said::Renamed,
+                false if unheard => Said::Nothing,
+                false => names.said_of(&hops(path)),
+            };
+            let verdict = file.settling.see(seen, said, at.now, at.timings);
+            match if forced { Verdict::Read } else { verdict } {
                 Verdict::Unchanged => {}
                 Verdict::Wait(until) => looked.again = earlier(looked.again, until),
                 Verdict::Read => match reading::read(path, seen, file.hash, file.objects()) {
@@ -180,6 +210,7 @@ impl Sources {
             looked.again = earlier(looked.again, at.now);
             return looked;
         }
+        self.render(at, forced, names, &mut contents, &mut looked);
         self.read_standard_input(at, &mut contents);
         self.drop_deleted(&survey, at, &mut looked, &mut changed);
         self.take(contents, at, &mut changed);
@@ -187,10 +218,49 @@ impl Sources {
         self.report(changed, &survey, at.now, &mut looked);
         // What is not there cannot be confirmed, and is not waited for.
         let there = self.files.values().filter(|file| file.absent.is_none());
-        for due in there.filter_map(|file| file.settling.confirm_at()) {
+        let due = |file: &File| match &file.rendering {
+            Some(rendering) => rendering.confirm_at(),
+            None => file.settling.confirm_at(),
+        };
+        for due in there.filter_map(due) {
             looked.again = earlier(looked.again, due);
         }
         looked
+    }
+
+    /// Renders the kustomizations of which a file changed.
+    fn render(
+        &mut self,
+        at: At<'_>,
+        forced: bool,
+        names: &Names,
+        contents: &mut Contents,
+        looked: &mut Looked,
+    ) {
+        for (path, file) in &mut self.files {
+            let Some(mut rendering) = file.rendering.take() else { continue };
+            if forced {
+                rendering.forget();
+                file.hash = None;
+            }
+            let before: BTreeSet<PathBuf> = rendering.files().map(Path::to_path_buf).collect();
+            match rendering.see(names, at) {
+                Verdict::Unchanged => {}
+                Verdict::Wait(until) if !forced => looked.again = earlier(looked.again, until),
+                _ => match rendering.read(file.hash, file.objects()) {
+                    Reading::Torn => looked.again = earlier(looked.again, rendering.torn(at)),
+                    reading => {
+                        looked.read |= !matches!(reading, Reading::Same);
+                        let good = !matches!(reading, Reading::Bad(_));
+                        rendering.rendered(good, at);
+                        let content = file.judge(path, reading, None, at);
+                        contents.extend(content.map(|content| (path.clone(), (None, content))));
+                    }
+                },
+            }
+            looked.moved |= rendering.files().any(|file| !before.contains(file));
+            file.rendering = Some(rendering);
+        }
     }
 
     /// The files that something was renamed to, if all that `arrived` are files which are known, so that nothing else
@@ -209,17 +279,20 @@ impl Sources {
             let path = directory.join(name);
             let file = self.files.get(&*path).filter(|file| file.stands())?;
             let meta = path.symlink_metadata().ok().filter(Metadata::is_file)?;
-            survey.files.insert(path, (Fingerprint::of(&meta), file.directory));
+            let found_by = FoundBy { rank: file.rank, directory: file.directory };
+            survey.files.insert(path, (Fingerprint::of(&meta), found_by));
         }
         Some(survey)
     }
 
     /// Reads standard input, the first time.
     fn read_standard_input(&mut self, at: At<'_>, contents: &mut Contents) {
-        for named in self.named.iter().filter(|named| named.kind == Some(Kind::StandardInput)) {
+        let named = self.named.iter().enumerate();
+        for (rank, named) in named.filter(|(_, named)| named.kind == Some(Kind::StandardInput)) {
             if !self.files.contains_key(&*named.path) {
                 let path: Arc<Path> = (*named.path).into();
                 let file = self.files.entry(path.clone()).or_default();
+                file.rank = rank;
                 let good = file.judge(&path, reading::read_standard_input(&path), None, at);
                 contents.extend(good.map(|good| (path, (None, good))));
             }
@@ -257,7 +330,9 @@ impl Sources {
         let standing = self.files.iter().filter(|(_, file)| file.absent.is_none());
         let standing = standing.filter_map(|(path, file)| Some((path, file.kept.as_ref()?))).collect();
         let nobody = Holders::default();
-        let standing = Standing { files: &standing, holders: self.holders.as_ref().unwrap_or(&nobody) };
+        let rank = |path: &Path| self.files.get(path).map_or(0, |file| file.rank);
+        let holders = self.holders.as_ref().unwrap_or(&nobody);
+        let standing = Standing { files: &standing, holders, rank: &rank };
         let manifests = contents.iter().map(|(path, (_, content))| (path, &content.manifest)).collect();
         let Between { mut refused, warnings } = between::compare(standing, &manifests);
         for (path, (seen, content)) in contents {
@@ -282,7 +357,7 @@ impl Sources {
     fn drop_deleted(&mut self, survey: &Survey, at: At<'_>, looked: &mut Looked, changed: &mut Changed) {
         let read_once = Path::new(STANDARD_INPUT);
         self.files.retain(|path, file| {
-            if survey.files.contains_key(&**path) || **path == *read_once {
+            if survey.files.contains_key(&**path) || **path == *read_once || file.rendering.is_some() {
                 return true;
             }
             let absent = file.absent.get_or_insert_with(|| Absence::new(at.now));
@@ -314,8 +389,8 @@ impl Sources {
         let keys: BTreeSet<Key> = changes.into_iter().map(key).collect();
         let resolved = keys.into_iter().map(|key| {
             let holders = holders.of(&key);
-            let stands = |path: &Path| self.files.get(path).is_some_and(File::stands);
-            match holders.iter().rev().find(|holder| stands(&holder.path)).or(holders.last()) {
+            let rank = |path: &Path| self.files.get(path).map(|file| (file.stands(), file.rank));
+            match holders.iter().max_by_key(|holder| (rank(&holder.path), &holder.path)) {
                 Some(holder) => Change::Put(holder.object.clone()),
                 None => Change::Delete(key),
             }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::slice;
 
 use super::reading::fingerprint;
 use super::settling::Fingerprint;
@@ -19,6 +18,8 @@ pub(super) struct Named {
     pub(super) kind: Option<Kind>,
     /// Whether it meant any file before. A directory may begin empty; one that becomes empty is rather being replaced.
     meant: bool,
+    /// Whether a directory stands for those in it as well.
+    recursive: bool,
 }
 
 /// What a path of the command line means.
@@ -32,8 +33,8 @@ pub(super) enum Kind {
 }
 
 impl Named {
-    pub(super) fn new(path: &Path) -> Self {
-        let mut named = Named { path: path.to_path_buf(), kind: None, meant: false };
+    pub(super) fn new(path: &Path, recursive: bool) -> Self {
+        let mut named = Named { path: path.to_path_buf(), kind: None, meant: false, recursive };
         named.identify();
         named
     }
@@ -45,6 +46,14 @@ impl Named {
             && let Ok(meta) = std::fs::metadata(&self.path)
         {
             self.kind = Some(if meta.is_dir() { Kind::Directory } else { Kind::File });
+        }
+    }
+
+    /// The directories in which files may come to be, if it stands for those in it as well.
+    pub(super) fn directories(&self) -> Vec<PathBuf> {
+        match self.recursive && self.kind == Some(Kind::Directory) {
+            true => manifest::directories(&self.path),
+            false => Vec::new(),
         }
     }
 
@@ -65,9 +74,7 @@ impl Named {
         if self.path.is_file() {
             return Err("not a directory any more".into());
         }
-        let found = manifest::find_any(slice::from_ref(&self.path));
-        let found = found
-            .map_err(|problems| problems.into_iter().map(|problem| problem.message).collect::<String>())?;
+        let found = manifest::list(&self.path, self.recursive)?;
         // A link to nowhere is as good as no file.
         let files = found.into_iter().filter_map(|path| fingerprint(&path).ok().map(|seen| (path, seen)));
         let files: Vec<_> = files.collect();
@@ -79,10 +86,19 @@ impl Named {
 /// What there is.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// Every file: what it looks like, and in which of the named directories it is if it is not named itself.
-    pub(super) files: BTreeMap<PathBuf, (Fingerprint, Option<usize>)>,
+    /// Every file: what it looks like, and what it was found by.
+    pub(super) files: BTreeMap<PathBuf, (Fingerprint, FoundBy)>,
     /// Which of the named paths mean no file, and why.
     pub(super) missing: BTreeMap<usize, String>,
+}
+
+/// What a file was found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FoundBy {
+    /// The first of the named paths that means it.
+    pub(super) rank: usize,
+    /// The directory that it is in, if it is not named itself.
+    pub(super) directory: Option<usize>,
 }
 
 /// Looks at all that is `named`.
@@ -95,8 +111,8 @@ pub(super) fn survey(named: &mut [Named]) -> Survey {
                 let directory = Some(at).filter(|_| named.kind == Some(Kind::Directory));
                 for (path, seen) in files {
                     // Whoever names a file that is in a named directory as well means the file.
-                    let known = survey.files.entry(path).or_insert((seen, directory));
-                    known.1 = known.1.and(directory);
+                    let known = survey.files.entry(path).or_insert((seen, FoundBy { rank: at, directory }));
+                    known.1.directory = known.1.directory.and(directory);
                 }
             }
         }

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use clusterlocal::lint::{RULES, lint};
 use clusterlocal::manifest::{self, Loaded, Problem, Severity};
+use clusterlocal::review::review;
 use serde_json::json;
 
 use super::{ClusterArgs, Failure, values};
@@ -78,16 +79,23 @@ fn rules() -> String {
 /// Exits with 0 if there are no findings but warnings, 1 after findings that are errors or denied, 2 after what an API
 /// server refuses.
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
-    let mut loaded = manifest::load(&args.cluster.paths);
+    let mut loaded = manifest::load(args.cluster.inputs());
     let mut problems = std::mem::take(&mut loaded.problems);
+    let mut reviewed = review(&loaded.manifests);
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     // What an object that could not be read would have been, nobody knows: the others are not judged without it.
     if !broken {
         let cluster = args.cluster.cluster(&loaded)?;
-        let findings = lint(&loaded.manifests, cluster.store(), &cluster.published().load());
+        let mut found = lint(&loaded.manifests, cluster.store(), &cluster.published().load());
         let is_allowed =
             |problem: &Problem| args.allow.iter().any(|code| Some(code.as_str()) == problem.code);
-        problems.extend(findings.into_iter().filter(|problem| !is_allowed(problem)));
+        found.retain(|problem| !is_allowed(problem));
+        // A lint knows more of a matter than validation does, and says it once.
+        reviewed.retain(|refused| !found.iter().any(|lint| is_same(lint, refused)));
+        problems.extend(reviewed);
+        problems.extend(found);
+    } else {
+        problems.extend(reviewed);
     }
     let report = match args.output {
         Form::Text => text(&problems, &loaded),
@@ -106,6 +114,16 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
 fn fails(problem: &Problem, denied: &[String]) -> bool {
     let is_denied = |code: &str| denied.iter().any(|denied| denied == WARNINGS || denied == code);
     problem.severity == Severity::Error || problem.code.is_none_or(is_denied)
+}
+
+/// Whether both are about the same field of an object.
+fn is_same(lint: &Problem, refused: &Problem) -> bool {
+    let field = match lint.code {
+        Some("selector-missing") => "spec.selector: Required",
+        Some("ports-missing") => "spec.ports: Required",
+        _ => return false,
+    };
+    lint.object == refused.object && lint.file == refused.file && refused.message.starts_with(field)
 }
 
 fn text(problems: &[Problem], loaded: &Loaded) -> String {

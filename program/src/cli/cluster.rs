@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use clusterlocal::controller::Range;
 use clusterlocal::explain::Question;
-use clusterlocal::manifest::{self, Loaded, Overrides, Problem};
+use clusterlocal::manifest::{self, Inputs, Loaded, Overrides, Problem};
 use clusterlocal::zone::{DomainName, PodNames, Zone};
 use clusterlocal::{ControlPlane, RecordType, Settings};
 
@@ -18,12 +18,43 @@ use super::values;
 /// The manifests of a verb, and what the cluster is configured with beside them.
 #[derive(Clone, Debug, Args)]
 pub struct ClusterArgs {
-    /// Manifests: files, directories (*.yaml, *.yml, *.json in them), or - for standard input
-    #[arg(value_name = "PATH", default_value = "zones", env = "CLUSTERLOCAL_PATH")]
-    pub paths: Vec<PathBuf>,
+    /// Manifests: files, directories (*.yaml, *.yml, *.json in them), or - for standard input [default: zones]
+    #[arg(value_name = "PATH", env = "CLUSTERLOCAL_PATH")]
+    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    folders: FolderArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
+
+/// How directories are read, as kubectl's flags say it.
+#[derive(Clone, Debug, Args)]
+pub struct FolderArgs {
+    /// Render the kustomization in this directory and read that, with the kubectl or kustomize on the PATH; repeatable
+    #[arg(short = 'k', long = "kustomize", value_name = "DIR", env = "CLUSTERLOCAL_KUSTOMIZE")]
+    kustomize: Vec<PathBuf>,
+    /// Read the directories in directories as well
+    #[arg(short = 'R', long, env = "CLUSTERLOCAL_RECURSIVE", value_parser = values::switch)]
+    recursive: bool,
+}
+
+impl FolderArgs {
+    /// What is to be read, with these `paths`.
+    pub fn inputs(&self, paths: &[PathBuf]) -> Inputs {
+        Inputs { paths: paths.to_vec(), recursive: self.recursive, kustomizations: self.kustomize.clone() }
+    }
+
+    /// As [`inputs`](Self::inputs), but the directory `zones` if nothing is named.
+    fn inputs_or_zones(&self, paths: &[PathBuf]) -> Inputs {
+        match paths.is_empty() && self.kustomize.is_empty() {
+            true => self.inputs(&[DEFAULT_PATH.into()]),
+            false => self.inputs(paths),
+        }
+    }
+}
+
+/// What is read if nothing is named.
+const DEFAULT_PATH: &str = "zones";
 
 /// A verb's question, the pod that asks it, and where the answer comes from.
 #[derive(Clone, Debug, Args)]
@@ -42,14 +73,10 @@ pub struct QuestionArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     /// Ask no server but these manifests: a file, a directory, or - for standard input; repeatable
-    #[arg(
-        short = 'f',
-        long = "file",
-        value_name = "PATH",
-        default_value = "zones",
-        env = "CLUSTERLOCAL_PATH"
-    )]
+    #[arg(short = 'f', long = "file", value_name = "PATH", env = "CLUSTERLOCAL_PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    folders: FolderArgs,
     #[command(flatten)]
     settings: SettingsArgs,
 }
@@ -72,7 +99,7 @@ impl QuestionArgs {
 
     /// The cluster that is read from files.
     pub fn into_cluster(self) -> ClusterArgs {
-        ClusterArgs { paths: self.paths, settings: self.settings }
+        ClusterArgs { paths: self.paths, folders: self.folders, settings: self.settings }
     }
 }
 
@@ -177,12 +204,18 @@ pub fn complain(line: fmt::Arguments<'_>) {
 }
 
 impl ClusterArgs {
+    /// What is to be read.
+    pub fn inputs(&self) -> Inputs {
+        self.folders.inputs_or_zones(&self.paths)
+    }
+
     /// Reads the manifests; warnings go to standard error.
     pub fn load(&self) -> Result<Loaded, Failure> {
-        let loaded = manifest::load(&self.paths);
+        let loaded = manifest::load(self.inputs());
         if loaded.has_errors() {
             return Err(Failure::Manifests(loaded.problems));
         }
+        show(&loaded.problems);
         Ok(loaded)
     }
 

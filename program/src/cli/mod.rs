@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use cluster::{ClusterArgs, Failure, show};
+pub use cluster::{ClusterArgs, Failure, FolderArgs, show};
 pub use process::{Parent, Signals, Stop};
 pub use serve::ServeArgs;
 pub use telling::tell_changes;

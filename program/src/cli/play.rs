@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clusterlocal::manifest::{self, Manifest, Scenario, Severity};
+use clusterlocal::manifest::{self, Input, Manifest, Scenario, Severity};
 use clusterlocal::play::{Outcome, Play, Seen};
 use clusterlocal::store::shown_duration;
 
-use super::{Failure, show, values};
+use super::{Failure, FolderArgs, show, values};
 use command::Tested;
 use junit::{Commanded, Report};
 
@@ -26,6 +26,8 @@ pub struct PlayArgs {
     /// More manifests, for all of them: a file or a directory; repeatable
     #[arg(long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
+    #[command(flatten)]
+    folders: FolderArgs,
     /// Where the cluster answers; port 0 is any free port
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     listen: SocketAddr,
@@ -43,11 +45,13 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     if let Some(path) = &args.junit {
         Report::check(path)?;
     }
-    let more = read(&manifest::find(&args.manifests).map_err(Failure::Manifests)?)?;
+    let more = manifest::find(args.folders.inputs(&args.manifests)).map_err(Failure::Manifests)?;
+    show(&more.warnings);
+    let more = read(&more.inputs)?;
     let mut report = Report::new();
     let (mut played, mut passed) = (0, 0);
     for file in &args.files {
-        let story = read(std::slice::from_ref(file))?;
+        let story = read(&[Input::Named(file.clone())])?;
         let scenarios: Vec<_> = story.iter().flat_map(|manifest| manifest.scenarios.clone()).collect();
         if scenarios.is_empty() {
             return Err(Failure::Input(format!("{}: there is no Scenario in it", file.display())));
@@ -67,8 +71,8 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(passed < played)))
 }
 
-fn read(files: &[PathBuf]) -> Result<Vec<Manifest>, Failure> {
-    let manifests: Vec<_> = files.iter().map(|file| manifest::read_file(file)).collect();
+fn read(inputs: &[Input]) -> Result<Vec<Manifest>, Failure> {
+    let manifests: Vec<_> = inputs.iter().map(Input::read).collect();
     let problems: Vec<_> = manifests.iter().flat_map(|manifest| manifest.problems.clone()).collect();
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Failure::Manifests(problems));

@@ -45,7 +45,7 @@ fn source(id: &str) -> Option<ValueSource> {
 /// Where a server is asked and says no, or there is neither a server nor a file.
 pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
     let of_files = SETTINGS.iter().any(|id| source(id) == Some(ValueSource::CommandLine));
-    if is_given("paths") || of_files {
+    if is_given("paths") || is_given("kustomize") || of_files {
         return Ok(None);
     }
     match server.get(path) {

@@ -179,7 +179,7 @@ fn a_reader_may_have_seen_enough() {
 /// (verb, its flags): each is there once, in the short help and in the long one.
 #[test]
 fn help_tells_of_every_flag() {
-    let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
+    let cluster = "--kustomize --recursive --domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
     let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --outside --max-udp-size --query-log --max-store-size --watch --wait-for-manifests --ready-file \
                  --exit-with-parent --clock --start-time --speed --start-delay --ready-delay --stop-delay --address-reuse \
                  --feature-gates --log --log-format";
@@ -201,7 +201,7 @@ fn help_tells_of_every_flag() {
              --help"
                 .into(),
         ),
-        ("play", "--manifests --listen --junit --help".into()),
+        ("play", "--manifests --kustomize --recursive --listen --junit --help".into()),
         ("fault list", "--output --api --help".into()),
         ("fault clear", "--api --help".into()),
         ("env", "--for --namespace --dns --domain --help".into()),

@@ -126,6 +126,11 @@ pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     unchanging::check(old.kind(), &whole(old), &whole(new))
 }
 
+/// What is wrong with `json`, an object of `kind` as it was written: what validation refuses beside what no manifest may say.
+pub(crate) fn refusals(kind: Kind, json: &Value) -> Vec<Cause> {
+    rules::check(kind, json)
+}
+
 fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
     if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
 }

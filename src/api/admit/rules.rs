@@ -14,6 +14,11 @@ use crate::store::{Kind, LabelSelector, Labels};
 pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     labels(&mut causes, json, "metadata.labels");
+    keys(&mut causes, json, "metadata.annotations");
+    if kind.is_workload() && kind != Kind::CronJob {
+        labels(&mut causes, json, "spec.template.metadata.labels");
+        keys(&mut causes, json, "spec.template.metadata.annotations");
+    }
     match kind {
         Kind::StatefulSet | Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => {
             if kind == Kind::StatefulSet {
@@ -41,6 +46,7 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
                 causes.push(required("spec.template.spec.restartPolicy", why));
             }
         }
+        Kind::CronJob => pod_spec(&mut causes, json, "spec.jobTemplate.spec.template.spec"),
         Kind::Pod => pod_spec(&mut causes, json, "spec"),
         Kind::Service => {
             let spec = |name: &str| field::text(json, &format!("/spec/{name}"));
@@ -48,6 +54,7 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
             if !portless && field::items(json, "/spec/ports").is_empty() {
                 causes.push(required("spec.ports", ""));
             }
+            labels(&mut causes, json, "spec.selector");
             causes.extend(super::services::check(json));
         }
         _ => {}
@@ -83,8 +90,33 @@ fn update_strategy(causes: &mut Vec<Cause>, json: &Value) {
     }
 }
 
-/// Labels whose values are none.
+/// Keys of labels or annotations that are no qualified names (`content.IsLabelKey`).
+fn keys(causes: &mut Vec<Cause>, json: &Value, path: &str) {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    for key in json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
+        let name = key.rsplit_once('/').map_or(&**key, |(_, name)| name);
+        let why = match () {
+            () if crate::api::selector::is_qualified_name(key) => continue,
+            () if name.is_empty() => "name part must be non-empty".to_owned(),
+            () if name.len() > 63 => "name part must be no more than 63 characters".into(),
+            () if !crate::api::selector::is_label_value(name) => {
+                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+                 alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+                 '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+                    .into()
+            }
+            () => "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+                   '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
+                   validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+                .into(),
+        };
+        causes.push(invalid(path, Some(&key.as_str().into()), &why));
+    }
+}
+
+/// Labels whose keys or values are none.
 fn labels(causes: &mut Vec<Cause>, json: &Value, path: &str) {
+    keys(causes, json, path);
     let pointer = format!("/{}", path.replace('.', "/"));
     for value in
         json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|labels| labels.values())
@@ -133,14 +165,32 @@ fn pod_spec(causes: &mut Vec<Cause>, json: &Value, path: &str) {
         for (at, container) in field::items(json, &format!("{pointer}/{list}")).iter().enumerate() {
             let path = format!("{path}.{list}[{at}]");
             let name = field::text(container, "/name");
+            env(causes, container, &path);
             if name.is_empty() {
                 causes.push(required(format!("{path}.name"), ""));
+            } else if !crate::store::is_label(name) {
+                let why = super::words::rule_broken(crate::manifest::NameRule::Label, name);
+                causes.push(invalid(format!("{path}.name"), container.get("name"), &why));
             } else if !names.insert(name) {
                 causes.push(duplicate(format!("{path}.name"), container.get("name")));
             }
             if field::text(container, "/image").is_empty() {
                 causes.push(required(format!("{path}.image"), ""));
             }
+        }
+    }
+}
+
+/// Variables have names, and one source (`validateEnv`).
+fn env(causes: &mut Vec<Cause>, container: &Value, path: &str) {
+    for (at, variable) in field::items(container, "/env").iter().enumerate() {
+        let path = format!("{path}.env[{at}]");
+        if field::text(variable, "/name").is_empty() {
+            causes.push(required(format!("{path}.name"), ""));
+        }
+        if field::is_set(variable, "/valueFrom") && !field::text(variable, "/value").is_empty() {
+            let why = "may not be specified when `value` is not empty";
+            causes.push(invalid(format!("{path}.valueFrom"), Some(&"".into()), why));
         }
     }
 }

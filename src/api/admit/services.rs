@@ -86,6 +86,16 @@ const NODE_PORTS: std::ops::RangeInclusive<i64> = 30_000..=32_767;
 /// What contradicts itself in the spec of a Service in which nothing has been filled in yet (`validateService`).
 pub(super) fn check(service: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
+    for (at, port) in field::items(service, "/spec/ports").iter().enumerate() {
+        let target = port.get("targetPort");
+        let number = target
+            .and_then(Value::as_str)
+            .is_some_and(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()));
+        if number {
+            let why = "must contain at least one letter (a-z)";
+            causes.push(invalid(format!("spec.ports[{at}].targetPort"), target, why));
+        }
+    }
     let of_type = service_type(service);
     let listed = field::items(service, "/spec/clusterIPs");
     let first = listed.first().and_then(Value::as_str);

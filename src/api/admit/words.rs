@@ -100,7 +100,7 @@ fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
 }
 
 /// Why `text` is no such name, as apimachinery's `validation` says it.
-fn rule_broken(rule: NameRule, text: &str) -> String {
+pub(super) fn rule_broken(rule: NameRule, text: &str) -> String {
     if rule == NameRule::Label && text.len() <= LABEL_MAX && is_subdomain(text) {
         return "must not contain dots".into();
     }

@@ -152,7 +152,7 @@ pub(in crate::api) fn is_label_value(text: &str) -> bool {
 }
 
 /// `app`, or `apps.kubernetes.io/pod-index`.
-fn is_qualified_name(text: &str) -> bool {
+pub(in crate::api) fn is_qualified_name(text: &str) -> bool {
     let (prefix, name) = text.rsplit_once('/').unwrap_or(("a", text));
     crate::store::is_subdomain(prefix) && !name.is_empty() && is_label_value(name)
 }

@@ -7,4 +7,4 @@ mod labels;
 pub use fields::FieldSelector;
 pub(super) use fields::terms;
 pub use labels::LabelSelector;
-pub(super) use labels::{is_label_value, shown};
+pub(super) use labels::{is_label_value, is_qualified_name, shown};
