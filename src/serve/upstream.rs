@@ -49,7 +49,7 @@ pub(super) struct Upstream {
 type Asking = OnceCell<Result<Vec<u8>, io::ErrorKind>>;
 
 impl Upstream {
-    /// The upstream at `address`, on so many `sockets` at most.
+    /// The upstream at `address`, on `sockets` sockets at most.
     pub(super) fn new(address: SocketAddr, sockets: usize) -> Self {
         let places = IN_FLIGHT.min(u32::try_from(sockets).unwrap_or(u32::MAX));
         Upstream {
