@@ -65,7 +65,7 @@ impl OutputFile {
         if begin == self.mark.as_bytes() { Ok(true) } else { Err(OutputFileError::NotOurs) }
     }
 
-    /// Writes `text`, which begins with the mark: whoever opens the file finds all of it.
+    /// Writes `text`, which begins with the mark: a reader of the file finds all of it.
     ///
     /// # Errors
     /// As [`check`](Self::check), and what the operating system says; nothing is left behind then.

@@ -336,7 +336,7 @@ fn what_kubectl_takes_is_taken() {
     assert_eq!(service.spec.ports[0].port, 80);
     assert_eq!(
         problems(&read(&set("replicas: 2.5")))[0],
-        "a.yaml:5:13: StatefulSet default/a: spec.replicas: invalid type: floating point `2.5`, expected u32"
+        "a.yaml:5:13: StatefulSet default/a: spec.replicas: expected a whole number from 0 to 4294967295, such as 3, not 2.5"
     );
 }
 

@@ -50,7 +50,7 @@ pub(super) struct Upstream {
 type Asking = OnceCell<Result<Vec<u8>, io::ErrorKind>>;
 
 impl Upstream {
-    /// `addresses` are asked in their order, the next one where one is silent, on so many `sockets` at most.
+    /// `addresses` are asked in their order, the next one where one is silent, on `sockets` sockets at most.
     pub(super) fn new(addresses: Vec<SocketAddr>, sockets: usize) -> Self {
         let places = IN_FLIGHT.min(u32::try_from(sockets).unwrap_or(u32::MAX));
         Upstream {

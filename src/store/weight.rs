@@ -57,7 +57,7 @@ mod tests {
 
     use super::super::given::Given;
 
-    /// A document and whether what is kept of it takes about so many bytes.
+    /// A document, and about how many bytes it takes.
     #[test]
     fn nodes_count_and_not_only_characters() {
         let table = [
