@@ -1,4 +1,4 @@
-//! What a parser's message means to who wrote the file: what was expected, with an example, and what is there. Must not
+//! Renders a parser's message for the author of the file: what was expected, with an example, and what is there. Must not
 //! depend on which kind is read.
 
 /// `message` without the parser's terms: `sets.db.replicas: invalid type: string "x", expected u32` says instead which

@@ -276,7 +276,7 @@ impl ServeArgs {
         let dns = addresses.join(",");
         let line = format!("ready dns={dns}{api} services={services} pods={pods} records={records}\n");
         let file = self.ready_file.as_ref().map(|path| ReadyFile::write(path, &line)).transpose()?;
-        // Before the line: whoever reads that may ask at once.
+        // Before the line: a reader of that may send a request at once.
         let registered = address.and_then(|api| {
             let registered = Registered::new(api, self.api.is_some());
             registered.map_err(|error| debug!("verbs do not find this server without --api: {error}")).ok()

@@ -1,5 +1,5 @@
-//! Running servers of this user, so that verbs find one whose usual port was taken: a file for each, in a directory that
-//! nobody else can write to. Must not depend on what is asked of a server.
+//! Running servers of this user, so that verbs find one whose usual port was taken: a file for each, in a private
+//! directory. Must not depend on what is asked of a server.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -41,7 +41,7 @@ fn directory() -> PathBuf {
     }
 }
 
-/// Whether `directory` is one, and nobody else can write to it: below /tmp, another user may have made it.
+/// Whether `directory` is one, and private to this user: below /tmp, another user may have made it.
 fn is_private(directory: &PathBuf) -> io::Result<bool> {
     let there = fs::symlink_metadata(directory)?;
     Ok(there.is_dir() && there.uid() == geteuid().as_raw() && there.mode() & 0o077 == 0)
@@ -101,7 +101,7 @@ pub fn running() -> Vec<Running> {
         })
         .collect();
     found.sort_by_key(|server| std::cmp::Reverse(server.began));
-    // Ids come again: one that nobody listens at is another process's.
+    // Ids are reused: where nothing listens, the id is another process's.
     found.retain(|server| TcpStream::connect_timeout(&server.api, CONNECT_TIMEOUT).is_ok());
     found
 }

@@ -51,7 +51,7 @@ pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
     match server.get(path) {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Network(_)) if !server.is_named() && Path::new(DEFAULT_PATH).exists() => {
-            // For who sits in front of it: a script reads what it asked for.
+            // On a terminal only: scripts get what they asked for and nothing else.
             if std::io::stderr().is_terminal() {
                 cluster::complain(format_args!(
                     "note: no server is running: this is read from {DEFAULT_PATH}/"

@@ -113,7 +113,7 @@ fn known_variables() -> BTreeSet<String> {
     known
 }
 
-/// What Kubernetes and Docker set in containers beside a Service called clusterlocal, and what our own tests are told.
+/// What Kubernetes and Docker set in containers beside a Service called clusterlocal, and variables of our own tests.
 fn is_foreign(name: &str) -> bool {
     name == "PORT"
         || name == "NAME"
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_flags_or_somebody_elses() {
+    fn variables_are_flags_or_foreign() {
         let check =
             |name: &str| check_environment(std::iter::once(name.to_owned())).map_err(|e| e.to_string());
         for name in [

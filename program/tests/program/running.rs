@@ -157,7 +157,7 @@ fn faults_are_left_out_and_that_is_said() {
 #[test]
 fn a_server_is_found_where_the_usual_port_was_taken() {
     let directory = directory();
-    // Whoever has it, nobody else gets it.
+    // Taken by this test or by another process: either way it is not free.
     let _taken = TcpListener::bind("127.0.0.1:10054");
     let arguments = "serve store.yaml --listen 127.0.0.1:0";
     let log = fs::File::create(directory.path("log")).expect("a file");

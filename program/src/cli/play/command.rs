@@ -88,7 +88,7 @@ impl Tested {
             thread::sleep(POLL_INTERVAL);
         }
         let by_itself = has_ended(group, &mut self.child);
-        // Not waited for yet on Linux: until then, its id is nobody else's, nor is that of its group.
+        // Not waited for yet on Linux: until then, its id stays taken, and so does that of its group.
         _ = killpg(group, Signal::SIGTERM);
         let deadline = Instant::now() + TERMINATION_GRACE;
         while killpg(group, None).is_ok() && has_others(group, &mut self.child) && Instant::now() < deadline {
@@ -138,7 +138,7 @@ fn has_others(group: Pid, child: &mut Child) -> bool {
     })
 }
 
-/// Lets the command's group end when this process is told to: it gets none of the terminal's signals.
+/// Ends the command's group when a signal ends this process: the group gets none of the terminal's signals.
 fn end_with_this_process() {
     static BEGUN: std::sync::Once = std::sync::Once::new();
     BEGUN.call_once(|| {
