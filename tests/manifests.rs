@@ -470,6 +470,16 @@ fn hostile_text_is_refused_cheaply() {
         let shown = refused(what, || manifest::read_bytes("a.yaml", bytes));
         assert!(shown.contains(expected), "{what}: {shown}");
     }
+    // Warnings are counted from a number on, and nothing is looked up for them.
+    for document in ["apiVersion: v1\nkind: Nonsense\n", "apiVersion: v1\nkind: Node\nmetadata: {name: a}\n"]
+    {
+        let begin = Instant::now();
+        let many = manifest::read_bytes("a.yaml", format!("---\n{document}").repeat(50_000).into());
+        assert!(begin.elapsed() < Duration::from_secs(8), "{document} took {:?}", begin.elapsed());
+        let last = many.problems.last().map(ToString::to_string).unwrap_or_default();
+        assert!(last.contains("more warnings in this file are left out"), "{document}: {last}");
+        assert!(many.problems.len() < 60 && many.objects.len() < 2, "{document}: {}", many.problems.len());
+    }
     let nested =
         format!("{}{}", r#"{"apiVersion":"v1","kind":"List","items":["#.repeat(5_000), "]}".repeat(5_000));
     refused("nested Lists", || manifest::read_bytes("a.json", nested.into_bytes()));

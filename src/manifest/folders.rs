@@ -40,6 +40,7 @@ pub(super) struct Listing {
     /// The directories in it that are not read.
     subdirectories: Vec<PathBuf>,
     /// Those that are.
+    #[cfg(feature = "watch")]
     pub(super) directories: Vec<PathBuf>,
 }
 
@@ -64,6 +65,7 @@ pub(super) fn list(directory: &Path, recursive: bool) -> io::Result<Listing> {
         match enter(&next, false, &mut listing) {
             Ok(more) => {
                 rest.extend(more);
+                #[cfg(feature = "watch")]
                 listing.directories.push(next);
             }
             // A directory that goes while others are listed is none.

@@ -1,6 +1,7 @@
 //! Takes the place of `kubectl apply -k`: has a kustomization rendered by the kubectl or kustomize on the PATH, and finds the
 //! files that the rendering follows from. It must not know what is rendered.
 
+#[cfg(feature = "watch")]
 mod sources;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use super::files;
 use super::folders::KUSTOMIZATIONS;
 use super::limits;
 use super::problem::{Problem, legible};
+#[cfg(feature = "watch")]
 pub(crate) use sources::Sources;
 
 /// Maximum time of a rendering. One of local files takes 0.1 s; a base from a Git repository is cloned, for which kustomize

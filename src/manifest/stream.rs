@@ -89,11 +89,17 @@ impl<'a> Stream<'a> {
 
     /// Keeps a problem; of warnings, as many as a person reads.
     fn report(&mut self, problem: Problem) {
-        let warnings = || self.manifest.problems.iter().filter(|other| other.severity == Severity::Warning);
-        match problem.severity == Severity::Warning && warnings().count() >= limits::FILE_PROBLEMS {
-            true => self.more_warnings += 1,
-            false => self.manifest.problems.push(problem),
+        if problem.severity == Severity::Error || !self.has_warned_enough() {
+            self.manifest.problems.push(problem);
         }
+    }
+
+    /// Whether one warning more is only counted: finding its place costs a pass over the file.
+    fn has_warned_enough(&mut self) -> bool {
+        let warnings = self.manifest.problems.iter().filter(|other| other.severity == Severity::Warning);
+        let enough = warnings.count() >= limits::FILE_PROBLEMS;
+        self.more_warnings += usize::from(enough);
+        enough
     }
 
     /// Goes on with what was read of a later part of the file.
@@ -436,6 +442,9 @@ impl<'a> Stream<'a> {
                     }
                     return Some((Meaning::Other, shown));
                 };
+                if !unknown.matters && self.has_warned_enough() {
+                    return unknown.removed.then_some((Meaning::Other, shown));
+                }
                 let problem = format!("{}: {}", unknown.field, unknown.message);
                 let problem = Problem::at(place, place.locate(unknown.field), problem);
                 let problem = match unknown.help {
@@ -502,8 +511,10 @@ impl<'a> Stream<'a> {
             return self.manifest.objects.push(read);
         }
         // As where they are applied one after the other.
-        let problem = duplicate(&self.manifest.objects[first], &read);
-        self.report(problem);
+        if !self.has_warned_enough() {
+            let problem = duplicate(&self.manifest.objects[first], &read);
+            self.report(problem);
+        }
         if valid && self.manifest.objects[first].object != read.object {
             self.manifest.objects[first] = read;
         }

@@ -55,8 +55,8 @@ pub struct Timings {
     pub quiet: Duration,
     /// A file that never is quiet is read after so long all the same, unless it is still growing.
     pub quiet_max: Duration,
-    /// A file that lost more than half of its size in place is read once it has not changed for so long: its writer
-    /// has most likely not come to its end.
+    /// A file that lost more than half of its size, other than by a rename, is read once it has not changed for so long: its
+    /// writer has most likely not come to its end.
     pub quiet_shrunk: Duration,
     /// How long a file may be missing from a directory before its objects go: editors and git take files away for a
     /// moment.
@@ -307,7 +307,7 @@ mod tests {
         std::fs::create_dir(&zones).unwrap();
         let text = "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n";
         std::fs::write(zones.join("a.yaml"), text).unwrap();
-        let (mut sources, problems) = Sources::read(&[zones.clone()]);
+        let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
         assert_eq!(problems, []);
         // Just written, it would be read once more.
         std::fs::remove_dir_all(&zones).unwrap();

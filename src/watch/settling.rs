@@ -146,11 +146,12 @@ impl Settling {
         if (renamed || replaced_again) && seen.is_written_before() {
             return Verdict::Read;
         }
-        let in_place = self.read.is_some_and(|read| read.inode == seen.inode);
+        // Of another inode too: a file that was created, or written to right after a rename, is as short while it is written.
         let shrunk = self.good.is_some_and(|good| seen.size < good.div_ceil(2));
         let due = match () {
-            () if renamed => pending.since + RENAMED,
-            () if in_place && shrunk => pending.since + timings.quiet_shrunk,
+            () if renamed && !shrunk => pending.since + RENAMED,
+            () if renamed => pending.since + timings.quiet,
+            () if shrunk => pending.since + timings.quiet_shrunk,
             () => {
                 let longest = (pending.first + timings.quiet_max).max(pending.since + RENAMED);
                 (pending.since + timings.quiet).min(longest)
@@ -281,7 +282,7 @@ mod tests {
                 "renamed and written in turns",
                 &[
                     (0, (2, 1100, 1), RENAMED, 4),
-                    (4, (2, 0, 2), WRITTEN, 54),
+                    (4, (2, 0, 2), WRITTEN, 1004),
                     (8, (2, 600, 2), NOTHING, 58),
                     (20, (3, 600, 3), NOTHING, 70),
                     (24, (3, 600, 3), WRITTEN, 70),
@@ -292,8 +293,8 @@ mod tests {
             (
                 "deleted and created again, in chunks",
                 &[
-                    (0, (2, 0, 5), NOTHING, 50),
-                    (30, (3, 0, 6), NOTHING, 80),
+                    (0, (2, 0, 5), NOTHING, 1000),
+                    (30, (3, 0, 6), NOTHING, 1030),
                     (60, (3, 500, 7), NOTHING, 110),
                     (90, (3, 1000, 8), NOTHING, 140),
                     (140, (3, 1000, 8), NOTHING, READ),
@@ -301,7 +302,15 @@ mod tests {
             ),
             (
                 "another file, nobody said how",
-                &[(0, (2, 10, 5), NOTHING, 50), (50, (2, 10, 5), NOTHING, READ)],
+                &[(0, (2, 700, 5), NOTHING, 50), (50, (2, 700, 5), NOTHING, READ)],
+            ),
+            (
+                "another file, much smaller, nobody said how",
+                &[(0, (2, 10, 5), NOTHING, 1000), (1000, (2, 10, 5), NOTHING, READ)],
+            ),
+            (
+                "renamed over by something small, in the tick of the write",
+                &[(0, (2, 10, 5), RENAMED, 50), (20, (2, 10, 5), WRITTEN, 1000)],
             ),
             ("rewritten in place", &[(0, (1, 1100, 5), NOTHING, 50), (50, (1, 1100, 5), NOTHING, READ)]),
             (
