@@ -1,6 +1,9 @@
 //! Names that are not the cluster's, with an upstream that is asked about them: over either transport and through a
 //! hickory server.
 
+#[path = "common/sockets.rs"]
+mod sockets;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 /// How long anything may take that is to happen at all.
@@ -111,10 +114,10 @@ async fn the_clusters_names_come_from_the_zone_and_all_others_from_the_upstream(
     tokio::spawn(listeners.serve(zone(), std::future::pending()));
 
     let mut hickory = hickory_server::Server::new(ClusterHandler::new(zone(), &options));
-    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (socket, listener) = sockets::both_of_one_port().await;
     let theirs = socket.local_addr().unwrap();
     hickory.register_socket(socket);
-    hickory.register_listener(TcpListener::bind(theirs).await.unwrap(), SOON, 16);
+    hickory.register_listener(listener, SOON, 16);
 
     let (no_error, refused) = (ResponseCode::NoError.to_string(), ResponseCode::Refused.to_string());
     let web = "web.default.svc.cluster.local. 30 IN A 127.96.0.80";

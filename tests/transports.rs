@@ -1,6 +1,9 @@
 //! What the transports promise, whatever the answers are: one reply for each query, over UDP and TCP, from the address
 //! that was asked, within limits, and up to the end.
 
+#[path = "common/sockets.rs"]
+mod sockets;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -422,21 +425,11 @@ async fn the_end_comes_even_to_clients_that_never_stop_asking() {
     soon(client).await.expect("a client that saw the end");
 }
 
-/// Sockets of one port for both transports: a port that is free for UDP may be another test's for TCP.
-async fn both_of_one_port() -> (UdpSocket, tokio::net::TcpListener) {
-    loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        if let Ok(listener) = tokio::net::TcpListener::bind(socket.local_addr().unwrap()).await {
-            return (socket, listener);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_hickory_server_gives_the_same_replies() {
     let ours = Server::start(Options::default()).await;
     let mut theirs = hickory_server::Server::new(ClusterHandler::new(empty_zone(), &Options::default()));
-    let (socket, listener) = both_of_one_port().await;
+    let (socket, listener) = sockets::both_of_one_port().await;
     let address = socket.local_addr().unwrap();
     theirs.register_socket(socket);
     theirs.register_listener(listener, SOON, 16);

@@ -1,0 +1,13 @@
+//! Sockets for servers that a test makes itself.
+
+use tokio::net::{TcpListener, UdpSocket};
+
+/// Sockets of one port for both transports: a port that is free for UDP may be another test's for TCP.
+pub async fn both_of_one_port() -> (UdpSocket, TcpListener) {
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        if let Ok(listener) = TcpListener::bind(socket.local_addr().unwrap()).await {
+            return (socket, listener);
+        }
+    }
+}
