@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clusterlocal::api;
 use clusterlocal::manifest::Severity;
+use clusterlocal::review::review;
 use clusterlocal::serve::{Listeners, View};
 use clusterlocal::store::Change;
 use clusterlocal::watch::{self, Report, Sources};
@@ -86,7 +87,7 @@ async fn answer(
     args: ServeArgs,
     parent: Option<Parent>,
     signals: Signals,
-    sources: Sources,
+    mut sources: Sources,
     cluster: ControlPlane,
     clock: Clock,
 ) -> Result<ExitCode, Failure> {
@@ -113,6 +114,8 @@ async fn answer(
     let living = driver.clone();
     tokio::spawn(async move { living.run().await });
     tokio::spawn(cli::tell_changes(driver.clone()));
+    let unreviewed = sources.take_unreviewed();
+    let reviewing = tokio::task::spawn_blocking(move || cli::show(&review(&unreviewed)));
     let follower = follower(args.clone(), sources.is_ready(), driver);
     let drained = tokio::select! {
         () = watch::follow(sources, args.watching(), read_again, stop.told(), follower) => {
@@ -126,6 +129,8 @@ async fn answer(
         // It ends when all does; what it says to that is said.
         _ = api.await;
     }
+    // What is wrong with the manifests is said, however early the end came.
+    _ = reviewing.await;
     match drained {
         Ok(Ok(())) => info!("stopped"),
         Ok(Err(cut_off)) => warn!("{cut_off}"),

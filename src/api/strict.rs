@@ -52,9 +52,9 @@ pub(super) fn decode(resource: &Resource, object: &Value, before: Option<&Value>
     if resource.is_custom() {
         return Ok(());
     }
-    let wrong = |object| wrong_types(&resource.api_version(), resource.kind, object);
-    let found = wrong(object);
-    let had = before.filter(|_| !found.is_empty()).map(wrong).unwrap_or_default();
+    let wrong = |object, before| new_wrong_types(&resource.api_version(), resource.kind, object, before);
+    let found = wrong(object, before);
+    let had = before.filter(|_| !found.is_empty()).map(|before| wrong(before, None)).unwrap_or_default();
     let Some(first) = found.into_iter().find(|wrong| !had.contains(wrong)) else { return Ok(()) };
     Err(Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: json: {}",
@@ -216,12 +216,17 @@ pub(crate) struct WrongType {
 
 /// The values of `object` that are of another type than their fields, at most [`FIELDS_MAX`]. None if the kind is not known.
 pub(crate) fn wrong_types(api_version: &str, kind: &str, object: &Value) -> Vec<WrongType> {
+    new_wrong_types(api_version, kind, object, None)
+}
+
+/// The same, but for the fields of `object` whose values `before` has already: most writes leave the spec as it is.
+fn new_wrong_types(api_version: &str, kind: &str, object: &Value, before: Option<&Value>) -> Vec<WrongType> {
     let mut found = Vec::new();
     // Our own kinds have types of their own: a step of a Fault's sequence is a string or a list.
     let known =
         schema::of(api_version, kind).filter(|_| !api_version.starts_with(super::resource::OWN_GROUP));
     if let Some(known) = known {
-        Types { path: Vec::new(), found: &mut found }.fields(kind, object, known);
+        Types { path: Vec::new(), found: &mut found }.fields(kind, object, before, known);
     }
     found
 }
@@ -248,9 +253,12 @@ struct Types<'o, 'f> {
 }
 
 impl<'o> Types<'o, '_> {
-    /// Looks at the fields of `object`, which is of the type called `of`.
-    fn fields(&mut self, of: &str, object: &'o Value, known: &'static [Field]) {
+    /// Looks at the fields of `object`, which is of the type called `of`, but for those that `before` has with the same value.
+    fn fields(&mut self, of: &str, object: &'o Value, before: Option<&Value>, known: &'static [Field]) {
         for (name, value) in object.as_object().into_iter().flatten() {
+            if before.is_some_and(|before| before.get(name) == Some(value)) {
+                continue;
+            }
             let Some(field) = schema::named(known, name).filter(|_| !value.is_null()) else { continue };
             self.path.push(Step::Field(name));
             let go = go_type(field);
@@ -296,7 +304,7 @@ impl<'o> Types<'o, '_> {
             (false, _) => self.wrong(of, value, go),
             (true, Type::Named(name)) => {
                 if let Some(known) = field.kind.fields() {
-                    self.fields(name.rsplit('.').next().unwrap_or(name), value, known);
+                    self.fields(name.rsplit('.').next().unwrap_or(name), value, None, known);
                 }
             }
             (true, _) => {}

@@ -53,10 +53,9 @@ pub(super) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, S
         });
         let Some((revision, object)) = read else { break };
         let patched = patch.apply(resource, &object)?;
-        drop(object);
         let updated = driver.write(|cluster| {
-            cluster.store().stored(&key).filter(|stored| stored.revision == revision)?;
-            let updated = update(cluster, kind, call, |_| Ok(patched));
+            let same = cluster.store().stored(&key).filter(|stored| stored.revision == revision)?.clone();
+            let updated = write(cluster, call, same, object, patched);
             Some(updated.map(|updated| reply(cluster, kind, call, &updated, hyper::StatusCode::OK)))
         });
         if let Some(updated) = updated {
@@ -170,10 +169,22 @@ pub(super) fn update(
     call: &Call,
     edit: impl FnOnce(&Value) -> Result<Value, Status>,
 ) -> Result<Stored, Status> {
-    let Place { resource, name, part, .. } = &call.place;
     let old = show::stored(cluster.store(), kind, &call.place)?.clone();
-    let shown = show::rendered_as(resource, &old, cluster);
-    let mut after = edit(&shown)?;
+    let shown = show::rendered_as(call.place.resource, &old, cluster);
+    let after = edit(&shown)?;
+    write(cluster, call, old, shown, after)
+}
+
+/// Makes `after` of the object that `call` names, which is `old` and of which the client was `shown` that.
+fn write(
+    cluster: &mut ControlPlane,
+    call: &Call,
+    old: Stored,
+    shown: Value,
+    mut after: Value,
+) -> Result<Stored, Status> {
+    let kind = old.object.kind();
+    let Place { resource, name, part, .. } = &call.place;
     identity::check_type(resource, &after)?;
     validate_fields(cluster.store(), call, &after, Some(&shown))?;
     identity::keep(&call.place, &shown, &mut after)?;

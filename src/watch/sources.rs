@@ -21,7 +21,7 @@ use super::rendering::Rendering;
 use super::settling::{Fingerprint, Said, Verdict};
 use super::survey::{FoundBy, Kind, Named, STANDARD_INPUT, Survey, survey};
 use super::{Report, Timings, earlier};
-use crate::manifest::{self, Input, Inputs, Overrides, Problem};
+use crate::manifest::{self, Input, Inputs, Manifest, Overrides, Problem};
 use crate::parallel;
 use crate::store::{Change, Key, Objects};
 
@@ -40,6 +40,8 @@ pub struct Sources {
     running: Option<Overrides>,
     /// What they say now, if it is different and that was told.
     told: Option<Overrides>,
+    /// What was read first, until it is taken to be reviewed.
+    unreviewed: Vec<Manifest>,
 }
 
 /// What comes of a look.
@@ -77,7 +79,7 @@ impl Sources {
         let loaded = manifest::combine(manifests);
         let has_errors = loaded.has_errors();
         if files.values().map(|(seen, _)| seen.size()).sum::<u64>() <= reading::REVIEWED_BYTES as u64 {
-            problems.extend(loaded.manifests.iter().flat_map(|manifest| reading::reviewed(manifest, &[])));
+            sources.unreviewed.clone_from(&loaded.manifests);
         }
         problems.extend(loaded.problems);
         if has_errors {
@@ -118,7 +120,14 @@ impl Sources {
             missing: BTreeMap::new(),
             running: None,
             told: None,
+            unreviewed: Vec::new(),
         }
+    }
+
+    /// The manifests that were read first, for `review::review`: a review takes as long as reading them, and the first answer does
+    /// not wait for it. None where they are long: `check` reviews any amount.
+    pub fn take_unreviewed(&mut self) -> Vec<Manifest> {
+        std::mem::take(&mut self.unreviewed)
     }
 
     /// Whether all sources have been good at once, so that there is something to serve.

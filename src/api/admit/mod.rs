@@ -91,13 +91,16 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
         invalid
     })?;
     object.keep(Given::from(after.clone()));
-    let whole = whole(&object);
-    let mut causes = unchanging::check(kind, before, &whole);
+    // A spec that the client left as it was shown is the same with its defaults.
+    let is_left = (kind == Kind::Pod || kind.is_workload()) && before.get("spec") == after.get("spec");
+    let whole = (!is_left).then(|| whole(&object));
+    let mut causes = whole.as_ref().map(|whole| unchanging::check(kind, before, whole)).unwrap_or_default();
     if kind == Kind::Service && causes.is_empty() {
         causes = services::check_families(Some(before), &after);
     }
     refuse(causes)?;
-    let changed = |pointer: &str| before.pointer(pointer) != whole.pointer(pointer);
+    let changed =
+        |pointer: &str| whole.as_ref().is_some_and(|whole| before.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
         spec: changed("/spec"),
         template: changed("/spec/template"),
