@@ -341,7 +341,7 @@ fn what_is_no_manifest_is_passed_over() {
 fn subfolders_are_read_and_followed_if_that_is_asked_for() {
     let folder = Folder::with(&[("d/app/svc.yaml", &service("a"))]);
     let (code, stdout, _) = folder.run("check d");
-    let text = "subdirectories with manifests: app (1 file) is not read";
+    let text = "manifests in subdirectories are not read: app (1 file)";
     assert!(code == 2 && stdout.contains(text) && stdout.contains("-R"), "{stdout}");
     let server = folder.serve("d");
     folder.becomes_logged(text);

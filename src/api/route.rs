@@ -77,12 +77,14 @@ impl Call {
 }
 
 /// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
-/// first. So does `kubectl create --raw`; a page cannot call itself kubectl without asking first.
+/// first. Clients built on client-go may leave it out, as `kubectl create --raw` does; they call themselves `NAME/VERSION
+/// (OS/ARCH) kubernetes/COMMIT` (`rest.DefaultKubernetesUserAgent`), and a page cannot do that without asking first.
 fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
-    let by_kubectl = headers.get(USER_AGENT).is_some_and(|agent| agent.as_bytes().starts_with(b"kubectl"));
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let by_client_go = agent.starts_with("kubectl") || agent.contains(" kubernetes/");
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
         && !headers.contains_key(CONTENT_TYPE)
-        && !by_kubectl
+        && !by_client_go
 }
 
 /// Tells the SOA serial in which everything shows that had happened by the time of the answer.

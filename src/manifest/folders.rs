@@ -155,8 +155,7 @@ impl Listing {
     /// Which charts below the directory are passed over.
     pub(super) fn charts_left_out(&self) -> Option<Problem> {
         let first = self.charts.first()?;
-        let message =
-            format!("passed over: {} a Helm chart", names(&self.charts, |_| String::new(), "is", "are each"));
+        let message = format!("passed over, a Helm chart: {}", names(&self.charts, |_| String::new()));
         Some(files::problem(first, message).with_help(helm(first)).as_warning())
     }
 
@@ -199,7 +198,7 @@ impl Listing {
         };
         let relative: Vec<PathBuf> =
             all.iter().map(|path| path.strip_prefix(directory).unwrap_or(path).to_path_buf()).collect();
-        let listed = names(&relative, |path| count(&directory.join(path)), "is not read", "are not read");
+        let listed = names(&relative, |path| count(&directory.join(path)));
         let help = match (kustomization, chart) {
             (Some(kustomization), _) => {
                 format!("-k {} renders a kustomization; -R reads all subdirectories", shown(&kustomization))
@@ -208,20 +207,20 @@ impl Listing {
             (None, None) => "-R reads the subdirectories as well".into(),
         };
         Some(
-            files::problem(directory, format!("subdirectories with manifests: {listed}"))
+            files::problem(directory, format!("manifests in subdirectories are not read: {listed}"))
                 .with_help(help)
                 .as_warning(),
         )
     }
 }
 
-/// `a (2 files), b and 3 more are not read`
-fn names(paths: &[PathBuf], after: impl Fn(&Path) -> String, one: &str, several: &str) -> String {
+/// `a (2 files), b and 3 more`
+fn names(paths: &[PathBuf], after: impl Fn(&Path) -> String) -> String {
     let named: Vec<String> =
         paths.iter().take(NAMED).map(|path| format!("{}{}", path.display(), after(path))).collect();
     let more = paths.len().saturating_sub(NAMED);
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more} {}", named.join(", "), if paths.len() == 1 { one } else { several })
+    format!("{}{more}", named.join(", "))
 }
 
 /// How the file called `name` is to be rendered, if it is what kustomize or Helm renders others with.

@@ -222,7 +222,7 @@ async fn requests_that_are_refused_early() {
     let api = Api::serve(RING).await;
     let typed = ("content-type", JSON);
     type Headers<'a> = &'a [(&'a str, &'a str)];
-    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 13] = [
+    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 15] = [
         ("POST", MAPS, &[], "{}", 415, true),
         ("POST", MAPS, &[], "", 415, false),
         ("PUT", "/api/v1/namespaces/default/configmaps/x", &[], "{}", 415, true),
@@ -235,6 +235,15 @@ async fn requests_that_are_refused_early() {
             404,
             false,
         ),
+        (
+            "POST",
+            "/api/v1/namespaces/default/pods/db-9/eviction",
+            &[("user-agent", "e2e.test/v1.36.3 (linux/amd64) kubernetes/0123abc")],
+            "{}",
+            404,
+            false,
+        ),
+        ("POST", MAPS, &[("user-agent", "curl/8.5.0")], "{}", 415, true),
         ("POST", "/apis/nonsense/v1/things", &[typed], "{\"a\": 1}", 404, true),
         ("POST", "/nonsense", &[typed], "{}", 404, true),
         ("POST", "/api/v1", &[typed], "{}", 405, true),

@@ -36,6 +36,28 @@ const CLASS: &[Column] = &[
     AGE,
 ];
 
+const INGRESS_CLASS: &[Column] = &[
+    NAME,
+    Column::text("Controller", "The controller that serves the class."),
+    Column::text("Parameters", "The object with more parameters."),
+    AGE,
+];
+const LEASE: &[Column] = &[NAME, Column::text("Holder", "The client that holds the lease."), AGE];
+const PRIORITY: &[Column] = &[
+    NAME,
+    Column::number("Value", "The priority of pods of the class."),
+    Column {
+        cells: "boolean",
+        ..Column::text("Global-Default", "Whether pods without a class are of this one.")
+    },
+    AGE,
+    Column::text("PreemptionPolicy", "Whether pods of the class evict others."),
+];
+const RUNTIME: &[Column] =
+    &[NAME, Column::text("Handler", "The configuration that nodes run its pods with."), AGE];
+const RANGE: &[Column] =
+    &[NAME, Column::text("CIDRs", "The ranges that Services have their addresses from."), AGE];
+
 /// The columns of an inert kind.
 pub(super) fn columns(kind: Kind) -> &'static [Column] {
     match kind {
@@ -47,7 +69,22 @@ pub(super) fn columns(kind: Kind) -> &'static [Column] {
         Kind::PodDisruptionBudget => BUDGET,
         Kind::Ingress => INGRESS,
         Kind::StorageClass => CLASS,
-        _ => &[NAME, AGE],
+        kind => match built_in(kind) {
+            "IngressClass" => INGRESS_CLASS,
+            "Lease" => LEASE,
+            "PriorityClass" => PRIORITY,
+            "RuntimeClass" => RUNTIME,
+            "ServiceCIDR" => RANGE,
+            _ => &[NAME, AGE],
+        },
+    }
+}
+
+/// What a kind of Kubernetes without a type of its own here is called; empty for others.
+fn built_in(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Extra(extra) if !extra.is_defined() => extra.names().kind,
+        _ => "",
     }
 }
 
@@ -85,10 +122,39 @@ pub(super) fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
             cells.push(or(field::text(object, "/volumeBindingMode"), "Immediate").into());
             cells.push(field::flag(object, "/allowVolumeExpansion").into());
         }
-        _ => {}
+        kind => match built_in(kind) {
+            "IngressClass" => {
+                cells.push(text("/spec/controller"));
+                cells.push(parameters(object).into());
+            }
+            "Lease" => cells.push(text("/spec/holderIdentity")),
+            "PriorityClass" => {
+                cells.push(field::number(object, "/value").into());
+                cells.push(field::flag(object, "/globalDefault").into());
+                cells.push(age(object, now).into());
+                cells.push(or(field::text(object, "/preemptionPolicy"), "PreemptLowerPriority").into());
+                return cells;
+            }
+            "RuntimeClass" => cells.push(text("/handler")),
+            "ServiceCIDR" => cells.push(joined(field::items(object, "/spec/cidrs"), "").into()),
+            _ => {}
+        },
     }
     cells.push(age(object, now).into());
     cells
+}
+
+/// `KIND.GROUP/NAME`, what a class is configured by.
+fn parameters(class: &Value) -> String {
+    let text = |pointer| field::text(class, pointer);
+    let group = match text("/spec/parameters/apiGroup") {
+        "" => String::new(),
+        group => format!(".{group}"),
+    };
+    match text("/spec/parameters/kind") {
+        "" => "<none>".into(),
+        kind => format!("{kind}{group}/{}", text("/spec/parameters/name")),
+    }
 }
 
 fn entries(object: &Value, pointer: &str) -> usize {

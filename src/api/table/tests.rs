@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Include, columns, row, table};
-use crate::store::{Kind, Time};
+use crate::store::{Extra, Kind, Time};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
@@ -13,6 +13,10 @@ fn yaml(text: &str) -> Value {
 
 fn now() -> Time {
     NOW.parse().expect("a time")
+}
+
+fn extra(group: &str, kind: &str) -> Kind {
+    Kind::Extra(Extra::built_in(group, kind).expect("a kind of Kubernetes"))
 }
 
 /// The cells of an object of `kind`, made five minutes ago.
@@ -133,6 +137,16 @@ fn cells_of_objects() {
         ),
         (Kind::ConfigMap, "{data: {a: b}, binaryData: {c: d}}".into(), "a|2|5m"),
         (Kind::Secret, "{stringData: {a: b}}".into(), "a|Opaque|1|5m"),
+        (extra("coordination.k8s.io", "Lease"), "{spec: {holderIdentity: h}}".into(), "a|h|5m"),
+        (extra("networking.k8s.io", "ServiceCIDR"), "{spec: {cidrs: [10.0.0.0/8, 'fd00::/8']}}".into(), "a|10.0.0.0/8,fd00::/8|5m"),
+        (extra("node.k8s.io", "RuntimeClass"), "{handler: runc}".into(), "a|runc|5m"),
+        (extra("scheduling.k8s.io", "PriorityClass"), "{value: 7}".into(), "a|7|false|5m|PreemptLowerPriority"),
+        (extra("networking.k8s.io", "IngressClass"), "{spec: {controller: c}}".into(), "a|c|<none>|5m"),
+        (
+            extra("networking.k8s.io", "IngressClass"),
+            "{spec: {controller: c, parameters: {apiGroup: example.com, kind: P, name: n}}}".into(),
+            "a|c|P.example.com/n|5m",
+        ),
         (Kind::ServiceAccount, "{}".into(), "a|5m"),
         (Kind::ClusterRole, "{rules: []}".into(), "a|2026-11-22T11:55:00Z"),
         (Kind::RoleBinding, "{roleRef: {kind: Role, name: r}}".into(), "a|Role/r|5m"),

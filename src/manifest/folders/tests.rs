@@ -50,18 +50,18 @@ fn a_directory_stands_for_its_manifests() {
             false,
             &[],
             &[
-                "W subdirectories with manifests: app (2 files), db/x (1 file) are not read; -R reads the subdirectories",
+                "W manifests in subdirectories are not read: app (2 files), db/x (1 file); -R reads the subdirectories",
             ],
             &[
-                "E subdirectories with manifests: app (2 files), db/x (1 file) are not read; -R reads the subdirectories",
+                "E manifests in subdirectories are not read: app (2 files), db/x (1 file); -R reads the subdirectories",
             ],
         ),
         (
             &["a.yaml", "app/svc.yaml"],
             false,
             &["DIR/a.yaml"],
-            &["W subdirectories with manifests: app (1 file) is not read; -R"],
-            &["W subdirectories with manifests: app (1 file) is not read; -R"],
+            &["W manifests in subdirectories are not read: app (1 file); -R"],
+            &["W manifests in subdirectories are not read: app (1 file); -R"],
         ),
         (&["a.yaml", "app/story.yaml", "app/values.yaml", ".git/x.yaml"], false, &["DIR/a.yaml"], &[], &[]),
         (
@@ -100,10 +100,10 @@ fn a_directory_stands_for_its_manifests() {
             false,
             &[],
             &[
-                "W subdirectories with manifests: base (1 file) is not read; -k DIR/base renders a kustomization; -R reads",
+                "W manifests in subdirectories are not read: base (1 file); -k DIR/base renders a kustomization; -R reads",
             ],
             &[
-                "E subdirectories with manifests: base (1 file) is not read; -k DIR/base renders a kustomization; -R reads",
+                "E manifests in subdirectories are not read: base (1 file); -k DIR/base renders a kustomization; -R reads",
             ],
         ),
         (
@@ -120,18 +120,18 @@ fn a_directory_stands_for_its_manifests() {
             true,
             &["DIR/a.yaml"],
             &[
-                "W passed over: DIR/charts/db is a Helm chart; render it: helm template NAME DIR/charts/db | clusterlocal",
+                "W passed over, a Helm chart: DIR/charts/db; render it: helm template NAME DIR/charts/db | clusterlocal",
             ],
-            &["W passed over:"],
+            &["W passed over, a Helm chart:"],
         ),
         (
             &["chart/Chart.yaml", "chart/values.yaml"],
             false,
             &[],
             &[
-                "W subdirectories with manifests: chart is not read; -R reads the subdirectories; render it: helm template NAME DIR/chart",
+                "W manifests in subdirectories are not read: chart; -R reads the subdirectories; render it: helm template NAME DIR/chart",
             ],
-            &["E subdirectories with manifests: chart is not read"],
+            &["E manifests in subdirectories are not read: chart"],
         ),
     ];
     for (files, recursive, read, said, said_strictly) in table {
