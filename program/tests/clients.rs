@@ -101,13 +101,14 @@ fn kubernetes() -> Result<(), Failed> {
 /// The C library asks port 53 and nothing else, and by short names: in namespaces of its own it can.
 fn getent() -> Result<(), Failed> {
     let manifest = Manifest::new(&ring(3));
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/namespace.sh");
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     let child = Command::new("unshare")
         .args(["-U", "-r", "-n", "-m", "--kill-child"])
-        .arg(script)
+        .arg(clients.join("namespace.sh"))
         .arg(env!("CARGO_BIN_EXE_clusterlocal"))
         .arg(manifest.path())
         .arg(manifest.folder.path())
+        .arg(clients.join("getent.sh"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -159,7 +160,7 @@ fn missing(client: &[&str]) -> Result<(), Failed> {
     let mut command = Command::new("unshare");
     command
         .args(["-U", "-r", "-n", "-m", "--kill-child"])
-        .arg(clients.join("missing.sh"))
+        .arg(clients.join("namespace.sh"))
         .arg(env!("CARGO_BIN_EXE_clusterlocal"))
         .arg(manifest.path())
         .arg(manifest.folder.path())

@@ -38,7 +38,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 /// Addresses of the Service, all of the same state: a file that was cut has fewer.
 const ADDRESSES: usize = 40;
 
-/// A state: so many addresses, each of which has its number, at the end of the file. What comes before a cut is a manifest as well.
+/// The file in a `state`: its number is in each of the [`ADDRESSES`] addresses. What comes before a cut is a manifest as well.
 fn text(state: usize) -> String {
     let mut text = String::from(
         "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {clusterIP: None, ports: [{port: 1}]}\n",

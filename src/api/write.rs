@@ -188,8 +188,8 @@ fn write(
     identity::check_type(resource, &after)?;
     validate_fields(cluster.store(), call, &after, Some(&shown))?;
     identity::keep(&call.place, &shown, &mut after)?;
-    let is_kept_form = resource.is_custom() || std::ptr::eq(*resource, Resource::of_kind(kind));
-    let before = if is_kept_form { shown } else { show::rendered(&old, cluster) };
+    let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
+    let before = if is_before { shown } else { show::rendered(&old, cluster) };
     versions::accept(resource, &mut after);
     // A part is written through its own path only.
     let subresource = match part {

@@ -42,7 +42,7 @@ impl Stop {
 /// whatever the runtime is busy with, and after that has ended.
 pub struct Signals(Arc<Mutex<Answering>>);
 
-/// Who is told of signals, once the server answers.
+/// What signals act on, once the server answers.
 type Answering = Option<(Stop, Arc<Notify>)>;
 
 impl Signals {
@@ -52,21 +52,21 @@ impl Signals {
         let answering = Arc::default();
         let wait = {
             let answering = Arc::clone(&answering);
-            move || heed(signals, &answering)
+            move || act_on(signals, &answering)
         };
         thread::Builder::new().name("signals".into()).spawn(wait)?;
         Ok(Signals(answering))
     }
 
-    /// From now on SIGTERM and SIGINT have `stop` told, another one a moment later ends the process at once, and SIGHUP has
-    /// the manifests `read_again`. Others are ignored.
+    /// From now on SIGTERM and SIGINT set off `stop`, another one a moment later ends the process at once, and SIGHUP has the
+    /// manifests `read_again`. Others are ignored.
     pub fn answer(self, stop: Stop, read_again: Arc<Notify>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, read_again));
     }
 }
 
-/// Does what `signals` ask for, for ever.
-fn heed(mut signals: Taken, answering: &Mutex<Answering>) {
+/// Acts on `signals` until the process ends.
+fn act_on(mut signals: Taken, answering: &Mutex<Answering>) {
     let mut stopping: Option<Instant> = None;
     for signal in signals.forever() {
         let name = signal_name(signal).unwrap_or("a signal");

@@ -224,7 +224,7 @@ impl ServeArgs {
         Ok(())
     }
 
-    /// Warns of addresses at which other machines can ask: the DNS answers whoever does.
+    /// Warns of addresses at which other machines can ask: the DNS answers them all.
     pub fn warn_of_other_machines(&self, addresses: &[SocketAddr]) {
         let others = addresses.iter().filter(|address| !address.ip().is_loopback());
         let others: Vec<String> = others.map(ToString::to_string).collect();

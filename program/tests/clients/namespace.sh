@@ -1,9 +1,10 @@
 #!/bin/sh
-# Runs a server at 127.0.0.1:53 and the C library's resolver against it, in namespaces of their own: no root, no change to
-# the machine. Arguments: the program, the manifest, a folder to write to. Asks for the peers by the short names that a
-# pod would use, as often as a line comes in, and ends with the input.
+# Runs a server at 127.0.0.1:53 and a client against it, in namespaces of their own, where /etc/resolv.conf is that of a pod:
+# no root, no change to the machine.
+# Arguments: the program, the manifest, a folder to write to, and the client's command line.
 set -eu
 program=$1 manifest=$2 folder=$3
+shift 3
 ip link set lo up
 # Without an address of its own, as every pod has one, getaddrinfo believes that there is no IPv4 (AI_ADDRCONFIG).
 ip address add 192.0.2.1/32 dev lo
@@ -16,9 +17,4 @@ while [ ! -e "$folder/ready" ]; do
   kill -0 $server || { cat "$folder/log" >&2; exit 1; }
   sleep 0.02
 done
-while read -r names; do
-  for name in $names; do
-    getent ahostsv4 "$name" | awk -v name="$name" '$2 == "STREAM" { print name, $1 }'
-  done
-  echo done
-done
+"$@"

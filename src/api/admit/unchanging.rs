@@ -10,10 +10,6 @@ use crate::store::Kind;
 
 /// What `after` changes of `before` that may not be changed. Both are whole, with defaults.
 pub(super) fn check(kind: Kind, before: &Value, after: &Value) -> Vec<Cause> {
-    // Most writes leave a pod's spec as it is, and comparing it with the free fields removed takes two copies.
-    if kind == Kind::Pod && before.get("spec") == after.get("spec") {
-        return Vec::new();
-    }
     match kind {
         Kind::StatefulSet => stateful_set(before, after).into_iter().collect(),
         Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => fields(before, after, &["spec.selector"]),
