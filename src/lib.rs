@@ -85,6 +85,8 @@
 //! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
 //! outside, for people who wonder.
 
+pub mod addresses;
+mod admission;
 pub mod answer;
 #[cfg(feature = "api")]
 pub mod api;
@@ -103,6 +105,7 @@ pub mod output_file;
 mod parallel;
 pub mod play;
 pub mod queries;
+pub mod reconcile;
 pub mod record_type;
 #[cfg(feature = "api")]
 pub mod review;

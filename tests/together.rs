@@ -6,7 +6,7 @@ mod common;
 use std::sync::Arc;
 
 use clusterlocal::answer::Order;
-use clusterlocal::controller::delete_pod;
+use clusterlocal::reconcile::delete_pod;
 use clusterlocal::store::*;
 use clusterlocal::{ControlPlane, Settings};
 use hickory_proto::op::Message;

@@ -15,7 +15,8 @@ use super::resource::Resource;
 use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
-use crate::controller::{self, Deletion, Propagation, budget_selects, budgets};
+use crate::controller::{budget_selects, budgets};
+use crate::reconcile::{Deletion, Propagation, deletion};
 use crate::store::{Change, Condition, Key, Kind, Object, PodPhase, Store, Stored, View};
 use crate::{ControlPlane, Driver};
 
@@ -225,7 +226,7 @@ fn remove(
     check(resource, stored, &uid, options)?;
     let propagation = options.policy.or_else(|| default_policy(key.kind));
     let deletion = Deletion { grace: options.grace, propagation };
-    let change = controller::delete(cluster.store(), &stored.object, cluster.now(), deletion);
+    let change = deletion::delete(cluster.store(), &stored.object, cluster.now(), deletion);
     if !options.dry_run {
         let defined = change.as_ref().map(|change| defined_by(cluster, change, stored));
         cluster.request(defined.unwrap_or_default());

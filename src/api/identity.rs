@@ -7,7 +7,7 @@ use super::admit::Cause;
 use super::path::Place;
 use super::resource::Resource;
 use super::status::Status;
-use crate::controller::NAME_ALPHABET;
+use crate::reconcile::names::ALPHABET as NAME_ALPHABET;
 use crate::store::{Key, Kind, Namespace, Store};
 
 /// Whether `object` is of the kind that the path is for; a body that says nothing of itself is taken for it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::status::Status;
 use super::table::Include;
-use crate::controller::Propagation;
+use crate::reconcile::Propagation;
 use crate::store::duration;
 
 /// What a client asks for beside the path.

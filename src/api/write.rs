@@ -16,7 +16,7 @@ use super::show;
 use super::status::Status;
 use super::strict;
 use super::{crd, field, render, room, versions, warnings};
-use crate::controller::{Charges, limits};
+use crate::admission::{Charges, limits};
 use crate::merge::{self, MergeError};
 use crate::store::{Change, Key, Kind, Store, Stored};
 use crate::{ControlPlane, Driver};

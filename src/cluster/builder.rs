@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::running::Running;
 use super::{Cluster, Error, Operation};
 use crate::answer::Order;
-use crate::kubelet::Delays;
 use crate::manifest::{self, Manifest};
 use crate::queries::QueryLog;
+use crate::reconcile::Delays;
 use crate::serve::{self, Listeners};
 use crate::{Clock, ControlPlane, Driver, Settings};
 

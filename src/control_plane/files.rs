@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::ControlPlane;
-use crate::controller::{
-    self, DEFAULT_NODES, Deletion, MAX_NODES, Propagation, Range, nodes_needed, with_defaults,
-};
+use crate::addresses::Range;
+use crate::controller::{DEFAULT_NODES, MAX_NODES, nodes_needed, with_defaults};
+use crate::reconcile::{Deletion, Propagation, delete};
 use crate::store::{Change, Key, Kind, Object, Objects, PodStatus, Resource};
 
 impl ControlPlane {
@@ -58,9 +58,7 @@ impl ControlPlane {
             // `kubectl apply --prune` deletes in the background; what a pod takes to stop is not waited for.
             let deletion = Deletion { grace: Some(0), propagation: Some(Propagation::Background) };
             let object = self.store.object(&key);
-            if let Some(change) =
-                object.and_then(|object| controller::delete(&self.store, object, self.now, deletion))
-            {
+            if let Some(change) = object.and_then(|object| delete(&self.store, object, self.now, deletion)) {
                 self.store.apply(change);
             }
         }

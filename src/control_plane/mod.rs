@@ -12,10 +12,11 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::addresses::{Addresses, Range, RangeError, Reuse};
 use crate::answer::Faults;
-use crate::controller::{self, Addresses, Controllers, Deletion, Range, RangeError, Reuse};
-use crate::kubelet::Delays;
+use crate::controller::Controllers;
 use crate::manifest::Overrides;
+use crate::reconcile::{Delays, Deletion, deletion};
 use crate::store::{Change, Key, Object, Store, Stored, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
@@ -155,7 +156,7 @@ impl ControlPlane {
             nodes: settings.nodes,
             max_store_bytes: settings.max_store_bytes,
             desired: None,
-            controllers: Controllers::new(addresses, &settings),
+            controllers: Controllers::new(addresses, settings.delays, settings.max_unavailable),
         }
     }
 
@@ -223,7 +224,7 @@ impl ControlPlane {
     /// there is such an object.
     pub fn request_deletion(&mut self, key: &Key, deletion: Deletion) -> bool {
         let Some(object) = self.store.object(key) else { return false };
-        let change = controller::delete(&self.store, object, self.now, deletion);
+        let change = deletion::delete(&self.store, object, self.now, deletion);
         self.request_changes(change);
         true
     }
@@ -243,7 +244,7 @@ impl ControlPlane {
             Some(there) => object.in_state_of(there),
             None => object,
         };
-        let change = controller::released(&self.store, object);
+        let change = deletion::released(&self.store, object);
         self.store.apply(change)
     }
 

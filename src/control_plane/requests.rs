@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::ControlPlane;
-use crate::controller::Deletion;
+use crate::reconcile::Deletion;
 use crate::store::{Change, Given, Key, Labels, Object};
 
 impl ControlPlane {

@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
-use super::names::generated;
 use super::volumes::{self, BindingMode, Request};
-use super::{Context, Outcome, deletion};
+use crate::reconcile::names::generated;
+use crate::reconcile::{Context, Outcome, deletion};
+
 use crate::store::{
     Change, ClaimSpec, Event, Key, Kind, Labels, Name, Object, ObjectMeta, ObjectReference, PersistentVolume,
     PersistentVolumeClaim, Pod, Store, Stored, Uid, VolumeSpec, VolumeStatus,

@@ -3,10 +3,11 @@
 
 use std::sync::Arc;
 
-use super::{Context, Outcome, pods, refusal, statefulset, volumes};
+use super::{refusal, statefulset, volumes};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     ClaimTemplate, Key, Kind, Links, Name, Object, ObjectMeta, Owner, PersistentVolumeClaim, Pod, Retention,
-    StatefulSet, Stored, pod_spec,
+    StatefulSet, Stored, ordinal, pod_spec,
 };
 
 /// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
@@ -38,7 +39,7 @@ pub(super) fn are_mounted(set: &StatefulSet, pod: &Pod) -> bool {
     if templates().all(|template| made_with.contains(&template.metadata.name)) {
         return true;
     }
-    let Some((_, ordinal)) = pods::ordinal(&pod.metadata.name) else { return false };
+    let Some((_, ordinal)) = ordinal(&pod.metadata.name) else { return false };
     let spec = pod_spec(pod);
     let volumes = || spec["volumes"].as_array().into_iter().flatten();
     templates().all(|template| {
@@ -179,7 +180,7 @@ pub(super) fn retain(
 ) -> bool {
     let mut changed = false;
     let templates = &set.spec.volume_claim_templates;
-    let ordinal = pods::ordinal(&pod.metadata.name).filter(|_| !templates.is_empty());
+    let ordinal = ordinal(&pod.metadata.name).filter(|_| !templates.is_empty());
     let Some((_, ordinal)) = ordinal else { return changed };
     let owners = owners_by_policy(context, set, condemned.then_some(pod));
     let is_stale = |owner: &Owner| {

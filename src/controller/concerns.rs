@@ -3,13 +3,14 @@
 use rustc_hash::FxHashSet;
 
 use super::queue::{Queues, Task};
-#[cfg(feature = "api")]
-use super::quota;
-use super::{deletion, disruption, endpointslice, namespace, pods};
+use super::{disruption, endpointslice, namespace};
+use crate::admission::quota;
 use crate::kubelet;
+use crate::reconcile::deletion;
 use crate::store::{
     ConditionStatus, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
-    PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Workload,
+    PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Workload, key_of, ordinal,
+    owner_of, set_named_by,
 };
 
 /// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
@@ -52,7 +53,7 @@ impl TakenOver {
         let of_endpoints = endpoints.map(|all| (all.metadata.namespace.clone(), all.metadata.name.clone()));
         self.recorded = of_slices.chain(of_endpoints).collect();
         let recorded = store.list::<Pod>(Kind::Pod).filter(|pod| pod.status.is_recorded());
-        let owners: FxHashSet<Key> = recorded.filter_map(|pod| pods::owner_of(pod)).collect();
+        let owners: FxHashSet<Key> = recorded.filter_map(|pod| owner_of(pod)).collect();
         let mut owners: Vec<Key> = owners.into_iter().collect();
         owners.sort_unstable();
         owners.into_iter().map(Task::Workload).collect()
@@ -113,12 +114,11 @@ pub(super) fn note(
                 && pod.is_running_and_ready()
                 && pod.metadata.controller().is_none_or(|owner| owner.kind != Kind::DaemonSet);
             let no_news = is_made || is_annotated_only(event);
-            let before =
-                event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| pods::owner_of(pod));
-            let owner = || pods::owner_of(pod).filter(|owner| !no_news || pins(store, owner));
+            let before = event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| owner_of(pod));
+            let owner = || owner_of(pod).filter(|owner| !no_news || pins(store, owner));
             let now = if is_made { None } else { owner() };
             // A set that waits for the name of a pod that another controller owns.
-            let named = gone.then(|| pods::set_named_by(pod)).flatten();
+            let named = gone.then(|| set_named_by(pod)).flatten();
             if let Some(other) = before.filter(|before| now.as_ref() != Some(before)) {
                 queues.push(Task::Workload(other));
             }
@@ -176,7 +176,7 @@ pub(super) fn note(
             }
             let was_there = event.then().and_then(Node::of);
             for pod in store.list::<Pod>(Kind::Pod).filter(|pod| is_of_node(pod, node, was_there.is_none())) {
-                queues.push(Task::Pod(pods::key_of(pod)));
+                queues.push(Task::Pod(key_of(pod)));
             }
         }
         Object::PersistentVolumeClaim(claim) => {
@@ -199,8 +199,6 @@ pub(super) fn note(
         | Object::Inert(..) => {}
     }
     enqueue_garbage(queues, store, event);
-    // Quotas come through the API only.
-    #[cfg(feature = "api")]
     if quota::is_in(store, &object.metadata().namespace) {
         queues.push(Task::Quota(object.metadata().namespace.clone()));
     }
@@ -284,7 +282,7 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     let of = |set: &&std::sync::Arc<crate::store::StatefulSet>| {
         let own = |template: &crate::store::ClaimTemplate| {
             let name = meta.name.strip_prefix(template.metadata.name.as_str())?.strip_prefix('-')?;
-            Some(pods::ordinal(name)?.0 == set.metadata.name)
+            Some(ordinal(name)?.0 == set.metadata.name)
         };
         set.spec.volume_claim_templates.iter().any(|template| own(template).unwrap_or(false))
     };

@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
-use super::names::suffix;
-use super::{Context, Outcome, ownership};
+use super::ownership;
+use crate::reconcile::names::suffix;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Pod, REVISION_LABEL,
     TEMPLATE_GENERATION_ANNOTATION, Workload,

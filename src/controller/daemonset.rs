@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::names::generated_from;
 use super::pods::Mould;
-use super::{Context, Outcome, daemon_history, ownership, pods, refusal};
+use super::{daemon_history, ownership, pods, refusal};
+use crate::reconcile::names::generated_from;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodPhase, PodSpec, REVISION_LABEL, Taint,
-    Toleration, UNREACHABLE_TAINT, Workload, WorkloadStatus,
+    Toleration, UNREACHABLE_TAINT, Workload, WorkloadStatus, key_of,
 };
 
 /// The source of its events.
@@ -54,7 +55,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(set) = context.store.get::<Workload>(Kind::DaemonSet, &key.namespace, &key.name) else {
         return outcome;
     };
-    if context.believes_pods_of(key) || set.metadata.deletion_timestamp.is_some() {
+    if pods::are_believed(context, key) || set.metadata.deletion_timestamp.is_some() {
         return outcome;
     }
     let history = daemon_history::History::of(context, key, set, &mut outcome);
@@ -101,7 +102,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 /// Unassigned, pending and not ready pods first, then the oldest (podByCreationTimestampAndPhase).
 fn daemons_by_age(context: Context<'_>, pods: &mut [&Arc<Pod>]) {
     pods.sort_by_cached_key(|pod| {
-        let born = context.store.stored(&pods::key_of(pod)).map_or(u64::MAX, |stored| stored.born());
+        let born = context.store.stored(&key_of(pod)).map_or(u64::MAX, |stored| stored.born());
         (pod.spec.node_name.is_empty(), born)
     });
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::Range;
 use super::mirroring::SKIP_MIRROR_LABEL;
+use crate::addresses::Range;
 use crate::store::{
     AddressType, ClusterIp, Container, ContainerPort, Endpoint, EndpointAddress, EndpointPort, EndpointSlice,
     EndpointSubset, Endpoints, Extra, Given, Inert, IntOrName, Key, Kind, LabelSelector, Labels,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Context, Outcome};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     Key, Kind, LabelSelector, Labels, Name, ObjectMeta, Owner, Pod, StatefulSet, Store, Stored, Workload,
 };

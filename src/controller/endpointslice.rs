@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::pods::ordinal;
 use super::slices::{self, ENDPOINTS_PER_SLICE, Group, Groups, Mould};
 use super::{endpoints, mirroring};
 use crate::store::{
     BOUND_PORT_PREFIX, Change, Endpoint, EndpointConditions, EndpointPort, EndpointSlice, IntOrName,
     IpFamily, Key, Kind, Name, Node, Object, ObjectReference, Pod, SLICE_CONTROLLER, Service, ServicePort,
-    Store, Stored,
+    Store, Stored, ordinal,
 };
 
 /// The changes that make the slices of the Service `name` what its pods, or its hand-made Endpoints, ask for.

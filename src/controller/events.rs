@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Told;
-use super::names::digest;
+use crate::reconcile::Told;
+use crate::reconcile::names::digest;
 use crate::store::{
     Change, EventRecord, EventSource, Key, Kind, Name, Object, ObjectMeta, ObjectReference, Store, Time,
 };

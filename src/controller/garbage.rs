@@ -1,8 +1,9 @@
 //! The garbage collector (`pkg/controller/garbagecollector`) and the namespace controller: what is deleted with the object
 //! that owns it.
 
-use super::deletion::{self, Deletion, Propagation};
-use super::{Context, Outcome};
+use crate::reconcile::deletion::{self, Deletion, Propagation};
+use crate::reconcile::{Context, Outcome};
+
 use crate::store::{
     Change, FOREGROUND_FINALIZER, Key, Kind, Name, ORPHAN_FINALIZER, Object, Owner, Pod, Store, Stored,
 };

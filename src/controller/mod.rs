@@ -5,8 +5,6 @@
 //! Each controller is a function from the store and the time to changes; [`Controllers`] calls those that an event
 //! concerns until nothing changes any more. The same objects and times give the same changes, in the same order.
 
-mod addresses;
-mod allocation;
 mod binding;
 mod claims;
 mod concerns;
@@ -14,7 +12,6 @@ mod cronjob;
 mod daemon_history;
 mod daemonset;
 mod defaults;
-mod deletion;
 mod deployment;
 mod disruption;
 mod endpoints;
@@ -22,40 +19,25 @@ mod endpointslice;
 mod events;
 mod garbage;
 mod job;
-#[cfg(feature = "api")]
-pub(crate) mod limits;
 mod mirroring;
-mod names;
 mod namespace;
 mod node;
 mod ownership;
 mod pods;
-mod quantity;
 mod queue;
-#[cfg(feature = "api")]
 mod quota;
-mod range;
 mod refusal;
 mod replicaset;
 mod revisions;
 mod scheduler;
-mod shortage;
 mod slices;
 mod statefulset;
 mod volumes;
 
-pub use addresses::{Addresses, Reuse};
 pub(crate) use defaults::nodes_needed;
 pub use defaults::{DEFAULT_NODES, MAX_NODES, with_defaults};
-pub use deletion::{Deletion, Propagation, delete, delete_pod, released, stopped};
 #[cfg(feature = "api")]
 pub(crate) use disruption::{budgets, selects as budget_selects};
-#[cfg(feature = "api")]
-pub(crate) use names::ALPHABET as NAME_ALPHABET;
-pub(crate) use pods::{ordinal, set_of};
-#[cfg(feature = "api")]
-pub(crate) use quota::Charges;
-pub use range::{Range, RangeError};
 #[cfg(feature = "api")]
 pub(crate) use refusal::POD_UPDATE;
 #[cfg(feature = "api")]
@@ -63,9 +45,11 @@ pub(crate) use volumes::DEFAULT_CLASS;
 
 use std::sync::Arc;
 
-use crate::control_plane::Settings;
-use crate::kubelet::{self, Delays};
+use crate::addresses::Addresses;
+use crate::admission::Charges;
+use crate::kubelet;
 use crate::parallel;
+use crate::reconcile::{Context, Delays, Outcome};
 use crate::store::{Change, Key, Kind, Object, Pod, Selecting, Store, Time};
 
 use events::Recorder;
@@ -90,98 +74,15 @@ pub struct Controllers {
 /// to be shared among threads, and few enough that the events of a few thousand pods are kept at a time.
 const TASKS_AT_ONCE: usize = 128;
 
-/// What a controller decides from.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) store: &'a Store,
-    pub(crate) now: Time,
-    /// Whether a cluster comes up as a whole: pods that take no time are there with those before them.
-    pub(crate) at_once: bool,
-    pub(crate) delays: Delays,
-    /// The feature gate `MaxUnavailableStatefulSet`.
-    max_unavailable: bool,
-    /// Whether what a snapshot shows is only where the cluster began: somebody has changed something since.
-    driven: bool,
-}
-
-/// What a controller decided.
-#[derive(Default)]
-pub(crate) struct Outcome {
-    pub(crate) changes: Vec<Change>,
-    pub(crate) told: Vec<Told>,
-    /// When to look again, even if nothing happens.
-    pub(crate) again: Option<Time>,
-    /// Whether the API refused something: the task is repeated after a while.
-    refused: bool,
-    /// The quotas of the namespace, once an object was admitted, and what it was charged for.
-    #[cfg(feature = "api")]
-    charges: Option<Charges>,
-}
-
-/// Something to tell people by an Event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
-    pub(crate) about: Key,
-    pub(crate) warning: bool,
-    /// Who tells: `statefulset-controller`.
-    pub(crate) by: &'static str,
-    pub(crate) reason: &'static str,
-    pub(crate) message: String,
-}
-
-impl Context<'_> {
-    /// Whether the pods of the workload at `key` are those of a snapshot, and no client has changed the cluster since: they
-    /// are the pods, and none is added to them.
-    fn believes_pods_of(&self, key: &Key) -> bool {
-        !self.driven && pods::of_workload(self.store, key).any(|pod| pod.status.is_recorded())
-    }
-}
-
-impl Outcome {
-    fn put(&mut self, object: Object) {
-        self.changes.push(Change::Put(object));
-    }
-
-    pub(crate) fn tell(
-        &mut self,
-        by: &'static str,
-        about: Key,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) {
-        self.told.push(Told { about, warning: false, by, reason, message: message.into() });
-    }
-
-    pub(crate) fn warn(
-        &mut self,
-        by: &'static str,
-        about: Key,
-        reason: &'static str,
-        message: impl Into<String>,
-    ) {
-        self.told.push(Told { about, warning: true, by, reason, message: message.into() });
-    }
-
-    /// Looks again at `time`, or when it wanted to, whichever is earlier.
-    pub(crate) fn look_again(&mut self, time: Time) {
-        self.again = Some(self.again.map_or(time, |again| again.min(time)));
-    }
-}
-
-impl From<Vec<Change>> for Outcome {
-    fn from(changes: Vec<Change>) -> Self {
-        Outcome { changes, ..Outcome::default() }
-    }
-}
-
 impl Controllers {
-    /// Controllers that give away these addresses.
-    pub fn new(addresses: Addresses, settings: &Settings) -> Self {
+    /// Controllers that allocate from `addresses`, for pods that take `delays`. `max_unavailable` is the feature gate
+    /// `MaxUnavailableStatefulSet`.
+    pub fn new(addresses: Addresses, delays: Delays, max_unavailable: bool) -> Self {
         Controllers {
             addresses,
             binder: binding::Binder::default(),
-            delays: settings.delays,
-            max_unavailable: settings.max_unavailable,
+            delays,
+            max_unavailable,
             queues: Queues::default(),
             recorder: Recorder::default(),
             nodes: node::Lifecycle::default(),
@@ -277,10 +178,7 @@ impl Controllers {
     fn look_together(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let outcomes = self.work(store, now, at_once, &tasks);
         for (task, outcome) in tasks.into_iter().zip(outcomes) {
-            #[cfg(feature = "api")]
             let charged = outcome.charges.into_iter().flat_map(Charges::changes);
-            #[cfg(not(feature = "api"))]
-            let charged = std::iter::empty();
             let Outcome { changes, told, mut again, refused, .. } = outcome;
             for change in changes.into_iter().chain(charged) {
                 store.apply(change);
@@ -349,7 +247,6 @@ impl Controllers {
             },
             Task::Namespace(name) => garbage::empty(context, name),
             Task::Budget(key) => disruption::sync(context, key),
-            #[cfg(feature = "api")]
             Task::Quota(name) => quota::sync(context, name),
             Task::Contents(name) => namespace::sync(context, name),
             Task::Endpoints(namespace, service) => {

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
-use super::{Context, Outcome};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{Given, Inert, Key, Kind, Labels, Name, Object, ObjectMeta};
 
 /// The ServiceAccount that pods run as unless they name one.

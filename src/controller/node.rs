@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::pods;
 use super::scheduler::UNSCHEDULABLE_TAINT;
-use super::{Context, Outcome, pods};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     Condition, ConditionStatus, Event, Key, Kind, LeftBehind, Machine, Name, Node, OUT_OF_SERVICE_TAINT,
-    Object, Pod, PodPhase, Resource, Store, Taint, Time, UNREACHABLE_TAINT,
+    Object, Pod, PodPhase, Resource, Store, Taint, Time, UNREACHABLE_TAINT, is_out_of_reach, key_of,
 };
 
 /// Who tells of what they do.
@@ -44,12 +45,6 @@ pub(super) struct Lifecycle {
     evictors: BTreeSet<Name>,
 }
 
-/// Whether what runs in a pod is out of everybody's reach and cannot be stopped.
-pub(super) fn is_out_of_reach(store: &Store, pod: &Pod) -> bool {
-    let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
-    node.is_some_and(|node| node.machine() == Machine::Unreachable)
-}
-
 /// Whether a taint of `node` evicts the pods that do not tolerate it.
 fn evicts(node: &Node) -> bool {
     node.spec.taints.iter().any(|taint| taint.effect == "NoExecute")
@@ -76,7 +71,7 @@ impl Lifecycle {
             if self.evicting.is_empty() {
                 return None;
             }
-            let key = pods::key_of(pod);
+            let key = key_of(pod);
             let node = self.evicting.remove(&key)?;
             self.cancelled.entry(node.clone()).or_default().push(key);
             return Some(node);
@@ -158,7 +153,7 @@ impl Lifecycle {
             (node.status.ready, node.status.ready_since) = (ConditionStatus::Unknown, Some(now));
             taint(node, UNREACHABLE_TAINT, "NoSchedule", now);
             for pod in of_node(context.store, &node.metadata.name).filter(|pod| pod.status.ready) {
-                outcome.warn(BY, pods::key_of(pod), "NodeNotReady", "Node is not ready");
+                outcome.warn(BY, key_of(pod), "NodeNotReady", "Node is not ready");
                 outcome.put(Object::Pod(not_ready(pod, now)));
             }
             return outcome.look_again(now.after(MONITOR_PERIOD));
@@ -221,7 +216,7 @@ impl Lifecycle {
             if pod.is_terminating() || pod.is_terminal() {
                 continue;
             }
-            let key = pods::key_of(pod);
+            let key = key_of(pod);
             let until = |taint: &&Taint| match pod.spec.tolerates(taint) {
                 Some(u32::MAX) => None,
                 seconds => Some(taint.time_added.unwrap_or(context.now).after_secs(seconds.unwrap_or(0))),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::{Context, Outcome};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{Key, LabelSelector, Labels, Object, ObjectMeta, Owner, Pod, Stored, Workload};
 
 /// The managing controller that the object at `key` is to what it makes.

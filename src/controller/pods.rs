@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use super::deletion;
-#[cfg(feature = "api")]
-use super::limits;
+use crate::admission::limits;
+use crate::reconcile::{Context, delete_pod};
 use crate::store::{
     Change, Key, Kind, Labels, Links, Name, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
-    SharedSpec, Store, Stored, Time, pinned_ip_annotation,
+    SharedSpec, Store, Stored, Time, ordinal, pinned_ip_annotation,
 };
 
 /// What the pods of one template have in common, and share.
@@ -28,7 +27,6 @@ impl<'a> Mould<'a> {
         workload: &'a ObjectMeta,
         kind: Kind,
     ) -> Self {
-        #[cfg(feature = "api")]
         let template = &limits::with_defaults(store, &workload.namespace, template);
         let uid = store.stored(&workload.key(kind)).map(Stored::uid);
         let owner = Owner::controller(kind, workload.name.clone(), uid);
@@ -80,39 +78,6 @@ impl<'a> Mould<'a> {
     }
 }
 
-/// The key of a pod.
-pub(super) fn key_of(pod: &Pod) -> Key {
-    pod.metadata.key(Kind::Pod)
-}
-
-/// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
-pub(crate) fn ordinal(name: &str) -> Option<(&str, u32)> {
-    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let (set, ordinal) = name.split_at(name.len() - digits);
-    Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
-}
-
-/// The name of a pod's workload and the pod's number among its pods.
-pub(crate) fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
-    let owner = pod.metadata.controller()?;
-    Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
-}
-
-/// The StatefulSet that makes a pod of that name, whether or not there is one.
-pub(super) fn set_named_by(pod: &Pod) -> Option<Key> {
-    let (set, _) = ordinal(&pod.metadata.name)?;
-    Some(Key::new(Kind::StatefulSet, pod.metadata.namespace.clone(), set))
-}
-
-/// The workload that manages a pod. One without a controller may be adopted by the StatefulSet that its name is of.
-pub(super) fn owner_of(pod: &Pod) -> Option<Key> {
-    let namespace = || pod.metadata.namespace.clone();
-    match pod.metadata.controller() {
-        Some(owner) => Some(Key::new(owner.kind, namespace(), owner.name.clone())),
-        None => set_named_by(pod),
-    }
-}
-
 /// The pods of the workload at `key`, by name: all that it owns, and those without an owner that a StatefulSet would
 /// adopt. Their names begin with its own.
 pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<Item = &'s Arc<Pod>> {
@@ -124,6 +89,12 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
     })
 }
 
+/// Whether the pods of the workload at `key` are those of a snapshot, and no client has changed the cluster since: they are
+/// the pods, and none is added to them.
+pub(super) fn are_believed(context: Context<'_>, key: &Key) -> bool {
+    !context.driven && of_workload(context.store, key).any(|pod| pod.status.is_recorded())
+}
+
 /// The pods whose names begin with that of the workload at `key` and a hyphen, by name.
 pub(super) fn named_by<'s>(store: &'s Store, key: &Key) -> impl Iterator<Item = &'s Arc<Pod>> + use<'s> {
     store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &format!("{}-", key.name))
@@ -131,25 +102,5 @@ pub(super) fn named_by<'s>(store: &'s Store, key: &Key) -> impl Iterator<Item = 
 
 /// The change that deletes a pod, which has as much time to stop as its spec says.
 pub(super) fn delete(pod: &Arc<Pod>, now: Time) -> Change {
-    deletion::delete_pod(pod, now, pod.spec.grace())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ordinals_of_names() {
-        let table = [
-            ("db-0", Some(("db", 0))),
-            ("my-db-12", Some(("my-db", 12))),
-            ("db-x", None),
-            ("db", None),
-            ("db-", None),
-            ("db-99999999999", None),
-        ];
-        for (name, expected) in table {
-            assert_eq!(ordinal(name), expected, "{name}");
-        }
-    }
+    delete_pod(pod, now, pod.spec.grace())
 }

@@ -29,7 +29,6 @@ pub(super) enum Task {
     /// A PodDisruptionBudget.
     Budget(Key),
     /// What a namespace uses of its quotas.
-    #[cfg(feature = "api")]
     Quota(Name),
     /// What every namespace has.
     Contents(Name),
@@ -52,7 +51,6 @@ impl Task {
             Task::Namespace(_) => 6,
             Task::Contents(_) => 7,
             Task::Budget(_) => 8,
-            #[cfg(feature = "api")]
             Task::Quota(_) => 9,
             Task::Endpoints(..) => Self::ENDPOINTS,
         }

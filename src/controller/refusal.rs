@@ -2,12 +2,11 @@
 //! and quotas of the namespace.
 
 use super::queue::Task;
-use super::{Context, Outcome};
+
 #[cfg(feature = "api")]
-use super::{limits, quota};
-#[cfg(feature = "api")]
-use crate::store::pod_spec;
-use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label};
+use crate::admission::{Charges, limits, quota};
+use crate::reconcile::{Context, Outcome};
+use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
 /// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
 /// follows it.
@@ -18,13 +17,7 @@ pub(crate) const POD_UPDATE: &str = "pod updates may not change fields other tha
 
 /// Whether `task` makes objects that count against a quota: it is done when all before it are made.
 pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
-    #[cfg(feature = "api")]
-    return matches!(task, Task::Workload(key) if quota::is_in(store, &key.namespace));
-    #[cfg(not(feature = "api"))]
-    return {
-        let _ = (store, task);
-        false
-    };
+    matches!(task, Task::Workload(key) if quota::is_in(store, &key.namespace))
 }
 
 /// The API's reason for refusing the new `object`, as the error has it: the sync is to be repeated then. What the API admits
@@ -39,22 +32,16 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
     why
 }
 
-#[cfg(feature = "api")]
 fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
     let meta = object.metadata();
     let of_ranges = match object {
         Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
         _ => None,
     };
-    let of_namespace = || quota::Charges::of(context.store, &meta.namespace);
+    let of_namespace = || Charges::of(context.store, &meta.namespace);
     let charges = outcome.charges.get_or_insert_with(of_namespace);
     let why = of_ranges.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
-}
-
-#[cfg(not(feature = "api"))]
-fn of_admission(_: Context<'_>, _: &Object, _: &mut Outcome) -> Option<String> {
-    None
 }
 
 /// The reason for which validation refuses `pod`.

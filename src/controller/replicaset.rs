@@ -5,14 +5,15 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::names::generated_from;
 use super::pods::Mould;
 use super::scheduler::Nodes;
-use super::{Context, Outcome, ownership, pods, refusal};
+use super::{ownership, pods, refusal};
 use crate::kubelet;
+use crate::reconcile::names::generated_from;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     ConditionStatus, Key, Kind, Name, Object, Pod, PodPhase, Time, Workload, WorkloadCondition,
-    WorkloadStatus,
+    WorkloadStatus, key_of,
 };
 
 /// Annotation of a pod: what it costs to delete it, compared with the others.
@@ -24,7 +25,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(set) = context.store.get::<Workload>(key.kind, &key.namespace, &key.name) else {
         return outcome;
     };
-    if context.believes_pods_of(key) {
+    if pods::are_believed(context, key) {
         return outcome;
     }
     let all = ownership::claim_pods(context, key, set, &mut outcome);
@@ -136,7 +137,7 @@ fn surplus<'a>(
     let on_node = related_on_nodes(context, set, active);
     let mut ranked = active.to_vec();
     ranked.sort_by_cached_key(|pod| {
-        let stored = context.store.stored(&pods::key_of(pod));
+        let stored = context.store.stored(&key_of(pod));
         let born = stored.map_or(u64::MAX, |stored| stored.born());
         let phase = match pod.status.phase {
             None | Some(PodPhase::Pending) => 0,

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::names::suffix;
-use super::{Context, Outcome};
+use crate::reconcile::names::suffix;
+use crate::reconcile::{Context, Outcome};
+
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
     StatefulSet, Uid,

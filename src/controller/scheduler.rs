@@ -9,11 +9,12 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::names::digest;
 use super::queue::Task;
-use super::{Context, Outcome, pods};
+use crate::reconcile::names::digest;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
-    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store,
+    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store, key_of,
+    ordinal, set_of,
 };
 
 pub(super) use filters::UNSCHEDULABLE_TAINT;
@@ -51,7 +52,7 @@ fn in_order(store: &Store) -> Vec<&Arc<Node>> {
     if nodes.len() > 9 {
         nodes.sort_by_cached_key(|node| {
             let name = &node.metadata.name;
-            pods::ordinal(name).map_or((name.as_str(), 0), |(prefix, number)| (prefix, number))
+            ordinal(name).map_or((name.as_str(), 0), |(prefix, number)| (prefix, number))
         });
     }
     nodes
@@ -97,8 +98,8 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         return None;
     }
     let nodes = in_order(context.store);
-    let of_set = pods::set_of(pod).is_some();
-    let turn = match pods::ordinal(&pod.metadata.name) {
+    let of_set = set_of(pod).is_some();
+    let turn = match ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => digest(&pod.metadata.name) as usize,
     };
@@ -221,13 +222,13 @@ impl Waiting {
         if let Object::Pod(pod) = event.object() {
             let waits = event.after.is_some() && pod.spec.node_name.is_empty() && pod.status.waits_for_node();
             if waits {
-                self.0.insert(pods::key_of(pod));
+                self.0.insert(key_of(pod));
                 return Vec::new();
             }
             if self.0.is_empty() {
                 return Vec::new();
             }
-            self.0.remove(&pods::key_of(pod));
+            self.0.remove(&key_of(pod));
         }
         if self.0.is_empty() {
             return Vec::new();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::mirroring;
-use super::names::{digest, generated};
+use crate::reconcile::names::{digest, generated};
 use crate::store::{
     AddressType, Change, Endpoint, EndpointAddresses, EndpointPort, EndpointSlice, Endpoints, HEADLESS_LABEL,
     Kind, Labels, Links, Name, Namespace, Object, ObjectMeta, Owner, SERVICE_NAME_LABEL, SLICE_CONTROLLER,

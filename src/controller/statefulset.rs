@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::pods::Mould;
 use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
-use super::{Context, Outcome, claims, pods, refusal};
+use super::{claims, pods, refusal};
 use crate::kubelet;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     ControllerRevision, IntOrPercent, Key, Kind, Name, Object, Owner, POD_NAME_LABEL, Pod,
     PodManagementPolicy, PodPhase, REVISION_LABEL, Resource, StatefulSet, StatefulSetStatus, Store, Uid,
-    pinned_ip_annotation,
+    ordinal, pinned_ip_annotation,
 };
 
 /// Who tells of what it does.
@@ -26,7 +27,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(stored) = context.store.stored(key) else { return Outcome::default() };
     let Some(set) = StatefulSet::of(&stored.object) else { return Outcome::default() };
     let uid = stored.uid();
-    if context.believes_pods_of(key) {
+    if pods::are_believed(context, key) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();
@@ -160,7 +161,7 @@ impl<'a> Sync<'a> {
         let mut slots: Vec<Slot<'a>> = ordinals.clone().map(|_| Slot::Empty).collect();
         let mut condemned = Vec::new();
         for pod in pods {
-            match pods::ordinal(&pod.metadata.name) {
+            match ordinal(&pod.metadata.name) {
                 Some((_, ordinal)) if ordinals.contains(&ordinal) => {
                     slots[(ordinal - ordinals.start) as usize] = Slot::There(pod);
                 }
@@ -316,7 +317,7 @@ impl<'a> Sync<'a> {
             return false;
         }
         if pod.status.phase == Some(PodPhase::Pending) && !pod.is_terminating() {
-            let ordinal = pods::ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
+            let ordinal = ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
             if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome).is_err() {
                 self.failed = true;
                 self.outcome.refused = true;
@@ -341,7 +342,7 @@ impl<'a> Sync<'a> {
         let identified = pod.metadata.labels.get(POD_NAME_LABEL) == Some(name);
         let mounted = claims::are_mounted(self.set, pod);
         if !mounted {
-            let ordinal = pods::ordinal(name).map_or(0, |(_, ordinal)| ordinal);
+            let ordinal = ordinal(name).map_or(0, |(_, ordinal)| ordinal);
             if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.outcome) {
                 return self.fail("Update", "FailedUpdate", name, &why);
             }

@@ -3,7 +3,7 @@
 use super::missing::hindrance;
 use super::subject::ServiceName;
 use super::{Explainer, Why, listed};
-use crate::controller::ordinal;
+use crate::store::ordinal;
 use crate::store::{Endpoint, IntOrName, Kind, Name, Pod, Service, StatefulSet, nearest};
 use crate::zone::{DomainName, Found, dashed};
 

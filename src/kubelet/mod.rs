@@ -1,18 +1,15 @@
 //! Takes the kubelet's place: what a pod does with time once it is on a node. It gets an address, runs, becomes ready,
 //! crashes, stops; by default without taking any time. It must not know the DNS, nor what time it is unless it is told.
 
-mod delays;
-
 use std::sync::Arc;
 
-use crate::controller::{self, Addresses, Context, Outcome, set_of};
+use crate::addresses::Addresses;
+use crate::reconcile::{Context, Outcome, deletion};
 use crate::store::{
     COMPLETES_ANNOTATION, CRASHES_ANNOTATION, Change, FAILS_ANNOTATION, IpList, Key, Kind, Machine, Node,
     Object, PINNED_IP_PREFIX, Pod, PodPhase, PodStatus, PodTemplate, READY_ANNOTATION, Store, duration,
-    has_own_annotations, parse_ip, pinned_ip_annotation,
+    has_own_annotations, parse_ip, pinned_ip_annotation, set_of,
 };
-
-pub use delays::Delays;
 
 const BY: &str = "kubelet";
 
@@ -144,7 +141,7 @@ impl Life<'_> {
             (status.phase, status.ready, status.containers_ready) = (Some(PodPhase::Succeeded), false, false);
             outcome.changes.push(Change::Put(Object::Pod(ended.clone())));
         }
-        outcome.changes.push(controller::stopped(Arc::unwrap_or_clone(ended), now));
+        outcome.changes.push(deletion::stopped(Arc::unwrap_or_clone(ended), now));
     }
 
     /// The pod's next status, if it has one now.

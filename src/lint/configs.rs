@@ -120,7 +120,7 @@ fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String
 }
 
 fn is_endpoint_of_set(cluster: &Cluster<'_>, namespace: &str, labels: &[&str]) -> bool {
-    let (Some((set, _)), Some(service)) = (crate::controller::ordinal(labels[0]), labels.get(1)) else {
+    let (Some((set, _)), Some(service)) = (crate::store::ordinal(labels[0]), labels.get(1)) else {
         return false;
     };
     let of_namespace = *labels.get(2).unwrap_or(&namespace);

@@ -128,7 +128,7 @@ fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let Some(governed) = selected.iter().find(is_governed) else { return };
     for foreign in selected.iter().filter(|template| template.subdomain != own) {
         // A set's pod that a snapshot has without its owner.
-        let set = crate::controller::ordinal(&foreign.key.name).map(|(set, _)| set);
+        let set = crate::store::ordinal(&foreign.key.name).map(|(set, _)| set);
         if foreign.key.kind == Kind::Pod && set == Some(&*governed.key.name) {
             continue;
         }

@@ -33,6 +33,7 @@ mod object;
 mod objects;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
+mod pod_identity;
 #[allow(missing_docs, reason = "as above")]
 mod scheduling;
 mod selecting;
@@ -77,6 +78,7 @@ pub use names::{
 pub use node::*;
 pub use object::*;
 pub use pod::*;
+pub(crate) use pod_identity::{is_out_of_reach, key_of, ordinal, owner_of, set_named_by, set_of};
 pub use scheduling::*;
 pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};

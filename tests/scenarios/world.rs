@@ -6,8 +6,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clusterlocal::controller::{Reuse, delete_pod};
-use clusterlocal::kubelet::Delays;
+use clusterlocal::addresses::Reuse;
+use clusterlocal::reconcile::Delays;
+use clusterlocal::reconcile::delete_pod;
 use clusterlocal::store::duration;
 use clusterlocal::store::*;
 use clusterlocal::zone::Zone;

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clusterlocal::controller::delete_pod;
-use clusterlocal::kubelet::Delays;
+use clusterlocal::reconcile::Delays;
+use clusterlocal::reconcile::delete_pod;
 use clusterlocal::store::*;
 use clusterlocal::{ControlPlane, Settings};
 

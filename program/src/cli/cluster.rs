@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::controller::Range;
+use clusterlocal::addresses::Range;
 use clusterlocal::explain::Question;
 use clusterlocal::manifest::{self, Inputs, Loaded, Overrides, Problem};
 use clusterlocal::zone::{DomainName, PodNames, Zone};

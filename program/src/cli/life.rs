@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::controller::Reuse;
-use clusterlocal::kubelet::Delays;
+use clusterlocal::addresses::Reuse;
+use clusterlocal::reconcile::Delays;
 use clusterlocal::store::Time;
 use clusterlocal::{Clock, Settings};
 

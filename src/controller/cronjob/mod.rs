@@ -4,8 +4,9 @@ mod schedule;
 
 use std::sync::Arc;
 
-use super::deletion::{self, Deletion, Propagation};
-use super::{Context, Outcome, ownership, refusal};
+use super::{ownership, refusal};
+use crate::reconcile::deletion::{self, Deletion, Propagation};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     ConcurrencyPolicy, CronJob, Key, Kind, Links, Name, Object, ObjectMeta, Time, Workload, WorkloadStatus,
 };

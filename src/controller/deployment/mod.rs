@@ -7,7 +7,8 @@ mod sets;
 
 use std::sync::Arc;
 
-use super::{Context, Outcome, pods};
+use super::pods;
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     ConditionStatus, DeploymentStrategyType, Key, Kind, Object, Pod, Time, Workload, WorkloadCondition,
 };

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{BY, Rollout};
-use crate::controller::deletion;
-use crate::controller::names::suffix;
 use crate::controller::ownership::{self, Claim};
+use crate::reconcile::deletion;
+use crate::reconcile::names::suffix;
 use crate::store::{
     ConditionStatus, DEPLOYMENT_REVISION_ANNOTATION, Kind, LabelSelector, Labels, Links, Name, Object,
     ObjectMeta, PodTemplate, Workload, WorkloadSpec, WorkloadStatus,

@@ -8,8 +8,9 @@ mod tracking;
 
 use std::sync::Arc;
 
-use super::deletion::{self, Deletion};
-use super::{Context, Outcome, ownership, pods};
+use super::{ownership, pods};
+use crate::reconcile::deletion::{self, Deletion};
+use crate::reconcile::{Context, Outcome};
 use crate::store::{
     CompletionIndexes, CompletionMode, ConditionStatus, JobStatus, Key, Kind, LabelSelector, Name, Object,
     Pod, PodReplacementPolicy, Stored, Time, Workload, WorkloadCondition,
@@ -32,7 +33,7 @@ const BACKOFF_LIMIT: u32 = 6;
 pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let Some(stored) = context.store.stored(key) else { return release_all(context, key) };
     let Object::Job(before) = &stored.object else { return Outcome::default() };
-    if context.believes_pods_of(key) {
+    if pods::are_believed(context, key) {
         return Outcome::default();
     }
     let mut outcome = Outcome::default();

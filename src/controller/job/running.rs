@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::tracking::{failures_before, index_of};
 use super::{BY, INDEX, INDEX_FAILURES, Sync, TRACKING};
-use crate::controller::names::generated_from;
-use crate::controller::pods::{self, Mould};
-use crate::controller::{deletion, ownership, refusal};
-use crate::store::{Kind, Links, Name, Object, Pod, PodPhase, Time};
+use crate::controller::pods::Mould;
+use crate::controller::{ownership, refusal};
+use crate::reconcile::deletion;
+use crate::reconcile::names::generated_from;
+use crate::store::{Kind, Links, Name, Object, Pod, PodPhase, Time, key_of};
 
 /// Delay of the first pod after a failure; it doubles with each failure in a row (DefaultJobPodFailureBackOff).
 const BACKOFF: Duration = Duration::from_secs(10);
@@ -63,7 +64,7 @@ impl Sync<'_> {
             });
         let more = active.len().saturating_sub(wanted).saturating_sub(doomed.len());
         kept.sort_by_key(|pod| {
-            let stored = self.context.store.stored(&pods::key_of(pod));
+            let stored = self.context.store.stored(&key_of(pod));
             let born = stored.map_or(u64::MAX, |stored| stored.born());
             (!pod.spec.node_name.is_empty(), pod.status.ready, std::cmp::Reverse(born))
         });

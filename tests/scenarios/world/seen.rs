@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use clusterlocal::addresses::Reuse;
 use clusterlocal::answer::Order;
-use clusterlocal::controller::Reuse;
 use clusterlocal::store::*;
 use clusterlocal::zone::Zone;
 use hickory_proto::op::{Message, ResponseCode};

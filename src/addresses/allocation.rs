@@ -6,8 +6,8 @@ use std::collections::btree_map::Entry;
 
 use rustc_hash::FxHashMap;
 
-use super::names::digest;
 use super::shortage::Shortage;
+use crate::reconcile::names::digest;
 use crate::store::{IpFamily, IpFamilyPolicy, Key, Kind, Name, Service};
 
 /// The ports of nodes that are given to Services (kube-apiserver, `--service-node-port-range`).

@@ -19,7 +19,7 @@ pub struct Delays {
 
 impl Delays {
     /// What the annotations of a pod make of these.
-    pub(super) fn of(self, pod: &Pod) -> Self {
+    pub(crate) fn of(self, pod: &Pod) -> Self {
         let annotations = &pod.metadata.annotations;
         if annotations.is_empty() || !has_own_annotations(annotations) {
             return self;

@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 use std::fmt;
-#[cfg(feature = "api")]
 use std::ops::Add;
 use std::str::FromStr;
 
@@ -48,7 +47,6 @@ impl Quantity {
     /// None of it.
     pub(crate) const ZERO: Quantity = Quantity { nano: 0, binary: false };
     /// One.
-    #[cfg(feature = "api")]
     pub(crate) const ONE: Quantity = Quantity { nano: NANO, binary: false };
 }
 
@@ -103,7 +101,6 @@ impl fmt::Display for Quantity {
 }
 
 /// The sum is written as the first, unless that is nothing.
-#[cfg(feature = "api")]
 impl Add for Quantity {
     type Output = Quantity;
     fn add(self, other: Quantity) -> Quantity {

@@ -12,7 +12,7 @@ pub(crate) const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 const BASE_MAX: usize = 58;
 
 /// A number that depends on `of` alone.
-pub(super) fn digest(of: impl Hash) -> u64 {
+pub(crate) fn digest(of: impl Hash) -> u64 {
     let mut hasher = FxHasher::default();
     of.hash(&mut hasher);
     // FxHash leaves its low bits poor; a multiplication and a shift spread them.
@@ -21,13 +21,13 @@ pub(super) fn digest(of: impl Hash) -> u64 {
 }
 
 /// `BASE-xxxxx`, with a suffix of `length` letters that depends on `of`.
-pub(super) fn generated(base: &str, length: usize, of: impl Hash) -> String {
+pub(crate) fn generated(base: &str, length: usize, of: impl Hash) -> String {
     let kept = &base[..base.len().min(BASE_MAX)];
     format!("{kept}-{}", suffix(base, length, of))
 }
 
 /// A name from `generateName: BASE-`: the prefix is cut to 58 bytes, its hyphen included (names.GenerateName).
-pub(super) fn generated_from(base: &str, of: impl Hash) -> String {
+pub(crate) fn generated_from(base: &str, of: impl Hash) -> String {
     let mut name = format!("{base}-");
     name.truncate(BASE_MAX);
     name.push_str(&suffix(base, 5, of));
@@ -35,7 +35,7 @@ pub(super) fn generated_from(base: &str, of: impl Hash) -> String {
 }
 
 /// `length` letters that depend on `base` and `of`.
-pub(super) fn suffix(base: &str, length: usize, of: impl Hash) -> String {
+pub(crate) fn suffix(base: &str, length: usize, of: impl Hash) -> String {
     let mut rest = digest((base, &of));
     let mut text = String::with_capacity(length);
     for _ in 0..length {

@@ -1,8 +1,12 @@
-//! Gives away addresses: ClusterIPs, as the API server's allocator does, and pod addresses, as a CNI plugin does.
+//! Takes the place of what allocates addresses: ClusterIPs, as the API server's allocator does, and pod addresses, as a CNI plugin does.
 //!
 //! Where an address begins to be looked for follows from the owner's name alone, so the same manifests give the same
 //! addresses and a new object leaves the others theirs. An address that was given back is not given away again before
 //! the range has gone round: a stale peer must not meet a stranger.
+
+mod allocation;
+mod range;
+mod shortage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,12 +14,14 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::allocation::{self, NodePorts};
-use super::names::digest;
-use super::node;
-use super::range::Range;
-use super::shortage::Shortage;
-use crate::store::{Change, ClusterIp, Event, IpFamily, IpList, Key, Kind, Name, Object, Service, Store};
+use crate::reconcile::names::digest;
+use crate::store::{
+    Change, ClusterIp, Event, IpFamily, IpList, Key, Kind, Name, Object, Service, Store, is_out_of_reach,
+};
+
+use allocation::NodePorts;
+pub use range::{Range, RangeError};
+use shortage::Shortage;
 
 /// Which of the addresses given back is given away next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -207,7 +213,7 @@ impl Addresses {
 
     /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken
     /// since has not gone.
-    pub(super) fn note(&mut self, store: &Store, event: &Event) {
+    pub(crate) fn note(&mut self, store: &Store, event: &Event) {
         match event.now() {
             Some(object @ Object::Service(service)) => {
                 self.services.note(object, service.addresses());
@@ -227,7 +233,7 @@ impl Addresses {
             None => {
                 let key = event.object().key();
                 if let Object::Pod(pod) = event.object()
-                    && node::is_out_of_reach(store, pod)
+                    && is_out_of_reach(store, pod)
                     && !pod.is_terminal()
                 {
                     self.pods
@@ -241,7 +247,7 @@ impl Addresses {
     }
 
     /// Reports what could not be given away since the last time.
-    pub(super) fn report_shortage(&mut self) {
+    pub(crate) fn report_shortage(&mut self) {
         self.pods.report("pods", "--pod-cidr");
         self.services.report("Services", "--service-cidr");
         self.node_ports.report_shortage();
@@ -280,7 +286,7 @@ impl Addresses {
 
     /// The change that gives the Service at `key` what it still needs: families, addresses, node ports. What it needs no
     /// longer is taken away (pkg/registry/core/service/storage/alloc.go).
-    pub(super) fn reconcile_service(&mut self, store: &Store, key: &Key) -> Option<Change> {
+    pub(crate) fn reconcile_service(&mut self, store: &Store, key: &Key) -> Option<Change> {
         let service = store.get::<Service>(Kind::Service, &key.namespace, &key.name)?;
         let mut wanted = Service::clone(service);
         if !service.is_external_name() {

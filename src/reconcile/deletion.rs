@@ -123,12 +123,12 @@ pub fn is_claim_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
 }
 
 /// Whether the object's deletion waits for its dependents to be deleted first.
-pub(super) fn is_foreground(meta: &ObjectMeta) -> bool {
+pub(crate) fn is_foreground(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some() && meta.links.has_finalizer(FOREGROUND_FINALIZER)
 }
 
 /// Whether the object's deletion waits for its dependents to be orphaned.
-pub(super) fn is_orphaning(meta: &ObjectMeta) -> bool {
+pub(crate) fn is_orphaning(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some() && meta.links.has_finalizer(ORPHAN_FINALIZER)
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::controller::quantity::{Quantity, read};
+use super::quantity::{Quantity, read};
 use crate::store::{Kind, Object, pod_spec};
 
 /// Amounts by the name of the resource.

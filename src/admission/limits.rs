@@ -1,4 +1,4 @@
-//! Takes the place of the admission plugin LimitRanger: what the LimitRanges of a namespace give a new pod, a client's or a
+//! The admission plugin LimitRanger: what the LimitRanges of a namespace give a new pod, a client's or a
 //! controller's, and what they refuse (`plugin/pkg/admission/limitranger/admission.go`). It must not know requests.
 
 use std::borrow::Cow;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::quantity::{Quantity, read as read_quantity};
-use super::quota::amounts;
+use super::usage::amounts;
 use crate::store::{self, Extra, Given, Kind, Part, PodTemplate, Store};
 
 /// The annotation that says what a pod was given.
@@ -54,7 +54,7 @@ fn is_in(store: &Store, namespace: &str) -> bool {
 }
 
 /// `template` with the defaults of the ranges of `namespace`: pods that a controller makes of it share them.
-pub(super) fn with_defaults<'t>(
+pub(crate) fn with_defaults<'t>(
     store: &Store,
     namespace: &str,
     template: &'t Arc<PodTemplate>,
@@ -76,7 +76,7 @@ pub(super) fn with_defaults<'t>(
 }
 
 /// Why the ranges of `namespace` refuse a pod with this `spec`, which has their defaults.
-pub(super) fn refuses(store: &Store, namespace: &str, spec: impl FnOnce() -> Value) -> Option<String> {
+pub(crate) fn refuses(store: &Store, namespace: &str, spec: impl FnOnce() -> Value) -> Option<String> {
     is_in(store, namespace).then(|| check_all(&limits(store, namespace), &json!({ "spec": spec() })))?
 }
 

@@ -1,38 +1,37 @@
-//! ResourceQuotas: what a namespace uses of them (`pkg/controller/resourcequota`), and whether a new object exceeds them (the
-//! admission plugin ResourceQuota), be it a client's or a controller's.
-
-mod usage;
+//! The admission plugin ResourceQuota: whether a new object, a client's or a controller's, exceeds a quota of its namespace
+//! (`plugin/pkg/admission/resourcequota/controller.go`).
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
 use super::quantity::Quantity;
-use super::{Context, Outcome};
-use crate::store::{Change, Extra, Kind, Name, Object, Store, Stored, pod_spec};
-
-pub(crate) use usage::{Amounts, amounts};
+use super::usage::{self, Amounts, amounts};
+use crate::store::{Change, Extra, Kind, Object, Store, Stored, pod_spec};
 
 const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 
 /// The quotas of `namespace`, with what was written of them.
-fn quotas<'s>(store: &'s Store, namespace: &'s str) -> impl Iterator<Item = (&'s Stored, &'s Value)> {
+pub(crate) fn quotas<'s>(
+    store: &'s Store,
+    namespace: &'s str,
+) -> impl Iterator<Item = (&'s Stored, &'s Value)> {
     let all = store.all_stored(QUOTA, Some(namespace));
     all.filter_map(|stored| Some((stored, stored.object.metadata().given.as_ref()?.json())))
 }
 
 /// Whether there is a quota in `namespace`.
-pub(super) fn is_in(store: &Store, namespace: &str) -> bool {
+pub(crate) fn is_in(store: &Store, namespace: &str) -> bool {
     store.all_stored(QUOTA, Some(namespace)).next().is_some()
 }
 
 /// The resources that `quota` limits, each with how much of it there may be.
-fn hard(quota: &Value) -> Amounts {
+pub(crate) fn hard(quota: &Value) -> Amounts {
     amounts(&quota["spec"]["hard"])
 }
 
 /// Whether `object` is in the scopes of `quota`: those that are not pods are in none.
-fn is_in_scope(quota: &Value, object: &Object) -> bool {
+pub(crate) fn is_in_scope(quota: &Value, object: &Object) -> bool {
     let scopes = quota["spec"]["scopes"].as_array().into_iter().flatten();
     let plain = scopes.map(|scope| json!({ "scopeName": scope, "operator": "Exists" }));
     let selected = quota.pointer("/spec/scopeSelector/matchExpressions").and_then(Value::as_array);
@@ -63,28 +62,8 @@ fn is_in_scope(quota: &Value, object: &Object) -> bool {
     })
 }
 
-/// Writes into the quotas of `namespace` what is used of them (`syncResourceQuota`).
-pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
-    let store = context.store;
-    for (stored, quota) in quotas(store, namespace) {
-        let hard = hard(quota);
-        let mut used: Amounts = hard.keys().map(|name| (name.clone(), Quantity::ZERO)).collect();
-        let counted = store.all_in(namespace).map(|stored| &stored.object);
-        for object in counted.filter(|object| is_in_scope(quota, object)) {
-            for (name, amount) in usage::usage(object) {
-                if let Some(sum) = used.get_mut(&name) {
-                    *sum = *sum + amount;
-                }
-            }
-        }
-        let status = json!({ "hard": quota["spec"]["hard"], "used": json_of(&used) });
-        stored.object.with_given_status(status).into_iter().for_each(|object| outcome.put(object));
-    }
-    outcome
-}
-
-fn json_of(amounts: &Amounts) -> Map<String, Value> {
+/// `amounts` as a quota's status has them.
+pub(crate) fn json_of(amounts: &Amounts) -> Map<String, Value> {
     amounts.iter().map(|(name, amount)| (name.clone(), amount.to_string().into())).collect()
 }
 
@@ -199,6 +178,6 @@ impl Charges {
 }
 
 /// The resource of `object` as the API names it in an error: `jobs.batch`.
-pub(super) fn resource_of(object: &Object) -> &'static str {
+pub(crate) fn resource_of(object: &Object) -> &'static str {
     usage::counted(object.kind()).unwrap_or_default()
 }

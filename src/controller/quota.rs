@@ -1,0 +1,28 @@
+//! What a namespace uses of its ResourceQuotas (`pkg/controller/resourcequota`).
+
+use serde_json::json;
+
+use crate::admission::{Amounts, Quantity, quota, usage};
+use crate::reconcile::{Context, Outcome};
+use crate::store::Name;
+
+/// Writes into the quotas of `namespace` what is used of them (`syncResourceQuota`).
+pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
+    let mut outcome = Outcome::default();
+    let store = context.store;
+    for (stored, written) in quota::quotas(store, namespace) {
+        let hard = quota::hard(written);
+        let mut used: Amounts = hard.keys().map(|name| (name.clone(), Quantity::ZERO)).collect();
+        let counted = store.all_in(namespace).map(|stored| &stored.object);
+        for object in counted.filter(|object| quota::is_in_scope(written, object)) {
+            for (name, amount) in usage(object) {
+                if let Some(sum) = used.get_mut(&name) {
+                    *sum = *sum + amount;
+                }
+            }
+        }
+        let status = json!({ "hard": written["spec"]["hard"], "used": quota::json_of(&used) });
+        stored.object.with_given_status(status).into_iter().for_each(|object| outcome.put(object));
+    }
+    outcome
+}
