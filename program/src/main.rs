@@ -35,7 +35,11 @@ fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     args.check_files()?;
     let (args, begun) = begin_apart(args);
     let (sources, cluster, clock) = begun?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_keep_alive(FREED_FOR_GOOD)
+        .enable_all()
+        .build();
     let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
     let ended = runtime.block_on(answer(args, parent, signals, sources, cluster, clock));
     // What is read at this moment is not waited for.
@@ -43,7 +47,8 @@ fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
     ended
 }
 
-/// By then the allocator takes what was freed for not needed any more.
+/// Age from which on the allocator returns freed memory to the system, once the thread that allocated it ends. Threads that
+/// read manifests and handle requests of the API live no longer than that without work.
 const FREED_FOR_GOOD: Duration = Duration::from_secs(1);
 
 /// As [`begin`], by a thread of its own: when that ends, the allocator gives back what coming up took for a while, a

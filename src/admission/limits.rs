@@ -4,7 +4,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+#[cfg(feature = "api")]
+use serde_json::Map;
+use serde_json::{Value, json};
 
 use super::quantity::{Quantity, read as read_quantity};
 use super::usage::amounts;
@@ -17,6 +19,7 @@ const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 pub(crate) const LIMIT_RANGE: Kind = Kind::Extra(Extra::LIMIT_RANGE);
 
 /// Fills in what follows from the other limits of a LimitRange (`SetDefaults_LimitRangeItem`).
+#[cfg(feature = "api")]
 pub(crate) fn complete(range: &mut Value) {
     let limits = range.pointer_mut("/spec/limits").and_then(Value::as_array_mut);
     for limit in limits.into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -81,6 +84,7 @@ pub(crate) fn refuses(store: &Store, namespace: &str, spec: impl FnOnce() -> Val
 }
 
 /// Gives the new `pod` the defaults of the ranges of `namespace`, and says why they refuse it, if they do.
+#[cfg(feature = "api")]
 pub(crate) fn admit(store: &Store, namespace: &str, pod: &mut Value) -> Option<String> {
     let limits = limits(store, namespace);
     for limit in limits.iter().filter(|limit| limit["type"] == "Container") {

@@ -3,7 +3,6 @@
 
 use super::queue::Task;
 
-#[cfg(feature = "api")]
 use crate::admission::{Charges, limits, quota};
 use crate::reconcile::{Context, Outcome};
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};

@@ -68,8 +68,9 @@ pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
 pub(crate) use job_status::index_intervals;
 pub use job_status::{CompletionIndexes, JobStatus};
+pub(crate) use json::{fill, object};
 #[cfg(feature = "api")]
-pub(crate) use json::{fill, object, objects, put_labels, without_nulls};
+pub(crate) use json::{objects, put_labels, without_nulls};
 pub use kind::{Key, Kind};
 pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidError};
 pub use names::{
