@@ -185,7 +185,7 @@ pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, 
 }
 
 /// The document at `place` as a `T`.
-pub(super) fn value<T: for<'de> Deserialize<'de>>(place: &Place) -> Result<T, Box<Problem>> {
+pub(crate) fn value<T: for<'de> Deserialize<'de>>(place: &Place) -> Result<T, Box<Problem>> {
     read(place, Repeated::Refused, || Of::<T>(std::marker::PhantomData))
 }
 

@@ -35,7 +35,7 @@ pub(super) const FILES: usize = 10_000;
 
 /// The most problems told of one document and of one file; nobody reads more, and finding the place of each costs a
 /// pass over its document.
-pub(super) const DOCUMENT_PROBLEMS: usize = 10;
+pub(crate) const DOCUMENT_PROBLEMS: usize = 10;
 pub(super) const FILE_PROBLEMS: usize = 50;
 
 /// The largest document in which the exact place of a problem is looked for, in bytes.
@@ -45,7 +45,7 @@ pub(super) const LOCATED_BYTES: usize = 256 << 10;
 pub(super) const LIST_DEPTH: usize = 4;
 
 /// The most pods that one StatefulSet, Deployment, ReplicaSet or Job may ask for.
-pub(super) const REPLICAS: u32 = 250_000;
+pub(crate) const REPLICAS: u32 = 250_000;
 
 /// Why a document is not handed to the parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -19,7 +19,6 @@ mod locate;
 mod positions;
 mod problem;
 mod scalars;
-pub mod scenario;
 mod source;
 mod stream;
 pub mod topology;
@@ -36,6 +35,7 @@ use crate::parallel;
 use crate::store::Kind;
 use crate::store::{Key, Object, Objects};
 
+pub(crate) use decode::value as decode;
 pub use files::fetch;
 #[cfg(feature = "watch")]
 pub(crate) use files::is_blank;
@@ -46,11 +46,12 @@ pub use json::read_value;
 pub(crate) use known::Known;
 #[cfg(feature = "api")]
 pub(crate) use known::fresh;
+pub(crate) use limits::{DOCUMENT_PROBLEMS, REPLICAS};
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity, harmless};
-pub use scenario::Scenario;
 pub use source::{Place, Spot};
 pub use topology::Overrides;
+pub(crate) use topology::fields::{Entries, OneOrMore};
 #[cfg(feature = "api")]
 pub(crate) use validate::{Fault, Finding, NameRule};
 
@@ -61,8 +62,8 @@ pub struct Manifest {
     pub name: Arc<str>,
     /// The objects, in the order of the file; without those that have an error.
     pub objects: Vec<Read>,
-    /// The stories in it.
-    pub scenarios: Vec<Scenario>,
+    /// Where its Scenarios stand. [`play::scenarios`](crate::play::scenarios) decodes them.
+    pub scenarios: Vec<Place>,
     /// What is wrong with it, by line.
     pub problems: Vec<Problem>,
     /// How many objects of which kinds were skipped, because the DNS does not depend on them.

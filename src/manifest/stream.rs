@@ -17,7 +17,7 @@ use super::locate::Step;
 use super::problem::{Problem, Severity, legible};
 use super::source::{Passage, Place, Source};
 use super::validate::{self, Finding};
-use super::{Manifest, Overrides, Read, folders, kinds, limits, scenario, topology};
+use super::{Manifest, Overrides, Read, folders, kinds, limits, topology};
 use crate::parallel;
 use crate::store::{Given, Key, LABEL_MAX, Name, Object, nearest};
 
@@ -348,10 +348,7 @@ impl<'a> Stream<'a> {
             }),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
             Meaning::Scenario => {
-                match scenario::read(&place) {
-                    Ok(scenario) => self.manifest.scenarios.push(scenario),
-                    Err(problems) => self.manifest.problems.extend(problems),
-                }
+                self.manifest.scenarios.push(place);
                 return;
             }
             _ => {

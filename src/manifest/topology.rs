@@ -45,7 +45,7 @@
 //! Deployments and services take `publishNotReady` and `ipFamilies` too. An unknown field is an error: a typing
 //! mistake must not change what is tested.
 
-pub(super) mod fields;
+pub(crate) mod fields;
 
 use std::sync::Arc;
 

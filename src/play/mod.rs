@@ -21,6 +21,7 @@
 
 mod ask;
 mod says;
+pub mod scenario;
 mod search;
 
 use std::collections::{BTreeMap, HashSet};
@@ -28,13 +29,14 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use crate::manifest::Manifest;
-use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says, Scenario};
 use crate::queries::Filter;
 use crate::store::Name;
 use crate::store::fault::FaultSpec;
 use crate::zone::DomainName;
 use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Settings};
 use ask::{Ask, Heard};
+use scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says};
+pub use scenario::{Scenario, scenarios};
 use search::Verdict;
 
 /// What was seen of a story.

@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
+use super::scenario::Says;
 use crate::answer::{Record, Reply, ResponseCode};
-use crate::manifest::scenario::Says;
 use crate::record_type::{A, AAAA, CNAME, PTR, SRV};
 use crate::store::{Kind, Machine, Node, Pod, Service};
 use crate::{ControlPlane, Driver};

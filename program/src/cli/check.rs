@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use clusterlocal::lint::{RULES, lint};
 use clusterlocal::manifest::{self, Loaded, Problem, Severity};
+use clusterlocal::play;
 use clusterlocal::review::review;
 use serde_json::json;
 
@@ -81,6 +82,7 @@ fn rules() -> String {
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     let mut loaded = manifest::load(args.cluster.inputs());
     let mut problems = std::mem::take(&mut loaded.problems);
+    problems.extend(loaded.manifests.iter().filter_map(|manifest| play::scenarios(manifest).err()).flatten());
     let mut reviewed = review(&loaded.manifests);
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
     // What an object that could not be read would have been, nobody knows: the others are not judged without it.

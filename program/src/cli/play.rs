@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clusterlocal::manifest::{self, Input, Manifest, Scenario, Severity};
-use clusterlocal::play::{Outcome, Play, Seen};
+use clusterlocal::manifest::{self, Input, Manifest, Severity};
+use clusterlocal::play::{Outcome, Play, Scenario, Seen, scenarios};
 use clusterlocal::store::shown_duration;
 
 use super::{Failure, FolderArgs, show, values};
@@ -52,7 +52,7 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     let (mut played, mut passed) = (0, 0);
     for file in &args.files {
         let story = read(&[Input::Named(file.clone())])?;
-        let scenarios: Vec<_> = story.iter().flat_map(|manifest| manifest.scenarios.clone()).collect();
+        let scenarios = scenarios_of(&story)?;
         if scenarios.is_empty() {
             return Err(Failure::Input(format!("{}: there is no Scenario in it", file.display())));
         }
@@ -69,6 +69,17 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
         super::print(&format!("\n{passed} of {played} scenarios passed\n"));
     }
     Ok(ExitCode::from(u8::from(passed < played)))
+}
+
+fn scenarios_of(story: &[Manifest]) -> Result<Vec<Scenario>, Failure> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for manifest in story {
+        match scenarios(manifest) {
+            Ok(more) => all.extend(more),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(all) } else { Err(Failure::Manifests(problems)) }
 }
 
 fn read(inputs: &[Input]) -> Result<Vec<Manifest>, Failure> {

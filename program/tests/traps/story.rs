@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use clusterlocal::manifest::scenario::{Event, Says};
-use clusterlocal::manifest::{self, Manifest, Scenario};
-use clusterlocal::play::{Outcome, Play, Seen};
+use clusterlocal::manifest::{self, Manifest};
+use clusterlocal::play::scenario::{Event, Says};
+use clusterlocal::play::{self, Outcome, Play, Scenario, Seen};
 use clusterlocal::store::shown_duration;
 use libtest_mimic::Failed;
 
@@ -33,7 +33,8 @@ impl Story {
         if !manifest.problems.is_empty() {
             return Err(format!("{:?}", manifest.problems).into());
         }
-        let [scenario] = manifest.scenarios.as_slice() else {
+        let scenarios = play::scenarios(&manifest).map_err(|problems| format!("{problems:?}"))?;
+        let [scenario] = scenarios.as_slice() else {
             return Err("there is to be one Scenario".into());
         };
         let scenario = scenario.clone();

@@ -11,7 +11,7 @@ use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visi
 use crate::store::{Name, PortNumber, Protocol, parse_ip};
 
 /// Named entries in the order in which they are written.
-pub(in crate::manifest) struct Entries<T>(pub(in crate::manifest) Vec<(Name, T)>);
+pub(crate) struct Entries<T>(pub(crate) Vec<(Name, T)>);
 
 impl<T> Default for Entries<T> {
     fn default() -> Self {
@@ -86,10 +86,7 @@ impl<'de> Deserialize<'de> for Port {
 }
 
 /// One value, or a list of them.
-pub(in crate::manifest) struct OneOrMore<T>(
-    pub(in crate::manifest) &'static str,
-    pub(in crate::manifest) fn(&str) -> Result<T, String>,
-);
+pub(crate) struct OneOrMore<T>(pub(crate) &'static str, pub(crate) fn(&str) -> Result<T, String>);
 
 impl<'de, T> Visitor<'de> for OneOrMore<T> {
     type Value = Vec<T>;

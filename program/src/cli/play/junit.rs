@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clusterlocal::manifest::{Scenario, harmless};
+use clusterlocal::manifest::harmless;
 use clusterlocal::output_file::OutputFile;
 use clusterlocal::play::Outcome;
+use clusterlocal::play::Scenario;
 use clusterlocal::store::shown_duration;
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 

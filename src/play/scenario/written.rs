@@ -8,8 +8,7 @@ use serde::de::{self, Deserializer, IgnoredAny};
 
 use super::{Event, NodeEvent, PodEvent, Question, Says};
 use crate::RecordType;
-use crate::manifest::limits::REPLICAS;
-use crate::manifest::topology::fields::{Entries, OneOrMore};
+use crate::manifest::{Entries, OneOrMore, REPLICAS};
 use crate::record_type::UnknownType;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};

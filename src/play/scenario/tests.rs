@@ -3,11 +3,13 @@ use crate::manifest::read_bytes;
 
 fn scenario(rest: &str) -> Result<Scenario, Vec<String>> {
     let text = format!("apiVersion: clusterlocal.dev/v1\nkind: Scenario\n{rest}\n");
-    let mut manifest = read_bytes("s.yaml", text.into_bytes());
-    match manifest.scenarios.pop() {
-        Some(scenario) if manifest.problems.is_empty() => Ok(scenario),
-        _ => Err(manifest.problems.iter().map(ToString::to_string).collect()),
-    }
+    let manifest = read_bytes("s.yaml", text.into_bytes());
+    let decoded = match manifest.problems.is_empty() {
+        true => scenarios(&manifest),
+        false => Err(manifest.problems),
+    };
+    let shown = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
+    decoded.map(|mut scenarios| scenarios.remove(0)).map_err(shown)
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! `kind: Scenario`: a story about a cluster, in steps at times, and what has to have been asked when it is over. What is
-//! here is what somebody wrote; [`play`](crate::play) lets it happen.
+//! this is how a file has it; [`play`](crate::play) lets it happen.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
@@ -38,13 +38,10 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::decode;
-use super::limits;
-use super::problem::Problem;
-use super::source::Place;
 use crate::RecordType;
 use crate::addresses::Reuse;
 use crate::answer::{Order, ResponseCode};
+use crate::manifest::{DOCUMENT_PROBLEMS, Manifest, Place, Problem, decode};
 use crate::reconcile::Delays;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
@@ -202,15 +199,27 @@ pub struct Expectation {
     pub line: u32,
 }
 
-/// Reads the Scenario at `place`.
+/// Decodes the Scenarios of `manifest`.
 ///
 /// # Errors
-/// When it is no well-formed Scenario, or asks for what cannot be.
-pub(super) fn read(place: &Place) -> Result<Scenario, Vec<Problem>> {
-    let written: Written = decode::value(place).map_err(|problem| vec![*problem])?;
+///
+/// Every problem of every Scenario, where one is malformed or asks for the impossible.
+pub fn scenarios(manifest: &Manifest) -> Result<Vec<Scenario>, Vec<Problem>> {
+    let (mut scenarios, mut problems) = (Vec::new(), Vec::new());
+    for place in &manifest.scenarios {
+        match decoded(place) {
+            Ok(scenario) => scenarios.push(scenario),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() { Ok(scenarios) } else { Err(problems) }
+}
+
+fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
+    let written: Written = decode(place).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
     let mut complain = |path: String, message: String| {
-        if problems.len() < limits::DOCUMENT_PROBLEMS {
+        if problems.len() < DOCUMENT_PROBLEMS {
             problems.push(Problem::at(place, place.locate(&path), format!("{path}: {message}")));
         }
     };
