@@ -8,13 +8,23 @@ mod common;
 
 mod asking;
 mod bounds;
+mod check;
+mod edits;
 mod ending;
 mod environment;
+mod explain;
 mod failing;
 mod flags;
+mod folders;
+mod load;
 mod logging;
+mod one_run;
 mod playing;
+mod readme;
+mod renames;
 mod running;
+#[path = "../common/server.rs"]
+mod server;
 mod starting;
 mod verbs;
 mod wrong;
