@@ -164,7 +164,6 @@ pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> 
 }
 
 /// `json` as an object of `kind`, or what is wrong with it: the field, as far as it is known, and why.
-#[cfg(feature = "api")]
 pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, (String, String)> {
     Typed(kind).deserialize(json).map_err(|error| {
         // The YAML parser knows the path of what it does not like.

@@ -19,11 +19,11 @@ const REPEATED: usize = 20;
 pub(crate) struct Tree {
     pub(crate) value: Value,
     /// The keys that are there more than once, each with the path of its map: `spec` and `replicas`.
-    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only a review asks for them"))]
     pub(crate) repeated: Vec<(String, String)>,
     /// The strings that are none to kubectl, which reads YAML 1.1, if they stand there without quotes: the path of each, and
     /// what it is then.
-    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only a review asks for them"))]
     pub(crate) unquoted: Vec<(String, Value)>,
 }
 

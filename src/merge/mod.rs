@@ -8,16 +8,21 @@
 //! | [`json_patch()`] | `patch --type json` (RFC 6902) |
 //! | [`apply`] | what `apply` works out from what was applied before, what is wanted now and what there is |
 
+#[cfg(feature = "api")]
 mod json;
 mod lists;
 mod schema;
+#[cfg(feature = "api")]
 mod strategic;
-#[cfg(test)]
+#[cfg(all(test, feature = "api"))]
 mod tests;
 mod three_way;
+#[cfg(feature = "api")]
 mod work;
 
+#[cfg(feature = "api")]
 pub use json::{json_merge, json_patch};
+#[cfg(feature = "api")]
 pub use strategic::strategic;
 pub use three_way::apply;
 
