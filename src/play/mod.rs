@@ -165,7 +165,7 @@ impl<'s> Play<'s> {
         if self.scenario.manual {
             let now = self.cluster.now().since(MANUAL_START);
             if at > now {
-                self.cluster.advance(at - now).wait();
+                self.cluster.advance(at - now);
             }
             return;
         }
@@ -193,16 +193,15 @@ impl<'s> Play<'s> {
                         PodEvent::Crash => pod.crash(),
                         PodEvent::Delete => pod.delete(),
                         PodEvent::ForceDelete => pod.force_delete(),
-                        PodEvent::Restart => pod.restart(),
+                        PodEvent::Restart => pod.restart().wait(),
                     }
-                    .wait()
                 });
                 let names =
                     changes.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(|change| change.names);
                 return Ok((names.map(|name| name.to_string()).collect(), None));
             }
             Event::RestartAt(pod, ip) => cluster.pod(pod).restart_with_ip(*ip).wait()?,
-            Event::Bind(pod, port, address) => cluster.pod(pod).bind(port, *address).wait()?,
+            Event::Bind(pod, port, address) => cluster.pod(pod).bind(port, *address)?,
             Event::Scale(name, replicas) => cluster.scale(name, *replicas).wait()?,
             Event::Node(what, name) => {
                 let node = cluster.node(name);
@@ -211,11 +210,10 @@ impl<'s> Play<'s> {
                     NodeEvent::Off => node.off(),
                     NodeEvent::Up => node.up(),
                     NodeEvent::Reboot => node.reboot(),
-                }
-                .wait()?
+                }?
             }
-            Event::Apply(manifests) => cluster.apply(manifests.as_str()).wait()?,
-            Event::Remove(kind, name) => cluster.delete(*kind, name).wait()?,
+            Event::Apply(manifests) => cluster.apply(manifests.as_str())?,
+            Event::Remove(kind, name) => cluster.delete(*kind, name)?,
             Event::Fault(name, spec) => {
                 let fault = Fault::from(FaultSpec::clone(spec)).named(name.as_str());
                 let guard = cluster.try_fault(fault)?;
