@@ -188,10 +188,7 @@ impl Cluster {
     /// When there is none.
     pub fn delete(&self, kind: Kind, name: &str) -> Result<Change, Error> {
         let key = if kind.is_namespaced() { key(kind, name) } else { Key::new(kind, "", name) };
-        self.change(|cluster| match cluster.delete(&key, None) {
-            true => Ok(()),
-            false => Err(missing(cluster, &key)),
-        })
+        self.change(|cluster| if cluster.delete(&key, None) { Ok(()) } else { Err(missing(cluster, &key)) })
     }
 
     /// The control plane itself, for whatever has no method here.

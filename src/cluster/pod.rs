@@ -153,9 +153,8 @@ impl<'c> PodHandle<'c> {
     }
 
     fn remove(&self, grace: Option<u32>) -> Result<Change, Error> {
-        self.cluster.change(|cluster| match cluster.delete(&self.key, grace) {
-            true => Ok(()),
-            false => Err(missing(cluster, &self.key)),
+        self.cluster.change(|cluster| {
+            if cluster.delete(&self.key, grace) { Ok(()) } else { Err(missing(cluster, &self.key)) }
         })
     }
 

@@ -85,9 +85,10 @@ impl ControlPlane {
                 replaced.push(Replaced { key, reasons, held });
                 continue;
             }
-            match says_its_state(&object) {
-                true => self.store.apply(Change::Put(object)),
-                false => self.put(object),
+            if says_its_state(&object) {
+                self.store.apply(Change::Put(object))
+            } else {
+                self.put(object)
             };
         }
         self.settle(first);

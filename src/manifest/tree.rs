@@ -67,9 +67,10 @@ pub(crate) fn below(path: &str, key: &str) -> String {
 fn number(float: f64) -> Value {
     // Go writes floats of this size without an exponent; there it reads them as whole numbers.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
-    match float.fract() == 0.0 && float.abs() <= WHOLE {
-        true => Value::from(float as i64),
-        false => Number::from_f64(float).map_or(Value::Null, Value::Number),
+    if float.fract() == 0.0 && float.abs() <= WHOLE {
+        Value::from(float as i64)
+    } else {
+        Number::from_f64(float).map_or(Value::Null, Value::Number)
     }
 }
 

@@ -96,10 +96,7 @@ impl<'s> Play<'s> {
         manifests: Vec<Manifest>,
         listen: SocketAddr,
     ) -> Result<Self, Error> {
-        let clock = match scenario.manual {
-            true => Clock::manual(),
-            false => Clock::real().at_speed(scenario.speed),
-        };
+        let clock = if scenario.manual { Clock::manual() } else { Clock::real().at_speed(scenario.speed) };
         let settings = Settings {
             delays: scenario.delays,
             address_reuse: scenario.address_reuse,
@@ -318,9 +315,10 @@ impl<'s> Play<'s> {
             queries = queries.after(change);
             since = *at;
         }
-        let within = match self.scenario.manual {
-            true => expected.within,
-            false => expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed()),
+        let within = if self.scenario.manual {
+            expected.within
+        } else {
+            expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed())
         };
         let queries = queries.but_from(self.own.clone());
         let seen = queries.wait_for(expected.at_least, within).wait().unwrap_or_else(|unseen| unseen.seen);

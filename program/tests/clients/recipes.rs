@@ -174,9 +174,10 @@ fn outside(program: &Program, port: u16) -> Result<(), Failed> {
     let url = format!("http://{host}:{}/", listener.local_addr().map_err(|e| e.to_string())?.port());
     std::thread::spawn(move || greet(&listener));
     let said = program.run(port, &[SERVICE, &url])?;
-    match said.lines().any(|line| line == GREETING) {
-        true => Ok(()),
-        false => Err(format!("it was not greeted at {url}: {said}").into()),
+    if said.lines().any(|line| line == GREETING) {
+        Ok(())
+    } else {
+        Err(format!("it was not greeted at {url}: {said}").into())
     }
 }
 

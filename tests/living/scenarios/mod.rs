@@ -54,10 +54,13 @@ fn play(scenario: &Scenario) -> Result<(), String> {
             "replaced" => (world.replaced_now(), rest.to_string()),
             "claims" => (world.claims_now(), rest.to_string()),
             "left-behind" => (world.left_behind(), rest.to_string()),
-            "told" => match world.reasons().contains(rest) {
-                true => continue,
-                false => (format!("{:?}", world.reasons()), rest.to_string()),
-            },
+            "told" => {
+                if world.reasons().contains(rest) {
+                    continue;
+                } else {
+                    (format!("{:?}", world.reasons()), rest.to_string())
+                }
+            }
             "claim" => {
                 let (name, wanted) = rest.split_once(' ').expect("a name, and same or new");
                 let then = claims.iter().find(|(claim, _)| claim == name).and_then(|(_, uid)| uid.clone());

@@ -43,9 +43,10 @@ impl World {
                 let Some(host) = name.name.strip_suffix(".db.default") else { continue };
                 let ip: IpAddr = name.target.parse().expect("an address");
                 let addresses = self.shown.entry(host.into()).or_default();
-                match name.added {
-                    true => drop(addresses.insert(ip)),
-                    false => drop(addresses.remove(&ip)),
+                if name.added {
+                    addresses.insert(ip);
+                } else {
+                    addresses.remove(&ip);
                 }
             }
             self.shown.retain(|_, addresses| !addresses.is_empty());
@@ -243,10 +244,8 @@ impl World {
 /// The reply to `NAME TYPE [noedns] [tcp]`.
 fn reply(zone: &Zone, question: &str) -> Message {
     let (name, rest) = question.split_once(' ').expect("a name and a type");
-    let name = match name.ends_with('.') {
-        true => name.to_string(),
-        false => format!("{name}.default.svc.cluster.local."),
-    };
+    let name =
+        if name.ends_with('.') { name.to_string() } else { format!("{name}.default.svc.cluster.local.") };
     let reply = common::Asked::parse(&format!("{name} {rest}")).ask(zone, Order::Stable);
     Message::from_vec(&reply).expect("a message")
 }
