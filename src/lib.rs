@@ -116,7 +116,8 @@ pub mod zone;
 pub use answer::ResponseCode;
 pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
-    Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
+    Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
+    Unseen,
 };
 pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;

@@ -27,7 +27,7 @@ use crate::{ControlPlane, Driver};
 use running::Running;
 
 pub use builder::Builder;
-pub use change::Change;
+pub use change::{Change, Mark};
 pub use error::{Error, Unseen};
 pub use fault::{Fault, FaultGuard};
 pub use node::NodeHandle;
@@ -155,9 +155,20 @@ impl Cluster {
         NodeHandle::new(self, Key::new(Kind::Node, "", name))
     }
 
-    /// This moment, to ask what came after: a change of nothing.
-    pub fn mark(&self) -> Change {
-        self.driver.read(change::Before::now).change(&self.driver, &self.queries)
+    /// This moment, to ask what came [after](Queries::after) it.
+    ///
+    /// ```
+    /// # use clusterlocal::Cluster;
+    /// # fn main() -> Result<(), clusterlocal::Error> {
+    /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 1}}").start().wait()?;
+    /// let mark = cluster.mark();
+    /// // ... the code under test must not ask anything ...
+    /// assert_eq!(cluster.queries().after(&mark).count(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mark(&self) -> Mark {
+        self.driver.read(|cluster| Mark::now(cluster, &self.queries))
     }
 
     /// All that was asked so far.

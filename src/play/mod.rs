@@ -33,7 +33,7 @@ use crate::queries::Filter;
 use crate::store::Name;
 use crate::store::fault::FaultSpec;
 use crate::zone::DomainName;
-use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Settings};
+use crate::{Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Mark, Settings};
 use ask::{Ask, Heard};
 use search::Verdict;
 
@@ -81,7 +81,7 @@ pub struct Play<'s> {
     /// What was answered, by what it is called.
     remembered: BTreeMap<Name, Vec<IpAddr>>,
     /// The steps so far, and where each ended.
-    done: Vec<(String, Change, Instant)>,
+    done: Vec<(String, Mark, Instant)>,
     /// Where questions of the story's own came from.
     own: HashSet<SocketAddr>,
 }
@@ -308,11 +308,11 @@ impl<'s> Play<'s> {
         let mut queries = self.cluster.queries().matching(expected.filter());
         let mut since = self.began;
         if let Some(after) = &expected.after {
-            let Some((_, change, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
+            let Some((_, mark, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
             else {
                 return (Vec::new(), Some(format!("no step is called {after:?}")));
             };
-            queries = queries.after(change);
+            queries = queries.after(mark);
             since = *at;
         }
         let within = if self.scenario.manual {
