@@ -2,7 +2,7 @@
 //! of the states that were written, never with an older one than before; and the last state is served soon.
 //!
 //! `CLUSTERLOCAL_TEST_RENAMES` says how often; `--nocapture` shows how soon. Measured with
-//! `CLUSTERLOCAL_TEST_RENAMES=1000 cargo test --profile dist --test program renames -- --nocapture --test-threads 1`.
+//! `CLUSTERLOCAL_TEST_RENAMES=1000 cargo test --profile dist --test under_load renames -- --nocapture --test-threads 1`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //! does not grow, and the DNS answers as quickly as before.
 //!
 //! `CLUSTERLOCAL_TEST_LOAD=full` is 10,000 pods, 200 watchers and 100 changes a second for a minute; measured with
-//! `CLUSTERLOCAL_TEST_LOAD=full cargo test --profile dist --test program load -- --nocapture`.
+//! `CLUSTERLOCAL_TEST_LOAD=full cargo test --profile dist --test under_load load::everybody -- --nocapture`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
