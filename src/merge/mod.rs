@@ -3,9 +3,9 @@
 //!
 //! | function | what kubectl calls it |
 //! |---|---|
-//! | [`strategic`] | `patch --type strategic`, `edit`, `apply`, `label`, `annotate`, `set image` |
-//! | [`json_merge`] | `patch --type merge` (RFC 7386) |
-//! | [`json_patch()`] | `patch --type json` (RFC 6902) |
+//! | `strategic` | `patch --type strategic`, `edit`, `apply`, `label`, `annotate`, `set image` |
+//! | `json_merge` | `patch --type merge` (RFC 7386) |
+//! | `json_patch` | `patch --type json` (RFC 6902) |
 //! | [`apply`] | what `apply` works out from what was applied before, what is wanted now and what there is |
 
 #[cfg(feature = "api")]
