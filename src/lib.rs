@@ -1,7 +1,8 @@
 //! `cluster.local`, without the cluster: what a Kubernetes cluster's DNS answers, worked out from manifests alone, in the
 //! process of a test.
 //!
-//! ```
+#![cfg_attr(feature = "resolver", doc = "```")]
+#![cfg_attr(not(feature = "resolver"), doc = "```ignore")]
 //! use clusterlocal::{Cluster, Fault, record_type::SRV};
 //! use std::time::Duration;
 //!
@@ -28,7 +29,8 @@
 //! them is told with file, line and column, all at once. A cluster listens on a port of its own, the same for UDP and TCP, and
 //! lives on a thread of its own: tests run in parallel, and one that blocks stops nobody. Dropping it ends all of it.
 //!
-//! What takes a moment is an [`Operation`]: `.await` it on any runtime, or [`wait`](Operation::wait) for it without one.
+//! What waits for the cluster is an [`Operation`]: `.await` it on any runtime, or [`wait`](Operation::wait) for it without one.
+//! All other methods return at once.
 //!
 //! # Drive
 //!
@@ -99,7 +101,6 @@ pub mod explain;
 pub mod kubelet;
 pub mod lint;
 pub mod manifest;
-#[cfg(feature = "api")]
 pub mod merge;
 pub mod output_file;
 mod parallel;
@@ -118,7 +119,8 @@ pub mod zone;
 pub use answer::ResponseCode;
 pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
-    Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
+    Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
+    Unseen,
 };
 pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;
@@ -126,6 +128,6 @@ pub use record_type::RecordType;
 pub use store::fault::Transport;
 
 /// The README's Rust code compiles.
-#[cfg(doctest)]
+#[cfg(all(doctest, feature = "resolver"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

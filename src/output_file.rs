@@ -75,16 +75,19 @@ impl OutputFile {
         let (unfinished, mut file) = self.unfinished()?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
         drop(file);
-        let put = written.and_then(|()| match is_there {
-            true => fs::rename(&unfinished, &self.path),
-            // Unlike a rename, a new link never replaces what came into being in the meantime.
-            false => match fs::hard_link(&unfinished, &self.path) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    // The file system has no hard links.
-                    fs::rename(&unfinished, &self.path)
+        let put = written.and_then(|()| {
+            if is_there {
+                fs::rename(&unfinished, &self.path)
+            } else {
+                // Unlike a rename, a new link never replaces what came into being in the meantime.
+                match fs::hard_link(&unfinished, &self.path) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        // The file system has no hard links.
+                        fs::rename(&unfinished, &self.path)
+                    }
+                    linked => linked,
                 }
-                linked => linked,
-            },
+            }
         });
         // It has become the file, or has two names now, or is of no use.
         _ = fs::remove_file(&unfinished);

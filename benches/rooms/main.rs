@@ -1,4 +1,4 @@
-//! `cargo bench`: what one step costs in each room, without sockets and files. `cargo bench -- zone` is one room's alone.
+//! `cargo bench --profile dist`: what one step costs in each room, without sockets and files. `cargo bench --profile dist -- zone` is one room's alone.
 //!
 //! Names are asked for in turn: the same one over and over would be found in the processor's cache.
 

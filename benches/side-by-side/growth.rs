@@ -164,7 +164,7 @@ fn updates(run: &Run, one: &Growing) -> Result<Times> {
         let pod = cluster.pod(&format!("{}/store-{service}-{number}", namespace(service)));
         for ready in [false, true] {
             let begin = Instant::now();
-            if ready { pod.ready() } else { pod.unready() }.wait()?;
+            if ready { pod.ready() } else { pod.unready() }?;
             let shows = |reply: &[u8]| wait::has_answers(reply) == ready;
             wait::until(cluster.dns_addr(), &question, shows, || false)?;
             times.push(begin.elapsed());

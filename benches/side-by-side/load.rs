@@ -52,10 +52,7 @@ impl Tally {
     /// Counts the reply `reply` to question `id`.
     pub fn count(&mut self, questions: &Questions, is_dns: bool, id: u16, reply: &[u8]) {
         self.sizes[usize::from(id)] = u16::try_from(reply.len()).unwrap_or(u16::MAX);
-        match !is_dns || questions.is_answered(id, reply) {
-            true => self.answered += 1,
-            false => self.wrong += 1,
-        }
+        if !is_dns || questions.is_answered(id, reply) { self.answered += 1 } else { self.wrong += 1 }
     }
 }
 

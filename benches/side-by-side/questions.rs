@@ -83,10 +83,7 @@ impl Questions {
     /// Whether a reply with that id says what there is to say: an answer (or, where that does not fit, TC), or NXDOMAIN.
     pub fn is_answered(&self, id: u16, reply: &[u8]) -> bool {
         let (truncated, rcode, answers) = (reply[2] & 0x02 != 0, reply[3] & 0x0f, &reply[6..8]);
-        match self.exists[usize::from(id)] {
-            true => rcode == 0 && (truncated || answers != [0, 0]),
-            false => rcode == 3,
-        }
+        if self.exists[usize::from(id)] { rcode == 0 && (truncated || answers != [0, 0]) } else { rcode == 3 }
     }
 }
 

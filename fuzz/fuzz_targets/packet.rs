@@ -1,7 +1,7 @@
 //! Whatever packet comes in, over either transport, with an upstream or without: silence exactly where nothing was
 //! asked, else a reply that fits and that a parser which is not ours can read.
 //!
-//! `cargo +nightly fuzz run packet fuzz/corpus/packet fuzz/seeds/packet`. `tests/wire.rs` has the same in short.
+//! `cargo +nightly fuzz run packet fuzz/corpus/packet fuzz/seeds/packet`. `tests/dns/wire.rs` has the same in short.
 
 #![no_main]
 

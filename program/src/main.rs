@@ -169,11 +169,10 @@ fn follower(
             let place =
                 report.places.get(key).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
             let reasons = reasons.join("; ");
-            match held {
-                false => warn!(
-                    "{place}{key}: {reasons}: deleted and created anew, as by `kubectl replace --force`"
-                ),
-                true => warn!("{place}{key}: {reasons}: left as it was, because finalizers hold it"),
+            if *held {
+                warn!("{place}{key}: {reasons}: left as it was, because finalizers hold it")
+            } else {
+                warn!("{place}{key}: {reasons}: deleted and created anew, as by `kubectl replace --force`")
             }
         }
         if !changed {

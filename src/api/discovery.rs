@@ -170,9 +170,10 @@ fn aggregated_resource(resource: &Resource) -> Value {
     });
     names(resource, &mut entry);
     let part = |part: &Subresource| {
-        let kind = match part.has_own_type() {
-            true => json!({ "group": part.group, "version": part.version, "kind": part.kind }),
-            false => own_kind.clone(),
+        let kind = if part.has_own_type() {
+            json!({ "group": part.group, "version": part.version, "kind": part.kind })
+        } else {
+            own_kind.clone()
         };
         json!({ "subresource": part.name, "responseKind": kind, "verbs": part.verbs })
     };

@@ -17,20 +17,20 @@ pub(super) fn status(fault: &Fault, stored: &Stored, cluster: &ControlPlane) -> 
     let begins = stored.created.after(spec.after);
     let ends = spec.lasting.map(|lasting| begins.after(lasting));
     let (now, hits) = (cluster.now(), cluster.faults().hits(&fault.metadata.name));
-    let phase = match () {
-        () if ends.is_some_and(|ends| ends <= now) => "Ended",
-        () if spec.times.is_some_and(|times| u64::from(times) <= hits) => "Spent",
-        () if now < begins => "Pending",
-        () => "Active",
+    let phase = if ends.is_some_and(|ends| ends <= now) {
+        "Ended"
+    } else if spec.times.is_some_and(|times| u64::from(times) <= hits) {
+        "Spent"
+    } else if now < begins {
+        "Pending"
+    } else {
+        "Active"
     };
     let mut status = json!({
         "phase": phase,
         "hits": hits,
         "match": spec.matching.to_string(),
-        "actions": match spec.sequence.is_empty() {
-            true => spec.actions.to_string(),
-            false => format!("in turn: {}", spec.sequence.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")),
-        },
+        "actions": if spec.sequence.is_empty() { spec.actions.to_string() } else { format!("in turn: {}", spec.sequence.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | ")) },
         "begins": begins.to_string(),
     });
     if let Some(ends) = ends {

@@ -18,9 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
 use super::outgoing::{Connection, Outgoing, WAITING_BYTES};
-use super::patience::Patient;
 use super::places::{Busy, Place, Places};
 use super::reply::{self, Body};
 use super::status::Status;
@@ -124,6 +124,13 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
+/// `stream` with writes that fail once the client has taken nothing for `limit`.
+fn bounded(stream: TcpStream, limit: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limit));
+    Box::pin(stream)
+}
+
 /// One connection, request by request.
 async fn converse<A, F>(
     stream: TcpStream,
@@ -137,7 +144,7 @@ async fn converse<A, F>(
 {
     // An event of a watch must not wait for the last one to be acknowledged.
     let _ = stream.set_nodelay(true);
-    let io = TokioIo::new(Patient::new(stream, limits.write));
+    let io = TokioIo::new(bounded(stream, limits.write));
     let (seat, outgoing) = (place.clone(), client.clone());
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(seat.clone());
@@ -313,5 +320,34 @@ mod tests {
         let mut rest = String::new();
         idle.read_to_string(&mut rest).await.unwrap();
         assert!(rest.ends_with("hello"), "{rest}");
+    }
+
+    #[tokio::test]
+    async fn a_write_fails_where_the_client_reads_nothing() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut writer = bounded(stream, Duration::from_millis(200));
+        let chunk = vec![0; 1 << 20];
+        // Much more than the buffers of the kernel hold, slowly taken.
+        let taken = tokio::spawn(async move {
+            let mut buffer = vec![0; 64 << 10];
+            let mut left = 32 << 20;
+            while left > 0 {
+                left -= reader.read(&mut buffer).await.unwrap();
+            }
+            reader
+        });
+        for _ in 0..32 {
+            writer.write_all(&chunk).await.expect("it is read");
+        }
+        let _silent = taken.await.unwrap();
+        let error = loop {
+            match writer.write_all(&chunk).await {
+                Ok(()) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     }
 }

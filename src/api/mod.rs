@@ -29,7 +29,6 @@ mod openapi;
 mod outgoing;
 mod own;
 mod path;
-mod patience;
 mod places;
 mod pods;
 mod protobuf;

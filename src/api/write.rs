@@ -238,14 +238,14 @@ fn write(
     if call.query.dry_run {
         return Ok(updated);
     }
-    let written = match () {
-        () if unprotected && object.metadata().links.finalizers().is_empty() => {
-            cluster.request(vec![Change::Delete(key.clone())]);
-            None
-        }
+    let written = if unprotected && object.metadata().links.finalizers().is_empty() {
+        cluster.request(vec![Change::Delete(key.clone())]);
+        None
+    } else if is_status && !keeps_status(kind) {
         // What has no type of its own has no controller that keeps its status.
-        () if is_status && !keeps_status(kind) => cluster.request_status(&object),
-        () => cluster.request_object(object),
+        cluster.request_status(&object)
+    } else {
+        cluster.request_object(object)
     };
     let written = written.filter(|_| is_status || is_answered_as_written(kind));
     Ok(written.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(updated))

@@ -4,12 +4,14 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::running::Running;
-use super::{Cluster, Error, Operation};
+use super::{Addresses, Cluster, Error, Operation};
+use crate::addresses::Range;
 use crate::answer::Order;
 use crate::manifest::{self, Manifest};
 use crate::queries::QueryLog;
 use crate::reconcile::Delays;
 use crate::serve::{self, Listeners};
+use crate::zone::DomainName;
 use crate::{Clock, ControlPlane, Driver, Settings};
 
 /// What a [`Cluster`] is started with.
@@ -20,7 +22,30 @@ pub struct Builder {
     paths: Vec<PathBuf>,
     clock: Clock,
     settings: Settings,
+    single: Single,
     options: serve::Options,
+}
+
+/// Settings of single methods: they win over those of [`Builder::settings`], whichever was called first.
+#[derive(Clone, Debug, Default)]
+struct Single {
+    delays: Option<Delays>,
+    domain: Option<DomainName>,
+    ttl: Option<u32>,
+    pod_cidr: Option<Range>,
+    service_cidr: Option<Range>,
+}
+
+impl Single {
+    fn over(self, mut settings: Settings) -> Settings {
+        let Single { delays, domain, ttl, pod_cidr, service_cidr } = self;
+        settings.delays = delays.unwrap_or(settings.delays);
+        settings.zone.domain = domain.unwrap_or(settings.zone.domain);
+        settings.zone.ttl = ttl.unwrap_or(settings.zone.ttl);
+        settings.pod_range = pod_cidr.unwrap_or(settings.pod_range);
+        settings.service_range = service_cidr.unwrap_or(settings.service_range);
+        settings
+    }
 }
 
 impl Default for Builder {
@@ -30,6 +55,7 @@ impl Default for Builder {
             paths: Vec::new(),
             clock: Clock::real(),
             settings: Settings::default(),
+            single: Single::default(),
             options: serve::Options::default(),
         }
     }
@@ -81,11 +107,45 @@ impl Builder {
 
     /// With pods that take so long to start, to get ready, to stop; without a word none of it takes any time.
     pub fn delays(mut self, delays: Delays) -> Self {
-        self.settings.delays = delays;
+        self.single.delays = Some(delays);
         self
     }
 
-    /// With these settings of the cluster and its zone: domain, TTL, ranges of addresses. A Topology wins.
+    /// With this cluster domain; by default `cluster.local`. A Topology wins.
+    ///
+    /// ```
+    /// # use clusterlocal::Cluster;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().domain("k8s.test".parse()?).pod_cidr("127.10.0.0/16".parse()?).start().wait()?;
+    /// assert_eq!(cluster.search("ring")[1], "svc.k8s.test");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn domain(mut self, domain: DomainName) -> Self {
+        self.single.domain = Some(domain);
+        self
+    }
+
+    /// With this TTL of every record, in seconds; by default 30. A Topology wins.
+    pub fn ttl(mut self, ttl: u32) -> Self {
+        self.single.ttl = Some(ttl);
+        self
+    }
+
+    /// With pods' addresses from this range; by default 127.244.0.0/16. A Topology wins.
+    pub fn pod_cidr(mut self, range: Range) -> Self {
+        self.single.pod_cidr = Some(range);
+        self
+    }
+
+    /// With Services' addresses from this range; by default 127.96.0.0/16. A Topology wins.
+    pub fn service_cidr(mut self, range: Range) -> Self {
+        self.single.service_cidr = Some(range);
+        self
+    }
+
+    /// With these settings of the cluster and its zone. What another method of this builder sets wins, in any order; a
+    /// Topology wins over both.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -103,16 +163,22 @@ impl Builder {
         self
     }
 
-    /// Starts the cluster; it answers when this is done.
+    /// Starts the cluster; it answers when this is done. Files are read, and the cluster is brought up, on its own thread: a
+    /// caller that awaits this does not block its executor.
     ///
     /// # Errors
     /// When manifests cannot be read or are refused, or the system does not give what it takes.
     pub fn start(self) -> Operation<'static, Result<Cluster, Error>> {
-        Operation::new(None, async move { self.start_now() })
+        Operation::new(None, async move {
+            let (running, begun) = Running::start(move || self.begin()).await?;
+            let Begun { driver, queries, addresses, domain } = begun?;
+            Ok(Cluster { driver, queries, addresses, domain, running })
+        })
     }
 
-    fn start_now(self) -> Result<Cluster, Error> {
-        let Builder { mut manifests, paths, clock, settings, options } = self;
+    /// Reads, brings up and serves, on the runtime that the cluster lives on. It blocks.
+    async fn begin(self) -> Result<Begun, Error> {
+        let Builder { mut manifests, paths, clock, settings, single, options } = self;
         if !paths.is_empty() {
             let found = manifest::find(&paths).map_err(Error::Manifests)?;
             manifests.extend(found.inputs.iter().map(manifest::Input::read));
@@ -121,7 +187,7 @@ impl Builder {
         if loaded.has_errors() {
             return Err(Error::Manifests(loaded.problems));
         }
-        let settings = settings.heed(&loaded.overrides)?;
+        let settings = single.over(settings).heed(&loaded.overrides)?;
         let domain = settings.zone.domain.clone();
         let mut control_plane = ControlPlane::new(settings);
         control_plane.advance_to(clock.now());
@@ -129,23 +195,23 @@ impl Builder {
         let driver = Driver::new(control_plane, clock);
         let queries = QueryLog::default();
         let view = serve::View::from(&driver).with_queries(queries.clone());
-        let living = driver.clone();
-        #[cfg(feature = "api")]
-        let asked = queries.clone();
-        let (running, addresses) = Running::start(move || async move {
-            let listeners = Listeners::bind(&options).await?;
-            let dns = listeners.addresses()[0];
+        let listeners = Listeners::bind(&options).await?;
+        let addresses = Addresses {
+            dns: listeners.addresses()[0],
             #[cfg(feature = "api")]
-            let api = super::api::serve(living.clone(), asked).await?;
-            tokio::spawn(listeners.serve(view, std::future::pending()));
-            tokio::spawn(async move { living.run().await });
-            Ok::<_, Error>(super::Addresses {
-                dns,
-                #[cfg(feature = "api")]
-                api,
-            })
-        })?;
-        let addresses = addresses?;
-        Ok(Cluster { driver, queries, addresses, domain, running })
+            api: super::api::serve(driver.clone(), queries.clone()).await?,
+        };
+        tokio::spawn(listeners.serve(view, std::future::pending()));
+        let living = driver.clone();
+        tokio::spawn(async move { living.run().await });
+        Ok(Begun { driver, queries, addresses, domain })
     }
+}
+
+/// A cluster that answers, but for the thread that it lives on.
+struct Begun {
+    driver: Driver,
+    queries: QueryLog,
+    addresses: Addresses,
+    domain: DomainName,
 }

@@ -13,7 +13,29 @@ pub struct Change {
     pub serial: u32,
     /// The names that came and went with it.
     pub names: Vec<NameChange>,
-    pub(super) position: Position,
+    pub(super) mark: Mark,
+}
+
+/// A moment, to ask what came after it: of [`Cluster::mark`](super::Cluster::mark), or of a [`Change`].
+#[derive(Clone, Copy, Debug)]
+pub struct Mark(pub(super) Position);
+
+impl Mark {
+    pub(super) fn now(cluster: &ControlPlane, queries: &QueryLog) -> Self {
+        Mark(Position { number: queries.latest(), serial: Some(cluster.serial()) })
+    }
+}
+
+impl From<&Change> for Mark {
+    fn from(change: &Change) -> Self {
+        change.mark
+    }
+}
+
+impl From<&Mark> for Mark {
+    fn from(mark: &Mark) -> Self {
+        *mark
+    }
 }
 
 /// Where a change began.
@@ -31,8 +53,8 @@ impl Before {
     pub(super) fn change(&self, driver: &Driver, queries: &QueryLog) -> Change {
         driver.read(|cluster| {
             let since = cluster.trace().filter(|traced| traced.number > self.last);
-            let (serial, names) = (cluster.serial(), since.flat_map(|traced| traced.names.clone()).collect());
-            Change { serial, names, position: Position { number: queries.latest(), serial: Some(serial) } }
+            let names = since.flat_map(|traced| traced.names.clone()).collect();
+            Change { serial: cluster.serial(), names, mark: Mark::now(cluster, queries) }
         })
     }
 }

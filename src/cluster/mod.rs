@@ -27,7 +27,7 @@ use crate::{ControlPlane, Driver};
 use running::Running;
 
 pub use builder::Builder;
-pub use change::Change;
+pub use change::{Change, Mark};
 pub use error::{Error, Unseen};
 pub use fault::{Fault, FaultGuard};
 pub use node::NodeHandle;
@@ -38,7 +38,10 @@ pub use queries::Queries;
 /// A cluster that lives as long as this does: its DNS, its API, its pods' lives. Nothing of it is left when it is dropped.
 ///
 /// It is on a thread of its own, so that a test may block and a test with a runtime of its own needs no particular one.
-/// What takes a moment is an [`Operation`]: `.await` it, or [`wait`](Operation::wait) for it.
+/// [`start`](Builder::start), [`scale`](Self::scale), [`rollout`](Self::rollout), a pod's [`restart`](PodHandle::restart) and
+/// [`wait_for`](Queries::wait_for) wait for the cluster and are [`Operation`]s: `.await` them on any runtime, which runs other
+/// tasks meanwhile, or [`wait`](Operation::wait) without one. All other methods return at once; they block the calling thread
+/// for as long as the controllers need to reconcile what was changed: microseconds for a pod, milliseconds for thousands.
 ///
 /// Objects are named as in `kubectl`: `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
 ///
@@ -65,6 +68,16 @@ pub struct Cluster {
     /// Ends when it is dropped.
     running: Running,
 }
+
+/// Tests share a cluster between threads and tasks.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    shared::<Cluster>();
+    shared::<PodHandle<'_>>();
+    shared::<NodeHandle<'_>>();
+    shared::<FaultGuard>();
+    shared::<Queries>();
+};
 
 /// Where a cluster is to be reached.
 #[derive(Clone, Copy)]
@@ -120,18 +133,16 @@ impl Cluster {
     /// # use std::time::Duration;
     /// # fn main() -> Result<(), clusterlocal::Error> {
     /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3}}").clock(Clock::manual()).start().wait()?;
-    /// cluster.node("node-1").down().wait()?;
-    /// let change = cluster.advance(Duration::from_secs(60)).wait();
+    /// cluster.node("node-1").down()?;
+    /// let change = cluster.advance(Duration::from_secs(60));
     /// assert_eq!(change.names[0].name, "db-0.db.default", "its node is not ready any more");
     /// # Ok(())
     /// # }
     /// ```
-    pub fn advance(&self, time: Duration) -> Operation<'_, Change> {
-        self.operation(async move {
-            let before = self.driver.read(change::Before::now);
-            self.driver.set_clock(|clock| clock.advance(time));
-            before.change(&self.driver, &self.queries)
-        })
+    pub fn advance(&self, time: Duration) -> Change {
+        let before = self.driver.read(change::Before::now);
+        self.driver.set_clock(|clock| clock.advance(time));
+        before.change(&self.driver, &self.queries)
     }
 
     /// The pod `NAME`, or `NAMESPACE/NAME`. That there is one is asked when something is done with it.
@@ -144,9 +155,20 @@ impl Cluster {
         NodeHandle::new(self, Key::new(Kind::Node, "", name))
     }
 
-    /// This moment, to ask what came after: a change of nothing.
-    pub fn mark(&self) -> Change {
-        self.driver.read(change::Before::now).change(&self.driver, &self.queries)
+    /// This moment, to ask what came [after](Queries::after) it.
+    ///
+    /// ```
+    /// # use clusterlocal::Cluster;
+    /// # fn main() -> Result<(), clusterlocal::Error> {
+    /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 1}}").start().wait()?;
+    /// let mark = cluster.mark();
+    /// // ... the code under test must not ask anything ...
+    /// assert_eq!(cluster.queries().after(&mark).count(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn mark(&self) -> Mark {
+        self.driver.read(|cluster| Mark::now(cluster, &self.queries))
     }
 
     /// All that was asked so far.
@@ -159,18 +181,15 @@ impl Cluster {
     ///
     /// # Errors
     /// When they cannot be read or are refused.
-    pub fn apply(&self, manifests: impl Into<String>) -> Operation<'_, Result<Change, Error>> {
-        let manifests = manifests.into();
-        self.operation(async move {
-            let read = manifest::combine(vec![manifest::read_bytes("manifests", manifests.into_bytes())]);
-            if read.has_errors() {
-                return Err(Error::Manifests(read.problems));
-            }
-            let objects = read.objects().into_values().map(store::Change::Put).collect();
-            self.change(|cluster| {
-                cluster.request(objects);
-                Ok(())
-            })
+    pub fn apply(&self, manifests: impl Into<String>) -> Result<Change, Error> {
+        let read = manifest::combine(vec![manifest::read_bytes("manifests", manifests.into().into_bytes())]);
+        if read.has_errors() {
+            return Err(Error::Manifests(read.problems));
+        }
+        let objects = read.objects().into_values().map(store::Change::Put).collect();
+        self.change(|cluster| {
+            cluster.request(objects);
+            Ok(())
         })
     }
 
@@ -178,14 +197,9 @@ impl Cluster {
     ///
     /// # Errors
     /// When there is none.
-    pub fn delete(&self, kind: Kind, name: &str) -> Operation<'_, Result<Change, Error>> {
+    pub fn delete(&self, kind: Kind, name: &str) -> Result<Change, Error> {
         let key = if kind.is_namespaced() { key(kind, name) } else { Key::new(kind, "", name) };
-        self.operation(async move {
-            self.change(|cluster| match cluster.delete(&key, None) {
-                true => Ok(()),
-                false => Err(missing(cluster, &key)),
-            })
-        })
+        self.change(|cluster| if cluster.delete(&key, None) { Ok(()) } else { Err(missing(cluster, &key)) })
     }
 
     /// The control plane itself, for whatever has no method here.

@@ -1,6 +1,6 @@
 //! A node of a cluster, and what can happen to a machine.
 
-use super::{Change, Cluster, Error, Operation, missing};
+use super::{Change, Cluster, Error, missing};
 use crate::store::{BOOTS_ANNOTATION, Key, Kind, MACHINE_ANNOTATION, Node};
 
 /// A node, to be driven.
@@ -20,7 +20,7 @@ impl<'c> NodeHandle<'c> {
     ///
     /// # Errors
     /// When there is no such node.
-    pub fn down(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn down(&self) -> Result<Change, Error> {
         self.set(Some("unreachable"), false)
     }
 
@@ -28,7 +28,7 @@ impl<'c> NodeHandle<'c> {
     ///
     /// # Errors
     /// When there is no such node.
-    pub fn off(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn off(&self) -> Result<Change, Error> {
         self.set(Some("off"), false)
     }
 
@@ -36,7 +36,7 @@ impl<'c> NodeHandle<'c> {
     ///
     /// # Errors
     /// When there is no such node.
-    pub fn up(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn up(&self) -> Result<Change, Error> {
         self.set(None, false)
     }
 
@@ -44,22 +44,19 @@ impl<'c> NodeHandle<'c> {
     ///
     /// # Errors
     /// When there is no such node.
-    pub fn reboot(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn reboot(&self) -> Result<Change, Error> {
         self.set(None, true)
     }
 
-    fn set(&self, machine: Option<&'static str>, boot: bool) -> Operation<'c, Result<Change, Error>> {
-        let (cluster, key) = (self.cluster, self.key.clone());
-        cluster.operation(async move {
-            cluster.change(|cluster| {
-                let node = cluster.store().get::<Node>(Kind::Node, "", &key.name);
-                let Some(node) = node else { return Err(missing(cluster, &key)) };
-                let boots = (node.boots() + u32::from(boot)).to_string();
-                let mut annotations = vec![(MACHINE_ANNOTATION, machine)];
-                annotations.extend(boot.then_some((BOOTS_ANNOTATION, Some(boots.as_str()))));
-                cluster.annotate(&key, &annotations);
-                Ok(())
-            })
+    fn set(&self, machine: Option<&'static str>, boot: bool) -> Result<Change, Error> {
+        self.cluster.change(|cluster| {
+            let node = cluster.store().get::<Node>(Kind::Node, "", &self.key.name);
+            let Some(node) = node else { return Err(missing(cluster, &self.key)) };
+            let boots = (node.boots() + u32::from(boot)).to_string();
+            let mut annotations = vec![(MACHINE_ANNOTATION, machine)];
+            annotations.extend(boot.then_some((BOOTS_ANNOTATION, Some(boots.as_str()))));
+            cluster.annotate(&self.key, &annotations);
+            Ok(())
         })
     }
 }

@@ -1,4 +1,4 @@
-//! What takes a moment, for tests with and without a runtime of their own. It must not know what is done.
+//! What waits for a cluster, for tests with and without a runtime of their own. It must not know what is done.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

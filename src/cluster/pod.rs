@@ -37,7 +37,7 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn ready(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn ready(&self) -> Result<Change, Error> {
         self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "true".into())]))
     }
 
@@ -45,7 +45,7 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn unready(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn unready(&self) -> Result<Change, Error> {
         self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "false".into())]))
     }
 
@@ -53,7 +53,7 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn crash(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn crash(&self) -> Result<Change, Error> {
         self.annotate(|_, pod| Ok(vec![(CRASHES_ANNOTATION.into(), (pod.status.restarts + 1).to_string())]))
     }
 
@@ -65,7 +65,7 @@ impl<'c> PodHandle<'c> {
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 2, ports: {cql: 9042}}}").start().wait()?;
     /// let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
-    /// cluster.pod("db-1").bind("cql", listener.local_addr()?).wait()?;
+    /// cluster.pod("db-1").bind("cql", listener.local_addr()?)?;
     /// assert_eq!(cluster.pod("db-1").address(), Some(listener.local_addr()?.ip()));
     /// # Ok(())
     /// # }
@@ -73,10 +73,9 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod, or it has no such port in any Service.
-    pub fn bind(&self, port: &str, address: SocketAddr) -> Operation<'c, Result<Change, Error>> {
-        let (key, port) = (self.key.clone(), port.to_string());
-        self.annotate(move |cluster, pod| {
-            check_port(cluster, &key, pod, &port)?;
+    pub fn bind(&self, port: &str, address: SocketAddr) -> Result<Change, Error> {
+        self.annotate(|cluster, pod| {
+            check_port(cluster, &self.key, pod, port)?;
             Ok(vec![
                 (pinned_ip_annotation(&pod.metadata.name).to_string(), address.ip().to_string()),
                 (format!("{BOUND_PORT_PREFIX}{port}"), address.port().to_string()),
@@ -88,7 +87,7 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn delete(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn delete(&self) -> Result<Change, Error> {
         self.remove(None)
     }
 
@@ -96,7 +95,7 @@ impl<'c> PodHandle<'c> {
     ///
     /// # Errors
     /// When there is no such pod.
-    pub fn force_delete(&self) -> Operation<'c, Result<Change, Error>> {
+    pub fn force_delete(&self) -> Result<Change, Error> {
         self.remove(Some(0))
     }
 
@@ -153,29 +152,22 @@ impl<'c> PodHandle<'c> {
         })
     }
 
-    fn remove(&self, grace: Option<u32>) -> Operation<'c, Result<Change, Error>> {
-        let (cluster, key) = (self.cluster, self.key.clone());
-        cluster.operation(async move {
-            cluster.change(|cluster| match cluster.delete(&key, grace) {
-                true => Ok(()),
-                false => Err(missing(cluster, &key)),
-            })
+    fn remove(&self, grace: Option<u32>) -> Result<Change, Error> {
+        self.cluster.change(|cluster| {
+            if cluster.delete(&self.key, grace) { Ok(()) } else { Err(missing(cluster, &self.key)) }
         })
     }
 
     fn annotate(
         &self,
-        annotations: impl FnOnce(&ControlPlane, &Pod) -> Result<Vec<(String, String)>, Error> + Send + 'c,
-    ) -> Operation<'c, Result<Change, Error>> {
-        let (cluster, key) = (self.cluster, self.key.clone());
-        cluster.operation(async move {
-            cluster.change(|cluster| {
-                let annotations = annotations(cluster, found(cluster, &key)?)?;
-                let annotations: Vec<_> =
-                    annotations.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect();
-                cluster.annotate(&key, &annotations);
-                Ok(())
-            })
+        annotations: impl FnOnce(&ControlPlane, &Pod) -> Result<Vec<(String, String)>, Error>,
+    ) -> Result<Change, Error> {
+        self.cluster.change(|cluster| {
+            let annotations = annotations(cluster, found(cluster, &self.key)?)?;
+            let annotations: Vec<_> =
+                annotations.iter().map(|(key, value)| (key.as_str(), Some(value.as_str()))).collect();
+            cluster.annotate(&self.key, &annotations);
+            Ok(())
         })
     }
 }

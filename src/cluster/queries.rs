@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 use super::error::Unseen;
-use super::{Change, Operation};
+use super::{Mark, Operation};
 use crate::answer::ResponseCode;
 use crate::queries::{Filter, Query, QueryLog};
 use crate::store::fault::Transport;
@@ -111,9 +111,9 @@ impl Queries {
         self.but(|filter| filter.fault = Some(name.into()))
     }
 
-    /// Asked after the DNS showed `change`.
-    pub fn after(self, change: &Change) -> Self {
-        self.but(|filter| filter.after = Some(change.position))
+    /// Asked after the DNS showed a [`Change`](super::Change), or after a [`Mark`].
+    pub fn after(self, moment: impl Into<Mark>) -> Self {
+        self.but(|filter| filter.after = Some(moment.into().0))
     }
 
     /// All of them so far, oldest first. The log keeps some 15,000 queries; see [`dropped`](Queries::dropped).
@@ -134,28 +134,29 @@ impl Queries {
         self.log.dropped()
     }
 
-    /// Waits until there are at least `count`, at most for `within` by the wall, and gives them.
+    /// Waits until there are at least `count`, at most for `within` by the wall, and gives them. What is returned borrows
+    /// nothing: it may be awaited in another task.
     ///
     /// # Errors
     /// When there are fewer by then; it says what was asked instead.
-    pub fn wait_for(self, count: usize, within: Duration) -> Operation<'static, Result<Vec<Query>, Unseen>> {
-        let runtime = self.runtime.clone();
-        Operation::new(Some(runtime), async move {
+    pub fn wait_for(&self, count: usize, within: Duration) -> Operation<'static, Result<Vec<Query>, Unseen>> {
+        let queries = self.clone();
+        Operation::new(Some(self.runtime.clone()), async move {
             let come = async {
                 loop {
-                    let latest = self.log.latest();
-                    let seen = self.all();
-                    if seen.len() >= count || !self.log.arrived(latest).await {
+                    let latest = queries.log.latest();
+                    let seen = queries.all();
+                    if seen.len() >= count || !queries.log.arrived(latest).await {
                         return seen;
                     }
                 }
             };
-            let seen = timeout(within, come).await.unwrap_or_else(|_| self.all());
+            let seen = timeout(within, come).await.unwrap_or_else(|_| queries.all());
             if seen.len() >= count {
                 return Ok(seen);
             }
-            let mut latest = self.log.after(self.log.latest().saturating_sub(TOLD as u64));
-            self.driver.name_pods(&mut latest);
+            let mut latest = queries.log.after(queries.log.latest().saturating_sub(TOLD as u64));
+            queries.driver.name_pods(&mut latest);
             Err(Unseen { wanted: count, seen, within, latest })
         })
     }

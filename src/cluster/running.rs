@@ -3,7 +3,6 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, Handle};
@@ -18,28 +17,33 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Runs `begin` on a thread of its own; what it spawns lives until this is dropped. Returns what it gives.
+    /// Runs `begin` on a thread of its own; what it spawns lives until this is dropped. Returns what it gives. The caller's
+    /// executor is not blocked: `begin` may block. Where the returned future is dropped early, the thread ends after `begin`.
     ///
     /// # Errors
     /// When the system gives no thread or descriptors.
-    pub(super) fn start<T, F>(begin: impl FnOnce() -> F + Send + 'static) -> io::Result<(Self, T)>
+    pub(super) async fn start<T, F>(begin: impl FnOnce() -> F + Send + 'static) -> io::Result<(Self, T)>
     where
         T: Send + 'static,
         F: Future<Output = T>,
     {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel::<()>();
-        let (begun, begins) = mpsc::sync_channel(1);
+        let (begun, begins) = oneshot::channel();
+        let mut running = Running { runtime: runtime.handle().clone(), stop: Some(stop), thread: None };
         let thread = thread::Builder::new().name("clusterlocal".into()).spawn(move || {
             runtime.block_on(async {
+                // Without a receiver the start was given up, and `stopped` resolves at once.
                 _ = begun.send(begin().await);
                 _ = stopped.await;
             });
         })?;
-        let running = Running { runtime: handle, stop: Some(stop), thread: Some(thread) };
-        match begins.recv() {
-            Ok(first) => Ok((running, first)),
+        match begins.await {
+            Ok(first) => {
+                // Joined from now on. Before, a drop would wait for `begin`.
+                running.thread = Some(thread);
+                Ok((running, first))
+            }
             Err(_) => Err(io::Error::other("the cluster's thread panicked while it began")),
         }
     }

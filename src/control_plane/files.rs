@@ -83,9 +83,10 @@ impl ControlPlane {
                 replaced.push(Replaced { key, reasons, held });
                 continue;
             }
-            match says_its_state(&object) {
-                true => self.store.apply(Change::Put(object)),
-                false => self.put(object),
+            if says_its_state(&object) {
+                self.store.apply(Change::Put(object))
+            } else {
+                self.put(object)
             };
         }
         self.settle(first);
@@ -250,7 +251,6 @@ fn keep_links(before: &Object, live: &Object, object: &mut Object) {
 }
 
 /// What becomes of `live` when a manifest that said `last` says `wanted` now.
-#[cfg(feature = "api")]
 fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
     let given = |object: &Object| object.metadata().given.clone();
     let (Some(before), Some(now), Some(there)) = (given(last), given(wanted), given(live)) else {
@@ -273,12 +273,6 @@ fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
         // Both together make no sense: the manifest is what somebody wrote last.
         Err(_) => wanted.clone(),
     }
-}
-
-/// Without the API nobody else changes anything.
-#[cfg(not(feature = "api"))]
-fn applied(_: &Object, wanted: &Object, _: &Object) -> Object {
-    wanted.clone()
 }
 
 #[cfg(test)]
@@ -360,5 +354,26 @@ mod tests {
         cluster.apply_changes(taken_over);
         cluster.apply_changes([Change::Delete(key.clone())]);
         assert!(cluster.store().object(key).is_none());
+    }
+
+    /// The same with and without the feature `api`: a feature anywhere in the dependency graph changes no cluster.
+    #[test]
+    fn fields_of_other_writers_stay_when_a_manifest_is_applied_again() {
+        let service = |fields: &str| {
+            let text =
+                format!("{{apiVersion: v1, kind: Service, metadata: {{name: db}}, spec: {{{fields}}}}}\n");
+            let manifest = read_bytes("db.yaml", text.into());
+            assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+            manifest.objects[0].object.clone()
+        };
+        let applied_again = |object: Object| Objects::from([(object.key(), object)]);
+        let mut cluster = ControlPlane::new(crate::Settings::default());
+        cluster.apply(&applied_again(service("ports: [{port: 1}]")));
+        cluster.request(vec![Change::Put(service("ports: [{port: 1}], publishNotReadyAddresses: true"))]);
+        cluster.apply(&applied_again(service("ports: [{port: 2}]")));
+        let found = cluster.store().get::<crate::store::Service>(Kind::Service, "default", "db").expect("it");
+        let ports: Vec<_> = found.spec.ports.iter().map(|port| port.port).collect();
+        assert_eq!((ports.len(), found.spec.publish_not_ready_addresses), (1, true));
+        assert_eq!(found.metadata.given.as_ref().expect("its JSON").json()["spec"]["ports"][0]["port"], 2);
     }
 }

@@ -42,9 +42,10 @@ impl Binder {
                 if gone && is_bound(claim) {
                     self.released.insert(key.clone(), claim.spec.volume_name.clone());
                 }
-                match gone || !claim.status.phase.is_empty() {
-                    true => drop(self.unbound.remove(&key)),
-                    false => drop(self.unbound.insert(key)),
+                if gone || !claim.status.phase.is_empty() {
+                    self.unbound.remove(&key);
+                } else {
+                    self.unbound.insert(key);
                 }
                 Vec::new()
             }
@@ -242,9 +243,10 @@ fn provisioned_annotations(annotations: &Labels) -> Labels {
     ];
     // Most claims have no annotations of their own: all of those share one value.
     static ALONE: LazyLock<Labels> = LazyLock::new(|| BOUND.into_iter().chain(PROVISIONED).collect());
-    match annotations.is_empty() {
-        true => ALONE.clone(),
-        false => annotations.with(BOUND.into_iter().chain(PROVISIONED)),
+    if annotations.is_empty() {
+        ALONE.clone()
+    } else {
+        annotations.with(BOUND.into_iter().chain(PROVISIONED))
     }
 }
 

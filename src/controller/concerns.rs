@@ -331,10 +331,12 @@ impl Shift {
             && then.is_terminal() == now.is_terminal()
             && endpointslice::bound_ports(then).eq(endpointslice::bound_ports(now));
         let fares = |pod: &Pod| (pod.status.ready, pod.is_terminating());
-        match stays {
-            true if fares(then) == fares(now) => Shift::Nothing,
-            true => Shift::Readiness,
-            false => Shift::Anything,
+        if !stays {
+            Shift::Anything
+        } else if fares(then) == fares(now) {
+            Shift::Nothing
+        } else {
+            Shift::Readiness
         }
     }
 }

@@ -122,12 +122,16 @@ impl Fit {
     fn of(node: &Node, spec: &PodSpec, only: &Name) -> Self {
         let tolerated = |taint: &&Taint| spec.tolerates(taint).is_some();
         let mut untolerated = node.spec.taints.iter().filter(|taint| taint.keeps_away() && !tolerated(taint));
-        match () {
-            () if !only.is_empty() && *only != node.metadata.name => Fit::No,
-            () if !super::scheduler::matches_node(node, spec) => Fit::No,
-            () if untolerated.clone().any(|taint| taint.effect == "NoExecute") => Fit::No,
-            () if untolerated.next().is_some() => Fit::Keep,
-            () => Fit::Run,
+        let is_another = !only.is_empty() && *only != node.metadata.name;
+        if is_another
+            || !super::scheduler::matches_node(node, spec)
+            || untolerated.clone().any(|taint| taint.effect == "NoExecute")
+        {
+            Fit::No
+        } else if untolerated.next().is_some() {
+            Fit::Keep
+        } else {
+            Fit::Run
         }
     }
 }

@@ -32,9 +32,10 @@ impl Recorder {
             store.apply(Change::Delete(oldest));
         }
         // Events about what has no namespace are in `default`.
-        let namespace = match told.about.kind.is_namespaced() {
-            true => told.about.namespace.clone(),
-            false => arcstr::literal!("default"),
+        let namespace = if told.about.kind.is_namespaced() {
+            told.about.namespace.clone()
+        } else {
+            arcstr::literal!("default")
         };
         let number = digest((&told.about, told.reason, &told.message));
         let name = Name::from(format!("{}.{number:016x}", told.about.name));

@@ -81,10 +81,7 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
         return Some(Change::Put(left));
     }
     let mut object = item.object.clone();
-    let below = match states.contains(&State::Waiting) {
-        true => dependents(store, &object.key()),
-        false => Vec::new(),
-    };
+    let below = if states.contains(&State::Waiting) { dependents(store, &object.key()) } else { Vec::new() };
     if below.iter().any(|dependent| deletion::is_foreground(dependent.object.metadata())) {
         // Owners in a circle would wait for each other: this object blocks its owners no longer.
         let unblocked = owners.iter().map(|owner| Owner { blocks_deletion: false, ..owner.clone() });

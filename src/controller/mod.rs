@@ -151,10 +151,7 @@ impl Controllers {
     /// sort. Tells whether there was anything.
     pub fn step(&mut self, store: &mut Store, now: Time, at_once: bool) -> bool {
         // With many pods, all of one sort before the events it causes is one look instead of many.
-        let tasks = match at_once {
-            true => self.queues.take_sort(TASKS_AT_ONCE),
-            false => self.queues.take_next(),
-        };
+        let tasks = if at_once { self.queues.take_sort(TASKS_AT_ONCE) } else { self.queues.take_next() };
         let anything = !tasks.is_empty();
         self.look(store, now, at_once, tasks);
         anything

@@ -61,9 +61,10 @@ impl Lifecycle {
     /// Notes what concerns the taint eviction controller.
     fn note_eviction(&mut self, store: &Store, event: &Event) -> Option<Name> {
         if let Object::Node(node) = event.object() {
-            match event.after.is_some() && evicts(node) {
-                true => drop(self.evictors.insert(node.metadata.name.clone())),
-                false => drop(self.evictors.remove(&node.metadata.name)),
+            if event.after.is_some() && evicts(node) {
+                self.evictors.insert(node.metadata.name.clone());
+            } else {
+                self.evictors.remove(&node.metadata.name);
             }
         }
         let Object::Pod(pod) = event.object() else { return None };
@@ -341,10 +342,7 @@ fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, outcome: &mut 
     for pod in of_node(context.store, &node.metadata.name).filter(|pod| pod.is_terminating()) {
         let asked = pod.metadata.deletion_requested().unwrap_or(context.now);
         let due = asked.after(Duration::from_millis(1)).next_tick(COLLECT_PERIOD);
-        match due <= context.now {
-            true => end(pod, None, context.now, outcome),
-            false => outcome.look_again(due),
-        }
+        if due <= context.now { end(pod, None, context.now, outcome) } else { outcome.look_again(due) }
     }
 }
 

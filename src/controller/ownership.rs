@@ -58,11 +58,14 @@ impl Claim {
     /// What becomes of an object that the controller manages, or that is an orphan; a controller that is being deleted
     /// leaves all as it is.
     pub(super) fn of(owned: bool, orphan: bool, matches: bool, terminating: bool, deleting: bool) -> Self {
-        match () {
-            () if owned && matches => Claim::Own,
-            () if owned && !deleting => Claim::Release,
-            () if orphan && matches && !terminating && !deleting => Claim::Adopt,
-            () => Claim::None,
+        if owned && matches {
+            Claim::Own
+        } else if owned && !deleting {
+            Claim::Release
+        } else if orphan && matches && !terminating && !deleting {
+            Claim::Adopt
+        } else {
+            Claim::None
         }
     }
 }

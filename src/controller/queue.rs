@@ -147,13 +147,12 @@ impl Queues {
     /// All tasks about endpoints, or the one other task that has waited longest.
     pub(super) fn take_next(&mut self) -> Vec<Task> {
         let (others, endpoints) = self.waiting.split_at_mut(Task::ENDPOINTS);
-        let tasks: Vec<Task> = match endpoints[0].is_empty() {
-            false => endpoints[0].drain(..).map(|(_, task)| task).collect(),
-            true => {
-                let oldest = others.iter_mut().filter(|queue| !queue.is_empty());
-                let oldest = oldest.min_by_key(|queue| queue.front().map(|(arrival, _)| *arrival));
-                oldest.and_then(VecDeque::pop_front).map(|(_, task)| task).into_iter().collect()
-            }
+        let tasks: Vec<Task> = if endpoints[0].is_empty() {
+            let oldest = others.iter_mut().filter(|queue| !queue.is_empty());
+            let oldest = oldest.min_by_key(|queue| queue.front().map(|(arrival, _)| *arrival));
+            oldest.and_then(VecDeque::pop_front).map(|(_, task)| task).into_iter().collect()
+        } else {
+            endpoints[0].drain(..).map(|(_, task)| task).collect()
         };
         for task in &tasks {
             self.known.remove(task);

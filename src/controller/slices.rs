@@ -75,9 +75,10 @@ impl Mould {
             own.push((arcstr::literal!(HEADLESS_LABEL), Name::default()));
         }
         // Most Services have no labels, and those need no copy without the reserved ones.
-        let labels = match meta.labels.iter().any(|(key, _)| is_reserved(key)) {
-            true => meta.labels.iter().filter(|(key, _)| !is_reserved(key)).collect(),
-            false => meta.labels.clone(),
+        let labels = if meta.labels.iter().any(|(key, _)| is_reserved(key)) {
+            meta.labels.iter().filter(|(key, _)| !is_reserved(key)).collect()
+        } else {
+            meta.labels.clone()
         };
         Mould {
             service: meta.name.clone(),
@@ -240,12 +241,12 @@ impl<'s> Plan<'s> {
         let begin = self.update.len();
         for slice in existing {
             let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| wanted.take(old)).collect();
-            match () {
-                () if kept.is_empty() => self.delete.push(slice),
-                () if kept != slice.endpoints || !mould.fits(slice) => {
-                    self.update.push(mould.again(slice, group, kept));
-                }
-                () => unchanged.push(slice),
+            if kept.is_empty() {
+                self.delete.push(slice)
+            } else if kept != slice.endpoints || !mould.fits(slice) {
+                self.update.push(mould.again(slice, group, kept));
+            } else {
+                unchanged.push(slice)
             }
         }
         let mut rest = wanted.rest();

@@ -64,21 +64,19 @@ fn claim_pods<'a>(
     for pod in there {
         let owned = pod.metadata.is_controlled_by(key, uid);
         let orphan = pod.metadata.controller().is_none();
-        match selects(pod) {
-            true if owned => claimed.push(Cow::Borrowed(pod)),
-            true if orphan && !deleting && !pod.is_terminating() => {
-                let mut pod = pod.clone();
-                let owner = Owner::controller(key.kind, key.name.clone(), Some(uid));
-                Arc::make_mut(&mut pod).metadata.links.add_owner(owner);
-                outcome.put(Object::Pod(pod.clone()));
-                claimed.push(Cow::Owned(pod));
-            }
-            false if owned && !deleting => {
-                let mut pod = pod.clone();
-                Arc::make_mut(&mut pod).metadata.links.remove_owners(|owner| owner.is(key));
-                outcome.put(Object::Pod(pod));
-            }
-            _ => {}
+        let selected = selects(pod);
+        if selected && owned {
+            claimed.push(Cow::Borrowed(pod));
+        } else if selected && orphan && !deleting && !pod.is_terminating() {
+            let mut pod = pod.clone();
+            let owner = Owner::controller(key.kind, key.name.clone(), Some(uid));
+            Arc::make_mut(&mut pod).metadata.links.add_owner(owner);
+            outcome.put(Object::Pod(pod.clone()));
+            claimed.push(Cow::Owned(pod));
+        } else if !selected && owned && !deleting {
+            let mut pod = pod.clone();
+            Arc::make_mut(&mut pod).metadata.links.remove_owners(|owner| owner.is(key));
+            outcome.put(Object::Pod(pod));
         }
     }
     claimed
@@ -170,9 +168,10 @@ impl<'a> Sync<'a> {
             }
         }
         condemned.sort_by_key(|(ordinal, _)| std::cmp::Reverse(*ordinal));
-        let current = match set.status.current_revision.is_empty() {
-            true => revisions.update().metadata.name.clone(),
-            false => revisions.named(&set.status.current_revision).metadata.name.clone(),
+        let current = if set.status.current_revision.is_empty() {
+            revisions.update().metadata.name.clone()
+        } else {
+            revisions.named(&set.status.current_revision).metadata.name.clone()
         };
         Sync {
             context,
@@ -370,14 +369,10 @@ impl<'a> Sync<'a> {
     fn shrink(&mut self) -> bool {
         let in_range = self.slots.iter().any(|slot| self.lacks(slot));
         // The first unavailable pod of all: only it may be deleted though it is not well.
-        let first = match in_range {
-            true => None,
-            false => self
-                .condemned
-                .iter()
-                .rev()
-                .find(|(_, pod)| self.is_unavailable(pod))
-                .map(|(ordinal, _)| *ordinal),
+        let first = if in_range {
+            None
+        } else {
+            self.condemned.iter().rev().find(|(_, pod)| self.is_unavailable(pod)).map(|(ordinal, _)| *ordinal)
         };
         for (_, pod) in self.condemned.clone() {
             claims::retain(self.context, self.set, pod, true, &mut self.outcome);

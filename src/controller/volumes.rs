@@ -107,15 +107,18 @@ impl<'a> Request<'a> {
     /// Why the claim cannot be bound to the volume that it names (checkVolumeSatisfyClaim).
     pub(super) fn mismatch(&self, volume: &PersistentVolume) -> Option<String> {
         let offer = Offer::of(volume);
-        match () {
-            () if volume.metadata.deletion_timestamp.is_some() => {
-                Some(format!("the volume is marked for deletion {:?}", volume.metadata.name.as_str()))
-            }
-            () if offer.size < self.size => Some("requested PV is too small".into()),
-            () if !self.takes_class(offer.class) => Some("storageClassName does not match".into()),
-            () if offer.mode != self.mode => Some("incompatible volumeMode".into()),
-            () if !offer.has_modes(&self.access) => Some("incompatible accessMode".into()),
-            () => None,
+        if volume.metadata.deletion_timestamp.is_some() {
+            Some(format!("the volume is marked for deletion {:?}", volume.metadata.name.as_str()))
+        } else if offer.size < self.size {
+            Some("requested PV is too small".into())
+        } else if !self.takes_class(offer.class) {
+            Some("storageClassName does not match".into())
+        } else if offer.mode != self.mode {
+            Some("incompatible volumeMode".into())
+        } else if !offer.has_modes(&self.access) {
+            Some("incompatible accessMode".into())
+        } else {
+            None
         }
     }
 

@@ -47,12 +47,12 @@ impl Explainer<'_> {
         {
             format!("{name} is of type ExternalName: an alias for {target}")
         } else if service.is_headless() {
-            let source = match () {
-                () if self.has_recorded_endpoints(service) => "those that the manifests list".into(),
-                () if service.spec.selector.is_empty() => {
-                    "it has no selector, and the manifests list none".into()
-                }
-                () => format!("the pods that its selector {} finds", service.spec.selector),
+            let source = if self.has_recorded_endpoints(service) {
+                "those that the manifests list".into()
+            } else if service.spec.selector.is_empty() {
+                "it has no selector, and the manifests list none".into()
+            } else {
+                format!("the pods that its selector {} finds", service.spec.selector)
             };
             format!("{name} is headless (clusterIP: None): its name leads to its ready endpoints, {source}")
         } else {
@@ -65,14 +65,10 @@ impl Explainer<'_> {
     }
 
     fn srv_rule(&self, service: &Service, why: &mut Why) {
-        why.steps.push(match service.is_headless() {
-            true => {
-                "SRV records name each endpoint and the port that it listens at (targetPort, or else port)"
-                    .into()
-            }
-            false => {
-                "SRV records of a Service with a cluster IP name the Service itself, not its pods".into()
-            }
+        why.steps.push(if service.is_headless() {
+            "SRV records name each endpoint and the port that it listens at (targetPort, or else port)".into()
+        } else {
+            "SRV records of a Service with a cluster IP name the Service itself, not its pods".into()
         });
     }
 

@@ -133,9 +133,10 @@ impl Explainer<'_> {
         }
         if same.is_empty() && self.has_namespace(&of.namespace) {
             let names = listed(self.service_names(&of.namespace));
-            why.steps.push(match names.is_empty() {
-                true => format!("namespace {} has no Services", of.namespace),
-                false => format!("namespace {} has Services {names}", of.namespace),
+            why.steps.push(if names.is_empty() {
+                format!("namespace {} has no Services", of.namespace)
+            } else {
+                format!("namespace {} has Services {names}", of.namespace)
             });
         }
     }
@@ -211,9 +212,10 @@ impl Explainer<'_> {
             .map(|[host, service]| crate::zone::Presentation(&[host, service, b"\0"].concat()).to_string())
             .map(|relative| self.full(relative.trim_end_matches('.')))
             .collect();
-        match found.is_empty() {
-            true => why.steps.push(format!("{} has no name at all", self.named_pod(pod))),
-            false => why.hints.push(format!("{} is called {}", pod.metadata.name, listed(found))),
+        if found.is_empty() {
+            why.steps.push(format!("{} has no name at all", self.named_pod(pod)))
+        } else {
+            why.hints.push(format!("{} is called {}", pod.metadata.name, listed(found)))
         }
     }
 
@@ -267,11 +269,15 @@ impl Explainer<'_> {
 
 /// What keeps a selected pod from being a ready endpoint, as the rest of a sentence about it.
 pub(super) fn hindrance(pod: &Pod) -> &'static str {
-    match () {
-        () if pod.is_terminal() => "has ended",
-        () if pod.status.ips().next().is_none() => "has no address yet",
-        () if pod.is_terminating() => "is terminating",
-        () if !pod.status.ready => "is not ready",
-        () => "has no address of a family that the Service has",
+    if pod.is_terminal() {
+        "has ended"
+    } else if pod.status.ips().next().is_none() {
+        "has no address yet"
+    } else if pod.is_terminating() {
+        "is terminating"
+    } else if !pod.status.ready {
+        "is not ready"
+    } else {
+        "has no address of a family that the Service has"
     }
 }

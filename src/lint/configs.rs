@@ -64,9 +64,10 @@ fn hosts(text: &str) -> impl Iterator<Item = &str> {
             rest = after;
             let variable = before.is_some_and(|c| matches!(c, '$' | '{' | '}' | ')' | '%' | '>' | '*' | '`'));
             // `web-$(ORDINAL).nginx`: what follows the variable begins with the dot.
-            let word = match variable && !word.starts_with('.') {
-                true => word.split_once('.').map_or("", |(_, rest)| rest),
-                false => word,
+            let word = if variable && !word.starts_with('.') {
+                word.split_once('.').map_or("", |(_, rest)| rest)
+            } else {
+                word
             };
             let word = word.trim_start_matches('.').trim_end_matches(['.', '-', '_']);
             // A variable in the middle: what stands before it is only half a name.
@@ -84,15 +85,18 @@ fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String
     let name: DomainName = host.parse().ok()?;
     let labels: Vec<&str> = host.split('.').collect();
     let absolute = is_subdomain(domain.as_wire(), name.as_wire());
-    let relative = match () {
-        () if absolute => host[..host.len() + 1 - domain.to_string().len()].trim_end_matches('.').to_owned(),
-        () if labels.len() > 2 && labels.last() == Some(&"svc") => host.to_owned(),
+    let relative = if absolute {
+        host[..host.len() + 1 - domain.to_string().len()].trim_end_matches('.').to_owned()
+    } else if labels.len() > 2 && labels.last() == Some(&"svc") {
+        host.to_owned()
+    } else if is_endpoint_of_set(cluster, namespace, &labels) {
         // `cass-3.cass` of a set `cass`, from a pod of the same namespace.
-        () if is_endpoint_of_set(cluster, namespace, &labels) => match labels.len() {
+        match labels.len() {
             2 => format!("{host}.{namespace}.svc"),
             _ => format!("{host}.svc"),
-        },
-        () => return None,
+        }
+    } else {
+        return None;
     };
     let wire = relative.parse::<DomainName>().ok()?.as_wire().to_ascii_lowercase();
     if !matches!(cluster.zone.find(&wire[..wire.len() - 1], false), Found::Missing) {

@@ -46,9 +46,10 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
         return tell("governing-service-missing", message, help);
     };
     if selects_others(cluster, object, service) {
-        let message = match service.spec.selector.is_empty() {
-            true => format!("Service {name} has no selector: the pods have no names below it"),
-            false => format!("Service {name} does not select this set's pods: they have no names below it"),
+        let message = if service.spec.selector.is_empty() {
+            format!("Service {name} has no selector: the pods have no names below it")
+        } else {
+            format!("Service {name} does not select this set's pods: they have no names below it")
         };
         let labels = &object.spec.template.metadata.labels;
         tell(

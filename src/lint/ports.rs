@@ -62,9 +62,10 @@ fn ports_missing(service: &Reviewed<'_, Service>, declared: &[&ContainerPort], f
     if !service.object.spec.ports.is_empty() {
         return;
     }
-    let message = match service.object.is_headless() {
-        true => "has no ports: addresses are found, SRV records are not",
-        false => "has no ports: the API server refuses that of a Service with an address of its own",
+    let message = if service.object.is_headless() {
+        "has no ports: addresses are found, SRV records are not"
+    } else {
+        "has no ports: the API server refuses that of a Service with an address of its own"
     };
     let help = match declared.first() {
         Some(port) => {
@@ -222,17 +223,17 @@ fn protocol_differs(
                 "is {:?}, but the container's port {} is {:?}",
                 port.protocol, declared.container_port, declared.protocol
             ),
-            match service.is_trial
+            if service.is_trial
                 || !service.is_cured("port-protocol-differs", |copy| {
                     copy.spec.ports[at].protocol = declared.protocol
-                }) {
-                true => {
-                    format!("write protocol: {:?} at the container's port, if it serves both", port.protocol)
-                }
-                false => format!(
+                })
+            {
+                format!("write protocol: {:?} at the container's port, if it serves both", port.protocol)
+            } else {
+                format!(
                     "write protocol: {:?} here, or {:?} at the container's port",
                     declared.protocol, port.protocol
-                ),
+                )
             },
         ),
     );

@@ -30,9 +30,10 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
     if selector.is_empty() || selected || cluster.has_recorded_endpoints(object) {
         return;
     }
-    let effect = match object.is_headless() {
-        true => "its name does not exist (NXDOMAIN)",
-        false => "its address refuses connections",
+    let effect = if object.is_headless() {
+        "its name does not exist (NXDOMAIN)"
+    } else {
+        "its address refuses connections"
     };
     let (path, message, help) = match meant(service) {
         Some(Meant::Label(template, key, wanted)) => (
@@ -177,15 +178,12 @@ fn family_unavailable(service: &Reviewed<'_, Service>, findings: &mut Findings) 
         _ => return,
     };
     let (store, meta) = (service.cluster.store, &service.object.metadata);
-    let available: Vec<IpFamily> = match service.object.is_headless() {
-        true => {
-            let pods = store.select_pods(&meta.namespace, &spec.selector);
-            pods.iter().flat_map(|pod| pod.status.ips()).map(IpFamily::of).collect()
-        }
-        false => {
-            let settled = service.cluster.service(&meta.namespace, &meta.name);
-            settled.into_iter().flat_map(Service::addresses).map(IpFamily::of).collect()
-        }
+    let available: Vec<IpFamily> = if service.object.is_headless() {
+        let pods = store.select_pods(&meta.namespace, &spec.selector);
+        pods.iter().flat_map(|pod| pod.status.ips()).map(IpFamily::of).collect()
+    } else {
+        let settled = service.cluster.service(&meta.namespace, &meta.name);
+        settled.into_iter().flat_map(Service::addresses).map(IpFamily::of).collect()
     };
     for family in wanted.into_iter().filter(|family| !available.is_empty() && !available.contains(family)) {
         let record = if family == IpFamily::IPv4 { "A" } else { "AAAA" };

@@ -58,9 +58,10 @@ fn api_version_removed(
 
 fn selector_missing(read: &Reviewed<'_, Object>, labels: &Labels, findings: &mut Vec<Problem>) {
     let pairs: Vec<String> = labels.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-    let help = match labels.is_empty() {
-        true => "give spec.template.metadata.labels a label, and spec.selector.matchLabels the same".into(),
-        false => format!("write selector: {{matchLabels: {{{}}}}}", pairs.join(", ")),
+    let help = if labels.is_empty() {
+        "give spec.template.metadata.labels a label, and spec.selector.matchLabels the same".into()
+    } else {
+        format!("write selector: {{matchLabels: {{{}}}}}", pairs.join(", "))
     };
     let message = "has no spec.selector: the API server refuses it (here, the template's labels are taken)";
     findings.push(read.finding("selector-missing", "spec.selector", message, help));

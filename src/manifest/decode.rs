@@ -80,11 +80,13 @@ pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
 /// Groups count: `serving.knative.dev/v1` has a Service too, and it is another thing.
 pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
     if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
-        return match () {
-            () if versions.contains(&api_version) => Meaning::Object(known),
+        return if versions.contains(&api_version) {
+            Meaning::Object(known)
+        } else if kinds::is_built_in(api_version) {
             // Nobody but Kubernetes can add kinds to its own groups.
-            () if kinds::is_built_in(api_version) => Meaning::Misplaced(versions[0]),
-            () => Meaning::Other,
+            Meaning::Misplaced(versions[0])
+        } else {
+            Meaning::Other
         };
     }
     if api_version == OWN_VERSION {
@@ -164,7 +166,6 @@ pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> 
 }
 
 /// `json` as an object of `kind`, or what is wrong with it: the field, as far as it is known, and why.
-#[cfg(feature = "api")]
 pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, (String, String)> {
     Typed(kind).deserialize(json).map_err(|error| {
         // The YAML parser knows the path of what it does not like.
@@ -230,9 +231,10 @@ fn named(place: &Place, kind: Kind) -> Option<Key> {
     let text = place.text();
     limits::structure(&text).ok()?;
     let Named { metadata } = serde_yaml::from_str(&text).ok()?;
-    let namespace = match kind.is_namespaced() {
-        true => metadata.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into()),
-        false => Name::default(),
+    let namespace = if kind.is_namespaced() {
+        metadata.namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.into())
+    } else {
+        Name::default()
     };
     Some(Key::new(kind, namespace, metadata.name))
 }

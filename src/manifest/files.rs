@@ -21,11 +21,12 @@ pub fn fetch(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| Box::new(problem(path, message));
     if path.as_os_str() == STANDARD_INPUT {
         let bytes = drain(io::stdin().lock(), 0).map_err(failed)?;
-        return match is_blank(&bytes) {
-            true => Err(Box::new(problem(path, "nothing on standard input").with_help(
+        return if is_blank(&bytes) {
+            Err(Box::new(problem(path, "nothing on standard input").with_help(
                 "the command before the pipe has failed, or printed nothing; for an empty cluster give a List without items",
-            ))),
-            false => Ok(bytes),
+            )))
+        } else {
+            Ok(bytes)
         };
     }
     let file = open(path).map_err(|error| failed(format!("cannot open: {error}")))?;

@@ -79,10 +79,11 @@ impl Written {
 
 impl Text for Arc<Written> {
     fn text(&self) -> Cow<'_, str> {
-        match self.within.is_empty() {
-            true => Cow::Borrowed(&self.text),
+        if self.within.is_empty() {
+            Cow::Borrowed(&self.text)
+        } else {
             // The text of the List says no more about an item than about another.
-            false => self.json().to_string().into(),
+            self.json().to_string().into()
         }
     }
 

@@ -48,11 +48,12 @@ pub(crate) fn render(directory: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| files::problem(directory, message);
     // What is not a local path is for the renderer to judge: it clones Git repositories.
     if directory.exists() && !KUSTOMIZATIONS.iter().any(|name| directory.join(name).is_file()) {
-        let problem = match directory.is_dir() {
-            true => failed(format!("no {} in it", KUSTOMIZATIONS.join(", ")))
-                .with_help("leave out -k to read a directory of manifests as they are"),
-            false => failed("not a directory".into())
-                .with_help("-k takes the directory that the kustomization.yaml is in"),
+        let problem = if directory.is_dir() {
+            failed(format!("no {} in it", KUSTOMIZATIONS.join(", ")))
+                .with_help("leave out -k to read a directory of manifests as they are")
+        } else {
+            failed("not a directory".into())
+                .with_help("-k takes the directory that the kustomization.yaml is in")
         };
         return Err(Box::new(problem));
     }
@@ -77,9 +78,10 @@ pub(crate) fn render(directory: &Path) -> Result<Vec<u8>, Box<Problem>> {
 
 /// `directory` as no flag.
 fn argument(directory: &Path) -> OsString {
-    match directory.as_os_str().as_encoded_bytes().starts_with(b"-") {
-        true => Path::new(".").join(directory).into(),
-        false => directory.into(),
+    if directory.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        Path::new(".").join(directory).into()
+    } else {
+        directory.into()
     }
 }
 
@@ -121,9 +123,12 @@ fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
     let stdout = child.stdout.take().map(|pipe| collect(pipe, limits::FILE_BYTES + 1));
     let stderr = child.stderr.take().map(|pipe| collect(pipe, STDERR_BYTES));
     let written = stdout.map_or(Ok(Vec::new()), |stdout| taken(&stdout, deadline, timeout));
-    let outcome = written.and_then(|bytes| match bytes.len() as u64 > limits::FILE_BYTES {
-        true => Err(Why::TooMuch),
-        false => ended(&mut child, deadline, timeout).map(|status| (bytes, status)),
+    let outcome = written.and_then(|bytes| {
+        if bytes.len() as u64 > limits::FILE_BYTES {
+            Err(Why::TooMuch)
+        } else {
+            ended(&mut child, deadline, timeout).map(|status| (bytes, status))
+        }
     });
     let (bytes, status) = match outcome {
         Ok(outcome) => outcome,

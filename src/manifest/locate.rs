@@ -151,9 +151,10 @@ impl<'de> Visitor<'de> for Descend<'_> {
             return Ok(());
         };
         for index in 0.. {
-            let more = match index == wanted {
-                true => seq.next_element_seed(self.deeper())?.is_some(),
-                false => seq.next_element::<IgnoredAny>()?.is_some(),
+            let more = if index == wanted {
+                seq.next_element_seed(self.deeper())?.is_some()
+            } else {
+                seq.next_element::<IgnoredAny>()?.is_some()
             };
             if !more {
                 break;

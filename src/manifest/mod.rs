@@ -31,9 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::parallel;
-#[cfg(feature = "api")]
-use crate::store::Kind;
-use crate::store::{Key, Object, Objects};
+use crate::store::{Key, Kind, Object, Objects};
 
 pub(crate) use decode::value as decode;
 pub use files::fetch;
@@ -53,7 +51,8 @@ pub use source::{Place, Spot};
 pub use topology::Overrides;
 pub(crate) use topology::fields::{Entries, OneOrMore};
 #[cfg(feature = "api")]
-pub(crate) use validate::{Fault, Finding, NameRule};
+pub(crate) use validate::NameRule;
+pub(crate) use validate::{Fault, Finding};
 
 /// What was read from one file.
 #[derive(Clone, Debug, Default)]
@@ -234,7 +233,6 @@ pub(crate) fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifes
 
 /// The object of `kind` that `json` is, or what the API server would refuse in it: what a manifest may not say, nobody
 /// may.
-#[cfg(feature = "api")]
 pub(crate) fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
     let object = decode::from_json(json, kind)
         .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])?;

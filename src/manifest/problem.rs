@@ -102,14 +102,12 @@ impl Problem {
             let mark = AnnotationKind::Primary.span(spot.mark.clone());
             let snippet = Snippet::source(&*spot.text).line_start(spot.line as usize).annotation(mark);
             let whole = spot.text[..spot.mark.start].chars().count() + 1 == spot.column as usize;
-            group = match whole {
-                true => group.element(snippet.path(&file)),
+            group = if whole {
+                group.element(snippet.path(&file))
+            } else {
                 // The columns of a line that was cut are not the file's.
-                false => {
-                    let origin =
-                        Origin::path(&file).line(spot.line as usize).char_column(spot.column as usize);
-                    group.element(origin).element(snippet)
-                }
+                let origin = Origin::path(&file).line(spot.line as usize).char_column(spot.column as usize);
+                group.element(origin).element(snippet)
             };
         } else {
             group = group.element(Origin::path(&file));

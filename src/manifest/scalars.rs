@@ -58,10 +58,12 @@ fn collect(value: &Value, path: String, scalars: &mut Vec<(String, String)>) {
         Value::Mapping(map) => {
             for (key, value) in map {
                 let Some(key) = key.as_str() else { continue };
-                let path = match () {
-                    () if key.contains(['.', '[', '/']) => format!("{path}[{key}]"),
-                    () if path.is_empty() => key.to_owned(),
-                    () => format!("{path}.{key}"),
+                let path = if key.contains(['.', '[', '/']) {
+                    format!("{path}[{key}]")
+                } else if path.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{path}.{key}")
                 };
                 collect(value, path, scalars);
             }

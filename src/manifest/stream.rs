@@ -596,14 +596,11 @@ impl<'a> Values<'a> {
 pub(super) fn duplicate(first: &Read, second: &Read) -> Problem {
     let at = format!("{}:{}", first.place.file(), first.place.locate("metadata.name").line);
     let spot = second.place.locate("metadata.name");
-    let problem = match first.object == second.object {
-        true => Problem::at(&second.place, spot, format!("is at {at} already")),
-        false => Problem::at(
-            &second.place,
-            spot,
-            format!("is at {at} already, with other contents: this one counts"),
-        )
-        .with_help("leave one of them out, or give it another name or namespace"),
+    let problem = if first.object == second.object {
+        Problem::at(&second.place, spot, format!("is at {at} already"))
+    } else {
+        Problem::at(&second.place, spot, format!("is at {at} already, with other contents: this one counts"))
+            .with_help("leave one of them out, or give it another name or namespace")
     };
     problem.about(second.object.key()).as_warning()
 }

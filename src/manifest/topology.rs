@@ -271,9 +271,10 @@ impl Lowering {
             ordinals: Ordinals { start: set.start },
             selector: Some(LabelSelector::of(own.clone())),
             template: template(&own, &set.labels, &name, &set.ports),
-            pod_management_policy: match set.parallel {
-                true => PodManagementPolicy::Parallel,
-                false => PodManagementPolicy::OrderedReady,
+            pod_management_policy: if set.parallel {
+                PodManagementPolicy::Parallel
+            } else {
+                PodManagementPolicy::OrderedReady
             },
             ..StatefulSetSpec::default()
         };

@@ -19,11 +19,11 @@ const REPEATED: usize = 20;
 pub(crate) struct Tree {
     pub(crate) value: Value,
     /// The keys that are there more than once, each with the path of its map: `spec` and `replicas`.
-    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only a review asks for them"))]
     pub(crate) repeated: Vec<(String, String)>,
     /// The strings that are none to kubectl, which reads YAML 1.1, if they stand there without quotes: the path of each, and
     /// what it is then.
-    #[cfg_attr(not(feature = "api"), expect(dead_code, reason = "only a review asks for them"))]
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only a review asks for them"))]
     pub(crate) unquoted: Vec<(String, Value)>,
 }
 
@@ -67,9 +67,10 @@ pub(crate) fn below(path: &str, key: &str) -> String {
 fn number(float: f64) -> Value {
     // Go writes floats of this size without an exponent; there it reads them as whole numbers.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
-    match float.fract() == 0.0 && float.abs() <= WHOLE {
-        true => Value::from(float as i64),
-        false => Number::from_f64(float).map_or(Value::Null, Value::Number),
+    if float.fract() == 0.0 && float.abs() <= WHOLE {
+        Value::from(float as i64)
+    } else {
+        Number::from_f64(float).map_or(Value::Null, Value::Number)
     }
 }
 

@@ -3,21 +3,26 @@
 //!
 //! | function | what kubectl calls it |
 //! |---|---|
-//! | [`strategic`] | `patch --type strategic`, `edit`, `apply`, `label`, `annotate`, `set image` |
-//! | [`json_merge`] | `patch --type merge` (RFC 7386) |
-//! | [`json_patch()`] | `patch --type json` (RFC 6902) |
+//! | `strategic` | `patch --type strategic`, `edit`, `apply`, `label`, `annotate`, `set image` |
+//! | `json_merge` | `patch --type merge` (RFC 7386) |
+//! | `json_patch` | `patch --type json` (RFC 6902) |
 //! | [`apply`] | what `apply` works out from what was applied before, what is wanted now and what there is |
 
+#[cfg(feature = "api")]
 mod json;
 mod lists;
 mod schema;
+#[cfg(feature = "api")]
 mod strategic;
-#[cfg(test)]
+#[cfg(all(test, feature = "api"))]
 mod tests;
 mod three_way;
+#[cfg(feature = "api")]
 mod work;
 
+#[cfg(feature = "api")]
 pub use json::{json_merge, json_patch};
+#[cfg(feature = "api")]
 pub use strategic::strategic;
 pub use three_way::apply;
 

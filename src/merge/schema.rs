@@ -22,6 +22,7 @@ pub(super) enum Merge {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keyed {
     /// `patchMergeKey`: what a strategic merge patch tells them apart by.
+    #[cfg_attr(not(feature = "api"), allow(dead_code, reason = "only patches of the API read it"))]
     pub(super) patch: &'static [Key],
     /// `listMapKeys`: what an apply tells them apart by; more exact, as it came later.
     pub(super) apply: &'static [Key],

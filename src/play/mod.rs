@@ -33,7 +33,7 @@ use crate::queries::Filter;
 use crate::store::Name;
 use crate::store::fault::FaultSpec;
 use crate::zone::DomainName;
-use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Settings};
+use crate::{Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Mark, Settings};
 use ask::{Ask, Heard};
 use scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says};
 pub use scenario::{Scenario, scenarios};
@@ -83,7 +83,7 @@ pub struct Play<'s> {
     /// What was answered, by what it is called.
     remembered: BTreeMap<Name, Vec<IpAddr>>,
     /// The steps so far, and where each ended.
-    done: Vec<(String, Change, Instant)>,
+    done: Vec<(String, Mark, Instant)>,
     /// Where questions of the story's own came from.
     own: HashSet<SocketAddr>,
 }
@@ -98,10 +98,7 @@ impl<'s> Play<'s> {
         manifests: Vec<Manifest>,
         listen: SocketAddr,
     ) -> Result<Self, Error> {
-        let clock = match scenario.manual {
-            true => Clock::manual(),
-            false => Clock::real().at_speed(scenario.speed),
-        };
+        let clock = if scenario.manual { Clock::manual() } else { Clock::real().at_speed(scenario.speed) };
         let settings = Settings {
             delays: scenario.delays,
             address_reuse: scenario.address_reuse,
@@ -167,7 +164,7 @@ impl<'s> Play<'s> {
         if self.scenario.manual {
             let now = self.cluster.now().since(MANUAL_START);
             if at > now {
-                self.cluster.advance(at - now).wait();
+                self.cluster.advance(at - now);
             }
             return;
         }
@@ -195,16 +192,15 @@ impl<'s> Play<'s> {
                         PodEvent::Crash => pod.crash(),
                         PodEvent::Delete => pod.delete(),
                         PodEvent::ForceDelete => pod.force_delete(),
-                        PodEvent::Restart => pod.restart(),
+                        PodEvent::Restart => pod.restart().wait(),
                     }
-                    .wait()
                 });
                 let names =
                     changes.collect::<Result<Vec<_>, _>>()?.into_iter().flat_map(|change| change.names);
                 return Ok((names.map(|name| name.to_string()).collect(), None));
             }
             Event::RestartAt(pod, ip) => cluster.pod(pod).restart_with_ip(*ip).wait()?,
-            Event::Bind(pod, port, address) => cluster.pod(pod).bind(port, *address).wait()?,
+            Event::Bind(pod, port, address) => cluster.pod(pod).bind(port, *address)?,
             Event::Scale(name, replicas) => cluster.scale(name, *replicas).wait()?,
             Event::Node(what, name) => {
                 let node = cluster.node(name);
@@ -213,11 +209,10 @@ impl<'s> Play<'s> {
                     NodeEvent::Off => node.off(),
                     NodeEvent::Up => node.up(),
                     NodeEvent::Reboot => node.reboot(),
-                }
-                .wait()?
+                }?
             }
-            Event::Apply(manifests) => cluster.apply(manifests.as_str()).wait()?,
-            Event::Remove(kind, name) => cluster.delete(*kind, name).wait()?,
+            Event::Apply(manifests) => cluster.apply(manifests.as_str())?,
+            Event::Remove(kind, name) => cluster.delete(*kind, name)?,
             Event::Fault(name, spec) => {
                 let fault = Fault::from(FaultSpec::clone(spec)).named(name.as_str());
                 let guard = cluster.try_fault(fault)?;
@@ -315,16 +310,17 @@ impl<'s> Play<'s> {
         let mut queries = self.cluster.queries().matching(expected.filter());
         let mut since = self.began;
         if let Some(after) = &expected.after {
-            let Some((_, change, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
+            let Some((_, mark, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
             else {
                 return (Vec::new(), Some(format!("no step is called {after:?}")));
             };
-            queries = queries.after(change);
+            queries = queries.after(mark);
             since = *at;
         }
-        let within = match self.scenario.manual {
-            true => expected.within,
-            false => expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed()),
+        let within = if self.scenario.manual {
+            expected.within
+        } else {
+            expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed())
         };
         let queries = queries.but_from(self.own.clone());
         let seen = queries.wait_for(expected.at_least, within).wait().unwrap_or_else(|unseen| unseen.seen);

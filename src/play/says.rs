@@ -101,11 +101,14 @@ fn tenant(cluster: &ControlPlane, ip: IpAddr) -> String {
             format!("{}/{}", pod.metadata.namespace, pod.metadata.name)
         };
         let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
-        return match () {
-            () if node.is_some_and(|node| node.machine() != Machine::Up) => format!("{name} (unreachable)"),
-            () if pod.is_terminating() => format!("{name} (stopping)"),
-            () if !pod.is_running_and_ready() => format!("{name} (not ready)"),
-            () => name,
+        return if node.is_some_and(|node| node.machine() != Machine::Up) {
+            format!("{name} (unreachable)")
+        } else if pod.is_terminating() {
+            format!("{name} (stopping)")
+        } else if !pod.is_running_and_ready() {
+            format!("{name} (not ready)")
+        } else {
+            name
         };
     }
     let mut nodes = store.list::<Node>(Kind::Node);

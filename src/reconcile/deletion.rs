@@ -72,18 +72,12 @@ fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
 pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
     let deletion = Deletion { grace: Some(grace), propagation: None };
     let marked = marked(&Object::Pod(pod.clone()), now, deletion);
-    match is_held_by_metadata(marked.metadata()) {
-        true => Change::Put(marked),
-        false => Change::Delete(marked.key()),
-    }
+    if is_held_by_metadata(marked.metadata()) { Change::Put(marked) } else { Change::Delete(marked.key()) }
 }
 
 /// The change that puts `object`, or removes it where its deletion was requested and nothing holds it any more.
 pub fn released(store: &Store, object: Object) -> Change {
-    match is_held(store, &object) {
-        true => Change::Put(object),
-        false => Change::Delete(object.key()),
-    }
+    if is_held(store, &object) { Change::Put(object) } else { Change::Delete(object.key()) }
 }
 
 /// Whether `object` is not being deleted, or something holds it: its time to stop, a finalizer, the pods that use a claim,
@@ -108,9 +102,10 @@ fn is_held_by_metadata(meta: &ObjectMeta) -> bool {
 pub fn stopped(mut pod: Pod, now: Time) -> Change {
     pod.metadata.deletion_timestamp.get_or_insert(now);
     pod.metadata.deletion_grace_period_seconds = 0;
-    match pod.metadata.links.finalizers().is_empty() {
-        true => Change::Delete(pod.metadata.key(Kind::Pod)),
-        false => Change::Put(Object::Pod(pod.into())),
+    if pod.metadata.links.finalizers().is_empty() {
+        Change::Delete(pod.metadata.key(Kind::Pod))
+    } else {
+        Change::Put(Object::Pod(pod.into()))
     }
 }
 

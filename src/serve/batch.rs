@@ -83,10 +83,9 @@ pub(super) struct Outbox {
 impl Outbox {
     pub(super) fn new(socket: &Datagrams) -> Self {
         // Exactly as much as one address takes: the kernel reads all of it.
-        let control = socket.wildcard.then(|| match socket.is_ipv4() {
-            true => cmsg_space!(in_pktinfo),
-            false => cmsg_space!(in6_pktinfo),
-        });
+        let control = socket
+            .wildcard
+            .then(|| if socket.is_ipv4() { cmsg_space!(in_pktinfo) } else { cmsg_space!(in6_pktinfo) });
         Outbox { headers: MultiHeaders::preallocate(BATCH, control), addresses: Vec::with_capacity(BATCH) }
     }
 

@@ -111,9 +111,10 @@ impl fmt::Display for Line<'_> {
         let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
         let udp_size = opt.map_or(512, |opt| opt.udp_size);
         write!(f, " {protocol} {} {dnssec_ok} {udp_size}\" ", query.len())?;
-        match reply.is_empty() {
-            true => f.write_str("- - 0 ")?,
-            false => write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?,
+        if reply.is_empty() {
+            f.write_str("- - 0 ")?
+        } else {
+            write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?
         }
         write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())?;
         fault.map_or(Ok(()), |fault| write!(f, " fault={fault}"))

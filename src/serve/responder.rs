@@ -263,9 +263,10 @@ impl Turn<'_> {
             }
             delay => delay.flatten(),
         };
-        match errand.is_some() || delay.is_some() {
-            true => Outcome::Later(Later { errand, delay, told }),
-            false => Outcome::Reply(told),
+        if errand.is_some() || delay.is_some() {
+            Outcome::Later(Later { errand, delay, told })
+        } else {
+            Outcome::Reply(told)
         }
     }
 }

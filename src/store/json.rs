@@ -32,12 +32,11 @@ pub(crate) fn objects<'a>(
 
 /// Sets `field` to `labels`; no labels, no field.
 pub(crate) fn put_labels(object: &mut Map<String, Value>, field: &str, labels: &Labels) {
-    match labels.is_empty() {
-        true => drop(object.remove(field)),
-        false => {
-            let pairs = labels.iter().map(|(key, value)| (key.to_string(), value.into()));
-            object.insert(field.into(), Value::Object(pairs.collect()));
-        }
+    if labels.is_empty() {
+        drop(object.remove(field))
+    } else {
+        let pairs = labels.iter().map(|(key, value)| (key.to_string(), value.into()));
+        object.insert(field.into(), Value::Object(pairs.collect()));
     }
 }
 

@@ -183,10 +183,11 @@ impl Names {
     /// Something was written to `path`.
     fn write(&mut self, path: &Path) {
         self.renamed.remove(path);
-        match self.written.len() < ARRIVALS {
-            true => drop(self.written.insert(path.to_path_buf())),
+        if self.written.len() < ARRIVALS {
+            self.written.insert(path.to_path_buf());
+        } else {
             // Which of them were written to is not known any more.
-            false => self.renamed.clear(),
+            self.renamed.clear()
         }
     }
 

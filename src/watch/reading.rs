@@ -124,9 +124,10 @@ fn judge(name: &str, hash: u64, blank: bool, manifest: Option<Manifest>) -> Read
             "reading it failed; this is a bug of clusterlocal",
         )]);
     };
-    match !manifest.foreign && manifest.problems.iter().any(|problem| problem.severity == Severity::Error) {
-        true => Reading::Bad(manifest.problems),
-        false => Reading::Good(Box::new(Content { hash, blank, manifest })),
+    if !manifest.foreign && manifest.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        Reading::Bad(manifest.problems)
+    } else {
+        Reading::Good(Box::new(Content { hash, blank, manifest }))
     }
 }
 

@@ -56,10 +56,7 @@ impl Rendering {
             }
             // Editors and git take files away for a moment.
             let due = *source.missing.get_or_insert(at.now) + at.timings.quiet_max;
-            match due <= at.now {
-                true => read = true,
-                false => wait = latest(wait, due),
-            }
+            if due <= at.now { read = true } else { wait = latest(wait, due) }
         }
         for (path, meta) in &there {
             let seen = Fingerprint::of(meta);

@@ -148,14 +148,15 @@ impl Settling {
         }
         // Of another inode too: a file that was created, or written to right after a rename, is as short while it is written.
         let shrunk = self.good.is_some_and(|good| seen.size < good.div_ceil(2));
-        let due = match () {
-            () if renamed && !shrunk => pending.since + RENAMED,
-            () if renamed => pending.since + timings.quiet,
-            () if shrunk => pending.since + timings.quiet_shrunk,
-            () => {
-                let longest = (pending.first + timings.quiet_max).max(pending.since + RENAMED);
-                (pending.since + timings.quiet).min(longest)
-            }
+        let due = if renamed && !shrunk {
+            pending.since + RENAMED
+        } else if renamed {
+            pending.since + timings.quiet
+        } else if shrunk {
+            pending.since + timings.quiet_shrunk
+        } else {
+            let longest = (pending.first + timings.quiet_max).max(pending.since + RENAMED);
+            (pending.since + timings.quiet).min(longest)
         };
         if due <= now { Verdict::Read } else { Verdict::Wait(due) }
     }

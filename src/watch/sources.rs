@@ -191,10 +191,12 @@ impl Sources {
                 file.settling.forget();
             }
             let unheard = names.is_empty() || file.settling.is_as_read(&seen);
-            let said = match at_first {
-                true => Said::Renamed,
-                false if unheard => Said::Nothing,
-                false => names.said_of(&hops(path)),
+            let said = if at_first {
+                Said::Renamed
+            } else if unheard {
+                Said::Nothing
+            } else {
+                names.said_of(&hops(path))
             };
             let verdict = file.settling.see(seen, said, at.now, at.timings);
             match if forced { Verdict::Read } else { verdict } {

@@ -51,9 +51,10 @@ impl Named {
 
     /// The directories in which files may come to be, if it stands for those in it as well.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
-        match self.recursive && self.kind == Some(Kind::Directory) {
-            true => manifest::directories(&self.path),
-            false => Vec::new(),
+        if self.recursive && self.kind == Some(Kind::Directory) {
+            manifest::directories(&self.path)
+        } else {
+            Vec::new()
         }
     }
 

@@ -95,9 +95,10 @@ impl Feed {
                 let mut label = Vec::with_capacity(64);
                 push_label(&mut label, namespace.metadata.name.as_bytes());
                 let exists = event.after.is_some();
-                let existed = match exists {
-                    true => self.zone.namespaces.insert(label.into()),
-                    false => self.zone.namespaces.remove(&label),
+                let existed = if exists {
+                    self.zone.namespaces.insert(label.into())
+                } else {
+                    self.zone.namespaces.remove(&label)
                 };
                 existed != exists
             }
@@ -150,9 +151,10 @@ impl Feed {
             note_changes(names, false, new.name(), before.difference(&after));
             note_changes(names, true, new.name(), after.difference(&before));
         }
-        match new.is_empty() {
-            true => self.zone.services.remove(new.name()),
-            false => self.zone.services.insert(new),
+        if new.is_empty() {
+            self.zone.services.remove(new.name())
+        } else {
+            self.zone.services.insert(new)
         };
         true
     }

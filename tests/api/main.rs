@@ -7,6 +7,7 @@ mod custom;
 mod faults;
 mod files;
 mod kinds;
+mod kube_client;
 mod own;
 mod ownership;
 mod pods;
@@ -36,27 +37,17 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use common::ring;
+
 /// How long anything may take that is to happen at all.
 const SOON: Duration = Duration::from_secs(20);
 
 /// A set of three, and what it needs.
-const RING: &str = "
-apiVersion: v1
-kind: Service
-metadata: {name: db}
-spec: {clusterIP: None, selector: {app: db}, ports: [{name: cql, port: 9042}]}
----
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db}
-spec:
-  serviceName: db
-  replicas: 3
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {containers: [{name: c, image: cassandra:5, ports: [{name: cql, containerPort: 9042}]}]}
-";
+const RING: &str = ring!(
+    "cql",
+    9042,
+    "containers: [{name: c, image: cassandra:5, ports: [{name: cql, containerPort: 9042}]}]"
+);
 
 const PODS: &str = "/api/v1/namespaces/default/pods";
 const SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets";

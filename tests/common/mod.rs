@@ -1,6 +1,8 @@
 //! What several tests share: a cluster from text, questions, and replies as a parser that is not ours reads them.
 #![allow(dead_code, reason = "each test uses its part")]
 
+mod ring;
+
 use std::collections::BTreeSet;
 
 use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict, forward_records, reverse_records};
@@ -9,6 +11,8 @@ use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+#[allow(unused_imports, reason = "each test uses its part")]
+pub(crate) use ring::ring;
 
 /// The objects of one manifest, which must be without errors.
 pub fn objects(name: &str, text: impl Into<Vec<u8>>) -> Objects {

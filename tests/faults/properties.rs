@@ -64,9 +64,10 @@ impl Question {
     }
 
     fn limit(&self) -> usize {
-        match self.client.udp {
-            true => usize::from(self.edns.unwrap_or(512).max(512).min(self.client.max_udp)),
-            false => usize::from(u16::MAX),
+        if self.client.udp {
+            usize::from(self.edns.unwrap_or(512).max(512).min(self.client.max_udp))
+        } else {
+            usize::from(u16::MAX)
         }
     }
 }

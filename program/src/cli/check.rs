@@ -37,12 +37,13 @@ const WARNINGS: &str = "warnings";
 /// A finding's code, for clap.
 fn code(text: &str) -> Result<String, String> {
     let codes = || RULES.iter().map(|rule| rule.code);
-    match codes().any(|known| known == text) {
-        true => Ok(text.into()),
-        false => Err(format!(
+    if codes().any(|known| known == text) {
+        Ok(text.into())
+    } else {
+        Err(format!(
             "expected the code of a finding, such as port-unnamed{}; check --help lists them",
             values::did_you_mean(text, codes())
-        )),
+        ))
     }
 }
 
@@ -103,10 +104,12 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
         Form::Text => text(&problems, &loaded),
         Form::Json => json(&problems),
     };
-    let found = match () {
-        () if broken => ExitCode::from(2),
-        () if problems.iter().any(|problem| fails(problem, &args.deny)) => ExitCode::from(1),
-        () => ExitCode::SUCCESS,
+    let found = if broken {
+        ExitCode::from(2)
+    } else if problems.iter().any(|problem| fails(problem, &args.deny)) {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
     };
     let printed = super::print(&report);
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
@@ -146,9 +149,10 @@ fn found(problems: &[Problem]) -> String {
     let counts: Vec<String> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(*n, what)).collect();
     let files: BTreeSet<_> = problems.iter().map(|problem| &problem.file).collect();
-    match counts.is_empty() {
-        true => "no problems".into(),
-        false => format!("{} in {}", counts.join(", "), count(files.len(), "file")),
+    if counts.is_empty() {
+        "no problems".into()
+    } else {
+        format!("{} in {}", counts.join(", "), count(files.len(), "file"))
     }
 }
 
@@ -168,9 +172,10 @@ fn read(loaded: &Loaded) -> String {
         kinds.push(format!("and {more} other kinds"));
     }
     let read = count(objects, "object") + " read";
-    match kinds.is_empty() {
-        true => read,
-        false => format!("{read}, {} skipped ({})", skipped.values().sum::<usize>(), kinds.join(", ")),
+    if kinds.is_empty() {
+        read
+    } else {
+        format!("{read}, {} skipped ({})", skipped.values().sum::<usize>(), kinds.join(", "))
     }
 }
 

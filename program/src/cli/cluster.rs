@@ -46,9 +46,10 @@ impl FolderArgs {
 
     /// As [`inputs`](Self::inputs), but the directory `zones` if nothing is named.
     fn inputs_or_zones(&self, paths: &[PathBuf]) -> Inputs {
-        match paths.is_empty() && self.kustomize.is_empty() {
-            true => self.inputs(&[DEFAULT_PATH.into()]),
-            false => self.inputs(paths),
+        if paths.is_empty() && self.kustomize.is_empty() {
+            self.inputs(&[DEFAULT_PATH.into()])
+        } else {
+            self.inputs(paths)
         }
     }
 }

@@ -222,9 +222,10 @@ impl ServerArgs {
                 let others = servers::running();
                 let others: Vec<_> = others.iter().map(|server| format!("--api {}", server.api)).collect();
                 let others: Vec<&str> = others.iter().map(String::as_str).collect();
-                let others = match others.is_empty() {
-                    true => String::new(),
-                    false => format!(" Servers are running: {}.", listed(&others)),
+                let others = if others.is_empty() {
+                    String::new()
+                } else {
+                    format!(" Servers are running: {}.", listed(&others))
                 };
                 Failure::Network(format!("{error}{others}"))
             }

@@ -117,9 +117,10 @@ pub fn object_name(text: &str, kinds: &[&str], example: &str) -> Result<String, 
     let name = match text.split_once('/') {
         Some((kind, name)) if kinds.iter().any(|known| known.eq_ignore_ascii_case(kind)) => name,
         Some((kind, name)) => {
-            let namespace = match is_label(kind) && kinds[0] == "pod" {
-                true => format!("; for a pod of namespace {kind} write {name} -n {kind}"),
-                false => String::new(),
+            let namespace = if is_label(kind) && kinds[0] == "pod" {
+                format!("; for a pod of namespace {kind} write {name} -n {kind}")
+            } else {
+                String::new()
             };
             return Err(format!(
                 "expected the name of a {0}, such as {example} or {0}/{example}{namespace}",

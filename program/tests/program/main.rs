@@ -8,12 +8,17 @@ mod common;
 
 mod asking;
 mod bounds;
+mod check;
 mod ending;
 mod environment;
+mod explain;
 mod failing;
 mod flags;
+mod folders;
 mod logging;
+mod one_run;
 mod playing;
+mod readme;
 mod running;
 mod starting;
 mod verbs;

@@ -117,9 +117,10 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     {
         after.remove("status");
     }
-    match keep::is_known(old, before, &after, changes) {
-        true => object.metadata_mut().given = None,
-        false => object.keep(Given::from(after)),
+    if keep::is_known(old, before, &after, changes) {
+        object.metadata_mut().given = None
+    } else {
+        object.keep(Given::from(after))
     }
     Ok(keep::unchanged(old, object, changes))
 }

@@ -95,20 +95,22 @@ fn keys(causes: &mut Vec<Cause>, json: &Value, path: &str) {
     let pointer = format!("/{}", path.replace('.', "/"));
     for key in json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
         let name = key.rsplit_once('/').map_or(&**key, |(_, name)| name);
-        let why = match () {
-            () if crate::api::selector::is_qualified_name(key) => continue,
-            () if name.is_empty() => "name part must be non-empty".to_owned(),
-            () if name.len() > 63 => "name part must be no more than 63 characters".into(),
-            () if !crate::api::selector::is_label_value(name) => {
-                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+        let why = if crate::api::selector::is_qualified_name(key) {
+            continue;
+        } else if name.is_empty() {
+            "name part must be non-empty".to_owned()
+        } else if name.len() > 63 {
+            "name part must be no more than 63 characters".into()
+        } else if !crate::api::selector::is_label_value(name) {
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
                  alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
                  '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
                     .into()
-            }
-            () => "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+        } else {
+            "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
                    '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
                    validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-                .into(),
+                .into()
         };
         causes.push(invalid(path, Some(&key.as_str().into()), &why));
     }

@@ -29,10 +29,12 @@ const METADATA: &str = "Standard object's metadata. More info: \
 pub(in crate::api) fn definition(store: &Store, resource: &Resource, metadata: &str) -> Option<Value> {
     let schema = super::schema_of(store, resource)?;
     let in_v2 = !metadata.starts_with("#/components");
-    let mut definition = match schema.is_object() {
-        true if in_v2 => as_v2(schema),
-        true => schema.clone(),
-        false => json!({ "type": "object" }),
+    let mut definition = if !schema.is_object() {
+        json!({ "type": "object" })
+    } else if in_v2 {
+        as_v2(schema)
+    } else {
+        schema.clone()
     };
     if in_v2 && field::flag(schema, PRESERVES) {
         // With any properties, kubectl would refuse all others.
@@ -41,9 +43,10 @@ pub(in crate::api) fn definition(store: &Store, resource: &Resource, metadata: &
         definition["properties"]["apiVersion"] = json!({ "type": "string", "description": API_VERSION });
         definition["properties"]["kind"] = json!({ "type": "string", "description": KIND });
         let reference = json!({ "$ref": metadata });
-        definition["properties"]["metadata"] = match in_v2 {
-            true => json!({ "description": METADATA, "$ref": metadata }),
-            false => json!({ "description": METADATA, "allOf": [reference] }),
+        definition["properties"]["metadata"] = if in_v2 {
+            json!({ "description": METADATA, "$ref": metadata })
+        } else {
+            json!({ "description": METADATA, "allOf": [reference] })
         };
     }
     definition["x-kubernetes-group-version-kind"] =

@@ -95,10 +95,7 @@ impl fmt::Display for Expectation {
             Some(at_most) => write!(f, "{at_least} to {at_most}")?,
         }
         f.write_str(if at_most.unwrap_or(*at_least) == 1 { " query" } else { " queries" })?;
-        match within.is_zero() {
-            true => Ok(()),
-            false => write!(f, " within {within:?}"),
-        }
+        if within.is_zero() { Ok(()) } else { write!(f, " within {within:?}") }
     }
 }
 

@@ -54,14 +54,15 @@ fn reply(call: &Call, objects: Vec<Value>, metadata: Value, columns: &Columns) -
         Form::Table => columns.table(&objects, metadata, call),
         form => {
             let mut objects: Vec<Value> = objects.into_iter().map(|object| of_form(object, form)).collect();
-            match call.place.name.is_empty() {
-                true => json!({
+            if call.place.name.is_empty() {
+                json!({
                     "apiVersion": resource.api_version(),
                     "kind": format!("{}List", resource.kind),
                     "metadata": metadata,
                     "items": objects,
-                }),
-                false => objects.pop().unwrap_or_default(),
+                })
+            } else {
+                objects.pop().unwrap_or_default()
             }
         }
     };

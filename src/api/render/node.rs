@@ -11,9 +11,10 @@ pub(super) fn node(shown: &mut Shown<'_>, node: &Node) {
     let NodeSpec { unschedulable, taints } = &node.spec;
     let spec = shown.spec();
     put(spec, "taints", taints.iter().map(taint).collect::<Vec<_>>());
-    match unschedulable {
-        true => drop(spec.insert("unschedulable".into(), true.into())),
-        false => drop(spec.remove("unschedulable")),
+    if *unschedulable {
+        drop(spec.insert("unschedulable".into(), true.into()))
+    } else {
+        drop(spec.remove("unschedulable"))
     }
     let boot = format!("{}/{}", shown.stored.uid(), node.boots());
     let conditions = conditions(shown, node);

@@ -217,11 +217,13 @@ impl<'a> Facts<'a> {
             all.push(condition("Initialized", initialized, &self.running_since, Some(why_uninitialized)));
             let PodStatus { ready, containers_ready, .. } = self.pod.status;
             let shut = shut_gates(self.pod);
-            let why_not = match containers_ready {
-                false => Some(why_unready),
-                true if !shut.is_empty() => Some(("ReadinessGatesNotReady", &*shut)),
+            let why_not = if !containers_ready {
+                Some(why_unready)
+            } else if !shut.is_empty() {
+                Some(("ReadinessGatesNotReady", &*shut))
+            } else {
                 // The node lifecycle controller gives no reason (MarkPodsNotReady).
-                true => None,
+                None
             };
             all.push(condition("Ready", ready, &self.ready_since, why_not));
             all.push(condition("ContainersReady", containers_ready, &self.ready_since, Some(why_unready)));

@@ -71,9 +71,10 @@ fn port(port: &ServicePort) -> Value {
 
 /// The addresses, and of which families they are.
 fn addresses(spec: &mut Map<String, Value>, service: &Service) {
-    let listed: Vec<String> = match service.is_headless() {
-        true => vec!["None".into()],
-        false => service.addresses().map(|ip| ip.to_string()).collect(),
+    let listed: Vec<String> = if service.is_headless() {
+        vec!["None".into()]
+    } else {
+        service.addresses().map(|ip| ip.to_string()).collect()
     };
     put(spec, "clusterIP", listed.first().map_or("", String::as_str));
     put(spec, "clusterIPs", listed);

@@ -133,12 +133,13 @@ impl<'a> Tokens<'a> {
 
 /// Whether `text` may be the value of a label.
 fn value(key: &str, text: &str) -> Result<Name, String> {
-    match is_label_value(text) {
-        true => Ok(text.into()),
-        false => Err(format!(
+    if is_label_value(text) {
+        Ok(text.into())
+    } else {
+        Err(format!(
             "values[0][{key}]: Invalid value: {text:?}: a valid label must be an empty string or consist of alphanumeric \
              characters, '-', '_' or '.', and must start and end with an alphanumeric character"
-        )),
+        ))
     }
 }
 

@@ -29,18 +29,28 @@ pub fn human_duration(millis: i64) -> String {
         0 => format!("{large}{unit}"),
         small => format!("{large}{unit}{small}{subunit}"),
     };
-    match () {
-        () if seconds < -1 => "<invalid>".into(),
-        () if seconds < 0 => "0s".into(),
-        () if seconds < 120 => format!("{seconds}s"),
-        () if minutes < 10 => two(minutes, 'm', seconds % 60, 's'),
-        () if minutes < 180 => format!("{minutes}m"),
-        () if hours < 8 => two(hours, 'h', minutes % 60, 'm'),
-        () if hours < 48 => format!("{hours}h"),
-        () if days < 8 => two(days, 'd', hours % 24, 'h'),
-        () if years < 2 => format!("{days}d"),
-        () if years < 8 => two(years, 'y', days % 365, 'd'),
-        () => format!("{years}y"),
+    if seconds < -1 {
+        "<invalid>".into()
+    } else if seconds < 0 {
+        "0s".into()
+    } else if seconds < 120 {
+        format!("{seconds}s")
+    } else if minutes < 10 {
+        two(minutes, 'm', seconds % 60, 's')
+    } else if minutes < 180 {
+        format!("{minutes}m")
+    } else if hours < 8 {
+        two(hours, 'h', minutes % 60, 'm')
+    } else if hours < 48 {
+        format!("{hours}h")
+    } else if days < 8 {
+        two(days, 'd', hours % 24, 'h')
+    } else if years < 2 {
+        format!("{days}d")
+    } else if years < 8 {
+        two(years, 'y', days % 365, 'd')
+    } else {
+        format!("{years}y")
     }
 }
 

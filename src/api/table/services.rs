@@ -98,9 +98,10 @@ pub(super) const ENDPOINT_SLICE: &[Column] = &[
 pub(super) fn endpoint_slice(slice: &Value, now: Time) -> Vec<Value> {
     let (mut ports, mut addresses) = (Shown::default(), Shown::default());
     for port in field::items(slice, "/ports") {
-        ports.push(match field::is_set(port, "/port") {
-            true => field::number(port, "/port").to_string(),
-            false => or(field::text(port, "/name"), "*").into(),
+        ports.push(if field::is_set(port, "/port") {
+            field::number(port, "/port").to_string()
+        } else {
+            or(field::text(port, "/name"), "*").into()
         });
     }
     for endpoint in field::items(slice, "/endpoints") {
@@ -126,10 +127,7 @@ struct Shown {
 
 impl Shown {
     fn push(&mut self, item: String) {
-        match self.first.len() < 3 {
-            true => self.first.push(item),
-            false => self.more += 1,
-        }
+        if self.first.len() < 3 { self.first.push(item) } else { self.more += 1 }
     }
 
     fn text(&self) -> String {

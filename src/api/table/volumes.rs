@@ -77,9 +77,10 @@ pub(super) fn volume(volume: &Value, now: Time) -> Vec<Value> {
 }
 
 fn phase(object: &Value) -> &str {
-    match field::is_set(object, "/metadata/deletionTimestamp") {
-        true => "Terminating",
-        false => field::text(object, "/status/phase"),
+    if field::is_set(object, "/metadata/deletionTimestamp") {
+        "Terminating"
+    } else {
+        field::text(object, "/status/phase")
     }
 }
 

@@ -155,24 +155,32 @@ pub(super) fn job(job: &Value, now: Time) -> Vec<Value> {
 
 fn job_status(job: &Value) -> &'static str {
     let is = |condition: &str| field::condition(job, condition) == Some("True");
-    match () {
-        () if is("Complete") => "Complete",
-        () if is("Failed") => "Failed",
-        () if field::is_set(job, "/metadata/deletionTimestamp") => "Terminating",
-        () if is("Suspended") => "Suspended",
-        () if is("FailureTarget") => "FailureTarget",
-        () if is("SuccessCriteriaMet") => "SuccessCriteriaMet",
-        () => "Running",
+    if is("Complete") {
+        "Complete"
+    } else if is("Failed") {
+        "Failed"
+    } else if field::is_set(job, "/metadata/deletionTimestamp") {
+        "Terminating"
+    } else if is("Suspended") {
+        "Suspended"
+    } else if is("FailureTarget") {
+        "FailureTarget"
+    } else if is("SuccessCriteriaMet") {
+        "SuccessCriteriaMet"
+    } else {
+        "Running"
     }
 }
 
 fn completions(job: &Value) -> String {
     let succeeded = field::number(job, "/status/succeeded");
     let parallel = field::number(job, "/spec/parallelism");
-    match field::is_set(job, "/spec/completions") {
-        true => format!("{succeeded}/{}", field::number(job, "/spec/completions")),
-        false if parallel > 1 => format!("{succeeded}/1 of {parallel}"),
-        false => format!("{succeeded}/1"),
+    if field::is_set(job, "/spec/completions") {
+        format!("{succeeded}/{}", field::number(job, "/spec/completions"))
+    } else if parallel > 1 {
+        format!("{succeeded}/1 of {parallel}")
+    } else {
+        format!("{succeeded}/1")
     }
 }
 
@@ -202,9 +210,10 @@ pub(super) fn cron_job(cron: &Value, now: Time) -> Vec<Value> {
     let job = cron.pointer("/spec/jobTemplate").cloned().unwrap_or_default();
     let [containers, images] = of_template(&job);
     let zone = field::text(cron, "/spec/timeZone");
-    let last = match field::is_set(cron, "/status/lastScheduleTime") {
-        true => since(field::text(cron, "/status/lastScheduleTime"), now),
-        false => "<none>".into(),
+    let last = if field::is_set(cron, "/status/lastScheduleTime") {
+        since(field::text(cron, "/status/lastScheduleTime"), now)
+    } else {
+        "<none>".into()
     };
     vec![
         name(cron),

@@ -119,9 +119,10 @@ impl Rollout<'_> {
         if self.deadline().is_none() || reason == Some("ProgressDeadlineExceeded") || paused == known {
             return;
         }
-        let (reason, message) = match paused {
-            true => ("DeploymentPaused", "Deployment is paused"),
-            false => ("DeploymentResumed", "Deployment is resumed"),
+        let (reason, message) = if paused {
+            ("DeploymentPaused", "Deployment is paused")
+        } else {
+            ("DeploymentResumed", "Deployment is resumed")
         };
         self.set_condition("Progressing", ConditionStatus::Unknown, reason, message.into());
     }
@@ -138,9 +139,10 @@ impl Rollout<'_> {
             self.scale();
             return self.calculate_status();
         }
-        match self.recreates() {
-            true => self.recreate(),
-            false => self.roll_over(),
+        if self.recreates() {
+            self.recreate()
+        } else {
+            self.roll_over()
         }
         self.estimate_progress();
         if self.is_complete() {

@@ -32,15 +32,14 @@ impl Rollout<'_> {
             ..WorkloadStatus::default()
         };
         self.deployment.status = status;
-        let (status, reason, message) = match available >= self.min_available() {
-            true => {
-                (ConditionStatus::True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
-            }
-            false => (
+        let (status, reason, message) = if available >= self.min_available() {
+            (ConditionStatus::True, "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        } else {
+            (
                 ConditionStatus::False,
                 "MinimumReplicasUnavailable",
                 "Deployment does not have minimum availability.",
-            ),
+            )
         };
         self.set_condition("Available", status, reason, message.into());
     }

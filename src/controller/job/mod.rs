@@ -284,9 +284,10 @@ impl Sync<'_> {
     fn note_suspension(&mut self) {
         let suspended = self.job.spec.suspend;
         let before = self.job.status.conditions.get("Suspended").map(|condition| condition.status);
-        let (status, reason, message) = match suspended {
-            true => (ConditionStatus::True, "JobSuspended", "Job suspended"),
-            false => (ConditionStatus::False, "JobResumed", "Job resumed"),
+        let (status, reason, message) = if suspended {
+            (ConditionStatus::True, "JobSuspended", "Job suspended")
+        } else {
+            (ConditionStatus::False, "JobResumed", "Job resumed")
         };
         if before == Some(status) || (before.is_none() && !suspended) {
             return;

@@ -113,9 +113,10 @@ impl Sync<'_> {
     fn make(&mut self, count: u32, indexes: Vec<u32>) -> u32 {
         let job = self.job.clone();
         let mould = Mould::new(self.context.store, &job.spec.template, &job.metadata, Kind::Job);
-        let indexes: Vec<Option<u32>> = match self.is_indexed() {
-            true => indexes.into_iter().map(Some).collect(),
-            false => vec![None; count as usize],
+        let indexes: Vec<Option<u32>> = if self.is_indexed() {
+            indexes.into_iter().map(Some).collect()
+        } else {
+            vec![None; count as usize]
         };
         let mut made = 0;
         for index in indexes {

@@ -156,13 +156,12 @@ impl FaultSpec {
 impl fmt::Display for FaultSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let spec = self.expanded();
-        match spec.sequence.is_empty() {
-            true => write!(f, "{}", spec.actions)?,
-            false => {
-                f.write_str("in turn: ")?;
-                for (at, step) in spec.sequence.iter().enumerate() {
-                    write!(f, "{}{step}", if at > 0 { " | " } else { "" })?;
-                }
+        if spec.sequence.is_empty() {
+            write!(f, "{}", spec.actions)?
+        } else {
+            f.write_str("in turn: ")?;
+            for (at, step) in spec.sequence.iter().enumerate() {
+                write!(f, "{}{step}", if at > 0 { " | " } else { "" })?;
             }
         }
         if !spec.matching.is_everything() {

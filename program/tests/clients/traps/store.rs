@@ -1,0 +1,117 @@
+//! The tutorial's data store in Node, a process that is asked for the data of all peers; and what it answers, in words.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use super::pods::Pods;
+use super::verdicts::Verdict;
+
+const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients/traps/store.mjs");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The store; it ends when this is dropped.
+pub struct Store {
+    process: Child,
+    port: u16,
+    /// What it says on its standard output, line by line.
+    said: Receiver<String>,
+}
+
+impl Store {
+    /// Starts it with this DNS. It asks from `asker`, if that is given.
+    pub fn start(dns: SocketAddr, verdict: &Verdict, asker: Option<IpAddr>) -> Result<Self, String> {
+        let mut command = Command::new("node");
+        command
+            .arg(SCRIPT)
+            .env("CLUSTERLOCAL_DNS", dns.to_string())
+            .env("CLUSTERLOCAL_SERVICE", format!("{}.default.svc.cluster.local", verdict.service))
+            .env("CLUSTERLOCAL_PORT", verdict.port.to_string())
+            .env("CLUSTERLOCAL_FROM", asker.map(|ip| ip.to_string()).unwrap_or_default());
+        let mut process = command.stdout(Stdio::piped()).spawn().map_err(|e| format!("node: {e}"))?;
+        let lines = BufReader::new(process.stdout.take().expect("a pipe")).lines();
+        let (say, said) = mpsc::channel();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        let mut store = Store { process, port: 0, said };
+        let line = store.said.recv_timeout(PATIENCE).map_err(|_| "the store says nothing".to_string())?;
+        let port = line.strip_prefix("listening ").and_then(|port| port.parse().ok());
+        store.port = port.ok_or_else(|| format!("the store says {line:?}"))?;
+        Ok(store)
+    }
+
+    /// Asks it for the data of all. What it answers is told peer by peer, in the order of their names.
+    pub fn ask(&mut self, pods: &Pods) -> Result<String, String> {
+        let told = self.answer(pods).map_err(|e| format!("asking the store: {e}"))?;
+        let mut words = Vec::new();
+        for line in told.lines() {
+            words.push(match line.strip_prefix("Could not look up DNS SRV records: ") {
+                Some(error) => format!("could not look up: {}", code(error)),
+                None => peer(line).ok_or_else(|| format!("the store tells {line:?}"))?,
+            });
+        }
+        words.extend(pods.hanging().into_iter().map(|pod| format!("{pod} (hangs)")));
+        words.sort();
+        Ok(words.join(" "))
+    }
+
+    /// The body of its answer; without an end if a peer hangs, and then all that comes without that peer.
+    fn answer(&mut self, pods: &Pods) -> std::io::Result<String> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
+        stream.set_read_timeout(Some(Duration::from_millis(20)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let (began, mut answer, mut peers) = (Instant::now(), Vec::new(), None);
+        let mut part = [0; 4096];
+        loop {
+            match stream.read(&mut part) {
+                Ok(0) => break,
+                Ok(length) => answer.extend_from_slice(&part[..length]),
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    peers = peers.or_else(|| self.said.try_recv().ok()?.strip_prefix("peers ")?.parse().ok());
+                    let told = answer.windows(3).filter(|three| three == b"\n- ").count();
+                    let hanging = pods.hanging().len();
+                    if hanging > 0 && Some(told + hanging) == peers {
+                        break;
+                    }
+                    if began.elapsed() > PATIENCE {
+                        let answer = String::from_utf8_lossy(&answer);
+                        return Err(std::io::Error::other(format!("no end after {answer:?}")));
+                    }
+                }
+                Err(e) => return Err(e),
+            }
+        }
+        // What it said of this answer is not said of the next.
+        while self.said.try_recv().is_ok() {}
+        let answer = String::from_utf8_lossy(&answer);
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
+        Ok(body.into())
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        _ = self.process.kill();
+        _ = self.process.wait();
+    }
+}
+
+/// `db-0` if its data is its own, `db-0 = cache-1` if it is somebody else's, or what went wrong.
+fn peer(line: &str) -> Option<String> {
+    let (name, data) = line.strip_prefix("- ")?.split_once(": ")?;
+    let host = name.split('.').next()?;
+    // A name that is made of an address: whose range it is in differs from run to run.
+    let made = host.strip_prefix("127-").and_then(|rest| rest.split_once('-'));
+    let host = made.map_or_else(|| host.to_string(), |(_, rest)| format!("127-x-{rest}"));
+    Some(match data.strip_prefix("the data of ") {
+        Some(pod) if pod == host => host,
+        Some(pod) => format!("{host} = {pod}"),
+        None => format!("{host} ({})", code(data)),
+    })
+}
+
+/// `ENOTFOUND` of `Error: queryA ENOTFOUND db-0.…`.
+fn code(error: &str) -> &str {
+    error.split_whitespace().find(|word| word.starts_with('E') && !word.starts_with("Error")).unwrap_or(error)
+}

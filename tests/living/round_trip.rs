@@ -1,0 +1,84 @@
+//! `kubectl get … -o yaml` is a manifest: what the API shows of a cluster, read again, is a cluster with the same names
+//! and addresses.
+
+use std::path::{Path, PathBuf};
+
+use clusterlocal::RecordType;
+use clusterlocal::answer::{forward_records, reverse_records};
+use clusterlocal::api::render;
+use clusterlocal::store::{Kind, Objects};
+use clusterlocal::zone::{Presentation, Zone};
+use clusterlocal::{ControlPlane, Settings};
+use serde_json::{Value, json};
+
+use crate::common;
+
+/// What `kubectl get -A` would be asked for.
+const KINDS: [Kind; 12] = [
+    Kind::Namespace,
+    Kind::Node,
+    Kind::Service,
+    Kind::Endpoints,
+    Kind::EndpointSlice,
+    Kind::Pod,
+    Kind::StatefulSet,
+    Kind::Deployment,
+    Kind::ReplicaSet,
+    Kind::DaemonSet,
+    Kind::Job,
+    Kind::PersistentVolumeClaim,
+];
+
+fn cluster(objects: &Objects) -> ControlPlane {
+    let mut cluster = ControlPlane::new(Settings::default());
+    cluster.apply(objects);
+    cluster
+}
+
+/// The cluster as the List that kubectl makes of all that it is shown.
+fn saved(cluster: &ControlPlane) -> Value {
+    let context = &render::Context::now(cluster.store());
+    let mut items = Vec::new();
+    for kind in KINDS {
+        items.extend(cluster.store().all_stored(kind, None).map(|stored| render::object(stored, context)));
+    }
+    json!({ "apiVersion": "v1", "kind": "List", "metadata": { "resourceVersion": "" }, "items": items })
+}
+
+/// All records, by owner.
+fn records(zone: &Zone) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut add = |record: clusterlocal::answer::RecordView<'_>| {
+        let owner = Presentation(record.owner);
+        lines.push(format!("{owner} {} {}", RecordType(record.record_type), record.data()));
+    };
+    forward_records(zone, &mut add);
+    reverse_records(zone, &mut add);
+    lines.sort();
+    lines
+}
+
+#[test]
+fn what_the_api_shows_is_the_same_cluster_when_it_is_read_again() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let in_folder = |folder: &str| {
+        std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {
+            path.extension().is_some_and(|extension| extension == "yaml" || extension == "json")
+        })
+    };
+    let files: Vec<PathBuf> = in_folder("zones").chain(in_folder("tests/golden")).collect();
+    assert!(files.len() > 5, "{files:?}");
+    for file in files {
+        let before = cluster(&common::objects(&file.to_string_lossy(), std::fs::read(&file).unwrap()));
+        let list = serde_yaml::to_string(&saved(&before)).unwrap();
+        let after = cluster(&common::objects("saved.yaml", list));
+        assert_eq!(
+            records(&after.published().load()),
+            records(&before.published().load()),
+            "{}",
+            file.display()
+        );
+        let count = |cluster: &ControlPlane| saved(cluster)["items"].as_array().map(Vec::len);
+        assert_eq!(count(&after), count(&before), "{}: objects", file.display());
+    }
+}

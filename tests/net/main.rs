@@ -1,0 +1,10 @@
+//! What reaches the process from outside: sockets over either transport, an upstream, hickory's server, and files that change.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod forwarding;
+mod hickory;
+#[cfg(all(unix, feature = "watch"))]
+mod reload;
+mod sockets;
+mod transports;
