@@ -5,11 +5,11 @@ use rustc_hash::FxHashSet;
 use super::queue::{Queues, Task};
 #[cfg(feature = "api")]
 use super::quota;
-use super::{deletion, disruption, endpointslice, namespace, pods};
+use super::{cronjob, deletion, disruption, endpointslice, namespace, pods};
 use crate::kubelet;
 use crate::store::{
-    ConditionStatus, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
-    PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Workload,
+    ConditionStatus, CronJob, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object,
+    ObjectMeta, PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Time, Workload,
 };
 
 /// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
@@ -75,6 +75,7 @@ pub(super) fn note(
     taken_over: &mut TakenOver,
     store: &Store,
     selecting: &mut Selecting<'_>,
+    now: Time,
     event: &Event,
 ) {
     let object = event.object();
@@ -93,14 +94,22 @@ pub(super) fn note(
         | Object::Deployment(_)
         | Object::ReplicaSet(_)
         | Object::ReplicationController(_)
-        | Object::DaemonSet(_)
-        | Object::CronJob(_) => {
+        | Object::DaemonSet(_) => {
             // Its own controller acts before its owner sees what came of it: what a Deployment scales has counted its pods
             // when the Deployment looks again.
             if !gone && !is_own_note(event) {
                 queues.push(Task::Workload(key));
             }
             push_owner(queues, object);
+        }
+        Object::CronJob(_) if gone || is_own_note(event) => {}
+        Object::CronJob(cron) => {
+            // A new schedule begins with its next time (updateCronJob).
+            let next = event.then().and_then(CronJob::of).and_then(|before| cronjob::next(before, cron, now));
+            match next {
+                Some(next) => queues.set_timer(&Task::Workload(key), Some(next)),
+                None => queues.push(Task::Workload(key)),
+            }
         }
         Object::Service(_) => {
             queues.push_endpoints(&key.namespace, &key.name, None);
@@ -202,9 +211,20 @@ pub(super) fn note(
     // Quotas come through the API only.
     #[cfg(feature = "api")]
     if quota::is_in(store, &object.metadata().namespace) {
-        queues.push(Task::Quota(object.metadata().namespace.clone()));
+        let task = Task::Quota(object.metadata().namespace.clone());
+        match quota::is_status_only(event) {
+            // What a client writes there stays until all quotas are looked at again.
+            true => queues.set_timer(&task, Some(now.next_tick(quota::RESYNC))),
+            false => queues.push(task),
+        }
     }
-    if gone && let Some(terminating) = terminating_namespace(store, object) {
+    let links_differ = || match (event.then(), event.now()) {
+        (Some(then), Some(now)) => then.metadata().links != now.metadata().links,
+        _ => true,
+    };
+    if links_differ()
+        && let Some(terminating) = terminating_namespace(store, object)
+    {
         queues.push(Task::Namespace(terminating));
     }
 }
@@ -241,7 +261,7 @@ fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
 /// like).
 fn note_claims(queues: &mut Queues, store: &Store, event: &Event) {
     let (before, after) = (event.then().and_then(Pod::of), event.now().and_then(Pod::of));
-    let Some(pod) = after.filter(|pod| pod.metadata.controller().is_none() && !pod.is_terminating()) else {
+    let Some(pod) = after.filter(|pod| pod.metadata.links.is_orphan() && !pod.is_terminating()) else {
         return;
     };
     let same = |before: &std::sync::Arc<Pod>| before.metadata.labels == pod.metadata.labels;
@@ -292,8 +312,9 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     Some(set.metadata.key(Kind::StatefulSet))
 }
 
-fn terminating_namespace(store: &Store, gone: &Object) -> Option<Name> {
-    let namespace = &gone.metadata().namespace;
+/// The namespace of an object, where it terminates.
+fn terminating_namespace(store: &Store, object: &Object) -> Option<Name> {
+    let namespace = &object.metadata().namespace;
     let object = store.get::<crate::store::Namespace>(Kind::Namespace, "", namespace)?;
     object.metadata.deletion_timestamp.map(|_| namespace.clone())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Told;
 use super::names::digest;
+use super::refusal;
 use crate::store::{
     Change, EventRecord, EventSource, Key, Kind, Name, Object, ObjectMeta, ObjectReference, Store, Time,
 };
@@ -36,6 +37,9 @@ impl Recorder {
             true => told.about.namespace.clone(),
             false => arcstr::literal!("default"),
         };
+        if refusal::is_terminating(store, &namespace) {
+            return;
+        }
         let number = digest((&told.about, told.reason, &told.message));
         let name = Name::from(format!("{}.{number:016x}", told.about.name));
         let key = Key::new(Kind::Event, namespace.clone(), name.clone());

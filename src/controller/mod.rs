@@ -42,6 +42,7 @@ mod scheduler;
 mod shortage;
 mod slices;
 mod statefulset;
+mod termination;
 mod volumes;
 
 pub use addresses::{Addresses, Reuse};
@@ -230,7 +231,7 @@ impl Controllers {
             for key in self.waiting.note(store, event) {
                 self.queues.push(Task::Pod(key));
             }
-            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, event);
+            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, now, event);
         }
         self.revision = store.revision();
     }
@@ -347,7 +348,7 @@ impl Controllers {
                 Kind::CronJob => cronjob::sync(context, key),
                 _ => replicaset::sync(context, key),
             },
-            Task::Namespace(name) => garbage::empty(context, name),
+            Task::Namespace(name) => termination::sync(context, name),
             Task::Budget(key) => disruption::sync(context, key),
             #[cfg(feature = "api")]
             Task::Quota(name) => quota::sync(context, name),

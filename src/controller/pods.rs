@@ -119,9 +119,8 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
     let adopted = move |pod: &Pod| {
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
     };
-    named_by(store, key).filter(move |pod| {
-        pod.metadata.is_owned_by(key) || (pod.metadata.controller().is_none() && adopted(pod))
-    })
+    named_by(store, key)
+        .filter(move |pod| pod.metadata.is_owned_by(key) || (pod.metadata.links.is_orphan() && adopted(pod)))
 }
 
 /// The pods whose names begin with that of the workload at `key` and a hyphen, by name.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use super::names::digest;
 use super::queue::Task;
-use super::{Context, Outcome, pods};
+use super::{Context, Outcome, ownership, pods};
 use crate::store::{
-    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store,
+    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store, Stored,
 };
 
 pub(super) use filters::UNSCHEDULABLE_TAINT;
@@ -100,7 +100,7 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
     let of_set = pods::set_of(pod).is_some();
     let turn = match pods::ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
-        _ => digest(&pod.metadata.name) as usize,
+        _ => age_among_siblings(context.store, pod).unwrap_or_else(|| digest(&pod.metadata.name)) as usize,
     };
     let mut outcome = Outcome::default();
     let gated = pod.spec.shared.constraints.as_ref().is_some_and(|constraints| !constraints.gates.is_empty());
@@ -128,6 +128,14 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         }
     }
     Some(outcome)
+}
+
+/// How long after its controller a pod was created, in changes of the store. Pods that a controller creates one after the other
+/// come to the nodes in turn, so that no node has many more of them than another, as scoring by allocated resources has it.
+fn age_among_siblings(store: &Store, pod: &Pod) -> Option<u64> {
+    let controller = ownership::controller_key(&pod.metadata)?;
+    let born = |key: &Key| store.stored(key).map(Stored::born);
+    born(&pods::key_of(pod))?.checked_sub(born(&controller)?)
 }
 
 /// Whether `task` places a pod that depends on others.

@@ -18,6 +18,8 @@ mod limits;
 mod locate;
 mod positions;
 mod problem;
+#[cfg(feature = "api")]
+mod repeated;
 mod scalars;
 pub mod scenario;
 mod source;
@@ -48,6 +50,8 @@ pub(crate) use known::Known;
 pub(crate) use known::fresh;
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity, harmless};
+#[cfg(feature = "api")]
+pub(crate) use repeated::repeated_keys;
 pub use scenario::Scenario;
 pub use source::{Place, Spot};
 pub use topology::Overrides;

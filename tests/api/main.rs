@@ -3,10 +3,13 @@
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
+mod cron;
 mod custom;
 mod faults;
 mod files;
+mod garbage;
 mod kinds;
+mod namespaces;
 mod own;
 mod ownership;
 mod pods;

@@ -4,12 +4,13 @@
 mod usage;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
 use super::quantity::Quantity;
 use super::{Context, Outcome};
-use crate::store::{Change, Extra, Kind, Name, Object, Store, Stored, pod_spec};
+use crate::store::{Change, Event, Extra, Inert, Kind, Name, Object, Store, Stored, pod_spec};
 
 pub(crate) use usage::{Amounts, amounts};
 
@@ -19,6 +20,19 @@ const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 fn quotas<'s>(store: &'s Store, namespace: &'s str) -> impl Iterator<Item = (&'s Stored, &'s Value)> {
     let all = store.all_stored(QUOTA, Some(namespace));
     all.filter_map(|stored| Some((stored, stored.object.metadata().given.as_ref()?.json())))
+}
+
+/// Interval at which all quotas are computed anew: kube-controller-manager's default of `--resource-quota-sync-period`.
+pub(super) const RESYNC: Duration = Duration::from_secs(300);
+
+/// Whether nothing but the status of a quota changed: its controller does not look at that (`addQuota`).
+pub(super) fn is_status_only(event: &Event) -> bool {
+    let (Some(Object::Inert(QUOTA, then)), Some(Object::Inert(QUOTA, now))) = (event.then(), event.now())
+    else {
+        return false;
+    };
+    let hard = |quota: &Inert| Some(quota.metadata.given.as_ref()?.json()["spec"]["hard"].clone());
+    hard(then) == hard(now)
 }
 
 /// Whether there is a quota in `namespace`.
@@ -200,5 +214,10 @@ impl Charges {
 
 /// The resource of `object` as the API names it in an error: `jobs.batch`.
 pub(super) fn resource_of(object: &Object) -> &'static str {
-    usage::counted(object.kind()).unwrap_or_default()
+    resource_of_kind(object.kind()).unwrap_or_default()
+}
+
+/// The resource of a kind as the API names it in an error, where a quota can count it.
+pub(super) fn resource_of_kind(kind: Kind) -> Option<&'static str> {
+    usage::counted(kind)
 }
