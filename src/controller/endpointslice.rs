@@ -143,8 +143,11 @@ fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     // By number, not by text: `db-2` before `db-10`. Endpoints of pods with random names come into slices as the pods come up,
     // so that the youngest pods, which go first when there are too many, are in the last slice.
     pods.sort_by_cached_key(|pod| {
-        let born = || store.stored(&pod.metadata.key(Kind::Pod)).map_or(u64::MAX, Stored::born);
-        ordinal(&pod.metadata.name).map_or_else(|| ("", born()), |(set, number)| (set, u64::from(number)))
+        let meta = &pod.metadata;
+        let is_numbered = meta.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet);
+        let born = || store.stored(&meta.key(Kind::Pod)).map_or(u64::MAX, Stored::born);
+        let number = ordinal(&meta.name).filter(|_| is_numbered);
+        number.map_or_else(|| ("", born()), |(set, number)| (set, u64::from(number)))
     });
     let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))))
         || pods.iter().any(|pod| has_bound_ports(pod));

@@ -97,7 +97,8 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         return None;
     }
     let nodes = in_order(context.store);
-    let of_set = pods::set_of(pod).is_some();
+    // A random suffix of digits is no ordinal.
+    let of_set = pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::StatefulSet);
     let turn = match pods::ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => age_among_siblings(context.store, pod).unwrap_or_else(|| digest(&pod.metadata.name)) as usize,

@@ -38,10 +38,7 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
     if let Some(estimate) = contents.estimate {
         outcome.look_again(estimate);
     }
-    #[cfg(feature = "api")]
-    let conditions = conditions::update(context, namespace, &contents);
-    #[cfg(not(feature = "api"))]
-    let conditions: Option<Object> = None;
+    let conditions = with_conditions(context, namespace, &contents);
     if !is_empty {
         outcome.changes.extend(conditions.map(Change::Put));
         return outcome;
@@ -57,6 +54,17 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
         outcome.put(stated.with_spec_finalizers(&left));
     }
     outcome
+}
+
+/// The namespace with the conditions that state what remains of it, where it has others. Nothing but the API shows them.
+fn with_conditions(context: Context<'_>, namespace: &Namespace, contents: &Contents<'_>) -> Option<Object> {
+    #[cfg(feature = "api")]
+    return conditions::update(context, namespace, contents);
+    #[cfg(not(feature = "api"))]
+    return {
+        let _ = (context, namespace, contents.has_pods);
+        None
+    };
 }
 
 /// Deletes the pods of a namespace, and where none is left everything else (deleteAllContent).

@@ -39,6 +39,7 @@ impl Namespace {
     }
 
     /// This namespace with another `status`.
+    #[cfg(feature = "api")]
     #[must_use]
     pub(crate) fn with_status(&self, status: Value) -> Object {
         self.with("status", status)

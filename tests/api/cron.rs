@@ -97,8 +97,9 @@ async fn jobs_that_run_by_the_concurrency_policy() {
 #[tokio::test]
 async fn missed_times_by_the_starting_deadline() {
     const MANY: &str = "TooManyMissedTimes: too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
-    // The schedule, the deadline, how long it is suspended; how many Jobs there are then, and what it says of missed times.
-    let table: [(&str, Option<u32>, &str, usize, &[&str]); 4] = [
+    /// The schedule, the deadline, how long it is suspended; how many Jobs there are then, and what it says of missed times.
+    type Case = (&'static str, Option<u32>, &'static str, usize, &'static [&'static str]);
+    let table: [Case; 4] = [
         ("* * * * *", None, "10m", 1, &[]),
         ("* * * * *", None, "3h", 1, &[MANY]),
         ("* * * * *", Some(200), "3h", 1, &[]),
