@@ -32,9 +32,8 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
     if !finalizers.iter().any(|finalizer| finalizer == NAMESPACE_FINALIZER) {
         return outcome;
     }
-    let deleted = outcome.changes.len();
     let contents = delete_contents(context, namespace, &mut outcome);
-    let is_empty = contents.remaining.is_empty() && outcome.changes.len() == deleted;
+    let is_empty = contents.remaining.is_empty() && outcome.changes.is_empty();
     if let Some(estimate) = contents.estimate {
         outcome.look_again(estimate);
     }

@@ -125,7 +125,7 @@ struct Inner {
     foreign: Foreign,
 }
 
-/// What an object says of owners of kinds that do not exist here.
+/// Which owners of kinds that do not exist here an object names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Foreign {
     #[default]

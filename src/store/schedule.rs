@@ -127,7 +127,7 @@ impl Schedule {
     /// The schedule that `text` states, in UTC unless it begins with a time zone.
     ///
     /// # Errors
-    /// What the library says of a text that states none.
+    /// The error of the library, where `text` states none.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("empty spec string".into());

@@ -20,7 +20,7 @@ impl TimeZone {
     /// The time zone of this name, in its exact spelling; UTC for the empty one and for `Local`.
     ///
     /// # Errors
-    /// What Go's `time.LoadLocation` says of a name that is none.
+    /// The error of Go's `time.LoadLocation`, where there is no such zone.
     pub fn find(name: &str) -> Result<Self, String> {
         if matches!(name, "" | "UTC" | "Local") {
             return Ok(TimeZone::default());

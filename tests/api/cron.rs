@@ -97,7 +97,8 @@ async fn jobs_that_run_by_the_concurrency_policy() {
 #[tokio::test]
 async fn missed_times_by_the_starting_deadline() {
     const MANY: &str = "TooManyMissedTimes: too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
-    /// The schedule, the deadline, how long it is suspended; how many Jobs there are then, and what it says of missed times.
+    /// The schedule, the deadline, how long it is suspended; how many Jobs there are then, and the events about
+    /// missed times.
     type Case = (&'static str, Option<u32>, &'static str, usize, &'static [&'static str]);
     let table: [Case; 4] = [
         ("* * * * *", None, "10m", 1, &[]),
@@ -113,9 +114,9 @@ async fn missed_times_by_the_starting_deadline() {
         api.wait(by).await;
         api.patch(&format!("{CRONS}/c"), MERGE, &json!({ "spec": { "suspend": false } })).await.ok();
         assert_eq!(api.scheduled().await.len(), jobs, "{case}");
-        let mut told = api.cron_events().await;
-        told.retain(|event| !event.starts_with("SuccessfulCreate"));
-        assert_eq!(told, events, "{case}");
+        let mut recorded = api.cron_events().await;
+        recorded.retain(|event| !event.starts_with("SuccessfulCreate"));
+        assert_eq!(recorded, events, "{case}");
     }
 }
 
@@ -147,7 +148,7 @@ async fn a_cron_job_states_what_became_of_its_jobs() {
     let status = &api.get(&format!("{CRONS}/c")).await.ok()["status"];
     assert_eq!(text(&status["lastScheduleTime"]), "2023-11-14T22:17:00Z");
     assert_eq!(text(&status["lastSuccessfulTime"]), "2023-11-14T22:15:10Z");
-    // A Job that somebody deletes while it runs.
+    // A Job that a client deletes while it runs.
     api.ask("DELETE", &format!("{JOBS}/c-28333337"), &[], "").await.ok();
     let missing = "MissingJob: Active job went missing: c-28333337";
     let events = api.cron_events().await;
