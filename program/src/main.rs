@@ -96,7 +96,8 @@ async fn answer(
     cluster: ControlPlane,
     clock: Clock,
 ) -> Result<ExitCode, Failure> {
-    let listeners = Listeners::bind(&args.options()?).await.map_err(|e| Failure::Network(e.to_string()))?;
+    let options = args.options()?;
+    let listeners = Listeners::bind(&options).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);
@@ -113,6 +114,7 @@ async fn answer(
         Some(queries) => api.map(|api| api.with_queries(queries.clone())),
         None => api,
     };
+    let api = api.map(|api| api.with_upstream(options.upstream));
     let mut serving = tokio::spawn(listeners.serve(view, stop.told()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));

@@ -9,7 +9,8 @@ use super::quantity::Quantity;
 use super::usage::{self, Amounts, amounts};
 use crate::store::{Change, Extra, Kind, Object, Store, Stored, pod_spec};
 
-const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
+/// The kind of the quotas themselves.
+pub(crate) const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 
 /// The quotas of `namespace`, with what was written of them.
 pub(crate) fn quotas<'s>(
@@ -179,5 +180,10 @@ impl Charges {
 
 /// The resource of `object` as the API names it in an error: `jobs.batch`.
 pub(crate) fn resource_of(object: &Object) -> &'static str {
-    usage::counted(object.kind()).unwrap_or_default()
+    resource_of_kind(object.kind()).unwrap_or_default()
+}
+
+/// The resource of a kind as the API names it in an error, where a quota can count it.
+pub(crate) fn resource_of_kind(kind: Kind) -> Option<&'static str> {
+    usage::counted(kind)
 }

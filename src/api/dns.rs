@@ -1,6 +1,8 @@
 //! `/dns/records`, `/dns/query` and `/dns/explain`: what the DNS of this cluster has, answers and why, for the verbs of the
 //! program. They are paths beside the resources, as `/version` is. Must not depend on how clients show it.
 
+use std::net::SocketAddr;
+
 use serde_json::{Value, json};
 
 use super::reply::Reply;
@@ -22,18 +24,23 @@ pub(super) enum Dns {
     Explain,
 }
 
-/// The answer; `query` is what stands after the `?`.
+/// The answer; `query` is what stands after the `?`. For names outside the cluster the DNS asks the servers in `upstream`.
 ///
 /// # Errors
 /// Where the name, the type or the namespace is none.
-pub(super) fn answer(driver: &Driver, dns: Dns, query: &str) -> Result<Reply, Status> {
+pub(super) fn answer(
+    driver: &Driver,
+    upstream: &[SocketAddr],
+    dns: Dns,
+    query: &str,
+) -> Result<Reply, Status> {
     if dns == Dns::Records {
         // Outside the lock: this takes its time with 100,000 pods.
         let zone = driver.read(|cluster| cluster.published().load().clone());
         return Ok(Reply::ok(&records(&zone)));
     }
     let (question, namespace) = asked(query)?;
-    Ok(Reply::ok(&driver.read(|cluster| one(cluster, dns, &question, &namespace))))
+    Ok(Reply::ok(&driver.read(|cluster| one(cluster, upstream, dns, &question, &namespace))))
 }
 
 fn asked(query: &str) -> Result<(Question, String), Status> {
@@ -58,9 +65,15 @@ fn asked(query: &str) -> Result<(Question, String), Status> {
     Ok((question, namespace))
 }
 
-fn one(cluster: &ControlPlane, dns: Dns, question: &Question, namespace: &str) -> Value {
+fn one(
+    cluster: &ControlPlane,
+    upstream: &[SocketAddr],
+    dns: Dns,
+    question: &Question,
+    namespace: &str,
+) -> Value {
     let zone = cluster.published().load().clone();
-    let explainer = Explainer::new(&[], cluster.store(), &zone);
+    let explainer = Explainer::new(&[], cluster.store(), &zone).with_upstream(upstream);
     let faults: Vec<&str> =
         cluster.store().list::<Fault>(Kind::Fault).map(|fault| fault.metadata.name.as_str()).collect();
     match dns {
@@ -75,6 +88,7 @@ fn one(cluster: &ControlPlane, dns: Dns, question: &Question, namespace: &str) -
             let hex: String = reply.iter().map(|byte| format!("{byte:02x}")).collect();
             json!({
                 "name": lookup.name.to_string(),
+                "upstream": explainer.forwards(&lookup.name),
                 "type": RecordType(question.record_type).to_string(),
                 "tried": tried.collect::<Vec<_>>(),
                 "reply": hex,

@@ -114,6 +114,7 @@ pub struct Server {
     address: SocketAddr,
     options: Options,
     queries: Option<QueryLog>,
+    upstream: Vec<SocketAddr>,
 }
 
 impl Server {
@@ -129,7 +130,7 @@ impl Server {
         let failed = |reason| BindError { address, transport: "TCP", reason };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, options, queries: None })
+        Ok(Server { listener, address, options, queries: None, upstream: Vec::new() })
     }
 
     /// Where it was bound.
@@ -143,15 +144,22 @@ impl Server {
         Server { queries: Some(queries), ..self }
     }
 
+    /// The same, which states that the DNS asks these servers for names outside the cluster.
+    #[must_use]
+    pub fn with_upstream(self, upstream: Vec<SocketAddr>) -> Self {
+        Server { upstream, ..self }
+    }
+
     /// Answers for the cluster that `driver` drives until `shutdown` resolves, and then for a moment more: requests
     /// under way are answered, watches end.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
-        let Server { listener, address, options, queries } = self;
+        let Server { listener, address, options, queries, upstream } = self;
         let (stop, stopped) = stopping::channel(false);
         let api = Arc::new(Api {
             driver,
             journal: Default::default(),
             queries,
+            upstream,
             address,
             guard: Guard { remote: options.allow_remote, bound: address },
             limits: options.limits,

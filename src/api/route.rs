@@ -34,6 +34,8 @@ pub(super) struct Api {
     pub(super) journal: Journal,
     /// What was asked, if it is written down.
     pub(super) queries: Option<QueryLog>,
+    /// The servers that the DNS asks for names outside the cluster.
+    pub(super) upstream: Vec<SocketAddr>,
     pub(super) address: SocketAddr,
     pub(super) guard: Guard,
     pub(super) limits: Limits,
@@ -122,7 +124,8 @@ impl Api {
             }
             Target::Dns(dns) => {
                 let query = parts.uri.query().unwrap_or_default().to_owned();
-                let asked = tokio::task::spawn_blocking(move || dns::answer(&self.driver, dns, &query)).await;
+                let answer = move || dns::answer(&self.driver, &self.upstream, dns, &query);
+                let asked = tokio::task::spawn_blocking(answer).await;
                 let reply =
                     asked.map_err(|_| Status::internal("the request handler failed; the log says why"))?;
                 return Ok(reply?.into_response());

@@ -213,7 +213,8 @@ fn write(
     } else if subresource == "finalize" {
         let finalizers = after["spec"]["finalizers"].take();
         after = before.clone();
-        after["spec"]["finalizers"] = finalizers;
+        after["spec"]["finalizers"] =
+            if finalizers.is_null() { Value::Array(Vec::new()) } else { finalizers };
     } else if resource.subresource("status").is_some() {
         match before.get("status") {
             Some(status) => after["status"] = status.clone(),
@@ -282,8 +283,10 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
     let schema = crd::schema_of(store, resource);
     // What a patch says twice is another matter than what the object does.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
-    let errors = strict::errors(resource, object, schema, before, body);
+    let mut errors = strict::errors(resource, object, schema, before, body);
+    let repeated = strict::repeated_in_apply(&call.body).filter(|_| call.is_apply());
     if call.query.validation == FieldValidation::Warn {
+        errors.extend(repeated);
         call.warn(errors);
         return Ok(());
     }
@@ -300,6 +303,9 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
             resource.kind,
             fields.collect::<Vec<_>>().join("\n"),
         )));
+    }
+    if let Some(repeated) = repeated {
+        return Err(Status::bad_request(format!("error strict decoding YAML: {repeated}")));
     }
     strict::check(resource, &errors)
 }
@@ -322,7 +328,12 @@ fn to_store(store: &Store, resource: &Resource, name: &str, mut object: Value) -
         if let Some(object) = object.as_object_mut() {
             crd::fill_spec(object);
         }
-        crd::check(&object)
+        let causes = crd::check(&object);
+        if causes.is_empty() {
+            // From now on owner references to this kind are known.
+            crd::kind(&object);
+        }
+        causes
     } else {
         Vec::new()
     };

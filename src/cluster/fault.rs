@@ -243,7 +243,7 @@ impl Cluster {
         let key = self.driver.write(|cluster| {
             let name = name.unwrap_or_else(|| free_name(cluster));
             let metadata = ObjectMeta { name: name.into(), ..ObjectMeta::default() };
-            let object = Object::Fault(Arc::new(fault::Fault { metadata, spec }));
+            let object = Object::Fault(Arc::new(fault::Fault { metadata, spec, ..fault::Fault::default() }));
             let key = object.key();
             if let Some(refused) = manifest::refused(&object) {
                 return Err(Error::Refused(format!("{key}: {refused}")));

@@ -1,6 +1,7 @@
 //! Takes the place of `kubectl apply --prune`: what the manifests asked for last time, and the changes that lead from
 //! there to what they ask for now. What they do not speak of, and did not, is not theirs to change.
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
@@ -187,9 +188,23 @@ impl Desired {
             self.complete(service_range, &mut changed);
         }
         // What went and came, or came twice, was at first what it was at first.
-        changed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        changed.sort_by(|(a, _), (b, _)| self.order(a, b));
         changed.dedup_by(|(later, _), (first, _)| later == first);
         changed
+    }
+
+    /// The order in which objects are created: by key, but faults as the files have them, because those that were created first
+    /// are tried first.
+    fn order(&self, a: &Key, b: &Key) -> Ordering {
+        let fault = |key: &Key| match self.all.get(key) {
+            Some(Object::Fault(fault)) => Some(fault.read_at.clone()),
+            _ => None,
+        };
+        let as_read = match (fault(a), fault(b)) {
+            (Some(a), Some(b)) => a.order(&b),
+            _ => Ordering::Equal,
+        };
+        a.kind.cmp(&b.kind).then(as_read).then_with(|| a.cmp(b))
     }
 
     /// Lets there be those of the cluster's own objects that are needed now.

@@ -3,14 +3,14 @@
 use rustc_hash::FxHashSet;
 
 use super::queue::{Queues, Task};
-use super::{disruption, endpointslice, namespace};
+use super::{cronjob, disruption, endpointslice, namespace, quota as quotas};
 use crate::admission::quota;
 use crate::kubelet;
 use crate::reconcile::deletion;
 use crate::store::{
-    ConditionStatus, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object, ObjectMeta,
-    PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Workload, key_of, ordinal,
-    owner_of, set_named_by,
+    ConditionStatus, CronJob, EndpointSlice, Endpoints, Event, Key, Kind, Labels, Name, Node, Object,
+    ObjectMeta, PersistentVolumeClaim, Pod, Resource, SLICE_CONTROLLER, Selecting, Store, Time, Workload,
+    key_of, ordinal, owner_of, set_named_by,
 };
 
 /// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
@@ -76,6 +76,7 @@ pub(super) fn note(
     taken_over: &mut TakenOver,
     store: &Store,
     selecting: &mut Selecting<'_>,
+    now: Time,
     event: &Event,
 ) {
     let object = event.object();
@@ -94,14 +95,22 @@ pub(super) fn note(
         | Object::Deployment(_)
         | Object::ReplicaSet(_)
         | Object::ReplicationController(_)
-        | Object::DaemonSet(_)
-        | Object::CronJob(_) => {
+        | Object::DaemonSet(_) => {
             // Its own controller acts before its owner sees what came of it: what a Deployment scales has counted its pods
             // when the Deployment looks again.
             if !gone && !is_own_note(event) {
                 queues.push(Task::Workload(key));
             }
             push_owner(queues, object);
+        }
+        Object::CronJob(_) if gone || is_own_note(event) => {}
+        Object::CronJob(cron) => {
+            // A new schedule begins with its next time (updateCronJob).
+            let next = event.then().and_then(CronJob::of).and_then(|before| cronjob::next(before, cron, now));
+            match next {
+                Some(next) => queues.set_timer(&Task::Workload(key), Some(next)),
+                None => queues.push(Task::Workload(key)),
+            }
         }
         Object::Service(_) => {
             queues.push_endpoints(&key.namespace, &key.name, None);
@@ -200,9 +209,20 @@ pub(super) fn note(
     }
     enqueue_garbage(queues, store, event);
     if quota::is_in(store, &object.metadata().namespace) {
-        queues.push(Task::Quota(object.metadata().namespace.clone()));
+        let task = Task::Quota(object.metadata().namespace.clone());
+        match quotas::is_status_only(event) {
+            // What a client writes there stays until all quotas are looked at again.
+            true => queues.set_timer(&task, Some(now.next_tick(quotas::RESYNC))),
+            false => queues.push(task),
+        }
     }
-    if gone && let Some(terminating) = terminating_namespace(store, object) {
+    let links_differ = || match (event.then(), event.now()) {
+        (Some(then), Some(now)) => then.metadata().links != now.metadata().links,
+        _ => true,
+    };
+    if links_differ()
+        && let Some(terminating) = terminating_namespace(store, object)
+    {
         queues.push(Task::Namespace(terminating));
     }
 }
@@ -239,7 +259,7 @@ fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
 /// like).
 fn note_claims(queues: &mut Queues, store: &Store, event: &Event) {
     let (before, after) = (event.then().and_then(Pod::of), event.now().and_then(Pod::of));
-    let Some(pod) = after.filter(|pod| pod.metadata.controller().is_none() && !pod.is_terminating()) else {
+    let Some(pod) = after.filter(|pod| pod.metadata.links.is_orphan() && !pod.is_terminating()) else {
         return;
     };
     let same = |before: &std::sync::Arc<Pod>| before.metadata.labels == pod.metadata.labels;
@@ -290,8 +310,9 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     Some(set.metadata.key(Kind::StatefulSet))
 }
 
-fn terminating_namespace(store: &Store, gone: &Object) -> Option<Name> {
-    let namespace = &gone.metadata().namespace;
+/// The namespace of an object, where it terminates.
+fn terminating_namespace(store: &Store, object: &Object) -> Option<Name> {
+    let namespace = &object.metadata().namespace;
     let object = store.get::<crate::store::Namespace>(Kind::Namespace, "", namespace)?;
     object.metadata.deletion_timestamp.map(|_| namespace.clone())
 }

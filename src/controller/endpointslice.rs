@@ -139,8 +139,15 @@ fn place<'s>(
 /// The endpoints of a Service's pods.
 fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
-    // By number, not by text: `db-2` before `db-10`.
-    pods.sort_by_cached_key(|pod| ordinal(&pod.metadata.name).unwrap_or((&pod.metadata.name, 0)));
+    // By number, not by text: `db-2` before `db-10`. Endpoints of pods with random names come into slices as the pods come up,
+    // so that the youngest pods, which go first when there are too many, are in the last slice.
+    pods.sort_by_cached_key(|pod| {
+        let meta = &pod.metadata;
+        let is_numbered = meta.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet);
+        let born = || store.stored(&meta.key(Kind::Pod)).map_or(u64::MAX, Stored::born);
+        let number = ordinal(&meta.name).filter(|_| is_numbered);
+        number.map_or_else(|| ("", born()), |(set, number)| (set, u64::from(number)))
+    });
     let by_name = service.spec.ports.iter().any(|port| matches!(port.target_port, Some(IntOrName::Name(_))))
         || pods.iter().any(|pod| has_bound_ports(pod));
     let mut ports: Option<Arc<[EndpointPort]>> = None;

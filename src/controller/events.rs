@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::refusal;
 use crate::reconcile::Told;
 use crate::reconcile::names::digest;
 use crate::store::{
@@ -37,6 +38,9 @@ impl Recorder {
         } else {
             arcstr::literal!("default")
         };
+        if refusal::is_terminating(store, &namespace) {
+            return;
+        }
         let number = digest((&told.about, told.reason, &told.message));
         let name = Name::from(format!("{}.{number:016x}", told.about.name));
         let key = Key::new(Kind::Event, namespace.clone(), name.clone());

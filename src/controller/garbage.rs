@@ -1,12 +1,11 @@
-//! The garbage collector (`pkg/controller/garbagecollector`) and the namespace controller: what is deleted with the object
-//! that owns it.
+//! The garbage collector (`pkg/controller/garbagecollector`): what is deleted with the object that owns it.
 
 use crate::reconcile::deletion::{self, Deletion, Propagation};
 use crate::reconcile::{Context, Outcome};
+use crate::store::{Change, FOREGROUND_FINALIZER, Key, Kind, ORPHAN_FINALIZER, Object, Owner, Store, Stored};
 
-use crate::store::{
-    Change, FOREGROUND_FINALIZER, Key, Kind, Name, ORPHAN_FINALIZER, Object, Owner, Pod, Store, Stored,
-};
+/// The source of its events.
+const BY: &str = "garbage-collector-controller";
 
 /// Brings the dependents of the object at `owner`, which is gone or being deleted, to what its deletion asks for.
 pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
@@ -49,10 +48,32 @@ pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
 
 /// Deletes the object at `key` where none of its owners is there any more.
 pub(super) fn check_owners(context: Context<'_>, key: &Key) -> Outcome {
-    let stored = context.store.stored(key);
-    Outcome::from(
-        stored.and_then(|stored| attempt_to_delete(context, stored)).into_iter().collect::<Vec<_>>(),
-    )
+    let mut outcome = Outcome::default();
+    let Some(stored) = context.store.stored(key) else { return outcome };
+    outcome.changes.extend(attempt_to_delete(context, stored));
+    for owner in stored.object.metadata().links.owners() {
+        if let Some(invalid) = invalid_reference(context.store, &stored.object, owner) {
+            let message = format!("ownerRef {invalid} does not exist in namespace {:?}", key.namespace);
+            outcome.warn(BY, key.clone(), "OwnerRefInvalidNamespace", message);
+        }
+    }
+    outcome
+}
+
+/// The owner reference of `object` to an object of another namespace, which is none, as the event names it
+/// (reportInvalidNamespaceOwnerRef).
+fn invalid_reference(store: &Store, object: &Object, owner: &Owner) -> Option<String> {
+    let meta = object.metadata();
+    let uid = owner.uid.filter(|_| owner.kind.is_namespaced())?;
+    if store.stored(&owner.key(&meta.namespace)).is_some_and(|stored| stored.uid() == uid) {
+        return None;
+    }
+    store.all_stored(owner.kind, None).find(|stored| stored.uid() == uid)?;
+    let references = meta.given.as_ref()?.json().pointer("/metadata/ownerReferences")?.as_array()?;
+    let written = references.iter().find(|reference| reference["uid"] == uid.to_string())?;
+    let api_version = written["apiVersion"].as_str().unwrap_or_default();
+    let (kind, name, namespace) = (owner.kind, &owner.name, &meta.namespace);
+    Some(format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]"))
 }
 
 /// What becomes of an object some of whose owners may be gone (`attemptToDeleteItem`): with one that is there it stays and
@@ -64,6 +85,12 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
         return None;
     }
     let owners = meta.links.owners();
+    // Whether an owner of an unknown kind exists cannot be found out, nor is a namespaced owner of an object without a
+    // namespace looked for (isDangling).
+    let is_unknown = |owner: &Owner| meta.namespace.is_empty() && owner.kind.is_namespaced();
+    if meta.links.has_foreign_owner() || owners.iter().any(is_unknown) {
+        return None;
+    }
     let state = |owner: &Owner| match store.stored(&owner.key(&meta.namespace)) {
         Some(stored) if !owner.has_uid(stored.uid()) => State::Dangling,
         Some(stored) if deletion::is_foreground(stored.object.metadata()) => State::Waiting,
@@ -126,29 +153,4 @@ fn without_finalizer(store: &Store, object: &Object, finalizer: &str) -> Change 
     let mut object = object.clone();
     object.metadata_mut().links.remove_finalizer(finalizer);
     deletion::released(store, object)
-}
-
-/// Deletes everything in a namespace that terminates, and at last the namespace (`pkg/controller/namespace/deletion`).
-pub(super) fn empty(context: Context<'_>, namespace: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
-    let key = Key::new(Kind::Namespace, "", namespace.clone());
-    let Some(object) = context.store.object(&key).filter(|o| o.metadata().deletion_timestamp.is_some())
-    else {
-        return outcome;
-    };
-    let mut left = false;
-    for stored in context.store.all_in(namespace) {
-        // The controllers that make slices of pods and Services delete them with those.
-        if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
-            continue;
-        }
-        left = true;
-        let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
-        outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
-    }
-    left |= context.store.list_in::<Pod>(Kind::Pod, namespace).next().is_some();
-    if !left && object.metadata().links.finalizers().is_empty() {
-        outcome.changes.push(Change::Delete(key));
-    }
-    outcome
 }

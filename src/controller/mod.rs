@@ -32,6 +32,7 @@ mod revisions;
 mod scheduler;
 mod slices;
 mod statefulset;
+mod termination;
 mod volumes;
 
 pub(crate) use defaults::nodes_needed;
@@ -131,7 +132,7 @@ impl Controllers {
             for key in self.waiting.note(store, event) {
                 self.queues.push(Task::Pod(key));
             }
-            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, event);
+            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, now, event);
         }
         self.revision = store.revision();
     }
@@ -242,7 +243,7 @@ impl Controllers {
                 Kind::CronJob => cronjob::sync(context, key),
                 _ => replicaset::sync(context, key),
             },
-            Task::Namespace(name) => garbage::empty(context, name),
+            Task::Namespace(name) => termination::sync(context, name),
             Task::Budget(key) => disruption::sync(context, key),
             Task::Quota(name) => quota::sync(context, name),
             Task::Contents(name) => namespace::sync(context, name),

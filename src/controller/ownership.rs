@@ -18,11 +18,6 @@ pub(super) fn manages(context: Context<'_>, key: &Key, meta: &ObjectMeta) -> boo
     meta.is_owned_by(key) && uid().is_some_and(|uid| meta.is_controlled_by(key, uid))
 }
 
-/// Whether no controller manages the object.
-pub(super) fn is_orphan(meta: &ObjectMeta) -> bool {
-    meta.controller().is_none()
-}
-
 /// The object that manages this one, if one does.
 pub(super) fn controller_key(meta: &ObjectMeta) -> Option<Key> {
     meta.controller().map(|owner| owner.key(&meta.namespace))
@@ -87,7 +82,7 @@ pub(super) fn claim_pods(
         let meta = &pod.metadata;
         let matches = matcher.matches(&meta.labels);
         let owned = meta.is_controlled_by(key, uid);
-        match Claim::of(owned, is_orphan(meta), matches, pod.is_terminating(), deleting) {
+        match Claim::of(owned, meta.links.is_orphan(), matches, pod.is_terminating(), deleting) {
             Claim::Own => pods.push(pod.clone()),
             Claim::Adopt => {
                 let mut pod = pod.clone();

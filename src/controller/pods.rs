@@ -84,9 +84,8 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
     let adopted = move |pod: &Pod| {
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
     };
-    named_by(store, key).filter(move |pod| {
-        pod.metadata.is_owned_by(key) || (pod.metadata.controller().is_none() && adopted(pod))
-    })
+    named_by(store, key)
+        .filter(move |pod| pod.metadata.is_owned_by(key) || (pod.metadata.links.is_orphan() && adopted(pod)))
 }
 
 /// Whether the pods of the workload at `key` are those of a snapshot, and no client has changed the cluster since: they are

@@ -1,10 +1,26 @@
 //! What a namespace uses of its ResourceQuotas (`pkg/controller/resourcequota`).
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::admission::{Amounts, Quantity, quota, usage};
 use crate::reconcile::{Context, Outcome};
-use crate::store::Name;
+use crate::store::{Event, Inert, Name, Object};
+
+/// Interval at which all quotas are computed anew: kube-controller-manager's default of `--resource-quota-sync-period`.
+pub(super) const RESYNC: Duration = Duration::from_secs(300);
+
+/// Whether nothing but the status of a quota changed: its controller does not look at that (`addQuota`).
+pub(super) fn is_status_only(event: &Event) -> bool {
+    let (Some(Object::Inert(quota::QUOTA, then)), Some(Object::Inert(quota::QUOTA, now))) =
+        (event.then(), event.now())
+    else {
+        return false;
+    };
+    let hard = |quota: &Inert| Some(quota.metadata.given.as_ref()?.json()["spec"]["hard"].clone());
+    hard(then) == hard(now)
+}
 
 /// Writes into the quotas of `namespace` what is used of them (`syncResourceQuota`).
 pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {

@@ -2,10 +2,9 @@
 //! and quotas of the namespace.
 
 use super::queue::Task;
-
 use crate::admission::{Charges, limits, quota};
 use crate::reconcile::{Context, Outcome};
-use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
+use crate::store::{Kind, LABEL_MAX, Name, Namespace, Object, Pod, Store, is_label, pod_spec};
 
 /// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
 /// follows it.
@@ -22,6 +21,13 @@ pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
 /// The API's reason for refusing the new `object`, as the error has it: the sync is to be repeated then. What the API admits
 /// is charged to the quotas of the namespace, so that the next object of the sync finds less left.
 pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+    let namespace = &object.metadata().namespace;
+    if is_terminating(context.store, namespace) {
+        // Nothing comes of a repetition: controllers give up at this cause (NamespaceTerminatingCause).
+        return Some(format!(
+            "unable to create new content in namespace {namespace} because it is being terminated"
+        ));
+    }
     let why = match object {
         Object::Pod(pod) => of_pod(pod),
         _ => None,
@@ -29,6 +35,12 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
     let why = why.or_else(|| of_admission(context, object, outcome));
     outcome.refused |= why.is_some();
     why
+}
+
+/// Whether `namespace` is being deleted: the API refuses new objects in it (the admission plugin NamespaceLifecycle).
+pub(super) fn is_terminating(store: &Store, namespace: &str) -> bool {
+    let found = store.get::<Namespace>(Kind::Namespace, "", namespace);
+    found.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
 }
 
 fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {

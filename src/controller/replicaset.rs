@@ -101,7 +101,7 @@ impl Made {
             let pod = Object::Pod(Arc::new(pod));
             if let Some(why) = refusal::of(context, &pod, outcome) {
                 outcome.warn(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
-                self.refused = Some(why);
+                self.refused = Some(why).filter(|_| outcome.refused);
                 return;
             }
             self.at_once += u32::from(at_once);

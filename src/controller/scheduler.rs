@@ -9,12 +9,13 @@ mod volumes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::ownership;
 use super::queue::Task;
 use crate::reconcile::names::digest;
 use crate::reconcile::{Context, Outcome};
 use crate::store::{
-    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store, key_of,
-    ordinal, set_of,
+    Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store, Stored,
+    key_of, ordinal,
 };
 
 pub(super) use filters::UNSCHEDULABLE_TAINT;
@@ -98,10 +99,11 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         return None;
     }
     let nodes = in_order(context.store);
-    let of_set = set_of(pod).is_some();
+    // A random suffix of digits is no ordinal.
+    let of_set = pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::StatefulSet);
     let turn = match ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
-        _ => digest(&pod.metadata.name) as usize,
+        _ => age_among_siblings(context.store, pod).unwrap_or_else(|| digest(&pod.metadata.name)) as usize,
     };
     let mut outcome = Outcome::default();
     let gated = pod.spec.shared.constraints.as_ref().is_some_and(|constraints| !constraints.gates.is_empty());
@@ -129,6 +131,14 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
         }
     }
     Some(outcome)
+}
+
+/// How long after its controller a pod was created, in changes of the store. Pods that a controller creates one after the other
+/// come to the nodes in turn, so that no node has many more of them than another, as scoring by allocated resources has it.
+fn age_among_siblings(store: &Store, pod: &Pod) -> Option<u64> {
+    let controller = ownership::controller_key(&pod.metadata)?;
+    let born = |key: &Key| store.stored(key).map(Stored::born);
+    born(&key_of(pod))?.checked_sub(born(&controller)?)
 }
 
 /// Whether `task` places a pod that depends on others.

@@ -63,7 +63,7 @@ fn claim_pods<'a>(
     let mut claimed = Vec::with_capacity(there.len());
     for pod in there {
         let owned = pod.metadata.is_controlled_by(key, uid);
-        let orphan = pod.metadata.controller().is_none();
+        let orphan = pod.metadata.links.is_orphan();
         let selected = selects(pod);
         if selected && owned {
             claimed.push(Cow::Borrowed(pod));

@@ -311,6 +311,43 @@ fn reasons() {
 }
 
 #[test]
+fn names_outside_the_cluster_are_those_of_the_upstream() {
+    let fixture = Fixture::new(CLUSTER, Settings::default());
+    let zone = fixture.zone();
+    let at = |texts: &[&str]| -> Vec<std::net::SocketAddr> {
+        texts.iter().map(|text| text.parse().expect("an address")).collect()
+    };
+    // The servers that are asked, the question; how the explanation begins, and whether those are asked.
+    let table: [(&[&str], &str, &str, bool); 4] = [
+        (
+            &["192.0.2.1:53"],
+            "example.org.",
+            "forwarded to 192.0.2.1:53: the name is neither in cluster.local",
+            true,
+        ),
+        (
+            &["192.0.2.1:53", "192.0.2.2:53"],
+            "example.org.",
+            "forwarded to 192.0.2.1:53, or 192.0.2.2:53 where that is silent: the name is",
+            true,
+        ),
+        (&["192.0.2.1:53"], "cass.db.svc.cluster.local.", "NOERROR with 3 records", false),
+        (&[], "example.org.", "NXDOMAIN: the name is neither", false),
+    ];
+    for (upstream, name, begins, asks) in table {
+        let upstream = at(upstream);
+        let explainer = Explainer::new(&fixture.manifests, fixture.cluster.store(), &zone);
+        let explainer = explainer.with_upstream(&upstream);
+        let question = Question::parse(name, None).expect("a name");
+        let text = explainer.search(&question, "default").to_string();
+        assert!(text.starts_with(begins), "{name}: {text}");
+        assert_eq!(text.contains("with --upstream"), upstream.is_empty(), "{name}: {text}");
+        let expected = if asks { &upstream[..] } else { &[] };
+        assert_eq!(explainer.forwards(&question.name), expected, "{name}");
+    }
+}
+
+#[test]
 fn labels_are_told_one_by_one() {
     let explanation =
         Fixture::new(CLUSTER, Settings::default()).explain("_cql._tcp.cass.db.svc.cluster.local", "SRV");

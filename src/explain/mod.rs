@@ -16,6 +16,7 @@ mod subject;
 mod cases;
 
 use std::fmt;
+use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
@@ -46,6 +47,8 @@ pub struct Explanation {
     /// The namespace of the pod that looks the name up, and each name that its search list makes of it, with the outcome;
     /// `None` where the name is whole.
     pub search: Option<(String, Vec<(DomainName, String)>)>,
+    /// The servers that are asked instead of this cluster, whose reply is not known here.
+    pub upstream: Vec<SocketAddr>,
     /// What the parts of the name mean, rightmost last.
     pub labels: Vec<(String, &'static str)>,
     /// What led there, in order.
@@ -66,6 +69,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (rcode, record_type) = (rcode_name(self.rcode), RecordType(self.record_type));
         match self.records.len() {
+            _ if !self.upstream.is_empty() => write!(f, "forwarded to {}", addresses(&self.upstream))?,
             0 if self.rcode == 0 => write!(f, "{rcode} without data")?,
             0 => write!(f, "{rcode}")?,
             1 => write!(f, "{rcode} with 1 record")?,
@@ -104,6 +108,16 @@ impl fmt::Display for Explanation {
     }
 }
 
+/// `192.0.2.1:53, or 192.0.2.2:53 where that is silent`
+fn addresses(upstream: &[SocketAddr]) -> String {
+    let all: Vec<String> = upstream.iter().map(SocketAddr::to_string).collect();
+    match &all[..] {
+        [one] => one.clone(),
+        [first, rest @ ..] => format!("{first}, or {} where that is silent", rest.join(", ")),
+        [] => String::new(),
+    }
+}
+
 /// So many records, and names in a sentence, are shown; of more, the number is.
 const RECORDS_SHOWN: usize = 10;
 const NAMES_SHOWN: usize = 5;
@@ -116,13 +130,26 @@ pub struct Explainer<'a> {
     store: &'a Store,
     zone: &'a Zone,
     places: FxHashMap<Key, &'a Place>,
+    upstream: &'a [SocketAddr],
 }
 
 impl<'a> Explainer<'a> {
     /// `store` and `zone` are those of a cluster that has settled with the objects of `manifests`.
     pub fn new(manifests: &'a [Manifest], store: &'a Store, zone: &'a Zone) -> Self {
         let reads = manifests.iter().flat_map(|manifest| &manifest.objects);
-        Explainer { store, zone, places: reads.map(|read| (read.object.key(), &read.place)).collect() }
+        let places = reads.map(|read| (read.object.key(), &read.place)).collect();
+        Explainer { store, zone, places, upstream: &[] }
+    }
+
+    /// The same, of a server that asks these for names outside the cluster.
+    #[must_use]
+    pub fn with_upstream(self, upstream: &'a [SocketAddr]) -> Self {
+        Explainer { upstream, ..self }
+    }
+
+    /// The servers that are asked for `name` in place of this cluster; none where it answers itself.
+    pub fn forwards(&self, name: &DomainName) -> &'a [SocketAddr] {
+        if Subject::of(self.zone, name) == Subject::Foreign { self.upstream } else { &[] }
     }
 
     /// Explains the answer for an absolute `name`.
@@ -140,6 +167,7 @@ impl<'a> Explainer<'a> {
             records: records.into_iter().map(shown).collect(),
             reason: String::new(),
             search: None,
+            upstream: self.forwards(name).to_vec(),
             labels: subject.labels(self.zone, name),
             steps: Vec::new(),
             hints: Vec::new(),
@@ -169,7 +197,9 @@ impl<'a> Explainer<'a> {
 
     fn foreign(&self, why: &mut Why) {
         why.reason = format!("the name is neither in {} nor in a reverse zone", self.domain());
-        why.hints.push("with --upstream, `serve` asks another server for such names".into());
+        if self.upstream.is_empty() {
+            why.hints.push("with --upstream, `serve` asks another server for such names".into());
+        }
     }
 
     fn has_namespace(&self, name: &str) -> bool {

@@ -30,7 +30,9 @@ impl From<Read> for Known {
 impl Known {
     /// The same object, read at `place`.
     pub(super) fn read_at(&self, place: Place) -> Read {
-        Read { object: self.object.clone(), place, written: self.written.clone() }
+        let mut object = self.object.clone();
+        object.read_at(place.file(), place.line());
+        Read { object, place, written: self.written.clone() }
     }
 
     fn is_written(&self, text: &str) -> bool {

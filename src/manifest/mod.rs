@@ -18,6 +18,8 @@ mod limits;
 mod locate;
 mod positions;
 mod problem;
+#[cfg(feature = "api")]
+mod repeated;
 mod scalars;
 mod source;
 mod stream;
@@ -47,6 +49,8 @@ pub(crate) use known::fresh;
 pub(crate) use limits::{DOCUMENT_PROBLEMS, REPLICAS};
 pub(crate) use problem::legible;
 pub use problem::{Problem, Severity, harmless};
+#[cfg(feature = "api")]
+pub(crate) use repeated::repeated_keys;
 pub use source::{Place, Spot};
 pub use topology::Overrides;
 pub(crate) use topology::fields::{Entries, OneOrMore};

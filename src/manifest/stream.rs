@@ -474,6 +474,7 @@ impl<'a> Stream<'a> {
         } else if metadata.namespace.is_empty() {
             metadata.namespace = DEFAULT_NAMESPACE.into();
         }
+        object.read_at(place.file(), place.line());
         let key = object.key();
         let findings = validate::check(&object);
         let valid = findings.is_empty();

@@ -81,11 +81,11 @@ pub fn released(store: &Store, object: Object) -> Change {
 }
 
 /// Whether `object` is not being deleted, or something holds it: its time to stop, a finalizer, the pods that use a claim,
-/// the claim of a volume, what is left in a namespace.
+/// the claim of a volume, the finalizers in the spec of a namespace.
 fn is_held(store: &Store, object: &Object) -> bool {
     is_held_by_metadata(object.metadata())
         || match object {
-            Object::Namespace(_) => true,
+            Object::Namespace(namespace) => !namespace.spec_finalizers().is_empty(),
             Object::PersistentVolumeClaim(claim) => is_claim_used(store, claim),
             // `kubernetes.io/pv-protection`
             Object::PersistentVolume(volume) => volume.status.phase == "Bound",

@@ -116,6 +116,13 @@ impl Extra {
         u16::try_from(BUILT_IN.len() + at).ok().map(Extra)
     }
 
+    /// The kind of these names that a CustomResourceDefinition defined, the last of them where the scope has changed.
+    pub fn known(group: &str, kind: &str) -> Option<Extra> {
+        let all = DEFINED.read().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().rposition(|names| names.group == group && names.kind == kind)?;
+        u16::try_from(BUILT_IN.len() + at).ok().map(Extra)
+    }
+
     /// What it is called.
     pub fn names(self) -> &'static Names {
         let at = usize::from(self.0);

@@ -42,38 +42,41 @@ pub enum Kind {
     Extra(Extra),
 }
 
-/// The kinds with a type or a use of their own, each with its name in manifests and whether its objects live in a
-/// namespace, in the order of [`Kind`].
-const NAMED: [(Kind, &str, bool); 29] = [
-    (Kind::Namespace, "Namespace", false),
-    (Kind::Node, "Node", false),
-    (Kind::Service, "Service", true),
-    (Kind::StatefulSet, "StatefulSet", true),
-    (Kind::Deployment, "Deployment", true),
-    (Kind::ReplicaSet, "ReplicaSet", true),
-    (Kind::ReplicationController, "ReplicationController", true),
-    (Kind::DaemonSet, "DaemonSet", true),
-    (Kind::Job, "Job", true),
-    (Kind::CronJob, "CronJob", true),
-    (Kind::Pod, "Pod", true),
-    (Kind::EndpointSlice, "EndpointSlice", true),
-    (Kind::Endpoints, "Endpoints", true),
-    (Kind::PersistentVolumeClaim, "PersistentVolumeClaim", true),
-    (Kind::PersistentVolume, "PersistentVolume", false),
-    (Kind::ControllerRevision, "ControllerRevision", true),
-    (Kind::Event, "Event", true),
-    (Kind::ConfigMap, "ConfigMap", true),
-    (Kind::Secret, "Secret", true),
-    (Kind::ServiceAccount, "ServiceAccount", true),
-    (Kind::PodDisruptionBudget, "PodDisruptionBudget", true),
-    (Kind::NetworkPolicy, "NetworkPolicy", true),
-    (Kind::Ingress, "Ingress", true),
-    (Kind::Role, "Role", true),
-    (Kind::RoleBinding, "RoleBinding", true),
-    (Kind::ClusterRole, "ClusterRole", false),
-    (Kind::ClusterRoleBinding, "ClusterRoleBinding", false),
-    (Kind::StorageClass, "StorageClass", false),
-    (Kind::Fault, "Fault", false),
+const NETWORKING: &str = "networking.k8s.io";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// The kinds with a type or a use of their own, each with its API group, its name in manifests and whether its objects live
+/// in a namespace, in the order of [`Kind`].
+const NAMED: [(Kind, &str, &str, bool); 29] = [
+    (Kind::Namespace, "", "Namespace", false),
+    (Kind::Node, "", "Node", false),
+    (Kind::Service, "", "Service", true),
+    (Kind::StatefulSet, "apps", "StatefulSet", true),
+    (Kind::Deployment, "apps", "Deployment", true),
+    (Kind::ReplicaSet, "apps", "ReplicaSet", true),
+    (Kind::ReplicationController, "", "ReplicationController", true),
+    (Kind::DaemonSet, "apps", "DaemonSet", true),
+    (Kind::Job, "batch", "Job", true),
+    (Kind::CronJob, "batch", "CronJob", true),
+    (Kind::Pod, "", "Pod", true),
+    (Kind::EndpointSlice, "discovery.k8s.io", "EndpointSlice", true),
+    (Kind::Endpoints, "", "Endpoints", true),
+    (Kind::PersistentVolumeClaim, "", "PersistentVolumeClaim", true),
+    (Kind::PersistentVolume, "", "PersistentVolume", false),
+    (Kind::ControllerRevision, "apps", "ControllerRevision", true),
+    (Kind::Event, "", "Event", true),
+    (Kind::ConfigMap, "", "ConfigMap", true),
+    (Kind::Secret, "", "Secret", true),
+    (Kind::ServiceAccount, "", "ServiceAccount", true),
+    (Kind::PodDisruptionBudget, "policy", "PodDisruptionBudget", true),
+    (Kind::NetworkPolicy, NETWORKING, "NetworkPolicy", true),
+    (Kind::Ingress, NETWORKING, "Ingress", true),
+    (Kind::Role, RBAC, "Role", true),
+    (Kind::RoleBinding, RBAC, "RoleBinding", true),
+    (Kind::ClusterRole, RBAC, "ClusterRole", false),
+    (Kind::ClusterRoleBinding, RBAC, "ClusterRoleBinding", false),
+    (Kind::StorageClass, "storage.k8s.io", "StorageClass", false),
+    (Kind::Fault, "clusterlocal.dev", "Fault", false),
 ];
 
 impl Kind {
@@ -127,7 +130,7 @@ impl Kind {
     /// The name in manifests, `StatefulSet`.
     pub fn as_str(self) -> &'static str {
         match self.index() {
-            Ok(index) => NAMED[index].1,
+            Ok(index) => NAMED[index].2,
             Err(extra) => extra.names().kind,
         }
     }
@@ -135,9 +138,20 @@ impl Kind {
     /// Whether objects of this kind live in a namespace.
     pub fn is_namespaced(self) -> bool {
         match self.index() {
-            Ok(index) => NAMED[index].2,
+            Ok(index) => NAMED[index].3,
             Err(extra) => extra.names().namespaced,
         }
+    }
+
+    /// The kind that an object reference names; `None` where there is no such kind here. The version does not count, and a
+    /// reference without one is to a kind with a name here.
+    pub fn referred(api_version: &str, kind: &str) -> Option<Kind> {
+        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let is = |(_, of, name, _): &&(Kind, &str, &str, bool)| {
+            *name == kind && (*of == group || api_version.is_empty())
+        };
+        let extra = || Extra::built_in(group, kind).or_else(|| Extra::known(group, kind)).map(Kind::Extra);
+        NAMED.iter().find(is).map(|(kind, ..)| *kind).or_else(extra)
     }
 
     /// Whether a controller makes pods, or what makes pods, from objects of this kind.
@@ -209,6 +223,25 @@ impl fmt::Display for Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn references_name_kinds_by_their_group() {
+        let ring = Extra::defined("kind.example.com", "Service", true).map(Kind::Extra);
+        let lease = Extra::built_in("coordination.k8s.io", "Lease").map(Kind::Extra);
+        let table = [
+            ("v1", "Service", Some(Kind::Service)),
+            ("", "Service", Some(Kind::Service)),
+            ("kind.example.com/v1", "Service", ring),
+            ("kind.example.com/v2", "Service", ring),
+            ("other.example.com/v1", "Service", None),
+            ("apps/v1", "StatefulSet", Some(Kind::StatefulSet)),
+            ("v1", "StatefulSet", None),
+            ("coordination.k8s.io/v1", "Lease", lease),
+        ];
+        for (api_version, kind, expected) in table {
+            assert_eq!(Kind::referred(api_version, kind), expected, "{api_version} {kind}");
+        }
+    }
 
     #[test]
     fn kinds_are_found_by_their_index() {

@@ -122,6 +122,18 @@ struct Inner {
     owners: SmallVec<[Owner; 1]>,
     finalizers: Box<[Name]>,
     generate_name: Name,
+    foreign: Foreign,
+}
+
+/// Which owners of kinds that do not exist here an object names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Foreign {
+    #[default]
+    None,
+    /// It names one.
+    Owner,
+    /// Its managing controller is one.
+    Controller,
 }
 
 impl Links {
@@ -135,11 +147,12 @@ impl Links {
     }
 
     /// Of an object that was written with these.
-    pub(super) fn new(owners: Vec<Owner>, finalizers: Vec<Name>, generate_name: Name) -> Self {
+    pub(super) fn new(owners: WrittenOwners, finalizers: Vec<Name>, generate_name: Name) -> Self {
         Links::from_inner(Inner {
-            owners: SmallVec::from_vec(owners),
+            owners: SmallVec::from_vec(owners.known),
             finalizers: finalizers.into(),
             generate_name,
+            foreign: owners.foreign,
         })
     }
 
@@ -147,7 +160,7 @@ impl Links {
         Links((inner != Inner::default()).then(|| Arc::new(inner)))
     }
 
-    /// All owners.
+    /// All owners of kinds that exist here.
     pub fn owners(&self) -> &[Owner] {
         self.0.as_ref().map_or(&[], |inner| &inner.owners)
     }
@@ -155,6 +168,20 @@ impl Links {
     /// The managing controller.
     pub fn controller(&self) -> Option<&Owner> {
         self.owners().iter().find(|owner| owner.controller)
+    }
+
+    /// Whether the object names an owner of a kind that does not exist here: whether that owner exists is not known.
+    pub fn has_foreign_owner(&self) -> bool {
+        self.foreign() != Foreign::None
+    }
+
+    fn foreign(&self) -> Foreign {
+        self.0.as_ref().map_or(Foreign::None, |inner| inner.foreign)
+    }
+
+    /// Whether no controller manages the object.
+    pub fn is_orphan(&self) -> bool {
+        self.controller().is_none() && self.foreign() != Foreign::Controller
     }
 
     /// The finalizers, in the order in which they were added.
@@ -257,6 +284,8 @@ impl fmt::Debug for Links {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OwnerReference {
+    #[serde(default, deserialize_with = "nullable")]
+    api_version: Name,
     kind: Name,
     name: Name,
     #[serde(default, deserialize_with = "nullable")]
@@ -267,19 +296,32 @@ struct OwnerReference {
     block_owner_deletion: bool,
 }
 
-/// The owners of kinds that the store holds. Owners of other kinds stay in the object's JSON: nothing follows from them.
-pub(super) fn owners<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Owner>, D::Error> {
+/// The owners that an object was written with. Those of kinds that do not exist here stay in its JSON.
+#[derive(Default)]
+pub(super) struct WrittenOwners {
+    known: Vec<Owner>,
+    foreign: Foreign,
+}
+
+/// Parses `ownerReferences`.
+pub(super) fn owners<'de, D: Deserializer<'de>>(d: D) -> Result<WrittenOwners, D::Error> {
     let all = Option::<Vec<OwnerReference>>::deserialize(d)?.unwrap_or_default();
-    let known = all.into_iter().filter_map(|reference| {
-        Some(Owner {
-            kind: Kind::ALL.into_iter().find(|kind| kind.as_str() == reference.kind)?,
-            name: reference.name,
-            uid: reference.uid.parse().ok(),
-            controller: reference.controller,
-            blocks_deletion: reference.block_owner_deletion,
-        })
-    });
-    Ok(known.collect())
+    let mut owners = WrittenOwners::default();
+    for reference in all {
+        match Kind::referred(&reference.api_version, &reference.kind) {
+            Some(kind) => owners.known.push(Owner {
+                kind,
+                name: reference.name,
+                uid: reference.uid.parse().ok(),
+                controller: reference.controller,
+                blocks_deletion: reference.block_owner_deletion,
+            }),
+            None if reference.controller => owners.foreign = Foreign::Controller,
+            None if owners.foreign == Foreign::None => owners.foreign = Foreign::Owner,
+            None => {}
+        }
+    }
+    Ok(owners)
 }
 
 #[cfg(test)]

@@ -27,6 +27,8 @@ mod kind;
 mod links;
 mod names;
 #[allow(missing_docs, reason = "as above")]
+mod namespace;
+#[allow(missing_docs, reason = "as above")]
 mod node;
 #[allow(missing_docs, reason = "as above")]
 mod object;
@@ -34,6 +36,7 @@ mod objects;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
 mod pod_identity;
+mod schedule;
 #[allow(missing_docs, reason = "as above")]
 mod scheduling;
 mod selecting;
@@ -46,6 +49,7 @@ mod subsets;
 mod table;
 mod template;
 mod time;
+mod time_zone;
 #[allow(missing_docs, reason = "TCP is TCP")]
 mod values;
 mod view;
@@ -76,10 +80,12 @@ pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidEr
 pub use names::{
     LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_subdomain, nearest,
 };
+pub use namespace::{NAMESPACE_FINALIZER, NAMESPACE_NAME_LABEL, Namespace};
 pub use node::*;
 pub use object::*;
 pub use pod::*;
 pub(crate) use pod_identity::{is_out_of_reach, key_of, ordinal, owner_of, set_named_by, set_of};
+pub use schedule::Schedule;
 pub use scheduling::*;
 pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};
@@ -90,6 +96,7 @@ pub(crate) use template::pod_spec;
 #[cfg(feature = "api")]
 pub(crate) use template::{fill_pod_spec, spec_json};
 pub use time::{Time, duration, shown_duration};
+pub use time_zone::TimeZone;
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use view::{Undone, View};
 pub use volume::*;

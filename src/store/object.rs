@@ -11,11 +11,12 @@ use serde::Deserialize;
 
 use super::cronjob::CronJob;
 use super::event::EventRecord;
-use super::fault::Fault;
+use super::fault::{Fault, ReadAt};
 use super::given::{Given, Part};
 use super::kind::{Key, Kind};
-use super::links::{self, Links, Owner, Uid};
+use super::links::{self, Links, Owner, Uid, WrittenOwners};
 use super::names::{Labels, Name};
+use super::namespace::Namespace;
 use super::node::Node;
 use super::pod::Pod;
 use super::service::{EndpointSlice, Endpoints, Service};
@@ -63,7 +64,7 @@ struct WrittenMeta {
     #[serde(deserialize_with = "nullable")]
     deletion_grace_period_seconds: u32,
     #[serde(deserialize_with = "links::owners")]
-    owner_references: Vec<Owner>,
+    owner_references: WrittenOwners,
     #[serde(deserialize_with = "nullable")]
     finalizers: Vec<Name>,
     #[serde(deserialize_with = "nullable")]
@@ -117,15 +118,6 @@ impl ObjectMeta {
         let grace = i64::from(self.deletion_grace_period_seconds);
         self.deletion_timestamp.map(|by| Time::from_unix_millis(by.unix_millis() - grace * 1000))
     }
-}
-
-/// The label by which a namespace is selected by name: every one has it.
-pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
-
-/// A namespace. That it exists is all the DNS asks of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Namespace {
-    pub metadata: ObjectMeta,
 }
 
 /// An object that nothing here follows from: a ConfigMap, a Secret, a Role. What somebody wrote is all there is to it.
@@ -272,6 +264,13 @@ impl Object {
             _ => {}
         }
         self.metadata_mut().given = Some(given);
+    }
+
+    /// Keeps where a fault was read: `line` of `file`.
+    pub(crate) fn read_at(&mut self, file: &Arc<str>, line: u32) {
+        if let Object::Fault(fault) = self {
+            Arc::make_mut(fault).read_at = ReadAt::new(file, line);
+        }
     }
 
     /// Whether its spec is that of `other`: only a workload's generation counts.

@@ -388,7 +388,7 @@ impl Store {
         let adopted = self.indexes.adopted.names(adopted).iter().filter_map(get);
         found.extend(adopted.filter(|pod| pod.metadata.is_owned_by(owner)));
         let orphan =
-            |pod: &&Arc<Pod>| pod.metadata.controller().is_none() && selector.matches(&pod.metadata.labels);
+            |pod: &&Arc<Pod>| pod.metadata.links.is_orphan() && selector.matches(&pod.metadata.labels);
         let pairs = indexed(&selector.match_labels);
         let pairs = pairs.map(|(key, value)| self.indexes.pods.names(pair(&owner.namespace, key, value)));
         match pairs.min_by_key(|names| names.len()) {

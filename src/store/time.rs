@@ -55,6 +55,12 @@ impl Time {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 
+    /// In the format of RFC 1123, as Go's RFC1123Z has it: `Sun, 22 Nov 2026 18:05:42 +0000`.
+    pub fn rfc1123(self) -> String {
+        let moment = Timestamp::from_second(self.unix_millis().div_euclid(1000)).unwrap_or(Timestamp::MAX);
+        moment.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+    }
+
     /// The first moment not before this one at which a loop with `period` comes round.
     #[must_use]
     pub fn next_tick(self, period: Duration) -> Self {
@@ -130,6 +136,7 @@ mod tests {
     fn moments_are_read_and_written_as_the_api_does() {
         let moment: Time = "2026-11-22T18:05:42Z".parse().unwrap();
         assert_eq!(moment.to_string(), "2026-11-22T18:05:42Z");
+        assert_eq!(moment.rfc1123(), "Sun, 22 Nov 2026 18:05:42 +0000");
         assert_eq!(moment.after(Duration::from_millis(900)).to_string(), "2026-11-22T18:05:42Z");
         assert_eq!(moment.after_secs(18).to_string(), "2026-11-22T18:06:00Z");
         assert_eq!("2026-11-22T19:05:42.5+01:00".parse::<Time>().unwrap().since(moment).as_millis(), 500);

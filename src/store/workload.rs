@@ -304,6 +304,9 @@ pub struct WorkloadSpec {
     /// Of a Job.
     #[serde(deserialize_with = "nullable")]
     pub completion_mode: CompletionMode,
+    /// Of a Job: the controller that manages it; empty means the one here.
+    #[serde(deserialize_with = "nullable")]
+    pub managed_by: Name,
     /// Of a Job: whether it has no pods for now.
     #[serde(deserialize_with = "nullable")]
     pub suspend: bool,

@@ -116,3 +116,41 @@ async fn objects_are_watched_and_go_with_their_definition() {
     api.post(DEFINITIONS, &definition()).await.ok();
     assert!(names(&api.get(RINGS).await.ok()).is_empty(), "they do not come back with it");
 }
+
+/// Go's YAML parser names the line on which the value of the repeated key begins.
+#[tokio::test]
+async fn keys_that_stand_twice_in_yaml_are_refused() {
+    let api = Api::serve(RING).await;
+    api.post(DEFINITIONS, &definition()).await.ok();
+    let ring =
+        "apiVersion: example.com/v1\nkind: Ring\nmetadata: {name: r}\nspec:\n  mode: slow\n  mode: fast\n";
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: s}\nspec:\n  clusterIP: None\n  ports: [{port: 80}]\n  ports:\n  - port: 81\n";
+    let services = "/api/v1/namespaces/default/services";
+    let apply = "application/apply-patch+yaml";
+    let yaml = "application/yaml";
+    let ring_error = "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 6: key \"mode\" already set in map";
+    let service_error = "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  line 8: key \"ports\" already set in map";
+    let created = "strict decoding error: yaml: unmarshal errors:\n  line 6: key \"mode\" already set in map";
+    let service_created = "Service in version \"v1\" cannot be handled as a Service: strict decoding error: yaml: unmarshal errors:\n  line 8: key \"ports\" already set in map";
+    let table = [
+        ("PATCH", format!("{RINGS}/r"), apply, ring, ring_error),
+        ("PATCH", format!("{services}/s"), apply, service, service_error),
+        ("POST", RINGS.into(), yaml, ring, created),
+        ("POST", services.into(), yaml, service, service_created),
+    ];
+    for (method, path, content_type, body, expected) in table {
+        for (validation, refused) in [("Strict", true), ("Warn", false), ("Ignore", false)] {
+            let case = format!("{method} {path} {validation}");
+            let whole = format!("{path}?fieldValidation={validation}&fieldManager=m&dryRun=All");
+            let answer = api.ask(method, &whole, &[("content-type", content_type)], body).await;
+            if refused {
+                assert_eq!(answer.failure(), (400, "BadRequest", expected), "{case}");
+                continue;
+            }
+            // Of a key that stands twice, the last counts.
+            let shown = answer.ok();
+            let value = shown.pointer("/spec/mode").or_else(|| shown.pointer("/spec/ports/0/port"));
+            assert!(value == Some(&json!("fast")) || value == Some(&json!(81)), "{case}: {shown}");
+        }
+    }
+}

@@ -3,11 +3,14 @@
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
+mod cron;
 mod custom;
 mod faults;
 mod files;
+mod garbage;
 mod kinds;
 mod kube_client;
+mod namespaces;
 mod own;
 mod ownership;
 mod pods;

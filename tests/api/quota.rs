@@ -244,3 +244,25 @@ async fn a_limit_range_holds_for_what_controllers_make() {
         }
     }
 }
+
+/// The controller does not look at a status that a client wrote until it computes all quotas anew
+/// (`--resource-quota-sync-period`).
+#[tokio::test]
+async fn a_quota_keeps_the_status_that_a_client_wrote_for_five_minutes() {
+    let api = Api::with_quota(json!({ "pods": "1" })).await;
+    let hard = async |api: &Api| api.get(QUOTA).await.ok()["status"]["hard"]["pods"].clone();
+    let write = json!({ "status": { "hard": { "pods": "2" } } });
+    // What is written to the spec, how long is waited; the status then.
+    let table = [(None, "1s", "2"), (Some("3"), "0s", "3"), (None, "0s", "2"), (None, "300s", "3")];
+    for (spec, by, expected) in table {
+        let case = format!("{spec:?} {by}");
+        if let Some(pods) = spec {
+            api.patch(QUOTA, MERGE, &json!({ "spec": { "hard": { "pods": pods } } })).await.ok();
+        } else if by != "300s" {
+            let written = api.patch(&format!("{QUOTA}/status"), MERGE, &write).await.ok();
+            assert_eq!(written["status"]["hard"]["pods"], "2", "{case}");
+        }
+        api.pass(by).await;
+        assert_eq!(hard(&api).await, expected, "{case}");
+    }
+}

@@ -308,3 +308,34 @@ async fn types_of_services() {
     let warning = answer.headers.get("warning").map(|value| value.to_str().unwrap());
     assert_eq!(warning, Some("299 - \"spec.SessionAffinity is ignored for headless services\""));
 }
+
+/// Endpoints come into slices as their pods come up, so that the last slice has the youngest, which go first.
+#[tokio::test]
+async fn a_deployment_that_is_scaled_down_leaves_full_slices() {
+    let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
+    let service = json!({ "metadata": { "name": "w" }, "spec": {
+        "clusterIP": "None", "selector": { "app": "w" }, "ports": [{ "port": 80 }],
+    } });
+    api.post("/api/v1/namespaces/default/services", &service).await.ok();
+    let deployments = "/apis/apps/v1/namespaces/default/deployments";
+    let deployment = json!({ "metadata": { "name": "w" }, "spec": {
+        "replicas": 130,
+        "selector": { "matchLabels": { "app": "w" } },
+        "template": {
+            "metadata": { "labels": { "app": "w" } },
+            "spec": { "containers": [{ "name": "c", "image": "i" }] },
+        },
+    } });
+    api.post(deployments, &deployment).await.ok();
+    for (replicas, expected) in [(130, vec![100, 30]), (40, vec![40])] {
+        let scale = json!({ "spec": { "replicas": replicas } });
+        api.patch(&format!("{deployments}/w"), MERGE, &scale).await.ok();
+        api.post("/apis/clusterlocal.dev/v1/clocks/cluster/advance", &json!({ "by": "60s" })).await.ok();
+        let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io/service-name=w";
+        let slices = api.get(slices).await.ok();
+        let count = |slice: &Value| slice["endpoints"].as_array().map_or(0, Vec::len);
+        let mut counts: Vec<usize> = slices["items"].as_array().expect("slices").iter().map(count).collect();
+        counts.sort_unstable_by(|a, b| b.cmp(a));
+        assert_eq!(counts, expected, "{replicas}");
+    }
+}

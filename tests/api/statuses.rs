@@ -94,7 +94,6 @@ async fn a_condition_that_a_client_writes() {
 async fn times_and_counts_that_no_controller_works_out_stay() {
     let table = [
         ("apis/batch/v1", "cronjobs", "lastSuccessfulTime", json!("2020-01-02T03:04:05Z")),
-        ("apis/batch/v1", "jobs", "startTime", json!("2020-01-02T03:04:05Z")),
         ("apis/apps/v1", "deployments", "collisionCount", json!(3)),
         ("apis/apps/v1", "daemonsets", "collisionCount", json!(3)),
     ];

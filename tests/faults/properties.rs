@@ -154,7 +154,11 @@ pub fn any_fault_on_any_question() -> Result<(), Failed> {
             let mut cluster = cluster.borrow_mut();
             let spec = FaultSpec { seed, ..FaultSpec::new(actions.clone()) };
             let metadata = ObjectMeta { name: "f".into(), ..ObjectMeta::default() };
-            cluster.request(vec![Change::Put(Object::Fault(Arc::new(Fault { metadata, spec })))]);
+            cluster.request(vec![Change::Put(Object::Fault(Arc::new(Fault {
+                metadata,
+                spec,
+                ..Fault::default()
+            })))]);
             let outside = if forwarding { Outside::Forwarded } else { Outside::NxDomain };
             let mut answerer = Answerer::new(Order::Shuffle, seed, outside);
             let mut now = cluster.now();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use clusterlocal::RecordType;
 use clusterlocal::store::fault::{
-    ACTIONS, Actions, Client, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
+    ACTIONS, Actions, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
 };
 use serde_json::{Value, json};
 
@@ -71,8 +71,12 @@ struct AddArgs {
     #[arg(long, value_name = "TRANSPORT")]
     transport: Option<Transport>,
     /// For this pod, address or network alone; repeatable
-    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = values::client)]
-    clients: Vec<Client>,
+    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = client)]
+    clients: Vec<String>,
+    /// The namespace of pods that --client names without one
+    #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
+    #[arg(value_parser = values::namespace)]
+    namespace: String,
     /// For each third question, with 3
     #[arg(long, value_name = "NUMBER", value_parser = every)]
     every: Option<NonZeroU32>,
@@ -96,6 +100,11 @@ struct AddArgs {
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+}
+
+/// A client, for clap; its namespace is another argument.
+fn client(text: &str) -> Result<String, String> {
+    values::client(text).map(|_| text.to_owned())
 }
 
 /// A priority, for clap.
@@ -123,12 +132,14 @@ pub fn run(args: FaultArgs) -> Result<ExitCode, Failure> {
 
 fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     let (name, said) = said(&args.words, args.sequence.as_deref()).map_err(Failure::Input)?;
+    let clients = args.clients.iter().map(|text| values::client_in(text, &args.namespace));
+    let clients = clients.collect::<Result<Vec<_>, _>>().map_err(Failure::Input)?;
     let spec = FaultSpec {
         matching: Match {
             name: args.pattern,
             types: args.types,
             transport: args.transport,
-            clients: args.clients,
+            clients,
             every: args.every,
             probability: args.probability,
         },

@@ -51,6 +51,12 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     let mut report = Report::new();
     let (mut played, mut passed) = (0, 0);
     for file in &args.files {
+        if file.is_dir() {
+            return Err(Failure::Input(format!(
+                "{path}: is a directory; name the files in it that have a Scenario, and the manifests of the cluster with --manifests {path}",
+                path = file.display()
+            )));
+        }
         let story = read(&[Input::Named(file.clone())])?;
         let scenarios = scenarios_of(&story)?;
         if scenarios.is_empty() {

@@ -23,6 +23,8 @@ struct Answer {
     tried: Vec<(String, String)>,
     /// A whole message.
     reply: Vec<u8>,
+    /// The servers that are asked instead, whose reply is not known here.
+    upstream: Vec<String>,
 }
 
 pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
@@ -43,6 +45,7 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
                 name: lookup.name.to_string(),
                 record_type: RecordType(question.record_type),
                 reply: ask(&zone, &lookup.name, question.record_type),
+                upstream: Vec::new(),
                 tried: lookup.tried.into_iter().map(|(name, outcome)| (name.to_string(), outcome)).collect(),
             }
         }
@@ -55,6 +58,7 @@ impl Answer {
         let hex = said["reply"].as_str()?;
         let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
         let reply: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+        let upstream = said["upstream"].as_array().into_iter().flatten();
         let tried = said["tried"].as_array()?.iter();
         let tried = tried.map(|pair| Some((pair[0].as_str()?.into(), pair[1].as_str()?.into())));
         Some(Answer {
@@ -62,12 +66,13 @@ impl Answer {
             record_type: said["type"].as_str()?.parse().ok()?,
             tried: tried.collect::<Option<_>>()?,
             reply,
+            upstream: upstream.filter_map(Value::as_str).map(str::to_owned).collect(),
         })
         .filter(|answer| answer.reply.len() >= 12)
     }
 }
 
-fn dig(Answer { name, record_type, tried, reply }: &Answer) -> String {
+fn dig(Answer { name, record_type, tried, reply, upstream }: &Answer) -> String {
     let flag_names = [(2, 0x04, "aa"), (2, 0x02, "tc"), (2, 0x01, "rd"), (3, 0x80, "ra")];
     let flags: String = flag_names
         .iter()
@@ -77,6 +82,14 @@ fn dig(Answer { name, record_type, tried, reply }: &Answer) -> String {
     let mut out = String::new();
     for (name, outcome) in tried.iter().filter(|(tried, _)| tried != name) {
         _ = writeln!(out, ";; search list: {name} {outcome}");
+    }
+    if !upstream.is_empty() {
+        let upstream = upstream.join(", ");
+        _ = writeln!(
+            out,
+            ";; {name} {record_type} is outside the cluster: the server forwards the query to {upstream}"
+        );
+        return out;
     }
     _ = writeln!(out, ";; ->>HEADER<<- opcode: QUERY, status: {}", rcode_name((reply[3] & 0xf).into()));
     // More records than 64 KiB hold come compressed; only then there is nothing to show of them.

@@ -160,8 +160,24 @@ pub fn fault_name(text: &str) -> Result<String, String> {
 /// # Errors
 /// Where `text` is none of these.
 pub fn client(text: &str) -> Result<Client, String> {
-    let name = ["pod/", "pods/", "po/"].iter().find_map(|kind| text.strip_prefix(kind));
-    name.unwrap_or(text).parse().map_err(|error: NotationError| error.to_string())
+    bare_client(text).parse().map_err(|error: NotationError| error.to_string())
+}
+
+/// The client that `text` is, which [`client`] has taken: a pod without a namespace of its own is in `namespace`.
+///
+/// # Errors
+/// Where `text` is none.
+pub fn client_in(text: &str, namespace: &str) -> Result<Client, String> {
+    match client(text)? {
+        Client::Pod { name, .. } if !bare_client(text).contains('/') => {
+            Ok(Client::Pod { namespace: namespace.into(), name })
+        }
+        client => Ok(client),
+    }
+}
+
+fn bare_client(text: &str) -> &str {
+    ["pod/", "pods/", "po/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(text)
 }
 
 /// `; did you mean NEAR?`, where one of `known` is near to `text`.

@@ -99,6 +99,9 @@ fn what_cannot_hit_is_warned_of() {
         ("drop --client db-1", "no query has come from the pod's address"),
         ("drop --client 127.0.0.1", ""),
         ("drop --client pod/db-9", "there is no pod db-9 in namespace default"),
+        ("drop --client db-9 -n other", "there is no pod db-9 in namespace other"),
+        ("drop --client ring/db-9 -n other", "there is no pod db-9 in namespace ring"),
+        ("drop --client 127.0.0.1 -n other", ""),
     ];
     for (arguments, warned) in table {
         let ended = fault(&server, &format!("add {arguments} --type TXT"));

@@ -138,6 +138,29 @@ fn the_search_list_is_that_of_a_pod() {
     }
 }
 
+/// (verb, whether the server has an upstream, exit code, what comes first, what is not said)
+#[test]
+fn names_outside_the_cluster_are_those_of_the_upstream() {
+    const FORWARDED: &str =
+        ";; example.org. A is outside the cluster: the server forwards the query to 192.0.2.1:53\n";
+    let table = [
+        ("query example.org.", true, 0, FORWARDED, "status:"),
+        ("query db.store", true, 0, ";; search list:", "forward"),
+        ("query example.org.", false, 0, ";; ->>HEADER<<- opcode: QUERY, status: NXDOMAIN", "forward"),
+        ("explain example.org.", true, 1, "forwarded to 192.0.2.1:53: the name is neither", "NXDOMAIN"),
+        ("explain example.org.", false, 1, "NXDOMAIN: the name is neither", "forwarded"),
+    ];
+    let directory = directory();
+    for (arguments, has_upstream, code, first, absent) in table {
+        let upstream = if has_upstream { "--upstream 192.0.2.1" } else { "" };
+        let server = serve(&directory, &format!("--api 127.0.0.1:0 {upstream}"));
+        let ended = run(verb(&directory, arguments).env("CLUSTERLOCAL_API", field(&server.ready, "api")));
+        assert_eq!(ended.code, Some(code), "{arguments} {upstream}: {ended:?}");
+        assert!(ended.stdout.starts_with(first), "{arguments} {upstream}: {}", ended.stdout);
+        assert!(!ended.stdout.contains(absent), "{arguments} {upstream}: {}", ended.stdout);
+    }
+}
+
 #[test]
 fn faults_are_left_out_and_that_is_said() {
     let directory = directory();

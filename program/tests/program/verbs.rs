@@ -197,7 +197,7 @@ fn help_tells_of_every_flag() {
         ),
         (
             "fault add",
-            "--sequence --name --type --transport --client --every --probability --seed --times --priority --after --for --api \
+            "--sequence --name --type --transport --client --namespace --every --probability --seed --times --priority --after --for --api \
              --help"
                 .into(),
         ),

@@ -23,6 +23,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("ready", &["<POD>", "example: clusterlocal ready db-1 -n default"]),
     ("clock advance", &["<TIME>", "example: clusterlocal clock advance 5m"]),
     ("play", &["<FILE>", "example: clusterlocal play story.yaml -- ./my-store"]),
+    ("play .", &[".: is a directory; name the files in it that have a Scenario", "--manifests ."]),
     ("log --fault", &["a value is required for '--fault <FAULT>'", "example: clusterlocal log"]),
     ("clock stop", &["expected one of: advance, pause, resume"]),
     // Numbers.

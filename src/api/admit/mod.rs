@@ -2,7 +2,11 @@
 //! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
 //! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
 
+mod cron_jobs;
+mod job_status;
+mod jobs;
 mod keep;
+mod policies;
 mod rollouts;
 mod rules;
 mod services;
@@ -97,6 +101,9 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     let mut causes = whole.as_ref().map(|whole| unchanging::check(kind, before, whole)).unwrap_or_default();
     if kind == Kind::Service && causes.is_empty() {
         causes = services::check_families(Some(before), &after);
+    }
+    if kind == Kind::Job && before.get("status") != after.get("status") {
+        causes.extend(job_status::check(before, &after));
     }
     refuse(causes)?;
     let changed =

@@ -37,16 +37,8 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
             counts(&mut causes, json);
             pod_spec(&mut causes, json, "spec.template.spec");
         }
-        Kind::Job => {
-            counts(&mut causes, json);
-            pod_spec(&mut causes, json, "spec.template.spec");
-            let policy = field::text(json, "/spec/template/spec/restartPolicy");
-            if !matches!(policy, "OnFailure" | "Never") {
-                let why = "valid values: \"OnFailure\", \"Never\"";
-                causes.push(required("spec.template.spec.restartPolicy", why));
-            }
-        }
-        Kind::CronJob => pod_spec(&mut causes, json, "spec.jobTemplate.spec.template.spec"),
+        Kind::Job => causes.extend(super::jobs::spec(json, "spec")),
+        Kind::CronJob => causes.extend(super::cron_jobs::check(json)),
         Kind::Pod => pod_spec(&mut causes, json, "spec"),
         Kind::Service => {
             let spec = |name: &str| field::text(json, &format!("/spec/{name}"));
@@ -64,7 +56,7 @@ pub(super) fn check(kind: Kind, json: &Value) -> Vec<Cause> {
 
 /// Numbers that are not negative.
 fn counts(causes: &mut Vec<Cause>, json: &Value) {
-    for name in ["replicas", "parallelism", "completions", "minReadySeconds", "revisionHistoryLimit"] {
+    for name in ["replicas", "minReadySeconds", "revisionHistoryLimit"] {
         let value = json.pointer(&format!("/spec/{name}"));
         if value.and_then(Value::as_i64).is_some_and(|number| number < 0) {
             causes.push(invalid(format!("spec.{name}"), value, "must be greater than or equal to 0"));
@@ -94,26 +86,30 @@ fn update_strategy(causes: &mut Vec<Cause>, json: &Value) {
 fn keys(causes: &mut Vec<Cause>, json: &Value, path: &str) {
     let pointer = format!("/{}", path.replace('.', "/"));
     for key in json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|map| map.keys()) {
-        let name = key.rsplit_once('/').map_or(&**key, |(_, name)| name);
-        let why = if crate::api::selector::is_qualified_name(key) {
-            continue;
-        } else if name.is_empty() {
-            "name part must be non-empty".to_owned()
-        } else if name.len() > 63 {
-            "name part must be no more than 63 characters".into()
-        } else if !crate::api::selector::is_label_value(name) {
-            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
-                 alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
-                 '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-                    .into()
-        } else {
-            "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
-                   '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
-                   validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-                .into()
-        };
-        causes.push(invalid(path, Some(&key.as_str().into()), &why));
+        if let Some(why) = name_broken(key) {
+            causes.push(invalid(path, Some(&key.as_str().into()), &why));
+        }
     }
+}
+
+/// Why `key` is no qualified name, if it is none (`content.IsLabelKey`).
+pub(super) fn name_broken(key: &str) -> Option<String> {
+    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
+    Some(match () {
+        () if crate::api::selector::is_qualified_name(key) => return None,
+        () if name.is_empty() => "name part must be non-empty".to_owned(),
+        () if name.len() > 63 => "name part must be no more than 63 characters".into(),
+        () if !crate::api::selector::is_label_value(name) => {
+            "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
+             alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
+             '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+                .into()
+        }
+        () => "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or \
+               '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for \
+               validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+            .into(),
+    })
 }
 
 /// Labels whose keys or values are none.
@@ -157,7 +153,7 @@ fn selector(causes: &mut Vec<Cause>, kind: Kind, json: &Value) {
 }
 
 /// There are containers, and each has a name of its own and an image.
-fn pod_spec(causes: &mut Vec<Cause>, json: &Value, path: &str) {
+pub(super) fn pod_spec(causes: &mut Vec<Cause>, json: &Value, path: &str) {
     let pointer = format!("/{}", path.replace('.', "/"));
     if field::items(json, &format!("{pointer}/containers")).is_empty() {
         causes.push(required(format!("{path}.containers"), ""));

@@ -1,6 +1,7 @@
 //! What clients may make and change, and what they are told if not.
 
 mod hostile;
+mod jobs;
 mod rollouts;
 
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::Cause;
 use super::words::{forbidden, invalid};
+use super::{Cause, policies};
 use crate::api::field;
 use crate::controller::POD_UPDATE;
 use crate::store::Kind;
@@ -13,7 +13,7 @@ pub(super) fn check(kind: Kind, before: &Value, after: &Value) -> Vec<Cause> {
     match kind {
         Kind::StatefulSet => stateful_set(before, after).into_iter().collect(),
         Kind::Deployment | Kind::ReplicaSet | Kind::DaemonSet => fields(before, after, &["spec.selector"]),
-        Kind::Job => fields(before, after, &job_fields(before)),
+        Kind::Job => job(before, after),
         Kind::Service => service(before, after).into_iter().collect(),
         Kind::Pod => pod(before, after).into_iter().collect(),
         Kind::PersistentVolumeClaim => claim(before, after).into_iter().collect(),
@@ -26,15 +26,38 @@ pub(super) fn check(kind: Kind, before: &Value, after: &Value) -> Vec<Cause> {
 
 /// The completions of an Indexed Job change with its parallelism, and a template while the Job is suspended
 /// (ValidateJobSpecUpdate).
-fn job_fields(before: &Value) -> Vec<&'static str> {
-    let mut all = vec!["spec.selector", "spec.completionMode"];
-    if field::text(before, "/spec/completionMode") != "Indexed" {
-        all.push("spec.completions");
+fn job(before: &Value, after: &Value) -> Vec<Cause> {
+    let mut causes = Vec::new();
+    let completions = |job: &Value| job["spec"]["completions"].clone();
+    if field::text(after, "/spec/completionMode") != "Indexed" {
+        causes.extend(fields(before, after, &["spec.completions"]));
+    } else if completions(before) != completions(after)
+        && !completions(after).is_null()
+        && completions(after) != after["spec"]["parallelism"]
+    {
+        let why = "can only be modified in tandem with spec.parallelism";
+        causes.push(invalid("spec.completions", Some(&completions(after)), why));
     }
+    causes.extend(fields(before, after, &["spec.selector"]));
     if !field::flag(before, "/spec/suspend") {
-        all.push("spec.template");
+        causes.extend(fields(before, after, &["spec.template"]));
     }
-    all
+    causes.extend(fields(before, after, &["spec.completionMode"]));
+    let spec = |job: &Value, name: &str| job["spec"].get(name).cloned().unwrap_or_default();
+    for (name, shape) in [
+        ("podFailurePolicy", Some(policies::FAILURE_POLICY)),
+        ("backoffLimitPerIndex", None),
+        ("managedBy", None),
+        ("successPolicy", Some(policies::SUCCESS_POLICY)),
+    ] {
+        let (was, is) = (spec(before, name), spec(after, name));
+        if was != is {
+            let shown = shape.map_or_else(|| is.to_string(), |shape| policies::shown(&is, shape));
+            let message = format!("Invalid value: {shown}: field is immutable");
+            causes.push(Cause { field: format!("spec.{name}"), reason: "FieldValueInvalid", message });
+        }
+    }
+    causes
 }
 
 fn fields(before: &Value, after: &Value, all: &[&str]) -> Vec<Cause> {

@@ -1,15 +1,16 @@
 //! Namespaces, and the events that tell what happened in them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{Shown, api_version, put};
-use crate::store::{EventRecord, Kind, NAMESPACE_NAME_LABEL, fill};
+use crate::store::{EventRecord, Kind, NAMESPACE_NAME_LABEL, Namespace, fill};
 
-pub(super) fn namespace(shown: &mut Shown<'_>) {
-    let meta = shown.stored.object.metadata();
+pub(super) fn namespace(shown: &mut Shown<'_>, namespace: &Namespace) {
+    let meta = &namespace.metadata;
     let labels = crate::store::object(shown.metadata(), "labels");
     labels.insert(NAMESPACE_NAME_LABEL.into(), meta.name.as_str().into());
-    fill(shown.spec(), "finalizers", json!(["kubernetes"]));
+    let finalizers = namespace.spec_finalizers();
+    put(shown.spec(), "finalizers", finalizers.iter().map(|name| name.as_str()).collect::<Vec<_>>());
     let phase = if meta.deletion_timestamp.is_some() { "Terminating" } else { "Active" };
     shown.status().insert("phase".into(), phase.into());
 }

@@ -97,13 +97,20 @@ fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     let mut left: Vec<&Owner> = links.owners().iter().collect();
     let mut all: Vec<Value> = Vec::new();
     for reference in given.as_ref().and_then(Value::as_array).into_iter().flatten() {
-        let Some(kind) = known(reference) else {
+        let api_version = field::text(reference, "/apiVersion");
+        let Some(kind) = Kind::referred(api_version, field::text(reference, "/kind")) else {
             all.push(reference.clone());
             continue;
         };
         let name = field::text(reference, "/name");
         if let Some(at) = left.iter().position(|owner| owner.kind == kind && owner.name == name) {
-            all.extend(owner(shown, left.remove(at)));
+            let owner = owner(shown, left.remove(at));
+            all.extend(owner.map(|mut owner| {
+                if !api_version.is_empty() {
+                    owner["apiVersion"] = api_version.into();
+                }
+                owner
+            }));
         }
     }
     all.extend(left.into_iter().filter_map(|left| owner(shown, left)));
@@ -127,9 +134,4 @@ fn owner(shown: &Shown<'_>, owner: &Owner) -> Option<Value> {
         json["blockOwnerDeletion"] = true.into();
     }
     Some(json)
-}
-
-fn known(reference: &Value) -> Option<Kind> {
-    let kind = field::text(reference, "/kind");
-    Kind::ALL.into_iter().find(|known| known.as_str() == kind)
 }

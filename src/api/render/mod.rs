@@ -97,7 +97,7 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
     let metadata = metadata::metadata(&shown, of_given);
     shown.json.insert("metadata".into(), metadata);
     match &stored.object {
-        Object::Namespace(_) => cluster::namespace(&mut shown),
+        Object::Namespace(namespace) => cluster::namespace(&mut shown, namespace),
         Object::Event(event) => cluster::event(&mut shown, event),
         Object::Node(node) => node::node(&mut shown, node),
         Object::Service(service) => services::service(&mut shown, service),

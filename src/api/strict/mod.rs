@@ -8,12 +8,14 @@ mod unknown;
 
 use std::collections::HashSet;
 
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::crd;
 use super::resource::Resource;
 use super::schema;
 use super::status::Status;
+use crate::manifest;
 use step::text;
 use twice::twice;
 use types::new_wrong_types;
@@ -52,7 +54,26 @@ pub(super) fn errors(
     }
     let unknown = new.into_iter().map(|path| format!("unknown field {path:?}"));
     let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
-    unknown.chain(twice).take(FIELDS_MAX).collect()
+    repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
+}
+
+/// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.
+pub(super) fn repeated_in_yaml(body: &[u8]) -> Option<String> {
+    let is_json = || serde_json::from_slice::<IgnoredAny>(body).is_ok();
+    let text = std::str::from_utf8(body).ok().filter(|_| !body.is_empty() && !is_json())?;
+    yaml_error(text)
+}
+
+/// The same for a server-side apply, which is YAML in any case.
+pub(super) fn repeated_in_apply(body: &[u8]) -> Option<String> {
+    let error = yaml_error(std::str::from_utf8(body).ok()?)?;
+    Some(format!("error converting YAML to JSON: {error}"))
+}
+
+fn yaml_error(text: &str) -> Option<String> {
+    let mut repeated = manifest::repeated_keys(text);
+    repeated.truncate(FIELDS_MAX);
+    (!repeated.is_empty()).then(|| format!("yaml: unmarshal errors:\n  {}", repeated.join("\n  ")))
 }
 
 /// Refuses an object of `resource` with a value of another type than its field, unless `before` has it already: a manifest may

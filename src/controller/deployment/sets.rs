@@ -58,7 +58,7 @@ impl Rollout<'_> {
         for set in context.store.replica_sets_near(key, &selector) {
             let matches = selector.matches(&set.metadata.labels);
             let owned = ownership::manages(context, key, &set.metadata);
-            let orphan = ownership::is_orphan(&set.metadata) && context.driven;
+            let orphan = set.metadata.links.is_orphan() && context.driven;
             let terminating = set.metadata.deletion_timestamp.is_some();
             match Claim::of(owned, orphan, matches, terminating, deleting) {
                 Claim::Own => sets.push(set.clone()),

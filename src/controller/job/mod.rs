@@ -19,6 +19,9 @@ use crate::store::{
 /// The source of its events.
 const BY: &str = "job-controller";
 
+/// The value of `managedBy` that stands for this controller.
+const MANAGED_BY: &str = "kubernetes.io/job-controller";
+
 /// The finalizer that keeps a pod until its end has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 /// The label and the annotation that say which index of an Indexed Job a pod is for.
@@ -39,6 +42,10 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let mut outcome = Outcome::default();
     let mut job = Workload::clone(before);
     select_own_pods(&mut job, stored);
+    // `managedByExternalController`
+    if !matches!(job.spec.managed_by.as_str(), "" | MANAGED_BY) {
+        return finish(job, before, outcome);
+    }
     if is_finished(&job) {
         delete_after_ttl(context, stored, &job, &mut outcome);
         return finish(job, before, outcome);

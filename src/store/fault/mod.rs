@@ -39,6 +39,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -63,7 +64,34 @@ pub struct Fault {
     pub metadata: ObjectMeta,
     /// What goes wrong, for whom and when.
     pub spec: FaultSpec,
+    /// Where it was read.
+    pub read_at: ReadAt,
 }
+
+/// The file and the line that a fault was read at: those that one reading creates are created in this order. Two faults are
+/// the same wherever they stand.
+#[derive(Clone, Debug, Default)]
+pub struct ReadAt(Option<(Arc<str>, u32)>);
+
+impl ReadAt {
+    /// At `line` of `file`.
+    pub fn new(file: &Arc<str>, line: u32) -> Self {
+        ReadAt(Some((file.clone(), line)))
+    }
+
+    /// The order of files and lines; what was not read from a file comes first.
+    pub fn order(&self, other: &ReadAt) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialEq for ReadAt {
+    fn eq(&self, _: &ReadAt) -> bool {
+        true
+    }
+}
+
+impl Eq for ReadAt {}
 
 /// A fault as it stands in a file. Unknown fields are refused: a slip of the pen must not change what is tested.
 #[derive(Deserialize)]
@@ -83,7 +111,7 @@ struct Written {
 
 impl From<Written> for Fault {
     fn from(Written { metadata, spec, .. }: Written) -> Self {
-        Fault { metadata, spec }
+        Fault { metadata, spec, read_at: ReadAt::default() }
     }
 }
 
