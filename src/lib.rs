@@ -2,7 +2,7 @@
 //! process of a test.
 //!
 //! ```
-//! use clusterlocal::{Cluster, Fault, record_type::SRV};
+//! use clusterlocal::{Cluster, Fault, RecordType};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -13,9 +13,9 @@
 //! # let code_under_test = || client.srv_lookup("_cql._tcp.cassandra.default.svc.cluster.local.");
 //! // Give cluster.dns_addr(), or cluster.resolver("default"), to the code under test.
 //! cluster.scale("cassandra", 5).await?;
-//! let outage = cluster.fault(Fault::on("_cql._tcp.*").qtype(SRV).servfail().times(2));
+//! let outage = cluster.fault(Fault::on("_cql._tcp.*").qtype(RecordType::SRV).servfail().times(2));
 //! # assert!(code_under_test().await.is_err());
-//! let again = cluster.queries().qtype(SRV).fault(outage.name());
+//! let again = cluster.queries().qtype(RecordType::SRV).fault(outage.name());
 //! assert_eq!(again.wait_for(2, Duration::from_secs(10)).await?.len(), 2);
 //! # Ok(())
 //! # }
@@ -79,7 +79,7 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
+//! Arrows run one way. [`wire`] is the DNS wire format, which knows no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
 //! [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to
 //! the zone and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change.
 //! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
@@ -103,24 +103,23 @@ pub mod output_file;
 mod parallel;
 pub mod play;
 pub mod queries;
-pub mod record_type;
 #[cfg(feature = "api")]
 pub mod review;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]
 pub mod watch;
+pub mod wire;
 pub mod zone;
 
-pub use answer::ResponseCode;
 pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, NodeHandle, Operation, PodHandle, Queries, Unseen,
 };
 pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;
-pub use record_type::RecordType;
 pub use store::fault::Transport;
+pub use wire::{RecordType, ResponseCode};
 
 /// The README's Rust code compiles.
 #[cfg(doctest)]

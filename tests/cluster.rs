@@ -4,10 +4,10 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use clusterlocal::RecordType;
-use clusterlocal::answer::{RecordView, forward_records};
+use clusterlocal::answer::forward_records;
 use clusterlocal::store::{Kind, Objects, Pod, Service, Time};
-use clusterlocal::zone::{PodNames, Presentation, Zone};
+use clusterlocal::wire::{Presentation, RecordView};
+use clusterlocal::zone::{PodNames, Zone};
 use clusterlocal::{ControlPlane, Settings};
 
 /// The records of namespace `default`, but for the API's own: `NAME TYPE DATA`, without the cluster domain. Addresses are
@@ -36,7 +36,7 @@ fn listed(zone: &Zone) -> Vec<String> {
         if owner.ends_with("kubernetes") {
             return;
         }
-        lines.push(format!("{owner} {} {}", RecordType(record.record_type), data(&record, &mut numbers)));
+        lines.push(format!("{owner} {} {}", record.record_type, data(&record, &mut numbers)));
     });
     // Names that are addresses are numbered like the addresses.
     for line in &mut lines {

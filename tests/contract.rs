@@ -123,7 +123,7 @@ fn wanted(row: &Row<'_>) -> Vec<String> {
 /// A reply, line by line: the code and whether it is authoritative, then the records.
 fn got(reply: &[u8]) -> Vec<String> {
     let message = Message::from_vec(reply).expect("a reply that can be read");
-    let rcode = clusterlocal::answer::rcode_name(message.metadata.response_code.into());
+    let rcode = clusterlocal::ResponseCode(message.metadata.response_code.into());
     let flags = common::flags(reply);
     assert!(flags.starts_with("QR") && !flags.contains("AD"), "{flags}");
     let aa = if message.metadata.authoritative { " aa" } else { "" };

@@ -7,7 +7,8 @@
 
 use std::sync::LazyLock;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, UpstreamRecord, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
+use clusterlocal::wire::{RecordBuf, RecordType};
 use clusterlocal::zone::Published;
 use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;
@@ -44,11 +45,11 @@ fuzz_target!(|packet: &[u8]| {
             if verdict == Verdict::Chase {
                 let (owner, record_type) = answerer.target();
                 let upstream =
-                    UpstreamRecord { owner: owner.to_vec(), record_type, ttl: 5, rdata: vec![192, 0, 2, 7] };
+                    RecordBuf { owner: owner.to_vec(), record_type, ttl: 5, rdata: vec![192, 0, 2, 7] };
                 // A record of any other type may have any data: parsers differ about it.
-                let said = if record_type == 1 { vec![upstream; 100] } else { Vec::new() };
+                let said = if record_type == RecordType::A { vec![upstream; 100] } else { Vec::new() };
                 for truncated in [false, true] {
-                    answerer.complete(&zone, packet, client, &said, truncated, &mut reply);
+                    answerer.complete(&zone, packet, client, &said, truncated, None, &mut reply);
                     check(packet, &reply, client);
                 }
             }

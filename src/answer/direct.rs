@@ -7,11 +7,11 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::message::{AUTHORITATIVE, FIXED, HEADER, POINTER_MAX, TRUNCATED, name_end};
+use super::message::POINTER_MAX;
 use super::request::Request;
 use super::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl, srv_numbers, weight};
-use super::wire::{IN, rcode, rtype};
 use super::{Order, ReplySize};
+use crate::wire::{FIXED, HEADER, IN, RecordType, ResponseCode, end_of_plain_name, flag};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
 /// A usual question, and all it takes to answer it.
@@ -54,25 +54,27 @@ impl Direct<'_> {
         let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
         let record_type = self.request.question.record_type;
         // The name server has a name that no object has.
-        if !matches!(record_type, rtype::A | rtype::AAAA | rtype::SRV) || relative.starts_with(SOA_MNAME) {
+        if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
+            || relative.starts_with(SOA_MNAME)
+        {
             return false;
         }
         match zone.find(relative, false) {
             Found::Pairs(pairs) if pairs.repeats() => false,
-            Found::Pairs(pairs) if record_type == rtype::SRV => self.srv(pairs),
+            Found::Pairs(pairs) if record_type == RecordType::SRV => self.srv(pairs),
             Found::Pairs(pairs) => self.addresses(pairs, record_type),
-            Found::Missing if zone.is_synced() => self.denial(rcode::NXDOMAIN),
-            Found::Container => self.denial(0),
+            Found::Missing if zone.is_synced() => self.denial(ResponseCode::NXDOMAIN),
+            Found::Container => self.denial(ResponseCode::NOERROR),
             Found::Missing | Found::Pod(..) => false,
         }
     }
 
     /// A or AAAA records, all with the question's name.
-    fn addresses(&mut self, pairs: Matches<'_>, record_type: u16) -> bool {
+    fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> bool {
         self.addresses.clear();
         let are_usual = pairs.each_target(|pair| match pair.target {
             TargetRef::Address(ip) => {
-                if ip.is_ipv4() == (record_type == rtype::A) {
+                if ip.is_ipv4() == (record_type == RecordType::A) {
                     self.addresses.push(Address { ip, owner: HEADER });
                 }
                 self.addresses.len() <= ADDRESSES
@@ -84,11 +86,11 @@ impl Direct<'_> {
         }
         let count = self.addresses.len();
         if count == 0 {
-            return self.denial(0);
+            return self.denial(ResponseCode::NOERROR);
         }
         self.shuffle();
         let spelled = self.request.question.name;
-        let each = FIXED + if record_type == rtype::A { 4 } else { 16 };
+        let each = FIXED + if record_type == RecordType::A { 4 } else { 16 };
         let is_plain = self.fits_plain(count * (spelled.len() + each));
         let owner = if is_plain { spelled } else { &TO_QUESTION };
         let fitting = if is_plain { count } else { count.min(self.room() / (owner.len() + each)) };
@@ -98,7 +100,7 @@ impl Direct<'_> {
             self.reply.extend_from_slice(owner);
             self.address(ip);
         }
-        self.finish([fitting, 0, 0], fitting < count, 0)
+        self.finish([fitting, 0, 0], fitting < count, ResponseCode::NOERROR)
     }
 
     /// The SRV records of one port, and the addresses of their targets.
@@ -137,7 +139,7 @@ impl Direct<'_> {
             self.addresses.push(Address { ip, owner: at });
             if fitting + 1 == self.addresses.len() && (is_plain || at + target <= end) {
                 self.reply.extend_from_slice(owner);
-                self.fixed(rtype::SRV, ttl, numbers - FIXED + target);
+                self.fixed(RecordType::SRV, ttl, numbers - FIXED + target);
                 self.reply.extend_from_slice(&srv_numbers(weight, port));
                 for part in [pair.host, pairs.prefix(), suffix] {
                     self.reply.extend_from_slice(part);
@@ -153,7 +155,7 @@ impl Direct<'_> {
             let Address { ip, owner } = self.addresses[additional];
             let before = self.reply.len();
             if is_plain {
-                let target = owner..name_end(self.reply, owner);
+                let target = owner..end_of_plain_name(self.reply, owner).unwrap_or(owner);
                 self.reply.extend_from_within(target);
             } else {
                 self.reply.extend_from_slice(&pointer(owner));
@@ -165,11 +167,11 @@ impl Direct<'_> {
             }
             additional += 1;
         }
-        self.finish([fitting, 0, additional], fitting + additional < 2 * count, 0)
+        self.finish([fitting, 0, additional], fitting + additional < 2 * count, ResponseCode::NOERROR)
     }
 
     /// That there is nothing of the type, or nothing at all: the SOA.
-    fn denial(&mut self, rcode: u8) -> bool {
+    fn denial(&mut self, code: ResponseCode) -> bool {
         let zone = &self.request.question.name[self.zone_at..];
         let numbers = soa_numbers(self.zone);
         let data = SOA_MNAME.len() + SOA_RNAME.len() + 2 * zone.len() + size_of_val(&numbers);
@@ -178,11 +180,11 @@ impl Direct<'_> {
         }
         self.begin(zone.len() + FIXED + data);
         self.reply.extend_from_slice(zone);
-        self.fixed(rtype::SOA, soa_ttl(self.zone), data);
+        self.fixed(RecordType::SOA, soa_ttl(self.zone), data);
         for part in [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()] {
             self.reply.extend_from_slice(part);
         }
-        self.finish([0, 1, 0], false, rcode)
+        self.finish([0, 1, 0], false, code)
     }
 
     /// As CoreDNS's `loadbalance`: what else is in the section keeps its place.
@@ -218,21 +220,21 @@ impl Direct<'_> {
     }
 
     /// Writes what stands between a record's owner and its data, of `length` bytes.
-    fn fixed(&mut self, record_type: u16, ttl: u32, length: usize) {
+    fn fixed(&mut self, record_type: RecordType, ttl: u32, length: usize) {
         self.reply.extend_from_slice(&fixed(record_type, ttl, length));
     }
 
     /// Writes an A or AAAA record, whose owner stands there already; in one piece, for there may be hundreds.
     fn address(&mut self, ip: IpAddr) {
         let (v4, v6);
-        let (record_type, data): (u16, &[u8]) = match ip {
+        let (record_type, data): (RecordType, &[u8]) = match ip {
             IpAddr::V4(ip) => {
                 v4 = ip.octets();
-                (rtype::A, &v4)
+                (RecordType::A, &v4)
             }
             IpAddr::V6(ip) => {
                 v6 = ip.octets();
-                (rtype::AAAA, &v6)
+                (RecordType::AAAA, &v6)
             }
         };
         let (mut rest, length) = ([0; FIXED + 16], FIXED + data.len());
@@ -242,22 +244,21 @@ impl Direct<'_> {
     }
 
     /// Writes the OPT record and the header: there is nothing left to do.
-    fn finish(&mut self, counts: [usize; 3], truncated: bool, rcode: u8) -> bool {
+    fn finish(&mut self, counts: [usize; 3], truncated: bool, code: ResponseCode) -> bool {
         self.reply.extend_from_slice(self.opt);
-        let [id_high, id_low, flags, more] = self.request.header();
-        let flags = flags | AUTHORITATIVE | if truncated { TRUNCATED } else { 0 };
+        let mut header = self.request.reply_header();
+        header.flags |= flag::AUTHORITATIVE | if truncated { flag::TRUNCATED } else { 0 };
+        header.set_response_code(code);
         let opt = usize::from(!self.opt.is_empty());
-        let [[an0, an1], [ns0, ns1], [ar0, ar1]] =
-            [counts[0], counts[1], counts[2] + opt].map(|count| (count as u16).to_be_bytes());
-        let header = [id_high, id_low, flags, more | rcode, 0, 1, an0, an1, ns0, ns1, ar0, ar1];
-        self.reply[..HEADER].copy_from_slice(&header);
+        header.counts = [1, counts[0] as u16, counts[1] as u16, (counts[2] + opt) as u16];
+        self.reply[..HEADER].copy_from_slice(&header.bytes());
         true
     }
 }
 
 /// What stands between a record's owner and its data, of `length` bytes.
-fn fixed(record_type: u16, ttl: u32, length: usize) -> [u8; FIXED] {
-    let ([t0, t1], [c0, c1]) = (record_type.to_be_bytes(), IN.to_be_bytes());
+fn fixed(record_type: RecordType, ttl: u32, length: usize) -> [u8; FIXED] {
+    let ([t0, t1], [c0, c1]) = (record_type.0.to_be_bytes(), IN.to_be_bytes());
     let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());
     [t0, t1, c0, c1, s0, s1, s2, s3, l0, l1]
 }
@@ -272,13 +273,13 @@ mod tests {
     use super::super::{Answerer, Client, Located, Outside};
     use super::*;
     use crate::store::Time;
-    use crate::zone::{DomainName, NAME_MAX};
+    use crate::wire::{DomainName, NAME_MAX};
     use crate::{ControlPlane, Settings, manifest};
 
     /// Whether the question goes the short way.
-    fn is_usual(zone: &Zone, name: &str, record_type: u16) -> bool {
+    fn is_usual(zone: &Zone, name: &str, record_type: RecordType) -> bool {
         let name: DomainName = name.parse().unwrap();
-        let question = [name.as_wire(), &record_type.to_be_bytes(), &IN.to_be_bytes()].concat();
+        let question = [name.as_wire(), &record_type.0.to_be_bytes(), &IN.to_be_bytes()].concat();
         let packet = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question[..]].concat();
         let request = Request::read(&packet, true).unwrap();
         let mut lower = [0; NAME_MAX];
@@ -316,19 +317,19 @@ mod tests {
         cluster.apply(&objects);
         let zone = cluster.published().load();
         let table = [
-            ("db.default.svc.cluster.local", rtype::A, true),
-            ("db.default.svc.cluster.local", rtype::AAAA, true),
-            ("DB-0.db.default.svc.cluster.local", rtype::A, true),
-            ("db-300.db.default.svc.cluster.local", rtype::A, true),
-            ("_cql._tcp.db.default.svc.cluster.local", rtype::SRV, true),
-            ("db.default.svc.cluster.local", rtype::SRV, true),
-            ("db.default.svc.cluster.local.default.svc.cluster.local", rtype::A, true),
-            ("kubernetes.default.svc.cluster.local", rtype::A, true),
-            ("_https._tcp.kubernetes.default.svc.cluster.local", rtype::SRV, false),
-            ("db.default.svc.cluster.local", rtype::TXT, false),
-            ("ns.dns.cluster.local", rtype::A, false),
-            ("10-244-0-1.default.pod.cluster.local", rtype::A, false),
-            ("example.com", rtype::A, false),
+            ("db.default.svc.cluster.local", RecordType::A, true),
+            ("db.default.svc.cluster.local", RecordType::AAAA, true),
+            ("DB-0.db.default.svc.cluster.local", RecordType::A, true),
+            ("db-300.db.default.svc.cluster.local", RecordType::A, true),
+            ("_cql._tcp.db.default.svc.cluster.local", RecordType::SRV, true),
+            ("db.default.svc.cluster.local", RecordType::SRV, true),
+            ("db.default.svc.cluster.local.default.svc.cluster.local", RecordType::A, true),
+            ("kubernetes.default.svc.cluster.local", RecordType::A, true),
+            ("_https._tcp.kubernetes.default.svc.cluster.local", RecordType::SRV, false),
+            ("db.default.svc.cluster.local", RecordType::TXT, false),
+            ("ns.dns.cluster.local", RecordType::A, false),
+            ("10-244-0-1.default.pod.cluster.local", RecordType::A, false),
+            ("example.com", RecordType::A, false),
         ];
         for (name, record_type, expected) in table {
             assert_eq!(is_usual(&zone, name, record_type), expected, "{name} {record_type}");

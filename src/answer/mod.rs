@@ -8,24 +8,21 @@ mod message;
 mod reply;
 mod request;
 mod resolve;
-mod text;
-mod wire;
 
 use fastrand::Rng;
 
-use crate::zone::{DomainName, NAME_MAX, Zone};
+use crate::wire::{
+    DomainName, Edns, Header, IN, NAME_MAX, Opt, RecordBuf, RecordType, ResponseCode, Section, flag,
+};
+use crate::zone::Zone;
 use direct::{Addresses, Direct};
 pub use fault::{Faults, Hit};
 pub use listing::{forward_records, reverse_records};
-use message::{Message, Scratch, Section};
-pub use reply::{Record, Reply, ResponseCode};
-pub use request::{Edns, Question, Request};
-use request::{Unfit, options};
-pub(crate) use resolve::reverse_address;
+use message::{Message, Scratch};
+pub use reply::{Record, Reply};
+pub use request::Request;
+use request::Unfit;
 use resolve::{Elsewhere, Outcome, Resolver};
-pub use text::{RecordView, Sections, rcode_name, sections};
-pub(crate) use wire::rtype;
-use wire::{ECHOED_OPTIONS, IN, rcode};
 
 /// How a request came in, as far as the reply depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,19 +72,6 @@ pub enum Verdict {
     Chase,
 }
 
-/// A record that an upstream gave, in wire form and uncompressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamRecord {
-    /// Labels with lengths, up to and including the root.
-    pub owner: Vec<u8>,
-    /// As RFC 1035 numbers it.
-    pub record_type: u16,
-    /// Seconds.
-    pub ttl: u32,
-    /// Names inside are uncompressed too.
-    pub rdata: Vec<u8>,
-}
-
 /// Makes replies, one after the other; one for each thread or task, for what it reuses between them.
 pub struct Answerer {
     order: Order,
@@ -107,11 +91,14 @@ pub struct Answerer {
 struct Target {
     /// In wire form.
     name: Vec<u8>,
-    record_type: u16,
+    record_type: RecordType,
 }
 
 /// The largest UDP reply for a client without EDNS (RFC 1035, 4.2.1), in bytes.
 const UDP_WITHOUT_EDNS: u16 = 512;
+
+/// EDNS options that CoreDNS gives back as they came: NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING (`edns.go`).
+const ECHOED_OPTIONS: [u16; 5] = [3, 9, 10, 11, 12];
 
 /// RFC 8914, 4.21.
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
@@ -128,7 +115,7 @@ impl Answerer {
             scratch: Scratch::default(),
             plain: Vec::new(),
             opt: Vec::new(),
-            target: Target { name: vec![0], record_type: rtype::A },
+            target: Target { name: vec![0], record_type: RecordType::A },
         }
     }
 
@@ -163,7 +150,7 @@ impl Answerer {
     }
 
     /// After [`Verdict::Chase`]: the name (wire form) and record type to ask the upstream for.
-    pub fn target(&self) -> (&[u8], u16) {
+    pub fn target(&self) -> (&[u8], RecordType) {
         (&self.target.name, self.target.record_type)
     }
 
@@ -175,7 +162,7 @@ impl Answerer {
         zone: &Zone,
         request: &[u8],
         client: Client,
-        upstream: &[UpstreamRecord],
+        upstream: &[RecordBuf],
         truncated: bool,
         hit: Option<&Hit>,
         reply: &mut Vec<u8>,
@@ -200,15 +187,15 @@ impl Answerer {
         hit: Option<&Hit>,
         reply: &mut Vec<u8>,
     ) -> Verdict {
-        let size = client.reply_size(request.edns);
+        let size = client.reply_size(request.opt);
         self.opt.clear();
-        if let Some(edns) = request.edns.filter(|edns| edns.version != 0) {
+        if let Some(opt) = request.opt.filter(|opt| opt.edns.version != 0) {
             let mut message =
-                Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
+                Message::new(reply, &mut self.scratch, request.reply_header(), request.question.bytes);
             // RFC 6891, 6.1.3. CoreDNS sends size 0 and no flags.
-            message.set_rcode(rcode::BADVERS);
-            let refused = Edns { size: 0, flags: 0, options: &[], ..edns };
-            write_opt(&mut self.opt, &refused, rcode::BADVERS >> 4, None);
+            message.set_response_code(ResponseCode::BADVERS);
+            let edns = Edns { udp_size: 0, flags: 0, ..opt.edns };
+            Opt { edns, ..opt }.write(&mut self.opt, ResponseCode::BADVERS, &[], None);
             message.finish(&self.opt, usize::from(size.limit), usize::MAX);
             return Verdict::Reply;
         }
@@ -221,8 +208,8 @@ impl Answerer {
             && self.direct
             && !truncated
         {
-            if let Some(edns) = request.edns {
-                write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, None);
+            if let Some(opt) = request.opt {
+                write_opt(&mut self.opt, opt, &size, None);
             }
             let Answerer { order, rng, addresses, opt, .. } = self;
             let (opt, order, size) = (&opt[..], *order, &size);
@@ -232,15 +219,15 @@ impl Answerer {
             }
             self.opt.clear();
         }
-        let message = Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
+        let message = Message::new(reply, &mut self.scratch, request.reply_header(), request.question.bytes);
         let (mut message, verdict, extended_error) =
             resolve(zone, &located, elsewhere, self.outside, &mut self.target, message);
         if truncated {
-            message.set_truncated();
+            message.set(flag::TRUNCATED, true);
         }
         message.arrange(self.order, &mut self.rng);
-        if let Some(edns) = request.edns {
-            write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, extended_error);
+        if let Some(opt) = request.opt {
+            write_opt(&mut self.opt, opt, &size, extended_error);
         }
         message.finish(&self.opt, usize::from(size.limit), size.compress_from);
         verdict
@@ -276,19 +263,23 @@ fn resolve<'m>(
 ) -> (Message<'m>, Verdict, Option<u16>) {
     let question = &request.question;
     let Some((zone_at, reverse)) = within else {
-        let is_transfer = matches!(question.record_type, rtype::AXFR | rtype::IXFR);
+        let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
         let verdict = match outside {
             Outside::NxDomain if question.class == IN && !is_transfer => {
-                message.set_recursion_available();
-                message.set_rcode(if is_above(zone, name) { rcode::NOERROR } else { rcode::NXDOMAIN });
+                message.set(flag::RECURSION_AVAILABLE, true);
+                message.set_response_code(if is_above(zone, name) {
+                    ResponseCode::NOERROR
+                } else {
+                    ResponseCode::NXDOMAIN
+                });
                 Verdict::Reply
             }
             Outside::Forwarded if question.class == IN => {
-                message.set_rcode(rcode::REFUSED);
+                message.set_response_code(ResponseCode::REFUSED);
                 Verdict::Forward
             }
             Outside::NxDomain | Outside::Refused | Outside::Forwarded => {
-                message.set_rcode(rcode::REFUSED);
+                message.set_response_code(ResponseCode::REFUSED);
                 Verdict::Reply
             }
         };
@@ -297,7 +288,7 @@ fn resolve<'m>(
             _ => (message, verdict, Some(EDE_NOT_AUTHORITATIVE)),
         };
     };
-    message.set_authoritative(true);
+    message.set(flag::AUTHORITATIVE, true);
     let (spelled, to) = (question.name, &mut target.name);
     let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, elsewhere, target: to, message };
     let outcome = resolver.resolve(question.record_type);
@@ -308,12 +299,12 @@ fn resolve<'m>(
     let mut verdict = Verdict::Reply;
     match outcome {
         Outcome::Data | Outcome::NoData => {}
-        Outcome::NameError if zone.is_synced() => message.set_rcode(rcode::NXDOMAIN),
+        Outcome::NameError if zone.is_synced() => message.set_response_code(ResponseCode::NXDOMAIN),
         // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
-        Outcome::NameError => message.set_rcode(rcode::SERVFAIL),
+        Outcome::NameError => message.set_response_code(ResponseCode::SERVFAIL),
         Outcome::Refused => {
-            message.set_authoritative(false);
-            message.set_rcode(rcode::REFUSED);
+            message.set(flag::AUTHORITATIVE, false);
+            message.set_response_code(ResponseCode::REFUSED);
         }
         Outcome::Chase => {
             target.record_type = question.record_type;
@@ -332,16 +323,17 @@ struct ReplySize {
 }
 
 impl Client {
-    fn reply_size(self, edns: Option<Edns<'_>>) -> ReplySize {
+    fn reply_size(self, opt: Option<Opt<'_>>) -> ReplySize {
+        let edns = opt.map(|opt| opt.edns);
         let limit = match (self.udp, edns) {
             (false, _) => u16::MAX,
             (true, None) => UDP_WITHOUT_EDNS,
             // RFC 6891, 6.2.3: less than 512 means 512.
-            (true, Some(edns)) => edns.size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
+            (true, Some(edns)) => edns.udp_size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
         };
         // The client's own size comes back, as CoreDNS has it; a listener with a limit of its own says that.
         let advertised =
-            edns.map_or(0, |edns| if self.udp { edns.size.min(self.max_udp) } else { edns.size });
+            edns.map_or(0, |edns| if self.udp { edns.udp_size.min(self.max_udp) } else { edns.udp_size });
         // Above these, CoreDNS compresses what it sends over UDP in the hope of avoiding fragments (Request.Scrub).
         let compress_from = match (self.udp, self.ipv6) {
             (false, _) => usize::MAX,
@@ -352,20 +344,12 @@ impl Client {
     }
 }
 
-impl Request<'_> {
-    /// Id and flags of a reply: QR, and RD and CD as they came.
-    fn header(&self) -> [u8; 4] {
-        let [high, low] = self.id.to_be_bytes();
-        [high, low, 0x80 | self.recursion_desired as u8, (self.checking_disabled as u8) << 4]
-    }
-}
-
 /// The reply to a question of class IN that somebody asks over TCP, with RD and without EDNS: all of it, in its
 /// objects' order.
-pub fn ask(zone: &Zone, name: &DomainName, record_type: u16) -> Vec<u8> {
+pub fn ask(zone: &Zone, name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut request = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     request.extend_from_slice(name.as_wire());
-    request.extend_from_slice(&record_type.to_be_bytes());
+    request.extend_from_slice(&record_type.0.to_be_bytes());
     request.extend_from_slice(&IN.to_be_bytes());
     let client = Client { udp: false, ipv6: false, max_udp: u16::MAX };
     let mut reply = Vec::new();
@@ -405,43 +389,30 @@ fn is_label(name: &[u8], at: usize) -> bool {
     label == at
 }
 
-/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back. The lower eight
-/// flag bits are cleared, options other than the echoed ones dropped.
-fn write_opt(out: &mut Vec<u8>, edns: &Edns<'_>, extended_rcode: u8, extended_error: Option<u16>) {
-    out.extend_from_slice(&[0]);
-    out.extend_from_slice(&rtype::OPT.to_be_bytes());
-    out.extend_from_slice(&edns.size.to_be_bytes());
-    out.extend_from_slice(&[extended_rcode, 0]);
-    out.extend_from_slice(&(edns.flags & 0xff00).to_be_bytes());
-    let length_at = out.len();
-    out.extend_from_slice(&[0, 0]);
-    for (code, option) in options(edns.options).flatten() {
-        if ECHOED_OPTIONS.contains(&code) {
-            out.extend_from_slice(option);
-        }
-    }
-    if let Some(code) = extended_error {
-        // RFC 8914: option 15, length 2, the code, no text.
-        out.extend_from_slice(&[0, 15, 0, 2]);
-        out.extend_from_slice(&code.to_be_bytes());
-    }
-    let length = (out.len() - length_at - 2) as u16;
-    out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back.
+fn write_opt(out: &mut Vec<u8>, opt: Opt<'_>, size: &ReplySize, extended_error: Option<u16>) {
+    let edns = Edns { udp_size: size.advertised, ..opt.edns };
+    Opt { edns, ..opt }.write(out, ResponseCode::NOERROR, &ECHOED_OPTIONS, extended_error);
 }
 
 fn refuse_to_read(packet: &[u8], unfit: Unfit<'_>, scratch: &mut Scratch, reply: &mut Vec<u8>) -> Verdict {
     reply.clear();
-    match unfit {
+    let (header, question) = match unfit {
         Unfit::Silent => return Verdict::Silent,
-        Unfit::Header { rcode, opcode, recursion_desired } => {
-            let header = [packet[0], packet[1], 0x80 | opcode << 3 | recursion_desired as u8, rcode];
-            Message::new(reply, scratch, header, &[]).finish(&[], usize::from(u16::MAX), usize::MAX);
+        Unfit::Header { code, opcode, recursion_desired } => {
+            let id = Header::read(packet).map_or(0, |header| header.id);
+            let flags = flag::RESPONSE | Header::flags_of(opcode);
+            let mut header = Header { id, flags, counts: [0; 4] };
+            header.set(flag::RECURSION_DESIRED, recursion_desired);
+            header.set_response_code(code);
+            (header, &[][..])
         }
         Unfit::AfterQuestion(request) => {
-            let mut message = Message::new(reply, scratch, request.header(), request.question.bytes);
-            message.set_rcode(rcode::FORMERR);
-            message.finish(&[], usize::from(u16::MAX), usize::MAX);
+            let mut header = request.reply_header();
+            header.set_response_code(ResponseCode::FORMERR);
+            (header, request.question.bytes)
         }
-    }
+    };
+    Message::new(reply, scratch, header, question).finish(&[], usize::from(u16::MAX), usize::MAX);
     Verdict::Reply
 }

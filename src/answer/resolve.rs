@@ -1,12 +1,11 @@
 //! From a question to records: the dispatch of CoreDNS's `handler.go` and the record building of its
 //! `backend_lookup.go`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::UpstreamRecord;
-use super::message::{Message, Section};
-use super::wire::rtype;
-use crate::zone::{Found, Matches, TargetRef, Zone, is_subdomain, labels};
+use super::message::Message;
+use crate::wire::{RecordBuf, RecordType, Section, is_subdomain, labels, reverse_address};
+use crate::zone::{Found, Matches, TargetRef, Zone};
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +30,7 @@ pub(super) enum Elsewhere<'a> {
     /// Not asked yet.
     Unasked,
     /// Asked; it had these.
-    Said(&'a [UpstreamRecord]),
+    Said(&'a [RecordBuf]),
 }
 
 /// One question under way.
@@ -77,22 +76,22 @@ pub(super) fn soa_ttl(zone: &Zone) -> u32 {
 
 impl Resolver<'_, '_> {
     /// Writes the records that answer a question of `record_type`.
-    pub(super) fn resolve(&mut self, record_type: u16) -> Outcome {
+    pub(super) fn resolve(&mut self, record_type: RecordType) -> Outcome {
         match record_type {
-            rtype::A | rtype::AAAA => self.addresses(record_type),
-            rtype::SRV => self.srv(),
-            rtype::TXT => self.txt(),
-            rtype::CNAME => self.cname(),
-            rtype::PTR => self.ptr(),
-            rtype::SOA if self.relative().is_empty() => {
+            RecordType::A | RecordType::AAAA => self.addresses(record_type),
+            RecordType::SRV => self.srv(),
+            RecordType::TXT => self.txt(),
+            RecordType::CNAME => self.cname(),
+            RecordType::PTR => self.ptr(),
+            RecordType::SOA if self.relative().is_empty() => {
                 self.soa(Section::Answer);
                 Outcome::Data
             }
             // No test whether the name exists.
-            rtype::SOA => Outcome::NoData,
-            rtype::AXFR | rtype::IXFR => Outcome::Refused,
+            RecordType::SOA => Outcome::NoData,
+            RecordType::AXFR | RecordType::IXFR => Outcome::Refused,
             // CoreDNS compares the lower-cased name with the zone as it was spelt.
-            rtype::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
+            RecordType::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
             _ => self.existence(),
         }
     }
@@ -102,7 +101,7 @@ impl Resolver<'_, '_> {
         let zone = &self.spelled[self.zone_at..];
         let numbers = soa_numbers(self.zone);
         let rdata = [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()];
-        self.message.record(section, &[zone], rtype::SOA, soa_ttl(self.zone), &rdata);
+        self.message.record(section, &[zone], RecordType::SOA, soa_ttl(self.zone), &rdata);
     }
 
     /// The name left of the zone, in lower case, without a root.
@@ -120,7 +119,7 @@ impl Resolver<'_, '_> {
         self.name.strip_prefix(b"\x02ns\x03dns").is_some_and(|rest| rest.starts_with(zone))
     }
 
-    fn addresses(&mut self, record_type: u16) -> Outcome {
+    fn addresses(&mut self, record_type: RecordType) -> Outcome {
         let zone = self.zone;
         if self.is_nameserver() {
             self.message.forget_seen();
@@ -149,7 +148,14 @@ impl Resolver<'_, '_> {
     }
 
     /// Writes the addresses of `pairs` under `owner`, and follows aliases.
-    fn pairs(&mut self, pairs: Matches<'_>, record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+    fn pairs(
+        &mut self,
+        pairs: Matches<'_>,
+        record_type: RecordType,
+        name: &[u8],
+        owner: &[u8],
+        chain: &mut Chain,
+    ) {
         let ttl = self.ttl();
         self.message.forget_seen();
         pairs.each_target(|pair| {
@@ -168,13 +174,20 @@ impl Resolver<'_, '_> {
     }
 
     /// Writes the alias `owner` → `target` and what is there; nothing at all where a target of ours has nothing.
-    fn follow(&mut self, target: &[u8], record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+    fn follow(
+        &mut self,
+        target: &[u8],
+        record_type: RecordType,
+        name: &[u8],
+        owner: &[u8],
+        chain: &mut Chain,
+    ) {
         let repeated = chain.names.iter().any(|earlier| earlier.eq_ignore_ascii_case(target));
         if is_subdomain(name, target) || chain.names.len() > CHAIN_MAX || repeated {
             return;
         }
         let mark = self.message.mark();
-        self.message.record(Section::Answer, &[owner], rtype::CNAME, self.ttl(), &[target]);
+        self.message.record(Section::Answer, &[owner], RecordType::CNAME, self.ttl(), &[target]);
         let zone_name = &self.name[self.zone_at..];
         if !is_subdomain(zone_name, target) {
             match self.elsewhere {
@@ -219,7 +232,13 @@ impl Resolver<'_, '_> {
                 // The pod's own name, without the labels left of it that the plugin overlooks; port 0.
                 let base = pod_base(&self.name[..self.zone_at]);
                 let numbers = srv_numbers(weight(count), 0);
-                self.message.record(Section::Answer, &[owner], rtype::SRV, ttl, &[&numbers, base, suffix]);
+                self.message.record(
+                    Section::Answer,
+                    &[owner],
+                    RecordType::SRV,
+                    ttl,
+                    &[&numbers, base, suffix],
+                );
                 self.message.address(Section::Additional, &[base, suffix], ttl, ip);
                 Outcome::Data
             }
@@ -236,7 +255,7 @@ impl Resolver<'_, '_> {
                     if let (TargetRef::Address(_), Some(port)) = (pair.target, pair.port) {
                         let target: [&[u8]; 4] =
                             [&srv_numbers(weight, port), pair.host, pairs.prefix(), suffix];
-                        message.record(Section::Answer, &[owner], rtype::SRV, ttl, &target);
+                        message.record(Section::Answer, &[owner], RecordType::SRV, ttl, &target);
                         message.drop_repeated(Section::Answer);
                     }
                     true
@@ -260,7 +279,7 @@ impl Resolver<'_, '_> {
             self.message.record(
                 Section::Answer,
                 &[self.spelled],
-                rtype::TXT,
+                RecordType::TXT,
                 DNS_VERSION_TTL,
                 &[b"\x051.1.0"],
             );
@@ -279,7 +298,7 @@ impl Resolver<'_, '_> {
         if let Found::Pairs(pairs) = zone.find(name, self.reverse) {
             pairs.each(|first| {
                 if let TargetRef::Alias(target) = first.target {
-                    self.message.record(Section::Answer, &[spelled], rtype::CNAME, ttl, &[target]);
+                    self.message.record(Section::Answer, &[spelled], RecordType::CNAME, ttl, &[target]);
                 }
                 false
             });
@@ -299,7 +318,7 @@ impl Resolver<'_, '_> {
         self.message.forget_seen();
         for [host, service] in zone.names_of(ip) {
             let target = [host, service, zone.settings().domain.as_wire()];
-            self.message.record(Section::Answer, &[self.spelled], rtype::PTR, ttl, &target);
+            self.message.record(Section::Answer, &[self.spelled], RecordType::PTR, ttl, &target);
             self.message.drop_repeated(Section::Answer);
         }
         if self.message.count(Section::Answer) == 0 { Outcome::NameError } else { Outcome::Data }
@@ -310,7 +329,7 @@ impl Resolver<'_, '_> {
         let all = zone.nameservers();
         self.message.forget_seen();
         for (name, _) in &all {
-            self.message.record(Section::Answer, &[suffix], rtype::NS, ttl, &[name[0], name[1], suffix]);
+            self.message.record(Section::Answer, &[suffix], RecordType::NS, ttl, &[name[0], name[1], suffix]);
             self.message.drop_repeated(Section::Answer);
         }
         // The glue is not de-duplicated.
@@ -342,8 +361,8 @@ struct Chain {
     chase: bool,
 }
 
-fn is_of(ip: IpAddr, record_type: u16) -> bool {
-    ip.is_ipv4() == (record_type == rtype::A)
+fn is_of(ip: IpAddr, record_type: RecordType) -> bool {
+    ip.is_ipv4() == (record_type == RecordType::A)
 }
 
 /// A share of 100, at least 1 (CoreDNS's `SRV`).
@@ -361,29 +380,4 @@ pub(super) fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
 fn pod_base(name: &[u8]) -> &[u8] {
     let extra = labels(name).count().saturating_sub(3);
     &name[labels(name).take(extra).map(|label| label.len() + 1).sum()..]
-}
-
-/// The address that a name (lower case, wire form) below `in-addr.arpa` or `ip6.arpa` stands for
-/// (`dnsutil/reverse.go`).
-pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
-    if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa\0") {
-        let mut labels = labels(octets);
-        let [d, c, b, a] = [labels.next()?, labels.next()?, labels.next()?, labels.next()?];
-        let text = [a, b, c, d].join(&b'.');
-        let ip = std::str::from_utf8(&text).ok()?.parse::<Ipv4Addr>().ok()?;
-        return labels.next().is_none().then_some(IpAddr::V4(ip));
-    }
-    // Four nibbles make a group, read from the right; up to three labels too many on the left do not matter.
-    let nibbles = name.strip_suffix(b"\x03ip6\x04arpa\0")?;
-    let count = labels(nibbles).count();
-    if !(32..36).contains(&count) {
-        return None;
-    }
-    let mut bits = 0u128;
-    for (at, label) in labels(nibbles).skip(count - 32).enumerate() {
-        let [digit] = label else { return None };
-        bits |= u128::from((*digit as char).to_digit(16)?) << (4 * at);
-    }
-    let ip = Ipv6Addr::from(bits);
-    Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4))
 }

@@ -42,12 +42,12 @@ use super::decode;
 use super::limits;
 use super::problem::Problem;
 use super::source::Place;
-use crate::RecordType;
-use crate::answer::{Order, ResponseCode};
+use crate::answer::Order;
 use crate::controller::Reuse;
 use crate::kubelet::Delays;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
+use crate::wire::{RecordType, ResponseCode};
 use written::{Clock, OrderWord, ReuseWord, Written};
 
 /// A story about a cluster.

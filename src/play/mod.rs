@@ -32,7 +32,7 @@ use crate::manifest::scenario::{Event, Expectation, NodeEvent, PodEvent, Questio
 use crate::queries::Filter;
 use crate::store::Name;
 use crate::store::fault::FaultSpec;
-use crate::zone::DomainName;
+use crate::wire::DomainName;
 use crate::{Change, Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Settings};
 use ask::{Ask, Heard};
 use search::Verdict;

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Draining;
 use super::admission::Admission;
-use super::packet::HEADER;
 use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
 use super::tcp::TcpLimits;
 use crate::answer::fault::Ending;
 use crate::answer::{Answerer, Client};
 use crate::store::fault::Tcp as Fault;
+use crate::wire::HEADER;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 16 * 1024;

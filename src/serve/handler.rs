@@ -12,11 +12,11 @@ use hickory_proto::serialize::binary::{BinDecoder, BinEncoder};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
-use super::packet::{self, HEADER};
 use super::query_log::{self, Asked};
 use super::responder::{Outcome, Responder};
 use super::{Options, Shares, Stats, View, max_udp};
 use crate::answer::{Answerer, Client};
+use crate::wire::{self, HEADER};
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
 pub struct ClusterHandler {
@@ -78,7 +78,7 @@ impl RequestHandler for ClusterHandler {
     ) -> ResponseInfo {
         let Some(mut wire) = self.reply(request).await else { return nothing_sent(request) };
         if request.protocol() == Protocol::Udp && !Parsed::read(&wire).is_some_and(|parsed| parsed.fits()) {
-            packet::truncate(&mut wire);
+            wire::truncate(&mut wire);
         }
         let Some(parsed) = Parsed::read(&wire) else {
             tracing::error!("a reply could not be handed to the hickory server: it does not read it");

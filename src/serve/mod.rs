@@ -33,7 +33,6 @@ mod handler;
 mod listen;
 #[cfg(not(target_os = "linux"))]
 mod one_by_one;
-mod packet;
 mod query_log;
 mod responder;
 mod stats;

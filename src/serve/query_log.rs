@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::packet;
 use super::responder::Told;
 use super::view::View;
-use crate::RecordType;
-use crate::answer::{Hit, rcode_name};
+use crate::answer::Hit;
 use crate::queries::Exchanged;
 use crate::store::fault::Transport;
 use crate::store::{Name, Time};
-use crate::zone::Presentation;
+use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 
 /// What the query log's lines are filtered by.
 pub const TARGET: &str = "clusterlocal::queries";
@@ -94,10 +92,10 @@ struct Line<'a> {
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Line { client, protocol, query, reply, took, fault } = self;
-        write!(f, "{client} - {} \"", packet::u16_at(query, 0).unwrap_or(0))?;
-        match packet::question(query) {
+        write!(f, "{client} - {} \"", wire::u16_at(query, 0).unwrap_or(0))?;
+        match wire::question(query) {
             Some(asked) => {
-                write!(f, "{} ", RecordType(asked.record_type))?;
+                write!(f, "{} ", asked.record_type)?;
                 match asked.class {
                     1 => f.write_str("IN")?,
                     // RFC 3597 section 5.
@@ -107,13 +105,14 @@ impl fmt::Display for Line<'_> {
             }
             None => f.write_str("- - -")?,
         }
-        let opt = packet::opt(query);
-        let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
-        let udp_size = opt.map_or(512, |opt| opt.udp_size);
+        let opt = wire::opt(query);
+        let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.edns.dnssec_ok());
+        let udp_size = opt.map_or(512, |opt| opt.edns.udp_size);
         write!(f, " {protocol} {} {dnssec_ok} {udp_size}\" ", query.len())?;
-        match reply.is_empty() {
-            true => f.write_str("- - 0 ")?,
-            false => write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?,
+        if reply.is_empty() {
+            f.write_str("- - 0 ")?;
+        } else {
+            write!(f, "{} {} {} ", response_code(reply), Flags(reply), reply.len())?;
         }
         write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())?;
         fault.map_or(Ok(()), |fault| write!(f, " fault={fault}"))
@@ -121,10 +120,10 @@ impl fmt::Display for Line<'_> {
 }
 
 /// The response code of `reply`, with the part of it that is in the OPT record.
-fn rcode(reply: &[u8]) -> u16 {
-    let low = reply.get(3).map_or(0, |flags| u16::from(flags & 0x0f));
-    let high = packet::opt(reply).map_or(0, |opt| u16::from(opt.extended_rcode));
-    high << 4 | low
+fn response_code(reply: &[u8]) -> ResponseCode {
+    let low = Header::read(reply).map_or(0, |header| header.response_code().0);
+    let high = wire::opt(reply).map_or(0, |opt| u16::from(opt.edns.extended_code));
+    ResponseCode(high << 4 | low)
 }
 
 /// The flags of a header, as CoreDNS lists them.
@@ -133,15 +132,15 @@ struct Flags<'a>(&'a [u8]);
 impl fmt::Display for Flags<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [(u16, &str); 7] = [
-            (0x8000, "qr"),
-            (0x0400, "aa"),
-            (0x0200, "tc"),
-            (0x0100, "rd"),
-            (0x0080, "ra"),
-            (0x0020, "ad"),
-            (0x0010, "cd"),
+            (flag::RESPONSE, "qr"),
+            (flag::AUTHORITATIVE, "aa"),
+            (flag::TRUNCATED, "tc"),
+            (flag::RECURSION_DESIRED, "rd"),
+            (flag::RECURSION_AVAILABLE, "ra"),
+            (flag::AUTHENTIC_DATA, "ad"),
+            (flag::CHECKING_DISABLED, "cd"),
         ];
-        let flags = packet::u16_at(self.0, 2).unwrap_or(0);
+        let flags = Header::read(self.0).map_or(0, |header| header.flags);
         let mut set = NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name);
         if let Some(first) = set.next() {
             f.write_str(first)?;

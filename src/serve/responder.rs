@@ -10,11 +10,11 @@ use arc_swap::Guard;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::delays::{Delay, Delays};
-use super::packet;
 use super::stats::Stats;
 use super::upstream::{self, Upstream};
 use super::view::View;
 use crate::answer::{Answerer, Client, Hit, Order, Outside, Verdict};
+use crate::wire::{self, Header, RecordType, ResponseCode, flag};
 use crate::zone::Zone;
 
 /// What all transports of one server share.
@@ -65,7 +65,7 @@ pub(super) struct Later {
 
 enum Errand {
     Forward,
-    Chase { name: Vec<u8>, record_type: u16 },
+    Chase { name: Vec<u8>, record_type: RecordType },
 }
 
 impl Responder {
@@ -153,12 +153,12 @@ impl Responder {
                     Ok(relayed) => {
                         *reply = relayed;
                         if client.udp && reply.len() > udp_limit(request, client) {
-                            packet::truncate(reply);
+                            wire::truncate(reply);
                         }
                     }
                     Err(error) => {
                         tracing::debug!(%error, "the upstream did not answer a forwarded query");
-                        packet::set_rcode(reply, packet::SERVFAIL);
+                        wire::set_response_code(reply, ResponseCode::SERVFAIL);
                     }
                 }
                 if let Some(hit) = hit {
@@ -211,8 +211,9 @@ impl Responder {
                 bytes = request.len(),
                 "answering a query panicked; its client gets SERVFAIL. This is a bug in clusterlocal: please report it"
             );
-            packet::header_only(request, packet::SERVFAIL, reply);
-            if reply.is_empty() || packet::is_response(request) { Verdict::Silent } else { Verdict::Reply }
+            wire::error_reply(request, ResponseCode::SERVFAIL, reply);
+            let is_request = Header::read(request).is_some_and(|header| !header.has(flag::RESPONSE));
+            if is_request { Verdict::Reply } else { Verdict::Silent }
         })
     }
 }
@@ -273,7 +274,7 @@ impl Turn<'_> {
 /// How long a reply over UDP may be (RFC 6891 section 6.2.3), in bytes: what the client's OPT record says, at least
 /// 512, and no more than the listener sends.
 fn udp_limit(request: &[u8], client: Client) -> usize {
-    let asked = packet::opt(request).map_or(512, |opt| opt.udp_size.max(512));
+    let asked = wire::opt(request).map_or(512, |opt| opt.edns.udp_size.max(512));
     usize::from(asked.min(client.max_udp))
 }
 

@@ -20,10 +20,10 @@ use super::batch::{Inbox, Outbox, end_waiting};
 use super::datagram::{Datagrams, Origin};
 #[cfg(not(target_os = "linux"))]
 use super::one_by_one::{Inbox, Outbox, end_waiting};
-use super::packet;
 use super::query_log::{self, Asked, Began};
 use super::responder::{Later, Outcome, Responder, Told};
 use crate::answer::{Answerer, Client};
+use crate::wire;
 
 /// How many datagrams are answered after the end was asked for: more than the receive buffer holds, so whatever
 /// comes later was sent later.
@@ -279,7 +279,7 @@ fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
     #[cfg(not(unix))]
     let is_too_long = false;
     if is_too_long {
-        packet::truncate(reply);
+        wire::truncate(reply);
     }
     is_too_long
 }

@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::rows::Row;
 use super::service::{Body, ServiceRecords};
-use super::{PodNames, Zone, labels};
+use super::{PodNames, Zone};
+use crate::wire::labels;
 
 /// What there is at a name.
 #[derive(Debug)]

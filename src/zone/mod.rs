@@ -7,7 +7,6 @@
 mod count;
 mod feed;
 mod lookup;
-mod name;
 mod names;
 mod rows;
 mod service;
@@ -19,10 +18,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::store::Name;
+use crate::wire::DomainName;
 pub use feed::{Feed, NameChange};
 pub use lookup::{Found, Matches, TargetRef, Tuple};
-pub use name::{DomainName, NAME_MAX, NameError, Presentation, is_subdomain, labels, push_label};
-pub use names::reverse_name;
 pub use service::{Port, ServiceRecords, dashed};
 use table::Table;
 

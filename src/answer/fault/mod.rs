@@ -25,10 +25,10 @@ use arc_swap::ArcSwap;
 use fastrand::Rng;
 use tokio::sync::watch;
 
-use super::wire::rcode;
 use super::{Answerer, Client, Elsewhere, Request, Verdict};
 use crate::store::fault::{Action, Edns, Rcode, Target, Tcp};
 use crate::store::{Name, Time};
+use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;
 use cache::{Key, Layer};
 use draft::Draft;
@@ -145,9 +145,9 @@ impl Hit {
 
     /// Bends a reply that an upstream gave: of what has not been decided by then, its id and its question.
     pub fn bend_relayed(&self, reply: &mut [u8]) {
-        if self.does(&Action::WrongQuestion) && reply.len() > 13 {
-            let end = reply.len().min(12 + 5);
-            draft::another_question(&mut reply[12..end]);
+        if self.does(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
+            let end = reply.len().min(HEADER + 5);
+            draft::another_question(&mut reply[HEADER..end]);
         }
         self.bend_id(reply);
     }
@@ -261,8 +261,8 @@ impl Answerer {
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
             let (mut draft, verdict) = self.draft(zone, request, elsewhere);
             draft.truncated |= truncated;
-            if draft.authoritative && draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
-                draft.rcode = rcode::SERVFAIL;
+            if draft.authoritative && draft.code == ResponseCode::NXDOMAIN && hit.does(&Action::Unsynced) {
+                draft.code = ResponseCode::SERVFAIL;
             }
             (draft, verdict)
         });
@@ -290,21 +290,21 @@ impl Answerer {
         client: Client,
         reply: &mut Vec<u8>,
     ) {
-        let mut edns = request.edns;
+        let mut opt = request.opt;
         let mut client = client;
         for action in hit.actions() {
             match action {
-                Action::Edns(Edns::Ignore) => edns = None,
-                Action::Edns(Edns::FormErr) if edns.is_some() => {
-                    let refused = Draft::bare(rcode::FORMERR);
-                    let request = Request { edns: None, ..*request };
+                Action::Edns(Edns::Ignore) => opt = None,
+                Action::Edns(Edns::FormErr) if opt.is_some() => {
+                    let refused = Draft::bare(ResponseCode::FORMERR);
+                    let request = Request { opt: None, ..*request };
                     return self.finish(&refused, &request, client, hit, reply);
                 }
                 Action::Edns(Edns::Limit(size)) => client.max_udp = client.max_udp.min(*size),
                 _ => {}
             }
         }
-        self.finish(draft, &Request { edns, ..*request }, client, hit, reply);
+        self.finish(draft, &Request { opt, ..*request }, client, hit, reply);
     }
 
     fn finish(
@@ -343,14 +343,13 @@ fn through(
     (draft, verdict)
 }
 
-/// As RFC 1035, 4.1.1 numbers it.
-fn number(code: Rcode) -> u8 {
-    match code {
-        Rcode::FormErr => rcode::FORMERR,
-        Rcode::ServFail => rcode::SERVFAIL,
-        Rcode::NxDomain => rcode::NXDOMAIN,
-        Rcode::NotImp => rcode::NOTIMP,
-        Rcode::Refused => rcode::REFUSED,
+fn code(rcode: Rcode) -> ResponseCode {
+    match rcode {
+        Rcode::FormErr => ResponseCode::FORMERR,
+        Rcode::ServFail => ResponseCode::SERVFAIL,
+        Rcode::NxDomain => ResponseCode::NXDOMAIN,
+        Rcode::NotImp => ResponseCode::NOTIMP,
+        Rcode::Refused => ResponseCode::REFUSED,
     }
 }
 

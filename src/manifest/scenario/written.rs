@@ -7,12 +7,11 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny};
 
 use super::{Event, NodeEvent, PodEvent, Question, Says};
-use crate::RecordType;
 use crate::manifest::limits::REPLICAS;
 use crate::manifest::topology::fields::{Entries, OneOrMore};
-use crate::record_type::UnknownType;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
+use crate::wire::{RecordType, UnknownType};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Scenario")]
