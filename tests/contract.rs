@@ -5,7 +5,7 @@ mod common;
 use std::net::IpAddr;
 
 use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Order, Outside, Verdict};
+use clusterlocal::answer::{Answerer, Order, Outside, Query, Verdict};
 use clusterlocal::store::Objects;
 use clusterlocal::zone::{self, Feed, PodNames, Zone};
 use common::{Asked, TCP, UDP};
@@ -153,8 +153,11 @@ fn answers() {
         request[class_at..class_at + 2].copy_from_slice(&row.class.to_be_bytes());
         for client in [UDP, TCP] {
             let mut reply = Vec::new();
-            let verdict = Answerer::new(Order::Shuffle, 1, Outside::NxDomain)
-                .answer(zone, &request, client, &mut reply);
+            let verdict = Answerer::new(Order::Shuffle, 1, Outside::NxDomain).answer(
+                zone,
+                &Query::new(&request, client),
+                &mut reply,
+            );
             assert_eq!(verdict, Verdict::Reply, "{}", row.number);
             let (got, wanted) = (got(&reply), wanted(row));
             if got != wanted {

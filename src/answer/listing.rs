@@ -1,7 +1,7 @@
 //! All records of a zone, found by asking it: what is listed is what is answered.
 
+use super::general::{Outcome, Resolver, Upstream};
 use super::message::Message;
-use super::resolve::{Elsewhere, Outcome, Resolver};
 use super::{Answerer, Order, Outside, zone_of};
 use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
 use crate::zone::Zone;
@@ -65,7 +65,7 @@ impl Lister {
             spelled: &lower,
             zone_at,
             reverse,
-            elsewhere: Elsewhere::Nobody,
+            upstream: Upstream::Unavailable,
             target: &mut self.answerer.target.name,
             message,
         };

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::responder::Told;
+use super::responder::Basis;
 use super::view::View;
-use crate::answer::Hit;
+use crate::answer::{Client, Hit};
 use crate::queries::Exchanged;
 use crate::store::fault::Transport;
 use crate::store::{Name, Time};
@@ -32,16 +32,17 @@ pub(super) struct Began {
     instant: Instant,
 }
 
-/// A query, as it came.
+/// A query as a transport received it.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) client: SocketAddr,
-    /// `udp`, `tcp`, or what a hickory server calls its own.
-    pub(super) protocol: &'a str,
+pub(super) struct Received<'a> {
     pub(super) request: &'a [u8],
+    pub(super) peer: SocketAddr,
+    pub(super) client: Client,
+    /// `udp`, `tcp`, or what a hickory server calls its own.
+    pub(super) protocol: &'a (dyn fmt::Display + Sync),
 }
 
-/// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
+/// The time, if queries are recorded: nothing is measured otherwise.
 pub(super) fn begin(view: &View) -> Option<Began> {
     let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
     let now = || {
@@ -51,38 +52,35 @@ pub(super) fn begin(view: &View) -> Option<Began> {
     wanted.then(now)
 }
 
-/// Tells of queries that came together, and of their replies, if there are any, those who want to know: readers of the
-/// log, and whoever asks the query log later.
+/// Records queries that were received together, and their replies, if there are any, in the log and in the query log of the
+/// view.
 pub(super) fn end<'a>(
     view: &View,
     began: Option<Began>,
-    exchanges: impl IntoIterator<Item = (Asked<'a>, &'a Told, Option<&'a [u8]>), IntoIter: Clone>,
+    exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
 ) {
     let Some(Began { at, instant }) = began else { return };
     let (took, exchanges) = (instant.elapsed(), exchanges.into_iter());
-    let fault = |told: &'a Told| told.hit.as_ref().map(Hit::fault);
+    let fault = |basis: &'a Basis| basis.hit.as_ref().map(Hit::fault);
     if tracing::enabled!(target: TARGET, Level::DEBUG) {
-        for (Asked { client, protocol, request: query }, told, reply) in exchanges.clone() {
-            if reply.is_some() || told.hit.is_some() {
-                let reply = reply.unwrap_or_default();
-                let line = Line { client, protocol, query, reply, took, fault: fault(told) };
+        for (received, basis, reply) in exchanges.clone() {
+            if reply.is_some() || basis.hit.is_some() {
+                let line = Line { received, reply: reply.unwrap_or_default(), took, fault: fault(basis) };
                 tracing::debug!(target: TARGET, "{line}");
             }
         }
     }
     if let Some(queries) = &view.queries {
-        queries.record(exchanges.map(|(Asked { client, protocol, request }, told, reply)| {
-            let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
-            let (serial, fault) = (told.serial, fault(told));
-            Exchanged { at, took, client, transport, serial, fault, request, reply }
+        queries.record(exchanges.map(|(Received { request, peer, client, .. }, basis, reply)| {
+            let transport = if client.udp { Transport::Udp } else { Transport::Tcp };
+            let (serial, fault) = (basis.serial, fault(basis));
+            Exchanged { at, took, client: peer, transport, serial, fault, request, reply }
         }));
     }
 }
 
 struct Line<'a> {
-    client: SocketAddr,
-    protocol: &'a str,
-    query: &'a [u8],
+    received: Received<'a>,
     reply: &'a [u8],
     took: Duration,
     /// Which fault has hit it.
@@ -91,8 +89,8 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { client, protocol, query, reply, took, fault } = self;
-        write!(f, "{client} - {} \"", wire::u16_at(query, 0).unwrap_or(0))?;
+        let Line { received: Received { request: query, peer, protocol, .. }, reply, took, fault } = self;
+        write!(f, "{peer} - {} \"", wire::u16_at(query, 0).unwrap_or(0))?;
         match wire::question(query) {
             Some(asked) => {
                 write!(f, "{} ", asked.record_type)?;
@@ -154,9 +152,10 @@ mod tests {
     use super::*;
 
     fn line(query: &[u8], reply: &[u8]) -> String {
-        let client = "127.0.0.1:40212".parse().unwrap();
-        let took = Duration::from_nanos(123_456);
-        Line { client, protocol: "udp", query, reply, took, fault: None }.to_string()
+        let peer = "127.0.0.1:40212".parse().unwrap();
+        let client = Client { udp: true, ipv6: false, max_udp: u16::MAX };
+        let received = Received { request: query, peer, client, protocol: &"udp" };
+        Line { received, reply, took: Duration::from_nanos(123_456), fault: None }.to_string()
     }
 
     #[test]

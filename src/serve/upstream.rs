@@ -17,6 +17,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::answer::UpstreamAnswer;
 use crate::wire::{self, HEADER, Header, RecordBuf, RecordType, ResponseCode, flag};
 
 /// How many questions may wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
@@ -215,9 +216,9 @@ pub(super) fn query_for(name: &[u8], record_type: RecordType) -> Vec<u8> {
     query
 }
 
-/// The answer section of `reply`, class IN, and whether it was cut. `None` where it is malformed, or says neither that the name
+/// The answer section of `reply`, class IN. `None` where it is malformed, or says neither that the name
 /// exists nor that it does not: such a reply tells nothing about the name.
-pub(super) fn records(reply: &[u8]) -> Option<(Vec<RecordBuf>, bool)> {
+pub(super) fn answer_of(reply: &[u8]) -> Option<UpstreamAnswer> {
     let code = Header::read(reply)?.response_code();
     if ![ResponseCode::NOERROR, ResponseCode::NXDOMAIN].contains(&code) {
         return None;
@@ -231,7 +232,7 @@ pub(super) fn records(reply: &[u8]) -> Option<(Vec<RecordBuf>, bool)> {
             rdata: rdata(&record.data)?,
         })
     });
-    Some((records.collect::<Option<_>>()?, wire::is_truncated(reply)))
+    Some(UpstreamAnswer { records: records.collect::<Option<_>>()?, truncated: wire::is_truncated(reply) })
 }
 
 fn owner(name: &Name) -> Option<Vec<u8>> {
@@ -461,13 +462,17 @@ pub(super) mod tests {
             ttl,
             rdata: rdata.to_vec(),
         };
-        let (found, truncated) = records(&reply).expect("an answer");
+        let UpstreamAnswer { records, truncated } = answer_of(&reply).expect("an answer");
         let alias = record(b"\x01a\x07example\0", RecordType::CNAME, 30, b"\x01b\x07example\0");
-        assert_eq!(found, [alias, record(b"\x01b\x07example\0", RecordType::A, 60, &[127, 0, 0, 1])]);
+        assert_eq!(records, [alias, record(b"\x01b\x07example\0", RecordType::A, 60, &[127, 0, 0, 1])]);
         assert!(!truncated);
-        assert!(records(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
-        assert_eq!(records(&reply_to(QUERY, 0x8183, 0, b"")), Some((vec![], false)), "NXDOMAIN does");
-        assert!(records(&reply[..reply.len() - 1]).is_none(), "malformed");
+        assert!(answer_of(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
+        assert_eq!(
+            answer_of(&reply_to(QUERY, 0x8183, 0, b"")),
+            Some(UpstreamAnswer::default()),
+            "NXDOMAIN does"
+        );
+        assert!(answer_of(&reply[..reply.len() - 1]).is_none(), "malformed");
     }
 
     #[test]

@@ -37,13 +37,9 @@ impl Opcode {
 impl Header {
     /// Decodes the header of `message`; `None` where it is shorter than one.
     pub(crate) fn read(message: &[u8]) -> Option<Self> {
-        let [[i0, i1], [f0, f1], counts @ ..]: &[[u8; 2]; 6] =
-            message.first_chunk::<HEADER>()?.as_chunks().0.as_array()?;
-        Some(Header {
-            id: u16::from_be_bytes([*i0, *i1]),
-            flags: u16::from_be_bytes([*f0, *f1]),
-            counts: counts.map(u16::from_be_bytes),
-        })
+        let header = message.first_chunk::<HEADER>()?;
+        let at = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
+        Some(Header { id: at(0), flags: at(2), counts: [at(4), at(6), at(8), at(10)] })
     }
 
     /// The header in wire form.

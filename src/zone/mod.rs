@@ -8,6 +8,7 @@ mod count;
 mod feed;
 mod lookup;
 mod names;
+mod parse;
 mod rows;
 mod service;
 mod table;

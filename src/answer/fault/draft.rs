@@ -3,7 +3,7 @@
 
 use crate::answer::message::Message;
 use crate::answer::request::Request;
-use crate::answer::{Answerer, Client, Elsewhere, Located, Verdict, resolve, write_opt};
+use crate::answer::{Answerer, Client, Located, Upstream, Verdict, resolve, write_opt};
 use crate::wire::{Header, NAME_MAX, RecordBuf, ResponseCode, Section, flag, sections};
 use crate::zone::Zone;
 
@@ -101,14 +101,13 @@ impl Answerer {
         &mut self,
         zone: &Zone,
         request: &Request<'_>,
-        elsewhere: Elsewhere<'_>,
+        upstream: Upstream<'_>,
     ) -> (Draft, Verdict) {
         let Answerer { plain, scratch, target, outside, .. } = self;
         let message = Message::new(plain, scratch, request.reply_header(), request.question.bytes);
         let mut lower = [0; NAME_MAX];
         let located = Located::new(zone, request, &mut lower);
-        let (message, verdict, extended_error) =
-            resolve(zone, &located, elsewhere, *outside, target, message);
+        let (message, verdict, extended_error) = resolve(zone, &located, upstream, *outside, target, message);
         message.finish(&[], usize::MAX, usize::MAX);
         let draft = Draft { extended_error, ..Draft::read(plain) };
         (draft, verdict)

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use super::draft::Draft;
 use super::rule::text;
 use super::{Hit, code};
-use crate::answer::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl};
+use crate::answer::soa::Soa;
 use crate::answer::{Request, zone_of};
 use crate::store::fault::{Action, Glue, Order, Rcode, Target, Which};
 use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
@@ -80,17 +80,7 @@ impl Asked<'_> {
         let name = self.request.question.name;
         let ours =
             zone_of(self.zone, &name.to_ascii_lowercase()).filter(|_| self.request.question.class == IN);
-        let soa = ours.map(|(zone_at, _)| {
-            let zone_name = &name[zone_at..];
-            let numbers = soa_numbers(self.zone);
-            let rdata = [SOA_MNAME, zone_name, SOA_RNAME, zone_name, numbers.as_flattened()].concat();
-            RecordBuf {
-                owner: zone_name.to_vec(),
-                record_type: RecordType::SOA,
-                ttl: soa_ttl(self.zone),
-                rdata,
-            }
-        });
+        let soa = ours.map(|(zone_at, _)| RecordBuf::from(Soa::new(self.zone, &name[zone_at..])));
         Draft { code, authoritative: soa.is_some(), authority: soa.into_iter().collect(), ..Draft::default() }
     }
 

@@ -40,8 +40,7 @@ impl Rule {
         asker: IpAddr,
     ) -> Option<(u64, Option<usize>)> {
         let matching = &self.spec.matching;
-        let type_meant =
-            || matching.types.is_empty() || matching.types.iter().any(|of| *of == question.record_type);
+        let type_meant = || matching.types.is_empty() || matching.types.contains(&question.record_type);
         let name_meant = || matching.name.as_ref().is_none_or(|glob| glob.matches(&text(question.name)));
         let transport = if udp { Transport::Udp } else { Transport::Tcp };
         let meant = self.in_force

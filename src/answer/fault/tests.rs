@@ -69,14 +69,9 @@ impl Asked {
         let mut reply = Vec::new();
         let (faults, zone) = (self.cluster.faults(), self.cluster.published());
         let now = self.cluster.now();
-        let (_, hit) = self.answerer.answer_amid(
-            &faults,
-            (self.asker, now),
-            &zone.load(),
-            &request,
-            self.client,
-            &mut reply,
-        );
+        let hit = faults.hit(&request, self.client, self.asker, now);
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, self.client) };
+        self.answerer.answer(&zone.load(), &query, &mut reply);
         (reply, hit)
     }
 
@@ -492,8 +487,9 @@ fn a_cache_tells_questions_apart_as_coredns_does() {
     for request in [dnssec_ok(&asked), checking_disabled(&asked)] {
         let mut reply = Vec::new();
         let (faults, zone) = (asked.cluster.faults(), asked.cluster.published());
-        let when = (asked.asker, asked.cluster.now());
-        asked.answerer.answer_amid(&faults, when, &zone.load(), &request, asked.client, &mut reply);
+        let hit = faults.hit(&request, asked.client, asked.asker, asked.cluster.now());
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, asked.client) };
+        asked.answerer.answer(&zone.load(), &query, &mut reply);
         assert_eq!(reply[7], 4, "another question to the cache: answered anew");
     }
     asked.client.udp = false;

@@ -1,10 +1,14 @@
-//! From a question to records: the dispatch of CoreDNS's `handler.go` and the record building of its
-//! `backend_lookup.go`.
+//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record building
+//! of its `backend_lookup.go`.
 
 use std::net::IpAddr;
 
+use super::located::{Located, is_above};
 use super::message::Message;
-use crate::wire::{RecordBuf, RecordType, Section, is_subdomain, labels, reverse_address};
+use super::soa::{MNAME, Soa};
+use super::srv::{Srv, SrvSet, srv_numbers, weight};
+use super::{EDE_NOT_AUTHORITATIVE, Outside, Target, UpstreamAnswer, Verdict};
+use crate::wire::{IN, RecordType, ResponseCode, Section, flag, is_subdomain, labels, reverse_address};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
 /// What became of a question.
@@ -18,19 +22,18 @@ pub(super) enum Outcome {
     NameError,
     /// Zone transfers.
     Refused,
-    /// An alias was written whose target somebody else has to be asked for.
+    /// An alias was written whose target the upstream has to be asked for.
     Chase,
 }
 
-/// What somebody else said of an alias's target.
+/// What is known of an alias's target outside the served zones.
 #[derive(Clone, Copy)]
-pub(super) enum Elsewhere<'a> {
-    /// There is nobody to ask.
-    Nobody,
-    /// Not asked yet.
-    Unasked,
-    /// Asked; it had these.
-    Said(&'a [RecordBuf]),
+pub(super) enum Upstream<'a> {
+    /// There is no upstream.
+    Unavailable,
+    /// It has not been asked yet.
+    NotAsked,
+    Answered(&'a UpstreamAnswer),
 }
 
 /// One question under way.
@@ -44,7 +47,7 @@ pub(super) struct Resolver<'a, 'm> {
     pub(super) zone_at: usize,
     /// Whether that zone is `in-addr.arpa` or `ip6.arpa`.
     pub(super) reverse: bool,
-    pub(super) elsewhere: Elsewhere<'a>,
+    pub(super) upstream: Upstream<'a>,
     /// Where the name goes that has to be asked for, on [`Outcome::Chase`].
     pub(super) target: &'a mut Vec<u8>,
     pub(super) message: Message<'m>,
@@ -56,22 +59,70 @@ const CHAIN_MAX: usize = 10;
 /// The plugin gives 28,800 s; a kubeadm cluster's `cache 30` makes it 30 on the wire.
 const DNS_VERSION_TTL: u32 = 30;
 
-/// The largest TTL of a SOA record (CoreDNS's `plugin.SOA`).
-const SOA_TTL_MAX: u32 = 300;
-
-/// The labels left of the zone of the server that a SOA record names (CoreDNS's `plugin.SOA`).
-pub(super) const SOA_MNAME: &[u8] = b"\x02ns\x03dns";
-/// Those of the mailbox of who is responsible.
-pub(super) const SOA_RNAME: &[u8] = b"\x0ahostmaster";
-
-/// The numbers of a SOA record: serial, refresh, retry, expire and minimum.
-pub(super) fn soa_numbers(zone: &Zone) -> [[u8; 4]; 5] {
-    [zone.serial(), 7200, 1800, 86400, zone.settings().ttl].map(u32::to_be_bytes)
-}
-
-/// The TTL of a SOA record, in seconds.
-pub(super) fn soa_ttl(zone: &Zone) -> u32 {
-    zone.settings().ttl.min(SOA_TTL_MAX)
+/// Writes the records that answer a request, and its code. Returns the verdict as well, and an extended error (RFC 8914) if there
+/// is one. On [`Verdict::Chase`], `target` is what to ask the upstream for.
+pub(super) fn resolve<'m>(
+    zone: &Zone,
+    &Located { request, name, within }: &Located<'_>,
+    upstream: Upstream<'_>,
+    outside: Outside,
+    target: &mut Target,
+    mut message: Message<'m>,
+) -> (Message<'m>, Verdict, Option<u16>) {
+    let question = &request.question;
+    let Some((zone_at, reverse)) = within else {
+        let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
+        let verdict = match outside {
+            Outside::NxDomain if question.class == IN && !is_transfer => {
+                message.set(flag::RECURSION_AVAILABLE, true);
+                message.set_response_code(if is_above(zone, name) {
+                    ResponseCode::NOERROR
+                } else {
+                    ResponseCode::NXDOMAIN
+                });
+                Verdict::Reply
+            }
+            Outside::Forwarded if question.class == IN => {
+                message.set_response_code(ResponseCode::REFUSED);
+                Verdict::Forward
+            }
+            Outside::NxDomain | Outside::Refused | Outside::Forwarded => {
+                message.set_response_code(ResponseCode::REFUSED);
+                Verdict::Reply
+            }
+        };
+        return match verdict {
+            Verdict::Forward => (message, verdict, None),
+            _ => (message, verdict, Some(EDE_NOT_AUTHORITATIVE)),
+        };
+    };
+    message.set(flag::AUTHORITATIVE, true);
+    let (spelled, to) = (question.name, &mut target.name);
+    let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, upstream, target: to, message };
+    let outcome = resolver.resolve(question.record_type);
+    if matches!(outcome, Outcome::NoData | Outcome::NameError) {
+        resolver.soa(Section::Authority);
+    }
+    let mut message = resolver.message;
+    let mut verdict = Verdict::Reply;
+    match outcome {
+        Outcome::Data | Outcome::NoData => {}
+        Outcome::NameError if zone.is_synced() => message.set_response_code(ResponseCode::NXDOMAIN),
+        // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
+        Outcome::NameError => message.set_response_code(ResponseCode::SERVFAIL),
+        Outcome::Refused => {
+            message.set(flag::AUTHORITATIVE, false);
+            message.set_response_code(ResponseCode::REFUSED);
+        }
+        Outcome::Chase => {
+            target.record_type = question.record_type;
+            verdict = Verdict::Chase;
+        }
+    }
+    if let Upstream::Answered(UpstreamAnswer { truncated: true, .. }) = upstream {
+        message.set(flag::TRUNCATED, true);
+    }
+    (message, verdict, None)
 }
 
 impl Resolver<'_, '_> {
@@ -98,10 +149,8 @@ impl Resolver<'_, '_> {
 
     /// Writes the SOA, as every denial has it.
     pub(super) fn soa(&mut self, section: Section) {
-        let zone = &self.spelled[self.zone_at..];
-        let numbers = soa_numbers(self.zone);
-        let rdata = [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()];
-        self.message.record(section, &[zone], RecordType::SOA, soa_ttl(self.zone), &rdata);
+        let soa = Soa::new(self.zone, &self.spelled[self.zone_at..]);
+        self.message.record(section, &[soa.owner], RecordType::SOA, soa.ttl, &soa.rdata());
     }
 
     /// The name left of the zone, in lower case, without a root.
@@ -116,7 +165,7 @@ impl Resolver<'_, '_> {
     /// `ns.dns` of the zone; the zone's spelling counts here (CoreDNS, isDefaultNS).
     fn is_nameserver(&self) -> bool {
         let zone = &self.spelled[self.zone_at..self.spelled.len() - 1];
-        self.name.strip_prefix(b"\x02ns\x03dns").is_some_and(|rest| rest.starts_with(zone))
+        self.name.strip_prefix(MNAME).is_some_and(|rest| rest.starts_with(zone))
     }
 
     fn addresses(&mut self, record_type: RecordType) -> Outcome {
@@ -190,15 +239,15 @@ impl Resolver<'_, '_> {
         self.message.record(Section::Answer, &[owner], RecordType::CNAME, self.ttl(), &[target]);
         let zone_name = &self.name[self.zone_at..];
         if !is_subdomain(zone_name, target) {
-            match self.elsewhere {
-                Elsewhere::Nobody => {}
-                Elsewhere::Unasked => {
+            match self.upstream {
+                Upstream::Unavailable => {}
+                Upstream::NotAsked => {
                     self.target.clear();
                     self.target.extend_from_slice(target);
                     chain.chase = true;
                 }
-                Elsewhere::Said(records) => {
-                    for r in records {
+                Upstream::Answered(answer) => {
+                    for r in &answer.records {
                         self.message.record(Section::Answer, &[&r.owner], r.record_type, r.ttl, &[&r.rdata]);
                     }
                 }
@@ -243,30 +292,18 @@ impl Resolver<'_, '_> {
                 Outcome::Data
             }
             Found::Pairs(pairs) => {
-                // Counted before anything is dropped, over both families and all ports.
-                let mut count = 0u32;
-                pairs.each(|pair| {
-                    count += matches!(pair.target, TargetRef::Address(_)) as u32;
-                    true
-                });
-                let (weight, message) = (weight(count), &mut self.message);
+                let (message, prefix) = (&mut self.message, pairs.prefix());
+                let Some(records) = SrvSet::count(pairs, |_| true) else { return Outcome::NoData };
                 message.forget_seen();
-                pairs.each(|pair| {
-                    if let (TargetRef::Address(_), Some(port)) = (pair.target, pair.port) {
-                        let target: [&[u8]; 4] =
-                            [&srv_numbers(weight, port), pair.host, pairs.prefix(), suffix];
-                        message.record(Section::Answer, &[owner], RecordType::SRV, ttl, &target);
-                        message.drop_repeated(Section::Answer);
-                    }
-                    true
+                records.each(|Srv { numbers, host, .. }| {
+                    let rdata: [&[u8]; 4] = [&numbers, host, prefix, suffix];
+                    message.record(Section::Answer, &[owner], RecordType::SRV, ttl, &rdata);
+                    message.drop_repeated(Section::Answer);
                 });
                 message.forget_seen();
-                pairs.each(|pair| {
-                    if let (TargetRef::Address(ip), Some(_)) = (pair.target, pair.port) {
-                        message.address(Section::Additional, &[pair.host, pairs.prefix(), suffix], ttl, ip);
-                        message.drop_repeated(Section::Additional);
-                    }
-                    true
+                records.each(|Srv { host, ip, .. }| {
+                    message.address(Section::Additional, &[host, prefix, suffix], ttl, ip);
+                    message.drop_repeated(Section::Additional);
                 });
                 self.data_or_not()
             }
@@ -355,7 +392,7 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// A chain of aliases being followed: the targets so far, and whether its end is somebody else's.
+/// A chain of aliases being followed: the targets so far, and whether its end is outside the served zones.
 struct Chain {
     names: Vec<Box<[u8]>>,
     chase: bool,
@@ -363,17 +400,6 @@ struct Chain {
 
 fn is_of(ip: IpAddr, record_type: RecordType) -> bool {
     ip.is_ipv4() == (record_type == RecordType::A)
-}
-
-/// A share of 100, at least 1 (CoreDNS's `SRV`).
-pub(super) fn weight(count: u32) -> u16 {
-    (100 / count.max(1)).max(1) as u16
-}
-
-/// Priority, weight and port of an SRV record. The priority is always 0.
-pub(super) fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
-    let ([w0, w1], [p0, p1]) = (weight.to_be_bytes(), port.to_be_bytes());
-    [0, 0, w0, w1, p0, p1]
 }
 
 /// The last three labels of `[x.[y.]]ADDRESS.NAMESPACE.pod`.

@@ -1,35 +1,35 @@
-//! The short way for what is asked all the time: the addresses of a name, the SRV records of a port, and that there is
-//! nothing. The size of the reply is known before its first byte is written, so it is written once and in place; the way
-//! of [`super::message`] writes it plain first, and then sees. Both write the same bytes. Whatever is unusual is left to
-//! that way. It must not know files or sockets.
+//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the reply is
+//! known before its first byte is written, so it is written once and in place. All other questions take [`super::general`], which
+//! writes the same bytes (`tests/two_ways.rs`).
 
 use std::net::IpAddr;
 
 use fastrand::Rng;
 
+use super::located::Located;
 use super::message::POINTER_MAX;
 use super::request::Request;
-use super::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl, srv_numbers, weight};
+use super::soa::{MNAME, Soa};
+use super::srv::{SRV_NUMBERS, Srv, SrvSet};
 use super::{Order, ReplySize};
 use crate::wire::{FIXED, HEADER, IN, RecordType, ResponseCode, end_of_plain_name, flag};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
-/// A usual question, and all it takes to answer it.
-pub(super) struct Direct<'a> {
-    pub(super) zone: &'a Zone,
-    pub(super) request: &'a Request<'a>,
+/// A question of the cluster's zone, and what its answer depends on.
+pub(super) struct Fast<'a> {
+    zone: &'a Zone,
+    request: &'a Request<'a>,
     /// The question's name in lower case.
-    pub(super) name: &'a [u8],
+    name: &'a [u8],
     /// Where in the name the cluster's zone begins.
-    pub(super) zone_at: usize,
-    pub(super) size: &'a ReplySize,
+    zone_at: usize,
+    size: &'a ReplySize,
     /// The reply's OPT record; may be empty.
-    pub(super) opt: &'a [u8],
-    pub(super) order: Order,
-    pub(super) rng: &'a mut Rng,
-    pub(super) addresses: &'a mut Addresses,
-    /// What was in it goes.
-    pub(super) reply: &'a mut Vec<u8>,
+    opt: &'a [u8],
+    order: Order,
+    rng: &'a mut Rng,
+    addresses: &'a mut Addresses,
+    reply: &'a mut Vec<u8>,
 }
 
 /// The addresses of a reply; kept between replies, so that the next one allocates nothing.
@@ -42,20 +42,34 @@ pub(super) struct Address {
     owner: usize,
 }
 
-/// More addresses than this nobody asks for all the time.
-const ADDRESSES: usize = 1000;
+/// Maximum number of addresses; answers with more take the general path.
+const ADDRESSES_MAX: usize = 1000;
 
 /// A pointer to the question's name (RFC 1035, 4.1.4).
 const TO_QUESTION: [u8; 2] = pointer(HEADER);
 
-impl Direct<'_> {
-    /// Answers; false if the question is not usual enough.
+impl<'a> Fast<'a> {
+    /// The question of `located`; `None` where it is not about the cluster's zone. The former content of `reply` is dropped.
+    pub(super) fn new(
+        zone: &'a Zone,
+        Located { request, name, within }: Located<'a>,
+        size: &'a ReplySize,
+        opt: &'a [u8],
+        (order, rng): (Order, &'a mut Rng),
+        addresses: &'a mut Addresses,
+        reply: &'a mut Vec<u8>,
+    ) -> Option<Self> {
+        let (zone_at, _) = within.filter(|(_, reverse)| !reverse)?;
+        Some(Fast { zone, request, name, zone_at, size, opt, order, rng, addresses, reply })
+    }
+
+    /// Answers; false where the question has to take the general path.
     pub(super) fn answer(mut self) -> bool {
         let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
         let record_type = self.request.question.record_type;
         // The name server has a name that no object has.
         if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
-            || relative.starts_with(SOA_MNAME)
+            || relative.starts_with(MNAME)
         {
             return false;
         }
@@ -72,16 +86,16 @@ impl Direct<'_> {
     /// A or AAAA records, all with the question's name.
     fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> bool {
         self.addresses.clear();
-        let are_usual = pairs.each_target(|pair| match pair.target {
+        let all = pairs.each_target(|pair| match pair.target {
             TargetRef::Address(ip) => {
                 if ip.is_ipv4() == (record_type == RecordType::A) {
                     self.addresses.push(Address { ip, owner: HEADER });
                 }
-                self.addresses.len() <= ADDRESSES
+                self.addresses.len() <= ADDRESSES_MAX
             }
             TargetRef::Alias(_) => false,
         });
-        if !are_usual {
+        if !all {
             return false;
         }
         let count = self.addresses.len();
@@ -109,46 +123,42 @@ impl Direct<'_> {
         let (suffix, ttl) = (&question.name[self.zone_at..], self.ttl());
         // One port each, and no label that a question has: then no two records are the same, and no target is a part
         // of the question's name.
-        let (mut count, mut lengths, mut data, mut before) = (0, 0, 0, None);
-        let are_usual = pairs.each(|pair| {
+        let (mut lengths, mut data, mut previous) = (0, 0, None);
+        let set = SrvSet::count(pairs, |pair| {
             let TargetRef::Address(ip) = pair.target else { return false };
-            count += 1;
             lengths += pair.host.len() + pairs.prefix().len() + suffix.len();
             data += if ip.is_ipv4() { 4 } else { 16 };
-            let again = before.replace((pair.host, ip)) == before;
-            pair.port.is_some()
-                && !again
-                && pair.host.get(1).is_some_and(|&first| first != b'_')
-                && count <= ADDRESSES
+            let is_repeated = previous == Some((pair.host, ip));
+            previous = Some((pair.host, ip));
+            pair.port.is_some() && !is_repeated && pair.host.get(1).is_some_and(|&first| first != b'_')
         });
-        let numbers = FIXED + size_of_val(&srv_numbers(0, 0));
-        let plain = count * (question.name.len() + numbers + FIXED) + 2 * lengths + data;
+        let Some(set) = set.filter(|set| set.len() <= ADDRESSES_MAX) else { return false };
+        let count = set.len();
+        let plain = count * (question.name.len() + FIXED + SRV_NUMBERS + FIXED) + 2 * lengths + data;
         let is_plain = self.fits_plain(plain);
-        if !are_usual || !is_plain && usize::from(self.size.limit) > POINTER_MAX {
+        if !is_plain && usize::from(self.size.limit) > POINTER_MAX {
             return false;
         }
         let owner = if is_plain { question.name } else { &TO_QUESTION };
         self.begin(if is_plain { plain } else { self.room() });
         self.addresses.clear();
-        let (end, weight) = (self.reply.len() + self.room(), weight(count as u32));
+        let end = self.reply.len() + self.room();
         let mut fitting = 0;
-        pairs.each(|pair| {
-            let (TargetRef::Address(ip), Some(port)) = (pair.target, pair.port) else { return false };
-            let target = pair.host.len() + pairs.prefix().len() + suffix.len();
-            let at = self.reply.len() + owner.len() + numbers;
+        set.each(|Srv { numbers, host, ip }| {
+            let target = host.len() + pairs.prefix().len() + suffix.len();
+            let at = self.reply.len() + owner.len() + FIXED + SRV_NUMBERS;
             self.addresses.push(Address { ip, owner: at });
             if fitting + 1 == self.addresses.len() && (is_plain || at + target <= end) {
                 self.reply.extend_from_slice(owner);
-                self.fixed(RecordType::SRV, ttl, numbers - FIXED + target);
-                self.reply.extend_from_slice(&srv_numbers(weight, port));
-                for part in [pair.host, pairs.prefix(), suffix] {
+                self.fixed(RecordType::SRV, ttl, SRV_NUMBERS + target);
+                self.reply.extend_from_slice(&numbers);
+                for part in [host, pairs.prefix(), suffix] {
                     self.reply.extend_from_slice(part);
                 }
                 fitting += 1;
             }
-            true
         });
-        // Also where none of them fits: whoever compares with the other way finds the same luck.
+        // Also where none of them fits, to keep the random numbers in step with the general path.
         self.shuffle();
         let mut additional = 0;
         while fitting == count && additional < count {
@@ -172,18 +182,17 @@ impl Direct<'_> {
 
     /// That there is nothing of the type, or nothing at all: the SOA.
     fn denial(&mut self, code: ResponseCode) -> bool {
-        let zone = &self.request.question.name[self.zone_at..];
-        let numbers = soa_numbers(self.zone);
-        let data = SOA_MNAME.len() + SOA_RNAME.len() + 2 * zone.len() + size_of_val(&numbers);
-        if !self.fits_plain(zone.len() + FIXED + data) {
+        let soa = Soa::new(self.zone, &self.request.question.name[self.zone_at..]);
+        let rdata = soa.rdata();
+        let length = rdata.iter().map(|part| part.len()).sum();
+        let record = soa.owner.len() + FIXED + length;
+        if !self.fits_plain(record) {
             return false;
         }
-        self.begin(zone.len() + FIXED + data);
-        self.reply.extend_from_slice(zone);
-        self.fixed(RecordType::SOA, soa_ttl(self.zone), data);
-        for part in [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()] {
-            self.reply.extend_from_slice(part);
-        }
+        self.begin(record);
+        self.reply.extend_from_slice(soa.owner);
+        self.fixed(RecordType::SOA, soa.ttl, length);
+        rdata.iter().for_each(|part| self.reply.extend_from_slice(part));
         self.finish([0, 1, 0], false, code)
     }
 
@@ -270,43 +279,27 @@ const fn pointer(at: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answerer, Client, Located, Outside};
+    use super::super::Client;
     use super::*;
     use crate::store::Time;
     use crate::wire::{DomainName, NAME_MAX};
     use crate::{ControlPlane, Settings, manifest};
 
-    /// Whether the question goes the short way.
-    fn is_usual(zone: &Zone, name: &str, record_type: RecordType) -> bool {
+    fn takes_fast_path(zone: &Zone, name: &str, record_type: RecordType) -> bool {
         let name: DomainName = name.parse().unwrap();
         let question = [name.as_wire(), &record_type.0.to_be_bytes(), &IN.to_be_bytes()].concat();
         let packet = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question[..]].concat();
         let request = Request::read(&packet, true).unwrap();
         let mut lower = [0; NAME_MAX];
-        let Located { name, within, .. } = Located::new(zone, &request, &mut lower);
-        let Answerer { order, mut rng, mut addresses, .. } =
-            Answerer::new(Order::Shuffle, 0, Outside::NxDomain);
+        let located = Located::new(zone, &request, &mut lower);
         let size = Client { udp: true, ipv6: false, max_udp: u16::MAX }.reply_size(None);
-        let direct = |(zone_at, _)| {
-            Direct {
-                zone,
-                request: &request,
-                name,
-                zone_at,
-                size: &size,
-                opt: &[],
-                order,
-                rng: &mut rng,
-                addresses: &mut addresses,
-                reply: &mut Vec::new(),
-            }
-            .answer()
-        };
-        within.is_some_and(direct)
+        let (mut rng, mut addresses, mut reply) = (Rng::with_seed(0), Addresses::new(), Vec::new());
+        let order = (Order::Shuffle, &mut rng);
+        Fast::new(zone, located, &size, &[], order, &mut addresses, &mut reply).is_some_and(Fast::answer)
     }
 
     #[test]
-    fn what_is_asked_all_the_time_goes_the_short_way() {
+    fn questions_for_pods_and_services_take_the_fast_path() {
         let manifest = manifest::read_bytes(
             "test.yaml",
             b"apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  db: {replicas: 300, ports: {cql: 9042}}\n".into(),
@@ -332,7 +325,7 @@ mod tests {
             ("example.com", RecordType::A, false),
         ];
         for (name, record_type, expected) in table {
-            assert_eq!(is_usual(&zone, name, record_type), expected, "{name} {record_type}");
+            assert_eq!(takes_fast_path(&zone, name, record_type), expected, "{name} {record_type}");
         }
     }
 }
