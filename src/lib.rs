@@ -59,10 +59,9 @@
 //!
 //! # Features
 //!
-//! None is on by default.
-//!
 //! | feature | adds |
 //! |---|---|
+//! | `hickory`, on by default | `serve::ClusterHandler`, the cluster's zone in any hickory server |
 //! | `resolver` | `Cluster::resolver`, a hickory-resolver that asks the cluster |
 //! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
 //! | `watch` | following manifests on disk, as the program does |
