@@ -3,7 +3,7 @@
 //!
 #![cfg_attr(feature = "resolver", doc = "```")]
 #![cfg_attr(not(feature = "resolver"), doc = "```ignore")]
-//! use clusterlocal::{Cluster, Fault, record_type::SRV};
+//! use clusterlocal::{Cluster, Fault, RecordType};
 //! use std::time::Duration;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -14,9 +14,9 @@
 //! # let code_under_test = || client.srv_lookup("_cql._tcp.cassandra.default.svc.cluster.local.");
 //! // Give cluster.dns_addr(), or cluster.resolver("default"), to the code under test.
 //! cluster.scale("cassandra", 5).await?;
-//! let outage = cluster.fault(Fault::on("_cql._tcp.*").qtype(SRV).servfail().times(2));
+//! let outage = cluster.fault(Fault::on("_cql._tcp.*").qtype(RecordType::SRV).servfail().times(2));
 //! # assert!(code_under_test().await.is_err());
-//! let again = cluster.queries().qtype(SRV).fault(outage.name());
+//! let again = cluster.queries().qtype(RecordType::SRV).fault(outage.name());
 //! assert_eq!(again.wait_for(2, Duration::from_secs(10)).await?.len(), 2);
 //! # Ok(())
 //! # }
@@ -61,10 +61,9 @@
 //!
 //! # Features
 //!
-//! None is on by default.
-//!
 //! | feature | adds |
 //! |---|---|
+//! | `hickory`, on by default | `serve::ClusterHandler`, the cluster's zone in any hickory server |
 //! | `resolver` | `Cluster::resolver`, a hickory-resolver that asks the cluster |
 //! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
 //! | `watch` | following manifests on disk, as the program does |
@@ -81,7 +80,7 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
+//! Arrows run one way. [`wire`] is the DNS wire format, which knows no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
 //! [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to
 //! the zone and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change.
 //! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
@@ -107,16 +106,15 @@ mod parallel;
 pub mod play;
 pub mod queries;
 pub mod reconcile;
-pub mod record_type;
 #[cfg(feature = "api")]
 pub mod review;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]
 pub mod watch;
+pub mod wire;
 pub mod zone;
 
-pub use answer::ResponseCode;
 pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
@@ -124,8 +122,8 @@ pub use cluster::{
 };
 pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;
-pub use record_type::RecordType;
 pub use store::fault::Transport;
+pub use wire::{RecordType, ResponseCode};
 
 /// The README's Rust code compiles.
 #[cfg(all(doctest, feature = "resolver"))]

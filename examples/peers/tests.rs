@@ -1,7 +1,6 @@
 use std::time::Duration;
 
-use clusterlocal::record_type::SRV;
-use clusterlocal::{Cluster, Error, Fault, Transport};
+use clusterlocal::{Cluster, Error, Fault, RecordType, Transport};
 
 use crate::discovery::Discovery;
 
@@ -19,7 +18,7 @@ async fn nobody_is_there_at_first_and_then_all() -> Result<(), Box<dyn std::erro
     cluster.scale("db", 0).await?;
     assert!(discovery.refresh().await?.is_empty());
     let waiting = tokio::spawn(async move { discovery.quorum(3, Duration::from_millis(10)).await.len() });
-    cluster.queries().qtype(SRV).wait_for(2, Duration::from_secs(10)).await?; // it asks again
+    cluster.queries().qtype(RecordType::SRV).wait_for(2, Duration::from_secs(10)).await?; // it asks again
     cluster.scale("db", 3).await?;
     assert_eq!(waiting.await?, 3);
     Ok(())
@@ -30,7 +29,7 @@ async fn a_first_answer_is_not_taken_for_all_there_is() -> Result<(), Box<dyn st
     let (cluster, mut discovery) = start().await?;
     let _partial = cluster.fault(Fault::on("_peer._tcp.*").does("keep 2").times(1));
     assert_eq!(discovery.quorum(3, Duration::ZERO).await.len(), 3);
-    assert_eq!(cluster.queries().qtype(SRV).count(), 2);
+    assert_eq!(cluster.queries().qtype(RecordType::SRV).count(), 2);
     Ok(())
 }
 
@@ -52,7 +51,7 @@ async fn what_does_not_fit_is_asked_for_over_tcp() -> Result<(), Box<dyn std::er
     let truncated = cluster.fault(Fault::on("_peer._tcp.*").transport(Transport::Udp).truncate());
     assert_eq!(discovery.refresh().await?.len(), 3);
     assert_eq!(truncated.hits(), 1);
-    assert_eq!(cluster.queries().qtype(SRV).transport(Transport::Tcp).count(), 1);
+    assert_eq!(cluster.queries().qtype(RecordType::SRV).transport(Transport::Tcp).count(), 1);
     Ok(())
 }
 

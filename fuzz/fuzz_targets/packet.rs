@@ -7,7 +7,8 @@
 
 use std::sync::LazyLock;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, UpstreamRecord, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, UpstreamAnswer, Verdict};
+use clusterlocal::wire::{RecordBuf, RecordType};
 use clusterlocal::zone::Published;
 use clusterlocal::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;
@@ -33,7 +34,8 @@ fuzz_target!(|packet: &[u8]| {
         for outside in [Outside::NxDomain, Outside::Refused, Outside::Forwarded] {
             let mut answerer = Answerer::new(Order::Shuffle, 1, outside);
             let mut reply = Vec::new();
-            let verdict = answerer.answer(&zone, packet, client, &mut reply);
+            let query = Query::new(packet, client);
+            let verdict = answerer.answer(&zone, &query, &mut reply);
             assert_eq!(verdict != Verdict::Silent, asks);
             match verdict {
                 Verdict::Silent => continue,
@@ -43,12 +45,14 @@ fuzz_target!(|packet: &[u8]| {
             check(packet, &reply, client);
             if verdict == Verdict::Chase {
                 let (owner, record_type) = answerer.target();
-                let upstream =
-                    UpstreamRecord { owner: owner.to_vec(), record_type, ttl: 5, rdata: vec![192, 0, 2, 7] };
+                let record =
+                    RecordBuf { owner: owner.to_vec(), record_type, ttl: 5, rdata: vec![192, 0, 2, 7] };
                 // A record of any other type may have any data: parsers differ about it.
-                let said = if record_type == 1 { vec![upstream; 100] } else { Vec::new() };
+                let records = if record_type == RecordType::A { vec![record; 100] } else { Vec::new() };
                 for truncated in [false, true] {
-                    answerer.complete(&zone, packet, client, &said, truncated, &mut reply);
+                    let answer = UpstreamAnswer { records: records.clone(), truncated };
+                    let query = Query { upstream: Some(&answer), ..query };
+                    assert_eq!(answerer.answer(&zone, &query, &mut reply), Verdict::Reply);
                     check(packet, &reply, client);
                 }
             }

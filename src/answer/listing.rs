@@ -1,16 +1,21 @@
 //! All records of a zone, found by asking it: what is listed is what is answered.
 
-use super::resolve::{Elsewhere, Outcome, Resolver};
-use super::text::{RecordView, sections};
-use super::wire::rtype;
-use super::{Answerer, Order, zone_of};
-use crate::answer::Outside;
-use crate::answer::message::Message;
-use crate::zone::{DomainName, Zone};
+use super::general::{Outcome, Resolver, Upstream};
+use super::message::Message;
+use super::{Answerer, Order, Outside, zone_of};
+use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
+use crate::zone::Zone;
 
 /// The types that a name below the cluster domain is asked for.
-const FORWARD: [u16; 7] =
-    [rtype::SOA, rtype::NS, rtype::CNAME, rtype::A, rtype::AAAA, rtype::SRV, rtype::TXT];
+const FORWARD: [RecordType; 7] = [
+    RecordType::SOA,
+    RecordType::NS,
+    RecordType::CNAME,
+    RecordType::A,
+    RecordType::AAAA,
+    RecordType::SRV,
+    RecordType::TXT,
+];
 
 /// Calls `each` with every record below the cluster domain, name by name.
 pub fn forward_records(zone: &Zone, mut each: impl FnMut(RecordView<'_>)) {
@@ -26,7 +31,7 @@ pub fn forward_records(zone: &Zone, mut each: impl FnMut(RecordView<'_>)) {
 pub fn reverse_records(zone: &Zone, mut each: impl FnMut(RecordView<'_>)) {
     let mut lister = Lister::default();
     for name in zone.reverse_names() {
-        lister.ask(zone, &name, rtype::PTR, &mut each);
+        lister.ask(zone, &name, RecordType::PTR, &mut each);
     }
 }
 
@@ -46,20 +51,21 @@ impl Lister {
         &mut self,
         zone: &Zone,
         name: &DomainName,
-        record_type: u16,
+        record_type: RecordType,
         each: &mut impl FnMut(RecordView<'_>),
     ) {
         let lower = name.as_wire().to_ascii_lowercase();
         let Some((zone_at, reverse)) = zone_of(zone, &lower) else { return };
+        let header = Header { id: 0, flags: 0, counts: [0; 4] };
         // Not by way of a packet: a set of 5,000 pods has more records than one can hold.
-        let message = Message::new(&mut self.message, &mut self.answerer.scratch, [0; 4], &[]);
+        let message = Message::new(&mut self.message, &mut self.answerer.scratch, header, &[]);
         let mut resolver = Resolver {
             zone,
             name: &lower,
             spelled: &lower,
             zone_at,
             reverse,
-            elsewhere: Elsewhere::Nobody,
+            upstream: Upstream::Unavailable,
             target: &mut self.answerer.target.name,
             message,
         };

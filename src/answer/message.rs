@@ -9,15 +9,9 @@ use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
 use super::Order;
-use super::wire::{IN, rtype};
-
-/// A section of a reply that holds records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Section {
-    Answer,
-    Authority,
-    Additional,
-}
+use crate::wire::{
+    FIXED, HEADER, Header, IN, RecordType, ResponseCode, Section, end_of_plain_name, flag, u16_at,
+};
 
 /// What a writer keeps between replies, so that the next one allocates nothing.
 #[derive(Default)]
@@ -37,7 +31,8 @@ pub(super) struct Scratch {
 pub(super) struct Message<'m> {
     out: &'m mut Vec<u8>,
     scratch: &'m mut Scratch,
-    counts: [u16; 3],
+    /// Its counts are those of the records.
+    header: Header,
     /// Whether the last record was left out because the header could not count it.
     left_out: bool,
     /// Whether SRV targets are compressed like other names.
@@ -49,57 +44,37 @@ pub(super) struct Message<'m> {
 pub(super) struct Mark {
     length: usize,
     records: usize,
-    counts: [u16; 3],
+    counts: [u16; 4],
 }
 
-/// The length of a message's header (RFC 1035, 4.1.1), in bytes.
-pub(super) const HEADER: usize = 12;
-/// AA, in the third byte of the header.
-pub(super) const AUTHORITATIVE: u8 = 4;
-/// RA, in the second byte of flags (RFC 1035, 4.1.1).
-const RECURSION_AVAILABLE: u8 = 0x80;
-/// TC, there as well.
-pub(super) const TRUNCATED: u8 = 2;
-/// What stands between a record's owner and its data: type, class, TTL, length.
-pub(super) const FIXED: usize = 10;
 /// Beyond this a compression pointer does not reach (14 bits).
 pub(super) const POINTER_MAX: usize = 0x3fff;
 
 impl<'m> Message<'m> {
-    /// Begins a reply: `header` without counts, and the question, unless it could not be read.
+    /// Begins a reply: `header` and the question, which is empty if it could not be read.
     pub(super) fn new(
         out: &'m mut Vec<u8>,
         scratch: &'m mut Scratch,
-        header: [u8; 4],
+        header: Header,
         question: &[u8],
     ) -> Self {
         out.clear();
-        out.extend_from_slice(&header);
-        out.extend_from_slice(&[0, !question.is_empty() as u8, 0, 0, 0, 0, 0, 0]);
+        out.extend_from_slice(&[0; HEADER]);
         out.extend_from_slice(question);
         scratch.records.clear();
         scratch.seen.clear();
-        Message { out, scratch, counts: [0; 3], left_out: false, compress_targets: false }
+        let header = Header { counts: [!question.is_empty() as u16, 0, 0, 0], ..header };
+        Message { out, scratch, header, left_out: false, compress_targets: false }
     }
 
-    /// Sets the response code's lower four bits.
-    pub(super) fn set_rcode(&mut self, rcode: u8) {
-        self.out[3] = self.out[3] & 0xf0 | rcode & 0xf;
+    /// Sets the lower four bits of the response code.
+    pub(super) fn set_response_code(&mut self, code: ResponseCode) {
+        self.header.set_response_code(code);
     }
 
-    /// Sets TC.
-    pub(super) fn set_truncated(&mut self) {
-        self.out[2] |= TRUNCATED;
-    }
-
-    /// Sets or clears AA.
-    pub(super) fn set_authoritative(&mut self, authoritative: bool) {
-        self.out[2] = self.out[2] & !AUTHORITATIVE | if authoritative { AUTHORITATIVE } else { 0 };
-    }
-
-    /// Sets RA.
-    pub(super) fn set_recursion_available(&mut self) {
-        self.out[3] |= RECURSION_AVAILABLE;
+    /// Sets or clears a flag of the header.
+    pub(super) fn set(&mut self, flag: u16, value: bool) {
+        self.header.set(flag, value);
     }
 
     /// Compresses SRV targets too when names are compressed, against RFC 2782.
@@ -109,17 +84,21 @@ impl<'m> Message<'m> {
 
     /// How many records a section has.
     pub(super) fn count(&self, section: Section) -> u16 {
-        self.counts[section as usize]
+        self.header.counts[1 + section as usize]
+    }
+
+    fn count_mut(&mut self, section: Section) -> &mut u16 {
+        &mut self.header.counts[1 + section as usize]
     }
 
     pub(super) fn mark(&self) -> Mark {
-        Mark { length: self.out.len(), records: self.scratch.records.len(), counts: self.counts }
+        Mark { length: self.out.len(), records: self.scratch.records.len(), counts: self.header.counts }
     }
 
     pub(super) fn roll_back(&mut self, mark: Mark) {
         self.out.truncate(mark.length);
         self.scratch.records.truncate(mark.records);
-        self.counts = mark.counts;
+        self.header.counts = mark.counts;
     }
 
     /// Begins to drop records that repeat an earlier one, forgetting those of another section.
@@ -132,31 +111,31 @@ impl<'m> Message<'m> {
         &mut self,
         section: Section,
         owner: &[&[u8]],
-        record_type: u16,
+        record_type: RecordType,
         ttl: u32,
         rdata: &[&[u8]],
     ) {
         // More records than the header can count never fit into a message: `finish` cuts it and sets TC.
-        self.left_out = self.counts[section as usize] == u16::MAX;
+        self.left_out = self.count(section) == u16::MAX;
         if self.left_out {
             return;
         }
         self.scratch.records.push(self.out.len() as u32);
         owner.iter().for_each(|part| self.out.extend_from_slice(part));
-        self.out.extend_from_slice(&record_type.to_be_bytes());
+        self.out.extend_from_slice(&record_type.0.to_be_bytes());
         self.out.extend_from_slice(&IN.to_be_bytes());
         self.out.extend_from_slice(&ttl.to_be_bytes());
         let length: usize = rdata.iter().map(|part| part.len()).sum();
         self.out.extend_from_slice(&(length as u16).to_be_bytes());
         rdata.iter().for_each(|part| self.out.extend_from_slice(part));
-        self.counts[section as usize] += 1;
+        *self.count_mut(section) += 1;
     }
 
     /// Appends an A or AAAA record.
     pub(super) fn address(&mut self, section: Section, owner: &[&[u8]], ttl: u32, ip: IpAddr) {
         match ip {
-            IpAddr::V4(ip) => self.record(section, owner, rtype::A, ttl, &[&ip.octets()]),
-            IpAddr::V6(ip) => self.record(section, owner, rtype::AAAA, ttl, &[&ip.octets()]),
+            IpAddr::V4(ip) => self.record(section, owner, RecordType::A, ttl, &[&ip.octets()]),
+            IpAddr::V6(ip) => self.record(section, owner, RecordType::AAAA, ttl, &[&ip.octets()]),
         }
     }
 
@@ -170,7 +149,7 @@ impl<'m> Message<'m> {
         if self.scratch.seen.find(hash(&this), |other| bytes(other) == bytes(&this)).is_some() {
             self.out.truncate(start as usize);
             self.scratch.records.pop();
-            self.counts[section as usize] -= 1;
+            *self.count_mut(section) -= 1;
         } else {
             self.scratch.seen.insert_unique(hash(&this), this, hash);
         }
@@ -199,8 +178,8 @@ impl<'m> Message<'m> {
         let start = records[first] as usize;
         let end = records.get(first + count).map_or(out.len(), |&next| next as usize);
         let rank = |at: u32| match record_type(out, at as usize) {
-            rtype::CNAME => 0u8,
-            rtype::A | rtype::AAAA => 2,
+            RecordType::CNAME => 0u8,
+            RecordType::A | RecordType::AAAA => 2,
             _ => 1,
         };
         order.clear();
@@ -228,10 +207,8 @@ impl<'m> Message<'m> {
             self.pack(limit.saturating_sub(opt.len()));
         }
         self.out.extend_from_slice(opt);
-        let additional = self.counts[2] + !opt.is_empty() as u16;
-        for (at, count) in [self.counts[0], self.counts[1], additional].into_iter().enumerate() {
-            self.out[6 + 2 * at..8 + 2 * at].copy_from_slice(&count.to_be_bytes());
-        }
+        *self.count_mut(Section::Additional) += !opt.is_empty() as u16;
+        self.out[..HEADER].copy_from_slice(&self.header.bytes());
     }
 
     /// Compresses the message into at most `limit` bytes.
@@ -247,7 +224,8 @@ impl<'m> Message<'m> {
         let question_name = HEADER;
         let after_name = packer.name(question_name, true);
         packer.packed.extend_from_slice(&packer.plain[after_name..question_end]);
-        let total: usize = self.counts.iter().map(|&count| usize::from(count)).sum();
+        let counts = &mut self.header.counts[1..];
+        let total: usize = counts.iter().map(|&count| usize::from(count)).sum();
         let mut fitting = 0;
         while fitting < total && packer.packed.len() < limit {
             let before = packer.packed.len();
@@ -259,15 +237,13 @@ impl<'m> Message<'m> {
             fitting += 1;
         }
         let mut left = fitting;
-        for count in &mut self.counts {
+        for count in counts {
             *count = (*count).min(left as u16);
             left -= usize::from(*count);
         }
         std::mem::swap(self.out, &mut packed);
         self.scratch.spare = packed;
-        if fitting < total {
-            self.set_truncated();
-        }
+        self.header.flags |= if fitting < total { flag::TRUNCATED } else { 0 };
     }
 }
 
@@ -277,17 +253,13 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Where an uncompressed name ends, its root included.
-pub(super) fn name_end(plain: &[u8], mut at: usize) -> usize {
-    while plain[at] != 0 {
-        at += 1 + usize::from(plain[at]);
-    }
-    at + 1
+/// Where a name of the plain message ends.
+fn name_end(plain: &[u8], at: usize) -> usize {
+    end_of_plain_name(plain, at).expect("a plain message has whole names")
 }
 
-fn record_type(plain: &[u8], record: usize) -> u16 {
-    let at = name_end(plain, record);
-    u16::from_be_bytes([plain[at], plain[at + 1]])
+fn record_type(plain: &[u8], record: usize) -> RecordType {
+    RecordType(u16_at(plain, name_end(plain, record)).expect("a plain message has whole records"))
 }
 
 struct Packer<'p> {
@@ -332,24 +304,24 @@ impl Packer<'_> {
     fn record(&mut self, at: usize) {
         let plain = self.plain;
         let fixed = self.name(at, true);
-        let record_type = u16::from_be_bytes([plain[fixed], plain[fixed + 1]]);
+        let record_type = RecordType(u16::from_be_bytes([plain[fixed], plain[fixed + 1]]));
         let length = usize::from(u16::from_be_bytes([plain[fixed + 8], plain[fixed + 9]]));
         let rdata = fixed + FIXED;
         let end = rdata + length;
         self.packed.extend_from_slice(&plain[fixed..rdata]);
         let start = self.packed.len();
         let rest = match record_type {
-            rtype::NS | rtype::CNAME | rtype::PTR => self.name(rdata, true),
-            rtype::SOA => {
+            RecordType::NS | RecordType::CNAME | RecordType::PTR => self.name(rdata, true),
+            RecordType::SOA => {
                 let rname = self.name(rdata, true);
                 self.name(rname, true)
             }
-            rtype::MX => {
+            RecordType::MX => {
                 self.packed.extend_from_slice(&plain[rdata..rdata + 2]);
                 self.name(rdata + 2, true)
             }
             // RFC 2782: the target is not compressed. RFC 3597, 4: nor is anything newer.
-            rtype::SRV => {
+            RecordType::SRV => {
                 self.packed.extend_from_slice(&plain[rdata..rdata + 6]);
                 self.name(rdata + 6, self.targets)
             }
@@ -371,7 +343,8 @@ mod tests {
     fn reply(different: u32, times: u32, limit: usize) -> (u16, bool) {
         let (mut out, mut scratch) = (Vec::new(), Scratch::default());
         let question = b"\x02db\0\0\x01\0\x01";
-        let mut message = Message::new(&mut out, &mut scratch, [0, 1, 0x84, 0], question);
+        let header = Header { id: 1, flags: flag::RESPONSE | flag::AUTHORITATIVE, counts: [0; 4] };
+        let mut message = Message::new(&mut out, &mut scratch, header, question);
         message.forget_seen();
         for number in 0..different * times {
             let ip = IpAddr::V4(Ipv4Addr::from_bits(number % different));
@@ -381,7 +354,7 @@ mod tests {
         message.arrange(Order::Shuffle, &mut Rng::with_seed(1));
         message.finish(&[], limit, usize::MAX);
         assert!(out.len() <= limit);
-        (u16::from_be_bytes([out[6], out[7]]), out[2] & TRUNCATED != 0)
+        (u16::from_be_bytes([out[6], out[7]]), crate::wire::is_truncated(&out))
     }
 
     #[test]

@@ -1,31 +1,60 @@
 //! Takes the place of the handler of CoreDNS's `kubernetes` plugin and of its message writer: (zone, packet) → reply.
 //! Pure, and cannot fail: whatever comes in, a reply or silence comes out. It must not know files or sockets.
 
-mod direct;
+mod fast;
 pub(crate) mod fault;
+mod general;
 mod listing;
+mod located;
 mod message;
 mod reply;
 mod request;
-mod resolve;
-mod text;
-mod wire;
+mod soa;
+mod srv;
 
 use fastrand::Rng;
 
-use crate::zone::{DomainName, NAME_MAX, Zone};
-use direct::{Addresses, Direct};
+use crate::wire::{DomainName, Edns, Header, IN, NAME_MAX, Opt, RecordBuf, RecordType, ResponseCode, flag};
+use crate::zone::Zone;
+use fast::{Addresses, Fast};
 pub use fault::{Faults, Hit};
+use general::{Upstream, resolve};
 pub use listing::{forward_records, reverse_records};
-use message::{Message, Scratch, Section};
-pub use reply::{Record, Reply, ResponseCode};
-pub use request::{Edns, Question, Request};
-use request::{Unfit, options};
-pub(crate) use resolve::reverse_address;
-use resolve::{Elsewhere, Outcome, Resolver};
-pub use text::{RecordView, Sections, rcode_name, sections};
-pub(crate) use wire::rtype;
-use wire::{ECHOED_OPTIONS, IN, rcode};
+use located::Located;
+pub(crate) use located::zone_of;
+use message::{Message, Scratch};
+pub use reply::{Record, Reply};
+pub use request::Request;
+use request::Unfit;
+
+/// A query, and all that its answer depends on beside the zone.
+#[derive(Clone, Copy)]
+pub struct Query<'q> {
+    /// The packet as it came.
+    pub request: &'q [u8],
+    /// How it came.
+    pub client: Client,
+    /// After [`Verdict::Chase`]: the upstream's answer for [`Answerer::target`].
+    pub upstream: Option<&'q UpstreamAnswer>,
+    /// The fault that hits it; see [`Faults::hit`].
+    pub fault: Option<&'q Hit>,
+}
+
+impl<'q> Query<'q> {
+    /// A query that no fault hits, before any upstream was asked.
+    pub fn new(request: &'q [u8], client: Client) -> Self {
+        Query { request, client, upstream: None, fault: None }
+    }
+}
+
+/// An upstream's answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamAnswer {
+    /// The records of its answer section.
+    pub records: Vec<RecordBuf>,
+    /// Whether it was truncated.
+    pub truncated: bool,
+}
 
 /// How a request came in, as far as the reply depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,22 +99,9 @@ pub enum Verdict {
     Reply,
     /// The name is not ours and there is an upstream: relay the request. The reply holds REFUSED, for want of one.
     Forward,
-    /// An ExternalName leads to a name that is not ours: ask the upstream for [`Answerer::target`] and call
-    /// [`Answerer::complete`]. The reply holds the answer without it, for when the upstream has none.
+    /// An ExternalName leads to a name that is not ours: ask the upstream for [`Answerer::target`] and answer the query again
+    /// with its answer. The reply holds the answer without it, for when the upstream has none.
     Chase,
-}
-
-/// A record that an upstream gave, in wire form and uncompressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UpstreamRecord {
-    /// Labels with lengths, up to and including the root.
-    pub owner: Vec<u8>,
-    /// As RFC 1035 numbers it.
-    pub record_type: u16,
-    /// Seconds.
-    pub ttl: u32,
-    /// Names inside are uncompressed too.
-    pub rdata: Vec<u8>,
 }
 
 /// Makes replies, one after the other; one for each thread or task, for what it reuses between them.
@@ -93,8 +109,8 @@ pub struct Answerer {
     order: Order,
     rng: Rng,
     outside: Outside,
-    /// Whether usual questions are answered the short way.
-    direct: bool,
+    /// Whether the fast path is taken.
+    fast: bool,
     addresses: Addresses,
     scratch: Scratch,
     /// A whole reply, before it is bent.
@@ -107,11 +123,14 @@ pub struct Answerer {
 struct Target {
     /// In wire form.
     name: Vec<u8>,
-    record_type: u16,
+    record_type: RecordType,
 }
 
 /// The largest UDP reply for a client without EDNS (RFC 1035, 4.2.1), in bytes.
 const UDP_WITHOUT_EDNS: u16 = 512;
+
+/// EDNS options that CoreDNS gives back as they came: NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING (`edns.go`).
+const ECHOED_OPTIONS: [u16; 5] = [3, 9, 10, 11, 12];
 
 /// RFC 8914, 4.21.
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
@@ -123,204 +142,85 @@ impl Answerer {
             order,
             rng: Rng::with_seed(seed),
             outside,
-            direct: true,
+            fast: true,
             addresses: Addresses::new(),
             scratch: Scratch::default(),
             plain: Vec::new(),
             opt: Vec::new(),
-            target: Target { name: vec![0], record_type: rtype::A },
+            target: Target { name: vec![0], record_type: RecordType::A },
         }
     }
 
-    /// The same, but every question goes the long way: for those who want to see that the short way leads to the same
-    /// bytes.
+    /// The same without the fast path, for tests that compare both.
     #[must_use]
-    pub fn the_long_way(self) -> Self {
-        Answerer { direct: false, ..self }
-    }
-
-    /// Answers `request` from `zone` into `reply`, whose former content goes.
-    pub fn answer(&mut self, zone: &Zone, request: &[u8], client: Client, reply: &mut Vec<u8>) -> Verdict {
-        self.answer_hit(zone, request, client, None, reply)
-    }
-
-    fn answer_hit(
-        &mut self,
-        zone: &Zone,
-        request: &[u8],
-        client: Client,
-        hit: Option<&Hit>,
-        reply: &mut Vec<u8>,
-    ) -> Verdict {
-        let elsewhere = match self.outside {
-            Outside::Forwarded => Elsewhere::Unasked,
-            Outside::NxDomain | Outside::Refused => Elsewhere::Nobody,
-        };
-        match Request::read(request, client.udp) {
-            Ok(request) => self.reply_to(zone, &request, client, (elsewhere, false), hit, reply),
-            Err(unfit) => refuse_to_read(request, unfit, &mut self.scratch, reply),
-        }
+    pub fn without_fast_path(self) -> Self {
+        Answerer { fast: false, ..self }
     }
 
     /// After [`Verdict::Chase`]: the name (wire form) and record type to ask the upstream for.
-    pub fn target(&self) -> (&[u8], u16) {
+    pub fn target(&self) -> (&[u8], RecordType) {
         (&self.target.name, self.target.record_type)
     }
 
-    /// Answers `request`, which `hit` may have hit, again, with what the upstream said of the target; `truncated` if its
-    /// answer was cut.
-    #[allow(clippy::too_many_arguments, reason = "what was asked, and what was said")]
-    pub fn complete(
-        &mut self,
-        zone: &Zone,
-        request: &[u8],
-        client: Client,
-        upstream: &[UpstreamRecord],
-        truncated: bool,
-        hit: Option<&Hit>,
-        reply: &mut Vec<u8>,
-    ) {
-        match Request::read(request, client.udp) {
-            Ok(request) => {
-                let said = (Elsewhere::Said(upstream), truncated);
-                self.reply_to(zone, &request, client, said, hit, reply);
-            }
-            Err(unfit) => {
-                refuse_to_read(request, unfit, &mut self.scratch, reply);
-            }
+    /// Answers `query` from `zone` into `reply`, whose former content is dropped.
+    pub fn answer(&mut self, zone: &Zone, query: &Query<'_>, reply: &mut Vec<u8>) -> Verdict {
+        let request = match Request::read(query.request, query.client.udp) {
+            Ok(request) => request,
+            Err(unfit) => return refuse_to_read(query.request, unfit, &mut self.scratch, reply),
+        };
+        if query.fault.is_some_and(Hit::drops_reply) {
+            reply.clear();
+            return Verdict::Silent;
         }
-    }
-
-    fn reply_to(
-        &mut self,
-        zone: &Zone,
-        request: &Request<'_>,
-        client: Client,
-        (elsewhere, truncated): (Elsewhere<'_>, bool),
-        hit: Option<&Hit>,
-        reply: &mut Vec<u8>,
-    ) -> Verdict {
-        let size = client.reply_size(request.edns);
+        let size = query.client.reply_size(request.opt);
         self.opt.clear();
-        if let Some(edns) = request.edns.filter(|edns| edns.version != 0) {
+        if let Some(opt) = request.opt.filter(|opt| opt.edns.version != 0) {
             let mut message =
-                Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
+                Message::new(reply, &mut self.scratch, request.reply_header(), request.question.bytes);
             // RFC 6891, 6.1.3. CoreDNS sends size 0 and no flags.
-            message.set_rcode(rcode::BADVERS);
-            let refused = Edns { size: 0, flags: 0, options: &[], ..edns };
-            write_opt(&mut self.opt, &refused, rcode::BADVERS >> 4, None);
+            message.set_response_code(ResponseCode::BADVERS);
+            let edns = Edns { udp_size: 0, flags: 0, ..opt.edns };
+            Opt { edns, ..opt }.write(&mut self.opt, ResponseCode::BADVERS, &[], None);
             message.finish(&self.opt, usize::from(size.limit), usize::MAX);
             return Verdict::Reply;
         }
-        if let Some(hit) = hit {
-            return self.bend(hit, zone, request, client, (elsewhere, truncated), reply);
+        if let Some(hit) = query.fault {
+            return self.answer_with_fault(hit, zone, &request, query, reply);
         }
         let mut lower = [0; NAME_MAX];
-        let located = Located::new(zone, request, &mut lower);
-        if let Located { name, within: Some((zone_at, false)), .. } = located
-            && self.direct
-            && !truncated
-        {
-            if let Some(edns) = request.edns {
-                write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, None);
+        let located = Located::new(zone, &request, &mut lower);
+        if self.fast && query.upstream.is_none() {
+            if let Some(opt) = request.opt {
+                write_opt(&mut self.opt, opt, &size, None);
             }
             let Answerer { order, rng, addresses, opt, .. } = self;
-            let (opt, order, size) = (&opt[..], *order, &size);
-            let direct = Direct { zone, request, name, zone_at, size, opt, order, rng, addresses, reply };
-            if direct.answer() {
+            if let Some(fast) = Fast::new(zone, located, &size, opt, (*order, rng), addresses, reply)
+                && fast.answer()
+            {
                 return Verdict::Reply;
             }
             self.opt.clear();
         }
-        let message = Message::new(reply, &mut self.scratch, request.header(), request.question.bytes);
+        let upstream = self.upstream(query);
+        let message = Message::new(reply, &mut self.scratch, request.reply_header(), request.question.bytes);
         let (mut message, verdict, extended_error) =
-            resolve(zone, &located, elsewhere, self.outside, &mut self.target, message);
-        if truncated {
-            message.set_truncated();
-        }
+            resolve(zone, &located, upstream, self.outside, &mut self.target, message);
         message.arrange(self.order, &mut self.rng);
-        if let Some(edns) = request.edns {
-            write_opt(&mut self.opt, &Edns { size: size.advertised, ..edns }, 0, extended_error);
+        if let Some(opt) = request.opt {
+            write_opt(&mut self.opt, opt, &size, extended_error);
         }
         message.finish(&self.opt, usize::from(size.limit), size.compress_from);
         verdict
     }
-}
 
-/// A request, and which of our zones it is about.
-struct Located<'a> {
-    request: &'a Request<'a>,
-    /// The question's name in lower case.
-    name: &'a [u8],
-    /// Where in the name its zone begins, and whether that is a reverse zone; `None` if it is none of ours.
-    within: Option<(usize, bool)>,
-}
-
-impl<'a> Located<'a> {
-    /// `lower` is room for the name.
-    fn new(zone: &Zone, request: &'a Request<'a>, lower: &'a mut [u8; NAME_MAX]) -> Self {
-        let name = request.question.lower_case(lower);
-        Located { request, name, within: zone_of(zone, name).filter(|_| request.question.class == IN) }
-    }
-}
-
-/// Writes the records that answer a request, and its code. Gives what is to be done as well, and the code of RFC 8914, if
-/// one says more. On [`Verdict::Chase`], `target` is what to ask for.
-fn resolve<'m>(
-    zone: &Zone,
-    &Located { request, name, within }: &Located<'_>,
-    elsewhere: Elsewhere<'_>,
-    outside: Outside,
-    target: &mut Target,
-    mut message: Message<'m>,
-) -> (Message<'m>, Verdict, Option<u16>) {
-    let question = &request.question;
-    let Some((zone_at, reverse)) = within else {
-        let is_transfer = matches!(question.record_type, rtype::AXFR | rtype::IXFR);
-        let verdict = match outside {
-            Outside::NxDomain if question.class == IN && !is_transfer => {
-                message.set_recursion_available();
-                message.set_rcode(if is_above(zone, name) { rcode::NOERROR } else { rcode::NXDOMAIN });
-                Verdict::Reply
-            }
-            Outside::Forwarded if question.class == IN => {
-                message.set_rcode(rcode::REFUSED);
-                Verdict::Forward
-            }
-            Outside::NxDomain | Outside::Refused | Outside::Forwarded => {
-                message.set_rcode(rcode::REFUSED);
-                Verdict::Reply
-            }
-        };
-        return match verdict {
-            Verdict::Forward => (message, verdict, None),
-            _ => (message, verdict, Some(EDE_NOT_AUTHORITATIVE)),
-        };
-    };
-    message.set_authoritative(true);
-    let (spelled, to) = (question.name, &mut target.name);
-    let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, elsewhere, target: to, message };
-    let outcome = resolver.resolve(question.record_type);
-    if matches!(outcome, Outcome::NoData | Outcome::NameError) {
-        resolver.soa(Section::Authority);
-    }
-    let mut message = resolver.message;
-    let mut verdict = Verdict::Reply;
-    match outcome {
-        Outcome::Data | Outcome::NoData => {}
-        Outcome::NameError if zone.is_synced() => message.set_rcode(rcode::NXDOMAIN),
-        // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
-        Outcome::NameError => message.set_rcode(rcode::SERVFAIL),
-        Outcome::Refused => {
-            message.set_authoritative(false);
-            message.set_rcode(rcode::REFUSED);
-        }
-        Outcome::Chase => {
-            target.record_type = question.record_type;
-            verdict = Verdict::Chase;
+    /// What is known of an alias's target outside the served zones.
+    fn upstream<'q>(&self, query: &Query<'q>) -> Upstream<'q> {
+        match (query.upstream, self.outside) {
+            (Some(answer), _) => Upstream::Answered(answer),
+            (None, Outside::Forwarded) => Upstream::NotAsked,
+            (None, Outside::NxDomain | Outside::Refused) => Upstream::Unavailable,
         }
     }
-    (message, verdict, None)
 }
 
 /// How large a reply may be, and from which size on it is compressed, in bytes.
@@ -332,16 +232,17 @@ struct ReplySize {
 }
 
 impl Client {
-    fn reply_size(self, edns: Option<Edns<'_>>) -> ReplySize {
+    fn reply_size(self, opt: Option<Opt<'_>>) -> ReplySize {
+        let edns = opt.map(|opt| opt.edns);
         let limit = match (self.udp, edns) {
             (false, _) => u16::MAX,
             (true, None) => UDP_WITHOUT_EDNS,
             // RFC 6891, 6.2.3: less than 512 means 512.
-            (true, Some(edns)) => edns.size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
+            (true, Some(edns)) => edns.udp_size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
         };
         // The client's own size comes back, as CoreDNS has it; a listener with a limit of its own says that.
         let advertised =
-            edns.map_or(0, |edns| if self.udp { edns.size.min(self.max_udp) } else { edns.size });
+            edns.map_or(0, |edns| if self.udp { edns.udp_size.min(self.max_udp) } else { edns.udp_size });
         // Above these, CoreDNS compresses what it sends over UDP in the hope of avoiding fragments (Request.Scrub).
         let compress_from = match (self.udp, self.ipv6) {
             (false, _) => usize::MAX,
@@ -352,96 +253,44 @@ impl Client {
     }
 }
 
-impl Request<'_> {
-    /// Id and flags of a reply: QR, and RD and CD as they came.
-    fn header(&self) -> [u8; 4] {
-        let [high, low] = self.id.to_be_bytes();
-        [high, low, 0x80 | self.recursion_desired as u8, (self.checking_disabled as u8) << 4]
-    }
-}
-
 /// The reply to a question of class IN that somebody asks over TCP, with RD and without EDNS: all of it, in its
 /// objects' order.
-pub fn ask(zone: &Zone, name: &DomainName, record_type: u16) -> Vec<u8> {
+pub fn ask(zone: &Zone, name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut request = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     request.extend_from_slice(name.as_wire());
-    request.extend_from_slice(&record_type.to_be_bytes());
+    request.extend_from_slice(&record_type.0.to_be_bytes());
     request.extend_from_slice(&IN.to_be_bytes());
     let client = Client { udp: false, ipv6: false, max_udp: u16::MAX };
     let mut reply = Vec::new();
-    Answerer::new(Order::Stable, 0, Outside::NxDomain).answer(zone, &request, client, &mut reply);
+    let query = Query::new(&request, client);
+    Answerer::new(Order::Stable, 0, Outside::NxDomain).answer(zone, &query, &mut reply);
     reply
 }
 
-/// Whether one of our zones is below `name` (lower case, wire form).
-fn is_above(zone: &Zone, name: &[u8]) -> bool {
-    let settings = zone.settings();
-    let zones = std::iter::once(&settings.domain).chain(&settings.reverse_zones);
-    zones.map(DomainName::as_wire).any(|own| {
-        let at = own.len().checked_sub(name.len());
-        at.is_some_and(|at| own[at..].eq_ignore_ascii_case(name) && is_label(own, at))
-    })
-}
-
-/// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone. The longest, if
-/// one is within another.
-pub(crate) fn zone_of(zone: &Zone, name: &[u8]) -> Option<(usize, bool)> {
-    let settings = zone.settings();
-    let begins = |zone: &DomainName| {
-        let at = name.len().checked_sub(zone.as_wire().len())?;
-        (name[at] != 0 && zone.equals(&name[at..]) && is_label(name, at)).then_some(at)
-    };
-    let own = begins(&settings.domain).map(|at| (at, false));
-    let reverse = settings.reverse_zones.iter().filter_map(begins).map(|at| (at, true));
-    own.into_iter().chain(reverse).min()
-}
-
-/// Whether a label of `name`, in wire form, begins `at` there.
-fn is_label(name: &[u8], at: usize) -> bool {
-    let mut label = 0;
-    while label < at {
-        label += 1 + usize::from(name[label]);
-    }
-    label == at
-}
-
-/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back. The lower eight
-/// flag bits are cleared, options other than the echoed ones dropped.
-fn write_opt(out: &mut Vec<u8>, edns: &Edns<'_>, extended_rcode: u8, extended_error: Option<u16>) {
-    out.extend_from_slice(&[0]);
-    out.extend_from_slice(&rtype::OPT.to_be_bytes());
-    out.extend_from_slice(&edns.size.to_be_bytes());
-    out.extend_from_slice(&[extended_rcode, 0]);
-    out.extend_from_slice(&(edns.flags & 0xff00).to_be_bytes());
-    let length_at = out.len();
-    out.extend_from_slice(&[0, 0]);
-    for (code, option) in options(edns.options).flatten() {
-        if ECHOED_OPTIONS.contains(&code) {
-            out.extend_from_slice(option);
-        }
-    }
-    if let Some(code) = extended_error {
-        // RFC 8914: option 15, length 2, the code, no text.
-        out.extend_from_slice(&[0, 15, 0, 2]);
-        out.extend_from_slice(&code.to_be_bytes());
-    }
-    let length = (out.len() - length_at - 2) as u16;
-    out[length_at..length_at + 2].copy_from_slice(&length.to_be_bytes());
+/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back.
+fn write_opt(out: &mut Vec<u8>, opt: Opt<'_>, size: &ReplySize, extended_error: Option<u16>) {
+    let edns = Edns { udp_size: size.advertised, ..opt.edns };
+    Opt { edns, ..opt }.write(out, ResponseCode::NOERROR, &ECHOED_OPTIONS, extended_error);
 }
 
 fn refuse_to_read(packet: &[u8], unfit: Unfit<'_>, scratch: &mut Scratch, reply: &mut Vec<u8>) -> Verdict {
     reply.clear();
-    match unfit {
+    let (header, question) = match unfit {
         Unfit::Silent => return Verdict::Silent,
-        Unfit::Header { rcode, opcode, recursion_desired } => {
-            let header = [packet[0], packet[1], 0x80 | opcode << 3 | recursion_desired as u8, rcode];
-            Message::new(reply, scratch, header, &[]).finish(&[], usize::from(u16::MAX), usize::MAX);
+        Unfit::Header { code, opcode, recursion_desired } => {
+            let id = Header::read(packet).map_or(0, |header| header.id);
+            let flags = flag::RESPONSE | Header::flags_of(opcode);
+            let mut header = Header { id, flags, counts: [0; 4] };
+            header.set(flag::RECURSION_DESIRED, recursion_desired);
+            header.set_response_code(code);
+            (header, &[][..])
         }
         Unfit::AfterQuestion(request) => {
-            let mut message = Message::new(reply, scratch, request.header(), request.question.bytes);
-            message.set_rcode(rcode::FORMERR);
-            message.finish(&[], usize::from(u16::MAX), usize::MAX);
+            let mut header = request.reply_header();
+            header.set_response_code(ResponseCode::FORMERR);
+            (header, request.question.bytes)
         }
-    }
+    };
+    Message::new(reply, scratch, header, question).finish(&[], usize::from(u16::MAX), usize::MAX);
     Verdict::Reply
 }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::status::Status;
-use crate::answer::{RecordView, ask, forward_records, reverse_records};
+use crate::answer::{ask, forward_records, reverse_records};
 use crate::explain::{Explainer, Question};
 use crate::store::{Fault, Kind, is_label};
-use crate::zone::{Presentation, Zone};
+use crate::wire::{Presentation, RecordView};
+use crate::zone::Zone;
 use crate::{ControlPlane, Driver, RecordType};
 
 /// What is asked for.
@@ -89,7 +90,7 @@ fn one(
             json!({
                 "name": lookup.name.to_string(),
                 "upstream": explainer.forwards(&lookup.name),
-                "type": RecordType(question.record_type).to_string(),
+                "type": question.record_type.to_string(),
                 "tried": tried.collect::<Vec<_>>(),
                 "reply": hex,
                 "faults": faults,
@@ -104,7 +105,7 @@ fn records(zone: &Zone) -> Value {
         rows.push(json!({
             "name": Presentation(record.owner).to_string(),
             "ttl": record.ttl,
-            "type": RecordType(record.record_type).to_string(),
+            "type": record.record_type.to_string(),
             "data": record.data().to_string(),
         }));
     };

@@ -11,7 +11,7 @@ use crate::manifest::{self, Manifest};
 use crate::queries::QueryLog;
 use crate::reconcile::Delays;
 use crate::serve::{self, Listeners};
-use crate::zone::DomainName;
+use crate::wire::DomainName;
 use crate::{Clock, ControlPlane, Driver, Settings};
 
 /// What a [`Cluster`] is started with.

@@ -15,12 +15,12 @@ use crate::{ControlPlane, Driver, RecordType, manifest};
 /// `clusterlocal fault add`.
 ///
 /// ```
-/// # use clusterlocal::{Cluster, Fault, record_type::SRV};
+/// # use clusterlocal::{Cluster, Fault, RecordType};
 /// # use std::time::Duration;
 /// # fn main() -> Result<(), clusterlocal::Error> {
 /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3, ports: {cql: 9042}}}").start().wait()?;
 /// // The first two SRV lookups fail.
-/// let failing = cluster.fault(Fault::on("_cql._tcp.*").qtype(SRV).servfail().times(2));
+/// let failing = cluster.fault(Fault::on("_cql._tcp.*").qtype(RecordType::SRV).servfail().times(2));
 /// // One answer in four comes late, to one of the pods.
 /// let slow = cluster.fault(Fault::on("*").client("db-1").probability(0.25).delay(Duration::from_secs(3)));
 /// // Only two of the pods are told of, and TC is not set.

@@ -22,7 +22,7 @@ use std::time::Duration;
 use crate::manifest;
 use crate::queries::QueryLog;
 use crate::store::{self, Key, Kind, Time};
-use crate::zone::DomainName;
+use crate::wire::DomainName;
 use crate::{ControlPlane, Driver};
 use running::Running;
 

@@ -9,10 +9,9 @@ use tokio::time::timeout;
 
 use super::error::Unseen;
 use super::{Mark, Operation};
-use crate::answer::ResponseCode;
 use crate::queries::{Filter, Query, QueryLog};
 use crate::store::fault::Transport;
-use crate::{Driver, RecordType};
+use crate::{Driver, RecordType, ResponseCode};
 
 /// So many queries of any kind are told where those that were waited for did not come.
 const TOLD: usize = 10;
@@ -20,7 +19,7 @@ const TOLD: usize = 10;
 /// The queries that were asked, or those of them that are meant. Each method says more of which.
 ///
 /// ```
-/// # use clusterlocal::{Cluster, record_type::{A, ANY}};
+/// # use clusterlocal::{Cluster, RecordType};
 /// # use std::time::Duration;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 2, ports: {peer: 7000}}}").start().wait()?;
@@ -28,10 +27,10 @@ const TOLD: usize = 10;
 /// # let asked = std::net::UdpSocket::bind("127.0.0.1:0")?;
 /// # asked.send_to(b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x04db-1\x02db\x07default\x03svc\x07cluster\x05local\0\0\x01\0\x01", cluster.dns_addr())?;
 /// // ... the code under test looks db-1 up again ...
-/// let again = cluster.queries().name("db-1.*").qtype(A).after(&change);
+/// let again = cluster.queries().name("db-1.*").qtype(RecordType::A).after(&change);
 /// let seen = again.wait_for(1, Duration::from_secs(10)).wait()?;
 /// assert_eq!(seen[0].answers()[0].data, change.names.last().expect("the new address").target);
-/// cluster.queries().assert_none(|query| query.qtype == ANY);
+/// cluster.queries().assert_none(|query| query.qtype == RecordType::ANY);
 /// # Ok(())
 /// # }
 /// ```

@@ -5,7 +5,8 @@ use super::subject::ServiceName;
 use super::{Explainer, Why, listed};
 use crate::store::ordinal;
 use crate::store::{Endpoint, IntOrName, Kind, Name, Pod, Service, StatefulSet, nearest};
-use crate::zone::{DomainName, Found, dashed};
+use crate::wire::DomainName;
+use crate::zone::{Found, dashed};
 
 impl Explainer<'_> {
     pub(super) fn missing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Why) {

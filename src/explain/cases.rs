@@ -1,10 +1,10 @@
 //! What is said of names that exist, and of those that do not.
 
 use super::{Explainer, Explanation, Question};
-use crate::RecordType;
-use crate::answer::{ask, rcode_name};
+use crate::answer::ask;
 use crate::manifest::{self, Manifest};
-use crate::zone::{DomainName, PodNames, Zone};
+use crate::wire::{DomainName, RecordType, ResponseCode};
+use crate::zone::{PodNames, Zone};
 use crate::{ControlPlane, Settings};
 
 const CLUSTER: &str = "\
@@ -417,12 +417,12 @@ fn explanations_never_contradict_answers() {
         let explainer = Explainer::new(&fixture.manifests, fixture.cluster.store(), &zone);
         for name in names(&zone) {
             for record_type in ["A", "AAAA", "SRV", "TXT", "CNAME", "PTR", "SOA", "NS", "MX", "ANY", "AXFR"] {
-                let record_type = record_type.parse::<RecordType>().unwrap().0;
+                let record_type = record_type.parse::<RecordType>().unwrap();
                 let reply = ask(&zone, &name, record_type);
                 let explanation = explainer.explain(&name, record_type);
                 let text = explanation.to_string();
                 let first: String = text.chars().take_while(char::is_ascii_alphanumeric).collect();
-                assert_eq!(first, rcode_name((reply[3] & 0xf).into()), "{text}");
+                assert_eq!(first, ResponseCode((reply[3] & 0xf).into()).to_string(), "{text}");
                 assert_eq!(explanation.has_answer(), reply[6..8] != [0, 0], "{text}");
                 assert!(explanation.has_answer() || !explanation.reason.is_empty(), "{text}");
             }

@@ -4,19 +4,18 @@ use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
 use super::{Explainer, Why, listed};
-use crate::RecordType;
-use crate::answer::{rcode_name, rtype};
 use crate::store::{IpFamily, Pod, Service};
-use crate::zone::{DomainName, PodNames, dashed};
+use crate::wire::{DomainName, RecordType};
+use crate::zone::{PodNames, dashed};
 
 impl Explainer<'_> {
     /// Fills in `why` for a reply with records.
-    pub(super) fn existing(&self, subject: &Subject, record_type: u16, why: &mut Why) {
+    pub(super) fn existing(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
         match subject {
             Subject::Service(of) | Subject::Port(_, _, of) => {
                 let Some(service) = self.service(&of.namespace, &of.name) else { return };
                 self.describe(service, why);
-                if record_type == rtype::SRV {
+                if record_type == RecordType::SRV {
                     self.srv_rule(service, why);
                 }
                 self.left_out(service, why);
@@ -130,46 +129,49 @@ impl Explainer<'_> {
     }
 
     /// Fills in `why` for a name that exists without a record of the type.
-    pub(super) fn without_data(&self, subject: &Subject, record_type: u16, why: &mut Why) {
-        let asked = RecordType(record_type);
+    pub(super) fn without_data(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
         match subject {
             Subject::Apex | Subject::Tree | Subject::Namespace(_) => {
-                why.reason =
-                    format!("the name exists, because others are below it; it has no {asked} record itself");
+                why.reason = format!(
+                    "the name exists, because others are below it; it has no {record_type} record itself"
+                );
             }
             Subject::Service(of) | Subject::Port(_, _, of) | Subject::Endpoint(_, of) => {
                 match self.service(&of.namespace, &of.name) {
                     Some(service) => self.service_without_data(service, subject, record_type, why),
-                    None => why.reason = format!("the name has no {asked} record"),
+                    None => why.reason = format!("the name has no {record_type} record"),
                 }
             }
-            Subject::PodAddress(..) if matches!(record_type, rtype::A | rtype::AAAA) => {
+            Subject::PodAddress(..) if matches!(record_type, RecordType::A | RecordType::AAAA) => {
                 why.reason = "the address is of the other family".into();
             }
             Subject::Reverse(_) | Subject::ReversePart => {
-                why.reason = format!("there are no {asked} records here")
+                why.reason = format!("there are no {record_type} records here")
             }
-            _ => why.reason = format!("the name has no {asked} record"),
+            _ => why.reason = format!("the name has no {record_type} record"),
         }
     }
 
-    fn service_without_data(&self, service: &Service, subject: &Subject, record_type: u16, why: &mut Why) {
+    fn service_without_data(
+        &self,
+        service: &Service,
+        subject: &Subject,
+        record_type: RecordType,
+        why: &mut Why,
+    ) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         self.describe(service, why);
         match record_type {
-            rtype::A | rtype::AAAA if service.is_external_name() => {
+            RecordType::A | RecordType::AAAA if service.is_external_name() => {
                 let target = service.spec.external_name.as_deref().unwrap_or_default();
-                why.reason = format!(
-                    "{name} is an alias for {target}, which has no {} record",
-                    RecordType(record_type)
-                );
+                why.reason = format!("{name} is an alias for {target}, which has no {} record", record_type);
                 why.steps
                     .push("an alias within the cluster is only shown together with what it leads to".into());
                 self.without_target(target, record_type, why);
             }
-            rtype::A | rtype::AAAA => {
+            RecordType::A | RecordType::AAAA => {
                 let (wanted, other) = match record_type {
-                    rtype::A => (IpFamily::IPv4, "AAAA"),
+                    RecordType::A => (IpFamily::IPv4, "AAAA"),
                     _ => (IpFamily::IPv6, "A"),
                 };
                 why.reason = match subject {
@@ -186,29 +188,26 @@ impl Explainer<'_> {
                     "for both families write ipFamilyPolicy: PreferDualStack, and give pods both".into(),
                 );
             }
-            rtype::SRV if service.is_external_name() => {
+            RecordType::SRV if service.is_external_name() => {
                 why.reason = format!("{name} is an alias: it has CNAME, A and AAAA answers only");
             }
-            rtype::SRV if service.spec.ports.is_empty() => {
+            RecordType::SRV if service.spec.ports.is_empty() => {
                 why.reason = format!("{name} has no ports, and an SRV record names one");
                 why.hints.push("write ports: [{name: NAME, port: NUMBER}] into the Service".into());
             }
-            rtype::SRV => {
+            RecordType::SRV => {
                 why.reason = format!("no endpoint of {name} has a port to name");
                 why.steps.push(
                     "a targetPort by name is looked up in each pod; here none has a port of that name".into(),
                 );
             }
-            rtype::CNAME => why.reason = format!("{name} is no alias: only type ExternalName makes one"),
-            _ => {
-                why.reason =
-                    format!("a cluster's DNS has no {} records for Services", RecordType(record_type))
-            }
+            RecordType::CNAME => why.reason = format!("{name} is no alias: only type ExternalName makes one"),
+            _ => why.reason = format!("a cluster's DNS has no {} records for Services", record_type),
         }
     }
 
     /// What is wrong with an alias's target; an alias itself is not followed further.
-    fn without_target(&self, target: &str, record_type: u16, why: &mut Why) {
+    fn without_target(&self, target: &str, record_type: RecordType, why: &mut Why) {
         let Ok(name) = target.parse::<DomainName>() else { return };
         let is_alias = match Subject::of(self.zone, &name) {
             Subject::Service(of) => {
@@ -221,7 +220,7 @@ impl Explainer<'_> {
                 .push(format!("{target} is an alias too: to something without an answer, or back again"));
         } else {
             let there = self.explain(&name, record_type);
-            why.steps.push(format!("{target}: {}: {}", rcode_name(there.rcode), there.reason));
+            why.steps.push(format!("{target}: {}: {}", there.code, there.reason));
             why.hints.extend(there.hints);
         }
     }

@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use crate::store::fault::{Client, FaultSpec, Glob};
 use crate::store::{Fault, Kind, Pod, Store, Stored, is_label, nearest};
-use crate::zone::{Presentation, Zone};
+use crate::wire::Presentation;
+use crate::zone::Zone;
 
 /// Reasons why `fault` may hit nothing, in sentences; empty if there is none.
 ///

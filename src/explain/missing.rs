@@ -4,16 +4,15 @@ use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
 use super::{Explainer, Why, listed};
-use crate::RecordType;
-use crate::answer::rtype;
 use crate::store::{Kind, Namespace, Pod, Service, StatefulSet, nearest};
+use crate::wire::{Presentation, RecordType};
 use crate::zone::PodNames;
 
 impl Explainer<'_> {
     /// Fills in `why` for a reply that denies the name.
-    pub(super) fn missing(&self, subject: &Subject, record_type: u16, why: &mut Why) {
+    pub(super) fn missing(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
         match subject {
-            _ if record_type == rtype::TXT && self.is_container(subject) => {
+            _ if record_type == RecordType::TXT && self.is_container(subject) => {
                 why.reason =
                     "the name only has others below it, and CoreDNS denies it to TXT questions".into();
             }
@@ -29,13 +28,10 @@ impl Explainer<'_> {
                     "the name spells no whole address, and CoreDNS does not know the names in between".into();
             }
             Subject::Version => {
-                why.reason = format!(
-                    "dns-version has a TXT record, and does not exist for {}",
-                    RecordType(record_type)
-                );
+                why.reason = format!("dns-version has a TXT record, and does not exist for {}", record_type);
             }
             Subject::NoTree(left) => self.no_tree(left, why),
-            _ => why.reason = format!("CoreDNS denies this name to {} questions", RecordType(record_type)),
+            _ => why.reason = format!("CoreDNS denies this name to {} questions", record_type),
         }
     }
 
@@ -209,7 +205,7 @@ impl Explainer<'_> {
             .status
             .ips()
             .flat_map(|ip| self.zone.names_of(ip))
-            .map(|[host, service]| crate::zone::Presentation(&[host, service, b"\0"].concat()).to_string())
+            .map(|[host, service]| Presentation(&[host, service, b"\0"].concat()).to_string())
             .map(|relative| self.full(relative.trim_end_matches('.')))
             .collect();
         if found.is_empty() {
@@ -251,8 +247,8 @@ impl Explainer<'_> {
         };
     }
 
-    fn missing_address(&self, ip: IpAddr, record_type: u16, why: &mut Why) {
-        if record_type != rtype::PTR {
+    fn missing_address(&self, ip: IpAddr, record_type: RecordType, why: &mut Why) {
+        if record_type != RecordType::PTR {
             why.reason = "names of addresses have PTR records only".into();
             return;
         }

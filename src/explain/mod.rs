@@ -20,11 +20,11 @@ use std::net::SocketAddr;
 
 use rustc_hash::FxHashMap;
 
-use crate::RecordType;
-use crate::answer::{ask, rcode_name, rtype, sections};
+use crate::answer::ask;
 use crate::manifest::{Manifest, Place, legible};
 use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
-use crate::zone::{DomainName, Zone};
+use crate::wire::{DomainName, Header, RecordType, RecordView, ResponseCode, sections};
+use crate::zone::Zone;
 use subject::Subject;
 
 pub use fault::doubts;
@@ -36,10 +36,10 @@ pub use search::Lookup;
 pub struct Explanation {
     /// The name that the answer is about, in full.
     pub name: DomainName,
-    /// As RFC 1035 numbers it.
-    pub record_type: u16,
+    /// The type that the answer is about.
+    pub record_type: RecordType,
     /// The reply's code.
-    pub rcode: u16,
+    pub code: ResponseCode,
     /// The reply's answer section, in presentation form.
     pub records: Vec<String>,
     /// What decides the matter, in a sentence; empty where the records speak for themselves.
@@ -67,13 +67,13 @@ impl Explanation {
 /// The answer in short first, which begins with the reply's code; then the reasoning.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (rcode, record_type) = (rcode_name(self.rcode), RecordType(self.record_type));
+        let code = self.code;
         match self.records.len() {
             _ if !self.upstream.is_empty() => write!(f, "forwarded to {}", addresses(&self.upstream))?,
-            0 if self.rcode == 0 => write!(f, "{rcode} without data")?,
-            0 => write!(f, "{rcode}")?,
-            1 => write!(f, "{rcode} with 1 record")?,
-            n => write!(f, "{rcode} with {n} records")?,
+            0 if code == ResponseCode::NOERROR => write!(f, "{code} without data")?,
+            0 => write!(f, "{code}")?,
+            1 => write!(f, "{code} with 1 record")?,
+            n => write!(f, "{code} with {n} records")?,
         }
         if !self.reason.is_empty() {
             write!(f, ": {}", self.reason)?;
@@ -86,7 +86,7 @@ impl fmt::Display for Explanation {
                 writeln!(f, "  {:width$}  {outcome}", name.to_string())?;
             }
         }
-        writeln!(f, "\n{} {record_type}", self.name)?;
+        writeln!(f, "\n{} {}", self.name, self.record_type)?;
         let width = self.labels.iter().map(|(label, _)| label.chars().count()).max().unwrap_or(0);
         for (label, meaning) in &self.labels {
             writeln!(f, "  {label:width$}  {meaning}")?;
@@ -153,17 +153,15 @@ impl<'a> Explainer<'a> {
     }
 
     /// Explains the answer for an absolute `name`.
-    pub fn explain(&self, name: &DomainName, record_type: u16) -> Explanation {
+    pub fn explain(&self, name: &DomainName, record_type: RecordType) -> Explanation {
         let reply = ask(self.zone, name, record_type);
         let records = sections(&reply).map(|[answer, ..]| answer).unwrap_or_default();
-        let shown = |record: crate::answer::RecordView<'_>| {
-            format!("{} {}", RecordType(record.record_type), record.data())
-        };
+        let shown = |record: RecordView<'_>| format!("{} {}", record.record_type, record.data());
         let subject = Subject::of(self.zone, name);
         let explanation = Explanation {
             name: name.clone(),
             record_type,
-            rcode: u16::from(reply[3] & 0xf),
+            code: Header::read(&reply).expect("a reply has a header").response_code(),
             records: records.into_iter().map(shown).collect(),
             reason: String::new(),
             search: None,
@@ -175,18 +173,20 @@ impl<'a> Explainer<'a> {
         let mut why = Why::default();
         match &subject {
             Subject::Foreign => self.foreign(&mut why),
-            _ if matches!(record_type, rtype::AXFR | rtype::IXFR) => {
+            _ if matches!(record_type, RecordType::AXFR | RecordType::IXFR) => {
                 why.reason = "zones are not transferred, as in a cluster".into();
             }
             _ if explanation.has_answer() => self.existing(&subject, record_type, &mut why),
             // The handler does not look at the name at all.
-            _ if record_type == rtype::SOA => {
+            _ if record_type == RecordType::SOA => {
                 why.reason =
                     "the SOA record stands at the zone's own name; below it CoreDNS has none, whether the \
                               name exists or not"
                         .into();
             }
-            _ if explanation.rcode == 0 => self.without_data(&subject, record_type, &mut why),
+            _ if explanation.code == ResponseCode::NOERROR => {
+                self.without_data(&subject, record_type, &mut why)
+            }
             _ => self.missing(&subject, record_type, &mut why),
         }
         // Labels and targets may hold what a terminal would obey.

@@ -2,17 +2,15 @@
 
 use std::net::IpAddr;
 
-use crate::RecordType;
-use crate::record_type;
-use crate::zone::{DomainName, NameError, reverse_name};
+use crate::wire::{DomainName, NameError, RecordType, reverse_name};
 
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The name as it was written, or that of an address in its reverse zone.
     pub name: DomainName,
-    /// As RFC 1035 numbers it.
-    pub record_type: u16,
+    /// The type that is asked for.
+    pub record_type: RecordType,
     /// The name is whole: it was written with a final dot, or is an address.
     pub absolute: bool,
 }
@@ -24,9 +22,9 @@ impl Question {
     /// Where `text` is neither.
     pub fn parse(text: &str, record_type: Option<RecordType>) -> Result<Self, NameError> {
         let (name, default, absolute) = match text.parse::<IpAddr>() {
-            Ok(ip) => (reverse_name(ip), record_type::PTR, true),
-            Err(_) => (text.parse()?, record_type::A, text.ends_with('.')),
+            Ok(ip) => (reverse_name(ip), RecordType::PTR, true),
+            Err(_) => (text.parse()?, RecordType::A, text.ends_with('.')),
         };
-        Ok(Question { name, record_type: record_type.unwrap_or(default).0, absolute })
+        Ok(Question { name, record_type: record_type.unwrap_or(default), absolute })
     }
 }

@@ -1,9 +1,9 @@
 //! Names as a pod looks them up: through the search path of its resolv.conf.
 
 use super::{Explainer, Explanation, Question};
-use crate::answer::{ask, rcode_name, zone_of};
+use crate::answer::{ask, zone_of};
 use crate::store::{Kind, Namespace, Service, nearest};
-use crate::zone::{DomainName, labels};
+use crate::wire::{DomainName, Header, NameError, ResponseCode, labels};
 
 /// `ndots:5` of a pod's resolv.conf: a name with fewer dots is tried with the search domains first.
 const NDOTS: usize = 5;
@@ -35,10 +35,11 @@ impl Explainer<'_> {
             // Too long a name is left out, as resolvers do.
             let Ok(candidate) = join(name, &suffix) else { continue };
             let reply = ask(self.zone, &candidate, *record_type);
-            answered = reply[6..8] != [0, 0];
-            let outcome = match reply[3] & 0xf {
-                0 if !answered => "NOERROR without data".into(),
-                rcode => rcode_name(rcode.into()),
+            let header = Header::read(&reply).expect("a reply has a header");
+            answered = header.counts[1] > 0;
+            let outcome = match header.response_code() {
+                ResponseCode::NOERROR if !answered => "NOERROR without data".into(),
+                code => code.to_string(),
             };
             tried.push((candidate, outcome));
             if answered {
@@ -109,6 +110,6 @@ fn texts(name: &DomainName) -> Vec<String> {
     labels(name.as_wire()).map(|label| String::from_utf8_lossy(label).to_ascii_lowercase()).collect()
 }
 
-fn join(name: &DomainName, suffix: &str) -> Result<DomainName, crate::zone::NameError> {
+fn join(name: &DomainName, suffix: &str) -> Result<DomainName, NameError> {
     if suffix == "." { name.to_string().parse() } else { format!("{name}{suffix}").parse() }
 }

@@ -2,8 +2,9 @@
 
 use std::net::IpAddr;
 
-use crate::answer::{reverse_address, zone_of};
-use crate::zone::{DomainName, Presentation, Zone, labels};
+use crate::answer::zone_of;
+use crate::wire::{DomainName, Presentation, labels, push_label, reverse_address};
+use crate::zone::Zone;
 
 /// What a name is about, whether or not there is such a thing. All parts are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,7 +128,7 @@ fn suffix<'a>(meanings: &'a [&'static str], count: usize) -> impl Iterator<Item 
 fn texts(wire: &[u8]) -> Vec<String> {
     let shown = |label: &[u8]| {
         let mut wire = Vec::with_capacity(label.len() + 1);
-        crate::zone::push_label(&mut wire, label);
+        push_label(&mut wire, label);
         let mut text = Presentation(&wire).to_string();
         text.truncate(text.len() - 1);
         text

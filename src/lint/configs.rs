@@ -3,7 +3,8 @@
 use super::{Cluster, Reviewed, Template};
 use crate::manifest::Problem;
 use crate::store::{Kind, Name, StatefulSet, nearest};
-use crate::zone::{DomainName, Found, is_subdomain};
+use crate::wire::{DomainName, is_subdomain};
+use crate::zone::Found;
 
 /// Maximum number of names that are looked up of one value: each is compared with those found before.
 const HOSTS: usize = 1000;

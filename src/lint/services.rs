@@ -5,7 +5,8 @@ use std::net::IpAddr;
 use super::{Reviewed, Template};
 use crate::manifest::Problem;
 use crate::store::{IntOrName, IpFamily, IpFamilyPolicy, Labels, Service, nearest};
-use crate::zone::{DomainName, Found, is_subdomain};
+use crate::wire::{DomainName, is_subdomain};
+use crate::zone::Found;
 
 type Findings = Vec<Problem>;
 

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
-use crate::RecordType;
-use crate::answer::{Question as Asked, Reply};
+use crate::answer::Reply;
 use crate::store::fault::Transport;
-use crate::zone::DomainName;
+use crate::wire::{DomainName, Question as Asked, RecordType};
 
 /// What to ask, and how.
 pub(super) struct Ask<'a> {

@@ -32,7 +32,7 @@ use crate::manifest::Manifest;
 use crate::queries::Filter;
 use crate::store::Name;
 use crate::store::fault::FaultSpec;
-use crate::zone::DomainName;
+use crate::wire::DomainName;
 use crate::{Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Mark, Settings};
 use ask::{Ask, Heard};
 use scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says};

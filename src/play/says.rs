@@ -3,9 +3,9 @@
 use std::net::IpAddr;
 
 use super::scenario::Says;
-use crate::answer::{Record, Reply, ResponseCode};
-use crate::record_type::{A, AAAA, CNAME, PTR, SRV};
+use crate::answer::{Record, Reply};
 use crate::store::{Kind, Machine, Node, Pod, Service};
+use crate::wire::{RecordType, ResponseCode};
 use crate::{ControlPlane, Driver};
 
 /// What `reply` says.
@@ -32,7 +32,7 @@ pub(super) fn words(driver: &Driver, reply: &Reply) -> Vec<String> {
 /// The addresses that somebody who heard `reply` knows now.
 pub(super) fn addresses(reply: &Reply) -> Vec<IpAddr> {
     let all = reply.answers.iter().chain(&reply.additionals);
-    all.filter(|record| matches!(record.record_type, A | AAAA))
+    all.filter(|record| matches!(record.record_type, RecordType::A | RecordType::AAAA))
         .filter_map(|record| record.data.parse().ok())
         .collect()
 }
@@ -59,8 +59,10 @@ pub(super) fn are(words: &[String], expected: &Says) -> bool {
 
 fn word(cluster: &ControlPlane, reply: &Reply, record: &Record) -> String {
     match record.record_type {
-        A | AAAA => record.data.parse().map_or_else(|_| record.data.clone(), |ip| tenant(cluster, ip)),
-        SRV => {
+        RecordType::A | RecordType::AAAA => {
+            record.data.parse().map_or_else(|_| record.data.clone(), |ip| tenant(cluster, ip))
+        }
+        RecordType::SRV => {
             let mut fields = record.data.split(' ').skip(2);
             let (port, target) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
             let called = format!("{}:{port}", host(target));
@@ -77,8 +79,8 @@ fn word(cluster: &ControlPlane, reply: &Reply, record: &Record) -> String {
                 Some(at) => format!("{called} (at {at})"),
             }
         }
-        CNAME => format!("cname:{}", record.data),
-        PTR => host(&record.data).into(),
+        RecordType::CNAME => format!("cname:{}", record.data),
+        RecordType::PTR => host(&record.data).into(),
         _ => record.data.clone(),
     }
 }

@@ -2,7 +2,7 @@
 //! counts (resolv.conf(5), glibc's `resolv/res_query.c`, `__res_context_search`). Must not depend on sockets or the cluster.
 
 use super::ask::Heard;
-use crate::answer::ResponseCode;
+use crate::wire::ResponseCode;
 
 /// `options ndots:5` of the resolv.conf that the kubelet writes: a name with fewer dots is completed first.
 const NDOTS: usize = 5;

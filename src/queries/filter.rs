@@ -3,10 +3,9 @@
 use std::net::IpAddr;
 
 use super::Query;
-use crate::RecordType;
-use crate::answer::ResponseCode;
 use crate::store::fault::Glob;
 use crate::store::fault::Transport;
+use crate::wire::{RecordType, ResponseCode};
 
 /// Which queries are meant. The default is all.
 #[derive(Clone, Debug, Default)]

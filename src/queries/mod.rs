@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use crate::store::fault::Transport;
 use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
-pub use query::{Edns, Query};
+pub use query::Query;
 
 /// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts, and
 /// the records are omitted.

@@ -6,21 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Exchange;
-use crate::RecordType;
-use crate::answer::{Record, Reply, Request, ResponseCode};
+use crate::answer::{Record, Reply, Request};
 use crate::store::Time;
 use crate::store::fault::Transport;
-use crate::zone::Presentation;
-
-/// What the OPT record of a query says (RFC 6891, 6.1.3).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Edns {
-    /// How much its sender can take over UDP, in bytes.
-    pub udp_size: u16,
-    /// The DO bit (RFC 3225).
-    pub dnssec_ok: bool,
-}
+use crate::wire::{Edns, Header, Presentation, RecordType, ResponseCode, u16_at};
 
 /// A query and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +33,7 @@ pub struct Query {
     pub name: String,
     /// The type that was asked for.
     pub qtype: RecordType,
-    /// The OPT record, if it had one.
+    /// What its OPT record says, if it had one.
     pub edns: Option<Edns>,
     /// What was said, as far as it is kept; `None` if nothing was.
     pub reply: Option<Reply>,
@@ -74,12 +63,11 @@ impl Query {
     /// Reads what was written down. The pod is somebody else's to say.
     pub(super) fn read(number: u64, exchange: &Exchange, request: &[u8], reply: &[u8]) -> Query {
         let question = Request::asked(request);
-        let opt = question.and_then(|request| request.edns);
         let records_omitted = exchange.reply.is_some_and(|whole| reply.len() < whole as usize);
         let message = exchange.reply.and_then(|_| read_reply(reply, records_omitted));
         let answer_count = match &message {
             Some(message) if !records_omitted => message.answers.len(),
-            Some(_) => usize::from(u16::from_be_bytes([reply[6], reply[7]])),
+            Some(_) => Header::read(reply).map_or(0, |header| usize::from(header.counts[1])),
             None => 0,
         };
         Query {
@@ -89,10 +77,10 @@ impl Query {
             client: exchange.client,
             pod: None,
             transport: exchange.transport,
-            id: request.first_chunk().map_or(0, |id| u16::from_be_bytes(*id)),
+            id: u16_at(request, 0).unwrap_or(0),
             name: question.map(|asked| Presentation(asked.question.name).to_string()).unwrap_or_default(),
-            qtype: RecordType(question.map_or(0, |asked| asked.question.record_type)),
-            edns: opt.map(|opt| Edns { udp_size: opt.size, dnssec_ok: opt.flags & 0x8000 != 0 }),
+            qtype: question.map_or(RecordType(0), |asked| asked.question.record_type),
+            edns: question.and_then(|asked| asked.opt).map(|opt| opt.edns),
             reply: message,
             reply_bytes: exchange.reply.map(|whole| whole as usize),
             answer_count,
@@ -108,9 +96,8 @@ fn read_reply(kept: &[u8], is_cut: bool) -> Option<Reply> {
     if !is_cut {
         return Reply::read(kept);
     }
-    let mut header = kept.get(..12)?.to_vec();
-    header[4..].fill(0);
-    Reply::read(&header)
+    let header = Header { counts: [0; 4], ..Header::read(kept)? };
+    Reply::read(&header.bytes())
 }
 
 /// As CoreDNS's `log` plugin has it, as far as it goes: who asked what, and what they were told.

@@ -12,13 +12,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Draining;
 use super::admission::Admission;
-use super::packet::HEADER;
-use super::query_log::{self, Asked};
-use super::responder::{Outcome, Responder};
+use super::query_log::Received;
+use super::responder::Responder;
 use super::tcp::TcpLimits;
+use crate::answer::Client;
 use crate::answer::fault::Ending;
-use crate::answer::{Answerer, Client};
 use crate::store::fault::Tcp as Fault;
+use crate::wire::HEADER;
 
 /// How much is read at a time, in bytes.
 const CHUNK: usize = 16 * 1024;
@@ -191,22 +191,11 @@ impl Connection {
     /// Answers the message of `length` bytes at `at` of `input`.
     async fn answer(&mut self, at: usize, length: usize) {
         let Connection { client: peer, responder, input, reply, output, .. } = self;
-        let request = &input[at..at + length];
-        let (view, began) = (responder.view(), query_log::begin(responder.view()));
-        let asked = Asked { client: *peer, protocol: "tcp", request };
         let client = Client { udp: false, ipv6: peer.is_ipv6(), max_udp: u16::MAX };
-        let respond =
-            |answerer: &mut Answerer| responder.turn(1).respond(answerer, request, client, peer.ip(), reply);
-        let (told, is_sent) = match responder.with_answerer(respond) {
-            Outcome::Silent(told) => (told, false),
-            Outcome::Reply(told) => (told, true),
-            // Answers keep their order, so whatever is asked next on this connection waits as well, as in CoreDNS.
-            Outcome::Later(mut later) => {
-                let is_sent = responder.finish(&mut later, request, client, reply).await;
-                (later.told, is_sent)
-            }
-        };
-        query_log::end(view, began, [(asked, &told, is_sent.then_some(&reply[..]))]);
+        let request = &input[at..at + length];
+        // Answers keep their order, so whatever is asked next on this connection waits as well, as in CoreDNS.
+        let is_sent =
+            responder.answer(Received { request, peer: *peer, client, protocol: &"tcp" }, reply).await;
         if !is_sent {
             return;
         }

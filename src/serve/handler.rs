@@ -12,11 +12,11 @@ use hickory_proto::serialize::binary::{BinDecoder, BinEncoder};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
-use super::packet::{self, HEADER};
-use super::query_log::{self, Asked};
-use super::responder::{Outcome, Responder};
+use super::query_log::Received;
+use super::responder::Responder;
 use super::{Options, Shares, Stats, View, max_udp};
-use crate::answer::{Answerer, Client};
+use crate::answer::Client;
+use crate::wire::{self, HEADER};
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
 pub struct ClusterHandler {
@@ -26,7 +26,7 @@ pub struct ClusterHandler {
 }
 
 impl ClusterHandler {
-    /// A handler that answers what `view` shows. Of the options it heeds the order, the seed, the upstream and the UDP
+    /// A handler that answers what `view` shows. Of the options it follows the order, the seed, the upstream and the UDP
     /// size; listeners and their limits are the hickory server's. Faults that delay or drop answers do so here as well;
     /// those that are about connections cannot, and hickory does not compress SRV targets.
     pub fn new(view: impl Into<View>, options: &Options) -> Self {
@@ -42,29 +42,17 @@ impl ClusterHandler {
 
     /// The reply to `request`, if there is to be one.
     async fn reply(&self, request: &Request) -> Option<Vec<u8>> {
-        let (view, began) = (self.responder.view(), query_log::begin(self.responder.view()));
+        let peer = request.src();
         let client = Client {
             udp: request.protocol() == Protocol::Udp,
-            ipv6: request.src().is_ipv6(),
-            // The listener's address is not told; who comes from a loopback address has come to one.
-            max_udp: max_udp(self.max_udp_size, request.src().ip()),
+            ipv6: peer.is_ipv6(),
+            // The listener's address is not known here; a client with a loopback address has come to one.
+            max_udp: max_udp(self.max_udp_size, peer.ip()),
         };
-        let (query, mut reply) = (request.as_slice(), Vec::new());
-        let responder = &self.responder;
-        let protocol = began.map(|_| request.protocol().to_string()).unwrap_or_default();
-        let asked = Asked { client: request.src(), protocol: &protocol, request: query };
-        let asker = request.src().ip();
-        let respond =
-            |answerer: &mut Answerer| responder.turn(1).respond(answerer, query, client, asker, &mut reply);
-        let (told, is_sent) = match responder.with_answerer(respond) {
-            Outcome::Silent(told) => (told, false),
-            Outcome::Reply(told) => (told, true),
-            Outcome::Later(mut later) => {
-                let is_sent = responder.finish(&mut later, query, client, &mut reply).await;
-                (later.told, is_sent)
-            }
-        };
-        query_log::end(view, began, [(asked, &told, is_sent.then_some(&reply[..]))]);
+        let protocol = request.protocol();
+        let received = Received { request: request.as_slice(), peer, client, protocol: &protocol };
+        let mut reply = Vec::new();
+        let is_sent = self.responder.answer(received, &mut reply).await;
         is_sent.then_some(reply)
     }
 }
@@ -78,7 +66,7 @@ impl RequestHandler for ClusterHandler {
     ) -> ResponseInfo {
         let Some(mut wire) = self.reply(request).await else { return nothing_sent(request) };
         if request.protocol() == Protocol::Udp && !Parsed::read(&wire).is_some_and(|parsed| parsed.fits()) {
-            packet::truncate(&mut wire);
+            wire::truncate(&mut wire);
         }
         let Some(parsed) = Parsed::read(&wire) else {
             tracing::error!("a reply could not be handed to the hickory server: it does not read it");

@@ -9,7 +9,7 @@
 //!
 //! # Why not `hickory_server::Server`
 //!
-//! [`ClusterHandler`] is there for those who want it, and all it takes from hickory is the transport. The transports here
+//! `ClusterHandler`, of the feature `hickory`, is mounted in one, and takes from hickory the transport only. The transports here
 //! stand in for it because `Server` 0.26.3
 //!
 //! - answers packets that are responses themselves when they are malformed, which makes two servers talk for ever;
@@ -29,11 +29,11 @@ mod connection;
 mod datagram;
 mod delays;
 mod descriptors;
+#[cfg(feature = "hickory")]
 mod handler;
 mod listen;
 #[cfg(not(target_os = "linux"))]
 mod one_by_one;
-mod packet;
 mod query_log;
 mod responder;
 mod stats;
@@ -54,6 +54,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 pub use descriptors::Shares;
+#[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
 pub use listen::BindError;
 pub use query_log::TARGET as QUERY_LOG_TARGET;

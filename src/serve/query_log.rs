@@ -14,15 +14,13 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::packet;
-use super::responder::Told;
+use super::responder::Basis;
 use super::view::View;
-use crate::RecordType;
-use crate::answer::{Hit, rcode_name};
+use crate::answer::{Client, Hit};
 use crate::queries::Exchanged;
 use crate::store::fault::Transport;
 use crate::store::{Name, Time};
-use crate::zone::Presentation;
+use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 
 /// What the query log's lines are filtered by.
 pub const TARGET: &str = "clusterlocal::queries";
@@ -34,16 +32,17 @@ pub(super) struct Began {
     instant: Instant,
 }
 
-/// A query, as it came.
+/// A query as a transport received it.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
-    pub(super) client: SocketAddr,
-    /// `udp`, `tcp`, or what a hickory server calls its own.
-    pub(super) protocol: &'a str,
+pub(super) struct Received<'a> {
     pub(super) request: &'a [u8],
+    pub(super) peer: SocketAddr,
+    pub(super) client: Client,
+    /// `udp`, `tcp`, or what a hickory server calls its own.
+    pub(super) protocol: &'a (dyn fmt::Display + Sync),
 }
 
-/// Notes when a query came, if anybody wants to know: nothing is measured otherwise.
+/// The time, if queries are recorded: nothing is measured otherwise.
 pub(super) fn begin(view: &View) -> Option<Began> {
     let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
     let now = || {
@@ -53,38 +52,35 @@ pub(super) fn begin(view: &View) -> Option<Began> {
     wanted.then(now)
 }
 
-/// Tells of queries that came together, and of their replies, if there are any, those who want to know: readers of the
-/// log, and whoever asks the query log later.
+/// Records queries that were received together, and their replies, if there are any, in the log and in the query log of the
+/// view.
 pub(super) fn end<'a>(
     view: &View,
     began: Option<Began>,
-    exchanges: impl IntoIterator<Item = (Asked<'a>, &'a Told, Option<&'a [u8]>), IntoIter: Clone>,
+    exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
 ) {
     let Some(Began { at, instant }) = began else { return };
     let (took, exchanges) = (instant.elapsed(), exchanges.into_iter());
-    let fault = |told: &'a Told| told.hit.as_ref().map(Hit::fault);
+    let fault = |basis: &'a Basis| basis.hit.as_ref().map(Hit::fault);
     if tracing::enabled!(target: TARGET, Level::DEBUG) {
-        for (Asked { client, protocol, request: query }, told, reply) in exchanges.clone() {
-            if reply.is_some() || told.hit.is_some() {
-                let reply = reply.unwrap_or_default();
-                let line = Line { client, protocol, query, reply, took, fault: fault(told) };
+        for (received, basis, reply) in exchanges.clone() {
+            if reply.is_some() || basis.hit.is_some() {
+                let line = Line { received, reply: reply.unwrap_or_default(), took, fault: fault(basis) };
                 tracing::debug!(target: TARGET, "{line}");
             }
         }
     }
     if let Some(queries) = &view.queries {
-        queries.record(exchanges.map(|(Asked { client, protocol, request }, told, reply)| {
-            let transport = if protocol == "udp" { Transport::Udp } else { Transport::Tcp };
-            let (serial, fault) = (told.serial, fault(told));
-            Exchanged { at, took, client, transport, serial, fault, request, reply }
+        queries.record(exchanges.map(|(Received { request, peer, client, .. }, basis, reply)| {
+            let transport = if client.udp { Transport::Udp } else { Transport::Tcp };
+            let (serial, fault) = (basis.serial, fault(basis));
+            Exchanged { at, took, client: peer, transport, serial, fault, request, reply }
         }));
     }
 }
 
 struct Line<'a> {
-    client: SocketAddr,
-    protocol: &'a str,
-    query: &'a [u8],
+    received: Received<'a>,
     reply: &'a [u8],
     took: Duration,
     /// Which fault has hit it.
@@ -93,11 +89,11 @@ struct Line<'a> {
 
 impl fmt::Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { client, protocol, query, reply, took, fault } = self;
-        write!(f, "{client} - {} \"", packet::u16_at(query, 0).unwrap_or(0))?;
-        match packet::question(query) {
+        let Line { received: Received { request: query, peer, protocol, .. }, reply, took, fault } = self;
+        write!(f, "{peer} - {} \"", wire::u16_at(query, 0).unwrap_or(0))?;
+        match wire::question(query) {
             Some(asked) => {
-                write!(f, "{} ", RecordType(asked.record_type))?;
+                write!(f, "{} ", asked.record_type)?;
                 match asked.class {
                     1 => f.write_str("IN")?,
                     // RFC 3597 section 5.
@@ -107,14 +103,14 @@ impl fmt::Display for Line<'_> {
             }
             None => f.write_str("- - -")?,
         }
-        let opt = packet::opt(query);
-        let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.dnssec_ok);
-        let udp_size = opt.map_or(512, |opt| opt.udp_size);
+        let opt = wire::opt(query);
+        let dnssec_ok = opt.as_ref().is_some_and(|opt| opt.edns.dnssec_ok());
+        let udp_size = opt.map_or(512, |opt| opt.edns.udp_size);
         write!(f, " {protocol} {} {dnssec_ok} {udp_size}\" ", query.len())?;
         if reply.is_empty() {
             f.write_str("- - 0 ")?
         } else {
-            write!(f, "{} {} {} ", rcode_name(rcode(reply)), Flags(reply), reply.len())?
+            write!(f, "{} {} {} ", response_code(reply), Flags(reply), reply.len())?
         }
         write!(f, "{}.{:09}s", took.as_secs(), took.subsec_nanos())?;
         fault.map_or(Ok(()), |fault| write!(f, " fault={fault}"))
@@ -122,10 +118,10 @@ impl fmt::Display for Line<'_> {
 }
 
 /// The response code of `reply`, with the part of it that is in the OPT record.
-fn rcode(reply: &[u8]) -> u16 {
-    let low = reply.get(3).map_or(0, |flags| u16::from(flags & 0x0f));
-    let high = packet::opt(reply).map_or(0, |opt| u16::from(opt.extended_rcode));
-    high << 4 | low
+fn response_code(reply: &[u8]) -> ResponseCode {
+    let low = Header::read(reply).map_or(0, |header| header.response_code().0);
+    let high = wire::opt(reply).map_or(0, |opt| u16::from(opt.edns.extended_code));
+    ResponseCode(high << 4 | low)
 }
 
 /// The flags of a header, as CoreDNS lists them.
@@ -134,15 +130,15 @@ struct Flags<'a>(&'a [u8]);
 impl fmt::Display for Flags<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [(u16, &str); 7] = [
-            (0x8000, "qr"),
-            (0x0400, "aa"),
-            (0x0200, "tc"),
-            (0x0100, "rd"),
-            (0x0080, "ra"),
-            (0x0020, "ad"),
-            (0x0010, "cd"),
+            (flag::RESPONSE, "qr"),
+            (flag::AUTHORITATIVE, "aa"),
+            (flag::TRUNCATED, "tc"),
+            (flag::RECURSION_DESIRED, "rd"),
+            (flag::RECURSION_AVAILABLE, "ra"),
+            (flag::AUTHENTIC_DATA, "ad"),
+            (flag::CHECKING_DISABLED, "cd"),
         ];
-        let flags = packet::u16_at(self.0, 2).unwrap_or(0);
+        let flags = Header::read(self.0).map_or(0, |header| header.flags);
         let mut set = NAMES.iter().filter(|(bit, _)| flags & bit != 0).map(|(_, name)| name);
         if let Some(first) = set.next() {
             f.write_str(first)?;
@@ -156,9 +152,10 @@ mod tests {
     use super::*;
 
     fn line(query: &[u8], reply: &[u8]) -> String {
-        let client = "127.0.0.1:40212".parse().unwrap();
-        let took = Duration::from_nanos(123_456);
-        Line { client, protocol: "udp", query, reply, took, fault: None }.to_string()
+        let peer = "127.0.0.1:40212".parse().unwrap();
+        let client = Client { udp: true, ipv6: false, max_udp: u16::MAX };
+        let received = Received { request: query, peer, client, protocol: &"udp" };
+        Line { received, reply, took: Duration::from_nanos(123_456), fault: None }.to_string()
     }
 
     #[test]

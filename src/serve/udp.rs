@@ -20,10 +20,10 @@ use super::batch::{Inbox, Outbox, end_waiting};
 use super::datagram::{Datagrams, Origin};
 #[cfg(not(target_os = "linux"))]
 use super::one_by_one::{Inbox, Outbox, end_waiting};
-use super::packet;
-use super::query_log::{self, Asked, Began};
-use super::responder::{Later, Outcome, Responder, Told};
+use super::query_log::{self, Began, Received};
+use super::responder::{Basis, Outcome, Responder};
 use crate::answer::{Answerer, Client};
+use crate::wire;
 
 /// How many datagrams are answered after the end was asked for: more than the receive buffer holds, so whatever
 /// comes later was sent later.
@@ -73,7 +73,7 @@ impl Thread {
             let (socket, over) = (socket.clone(), over.clone());
             move || {
                 let _ends = ends;
-                Turns::new(socket, max_udp, responder, runtime).run(&over);
+                Worker::new(socket, max_udp, responder, runtime).run(&over);
             }
         };
         let handle = thread::Builder::new().name("udp".into()).spawn(work);
@@ -104,7 +104,7 @@ impl Drop for Thread {
 }
 
 /// One socket and what answering on it needs, allocated once.
-struct Turns {
+struct Worker {
     socket: Arc<Datagrams>,
     max_udp: u16,
     responder: Arc<Responder>,
@@ -115,20 +115,20 @@ struct Turns {
     outbox: Outbox,
     /// The replies of this turn, and after them what buffers there are.
     replies: Vec<(Vec<u8>, Origin)>,
-    /// What is to be told of this turn.
+    /// The datagrams of this turn, for the query log.
     answered: Vec<Answered>,
 }
 
 /// What became of a datagram.
 struct Answered {
     datagram: usize,
-    told: Told,
+    basis: Basis,
     reply: Option<usize>,
 }
 
-impl Turns {
+impl Worker {
     fn new(socket: Arc<Datagrams>, max_udp: u16, responder: Arc<Responder>, runtime: Handle) -> Self {
-        Turns {
+        Worker {
             inbox: Inbox::new(&socket),
             outbox: Outbox::new(&socket),
             socket,
@@ -163,52 +163,50 @@ impl Turns {
 
     /// Answers what is in the inbox.
     fn answer(&mut self) {
-        let Turns { responder, inbox, replies, answered, .. } = self;
+        let Worker { responder, inbox, replies, answered, max_udp, .. } = self;
         let began = query_log::begin(responder.view());
-        let turn = responder.turn(inbox.len());
+        let batch = responder.batch(inbox.len());
+        let received = |datagram: usize| received(inbox.datagram(datagram), *max_udp);
         let mut ready = 0;
         answered.clear();
         for datagram in 0..inbox.len() {
-            let (request, origin) = inbox.datagram(datagram);
-            // Nobody can receive at port 0; who sends from it wants to see what we do.
+            let (received, origin) = (received(datagram), *inbox.datagram(datagram).1);
+            // Nothing can receive at port 0: a reply would only show what this host does with it.
             if origin.peer.port() == 0 {
                 responder.stats().dropped.add(1);
                 continue;
             }
             if ready == replies.len() {
-                replies.push((Vec::new(), *origin));
+                replies.push((Vec::new(), origin));
             }
             let (reply, to) = &mut replies[ready];
-            let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp: self.max_udp };
-            match turn.respond(&mut self.answerer, request, client, origin.peer.ip(), reply) {
-                Outcome::Silent(told) => answered.push(Answered { datagram, told, reply: None }),
-                Outcome::Reply(told) => {
-                    answered.push(Answered { datagram, told, reply: Some(ready) });
-                    *to = *origin;
+            match batch.answer(&mut self.answerer, &received, reply) {
+                Outcome::Silent(basis) => answered.push(Answered { datagram, basis, reply: None }),
+                Outcome::Reply(basis) => {
+                    answered.push(Answered { datagram, basis, reply: Some(ready) });
+                    *to = origin;
                     ready += 1;
                 }
-                Outcome::Later(later) => {
+                pending @ Outcome::Pending(_) => {
                     let late = Late {
                         socket: self.socket.clone(),
                         responder: responder.clone(),
-                        origin: *origin,
-                        client,
+                        origin,
+                        max_udp: *max_udp,
                         began,
-                        request: request.into(),
+                        request: received.request.into(),
                         reply: reply.clone(),
                     };
-                    self.runtime.spawn(late.finish(later));
+                    self.runtime.spawn(late.finish(pending));
                 }
             }
         }
-        // Written down before it is sent: whoever has the answer finds it there.
+        // Recorded before it is sent: a client that has the answer finds it in the log.
         query_log::end(
             responder.view(),
             began,
-            answered.iter().map(|answered| {
-                let (request, origin) = inbox.datagram(answered.datagram);
-                let asked = Asked { client: origin.peer, protocol: "udp", request };
-                (asked, &answered.told, answered.reply.map(|at| &replies[at].0[..]))
+            answered.iter().map(|Answered { datagram, basis, reply }| {
+                (received(*datagram), basis, reply.map(|at| &replies[at].0[..]))
             }),
         );
         self.send(ready);
@@ -240,25 +238,28 @@ impl Turns {
     }
 }
 
-/// A reply that has to wait, in a task of its own: nobody else waits for that.
+/// A datagram and where it came from, as the responder takes it.
+fn received<'a>((request, origin): (&'a [u8], &Origin), max_udp: u16) -> Received<'a> {
+    let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp };
+    Received { request, peer: origin.peer, client, protocol: &"udp" }
+}
+
+/// A reply that has to wait, in a task of its own: no other waits for it.
 struct Late {
     socket: Arc<Datagrams>,
     responder: Arc<Responder>,
     origin: Origin,
-    client: Client,
+    max_udp: u16,
     began: Option<Began>,
     request: Vec<u8>,
     reply: Vec<u8>,
 }
 
 impl Late {
-    async fn finish(self, mut later: Later) {
-        let Late { socket, responder, origin, client, began, request, mut reply } = self;
-        let is_ready = responder.finish(&mut later, &request, client, &mut reply).await;
-        let asked = Asked { client: origin.peer, protocol: "udp", request: &request };
-        let told = is_ready.then_some(&reply[..]);
-        query_log::end(responder.view(), began, [(asked, &later.told, told)]);
-        if !is_ready {
+    async fn finish(self, pending: Outcome) {
+        let Late { socket, responder, origin, max_udp, began, request, mut reply } = self;
+        let received = received((&request, &origin), max_udp);
+        if !responder.conclude(pending, began, received, &mut reply).await {
             return;
         }
         let mut sent = socket.send(&reply, &origin).await;
@@ -279,7 +280,7 @@ fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
     #[cfg(not(unix))]
     let is_too_long = false;
     if is_too_long {
-        packet::truncate(reply);
+        wire::truncate(reply);
     }
     is_too_long
 }
@@ -312,15 +313,15 @@ mod tests {
         let question = b"\x03web\0\0\x01\0\x01";
         let reply = || [&header(0x84, 1)[..], question, &[0; 65_500]].concat();
         let short = [&header(0x86, 0)[..], question].concat();
-        let mut turns = Turns::new(server.clone(), u16::MAX, responder.into(), Handle::current());
-        turns.replies = vec![(short.clone(), origin), (reply(), origin), (short.clone(), origin)];
-        turns.send(3);
+        let mut worker = Worker::new(server.clone(), u16::MAX, responder.into(), Handle::current());
+        worker.replies = vec![(short.clone(), origin), (reply(), origin), (short.clone(), origin)];
+        worker.send(3);
         for _ in 0..3 {
             let mut received = [0; 64];
             let length = client.recv(&mut received).unwrap();
             assert_eq!(received[..length], short);
         }
-        assert_eq!(turns.responder.stats().udp_replies.get(), 3);
-        assert_eq!(turns.responder.stats().dropped.get(), 0);
+        assert_eq!(worker.responder.stats().udp_replies.get(), 3);
+        assert_eq!(worker.responder.stats().dropped.get(), 0);
     }
 }

@@ -17,8 +17,8 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use super::packet::{self, HEADER};
-use crate::answer::UpstreamRecord;
+use crate::answer::UpstreamAnswer;
+use crate::wire::{self, HEADER, Header, RecordBuf, RecordType, ResponseCode, flag};
 
 /// How many questions may wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
 /// `max_concurrent`, which kubeadm sets to this number.
@@ -105,7 +105,7 @@ impl Upstream {
             match within(PATIENCE, over_udp(address, &asked)).await {
                 Ok(mut reply) => {
                     // A reply that stayed cut is better than none.
-                    if packet::is_truncated(&reply)
+                    if wire::is_truncated(&reply)
                         && let Ok(whole) = within(PATIENCE, over_tcp(address, &asked)).await
                     {
                         reply = whole;
@@ -192,10 +192,10 @@ fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
 
 /// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
 fn answers(query: &[u8], reply: &[u8]) -> bool {
-    packet::is_response(reply)
+    Header::read(reply).is_some_and(|header| header.has(flag::RESPONSE))
         && reply[..2] == query[..2]
-        && match (packet::question(query), packet::question(reply)) {
-            (Some(asked), Some(answered)) => packet::same_question(&asked, &answered),
+        && match (wire::question(query), wire::question(reply)) {
+            (Some(asked), Some(answered)) => asked.equals(&answered),
             _ => false,
         }
 }
@@ -207,32 +207,32 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
 
 /// A query for `name` (wire form) and `record_type`, of class IN, with recursion desired. Its OPT record promises to
 /// take 1232 bytes over UDP: what fits every path; more comes over TCP.
-pub(super) fn query_for(name: &[u8], record_type: u16) -> Vec<u8> {
+pub(super) fn query_for(name: &[u8], record_type: RecordType) -> Vec<u8> {
     let mut query = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01".to_vec();
     query.extend_from_slice(name);
-    query.extend_from_slice(&record_type.to_be_bytes());
+    query.extend_from_slice(&record_type.0.to_be_bytes());
     query.extend_from_slice(b"\0\x01");
     query.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\0\0\0\0");
     query
 }
 
-/// The answer section of `reply`, class IN, and whether it was cut. `None` where it is malformed, or says neither that the name
+/// The answer section of `reply`, class IN. `None` where it is malformed, or says neither that the name
 /// exists nor that it does not: such a reply tells nothing about the name.
-pub(super) fn records(reply: &[u8]) -> Option<(Vec<UpstreamRecord>, bool)> {
-    const NXDOMAIN: u8 = 3;
-    if reply.len() < HEADER || ![0, NXDOMAIN].contains(&(reply[3] & 0x0f)) {
+pub(super) fn answer_of(reply: &[u8]) -> Option<UpstreamAnswer> {
+    let code = Header::read(reply)?.response_code();
+    if ![ResponseCode::NOERROR, ResponseCode::NXDOMAIN].contains(&code) {
         return None;
     }
     let message = Message::from_vec(reply).ok()?;
     let records = message.answers.iter().filter(|record| record.dns_class == DNSClass::IN).map(|record| {
-        Some(UpstreamRecord {
+        Some(RecordBuf {
             owner: owner(&record.name)?,
-            record_type: record.record_type().into(),
+            record_type: RecordType(record.record_type().into()),
             ttl: record.ttl,
             rdata: rdata(&record.data)?,
         })
     });
-    Some((records.collect::<Option<_>>()?, packet::is_truncated(reply)))
+    Some(UpstreamAnswer { records: records.collect::<Option<_>>()?, truncated: wire::is_truncated(reply) })
 }
 
 fn owner(name: &Name) -> Option<Vec<u8>> {
@@ -262,7 +262,7 @@ pub(super) mod tests {
 
     /// `query`'s header and question with these flags, and as the answer records what `records` holds.
     pub(in super::super) fn reply_to(query: &[u8], flags: u16, count: u8, records: &[u8]) -> Vec<u8> {
-        let question = packet::question(query).expect("a question").bytes;
+        let question = wire::question(query).expect("a question").bytes;
         let mut reply = [&query[..HEADER], question, records].concat();
         reply[2..4].copy_from_slice(&flags.to_be_bytes());
         reply[4..HEADER].copy_from_slice(&[0, 1, 0, count, 0, 0, 0, 0]);
@@ -313,7 +313,7 @@ pub(super) mod tests {
     async fn the_reply_has_the_askers_id_and_the_upstream_saw_another() {
         let (seen, mut ids) = tokio::sync::mpsc::unbounded_channel();
         let udp = move |query: &[u8]| {
-            seen.send(packet::u16_at(query, 0).unwrap()).unwrap();
+            seen.send(wire::u16_at(query, 0).unwrap()).unwrap();
             vec![reply_to(query, 0x8180, 0, b"")]
         };
         let upstream = Upstream::new(vec![stub(udp, no_tcp).await], 1000);
@@ -368,8 +368,7 @@ pub(super) mod tests {
                 "a name that points to itself",
                 Box::new(|query| {
                     let mut looping = to_itself.to_vec();
-                    looping[1] =
-                        packet::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
+                    looping[1] = wire::question(query).map_or(0, |question| 12 + question.bytes.len()) as u8;
                     reply_to(query, 0x8180, 1, &looping)
                 }),
             ),
@@ -457,24 +456,28 @@ pub(super) mod tests {
         let answer = b"\xc0\x0c\0\x05\0\x01\0\0\0\x1e\0\x04\x01b\xc0\x0e\
             \x01b\xc0\x0e\0\x01\0\x01\0\0\0\x3c\0\x04\x7f\0\0\x01";
         let reply = reply_to(QUERY, 0x8180, 2, answer);
-        let record = |owner: &[u8], record_type, ttl, rdata: &[u8]| UpstreamRecord {
+        let record = |owner: &[u8], record_type, ttl, rdata: &[u8]| RecordBuf {
             owner: owner.to_vec(),
             record_type,
             ttl,
             rdata: rdata.to_vec(),
         };
-        let (found, truncated) = records(&reply).expect("an answer");
-        let alias = record(b"\x01a\x07example\0", 5, 30, b"\x01b\x07example\0");
-        assert_eq!(found, [alias, record(b"\x01b\x07example\0", 1, 60, &[127, 0, 0, 1])]);
+        let UpstreamAnswer { records, truncated } = answer_of(&reply).expect("an answer");
+        let alias = record(b"\x01a\x07example\0", RecordType::CNAME, 30, b"\x01b\x07example\0");
+        assert_eq!(records, [alias, record(b"\x01b\x07example\0", RecordType::A, 60, &[127, 0, 0, 1])]);
         assert!(!truncated);
-        assert!(records(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
-        assert_eq!(records(&reply_to(QUERY, 0x8183, 0, b"")), Some((vec![], false)), "NXDOMAIN does");
-        assert!(records(&reply[..reply.len() - 1]).is_none(), "malformed");
+        assert!(answer_of(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
+        assert_eq!(
+            answer_of(&reply_to(QUERY, 0x8183, 0, b"")),
+            Some(UpstreamAnswer::default()),
+            "NXDOMAIN does"
+        );
+        assert!(answer_of(&reply[..reply.len() - 1]).is_none(), "malformed");
     }
 
     #[test]
     fn the_question_for_a_target_is_a_query_of_its_own() {
-        let query = query_for(b"\x01a\x07example\0", 28);
+        let query = query_for(b"\x01a\x07example\0", RecordType::AAAA);
         let message = Message::from_vec(&query).expect("a message");
         assert_eq!(message.queries[0].to_string(), "a.example. IN AAAA");
         assert!(message.metadata.recursion_desired);

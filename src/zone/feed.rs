@@ -8,11 +8,11 @@ use std::sync::Arc;
 use rustc_hash::FxHashSet;
 
 use super::lookup::{TargetRef, endpoint_key};
-use super::name::{Presentation, push_label};
 use super::service::{Body, ServiceRecords};
 use super::{Owners, PodNames, Settings, Zone};
 use crate::parallel;
 use crate::store::{Event, Kind, Name, Object, Pod, Resource, Service, Store};
+use crate::wire::{Presentation, push_label};
 
 /// Namespace and name of a Service.
 type ServiceId = (Name, Name);

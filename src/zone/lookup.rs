@@ -1,13 +1,15 @@
 //! The name tree: which object a name means, and the (address, port) pairs behind it. The rules are those of the
-//! plugin's `parse.go` and `kubernetes.go`.
+//! plugin's `kubernetes.go` (Records, findServices, findPods).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use smallvec::SmallVec;
 
+use super::parse::{Namespace, QName, Tree};
 use super::rows::Row;
 use super::service::{Body, ServiceRecords};
-use super::{PodNames, Zone, labels};
+use super::{PodNames, Zone};
+use crate::wire::labels;
 
 /// What there is at a name.
 #[derive(Debug)]
@@ -115,49 +117,22 @@ impl<'z> Matches<'z> {
 
 impl Zone {
     /// What `name` means: the part of a question's name left of the zone, in wire form and lower case, without a
-    /// root. `reverse` tells that the zone is a reverse zone, where no Service has a name.
+    /// root. In a `reverse` zone no object has a name.
     pub fn find<'z>(&'z self, name: &'z [u8], reverse: bool) -> Found<'z> {
-        // Where the labels begin; from a name of more than so many labels on it does not matter how many there are.
-        const MOST: usize = 6;
-        let (mut starts, mut count, mut at) = ([0; MOST], 0, 0);
-        while let Some(&length) = name.get(at) {
-            if count == MOST {
-                starts.copy_within(1.., 0);
-                count -= 1;
+        let (of, which) = match QName::parse(name) {
+            None => return Found::Missing,
+            Some(QName::Container(_, None)) => return Found::Container,
+            Some(_) if reverse => return Found::Missing,
+            Some(QName::Container(Tree::Pod, Some(namespace))) => return self.find_pod(namespace, None),
+            Some(QName::Container(Tree::Svc, Some(namespace))) => {
+                return if self.shows(namespace) { Found::Container } else { Found::Missing };
             }
-            starts[count] = at;
-            (count, at) = (count + 1, at + 1 + usize::from(length));
-        }
-        let starts = &starts[..count];
-        let service_tree = match starts.last().map(|&tree| &name[tree..]) {
-            None => return Found::Container,
-            Some(b"\x03svc") => true,
-            Some(b"\x03pod") => false,
-            Some(_) => return Found::Missing,
+            Some(QName::Pod(address, namespace)) => return self.find_pod(namespace, Some(address)),
+            Some(QName::Service(of)) => (of, Which::Port { name: b"", protocol: b"" }),
+            Some(QName::Endpoint(host, of)) => (of, Which::Host(host)),
+            Some(QName::Port(name, protocol, of)) => (of, Which::Port { name, protocol }),
         };
-        let (within, left) = (&name[..name.len() - b"\x03svc".len()], &starts[..count - 1]);
-        let Some((&namespace, left)) = left.split_last() else { return Found::Container };
-        // One label more than a Service's is an endpoint, two are a port and a protocol, more are nothing.
-        if left.len() > 3 || reverse {
-            return Found::Missing;
-        }
-        let shown = self.shows(&within[namespace..]);
-        let label = |at: usize| &name[at + 1..at + 1 + usize::from(name[at])];
-        match (left, service_tree) {
-            _ if !service_tree => self.find_pod(label(namespace), shown, left.last().map(|&pod| label(pod))),
-            _ if !shown => Found::Missing,
-            ([], _) => Found::Container,
-            ([.., service], _) => {
-                let which = match left {
-                    [host, _] => Which::Host(label(*host)),
-                    [port, protocol, _] => {
-                        Which::Port { name: bare(label(*port)), protocol: bare(label(*protocol)) }
-                    }
-                    _ => Which::Port { name: b"", protocol: b"" },
-                };
-                self.find_service(&within[*service..], which)
-            }
-        }
+        if self.shows(of.namespace) { self.find_service(of.key, which) } else { Found::Missing }
     }
 
     fn find_service<'z>(&'z self, key: &[u8], which: Which<'z>) -> Found<'z> {
@@ -175,8 +150,8 @@ impl Zone {
         if matches.each(|_| false) { Found::Missing } else { Found::Pairs(matches) }
     }
 
-    /// Whether the namespace, a label in wire form, exists and is not hidden.
-    fn shows(&self, namespace: &[u8]) -> bool {
+    /// Whether the namespace exists and is not hidden.
+    fn shows(&self, Namespace(namespace): Namespace<'_>) -> bool {
         self.namespaces.get(namespace).is_some() && self.is_allowed(&namespace[1..])
     }
 
@@ -185,17 +160,17 @@ impl Zone {
         allowed.is_empty() || allowed.iter().any(|name| name.as_bytes() == namespace)
     }
 
-    fn find_pod(&self, namespace: &[u8], exists: bool, label: Option<&[u8]>) -> Found<'_> {
+    fn find_pod(&self, namespace: Namespace<'_>, label: Option<&[u8]>) -> Found<'_> {
         match (self.settings.pods, label) {
             (PodNames::Disabled, _) => Found::Missing,
-            _ if !exists => Found::Missing,
+            _ if !self.shows(namespace) => Found::Missing,
             (_, None) => Found::Container,
             (mode, Some(label)) => match (parse_pod_label(label), mode) {
                 (None, _) => Found::Missing,
                 (Some((ip, _)), PodNames::Insecure) => Found::Pod(ip, 1),
                 // The plugin compares texts: another spelling of the address finds no pod.
                 (Some((ip, text)), _) if ip.to_string() == text => {
-                    let namespace = std::str::from_utf8(namespace).unwrap_or_default();
+                    let namespace = std::str::from_utf8(&namespace.0[1..]).unwrap_or_default();
                     self.pods
                         .get(&(namespace.into(), ip))
                         .map_or(Found::Missing, |&(_, count)| Found::Pod(ip, count))
@@ -276,11 +251,6 @@ pub(super) fn endpoint_key(ip: IpAddr) -> Ipv6Addr {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     }
-}
-
-/// A port or protocol label without its underscore, which is not required (`parse.go`, stripUnderscore).
-fn bare(label: &[u8]) -> &[u8] {
-    label.strip_prefix(b"_").unwrap_or(label)
 }
 
 /// The address that a pod's label spells, and its text. Three single hyphens make it IPv4, all else is IPv6.

@@ -7,8 +7,8 @@
 mod count;
 mod feed;
 mod lookup;
-mod name;
 mod names;
+mod parse;
 mod rows;
 mod service;
 mod table;
@@ -19,10 +19,9 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::store::Name;
+use crate::wire::DomainName;
 pub use feed::{Feed, NameChange};
 pub use lookup::{Found, Matches, TargetRef, Tuple};
-pub use name::{DomainName, NAME_MAX, NameError, Presentation, is_subdomain, labels, push_label};
-pub use names::reverse_name;
 pub use service::{Port, ServiceRecords, dashed};
 use table::Table;
 

@@ -4,12 +4,11 @@
 //! addresses that stand for themselves below `pod`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::name::{DomainName, labels, push_label};
 use super::service::{Body, ServiceRecords};
 use super::{PodNames, Zone, dashed};
+use crate::wire::{DomainName, labels, push_label, reverse_name};
 
 impl Zone {
     /// The names below the cluster domain, the domain itself first, then namespace by namespace.
@@ -80,18 +79,12 @@ impl Zone {
     }
 }
 
-/// `4.3.2.1.in-addr.arpa`, or the nibbles below `ip6.arpa` (RFC 1035, 3.5; RFC 3596, 2.5).
-pub fn reverse_name(ip: IpAddr) -> DomainName {
-    let mut text = String::with_capacity(74);
-    match ip {
-        IpAddr::V4(ip) => {
-            ip.octets().iter().rev().for_each(|octet| _ = write!(text, "{octet}."));
-            text.push_str("in-addr.arpa");
-        }
-        IpAddr::V6(ip) => {
-            ip.octets().iter().rev().for_each(|octet| _ = write!(text, "{:x}.{:x}.", octet & 15, octet >> 4));
-            text.push_str("ip6.arpa");
-        }
+impl DomainName {
+    /// The search domains of a pod in `namespace` of the cluster with this domain, as the kubelet writes them into its
+    /// resolv.conf: without the last dot.
+    pub fn search_domains(&self, namespace: &str) -> [String; 3] {
+        let domain = self.to_string();
+        let domain = domain.trim_end_matches('.');
+        [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.into()]
     }
-    text.parse().expect("digits and dots make a name")
 }

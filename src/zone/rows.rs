@@ -5,8 +5,8 @@
 
 use std::net::IpAddr;
 
-use super::name::push_label;
-use super::{DomainName, TargetRef};
+use super::TargetRef;
+use crate::wire::{DomainName, push_label};
 
 /// Where a name leads.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -13,12 +13,12 @@ use triomphe::ThinArc;
 
 use super::Settings;
 use super::lookup::service_part;
-use super::name::{DomainName, push_label};
 use super::rows::{Extent, Row, Rows, Target};
 use super::table::Keyed;
 use crate::store::{
     AddressType, Endpoint, EndpointPort, EndpointSlice, Name, Protocol, Service, SliceAddress,
 };
+use crate::wire::{DomainName, push_label};
 
 /// The names of a Service and of its endpoints. A clone shares them.
 ///

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use clusterlocal::Transport;
-use clusterlocal::answer::{Answerer, Order, Outside, Verdict};
+use clusterlocal::answer::{Answerer, Order, Outside, Query, Verdict};
 use clusterlocal::api::{Options, Server, client};
 use clusterlocal::queries::{Exchanged, QueryLog};
 use clusterlocal::store::{Kind, Name, Pod, Time};
@@ -28,8 +28,7 @@ fn record(api: &Api, client: IpAddr, question: &str, fault: Option<&Name>) {
     let mut reply = Vec::new();
     let verdict = Answerer::new(Order::Stable, 7, Outside::NxDomain).answer(
         &zone,
-        &asked.request,
-        asked.client,
+        &Query::new(&asked.request, asked.client),
         &mut reply,
     );
     assert_eq!(verdict, Verdict::Reply);

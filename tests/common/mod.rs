@@ -5,7 +5,9 @@ mod ring;
 
 use std::collections::BTreeSet;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict, forward_records, reverse_records};
+use clusterlocal::answer::{
+    self, Answerer, Client, Order, Outside, Verdict, forward_records, reverse_records,
+};
 use clusterlocal::store::{Objects, Time};
 use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings, manifest};
@@ -68,8 +70,11 @@ impl Asked {
     /// The reply's bytes.
     pub fn ask(&self, zone: &Zone, order: Order) -> Vec<u8> {
         let mut reply = Vec::new();
-        let verdict =
-            Answerer::new(order, 7, Outside::NxDomain).answer(zone, &self.request, self.client, &mut reply);
+        let verdict = Answerer::new(order, 7, Outside::NxDomain).answer(
+            zone,
+            &answer::Query::new(&self.request, self.client),
+            &mut reply,
+        );
         assert_eq!(verdict, Verdict::Reply);
         reply
     }

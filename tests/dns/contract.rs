@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Order, Outside, Verdict};
+use clusterlocal::answer::{Answerer, Order, Outside, Query, Verdict};
 use clusterlocal::store::Objects;
 use clusterlocal::zone::{self, Feed, PodNames, Zone};
 use hickory_proto::op::Message;
@@ -122,7 +122,7 @@ fn wanted(row: &Row<'_>) -> Vec<String> {
 /// A reply, line by line: the code and whether it is authoritative, then the records.
 fn got(reply: &[u8]) -> Vec<String> {
     let message = Message::from_vec(reply).expect("a reply that can be read");
-    let rcode = clusterlocal::answer::rcode_name(message.metadata.response_code.into());
+    let rcode = clusterlocal::ResponseCode(message.metadata.response_code.into());
     let flags = common::flags(reply);
     assert!(flags.starts_with("QR") && !flags.contains("AD"), "{flags}");
     let aa = if message.metadata.authoritative { " aa" } else { "" };
@@ -152,8 +152,11 @@ fn answers() {
         request[class_at..class_at + 2].copy_from_slice(&row.class.to_be_bytes());
         for client in [UDP, TCP] {
             let mut reply = Vec::new();
-            let verdict = Answerer::new(Order::Shuffle, 1, Outside::NxDomain)
-                .answer(zone, &request, client, &mut reply);
+            let verdict = Answerer::new(Order::Shuffle, 1, Outside::NxDomain).answer(
+                zone,
+                &Query::new(&request, client),
+                &mut reply,
+            );
             assert_eq!(verdict, Verdict::Reply, "{}", row.number);
             let (got, wanted) = (got(&reply), wanted(row));
             if got != wanted {

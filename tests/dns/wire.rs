@@ -2,7 +2,7 @@
 //! of CoreDNS for well-formed requests, and of RFC 8906, 6891 and 9619 for the others.
 
 use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, Verdict};
 use clusterlocal::zone::Zone;
 use hickory_proto::op::Message;
 use proptest::prelude::*;
@@ -18,7 +18,11 @@ fn zone() -> Zone {
 
 fn ask(zone: &Zone, request: &[u8], client: Client) -> Option<Vec<u8>> {
     let mut reply = vec![0xff; 40];
-    match Answerer::new(Order::Stable, 1, Outside::NxDomain).answer(zone, request, client, &mut reply) {
+    match Answerer::new(Order::Stable, 1, Outside::NxDomain).answer(
+        zone,
+        &Query::new(request, client),
+        &mut reply,
+    ) {
         Verdict::Silent => None,
         _ => Some(reply),
     }
@@ -370,7 +374,8 @@ fn prop_check(zone: &Zone, packet: &[u8], client: Client) -> Result<(), TestCase
     {
         let client = Client { max_udp, ..client };
         let mut reply = Vec::new();
-        let verdict = Answerer::new(Order::Shuffle, 1, outside).answer(zone, packet, client, &mut reply);
+        let verdict =
+            Answerer::new(Order::Shuffle, 1, outside).answer(zone, &Query::new(packet, client), &mut reply);
         prop_assert_eq!(verdict != Verdict::Silent, is_request);
         if verdict == Verdict::Silent {
             continue;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Verdict};
+use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, Verdict};
 use clusterlocal::store::fault::{ACTIONS, Action, FaultSpec};
 use clusterlocal::store::{Change, Fault, Key, Kind, Object, ObjectMeta, Objects, Time};
 use clusterlocal::{ControlPlane, Settings, manifest};
@@ -182,9 +182,9 @@ fn check(
 ) -> Result<(), TestCaseError> {
     let (request, mut reply) = (question.request(), Vec::new());
     let (faults, zone) = (cluster.faults(), cluster.published());
-    let asked = (question.asker, now);
-    let (verdict, hit) =
-        answerer.answer_amid(&faults, asked, &zone.load(), &request, question.client, &mut reply);
+    let hit = faults.hit(&request, question.client, question.asker, now);
+    let query = Query { fault: hit.as_ref(), ..Query::new(&request, question.client) };
+    let verdict = answerer.answer(&zone.load(), &query, &mut reply);
     if actions.contains(&Action::Drop) && hit.is_some() {
         prop_assert_eq!(verdict, Verdict::Silent);
         return Ok(());

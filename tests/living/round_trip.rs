@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use clusterlocal::RecordType;
 use clusterlocal::answer::{forward_records, reverse_records};
 use clusterlocal::api::render;
 use clusterlocal::store::{Kind, Objects};
-use clusterlocal::zone::{Presentation, Zone};
+use clusterlocal::wire::{Presentation, RecordView};
+use clusterlocal::zone::Zone;
 use clusterlocal::{ControlPlane, Settings};
 use serde_json::{Value, json};
 
@@ -48,9 +48,9 @@ fn saved(cluster: &ControlPlane) -> Value {
 /// All records, by owner.
 fn records(zone: &Zone) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut add = |record: clusterlocal::answer::RecordView<'_>| {
+    let mut add = |record: RecordView<'_>| {
         let owner = Presentation(record.owner);
-        lines.push(format!("{owner} {} {}", RecordType(record.record_type), record.data()));
+        lines.push(format!("{owner} {} {}", record.record_type, record.data()));
     };
     forward_records(zone, &mut add);
     reverse_records(zone, &mut add);

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod forwarding;
+#[cfg(feature = "hickory")]
 mod hickory;
 #[cfg(all(unix, feature = "watch"))]
 mod reload;

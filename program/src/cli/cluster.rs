@@ -9,7 +9,8 @@ use clap::{Args, ValueEnum};
 use clusterlocal::addresses::Range;
 use clusterlocal::explain::Question;
 use clusterlocal::manifest::{self, Inputs, Loaded, Overrides, Problem};
-use clusterlocal::zone::{DomainName, PodNames, Zone};
+use clusterlocal::wire::DomainName;
+use clusterlocal::zone::{PodNames, Zone};
 use clusterlocal::{ControlPlane, RecordType, Settings};
 
 use super::running::ServerArgs;

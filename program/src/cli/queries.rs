@@ -5,10 +5,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::RecordType;
-use clusterlocal::answer::ResponseCode;
 use clusterlocal::api::client::with_parameters;
 use clusterlocal::store::fault::{Client, Transport};
+use clusterlocal::{RecordType, ResponseCode};
 use serde_json::Value;
 
 use super::running::ServerArgs;

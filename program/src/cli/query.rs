@@ -3,11 +3,10 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::RecordType;
-use clusterlocal::answer::{ask, rcode_name, sections};
+use clusterlocal::answer::ask;
 use clusterlocal::api::client::with_parameters;
 use clusterlocal::explain::Explainer;
-use clusterlocal::zone::Presentation;
+use clusterlocal::wire::{Presentation, RecordType, ResponseCode, sections};
 use serde_json::Value;
 
 use super::cluster::QuestionArgs;
@@ -43,7 +42,7 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
             let lookup = Explainer::new(&[], cluster.store(), &zone).look_up(&question, &namespace);
             Answer {
                 name: lookup.name.to_string(),
-                record_type: RecordType(question.record_type),
+                record_type: question.record_type,
                 reply: ask(&zone, &lookup.name, question.record_type),
                 upstream: Vec::new(),
                 tried: lookup.tried.into_iter().map(|(name, outcome)| (name.to_string(), outcome)).collect(),
@@ -91,7 +90,7 @@ fn dig(Answer { name, record_type, tried, reply, upstream }: &Answer) -> String 
         );
         return out;
     }
-    _ = writeln!(out, ";; ->>HEADER<<- opcode: QUERY, status: {}", rcode_name((reply[3] & 0xf).into()));
+    _ = writeln!(out, ";; ->>HEADER<<- opcode: QUERY, status: {}", ResponseCode((reply[3] & 0xf).into()));
     // More records than 64 KiB hold come compressed; only then there is nothing to show of them.
     let all = sections(reply).unwrap_or_default();
     let [answer, authority, additional] = all.each_ref().map(Vec::len);
@@ -106,13 +105,7 @@ fn dig(Answer { name, record_type, tried, reply, upstream }: &Answer) -> String 
         }
         for record in records {
             let owner = Presentation(record.owner);
-            _ = writeln!(
-                out,
-                "{owner}\t{}\tIN\t{}\t{}",
-                record.ttl,
-                RecordType(record.record_type),
-                record.data()
-            );
+            _ = writeln!(out, "{owner}\t{}\tIN\t{}\t{}", record.ttl, record.record_type, record.data());
         }
     }
     out

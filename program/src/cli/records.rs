@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::RecordType;
-use clusterlocal::answer::{RecordView, forward_records, reverse_records};
-use clusterlocal::zone::{Presentation, Zone};
+use clusterlocal::answer::{forward_records, reverse_records};
+use clusterlocal::wire::{Presentation, RecordView};
+use clusterlocal::zone::Zone;
 use serde_json::{Value, json};
 
 use super::running::ServerArgs;
@@ -55,7 +55,7 @@ impl Row {
         Row {
             name: Presentation(record.owner).to_string(),
             ttl: record.ttl,
-            record_type: RecordType(record.record_type).to_string(),
+            record_type: record.record_type.to_string(),
             data: record.data().to_string(),
         }
     }

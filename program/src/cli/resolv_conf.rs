@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::zone::DomainName;
+use clusterlocal::wire::DomainName;
 
 use super::{Failure, serve, values};
 

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use clusterlocal::store::fault::{Client, NotationError};
 use clusterlocal::store::{is_label, is_subdomain, nearest};
-use clusterlocal::zone::DomainName;
+use clusterlocal::wire::DomainName;
 
 /// An address with a port, such as 127.0.0.1:10053.
 ///

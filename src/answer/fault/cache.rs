@@ -6,8 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::bounded::Bounded;
 use super::draft::Draft;
 use crate::answer::Request;
-use crate::answer::wire::{rcode, rtype};
 use crate::store::Time;
+use crate::wire::{RecordType, ResponseCode};
 
 /// So many replies are kept of each sort (the plugin's `defaultCap`). The plugin throws out any of them when there are
 /// more; here the first goes.
@@ -27,12 +27,12 @@ const MOST: u32 = 3600;
 
 /// Name in lower case, type, class, DO, CD.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key(Box<[u8]>, u16, u16, bool, bool);
+pub(super) struct Key(Box<[u8]>, RecordType, u16, bool, bool);
 
 impl Key {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let question = &request.question;
-        let dnssec_ok = request.edns.is_some_and(|edns| edns.flags & 0x8000 != 0);
+        let dnssec_ok = request.opt.is_some_and(|opt| opt.edns.dnssec_ok());
         let name = question.name.to_ascii_lowercase().into();
         Key(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
     }
@@ -117,20 +117,21 @@ impl Layer<'_> {
     }
 }
 
-fn sort(draft: &Draft, asked: u16) -> Sort {
-    let has_soa = draft.authority.iter().any(|record| record.record_type == rtype::SOA);
-    match draft.rcode {
-        0 if !draft.answer.is_empty() && (is_complete(draft, asked) || !has_soa) => Sort::Success,
-        0 if has_soa => Sort::Denial,
-        0 => Sort::Success,
-        rcode::NXDOMAIN if has_soa => Sort::Denial,
-        rcode::SERVFAIL | rcode::NOTIMP => Sort::Failure,
+fn sort(draft: &Draft, asked: RecordType) -> Sort {
+    let has_soa = draft.authority.iter().any(|record| record.record_type == RecordType::SOA);
+    match draft.code {
+        ResponseCode::NOERROR if !draft.answer.is_empty() && (is_complete(draft, asked) || !has_soa) => {
+            Sort::Success
+        }
+        ResponseCode::NOERROR if has_soa => Sort::Denial,
+        ResponseCode::NOERROR => Sort::Success,
+        ResponseCode::NXDOMAIN if has_soa => Sort::Denial,
+        ResponseCode::SERVFAIL | ResponseCode::NOTIMP => Sort::Failure,
         _ => Sort::Other,
     }
 }
 
 /// Whether the answer has what was asked for, at the end of the aliases. Since CoreDNS 1.14.7 nothing else is kept.
-fn is_complete(draft: &Draft, asked: u16) -> bool {
-    const ANY: u16 = 255;
-    draft.answer.iter().any(|record| record.record_type == asked || asked == ANY)
+fn is_complete(draft: &Draft, asked: RecordType) -> bool {
+    draft.answer.iter().any(|record| record.record_type == asked || asked == RecordType::ANY)
 }

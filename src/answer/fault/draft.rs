@@ -1,39 +1,30 @@
 //! A reply as records that can be changed: read from a whole and plain one, and written as any other reply is, so that
 //! sizes, compression and truncation are what they always are.
 
-use crate::answer::message::{Message, Section};
+use crate::answer::message::Message;
 use crate::answer::request::Request;
-use crate::answer::text::sections;
-use crate::answer::{Answerer, Client, Edns, Elsewhere, Located, RecordView, Verdict, resolve, write_opt};
-use crate::zone::{NAME_MAX, Zone};
-
-/// A record; names in it are uncompressed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) owner: Vec<u8>,
-    pub(super) record_type: u16,
-    pub(super) ttl: u32,
-    pub(super) rdata: Vec<u8>,
-}
+use crate::answer::{Answerer, Client, Located, Upstream, Verdict, resolve, write_opt};
+use crate::wire::{Header, NAME_MAX, RecordBuf, ResponseCode, Section, flag, sections};
+use crate::zone::Zone;
 
 /// A reply to be.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
-    pub(super) rcode: u8,
+    pub(super) code: ResponseCode,
     pub(super) authoritative: bool,
     pub(super) recursion_available: bool,
     pub(super) truncated: bool,
-    pub(super) answer: Vec<Entry>,
-    pub(super) authority: Vec<Entry>,
-    pub(super) additional: Vec<Entry>,
+    pub(super) answer: Vec<RecordBuf>,
+    pub(super) authority: Vec<RecordBuf>,
+    pub(super) additional: Vec<RecordBuf>,
     /// Says more about the code (RFC 8914).
     pub(super) extended_error: Option<u16>,
 }
 
 impl Draft {
     /// A code and nothing else; CoreDNS's server claims no authority for such replies.
-    pub(super) fn bare(rcode: u8) -> Self {
-        Draft { rcode, ..Draft::default() }
+    pub(super) fn bare(code: ResponseCode) -> Self {
+        Draft { code, ..Draft::default() }
     }
 
     /// The TTLs of all records.
@@ -49,22 +40,15 @@ impl Draft {
 
     /// Reads back what `message` became, whole and plain.
     fn read(plain: &[u8]) -> Draft {
-        let records = |section: Vec<RecordView<'_>>| {
-            let entry = |record: RecordView<'_>| Entry {
-                owner: record.owner.to_vec(),
-                record_type: record.record_type,
-                ttl: record.ttl,
-                rdata: record.rdata.to_vec(),
-            };
-            section.into_iter().map(entry).collect()
-        };
-        let [answer, authority, additional] = sections(plain).unwrap_or_default().map(records);
-        let [flags, code] = [plain[2], plain[3]];
+        let header = Header::read(plain).expect("a written message has a header");
+        let [answer, authority, additional] = sections(plain)
+            .unwrap_or_default()
+            .map(|section| section.into_iter().map(RecordBuf::from).collect());
         Draft {
-            rcode: code & 0xf,
-            authoritative: flags & 4 != 0,
-            recursion_available: code & 0x80 != 0,
-            truncated: flags & 2 != 0,
+            code: header.response_code(),
+            authoritative: header.has(flag::AUTHORITATIVE),
+            recursion_available: header.has(flag::RECURSION_AVAILABLE),
+            truncated: header.has(flag::TRUNCATED),
             answer,
             authority,
             additional,
@@ -82,30 +66,26 @@ impl Draft {
         targets: bool,
         reply: &mut Vec<u8>,
     ) {
-        let size = client.reply_size(request.edns);
+        let size = client.reply_size(request.opt);
         let Answerer { scratch, opt, .. } = answerer;
-        let mut message = Message::new(reply, scratch, request.header(), question);
-        message.set_rcode(self.rcode);
-        message.set_authoritative(self.authoritative);
-        if self.recursion_available {
-            message.set_recursion_available();
-        }
-        if self.truncated {
-            message.set_truncated();
-        }
+        let mut message = Message::new(reply, scratch, request.reply_header(), question);
+        message.set_response_code(self.code);
+        message.set(flag::AUTHORITATIVE, self.authoritative);
+        message.set(flag::RECURSION_AVAILABLE, self.recursion_available);
+        message.set(flag::TRUNCATED, self.truncated);
         let all = [
             (Section::Answer, &self.answer),
             (Section::Authority, &self.authority),
             (Section::Additional, &self.additional),
         ];
         for (section, records) in all {
-            for Entry { owner, record_type, ttl, rdata } in records {
+            for RecordBuf { owner, record_type, ttl, rdata } in records {
                 message.record(section, &[owner], *record_type, *ttl, &[rdata]);
             }
         }
         opt.clear();
-        if let Some(edns) = request.edns {
-            write_opt(opt, &Edns { size: size.advertised, ..edns }, 0, self.extended_error);
+        if let Some(asked) = request.opt {
+            write_opt(opt, asked, &size, self.extended_error);
         }
         if targets {
             message.compress_targets();
@@ -121,14 +101,13 @@ impl Answerer {
         &mut self,
         zone: &Zone,
         request: &Request<'_>,
-        elsewhere: Elsewhere<'_>,
+        upstream: Upstream<'_>,
     ) -> (Draft, Verdict) {
         let Answerer { plain, scratch, target, outside, .. } = self;
-        let message = Message::new(plain, scratch, request.header(), request.question.bytes);
+        let message = Message::new(plain, scratch, request.reply_header(), request.question.bytes);
         let mut lower = [0; NAME_MAX];
         let located = Located::new(zone, request, &mut lower);
-        let (message, verdict, extended_error) =
-            resolve(zone, &located, elsewhere, *outside, target, message);
+        let (message, verdict, extended_error) = resolve(zone, &located, upstream, *outside, target, message);
         message.finish(&[], usize::MAX, usize::MAX);
         let draft = Draft { extended_error, ..Draft::read(plain) };
         (draft, verdict)

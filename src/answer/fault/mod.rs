@@ -25,10 +25,10 @@ use arc_swap::ArcSwap;
 use fastrand::Rng;
 use tokio::sync::watch;
 
-use super::wire::rcode;
-use super::{Answerer, Client, Elsewhere, Request, Verdict};
+use super::{Answerer, Client, Query, Request, Verdict};
 use crate::store::fault::{Action, Edns, Rcode, Target, Tcp};
 use crate::store::{Name, Time};
+use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;
 use cache::{Key, Layer};
 use draft::Draft;
@@ -92,11 +92,13 @@ impl Faults {
         self.0.rules.load().iter().any(goes_on).then_some(ending)
     }
 
-    /// What hits the question of `request`, which `asker` sends at `now`.
-    fn question(&self, request: &Request<'_>, udp: bool, asker: IpAddr, now: Time) -> Option<Hit> {
-        let rules = self.0.rules.load();
-        rules.iter().find_map(|rule| {
-            let (number, step) = rule.question(&request.question, udp, asker)?;
+    /// The fault that hits `request`, which `asker` sends at `now`; it is counted as hit. What of the fault is left to be done
+    /// after the answer is [`Hit::delay`] and, with the upstream's reply to a request that is forwarded, [`Hit::bend_relayed`].
+    pub fn hit(&self, request: &[u8], client: Client, asker: IpAddr, now: Time) -> Option<Hit> {
+        let request = Request::read(request, client.udp).ok()?;
+        let asker = asker.to_canonical();
+        self.0.rules.load().iter().find_map(|rule| {
+            let (number, step) = rule.question(&request.question, client.udp, asker)?;
             Some(Hit { rule: rule.clone(), step, number, asker, now })
         })
     }
@@ -145,11 +147,16 @@ impl Hit {
 
     /// Bends a reply that an upstream gave: of what has not been decided by then, its id and its question.
     pub fn bend_relayed(&self, reply: &mut [u8]) {
-        if self.does(&Action::WrongQuestion) && reply.len() > 13 {
-            let end = reply.len().min(12 + 5);
-            draft::another_question(&mut reply[12..end]);
+        if self.does(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
+            let end = reply.len().min(HEADER + 5);
+            draft::another_question(&mut reply[HEADER..end]);
         }
         self.bend_id(reply);
+    }
+
+    /// Whether the query gets no reply.
+    pub(super) fn drops_reply(&self) -> bool {
+        self.does(&Action::Drop)
     }
 
     fn actions(&self) -> &[Action] {
@@ -223,46 +230,22 @@ impl Hit {
 }
 
 impl Answerer {
-    /// As [`Answerer::answer`], for a question that `asker` asks at `now` while there are `faults`. Tells which hit it;
-    /// what of it is left to be done is [`Hit::delay`] and, after the upstream has answered a request that is forwarded,
-    /// [`Hit::bend_relayed`].
-    pub fn answer_amid(
-        &mut self,
-        faults: &Faults,
-        (asker, now): (IpAddr, Time),
-        zone: &Zone,
-        request: &[u8],
-        client: Client,
-        reply: &mut Vec<u8>,
-    ) -> (Verdict, Option<Hit>) {
-        let hit = Request::read(request, client.udp)
-            .ok()
-            .and_then(|request| faults.question(&request, client.udp, asker.to_canonical(), now));
-        if hit.as_ref().is_some_and(|hit| hit.does(&Action::Drop)) {
-            reply.clear();
-            return (Verdict::Silent, hit);
-        }
-        (self.answer_hit(zone, request, client, hit.as_ref(), reply), hit)
-    }
-
-    /// Replies to `request` as `hit` has it.
-    pub(super) fn bend(
+    /// Replies to `request`, the parsed form of that of `query`, which `hit` hits.
+    pub(super) fn answer_with_fault(
         &mut self,
         hit: &Hit,
         zone: &Zone,
         request: &Request<'_>,
-        client: Client,
-        (elsewhere, truncated): (Elsewhere<'_>, bool),
+        query: &Query<'_>,
         reply: &mut Vec<u8>,
     ) -> Verdict {
         let past = hit.zone();
         let zone = past.as_deref().unwrap_or(zone);
         let key = Key::of(request);
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
-            let (mut draft, verdict) = self.draft(zone, request, elsewhere);
-            draft.truncated |= truncated;
-            if draft.authoritative && draft.rcode == rcode::NXDOMAIN && hit.does(&Action::Unsynced) {
-                draft.rcode = rcode::SERVFAIL;
+            let (mut draft, verdict) = self.draft(zone, request, self.upstream(query));
+            if draft.authoritative && draft.code == ResponseCode::NXDOMAIN && hit.does(&Action::Unsynced) {
+                draft.code = ResponseCode::SERVFAIL;
             }
             (draft, verdict)
         });
@@ -274,7 +257,7 @@ impl Answerer {
         }
         let order = self.order;
         records::bend(&mut draft, hit, zone, request, order, &mut self.rng);
-        self.write(&draft, hit, request, client, reply);
+        self.write(&draft, hit, request, query.client, reply);
         if verdict != Verdict::Forward {
             hit.bend_id(reply);
         }
@@ -290,21 +273,21 @@ impl Answerer {
         client: Client,
         reply: &mut Vec<u8>,
     ) {
-        let mut edns = request.edns;
+        let mut opt = request.opt;
         let mut client = client;
         for action in hit.actions() {
             match action {
-                Action::Edns(Edns::Ignore) => edns = None,
-                Action::Edns(Edns::FormErr) if edns.is_some() => {
-                    let refused = Draft::bare(rcode::FORMERR);
-                    let request = Request { edns: None, ..*request };
+                Action::Edns(Edns::Ignore) => opt = None,
+                Action::Edns(Edns::FormErr) if opt.is_some() => {
+                    let refused = Draft::bare(ResponseCode::FORMERR);
+                    let request = Request { opt: None, ..*request };
                     return self.finish(&refused, &request, client, hit, reply);
                 }
                 Action::Edns(Edns::Limit(size)) => client.max_udp = client.max_udp.min(*size),
                 _ => {}
             }
         }
-        self.finish(draft, &Request { edns, ..*request }, client, hit, reply);
+        self.finish(draft, &Request { opt, ..*request }, client, hit, reply);
     }
 
     fn finish(
@@ -343,14 +326,13 @@ fn through(
     (draft, verdict)
 }
 
-/// As RFC 1035, 4.1.1 numbers it.
-fn number(code: Rcode) -> u8 {
-    match code {
-        Rcode::FormErr => rcode::FORMERR,
-        Rcode::ServFail => rcode::SERVFAIL,
-        Rcode::NxDomain => rcode::NXDOMAIN,
-        Rcode::NotImp => rcode::NOTIMP,
-        Rcode::Refused => rcode::REFUSED,
+fn code(rcode: Rcode) -> ResponseCode {
+    match rcode {
+        Rcode::FormErr => ResponseCode::FORMERR,
+        Rcode::ServFail => ResponseCode::SERVFAIL,
+        Rcode::NxDomain => ResponseCode::NXDOMAIN,
+        Rcode::NotImp => ResponseCode::NOTIMP,
+        Rcode::Refused => ResponseCode::REFUSED,
     }
 }
 

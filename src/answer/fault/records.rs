@@ -4,14 +4,14 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::draft::{Draft, Entry};
+use super::draft::Draft;
 use super::rule::text;
-use super::{Hit, number};
-use crate::answer::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl};
-use crate::answer::wire::{IN, rcode, rtype};
+use super::{Hit, code};
+use crate::answer::soa::Soa;
 use crate::answer::{Request, zone_of};
 use crate::store::fault::{Action, Glue, Order, Rcode, Target, Which};
-use crate::zone::{NAME_MAX, Zone};
+use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
+use crate::zone::Zone;
 
 /// Bends `draft`, which `request` has got from `zone`, as `hit` has it. Records that no action puts in order are in that
 /// of the listener, `usual`.
@@ -26,9 +26,9 @@ pub(super) fn bend(
     let asked = Asked { zone, request, asker: hit.asker };
     for action in hit.actions() {
         match action {
-            Action::Rcode(Rcode::NxDomain) => *draft = asked.denial(rcode::NXDOMAIN),
-            Action::Rcode(code) => *draft = Draft::bare(number(*code)),
-            Action::NoData => *draft = asked.denial(0),
+            Action::Rcode(Rcode::NxDomain) => *draft = asked.denial(ResponseCode::NXDOMAIN),
+            Action::Rcode(rcode) => *draft = Draft::bare(code(*rcode)),
+            Action::NoData => *draft = asked.denial(ResponseCode::NOERROR),
             _ => {}
         }
     }
@@ -76,22 +76,12 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// A denial as CoreDNS writes it: with the SOA of the zone, for names that are in one of ours.
-    fn denial(&self, rcode: u8) -> Draft {
+    fn denial(&self, code: ResponseCode) -> Draft {
         let name = self.request.question.name;
         let ours =
             zone_of(self.zone, &name.to_ascii_lowercase()).filter(|_| self.request.question.class == IN);
-        let soa = ours.map(|(zone_at, _)| {
-            let zone_name = &name[zone_at..];
-            let numbers = soa_numbers(self.zone);
-            let rdata = [SOA_MNAME, zone_name, SOA_RNAME, zone_name, numbers.as_flattened()].concat();
-            Entry { owner: zone_name.to_vec(), record_type: rtype::SOA, ttl: soa_ttl(self.zone), rdata }
-        });
-        Draft {
-            rcode,
-            authoritative: soa.is_some(),
-            authority: soa.into_iter().collect(),
-            ..Draft::default()
-        }
+        let soa = ours.map(|(zone_at, _)| RecordBuf::from(Soa::new(self.zone, &name[zone_at..])));
+        Draft { code, authoritative: soa.is_some(), authority: soa.into_iter().collect(), ..Draft::default() }
     }
 
     /// Leaves of the answer only what `which` means, or only the rest. Aliases stay as long as anything is left under
@@ -105,21 +95,23 @@ impl Asked<'_> {
                 drop(if keep { draft.answer.drain(count..) } else { draft.answer.drain(aliases..count) });
             }
             which => draft.answer.retain(|record| match record.record_type {
-                rtype::A | rtype::AAAA | rtype::SRV | rtype::PTR => self.means(which, record) == keep,
+                RecordType::A | RecordType::AAAA | RecordType::SRV | RecordType::PTR => {
+                    self.means(which, record) == keep
+                }
                 _ => true,
             }),
         }
         if draft.answer.len() == before {
             return;
         }
-        if draft.answer.iter().all(|record| record.record_type == rtype::CNAME) {
-            *draft = self.denial(0);
+        if draft.answer.iter().all(|record| record.record_type == RecordType::CNAME) {
+            *draft = self.denial(ResponseCode::NOERROR);
         } else {
             drop_unneeded_glue(draft);
         }
     }
 
-    fn means(&self, which: &Which, record: &Entry) -> bool {
+    fn means(&self, which: &Which, record: &RecordBuf) -> bool {
         match which {
             Which::First(_) => false,
             Which::Asker => match address(record) {
@@ -173,10 +165,10 @@ fn arrange(draft: &mut Draft, hit: &Hit, asked: &Asked<'_>, usual: crate::answer
 }
 
 /// As CoreDNS's `loadbalance` does: aliases first, then what is no address as it was, then the addresses in any order.
-fn shuffle(records: &mut [Entry], rng: &mut Rng) {
-    let rank = |record: &Entry| match record.record_type {
-        rtype::CNAME => 0,
-        rtype::A | rtype::AAAA => 2,
+fn shuffle(records: &mut [RecordBuf], rng: &mut Rng) {
+    let rank = |record: &RecordBuf| match record.record_type {
+        RecordType::CNAME => 0,
+        RecordType::A | RecordType::AAAA => 2,
         _ => 1u8,
     };
     records.sort_by_key(rank);
@@ -185,24 +177,24 @@ fn shuffle(records: &mut [Entry], rng: &mut Rng) {
 }
 
 /// How many aliases the answer begins with.
-fn aliases(answer: &[Entry]) -> usize {
-    answer.iter().take_while(|record| record.record_type == rtype::CNAME).count()
+fn aliases(answer: &[RecordBuf]) -> usize {
+    answer.iter().take_while(|record| record.record_type == RecordType::CNAME).count()
 }
 
 /// The address that a record says, if it says one.
-fn address(record: &Entry) -> Option<IpAddr> {
+fn address(record: &RecordBuf) -> Option<IpAddr> {
     match record.record_type {
-        rtype::A => <[u8; 4]>::try_from(&*record.rdata).ok().map(IpAddr::from),
-        rtype::AAAA => <[u8; 16]>::try_from(&*record.rdata).ok().map(IpAddr::from),
+        RecordType::A => <[u8; 4]>::try_from(&*record.rdata).ok().map(IpAddr::from),
+        RecordType::AAAA => <[u8; 16]>::try_from(&*record.rdata).ok().map(IpAddr::from),
         _ => None,
     }
 }
 
 /// The name that a record leads to, if it leads to one.
-fn target(record: &Entry) -> Option<&[u8]> {
+fn target(record: &RecordBuf) -> Option<&[u8]> {
     match record.record_type {
-        rtype::SRV => record.rdata.get(6..),
-        rtype::NS | rtype::CNAME | rtype::PTR => Some(&record.rdata),
+        RecordType::SRV => record.rdata.get(6..),
+        RecordType::NS | RecordType::CNAME | RecordType::PTR => Some(&record.rdata),
         _ => None,
     }
 }
@@ -230,7 +222,7 @@ const GONE: &[u8] = b"gone-";
 /// Lets SRV records lead to names that do not exist, without addresses therefore.
 fn dangle(draft: &mut Draft) {
     let mut dangling = false;
-    for record in draft.answer.iter_mut().filter(|record| record.record_type == rtype::SRV) {
+    for record in draft.answer.iter_mut().filter(|record| record.record_type == RecordType::SRV) {
         let Some((&length, rest)) = record.rdata.get(6..).and_then(<[u8]>::split_first) else { continue };
         let (label, suffix) = rest.split_at(usize::from(length).min(rest.len()));
         let room = (NAME_MAX - 1).saturating_sub(suffix.len()).min(63);
@@ -248,7 +240,9 @@ const ALIAS: &[u8] = b"\x05alias";
 
 /// Puts an alias in front of the answer, and its records under that.
 fn alias(draft: &mut Draft, name: &[u8]) {
-    let Some(first) = draft.answer.first().filter(|first| first.record_type != rtype::CNAME) else { return };
+    let Some(first) = draft.answer.first().filter(|first| first.record_type != RecordType::CNAME) else {
+        return;
+    };
     let ttl = first.ttl;
     // A name that leaves no room for one more label loses some of its own.
     let mut rest = name;
@@ -258,6 +252,6 @@ fn alias(draft: &mut Draft, name: &[u8]) {
     let target = [ALIAS, rest].concat();
     let under = draft.answer.iter_mut().filter(|record| record.owner.eq_ignore_ascii_case(name));
     under.for_each(|record| record.owner.clone_from(&target));
-    let alias = Entry { owner: name.to_vec(), record_type: rtype::CNAME, ttl, rdata: target };
+    let alias = RecordBuf { owner: name.to_vec(), record_type: RecordType::CNAME, ttl, rdata: target };
     draft.answer.insert(0, alias);
 }

@@ -12,10 +12,10 @@ use tokio::sync::watch;
 
 use super::bounded::Bounded;
 use super::cache::Cache;
-use crate::answer::Question;
 use crate::store::fault::{Action, FaultSpec, Tcp, Transport};
 use crate::store::{Name, Time};
-use crate::zone::{Zone, labels};
+use crate::wire::{Question, RecordType, labels};
+use crate::zone::Zone;
 
 /// One fault.
 pub(crate) struct Rule {
@@ -40,8 +40,7 @@ impl Rule {
         asker: IpAddr,
     ) -> Option<(u64, Option<usize>)> {
         let matching = &self.spec.matching;
-        let type_meant =
-            || matching.types.is_empty() || matching.types.iter().any(|of| of.0 == question.record_type);
+        let type_meant = || matching.types.is_empty() || matching.types.contains(&question.record_type);
         let name_meant = || matching.name.as_ref().is_none_or(|glob| glob.matches(&text(question.name)));
         let transport = if udp { Transport::Udp } else { Transport::Tcp };
         let meant = self.in_force
@@ -116,7 +115,7 @@ pub(super) fn text(wire: &[u8]) -> SmallVec<[u8; 256]> {
 const SEQUENCES: usize = 10_000;
 
 /// A name (in lower case), a type and a client.
-type Asked = (Box<[u8]>, u16, IpAddr);
+type Asked = (Box<[u8]>, RecordType, IpAddr);
 
 /// What a fault remembers.
 pub(crate) struct State {

@@ -2,11 +2,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::*;
-use crate::RecordType;
-use crate::answer::{Order, Outside, RecordView, rcode_name, sections};
+use crate::answer::{Order, Outside};
 use crate::store::fault::FaultSpec;
 use crate::store::{Change, Kind, Objects, Pod};
-use crate::zone::DomainName;
+use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
 use crate::{ControlPlane, Settings, manifest};
 
 const RING: &str = "apiVersion: clusterlocal.dev/v1
@@ -70,14 +69,9 @@ impl Asked {
         let mut reply = Vec::new();
         let (faults, zone) = (self.cluster.faults(), self.cluster.published());
         let now = self.cluster.now();
-        let (_, hit) = self.answerer.answer_amid(
-            &faults,
-            (self.asker, now),
-            &zone.load(),
-            &request,
-            self.client,
-            &mut reply,
-        );
+        let hit = faults.hit(&request, self.client, self.asker, now);
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, self.client) };
+        self.answerer.answer(&zone.load(), &query, &mut reply);
         (reply, hit)
     }
 
@@ -92,8 +86,12 @@ impl Asked {
         let first = |view: &RecordView<'_>| view.data().to_string().replace(".svc.cluster.local.", "");
         let answers: Vec<String> = answer.iter().map(first).collect();
         let glue = if additional.is_empty() { String::new() } else { format!(" +{}", additional.len()) };
-        format!("{}{tc} {}{glue}", rcode_name(u16::from(reply[3] & 15)), answers.join(", "))
-            .replace("  ", " ")
+        format!(
+            "{}{tc} {}{glue}",
+            Header::read(&reply).expect("a header").response_code(),
+            answers.join(", ")
+        )
+        .replace("  ", " ")
     }
 
     /// The codes of as many questions.
@@ -365,10 +363,10 @@ fn the_bytes_are_bent() {
     let question = Asked::with("{actions: [wrong question]}").ask(SRV).0;
     assert_eq!((&question[12..14], &question[14..]), (&[4, b'x'][..], &ordinary[14..]));
     let ttl = Asked::with("{actions: [ttl 7]}").ask(SRV).0;
-    let sections = sections(&ttl).expect("a plain reply");
-    assert!(sections.iter().flatten().all(|record| record.ttl == 7));
+    let replied = sections(&ttl).expect("a plain reply");
+    assert!(replied.iter().flatten().all(|record| record.ttl == 7));
     let compressed = Asked::with("{actions: [target compressed]}").ask(SRV).0;
-    assert!(compressed.len() < ordinary.len() && super::super::sections(&compressed).is_none());
+    assert!(compressed.len() < ordinary.len() && sections(&compressed).is_none());
 }
 
 #[test]
@@ -489,8 +487,9 @@ fn a_cache_tells_questions_apart_as_coredns_does() {
     for request in [dnssec_ok(&asked), checking_disabled(&asked)] {
         let mut reply = Vec::new();
         let (faults, zone) = (asked.cluster.faults(), asked.cluster.published());
-        let when = (asked.asker, asked.cluster.now());
-        asked.answerer.answer_amid(&faults, when, &zone.load(), &request, asked.client, &mut reply);
+        let hit = faults.hit(&request, asked.client, asked.asker, asked.cluster.now());
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, asked.client) };
+        asked.answerer.answer(&zone.load(), &query, &mut reply);
         assert_eq!(reply[7], 4, "another question to the cache: answered anew");
     }
     asked.client.udp = false;

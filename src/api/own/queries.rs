@@ -86,7 +86,7 @@ fn object(resource: &Resource, query: &Query) -> Value {
         "id": query.id,
         "name": query.name,
         "type": query.qtype.to_string(),
-        "edns": query.edns.map(|edns| json!({ "udpSize": edns.udp_size, "dnssecOk": edns.dnssec_ok })),
+        "edns": query.edns.map(|edns| json!({ "udpSize": edns.udp_size, "dnssecOk": edns.dnssec_ok() })),
         "rcode": query.code().map(|code| code.to_string()),
         "reply": query.reply.as_ref().map(|reply| json!({
             "bytes": query.reply_bytes,

@@ -6,9 +6,9 @@ use super::super::selector::terms;
 use super::super::status::Status;
 use crate::Driver;
 use crate::queries::{Filter, Position, Query, QueryLog};
-use crate::record_type::UnknownType;
 use crate::store::fault::NotationError;
 use crate::store::fault::Transport;
+use crate::wire::{UnknownCode, UnknownType};
 
 /// What a selector may name.
 const FIELDS: &str = "name, type, client, pod, transport, rcode, fault";
@@ -104,7 +104,8 @@ fn filter(field: &str, value: &str) -> Result<Filter, Status> {
         }
         "rcode" if value.eq_ignore_ascii_case("none") => filter.code = Some(None),
         "rcode" => {
-            filter.code = Some(Some(value.parse().map_err(|()| bad(&"write NXDOMAIN, RCODE11 or none"))?))
+            filter.code =
+                Some(Some(value.parse().map_err(|_: UnknownCode| bad(&"write NXDOMAIN, RCODE11 or none"))?))
         }
         "fault" => filter.fault = Some(value.into()),
         _ => {

@@ -38,13 +38,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::RecordType;
 use crate::addresses::Reuse;
-use crate::answer::{Order, ResponseCode};
+use crate::answer::Order;
 use crate::manifest::{DOCUMENT_PROBLEMS, Manifest, Place, Problem, decode};
 use crate::reconcile::Delays;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
+use crate::wire::{RecordType, ResponseCode};
 use written::{Clock, OrderWord, ReuseWord, Written};
 
 /// A story about a cluster.

@@ -7,11 +7,10 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny};
 
 use super::{Event, NodeEvent, PodEvent, Question, Says};
-use crate::RecordType;
 use crate::manifest::{Entries, OneOrMore, REPLICAS};
-use crate::record_type::UnknownType;
 use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
+use crate::wire::{RecordType, UnknownType};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Scenario")]

@@ -5,10 +5,10 @@ mod snapshots;
 
 use std::collections::BTreeMap;
 
-use clusterlocal::RecordType;
-use clusterlocal::answer::{RecordView, forward_records};
+use clusterlocal::answer::forward_records;
 use clusterlocal::store::{Kind, Objects, Pod, Service, Time};
-use clusterlocal::zone::{PodNames, Presentation, Zone};
+use clusterlocal::wire::{Presentation, RecordView};
+use clusterlocal::zone::{PodNames, Zone};
 use clusterlocal::{ControlPlane, Settings};
 
 use crate::common::{self, ring};
@@ -39,7 +39,7 @@ fn listed(zone: &Zone) -> Vec<String> {
         if owner.ends_with("kubernetes") {
             return;
         }
-        lines.push(format!("{owner} {} {}", RecordType(record.record_type), data(&record, &mut numbers)));
+        lines.push(format!("{owner} {} {}", record.record_type, data(&record, &mut numbers)));
     });
     // Names that are addresses are numbered like the addresses.
     for line in &mut lines {

@@ -235,7 +235,7 @@ impl World {
             assert_eq!(self.ask_zone(zone, &format!("{host}.db A")), expected, "A of {host}");
         }
         for (host, ip) in &ordinals {
-            let reverse = clusterlocal::zone::reverse_name(*ip).to_string();
+            let reverse = clusterlocal::wire::reverse_name(*ip).to_string();
             assert_eq!(self.ask_zone(zone, &format!("{reverse} PTR")), format!("{host}.db"), "PTR of {ip}");
         }
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::{HEADER, Presentation};
+
 /// The longest name in wire form (RFC 1035, 2.3.4), in bytes.
 pub const NAME_MAX: usize = 255;
 
@@ -28,8 +30,8 @@ pub enum NameError {
 }
 
 impl DomainName {
-    /// A name from labels that are known to be right.
-    pub(super) fn from_wire(wire: Vec<u8>) -> Self {
+    /// A name from a wire form that is known to be one.
+    pub(crate) fn from_wire(wire: Vec<u8>) -> Self {
         debug_assert!(wire.last() == Some(&0));
         DomainName(wire.into())
     }
@@ -75,6 +77,36 @@ pub fn is_subdomain(parent: &[u8], child: &[u8]) -> bool {
         at += 1 + usize::from(child[at]);
     }
     child[at.min(child.len())..].eq_ignore_ascii_case(parent)
+}
+
+/// Where the name at `at` ends, its root included; `None` where it is compressed or runs past the end of `message`.
+#[inline]
+pub(crate) fn end_of_plain_name(message: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..=63 => at += 1 + usize::from(length),
+            _ => return None,
+        }
+    }
+}
+
+/// As [`end_of_plain_name`], and a compression pointer ends the name as well. It must lead back (RFC 1035, 4.1.4), and is not
+/// followed.
+#[inline]
+pub(crate) fn end_of_name(message: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        match *message.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..=63 => at += 1 + usize::from(length),
+            high @ 0xc0.. => {
+                let to = usize::from(high & 0x3f) << 8 | usize::from(*message.get(at + 1)?);
+                return (HEADER..start).contains(&to).then_some(at + 2);
+            }
+            _ => return None,
+        }
+    }
 }
 
 impl FromStr for DomainName {
@@ -123,42 +155,6 @@ fn escaped(bytes: &mut std::str::Bytes<'_>) -> Result<u8, NameError> {
         }
         Some(byte) => Ok(byte),
         None => Err(bad(b"")),
-    }
-}
-
-/// A wire name in presentation form: RFC 1035, 5.1, decimal escapes for all that is not printable, so that no control
-/// character of a packet reaches a terminal or a log. The name ends with its root's dot.
-#[derive(Clone, Copy)]
-pub struct Presentation<'a>(pub &'a [u8]);
-
-impl fmt::Display for Presentation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.len() <= 1 {
-            return f.write_str(".");
-        }
-        for label in labels(self.0) {
-            for &byte in label {
-                match byte {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        write!(f, "\\{}", byte as char)?
-                    }
-                    0x21..=0x7e => write!(f, "{}", byte as char)?,
-                    _ => write!(f, "\\{byte:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        Ok(())
-    }
-}
-
-impl DomainName {
-    /// The search domains of a pod in `namespace` of the cluster with this domain, as the kubelet writes them into its
-    /// resolv.conf: without the last dot.
-    pub fn search_domains(&self, namespace: &str) -> [String; 3] {
-        let domain = self.to_string();
-        let domain = domain.trim_end_matches('.');
-        [format!("{namespace}.svc.{domain}"), format!("svc.{domain}"), domain.into()]
     }
 }
 

@@ -1,12 +1,15 @@
-//! From a question to records: the dispatch of CoreDNS's `handler.go` and the record building of its
-//! `backend_lookup.go`.
+//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record building
+//! of its `backend_lookup.go`.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use super::UpstreamRecord;
-use super::message::{Message, Section};
-use super::wire::rtype;
-use crate::zone::{Found, Matches, TargetRef, Zone, is_subdomain, labels};
+use super::located::{Located, is_above};
+use super::message::Message;
+use super::soa::{MNAME, Soa};
+use super::srv::{Srv, SrvSet, srv_numbers, weight};
+use super::{EDE_NOT_AUTHORITATIVE, Outside, Target, UpstreamAnswer, Verdict};
+use crate::wire::{IN, RecordType, ResponseCode, Section, flag, is_subdomain, labels, reverse_address};
+use crate::zone::{Found, Matches, TargetRef, Zone};
 
 /// What became of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +22,18 @@ pub(super) enum Outcome {
     NameError,
     /// Zone transfers.
     Refused,
-    /// An alias was written whose target somebody else has to be asked for.
+    /// An alias was written whose target the upstream has to be asked for.
     Chase,
 }
 
-/// What somebody else said of an alias's target.
+/// What is known of an alias's target outside the served zones.
 #[derive(Clone, Copy)]
-pub(super) enum Elsewhere<'a> {
-    /// There is nobody to ask.
-    Nobody,
-    /// Not asked yet.
-    Unasked,
-    /// Asked; it had these.
-    Said(&'a [UpstreamRecord]),
+pub(super) enum Upstream<'a> {
+    /// There is no upstream.
+    Unavailable,
+    /// It has not been asked yet.
+    NotAsked,
+    Answered(&'a UpstreamAnswer),
 }
 
 /// One question under way.
@@ -45,7 +47,7 @@ pub(super) struct Resolver<'a, 'm> {
     pub(super) zone_at: usize,
     /// Whether that zone is `in-addr.arpa` or `ip6.arpa`.
     pub(super) reverse: bool,
-    pub(super) elsewhere: Elsewhere<'a>,
+    pub(super) upstream: Upstream<'a>,
     /// Where the name goes that has to be asked for, on [`Outcome::Chase`].
     pub(super) target: &'a mut Vec<u8>,
     pub(super) message: Message<'m>,
@@ -57,52 +59,98 @@ const CHAIN_MAX: usize = 10;
 /// The plugin gives 28,800 s; a kubeadm cluster's `cache 30` makes it 30 on the wire.
 const DNS_VERSION_TTL: u32 = 30;
 
-/// The largest TTL of a SOA record (CoreDNS's `plugin.SOA`).
-const SOA_TTL_MAX: u32 = 300;
-
-/// The labels left of the zone of the server that a SOA record names (CoreDNS's `plugin.SOA`).
-pub(super) const SOA_MNAME: &[u8] = b"\x02ns\x03dns";
-/// Those of the mailbox of who is responsible.
-pub(super) const SOA_RNAME: &[u8] = b"\x0ahostmaster";
-
-/// The numbers of a SOA record: serial, refresh, retry, expire and minimum.
-pub(super) fn soa_numbers(zone: &Zone) -> [[u8; 4]; 5] {
-    [zone.serial(), 7200, 1800, 86400, zone.settings().ttl].map(u32::to_be_bytes)
-}
-
-/// The TTL of a SOA record, in seconds.
-pub(super) fn soa_ttl(zone: &Zone) -> u32 {
-    zone.settings().ttl.min(SOA_TTL_MAX)
+/// Writes the records that answer a request, and its code. Returns the verdict as well, and an extended error (RFC 8914) if there
+/// is one. On [`Verdict::Chase`], `target` is what to ask the upstream for.
+pub(super) fn resolve<'m>(
+    zone: &Zone,
+    &Located { request, name, within }: &Located<'_>,
+    upstream: Upstream<'_>,
+    outside: Outside,
+    target: &mut Target,
+    mut message: Message<'m>,
+) -> (Message<'m>, Verdict, Option<u16>) {
+    let question = &request.question;
+    let Some((zone_at, reverse)) = within else {
+        let is_transfer = matches!(question.record_type, RecordType::AXFR | RecordType::IXFR);
+        let verdict = match outside {
+            Outside::NxDomain if question.class == IN && !is_transfer => {
+                message.set(flag::RECURSION_AVAILABLE, true);
+                message.set_response_code(if is_above(zone, name) {
+                    ResponseCode::NOERROR
+                } else {
+                    ResponseCode::NXDOMAIN
+                });
+                Verdict::Reply
+            }
+            Outside::Forwarded if question.class == IN => {
+                message.set_response_code(ResponseCode::REFUSED);
+                Verdict::Forward
+            }
+            Outside::NxDomain | Outside::Refused | Outside::Forwarded => {
+                message.set_response_code(ResponseCode::REFUSED);
+                Verdict::Reply
+            }
+        };
+        return match verdict {
+            Verdict::Forward => (message, verdict, None),
+            _ => (message, verdict, Some(EDE_NOT_AUTHORITATIVE)),
+        };
+    };
+    message.set(flag::AUTHORITATIVE, true);
+    let (spelled, to) = (question.name, &mut target.name);
+    let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, upstream, target: to, message };
+    let outcome = resolver.resolve(question.record_type);
+    if matches!(outcome, Outcome::NoData | Outcome::NameError) {
+        resolver.soa(Section::Authority);
+    }
+    let mut message = resolver.message;
+    let mut verdict = Verdict::Reply;
+    match outcome {
+        Outcome::Data | Outcome::NoData => {}
+        Outcome::NameError if zone.is_synced() => message.set_response_code(ResponseCode::NXDOMAIN),
+        // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
+        Outcome::NameError => message.set_response_code(ResponseCode::SERVFAIL),
+        Outcome::Refused => {
+            message.set(flag::AUTHORITATIVE, false);
+            message.set_response_code(ResponseCode::REFUSED);
+        }
+        Outcome::Chase => {
+            target.record_type = question.record_type;
+            verdict = Verdict::Chase;
+        }
+    }
+    if let Upstream::Answered(UpstreamAnswer { truncated: true, .. }) = upstream {
+        message.set(flag::TRUNCATED, true);
+    }
+    (message, verdict, None)
 }
 
 impl Resolver<'_, '_> {
     /// Writes the records that answer a question of `record_type`.
-    pub(super) fn resolve(&mut self, record_type: u16) -> Outcome {
+    pub(super) fn resolve(&mut self, record_type: RecordType) -> Outcome {
         match record_type {
-            rtype::A | rtype::AAAA => self.addresses(record_type),
-            rtype::SRV => self.srv(),
-            rtype::TXT => self.txt(),
-            rtype::CNAME => self.cname(),
-            rtype::PTR => self.ptr(),
-            rtype::SOA if self.relative().is_empty() => {
+            RecordType::A | RecordType::AAAA => self.addresses(record_type),
+            RecordType::SRV => self.srv(),
+            RecordType::TXT => self.txt(),
+            RecordType::CNAME => self.cname(),
+            RecordType::PTR => self.ptr(),
+            RecordType::SOA if self.relative().is_empty() => {
                 self.soa(Section::Answer);
                 Outcome::Data
             }
             // No test whether the name exists.
-            rtype::SOA => Outcome::NoData,
-            rtype::AXFR | rtype::IXFR => Outcome::Refused,
+            RecordType::SOA => Outcome::NoData,
+            RecordType::AXFR | RecordType::IXFR => Outcome::Refused,
             // CoreDNS compares the lower-cased name with the zone as it was spelt.
-            rtype::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
+            RecordType::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
             _ => self.existence(),
         }
     }
 
     /// Writes the SOA, as every denial has it.
     pub(super) fn soa(&mut self, section: Section) {
-        let zone = &self.spelled[self.zone_at..];
-        let numbers = soa_numbers(self.zone);
-        let rdata = [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()];
-        self.message.record(section, &[zone], rtype::SOA, soa_ttl(self.zone), &rdata);
+        let soa = Soa::new(self.zone, &self.spelled[self.zone_at..]);
+        self.message.record(section, &[soa.owner], RecordType::SOA, soa.ttl, &soa.rdata());
     }
 
     /// The name left of the zone, in lower case, without a root.
@@ -117,10 +165,10 @@ impl Resolver<'_, '_> {
     /// `ns.dns` of the zone; the zone's spelling counts here (CoreDNS, isDefaultNS).
     fn is_nameserver(&self) -> bool {
         let zone = &self.spelled[self.zone_at..self.spelled.len() - 1];
-        self.name.strip_prefix(b"\x02ns\x03dns").is_some_and(|rest| rest.starts_with(zone))
+        self.name.strip_prefix(MNAME).is_some_and(|rest| rest.starts_with(zone))
     }
 
-    fn addresses(&mut self, record_type: u16) -> Outcome {
+    fn addresses(&mut self, record_type: RecordType) -> Outcome {
         let zone = self.zone;
         if self.is_nameserver() {
             self.message.forget_seen();
@@ -149,7 +197,14 @@ impl Resolver<'_, '_> {
     }
 
     /// Writes the addresses of `pairs` under `owner`, and follows aliases.
-    fn pairs(&mut self, pairs: Matches<'_>, record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+    fn pairs(
+        &mut self,
+        pairs: Matches<'_>,
+        record_type: RecordType,
+        name: &[u8],
+        owner: &[u8],
+        chain: &mut Chain,
+    ) {
         let ttl = self.ttl();
         self.message.forget_seen();
         pairs.each_target(|pair| {
@@ -168,24 +223,31 @@ impl Resolver<'_, '_> {
     }
 
     /// Writes the alias `owner` → `target` and what is there; nothing at all where a target of ours has nothing.
-    fn follow(&mut self, target: &[u8], record_type: u16, name: &[u8], owner: &[u8], chain: &mut Chain) {
+    fn follow(
+        &mut self,
+        target: &[u8],
+        record_type: RecordType,
+        name: &[u8],
+        owner: &[u8],
+        chain: &mut Chain,
+    ) {
         let repeated = chain.names.iter().any(|earlier| earlier.eq_ignore_ascii_case(target));
         if is_subdomain(name, target) || chain.names.len() > CHAIN_MAX || repeated {
             return;
         }
         let mark = self.message.mark();
-        self.message.record(Section::Answer, &[owner], rtype::CNAME, self.ttl(), &[target]);
+        self.message.record(Section::Answer, &[owner], RecordType::CNAME, self.ttl(), &[target]);
         let zone_name = &self.name[self.zone_at..];
         if !is_subdomain(zone_name, target) {
-            match self.elsewhere {
-                Elsewhere::Nobody => {}
-                Elsewhere::Unasked => {
+            match self.upstream {
+                Upstream::Unavailable => {}
+                Upstream::NotAsked => {
                     self.target.clear();
                     self.target.extend_from_slice(target);
                     chain.chase = true;
                 }
-                Elsewhere::Said(records) => {
-                    for r in records {
+                Upstream::Answered(answer) => {
+                    for r in &answer.records {
                         self.message.record(Section::Answer, &[&r.owner], r.record_type, r.ttl, &[&r.rdata]);
                     }
                 }
@@ -219,35 +281,29 @@ impl Resolver<'_, '_> {
                 // The pod's own name, without the labels left of it that the plugin overlooks; port 0.
                 let base = pod_base(&self.name[..self.zone_at]);
                 let numbers = srv_numbers(weight(count), 0);
-                self.message.record(Section::Answer, &[owner], rtype::SRV, ttl, &[&numbers, base, suffix]);
+                self.message.record(
+                    Section::Answer,
+                    &[owner],
+                    RecordType::SRV,
+                    ttl,
+                    &[&numbers, base, suffix],
+                );
                 self.message.address(Section::Additional, &[base, suffix], ttl, ip);
                 Outcome::Data
             }
             Found::Pairs(pairs) => {
-                // Counted before anything is dropped, over both families and all ports.
-                let mut count = 0u32;
-                pairs.each(|pair| {
-                    count += matches!(pair.target, TargetRef::Address(_)) as u32;
-                    true
-                });
-                let (weight, message) = (weight(count), &mut self.message);
+                let (message, prefix) = (&mut self.message, pairs.prefix());
+                let Some(records) = SrvSet::count(pairs, |_| true) else { return Outcome::NoData };
                 message.forget_seen();
-                pairs.each(|pair| {
-                    if let (TargetRef::Address(_), Some(port)) = (pair.target, pair.port) {
-                        let target: [&[u8]; 4] =
-                            [&srv_numbers(weight, port), pair.host, pairs.prefix(), suffix];
-                        message.record(Section::Answer, &[owner], rtype::SRV, ttl, &target);
-                        message.drop_repeated(Section::Answer);
-                    }
-                    true
+                records.each(|Srv { numbers, host, .. }| {
+                    let rdata: [&[u8]; 4] = [&numbers, host, prefix, suffix];
+                    message.record(Section::Answer, &[owner], RecordType::SRV, ttl, &rdata);
+                    message.drop_repeated(Section::Answer);
                 });
                 message.forget_seen();
-                pairs.each(|pair| {
-                    if let (TargetRef::Address(ip), Some(_)) = (pair.target, pair.port) {
-                        message.address(Section::Additional, &[pair.host, pairs.prefix(), suffix], ttl, ip);
-                        message.drop_repeated(Section::Additional);
-                    }
-                    true
+                records.each(|Srv { host, ip, .. }| {
+                    message.address(Section::Additional, &[host, prefix, suffix], ttl, ip);
+                    message.drop_repeated(Section::Additional);
                 });
                 self.data_or_not()
             }
@@ -260,7 +316,7 @@ impl Resolver<'_, '_> {
             self.message.record(
                 Section::Answer,
                 &[self.spelled],
-                rtype::TXT,
+                RecordType::TXT,
                 DNS_VERSION_TTL,
                 &[b"\x051.1.0"],
             );
@@ -279,7 +335,7 @@ impl Resolver<'_, '_> {
         if let Found::Pairs(pairs) = zone.find(name, self.reverse) {
             pairs.each(|first| {
                 if let TargetRef::Alias(target) = first.target {
-                    self.message.record(Section::Answer, &[spelled], rtype::CNAME, ttl, &[target]);
+                    self.message.record(Section::Answer, &[spelled], RecordType::CNAME, ttl, &[target]);
                 }
                 false
             });
@@ -299,7 +355,7 @@ impl Resolver<'_, '_> {
         self.message.forget_seen();
         for [host, service] in zone.names_of(ip) {
             let target = [host, service, zone.settings().domain.as_wire()];
-            self.message.record(Section::Answer, &[self.spelled], rtype::PTR, ttl, &target);
+            self.message.record(Section::Answer, &[self.spelled], RecordType::PTR, ttl, &target);
             self.message.drop_repeated(Section::Answer);
         }
         if self.message.count(Section::Answer) == 0 { Outcome::NameError } else { Outcome::Data }
@@ -310,7 +366,7 @@ impl Resolver<'_, '_> {
         let all = zone.nameservers();
         self.message.forget_seen();
         for (name, _) in &all {
-            self.message.record(Section::Answer, &[suffix], rtype::NS, ttl, &[name[0], name[1], suffix]);
+            self.message.record(Section::Answer, &[suffix], RecordType::NS, ttl, &[name[0], name[1], suffix]);
             self.message.drop_repeated(Section::Answer);
         }
         // The glue is not de-duplicated.
@@ -336,54 +392,18 @@ impl Resolver<'_, '_> {
     }
 }
 
-/// A chain of aliases being followed: the targets so far, and whether its end is somebody else's.
+/// A chain of aliases being followed: the targets so far, and whether its end is outside the served zones.
 struct Chain {
     names: Vec<Box<[u8]>>,
     chase: bool,
 }
 
-fn is_of(ip: IpAddr, record_type: u16) -> bool {
-    ip.is_ipv4() == (record_type == rtype::A)
-}
-
-/// A share of 100, at least 1 (CoreDNS's `SRV`).
-pub(super) fn weight(count: u32) -> u16 {
-    (100 / count.max(1)).max(1) as u16
-}
-
-/// Priority, weight and port of an SRV record. The priority is always 0.
-pub(super) fn srv_numbers(weight: u16, port: u16) -> [u8; 6] {
-    let ([w0, w1], [p0, p1]) = (weight.to_be_bytes(), port.to_be_bytes());
-    [0, 0, w0, w1, p0, p1]
+fn is_of(ip: IpAddr, record_type: RecordType) -> bool {
+    ip.is_ipv4() == (record_type == RecordType::A)
 }
 
 /// The last three labels of `[x.[y.]]ADDRESS.NAMESPACE.pod`.
 fn pod_base(name: &[u8]) -> &[u8] {
     let extra = labels(name).count().saturating_sub(3);
     &name[labels(name).take(extra).map(|label| label.len() + 1).sum()..]
-}
-
-/// The address that a name (lower case, wire form) below `in-addr.arpa` or `ip6.arpa` stands for
-/// (`dnsutil/reverse.go`).
-pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
-    if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa\0") {
-        let mut labels = labels(octets);
-        let [d, c, b, a] = [labels.next()?, labels.next()?, labels.next()?, labels.next()?];
-        let text = [a, b, c, d].join(&b'.');
-        let ip = std::str::from_utf8(&text).ok()?.parse::<Ipv4Addr>().ok()?;
-        return labels.next().is_none().then_some(IpAddr::V4(ip));
-    }
-    // Four nibbles make a group, read from the right; up to three labels too many on the left do not matter.
-    let nibbles = name.strip_suffix(b"\x03ip6\x04arpa\0")?;
-    let count = labels(nibbles).count();
-    if !(32..36).contains(&count) {
-        return None;
-    }
-    let mut bits = 0u128;
-    for (at, label) in labels(nibbles).skip(count - 32).enumerate() {
-        let [digit] = label else { return None };
-        bits |= u128::from((*digit as char).to_digit(16)?) << (4 * at);
-    }
-    let ip = Ipv6Addr::from(bits);
-    Some(ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4))
 }

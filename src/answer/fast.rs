@@ -1,35 +1,35 @@
-//! The short way for what is asked all the time: the addresses of a name, the SRV records of a port, and that there is
-//! nothing. The size of the reply is known before its first byte is written, so it is written once and in place; the way
-//! of [`super::message`] writes it plain first, and then sees. Both write the same bytes. Whatever is unusual is left to
-//! that way. It must not know files or sockets.
+//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the reply is
+//! known before its first byte is written, so it is written once and in place. All other questions take [`super::general`], which
+//! writes the same bytes (`tests/two_ways.rs`).
 
 use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::message::{AUTHORITATIVE, FIXED, HEADER, POINTER_MAX, TRUNCATED, name_end};
+use super::located::Located;
+use super::message::POINTER_MAX;
 use super::request::Request;
-use super::resolve::{SOA_MNAME, SOA_RNAME, soa_numbers, soa_ttl, srv_numbers, weight};
-use super::wire::{IN, rcode, rtype};
+use super::soa::{MNAME, Soa};
+use super::srv::{SRV_NUMBERS, Srv, SrvSet};
 use super::{Order, ReplySize};
+use crate::wire::{FIXED, HEADER, IN, RecordType, ResponseCode, end_of_plain_name, flag};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
-/// A usual question, and all it takes to answer it.
-pub(super) struct Direct<'a> {
-    pub(super) zone: &'a Zone,
-    pub(super) request: &'a Request<'a>,
+/// A question of the cluster's zone, and what its answer depends on.
+pub(super) struct Fast<'a> {
+    zone: &'a Zone,
+    request: &'a Request<'a>,
     /// The question's name in lower case.
-    pub(super) name: &'a [u8],
+    name: &'a [u8],
     /// Where in the name the cluster's zone begins.
-    pub(super) zone_at: usize,
-    pub(super) size: &'a ReplySize,
+    zone_at: usize,
+    size: &'a ReplySize,
     /// The reply's OPT record; may be empty.
-    pub(super) opt: &'a [u8],
-    pub(super) order: Order,
-    pub(super) rng: &'a mut Rng,
-    pub(super) addresses: &'a mut Addresses,
-    /// What was in it goes.
-    pub(super) reply: &'a mut Vec<u8>,
+    opt: &'a [u8],
+    order: Order,
+    rng: &'a mut Rng,
+    addresses: &'a mut Addresses,
+    reply: &'a mut Vec<u8>,
 }
 
 /// The addresses of a reply; kept between replies, so that the next one allocates nothing.
@@ -42,53 +42,69 @@ pub(super) struct Address {
     owner: usize,
 }
 
-/// More addresses than this nobody asks for all the time.
-const ADDRESSES: usize = 1000;
+/// Maximum number of addresses; answers with more take the general path.
+const ADDRESSES_MAX: usize = 1000;
 
 /// A pointer to the question's name (RFC 1035, 4.1.4).
 const TO_QUESTION: [u8; 2] = pointer(HEADER);
 
-impl Direct<'_> {
-    /// Answers; false if the question is not usual enough.
+impl<'a> Fast<'a> {
+    /// The question of `located`; `None` where it is not about the cluster's zone. The former content of `reply` is dropped.
+    pub(super) fn new(
+        zone: &'a Zone,
+        Located { request, name, within }: Located<'a>,
+        size: &'a ReplySize,
+        opt: &'a [u8],
+        (order, rng): (Order, &'a mut Rng),
+        addresses: &'a mut Addresses,
+        reply: &'a mut Vec<u8>,
+    ) -> Option<Self> {
+        let (zone_at, _) = within.filter(|(_, reverse)| !reverse)?;
+        Some(Fast { zone, request, name, zone_at, size, opt, order, rng, addresses, reply })
+    }
+
+    /// Answers; false where the question has to take the general path.
     pub(super) fn answer(mut self) -> bool {
         let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
         let record_type = self.request.question.record_type;
         // The name server has a name that no object has.
-        if !matches!(record_type, rtype::A | rtype::AAAA | rtype::SRV) || relative.starts_with(SOA_MNAME) {
+        if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
+            || relative.starts_with(MNAME)
+        {
             return false;
         }
         match zone.find(relative, false) {
             Found::Pairs(pairs) if pairs.repeats() => false,
-            Found::Pairs(pairs) if record_type == rtype::SRV => self.srv(pairs),
+            Found::Pairs(pairs) if record_type == RecordType::SRV => self.srv(pairs),
             Found::Pairs(pairs) => self.addresses(pairs, record_type),
-            Found::Missing if zone.is_synced() => self.denial(rcode::NXDOMAIN),
-            Found::Container => self.denial(0),
+            Found::Missing if zone.is_synced() => self.denial(ResponseCode::NXDOMAIN),
+            Found::Container => self.denial(ResponseCode::NOERROR),
             Found::Missing | Found::Pod(..) => false,
         }
     }
 
     /// A or AAAA records, all with the question's name.
-    fn addresses(&mut self, pairs: Matches<'_>, record_type: u16) -> bool {
+    fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> bool {
         self.addresses.clear();
-        let are_usual = pairs.each_target(|pair| match pair.target {
+        let all = pairs.each_target(|pair| match pair.target {
             TargetRef::Address(ip) => {
-                if ip.is_ipv4() == (record_type == rtype::A) {
+                if ip.is_ipv4() == (record_type == RecordType::A) {
                     self.addresses.push(Address { ip, owner: HEADER });
                 }
-                self.addresses.len() <= ADDRESSES
+                self.addresses.len() <= ADDRESSES_MAX
             }
             TargetRef::Alias(_) => false,
         });
-        if !are_usual {
+        if !all {
             return false;
         }
         let count = self.addresses.len();
         if count == 0 {
-            return self.denial(0);
+            return self.denial(ResponseCode::NOERROR);
         }
         self.shuffle();
         let spelled = self.request.question.name;
-        let each = FIXED + if record_type == rtype::A { 4 } else { 16 };
+        let each = FIXED + if record_type == RecordType::A { 4 } else { 16 };
         let is_plain = self.fits_plain(count * (spelled.len() + each));
         let owner = if is_plain { spelled } else { &TO_QUESTION };
         let fitting = if is_plain { count } else { count.min(self.room() / (owner.len() + each)) };
@@ -98,7 +114,7 @@ impl Direct<'_> {
             self.reply.extend_from_slice(owner);
             self.address(ip);
         }
-        self.finish([fitting, 0, 0], fitting < count, 0)
+        self.finish([fitting, 0, 0], fitting < count, ResponseCode::NOERROR)
     }
 
     /// The SRV records of one port, and the addresses of their targets.
@@ -107,53 +123,49 @@ impl Direct<'_> {
         let (suffix, ttl) = (&question.name[self.zone_at..], self.ttl());
         // One port each, and no label that a question has: then no two records are the same, and no target is a part
         // of the question's name.
-        let (mut count, mut lengths, mut data, mut before) = (0, 0, 0, None);
-        let are_usual = pairs.each(|pair| {
+        let (mut lengths, mut data, mut previous) = (0, 0, None);
+        let set = SrvSet::count(pairs, |pair| {
             let TargetRef::Address(ip) = pair.target else { return false };
-            count += 1;
             lengths += pair.host.len() + pairs.prefix().len() + suffix.len();
             data += if ip.is_ipv4() { 4 } else { 16 };
-            let again = before.replace((pair.host, ip)) == before;
-            pair.port.is_some()
-                && !again
-                && pair.host.get(1).is_some_and(|&first| first != b'_')
-                && count <= ADDRESSES
+            let is_repeated = previous == Some((pair.host, ip));
+            previous = Some((pair.host, ip));
+            pair.port.is_some() && !is_repeated && pair.host.get(1).is_some_and(|&first| first != b'_')
         });
-        let numbers = FIXED + size_of_val(&srv_numbers(0, 0));
-        let plain = count * (question.name.len() + numbers + FIXED) + 2 * lengths + data;
+        let Some(set) = set.filter(|set| set.len() <= ADDRESSES_MAX) else { return false };
+        let count = set.len();
+        let plain = count * (question.name.len() + FIXED + SRV_NUMBERS + FIXED) + 2 * lengths + data;
         let is_plain = self.fits_plain(plain);
-        if !are_usual || !is_plain && usize::from(self.size.limit) > POINTER_MAX {
+        if !is_plain && usize::from(self.size.limit) > POINTER_MAX {
             return false;
         }
         let owner = if is_plain { question.name } else { &TO_QUESTION };
         self.begin(if is_plain { plain } else { self.room() });
         self.addresses.clear();
-        let (end, weight) = (self.reply.len() + self.room(), weight(count as u32));
+        let end = self.reply.len() + self.room();
         let mut fitting = 0;
-        pairs.each(|pair| {
-            let (TargetRef::Address(ip), Some(port)) = (pair.target, pair.port) else { return false };
-            let target = pair.host.len() + pairs.prefix().len() + suffix.len();
-            let at = self.reply.len() + owner.len() + numbers;
+        set.each(|Srv { numbers, host, ip }| {
+            let target = host.len() + pairs.prefix().len() + suffix.len();
+            let at = self.reply.len() + owner.len() + FIXED + SRV_NUMBERS;
             self.addresses.push(Address { ip, owner: at });
             if fitting + 1 == self.addresses.len() && (is_plain || at + target <= end) {
                 self.reply.extend_from_slice(owner);
-                self.fixed(rtype::SRV, ttl, numbers - FIXED + target);
-                self.reply.extend_from_slice(&srv_numbers(weight, port));
-                for part in [pair.host, pairs.prefix(), suffix] {
+                self.fixed(RecordType::SRV, ttl, SRV_NUMBERS + target);
+                self.reply.extend_from_slice(&numbers);
+                for part in [host, pairs.prefix(), suffix] {
                     self.reply.extend_from_slice(part);
                 }
                 fitting += 1;
             }
-            true
         });
-        // Also where none of them fits: whoever compares with the other way finds the same luck.
+        // Also where none of them fits, to keep the random numbers in step with the general path.
         self.shuffle();
         let mut additional = 0;
         while fitting == count && additional < count {
             let Address { ip, owner } = self.addresses[additional];
             let before = self.reply.len();
             if is_plain {
-                let target = owner..name_end(self.reply, owner);
+                let target = owner..end_of_plain_name(self.reply, owner).unwrap_or(owner);
                 self.reply.extend_from_within(target);
             } else {
                 self.reply.extend_from_slice(&pointer(owner));
@@ -165,24 +177,23 @@ impl Direct<'_> {
             }
             additional += 1;
         }
-        self.finish([fitting, 0, additional], fitting + additional < 2 * count, 0)
+        self.finish([fitting, 0, additional], fitting + additional < 2 * count, ResponseCode::NOERROR)
     }
 
     /// That there is nothing of the type, or nothing at all: the SOA.
-    fn denial(&mut self, rcode: u8) -> bool {
-        let zone = &self.request.question.name[self.zone_at..];
-        let numbers = soa_numbers(self.zone);
-        let data = SOA_MNAME.len() + SOA_RNAME.len() + 2 * zone.len() + size_of_val(&numbers);
-        if !self.fits_plain(zone.len() + FIXED + data) {
+    fn denial(&mut self, code: ResponseCode) -> bool {
+        let soa = Soa::new(self.zone, &self.request.question.name[self.zone_at..]);
+        let rdata = soa.rdata();
+        let length = rdata.iter().map(|part| part.len()).sum();
+        let record = soa.owner.len() + FIXED + length;
+        if !self.fits_plain(record) {
             return false;
         }
-        self.begin(zone.len() + FIXED + data);
-        self.reply.extend_from_slice(zone);
-        self.fixed(rtype::SOA, soa_ttl(self.zone), data);
-        for part in [SOA_MNAME, zone, SOA_RNAME, zone, numbers.as_flattened()] {
-            self.reply.extend_from_slice(part);
-        }
-        self.finish([0, 1, 0], false, rcode)
+        self.begin(record);
+        self.reply.extend_from_slice(soa.owner);
+        self.fixed(RecordType::SOA, soa.ttl, length);
+        rdata.iter().for_each(|part| self.reply.extend_from_slice(part));
+        self.finish([0, 1, 0], false, code)
     }
 
     /// As CoreDNS's `loadbalance`: what else is in the section keeps its place.
@@ -218,21 +229,21 @@ impl Direct<'_> {
     }
 
     /// Writes what stands between a record's owner and its data, of `length` bytes.
-    fn fixed(&mut self, record_type: u16, ttl: u32, length: usize) {
+    fn fixed(&mut self, record_type: RecordType, ttl: u32, length: usize) {
         self.reply.extend_from_slice(&fixed(record_type, ttl, length));
     }
 
     /// Writes an A or AAAA record, whose owner stands there already; in one piece, for there may be hundreds.
     fn address(&mut self, ip: IpAddr) {
         let (v4, v6);
-        let (record_type, data): (u16, &[u8]) = match ip {
+        let (record_type, data): (RecordType, &[u8]) = match ip {
             IpAddr::V4(ip) => {
                 v4 = ip.octets();
-                (rtype::A, &v4)
+                (RecordType::A, &v4)
             }
             IpAddr::V6(ip) => {
                 v6 = ip.octets();
-                (rtype::AAAA, &v6)
+                (RecordType::AAAA, &v6)
             }
         };
         let (mut rest, length) = ([0; FIXED + 16], FIXED + data.len());
@@ -242,22 +253,21 @@ impl Direct<'_> {
     }
 
     /// Writes the OPT record and the header: there is nothing left to do.
-    fn finish(&mut self, counts: [usize; 3], truncated: bool, rcode: u8) -> bool {
+    fn finish(&mut self, counts: [usize; 3], truncated: bool, code: ResponseCode) -> bool {
         self.reply.extend_from_slice(self.opt);
-        let [id_high, id_low, flags, more] = self.request.header();
-        let flags = flags | AUTHORITATIVE | if truncated { TRUNCATED } else { 0 };
+        let mut header = self.request.reply_header();
+        header.flags |= flag::AUTHORITATIVE | if truncated { flag::TRUNCATED } else { 0 };
+        header.set_response_code(code);
         let opt = usize::from(!self.opt.is_empty());
-        let [[an0, an1], [ns0, ns1], [ar0, ar1]] =
-            [counts[0], counts[1], counts[2] + opt].map(|count| (count as u16).to_be_bytes());
-        let header = [id_high, id_low, flags, more | rcode, 0, 1, an0, an1, ns0, ns1, ar0, ar1];
-        self.reply[..HEADER].copy_from_slice(&header);
+        header.counts = [1, counts[0] as u16, counts[1] as u16, (counts[2] + opt) as u16];
+        self.reply[..HEADER].copy_from_slice(&header.bytes());
         true
     }
 }
 
 /// What stands between a record's owner and its data, of `length` bytes.
-fn fixed(record_type: u16, ttl: u32, length: usize) -> [u8; FIXED] {
-    let ([t0, t1], [c0, c1]) = (record_type.to_be_bytes(), IN.to_be_bytes());
+fn fixed(record_type: RecordType, ttl: u32, length: usize) -> [u8; FIXED] {
+    let ([t0, t1], [c0, c1]) = (record_type.0.to_be_bytes(), IN.to_be_bytes());
     let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());
     [t0, t1, c0, c1, s0, s1, s2, s3, l0, l1]
 }
@@ -269,43 +279,27 @@ const fn pointer(at: usize) -> [u8; 2] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Answerer, Client, Located, Outside};
+    use super::super::Client;
     use super::*;
     use crate::store::Time;
-    use crate::zone::{DomainName, NAME_MAX};
+    use crate::wire::{DomainName, NAME_MAX};
     use crate::{ControlPlane, Settings, manifest};
 
-    /// Whether the question goes the short way.
-    fn is_usual(zone: &Zone, name: &str, record_type: u16) -> bool {
+    fn takes_fast_path(zone: &Zone, name: &str, record_type: RecordType) -> bool {
         let name: DomainName = name.parse().unwrap();
-        let question = [name.as_wire(), &record_type.to_be_bytes(), &IN.to_be_bytes()].concat();
+        let question = [name.as_wire(), &record_type.0.to_be_bytes(), &IN.to_be_bytes()].concat();
         let packet = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question[..]].concat();
         let request = Request::read(&packet, true).unwrap();
         let mut lower = [0; NAME_MAX];
-        let Located { name, within, .. } = Located::new(zone, &request, &mut lower);
-        let Answerer { order, mut rng, mut addresses, .. } =
-            Answerer::new(Order::Shuffle, 0, Outside::NxDomain);
+        let located = Located::new(zone, &request, &mut lower);
         let size = Client { udp: true, ipv6: false, max_udp: u16::MAX }.reply_size(None);
-        let direct = |(zone_at, _)| {
-            Direct {
-                zone,
-                request: &request,
-                name,
-                zone_at,
-                size: &size,
-                opt: &[],
-                order,
-                rng: &mut rng,
-                addresses: &mut addresses,
-                reply: &mut Vec::new(),
-            }
-            .answer()
-        };
-        within.is_some_and(direct)
+        let (mut rng, mut addresses, mut reply) = (Rng::with_seed(0), Addresses::new(), Vec::new());
+        let order = (Order::Shuffle, &mut rng);
+        Fast::new(zone, located, &size, &[], order, &mut addresses, &mut reply).is_some_and(Fast::answer)
     }
 
     #[test]
-    fn what_is_asked_all_the_time_goes_the_short_way() {
+    fn questions_for_pods_and_services_take_the_fast_path() {
         let manifest = manifest::read_bytes(
             "test.yaml",
             b"apiVersion: clusterlocal.dev/v1\nkind: Topology\nsets:\n  db: {replicas: 300, ports: {cql: 9042}}\n".into(),
@@ -316,22 +310,22 @@ mod tests {
         cluster.apply(&objects);
         let zone = cluster.published().load();
         let table = [
-            ("db.default.svc.cluster.local", rtype::A, true),
-            ("db.default.svc.cluster.local", rtype::AAAA, true),
-            ("DB-0.db.default.svc.cluster.local", rtype::A, true),
-            ("db-300.db.default.svc.cluster.local", rtype::A, true),
-            ("_cql._tcp.db.default.svc.cluster.local", rtype::SRV, true),
-            ("db.default.svc.cluster.local", rtype::SRV, true),
-            ("db.default.svc.cluster.local.default.svc.cluster.local", rtype::A, true),
-            ("kubernetes.default.svc.cluster.local", rtype::A, true),
-            ("_https._tcp.kubernetes.default.svc.cluster.local", rtype::SRV, false),
-            ("db.default.svc.cluster.local", rtype::TXT, false),
-            ("ns.dns.cluster.local", rtype::A, false),
-            ("10-244-0-1.default.pod.cluster.local", rtype::A, false),
-            ("example.com", rtype::A, false),
+            ("db.default.svc.cluster.local", RecordType::A, true),
+            ("db.default.svc.cluster.local", RecordType::AAAA, true),
+            ("DB-0.db.default.svc.cluster.local", RecordType::A, true),
+            ("db-300.db.default.svc.cluster.local", RecordType::A, true),
+            ("_cql._tcp.db.default.svc.cluster.local", RecordType::SRV, true),
+            ("db.default.svc.cluster.local", RecordType::SRV, true),
+            ("db.default.svc.cluster.local.default.svc.cluster.local", RecordType::A, true),
+            ("kubernetes.default.svc.cluster.local", RecordType::A, true),
+            ("_https._tcp.kubernetes.default.svc.cluster.local", RecordType::SRV, false),
+            ("db.default.svc.cluster.local", RecordType::TXT, false),
+            ("ns.dns.cluster.local", RecordType::A, false),
+            ("10-244-0-1.default.pod.cluster.local", RecordType::A, false),
+            ("example.com", RecordType::A, false),
         ];
         for (name, record_type, expected) in table {
-            assert_eq!(is_usual(&zone, name, record_type), expected, "{name} {record_type}");
+            assert_eq!(takes_fast_path(&zone, name, record_type), expected, "{name} {record_type}");
         }
     }
 }
