@@ -108,6 +108,8 @@ pub mod queries;
 pub mod reconcile;
 #[cfg(feature = "api")]
 pub mod review;
+#[cfg(test)]
+mod rooms;
 pub mod serve;
 pub mod store;
 #[cfg(feature = "watch")]

@@ -1,0 +1,230 @@
+//! Which room may use which: the picture of `docs/architecture.md`, held against the `crate::` paths of the sources.
+//! `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each room with the rooms it may use, all of which stand above it in this table: a circle cannot be written down.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("parallel", &[]),
+    ("output_file", &[]),
+    ("wire", &[]),
+    ("merge", &[]),
+    ("store", &["wire"]),
+    ("clock", &["store"]),
+    ("admission", &["store"]),
+    ("reconcile", &["admission", "store"]),
+    ("addresses", &["reconcile", "store"]),
+    ("manifest", &["parallel", "store"]),
+    ("kubelet", &["addresses", "reconcile", "store"]),
+    ("controller", &["addresses", "admission", "kubelet", "parallel", "reconcile", "store"]),
+    ("zone", &["parallel", "store", "wire"]),
+    ("answer", &["store", "wire", "zone"]),
+    ("queries", &["answer", "store", "wire"]),
+    (
+        "control_plane",
+        &["addresses", "answer", "controller", "manifest", "merge", "reconcile", "store", "zone"],
+    ),
+    ("driver", &["clock", "control_plane", "queries"]),
+    ("explain", &["answer", "manifest", "store", "wire", "zone"]),
+    ("lint", &["explain", "manifest", "store", "wire", "zone"]),
+    ("serve", &["answer", "clock", "driver", "queries", "store", "wire", "zone"]),
+    (
+        "api",
+        &[
+            "admission",
+            "answer",
+            "control_plane",
+            "controller",
+            "driver",
+            "explain",
+            "manifest",
+            "merge",
+            "output_file",
+            "queries",
+            "reconcile",
+            "serve",
+            "store",
+            "wire",
+            "zone",
+        ],
+    ),
+    ("review", &["api", "manifest", "store"]),
+    ("watch", &["manifest", "parallel", "review", "store"]),
+    (
+        "cluster",
+        &[
+            "addresses",
+            "answer",
+            "api",
+            "clock",
+            "control_plane",
+            "driver",
+            "manifest",
+            "queries",
+            "reconcile",
+            "serve",
+            "store",
+            "wire",
+            "zone",
+        ],
+    ),
+    (
+        "play",
+        &[
+            "addresses",
+            "answer",
+            "clock",
+            "cluster",
+            "control_plane",
+            "driver",
+            "manifest",
+            "queries",
+            "reconcile",
+            "store",
+            "wire",
+        ],
+    ),
+];
+
+#[test]
+fn rooms_use_only_the_rooms_below_them() {
+    let arrows = arrows();
+    let mut wrong = Vec::new();
+    for (room, used) in &arrows {
+        println!("{room} -> {}", used.keys().cloned().collect::<Vec<_>>().join(", "));
+        let Some((_, may)) = MAY_USE.iter().find(|(name, _)| name == room) else {
+            wrong.push(format!("{room} is not in the table"));
+            continue;
+        };
+        for (other, files) in used.iter().filter(|(other, _)| !may.contains(&other.as_str())) {
+            wrong.push(format!("{room} must not use {other}: {}", files.join(", ")));
+        }
+        for unused in may.iter().filter(|other| !used.contains_key(**other)) {
+            wrong.push(format!("{room} does not use {unused}: take it out of the table"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_table_has_no_circles() {
+    for (place, (room, may)) in MAY_USE.iter().enumerate() {
+        let above: BTreeSet<_> = MAY_USE[..place].iter().map(|(name, _)| *name).collect();
+        let wrong: Vec<_> = may.iter().filter(|other| !above.contains(**other)).collect();
+        assert!(wrong.is_empty(), "{room} stands above {wrong:?}");
+    }
+}
+
+/// By room, the rooms that its sources name, each with the files that do.
+type Arrows = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+
+fn arrows() -> Arrows {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let exported = exported(&fs::read_to_string(src.join("lib.rs")).unwrap());
+    let mut arrows = Arrows::new();
+    for file in sources(&src) {
+        let shown = file.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
+        let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_string();
+        if ["lib", "rooms"].contains(&room.as_str()) {
+            continue;
+        }
+        let used = arrows.entry(room.clone()).or_default();
+        for name in names(&fs::read_to_string(&file).unwrap()) {
+            let other = exported.get(&name).cloned().unwrap_or(name);
+            if other != room {
+                let files = used.entry(other).or_default();
+                if !files.contains(&shown) {
+                    files.push(shown.clone());
+                }
+            }
+        }
+    }
+    arrows
+}
+
+/// The sources below `folder` that are no tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_string_lossy().into_owned();
+        if ["tests", "cases"].contains(&stem.as_str()) {
+            continue;
+        }
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The first names of the `crate::` paths in a source, without its tests and comments.
+fn names(source: &str) -> BTreeSet<String> {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
+    let code = code.join("\n");
+    let mut names = BTreeSet::new();
+    for (at, path) in code.match_indices("crate::") {
+        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
+            continue;
+        }
+        let rest = &code[at + path.len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            names.insert(first(rest));
+            continue;
+        };
+        let mut depth = 1;
+        let mut starts = true;
+        for (at, letter) in group.char_indices() {
+            match letter {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                ',' if depth == 1 => starts = true,
+                _ if starts && !letter.is_whitespace() => {
+                    names.insert(first(&group[at..]));
+                    starts = false;
+                }
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    names.remove("");
+    names
+}
+
+fn first(path: &str) -> String {
+    path.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
+}
+
+/// What `lib.rs` exports again, with its room.
+fn exported(lib: &str) -> BTreeMap<String, String> {
+    let mut exported = BTreeMap::new();
+    for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {
+        let statement = &rest[..rest.find(';').unwrap()];
+        let room = first(statement);
+        let names = statement.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let types = names.filter(|name| name.starts_with(|letter: char| letter.is_uppercase()));
+        exported.extend(types.map(|name| (name.to_string(), room.clone())));
+    }
+    exported
+}
+
+#[test]
+fn paths_are_found() {
+    let source = "use crate::{Clock, store::{Key, Kind}, zone as names};\nuse crate::answer::Answerer;\n\
+        // crate::api\nfn f() { crate::merge::f() }\n#[cfg(test)]\nmod tests {\n use crate::serve;";
+    let found: Vec<_> = names(source).into_iter().collect();
+    assert_eq!(found, ["Clock", "answer", "merge", "store", "zone"]);
+    let lib = "pub mod store;\npub use clock::{Clock, MANUAL_START};\npub use store::fault::Transport;\n";
+    let exported = exported(&format!("\n{lib}"));
+    assert_eq!(exported["Clock"], "clock");
+    assert_eq!(exported["Transport"], "store");
+}
