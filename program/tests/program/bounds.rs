@@ -164,6 +164,48 @@ fn idle_api_connections_leave_the_rest_alone() {
     assert!(log.matches("can be accepted").count() <= 1, "{log}");
 }
 
+/// Of 200 MiB of ConfigMaps, a deletion leaves the 64 MiB that the history of watches holds.
+#[cfg(target_os = "linux")]
+#[test]
+fn memory_of_deleted_objects_is_returned() {
+    let directory = Directory::with(&[("ring.yaml", RING)]);
+    let mut server = serve_ring(&directory, "--api 127.0.0.1:0");
+    let api = field(&server.ready, "api").to_owned();
+    let request = |method: &str, body: &str| {
+        let mut client = TcpStream::connect(&api).unwrap();
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        let length = body.len();
+        write!(
+            client,
+            "{method} /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+        .unwrap();
+        let mut status = [0; 12];
+        client.read_exact(&mut status).unwrap();
+        std::io::copy(&mut client, &mut std::io::sink()).unwrap();
+        String::from_utf8_lossy(&status[9..]).into_owned()
+    };
+    let large = "x".repeat(1_000_000);
+    for number in 0..200 {
+        let body = format!(
+            r#"{{"apiVersion":"v1","kind":"ConfigMap","metadata":{{"name":"c{number}"}},"data":{{"a":"{large}"}}}}"#
+        );
+        assert_eq!(request("POST", &body), "201");
+    }
+    let status = format!("/proc/{}/status", server.child.id());
+    let resident = || -> u64 {
+        let status = fs::read_to_string(&status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    };
+    let full = resident();
+    assert!(full > 200_000, "{full} kB");
+    assert_eq!(request("DELETE", ""), "200");
+    assert!(soon(|| resident() < full / 2), "{} of {full} kB", resident());
+    assert_eq!(server.stop(), Some(0));
+}
+
 /// What a Scenario says that drives a terminal, and the output.
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
