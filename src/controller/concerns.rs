@@ -210,10 +210,11 @@ pub(super) fn note(
     enqueue_garbage(queues, store, event);
     if quota::is_in(store, &object.metadata().namespace) {
         let task = Task::Quota(object.metadata().namespace.clone());
-        match quotas::is_status_only(event) {
+        if quotas::is_status_only(event) {
             // What a client writes there stays until all quotas are looked at again.
-            true => queues.set_timer(&task, Some(now.next_tick(quotas::RESYNC))),
-            false => queues.push(task),
+            queues.set_timer(&task, Some(now.next_tick(quotas::RESYNC)));
+        } else {
+            queues.push(task);
         }
     }
     let links_differ = || match (event.then(), event.now()) {

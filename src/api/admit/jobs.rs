@@ -237,9 +237,10 @@ impl Check<'_> {
     /// `validatePodReplacementPolicy`
     fn replacement_policy(&mut self) {
         let Some(policy) = self.spec["podReplacementPolicy"].as_str() else { return };
-        let supported: &[&str] = match self.spec["podFailurePolicy"].is_object() {
-            true => &["Failed"],
-            false => &["Failed", "TerminatingOrFailed"],
+        let supported: &[&str] = if self.spec["podFailurePolicy"].is_object() {
+            &["Failed"]
+        } else {
+            &["Failed", "TerminatingOrFailed"]
         };
         if !supported.contains(&policy) {
             let cause = not_supported(self.at("podReplacementPolicy"), policy, supported);

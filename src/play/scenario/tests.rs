@@ -4,10 +4,7 @@ use crate::manifest::read_bytes;
 fn scenario(rest: &str) -> Result<Scenario, Vec<String>> {
     let text = format!("apiVersion: clusterlocal.dev/v1\nkind: Scenario\n{rest}\n");
     let manifest = read_bytes("s.yaml", text.into_bytes());
-    let decoded = match manifest.problems.is_empty() {
-        true => scenarios(&manifest),
-        false => Err(manifest.problems),
-    };
+    let decoded = if manifest.problems.is_empty() { scenarios(&manifest) } else { Err(manifest.problems) };
     let shown = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect();
     decoded.map(|mut scenarios| scenarios.remove(0)).map_err(shown)
 }
