@@ -70,14 +70,22 @@ impl TakenOver {
     }
 }
 
+/// An event, and what it is seen with.
+#[derive(Clone, Copy)]
+pub(super) struct Observed<'a> {
+    pub(super) store: &'a Store,
+    pub(super) now: Time,
+    /// The namespaces that are being deleted.
+    pub(super) terminating: &'a FxHashSet<Name>,
+    pub(super) event: &'a Event,
+}
+
 /// Puts on the queue what an event concerns.
 pub(super) fn note(
     queues: &mut Queues,
     taken_over: &mut TakenOver,
-    store: &Store,
     selecting: &mut Selecting<'_>,
-    now: Time,
-    event: &Event,
+    Observed { store, now, terminating, event }: Observed<'_>,
 ) {
     let object = event.object();
     let key = object.key();
@@ -221,10 +229,9 @@ pub(super) fn note(
         (Some(then), Some(now)) => then.metadata().links != now.metadata().links,
         _ => true,
     };
-    if links_differ()
-        && let Some(terminating) = terminating_namespace(store, object)
-    {
-        queues.push(Task::Namespace(terminating));
+    let namespace = &object.metadata().namespace;
+    if terminating.contains(namespace) && links_differ() {
+        queues.push(Task::Namespace(namespace.clone()));
     }
 }
 
@@ -309,13 +316,6 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     };
     let set = sets.find(of)?;
     Some(set.metadata.key(Kind::StatefulSet))
-}
-
-/// The namespace of an object, where it terminates.
-fn terminating_namespace(store: &Store, object: &Object) -> Option<Name> {
-    let namespace = &object.metadata().namespace;
-    let object = store.get::<crate::store::Namespace>(Kind::Namespace, "", namespace)?;
-    object.metadata.deletion_timestamp.map(|_| namespace.clone())
 }
 
 /// Whether nothing but a pod's annotations changed: they say to its kubelet how it fares, and nothing to its workload.

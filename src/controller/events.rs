@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::refusal;
+use rustc_hash::FxHashSet;
+
 use crate::reconcile::Told;
 use crate::reconcile::names::digest;
 use crate::store::{
@@ -26,7 +27,7 @@ pub(super) struct Recorder {
 
 impl Recorder {
     /// Writes down what was told at `now`.
-    pub(super) fn record(&mut self, store: &mut Store, now: Time, told: Told) {
+    pub(super) fn record(&mut self, store: &mut Store, now: Time, terminating: &FxHashSet<Name>, told: Told) {
         let expired = |(made, _): &(Time, Key)| now.since(*made) >= TTL;
         while self.kept.len() >= KEPT || self.kept.front().is_some_and(expired) {
             let Some((_, oldest)) = self.kept.pop_front() else { break };
@@ -38,7 +39,7 @@ impl Recorder {
         } else {
             arcstr::literal!("default")
         };
-        if refusal::is_terminating(store, &namespace) {
+        if terminating.contains(&namespace) {
             return;
         }
         let number = digest((&told.about, told.reason, &told.message));

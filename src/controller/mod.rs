@@ -46,12 +46,14 @@ pub(crate) use volumes::DEFAULT_CLASS;
 
 use std::sync::Arc;
 
+use rustc_hash::FxHashSet;
+
 use crate::addresses::Addresses;
 use crate::admission::Charges;
 use crate::kubelet;
 use crate::parallel;
 use crate::reconcile::{Context, Delays, Outcome};
-use crate::store::{Change, Key, Kind, Object, Pod, Selecting, Store, Time};
+use crate::store::{Change, Key, Kind, Name, Object, Pod, Selecting, Store, Time};
 
 use events::Recorder;
 use queue::{Queues, Task};
@@ -66,6 +68,8 @@ pub struct Controllers {
     recorder: Recorder,
     nodes: node::Lifecycle,
     taken_over: concerns::TakenOver,
+    /// The namespaces that are being deleted. Mostly there is none, and no object's namespace has to be looked up.
+    terminating: Arc<FxHashSet<Name>>,
     waiting: scheduler::Waiting,
     /// Up to which revision the store's events have been looked at.
     revision: u64,
@@ -88,6 +92,7 @@ impl Controllers {
             recorder: Recorder::default(),
             nodes: node::Lifecycle::default(),
             taken_over: concerns::TakenOver::default(),
+            terminating: Arc::default(),
             waiting: scheduler::Waiting::default(),
             revision: 0,
         }
@@ -132,7 +137,16 @@ impl Controllers {
             for key in self.waiting.note(store, event) {
                 self.queues.push(Task::Pod(key));
             }
-            concerns::note(&mut self.queues, &mut self.taken_over, store, &mut selecting, now, event);
+            if let Object::Namespace(namespace) = event.object() {
+                let name = &namespace.metadata.name;
+                if event.after.is_some() && namespace.metadata.deletion_timestamp.is_some() {
+                    Arc::make_mut(&mut self.terminating).insert(name.clone());
+                } else if self.terminating.contains(name) {
+                    Arc::make_mut(&mut self.terminating).remove(name);
+                }
+            }
+            let observed = concerns::Observed { store, now, terminating: &self.terminating, event };
+            concerns::note(&mut self.queues, &mut self.taken_over, &mut selecting, observed);
         }
         self.revision = store.revision();
     }
@@ -183,7 +197,7 @@ impl Controllers {
             }
             // Nobody has watched what was there from the beginning.
             for told in told.into_iter().filter(|_| !at_once) {
-                self.recorder.record(store, now, told);
+                self.recorder.record(store, now, &self.terminating, told);
             }
             if let Some(retry) = self.queues.rate_limit(&task, now, refused) {
                 again = Some(again.map_or(retry, |again| again.min(retry)));
@@ -214,11 +228,13 @@ impl Controllers {
     /// them at a time; addresses are given away one by one.
     fn work(&mut self, store: &Store, now: Time, at_once: bool, tasks: &[Task]) -> Vec<Outcome> {
         let driven = self.taken_over.is_driven();
+        let terminating = Arc::clone(&self.terminating);
         let context = Context {
             store,
             now,
             at_once,
             delays: self.delays,
+            terminating: &terminating,
             max_unavailable: self.max_unavailable,
             driven,
         };

@@ -4,7 +4,7 @@
 use super::queue::Task;
 use crate::admission::{Charges, limits, quota};
 use crate::reconcile::{Context, Outcome};
-use crate::store::{Kind, LABEL_MAX, Name, Namespace, Object, Pod, Store, is_label, pod_spec};
+use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
 /// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
 /// follows it.
@@ -22,7 +22,7 @@ pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
 /// is charged to the quotas of the namespace, so that the next object of the sync finds less left.
 pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
     let namespace = &object.metadata().namespace;
-    if is_terminating(context.store, namespace) {
+    if context.terminating.contains(namespace) {
         // Nothing comes of a repetition: controllers give up at this cause (NamespaceTerminatingCause).
         return Some(format!(
             "unable to create new content in namespace {namespace} because it is being terminated"
@@ -35,12 +35,6 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
     let why = why.or_else(|| of_admission(context, object, outcome));
     outcome.refused |= why.is_some();
     why
-}
-
-/// Whether `namespace` is being deleted: the API refuses new objects in it (the admission plugin NamespaceLifecycle).
-pub(super) fn is_terminating(store: &Store, namespace: &str) -> bool {
-    let found = store.get::<Namespace>(Kind::Namespace, "", namespace);
-    found.is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some())
 }
 
 fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {

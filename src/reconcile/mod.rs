@@ -5,8 +5,10 @@ mod delays;
 pub(crate) mod deletion;
 pub(crate) mod names;
 
+use rustc_hash::FxHashSet;
+
 use crate::admission::Charges;
-use crate::store::{Change, Key, Object, Store, Time};
+use crate::store::{Change, Key, Name, Object, Store, Time};
 
 pub use delays::Delays;
 pub use deletion::{Deletion, Propagation, delete, delete_pod};
@@ -19,6 +21,9 @@ pub(crate) struct Context<'a> {
     /// Whether a cluster comes up as a whole: pods that take no time are there with those before them.
     pub(crate) at_once: bool,
     pub(crate) delays: Delays,
+    /// The namespaces that are being deleted: the API refuses new objects in them (the admission plugin
+    /// NamespaceLifecycle).
+    pub(crate) terminating: &'a FxHashSet<Name>,
     /// The feature gate `MaxUnavailableStatefulSet`.
     pub(crate) max_unavailable: bool,
     /// Whether what a snapshot shows is only where the cluster began: somebody has changed something since.
