@@ -23,7 +23,7 @@ pub(crate) fn quotas<'s>(
 
 /// Whether there is a quota in `namespace`.
 pub(crate) fn is_in(store: &Store, namespace: &str) -> bool {
-    store.all_stored(QUOTA, Some(namespace)).next().is_some()
+    store.has_any(QUOTA, namespace)
 }
 
 /// The resources that `quota` limits, each with how much of it there may be.

@@ -259,6 +259,11 @@ impl Store {
         one.into_iter().chain(all).flat_map(BTreeMap::values)
     }
 
+    /// Whether there is an object of `kind` in `namespace`.
+    pub fn has_any(&self, kind: Kind, namespace: &str) -> bool {
+        self.within(kind, namespace).is_some()
+    }
+
     /// All objects in `namespace`, of every kind, by kind and name.
     pub fn all_in(&self, namespace: &str) -> impl Iterator<Item = &Stored> + use<'_> {
         let namespace = Name::from(namespace);
