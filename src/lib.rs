@@ -80,11 +80,11 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way. [`wire`] is the DNS wire format, which knows no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets and timers appear in
-//! [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only. [`ControlPlane`] is all of it up to
-//! the zone and is told what time it is; a [`Driver`] keeps it in time with a [`Clock`], for all who look and change.
-//! [`Cluster`] is that and its listeners, for tests; [`play`] lets stories happen to it. [`lint`] and [`explain`] look at it from
-//! outside, for people who wonder.
+//! Arrows run one way; `docs/architecture.md` lists the rooms, and a test holds their arrows. [`wire`] is the DNS wire format and
+//! depends on no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets
+//! and timers appear in [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only.
+//! [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`].
+//! [`Cluster`] is that and its listeners, for tests; [`play`] runs Scenarios against it. [`lint`] and [`explain`] inspect it.
 
 pub mod addresses;
 mod admission;
