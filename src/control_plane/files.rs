@@ -196,15 +196,16 @@ impl Desired {
     /// The order in which objects are created: by key, but faults as the files have them, because those that were created first
     /// are tried first.
     fn order(&self, a: &Key, b: &Key) -> Ordering {
-        let fault = |key: &Key| match self.all.get(key) {
-            Some(Object::Fault(fault)) => Some(fault.read_at.clone()),
+        let read_at = |key: &Key| match self.all.get(key) {
+            Some(Object::Fault(fault)) => Some(&fault.read_at),
             _ => None,
         };
-        let as_read = match (fault(a), fault(b)) {
-            (Some(a), Some(b)) => a.order(&b),
+        let as_read = || match (read_at(a), read_at(b)) {
+            (Some(a), Some(b)) => a.order(b),
             _ => Ordering::Equal,
         };
-        a.kind.cmp(&b.kind).then(as_read).then_with(|| a.cmp(b))
+        let faults = if a.kind == Kind::Fault && b.kind == Kind::Fault { as_read() } else { Ordering::Equal };
+        a.kind.cmp(&b.kind).then(faults).then_with(|| a.cmp(b))
     }
 
     /// Lets there be those of the cluster's own objects that are needed now.
