@@ -194,18 +194,21 @@ impl Desired {
     }
 
     /// The order in which objects are created: by key, but faults as the files have them, because those that were created first
-    /// are tried first.
+    /// are tried first. A fault that is gone comes before them: the order is total, as sorting requires.
     fn order(&self, a: &Key, b: &Key) -> Ordering {
         let read_at = |key: &Key| match self.all.get(key) {
             Some(Object::Fault(fault)) => Some(&fault.read_at),
             _ => None,
         };
-        let as_read = || match (read_at(a), read_at(b)) {
-            (Some(a), Some(b)) => a.order(b),
-            _ => Ordering::Equal,
+        let as_read = if a.kind == Kind::Fault && b.kind == Kind::Fault {
+            match (read_at(a), read_at(b)) {
+                (Some(a), Some(b)) => a.order(b),
+                (a, b) => a.is_some().cmp(&b.is_some()),
+            }
+        } else {
+            Ordering::Equal
         };
-        let faults = if a.kind == Kind::Fault && b.kind == Kind::Fault { as_read() } else { Ordering::Equal };
-        a.kind.cmp(&b.kind).then(faults).then_with(|| a.cmp(b))
+        a.kind.cmp(&b.kind).then(as_read).then_with(|| a.cmp(b))
     }
 
     /// Lets there be those of the cluster's own objects that are needed now.
@@ -370,6 +373,33 @@ mod tests {
         cluster.apply_changes(taken_over);
         cluster.apply_changes([Change::Delete(key.clone())]);
         assert!(cluster.store().object(key).is_none());
+    }
+
+    /// Where the names and the file order faults differently, others that are gone stand between them by name: sorting panics
+    /// where the order has a circle.
+    #[test]
+    fn faults_that_come_and_go_together_have_one_order() {
+        let fault = |number: usize| {
+            format!(
+                "---\napiVersion: clusterlocal.dev/v1\nkind: Fault\nmetadata: {{name: f{number:03}}}\nspec: {{actions: [drop]}}\n"
+            )
+        };
+        let read = |numbers: &mut dyn Iterator<Item = usize>| {
+            let manifest = read_bytes("f.yaml", numbers.map(fault).collect::<String>().into());
+            assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+            manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect::<Objects>()
+        };
+        let mut cluster = ControlPlane::new(crate::Settings::default());
+        cluster.apply(&read(&mut (0..200)));
+        let is_gone = |number: &usize| number.is_multiple_of(3);
+        let mut kept = read(&mut (0..200).map(|number| number * 77 % 200).filter(|number| !is_gone(number)));
+        let changes = (0..200).map(|number| number * 83 % 200).map(|number| {
+            let key = Key::new(Kind::Fault, "", format!("f{number:03}"));
+            kept.remove(&key).map_or(Change::Delete(key), Change::Put)
+        });
+        cluster.apply_changes(changes.collect::<Vec<_>>());
+        let left = cluster.store().list::<crate::store::Fault>(Kind::Fault).count();
+        assert_eq!(left, (0..200).filter(|number| !is_gone(number)).count());
     }
 
     /// The same with and without the feature `api`: a feature anywhere in the dependency graph changes no cluster.
