@@ -284,7 +284,8 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
     // What a patch says twice is another matter than what the object does.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let mut errors = strict::errors(resource, object, schema, before, body);
-    let repeated = strict::repeated_in_apply(&call.body).filter(|_| call.is_apply());
+    // A scan of the whole body, which may be megabytes: only where it counts.
+    let repeated = if call.is_apply() { strict::repeated_in_apply(&call.body) } else { None };
     if call.query.validation == FieldValidation::Warn {
         errors.extend(repeated);
         call.warn(errors);
