@@ -2,6 +2,7 @@
 //! each with a name and claims that stay.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use super::pods::Mould;
@@ -141,6 +142,8 @@ struct Sync<'a> {
     waits_for_volumes: bool,
     /// By the name of their revision.
     moulds: Vec<(Name, Mould<'a>)>,
+    /// Room for the text of a pod's name.
+    text: String,
     /// Whether the API refused something.
     failed: bool,
     outcome: Outcome,
@@ -185,6 +188,7 @@ impl<'a> Sync<'a> {
             nodes: Nodes::of(context.store),
             waits_for_volumes: claims::wait_for_volumes(context, set),
             moulds: Vec::new(),
+            text: String::new(),
             failed: false,
             outcome,
         }
@@ -239,7 +243,7 @@ impl<'a> Sync<'a> {
 
     /// Makes the pod of an ordinal. Tells whether it is available at once.
     fn make(&mut self, ordinal: u32, index: usize, at_once: bool) -> bool {
-        let name = arcstr::format!("{}-{ordinal}", self.key.name);
+        let name = self.pod_name(ordinal);
         if claims::is_stale(self.context, self.set, ordinal, &name) {
             return false;
         }
@@ -276,6 +280,14 @@ impl<'a> Sync<'a> {
         self.outcome.put(pod);
         self.slots[index] = Slot::Made { available };
         available
+    }
+
+    /// `SET-ORDINAL`.
+    fn pod_name(&mut self, ordinal: u32) -> Name {
+        self.text.clear();
+        self.text.push_str(&self.key.name);
+        write!(self.text, "-{ordinal}").expect("a String takes any text");
+        Name::from(self.text.as_str())
     }
 
     fn new_pod(&mut self, name: Name, ordinal: u32) -> Pod {
