@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::documents;
+use super::json;
 use super::kinds;
 use super::limits::{self, Expansion};
 use super::problem::Problem;
@@ -272,14 +273,13 @@ where
     if !limits::has_aliases(&text) {
         return typed();
     }
-    Expansion::default().deserialize(yaml()).map_err(problem)?;
     if !text.contains("<<") {
+        Expansion::default().deserialize(yaml()).map_err(problem)?;
         return typed();
     }
     // Merge keys are applied to a tree of values, which has no positions.
-    let mut tree = serde_yaml::Value::deserialize(yaml()).map_err(problem)?;
-    tree.apply_merge().map_err(problem)?;
-    seed().deserialize(tree).map_err(problem)
+    let tree = json::from_text(&text).map_err(problem)?;
+    seed().deserialize(&tree).map_err(|error| json_error(place, &text, &error))
 }
 
 /// What becomes of a key that is there twice.
@@ -300,7 +300,7 @@ where
     if repeated == Repeated::Refused || !error.contains("duplicate ") && !error.contains("floating point") {
         return None;
     }
-    seed().deserialize(Tree::of(text)?.value).ok()
+    seed().deserialize(&Tree::of(text)?.value).ok()
 }
 
 /// The `items` of a List, each read as its kind asks.

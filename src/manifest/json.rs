@@ -133,8 +133,8 @@ pub fn read_value(bytes: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// One YAML document as JSON.
-fn from_text(text: &str) -> Result<Value, serde_yaml::Error> {
+/// One YAML document as JSON, its merge keys applied.
+pub(super) fn from_text(text: &str) -> Result<Value, serde_yaml::Error> {
     let yaml = || serde_yaml::Deserializer::from_str(text);
     if limits::has_aliases(text) {
         limits::Expansion::default().deserialize(yaml())?;
