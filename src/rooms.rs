@@ -29,7 +29,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("driver", &["clock", "control_plane", "queries"]),
     ("explain", &["answer", "manifest", "store", "wire", "zone"]),
     ("lint", &["explain", "manifest", "store", "wire", "zone"]),
-    ("serve", &["answer", "clock", "driver", "queries", "store", "wire", "zone"]),
+    ("serve", &["answer", "clock", "queries", "store", "wire", "zone"]),
     (
         "api",
         &[

@@ -14,6 +14,7 @@ mod queries;
 #[cfg(feature = "resolver")]
 mod resolver;
 mod running;
+mod view;
 mod workload;
 
 use std::net::SocketAddr;
