@@ -51,7 +51,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("review", &["api", "manifest", "store"]),
-    ("watch", &["manifest", "parallel", "review", "store"]),
+    ("watch", &["control_plane", "driver", "manifest", "parallel", "store"]),
     (
         "cluster",
         &[
@@ -66,6 +66,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reconcile",
             "serve",
             "store",
+            "watch",
             "wire",
             "zone",
         ],

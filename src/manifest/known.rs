@@ -14,7 +14,7 @@ use {super::Manifest, std::collections::HashSet};
 
 /// An object that was read before, without its place, which would hold on to the whole file.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub struct Known {
     pub(crate) object: Object,
     /// The line that its document began at.
     pub(crate) line: u32,

@@ -43,7 +43,7 @@ pub use inputs::{Found, Input, Inputs, find, find_any};
 #[cfg(feature = "watch")]
 pub(crate) use inputs::{directories, list};
 pub use json::read_value;
-pub(crate) use known::Known;
+pub use known::Known;
 #[cfg(feature = "api")]
 pub(crate) use known::fresh;
 pub(crate) use limits::{DOCUMENT_PROBLEMS, REPLICAS};
