@@ -28,7 +28,6 @@ mod batch;
 mod connection;
 mod datagram;
 mod delays;
-mod descriptors;
 #[cfg(feature = "hickory")]
 mod handler;
 mod listen;
@@ -53,7 +52,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use descriptors::Shares;
+pub use crate::descriptors::Shares;
 #[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
 pub use listen::BindError;
@@ -160,7 +159,7 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
-        let shares = Shares::of(descriptors::raise_limit());
+        let shares = Shares::of(crate::descriptors::raise_limit());
         let pairs: Vec<Pair> = options
             .listen
             .iter()
