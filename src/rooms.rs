@@ -1,9 +1,15 @@
-//! Which room may use which: the picture of `docs/architecture.md`, held against the `crate::` paths of the sources.
-//! `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
+//! Which room may use which, in all packages of the library: the picture of `docs/architecture.md`, held against the paths of
+//! the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Where the rooms stand. Cargo holds the arrows between these packages; the table below holds those within them as well.
+const PACKAGES: &[&str] = &["crates/core/src", "src"];
+
+/// What begins a path that names a room.
+const ROOTS: [&str; 2] = ["crate::", "clusterlocal_core::"];
 
 /// Each room with the rooms it may use, all of which stand above it in this table: a circle cannot be written down.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -28,8 +34,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
     ("driver", &["clock", "control_plane", "queries"]),
     ("explain", &["answer", "manifest", "store", "wire", "zone"]),
-    ("lint", &["explain", "manifest", "store", "wire", "zone"]),
-    ("serve", &["answer", "clock", "queries", "store", "wire", "zone"]),
+    ("descriptors", &[]),
+    ("serve", &["answer", "clock", "descriptors", "queries", "store", "wire", "zone"]),
     (
         "api",
         &[
@@ -122,11 +128,15 @@ fn the_table_has_no_circles() {
 type Arrows = BTreeMap<String, BTreeMap<String, Vec<String>>>;
 
 fn arrows() -> Arrows {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let exported = exported(&fs::read_to_string(src.join("lib.rs")).unwrap());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = PACKAGES.iter().map(|package| root.join(package));
+    let libraries = packages.clone().map(|package| fs::read_to_string(package.join("lib.rs")).unwrap());
+    let exported: BTreeMap<_, _> = libraries.flat_map(|lib| exported(&lib)).collect();
     let mut arrows = Arrows::new();
-    for file in sources(&src) {
-        let shown = file.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
+    for (package, file) in
+        packages.flat_map(|package| sources(&package).into_iter().map(move |file| (package.clone(), file)))
+    {
+        let shown = file.strip_prefix(&package).unwrap().to_string_lossy().into_owned();
         let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_string();
         if ["lib", "rooms"].contains(&room.as_str()) {
             continue;
@@ -164,13 +174,13 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The first names of the `crate::` paths in a source, without its tests and comments.
+/// The rooms, or what `lib.rs` exports of them, that the paths in a source begin with, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join("\n");
     let mut names = BTreeSet::new();
-    for (at, path) in code.match_indices("crate::") {
+    for (at, path) in ROOTS.iter().flat_map(|root| code.match_indices(root)) {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
             continue;
         }
@@ -205,12 +215,15 @@ fn first(path: &str) -> String {
     path.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
 }
 
-/// What `lib.rs` exports again, with its room.
+/// What `lib.rs` exports again of its rooms, with the room.
 fn exported(lib: &str) -> BTreeMap<String, String> {
     let mut exported = BTreeMap::new();
     for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {
         let statement = &rest[..rest.find(';').unwrap()];
         let room = first(statement);
+        if ROOTS.iter().any(|root| root.starts_with(&room)) {
+            continue;
+        }
         let names = statement.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
         let types = names.filter(|name| name.starts_with(|letter: char| letter.is_uppercase()));
         exported.extend(types.map(|name| (name.to_string(), room.clone())));
@@ -221,11 +234,13 @@ fn exported(lib: &str) -> BTreeMap<String, String> {
 #[test]
 fn paths_are_found() {
     let source = "use crate::{Clock, store::{Key, Kind}, zone as names};\nuse crate::answer::Answerer;\n\
-        // crate::api\nfn f() { crate::merge::f() }\n#[cfg(test)]\nmod tests {\n use crate::serve;";
+        // crate::api\nfn f() { clusterlocal_core::merge::f() }\n#[cfg(test)]\nmod tests {\n use crate::serve;";
     let found: Vec<_> = names(source).into_iter().collect();
     assert_eq!(found, ["Clock", "answer", "merge", "store", "zone"]);
-    let lib = "pub mod store;\npub use clock::{Clock, MANUAL_START};\npub use store::fault::Transport;\n";
+    let lib = "pub mod store;\npub use clock::{Clock, MANUAL_START};\npub use store::fault::Transport;\n\
+        pub use clusterlocal_core::Driver;\n";
     let exported = exported(&format!("\n{lib}"));
     assert_eq!(exported["Clock"], "clock");
     assert_eq!(exported["Transport"], "store");
+    assert!(!exported.contains_key("Driver"));
 }

@@ -1,6 +1,7 @@
 //! The story of a run: arguments, cluster, listeners, ready, wait, drain.
 
 mod cli;
+mod lint;
 
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -9,12 +10,12 @@ use std::thread;
 use std::time::Duration;
 
 use clusterlocal::api;
-use clusterlocal::manifest::Severity;
 use clusterlocal::review::{self, review};
 use clusterlocal::serve::{Listeners, View};
-use clusterlocal::store::{Change, Object};
 use clusterlocal::watch::{self, Applier, Sources};
-use clusterlocal::{Clock, ControlPlane, Driver};
+use clusterlocal_core::manifest::Severity;
+use clusterlocal_core::store::{Change, Object};
+use clusterlocal_core::{Clock, ControlPlane, Driver};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 

@@ -25,7 +25,6 @@
 mod admission;
 mod connection;
 mod delays;
-mod descriptors;
 #[cfg(feature = "hickory")]
 mod handler;
 mod listen;
@@ -48,7 +47,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use descriptors::Shares;
+pub use crate::descriptors::Shares;
 #[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
 pub use listen::BindError;
@@ -98,7 +97,7 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
-        let shares = Shares::of(descriptors::raise_limit());
+        let shares = Shares::of(crate::descriptors::raise_limit());
         let pairs: Vec<Pair> = options
             .listen
             .iter()

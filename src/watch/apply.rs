@@ -4,10 +4,9 @@
 use tracing::{error, info, warn};
 
 use super::Report;
-use crate::control_plane::Replaced;
 use crate::manifest::Overrides;
 use crate::store::{Change, Object};
-use crate::{Driver, Settings};
+use crate::{Driver, Replaced, Settings};
 
 /// Judges the change of an object by a file, from what there is to what the file asks for: the reasons for which an API server
 /// would forbid it.

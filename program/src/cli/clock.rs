@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use clusterlocal::store::duration;
+use clusterlocal_core::store::duration;
 use serde_json::json;
 
 use super::Failure;

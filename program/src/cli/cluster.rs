@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::addresses::Range;
-use clusterlocal::explain::Question;
-use clusterlocal::manifest::{self, Inputs, Loaded, Overrides, Problem};
-use clusterlocal::wire::DomainName;
-use clusterlocal::zone::{PodNames, Zone};
-use clusterlocal::{ControlPlane, RecordType, Settings};
+use clusterlocal_core::addresses::Range;
+use clusterlocal_core::explain::Question;
+use clusterlocal_core::manifest::{self, Inputs, Loaded, Overrides, Problem};
+use clusterlocal_core::wire::DomainName;
+use clusterlocal_core::zone::{PodNames, Zone};
+use clusterlocal_core::{ControlPlane, RecordType, Settings};
 
 use super::running::ServerArgs;
 use super::values;
@@ -202,7 +202,7 @@ pub fn show(problems: &[Problem]) {
 
 /// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
 pub fn complain(line: fmt::Arguments<'_>) {
-    _ = writeln!(std::io::stderr(), "{}", clusterlocal::manifest::harmless(&line.to_string()));
+    _ = writeln!(std::io::stderr(), "{}", clusterlocal_core::manifest::harmless(&line.to_string()));
 }
 
 impl ClusterArgs {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use clusterlocal::api::client::with_parameters;
-use clusterlocal::explain::Explainer;
+use clusterlocal_core::explain::Explainer;
 
 use super::cluster::QuestionArgs;
 use super::{Failure, source};

@@ -143,7 +143,7 @@ fn parsed() -> Result<Cli, Failure> {
 fn print(text: &str) -> ExitCode {
     use std::io::Write;
     // What manifests, queries and other servers say must not drive the terminal.
-    let text = clusterlocal::manifest::harmless(text);
+    let text = clusterlocal_core::manifest::harmless(text);
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,

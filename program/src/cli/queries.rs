@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clusterlocal::api::client::with_parameters;
-use clusterlocal::store::fault::{Client, Transport};
-use clusterlocal::{RecordType, ResponseCode};
+use clusterlocal_core::store::fault::{Client, Transport};
+use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;
 
 use super::running::ServerArgs;

@@ -3,10 +3,10 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::answer::ask;
 use clusterlocal::api::client::with_parameters;
-use clusterlocal::explain::Explainer;
-use clusterlocal::wire::{Presentation, RecordType, ResponseCode, sections};
+use clusterlocal_core::answer::ask;
+use clusterlocal_core::explain::Explainer;
+use clusterlocal_core::wire::{Presentation, RecordType, ResponseCode, sections};
 use serde_json::Value;
 
 use super::cluster::QuestionArgs;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use clusterlocal::api::client::{self, ClientError};
-use clusterlocal::store::nearest;
+use clusterlocal_core::store::nearest;
 use serde_json::Value;
 
 use super::{Failure, cluster, servers, source, values};

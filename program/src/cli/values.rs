@@ -4,9 +4,9 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use clusterlocal::store::fault::{Client, NotationError};
-use clusterlocal::store::{is_label, is_subdomain, nearest};
-use clusterlocal::wire::DomainName;
+use clusterlocal_core::store::fault::{Client, NotationError};
+use clusterlocal_core::store::{is_label, is_subdomain, nearest};
+use clusterlocal_core::wire::DomainName;
 
 /// An address with a port, such as 127.0.0.1:10053.
 ///
