@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use clusterlocal::api::client::with_parameters;
-use clusterlocal_core::store::fault::{Client, Transport};
+use clusterlocal_core::fault::{Client, Transport};
 use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;
 

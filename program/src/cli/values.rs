@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 
-use clusterlocal_core::store::fault::{Client, NotationError};
+use clusterlocal_core::fault::{Client, NotationError};
 use clusterlocal_core::store::{is_label, is_subdomain, nearest};
 use clusterlocal_core::wire::DomainName;
 

@@ -5,9 +5,9 @@ use super::super::query;
 use super::super::selector::terms;
 use super::super::status::Status;
 use crate::Driver;
+use crate::fault::NotationError;
+use crate::fault::Transport;
 use crate::queries::{Filter, Position, Query, QueryLog};
-use crate::store::fault::NotationError;
-use crate::store::fault::Transport;
 use crate::wire::{UnknownCode, UnknownType};
 
 /// What a selector may name.
