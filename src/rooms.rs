@@ -220,7 +220,7 @@ fn exported(lib: &str) -> BTreeMap<String, String> {
     for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {
         let statement = &rest[..rest.find(';').unwrap()];
         let room = first(statement);
-        if ROOTS.iter().any(|root| root.starts_with(&room)) {
+        if ROOTS.iter().any(|root| root.trim_end_matches("::") == room) {
             continue;
         }
         let names = statement.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
