@@ -7,12 +7,12 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::body;
+use super::call::Call;
 use super::crd;
 use super::list;
 use super::query;
 use super::reply::Reply;
 use super::resource::Resource;
-use super::route::Call;
 use super::show::{self, Scope};
 use super::status::{self, Status};
 use crate::controller::{budget_selects, budgets};

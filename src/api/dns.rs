@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
+use super::path::Dns;
 use super::reply::Reply;
 use super::status::Status;
 use crate::answer::{ask, forward_records, reverse_records};
@@ -13,17 +14,6 @@ use crate::store::{Fault, Kind, is_label};
 use crate::wire::{Presentation, RecordView};
 use crate::zone::Zone;
 use crate::{ControlPlane, Driver, RecordType};
-
-/// What is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dns {
-    /// All records: `{"domain", "ttl", "records": [{"name", "ttl", "type", "data"}]}`.
-    Records,
-    /// The reply to one question as a pod asks it: `?name=&type=&namespace=`.
-    Query,
-    /// Why it has that answer.
-    Explain,
-}
 
 /// The answer; `query` is what stands after the `?`. For names outside the cluster the DNS asks the servers in `upstream`.
 ///

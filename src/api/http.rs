@@ -23,7 +23,7 @@ use tokio_io_timeout::TimeoutStream;
 use super::outgoing::{Connection, Outgoing, WAITING_BYTES};
 use super::places::{Busy, Place, Places};
 use super::reply::{self, Body};
-use super::status::Status;
+use super::status::{RETRY_AFTER, Status};
 
 /// What clients may take of us.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +220,7 @@ fn turn_away(stream: TcpStream) {
         "HTTP/1.1 429 Too Many Requests\r\nContent-Type: {}\r\nRetry-After: {}\r\nContent-Length: {}\r\nConnection: \
          close\r\n\r\n",
         reply::JSON,
-        reply::RETRY_AFTER,
+        RETRY_AFTER,
         body.len()
     );
     // A new connection's buffer has room for it. Whoever never looks has lost nothing.

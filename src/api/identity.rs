@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use super::admit::Cause;
+use super::cause::Cause;
 use super::path::Place;
 use super::resource::Resource;
 use super::status::Status;

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::accept::Form;
+use super::call::{Api, Call};
 use super::outgoing::PIECE_BYTES;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
-use super::route::{Api, Call};
 use super::show::{self, Presentation, Scope};
 use super::status::Status;
 use crate::store::{Key, Kind, Name, Store, Stored, Undone, View};

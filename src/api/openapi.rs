@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::crd;
 use super::protobuf::put;
-use super::resource::{Held, Registry, Resource};
-use super::schema::{self, Field, Shape, Type};
+use super::registry::Registry;
+use super::resource::{Held, Resource};
+use super::types::{self, Field, Shape, Type};
 use crate::store::Store;
 
 /// What a PATCH takes in its query.
@@ -66,7 +67,7 @@ fn schemas(registry: &Registry, store: &Store, group: &str, version: &str) -> Ma
             schemas.insert(crd::openapi::name(resource), definition);
             continue;
         }
-        let Some(fields) = schema::of(&resource.api_version(), resource.kind) else { continue };
+        let Some(fields) = types::of(&resource.api_version(), resource.kind) else { continue };
         let mut kind = type_schema(fields, &mut wanted);
         for said in ["apiVersion", "kind"] {
             kind["properties"][said] = json!({ "type": "string" });
@@ -76,7 +77,7 @@ fn schemas(registry: &Registry, store: &Store, group: &str, version: &str) -> Ma
         schemas.insert(resource.kind.into(), kind);
     }
     while let Some(name) = wanted.pop() {
-        if let (false, Some(fields)) = (schemas.contains_key(name), schema::fields(name)) {
+        if let (false, Some(fields)) = (schemas.contains_key(name), types::fields(name)) {
             schemas.insert(name.into(), type_schema(fields, &mut wanted));
         }
     }

@@ -3,8 +3,19 @@
 
 use percent_encoding::percent_decode_str;
 
-use super::dns::Dns;
-use super::resource::{Registry, Resource, Subresource};
+use super::registry::Registry;
+use super::resource::{Resource, Subresource};
+
+/// Which document about the DNS a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dns {
+    /// All records: `{"domain", "ttl", "records": [{"name", "ttl", "type", "data"}]}`.
+    Records,
+    /// The reply to one question as a pod asks it: `?name=&type=&namespace=`.
+    Query,
+    /// Why it has that answer.
+    Explain,
+}
 
 /// What a path leads to.
 #[derive(Debug, PartialEq)]

@@ -1,7 +1,7 @@
 //! What only a process in a pod could answer. Pods are simulated, and none runs. It must not know how they are.
 
+use super::call::Call;
 use super::reply::Reply;
-use super::route::Call;
 use super::show;
 use super::status::Status;
 use crate::Driver;

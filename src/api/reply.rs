@@ -6,22 +6,18 @@ use std::task::{Context, Poll, ready};
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body as HttpBody, Bytes, Frame};
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER as RETRY_AFTER_HEADER};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER, WARNING};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 
 use super::accept::YAML;
 use super::status::Status;
-use super::warnings;
 
 /// The body of a response.
 pub(super) type Body = Either<Full<Bytes>, Streamed>;
 
 /// The content type of almost everything.
 pub(super) const JSON: &str = "application/json";
-
-/// In how many seconds somebody for whom there was no place may try again.
-pub(super) const RETRY_AFTER: u32 = 1;
 
 /// Something to answer with.
 pub(super) enum Reply {
@@ -75,7 +71,7 @@ impl Reply {
     pub(super) fn into_response(self) -> Response<Body> {
         if let Reply::Warned(reply, warnings) = self {
             let mut response = reply.into_response();
-            warnings::attach(response.headers_mut(), warnings);
+            attach_warnings(response.headers_mut(), warnings);
             return response;
         }
         let (code, content_type, body) = match self {
@@ -100,9 +96,20 @@ impl Reply {
 pub(super) fn failure(status: &Status) -> Response<Body> {
     let mut response = Reply::json(status.code, &status.json()).into_response();
     if let Some(seconds) = status.details.as_ref().and_then(|details| details.retry_after) {
-        response.headers_mut().insert(RETRY_AFTER_HEADER, seconds.into());
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// Adds `warnings` to the headers of an answer (RFC 9111's `Warning: 299`).
+pub(super) fn attach_warnings<T: AsRef<str>>(headers: &mut HeaderMap, warnings: impl IntoIterator<Item = T>) {
+    for warning in warnings {
+        let quoted = warning.as_ref().replace('\\', "\\\\").replace('"', "\\\"");
+        // What cannot stand in a header is left out (apimachinery/pkg/util/net, NewWarningHeader).
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            headers.append(WARNING, value);
+        }
+    }
 }
 
 /// Pieces of a body, each asked for only when the last one is on its way, so that nothing piles up for a client that
@@ -136,5 +143,18 @@ impl HttpBody for Streamed {
         };
         this.0 = rest;
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warnings_are_headers() {
+        let mut headers = HeaderMap::new();
+        attach_warnings(&mut headers, ["a \"b\"", "not\na line", "c"]);
+        let all: Vec<_> = headers.get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(all, ["299 - \"a \\\"b\\\"\"", "299 - \"c\""]);
     }
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::accept::Form;
 use super::body;
+use super::call::Call;
 use super::reply::Reply;
-use super::route::Call;
 use super::show;
 use super::status::Status;
 use crate::store::{Kind, Time};

@@ -4,9 +4,9 @@
 use serde_json::{Value, json};
 
 use super::body;
+use super::call::Call;
 use super::crd;
 use super::reply::Reply;
-use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::write::{self, Patch};

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::accept::Form;
-use super::faults;
+use super::fault;
 use super::path::Place;
 use super::query::Query;
 use super::render::{self, Context};
@@ -11,7 +11,7 @@ use super::resource::Resource;
 use super::selector::{FieldSelector, LabelSelector};
 use super::status::Status;
 use super::table::{self, Include};
-use super::{crd, versions};
+use super::{columns, crd, versions};
 use crate::ControlPlane;
 use crate::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
 
@@ -77,7 +77,7 @@ pub(super) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
 pub(super) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
     let mut shown = render::object(stored, &Context { store: view });
     if let Object::Fault(fault) = &stored.object {
-        shown["status"] = faults::status(fault, stored, cluster);
+        shown["status"] = fault::status(fault, stored, cluster);
     }
     shown
 }
@@ -125,7 +125,7 @@ impl Presentation {
     pub(super) fn empty_table(&self, metadata: Value, cluster: &ControlPlane) -> Value {
         let mut table = table::table(self.kind, [], metadata, Time::default(), self.include);
         if let Some(version) = crd::version(cluster.store(), self.resource) {
-            table["columnDefinitions"] = crd::columns(version).into();
+            table["columnDefinitions"] = columns::columns(version).into();
         }
         table
     }
@@ -133,7 +133,7 @@ impl Presentation {
     /// The row of `object`.
     pub(super) fn row(&self, object: &Value, cluster: &ControlPlane) -> Value {
         match crd::version(cluster.store(), self.resource) {
-            Some(version) => crd::row(version, object, cluster.now(), self.include),
+            Some(version) => columns::row(version, object, cluster.now(), self.include),
             None => table::row(self.kind, object, cluster.now(), self.include),
         }
     }

@@ -4,9 +4,11 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::admit::Cause;
-use super::reply;
+use super::cause::Cause;
 use super::resource::Resource;
+
+/// Interval after which a client that was refused for lack of room may try again, in seconds.
+pub(super) const RETRY_AFTER: u32 = 1;
 
 /// Why a request fails: the API's `Status` with `status: Failure`.
 #[derive(Clone, Debug, PartialEq)]
@@ -206,7 +208,7 @@ impl Status {
     /// There are as many connections as there may be.
     pub(super) fn too_many() -> Self {
         let message = "The server has received too many requests and has asked us to try again later";
-        let details = Details { retry_after: Some(reply::RETRY_AFTER), ..Details::default() };
+        let details = Details { retry_after: Some(RETRY_AFTER), ..Details::default() };
         let status = Status::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
         status.with(details)
     }
@@ -288,7 +290,7 @@ pub(super) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::resource::Registry;
+    use crate::api::registry::Registry;
 
     fn resource(plural: &str) -> &'static Resource {
         Registry::built_in().all().find(|resource| resource.plural == plural).expect("a resource")

@@ -98,7 +98,7 @@ fn autoscaler_v1(object: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::resource::Registry;
+    use crate::api::registry::Registry;
 
     #[test]
     fn there_and_back() {

@@ -1,23 +1,11 @@
-//! Warnings that go with an answer (RFC 9111's `Warning: 299`), which kubectl prints: of an API that is deprecated, and of
-//! what an object says in vain (pkg/api/*/warnings.go). Must not refuse anything.
+//! Takes the place of `WarningsOnCreate` and `WarningsOnUpdate` (pkg/api/*/warnings.go): what kubectl prints beside an answer, of an
+//! API that is deprecated, and of fields of an object that have no effect. Must not refuse anything.
 
-use hyper::header::{HeaderMap, HeaderValue, WARNING};
 use serde_json::Value;
 
 use super::field;
 use super::resource::Resource;
 use crate::store::Kind;
-
-/// Adds `warnings` to the headers of an answer.
-pub(super) fn attach<T: AsRef<str>>(headers: &mut HeaderMap, warnings: impl IntoIterator<Item = T>) {
-    for warning in warnings {
-        let quoted = warning.as_ref().replace('\\', "\\\\").replace('"', "\\\"");
-        // What cannot stand in a header is left out (apimachinery/pkg/util/net, NewWarningHeader).
-        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
-            headers.append(WARNING, value);
-        }
-    }
-}
 
 /// What every answer about `resource` says of its API (`APILifecycleDeprecated`).
 pub(super) fn of_resource(resource: &Resource) -> Option<&'static str> {
@@ -119,13 +107,5 @@ mod tests {
             let object = json!({ "spec": serde_yaml::from_str::<Value>(spec).expect(spec) });
             assert_eq!(of_object(Kind::Service, &object), expected, "{spec}");
         }
-    }
-
-    #[test]
-    fn warnings_are_headers() {
-        let mut headers = HeaderMap::new();
-        attach(&mut headers, ["a \"b\"", "not\na line", "c"]);
-        let all: Vec<_> = headers.get_all(WARNING).iter().map(|value| value.to_str().unwrap()).collect();
-        assert_eq!(all, ["299 - \"a \\\"b\\\"\"", "299 - \"c\""]);
     }
 }

@@ -6,12 +6,12 @@ use serde_json::Value;
 
 use super::admit;
 use super::body::{self, PatchType};
+use super::call::Call;
 use super::identity;
 use super::path::{Part, Place};
 use super::query::FieldValidation;
 use super::reply::Reply;
 use super::resource::{Held, Resource};
-use super::route::Call;
 use super::show;
 use super::status::Status;
 use super::strict;
@@ -276,7 +276,7 @@ fn keeps_status(kind: Kind) -> bool {
 /// Refuses fields of `object` that are misspelt, or warns of them, as `call` wants it (`fieldValidation`).
 fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&Value>) -> Result<(), Status> {
     let resource = call.place.resource;
-    strict::decode(resource, object, before)?;
+    strict::decode(resource, object, before).map_err(Status::bad_request)?;
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
@@ -307,7 +307,7 @@ fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&V
     if let Some(repeated) = repeated {
         return Err(Status::bad_request(format!("error strict decoding YAML: {repeated}")));
     }
-    strict::check(resource, &errors)
+    strict::check(resource, &errors).map_err(Status::bad_request)
 }
 
 /// `object` as its resource keeps it: a custom resource by its schema, a definition with what is left out of it.

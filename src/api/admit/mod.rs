@@ -18,26 +18,10 @@ mod tests;
 
 use serde_json::{Map, Value};
 
+pub use super::cause::Cause;
 use super::render;
 use crate::manifest;
 use crate::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
-
-/// One thing that is wrong with an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// Where: `spec.template.spec.containers[0].name`.
-    pub field: String,
-    /// `FieldValueRequired`, `FieldValueInvalid`, ….
-    pub reason: &'static str,
-    /// What, without the field.
-    pub message: String,
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
 
 /// Why an object is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,19 +1,17 @@
 //! Takes the place of apiextensions-apiserver: what the CustomResourceDefinitions of the store define, and what becomes of
 //! the objects of such resources. It must not know requests.
 
-mod columns;
 pub(super) mod openapi;
 mod schema;
 mod status;
 
 use serde_json::Value;
 
-use super::admit::Cause;
+use super::cause::Cause;
 use super::field;
 use super::resource::{ALL_VERBS, Held, PART_VERBS, Resource, Subresource, interned, verbs};
 use crate::store::{Extra, Key, Kind, Name, Store};
 
-pub(super) use columns::{columns, row};
 pub(super) use schema::{check as check_object, complete, unknown_fields};
 pub(super) use status::{fill_spec, status};
 

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value};
 
-use super::super::admit::Cause;
+use super::super::cause::Cause;
 use crate::api::field;
 
 /// The fields that every object has, whatever its schema says of them.
@@ -125,9 +125,9 @@ fn search(value: &Value, schema: &Value, path: String, is_resource: bool, found:
 
 /// The fields of `metadata`, that of the object at `path`, that ObjectMeta does not have.
 fn unknown_metadata(metadata: &Value, path: &str) -> Vec<String> {
-    let known = crate::api::schema::fields("ObjectMeta").unwrap_or_default();
+    let known = crate::api::types::fields("ObjectMeta").unwrap_or_default();
     let fields = metadata.as_object().into_iter().flat_map(Map::keys);
-    let unknown = fields.filter(|name| crate::api::schema::named(known, name).is_none());
+    let unknown = fields.filter(|name| crate::api::types::named(known, name).is_none());
     unknown
         .map(
             |name| {

@@ -6,9 +6,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::super::body;
+use super::super::call::Call;
 use super::super::path::Part;
 use super::super::reply::Reply;
-use super::super::route::Call;
 use super::super::status::Status;
 use super::super::table::Column;
 use super::{Columns, is_get, reply, revision};

@@ -8,10 +8,10 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
+use super::super::call::{Api, Call};
 use super::super::http::told;
 use super::super::query;
 use super::super::resource::Held;
-use super::super::route::{Api, Call};
 use super::super::status::Status;
 use super::queries::log;
 use super::wanted::Wanted;

@@ -10,9 +10,9 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::super::accept::Form;
+use super::super::call::{Api, Call};
 use super::super::http::told;
 use super::super::reply::{Reply, Streamed};
-use super::super::route::{Api, Call};
 use super::super::watch;
 use super::{Columns, of_form};
 

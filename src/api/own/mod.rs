@@ -13,9 +13,9 @@ use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::accept::Form;
+use super::call::Call;
 use super::path::Part;
 use super::reply::Reply;
-use super::route::Call;
 use super::show;
 use super::table::{self, Column};
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::super::call::{Api, Call};
 use super::super::reply::Reply;
 use super::super::resource::Resource;
-use super::super::route::{Api, Call};
 use super::super::status::Status;
 use super::super::table::Column;
 use super::follow::{Follower, Source};

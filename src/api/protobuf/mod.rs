@@ -7,7 +7,7 @@ mod wire;
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::schema::{self, Alternative, Field, Shape, Type};
+use super::types::{self, Alternative, Field, Shape, Type};
 use crate::store::Time;
 use wire::{Payload, fields};
 
@@ -56,7 +56,7 @@ pub(super) fn object(body: &[u8]) -> Result<Value, ProtobufError> {
         }
     }
     let mut object = Map::new();
-    let known = schema::of(&api_version, &kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
+    let known = types::of(&api_version, &kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
     message(raw, known, &mut object, DEPTH)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());

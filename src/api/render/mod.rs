@@ -15,11 +15,10 @@ mod workloads;
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value, json};
 
 use super::crd;
+pub use super::resource::api_version;
 use crate::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
@@ -38,46 +37,6 @@ impl<'a> Context<'a> {
     pub fn now(store: &'a Store) -> Self {
         Context { store: View::now(store) }
     }
-}
-
-/// The `apiVersion` of the objects of `kind`.
-pub fn api_version(kind: Kind) -> Cow<'static, str> {
-    let version = match kind {
-        Kind::StatefulSet
-        | Kind::Deployment
-        | Kind::ReplicaSet
-        | Kind::DaemonSet
-        | Kind::ControllerRevision => "apps/v1",
-        Kind::Job | Kind::CronJob => "batch/v1",
-        Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Namespace
-        | Kind::Node
-        | Kind::Service
-        | Kind::ReplicationController
-        | Kind::Pod
-        | Kind::Endpoints
-        | Kind::PersistentVolumeClaim
-        | Kind::PersistentVolume
-        | Kind::Event
-        | Kind::ConfigMap
-        | Kind::Secret
-        | Kind::ServiceAccount => "v1",
-        Kind::PodDisruptionBudget => "policy/v1",
-        Kind::NetworkPolicy | Kind::Ingress => "networking.k8s.io/v1",
-        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => {
-            "rbac.authorization.k8s.io/v1"
-        }
-        Kind::StorageClass => "storage.k8s.io/v1",
-        Kind::Fault => "clusterlocal.dev/v1",
-        Kind::Extra(extra) => {
-            return match (extra.names().group, extra.names().kind) {
-                ("", _) => "v1".into(),
-                ("autoscaling", _) => "autoscaling/v2".into(),
-                (group, _) => format!("{group}/v1").into(),
-            };
-        }
-    };
-    version.into()
 }
 
 /// The object as the API shows it, whole.

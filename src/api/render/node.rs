@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{Shown, put};
-use crate::api::discovery::KUBERNETES_VERSION;
+use crate::api::resource::KUBERNETES_VERSION;
 use crate::store::{ConditionStatus, Node, NodeSpec, Taint, fill, object};
 
 pub(super) fn node(shown: &mut Shown<'_>, node: &Node) {

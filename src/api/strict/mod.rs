@@ -3,8 +3,8 @@
 
 mod step;
 mod twice;
-mod types;
 mod unknown;
+mod wrong_type;
 
 use std::collections::HashSet;
 
@@ -13,15 +13,14 @@ use serde_json::Value;
 
 use super::crd;
 use super::resource::Resource;
-use super::schema;
-use super::status::Status;
+use super::types;
 use crate::manifest;
 use step::text;
 use twice::twice;
-use types::new_wrong_types;
-pub(crate) use types::wrong_types;
 use unknown::search;
 pub(crate) use unknown::unknown_fields;
+use wrong_type::new_wrong_types;
+pub(crate) use wrong_type::wrong_types;
 
 /// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
@@ -41,7 +40,7 @@ pub(super) fn errors(
         None if resource.is_custom() => Vec::new(),
         None => {
             let mut found = Vec::new();
-            if let Some(known) = schema::of(&resource.api_version(), resource.kind) {
+            if let Some(known) = types::of(&resource.api_version(), resource.kind) {
                 search(object, before, known, &mut Vec::new(), &mut |path, _| found.push(text(path)));
             }
             found
@@ -78,7 +77,7 @@ fn yaml_error(text: &str) -> Option<String> {
 
 /// Refuses an object of `resource` with a value of another type than its field, unless `before` has it already: a manifest may
 /// have brought it.
-pub(super) fn decode(resource: &Resource, object: &Value, before: Option<&Value>) -> Result<(), Status> {
+pub(super) fn decode(resource: &Resource, object: &Value, before: Option<&Value>) -> Result<(), String> {
     if resource.is_custom() {
         return Ok(());
     }
@@ -86,29 +85,29 @@ pub(super) fn decode(resource: &Resource, object: &Value, before: Option<&Value>
     let found = wrong(object, before);
     let had = before.filter(|_| !found.is_empty()).map(|before| wrong(before, None)).unwrap_or_default();
     let Some(first) = found.into_iter().find(|wrong| !had.contains(wrong)) else { return Ok(()) };
-    Err(Status::bad_request(format!(
+    Err(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: json: {}",
         first.message,
         kind = resource.kind,
         version = resource.version,
-    )))
+    ))
 }
 
 /// Refuses an object of `resource` with `errors` of strict decoding.
-pub(super) fn check(resource: &Resource, errors: &[String]) -> Result<(), Status> {
+pub(super) fn check(resource: &Resource, errors: &[String]) -> Result<(), String> {
     if errors.is_empty() {
         return Ok(());
     }
     // What a schema knows is checked after decoding, and its errors name nothing else.
     if resource.is_custom() {
-        return Err(Status::bad_request(format!("strict decoding error: {}", errors.join(", "))));
+        return Err(format!("strict decoding error: {}", errors.join(", ")));
     }
-    Err(Status::bad_request(format!(
+    Err(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
         errors.join(", "),
         kind = resource.kind,
         version = resource.version,
-    )))
+    ))
 }
 
 #[cfg(test)]

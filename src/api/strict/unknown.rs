@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::FIELDS_MAX;
 use super::step::{Step, place, text};
-use crate::api::schema::{self, Field, Shape};
+use crate::api::types::{self, Field, Shape};
 
 /// A field that a kind does not have.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(crate) struct UnknownField {
 /// The fields of `object` that its kind does not have. None if the kind is not known.
 pub(crate) fn unknown_fields(api_version: &str, kind: &str, object: &Value) -> Vec<UnknownField> {
     let mut found = Vec::new();
-    if let Some(known) = schema::of(api_version, kind) {
+    if let Some(known) = types::of(api_version, kind) {
         let mut add = |path: &[Step<'_>], siblings: &'static [Field]| {
             if found.len() < FIELDS_MAX {
                 found.push(UnknownField {
@@ -40,18 +40,18 @@ pub(crate) fn unknown_fields(api_version: &str, kind: &str, object: &Value) -> V
 fn meant(kind: &'static [Field], path: &[Step<'_>], siblings: &'static [Field]) -> Option<String> {
     let Some(Step::Field(name)) = path.last() else { return None };
     let inside = siblings.iter().find_map(|sibling| {
-        let there = sibling.kind.fields().is_some_and(|fields| schema::named(fields, name).is_some());
-        (there && matches!(sibling.shape, schema::Shape::One { .. }))
+        let there = sibling.kind.fields().is_some_and(|fields| types::named(fields, name).is_some());
+        (there && matches!(sibling.shape, types::Shape::One { .. }))
             .then(|| format!("{}.{name}", sibling.name))
     });
     let mut outside = None;
     let mut known = kind;
     for at in 0..path.len() {
-        if schema::named(known, name).is_some() {
+        if types::named(known, name).is_some() {
             outside = Some(if at == 0 { (*name).into() } else { format!("{}.{name}", text(&path[..at])) });
         }
         if let Step::Field(step) = path[at] {
-            match schema::named(known, step).and_then(|field| field.kind.fields()) {
+            match types::named(known, step).and_then(|field| field.kind.fields()) {
                 Some(fields) => known = fields,
                 None => break,
             }
@@ -75,11 +75,11 @@ pub(super) fn search<'o>(
         if before == Some(value) {
             continue;
         }
-        let field = match schema::named(known, name) {
+        let field = match types::named(known, name) {
             Some(field) => field,
             // Whole objects say what they are, and so do those in others (volumeClaimTemplates).
             None if matches!(name.as_str(), "apiVersion" | "kind")
-                && schema::named(known, "metadata").is_some() =>
+                && types::named(known, "metadata").is_some() =>
             {
                 continue;
             }

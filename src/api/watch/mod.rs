@@ -15,13 +15,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::accept::Form;
+use super::call::{Api, Call};
 use super::http::told;
 use super::list;
 use super::outgoing::PIECE_BYTES;
 use super::query::{Query, VersionMatch};
 use super::reply::{Reply, Streamed};
 use super::resource::Resource;
-use super::route::{Api, Call};
 use super::show::Scope;
 use super::status::Status;
 use crate::ControlPlane;

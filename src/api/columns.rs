@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::table::{Include, row_of, since};
-use crate::api::field;
+use super::field;
+use super::table::{Include, row_of, since};
 use crate::store::Time;
 
 /// The column of an object's age, where a definition names none.
@@ -24,7 +24,7 @@ fn asked(version: &Value) -> Vec<Value> {
 }
 
 /// The column definitions of a table.
-pub(in crate::api) fn columns(version: &Value) -> Vec<Value> {
+pub(super) fn columns(version: &Value) -> Vec<Value> {
     let name = json!({
         "name": "Name",
         "type": "string",
@@ -45,7 +45,7 @@ pub(in crate::api) fn columns(version: &Value) -> Vec<Value> {
 }
 
 /// The row of `object` at `now`.
-pub(in crate::api) fn row(version: &Value, object: &Value, now: Time, include: Include) -> Value {
+pub(super) fn row(version: &Value, object: &Value, now: Time, include: Include) -> Value {
     let mut cells = vec![object["metadata"]["name"].clone()];
     for column in asked(version) {
         let found = pick(object, field::text(&column, "/jsonPath"));

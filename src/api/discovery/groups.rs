@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::accept::Aggregated;
-use super::resource::{Registry, Resource, Subresource};
-
-/// The release whose API this is a part of; the nodes run the same one.
-pub(super) const KUBERNETES_VERSION: &str = concat!("v1.36.3+clusterlocal.", env!("CARGO_PKG_VERSION"));
+use super::super::accept::Aggregated;
+use super::super::registry::Registry;
+use super::super::resource::{KUBERNETES_VERSION, Resource, Subresource};
 
 /// The document at `/version`. kubectl warns of servers more than one minor release away from its own; a
 /// recent one keeps it calm.

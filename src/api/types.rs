@@ -173,7 +173,8 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
-    use crate::api::resource::{Held, Registry};
+    use crate::api::registry::Registry;
+    use crate::api::resource::Held;
     use crate::store::Kind;
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::FIELDS_MAX;
 use super::step::{Step, place, pointer};
-use crate::api::schema::{self, Field};
+use crate::api::types::{self, Field};
 
 /// A value that is of another type than its field.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(super) fn new_wrong_types(
     let mut found = Vec::new();
     // Our own kinds have types of their own: a step of a Fault's sequence is a string or a list.
     let known =
-        schema::of(api_version, kind).filter(|_| !api_version.starts_with(crate::api::resource::OWN_GROUP));
+        types::of(api_version, kind).filter(|_| !api_version.starts_with(crate::api::resource::OWN_GROUP));
     if let Some(known) = known {
         Types { path: Vec::new(), found: &mut found }.fields(kind, object, before, known);
     }
@@ -69,28 +69,28 @@ impl<'o> Types<'o, '_> {
             if before.is_some_and(|before| before.get(name) == Some(value)) {
                 continue;
             }
-            let Some(field) = schema::named(known, name).filter(|_| !value.is_null()) else { continue };
+            let Some(field) = types::named(known, name).filter(|_| !value.is_null()) else { continue };
             self.path.push(Step::Field(name));
             let go = go_type(field);
             match (field.shape, value) {
-                (schema::Shape::List, Value::Array(items)) => {
+                (types::Shape::List, Value::Array(items)) => {
                     for (at, item) in items.iter().enumerate() {
                         self.path.push(Step::Item(at));
                         self.value(of, field, &go, item);
                         self.path.pop();
                     }
                 }
-                (schema::Shape::List, other) if field.kind != schema::Type::Bytes => {
+                (types::Shape::List, other) if field.kind != types::Type::Bytes => {
                     self.wrong(of, other, &format!("[]{go}"));
                 }
-                (schema::Shape::Map, Value::Object(entries)) => {
+                (types::Shape::Map, Value::Object(entries)) => {
                     for (key, entry) in entries {
                         self.path.push(Step::Key(key));
                         self.value(of, field, &go, entry);
                         self.path.pop();
                     }
                 }
-                (schema::Shape::Map, other) => self.wrong(of, other, &format!("map[string]{go}")),
+                (types::Shape::Map, other) => self.wrong(of, other, &format!("map[string]{go}")),
                 (_, value) => self.value(of, field, &go, value),
             }
             self.path.pop();
@@ -99,7 +99,7 @@ impl<'o> Types<'o, '_> {
 
     /// Looks at one value of `field` of the type called `of`.
     fn value(&mut self, of: &str, field: &'static Field, go: &str, value: &'o Value) {
-        use schema::Type;
+        use types::Type;
         let fits = match field.kind {
             _ if value.is_null() => true,
             Type::String | Type::Bytes => value.is_string(),
@@ -153,7 +153,7 @@ impl<'o> Types<'o, '_> {
 
 /// What Go calls the type of one value of `field`.
 fn go_type(field: &Field) -> String {
-    use schema::Type;
+    use types::Type;
     match field.kind {
         Type::Integer if LONG.contains(&field.name) => "int64".into(),
         Type::Integer => "int32".into(),
