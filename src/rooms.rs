@@ -1,6 +1,8 @@
 //! Which room may use which: the picture of `docs/architecture.md`, held against the `crate::` paths of the sources.
 //! `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
 
+mod folders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -165,11 +167,16 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The first names of the `crate::` paths in a source, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
+    names_after(source, "crate::")
+}
+
+/// The names that follow `prefix` in the paths of a source, without its tests and comments.
+fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join("\n");
     let mut names = BTreeSet::new();
-    for (at, path) in code.match_indices("crate::") {
+    for (at, path) in code.match_indices(prefix) {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
             continue;
         }

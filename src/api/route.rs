@@ -8,16 +8,20 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 
-use super::accept::{self, Form};
-use super::call::{Api, Call};
-use super::path::{Part, Target};
-use super::places::Place as OpenPlace;
-use super::query::Query;
-use super::registry::Registry;
-use super::reply::{self, Body, Reply};
-use super::resource::Held;
-use super::status::Status;
-use super::{body, delete, discovery, dns, faults, list, own, pods, reviews, scale, warnings, watch, write};
+use crate::api::admit::warnings;
+use crate::api::http::accept::{self, Form};
+use crate::api::http::body;
+use crate::api::http::path::{Part, Target};
+use crate::api::http::places::Place as OpenPlace;
+use crate::api::http::query::Query;
+use crate::api::http::reply::{self, Body, Reply};
+use crate::api::http::status::Status;
+use crate::api::own::{dns, faults};
+use crate::api::schema::registry::Registry;
+use crate::api::schema::resource::Held;
+use crate::api::verbs::call::{Api, Call};
+use crate::api::verbs::{delete, list, pods, reviews, scale, watch, write};
+use crate::api::{discovery, own};
 use crate::store::Kind;
 
 /// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
@@ -36,7 +40,7 @@ const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 
 impl Api {
     /// The answer to `request`, whatever it is.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub(in crate::api) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let mut unread = !request.body().is_end_stream();
         let mut response = match self.respond(request, &mut unread).await {
             Ok(response) => response,

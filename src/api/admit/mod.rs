@@ -10,7 +10,9 @@ mod policies;
 mod rollouts;
 mod rules;
 mod services;
+pub(crate) mod strict;
 mod unchanging;
+pub(in crate::api) mod warnings;
 mod words;
 
 #[cfg(test)]
@@ -18,8 +20,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-pub use super::cause::Cause;
-use super::render;
+pub use crate::api::schema::cause::Cause;
+use crate::api::view::render;
 use crate::manifest;
 use crate::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
 

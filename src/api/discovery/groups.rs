@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
-use super::super::accept::Aggregated;
-use super::super::registry::Registry;
-use super::super::resource::{KUBERNETES_VERSION, Resource, Subresource};
+use crate::api::http::accept::Aggregated;
+use crate::api::schema::registry::Registry;
+use crate::api::schema::resource::{KUBERNETES_VERSION, Resource, Subresource};
 
 /// The document at `/version`. kubectl warns of servers more than one minor release away from its own; a
 /// recent one keeps it calm.

@@ -2,20 +2,20 @@
 //! of the API. Must not depend on verbs.
 
 mod groups;
+mod openapi;
 
 use std::net::SocketAddr;
 
 use hyper::header::HeaderMap;
 
-use super::accept::{self, Aggregated};
-use super::openapi;
-use super::path::Target;
-use super::registry::Registry;
-use super::reply::Reply;
+use crate::api::http::accept::{self, Aggregated};
+use crate::api::http::path::Target;
+use crate::api::http::reply::Reply;
+use crate::api::schema::registry::Registry;
 use crate::{ControlPlane, Driver};
 
 /// The document that `target` asks for: which groups, versions, resources and fields there are.
-pub(super) fn document(
+pub(in crate::api) fn document(
     driver: &Driver,
     address: SocketAddr,
     target: &Target,
