@@ -1,6 +1,8 @@
 //! Which room may use which, in all packages of the library: the picture of `docs/architecture.md`, held against the paths of
 //! the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
 
+mod folders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -175,11 +177,16 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The rooms, or what `lib.rs` exports of them, that the paths in a source begin with, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
+    ROOTS.iter().flat_map(|root| names_after(source, root)).collect()
+}
+
+/// The names that follow `prefix` in the paths of a source, without its tests and comments.
+fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join("\n");
     let mut names = BTreeSet::new();
-    for (at, path) in ROOTS.iter().flat_map(|root| code.match_indices(root)) {
+    for (at, path) in code.match_indices(prefix) {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
             continue;
         }
