@@ -25,7 +25,8 @@
 //! # Begin
 //!
 //! [`Cluster::builder`] takes manifests as text ([`manifests`](Builder::manifests)), in the
-//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path)). What is wrong with
+//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path), and with the feature
+//! `watch` `Builder::follow`: each save changes the cluster). What is wrong with
 //! them is told with file, line and column, all at once. A cluster listens on a port of its own, the same for UDP and TCP, and
 //! lives on a thread of its own: tests run in parallel, and one that blocks stops nobody. Dropping it ends all of it.
 //!
@@ -105,6 +106,8 @@ use clusterlocal_core::{addresses, answer, descriptors, manifest, queries, recon
 #[cfg(feature = "api")]
 use clusterlocal_core::{admission, controller, explain, merge, output_file};
 
+#[cfg(feature = "watch")]
+pub use cluster::Files;
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     Unseen,

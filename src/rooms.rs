@@ -37,7 +37,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("driver", &["clock", "control_plane", "queries"]),
     ("explain", &["answer", "manifest", "store", "wire", "zone"]),
     ("descriptors", &[]),
-    ("serve", &["answer", "clock", "descriptors", "driver", "queries", "store", "wire", "zone"]),
+    ("serve", &["answer", "clock", "descriptors", "queries", "store", "wire", "zone"]),
     (
         "api",
         &[
@@ -59,7 +59,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("review", &["api", "manifest", "store"]),
-    ("watch", &["manifest", "parallel", "review", "store"]),
+    ("watch", &["control_plane", "driver", "manifest", "parallel", "store"]),
     (
         "cluster",
         &[
@@ -74,6 +74,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "reconcile",
             "serve",
             "store",
+            "watch",
             "wire",
             "zone",
         ],

@@ -32,7 +32,7 @@ pub fn review(manifests: &[Manifest]) -> Vec<Problem> {
 }
 
 /// As [`review`], of those objects of `manifest` that are not `known` from before.
-pub(crate) fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
+pub fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
     let mut review = Review::default();
     let reads = fresh(manifest, known).filter(|read| read.object.metadata().given.is_some());
     for read in reads {

@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::datagram::Datagrams;
+use super::udp;
 
 /// An address that could not be listened on; nothing is listened on then.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ const PORT_TRIES: u32 = 32;
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
     /// Sockets that share the address; the kernel sends each client to one of them.
-    pub(super) datagrams: Vec<Datagrams>,
+    pub(super) datagrams: Vec<udp::Socket>,
     pub(super) listener: TcpListener,
 }
 
@@ -70,7 +70,7 @@ pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, B
         match bind_tcp(bound) {
             Ok(listener) => {
                 let sockets = shared(udp, bound, sockets.get());
-                let datagrams = sockets.into_iter().map(Datagrams::new).collect::<io::Result<_>>();
+                let datagrams = sockets.into_iter().map(udp::Socket::new).collect::<io::Result<_>>();
                 return Ok(Pair { address: bound, datagrams: datagrams.map_err(failed("UDP"))?, listener });
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
@@ -125,7 +125,7 @@ fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
 
 /// The socket `first`, which is bound to `address`, and as many others there as make `count` together, or fewer where the
 /// system will not share it. Linux shares an address that is bound already: only from then on others may have it, too.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
 fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket> {
     let another = || {
         let socket = udp_socket(address)?;
@@ -141,7 +141,7 @@ fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket>
 }
 
 /// Elsewhere sharing is for restarts: the latest socket gets everything.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), clusterlocal_portable))]
 fn shared(first: UdpSocket, _: SocketAddr, _: usize) -> Vec<UdpSocket> {
     vec![first]
 }

@@ -26,7 +26,7 @@ use fastrand::Rng;
 use tokio::sync::watch;
 
 use super::{Answerer, Client, Query, Request, Verdict};
-use crate::store::fault::{Action, Edns, Rcode, Target, Tcp};
+use crate::store::fault::{Action, EdnsSupport, Target, Tcp};
 use crate::store::{Name, Time};
 use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;
@@ -277,13 +277,13 @@ impl Answerer {
         let mut client = client;
         for action in hit.actions() {
             match action {
-                Action::Edns(Edns::Ignore) => opt = None,
-                Action::Edns(Edns::FormErr) if opt.is_some() => {
+                Action::Edns(EdnsSupport::Ignore) => opt = None,
+                Action::Edns(EdnsSupport::FormErr) if opt.is_some() => {
                     let refused = Draft::bare(ResponseCode::FORMERR);
                     let request = Request { opt: None, ..*request };
                     return self.finish(&refused, &request, client, hit, reply);
                 }
-                Action::Edns(Edns::Limit(size)) => client.max_udp = client.max_udp.min(*size),
+                Action::Edns(EdnsSupport::Limit(size)) => client.max_udp = client.max_udp.min(*size),
                 _ => {}
             }
         }
@@ -324,16 +324,6 @@ fn through(
         caches[..missed].iter().rev().for_each(|cache| cache.keep(key, &mut draft, now));
     }
     (draft, verdict)
-}
-
-fn code(rcode: Rcode) -> ResponseCode {
-    match rcode {
-        Rcode::FormErr => ResponseCode::FORMERR,
-        Rcode::ServFail => ResponseCode::SERVFAIL,
-        Rcode::NxDomain => ResponseCode::NXDOMAIN,
-        Rcode::NotImp => ResponseCode::NOTIMP,
-        Rcode::Refused => ResponseCode::REFUSED,
-    }
 }
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
+use super::Hit;
 use super::draft::Draft;
 use super::rule::text;
-use super::{Hit, code};
 use crate::answer::soa::Soa;
 use crate::answer::{Request, zone_of};
-use crate::store::fault::{Action, Glue, Order, Rcode, Target, Which};
+use crate::store::fault::{Action, Arrangement, Glue, Target, Which};
 use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
 use crate::zone::Zone;
 
@@ -26,8 +26,8 @@ pub(super) fn bend(
     let asked = Asked { zone, request, asker: hit.asker };
     for action in hit.actions() {
         match action {
-            Action::Rcode(Rcode::NxDomain) => *draft = asked.denial(ResponseCode::NXDOMAIN),
-            Action::Rcode(rcode) => *draft = Draft::bare(code(*rcode)),
+            Action::Rcode(ResponseCode::NXDOMAIN) => *draft = asked.denial(ResponseCode::NXDOMAIN),
+            Action::Rcode(code) => *draft = Draft::bare(*code),
             Action::NoData => *draft = asked.denial(ResponseCode::NOERROR),
             _ => {}
         }
@@ -151,16 +151,16 @@ fn arrange(draft: &mut Draft, hit: &Hit, asked: &Asked<'_>, usual: crate::answer
     let aliases = aliases(&draft.answer);
     let records = &mut draft.answer[aliases..];
     match order {
-        Order::Stable => {}
-        Order::Reversed => records.reverse(),
-        Order::Rotated if records.is_empty() => {}
-        Order::Rotated => {
+        Arrangement::Stable => {}
+        Arrangement::Reversed => records.reverse(),
+        Arrangement::Rotated if records.is_empty() => {}
+        Arrangement::Rotated => {
             let by = hit.number % records.len() as u64;
             records.rotate_left(by as usize);
         }
-        Order::AskerFirst => records.sort_by_key(|record| !asked.means(&Which::Asker, record)),
-        Order::AskerLast => records.sort_by_key(|record| asked.means(&Which::Asker, record)),
-        Order::Shuffled => hit.lot(b'o').shuffle(records),
+        Arrangement::AskerFirst => records.sort_by_key(|record| !asked.means(&Which::Asker, record)),
+        Arrangement::AskerLast => records.sort_by_key(|record| asked.means(&Which::Asker, record)),
+        Arrangement::Shuffled => hit.lot(b'o').shuffle(records),
     }
 }
 

@@ -498,7 +498,7 @@ fn a_cache_tells_questions_apart_as_coredns_does() {
 
 #[test]
 fn specs_need_no_file() {
-    let spec = FaultSpec::new([Action::Rcode(Rcode::Refused)]);
+    let spec = FaultSpec::new([Action::Rcode(ResponseCode::REFUSED)]);
     let rule = Rule {
         name: "f".into(),
         spec,

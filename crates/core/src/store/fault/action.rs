@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::text::Span;
 use super::{Glob, NotationError};
+use crate::wire::ResponseCode;
 
 /// Something that goes wrong with an answer. [`ACTIONS`](super::ACTIONS) says how each is written.
 ///
@@ -17,8 +18,8 @@ use super::{Glob, NotationError};
 pub enum Action {
     /// Nothing goes wrong; later faults do not see the question.
     Ok,
-    /// No answer but a response code.
-    Rcode(Rcode),
+    /// No answer but a response code: FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED.
+    Rcode(ResponseCode),
     /// The name exists, and has nothing of the type.
     NoData,
     /// Silence.
@@ -43,7 +44,7 @@ pub enum Action {
     /// What happens to a client's connection.
     Tcp(Tcp),
     /// What the server makes of EDNS (RFC 6891).
-    Edns(Edns),
+    Edns(EdnsSupport),
     /// The zone is that of the moment in which the fault came into force.
     Stale,
     /// By lot, that zone or today's: two replicas that disagree.
@@ -61,7 +62,7 @@ pub enum Action {
     /// The answer begins with an alias, under whose target the records are.
     Cname,
     /// The order of the answer's records.
-    Order(Order),
+    Order(Arrangement),
     /// The time to live of all records, in seconds.
     Ttl(u32),
     /// The answer has another id than the question.
@@ -82,18 +83,6 @@ pub enum Action {
     Unsynced,
 }
 
-/// A response code that stands for an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-#[allow(missing_docs, reason = "RFC 1035, 4.1.1 describes them")]
-pub enum Rcode {
-    FormErr,
-    ServFail,
-    NxDomain,
-    NotImp,
-    Refused,
-}
-
 /// What happens to a client's connection. It is decided when that is accepted, by the client's address alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tcp {
@@ -105,10 +94,10 @@ pub enum Tcp {
     Hang,
 }
 
-/// What the server makes of EDNS.
+/// How far the server supports EDNS (RFC 6891).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Edns {
+pub enum EdnsSupport {
     /// It does not know it: no OPT record, and 512 bytes over UDP.
     Ignore,
     /// It answers FORMERR, as some old ones do.
@@ -152,7 +141,7 @@ pub enum Target {
 /// The order of an answer's records; aliases stay in front.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Order {
+pub enum Arrangement {
     /// As the objects list them.
     Stable,
     /// The other way round.
@@ -171,11 +160,7 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Action::Ok => "ok",
-            Action::Rcode(Rcode::ServFail) => "servfail",
-            Action::Rcode(Rcode::Refused) => "refused",
-            Action::Rcode(Rcode::NxDomain) => "nxdomain",
-            Action::Rcode(Rcode::FormErr) => "formerr",
-            Action::Rcode(Rcode::NotImp) => "notimp",
+            Action::Rcode(code) => return f.write_str(&code.to_string().to_ascii_lowercase()),
             Action::NoData => "nodata",
             Action::Drop => "drop",
             Action::Delay { by, jitter } if jitter.is_zero() => return write!(f, "delay {}", Span(*by)),
@@ -186,9 +171,9 @@ impl fmt::Display for Action {
             Action::Tcp(Tcp::Refuse) => "tcp refuse",
             Action::Tcp(Tcp::Reset) => "tcp reset",
             Action::Tcp(Tcp::Hang) => "tcp hang",
-            Action::Edns(Edns::Ignore) => "edns ignore",
-            Action::Edns(Edns::FormErr) => "edns formerr",
-            Action::Edns(Edns::Limit(size)) => return write!(f, "edns {size}"),
+            Action::Edns(EdnsSupport::Ignore) => "edns ignore",
+            Action::Edns(EdnsSupport::FormErr) => "edns formerr",
+            Action::Edns(EdnsSupport::Limit(size)) => return write!(f, "edns {size}"),
             Action::Stale => "stale",
             Action::Flap => "flap",
             Action::Lag(by) => return write!(f, "lag {}", Span(*by)),
@@ -199,12 +184,12 @@ impl fmt::Display for Action {
             Action::Target(Target::Dangling) => "target dangling",
             Action::Target(Target::Compressed) => "target compressed",
             Action::Cname => "cname",
-            Action::Order(Order::Stable) => "order stable",
-            Action::Order(Order::Reversed) => "order reversed",
-            Action::Order(Order::Rotated) => "order rotated",
-            Action::Order(Order::AskerFirst) => "order asker-first",
-            Action::Order(Order::AskerLast) => "order asker-last",
-            Action::Order(Order::Shuffled) => "order shuffled",
+            Action::Order(Arrangement::Stable) => "order stable",
+            Action::Order(Arrangement::Reversed) => "order reversed",
+            Action::Order(Arrangement::Rotated) => "order rotated",
+            Action::Order(Arrangement::AskerFirst) => "order asker-first",
+            Action::Order(Arrangement::AskerLast) => "order asker-last",
+            Action::Order(Arrangement::Shuffled) => "order shuffled",
             Action::Ttl(ttl) => return write!(f, "ttl {ttl}"),
             Action::WrongId => "wrong id",
             Action::WrongQuestion => "wrong question",

@@ -50,7 +50,7 @@ use super::names::{Name, is_label, is_subdomain, nearest};
 use super::object::ObjectMeta;
 use crate::RecordType;
 
-pub use action::{Action, Actions, Edns, Glue, Order, Rcode, Target, Tcp, Which};
+pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Target, Tcp, Which};
 pub use glob::Glob;
 pub use notation::{ACTIONS, Notation, NotationError};
 pub use preset::{PRESETS, Preset, PresetInfo};

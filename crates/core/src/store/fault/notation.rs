@@ -3,8 +3,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::action::{Action, Edns, Glue, Order, Rcode, Target, Tcp};
+use super::action::{Action, Arrangement, EdnsSupport, Glue, Target, Tcp};
 use crate::store::{duration, nearest};
+use crate::wire::ResponseCode;
 
 /// How something is written, and what it means.
 #[derive(Clone, Copy, Debug)]
@@ -136,11 +137,11 @@ fn read(words: &[&str]) -> Option<Action> {
     };
     Some(match *words {
         ["ok"] => Action::Ok,
-        ["servfail"] => Action::Rcode(Rcode::ServFail),
-        ["refused"] => Action::Rcode(Rcode::Refused),
-        ["nxdomain"] => Action::Rcode(Rcode::NxDomain),
-        ["formerr"] => Action::Rcode(Rcode::FormErr),
-        ["notimp"] => Action::Rcode(Rcode::NotImp),
+        ["servfail"] => Action::Rcode(ResponseCode::SERVFAIL),
+        ["refused"] => Action::Rcode(ResponseCode::REFUSED),
+        ["nxdomain"] => Action::Rcode(ResponseCode::NXDOMAIN),
+        ["formerr"] => Action::Rcode(ResponseCode::FORMERR),
+        ["notimp"] => Action::Rcode(ResponseCode::NOTIMP),
         ["nodata"] => Action::NoData,
         ["drop"] => Action::Drop,
         ["delay", by] => delay(by, "0")?,
@@ -152,10 +153,10 @@ fn read(words: &[&str]) -> Option<Action> {
         ["tcp", "refuse"] => Action::Tcp(Tcp::Refuse),
         ["tcp", "reset"] => Action::Tcp(Tcp::Reset),
         ["tcp", "hang"] => Action::Tcp(Tcp::Hang),
-        ["edns", "ignore"] => Action::Edns(Edns::Ignore),
-        ["edns", "formerr"] => Action::Edns(Edns::FormErr),
+        ["edns", "ignore"] => Action::Edns(EdnsSupport::Ignore),
+        ["edns", "formerr"] => Action::Edns(EdnsSupport::FormErr),
         // RFC 6891, 6.2.3: less than 512 means 512.
-        ["edns", size] => Action::Edns(Edns::Limit(size.parse().ok().filter(|&size| size >= 512)?)),
+        ["edns", size] => Action::Edns(EdnsSupport::Limit(size.parse().ok().filter(|&size| size >= 512)?)),
         ["stale"] => Action::Stale,
         ["flap"] => Action::Flap,
         ["lag", by] => Action::Lag(span(by)?),
@@ -166,12 +167,12 @@ fn read(words: &[&str]) -> Option<Action> {
         ["target", "dangling"] => Action::Target(Target::Dangling),
         ["target", "compressed"] => Action::Target(Target::Compressed),
         ["cname"] => Action::Cname,
-        ["order", "stable"] => Action::Order(Order::Stable),
-        ["order", "reversed"] => Action::Order(Order::Reversed),
-        ["order", "rotated"] => Action::Order(Order::Rotated),
-        ["order", "asker-first"] => Action::Order(Order::AskerFirst),
-        ["order", "asker-last"] => Action::Order(Order::AskerLast),
-        ["order", "shuffled"] => Action::Order(Order::Shuffled),
+        ["order", "stable"] => Action::Order(Arrangement::Stable),
+        ["order", "reversed"] => Action::Order(Arrangement::Reversed),
+        ["order", "rotated"] => Action::Order(Arrangement::Rotated),
+        ["order", "asker-first"] => Action::Order(Arrangement::AskerFirst),
+        ["order", "asker-last"] => Action::Order(Arrangement::AskerLast),
+        ["order", "shuffled"] => Action::Order(Arrangement::Shuffled),
         // RFC 2181, 8: a TTL has 31 bits.
         ["ttl", ttl] => Action::Ttl(ttl.parse().ok().filter(|&ttl| ttl <= i32::MAX as u32)?),
         ["wrong", "id"] => Action::WrongId,

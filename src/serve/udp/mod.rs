@@ -1,8 +1,15 @@
-//! The UDP transport: a thread for each socket, which receives, answers and sends in turn, many datagrams at a time. It
-//! must not know what makes the replies, nor how a socket finds out which address was asked.
+//! The UDP transport: a thread for each socket, which receives, answers and sends in turn, many datagrams at a time where the system
+//! can. Must not depend on what makes the replies.
 //!
-//! It is a thread and not a task because waiting inside the receiving call is the quickest way to be woken: a runtime
-//! would be told by its own call that there is something to receive.
+//! It is a thread and not a task because waiting inside the receiving call wakes it soonest: a runtime would need a call of its own
+//! to find out that there is something to receive.
+
+#[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
+mod destination;
+#[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
+mod linux;
+#[cfg(any(not(target_os = "linux"), clusterlocal_portable))]
+mod portable;
 
 use std::io;
 use std::panic::resume_unwind;
@@ -13,36 +20,39 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::sleep;
 
 use super::Draining;
-#[cfg(target_os = "linux")]
-use super::batch::{Inbox, Outbox, end_waiting};
-use super::datagram::{Datagrams, Origin};
-#[cfg(not(target_os = "linux"))]
-use super::one_by_one::{Inbox, Outbox, end_waiting};
-use super::query_log::{self, Began, Received};
-use super::responder::{Basis, Outcome, Responder};
+use super::query_log::Received;
+use super::responder::{Basis, Outcome, Pending, Responder};
 use crate::answer::{Answerer, Client};
 use crate::wire;
+#[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
+use linux as system;
+#[cfg(any(not(target_os = "linux"), clusterlocal_portable))]
+use portable as system;
+pub(super) use system::Socket;
+use system::{Inbox, Origin, Outbox};
 
-/// How many datagrams are answered after the end was asked for: more than the receive buffer holds, so whatever
-/// comes later was sent later.
+/// Bytes of a datagram that are read: more than a query may have, so that one that is too long is recognised.
+const REQUEST_SIZE: usize = 1024;
+
+/// How long a reply waits for room in the send buffer, before it is dropped.
+const SEND_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// Maximum number of datagrams that are answered once draining has begun: more than the receive buffer holds, so that later ones
+/// were sent later.
 const BACKLOG: usize = 16_384;
 
-/// After an error that does not say "nothing there": a socket that keeps failing must not keep a core busy.
+/// Pause after an error of receiving: a socket that keeps failing must not keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// A reply's buffer that has grown larger than this, in bytes, is given back.
+/// Maximum capacity of a reply's buffer that is kept for the next turn, in bytes.
 const KEPT: usize = 8192;
 
 /// Answers what comes in on `socket` until draining begins, and then what had come in by then. Replies are at
 /// most `max_udp` bytes long.
-pub(super) async fn serve(
-    socket: Datagrams,
-    max_udp: u16,
-    responder: Arc<Responder>,
-    mut draining: Draining,
-) {
+pub(super) async fn serve(socket: Socket, max_udp: u16, responder: Arc<Responder>, mut draining: Draining) {
     let mut thread = Thread::start(socket, max_udp, responder.clone());
     tokio::select! {
         biased;
@@ -56,7 +66,7 @@ pub(super) async fn serve(
 
 /// The thread of one socket; it ends when this is dropped, at the latest.
 struct Thread {
-    socket: Arc<Datagrams>,
+    socket: Arc<Socket>,
     over: Arc<AtomicBool>,
     ended: oneshot::Receiver<()>,
     handle: Option<JoinHandle<()>>,
@@ -65,7 +75,7 @@ struct Thread {
 impl Thread {
     /// # Panics
     /// When the system gives no thread.
-    fn start(socket: Datagrams, max_udp: u16, responder: Arc<Responder>) -> Self {
+    fn start(socket: Socket, max_udp: u16, responder: Arc<Responder>) -> Self {
         let (socket, over) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
         let (ends, ended) = oneshot::channel();
         let runtime = Handle::current();
@@ -81,14 +91,14 @@ impl Thread {
         Thread { socket, over, ended, handle }
     }
 
-    fn tell(&self) {
+    fn request_end(&self) {
         self.over.store(true, Ordering::Relaxed);
-        end_waiting(&self.socket);
+        self.socket.end_waiting();
     }
 
-    /// Lets it answer what has come in, and end.
+    /// Returns once it has answered what has come in.
     async fn end(mut self) {
-        self.tell();
+        self.request_end();
         _ = (&mut self.ended).await;
         if let Some(Err(panic)) = self.handle.take().map(JoinHandle::join) {
             resume_unwind(panic);
@@ -98,14 +108,14 @@ impl Thread {
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.tell();
+        self.request_end();
         _ = self.handle.take().map(JoinHandle::join);
     }
 }
 
 /// One socket and what answering on it needs, allocated once.
 struct Worker {
-    socket: Arc<Datagrams>,
+    socket: Arc<Socket>,
     max_udp: u16,
     responder: Arc<Responder>,
     answerer: Answerer,
@@ -127,7 +137,7 @@ struct Answered {
 }
 
 impl Worker {
-    fn new(socket: Arc<Datagrams>, max_udp: u16, responder: Arc<Responder>, runtime: Handle) -> Self {
+    fn new(socket: Arc<Socket>, max_udp: u16, responder: Arc<Responder>, runtime: Handle) -> Self {
         Worker {
             inbox: Inbox::new(&socket),
             outbox: Outbox::new(&socket),
@@ -145,7 +155,7 @@ impl Worker {
         while !over.load(Ordering::Relaxed) {
             match self.inbox.receive(&self.socket, true) {
                 Ok(()) => self.answer(),
-                Err(error) if is_patience(&error) => {}
+                Err(error) if is_timeout(&error) => {}
                 // An ICMP message about an earlier reply, an interface that went down: some client's trouble, not
                 // the socket's.
                 Err(_) => {
@@ -164,7 +174,6 @@ impl Worker {
     /// Answers what is in the inbox.
     fn answer(&mut self) {
         let Worker { responder, inbox, replies, answered, max_udp, .. } = self;
-        let began = query_log::begin(responder.view());
         let batch = responder.batch(inbox.len());
         let received = |datagram: usize| received(inbox.datagram(datagram), *max_udp);
         let mut ready = 0;
@@ -187,13 +196,12 @@ impl Worker {
                     *to = origin;
                     ready += 1;
                 }
-                pending @ Outcome::Pending(_) => {
+                Outcome::Pending(pending) => {
                     let late = Late {
                         socket: self.socket.clone(),
                         responder: responder.clone(),
                         origin,
                         max_udp: *max_udp,
-                        began,
                         request: received.request.into(),
                         reply: reply.clone(),
                     };
@@ -202,13 +210,9 @@ impl Worker {
             }
         }
         // Recorded before it is sent: a client that has the answer finds it in the log.
-        query_log::end(
-            responder.view(),
-            began,
-            answered.iter().map(|Answered { datagram, basis, reply }| {
-                (received(*datagram), basis, reply.map(|at| &replies[at].0[..]))
-            }),
-        );
+        batch.record(answered.iter().map(|Answered { datagram, basis, reply }| {
+            (received(*datagram), basis, reply.map(|at| &replies[at].0[..]))
+        }));
         self.send(ready);
     }
 
@@ -223,7 +227,7 @@ impl Worker {
                 }
                 Err(error) => {
                     let (reply, to) = &mut self.replies[at];
-                    let is_sent = shorten(reply, &error) && self.socket.try_send(reply, to).is_ok();
+                    let is_sent = shorten(reply, &error) && self.socket.send(reply, to).is_ok();
                     at += 1;
                     sent += usize::from(is_sent);
                 }
@@ -246,47 +250,59 @@ fn received<'a>((request, origin): (&'a [u8], &Origin), max_udp: u16) -> Receive
 
 /// A reply that has to wait, in a task of its own: no other waits for it.
 struct Late {
-    socket: Arc<Datagrams>,
+    socket: Arc<Socket>,
     responder: Arc<Responder>,
     origin: Origin,
     max_udp: u16,
-    began: Option<Began>,
     request: Vec<u8>,
     reply: Vec<u8>,
 }
 
 impl Late {
-    async fn finish(self, pending: Outcome) {
-        let Late { socket, responder, origin, max_udp, began, request, mut reply } = self;
-        let received = received((&request, &origin), max_udp);
-        if !responder.conclude(pending, began, received, &mut reply).await {
+    async fn finish(mut self, pending: Pending) {
+        let received = received((&self.request, &self.origin), self.max_udp);
+        if !self.responder.conclude(pending, received, &mut self.reply).await {
             return;
         }
-        let mut sent = socket.send(&reply, &origin).await;
-        if sent.as_ref().is_err_and(|error| shorten(&mut reply, error)) {
-            sent = socket.send(&reply, &origin).await;
+        let mut sent = self.send().await;
+        if sent.as_ref().is_err_and(|error| shorten(&mut self.reply, error)) {
+            sent = self.send().await;
         }
-        let stats = responder.stats();
+        let stats = self.responder.stats();
         let count = if sent.is_ok() { &stats.udp_replies } else { &stats.dropped };
         count.add(1);
     }
+
+    /// Sends the reply, as soon as there is room.
+    async fn send(&self) -> io::Result<()> {
+        const TRIES: u32 = 10;
+        for _ in 0..TRIES {
+            match self.socket.send(&self.reply, &self.origin) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => sleep(SEND_TIMEOUT / TRIES).await,
+                done => return done,
+            }
+        }
+        self.socket.send(&self.reply, &self.origin)
+    }
 }
 
-/// Truncates a reply that `error` says is too long for a datagram, and tells whether it was: an IP packet takes a little
-/// less than the 65,535 bytes that EDNS can promise.
+/// Truncates a reply that `error` says is too long for a datagram, and returns whether it was: an IP packet has a little less room
+/// than the 65,535 bytes that EDNS can promise.
 fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
     #[cfg(unix)]
-    let is_too_long = error.raw_os_error() == Some(nix::libc::EMSGSIZE);
+    const MESSAGE_SIZE: i32 = nix::libc::EMSGSIZE;
+    // WSAEMSGSIZE.
     #[cfg(not(unix))]
-    let is_too_long = false;
+    const MESSAGE_SIZE: i32 = 10040;
+    let is_too_long = error.raw_os_error() == Some(MESSAGE_SIZE);
     if is_too_long {
         wire::truncate(reply);
     }
     is_too_long
 }
 
-/// Whether nothing came, and it is time to look whether it is still worth waiting.
-fn is_patience(error: &io::Error) -> bool {
+/// Whether no datagram came.
+fn is_timeout(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
 }
@@ -307,13 +323,15 @@ mod tests {
         let bind = || UdpSocket::bind("127.0.0.1:0").unwrap();
         let (server, client) = (bind(), bind());
         client.connect(server.local_addr().unwrap()).unwrap();
-        let server = Arc::new(Datagrams::new(server).unwrap());
-        let origin = Origin { peer: client.local_addr().unwrap(), asked: None };
+        client.send(b"a query").unwrap();
         let header = |flags, answers| [0, 7, flags, 0, 0, 1, 0, answers, 0, 0, 0, 0];
         let question = b"\x03web\0\0\x01\0\x01";
         let reply = || [&header(0x84, 1)[..], question, &[0; 65_500]].concat();
         let short = [&header(0x86, 0)[..], question].concat();
-        let mut worker = Worker::new(server.clone(), u16::MAX, responder.into(), Handle::current());
+        let server = Arc::new(Socket::new(server).unwrap());
+        let mut worker = Worker::new(server, u16::MAX, responder.into(), Handle::current());
+        worker.inbox.receive(&worker.socket, true).unwrap();
+        let origin = *worker.inbox.datagram(0).1;
         worker.replies = vec![(short.clone(), origin), (reply(), origin), (short.clone(), origin)];
         worker.send(3);
         for _ in 0..3 {
