@@ -1,6 +1,8 @@
 //! Which room may use which, in all packages of the library: the picture of `docs/architecture.md`, held against the paths of
 //! the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
 
+mod folders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,25 +19,27 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("output_file", &[]),
     ("wire", &[]),
     ("merge", &[]),
-    ("store", &["wire"]),
+    ("text", &[]),
+    ("fault", &["text", "wire"]),
+    ("store", &["fault", "text"]),
     ("clock", &["store"]),
     ("admission", &["store"]),
     ("reconcile", &["admission", "store"]),
     ("addresses", &["reconcile", "store"]),
-    ("manifest", &["parallel", "store"]),
+    ("manifest", &["fault", "parallel", "store"]),
     ("kubelet", &["addresses", "reconcile", "store"]),
     ("controller", &["addresses", "admission", "kubelet", "parallel", "reconcile", "store"]),
     ("zone", &["parallel", "store", "wire"]),
-    ("answer", &["store", "wire", "zone"]),
-    ("queries", &["answer", "store", "wire"]),
+    ("answer", &["fault", "store", "wire", "zone"]),
+    ("queries", &["answer", "fault", "store", "wire"]),
     (
         "control_plane",
-        &["addresses", "answer", "controller", "manifest", "merge", "reconcile", "store", "zone"],
+        &["addresses", "answer", "controller", "fault", "manifest", "merge", "reconcile", "store", "zone"],
     ),
     ("driver", &["clock", "control_plane", "queries"]),
-    ("explain", &["answer", "manifest", "store", "wire", "zone"]),
+    ("explain", &["answer", "fault", "manifest", "store", "wire", "zone"]),
     ("descriptors", &[]),
-    ("serve", &["answer", "clock", "descriptors", "queries", "store", "wire", "zone"]),
+    ("serve", &["answer", "clock", "descriptors", "fault", "queries", "store", "wire", "zone"]),
     (
         "api",
         &[
@@ -45,6 +49,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "controller",
             "driver",
             "explain",
+            "fault",
             "manifest",
             "merge",
             "output_file",
@@ -67,6 +72,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "control_plane",
             "driver",
+            "fault",
             "manifest",
             "queries",
             "reconcile",
@@ -86,6 +92,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cluster",
             "control_plane",
             "driver",
+            "fault",
             "manifest",
             "queries",
             "reconcile",
@@ -176,11 +183,16 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 
 /// The rooms, or what `lib.rs` exports of them, that the paths in a source begin with, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
+    ROOTS.iter().flat_map(|root| names_after(source, root)).collect()
+}
+
+/// The names that follow `prefix` in the paths of a source, without its tests and comments.
+fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join("\n");
     let mut names = BTreeSet::new();
-    for (at, path) in ROOTS.iter().flat_map(|root| code.match_indices(root)) {
+    for (at, path) in code.match_indices(prefix) {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
             continue;
         }
@@ -221,7 +233,7 @@ fn exported(lib: &str) -> BTreeMap<String, String> {
     for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {
         let statement = &rest[..rest.find(';').unwrap()];
         let room = first(statement);
-        if ROOTS.iter().any(|root| root.starts_with(&room)) {
+        if ROOTS.iter().any(|root| root.trim_end_matches("::") == room) {
             continue;
         }
         let names = statement.split(|letter: char| !letter.is_alphanumeric() && letter != '_');

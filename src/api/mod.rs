@@ -1,55 +1,29 @@
-//! Takes kube-apiserver's place: the part of the Kubernetes HTTP API that kubectl and client libraries need for the
-//! kinds of the store. It must not know the DNS.
+//! Takes the place of kube-apiserver: the part of the Kubernetes HTTP API that kubectl and client libraries need for the kinds of the
+//! store. Only `own::dns` depends on the DNS.
 //!
-//! ```text
-//!   http ─▶ guard ─▶ route ─▶ list, watch          ─▶ render, selector, table          ─▶ what the client reads
-//!                          ─▶ write, delete, scale ─▶ body, merge, strict, admit       ─▶ the store
-//!                          ─▶ discovery, openapi, own
-//! ```
+//! | folder | contents | in Kubernetes |
+//! |---|---|---|
+//! | `schema` | resources, versions, fields, CustomResourceDefinitions, protobuf | apimachinery's scheme and codecs, apiextensions-apiserver |
+//! | `view` | objects as JSON and as tables, selectors | printers, `fields` and `labels` |
+//! | `admit` | strict decoding, defaults, validation, warnings | the strategies of `registry` |
+//! | `http` | connections, limits, bodies, paths, queries, statuses | filters, `RequestInfo`, content negotiation |
+//! | `verbs` | get, list, watch, create, update, patch, delete; subresources and reviews | `endpoints/handlers` |
+//! | `own` | `clusterlocal.dev/v1`, `/dns/…` | nothing: what a cluster does not offer |
+//! | `discovery` | groups, resources, OpenAPI | `endpoints/discovery`, kube-openapi |
 //!
-//! `schema` has the fields of every kind: `protobuf` reads by it, `strict` knows by it what is misspelt, and `openapi`
-//! tells it.
+//! `route` leads a request through `http` to its handler. A folder uses only those that stand above it in this table, as
+//! `src/rooms/folders.rs` lists.
 
-mod accept;
 pub mod admit;
-mod body;
 pub mod client;
-mod crd;
-mod delete;
 mod discovery;
-mod dns;
-mod faults;
-mod field;
-mod guard;
 mod http;
-mod identity;
 mod kubeconfig;
-mod list;
-mod openapi;
-mod outgoing;
 mod own;
-mod path;
-mod places;
-mod pods;
-mod protobuf;
-mod query;
-pub mod render;
-mod reply;
-mod resource;
-mod reviews;
-mod room;
 mod route;
-mod scale;
 mod schema;
-pub mod selector;
-mod show;
-mod status;
-pub(crate) mod strict;
-pub mod table;
-mod versions;
-mod warnings;
-mod watch;
-mod write;
+mod verbs;
+mod view;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -61,12 +35,14 @@ use tokio::sync::watch as stopping;
 use crate::Driver;
 use crate::queries::QueryLog;
 use crate::serve::{BindError, Shares};
-use guard::Guard;
-use route::Api;
+use http::guard::Guard;
+use http::server;
+use verbs::call::Api;
 
-pub use http::Limits;
+pub use http::server::Limits;
+pub use http::status::{Details, Status};
 pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
-pub use status::{Details, Status};
+pub use view::render;
 
 /// How the API is served.
 #[derive(Clone, Copy, Debug)]
@@ -168,7 +144,7 @@ impl Server {
         let mut shutdown = pin!(shutdown);
         let limits =
             Limits { connections: options.limits.connections.min(Shares::now().api), ..options.limits };
-        let mut serving = pin!(http::serve(listener, limits, stopped, move |request| {
+        let mut serving = pin!(server::serve(listener, limits, stopped, move |request| {
             let api = api.clone();
             async move { api.answer(request).await }
         }));

@@ -2,81 +2,27 @@
 //! It must not know how objects are changed or shown.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::body::{Body as _, Bytes, Incoming};
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
-use tokio::sync::watch as stopping;
 
-use super::accept::{self, Aggregated, Form};
-use super::guard::Guard;
-use super::http::Limits;
-use super::path::{Part, Place, Target};
-use super::places::Place as OpenPlace;
-use super::query::Query;
-use super::reply::{self, Body, Reply};
-use super::resource::{Held, Registry};
-use super::show::Presentation;
-use super::status::Status;
-use super::watch::Journal;
-use super::{
-    body, delete, discovery, dns, faults, list, openapi, own, pods, reviews, scale, warnings, watch, write,
-};
-use crate::queries::QueryLog;
+use crate::api::admit::warnings;
+use crate::api::http::accept::{self, Form};
+use crate::api::http::body;
+use crate::api::http::path::{Part, Target};
+use crate::api::http::places::Place as OpenPlace;
+use crate::api::http::query::Query;
+use crate::api::http::reply::{self, Body, Reply};
+use crate::api::http::status::Status;
+use crate::api::own::{dns, faults};
+use crate::api::schema::registry::Registry;
+use crate::api::schema::resource::Held;
+use crate::api::verbs::call::{Api, Call};
+use crate::api::verbs::{delete, list, pods, reviews, scale, watch, write};
+use crate::api::{discovery, own};
 use crate::store::Kind;
-use crate::{ControlPlane, Driver};
-
-/// What all requests share.
-pub(super) struct Api {
-    pub(super) driver: Driver,
-    pub(super) journal: Journal,
-    /// What was asked, if it is written down.
-    pub(super) queries: Option<QueryLog>,
-    /// The servers that the DNS asks for names outside the cluster.
-    pub(super) upstream: Vec<SocketAddr>,
-    pub(super) address: SocketAddr,
-    pub(super) guard: Guard,
-    pub(super) limits: Limits,
-    /// Watches end when the server does.
-    pub(super) stop: stopping::Receiver<bool>,
-}
-
-/// A request for objects, with everything that came with it.
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) place: Place,
-    pub(super) query: Query,
-    pub(super) form: Form,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-    /// What the client is warned of.
-    pub(super) warnings: Mutex<Vec<String>>,
-}
-
-impl Call {
-    /// Warns the client of `told`.
-    pub(super) fn warn(&self, told: Vec<String>) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
-    }
-
-    /// Whether it is a server-side apply.
-    pub(super) fn is_apply(&self) -> bool {
-        self.method == Method::PATCH
-            && matches!(body::PatchType::of(&self.headers), Ok(body::PatchType::Apply))
-    }
-
-    /// How objects of `kind`, that of the place, are shown.
-    pub(super) fn presentation(&self, kind: Kind) -> Presentation {
-        Presentation {
-            kind,
-            resource: self.place.resource,
-            form: self.form,
-            include: self.query.include_object,
-        }
-    }
-}
 
 /// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
 /// first. Clients built on client-go may leave it out, as `kubectl create --raw` does; they call themselves `NAME/VERSION
@@ -94,7 +40,7 @@ const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 
 impl Api {
     /// The answer to `request`, whatever it is.
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub(in crate::api) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let mut unread = !request.body().is_end_stream();
         let mut response = match self.respond(request, &mut unread).await {
             Ok(response) => response,
@@ -130,7 +76,11 @@ impl Api {
                     asked.map_err(|_| Status::internal("the request handler failed; the log says why"))?;
                 return Ok(reply?.into_response());
             }
-            target => return Ok(self.document(&target, &registry, &parts.headers).into_response()),
+            target => {
+                let reply =
+                    discovery::document(&self.driver, self.address, &target, &registry, &parts.headers);
+                return Ok(reply.into_response());
+            }
         };
         if place.part != Part::Proxy && is_untyped(&parts.method, &parts.headers) {
             return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
@@ -160,9 +110,9 @@ impl Api {
             answered.map_err(|_| Status::internal("the request handler failed; the log says why"))??;
         let reply = if accept::is_yaml(&call.headers) { reply.into_yaml() } else { reply };
         let mut response = reply.into_response();
-        warnings::attach(response.headers_mut(), deprecated);
+        reply::attach_warnings(response.headers_mut(), deprecated);
         let told = call.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        warnings::attach(response.headers_mut(), told.iter());
+        reply::attach_warnings(response.headers_mut(), told.iter());
         drop(told);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
         if let Some(busy) = busy {
@@ -189,42 +139,6 @@ impl Api {
         read.await
             .map(Cow::Owned)
             .map_err(|_| Status::internal("the request handler failed; the log says why"))
-    }
-
-    /// What tells which resources there are.
-    fn document(&self, target: &Target, registry: &Registry, headers: &HeaderMap) -> Reply {
-        let aggregated = |form: Aggregated, core| {
-            let content_type = match form {
-                Aggregated::V2 => "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-                Aggregated::V2Beta1 => {
-                    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList"
-                }
-            };
-            Reply::Typed(content_type, discovery::aggregated(registry, form, core).to_string().into_bytes())
-        };
-        match (target, Aggregated::wanted(headers)) {
-            (Target::Health, _) => Reply::text("ok"),
-            (Target::Version, _) => Reply::ok(&discovery::version()),
-            (Target::CoreGroup, Some(form)) => aggregated(form, true),
-            (Target::Groups, Some(form)) => aggregated(form, false),
-            (Target::CoreGroup, None) => Reply::ok(&discovery::core_group(self.address)),
-            (Target::Groups, None) => Reply::ok(&discovery::all_groups(registry)),
-            (Target::Group(group), _) => Reply::ok(&discovery::group(registry, group)),
-            (Target::Resources(group, version), _) => {
-                Reply::ok(&discovery::resources(registry, group, version))
-            }
-            (Target::OpenApiV2, _) if accept::is_json(headers) => {
-                Reply::ok(&self.driver.read(|cluster| openapi::v2_json(registry, cluster.store())))
-            }
-            (Target::OpenApiV2, _) => Reply::Typed(openapi::V2_TYPE, openapi::v2(registry)),
-            (Target::OpenApi, _) => Reply::ok(&openapi::index(registry)),
-            (Target::OpenApiOf(group, version), _) => {
-                let read =
-                    |cluster: &ControlPlane| openapi::document(registry, cluster.store(), group, version);
-                Reply::ok(&self.driver.read(read))
-            }
-            (Target::Root | Target::Dns(_) | Target::Place(_), _) => Reply::ok(&discovery::paths(registry)),
-        }
     }
 
     /// Does what is asked with objects.

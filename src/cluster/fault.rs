@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::change::Before;
 use super::{Change, Cluster, Error};
-use crate::fault::{self, Action, Actions, FaultSpec, Preset, Transport};
+use crate::fault::{Action, Actions, FaultSpec, Preset, Transport};
 use crate::queries::QueryLog;
 use crate::store::{self, Key, Kind, Object, ObjectMeta};
 use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};

@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use serde_json::Value;
 
+use crate::api::admit::strict;
 use crate::api::admit::{self, Cause};
-use crate::api::strict;
 use crate::manifest::tree::Tree;
 use crate::manifest::{Known, Manifest, Place, Problem, Severity, fresh};
 use crate::store::{Key, Kind};

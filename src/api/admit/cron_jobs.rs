@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Cause;
 use super::jobs::{not_negative, spec};
 use super::words::{invalid, not_supported, required};
-use crate::api::field;
+use crate::api::schema::field;
 use crate::store::{Schedule, TimeZone};
 
 /// What is wrong with the CronJob `json`.

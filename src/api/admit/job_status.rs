@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::words::{duplicate, invalid, required};
 use super::{Cause, jobs, policies};
-use crate::api::field;
+use crate::api::schema::field;
 
 /// A Job as it would be, and as it is.
 struct Check<'a> {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::words::{invalid, not_supported, required, rule_broken, too_long, too_many};
 use super::{Cause, policies, rules};
-use crate::api::field;
+use crate::api::schema::field;
 use crate::manifest::NameRule;
 use crate::store::is_subdomain;
 

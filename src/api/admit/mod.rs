@@ -10,7 +10,9 @@ mod policies;
 mod rollouts;
 mod rules;
 mod services;
+pub(crate) mod strict;
 mod unchanging;
+pub(in crate::api) mod warnings;
 mod words;
 
 #[cfg(test)]
@@ -18,26 +20,10 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-use super::render;
+pub use crate::api::schema::cause::Cause;
+use crate::api::view::render;
 use crate::manifest;
 use crate::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
-
-/// One thing that is wrong with an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// Where: `spec.template.spec.containers[0].name`.
-    pub field: String,
-    /// `FieldValueRequired`, `FieldValueInvalid`, ….
-    pub reason: &'static str,
-    /// What, without the field.
-    pub message: String,
-}
-
-impl std::fmt::Display for Cause {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
-    }
-}
 
 /// Why an object is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::jobs::NOT_NEGATIVE;
 use super::words::{duplicate, invalid, not_supported, required, too_long, too_many};
 use super::{Cause, rules};
-use crate::api::field;
+use crate::api::schema::field;
 
 /// Maximum number of patterns of a rule (maxPodFailurePolicyOnPodConditionsPatterns).
 const PATTERNS_MAX: usize = 20;

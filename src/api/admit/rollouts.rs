@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Cause;
 use super::words::{forbidden, invalid, required};
-use crate::api::field;
+use crate::api::schema::field;
 use crate::store::Kind;
 
 const NOT_NEGATIVE: &str = "must be greater than or equal to 0";

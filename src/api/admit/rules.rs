@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::Cause;
 use super::words::{duplicate, invalid, not_supported, required};
-use crate::api::field;
+use crate::api::schema::field;
 use crate::store::{Kind, LabelSelector, Labels};
 
 /// What is wrong with `json`, an object of `kind` in which nothing has been filled in yet.
@@ -96,10 +96,10 @@ fn keys(causes: &mut Vec<Cause>, json: &Value, path: &str) {
 pub(super) fn name_broken(key: &str) -> Option<String> {
     let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
     Some(match () {
-        () if crate::api::selector::is_qualified_name(key) => return None,
+        () if crate::api::view::selector::is_qualified_name(key) => return None,
         () if name.is_empty() => "name part must be non-empty".to_owned(),
         () if name.len() > 63 => "name part must be no more than 63 characters".into(),
-        () if !crate::api::selector::is_label_value(name) => {
+        () if !crate::api::view::selector::is_label_value(name) => {
             "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an \
              alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is \
              '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
@@ -119,7 +119,7 @@ fn labels(causes: &mut Vec<Cause>, json: &Value, path: &str) {
     for value in
         json.pointer(&pointer).and_then(Value::as_object).into_iter().flat_map(|labels| labels.values())
     {
-        if value.as_str().is_some_and(|text| !crate::api::selector::is_label_value(text)) {
+        if value.as_str().is_some_and(|text| !crate::api::view::selector::is_label_value(text)) {
             let why = "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and \
                        must start and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', \
                        regex used for validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";

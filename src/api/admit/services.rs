@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Cause;
 use super::words::{forbidden, invalid};
-use crate::api::field;
+use crate::api::schema::field;
 
 fn service_type(service: &Value) -> &str {
     match field::text(service, "/spec/type") {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{create, update};
-use crate::api::render;
+use crate::api::view::render;
 use crate::store::*;
 
 fn yaml(text: &str) -> Value {

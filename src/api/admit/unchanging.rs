@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::words::{forbidden, invalid};
 use super::{Cause, policies};
-use crate::api::field;
+use crate::api::schema::field;
 use crate::controller::POD_UPDATE;
 use crate::store::Kind;
 

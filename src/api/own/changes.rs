@@ -5,13 +5,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::sync::watch as signal;
 
-use super::super::reply::Reply;
-use super::super::resource::Resource;
-use super::super::route::{Api, Call};
-use super::super::status::Status;
-use super::super::table::Column;
 use super::follow::{Follower, Source};
 use super::{Columns, is_get, reply, revision};
+use crate::api::http::reply::Reply;
+use crate::api::http::status::Status;
+use crate::api::schema::resource::Resource;
+use crate::api::verbs::call::{Api, Call};
+use crate::api::view::table::Column;
 use crate::{ControlPlane, Traced};
 
 /// So many names of a change are in a table's cell.

@@ -5,14 +5,14 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 
-use super::super::body;
-use super::super::path::Part;
-use super::super::reply::Reply;
-use super::super::route::Call;
-use super::super::status::Status;
-use super::super::table::Column;
 use super::{Columns, is_get, reply, revision};
 use crate::Driver;
+use crate::api::http::body;
+use crate::api::http::path::Part;
+use crate::api::http::reply::Reply;
+use crate::api::http::status::Status;
+use crate::api::verbs::call::Call;
+use crate::api::view::table::Column;
 use crate::store::duration;
 
 /// The one clock's name.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::http::told;
-use super::super::query;
-use super::super::resource::Held;
-use super::super::route::{Api, Call};
-use super::super::status::Status;
 use super::queries::log;
 use super::wanted::Wanted;
+use crate::api::http::query;
+use crate::api::http::server::told;
+use crate::api::http::status::Status;
+use crate::api::schema::resource::Held;
+use crate::api::verbs::call::{Api, Call};
 use crate::queries::QueryLog;
 
 /// So many queries are told where they are not as they should be.

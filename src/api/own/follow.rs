@@ -9,12 +9,12 @@ use tokio::sync::watch as signal;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
-use super::super::accept::Form;
-use super::super::http::told;
-use super::super::reply::{Reply, Streamed};
-use super::super::route::{Api, Call};
-use super::super::watch;
 use super::{Columns, of_form};
+use crate::api::http::accept::Form;
+use crate::api::http::reply::{Reply, Streamed};
+use crate::api::http::server::told;
+use crate::api::verbs::call::{Api, Call};
+use crate::api::verbs::watch;
 
 /// What can be followed.
 pub(super) trait Source: Send + 'static {

@@ -4,7 +4,9 @@
 
 mod changes;
 mod clocks;
+pub(in crate::api) mod dns;
 mod expectation;
+pub(in crate::api) mod faults;
 mod follow;
 mod queries;
 mod wanted;
@@ -12,17 +14,17 @@ mod wanted;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::accept::Form;
-use super::path::Part;
-use super::reply::Reply;
-use super::route::Call;
-use super::show;
-use super::table::{self, Column};
+use crate::api::http::accept::Form;
+use crate::api::http::path::Part;
+use crate::api::http::reply::Reply;
+use crate::api::verbs::call::Call;
+use crate::api::verbs::show;
+use crate::api::view::table::{self, Column};
 
-pub(super) use changes::changes;
-pub(super) use clocks::clock;
-pub(super) use expectation::expected;
-pub(super) use queries::queries;
+pub(in crate::api) use changes::changes;
+pub(in crate::api) use clocks::clock;
+pub(in crate::api) use expectation::expected;
+pub(in crate::api) use queries::queries;
 
 /// How objects of a kind are shown in a table.
 struct Columns {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::super::reply::Reply;
-use super::super::resource::Resource;
-use super::super::route::{Api, Call};
-use super::super::status::Status;
-use super::super::table::Column;
 use super::follow::{Follower, Source};
 use super::wanted::Wanted;
 use super::{Columns, is_get, reply, revision};
 use crate::answer::Record;
+use crate::api::http::reply::Reply;
+use crate::api::http::status::Status;
+use crate::api::schema::resource::Resource;
+use crate::api::verbs::call::{Api, Call};
+use crate::api::view::table::Column;
 use crate::queries::{Query, QueryLog};
 
 /// Requests for `queries`.

@@ -1,12 +1,11 @@
 //! Which DNS queries a request is about: `fieldSelector=name=db-*,rcode!=NOERROR&sinceSerial=17`. It must not know what
 //! is done with them.
 
-use super::super::query;
-use super::super::selector::terms;
-use super::super::status::Status;
 use crate::Driver;
-use crate::fault::NotationError;
-use crate::fault::Transport;
+use crate::api::http::query;
+use crate::api::http::status::Status;
+use crate::api::view::selector::terms;
+use crate::fault::{NotationError, Transport};
 use crate::queries::{Filter, Position, Query, QueryLog};
 use crate::wire::{UnknownCode, UnknownType};
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::api::table;
+use crate::api::view::table;
 
 /// Every place in `json`, as JSON pointers.
 fn pointers(json: &Value, at: &str, found: &mut Vec<String>) {

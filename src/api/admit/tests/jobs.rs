@@ -373,7 +373,7 @@ fn fields_of_jobs_that_do_not_change() {
         let case = format!("{before} {after}");
         let (before, after) = (job(&before), job(&after));
         let old = create(Kind::Job, before).expect("a Job");
-        let shown = super::super::whole(&old);
+        let shown = crate::api::admit::whole(&old);
         let mut wanted = shown.clone();
         for name in [
             "completions",
