@@ -1,4 +1,4 @@
-//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. It must not know
+//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. Must not depend on
 //! what is served.
 
 use std::io;
@@ -22,7 +22,7 @@ pub struct BindError {
     pub reason: io::Error,
 }
 
-/// What to do about it, for the errors that people meet.
+/// What to do about it, for common errors.
 fn advice(error: &io::Error, address: SocketAddr) -> String {
     let port = address.port();
     match error.kind() {
