@@ -87,12 +87,8 @@
 //! [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`].
 //! [`Cluster`] is that and its listeners, for tests; [`play`] runs Scenarios against it. [`lint`] and [`explain`] inspect it.
 
-#[cfg(feature = "api")]
-pub mod api;
 mod cluster;
 pub mod play;
-#[cfg(feature = "api")]
-pub mod review;
 #[cfg(test)]
 mod rooms;
 pub mod serve;
@@ -103,8 +99,6 @@ pub mod watch;
 #[cfg(feature = "watch")]
 use clusterlocal_core::parallel;
 use clusterlocal_core::{addresses, answer, descriptors, manifest, queries, reconcile, store, wire, zone};
-#[cfg(feature = "api")]
-use clusterlocal_core::{admission, controller, explain, merge, output_file};
 
 #[cfg(feature = "watch")]
 pub use cluster::Files;
@@ -113,8 +107,8 @@ pub use cluster::{
     Unseen,
 };
 pub use clusterlocal_core::{
-    Clock, ControlPlane, Driver, MANUAL_START, MAX_STORE_BYTES, RecordType, Replaced, ResponseCode, Settings,
-    SettingsError, SharedClock, Traced, Transport,
+    BindError, Clock, ControlPlane, Driver, MANUAL_START, MAX_STORE_BYTES, RecordType, Replaced,
+    ResponseCode, Settings, SettingsError, SharedClock, Traced, Transport,
 };
 
 /// The README's Rust code compiles.

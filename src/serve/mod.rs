@@ -47,10 +47,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+pub use crate::BindError;
 pub use crate::descriptors::Shares;
 #[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
-pub use listen::BindError;
 pub use options::{Options, TcpLimits};
 pub use query_log::TARGET as QUERY_LOG_TARGET;
 pub use stats::{Counter, Stats};

@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::api::{Limits, Options, Server};
+use clusterlocal_api::{Limits, Options, Server};
 use clusterlocal_core::queries::QueryLog;
 use clusterlocal_core::store::Time;
 use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};

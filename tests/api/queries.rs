@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use clusterlocal::api::{Options, Server, client};
+use clusterlocal_api::{Options, Server, client};
 use clusterlocal_core::Transport;
 use clusterlocal_core::answer::{Answerer, Order, Outside, Query, Verdict};
 use clusterlocal_core::queries::{Exchanged, QueryLog};

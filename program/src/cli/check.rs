@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use crate::lint::{RULES, lint};
 use clap::{Args, ValueEnum};
 use clusterlocal::play;
-use clusterlocal::review::review;
+use clusterlocal_api::review::review;
 use clusterlocal_core::manifest::{self, Loaded, Problem, Severity};
 use serde_json::json;
 

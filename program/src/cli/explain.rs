@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::api::client::with_parameters;
+use clusterlocal_api::client::with_parameters;
 use clusterlocal_core::explain::Explainer;
 
 use super::cluster::QuestionArgs;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::api::client::with_parameters;
+use clusterlocal_api::client::with_parameters;
 use clusterlocal_core::store::fault::{Client, Transport};
 use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;

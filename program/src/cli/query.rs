@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::api::client::with_parameters;
+use clusterlocal_api::client::with_parameters;
 use clusterlocal_core::answer::ask;
 use clusterlocal_core::explain::Explainer;
 use clusterlocal_core::wire::{Presentation, RecordType, ResponseCode, sections};

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use clusterlocal::api::client::{self, ClientError};
+use clusterlocal_api::client::{self, ClientError};
 use clusterlocal_core::store::nearest;
 use serde_json::Value;
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::api;
 use clusterlocal::serve::Options;
 use clusterlocal::watch;
+use clusterlocal_api as api;
 use clusterlocal_core::answer::Order;
 use clusterlocal_core::controller::DEFAULT_NODES;
 use clusterlocal_core::manifest::Overrides;
