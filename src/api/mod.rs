@@ -15,7 +15,6 @@
 //! `src/rooms/folders.rs` lists.
 
 pub mod admit;
-pub mod client;
 mod discovery;
 mod http;
 mod kubeconfig;

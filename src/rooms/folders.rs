@@ -16,7 +16,6 @@ const API: &[(&str, &[&str])] = &[
     ("verbs", &["admit", "http", "schema", "view"]),
     ("own", &["http", "schema", "verbs", "view"]),
     ("discovery", &["http", "schema"]),
-    ("client", &[]),
     ("kubeconfig", &[]),
     ("route", &["admit", "discovery", "http", "own", "schema", "verbs"]),
 ];

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::api::client::with_parameters;
 use clusterlocal::explain::Explainer;
 
+use super::client::with_parameters;
 use super::cluster::QuestionArgs;
 use super::{Failure, source};
 

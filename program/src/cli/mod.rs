@@ -2,6 +2,7 @@
 //! results and turns outcomes into exit codes.
 
 mod check;
+mod client;
 mod clock;
 mod cluster;
 mod env;

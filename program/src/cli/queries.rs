@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::api::client::with_parameters;
 use clusterlocal::store::fault::{Client, Transport};
 use clusterlocal::{RecordType, ResponseCode};
 use serde_json::Value;
 
+use super::client::with_parameters;
 use super::running::ServerArgs;
 use super::{Failure, clock, cluster, values};
 

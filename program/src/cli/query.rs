@@ -4,11 +4,11 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clusterlocal::answer::ask;
-use clusterlocal::api::client::with_parameters;
 use clusterlocal::explain::Explainer;
 use clusterlocal::wire::{Presentation, RecordType, ResponseCode, sections};
 use serde_json::Value;
 
+use super::client::with_parameters;
 use super::cluster::QuestionArgs;
 use super::{Failure, source};
 
