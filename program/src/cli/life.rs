@@ -8,7 +8,7 @@ use clusterlocal::reconcile::Delays;
 use clusterlocal::store::Time;
 use clusterlocal::{Clock, Settings};
 
-use super::clock::parse as parse_time;
+use super::values::time as parse_time;
 
 #[derive(Clone, Debug, Args)]
 pub struct LifeArgs {

@@ -10,7 +10,9 @@ use serde_json::Value;
 
 use super::client::with_parameters;
 use super::cluster::QuestionArgs;
-use super::{Failure, source};
+use super::failure::Failure;
+use super::output::print;
+use super::source;
 
 pub type QueryArgs = QuestionArgs;
 
@@ -49,7 +51,7 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
             }
         }
     };
-    Ok(super::print(&dig(&answer)))
+    Ok(print(&dig(&answer)))
 }
 
 impl Answer {

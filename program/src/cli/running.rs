@@ -8,7 +8,8 @@ use clusterlocal::store::nearest;
 use serde_json::Value;
 
 use super::client::{self, ClientError};
-use super::{Failure, cluster, servers, source, values};
+use super::failure::{Failure, complain};
+use super::{given, servers, values};
 
 /// Where the running server is.
 #[derive(Clone, Copy, Debug, Args)]
@@ -125,11 +126,11 @@ impl ServerArgs {
             return api;
         }
         let found: Vec<_> = servers::running().into_iter().filter(|server| !server.explicit).collect();
-        let Some(latest) = found.first() else { return super::serve::DEFAULT_API };
+        let Some(latest) = found.first() else { return values::DEFAULT_API };
         if found.len() > 1 {
             let others: Vec<_> = found[1..].iter().map(|server| server.api.to_string()).collect();
             let others: Vec<&str> = others.iter().map(String::as_str).collect();
-            cluster::complain(format_args!(
+            complain(format_args!(
                 "note: {} servers are running: asking the one that began last, at {}; --api asks another: {}",
                 found.len(),
                 latest.api,
@@ -161,7 +162,7 @@ impl ServerArgs {
         let created = client::ask_warned(self.address(), "POST", path, body);
         let (created, warnings) = created.map_err(|error| self.failure(error))?;
         for warning in warnings {
-            cluster::complain(format_args!("warning: {warning}"));
+            complain(format_args!("warning: {warning}"));
         }
         Ok(created)
     }
@@ -216,7 +217,7 @@ impl ServerArgs {
             ClientError::Refused { code: EXPECTATION_FAILED, message } => Failure::Expectation(message),
             ClientError::Refused { code: NOT_FOUND, message } => Failure::Missing(message),
             ClientError::Refused { .. } => Failure::Input(error.to_string()),
-            ClientError::Unreachable { .. } if !source::is_given("api") => {
+            ClientError::Unreachable { .. } if !given::is_given("api") => {
                 let others = servers::running();
                 let others: Vec<_> = others.iter().map(|server| format!("--api {}", server.api)).collect();
                 let others: Vec<&str> = others.iter().map(String::as_str).collect();
