@@ -25,7 +25,8 @@
 //! # Begin
 //!
 //! [`Cluster::builder`] takes manifests as text ([`manifests`](Builder::manifests)), in the
-//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path)). What is wrong with
+//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path), and with the feature
+//! `watch` `Builder::follow`: each save changes the cluster). What is wrong with
 //! them is told with file, line and column, all at once. A cluster listens on a port of its own, the same for UDP and TCP, and
 //! lives on a thread of its own: tests run in parallel, and one that blocks stops nobody. Dropping it ends all of it.
 //!
@@ -86,46 +87,29 @@
 //! [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`].
 //! [`Cluster`] is that and its listeners, for tests; [`play`] runs Scenarios against it. [`lint`] and [`explain`] inspect it.
 
-pub mod addresses;
-mod admission;
-pub mod answer;
-#[cfg(feature = "api")]
-pub mod api;
-mod clock;
 mod cluster;
-mod control_plane;
-pub mod controller;
-mod driver;
-pub mod explain;
-pub mod kubelet;
-pub mod lint;
-pub mod manifest;
-pub mod merge;
-pub mod output_file;
-mod parallel;
 pub mod play;
-pub mod queries;
-pub mod reconcile;
-#[cfg(feature = "api")]
-pub mod review;
 #[cfg(test)]
 mod rooms;
 pub mod serve;
-pub mod store;
 #[cfg(feature = "watch")]
 pub mod watch;
-pub mod wire;
-pub mod zone;
 
-pub use clock::{Clock, MANUAL_START, SharedClock};
+// The rooms of the core, under the names that they have there.
+#[cfg(feature = "watch")]
+use clusterlocal_core::parallel;
+use clusterlocal_core::{addresses, answer, descriptors, manifest, queries, reconcile, store, wire, zone};
+
+#[cfg(feature = "watch")]
+pub use cluster::Files;
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     Unseen,
 };
-pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
-pub use driver::Driver;
-pub use store::fault::Transport;
-pub use wire::{RecordType, ResponseCode};
+pub use clusterlocal_core::{
+    BindError, Clock, ControlPlane, Driver, MANUAL_START, MAX_STORE_BYTES, RecordType, Replaced,
+    ResponseCode, Settings, SettingsError, SharedClock, Traced, Transport,
+};
 
 /// The README's Rust code compiles.
 #[cfg(all(doctest, feature = "resolver"))]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::change::Before;
 use super::{Change, Cluster, Error};
 use crate::queries::QueryLog;
-use crate::store::fault::{self, Action, Actions, FaultSpec, Preset, Rcode, Transport};
+use crate::store::fault::{self, Action, Actions, FaultSpec, Preset, Transport};
 use crate::store::{self, Key, Kind, Object, ObjectMeta};
-use crate::{ControlPlane, Driver, RecordType, manifest};
+use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};
 
 /// What goes wrong, for whom and when: first what it hits, then what happens. Texts are those of `Fault` objects, and of
 /// `clusterlocal fault add`.
@@ -149,17 +149,17 @@ impl Fault {
 
     /// SERVFAIL.
     pub fn servfail(self) -> Self {
-        self.action(Action::Rcode(Rcode::ServFail))
+        self.action(Action::Rcode(ResponseCode::SERVFAIL))
     }
 
     /// REFUSED.
     pub fn refused(self) -> Self {
-        self.action(Action::Rcode(Rcode::Refused))
+        self.action(Action::Rcode(ResponseCode::REFUSED))
     }
 
     /// NXDOMAIN.
     pub fn nxdomain(self) -> Self {
-        self.action(Action::Rcode(Rcode::NxDomain))
+        self.action(Action::Rcode(ResponseCode::NXDOMAIN))
     }
 
     /// The name exists, and has no such records.

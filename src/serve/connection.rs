@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Draining;
 use super::admission::Admission;
+use super::options::TcpLimits;
 use super::query_log::Received;
 use super::responder::Responder;
-use super::tcp::TcpLimits;
 use crate::answer::Client;
 use crate::answer::fault::Ending;
 use crate::store::fault::Tcp as Fault;

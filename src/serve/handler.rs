@@ -12,9 +12,10 @@ use hickory_proto::serialize::binary::{BinDecoder, BinEncoder};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Queries};
 
+use super::options::max_udp;
 use super::query_log::Received;
 use super::responder::Responder;
-use super::{Options, Shares, Stats, View, max_udp};
+use super::{Options, Shares, Stats, View};
 use crate::answer::Client;
 use crate::wire::{self, HEADER};
 

@@ -14,35 +14,8 @@ use tokio::time::{Instant, sleep};
 use super::Draining;
 use super::admission::Admissions;
 use super::connection;
+use super::options::TcpLimits;
 use super::responder::Responder;
-
-/// What a TCP client may take of us. The defaults are for a server that anybody may reach.
-#[derive(Clone, Copy, Debug)]
-pub struct TcpLimits {
-    /// Connections at a time, on all listeners together. Never more than their [share](super::Shares) of the descriptors.
-    pub connections: usize,
-    /// Connections at a time of one client address; loopback addresses are exempt.
-    pub per_client: usize,
-    /// How long a connection may be open without a query.
-    pub idle: Duration,
-    /// How long a message may take from its first byte to its last.
-    pub message: Duration,
-    /// How long a client may take to take its answers.
-    pub write: Duration,
-}
-
-impl Default for TcpLimits {
-    fn default() -> Self {
-        TcpLimits {
-            connections: 10_000,
-            per_client: 256,
-            // CoreDNS's; RFC 7766 section 6.2.3 asks for "a few seconds".
-            idle: Duration::from_secs(10),
-            message: Duration::from_secs(10),
-            write: Duration::from_secs(5),
-        }
-    }
-}
 
 /// How long to wait for descriptors or memory to come free, once they have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);

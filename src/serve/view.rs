@@ -1,9 +1,9 @@
-//! What is served: the zone, what is wrong with it, and the time; and where what was asked is written down. It must not
-//! know who keeps them up to date.
+//! What is served: the zone, the faults in force and the time, and where queries are recorded. Must not depend on what keeps them up
+//! to date.
 
 use crate::answer::Faults;
 use crate::queries::QueryLog;
-use crate::{Driver, SharedClock, zone};
+use crate::{SharedClock, zone};
 
 /// What answers are made from. A clone shows the same.
 #[derive(Clone)]
@@ -31,13 +31,5 @@ impl View {
 impl From<zone::Published> for View {
     fn from(zone: zone::Published) -> Self {
         View { zone, faults: Faults::default(), clock: SharedClock::default(), queries: None }
-    }
-}
-
-/// A cluster that is kept in time.
-impl From<&Driver> for View {
-    fn from(driver: &Driver) -> Self {
-        let (zone, faults) = driver.read(|cluster| (cluster.published(), cluster.faults()));
-        View { zone, faults, clock: driver.clock().clone(), queries: None }
     }
 }

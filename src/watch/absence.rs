@@ -26,6 +26,11 @@ impl Absence {
         (!self.told).then(|| self.since + patience)
     }
 
+    /// Whether it was told of.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// It has been told of.
     pub(super) fn told(&mut self) {
         self.told = true;

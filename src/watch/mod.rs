@@ -1,15 +1,17 @@
-//! Takes the place of whoever runs `kubectl apply` after every save: learns that something on disk may have changed,
-//! reads what did, and hands over what is asked for differently now. Whatever cannot be read, is refused or is gone
-//! leaves the last good objects in place. It must not know the DNS.
+//! Takes the place of `kubectl apply` after every save: learns that something on disk may have changed, reads what did, and hands over
+//! the objects that changed. What cannot be read, is refused or is gone leaves the last good objects in place. Must not depend on
+//! the DNS.
 //!
 //! A `stat` of every file each second is the truth; notifications of the operating system (`hints`) only make it
 //! quick, because they are lost on network file systems, when a queue overflows and when a directory is replaced.
 //! `settling` decides when a file is whole enough to be read, `sources` what is made of it, `between` what
-//! files may not say together.
+//! files may not say together. `apply` applies the changes to a cluster.
 
 mod absence;
+mod apply;
 mod between;
 mod file;
+mod fingerprint;
 mod hints;
 mod holders;
 mod links;
@@ -30,8 +32,10 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::manifest::Overrides;
 use crate::store::{Change, Key};
+pub use apply::{Applier, Judge};
 use file::At;
 use hints::{Hints, Signal};
+pub use reading::Review;
 pub use sources::Sources;
 
 /// How changes are noticed.
@@ -186,7 +190,7 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
     /// Looks at every source, reads what changed and hands over what comes of it.
     fn pass(&mut self, now: Instant, forced: bool) -> Pass {
         let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
-        let looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
+        let mut looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
         let mut again = looked.again;
         if let Some(hints) = &mut self.hints {
             let watched = || self.sources.directories();
@@ -195,12 +199,14 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
                 again = earlier(again, now);
             }
         }
-        if let Some((report, changes)) = looked.report {
+        let read = looked.read;
+        if let Some((report, changes)) = looked.report.take() {
             self.changes.extend(changes);
             (self.on_change)(&self.changes, &report);
             self.changes = Vec::new();
         }
-        Pass { read: looked.read, again }
+        self.sources.publish(looked);
+        Pass { read, again }
     }
 }
 

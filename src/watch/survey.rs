@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::reading::fingerprint;
-use super::settling::Fingerprint;
+use super::fingerprint::Fingerprint;
 use crate::manifest;
 
 /// The path that means standard input.
@@ -64,7 +63,7 @@ impl Named {
         match self.kind {
             Some(Kind::StandardInput) => Ok(Vec::new()),
             Some(Kind::Directory) => self.manifests(),
-            Some(Kind::File) | None => match fingerprint(&self.path) {
+            Some(Kind::File) | None => match Fingerprint::at(&self.path) {
                 Ok(seen) => Ok(vec![(self.path.clone(), seen)]),
                 Err(error) => Err(format!("cannot open: {error}")),
             },
@@ -77,7 +76,7 @@ impl Named {
         }
         let found = manifest::list(&self.path, self.recursive)?;
         // A link to nowhere is as good as no file.
-        let files = found.into_iter().filter_map(|path| fingerprint(&path).ok().map(|seen| (path, seen)));
+        let files = found.into_iter().filter_map(|path| Fingerprint::at(&path).ok().map(|seen| (path, seen)));
         let files: Vec<_> = files.collect();
         self.meant |= !files.is_empty();
         if files.is_empty() && self.meant { Err("directory without manifests".into()) } else { Ok(files) }

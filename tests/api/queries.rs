@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use clusterlocal::Transport;
-use clusterlocal::answer::{Answerer, Order, Outside, Query, Verdict};
-use clusterlocal::api::{Options, Server};
-use clusterlocal::queries::{Exchanged, QueryLog};
-use clusterlocal::store::{Kind, Name, Pod, Time};
+use clusterlocal_api::{Options, Server};
+use clusterlocal_core::Transport;
+use clusterlocal_core::answer::{Answerer, Order, Outside, Query, Verdict};
+use clusterlocal_core::queries::{Exchanged, QueryLog};
+use clusterlocal_core::store::{Kind, Name, Pod, Time};
 use serde_json::json;
 use tokio::time::timeout;
 

@@ -5,11 +5,11 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
+use crate::lint::{RULES, lint};
 use clap::Args;
-use clusterlocal::lint::{RULES, lint};
-use clusterlocal::manifest::{self, Loaded, Problem, Severity};
 use clusterlocal::play;
-use clusterlocal::review::review;
+use clusterlocal_api::review::review;
+use clusterlocal_core::manifest::{self, Loaded, Problem, Severity};
 use serde_json::json;
 
 use super::cluster::ClusterArgs;

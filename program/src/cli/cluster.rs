@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::addresses::Range;
-use clusterlocal::explain::Question;
-use clusterlocal::manifest::{self, Inputs, Loaded, Overrides};
-use clusterlocal::wire::DomainName;
-use clusterlocal::zone::{PodNames, Zone};
-use clusterlocal::{ControlPlane, RecordType, Settings};
+use clusterlocal_core::addresses::Range;
+use clusterlocal_core::explain::Question;
+use clusterlocal_core::manifest::{self, Inputs, Loaded, Overrides};
+use clusterlocal_core::wire::DomainName;
+use clusterlocal_core::zone::{PodNames, Zone};
+use clusterlocal_core::{ControlPlane, RecordType, Settings};
 
 use super::failure::{Failure, show};
 use super::running::ServerArgs;

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::explain::Explainer;
+use clusterlocal_core::explain::Explainer;
 
 use super::client::with_parameters;
 use super::cluster::QuestionArgs;

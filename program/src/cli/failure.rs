@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clusterlocal::manifest::Problem;
+use clusterlocal_core::manifest::Problem;
 
 /// Why a verb ends without doing what it was asked for.
 #[derive(Debug)]
@@ -65,5 +65,5 @@ pub fn show(problems: &[Problem]) {
 
 /// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
 pub fn complain(line: fmt::Arguments<'_>) {
-    _ = writeln!(std::io::stderr(), "{}", clusterlocal::manifest::harmless(&line.to_string()));
+    _ = writeln!(std::io::stderr(), "{}", clusterlocal_core::manifest::harmless(&line.to_string()));
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::addresses::Reuse;
-use clusterlocal::reconcile::Delays;
-use clusterlocal::store::Time;
-use clusterlocal::{Clock, Settings};
+use clusterlocal_core::addresses::Reuse;
+use clusterlocal_core::reconcile::Delays;
+use clusterlocal_core::store::Time;
+use clusterlocal_core::{Clock, Settings};
 
 use super::values::time as parse_time;
 

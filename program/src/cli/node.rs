@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use clusterlocal::store::{BOOTS_ANNOTATION, MACHINE_ANNOTATION};
+use clusterlocal_core::store::{BOOTS_ANNOTATION, MACHINE_ANNOTATION};
 use serde_json::{Value, json};
 
 use super::failure::Failure;

@@ -19,7 +19,7 @@ pub enum Output {
 /// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
 pub fn print(text: &str) -> ExitCode {
     // What manifests, queries and other servers say must not drive the terminal.
-    let text = clusterlocal::manifest::harmless(text);
+    let text = clusterlocal_core::manifest::harmless(text);
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => ExitCode::SUCCESS,

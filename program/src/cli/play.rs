@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clusterlocal::manifest::{self, Input, Manifest, Severity};
 use clusterlocal::play::{Outcome, Play, Scenario, Seen, scenarios};
-use clusterlocal::store::shown_duration;
+use clusterlocal_core::manifest::{self, Input, Manifest, Severity};
+use clusterlocal_core::store::shown_duration;
 
 use command::Tested;
 use junit::{Commanded, Report};

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clusterlocal::store::{CRASHES_ANNOTATION, READY_ANNOTATION};
+use clusterlocal_core::store::{CRASHES_ANNOTATION, READY_ANNOTATION};
 use serde_json::{Value, json};
 
 use super::failure::Failure;

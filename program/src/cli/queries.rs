@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use clusterlocal::store::fault::{Client, Transport};
-use clusterlocal::{RecordType, ResponseCode};
+use clusterlocal_core::store::fault::{Client, Transport};
+use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;
 
 use super::client::with_parameters;

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::answer::ask;
-use clusterlocal::explain::Explainer;
-use clusterlocal::wire::{Presentation, RecordType, ResponseCode, sections};
+use clusterlocal_core::answer::ask;
+use clusterlocal_core::explain::Explainer;
+use clusterlocal_core::wire::{Presentation, RecordType, ResponseCode, sections};
 use serde_json::Value;
 
 use super::client::with_parameters;

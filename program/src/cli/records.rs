@@ -4,9 +4,9 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::{forward_records, reverse_records};
-use clusterlocal::wire::{Presentation, RecordView};
-use clusterlocal::zone::Zone;
+use clusterlocal_core::answer::{forward_records, reverse_records};
+use clusterlocal_core::wire::{Presentation, RecordView};
+use clusterlocal_core::zone::Zone;
 use serde_json::{Value, json};
 
 use super::cluster::ClusterArgs;

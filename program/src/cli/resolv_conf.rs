@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::wire::DomainName;
+use clusterlocal_core::wire::DomainName;
 
 use super::failure::Failure;
 use super::output::print;

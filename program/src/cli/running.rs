@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use clusterlocal::store::nearest;
+use clusterlocal_core::store::nearest;
 use serde_json::Value;
 
 use super::client::{self, ClientError};

@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::Order;
-use clusterlocal::api;
-use clusterlocal::controller::DEFAULT_NODES;
-use clusterlocal::manifest::Overrides;
-use clusterlocal::output_file::OutputFile;
-use clusterlocal::queries::QueryLog;
 use clusterlocal::serve::Options;
-use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
-use clusterlocal::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
+use clusterlocal_api as api;
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::controller::DEFAULT_NODES;
+use clusterlocal_core::manifest::Overrides;
+use clusterlocal_core::output_file::OutputFile;
+use clusterlocal_core::queries::QueryLog;
+use clusterlocal_core::store::{Kind, Pod};
+use clusterlocal_core::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
 use tracing::{debug, info, warn};
 
 use super::cluster::ClusterArgs;

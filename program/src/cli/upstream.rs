@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::Outside;
+use clusterlocal_core::answer::Outside;
 
 use super::failure::Failure;
 use super::values;

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use clusterlocal::store::fault::{Client, NotationError};
-use clusterlocal::store::{duration, is_label, is_subdomain, nearest};
-use clusterlocal::wire::DomainName;
+use clusterlocal_core::store::fault::{Client, NotationError};
+use clusterlocal_core::store::{duration, is_label, is_subdomain, nearest};
+use clusterlocal_core::wire::DomainName;
 
 /// Default address of the DNS.
 pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);

@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 use clap::Command;
-use clusterlocal::store::nearest;
+use clusterlocal_core::store::nearest;
 
 use super::failure::{Failure, complain};
 

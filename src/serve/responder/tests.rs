@@ -29,9 +29,9 @@ async fn forwarded(upstream: SocketAddr, request: &[u8], client: Client) -> Vec<
         task: Some((UpstreamTask::Forward, permit)),
         delay: None,
         basis: Basis { serial: 0, hit: None },
+        began: None,
     };
-    let outcome = Outcome::Pending(pending);
-    assert!(responder.conclude(outcome, None, received(request, client), &mut reply).await);
+    assert!(responder.conclude(pending, received(request, client), &mut reply).await);
     reply
 }
 
