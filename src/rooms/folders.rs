@@ -16,7 +16,6 @@ const API: &[(&str, &[&str])] = &[
     ("verbs", &["admit", "http", "schema", "view"]),
     ("own", &["http", "schema", "verbs", "view"]),
     ("discovery", &["http", "schema"]),
-    ("client", &[]),
     ("kubeconfig", &[]),
     ("review", &["admit"]),
     ("route", &["admit", "discovery", "http", "own", "schema", "verbs"]),

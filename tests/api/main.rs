@@ -58,6 +58,7 @@ const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 
 /// A cluster with an API, whose clock stands still.
+#[derive(Clone)]
 struct Api {
     address: SocketAddr,
     driver: Driver,

@@ -17,7 +17,6 @@
 //! It is internal: its API may change with any release.
 
 pub mod admit;
-pub mod client;
 mod discovery;
 mod http;
 mod kubeconfig;
