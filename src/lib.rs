@@ -52,7 +52,7 @@
 //! A [`Fault`] says what it hits, by name, type, transport, client, count or lot, and what happens: a code, silence, a delay,
 //! truncation with and without TC, stale or partial answers, caches. [`Cluster::fault`] begins it; dropping what that
 //! returns ends it. [`Fault::preset`] knows troubles by name: `dns-outage 30s`, `cache 30`, `two-replicas-disagree`. All there is is
-//! listed in `store::fault` of the core.
+//! listed in [`fault`].
 //!
 //! # Ask
 //!
@@ -98,7 +98,9 @@ pub mod watch;
 // The rooms of the core, under the names that they have there.
 #[cfg(feature = "watch")]
 use clusterlocal_core::{Replaced, parallel};
-use clusterlocal_core::{addresses, answer, descriptors, manifest, queries, reconcile, store, wire, zone};
+use clusterlocal_core::{
+    addresses, answer, descriptors, fault, manifest, queries, reconcile, store, wire, zone,
+};
 // Those of its types that do not belong to the surface of this package.
 use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock};
 

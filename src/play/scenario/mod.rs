@@ -40,9 +40,9 @@ use std::time::Duration;
 
 use crate::addresses::Reuse;
 use crate::answer::Order;
+use crate::fault::{FaultSpec, Glob, Span, Transport};
 use crate::manifest::{DOCUMENT_PROBLEMS, Manifest, Place, Problem, decode};
 use crate::reconcile::Delays;
-use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
 use crate::wire::{RecordType, ResponseCode};
 use written::{Clock, OrderWord, ReuseWord, Written};
