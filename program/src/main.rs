@@ -9,10 +9,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clusterlocal::api;
-use clusterlocal::review::{self, review};
 use clusterlocal::serve::{Listeners, View};
 use clusterlocal::watch::{self, Applier, Sources};
+use clusterlocal_api as api;
+use clusterlocal_api::review::{self, review};
 use clusterlocal_core::manifest::Severity;
 use clusterlocal_core::store::{Change, Object};
 use clusterlocal_core::{Clock, ControlPlane, Driver};

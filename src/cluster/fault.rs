@@ -183,6 +183,7 @@ impl Fault {
     }
 
     /// This, too.
+    #[doc(hidden)]
     pub fn action(mut self, action: Action) -> Self {
         self.spec.actions.0.push(action);
         self

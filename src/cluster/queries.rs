@@ -51,6 +51,7 @@ impl Queries {
     }
 
     /// As `filter` says, instead of what was said before.
+    #[doc(hidden)]
     pub fn matching(self, filter: Filter) -> Self {
         Queries { filter, ..self }
     }

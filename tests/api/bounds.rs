@@ -1,6 +1,6 @@
 //! What clients can take of the server: bytes, work, connections.
 
-use clusterlocal::api::Limits;
+use clusterlocal_api::Limits;
 use clusterlocal_core::Settings;
 use clusterlocal_core::queries::QueryLog;
 use serde_json::{Value, json};

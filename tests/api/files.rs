@@ -1,6 +1,6 @@
 //! Files that change what the API does not let change.
 
-use clusterlocal::api::admit::forbidden_changes;
+use clusterlocal_api::admit::forbidden_changes;
 use clusterlocal_core::store::{Change, Object};
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::api::{Options, Server};
+use clusterlocal_api::{Options, Server};
 use clusterlocal_core::store::{Change, Key, Kind, Object, Pod as StoredPod};
 use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};
 use futures_util::StreamExt;

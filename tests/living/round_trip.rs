@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clusterlocal::api::render;
+use clusterlocal_api::render;
 use clusterlocal_core::answer::{forward_records, reverse_records};
 use clusterlocal_core::store::{Kind, Objects};
 use clusterlocal_core::wire::{Presentation, RecordView};

@@ -13,6 +13,7 @@
 pub mod addresses;
 pub mod admission;
 pub mod answer;
+mod bind_error;
 mod clock;
 mod control_plane;
 pub mod controller;
@@ -32,6 +33,7 @@ pub mod text;
 pub mod wire;
 pub mod zone;
 
+pub use bind_error::BindError;
 pub use clock::{Clock, MANUAL_START, SharedClock};
 pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
 pub use driver::Driver;

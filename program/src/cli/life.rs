@@ -8,7 +8,7 @@ use clusterlocal_core::reconcile::Delays;
 use clusterlocal_core::store::Time;
 use clusterlocal_core::{Clock, Settings};
 
-use super::clock::parse as parse_time;
+use super::values::time as parse_time;
 
 #[derive(Clone, Debug, Args)]
 pub struct LifeArgs {

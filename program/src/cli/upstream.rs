@@ -8,7 +8,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use clusterlocal_core::answer::Outside;
 
-use super::{Failure, values};
+use super::failure::Failure;
+use super::values;
 
 /// What becomes of names outside the cluster.
 #[derive(Clone, Debug, Args)]
