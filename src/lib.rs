@@ -25,7 +25,8 @@
 //! # Begin
 //!
 //! [`Cluster::builder`] takes manifests as text ([`manifests`](Builder::manifests)), in the
-//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path)). What is wrong with
+//! [short form](manifest::topology) ([`topology`](Builder::topology)) or as files ([`path`](Builder::path), and with the feature
+//! `watch` `Builder::follow`: each save changes the cluster). What is wrong with
 //! them is told with file, line and column, all at once. A cluster listens on a port of its own, the same for UDP and TCP, and
 //! lives on a thread of its own: tests run in parallel, and one that blocks stops nobody. Dropping it ends all of it.
 //!
@@ -40,6 +41,7 @@
 //! | drive a pod | [`pod("db-1")`](Cluster::pod)`.`[`unready`](PodHandle::unready)`()`, [`ready`](PodHandle::ready), [`crash`](PodHandle::crash), [`delete`](PodHandle::delete), [`force_delete`](PodHandle::force_delete), [`restart`](PodHandle::restart), [`restart_with_ip`](PodHandle::restart_with_ip) |
 //! | let a pod be a socket of the test | [`bind("cql", listener.local_addr()?)`](PodHandle::bind) |
 //! | fail a node | [`node("node-1")`](Cluster::node)`.`[`down`](NodeHandle::down)`()`, [`off`](NodeHandle::off), [`up`](NodeHandle::up), [`reboot`](NodeHandle::reboot) |
+//! | change the files it follows | with the feature `watch`: `Builder::follow`, [`wait_for_change`](Cluster::wait_for_change), `Cluster::files` |
 //! | let time pass | [`clock(Clock::manual())`](Builder::clock), [`advance`](Cluster::advance), [`delays`](Builder::delays) |
 //!
 //! Each returns when the DNS shows what it did, with the serial and the names that came and went: a [`Change`]. Pods take no
@@ -51,7 +53,7 @@
 //! A [`Fault`] says what it hits, by name, type, transport, client, count or lot, and what happens: a code, silence, a delay,
 //! truncation with and without TC, stale or partial answers, caches. [`Cluster::fault`] begins it; dropping what that
 //! returns ends it. [`Fault::preset`] knows troubles by name: `dns-outage 30s`, `cache 30`, `two-replicas-disagree`. All there is is
-//! listed in [`store::fault`].
+//! listed in [`fault`].
 //!
 //! # Ask
 //!
@@ -80,52 +82,53 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way; `docs/architecture.md` lists the rooms, and a test holds their arrows. [`wire`] is the DNS wire format and
-//! depends on no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets
-//! and timers appear in [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only.
-//! [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`].
-//! [`Cluster`] is that and its listeners, for tests; [`play`] runs Scenarios against it. [`lint`] and [`explain`] inspect it.
+//! This package is the last three: [`serve`] answers, [`Cluster`] is a cluster and its listeners, for tests, and [`play`] runs
+//! Scenarios against it. The rest is in packages of its own, which are internal and may change with any release: the API in
+//! `clusterlocal-api`, everything that needs no sockets in `clusterlocal-core`. `docs/architecture.md` lists the rooms, and a test
+//! holds the arrows between them.
 
-pub mod addresses;
-mod admission;
-pub mod answer;
-#[cfg(feature = "api")]
-pub mod api;
-mod clock;
 mod cluster;
-mod control_plane;
-pub mod controller;
-mod driver;
-pub mod explain;
-pub mod kubelet;
-pub mod lint;
-pub mod manifest;
-pub mod merge;
-pub mod output_file;
-mod parallel;
 pub mod play;
-pub mod queries;
-pub mod reconcile;
-#[cfg(feature = "api")]
-pub mod review;
 #[cfg(test)]
 mod rooms;
 pub mod serve;
-pub mod store;
 #[cfg(feature = "watch")]
+#[doc(hidden)]
 pub mod watch;
-pub mod wire;
-pub mod zone;
 
-pub use clock::{Clock, MANUAL_START, SharedClock};
+// The rooms of the core, under the names that they have there.
+#[cfg(feature = "watch")]
+use clusterlocal_core::{Replaced, parallel};
+use clusterlocal_core::{
+    addresses, answer, descriptors, fault, manifest, queries, reconcile, store, wire, zone,
+};
+// Those of its types that do not belong to the surface of this package.
+use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock};
+
+#[cfg(feature = "watch")]
+pub use cluster::Files;
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     Unseen,
 };
-pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
-pub use driver::Driver;
-pub use store::fault::Transport;
-pub use wire::{RecordType, ResponseCode};
+#[doc(inline)]
+pub use clusterlocal_core::addresses::Range;
+#[doc(inline)]
+pub use clusterlocal_core::answer::{Record, Reply};
+#[doc(inline)]
+pub use clusterlocal_core::manifest::{Problem, Severity};
+#[doc(inline)]
+pub use clusterlocal_core::queries::Query;
+#[doc(inline)]
+pub use clusterlocal_core::reconcile::Delays;
+#[doc(inline)]
+pub use clusterlocal_core::store::{Kind, Time};
+#[doc(inline)]
+pub use clusterlocal_core::wire::{DomainName, Edns};
+#[doc(inline)]
+pub use clusterlocal_core::zone::NameChange;
+#[doc(inline)]
+pub use clusterlocal_core::{Clock, MANUAL_START, RecordType, ResponseCode, SettingsError, Transport};
 
 /// The README's Rust code compiles.
 #[cfg(all(doctest, feature = "resolver"))]

@@ -1,57 +1,72 @@
-//! Which room may use which: the picture of `docs/architecture.md`, held against the `crate::` paths of the sources.
-//! `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
+//! Which room may use which, in all packages of the library: the picture of `docs/architecture.md`, held against the paths of
+//! the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
+
+mod folders;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where the rooms stand. Cargo holds the arrows between these packages; the table below holds those within them as well.
+const PACKAGES: &[&str] = &["crates/core/src", "src"];
+
+/// A package that is one room, and its sources. Its folders have a table of their own.
+const API: (&str, &str) = ("api", "crates/api/src");
+
+/// What begins a path that names a room.
+const ROOTS: [&str; 2] = ["crate::", "clusterlocal_core::"];
+
 /// Each room with the rooms it may use, all of which stand above it in this table: a circle cannot be written down.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("bind_error", &[]),
     ("parallel", &[]),
+    ("descriptors", &[]),
     ("output_file", &[]),
     ("wire", &[]),
     ("merge", &[]),
-    ("store", &["wire"]),
+    ("text", &[]),
+    ("fault", &["text", "wire"]),
+    ("store", &["fault", "text"]),
     ("clock", &["store"]),
     ("admission", &["store"]),
     ("reconcile", &["admission", "store"]),
     ("addresses", &["reconcile", "store"]),
-    ("manifest", &["parallel", "store"]),
+    ("manifest", &["fault", "parallel", "store"]),
     ("kubelet", &["addresses", "reconcile", "store"]),
     ("controller", &["addresses", "admission", "kubelet", "parallel", "reconcile", "store"]),
     ("zone", &["parallel", "store", "wire"]),
-    ("answer", &["store", "wire", "zone"]),
-    ("queries", &["answer", "store", "wire"]),
+    ("answer", &["fault", "store", "wire", "zone"]),
+    ("queries", &["answer", "fault", "store", "wire"]),
     (
         "control_plane",
-        &["addresses", "answer", "controller", "manifest", "merge", "reconcile", "store", "zone"],
+        &["addresses", "answer", "controller", "fault", "manifest", "merge", "reconcile", "store", "zone"],
     ),
     ("driver", &["clock", "control_plane", "queries"]),
-    ("explain", &["answer", "manifest", "store", "wire", "zone"]),
-    ("lint", &["explain", "manifest", "store", "wire", "zone"]),
-    ("serve", &["answer", "clock", "driver", "queries", "store", "wire", "zone"]),
+    ("explain", &["answer", "fault", "manifest", "store", "wire", "zone"]),
+    ("serve", &["answer", "bind_error", "clock", "descriptors", "fault", "queries", "store", "wire", "zone"]),
     (
         "api",
         &[
             "admission",
             "answer",
+            "bind_error",
             "control_plane",
             "controller",
+            "descriptors",
             "driver",
             "explain",
+            "fault",
             "manifest",
             "merge",
             "output_file",
             "queries",
             "reconcile",
-            "serve",
             "store",
             "wire",
             "zone",
         ],
     ),
-    ("review", &["api", "manifest", "store"]),
-    ("watch", &["manifest", "parallel", "review", "store"]),
+    ("watch", &["control_plane", "driver", "manifest", "parallel", "store"]),
     (
         "cluster",
         &[
@@ -61,11 +76,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "control_plane",
             "driver",
+            "fault",
             "manifest",
             "queries",
             "reconcile",
             "serve",
             "store",
+            "watch",
             "wire",
             "zone",
         ],
@@ -79,6 +96,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "cluster",
             "control_plane",
             "driver",
+            "fault",
             "manifest",
             "queries",
             "reconcile",
@@ -99,7 +117,7 @@ fn rooms_use_only_the_rooms_below_them() {
             continue;
         };
         for (other, files) in used.iter().filter(|(other, _)| !may.contains(&other.as_str())) {
-            wrong.push(format!("{room} must not use {other}: {}", files.join(", ")));
+            wrong.push(format!("{room} must not use {other}: {files:?}"));
         }
         for unused in may.iter().filter(|other| !used.contains_key(**other)) {
             wrong.push(format!("{room} does not use {unused}: take it out of the table"));
@@ -118,28 +136,35 @@ fn the_table_has_no_circles() {
 }
 
 /// By room, the rooms that its sources name, each with the files that do.
-type Arrows = BTreeMap<String, BTreeMap<String, Vec<String>>>;
+type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 fn arrows() -> Arrows {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let exported = exported(&fs::read_to_string(src.join("lib.rs")).unwrap());
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let packages = PACKAGES.iter().map(|package| root.join(package));
+    let libraries = packages.clone().map(|package| fs::read_to_string(package.join("lib.rs")).unwrap());
+    let exported: BTreeMap<_, _> = libraries.flat_map(|lib| exported(&lib)).collect();
     let mut arrows = Arrows::new();
-    for file in sources(&src) {
-        let shown = file.strip_prefix(&src).unwrap().to_string_lossy().into_owned();
-        let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_string();
-        if ["lib", "rooms"].contains(&room.as_str()) {
-            continue;
-        }
-        let used = arrows.entry(room.clone()).or_default();
-        for name in names(&fs::read_to_string(&file).unwrap()) {
+    let mut add = |room: &str, file: String, names: BTreeSet<String>| {
+        let used = arrows.entry(room.to_string()).or_default();
+        for name in names {
             let other = exported.get(&name).cloned().unwrap_or(name);
             if other != room {
-                let files = used.entry(other).or_default();
-                if !files.contains(&shown) {
-                    files.push(shown.clone());
-                }
+                used.entry(other).or_default().insert(file.clone());
             }
         }
+    };
+    for package in packages {
+        for file in sources(&package) {
+            let shown = file.strip_prefix(&package).unwrap().to_string_lossy().into_owned();
+            let room = shown.split('/').next().unwrap().trim_end_matches(".rs").to_string();
+            if !["lib", "rooms"].contains(&room.as_str()) {
+                add(&room, shown, names(&fs::read_to_string(&file).unwrap()));
+            }
+        }
+    }
+    for file in sources(&root.join(API.1)) {
+        let names = names_after(&fs::read_to_string(&file).unwrap(), "clusterlocal_core::");
+        add(API.0, file.strip_prefix(root).unwrap().to_string_lossy().into_owned(), names);
     }
     arrows
 }
@@ -163,13 +188,22 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The first names of the `crate::` paths in a source, without its tests and comments.
+/// The rooms, or what `lib.rs` exports of them, that the paths in a source begin with, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
+    let mut names: BTreeSet<_> = ROOTS.iter().flat_map(|root| names_after(source, root)).collect();
+    if !names_after(source, "clusterlocal_api::").is_empty() {
+        names.insert(API.0.into());
+    }
+    names
+}
+
+/// The names that follow `prefix` in the paths of a source, without its tests and comments.
+fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
     let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
     let code = code.join("\n");
     let mut names = BTreeSet::new();
-    for (at, path) in code.match_indices("crate::") {
+    for (at, path) in code.match_indices(prefix) {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
             continue;
         }
@@ -204,12 +238,15 @@ fn first(path: &str) -> String {
     path.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
 }
 
-/// What `lib.rs` exports again, with its room.
+/// What `lib.rs` exports again of its rooms, with the room.
 fn exported(lib: &str) -> BTreeMap<String, String> {
     let mut exported = BTreeMap::new();
     for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {
         let statement = &rest[..rest.find(';').unwrap()];
         let room = first(statement);
+        if ROOTS.iter().any(|root| root.trim_end_matches("::") == room) {
+            continue;
+        }
         let names = statement.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
         let types = names.filter(|name| name.starts_with(|letter: char| letter.is_uppercase()));
         exported.extend(types.map(|name| (name.to_string(), room.clone())));
@@ -220,11 +257,13 @@ fn exported(lib: &str) -> BTreeMap<String, String> {
 #[test]
 fn paths_are_found() {
     let source = "use crate::{Clock, store::{Key, Kind}, zone as names};\nuse crate::answer::Answerer;\n\
-        // crate::api\nfn f() { crate::merge::f() }\n#[cfg(test)]\nmod tests {\n use crate::serve;";
+        // crate::api\nfn f() { clusterlocal_core::merge::f() }\n#[cfg(test)]\nmod tests {\n use crate::serve;";
     let found: Vec<_> = names(source).into_iter().collect();
     assert_eq!(found, ["Clock", "answer", "merge", "store", "zone"]);
-    let lib = "pub mod store;\npub use clock::{Clock, MANUAL_START};\npub use store::fault::Transport;\n";
+    let lib = "pub mod store;\npub use clock::{Clock, MANUAL_START};\npub use store::fault::Transport;\n\
+        pub use clusterlocal_core::Driver;\n";
     let exported = exported(&format!("\n{lib}"));
     assert_eq!(exported["Clock"], "clock");
     assert_eq!(exported["Transport"], "store");
+    assert!(!exported.contains_key("Driver"));
 }

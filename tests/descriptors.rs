@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use clusterlocal::serve::{Listeners, Options};
-use clusterlocal::zone::{Published, Settings, Zone};
+use clusterlocal_core::zone::{Published, Settings, Zone};
 use nix::sys::resource::{Resource, UsageWho, getrusage, setrlimit};
 use nix::sys::time::TimeValLike;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use clusterlocal::serve::{Listeners, Options, QUERY_LOG_TARGET};
-use clusterlocal::zone::{Published, Settings, Zone};
+use clusterlocal_core::zone::{Published, Settings, Zone};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;

@@ -1,6 +1,6 @@
 //! From a request's bytes to the reply's, on the fast path and on the general one.
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, Verdict};
+use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
 use divan::{Bencher, black_box};
 
 use crate::cluster::{Cluster, pod_name, port_name, service_name};

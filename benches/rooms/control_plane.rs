@@ -1,6 +1,6 @@
 //! From one pod's change to the zone that shows it, in clusters of all sizes.
 
-use clusterlocal::store::{Key, Kind, READY_ANNOTATION};
+use clusterlocal_core::store::{Key, Kind, READY_ANNOTATION};
 use divan::Bencher;
 
 use crate::cluster::{Cluster, namespace};

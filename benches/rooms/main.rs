@@ -12,7 +12,7 @@ mod question;
 mod zone;
 
 use cluster::Cluster;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::{ControlPlane, Settings};
 
 /// TYPE A and SRV (RFC 1035, RFC 2782).
 const A: u16 = 1;
@@ -27,8 +27,8 @@ fn main() {
 
 /// `cluster`, read and alive.
 fn living(cluster: Cluster) -> ControlPlane {
-    let read = clusterlocal::manifest::read_bytes("cluster.yaml", cluster.manifests().into_bytes());
-    let loaded = clusterlocal::manifest::combine(vec![read]);
+    let read = clusterlocal_core::manifest::read_bytes("cluster.yaml", cluster.manifests().into_bytes());
+    let loaded = clusterlocal_core::manifest::combine(vec![read]);
     assert!(!loaded.has_errors(), "{:?}", loaded.problems);
     let mut control_plane = ControlPlane::new(Settings::default());
     control_plane.apply(&loaded.objects());

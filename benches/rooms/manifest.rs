@@ -1,6 +1,6 @@
 //! From text to objects.
 
-use clusterlocal::manifest::{self, Manifest};
+use clusterlocal_core::manifest::{self, Manifest};
 use divan::Bencher;
 use divan::counter::BytesCount;
 

@@ -1,6 +1,6 @@
 //! The name tree: from a name to what it means.
 
-use clusterlocal::zone::Found;
+use clusterlocal_core::zone::Found;
 use divan::{Bencher, black_box};
 
 use crate::cluster::{Cluster, namespace};

@@ -8,7 +8,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     for name in ["a.yaml", "a.json"] {
-        let manifest = clusterlocal::manifest::read_bytes(name, bytes.to_vec());
+        let manifest = clusterlocal_core::manifest::read_bytes(name, bytes.to_vec());
         for problem in &manifest.problems {
             problem.render(false);
         }

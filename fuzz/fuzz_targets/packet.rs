@@ -7,10 +7,10 @@
 
 use std::sync::LazyLock;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, UpstreamAnswer, Verdict};
-use clusterlocal::wire::{RecordBuf, RecordType};
-use clusterlocal::zone::Published;
-use clusterlocal::{ControlPlane, Settings, manifest};
+use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, UpstreamAnswer, Verdict};
+use clusterlocal_core::wire::{RecordBuf, RecordType};
+use clusterlocal_core::zone::Published;
+use clusterlocal_core::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 

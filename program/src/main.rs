@@ -1,6 +1,7 @@
 //! The story of a run: arguments, cluster, listeners, ready, wait, drain.
 
 mod cli;
+mod lint;
 
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -8,15 +9,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use clusterlocal::api;
-use clusterlocal::manifest::Severity;
-use clusterlocal::review::review;
 use clusterlocal::serve::{Listeners, View};
-use clusterlocal::store::Change;
-use clusterlocal::watch::{self, Report, Sources};
-use clusterlocal::{Clock, ControlPlane, Driver, Replaced};
+use clusterlocal::watch::{self, Applier, Sources};
+use clusterlocal_api as api;
+use clusterlocal_api::review::{self, review};
+use clusterlocal_core::manifest::Severity;
+use clusterlocal_core::store::{Change, Object};
+use clusterlocal_core::{Clock, ControlPlane, Driver};
 use tokio::sync::Notify;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use cli::{Failure, Parent, ServeArgs, Signals, Stop};
 
@@ -73,6 +74,7 @@ type Begun = (Sources, ControlPlane, Clock);
 /// Reads the manifests and lets the cluster come up, if all of them can be read.
 fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
     let (sources, problems) = Sources::read(args.cluster.inputs());
+    let sources = sources.reviewed_by(review::changed);
     if problems.iter().any(|problem| problem.severity == Severity::Error) && !args.wait_for_manifests {
         return Err(Failure::Manifests(problems));
     }
@@ -123,9 +125,10 @@ async fn answer(
     tokio::spawn(cli::tell_changes(driver.clone()));
     let unreviewed = sources.take_unreviewed();
     let reviewing = tokio::task::spawn_blocking(move || cli::show(&review(&unreviewed)));
-    let follower = follower(args.clone(), sources.is_ready(), driver);
+    let mut applier = applier(&args, &sources, driver);
+    let apply = move |changes: &[_], report: &_| applier.apply(changes, report);
     let drained = tokio::select! {
-        () = watch::follow(sources, args.watching(), read_again, stop.told(), follower) => {
+        () = watch::follow(sources, args.watching(), read_again, stop.told(), apply) => {
             // Not ready any more for anybody who has not asked yet. Also, a second signal does not wait for the rest.
             drop(ready_file);
             serving.await
@@ -146,39 +149,16 @@ async fn answer(
     Ok(ExitCode::SUCCESS)
 }
 
-/// Brings the cluster to what the manifests say now.
-///
-/// A cluster that is not `configured`, because no Topology could be read so far, takes what the first ones say.
-fn follower(
-    args: ServeArgs,
-    mut configured: bool,
-    driver: Driver,
-) -> impl FnMut(&[Change], &Report) + Send + 'static {
-    move |changes, report| {
-        let settings = (!std::mem::replace(&mut configured, true)).then(|| args.settings(&report.overrides));
-        let (changed, replaced) = driver.write(|cluster| {
-            match settings {
-                Some(Ok(settings)) => cluster.begin_anew(settings),
-                Some(Err(failure)) => error!("{failure}; going on without"),
-                None => {}
-            }
-            cluster.apply_judged(changes.iter().cloned(), |there, wanted| {
-                let causes = api::admit::forbidden_changes(there, wanted);
-                causes.iter().map(ToString::to_string).collect()
-            })
-        });
-        for Replaced { key, reasons, held } in &replaced {
-            let place =
-                report.places.get(key).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
-            let reasons = reasons.join("; ");
-            if *held {
-                warn!("{place}{key}: {reasons}: left as it was, because finalizers hold it")
-            } else {
-                warn!("{place}{key}: {reasons}: deleted and created anew, as by `kubectl replace --force`")
-            }
-        }
-        if !changed {
-            info!("nothing that shows in the DNS has changed");
-        }
+/// Applies what the files say to the cluster. One that waits for its files takes its settings from the first Topologies.
+fn applier(args: &ServeArgs, sources: &Sources, driver: Driver) -> Applier {
+    let forbidden = |there: &Object, wanted: &Object| {
+        let causes = api::admit::forbidden_changes(there, wanted);
+        causes.iter().map(ToString::to_string).collect()
+    };
+    let applier = Applier::new(driver).judged_by(forbidden);
+    if sources.is_ready() {
+        return applier;
     }
+    let args = args.clone();
+    applier.configured_by(move |overrides| args.settings(overrides).map_err(|failure| failure.to_string()))
 }

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use super::Error;
 use crate::Driver;
-use crate::api::{Options, Server, ServerError};
 use crate::queries::QueryLog;
+use clusterlocal_api::{Options, Server, ServerError};
 
 /// Serves the API at a free port, for as long as the runtime runs.
 pub(super) async fn serve(driver: Driver, queries: QueryLog) -> Result<SocketAddr, Error> {

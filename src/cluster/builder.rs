@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "watch")]
+use super::files::{self, Files};
 use super::running::Running;
 use super::{Addresses, Cluster, Error, Operation};
 use crate::addresses::Range;
@@ -20,6 +22,8 @@ use crate::{Clock, ControlPlane, Driver, Settings};
 pub struct Builder {
     manifests: Vec<Manifest>,
     paths: Vec<PathBuf>,
+    #[cfg(feature = "watch")]
+    followed: Vec<PathBuf>,
     clock: Clock,
     settings: Settings,
     single: Single,
@@ -53,6 +57,8 @@ impl Default for Builder {
         Builder {
             manifests: Vec::new(),
             paths: Vec::new(),
+            #[cfg(feature = "watch")]
+            followed: Vec::new(),
             clock: Clock::real(),
             settings: Settings::default(),
             single: Single::default(),
@@ -70,6 +76,7 @@ impl Builder {
     }
 
     /// With manifests that were read before.
+    #[doc(hidden)]
     pub fn read(mut self, manifests: Vec<Manifest>) -> Self {
         self.manifests.extend(manifests);
         self
@@ -84,6 +91,15 @@ impl Builder {
     /// With the manifests in a file, or in all files of a directory. They are read once, at the start.
     pub fn path(mut self, path: impl AsRef<Path>) -> Self {
         self.paths.push(path.as_ref().into());
+        self
+    }
+
+    /// With the manifests in a file, or in all files of a directory, as they are read and whenever they are saved: see
+    /// [`files`](Cluster::files). A change that cannot be read or is refused leaves in place what was read before. Of an object that
+    /// other manifests have as well, and of the cluster's settings, what the followed files say counts.
+    #[cfg(feature = "watch")]
+    pub fn follow(mut self, path: impl AsRef<Path>) -> Self {
+        self.followed.push(path.as_ref().into());
         self
     }
 
@@ -146,6 +162,7 @@ impl Builder {
 
     /// With these settings of the cluster and its zone. What another method of this builder sets wins, in any order; a
     /// Topology wins over both.
+    #[doc(hidden)]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -171,14 +188,38 @@ impl Builder {
     pub fn start(self) -> Operation<'static, Result<Cluster, Error>> {
         Operation::new(None, async move {
             let (running, begun) = Running::start(move || self.begin()).await?;
-            let Begun { driver, queries, addresses, domain } = begun?;
-            Ok(Cluster { driver, queries, addresses, domain, running })
+            let Begun {
+                driver,
+                queries,
+                addresses,
+                domain,
+                #[cfg(feature = "watch")]
+                files,
+            } = begun?;
+            Ok(Cluster {
+                driver,
+                queries,
+                addresses,
+                domain,
+                #[cfg(feature = "watch")]
+                files,
+                running,
+            })
         })
     }
 
     /// Reads, brings up and serves, on the runtime that the cluster lives on. It blocks.
     async fn begin(self) -> Result<Begun, Error> {
-        let Builder { mut manifests, paths, clock, settings, single, options } = self;
+        let Builder {
+            mut manifests,
+            paths,
+            #[cfg(feature = "watch")]
+            followed,
+            clock,
+            settings,
+            single,
+            options,
+        } = self;
         if !paths.is_empty() {
             let found = manifest::find(&paths).map_err(Error::Manifests)?;
             manifests.extend(found.inputs.iter().map(manifest::Input::read));
@@ -188,10 +229,13 @@ impl Builder {
             return Err(Error::Manifests(loaded.problems));
         }
         let settings = single.over(settings).heed(&loaded.overrides)?;
+        let objects = loaded.objects();
+        #[cfg(feature = "watch")]
+        let (sources, objects, settings) = files::read(&followed, objects, settings)?;
         let domain = settings.zone.domain.clone();
         let mut control_plane = ControlPlane::new(settings);
         control_plane.advance_to(clock.now());
-        control_plane.apply(&loaded.objects());
+        control_plane.apply(&objects);
         let driver = Driver::new(control_plane, clock);
         let queries = QueryLog::default();
         let view = serve::View::from(&driver).with_queries(queries.clone());
@@ -204,7 +248,14 @@ impl Builder {
         tokio::spawn(listeners.serve(view, std::future::pending()));
         let living = driver.clone();
         tokio::spawn(async move { living.run().await });
-        Ok(Begun { driver, queries, addresses, domain })
+        Ok(Begun {
+            #[cfg(feature = "watch")]
+            files: Files::follow(sources, driver.clone()),
+            driver,
+            queries,
+            addresses,
+            domain,
+        })
     }
 }
 
@@ -214,4 +265,6 @@ struct Begun {
     queries: QueryLog,
     addresses: Addresses,
     domain: DomainName,
+    #[cfg(feature = "watch")]
+    files: Files,
 }

@@ -59,6 +59,16 @@ impl Before {
     }
 }
 
+/// The change from `mark` to now.
+pub(super) fn since(mark: Mark, driver: &Driver, queries: &QueryLog) -> Change {
+    driver.read(|cluster| {
+        let since =
+            cluster.trace().filter(|traced| mark.0.serial.is_none_or(|before| traced.serial > before));
+        let names = since.flat_map(|traced| traced.names.clone()).collect();
+        Change { serial: cluster.serial(), names, mark: Mark::now(cluster, queries) }
+    })
+}
+
 fn last(cluster: &ControlPlane) -> u64 {
     cluster.trace().next_back().map_or(0, |last| last.number)
 }

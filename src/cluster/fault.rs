@@ -1,4 +1,4 @@
-//! What a test lets go wrong, said from Rust; what comes of it is told in [`store::fault`](crate::store::fault).
+//! What a test lets go wrong, said from Rust; what comes of it is told in [`fault`](crate::fault).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use super::change::Before;
 use super::{Change, Cluster, Error};
+use crate::fault::{Action, Actions, FaultSpec, Preset, Transport};
 use crate::queries::QueryLog;
-use crate::store::fault::{self, Action, Actions, FaultSpec, Preset, Rcode, Transport};
 use crate::store::{self, Key, Kind, Object, ObjectMeta};
-use crate::{ControlPlane, Driver, RecordType, manifest};
+use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};
 
 /// What goes wrong, for whom and when: first what it hits, then what happens. Texts are those of `Fault` objects, and of
 /// `clusterlocal fault add`.
@@ -149,17 +149,17 @@ impl Fault {
 
     /// SERVFAIL.
     pub fn servfail(self) -> Self {
-        self.action(Action::Rcode(Rcode::ServFail))
+        self.action(Action::Rcode(ResponseCode::SERVFAIL))
     }
 
     /// REFUSED.
     pub fn refused(self) -> Self {
-        self.action(Action::Rcode(Rcode::Refused))
+        self.action(Action::Rcode(ResponseCode::REFUSED))
     }
 
     /// NXDOMAIN.
     pub fn nxdomain(self) -> Self {
-        self.action(Action::Rcode(Rcode::NxDomain))
+        self.action(Action::Rcode(ResponseCode::NXDOMAIN))
     }
 
     /// The name exists, and has no such records.
@@ -183,6 +183,7 @@ impl Fault {
     }
 
     /// This, too.
+    #[doc(hidden)]
     pub fn action(mut self, action: Action) -> Self {
         self.spec.actions.0.push(action);
         self
@@ -243,7 +244,7 @@ impl Cluster {
         let key = self.driver.write(|cluster| {
             let name = name.unwrap_or_else(|| free_name(cluster));
             let metadata = ObjectMeta { name: name.into(), ..ObjectMeta::default() };
-            let object = Object::Fault(Arc::new(fault::Fault { metadata, spec, ..fault::Fault::default() }));
+            let object = Object::Fault(Arc::new(store::Fault { metadata, spec, ..store::Fault::default() }));
             let key = object.key();
             if let Some(refused) = manifest::refused(&object) {
                 return Err(Error::Refused(format!("{key}: {refused}")));

@@ -7,6 +7,8 @@ mod builder;
 mod change;
 mod error;
 mod fault;
+#[cfg(feature = "watch")]
+mod files;
 mod node;
 mod operation;
 mod pod;
@@ -14,10 +16,13 @@ mod queries;
 #[cfg(feature = "resolver")]
 mod resolver;
 mod running;
+mod view;
 mod workload;
 
 use std::net::SocketAddr;
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use crate::manifest;
 use crate::queries::QueryLog;
@@ -30,6 +35,8 @@ pub use builder::Builder;
 pub use change::{Change, Mark};
 pub use error::{Error, Unseen};
 pub use fault::{Fault, FaultGuard};
+#[cfg(feature = "watch")]
+pub use files::Files;
 pub use node::NodeHandle;
 pub use operation::Operation;
 pub use pod::PodHandle;
@@ -65,6 +72,8 @@ pub struct Cluster {
     queries: QueryLog,
     addresses: Addresses,
     domain: DomainName,
+    #[cfg(feature = "watch")]
+    files: Files,
     /// Ends when it is dropped.
     running: Running,
 }
@@ -171,6 +180,39 @@ impl Cluster {
         self.driver.read(|cluster| Mark::now(cluster, &self.queries))
     }
 
+    /// Waits for a change of the DNS after a [`Mark`] or a [`Change`], at most for `within` by the wall: for what the test did not
+    /// do by a method of this cluster. A file was saved, a pod's time came, or a client of the API wrote something.
+    ///
+    /// # Errors
+    /// When the DNS has not changed by then.
+    pub fn wait_for_change(
+        &self,
+        after: impl Into<Mark>,
+        within: Duration,
+    ) -> Operation<'static, Result<Change, Error>> {
+        let (driver, queries, after) = (self.driver.clone(), self.queries.clone(), after.into());
+        Operation::new(Some(self.running.handle().clone()), async move {
+            let mut revisions = driver.revisions();
+            let is_later = |cluster: &ControlPlane| Some(cluster.serial()) != after.0.serial;
+            let changed = async {
+                loop {
+                    revisions.mark_unchanged();
+                    if driver.read(is_later) || revisions.changed().await.is_err() {
+                        return;
+                    }
+                }
+            };
+            match timeout(within, changed).await {
+                Ok(()) => Ok(change::since(after, &driver, &queries)),
+                Err(_) => Err(Error::Overdue {
+                    awaited: "a change of the DNS".into(),
+                    waited: within,
+                    state: format!("the serial is still {}", driver.read(ControlPlane::serial)),
+                }),
+            }
+        })
+    }
+
     /// All that was asked so far.
     pub fn queries(&self) -> Queries {
         Queries::new(self.queries.clone(), self.driver.clone(), self.running.handle().clone())
@@ -202,7 +244,8 @@ impl Cluster {
         self.change(|cluster| if cluster.delete(&key, None) { Ok(()) } else { Err(missing(cluster, &key)) })
     }
 
-    /// The control plane itself, for whatever has no method here.
+    /// The control plane itself, of the internal package `clusterlocal-core`.
+    #[doc(hidden)]
     pub fn driver(&self) -> &Driver {
         &self.driver
     }

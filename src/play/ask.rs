@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::answer::Reply;
-use crate::store::fault::Transport;
+use crate::fault::Transport;
 use crate::wire::{DomainName, Question as Asked, RecordType};
 
 /// What to ask, and how.
@@ -36,9 +36,10 @@ impl Ask<'_> {
     /// Asks. The client's own address is told, too: what it asked is not what others asked.
     pub(super) fn ask(&self) -> io::Result<(Heard, SocketAddr)> {
         let request = self.request();
-        let (reply, client) = match self.transport {
-            Transport::Udp => self.over_udp(&request)?,
-            Transport::Tcp => self.over_tcp(&request)?,
+        let (reply, client) = if self.transport == Transport::Tcp {
+            self.over_tcp(&request)?
+        } else {
+            self.over_udp(&request)?
         };
         let heard = match reply {
             Ok(reply) => self.hear(&request, &reply),

@@ -12,12 +12,12 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::Draining;
 use super::admission::Admission;
+use super::options::TcpLimits;
 use super::query_log::Received;
 use super::responder::Responder;
-use super::tcp::TcpLimits;
 use crate::answer::Client;
 use crate::answer::fault::Ending;
-use crate::store::fault::Tcp as Fault;
+use crate::fault::Tcp as Fault;
 use crate::wire::HEADER;
 
 /// How much is read at a time, in bytes.
@@ -199,7 +199,7 @@ impl Connection {
         if !is_sent {
             return;
         }
-        // A reply that its length cannot tell of cannot be sent.
+        // A reply longer than its length field can say cannot be sent.
         let Ok(length) = u16::try_from(reply.len()) else { return };
         output.extend_from_slice(&length.to_be_bytes());
         output.extend_from_slice(reply);

@@ -1,4 +1,4 @@
-//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. It must not know
+//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. Must not depend on
 //! what is served.
 
 use std::io;
@@ -8,37 +8,8 @@ use std::num::NonZeroUsize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-use super::datagram::Datagrams;
-
-/// An address that could not be listened on; nothing is listened on then.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} over {transport}: {reason}{}", advice(reason, *address))]
-pub struct BindError {
-    /// As it was asked for.
-    pub address: SocketAddr,
-    /// "UDP" or "TCP".
-    pub transport: &'static str,
-    /// What the operating system said.
-    pub reason: io::Error,
-}
-
-/// What to do about it, for the errors that people meet.
-fn advice(error: &io::Error, address: SocketAddr) -> String {
-    let port = address.port();
-    match error.kind() {
-        io::ErrorKind::AddrInUse => format!(
-            "; another program listens there (on Linux, `ss -lnput 'sport = :{port}'` shows which): stop it, or choose \
-             another address or port"
-        ),
-        io::ErrorKind::PermissionDenied if port < 1024 => "; ports below 1024 need a privilege: choose a port from \
-             1024 on, or on Linux run `sysctl net.ipv4.ip_unprivileged_port_start=53` or grant CAP_NET_BIND_SERVICE"
-            .into(),
-        io::ErrorKind::AddrNotAvailable => {
-            "; no interface of this machine has the address (`ip address` or `ifconfig` lists them)".into()
-        }
-        _ => String::new(),
-    }
-}
+use super::BindError;
+use super::udp;
 
 /// What the kernel is asked for, to outlast bursts, in bytes. It may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;
@@ -55,7 +26,7 @@ const PORT_TRIES: u32 = 32;
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
     /// Sockets that share the address; the kernel sends each client to one of them.
-    pub(super) datagrams: Vec<Datagrams>,
+    pub(super) datagrams: Vec<udp::Socket>,
     pub(super) listener: TcpListener,
 }
 
@@ -70,7 +41,7 @@ pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, B
         match bind_tcp(bound) {
             Ok(listener) => {
                 let sockets = shared(udp, bound, sockets.get());
-                let datagrams = sockets.into_iter().map(Datagrams::new).collect::<io::Result<_>>();
+                let datagrams = sockets.into_iter().map(udp::Socket::new).collect::<io::Result<_>>();
                 return Ok(Pair { address: bound, datagrams: datagrams.map_err(failed("UDP"))?, listener });
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
@@ -125,7 +96,7 @@ fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
 
 /// The socket `first`, which is bound to `address`, and as many others there as make `count` together, or fewer where the
 /// system will not share it. Linux shares an address that is bound already: only from then on others may have it, too.
-#[cfg(target_os = "linux")]
+#[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
 fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket> {
     let another = || {
         let socket = udp_socket(address)?;
@@ -141,7 +112,7 @@ fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket>
 }
 
 /// Elsewhere sharing is for restarts: the latest socket gets everything.
-#[cfg(not(target_os = "linux"))]
+#[cfg(any(not(target_os = "linux"), clusterlocal_portable))]
 fn shared(first: UdpSocket, _: SocketAddr, _: usize) -> Vec<UdpSocket> {
     vec![first]
 }
@@ -186,25 +157,6 @@ mod tests {
         for (upstream, listening, expected) in table {
             let checked = check_upstream(upstream.parse().unwrap(), &[listening.parse().unwrap()]);
             assert_eq!(checked.is_err(), expected, "{upstream} at {listening}");
-        }
-    }
-
-    #[test]
-    fn errors_say_what_was_tried_and_what_to_do() {
-        let table = [
-            (
-                io::ErrorKind::AddrInUse,
-                "127.0.0.1:53",
-                "cannot listen on 127.0.0.1:53 over UDP: ",
-                "sport = :53",
-            ),
-            (io::ErrorKind::PermissionDenied, "127.0.0.1:53", "over UDP: ", "choose a port from 1024 on"),
-            (io::ErrorKind::AddrNotAvailable, "[2001:db8::1]:53", "[2001:db8::1]:53", "no interface"),
-        ];
-        for (kind, address, what, advice) in table {
-            let address = address.parse().unwrap();
-            let error = BindError { address, transport: "UDP", reason: kind.into() }.to_string();
-            assert!(error.contains(what) && error.contains(advice), "{error}");
         }
     }
 }

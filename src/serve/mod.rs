@@ -1,5 +1,5 @@
-//! Takes the DNS server process's place: sockets, limits, and an end that leaves nobody unanswered. It must not know YAML
-//! or Kubernetes objects.
+//! Takes the place of the CoreDNS process: sockets, limits, and a shutdown that answers what was asked before it. Must not depend on
+//! YAML, Kubernetes objects or the control plane.
 //!
 //! ```text
 //!   Listeners ─┬▶ udp ───────────────┬▶ responder ─┬▶ answer
@@ -23,17 +23,12 @@
 //! None of that can be mended from a `RequestHandler`. Both ways lead to the same [`answer`](crate::answer).
 
 mod admission;
-#[cfg(target_os = "linux")]
-mod batch;
 mod connection;
-mod datagram;
 mod delays;
-mod descriptors;
 #[cfg(feature = "hickory")]
 mod handler;
 mod listen;
-#[cfg(not(target_os = "linux"))]
-mod one_by_one;
+mod options;
 mod query_log;
 mod responder;
 mod stats;
@@ -42,8 +37,7 @@ mod udp;
 mod upstream;
 mod view;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
@@ -53,79 +47,25 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use descriptors::Shares;
+#[doc(inline)]
+pub use clusterlocal_core::BindError;
+#[doc(inline)]
+pub use clusterlocal_core::answer::{Order, Outside};
 #[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
-pub use listen::BindError;
+pub use options::{Options, TcpLimits};
 pub use query_log::TARGET as QUERY_LOG_TARGET;
 pub use stats::{Counter, Stats};
-pub use tcp::TcpLimits;
 pub use view::View;
 
-use crate::answer::{Order, Outside};
+use crate::descriptors::{self, Shares};
 use admission::Admissions;
 use listen::Pair;
-use responder::Responder;
+use options::max_udp;
 use tcp::Tcp;
-use upstream::Upstream;
 
-/// How long draining may take before it is given up. With what else there is to end, a process ends within five seconds.
+/// Maximum time of draining. With what else there is to end, a process ends within five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
-
-/// How to serve.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Where to listen, over UDP and TCP alike; port 0 is any free port, the same for both.
-    pub listen: Vec<SocketAddr>,
-    /// The largest UDP reply, in bytes, at least 512. `None`: what the client can take on loopback addresses, 1232
-    /// elsewhere.
-    pub max_udp_size: Option<u16>,
-    /// In which order the records of an answer stand.
-    pub order: Order,
-    /// What shuffles are derived from: the same seed and the same queries over UDP on one address, by one thread, give the
-    /// same answers.
-    pub seed: u64,
-    /// The servers that are asked for names outside the cluster, in this order: the next one where one is silent. Empty:
-    /// none is asked, and `outside` decides.
-    pub upstream: Vec<SocketAddr>,
-    /// The answer for names outside the cluster without an upstream.
-    pub outside: Outside,
-    /// How many threads, at most, answer over UDP on each address; where the system cannot share an address among sockets
-    /// (SO_REUSEPORT, as Linux has it), there is one.
-    pub udp_threads: NonZeroUsize,
-    /// What TCP clients may take.
-    pub tcp: TcpLimits,
-}
-
-impl Default for Options {
-    /// Any free port of 127.0.0.1, one UDP thread, no upstream.
-    fn default() -> Self {
-        Options {
-            listen: vec![(Ipv4Addr::LOCALHOST, 0).into()],
-            max_udp_size: None,
-            order: Order::Shuffle,
-            seed: 0,
-            upstream: Vec::new(),
-            outside: Outside::NxDomain,
-            udp_threads: NonZeroUsize::MIN,
-            tcp: TcpLimits::default(),
-        }
-    }
-}
-
-impl Options {
-    fn responder(&self, view: View, sockets: usize, stats: Arc<Stats>) -> Responder {
-        let upstream = (!self.upstream.is_empty()).then(|| Upstream::new(self.upstream.clone(), sockets));
-        Responder::new(view, self.order, self.seed, (upstream, self.outside), stats)
-    }
-}
-
-/// The largest UDP reply of a listener at `address`: 1232 bytes pass every path without fragments (the DNS flag day of
-/// 2020, RFC 9715); nothing is lost on the way to oneself.
-fn max_udp(asked: Option<u16>, address: IpAddr) -> u16 {
-    let usual = if address.is_loopback() { u16::MAX } else { 1232 };
-    asked.map_or(usual, |size| size.max(512))
-}
 
 /// Bound sockets; what arrives waits in them until [`serve`](Listeners::serve).
 pub struct Listeners {
@@ -141,14 +81,14 @@ pub struct Listeners {
 #[error("some clients could not be answered within {} s of the end; their connections were cut", DRAIN.as_secs())]
 pub struct CutOff;
 
-/// Tells the transports that the end has begun.
+/// Signals the transports that draining has begun.
 #[derive(Clone)]
 struct Draining(watch::Receiver<bool>);
 
 impl Draining {
     /// Returns once draining has begun.
     async fn begun(&mut self) {
-        // Where nobody is left to tell, it has begun as well.
+        // A closed channel means that it has begun as well.
         let _ = self.0.wait_for(|begun| *begun).await;
     }
 }
@@ -183,8 +123,8 @@ impl Listeners {
         self.stats.clone()
     }
 
-    /// Answers what `view` shows until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is
-    /// still answered, unless a fault holds the answer back.
+    /// Answers what `view` shows until `shutdown` resolves. Then no new client is accepted, and queries that came before
+    /// that are still answered, unless a fault holds the answer back.
     ///
     /// # Errors
     /// When that was not done after four seconds; it is given up then.

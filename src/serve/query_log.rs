@@ -6,7 +6,7 @@
 //!
 //! Client, id, then type, class, name, protocol, size in bytes, DO bit and UDP size of the query; response code, flags
 //! and size in bytes of the reply (`- - 0` for none); how long it took; and `fault=NAME` where a
-//! fault has hit it. Names come from anybody: [`Presentation`] lets no control byte through.
+//! fault has hit it. Names come from any client: [`Presentation`] lets no control byte through.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ use tracing::Level;
 use super::responder::Basis;
 use super::view::View;
 use crate::answer::{Client, Hit};
+use crate::fault::Transport;
 use crate::queries::Exchanged;
-use crate::store::fault::Transport;
 use crate::store::{Name, Time};
 use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 

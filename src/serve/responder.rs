@@ -31,10 +31,11 @@ pub(super) struct Responder {
     spare: Mutex<Vec<Answerer>>,
 }
 
-/// Queries that are answered from one state of the zone, one after the other.
+/// Queries that were received together: answered from one state of the zone, one after the other.
 pub(super) struct Batch<'r> {
     responder: &'r Responder,
     zone: Guard<Arc<Zone>>,
+    began: Option<Began>,
 }
 
 /// What became of a query.
@@ -60,7 +61,8 @@ pub(super) struct Basis {
 pub(super) struct Pending {
     task: Option<(UpstreamTask, OwnedSemaphorePermit)>,
     delay: Option<Delay>,
-    pub(super) basis: Basis,
+    basis: Basis,
+    began: Option<Began>,
 }
 
 /// What the upstream is asked.
@@ -118,38 +120,43 @@ impl Responder {
     /// Begins a batch of `queries` queries.
     pub(super) fn batch(&self, queries: usize) -> Batch<'_> {
         self.stats.queries.add(queries as u64);
-        Batch { responder: self, zone: self.view.zone.load() }
+        let began = query_log::begin(&self.view);
+        Batch { responder: self, zone: self.view.zone.load(), began }
     }
 
     /// Answers `received` into `reply` and records it; returns whether the reply is to be sent.
     pub(super) async fn answer(&self, received: Received<'_>, reply: &mut Vec<u8>) -> bool {
-        let began = query_log::begin(&self.view);
-        let outcome = self.with_answerer(|answerer| self.batch(1).answer(answerer, &received, reply));
-        self.conclude(outcome, began, received, reply).await
+        let pending = {
+            let batch = self.batch(1);
+            match self.with_answerer(|answerer| batch.answer(answerer, &received, reply)) {
+                Outcome::Silent(basis) => {
+                    batch.record([(received, &basis, None)]);
+                    return false;
+                }
+                Outcome::Reply(basis) => {
+                    batch.record([(received, &basis, Some(&reply[..]))]);
+                    return true;
+                }
+                Outcome::Pending(pending) => pending,
+            }
+        };
+        self.conclude(pending, received, reply).await
     }
 
     /// Waits for what the reply has to wait for and records the query; returns whether the reply is to be sent.
     pub(super) async fn conclude(
         &self,
-        outcome: Outcome,
-        began: Option<Began>,
+        Pending { task, delay, basis, began }: Pending,
         received: Received<'_>,
         reply: &mut Vec<u8>,
     ) -> bool {
-        let (basis, is_sent) = match outcome {
-            Outcome::Silent(basis) => (basis, false),
-            Outcome::Reply(basis) => (basis, true),
-            Outcome::Pending(Pending { task, delay, basis }) => {
-                if let Some((task, permit)) = task {
-                    self.relay(task, basis.hit.as_ref(), &received, reply).await;
-                    drop(permit);
-                }
-                let is_sent = match delay {
-                    Some(delay) => delay.wait().await,
-                    None => true,
-                };
-                (basis, is_sent)
-            }
+        if let Some((task, permit)) = task {
+            self.relay(task, basis.hit.as_ref(), &received, reply).await;
+            drop(permit);
+        }
+        let is_sent = match delay {
+            Some(delay) => delay.wait().await,
+            None => true,
         };
         query_log::end(&self.view, began, [(received, &basis, is_sent.then_some(&reply[..]))]);
         is_sent
@@ -243,7 +250,7 @@ impl Batch<'_> {
         &Received { request, peer, client, .. }: &Received<'_>,
         reply: &mut Vec<u8>,
     ) -> Outcome {
-        let Batch { responder, zone } = self;
+        let Batch { responder, zone, began } = self;
         let View { faults, clock, .. } = &responder.view;
         let mut hit = None;
         let verdict = responder.guarded(answerer, request, reply, |answerer, reply| {
@@ -274,10 +281,18 @@ impl Batch<'_> {
             delay => delay.flatten(),
         };
         if task.is_some() || delay.is_some() {
-            Outcome::Pending(Pending { task, delay, basis })
+            Outcome::Pending(Pending { task, delay, basis, began: *began })
         } else {
             Outcome::Reply(basis)
         }
+    }
+
+    /// Records queries of this batch, and their replies where there are any.
+    pub(super) fn record<'a>(
+        &self,
+        exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
+    ) {
+        query_log::end(&self.responder.view, self.began, exchanges);
     }
 }
 

@@ -1,10 +1,11 @@
-//! What the transports count, for whoever wants to look. Counting takes one relaxed addition; nothing here decides
+//! Counters of the transports. Counting takes one relaxed addition; nothing here decides
 //! anything.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters of one set of listeners, all since they were bound.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Messages read, whatever became of them.
     pub queries: Counter,

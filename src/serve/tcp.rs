@@ -1,5 +1,4 @@
-//! The TCP transport's front door: accepts connections, as many as there may be, and sees them all to their end. It
-//! must not know what is said on them.
+//! Accepts TCP connections, as many as there may be, and waits for the end of each. Must not depend on what is said on them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,40 +13,13 @@ use tokio::time::{Instant, sleep};
 use super::Draining;
 use super::admission::Admissions;
 use super::connection;
+use super::options::TcpLimits;
 use super::responder::Responder;
 
-/// What a TCP client may take of us. The defaults are for a server that anybody may reach.
-#[derive(Clone, Copy, Debug)]
-pub struct TcpLimits {
-    /// Connections at a time, on all listeners together. Never more than their [share](super::Shares) of the descriptors.
-    pub connections: usize,
-    /// Connections at a time of one client address; loopback addresses are exempt.
-    pub per_client: usize,
-    /// How long a connection may be open without a query.
-    pub idle: Duration,
-    /// How long a message may take from its first byte to its last.
-    pub message: Duration,
-    /// How long a client may take to take its answers.
-    pub write: Duration,
-}
-
-impl Default for TcpLimits {
-    fn default() -> Self {
-        TcpLimits {
-            connections: 10_000,
-            per_client: 256,
-            // CoreDNS's; RFC 7766 section 6.2.3 asks for "a few seconds".
-            idle: Duration::from_secs(10),
-            message: Duration::from_secs(10),
-            write: Duration::from_secs(5),
-        }
-    }
-}
-
-/// How long to wait for descriptors or memory to come free, once they have run out.
+/// Pause after descriptors or memory have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
-/// How often a shortage is worth a line in the log.
+/// Minimum interval of two log lines about a shortage.
 const REPORT: Duration = Duration::from_secs(5);
 
 /// What serving TCP on one address needs.
@@ -61,7 +33,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    /// Serves until draining begins, and then whoever has connected by then.
+    /// Serves until draining begins, and then the clients that have connected by then.
     pub(super) async fn serve(mut self) {
         let mut connections = JoinSet::new();
         let mut reported = None;

@@ -1,4 +1,4 @@
-//! Takes the place of `kubectl delete`, which nobody runs on files: decides what it means that one is not there.
+//! Decides when a missing file counts as deleted.
 //! Editors and git take files away for a moment, and a directory without any manifest is an accident; only what stays
 //! away while others remain was deleted.
 
@@ -24,6 +24,11 @@ impl Absence {
     /// When it is to be told of, if it was not.
     pub(super) fn tell_at(&self, patience: Duration) -> Option<Instant> {
         (!self.told).then(|| self.since + patience)
+    }
+
+    /// Whether it was told of.
+    pub(super) fn is_told(&self) -> bool {
+        self.told
     }
 
     /// It has been told of.

@@ -1,5 +1,5 @@
-//! Takes the place of one file's `last-applied-configuration`: what it said last that could be served, and what became
-//! of what it says now. It must not know other files, nor when to look.
+//! One file: its last content that could be served, and what became of its present content. Must not depend on other files, nor on
+//! when to look.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,10 +9,11 @@ use tokio::time::Instant;
 use super::Timings;
 use super::absence::Absence;
 use super::between::{Kept, same};
+use super::fingerprint::Fingerprint;
 use super::holders::difference;
 use super::reading::{self, Content, Reading};
 use super::rendering::Rendering;
-use super::settling::{Fingerprint, Settling};
+use super::settling::Settling;
 use crate::manifest::{Known, Problem, Severity};
 use crate::store::Change;
 
@@ -29,8 +30,10 @@ pub(super) struct File {
     /// What it said last that could be served, and the hash of that if it was read while following.
     pub(super) kept: Option<Kept>,
     pub(super) hash: Option<u64>,
-    /// Why what it says now is not served.
+    /// Why its present content is not served.
     pub(super) refused: Option<Refused>,
+    /// What is wrong with that.
+    pub(super) problems: Vec<Problem>,
     pub(super) absent: Option<Absence>,
     /// What was complained of last, as a hash, and when.
     pub(super) complaint: Option<(u64, Instant)>,
@@ -51,7 +54,7 @@ pub(super) struct At<'a> {
     pub(super) timings: &'a Timings,
 }
 
-/// The same problems of a file are told again after so long.
+/// Interval after which the same problems of a file are logged again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl File {
@@ -115,10 +118,11 @@ impl File {
             self.settling.read(seen, false, at.now, at.timings);
         }
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        self.problems = problems;
         if !self.complains(&lines, at.now) {
             return;
         }
-        for (problem, line) in problems.iter().zip(lines) {
+        for (problem, line) in self.problems.iter().zip(lines) {
             match problem.severity {
                 Severity::Error => tracing::error!("{line}"),
                 Severity::Warning => tracing::warn!("{line}"),
@@ -129,7 +133,7 @@ impl File {
         }
     }
 
-    /// Whether to tell of a complaint `now`, or whether that was done a moment ago.
+    /// Whether to log a complaint `now`, or whether that was done a moment ago.
     fn complains(&mut self, lines: &[String], now: Instant) -> bool {
         let complaint = reading::hash(lines);
         let told = self.complaint.is_some_and(|(last, when)| last == complaint && now < when + TELL_AGAIN);
@@ -167,9 +171,17 @@ impl File {
         self.kept.as_ref().map_or(&[], |kept| &kept.objects)
     }
 
-    /// Whether it says now what is kept of it. Where another file contradicts one that does not, that one gives way.
+    /// Whether what is kept is its present content. Where files contradict each other, one of which this does not hold yields.
     pub(super) fn stands(&self) -> bool {
         self.absent.is_none() && self.refused.is_none()
+    }
+
+    /// When to read it once more although it may be unchanged.
+    pub(super) fn confirm_at(&self) -> Option<Instant> {
+        match &self.rendering {
+            Some(rendering) => rendering.confirm_at(),
+            None => self.settling.confirm_at(),
+        }
     }
 
     fn is_good(&mut self, seen: Option<Fingerprint>, at: At<'_>) {
@@ -178,6 +190,7 @@ impl File {
         }
         if self.refused.take().is_some() {
             self.complaint = None;
+            self.problems = Vec::new();
             if let Some(kept) = &self.kept {
                 tracing::info!("{:?} is good again", kept.name);
             }

@@ -1,15 +1,17 @@
-//! Takes the place of whoever runs `kubectl apply` after every save: learns that something on disk may have changed,
-//! reads what did, and hands over what is asked for differently now. Whatever cannot be read, is refused or is gone
-//! leaves the last good objects in place. It must not know the DNS.
+//! Takes the place of `kubectl apply` after every save: learns that something on disk may have changed, reads what did, and hands over
+//! the objects that changed. What cannot be read, is refused or is gone leaves the last good objects in place. Must not depend on
+//! the DNS.
 //!
 //! A `stat` of every file each second is the truth; notifications of the operating system (`hints`) only make it
 //! quick, because they are lost on network file systems, when a queue overflows and when a directory is replaced.
 //! `settling` decides when a file is whole enough to be read, `sources` what is made of it, `between` what
-//! files may not say together.
+//! files may not say together. `apply` applies the changes to a cluster.
 
 mod absence;
+mod apply;
 mod between;
 mod file;
+mod fingerprint;
 mod hints;
 mod holders;
 mod links;
@@ -30,19 +32,21 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::manifest::Overrides;
 use crate::store::{Change, Key};
+pub use apply::{Applier, Judge};
 use file::At;
 use hints::{Hints, Signal};
+pub use reading::Review;
 pub use sources::Sources;
 
 /// How changes are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// At once where the operating system tells of them, by looking each second anywhere else.
+    /// By notifications of the operating system, and by looking each second.
     #[default]
     Auto,
     /// By looking each second.
     Poll,
-    /// Only when told to look, until what is seen then has been read.
+    /// Only by force, until what is seen then has been read.
     Off,
 }
 
@@ -84,7 +88,7 @@ pub struct Options {
     pub timings: Timings,
 }
 
-/// What comes with new objects.
+/// What comes with changed objects.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The names of the files that changed, or whose objects went.
@@ -186,27 +190,29 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
     /// Looks at every source, reads what changed and hands over what comes of it.
     fn pass(&mut self, now: Instant, forced: bool) -> Pass {
         let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
-        let looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
+        let mut looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
         let mut again = looked.again;
         if let Some(hints) = &mut self.hints {
             let watched = || self.sources.directories();
-            // What happened in a directory before it was watched nobody tells of.
+            // What happened in a directory before it was watched is not notified.
             if hints.arm(&heard, looked.moved, watched) {
                 again = earlier(again, now);
             }
         }
-        if let Some((report, changes)) = looked.report {
+        let read = looked.read;
+        if let Some((report, changes)) = looked.report.take() {
             self.changes.extend(changes);
             (self.on_change)(&self.changes, &report);
             self.changes = Vec::new();
         }
-        Pass { read: looked.read, again }
+        self.sources.publish(looked);
+        Pass { read, again }
     }
 }
 
 /// After a hint that is no rename, more are waited for: a file that is being written is not read at once anyway.
 const GATHER: Duration = Duration::from_millis(10);
-/// Looks are so far apart, whatever is told meanwhile.
+/// Minimum interval of two looks.
 const LOOKS_APART: Duration = Duration::from_millis(5);
 /// Readings that would be closer than this because much is written are a storm, in which they are `STORM_APART` from each
 /// other.
@@ -233,7 +239,7 @@ impl Pace {
         }
     }
 
-    /// When to look, if somebody asks at `now` for it to be in `wish`, because `much` is written or not.
+    /// When to look, if it is to be in `wish` from `now`, because `much` is written or not.
     fn asked(&mut self, now: Instant, wish: Duration, much: bool) -> Instant {
         let at = self.looked.map_or(now + wish, |looked| (now + wish).max(looked + LOOKS_APART));
         self.storm |= (much || self.was_storm) && self.read.is_some_and(|read| at < read + STORM);

@@ -1,15 +1,13 @@
-//! Takes the place of one `kubectl apply -f`: one file from its path to what is to be done about its content. It must
-//! not know other files, nor what was decided about this one before, but for its last content's hash.
+//! Reads one file, from its path to a judgement of its content. Must not depend on other files, nor on what was decided about this one
+//! before, except for the hash and the objects of its last content.
 
-use std::fs;
 use std::hash::{BuildHasher, Hash};
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use rustc_hash::FxBuildHasher;
 
-use super::settling::Fingerprint;
+use super::fingerprint::Fingerprint;
 use super::survey::STANDARD_INPUT;
 use crate::manifest::{self, Input, Known, Manifest, Problem, Severity};
 
@@ -35,29 +33,35 @@ pub(super) struct Content {
     pub(super) manifest: Manifest,
 }
 
-/// What is at `path` now; follows links.
-///
-/// # Errors
-/// Those of `stat`.
-pub(super) fn fingerprint(path: &Path) -> io::Result<Fingerprint> {
-    fs::metadata(path).map(|meta| Fingerprint::of(&meta))
-}
+/// Judges a manifest that is read again: warnings about those of its objects that are not among the known ones.
+pub type Review = fn(&Manifest, &[Known]) -> Vec<Problem>;
 
-/// Reads the file at `path`, which was `seen` before. `last` is the hash of what it said when it was good last, `known`
-/// the objects of that.
-pub(super) fn read(path: &Path, seen: Fingerprint, last: Option<u64>, known: &[Known]) -> Reading {
+/// Reads the file at `path`, which was `seen` before. `last` is the hash of its last good content, `known` the objects of that.
+pub(super) fn read(
+    path: &Path,
+    seen: Fingerprint,
+    last: Option<u64>,
+    known: &[Known],
+    review: Review,
+) -> Reading {
     let fetched = manifest::fetch(path);
-    if !fingerprint(path).is_ok_and(|after| after == seen) {
+    if !Fingerprint::at(path).is_ok_and(|after| after == seen) {
         return Reading::Torn;
     }
     match fetched {
-        Ok(bytes) => judge_bytes(&path.display().to_string(), bytes, last, known),
+        Ok(bytes) => judge_bytes(&path.display().to_string(), bytes, last, known, review),
         Err(problem) => Reading::Bad(vec![*problem]),
     }
 }
 
 /// What comes of `bytes`, the content of what is called `name`.
-pub(super) fn judge_bytes(name: &str, bytes: Vec<u8>, last: Option<u64>, known: &[Known]) -> Reading {
+pub(super) fn judge_bytes(
+    name: &str,
+    bytes: Vec<u8>,
+    last: Option<u64>,
+    known: &[Known],
+    review: Review,
+) -> Reading {
     let hash = hash(&bytes);
     if last == Some(hash) {
         return Reading::Same;
@@ -68,7 +72,7 @@ pub(super) fn judge_bytes(name: &str, bytes: Vec<u8>, last: Option<u64>, known: 
     let manifest = catch_unwind(AssertUnwindSafe(|| {
         let mut manifest = manifest::read_again(name, bytes, known);
         if is_small {
-            let reviewed = reviewed(&manifest, known);
+            let reviewed = review(&manifest, known);
             manifest.problems.extend(reviewed);
         }
         manifest
@@ -79,18 +83,6 @@ pub(super) fn judge_bytes(name: &str, bytes: Vec<u8>, last: Option<u64>, known: 
 /// Maximum length of what is read at once and reviewed, in bytes: a review takes as long as a reading, and the first answer is
 /// waited for. `check` reviews any amount.
 pub(super) const REVIEWED_BYTES: usize = 256 << 10;
-
-/// What an API server would refuse in `manifest`, of what is not `known` from before.
-#[cfg(feature = "api")]
-pub(super) fn reviewed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
-    crate::review::changed(manifest, known)
-}
-
-/// Without the API there is no schema to review by.
-#[cfg(not(feature = "api"))]
-pub(super) fn reviewed(_: &Manifest, _: &[Known]) -> Vec<Problem> {
-    Vec::new()
-}
 
 /// Reads `input` before it is followed. Returns the hash of its bytes as well, if it is a file.
 pub(super) fn read_first(input: &Input) -> (Option<u64>, Manifest) {
@@ -137,19 +129,23 @@ pub(super) fn hash(content: &(impl Hash + ?Sized)) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    const NONE: Review = |_, _| Vec::new();
 
     #[test]
     fn a_file_that_changes_while_it_is_read_is_torn() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.yaml");
         fs::write(&path, "apiVersion: v1\nkind: Namespace\nmetadata: {name: a}\n").unwrap();
-        let before = fingerprint(&path).unwrap();
-        let Reading::Good(content) = read(&path, before, None, &[]) else { panic!("not good") };
-        assert!(matches!(read(&path, before, Some(content.hash), &[]), Reading::Same));
+        let before = Fingerprint::at(&path).unwrap();
+        let Reading::Good(content) = read(&path, before, None, &[], NONE) else { panic!("not good") };
+        assert!(matches!(read(&path, before, Some(content.hash), &[], NONE), Reading::Same));
         fs::write(&path, "").unwrap();
-        assert!(matches!(read(&path, before, None, &[]), Reading::Torn));
+        assert!(matches!(read(&path, before, None, &[], NONE), Reading::Torn));
         fs::remove_file(&path).unwrap();
-        assert!(matches!(read(&path, before, None, &[]), Reading::Torn));
+        assert!(matches!(read(&path, before, None, &[], NONE), Reading::Torn));
     }
 }

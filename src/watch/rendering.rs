@@ -1,5 +1,5 @@
-//! Takes the place of `kubectl apply -k` after every save: decides from the files that a kustomization follows from when it is
-//! to be rendered again. It must not know what is rendered.
+//! Decides from the files that a kustomization follows from when it is to be rendered again, as `kubectl apply -k` would be run again.
+//! Must not depend on what is rendered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use tokio::time::Instant;
 
 use super::file::At;
+use super::fingerprint::Fingerprint;
 use super::hints::Names;
 use super::links::hops;
-use super::reading::{self, Reading};
-use super::settling::{Fingerprint, Said, Settling, Verdict};
+use super::reading::{self, Reading, Review};
+use super::settling::{Said, Settling, Verdict};
 use crate::manifest::Known;
 use crate::manifest::kustomize::{self, Sources};
 
@@ -78,7 +79,7 @@ impl Rendering {
     }
 
     /// Renders it. `last` is the hash of what it rendered to when that was good last, `known` the objects of that.
-    pub(super) fn read(&mut self, last: Option<u64>, known: &[Known]) -> Reading {
+    pub(super) fn read(&mut self, last: Option<u64>, known: &[Known], review: Review) -> Reading {
         let rendered = kustomize::render(&self.directory);
         let there = self.sources.find(&self.directory);
         let seen = |(path, source): (&PathBuf, &Source)| {
@@ -90,7 +91,7 @@ impl Rendering {
             return Reading::Torn;
         }
         match rendered {
-            Ok(bytes) => reading::judge_bytes(&kustomize::name(&self.directory), bytes, last, known),
+            Ok(bytes) => reading::judge_bytes(&kustomize::name(&self.directory), bytes, last, known, review),
             Err(problem) => Reading::Bad(vec![*problem]),
         }
     }

@@ -1,63 +1,12 @@
-//! Takes the place of a writer's word that a file is whole, which nobody gives: decides from what `stat` shows, and
-//! when, whether a file is to be read, waited for, or left alone. It must not know what is in files.
+//! Decides from the fingerprints of a file over time whether it is complete, so that it is read now or later. Must not depend on
+//! the contents of files.
 
-use std::fs::Metadata;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::Timings;
-
-/// What `stat` tells of a file that changes with its content.
-///
-/// Two of them are compared for being different, never for being newer: a restored backup is older. The time of the
-/// last change of the inode, which nobody can set, tells even writes that keep size and modification time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    /// Device and number of the inode.
-    inode: (u64, u64),
-    size: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Fingerprint {
-    #[cfg(unix)]
-    pub(super) fn of(meta: &Metadata) -> Self {
-        use std::os::unix::fs::MetadataExt;
-        Fingerprint {
-            inode: (meta.dev(), meta.ino()),
-            size: meta.len(),
-            modified: (meta.mtime(), meta.mtime_nsec()),
-            changed: (meta.ctime(), meta.ctime_nsec()),
-        }
-    }
-
-    /// Without inodes a replaced file looks like one that was written in place, which only costs time.
-    #[cfg(not(unix))]
-    pub(super) fn of(meta: &Metadata) -> Self {
-        let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-        let modified = since.map_or((0, 0), |since| (since.as_secs() as i64, since.subsec_nanos().into()));
-        Fingerprint { inode: (0, 0), size: meta.len(), modified, changed: modified }
-    }
-
-    /// Whether it was renamed, or given its times, after the last write: that sets the time of change alone. Both in one tick of
-    /// the kernel's clock cannot be told apart, and are taken for a write.
-    fn is_written_before(&self) -> bool {
-        self.modified < self.changed
-    }
-
-    /// In bytes.
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
-    /// How long ago the inode changed, by a clock that may not be the one it was changed by.
-    fn age(&self) -> Option<Duration> {
-        let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).ok()?);
-        changed.elapsed().ok()
-    }
-}
+use super::fingerprint::Fingerprint;
 
 /// What the operating system said of a file since the last look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +123,7 @@ impl Settling {
         }
     }
 
-    /// What was `seen` has been read `now`, before anybody followed it, and accepted.
+    /// What was `seen` has been read `now`, before it was followed, and accepted.
     pub(super) fn read_first(&mut self, seen: Fingerprint, now: Instant, timings: &Timings) {
         self.read(seen, true, now, timings);
         // At the start files are many, and mostly old.

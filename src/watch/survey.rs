@@ -1,11 +1,10 @@
-//! Takes the place of the command line's glob: which files the named paths mean now, and what they look like. It must
-//! not know what was there before, but for this: what was named as a file stays one, and so does a directory.
+//! Which files the named paths mean now, and their fingerprints. Must not depend on what was there before, except for this: what was
+//! named as a file stays one, and so does a directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::reading::fingerprint;
-use super::settling::Fingerprint;
+use super::fingerprint::Fingerprint;
 use crate::manifest;
 
 /// The path that means standard input.
@@ -64,7 +63,7 @@ impl Named {
         match self.kind {
             Some(Kind::StandardInput) => Ok(Vec::new()),
             Some(Kind::Directory) => self.manifests(),
-            Some(Kind::File) | None => match fingerprint(&self.path) {
+            Some(Kind::File) | None => match Fingerprint::at(&self.path) {
                 Ok(seen) => Ok(vec![(self.path.clone(), seen)]),
                 Err(error) => Err(format!("cannot open: {error}")),
             },
@@ -77,7 +76,7 @@ impl Named {
         }
         let found = manifest::list(&self.path, self.recursive)?;
         // A link to nowhere is as good as no file.
-        let files = found.into_iter().filter_map(|path| fingerprint(&path).ok().map(|seen| (path, seen)));
+        let files = found.into_iter().filter_map(|path| Fingerprint::at(&path).ok().map(|seen| (path, seen)));
         let files: Vec<_> = files.collect();
         self.meant |= !files.is_empty();
         if files.is_empty() && self.meant { Err("directory without manifests".into()) } else { Ok(files) }
@@ -111,7 +110,7 @@ pub(super) fn survey(named: &mut [Named]) -> Survey {
             Ok(files) => {
                 let directory = Some(at).filter(|_| named.kind == Some(Kind::Directory));
                 for (path, seen) in files {
-                    // Whoever names a file that is in a named directory as well means the file.
+                    // A file that is named counts as such, also where its directory is named.
                     let known = survey.files.entry(path).or_insert((seen, FoundBy { rank: at, directory }));
                     known.1.directory = known.1.directory.and(directory);
                 }

@@ -1,8 +1,8 @@
 //! What clients can take of the server: bytes, work, connections.
 
-use clusterlocal::Settings;
-use clusterlocal::api::Limits;
-use clusterlocal::queries::QueryLog;
+use clusterlocal_api::Limits;
+use clusterlocal_core::Settings;
+use clusterlocal_core::queries::QueryLog;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;

@@ -65,7 +65,7 @@ async fn schedules_follow_their_time_zone() {
         let api = Api::with_cron(spec).await;
         api.wait(by).await;
         assert_eq!(api.scheduled().await, expected, "{schedule} {zone:?}");
-        let last = expected.last().and_then(|time| time.parse::<clusterlocal::store::Time>().ok());
+        let last = expected.last().and_then(|time| time.parse::<clusterlocal_core::store::Time>().ok());
         let status = &api.get(&format!("{CRONS}/c")).await.ok()["status"];
         assert_eq!(text(&status["lastScheduleTime"]), last.map(|time| time.to_string()).unwrap_or_default());
     }

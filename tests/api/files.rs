@@ -1,7 +1,7 @@
 //! Files that change what the API does not let change.
 
-use clusterlocal::api::admit::forbidden_changes;
-use clusterlocal::store::{Change, Object};
+use clusterlocal_api::admit::forbidden_changes;
+use clusterlocal_core::store::{Change, Object};
 use serde_json::json;
 
 use super::{Api, MERGE, PODS, RING, SETS, common, names, text};

@@ -6,9 +6,9 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::api::{Options, Server};
-use clusterlocal::store::{Change, Key, Kind, Object, Pod as StoredPod};
-use clusterlocal::{Clock, ControlPlane, Driver, Settings};
+use clusterlocal_api::{Options, Server};
+use clusterlocal_core::store::{Change, Key, Kind, Object, Pod as StoredPod};
+use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};
 use futures_util::StreamExt;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};

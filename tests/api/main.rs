@@ -27,10 +27,10 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::api::{Limits, Options, Server};
-use clusterlocal::queries::QueryLog;
-use clusterlocal::store::Time;
-use clusterlocal::{Clock, ControlPlane, Driver, Settings};
+use clusterlocal_api::{Limits, Options, Server};
+use clusterlocal_core::queries::QueryLog;
+use clusterlocal_core::store::Time;
+use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
@@ -58,6 +58,7 @@ const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 
 /// A cluster with an API, whose clock stands still.
+#[derive(Clone)]
 struct Api {
     address: SocketAddr,
     driver: Driver,

@@ -5,12 +5,12 @@ mod ring;
 
 use std::collections::BTreeSet;
 
-use clusterlocal::answer::{
+use clusterlocal_core::answer::{
     self, Answerer, Client, Order, Outside, Verdict, forward_records, reverse_records,
 };
-use clusterlocal::store::{Objects, Time};
-use clusterlocal::zone::Zone;
-use clusterlocal::{ControlPlane, Settings, manifest};
+use clusterlocal_core::store::{Objects, Time};
+use clusterlocal_core::zone::Zone;
+use clusterlocal_core::{ControlPlane, Settings, manifest};
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 #[allow(unused_imports, reason = "each test uses its part")]
@@ -84,7 +84,7 @@ impl Asked {
 pub fn request(name: &str, record_type: &str, edns_size: Option<u16>) -> Vec<u8> {
     let labels = name.trim_end_matches('.').split('.').filter(|label| !label.is_empty());
     let name = Name::from_labels(labels.map(str::as_bytes)).expect("labels");
-    let record_type: clusterlocal::RecordType = record_type.parse().expect("a type");
+    let record_type: clusterlocal_core::RecordType = record_type.parse().expect("a type");
     let record_type = RecordType::from(record_type.0);
     let mut message = Message::new(0x1234, MessageType::Query, OpCode::Query);
     message.metadata.recursion_desired = true;

@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Order, Outside, Query, Verdict};
-use clusterlocal::store::Objects;
-use clusterlocal::zone::{self, Feed, PodNames, Zone};
+use clusterlocal_core::Settings;
+use clusterlocal_core::answer::{Answerer, Order, Outside, Query, Verdict};
+use clusterlocal_core::store::Objects;
+use clusterlocal_core::zone::{self, Feed, PodNames, Zone};
 use hickory_proto::op::Message;
 
 use crate::common::{self, Asked, TCP, UDP};
@@ -68,9 +68,9 @@ fn zone(objects: &Objects, setting: &str) -> Zone {
 
 /// A zone whose first reading of the cluster is not done: it has the objects, but does not know whether they are all.
 fn not_synced(objects: &Objects, settings: zone::Settings) -> Zone {
-    let mut store = clusterlocal::store::Store::new();
+    let mut store = clusterlocal_core::store::Store::new();
     for object in objects.values() {
-        store.apply(clusterlocal::store::Change::Put(object.clone()));
+        store.apply(clusterlocal_core::store::Change::Put(object.clone()));
     }
     let mut feed = Feed::new(settings);
     feed.take_in(&store, None);
@@ -122,7 +122,7 @@ fn wanted(row: &Row<'_>) -> Vec<String> {
 /// A reply, line by line: the code and whether it is authoritative, then the records.
 fn got(reply: &[u8]) -> Vec<String> {
     let message = Message::from_vec(reply).expect("a reply that can be read");
-    let rcode = clusterlocal::ResponseCode(message.metadata.response_code.into());
+    let rcode = clusterlocal_core::ResponseCode(message.metadata.response_code.into());
     let flags = common::flags(reply);
     assert!(flags.starts_with("QR") && !flags.contains("AD"), "{flags}");
     let aa = if message.metadata.authoritative { " aa" } else { "" };

@@ -1,8 +1,8 @@
 //! Ten thousand answers of CoreDNS, and the same from here: response code, flags, spelling, TTLs, data, sizes, and how
 //! much of it fits where not all does.
 
-use clusterlocal::Settings;
-use clusterlocal::answer::Order;
+use clusterlocal_core::Settings;
+use clusterlocal_core::answer::Order;
 use hickory_proto::op::Message;
 use serde_json::{Value, json};
 

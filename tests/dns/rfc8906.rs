@@ -5,9 +5,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::Settings;
 use clusterlocal::serve::{Listeners, Options};
-use clusterlocal::zone::Published;
+use clusterlocal_core::Settings;
+use clusterlocal_core::zone::Published;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

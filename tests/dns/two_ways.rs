@@ -1,8 +1,8 @@
 //! The fast path and the general path of an answer write the same bytes, and take the same random numbers for the shuffle.
 
-use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Query};
-use clusterlocal::zone::{PodNames, Settings as ZoneSettings, Zone};
+use clusterlocal_core::Settings;
+use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query};
+use clusterlocal_core::zone::{PodNames, Settings as ZoneSettings, Zone};
 use proptest::prelude::*;
 
 use crate::common::{self, Asked};
@@ -88,7 +88,7 @@ fn zone(cluster: &str, settings: Settings) -> Zone {
 }
 
 fn large() -> Zone {
-    let manifest = clusterlocal::manifest::read_bytes("large.yaml", LARGE.into());
+    let manifest = clusterlocal_core::manifest::read_bytes("large.yaml", LARGE.into());
     let settings = Settings::default().heed(&manifest.overrides).expect("ranges");
     common::zone_of(&common::objects("large.yaml", LARGE), settings)
 }

@@ -1,9 +1,9 @@
 //! Packets, byte by byte: headers, EDNS, what is malformed, and what must be met with silence. Expectations are those
 //! of CoreDNS for well-formed requests, and of RFC 8906, 6891 and 9619 for the others.
 
-use clusterlocal::Settings;
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, Verdict};
-use clusterlocal::zone::Zone;
+use clusterlocal_core::Settings;
+use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
+use clusterlocal_core::zone::Zone;
 use hickory_proto::op::Message;
 use proptest::prelude::*;
 

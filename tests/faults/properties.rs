@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clusterlocal::answer::{Answerer, Client, Order, Outside, Query, Verdict};
-use clusterlocal::store::fault::{ACTIONS, Action, FaultSpec};
-use clusterlocal::store::{Change, Fault, Key, Kind, Object, ObjectMeta, Objects, Time};
-use clusterlocal::{ControlPlane, Settings, manifest};
+use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
+use clusterlocal_core::fault::{ACTIONS, Action, FaultSpec};
+use clusterlocal_core::store::{Change, Fault, Key, Kind, Object, ObjectMeta, Objects, Time};
+use clusterlocal_core::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;
 use libtest_mimic::Failed;
 use proptest::prelude::*;

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::answer::Order;
 use clusterlocal::serve::{Listeners, Options, View};
-use clusterlocal::store::{Objects, Time};
-use clusterlocal::{Clock, ControlPlane, Driver, Settings, manifest};
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::store::{Objects, Time};
+use clusterlocal_core::{Clock, ControlPlane, Driver, Settings, manifest};
 use tokio::runtime::Runtime;
 
 /// A served cluster; it ends when this is dropped.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clusterlocal::store::*;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::store::*;
+use clusterlocal_core::{ControlPlane, Settings};
 
 use crate::common;
 
@@ -276,7 +276,7 @@ fn nodes_grow_for_what_is_served() {
 #[test]
 fn the_same_steps_happen_at_the_same_times() {
     let story = || {
-        let clock = clusterlocal::Clock::manual();
+        let clock = clusterlocal_core::Clock::manual();
         let mut cluster = ControlPlane::new(Settings::default());
         cluster.advance_to(clock.now());
         cluster.apply(&Objects::new());
@@ -288,5 +288,5 @@ fn the_same_steps_happen_at_the_same_times() {
         cluster.now()
     };
     assert_eq!(story(), story());
-    assert_eq!(story().since(clusterlocal::MANUAL_START), Duration::from_secs(65));
+    assert_eq!(story().since(clusterlocal_core::MANUAL_START), Duration::from_secs(65));
 }

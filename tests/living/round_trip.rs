@@ -3,12 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clusterlocal::answer::{forward_records, reverse_records};
-use clusterlocal::api::render;
-use clusterlocal::store::{Kind, Objects};
-use clusterlocal::wire::{Presentation, RecordView};
-use clusterlocal::zone::Zone;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_api::render;
+use clusterlocal_core::answer::{forward_records, reverse_records};
+use clusterlocal_core::store::{Kind, Objects};
+use clusterlocal_core::wire::{Presentation, RecordView};
+use clusterlocal_core::zone::Zone;
+use clusterlocal_core::{ControlPlane, Settings};
 use serde_json::{Value, json};
 
 use crate::common;

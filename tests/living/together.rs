@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use clusterlocal::answer::Order;
-use clusterlocal::reconcile::delete_pod;
-use clusterlocal::store::*;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::reconcile::delete_pod;
+use clusterlocal_core::store::*;
+use clusterlocal_core::{ControlPlane, Settings};
 use hickory_proto::op::Message;
 
 use crate::common;

@@ -4,10 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clusterlocal::answer::Order;
 use clusterlocal::serve::{ClusterHandler, Listeners, Options};
-use clusterlocal::zone::Published;
-use clusterlocal::{ControlPlane, Settings, manifest};
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::zone::Published;
+use clusterlocal_core::{ControlPlane, Settings, manifest};
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use clusterlocal::Settings;
-use clusterlocal::answer::Order;
 use clusterlocal::serve::{ClusterHandler, Options};
-use clusterlocal::zone::Published;
+use clusterlocal_core::Settings;
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::zone::Published;
 use hickory_net::NetError;
 use hickory_net::runtime::TokioTime;
 use hickory_net::xfer::Protocol;

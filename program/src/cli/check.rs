@@ -5,23 +5,26 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use clap::{Args, ValueEnum};
-use clusterlocal::lint::{RULES, lint};
-use clusterlocal::manifest::{self, Loaded, Problem, Severity};
+use crate::lint::{RULES, lint};
+use clap::Args;
 use clusterlocal::play;
-use clusterlocal::review::review;
+use clusterlocal_api::review::review;
+use clusterlocal_core::manifest::{self, Loaded, Problem, Severity};
 use serde_json::json;
 
-use super::{ClusterArgs, Failure, values};
+use super::cluster::ClusterArgs;
+use super::failure::Failure;
+use super::output::{Output, print};
+use super::values;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = rules())]
 pub struct CheckArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
-    /// The form of the report
-    #[arg(short, long, value_enum, default_value_t = Form::Text, env = "CLUSTERLOCAL_OUTPUT")]
-    output: Form,
+    /// The form of the report: text has the source lines and a last line that counts, json is an array with an object a problem
+    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_OUTPUT")]
+    output: Output,
     /// Leave findings of this code out; repeatable, or with commas between. The annotation clusterlocal.dev/allow does so for
     /// one object
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code, env = "CLUSTERLOCAL_ALLOW")]
@@ -55,14 +58,6 @@ fn denied(text: &str) -> Result<String, String> {
             format!("{error}; or warnings, for all{}", values::did_you_mean(text, [WARNINGS]))
         }),
     }
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// Problems with their source lines, and a last line that counts
-    Text,
-    /// An array with an object a problem
-    Json,
 }
 
 /// What `check --help` ends with.
@@ -101,8 +96,8 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
         problems.extend(reviewed);
     }
     let report = match args.output {
-        Form::Text => text(&problems, &loaded),
-        Form::Json => json(&problems),
+        Output::Text => text(&problems, &loaded),
+        Output::Json => json(&problems),
     };
     let found = if broken {
         ExitCode::from(2)
@@ -111,7 +106,7 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::SUCCESS
     };
-    let printed = super::print(&report);
+    let printed = print(&report);
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
 }
 

@@ -4,11 +4,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use clusterlocal::store::duration;
 use serde_json::json;
 
-use super::Failure;
+use super::failure::Failure;
+use super::output::print;
 use super::running::ServerArgs;
+use super::values;
 
 #[derive(Debug, Args)]
 pub struct ClockArgs {
@@ -23,25 +24,13 @@ enum Move {
     /// Move it on; everything that is due by then has happened when this ends
     Advance {
         /// By how much, 355s or 1h
-        #[arg(value_name = "TIME", value_parser = parse, allow_hyphen_values = true)]
+        #[arg(value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
         by: Duration,
     },
     /// Let it stand still
     Pause,
     /// Let it run
     Resume,
-}
-
-/// A time, for clap.
-pub fn parse(text: &str) -> Result<Duration, String> {
-    duration(text).ok_or_else(|| {
-        let meant = match text.parse::<f64>() {
-            Ok(number) if number >= 0.0 => format!("; the unit is missing: write {text}s for seconds"),
-            Ok(_) => "; it cannot be negative".into(),
-            Err(_) => String::new(),
-        };
-        format!("expected a duration with its unit, such as 500ms, 5s or 1m30s{meant}")
-    })
 }
 
 /// Where the API has the clock.
@@ -62,5 +51,5 @@ pub fn run(args: ClockArgs) -> Result<ExitCode, Failure> {
         Some(true) => format!("runs, {}x", status["speed"].as_f64().unwrap_or(1.0)),
         _ => "stands still".into(),
     };
-    Ok(super::print(&format!("{} {runs}\n", status["now"].as_str().unwrap_or_default())))
+    Ok(print(&format!("{} {runs}\n", status["now"].as_str().unwrap_or_default())))
 }

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use super::Failure;
+use super::failure::Failure;
+use super::output::print;
 use super::resolv_conf::ResolverArgs;
 
 #[derive(Debug, Args)]
@@ -42,10 +43,10 @@ const RECIPES: [(&str, &str); 13] = [
 ];
 
 pub fn run(args: EnvArgs) -> Result<ExitCode, Failure> {
-    let Some(program) = args.program else { return Ok(super::print(&listed())) };
+    let Some(program) = args.program else { return Ok(print(&listed())) };
     let recipe = RECIPES.iter().find(|(name, _)| *name == program);
     let (_, recipe) = recipe.expect("clap takes no other program");
-    Ok(super::print(&told(recipe, &args.resolver)))
+    Ok(print(&told(recipe, &args.resolver)))
 }
 
 /// A line for each recipe: its name, and its first line without the sign of a comment.

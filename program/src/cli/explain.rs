@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::api::client::with_parameters;
-use clusterlocal::explain::Explainer;
+use clusterlocal_core::explain::Explainer;
 
+use super::client::with_parameters;
 use super::cluster::QuestionArgs;
-use super::{Failure, source};
+use super::failure::Failure;
+use super::output::print;
+use super::source;
 
 #[derive(Debug, Args)]
 #[command(
@@ -39,7 +41,7 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
             (explanation.to_string(), explanation.has_answer())
         }
     };
-    let printed = super::print(&text);
+    let printed = print(&text);
     let found = if found { ExitCode::SUCCESS } else { ExitCode::from(1) };
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
 }

@@ -6,15 +6,17 @@ use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
-use clusterlocal::RecordType;
-use clusterlocal::store::fault::{
+use clap::{Args, Subcommand};
+use clusterlocal_core::RecordType;
+use clusterlocal_core::fault::{
     ACTIONS, Actions, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
 };
 use serde_json::{Value, json};
 
+use super::failure::Failure;
+use super::output::{Output, print};
 use super::running::ServerArgs;
-use super::{Failure, clock, values};
+use super::values;
 
 #[derive(Debug, Args)]
 pub struct FaultArgs {
@@ -29,9 +31,9 @@ enum What {
     Add(Box<AddArgs>),
     /// List the faults that there are, and how often each has hit
     List {
-        /// The form of the output
-        #[arg(short, long, value_enum, default_value_t = Form::Text)]
-        output: Form,
+        /// The form of the output: text has a line for each, json an object a line
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
         #[command(flatten)]
         server: ServerArgs,
     },
@@ -43,14 +45,6 @@ enum What {
         #[command(flatten)]
         server: ServerArgs,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// A line for each
-    Text,
-    /// An object a line
-    Json,
 }
 
 #[derive(Debug, Args)]
@@ -93,10 +87,10 @@ struct AddArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = priority)]
     priority: i32,
     /// Beginning so much later, in the cluster's time
-    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     after: Option<Duration>,
     /// For so long, in the cluster's time
-    #[arg(long = "for", value_name = "TIME", value_parser = clock::parse)]
+    #[arg(long = "for", value_name = "TIME", value_parser = values::time)]
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
@@ -157,7 +151,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     let fault =
         json!({ "apiVersion": "clusterlocal.dev/v1", "kind": "Fault", "metadata": metadata, "spec": spec });
     let made = args.server.create(PATH, &fault)?;
-    Ok(super::print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
+    Ok(print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
 }
 
 /// The fault's name, if it was given one, and what goes wrong.
@@ -208,15 +202,15 @@ fn is_action(word: &str) -> bool {
     ACTIONS.iter().any(|action| action.written.split(' ').next() == Some(word))
 }
 
-fn list(output: Form, server: ServerArgs) -> Result<ExitCode, Failure> {
+fn list(output: Output, server: ServerArgs) -> Result<ExitCode, Failure> {
     let list = server.get(PATH)?;
     let mut faults = list["items"].as_array().cloned().unwrap_or_default();
     faults.sort_by_key(tried);
     let shown = match output {
-        Form::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
-        Form::Text => table(&faults),
+        Output::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
+        Output::Text => table(&faults),
     };
-    Ok(super::print(&shown))
+    Ok(print(&shown))
 }
 
 /// What the order of faults follows from: priority, then creation. Within a second, the revision tells which came first.
@@ -251,14 +245,14 @@ fn clear(names: &[String], server: ServerArgs) -> Result<ExitCode, Failure> {
     if names.is_empty() {
         let gone = server.delete(PATH)?;
         let count = gone["items"].as_array().map_or(0, Vec::len);
-        return Ok(super::print(&format!("{count} faults cleared\n")));
+        return Ok(print(&format!("{count} faults cleared\n")));
     }
     let mut told = String::new();
     for fault in names {
         server.or_near(server.delete(&format!("{PATH}/{fault}")), "fault", fault, PATH)?;
         writeln!(told, "fault/{fault} cleared").expect("a string takes everything");
     }
-    Ok(super::print(&told))
+    Ok(print(&told))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

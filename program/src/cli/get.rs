@@ -3,10 +3,11 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use serde_json::Value;
 
-use super::Failure;
+use super::failure::Failure;
+use super::output::{Output, print};
 use super::running::ServerArgs;
 
 #[derive(Debug, Args)]
@@ -19,20 +20,12 @@ pub struct GetArgs {
 enum What {
     /// Each change of the DNS: when, which names came and went, and what happened in the cluster
     Changes {
-        /// The form of the output
-        #[arg(short, long, value_enum, default_value_t = Form::Text)]
-        output: Form,
+        /// The form of the output: text has a line for each change and for each name, json an object a line
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
         #[command(flatten)]
         server: ServerArgs,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// A line for each change, and one for each name
-    Text,
-    /// An object a line
-    Json,
 }
 
 pub fn run(args: GetArgs) -> Result<ExitCode, Failure> {
@@ -42,12 +35,12 @@ pub fn run(args: GetArgs) -> Result<ExitCode, Failure> {
     let mut text = String::new();
     for change in changes {
         match output {
-            Form::Json => writeln!(text, "{change}"),
-            Form::Text => write!(text, "{}", told(change)),
+            Output::Json => writeln!(text, "{change}"),
+            Output::Text => write!(text, "{}", told(change)),
         }
         .expect("a string takes everything");
     }
-    Ok(super::print(&text))
+    Ok(print(&text))
 }
 
 /// `TIME serial N: CAUSE`, and the names below it.

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::addresses::Reuse;
-use clusterlocal::reconcile::Delays;
-use clusterlocal::store::Time;
-use clusterlocal::{Clock, Settings};
+use clusterlocal_core::addresses::Reuse;
+use clusterlocal_core::reconcile::Delays;
+use clusterlocal_core::store::Time;
+use clusterlocal_core::{Clock, Settings};
 
-use super::clock::parse as parse_time;
+use super::values::time as parse_time;
 
 #[derive(Clone, Debug, Args)]
 pub struct LifeArgs {

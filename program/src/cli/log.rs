@@ -2,28 +2,21 @@
 
 use std::io::IsTerminal;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+use super::output::Output;
 use super::values;
 
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal::queries=debug
+    /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal_core::queries=debug
     #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
     filter: String,
-    /// The form of the log
-    #[arg(long = "log-format", value_enum, default_value_t = Form::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
-    form: Form,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// Lines to read
-    Text,
-    /// An object a line
-    Json,
+    /// The form of the log: text has lines to read, json an object a line
+    #[arg(long = "log-format", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
+    form: Output,
 }
 
 /// hickory's own lines tell of every packet it does not like: anybody could fill a disk with them.
@@ -37,7 +30,7 @@ const TARGETS: [&str; 7] =
     ["clusterlocal", "hickory_server", "hickory_net", "hickory_proto", "hyper", "notify", "tokio"];
 
 const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or a filter such as \
-                        info,clusterlocal::queries=debug";
+                        info,clusterlocal_core::queries=debug";
 
 /// A filter, for clap. A word that is no level would be taken for the target of all messages, and silence all others.
 fn filter(text: &str) -> Result<String, String> {
@@ -74,8 +67,8 @@ impl LogArgs {
             NonBlockingBuilder::default().lossy(true).buffered_lines_limit(10_000).finish(std::io::stderr());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
         match self.form {
-            Form::Text => builder.with_target(false).init(),
-            Form::Json => builder.json().flatten_event(true).init(),
+            Output::Text => builder.with_target(false).init(),
+            Output::Json => builder.json().flatten_event(true).init(),
         }
         Ok(guard)
     }

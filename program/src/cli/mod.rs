@@ -2,15 +2,19 @@
 //! results and turns outcomes into exit codes.
 
 mod check;
+mod client;
 mod clock;
 mod cluster;
 mod env;
 mod explain;
+mod failure;
 mod fault;
 mod get;
+mod given;
 mod life;
 mod log;
 mod node;
+mod output;
 mod play;
 mod pod;
 mod process;
@@ -32,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-pub use cluster::{ClusterArgs, Failure, FolderArgs, show};
+pub use failure::{Failure, show};
 pub use process::{Parent, Signals, Stop};
 pub use serve::ServeArgs;
 pub use telling::tell_changes;
@@ -131,23 +135,12 @@ pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
 
 /// The command line, with the environment; help and errors of the parser end the program.
 fn parsed() -> Result<Cli, Failure> {
-    let words = words::arranged(std::env::args_os().collect())?;
-    words::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))?;
-    let matches =
-        Cli::command().try_get_matches_from(&words).unwrap_or_else(|error| usage::exit(error, &words));
-    source::note(&matches);
+    let command = Cli::command();
+    let words = words::arranged(&command, std::env::args_os().collect())?;
+    let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    words::check_environment(&command, variables)?;
+    let matches = command.clone().try_get_matches_from(&words);
+    let matches = matches.unwrap_or_else(|error| usage::exit(error, &command, &words));
+    given::note(&matches);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
-}
-
-/// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
-fn print(text: &str) -> ExitCode {
-    use std::io::Write;
-    // What manifests, queries and other servers say must not drive the terminal.
-    let text = clusterlocal::manifest::harmless(text);
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => Failure::Input(format!("cannot write to standard output: {error}")).report(),
-    }
 }

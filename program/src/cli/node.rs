@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use clusterlocal::store::{BOOTS_ANNOTATION, MACHINE_ANNOTATION};
+use clusterlocal_core::store::{BOOTS_ANNOTATION, MACHINE_ANNOTATION};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
+use super::output::print;
 use super::running::ServerArgs;
 use super::values;
 
@@ -77,5 +78,5 @@ pub fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
             (node.name, "was rebooted")
         }
     };
-    Ok(super::print(&format!("node/{node} {told}\n")))
+    Ok(print(&format!("node/{node} {told}\n")))
 }

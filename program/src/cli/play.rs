@@ -10,13 +10,17 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use clusterlocal::manifest::{self, Input, Manifest, Severity};
 use clusterlocal::play::{Outcome, Play, Scenario, Seen, scenarios};
-use clusterlocal::store::shown_duration;
+use clusterlocal_core::manifest::{self, Input, Manifest, Severity};
+use clusterlocal_core::store::shown_duration;
 
-use super::{Failure, FolderArgs, show, values};
 use command::Tested;
 use junit::{Commanded, Report};
+
+use super::cluster::FolderArgs;
+use super::failure::{Failure, show};
+use super::output::print;
+use super::values;
 
 #[derive(Debug, Args)]
 pub struct PlayArgs {
@@ -72,7 +76,7 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
         report.write(path)?;
     }
     if played > 1 {
-        super::print(&format!("\n{passed} of {played} scenarios passed\n"));
+        print(&format!("\n{passed} of {played} scenarios passed\n"));
     }
     Ok(ExitCode::from(u8::from(passed < played)))
 }
@@ -106,7 +110,7 @@ fn play(
     report: &mut Report,
 ) -> Result<bool, Failure> {
     let began = Instant::now();
-    super::print(&format!("{}: {}\n", scenario.name, scenario.sees.trim()));
+    print(&format!("{}: {}\n", scenario.name, scenario.sees.trim()));
     let play = Play::begin(scenario, manifests, args.listen).map_err(|error| match error {
         clusterlocal::Error::Manifests(problems) => Failure::Manifests(problems),
         clusterlocal::Error::Listen(_) => Failure::Network(error.to_string()),
@@ -119,7 +123,7 @@ fn play(
         Seen::Waiting { left, next } => progress.waits(*left, next),
         Seen::Step(outcome) | Seen::Expectation(outcome) => {
             progress.is_over();
-            super::print(&told(outcome));
+            print(&told(outcome));
             outcomes.push(outcome.clone());
         }
         _ => {}
@@ -131,7 +135,7 @@ fn play(
     let failed_command = commanded.as_ref().and_then(|(_, failure)| failure.as_ref());
     let passed = passed && failed_command.is_none();
     if let Some(why) = failed_command {
-        super::print(&format!("{:>10}FAILED: {why}\n", ""));
+        print(&format!("{:>10}FAILED: {why}\n", ""));
     }
     let failed = usize::from(failed_command.is_some())
         + outcomes.iter().filter(|outcome| outcome.failure.is_some()).count();
@@ -140,7 +144,7 @@ fn play(
     } else {
         format!("FAILED ({failed} of {})", outcomes.len() + usize::from(!args.command.is_empty()))
     };
-    super::print(&format!("{word} in {:.1} s\n", began.elapsed().as_secs_f64()));
+    print(&format!("{word} in {:.1} s\n", began.elapsed().as_secs_f64()));
     let command = args.command.first().zip(commanded);
     let command = command.map(|(program, (ran, failure))| Commanded { program, ran, failure });
     report.add(scenario, &outcomes, command, began.elapsed());

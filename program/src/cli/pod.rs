@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use clusterlocal::store::{CRASHES_ANNOTATION, READY_ANNOTATION};
+use clusterlocal_core::store::{CRASHES_ANNOTATION, READY_ANNOTATION};
 use serde_json::{Value, json};
 
-use super::Failure;
+use super::failure::Failure;
+use super::output::print;
 use super::running::PodArgs;
 
 /// Makes a pod ready or not, until the annotation is changed.
@@ -25,5 +26,5 @@ pub fn crash(args: &PodArgs) -> Result<ExitCode, Failure> {
 
 fn told(pod: &Value, what: &str) -> Result<ExitCode, Failure> {
     let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-    Ok(super::print(&format!("pod/{name} {what}\n")))
+    Ok(print(&format!("pod/{name} {what}\n")))
 }

@@ -4,14 +4,16 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use clusterlocal::api::client::with_parameters;
-use clusterlocal::store::fault::{Client, Transport};
-use clusterlocal::{RecordType, ResponseCode};
+use clap::Args;
+use clusterlocal_core::fault::{Client, Transport};
+use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;
 
+use super::client::with_parameters;
+use super::failure::{Failure, complain};
+use super::output::{Output, print};
 use super::running::ServerArgs;
-use super::{Failure, clock, cluster, values};
+use super::values;
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -26,9 +28,9 @@ pub struct LogArgs {
     /// Go on with what comes, until interrupted
     #[arg(short, long, conflicts_with_all = ["at_least", "at_most", "within"])]
     follow: bool,
-    /// The form of the output
-    #[arg(short, long, value_enum, default_value_t = Form::Text)]
-    output: Form,
+    /// The form of the output: text has a line for each, as CoreDNS logs them, json an object a line, with the records of the reply
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
     #[command(flatten)]
     which: Which,
     /// Fail if there are fewer
@@ -38,7 +40,7 @@ pub struct LogArgs {
     #[arg(long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 0))]
     at_most: Option<u64>,
     /// Wait so long for as many as there should be; with --at-most, all of that time
-    #[arg(long, value_name = "TIME", value_parser = clock::parse)]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
     within: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
@@ -71,14 +73,6 @@ struct Which {
     /// Answered from the zone of this SOA serial, or a later one
     #[arg(long, value_name = "SERIAL", value_parser = values::whole::<u32>("an SOA serial", 0..=u64::from(u32::MAX), 1_795_374_910))]
     since_serial: Option<u32>,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
-    /// A line for each, as CoreDNS logs them
-    Text,
-    /// An object a line, with the records of the reply
-    Json,
 }
 
 /// A pod or an address, for clap; the log knows no networks.
@@ -116,8 +110,8 @@ const PATH: &str = "/apis/clusterlocal.dev/v1/queries";
 /// Exits with 0 if what is expected is so, with 1 if it is not.
 pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
     let text = |query: &Value| match args.output {
-        Form::Text => format!("{}\n", query["line"].as_str().unwrap_or_default()),
-        Form::Json => format!("{query}\n"),
+        Output::Text => format!("{}\n", query["line"].as_str().unwrap_or_default()),
+        Output::Json => format!("{query}\n"),
     };
     if args.follow {
         let watch = with_parameters(PATH, args.parameters().chain([("watch", "true".into())]));
@@ -131,12 +125,10 @@ pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
         args.server.wait(&with_parameters(PATH, args.parameters()), args.within.unwrap_or_default())?;
     let dropped = list["metadata"]["dropped"].as_u64().unwrap_or(0);
     if dropped > 0 {
-        cluster::complain(format_args!(
-            "note: {dropped} older queries are not kept any more; see serve --query-log"
-        ));
+        complain(format_args!("note: {dropped} older queries are not kept any more; see serve --query-log"));
     }
     let queries = list["items"].as_array().map_or(&[][..], Vec::as_slice);
-    Ok(super::print(&queries.iter().map(text).collect::<String>()))
+    Ok(print(&queries.iter().map(text).collect::<String>()))
 }
 
 impl LogArgs {

@@ -3,14 +3,16 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use clusterlocal::answer::ask;
-use clusterlocal::api::client::with_parameters;
-use clusterlocal::explain::Explainer;
-use clusterlocal::wire::{Presentation, RecordType, ResponseCode, sections};
+use clusterlocal_core::answer::ask;
+use clusterlocal_core::explain::Explainer;
+use clusterlocal_core::wire::{Presentation, RecordType, ResponseCode, sections};
 use serde_json::Value;
 
+use super::client::with_parameters;
 use super::cluster::QuestionArgs;
-use super::{Failure, source};
+use super::failure::Failure;
+use super::output::print;
+use super::source;
 
 pub type QueryArgs = QuestionArgs;
 
@@ -49,7 +51,7 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
             }
         }
     };
-    Ok(super::print(&dig(&answer)))
+    Ok(print(&dig(&answer)))
 }
 
 impl Answer {

@@ -4,13 +4,16 @@ use std::fmt::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::{forward_records, reverse_records};
-use clusterlocal::wire::{Presentation, RecordView};
-use clusterlocal::zone::Zone;
+use clusterlocal_core::answer::{forward_records, reverse_records};
+use clusterlocal_core::wire::{Presentation, RecordView};
+use clusterlocal_core::zone::Zone;
 use serde_json::{Value, json};
 
+use super::cluster::ClusterArgs;
+use super::failure::Failure;
+use super::output::print;
 use super::running::ServerArgs;
-use super::{ClusterArgs, Failure, source};
+use super::source;
 
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
@@ -97,7 +100,7 @@ pub fn run(args: RecordsArgs) -> Result<ExitCode, Failure> {
         None => Records::of_zone(&args.cluster.zone()?, reverse),
     };
     let rows = &records.rows;
-    Ok(super::print(&match args.output {
+    Ok(print(&match args.output {
         Form::Table => table(rows),
         Form::Zone => zone_file(&records),
         Form::Json => json(rows),

@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Args;
-use clusterlocal::wire::DomainName;
+use clusterlocal_core::wire::DomainName;
 
-use super::{Failure, serve, values};
+use super::failure::Failure;
+use super::output::print;
+use super::values;
 
 /// The resolver of a pod.
 #[derive(Clone, Debug, Args)]
@@ -17,7 +19,7 @@ pub struct ResolverArgs {
     #[arg(value_parser = values::namespace)]
     pub namespace: String,
     /// Where the server answers
-    #[arg(long, value_name = "ADDR:PORT", default_value_t = serve::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS", value_parser = values::address)]
+    #[arg(long, value_name = "ADDR:PORT", default_value_t = values::DEFAULT_LISTEN, env = "CLUSTERLOCAL_DNS", value_parser = values::address)]
     pub dns: SocketAddr,
     /// The cluster domain
     #[arg(long, default_value = "cluster.local", value_name = "NAME", env = "CLUSTERLOCAL_DOMAIN", value_parser = values::domain)]
@@ -32,7 +34,7 @@ impl ResolverArgs {
 }
 
 pub fn run(args: ResolverArgs) -> Result<ExitCode, Failure> {
-    Ok(super::print(&args.to_string()))
+    Ok(print(&args.to_string()))
 }
 
 /// The file as the kubelet has it written for `dnsPolicy: ClusterFirst`.

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
-use clusterlocal::api::client::{self, ClientError};
-use clusterlocal::store::nearest;
+use clusterlocal_core::store::nearest;
 use serde_json::Value;
 
-use super::{Failure, cluster, servers, source, values};
+use super::client::{self, ClientError};
+use super::failure::{Failure, complain};
+use super::{given, servers, values};
 
 /// Where the running server is.
 #[derive(Clone, Copy, Debug, Args)]
@@ -125,11 +126,11 @@ impl ServerArgs {
             return api;
         }
         let found: Vec<_> = servers::running().into_iter().filter(|server| !server.explicit).collect();
-        let Some(latest) = found.first() else { return super::serve::DEFAULT_API };
+        let Some(latest) = found.first() else { return values::DEFAULT_API };
         if found.len() > 1 {
             let others: Vec<_> = found[1..].iter().map(|server| server.api.to_string()).collect();
             let others: Vec<&str> = others.iter().map(String::as_str).collect();
-            cluster::complain(format_args!(
+            complain(format_args!(
                 "note: {} servers are running: asking the one that began last, at {}; --api asks another: {}",
                 found.len(),
                 latest.api,
@@ -158,10 +159,10 @@ impl ServerArgs {
     /// Sends `body` to `path`, and shows what the server warns of.
     pub fn create(self, path: &str, body: &Value) -> Result<Value, Failure> {
         let body = Some(("application/json", body));
-        let asked = run(client::ask_warned(self.address(), "POST", path, body))?;
-        let (created, warnings) = asked.map_err(|error| self.failure(error))?;
+        let created = client::ask_warned(self.address(), "POST", path, body);
+        let (created, warnings) = created.map_err(|error| self.failure(error))?;
         for warning in warnings {
-            cluster::complain(format_args!("warning: {warning}"));
+            complain(format_args!("warning: {warning}"));
         }
         Ok(created)
     }
@@ -173,12 +174,12 @@ impl ServerArgs {
 
     /// Asks for what is at `path`, which the server may take `within` to find out.
     pub fn wait(self, path: &str, within: Duration) -> Result<Value, Failure> {
-        run(client::wait(self.address(), path, within))?.map_err(|error| self.failure(error))
+        client::wait(self.address(), path, within).map_err(|error| self.failure(error))
     }
 
-    /// Hands every event of the watch at `path` to `told`, until that says that it was the last, or the server ends it.
-    pub fn follow(self, path: &str, told: impl FnMut(&Value) -> bool) -> Result<(), Failure> {
-        run(client::follow(self.address(), path, told))?.map_err(|error| self.failure(error))
+    /// Passes every event of the watch at `path` to `handle`, until that returns false or the server ends the watch.
+    pub fn follow(self, path: &str, handle: impl FnMut(&Value) -> bool) -> Result<(), Failure> {
+        client::follow(self.address(), path, handle).map_err(|error| self.failure(error))
     }
 
     fn ask(self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Result<Value, Failure> {
@@ -187,9 +188,7 @@ impl ServerArgs {
 
     /// Sends a request, and returns what becomes of it.
     fn request(self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Result<Value, ClientError> {
-        let address = self.address();
-        let unreachable = |failure: Failure| ClientError::Unreachable { address, why: failure.to_string() };
-        run(client::ask(address, method, path, body)).map_err(unreachable)?
+        client::ask(self.address(), method, path, body)
     }
 
     /// Says of a 404 which object was probably meant: `names` are those that there are, of this kind.
@@ -218,7 +217,7 @@ impl ServerArgs {
             ClientError::Refused { code: EXPECTATION_FAILED, message } => Failure::Expectation(message),
             ClientError::Refused { code: NOT_FOUND, message } => Failure::Missing(message),
             ClientError::Refused { .. } => Failure::Input(error.to_string()),
-            ClientError::Unreachable { .. } if !source::is_given("api") => {
+            ClientError::Unreachable { .. } if !given::is_given("api") => {
                 let others = servers::running();
                 let others: Vec<_> = others.iter().map(|server| format!("--api {}", server.api)).collect();
                 let others: Vec<&str> = others.iter().map(String::as_str).collect();
@@ -232,11 +231,4 @@ impl ServerArgs {
             ClientError::Unreachable { .. } => Failure::Network(error.to_string()),
         }
     }
-}
-
-/// Runs a request to its end.
-fn run<T>(request: impl Future<Output = T>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-    Ok(runtime.block_on(request))
 }

@@ -1,28 +1,31 @@
 //! `serve`: the flags of a running server, and how it says that it is ready. Its story is told in `main.rs`.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::Order;
-use clusterlocal::api;
-use clusterlocal::controller::DEFAULT_NODES;
-use clusterlocal::manifest::Overrides;
-use clusterlocal::output_file::OutputFile;
-use clusterlocal::queries::QueryLog;
 use clusterlocal::serve::Options;
-use clusterlocal::store::{Kind, Pod};
 use clusterlocal::watch;
-use clusterlocal::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
+use clusterlocal_api as api;
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::controller::DEFAULT_NODES;
+use clusterlocal_core::manifest::Overrides;
+use clusterlocal_core::output_file::OutputFile;
+use clusterlocal_core::queries::QueryLog;
+use clusterlocal_core::store::{Kind, Pod};
+use clusterlocal_core::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
 use tracing::{debug, info, warn};
 
+use super::cluster::ClusterArgs;
+use super::failure::Failure;
 use super::life::LifeArgs;
 use super::log::LogArgs;
+use super::output::print;
 use super::servers::Registered;
 use super::upstream::OutsideArgs;
-use super::{ClusterArgs, Failure, values};
+use super::values::{self, DEFAULT_API, DEFAULT_LISTEN};
 
 #[derive(Clone, Debug, Args)]
 pub struct ServeArgs {
@@ -105,12 +108,6 @@ enum Watch {
 
 /// Maximum of `--query-log`, in bytes: the memory is reserved when the server starts.
 const QUERY_LOG_MAX: u64 = 1 << 30;
-
-/// Where questions are answered, if nothing is said.
-pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);
-
-/// Where the API is served, if nothing is said.
-pub const DEFAULT_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10054);
 
 /// The address of the Kubernetes API.
 #[derive(Clone, Copy, Debug)]
@@ -281,7 +278,7 @@ impl ServeArgs {
             let registered = Registered::new(api, self.api.is_some());
             registered.map_err(|error| debug!("verbs do not find this server without --api: {error}")).ok()
         });
-        super::print(&line);
+        print(&line);
         Ok(Announced { _ready_file: file, _registered: registered })
     }
 }

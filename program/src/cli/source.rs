@@ -1,19 +1,14 @@
 //! Where `explain`, `query` and `records` look: the running server, unless files are named.
 
-use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::path::Path;
-use std::sync::OnceLock;
 
-use clap::ArgMatches;
 use clap::parser::ValueSource;
 use serde_json::Value;
 
+use super::failure::{Failure, complain};
+use super::given::{is_given, source};
 use super::running::ServerArgs;
-use super::{Failure, cluster};
-
-/// Where each argument of the verb comes from.
-static GIVEN: OnceLock<HashMap<String, ValueSource>> = OnceLock::new();
 
 /// Arguments that describe a cluster that is read from files; a running one has its own.
 const SETTINGS: [&str; 7] =
@@ -21,22 +16,6 @@ const SETTINGS: [&str; 7] =
 
 /// The manifests that are read where neither a server runs nor files are named.
 const DEFAULT_PATH: &str = "zones";
-
-/// Notes what the command line and the environment say.
-pub fn note(matches: &ArgMatches) {
-    let verb = matches.subcommand().map_or(matches, |(_, verb)| verb);
-    let of = |id: &clap::Id| Some((id.to_string(), verb.value_source(id.as_str())?));
-    _ = GIVEN.set(verb.ids().filter_map(of).collect());
-}
-
-/// Whether an argument was given, and not only by its default.
-pub fn is_given(id: &str) -> bool {
-    source(id).is_some_and(|source| source != ValueSource::DefaultValue)
-}
-
-fn source(id: &str) -> Option<ValueSource> {
-    GIVEN.get()?.get(id).copied()
-}
 
 /// What the server says to `path`, or `None` where files are to be read instead: those that are named, or the default ones
 /// where no server runs.
@@ -53,9 +32,7 @@ pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
         Err(Failure::Network(_)) if !server.is_named() && Path::new(DEFAULT_PATH).exists() => {
             // On a terminal only: scripts get what they asked for and nothing else.
             if std::io::stderr().is_terminal() {
-                cluster::complain(format_args!(
-                    "note: no server is running: this is read from {DEFAULT_PATH}/"
-                ));
+                complain(format_args!("note: no server is running: this is read from {DEFAULT_PATH}/"));
             }
             Ok(None)
         }
@@ -71,7 +48,7 @@ pub fn note_faults(reply: &Value) {
     let faults: Vec<&str> =
         reply["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !faults.is_empty() {
-        cluster::complain(format_args!(
+        complain(format_args!(
             "note: this is the answer without the faults that there are ({}); `clusterlocal fault list` shows them",
             faults.join(", ")
         ));

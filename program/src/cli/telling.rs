@@ -1,6 +1,6 @@
 //! Tells in the log which names came and went, and why.
 
-use clusterlocal::Driver;
+use clusterlocal_core::Driver;
 use tracing::info;
 
 /// So many names of one change are told one by one; of more, only the number is.

@@ -6,9 +6,10 @@ use std::path::Path;
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use clusterlocal::answer::Outside;
+use clusterlocal_core::answer::Outside;
 
-use super::{Failure, values};
+use super::failure::Failure;
+use super::values;
 
 /// What becomes of names outside the cluster.
 #[derive(Clone, Debug, Args)]

@@ -4,10 +4,8 @@
 use std::ffi::OsString;
 use std::io::Write;
 
+use clap::Command;
 use clap::error::{ContextKind, ErrorKind};
-use clap::{Command, CommandFactory};
-
-use super::Cli;
 
 /// A command for each verb.
 const EXAMPLES: [(&str, &str); 16] = [
@@ -30,7 +28,7 @@ const EXAMPLES: [(&str, &str); 16] = [
 ];
 
 /// Prints the parser's error for `words`, with what was expected, and ends the program; help is printed as it is.
-pub fn exit(error: clap::Error, words: &[OsString]) -> ! {
+pub fn exit(error: clap::Error, command: &Command, words: &[OsString]) -> ! {
     let is_help = matches!(
         error.kind(),
         ErrorKind::DisplayHelp
@@ -40,11 +38,10 @@ pub fn exit(error: clap::Error, words: &[OsString]) -> ! {
     if is_help {
         error.exit();
     }
-    let command = Cli::command();
     let verb = words.get(1).and_then(|word| command.find_subcommand(word));
     let mut more = String::new();
     if error.kind() == ErrorKind::InvalidSubcommand && error.get(ContextKind::SuggestedSubcommand).is_none() {
-        more.push_str(&format!("\nexpected one of: {}\n", names(verb.unwrap_or(&command))));
+        more.push_str(&format!("\nexpected one of: {}\n", names(verb.unwrap_or(command))));
     }
     let name = verb.map_or("serve", Command::get_name);
     if let Some((_, example)) = EXAMPLES.iter().find(|(verb, _)| *verb == name) {
@@ -63,7 +60,10 @@ fn names(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn each_verb_has_an_example_that_is_right() {

@@ -1,12 +1,34 @@
 //! What flags take: addresses, counts, names of objects and switches, each with an error that says what was expected, with
 //! an example. Must not depend on a verb.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use clusterlocal::store::fault::{Client, NotationError};
-use clusterlocal::store::{is_label, is_subdomain, nearest};
-use clusterlocal::wire::DomainName;
+use clusterlocal_core::fault::{Client, NotationError};
+use clusterlocal_core::store::{duration, is_label, is_subdomain, nearest};
+use clusterlocal_core::wire::DomainName;
+
+/// Default address of the DNS.
+pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10053);
+
+/// Default address of the API.
+pub const DEFAULT_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10054);
+
+/// A duration, such as 500ms.
+///
+/// # Errors
+/// Where `text` is none.
+pub fn time(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| {
+        let meant = match text.parse::<f64>() {
+            Ok(number) if number >= 0.0 => format!("; the unit is missing: write {text}s for seconds"),
+            Ok(_) => "; it cannot be negative".into(),
+            Err(_) => String::new(),
+        };
+        format!("expected a duration with its unit, such as 500ms, 5s or 1m30s{meant}")
+    })
+}
 
 /// An address with a port, such as 127.0.0.1:10053.
 ///

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use clap::{Command, CommandFactory};
-use clusterlocal::store::nearest;
+use clap::Command;
+use clusterlocal_core::store::nearest;
 
-use super::{Cli, Failure, cluster};
+use super::failure::{Failure, complain};
 
 /// What all our variables begin with.
 const PREFIX: &str = "CLUSTERLOCAL_";
@@ -20,13 +20,12 @@ const OTHER_VARIABLES: [&str; 2] = ["DNS_HOST", "DNS_PORT"];
 ///
 /// # Errors
 /// Where the first word is neither a verb nor a path, but near to a verb.
-pub fn arranged(words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
-    let command = Cli::command();
-    let words = with_negative_values(&command, words);
-    let Some(at) = first_word(&command, &words) else { return Ok(words) };
+pub fn arranged(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+    let words = with_negative_values(command, words);
+    let Some(at) = first_word(command, &words) else { return Ok(words) };
     let word = words[at].to_string_lossy().into_owned();
     let Some(verb) = command.find_subcommand(&word).filter(|_| word != "help") else {
-        return misspelt(&command, &word).map_or(Ok(words), Err);
+        return misspelt(command, &word).map_or(Ok(words), Err);
     };
     if at == 1 {
         return Ok(words);
@@ -100,7 +99,7 @@ fn misspelt(command: &Command, word: &str) -> Option<Failure> {
 }
 
 /// Every variable that a flag reads, without [`PREFIX`].
-fn known_variables() -> BTreeSet<String> {
+fn known_variables(command: &Command) -> BTreeSet<String> {
     fn collect(command: &Command, known: &mut BTreeSet<String>) {
         let variables = command.get_arguments().filter_map(|argument| argument.get_env());
         known.extend(
@@ -109,7 +108,7 @@ fn known_variables() -> BTreeSet<String> {
         command.get_subcommands().for_each(|verb| collect(verb, known));
     }
     let mut known: BTreeSet<String> = OTHER_VARIABLES.map(String::from).into();
-    collect(&Cli::command(), &mut known);
+    collect(command, &mut known);
     known
 }
 
@@ -127,7 +126,7 @@ fn is_foreign(name: &str) -> bool {
 ///
 /// # Errors
 /// Where one is misspelt.
-pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), Failure> {
+pub fn check_environment(command: &Command, names: impl Iterator<Item = String>) -> Result<(), Failure> {
     let unread: Vec<String> = names
         .filter_map(|name| Some(name.strip_prefix(PREFIX)?.to_owned()))
         .filter(|name| !is_foreign(name))
@@ -135,14 +134,14 @@ pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), Fail
     if unread.is_empty() {
         return Ok(());
     }
-    let known = known_variables();
+    let known = known_variables(command);
     let mut misspelt = Vec::new();
     for name in unread.into_iter().filter(|name| !known.contains(name)) {
         match nearest(&name, known.iter().map(String::as_str)) {
             Some(near) => {
                 misspelt.push(format!("{PREFIX}{name} is no setting; did you mean {PREFIX}{near}?"))
             }
-            None => cluster::complain(format_args!(
+            None => complain(format_args!(
                 "warning: {PREFIX}{name} is no setting of clusterlocal and has no effect; --help lists the variables"
             )),
         }
@@ -152,7 +151,14 @@ pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), Fail
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::cli::Cli;
+
+    fn arranged(words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
+        super::arranged(&Cli::command(), words)
+    }
 
     fn words(line: &str) -> Vec<OsString> {
         line.split(' ').map(OsString::from).collect()
@@ -194,8 +200,9 @@ mod tests {
 
     #[test]
     fn variables_are_flags_or_foreign() {
-        let check =
-            |name: &str| check_environment(std::iter::once(name.to_owned())).map_err(|e| e.to_string());
+        let check = |name: &str| {
+            check_environment(&Cli::command(), std::iter::once(name.to_owned())).map_err(|e| e.to_string())
+        };
         for name in [
             "CLUSTERLOCAL_TTL",
             "CLUSTERLOCAL_DNS",

@@ -132,7 +132,7 @@ fn what_fails_can_be_chosen() {
 #[test]
 fn help_lists_every_rule() {
     let help = run(&["check", "--help"]).stdout;
-    for rule in clusterlocal::lint::RULES {
+    for rule in crate::rules::RULES {
         assert!(help.contains(rule.code), "{}", rule.code);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use clusterlocal::lint::RULES;
-use clusterlocal::store::fault::{ACTIONS, Notation, PRESETS, PresetInfo};
+use crate::rules::RULES;
+use clusterlocal_core::fault::{ACTIONS, Notation, PRESETS, PresetInfo};
 
 const README: &str = include_str!("../../../README.md");
 

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use clusterlocal::api::client;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{sleep_until, timeout};
@@ -25,6 +24,9 @@ struct Load {
     changes: u32,
     every: Duration,
 }
+
+/// Where the API has the pods.
+const PODS: &str = "/api/v1/namespaces/default/pods";
 
 /// Pods in a set.
 const REPLICAS: u32 = 10;
@@ -60,8 +62,10 @@ fn everybody_sees_everything() {
 
 async fn hold(load: &Load, server: &Server) {
     let api = server.api.expect("the API is served");
-    let list =
-        client::ask(api, "GET", "/api/v1/namespaces/default/pods?limit=1", None).await.expect("a list");
+    let list = ureq::get(format!("http://{api}{PODS}?limit=1"))
+        .call()
+        .and_then(|list| list.into_body().read_to_vec());
+    let list: Value = serde_json::from_slice(&list.expect("a list")).expect("JSON");
     let from = list["metadata"]["resourceVersion"].as_str().expect("a version").to_string();
     let mut watchers = Vec::new();
     for _ in 0..load.watchers {
@@ -79,10 +83,9 @@ async fn hold(load: &Load, server: &Server) {
         let annotations =
             json!({"clusterlocal.dev/ready": ready.to_string(), "example.org/change": change.to_string()});
         let patch = json!({"metadata": {"annotations": annotations}});
-        let path = format!("/api/v1/namespaces/default/pods/{pod}");
-        client::ask(api, "PATCH", &path, Some(("application/merge-patch+json", &patch)))
-            .await
-            .expect("a patch");
+        let path = format!("http://{api}{PODS}/{pod}");
+        let request = ureq::patch(path).content_type("application/merge-patch+json");
+        request.send(patch.to_string()).expect("a patch");
         if change == load.changes / 2 {
             halfway = memory(server);
         }

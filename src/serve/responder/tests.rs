@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::super::upstream::tests::{QUERY, reply_to, stub};
 use super::*;
 use crate::answer::fault::Rule;
-use crate::store::fault::FaultSpec;
+use crate::fault::FaultSpec;
 use crate::zone::{self, Settings, Zone};
 
 const UDP: Client = Client { udp: true, ipv6: false, max_udp: 1232 };
@@ -29,9 +29,9 @@ async fn forwarded(upstream: SocketAddr, request: &[u8], client: Client) -> Vec<
         task: Some((UpstreamTask::Forward, permit)),
         delay: None,
         basis: Basis { serial: 0, hit: None },
+        began: None,
     };
-    let outcome = Outcome::Pending(pending);
-    assert!(responder.conclude(outcome, None, received(request, client), &mut reply).await);
+    assert!(responder.conclude(pending, received(request, client), &mut reply).await);
     reply
 }
 

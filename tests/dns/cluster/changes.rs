@@ -125,7 +125,7 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
         (Kind::ConfigMap, "kube-root-ca.crt"),
         (Kind::ServiceAccount, "default"),
     ];
-    assert_eq!(left, expected.map(|(kind, name)| clusterlocal::store::Key::new(kind, "default", name)));
+    assert_eq!(left, expected.map(|(kind, name)| clusterlocal_core::store::Key::new(kind, "default", name)));
 }
 
 #[test]

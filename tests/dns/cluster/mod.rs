@@ -5,11 +5,11 @@ mod snapshots;
 
 use std::collections::BTreeMap;
 
-use clusterlocal::answer::forward_records;
-use clusterlocal::store::{Kind, Objects, Pod, Service, Time};
-use clusterlocal::wire::{Presentation, RecordView};
-use clusterlocal::zone::{PodNames, Zone};
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::answer::forward_records;
+use clusterlocal_core::store::{Kind, Objects, Pod, Service, Time};
+use clusterlocal_core::wire::{Presentation, RecordView};
+use clusterlocal_core::zone::{PodNames, Zone};
+use clusterlocal_core::{ControlPlane, Settings};
 
 use crate::common::{self, ring};
 
@@ -315,7 +315,7 @@ status: {phase: Succeeded, podIP: 10.1.0.3}
         ("10-1-0-3.default.pod.cluster.local A", false),
     ];
     for (question, exists) in table {
-        let reply = common::Asked::parse(question).ask(&zone, clusterlocal::answer::Order::Stable);
+        let reply = common::Asked::parse(question).ask(&zone, clusterlocal_core::answer::Order::Stable);
         assert_eq!(reply[3] & 0xf == 0, exists, "{question}");
     }
 }

@@ -7,8 +7,8 @@ mod problems;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use clusterlocal::manifest::{self, Manifest, Severity};
-use clusterlocal::store::{ClusterIp, IntOrName, Object, PodManagementPolicy};
+use clusterlocal_core::manifest::{self, Manifest, Severity};
+use clusterlocal_core::store::{ClusterIp, IntOrName, Object, PodManagementPolicy};
 use proptest::prelude::*;
 
 fn read(text: &str) -> Manifest {

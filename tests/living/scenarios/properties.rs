@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use clusterlocal::Traced;
-use clusterlocal::store::{Event, Kind, Object, Pod, Resource, Time, Uid};
+use clusterlocal_core::Traced;
+use clusterlocal_core::store::{Event, Kind, Object, Pod, Resource, Time, Uid};
 use proptest::prelude::*;
 
 use super::world::{Given, World};

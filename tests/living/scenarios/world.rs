@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use clusterlocal::addresses::Reuse;
-use clusterlocal::reconcile::Delays;
-use clusterlocal::reconcile::delete_pod;
-use clusterlocal::store::duration;
-use clusterlocal::store::*;
-use clusterlocal::zone::Zone;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::addresses::Reuse;
+use clusterlocal_core::reconcile::Delays;
+use clusterlocal_core::reconcile::delete_pod;
+use clusterlocal_core::store::duration;
+use clusterlocal_core::store::*;
+use clusterlocal_core::zone::Zone;
+use clusterlocal_core::{ControlPlane, Settings};
 
 mod seen;
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use clusterlocal::ControlPlane;
-use clusterlocal::store::*;
+use clusterlocal_core::ControlPlane;
+use clusterlocal_core::store::*;
 
 use super::{ask_for, cluster, minute, pods, ready};
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use clusterlocal::ControlPlane;
-use clusterlocal::store::*;
+use clusterlocal_core::ControlPlane;
+use clusterlocal_core::store::*;
 use serde_json::json;
 
 use super::{ask_for, cluster, pods};

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clusterlocal::reconcile::Delays;
-use clusterlocal::reconcile::delete_pod;
-use clusterlocal::store::*;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::reconcile::Delays;
+use clusterlocal_core::reconcile::delete_pod;
+use clusterlocal_core::store::*;
+use clusterlocal_core::{ControlPlane, Settings};
 
 use crate::common;
 

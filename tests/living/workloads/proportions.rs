@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use clusterlocal::store::*;
-use clusterlocal::{ControlPlane, Settings};
+use clusterlocal_core::store::*;
+use clusterlocal_core::{ControlPlane, Settings};
 
 use super::ask_for;
 

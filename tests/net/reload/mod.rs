@@ -15,9 +15,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, Once};
 use std::time::{Duration, SystemTime};
 
-use clusterlocal::manifest::Severity;
-use clusterlocal::store::{Change, Object, Objects};
 use clusterlocal::watch::{self, Mode, Options, Report, Sources, Timings};
+use clusterlocal_core::manifest::Severity;
+use clusterlocal_core::store::{Change, Object, Objects};
 use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clusterlocal::serve::{ClusterHandler, CutOff, Listeners, Options, Stats, TcpLimits};
-use clusterlocal::zone::{Published, Settings, Zone};
+use clusterlocal_core::zone::{Published, Settings, Zone};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::oneshot;

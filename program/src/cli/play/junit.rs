@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clusterlocal::manifest::harmless;
-use clusterlocal::output_file::OutputFile;
 use clusterlocal::play::Outcome;
 use clusterlocal::play::Scenario;
-use clusterlocal::store::shown_duration;
+use clusterlocal_core::manifest::harmless;
+use clusterlocal_core::output_file::OutputFile;
+use clusterlocal_core::store::shown_duration;
 use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
 use super::super::Failure;

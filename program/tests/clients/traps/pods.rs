@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use clusterlocal::Driver;
-use clusterlocal::manifest::{self, Manifest};
-use clusterlocal::store::{Kind, Machine, Node, Pod, PodPhase, Store};
+use clusterlocal_core::Driver;
+use clusterlocal_core::manifest::{self, Manifest};
+use clusterlocal_core::store::{Kind, Machine, Node, Pod, PodPhase, Store};
 
 /// Addresses for the pods that are not those of somebody who runs the same test at the same time.
 pub fn range() -> Manifest {

@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use clusterlocal::manifest::{self, Manifest};
 use clusterlocal::play::scenario::{Event, Says};
 use clusterlocal::play::{self, Outcome, Play, Scenario, Seen};
-use clusterlocal::store::shown_duration;
+use clusterlocal_core::manifest::{self, Manifest};
+use clusterlocal_core::store::shown_duration;
 use libtest_mimic::Failed;
 
 use super::pods::{self, Pods};

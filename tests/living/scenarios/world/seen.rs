@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clusterlocal::addresses::Reuse;
-use clusterlocal::answer::Order;
-use clusterlocal::store::*;
-use clusterlocal::zone::Zone;
+use clusterlocal_core::addresses::Reuse;
+use clusterlocal_core::answer::Order;
+use clusterlocal_core::store::*;
+use clusterlocal_core::zone::Zone;
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::RData;
 
@@ -235,7 +235,7 @@ impl World {
             assert_eq!(self.ask_zone(zone, &format!("{host}.db A")), expected, "A of {host}");
         }
         for (host, ip) in &ordinals {
-            let reverse = clusterlocal::wire::reverse_name(*ip).to_string();
+            let reverse = clusterlocal_core::wire::reverse_name(*ip).to_string();
             assert_eq!(self.ask_zone(zone, &format!("{reverse} PTR")), format!("{host}.db"), "PTR of {ip}");
         }
     }

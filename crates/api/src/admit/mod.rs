@@ -1,0 +1,200 @@
+//! Takes the place of kube-apiserver's strategies: from JSON that a client sends to an object of the store, or to what
+//! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
+//! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
+
+mod cron_jobs;
+mod job_status;
+mod jobs;
+mod keep;
+mod policies;
+mod rollouts;
+mod rules;
+mod services;
+pub(crate) mod strict;
+mod unchanging;
+pub(crate) mod warnings;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+use serde_json::{Map, Value};
+
+pub use crate::schema::cause::Cause;
+use crate::view::render;
+use clusterlocal_core::manifest;
+use clusterlocal_core::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
+
+/// Why an object is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong, at least one thing.
+    pub causes: Vec<Cause>,
+}
+
+/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to.
+///
+/// # Errors
+///
+/// What the API server would refuse in it.
+pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
+    if let Some(json) = json.as_object_mut() {
+        strip(kind, json);
+        // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
+        // Of a custom resource only where the status has a path of its own, which the caller has seen to.
+        let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
+        if kind != Kind::Node && !is_custom {
+            json.remove("status");
+        }
+        if kind == Kind::Namespace {
+            let metadata = store::object(json, "metadata");
+            let name = metadata.get("name").cloned().unwrap_or_default();
+            store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
+        }
+    }
+    let mut object = read(kind, &json, &[])?;
+    if kind == Kind::Service {
+        refuse(services::check_families(None, &json))?;
+    }
+    keep::template_of_revision(&mut object, &json);
+    object.keep(Given::from(json));
+    Ok(object)
+}
+
+/// What becomes of `old`, which the API shows as `before`, when a client wants it to be `after`. Its identity and the
+/// fields that only the server sets are as before, which the caller has seen to. It is in the state in which it was,
+/// unless `after` has another status.
+///
+/// # Errors
+///
+/// What the API server would refuse in it, or in the change.
+pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
+    let kind = old.kind();
+    if kind == Kind::Service {
+        services::keep_allocated(before, &mut after);
+    }
+    if let Some(json) = after.as_object_mut() {
+        strip(kind, json);
+    }
+    let mut object = read(kind, &after, &rules::check(kind, before)).map_err(|mut invalid| {
+        invalid.causes.extend(unchanging::check(kind, before, &after));
+        invalid
+    })?;
+    object.keep(Given::from(after.clone()));
+    // A spec that the client left as it was shown is the same with its defaults.
+    let is_left = (kind == Kind::Pod || kind.is_workload()) && before.get("spec") == after.get("spec");
+    let whole = (!is_left).then(|| whole(&object));
+    let mut causes = whole.as_ref().map(|whole| unchanging::check(kind, before, whole)).unwrap_or_default();
+    if kind == Kind::Service && causes.is_empty() {
+        causes = services::check_families(Some(before), &after);
+    }
+    if kind == Kind::Job && before.get("status") != after.get("status") {
+        causes.extend(job_status::check(before, &after));
+    }
+    refuse(causes)?;
+    let changed =
+        |pointer: &str| whole.as_ref().is_some_and(|whole| before.pointer(pointer) != whole.pointer(pointer));
+    let changes = keep::Changes {
+        spec: changed("/spec"),
+        template: changed("/spec/template"),
+        claims: changed("/spec/volumeClaimTemplates"),
+        status: after.get("status").is_some_and(|told| Some(told) != before.get("status")),
+    };
+    let written = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
+    if let Some(spec) = written.filter(|_| !changes.spec) {
+        // Left alone, and not the less so for being shown with its defaults.
+        after["spec"] = spec.clone();
+    }
+    if is_status_worked_out(old)
+        && let Some(after) = after.as_object_mut()
+    {
+        after.remove("status");
+    }
+    if keep::is_known(old, before, &after, changes) {
+        object.metadata_mut().given = None
+    } else {
+        object.keep(Given::from(after))
+    }
+    Ok(keep::unchanged(old, object, changes))
+}
+
+/// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
+pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
+    unchanging::check(old.kind(), &whole(old), &whole(new))
+}
+
+/// What is wrong with `json`, an object of `kind` as it was written: what validation refuses beside what no manifest may say.
+pub(crate) fn refusals(kind: Kind, json: &Value) -> Vec<Cause> {
+    rules::check(kind, json)
+}
+
+fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
+    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+}
+
+/// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.
+fn is_status_worked_out(object: &Object) -> bool {
+    match object {
+        Object::Pod(pod) => !pod.status.is_recorded(),
+        Object::StatefulSet(_)
+        | Object::Deployment(_)
+        | Object::ReplicaSet(_)
+        | Object::ReplicationController(_)
+        | Object::DaemonSet(_)
+        | Object::Job(_)
+        | Object::CronJob(_)
+        | Object::PersistentVolumeClaim(_)
+        | Object::Fault(_) => true,
+        _ => false,
+    }
+}
+
+/// What the API would show of `object`, were it alone: what it does not say is filled in.
+fn whole(object: &Object) -> Value {
+    let mut alone = Store::new();
+    alone.apply(Change::Put(object.clone()));
+    let stored = alone.stored(&object.key()).expect("it was put there");
+    render::object(stored, &render::Context::now(&alone))
+}
+
+/// The object that `json` is, if nothing is wrong with it but what was `wrong_before`: a manifest may have left it open.
+fn read(kind: Kind, json: &Value, wrong_before: &[Cause]) -> Result<Object, Invalid> {
+    let mut causes = rules::check(kind, json);
+    causes.retain(|cause| !wrong_before.contains(cause));
+    match manifest::read_object(kind, json) {
+        Ok(object) if causes.is_empty() => return Ok(object),
+        Ok(_) => {}
+        Err(findings) => {
+            let told = |path: &str| {
+                let same = match path {
+                    "spec.selector.matchLabels" => "spec.template.metadata.labels",
+                    "spec.clusterIP" => "spec.clusterIPs",
+                    // Of a StatefulSet nothing has been said about its strategy as a whole.
+                    "spec.strategy.type" => "spec.strategy",
+                    "spec.updateStrategy.type" => "spec.updateStrategy",
+                    path => path,
+                };
+                causes.iter().any(|cause| cause.field == same)
+            };
+            let others: Vec<_> = findings.into_iter().filter(|finding| !told(&finding.path)).collect();
+            causes.extend(others.into_iter().map(|finding| words::cause(json, finding)));
+        }
+    }
+    Err(Invalid { causes })
+}
+
+/// Takes away what the server says of an object, not whoever wrote it: it would be out of date at once.
+fn strip(kind: Kind, json: &mut Map<String, Value>) {
+    let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"] {
+        metadata.remove(field);
+    }
+    if let Some(finalizer) = render::protection(kind)
+        && let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers")
+    {
+        finalizers.retain(|other| other != finalizer);
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
+    }
+}

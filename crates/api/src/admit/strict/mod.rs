@@ -1,0 +1,113 @@
+//! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
+//! not know what the others mean.
+
+mod step;
+mod twice;
+mod unknown;
+mod wrong_type;
+
+use std::collections::HashSet;
+
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
+use crate::schema::resource::Resource;
+use crate::schema::{crd, types};
+use clusterlocal_core::manifest;
+use step::text;
+use twice::twice;
+use unknown::search;
+pub(crate) use unknown::unknown_fields;
+use wrong_type::new_wrong_types;
+pub(crate) use wrong_type::wrong_types;
+
+/// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
+const FIELDS_MAX: usize = 20;
+
+/// The errors of strict decoding: fields that the kind of `resource` does not have, and fields that stand twice in `body`,
+/// but for unknown ones that `before` had already: a manifest may have brought them. Of custom resources, `schema` knows the
+/// fields.
+pub(crate) fn errors(
+    resource: &Resource,
+    object: &Value,
+    schema: Option<&Value>,
+    before: Option<&Value>,
+    body: &[u8],
+) -> Vec<String> {
+    let unknown = |object, before| match schema {
+        Some(schema) => crd::unknown_fields(object, schema),
+        None if resource.is_custom() => Vec::new(),
+        None => {
+            let mut found = Vec::new();
+            if let Some(known) = types::of(&resource.api_version(), resource.kind) {
+                search(object, before, known, &mut Vec::new(), &mut |path, _| found.push(text(path)));
+            }
+            found
+        }
+    };
+    let mut new = unknown(object, before);
+    if let Some(before) = before.filter(|_| !new.is_empty()) {
+        let had: HashSet<String> = unknown(before, None).into_iter().collect();
+        new.retain(|path| !had.contains(path));
+    }
+    let unknown = new.into_iter().map(|path| format!("unknown field {path:?}"));
+    let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
+    repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
+}
+
+/// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.
+pub(crate) fn repeated_in_yaml(body: &[u8]) -> Option<String> {
+    let is_json = || serde_json::from_slice::<IgnoredAny>(body).is_ok();
+    let text = std::str::from_utf8(body).ok().filter(|_| !body.is_empty() && !is_json())?;
+    yaml_error(text)
+}
+
+/// The same for a server-side apply, which is YAML in any case.
+pub(crate) fn repeated_in_apply(body: &[u8]) -> Option<String> {
+    let error = yaml_error(std::str::from_utf8(body).ok()?)?;
+    Some(format!("error converting YAML to JSON: {error}"))
+}
+
+fn yaml_error(text: &str) -> Option<String> {
+    let mut repeated = manifest::repeated_keys(text);
+    repeated.truncate(FIELDS_MAX);
+    (!repeated.is_empty()).then(|| format!("yaml: unmarshal errors:\n  {}", repeated.join("\n  ")))
+}
+
+/// Refuses an object of `resource` with a value of another type than its field, unless `before` has it already: a manifest may
+/// have brought it.
+pub(crate) fn decode(resource: &Resource, object: &Value, before: Option<&Value>) -> Result<(), String> {
+    if resource.is_custom() {
+        return Ok(());
+    }
+    let wrong = |object, before| new_wrong_types(&resource.api_version(), resource.kind, object, before);
+    let found = wrong(object, before);
+    let had = before.filter(|_| !found.is_empty()).map(|before| wrong(before, None)).unwrap_or_default();
+    let Some(first) = found.into_iter().find(|wrong| !had.contains(wrong)) else { return Ok(()) };
+    Err(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: json: {}",
+        first.message,
+        kind = resource.kind,
+        version = resource.version,
+    ))
+}
+
+/// Refuses an object of `resource` with `errors` of strict decoding.
+pub(crate) fn check(resource: &Resource, errors: &[String]) -> Result<(), String> {
+    if errors.is_empty() {
+        return Ok(());
+    }
+    // What a schema knows is checked after decoding, and its errors name nothing else.
+    if resource.is_custom() {
+        return Err(format!("strict decoding error: {}", errors.join(", ")));
+    }
+    Err(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: strict decoding error: {}",
+        errors.join(", "),
+        kind = resource.kind,
+        version = resource.version,
+    ))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+use serde_json::json;
+
+use super::unknown::UnknownField;
+use super::wrong_type::WrongType;
+use super::*;
+use clusterlocal_core::store::Kind;
+
+#[test]
+fn what_was_meant_by_an_unknown_field() {
+    let table = [
+        ("Service", json!({"spec": {"clusterIp": "None"}}), "spec.clusterIp", Some("clusterIP")),
+        ("StatefulSet", json!({"spec": {"replcas": 3}}), "spec.replcas", Some("replicas")),
+        (
+            "Service",
+            json!({"spec": {"publishNotReadyAdresses": true}}),
+            "spec.publishNotReadyAdresses",
+            Some("publishNotReadyAddresses"),
+        ),
+        // Indented too little, and too much.
+        ("Service", json!({"clusterIP": "None"}), "clusterIP", Some("spec.clusterIP")),
+        (
+            "StatefulSet",
+            json!({"spec": {"template": {"spec": {"serviceName": "a"}}}}),
+            "spec.template.spec.serviceName",
+            Some("spec.serviceName"),
+        ),
+        (
+            "StatefulSet",
+            json!({"spec": {"template": {"spec": {"containers": [{"volumes": []}]}}}}),
+            "spec.template.spec.containers[0].volumes",
+            Some("spec.template.spec.volumes"),
+        ),
+        (
+            "Pod",
+            json!({"spec": {"containers": [{"image": "a", "ports": [{"targetPort": 1}]}]}}),
+            "spec.containers[0].ports[0].targetPort",
+            None,
+        ),
+        ("Pod", json!({"metadata": {"labels": {"anything": "x"}}, "bogus": 1}), "bogus", None),
+    ];
+    for (kind, object, name, meant) in table {
+        let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
+        let found = unknown_fields(version, kind, &object);
+        let [UnknownField { name: found, meant: proposed, .. }] = &found[..] else {
+            panic!("{object}: {found:?}")
+        };
+        assert_eq!((&**found, proposed.as_deref()), (name, meant), "{object}");
+    }
+}
+
+/// As a real API server answers.
+#[test]
+fn values_of_another_type_are_found() {
+    let table = [
+        (
+            "Service",
+            json!({"metadata": {"labels": {"app": 5}}}),
+            "metadata.labels.app",
+            "number into Go struct field ObjectMeta.metadata.labels of type string",
+        ),
+        (
+            "Service",
+            json!({"metadata": {"labels": []}}),
+            "metadata.labels",
+            "array into Go struct field ObjectMeta.metadata.labels of type map[string]string",
+        ),
+        (
+            "Service",
+            json!({"metadata": "x"}),
+            "metadata",
+            "string into Go struct field Service.metadata of type v1.ObjectMeta",
+        ),
+        (
+            "Service",
+            json!({"spec": {"ports": [{"port": "80"}]}}),
+            "spec.ports[0].port",
+            "string into Go struct field ServicePort.spec.ports.port of type int32",
+        ),
+        (
+            "Service",
+            json!({"spec": {"ports": [{"port": 1.5}]}}),
+            "spec.ports[0].port",
+            "number 1.5 into Go struct field ServicePort.spec.ports.port of type int32",
+        ),
+        (
+            "Service",
+            json!({"spec": {"ports": "x"}}),
+            "spec.ports",
+            "string into Go struct field ServiceSpec.spec.ports of type []v1.ServicePort",
+        ),
+        (
+            "Pod",
+            json!({"spec": {"volumes": ["x"]}}),
+            "spec.volumes[0]",
+            "string into Go struct field PodSpec.spec.volumes of type v1.Volume",
+        ),
+        (
+            "Pod",
+            json!({"metadata": {"annotations": {"a.b/c": true}}}),
+            "metadata.annotations[a.b/c]",
+            "bool into Go struct field ObjectMeta.metadata.annotations of type string",
+        ),
+        (
+            "Pod",
+            json!({"spec": {"containers": [{"env": [{"name": "A", "value": 1}]}]}}),
+            "spec.containers[0].env[0].value",
+            "number into Go struct field EnvVar.spec.containers.env.value of type string",
+        ),
+    ];
+    for (kind, object, path, message) in table {
+        let found = wrong_types("v1", kind, &object);
+        let [WrongType { path: at, message: answer, .. }] = &found[..] else { panic!("{object}: {found:?}") };
+        assert_eq!((&**at, &**answer), (path, &*format!("cannot unmarshal {message}")), "{object}");
+    }
+    let fine =
+        json!({"spec": {"ports": [{"port": 80, "targetPort": "http", "name": null}], "selector": null}});
+    assert_eq!(wrong_types("v1", "Service", &fine), []);
+}
+
+#[test]
+fn unknown_fields_have_paths() {
+    let resource = Resource::of_kind(Kind::StatefulSet);
+    let set = json!({
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": { "name": "db", "labels": { "anything": "goes" }, "lables": {} },
+        "spec": {
+            "replica": 3,
+            "template": { "spec": {
+                "containers": [{ "name": "a" }, { "name": "b", "imagee": "x", "livenessProbe": { "exec": {}, "x": 1 } }],
+                "volumes": [{ "name": "v", "emptyDir": {} }],
+            } },
+            "volumeClaimTemplates": [{ "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {} }],
+        },
+    });
+    let expected = "StatefulSet in version \"v1\" cannot be handled as a StatefulSet: strict decoding error: unknown \
+                    field \"metadata.lables\", unknown field \"spec.replica\", unknown field \
+                    \"spec.template.spec.containers[1].imagee\", unknown field \
+                    \"spec.template.spec.containers[1].livenessProbe.x\"";
+    let refused = |before| check(resource, &errors(resource, &set, None, before, b""));
+    assert_eq!(refused(None), Err(expected.into()));
+    assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
+}
+
+#[test]
+fn duplicate_fields_have_paths() {
+    let table: [(&str, &[&str]); 4] = [
+        (r#"{"a": 1, "b": {"a": 1}}"#, &[]),
+        (
+            r#"{"spec": {"replicas": 2, "replicas": 3, "x": [{"y": 1}, {"y": 1, "y": null}]}}"#,
+            &["spec.replicas", "spec.x[1].y"],
+        ),
+        (r#"{"a": 1, "a": 2, "a": 3}"#, &["a"]),
+        ("no: json", &[]),
+    ];
+    for (body, expected) in table {
+        assert_eq!(twice(body.as_bytes()), expected, "{body}");
+    }
+}
+
+/// Everything that the API shows could be sent back.
+#[test]
+fn what_is_shown_is_known() {
+    let zones = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../zones");
+    let objects = clusterlocal_core::manifest::load(&[zones])
+        .manifests
+        .into_iter()
+        .flat_map(|manifest| manifest.objects);
+    let objects = objects.map(|read| (read.object.key(), read.object)).collect();
+    let mut cluster = clusterlocal_core::ControlPlane::new(clusterlocal_core::Settings::default());
+    cluster.apply(&objects);
+    for kind in Kind::ALL {
+        for stored in cluster.store().all_stored(kind, None) {
+            let shown = crate::verbs::show::rendered(stored, &cluster);
+            assert!(errors(Resource::of_kind(kind), &shown, None, None, b"").is_empty(), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What is wrong with a field, in the words of apimachinery's `field.Error`.
+
+use serde_json::Value;
+
+use super::Cause;
+use clusterlocal_core::manifest::{Fault, Finding, NameRule};
+use clusterlocal_core::store::{LABEL_MAX, is_subdomain};
+
+/// `finding` about `json`, as the API tells it.
+pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
+    let Finding { path, fault, message, .. } = finding;
+    // One address, written where only the first is, is the list as well.
+    let value =
+        at(json, &path).or_else(|| at(json, "spec.clusterIP").filter(|_| path == "spec.clusterIPs[0]"));
+    match fault {
+        Fault::Missing => match message.split_once(": ") {
+            Some((_, why)) => required(path, why),
+            None => required(path, ""),
+        },
+        Fault::Duplicate => duplicate(path, value),
+        Fault::Name(rule) => {
+            let text = value.and_then(Value::as_str).unwrap_or_default();
+            let why = rule_broken(rule, text);
+            invalid(path, value, &why)
+        }
+        Fault::Invalid => match unknown_variant(&message) {
+            Some((unknown, known)) => not_supported(path, unknown, &known),
+            None => invalid(path, value, &message),
+        },
+    }
+}
+
+/// A field that has to be there; `why` may be empty.
+pub(super) fn required(field: impl Into<String>, why: &str) -> Cause {
+    let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
+    Cause { field: field.into(), reason: "FieldValueRequired", message }
+}
+
+/// A field that may not be like this.
+pub(super) fn invalid(field: impl Into<String>, value: Option<&Value>, why: &str) -> Cause {
+    let message = format!("Invalid value: {}: {why}", shown(value));
+    Cause { field: field.into(), reason: "FieldValueInvalid", message }
+}
+
+/// A field that is there already with this value.
+pub(super) fn duplicate(field: impl Into<String>, value: Option<&Value>) -> Cause {
+    let message = format!("Duplicate value: {}", shown(value));
+    Cause { field: field.into(), reason: "FieldValueDuplicate", message }
+}
+
+/// A field that may only be one of a few.
+pub(super) fn not_supported(field: impl Into<String>, value: &str, known: &[&str]) -> Cause {
+    let known: Vec<String> = known.iter().map(|word| format!("{word:?}")).collect();
+    let message = format!("Unsupported value: {value:?}: supported values: {}", known.join(", "));
+    Cause { field: field.into(), reason: "FieldValueNotSupported", message }
+}
+
+/// A list with too many items.
+pub(super) fn too_many(field: impl Into<String>, count: usize, max: usize) -> Cause {
+    let message = format!("Too many: {count}: must have at most {max} items");
+    Cause { field: field.into(), reason: "FieldValueTooMany", message }
+}
+
+/// A text that is longer than `max` bytes.
+pub(super) fn too_long(field: impl Into<String>, max: usize) -> Cause {
+    let message = format!("Too long: may not be more than {max} bytes");
+    Cause { field: field.into(), reason: "FieldValueTooLong", message }
+}
+
+/// A field that may not be changed, or not be there.
+pub(super) fn forbidden(field: impl Into<String>, why: &str) -> Cause {
+    Cause { field: field.into(), reason: "FieldValueForbidden", message: format!("Forbidden: {why}") }
+}
+
+/// So much of a value is repeated to whoever sent it, in characters.
+const VALUE_CHARS: usize = 300;
+
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None => "\"\"".into(),
+        Some(value) => clusterlocal_core::manifest::legible(&value.to_string(), VALUE_CHARS),
+    }
+}
+
+/// The value at a path like `spec.ports[0].name` or `metadata.annotations[a.b/c]`.
+fn at<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut value = json;
+    let mut rest = path;
+    while !rest.is_empty() {
+        if let Some(bracketed) = rest.strip_prefix('[') {
+            let (key, after) = bracketed.split_once(']')?;
+            value = match key.parse::<usize>() {
+                Ok(index) if value.is_array() => value.get(index)?,
+                _ => value.get(key)?,
+            };
+            rest = after;
+        } else {
+            let field = rest.strip_prefix('.').unwrap_or(rest);
+            let end = field.find(['.', '[']).unwrap_or(field.len());
+            value = value.get(&field[..end])?;
+            rest = &field[end..];
+        }
+    }
+    Some(value)
+}
+
+/// `unknown variant `a`, expected `b` or `c``, taken apart.
+fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
+    let words = message.strip_prefix("unknown variant `")?;
+    let (unknown, expected) = words.split_once('`')?;
+    Some((unknown, expected.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Why `text` is no such name, as apimachinery's `validation` says it.
+pub(super) fn rule_broken(rule: NameRule, text: &str) -> String {
+    if rule == NameRule::Label && text.len() <= LABEL_MAX && is_subdomain(text) {
+        return "must not contain dots".into();
+    }
+    let too_long = |max: usize| (text.len() > max).then(|| format!("must be no more than {max} characters"));
+    let (max, why) = match rule {
+        NameRule::Label => (
+            63,
+            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
+             with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
+        ),
+        NameRule::Subdomain => (
+            253,
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
+             and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
+             '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
+        ),
+        NameRule::PathSegment => {
+            let why = match text {
+                "." | ".." => format!("may not be '{text}'"),
+                _ if text.contains('/') => "may not contain '/'".into(),
+                _ => "may not contain '%'".into(),
+            };
+            return why;
+        }
+        NameRule::ServiceName if !text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
+            (15, "must contain at least one letter (a-z)")
+        }
+        NameRule::ServiceName if text.contains("--") => (15, "must not contain consecutive hyphens"),
+        NameRule::ServiceName if text.starts_with('-') || text.ends_with('-') => {
+            (15, "must not begin or end with a hyphen")
+        }
+        NameRule::ServiceName => {
+            (15, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
+        }
+    };
+    too_long(max).unwrap_or_else(|| why.into())
+}

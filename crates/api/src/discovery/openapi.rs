@@ -1,0 +1,263 @@
+//! The part of OpenAPI that clients look at before they write: which paths there are, and that PATCH takes
+//! `fieldValidation` and `dryRun`. kubectl then leaves validation to the server. The types are there with their fields,
+//! for `kubectl explain`, without a word about them. kubectl before 1.28 reads version 2, and in protobuf only. It must
+//! not know objects.
+
+use serde_json::{Map, Value, json};
+
+use crate::schema::crd;
+use crate::schema::protobuf::put;
+use crate::schema::registry::Registry;
+use crate::schema::resource::{Held, Resource};
+use crate::schema::types::{self, Field, Shape, Type};
+use clusterlocal_core::store::Store;
+
+/// What a PATCH takes in its query.
+const PARAMETERS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
+
+/// `/openapi/v3`: where the document of each group is.
+pub(crate) fn index(registry: &Registry) -> Value {
+    let mut paths = Map::new();
+    for group in registry.groups() {
+        for version in registry.versions(group) {
+            let path = prefix(group, version);
+            // Clients keep a document for as long as this stays the same.
+            let url = format!("/openapi/v3/{path}?hash={}", env!("CARGO_PKG_VERSION"));
+            paths.insert(path, json!({ "serverRelativeURL": url }));
+        }
+    }
+    json!({ "paths": paths })
+}
+
+/// `/openapi/v3/apis/apps/v1`.
+pub(crate) fn document(registry: &Registry, store: &Store, group: &str, version: &str) -> Value {
+    let mut paths = Map::new();
+    for resource in stored(registry).filter(|resource| is_of(resource, group, version)) {
+        let kind = json!({ "group": group, "version": version, "kind": resource.kind });
+        let operation = |action: &str, parameters: Value| {
+            json!({
+                "x-kubernetes-action": action,
+                "x-kubernetes-group-version-kind": kind,
+                "parameters": parameters,
+                "responses": { "200": { "description": "OK" } },
+            })
+        };
+        let patch = operation("patch", PARAMETERS.map(parameter).into_iter().collect());
+        paths.insert(path(resource), json!({ "patch": patch }));
+        // By this one, of all namespaces, `kubectl explain` finds the kind of a resource.
+        let collection = format!("/{}/{}", prefix(group, version), resource.plural);
+        paths.insert(collection, json!({ "get": operation("list", json!([])) }));
+    }
+    json!({
+        "openapi": "3.0.0",
+        "info": { "title": "clusterlocal", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": { "schemas": schemas(registry, store, group, version) },
+    })
+}
+
+/// The types of the kinds of `group`, and those that they are made of.
+fn schemas(registry: &Registry, store: &Store, group: &str, version: &str) -> Map<String, Value> {
+    let mut schemas = Map::new();
+    let mut wanted: Vec<&'static str> = Vec::new();
+    for resource in stored(registry).filter(|resource| is_of(resource, group, version)) {
+        let metadata = "#/components/schemas/ObjectMeta";
+        if let Some(definition) = crd::openapi::definition(store, resource, metadata) {
+            wanted.push("ObjectMeta");
+            schemas.insert(crd::openapi::name(resource), definition);
+            continue;
+        }
+        let Some(fields) = types::of(&resource.api_version(), resource.kind) else { continue };
+        let mut kind = type_schema(fields, &mut wanted);
+        for said in ["apiVersion", "kind"] {
+            kind["properties"][said] = json!({ "type": "string" });
+        }
+        kind["x-kubernetes-group-version-kind"] =
+            json!([{ "group": group, "version": version, "kind": resource.kind }]);
+        schemas.insert(resource.kind.into(), kind);
+    }
+    while let Some(name) = wanted.pop() {
+        if let (false, Some(fields)) = (schemas.contains_key(name), types::fields(name)) {
+            schemas.insert(name.into(), type_schema(fields, &mut wanted));
+        }
+    }
+    schemas
+}
+
+/// A type with these fields; those that it is made of are `wanted` as well.
+fn type_schema(fields: &'static [Field], wanted: &mut Vec<&'static str>) -> Value {
+    let mut properties = Map::new();
+    let mut rest = vec![fields];
+    while let Some(fields) = rest.pop() {
+        for field in fields {
+            let one = match field.kind {
+                Type::Named(name) if field.shape != Shape::Inline => {
+                    wanted.push(name);
+                    json!({ "$ref": format!("#/components/schemas/{name}") })
+                }
+                Type::Named(_) => json!({}),
+                Type::String | Type::Quantity | Type::Duration => json!({ "type": "string" }),
+                Type::Integer => json!({ "type": "integer" }),
+                Type::Float => json!({ "type": "number" }),
+                Type::Strings => json!({ "type": "array", "items": { "type": "string" } }),
+                Type::SchemaOr(_) => json!({}),
+                Type::Boolean => json!({ "type": "boolean" }),
+                Type::Bytes => json!({ "type": "string", "format": "byte" }),
+                Type::Time | Type::MicroTime => json!({ "type": "string", "format": "date-time" }),
+                Type::IntOrString => json!({ "type": "string", "format": "int-or-string" }),
+                Type::Raw | Type::Object => json!({ "type": "object" }),
+            };
+            let property = match field.shape {
+                Shape::One { .. } => one,
+                Shape::List => json!({ "type": "array", "items": one }),
+                Shape::Map => json!({ "type": "object", "additionalProperties": one }),
+                Shape::Inline => {
+                    rest.extend(field.kind.fields());
+                    continue;
+                }
+            };
+            let mut property = property;
+            if let Some(text) = description(fields, field.name) {
+                property["description"] = text.into();
+            }
+            properties.insert(field.name.into(), property);
+        }
+    }
+    json!({ "type": "object", "properties": properties })
+}
+
+/// What is told of a field that people ask about; most have no description here.
+fn description(fields: &[Field], name: &str) -> Option<&'static str> {
+    let is_metadata = fields.iter().any(|field| field.name == "creationTimestamp");
+    (is_metadata && name == "creationTimestamp").then_some(
+        "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed \
+         to be set in happens-before order across separate operations.",
+    )
+}
+
+/// `/openapi/v2` in JSON: the types of what clients defined. Those of Kubernetes are in version 3 only.
+pub(crate) fn v2_json(registry: &Registry, store: &Store) -> Value {
+    let metadata = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+    let of = |resource: &Resource| {
+        let definition = crd::openapi::definition(store, resource, &format!("#/definitions/{metadata}"))?;
+        Some((crd::openapi::name(resource), definition))
+    };
+    let mut definitions: Map<String, Value> = registry.all().filter_map(of).collect();
+    definitions.insert(metadata.into(), json!({ "type": "object" }));
+    let kind = |resource: &Resource| json!({ "group": resource.group, "version": resource.version, "kind": resource.kind });
+    let patch = |resource: &Resource| {
+        let operation = json!({
+            "x-kubernetes-action": "patch",
+            "x-kubernetes-group-version-kind": kind(resource),
+            "responses": { "200": { "description": "OK" } },
+        });
+        (path(resource), json!({ "patch": operation }))
+    };
+    let paths: Map<String, Value> = stored(registry).map(patch).collect();
+    json!({
+        "swagger": "2.0",
+        "info": { "title": "Kubernetes", "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "definitions": definitions,
+    })
+}
+
+/// What kubectl calls version 2 in protobuf.
+pub(crate) const V2_TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// `/openapi/v2`: the paths with their PATCH, as `openapi.v2.Document` of the project gnostic has them.
+pub(crate) fn v2(registry: &Registry) -> Vec<u8> {
+    let mut paths = Vec::new();
+    for resource in stored(registry) {
+        let kind = json!({ "group": resource.group, "version": resource.version, "kind": resource.kind })
+            .to_string();
+        let mut operation = Vec::new();
+        for name in PARAMETERS {
+            // ParametersItem, Parameter, NonBodyParameter, QueryParameterSubSchema: each the one field of the last.
+            let query = message(&[(2, b"query"), (4, name.as_bytes())]);
+            let item = [3, 2, 1].into_iter().fold(query, |inner, number| message(&[(number, &inner)]));
+            put(&mut operation, 8, &item);
+        }
+        let extension =
+            message(&[(1, b"x-kubernetes-group-version-kind"), (2, &message(&[(2, kind.as_bytes())]))]);
+        put(&mut operation, 13, &extension);
+        let named = message(&[(1, path(resource).as_bytes()), (2, &message(&[(8, &operation)]))]);
+        put(&mut paths, 2, &named);
+    }
+    let info = message(&[(1, b"clusterlocal"), (2, env!("CARGO_PKG_VERSION").as_bytes())]);
+    message(&[(1, b"2.0"), (2, &info), (8, &paths)])
+}
+
+/// A protobuf message of these fields.
+fn message(fields: &[(u32, &[u8])]) -> Vec<u8> {
+    let mut out = Vec::new();
+    fields.iter().for_each(|(number, bytes)| put(&mut out, *number, bytes));
+    out
+}
+
+/// The resources that can be written.
+fn stored(registry: &Registry) -> impl Iterator<Item = &'static Resource> {
+    registry.all().filter(|resource| matches!(resource.held, Held::Store(_)))
+}
+
+fn is_of(resource: &Resource, group: &str, version: &str) -> bool {
+    resource.group == group && resource.version == version
+}
+
+/// The path of one object.
+fn path(resource: &Resource) -> String {
+    let within = if resource.namespaced { "namespaces/{namespace}/" } else { "" };
+    format!("/{}/{within}{}/{{name}}", prefix(resource.group, resource.version), resource.plural)
+}
+
+fn prefix(group: &str, version: &str) -> String {
+    match group {
+        "" => format!("api/{version}"),
+        group => format!("apis/{group}/{version}"),
+    }
+}
+
+fn parameter(name: &str) -> Value {
+    json!({ "name": name, "in": "query", "schema": { "type": "string", "uniqueItems": true } })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_are_validated_here() {
+        for resource in stored(Registry::built_in()) {
+            let document = document(Registry::built_in(), &Store::new(), resource.group, resource.version);
+            let paths = document["paths"].as_object().expect("paths");
+            let patch = paths
+                .values()
+                .map(|path| &path["patch"])
+                .find(|patch| patch["x-kubernetes-group-version-kind"]["kind"] == resource.kind);
+            let parameters = patch.expect("a PATCH")["parameters"].as_array().expect("parameters");
+            assert!(
+                parameters.iter().any(|parameter| parameter["name"] == "fieldValidation"),
+                "{resource:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn types_are_whole() {
+        for group in Registry::built_in().groups() {
+            let document = document(Registry::built_in(), &Store::new(), group, "v1");
+            let schemas = document["components"]["schemas"].as_object().expect("schemas");
+            let text = document.to_string();
+            for used in text.split("#/components/schemas/").skip(1) {
+                let name = used.split('"').next().unwrap_or_default();
+                assert!(schemas.contains_key(name), "{group} {name}");
+            }
+        }
+        let pods = document(Registry::built_in(), &Store::new(), "", "v1");
+        let volume = &pods["components"]["schemas"]["Volume"]["properties"];
+        assert_eq!(
+            volume["emptyDir"]["$ref"], "#/components/schemas/EmptyDirVolumeSource",
+            "stands beside the name"
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! Who may ask. The API has no credentials, so nobody else's web page must be able to drive it: a browser says where a
+//! page is from (`Origin`, `Sec-Fetch-Site`), calls the server by the page's name (`Host`, which gives a rebound
+//! domain away), and sends only a few content types without asking first. It must not know what is asked.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use hyper::{Method, Uri};
+
+use super::body::OBJECT_TYPES;
+use super::status::Status;
+
+/// The rules for requests that came to one address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Guard {
+    /// Whether people on other machines may ask too, who call this one by a name of their network.
+    pub(crate) remote: bool,
+    /// Where the request came to.
+    pub(crate) bound: SocketAddr,
+}
+
+impl Guard {
+    /// Refuses what a browser sent on a page's behalf.
+    pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Status> {
+        if headers.contains_key(ORIGIN) {
+            return Err(Status::refused(
+                "requests of web pages (those with an Origin header) are not answered; use kubectl or a program",
+            ));
+        }
+        let site = headers.get("sec-fetch-site").map(|value| value.as_bytes());
+        if site.is_some_and(|site| site != b"none" && site != b"same-origin") {
+            return Err(Status::refused("requests of web pages of other sites are not answered"));
+        }
+        // RFC 9112, 3.2.
+        if headers.get_all(HOST).iter().count() > 1 {
+            return Err(Status::bad_request("the request has more than one Host header"));
+        }
+        // An absolute URI wins over the header (RFC 9112, 3.2.2).
+        let authority = match uri.authority() {
+            Some(authority) => Some(authority.as_str()),
+            None => headers.get(HOST).and_then(|host| host.to_str().ok()),
+        };
+        let Some(host) = authority.map(without_port).filter(|host| !host.is_empty()) else {
+            return Err(Status::bad_request("the request has no Host header"));
+        };
+        if !self.is_ours(host) {
+            let bound = self.bound;
+            return Err(Status::refused(format!(
+                "the request is for host {host:?}, which is not this server; use http://{bound} as the server's address"
+            )));
+        }
+        // What is sent to a pod's or node's proxy goes nowhere, whatever its type.
+        let proxied = uri.path().split('/').any(|part| part == "proxy");
+        if is_write(method)
+            && !proxied
+            && headers.get(CONTENT_TYPE).is_some_and(|value| is_simple(value.as_bytes()))
+        {
+            return Err(Status::unsupported_media_type(&OBJECT_TYPES));
+        }
+        Ok(())
+    }
+
+    /// Whether this server is called `host`. A page's own domain that was made to resolve to us is always a name with
+    /// a dot: addresses are safe, and so are names that only the own network can resolve.
+    fn is_ours(&self, host: &str) -> bool {
+        if host.eq_ignore_ascii_case("localhost") {
+            return true;
+        }
+        let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        match literal.parse::<IpAddr>() {
+            Ok(ip) => self.remote || ip.is_loopback() || ip == self.bound.ip(),
+            Err(_) => self.remote && !host.contains('.'),
+        }
+    }
+}
+
+/// `host` of `host:port`, `[::1]` of `[::1]:port`.
+fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !is_bare_ipv6(authority) => host,
+        _ => authority,
+    }
+}
+
+fn is_bare_ipv6(authority: &str) -> bool {
+    authority.matches(':').count() > 1 && !authority.starts_with('[')
+}
+
+fn is_write(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// The content types that a form or `fetch` may send anywhere without asking (Fetch standard, "CORS-safelisted
+/// request-header").
+fn is_simple(content_type: &[u8]) -> bool {
+    let essence = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
+    let simple: [&[u8]; 3] = [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data"];
+    simple.iter().any(|simple| essence.eq_ignore_ascii_case(simple))
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    type Headers = [(&'static str, &'static str)];
+
+    /// The code that a request of this machine, or of any, is answered with.
+    fn asked(remote: bool, method: Method, sent: &Headers) -> u16 {
+        let guard = Guard { remote, bound: "127.0.0.1:10054".parse().unwrap() };
+        let mut headers = HeaderMap::new();
+        for (name, value) in sent {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let checked = guard.check(&method, &Uri::from_static("/api"), &headers);
+        checked.map_or_else(|status| status.code.as_u16(), |()| 200)
+    }
+
+    #[test]
+    fn hosts() {
+        let table = [
+            ("localhost", true, true),
+            ("localhost:10054", true, true),
+            ("LOCALHOST", true, true),
+            ("127.0.0.1:10054", true, true),
+            ("127.9.9.9", true, true),
+            ("[::1]:10054", true, true),
+            ("[::1]", true, true),
+            ("::1", true, true),
+            ("192.0.2.1:10054", false, true),
+            ("clusterlocal:10054", false, true),
+            ("127.0.0.1.evil.example", false, false),
+            ("localhost.evil.example", false, false),
+            ("evil.example:10054", false, false),
+        ];
+        for (host, local, remote) in table {
+            for (allowed, expected) in [(false, local), (true, remote)] {
+                assert_eq!(
+                    asked(allowed, Method::GET, &[("host", host)]) == 200,
+                    expected,
+                    "{host} {allowed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn pages() {
+        let host = ("host", "localhost");
+        let table: [(Method, &Headers, u16); 10] = [
+            (Method::GET, &[], 400),
+            (Method::GET, &[host, ("host", "evil.example")], 400),
+            (Method::GET, &[host, ("origin", "http://evil.example")], 403),
+            (Method::GET, &[host, ("origin", "null")], 403),
+            (Method::GET, &[host, ("sec-fetch-site", "cross-site")], 403),
+            (Method::GET, &[host, ("sec-fetch-site", "none")], 200),
+            (Method::POST, &[host, ("content-type", "text/plain")], 415),
+            (Method::POST, &[host, ("content-type", "Text/Plain; charset=utf-8")], 415),
+            (Method::DELETE, &[host], 200),
+            (Method::POST, &[host, ("content-type", "application/json")], 200),
+        ];
+        for (method, headers, expected) in table {
+            assert_eq!(asked(false, method, headers), expected, "{headers:?}");
+        }
+    }
+}

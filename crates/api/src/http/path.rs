@@ -1,0 +1,213 @@
+//! What the path of a request means: discovery, or a resource and perhaps one object and a part of it. It must not
+//! know verbs, queries or objects.
+
+use percent_encoding::percent_decode_str;
+
+use crate::schema::registry::Registry;
+use crate::schema::resource::{Resource, Subresource};
+
+/// Which document about the DNS a path is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dns {
+    /// All records: `{"domain", "ttl", "records": [{"name", "ttl", "type", "data"}]}`.
+    Records,
+    /// The reply to one question as a pod asks it: `?name=&type=&namespace=`.
+    Query,
+    /// Why it has that answer.
+    Explain,
+}
+
+/// What a path leads to.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Target {
+    /// `/healthz`, `/livez`, `/readyz`.
+    Health,
+    /// `/version`.
+    Version,
+    /// `/dns/records`, `/dns/query`, `/dns/explain`.
+    Dns(Dns),
+    /// `/`: all paths.
+    Root,
+    /// `/api`: the core group.
+    CoreGroup,
+    /// `/apis`: the other groups.
+    Groups,
+    /// `/apis/apps`.
+    Group(String),
+    /// `/api/v1`, `/apis/apps/v1`.
+    Resources(String, String),
+    /// `/openapi/v2`.
+    OpenApiV2,
+    /// `/openapi/v3`.
+    OpenApi,
+    /// `/openapi/v3/apis/apps/v1`.
+    OpenApiOf(String, String),
+    /// Objects.
+    Place(Place),
+}
+
+/// Where objects are.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Place {
+    pub(crate) resource: &'static Resource,
+    /// Empty for a resource without namespaces, and for all namespaces.
+    pub(crate) namespace: String,
+    /// Empty for the collection.
+    pub(crate) name: String,
+    pub(crate) part: Part,
+}
+
+/// What of an object is meant.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Part {
+    Whole,
+    Subresource(&'static Subresource),
+    /// What a process in a pod answers to HTTP.
+    Proxy,
+}
+
+impl Target {
+    /// What `path` leads to among the resources of `registry`, if anywhere.
+    pub(crate) fn of(path: &str, registry: &Registry) -> Option<Target> {
+        let decoded: Vec<_> = path
+            .trim_matches('/')
+            .split('/')
+            .map(|segment| percent_decode_str(segment).decode_utf8())
+            .collect::<Result<_, _>>()
+            .ok()?;
+        let segments: Vec<_> = decoded.iter().map(AsRef::as_ref).collect();
+        match &segments[..] {
+            [""] => Some(Target::Root),
+            // kube-apiserver has a path for each check: `/readyz/ping`.
+            ["healthz" | "livez" | "readyz", ..] => Some(Target::Health),
+            ["version"] => Some(Target::Version),
+            ["dns", "records"] => Some(Target::Dns(Dns::Records)),
+            ["dns", "query"] => Some(Target::Dns(Dns::Query)),
+            ["dns", "explain"] => Some(Target::Dns(Dns::Explain)),
+            ["api"] => Some(Target::CoreGroup),
+            ["apis"] => Some(Target::Groups),
+            ["apis", group] => Some(Target::Group(known(registry, group, None)?.0)),
+            ["api", "v1"] => Some(Target::Resources(String::new(), "v1".into())),
+            ["apis", group, version] => {
+                let (group, version) = known(registry, group, Some(version))?;
+                Some(Target::Resources(group, version))
+            }
+            ["openapi", "v2"] => Some(Target::OpenApiV2),
+            ["openapi", "v3"] => Some(Target::OpenApi),
+            ["openapi", "v3", "api", "v1"] => Some(Target::OpenApiOf(String::new(), "v1".into())),
+            ["openapi", "v3", "apis", group, version] => {
+                let (group, version) = known(registry, group, Some(version))?;
+                Some(Target::OpenApiOf(group, version))
+            }
+            ["api", "v1", rest @ ..] => Place::of(registry, "", "v1", rest).map(Target::Place),
+            ["apis", group, version, rest @ ..] if !group.is_empty() => {
+                Place::of(registry, group, version, rest).map(Target::Place)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A group that is not the core, and one of its versions, if there are any such resources.
+fn known(registry: &Registry, group: &str, version: Option<&str>) -> Option<(String, String)> {
+    let is = |resource: &&Resource| {
+        resource.group == group && version.is_none_or(|version| version == resource.version)
+    };
+    let found = registry.all().find(is).filter(|_| !group.is_empty())?;
+    Some((found.group.into(), found.version.into()))
+}
+
+impl Place {
+    fn of(registry: &Registry, group: &str, version: &str, segments: &[&str]) -> Option<Place> {
+        let (namespace, rest) = match segments {
+            // A namespace's own parts, rather than what is in it.
+            ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", segments),
+            ["namespaces", "", ..] => return None,
+            ["namespaces", namespace, rest @ ..] => (*namespace, rest),
+            _ => ("", segments),
+        };
+        let [plural, rest @ ..] = rest else { return None };
+        let resource = registry.find(group, version, plural)?;
+        if !resource.namespaced && !namespace.is_empty() {
+            return None;
+        }
+        let (name, part) = match rest {
+            [] => ("", Part::Whole),
+            // Objects of all namespaces can be listed, but one of them has to be named with its namespace.
+            _ if resource.namespaced && namespace.is_empty() => return None,
+            ["", ..] => return None,
+            [name] => (*name, Part::Whole),
+            [name, "proxy", ..] if matches!(resource.plural, "pods" | "services" | "nodes") => {
+                (*name, Part::Proxy)
+            }
+            [name, subresource] => (*name, Part::Subresource(resource.subresource(subresource)?)),
+            _ => return None,
+        };
+        Some(Place { resource, namespace: namespace.into(), name: name.into(), part })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `group plural namespace name part`, as far as there are any.
+    fn told(path: &str) -> String {
+        match Target::of(path, Registry::built_in()) {
+            None => "nothing".into(),
+            Some(Target::Place(place)) => {
+                let part = match place.part {
+                    Part::Whole => "",
+                    Part::Subresource(subresource) => subresource.name,
+                    Part::Proxy => "proxy",
+                };
+                let Place { resource, namespace, name, .. } = &place;
+                let words = [resource.group, resource.plural, namespace, name, part];
+                words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
+            }
+            Some(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn paths() {
+        let table = [
+            ("/", "Root"),
+            ("/api", "CoreGroup"),
+            ("/api/", "CoreGroup"),
+            ("/api/v1", "Resources(\"\", \"v1\")"),
+            ("/apis", "Groups"),
+            ("/apis/apps", "Group(\"apps\")"),
+            ("/apis/apps/v1", "Resources(\"apps\", \"v1\")"),
+            ("/apis/apps/v2", "nothing"),
+            ("/readyz/ping", "Health"),
+            ("/openapi/v3/apis/batch/v1", "OpenApiOf(\"batch\", \"v1\")"),
+            ("/dns/explain", "Dns(Explain)"),
+            ("/dns", "nothing"),
+            ("/openapi/v2", "OpenApiV2"),
+            ("/openapi/v4", "nothing"),
+            ("/api/v1/pods", "pods"),
+            ("/api/v1/namespaces/db/pods", "pods db"),
+            ("/api/v1/namespaces/db/pods/cass-0", "pods db cass-0"),
+            ("/api/v1/namespaces/db/pods/cass%2D0", "pods db cass-0"),
+            ("/api/v1/namespaces/db/pods/cass-0/eviction", "pods db cass-0 eviction"),
+            ("/api/v1/namespaces/db/pods/cass-0/proxy/a/b", "pods db cass-0 proxy"),
+            ("/api/v1/namespaces/db/pods/cass-0/nonsense", "nothing"),
+            ("/api/v1/pods/cass-0", "nothing"),
+            ("/api/v1/namespaces", "namespaces"),
+            ("/api/v1/namespaces/db", "namespaces db"),
+            ("/api/v1/namespaces/db/status", "namespaces db status"),
+            ("/api/v1/namespaces/db/finalize", "namespaces db finalize"),
+            ("/api/v1/namespaces//pods", "nothing"),
+            ("/api/v1/namespaces/db/nodes", "nothing"),
+            ("/api/v1/nodes/n", "nodes n"),
+            ("/apis/apps/v1/namespaces/db/statefulsets/cass/scale", "apps statefulsets db cass scale"),
+            ("/apis/apps/v1/namespaces/db/pods", "nothing"),
+            ("/apis/clusterlocal.dev/v1/clocks/cluster/advance", "clusterlocal.dev clocks cluster advance"),
+            ("/api/v1/%ff", "nothing"),
+        ];
+        for (path, expected) in table {
+            assert_eq!(told(path), expected, "{path}");
+        }
+    }
+}

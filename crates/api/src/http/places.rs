@@ -1,0 +1,141 @@
+//! Who may hold an API connection: a limit for all, and the rule for when it is reached: the connection that has waited
+//! longest for a request makes room. One whose request is being answered, such as a watch, does not. It must not know what
+//! is asked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The connections that are open.
+pub(crate) struct Places {
+    limit: usize,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    next: u64,
+    /// Counts what happens: the order in which connections became idle.
+    clock: u64,
+    seats: HashMap<u64, Seat>,
+}
+
+struct Seat {
+    /// Since when it has waited for a request, in the order of what happens; `None` while one is answered.
+    idle: Option<u64>,
+    evicted: Arc<Notify>,
+}
+
+/// A connection's leave to be open. When its last clone is dropped, the place is free again.
+#[derive(Clone)]
+pub(crate) struct Place(Arc<Held>);
+
+struct Held {
+    places: Arc<Places>,
+    number: u64,
+    evicted: Arc<Notify>,
+}
+
+/// A request that is being answered; when it is dropped, the connection is idle again.
+pub(crate) struct Busy(Place);
+
+impl Places {
+    /// For `limit` connections at a time, at least one.
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Places { limit: limit.max(1), open: Mutex::default() })
+    }
+
+    /// A place for a new connection, unless all are taken by requests that are being answered.
+    pub(crate) fn admit(self: &Arc<Self>) -> Option<Place> {
+        let mut open = self.open();
+        if open.seats.len() >= self.limit {
+            let idle = open.seats.iter().filter_map(|(number, seat)| Some((seat.idle?, *number)));
+            let (_, idlest) = idle.min()?;
+            open.seats.remove(&idlest)?.evicted.notify_one();
+        }
+        open.next += 1;
+        open.clock += 1;
+        let (number, evicted) = (open.next, Arc::<Notify>::default());
+        let seat = Seat { idle: Some(open.clock), evicted: evicted.clone() };
+        open.seats.insert(number, seat);
+        drop(open);
+        Some(Place(Arc::new(Held { places: self.clone(), number, evicted })))
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// A whole request is there and is being answered.
+    pub(crate) fn busy(&self) -> Busy {
+        if let Some(seat) = self.0.places.open().seats.get_mut(&self.0.number) {
+            seat.idle = None;
+        }
+        Busy(self.clone())
+    }
+
+    /// Returns when the connection has to make room for another.
+    pub(crate) async fn evicted(&self) {
+        self.0.evicted.notified().await;
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let mut open = self.0.0.places.open();
+        open.clock += 1;
+        let now = open.clock;
+        if let Some(seat) = open.seats.get_mut(&self.0.0.number) {
+            seat.idle = Some(now);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.places.open().seats.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    async fn is_evicted(place: &Place) -> bool {
+        timeout(Duration::ZERO, place.evicted()).await.is_ok()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_idle_makes_room_and_one_that_is_answered_does_not() {
+        let places = Places::new(2);
+        let [first, second] = [places.admit().expect("a place"), places.admit().expect("a place")];
+        drop(first.busy());
+        let third = places.admit().expect("the place of the second");
+        assert_eq!([is_evicted(&first).await, is_evicted(&second).await], [false, true]);
+        drop(second);
+        let (watch, other) = (first.busy(), third.busy());
+        assert!(places.admit().is_none(), "all are being answered");
+        drop(watch);
+        assert!(places.admit().is_some());
+        assert_eq!([is_evicted(&first).await, is_evicted(&third).await], [true, false]);
+        drop(other);
+    }
+
+    #[tokio::test]
+    async fn a_closed_connection_leaves_its_place() {
+        let places = Places::new(1);
+        let first = places.admit().expect("a place");
+        let busy = first.busy();
+        drop(first);
+        assert!(places.admit().is_none(), "its answer is still sent");
+        drop(busy);
+        assert!(places.admit().is_some());
+    }
+}

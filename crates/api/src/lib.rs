@@ -1,0 +1,160 @@
+//! Takes the place of kube-apiserver: the part of the Kubernetes HTTP API that kubectl and client libraries need for the kinds of the
+//! store. Only `own::dns` depends on the DNS.
+//!
+//! | folder | contents | in Kubernetes |
+//! |---|---|---|
+//! | `schema` | resources, versions, fields, CustomResourceDefinitions, protobuf | apimachinery's scheme and codecs, apiextensions-apiserver |
+//! | `view` | objects as JSON and as tables, selectors | printers, `fields` and `labels` |
+//! | `admit` | strict decoding, defaults, validation, warnings | the strategies of `registry` |
+//! | `http` | connections, limits, bodies, paths, queries, statuses | filters, `RequestInfo`, content negotiation |
+//! | `verbs` | get, list, watch, create, update, patch, delete; subresources and reviews | `endpoints/handlers` |
+//! | `own` | `clusterlocal.dev/v1`, `/dns/…` | nothing: what a cluster does not offer |
+//! | `discovery` | groups, resources, OpenAPI | `endpoints/discovery`, kube-openapi |
+//!
+//! `route` leads a request through `http` to its handler. A folder uses only those that stand above it in this table, as a test of
+//! the package `clusterlocal` holds. [`review`] inspects files by the same schema and rules.
+//!
+//! It is internal: its API may change with any release.
+
+pub mod admit;
+mod discovery;
+mod http;
+mod kubeconfig;
+mod own;
+pub mod review;
+mod route;
+mod schema;
+mod verbs;
+mod view;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch as stopping;
+
+use clusterlocal_core::descriptors::Shares;
+use clusterlocal_core::queries::QueryLog;
+use clusterlocal_core::{BindError, Driver};
+use http::guard::Guard;
+use http::server;
+use verbs::call::Api;
+
+pub use http::server::Limits;
+pub use http::status::{Details, Status};
+pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
+pub use view::render;
+
+/// How the API is served.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Where; port 0 is any free port.
+    pub listen: SocketAddr,
+    /// Whether an address that other machines can reach is meant. There are no credentials: whoever reaches it may
+    /// change everything.
+    pub allow_remote: bool,
+    /// What clients may take.
+    pub limits: Limits,
+}
+
+impl Options {
+    /// At `listen`, for this machine only.
+    pub fn at(listen: SocketAddr) -> Self {
+        Options { listen, allow_remote: false, limits: Limits::default() }
+    }
+}
+
+/// Why the API cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Other machines could reach the address, and nobody said that they may.
+    #[error(
+        "the API at {0} could be reached from other machines, and it asks nobody who they are: choose a loopback address, \
+         or say --api-allow-remote"
+    )]
+    Remote(SocketAddr),
+    /// The address cannot be had.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+}
+
+impl ServerError {
+    /// Whether somebody else has the address.
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, ServerError::Bind(error) if error.reason.kind() == std::io::ErrorKind::AddrInUse)
+    }
+}
+
+/// The API's socket, bound and not yet served.
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    options: Options,
+    queries: Option<QueryLog>,
+    upstream: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Binds the address of `options`.
+    ///
+    /// # Errors
+    /// Where that is not possible, or not safe.
+    pub async fn bind(options: Options) -> Result<Self, ServerError> {
+        let address = options.listen;
+        if !address.ip().is_loopback() && !options.allow_remote {
+            return Err(ServerError::Remote(address));
+        }
+        let failed = |reason| BindError { address, transport: "TCP", reason };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Server { listener, address, options, queries: None, upstream: Vec::new() })
+    }
+
+    /// Where it was bound.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same, which tells of the DNS queries in `queries`. Without this it says that none are written down.
+    #[must_use]
+    pub fn with_queries(self, queries: QueryLog) -> Self {
+        Server { queries: Some(queries), ..self }
+    }
+
+    /// The same, which states that the DNS asks these servers for names outside the cluster.
+    #[must_use]
+    pub fn with_upstream(self, upstream: Vec<SocketAddr>) -> Self {
+        Server { upstream, ..self }
+    }
+
+    /// Answers for the cluster that `driver` drives until `shutdown` resolves, and then for a moment more: requests
+    /// under way are answered, watches end.
+    pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
+        let Server { listener, address, options, queries, upstream } = self;
+        let (stop, stopped) = stopping::channel(false);
+        let api = Arc::new(Api {
+            driver,
+            journal: Default::default(),
+            queries,
+            upstream,
+            address,
+            guard: Guard { remote: options.allow_remote, bound: address },
+            limits: options.limits,
+            stop: stopped.clone(),
+        });
+        let mut shutdown = pin!(shutdown);
+        let limits =
+            Limits { connections: options.limits.connections.min(Shares::now().api), ..options.limits };
+        let mut serving = pin!(server::serve(listener, limits, stopped, move |request| {
+            let api = api.clone();
+            async move { api.answer(request).await }
+        }));
+        tokio::select! {
+            () = &mut serving => return,
+            () = &mut shutdown => {}
+        }
+        stop.send_replace(true);
+        serving.await;
+    }
+}

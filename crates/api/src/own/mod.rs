@@ -1,0 +1,80 @@
+//! The group `clusterlocal.dev/v1`: what a cluster does not tell, and does not let anybody turn. `changes` is what
+//! became visible in the DNS and why, `queries` what was asked; `clocks` has the one clock, `cluster`. Faults are objects of
+//! the store like any others. It must not know what time does.
+
+mod changes;
+mod clocks;
+pub(crate) mod dns;
+mod expectation;
+pub(crate) mod faults;
+mod follow;
+mod queries;
+mod wanted;
+
+use hyper::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::http::accept::Form;
+use crate::http::path::Part;
+use crate::http::reply::Reply;
+use crate::verbs::call::Call;
+use crate::verbs::show;
+use crate::view::table::{self, Column};
+
+pub(crate) use changes::changes;
+pub(crate) use clocks::clock;
+pub(crate) use expectation::expected;
+pub(crate) use queries::queries;
+
+/// How objects of a kind are shown in a table.
+struct Columns {
+    columns: &'static [Column],
+    cells: fn(&Value) -> Vec<Value>,
+}
+
+impl Columns {
+    /// The table of `objects`, as `call` asks for it.
+    fn table(&self, objects: &[Value], metadata: Value, call: &Call) -> Value {
+        let row = |object: &Value| table::row_of((self.cells)(object), object, call.query.include_object);
+        table::of_rows(self.columns, objects.iter().map(row).collect(), metadata)
+    }
+}
+
+fn is_get(call: &Call) -> bool {
+    matches!(call.method, Method::GET | Method::HEAD) && call.place.part == Part::Whole
+}
+
+/// The metadata of a list as of `revision`.
+fn revision(revision: u64) -> Value {
+    json!({ "resourceVersion": revision.to_string() })
+}
+
+/// `objects` in a list with this metadata, or the one that was named, in the form that was asked for.
+fn reply(call: &Call, objects: Vec<Value>, metadata: Value, columns: &Columns) -> Reply {
+    let resource = call.place.resource;
+    let shown = match call.form {
+        Form::Table => columns.table(&objects, metadata, call),
+        form => {
+            let mut objects: Vec<Value> = objects.into_iter().map(|object| of_form(object, form)).collect();
+            if call.place.name.is_empty() {
+                json!({
+                    "apiVersion": resource.api_version(),
+                    "kind": format!("{}List", resource.kind),
+                    "metadata": metadata,
+                    "items": objects,
+                })
+            } else {
+                objects.pop().unwrap_or_default()
+            }
+        }
+    };
+    Reply::json(StatusCode::OK, &shown)
+}
+
+/// An object that is no row.
+fn of_form(object: Value, form: Form) -> Value {
+    match form {
+        Form::Metadata => show::metadata_only(&object),
+        _ => object,
+    }
+}

@@ -1,0 +1,146 @@
+//! Takes the place of `kubectl apply --dry-run=server`: what an API server would refuse in manifests from which it is clear all
+//! the same what the cluster would be. Fields that a kind does not have, values of another type, keys that are there twice, and
+//! what validation refuses: all of it by the same schema and rules as the API here, and in its words. It must not know the DNS,
+//! nor what a cluster makes of objects.
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde_json::Value;
+
+use crate::admit::strict;
+use crate::admit::{self, Cause};
+use clusterlocal_core::manifest::tree::Tree;
+use clusterlocal_core::manifest::{Known, Manifest, Place, Problem, fresh};
+use clusterlocal_core::store::{Key, Kind};
+
+/// Maximum number of warnings of one document: more are rarely read, and finding the place of each costs a pass over it.
+const DOCUMENT_WARNINGS: usize = 10;
+
+/// Maximum number of warnings of one file.
+const FILE_WARNINGS: usize = 50;
+
+/// The versions whose defaulting makes a selector of the template's labels.
+const SELECTOR_DEFAULTED: [&str; 3] = ["apps/v1alpha1", "apps/v1beta1", "extensions/v1beta1"];
+
+/// What an API server would refuse in `manifests`, in their order; all of it warnings.
+pub fn review(manifests: &[Manifest]) -> Vec<Problem> {
+    manifests.iter().flat_map(|manifest| changed(manifest, &[])).collect()
+}
+
+/// As [`review`], of those objects of `manifest` that are not `known` from before.
+pub fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
+    let mut review = Review::default();
+    let reads = fresh(manifest, known).filter(|read| read.object.metadata().given.is_some());
+    for read in reads {
+        review.document(&read.place, Some(read.object.key()));
+    }
+    for place in &manifest.others {
+        review.document(place, None);
+    }
+    review.problems.sort_by_key(Problem::line);
+    let more = review.problems.len().saturating_sub(FILE_WARNINGS);
+    review.problems.truncate(FILE_WARNINGS);
+    if more > 0 {
+        let message = format!("{more} more that an API server would refuse in this file are left out");
+        review.problems.push(Problem::of_file(&manifest.name, message).as_warning());
+    }
+    review.problems
+}
+
+/// Goes through a file.
+#[derive(Default)]
+struct Review {
+    /// The document that was parsed last: the items of a List that cannot be told apart have one in common.
+    parsed: Option<(Range<usize>, Tree)>,
+    problems: Vec<Problem>,
+    /// How many of them are of that document.
+    of_document: usize,
+}
+
+impl Review {
+    /// Looks at the object at `place`.
+    fn document(&mut self, place: &Place, key: Option<Key>) {
+        let range = place.range();
+        if self.parsed.as_ref().is_none_or(|(parsed, _)| *parsed != range) {
+            self.of_document = 0;
+            let Some(mut tree) = Tree::of(&place.text()) else { return self.parsed = None };
+            for (path, value) in std::mem::take(&mut tree.unquoted) {
+                let spot = place.document().locate(&path);
+                if !spot.text[spot.mark.start..].starts_with(['"', '\'', '|', '>']) {
+                    tree.set(&path, value);
+                }
+            }
+            for (path, key) in &tree.repeated {
+                let name = clusterlocal_core::manifest::tree::below(path, key);
+                let message = format!("duplicate field {name:?}: the last one counts");
+                let spot = place.document().locate_repeated(path, key);
+                self.add(Problem::at(place, spot, message).with_help("leave one of them out"), None);
+            }
+            self.parsed = Some((range, tree));
+        }
+        let Some((_, tree)) = self.parsed.take() else { return };
+        if let Some(object) = place.within(&tree.value) {
+            self.object(place, object, key);
+        }
+        self.parsed = Some((place.range(), tree));
+    }
+
+    fn object(&mut self, place: &Place, object: &Value, key: Option<Key>) {
+        let text = |field: &str| object.get(field).and_then(Value::as_str);
+        // An item of a ServiceList need not say what it is.
+        let kind = text("kind").or(key.as_ref().map(|key| key.kind.as_str())).unwrap_or_default();
+        let version = text("apiVersion").unwrap_or("v1");
+        for unknown in strict::unknown_fields(version, kind, object) {
+            let problem =
+                Problem::at(place, place.locate(&unknown.path), format!("unknown field {:?}", unknown.name));
+            let problem = match unknown.meant {
+                Some(meant) => problem.with_help(format!("did you mean {meant}?")),
+                None => problem.with_help(format!("a {kind} has no such field: it has no effect")),
+            };
+            self.add(problem, key.as_ref());
+        }
+        // What could be read after all is validated as it would be.
+        let mut readable = Cow::Borrowed(object);
+        for wrong in strict::wrong_types(version, kind, object) {
+            if let Some(value) = readable.to_mut().pointer_mut(&wrong.pointer) {
+                *value = wrong.quoted.clone().map_or(Value::Null, Value::String);
+            }
+            let problem =
+                Problem::at(place, place.locate(&wrong.path), format!("{}: {}", wrong.path, wrong.message));
+            let problem = match wrong.quoted {
+                // To kubectl, which reads YAML 1.1, `yes` and `on` are such values too.
+                Some(text) if matches!(&*text, "true" | "false") => problem.with_help("write it in quotes"),
+                Some(text) => problem.with_help(format!("write it in quotes: {text:?}")),
+                None => problem,
+            };
+            self.add(problem, key.as_ref());
+        }
+        if let Some(key) = &key
+            && key.kind != Kind::Fault
+        {
+            let of_old = SELECTOR_DEFAULTED.contains(&version);
+            for Cause { field, message, .. } in admit::refusals(key.kind, &readable) {
+                if of_old && field == "spec.selector" {
+                    continue;
+                }
+                self.add(Problem::at(place, place.locate(&field), format!("{field}: {message}")), Some(key));
+            }
+        }
+    }
+
+    fn add(&mut self, problem: Problem, key: Option<&Key>) {
+        self.of_document += 1;
+        if self.of_document > DOCUMENT_WARNINGS {
+            return;
+        }
+        let problem = problem.as_warning();
+        self.problems.push(match key {
+            Some(key) => problem.about(key.clone()),
+            None => problem,
+        });
+    }
+}

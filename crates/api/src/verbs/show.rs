@@ -1,0 +1,145 @@
+//! Objects as a request wants to see them: which ones, and in which form. It must not know verbs.
+
+use serde_json::{Value, json};
+
+use crate::http::accept::Form;
+use crate::http::path::Place;
+use crate::http::query::Query;
+use crate::http::status::Status;
+use crate::schema::resource::Resource;
+use crate::schema::{crd, versions};
+use crate::view::render::{self, Context};
+use crate::view::selector::{FieldSelector, LabelSelector};
+use crate::view::table::{self, Include};
+use crate::view::{columns, fault};
+use clusterlocal_core::ControlPlane;
+use clusterlocal_core::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
+
+/// Which objects of a kind are meant.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) kind: Kind,
+    /// None is all.
+    namespace: Option<Name>,
+    labels: LabelSelector,
+    fields: FieldSelector,
+    /// Whether `fields` asks for more than a name.
+    by_fields: bool,
+}
+
+impl Scope {
+    /// What `place` and the selectors of `query` mean.
+    pub(crate) fn of(kind: Kind, place: &Place, query: &Query) -> Result<Scope, Status> {
+        let labels = LabelSelector::parse(&query.label_selector).map_err(|why| {
+            Status::bad_request(format!("unable to parse labelSelector {:?}: {why}", query.label_selector))
+        })?;
+        let fields = match place.resource.group {
+            "events.k8s.io" => FieldSelector::parse_event(&query.field_selector),
+            _ => FieldSelector::parse(kind, &query.field_selector),
+        };
+        let fields = fields.map_err(Status::bad_request)?;
+        let namespace = Some(Name::from(&place.namespace)).filter(|namespace| !namespace.is_empty());
+        Ok(Scope { kind, namespace, labels, by_fields: !query.field_selector.is_empty(), fields })
+    }
+
+    /// The namespace, if only one is meant.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    /// Whether `key` is where such objects are.
+    pub(crate) fn is_at(&self, key: &Key) -> bool {
+        key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
+    }
+
+    /// Whether `stored`, which is where such objects are, is meant, as `view` shows it.
+    pub(crate) fn admits(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> bool {
+        let metadata = stored.object.metadata();
+        // Most that are not meant are told apart without making their JSON.
+        self.labels.admits(&metadata.labels)
+            && self.fields.name().is_none_or(|name| name == metadata.name)
+            && (!self.by_fields || self.fields.matches(&rendered_in(stored, cluster, view)))
+    }
+}
+
+/// The object that `place` names.
+pub(crate) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<&'s Stored, Status> {
+    let key = Key::new(kind, &place.namespace, &place.name);
+    store.stored(&key).ok_or_else(|| Status::not_found(place.resource, &place.name))
+}
+
+/// The object as the API shows it now.
+pub(crate) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
+    rendered_in(stored, cluster, View::now(cluster.store()))
+}
+
+/// The object as the API showed it when the store was as `view` has it.
+pub(crate) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
+    let mut shown = render::object(stored, &Context { store: view });
+    if let Object::Fault(fault) = &stored.object {
+        shown["status"] = fault::status(fault, stored, cluster);
+    }
+    shown
+}
+
+/// The object as the API shows it in the version of `resource`.
+pub(crate) fn rendered_as(resource: &Resource, stored: &Stored, cluster: &ControlPlane) -> Value {
+    versions::present(cluster.store(), resource, rendered(stored, cluster))
+}
+
+/// How objects of a resource are shown to one client.
+#[derive(Clone, Copy)]
+pub(crate) struct Presentation {
+    pub(crate) kind: Kind,
+    pub(crate) resource: &'static Resource,
+    pub(crate) form: Form,
+    pub(crate) include: Include,
+}
+
+impl Presentation {
+    /// `stored` in the version that is meant, when the store was as `view` has it.
+    pub(crate) fn rendered(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
+        versions::present(cluster.store(), self.resource, rendered_in(stored, cluster, view))
+    }
+
+    /// Whether objects are shown in the form in which they are kept.
+    pub(crate) fn is_stored_form(&self) -> bool {
+        !self.resource.is_custom() && std::ptr::eq(self.resource, Resource::of_kind(self.kind))
+    }
+
+    /// One `object`.
+    pub(crate) fn object(&self, object: Value, cluster: &ControlPlane) -> Value {
+        match self.form {
+            Form::Json => object,
+            Form::Metadata => metadata_only(&object),
+            Form::Table => {
+                let metadata = json!({ "resourceVersion": object["metadata"]["resourceVersion"] });
+                let mut table = self.empty_table(metadata, cluster);
+                table["rows"] = json!([self.row(&object, cluster)]);
+                table
+            }
+        }
+    }
+
+    /// A table without rows.
+    pub(crate) fn empty_table(&self, metadata: Value, cluster: &ControlPlane) -> Value {
+        let mut table = table::table(self.kind, [], metadata, Time::default(), self.include);
+        if let Some(version) = crd::version(cluster.store(), self.resource) {
+            table["columnDefinitions"] = columns::columns(version).into();
+        }
+        table
+    }
+
+    /// The row of `object`.
+    pub(crate) fn row(&self, object: &Value, cluster: &ControlPlane) -> Value {
+        match crd::version(cluster.store(), self.resource) {
+            Some(version) => columns::row(version, object, cluster.now(), self.include),
+            None => table::row(self.kind, object, cluster.now(), self.include),
+        }
+    }
+}
+
+/// A PartialObjectMetadata of `object`.
+pub(crate) fn metadata_only(object: &Value) -> Value {
+    json!({ "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"] })
+}

@@ -1,0 +1,341 @@
+//! Takes the place of kube-apiserver's create, update and patch handlers: from what a client sends to a change of the
+//! store, or to the reason why not. It must not know what a kind's fields mean, nor what follows from a change.
+
+use hyper::Method;
+use serde_json::Value;
+
+use super::call::Call;
+use super::{identity, quota, show};
+use crate::admit::{self, strict, warnings};
+use crate::http::body::{self, PatchType};
+use crate::http::path::{Part, Place};
+use crate::http::query::FieldValidation;
+use crate::http::reply::Reply;
+use crate::http::status::Status;
+use crate::schema::resource::{Held, Resource};
+use crate::schema::{crd, field, versions};
+use crate::view::render;
+use clusterlocal_core::admission::{Charges, limits};
+use clusterlocal_core::merge::{self, MergeError};
+use clusterlocal_core::store::{Change, Key, Kind, Store, Stored};
+use clusterlocal_core::{ControlPlane, Driver};
+
+/// `POST` to a collection.
+pub(crate) fn create(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let object = body::object(&call.headers, &call.body)?;
+    driver.write(|cluster| {
+        let created = put_new(cluster, kind, call, object)?;
+        Ok(reply(cluster, kind, call, &created, hyper::StatusCode::CREATED))
+    })
+}
+
+/// `PUT` of an object or its status.
+pub(crate) fn replace(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let object = body::object(&call.headers, &call.body)?;
+    driver.write(|cluster| {
+        let updated = update(cluster, kind, call, |_| Ok(object))?;
+        Ok(reply(cluster, kind, call, &updated, hyper::StatusCode::OK))
+    })
+}
+
+/// `PATCH` of an object or its status. Server-side apply makes what is not there.
+pub(crate) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
+    let patch = Patch::read(call)?;
+    let resource = call.place.resource;
+    let key = Key::new(kind, &call.place.namespace, &call.place.name);
+    // The cluster is not kept from others while the patch is computed. Where the object has changed in the meantime, it is
+    // computed anew; where that happens every time, at last while all others wait.
+    for _ in 0..PATCH_TRIES {
+        let read = driver.read(|cluster| {
+            let stored = cluster.store().stored(&key)?;
+            Some((stored.revision, show::rendered_as(resource, stored, cluster)))
+        });
+        let Some((revision, object)) = read else { break };
+        let patched = patch.apply(resource, &object)?;
+        let updated = driver.write(|cluster| {
+            let same = cluster.store().stored(&key).filter(|stored| stored.revision == revision)?.clone();
+            let updated = write(cluster, call, same, object, patched);
+            Some(updated.map(|updated| reply(cluster, kind, call, &updated, hyper::StatusCode::OK)))
+        });
+        if let Some(updated) = updated {
+            return updated;
+        }
+    }
+    driver.write(|cluster| {
+        if patch.of == PatchType::Apply && cluster.store().stored(&key).is_none() {
+            let created = put_new(cluster, kind, call, patch.json)?;
+            return Ok(reply(cluster, kind, call, &created, hyper::StatusCode::CREATED));
+        }
+        let updated = update(cluster, kind, call, |object| patch.apply(resource, object))?;
+        Ok(reply(cluster, kind, call, &updated, hyper::StatusCode::OK))
+    })
+}
+
+/// How often a patch is computed for an object that others change at the same time: kube-apiserver's
+/// `maxRetryWhenPatchConflicts`.
+const PATCH_TRIES: u32 = 5;
+
+fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
+    let object = show::rendered_as(call.place.resource, stored, cluster);
+    // Warnings are about what was written, not about what a controller says in its status.
+    let said =
+        if matches!(call.place.part, Part::Whole) { warnings::of_object(kind, &object) } else { vec![] };
+    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(said)
+}
+
+/// What a client wants to be different.
+pub(crate) struct Patch {
+    of: PatchType,
+    json: Value,
+}
+
+impl Patch {
+    /// What `call` carries.
+    pub(crate) fn read(call: &Call) -> Result<Patch, Status> {
+        let of = PatchType::of(&call.headers)?;
+        let json = match of {
+            PatchType::Apply => body::yaml(&call.body)?,
+            _ => body::json(&call.body)?,
+        };
+        Ok(Patch { of, json })
+    }
+
+    /// `object` with the differences.
+    pub(crate) fn apply(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
+        let mut patched = object.clone();
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let merged = match self.of {
+            PatchType::Json => merge::json_patch(&mut patched, &self.json),
+            PatchType::Merge => {
+                merge::json_merge(&mut patched, &self.json);
+                Ok(())
+            }
+            PatchType::Strategic => merge::strategic(resource.kind, &mut patched, &self.json),
+            PatchType::Apply => {
+                merge::apply(resource.kind, None, &self.json, &mut patched);
+                Ok(())
+            }
+        };
+        match merged {
+            Ok(()) => Ok(patched),
+            Err(MergeError::Malformed(why)) => Err(Status::bad_request(why)),
+            Err(MergeError::DoesNotApply(why)) => Err(Status::unprocessable(resource, name, why)),
+            Err(MergeError::TooLarge(why)) => Err(Status::too_costly(why)),
+            Err(MergeError::TooMuchWork(why)) => Err(Status::unprocessable(resource, name, why)),
+        }
+    }
+}
+
+/// Makes `object` in the store, unless `call` is only to be tried.
+fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Value) -> Result<Stored, Status> {
+    let resource = call.place.resource;
+    identity::check_type(resource, &object)?;
+    validate_fields(cluster.store(), call, &object, None)?;
+    let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
+    if resource.is_custom() && resource.subresource("status").is_some() {
+        object.as_object_mut().map(|object| object.remove("status"));
+    }
+    identity::check_namespace_lives(cluster.store(), resource, &call.place.namespace, &name)?;
+    let key = Key::new(kind, &call.place.namespace, &name);
+    if cluster.store().stored(&key).is_some() {
+        return Err(Status::already_exists(resource, &name));
+    }
+    let mut object = to_store(cluster.store(), resource, &name, object)?;
+    if kind == Kind::Pod
+        && let Some(why) = limits::admit(cluster.store(), &call.place.namespace, &mut object)
+    {
+        return Err(Status::forbidden(resource, &name, &why));
+    }
+    let admitted = admit::create(kind, object);
+    let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
+    let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
+    admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
+    // What it is before anybody looks after it, should it be tried only, or be gone at once.
+    let mut alone = Store::new();
+    alone.set_time(cluster.now());
+    alone.apply(Change::Put(object.clone()));
+    quota::check(cluster, None, &object)?;
+    let first = if call.query.dry_run { None } else { cluster.request_object(object) };
+    let first = first.filter(|_| is_answered_as_written(kind));
+    let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
+    Ok(made.expect("it was put there"))
+}
+
+/// Makes of the object that `call` names what `edit` makes of its JSON, unless `call` is only to be tried.
+pub(crate) fn update(
+    cluster: &mut ControlPlane,
+    kind: Kind,
+    call: &Call,
+    edit: impl FnOnce(&Value) -> Result<Value, Status>,
+) -> Result<Stored, Status> {
+    let old = show::stored(cluster.store(), kind, &call.place)?.clone();
+    let shown = show::rendered_as(call.place.resource, &old, cluster);
+    let after = edit(&shown)?;
+    write(cluster, call, old, shown, after)
+}
+
+/// Makes `after` of the object that `call` names, which is `old` and of which the client was `shown` that.
+fn write(
+    cluster: &mut ControlPlane,
+    call: &Call,
+    old: Stored,
+    shown: Value,
+    mut after: Value,
+) -> Result<Stored, Status> {
+    let kind = old.object.kind();
+    let Place { resource, name, part, .. } = &call.place;
+    identity::check_type(resource, &after)?;
+    validate_fields(cluster.store(), call, &after, Some(&shown))?;
+    identity::keep(&call.place, &shown, &mut after)?;
+    let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
+    let before = if is_before { shown } else { show::rendered(&old, cluster) };
+    versions::accept(resource, &mut after);
+    // A part is written through its own path only.
+    let subresource = match part {
+        Part::Subresource(part) => part.name,
+        _ => "",
+    };
+    let is_status = matches!(subresource, "status" | "approval");
+    if is_status {
+        let (status, metadata) = (after["status"].take(), after["metadata"].take());
+        after = before.clone();
+        after["status"] = status;
+        // The strategies of `status` reset the spec; those of Deployments the labels as well.
+        let labels = before["metadata"].get("labels").cloned();
+        after["metadata"] = metadata;
+        if kind == Kind::Deployment
+            && let Some(metadata) = after["metadata"].as_object_mut()
+        {
+            metadata.remove("labels");
+            metadata.extend(labels.map(|labels| ("labels".to_owned(), labels)));
+        }
+    } else if subresource == "finalize" {
+        let finalizers = after["spec"]["finalizers"].take();
+        after = before.clone();
+        after["spec"]["finalizers"] =
+            if finalizers.is_null() { Value::Array(Vec::new()) } else { finalizers };
+    } else if resource.subresource("status").is_some() {
+        match before.get("status") {
+            Some(status) => after["status"] = status.clone(),
+            None => drop(after.as_object_mut().and_then(|after| after.remove("status"))),
+        }
+    }
+    if after == before {
+        return Ok(old);
+    }
+    let unprotected = is_unprotected(kind, &before, &after);
+    let after = to_store(cluster.store(), resource, name, after)?;
+    let written = is_status.then(|| after["status"].clone());
+    let admitted = admit::update(&old.object, &before, after);
+    let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
+    if let Some(status) = written {
+        object = object.with_written_status(status);
+    }
+    quota::check(cluster, Some(&old.object), &object)?;
+    let key = object.key();
+    let mut updated = old;
+    updated.object = object.clone();
+    if call.query.dry_run {
+        return Ok(updated);
+    }
+    let written = if unprotected && object.metadata().links.finalizers().is_empty() {
+        cluster.request(vec![Change::Delete(key.clone())]);
+        None
+    } else if is_status && !keeps_status(kind) {
+        // What has no type of its own has no controller that keeps its status.
+        cluster.request_status(&object)
+    } else {
+        cluster.request_object(object)
+    };
+    let written = written.filter(|_| is_status || is_answered_as_written(kind));
+    Ok(written.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(updated))
+}
+
+/// Whether the answer shows such an object before its controller has looked at it, as kube-apiserver's does: clients watch
+/// from its resourceVersion on. Of others a controller here also works out what kube-apiserver sets itself, such as a
+/// Service's addresses and a Job's selector.
+fn is_answered_as_written(kind: Kind) -> bool {
+    kind.is_workload() && !matches!(kind, Kind::Job | Kind::CronJob)
+}
+
+/// Whether a client takes the finalizer that protects what is in use from an object that is being deleted. The controller
+/// gives it back to any other (pvc_protection_controller.go, pv_protection_controller.go).
+fn is_unprotected(kind: Kind, before: &Value, after: &Value) -> bool {
+    let Some(finalizer) = render::protection(kind) else { return false };
+    let has =
+        |object: &Value| field::items(object, "/metadata/finalizers").iter().any(|own| own == finalizer);
+    field::is_set(before, "/metadata/deletionTimestamp") && has(before) && !has(after)
+}
+
+/// Whether the status of such an object is what was written: no controller here works it out.
+fn keeps_status(kind: Kind) -> bool {
+    kind.is_inert() || matches!(kind, Kind::Namespace | Kind::Service)
+}
+
+/// Refuses fields of `object` that are misspelt, or warns of them, as `call` wants it (`fieldValidation`).
+fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&Value>) -> Result<(), Status> {
+    let resource = call.place.resource;
+    strict::decode(resource, object, before).map_err(Status::bad_request)?;
+    if call.query.validation == FieldValidation::Ignore {
+        return Ok(());
+    }
+    let schema = crd::schema_of(store, resource);
+    // What a patch says twice is another matter than what the object does.
+    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
+    let mut errors = strict::errors(resource, object, schema, before, body);
+    // A scan of the whole body, which may be megabytes: only where it counts.
+    let repeated = if call.is_apply() { strict::repeated_in_apply(&call.body) } else { None };
+    if call.query.validation == FieldValidation::Warn {
+        errors.extend(repeated);
+        call.warn(errors);
+        return Ok(());
+    }
+    if call.is_apply() && !errors.is_empty() {
+        // Server-side apply reads the patch by the schema (`managedfields`, `typed.AsTyped`).
+        let fields = errors.iter().filter_map(|error| error.strip_prefix("unknown field \""));
+        let fields =
+            fields.map(|field| format!(".{}: field not declared in schema", field.trim_end_matches('"')));
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        return Err(Status::untyped(format!(
+            "failed to create typed patch object ({}/{name}; {}, Kind={}): {}",
+            call.place.namespace,
+            resource.api_version(),
+            resource.kind,
+            fields.collect::<Vec<_>>().join("\n"),
+        )));
+    }
+    if let Some(repeated) = repeated {
+        return Err(Status::bad_request(format!("error strict decoding YAML: {repeated}")));
+    }
+    strict::check(resource, &errors).map_err(Status::bad_request)
+}
+
+/// `object` as its resource keeps it: a custom resource by its schema, a definition with what is left out of it.
+fn to_store(store: &Store, resource: &Resource, name: &str, mut object: Value) -> Result<Value, Status> {
+    versions::accept(resource, &mut object);
+    let causes = if resource.is_custom() {
+        match crd::schema_of(store, resource) {
+            Some(schema) => {
+                crd::complete(&mut object, schema);
+                crd::check_object(&object, schema)
+            }
+            None => Vec::new(),
+        }
+    } else if resource.held == Held::Store(limits::LIMIT_RANGE) {
+        limits::complete(&mut object);
+        Vec::new()
+    } else if resource.held == Held::Store(crd::DEFINITION) {
+        if let Some(object) = object.as_object_mut() {
+            crd::fill_spec(object);
+        }
+        let causes = crd::check(&object);
+        if causes.is_empty() {
+            // From now on owner references to this kind are known.
+            crd::kind(&object);
+        }
+        causes
+    } else {
+        Vec::new()
+    };
+    if causes.is_empty() { Ok(object) } else { Err(Status::invalid(resource, name, causes)) }
+}

@@ -1,0 +1,8 @@
+//! Takes the place of kube-apiserver's read side: objects of the store as clients see them, as JSON and as rows of a table, and the
+//! selectors that choose among them. Must not depend on requests.
+
+pub(crate) mod columns;
+pub(crate) mod fault;
+pub mod render;
+pub(crate) mod selector;
+pub(crate) mod table;

@@ -1,0 +1,107 @@
+//! Pods: what they were made from, and what admission and defaulting add to it.
+
+use serde_json::{Map, Value, json};
+
+use super::{Shown, pod_status, put};
+use crate::schema::field;
+use clusterlocal_core::store::{DEFAULT_TOLERATION_SECONDS, Kind, NOT_READY_TAINT, Pod, UNREACHABLE_TAINT};
+use clusterlocal_core::store::{fill, fill_pod_spec, objects, spec_json};
+
+pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
+    if !shown.has("spec") {
+        let spec = match &pod.spec.shared.template {
+            Some(template) => template.json().get_mut("spec").map(Value::take).unwrap_or_default(),
+            None => spec_json(&pod.spec),
+        };
+        shown.json.insert("spec".into(), spec);
+        if is_daemon(shown.spec(), pod) {
+            bind_to_node(shown.spec(), pod);
+        }
+    }
+    let spec = shown.spec();
+    put(spec, "nodeName", pod.spec.node_name.as_str());
+    put(spec, "hostname", pod.spec.hostname.as_str());
+    put(spec, "subdomain", pod.spec.shared.subdomain.as_str());
+    mount_claims(spec, pod);
+    fill_pod_spec(spec);
+    for list in ["initContainers", "containers"] {
+        objects(spec, list).for_each(request_limits);
+    }
+    fill(spec, "enableServiceLinks", true);
+    fill(spec, "priority", 0);
+    fill(spec, "preemptionPolicy", "PreemptLowerPriority");
+    fill(spec, "serviceAccountName", "default");
+    let account = spec["serviceAccountName"].clone();
+    fill(spec, "serviceAccount", account);
+    tolerate_lost_nodes(spec);
+    pod_status::status(shown, pod);
+}
+
+/// Whether a DaemonSet made the pod from a template with this `spec`. One that was orphaned has no such owner any more, and
+/// still tolerates more than its template.
+fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
+    let of_template = spec.get("tolerations").and_then(Value::as_array).map_or(0, Vec::len);
+    pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::DaemonSet)
+        || pod.spec.shared.tolerations.len() > of_template
+}
+
+/// What the DaemonSet controller adds to its template: its tolerations, and the node that the pod is for
+/// (AddOrUpdateDaemonPodTolerations, ReplaceDaemonSetPodNodeNameNodeAffinity).
+fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
+    let mut added = spec_json(&pod.spec);
+    put(spec, "tolerations", added["tolerations"].take());
+    let fields =
+        json!([{ "key": "metadata.name", "operator": "In", "values": [pod.spec.node_name.as_str()] }]);
+    let affinity =
+        clusterlocal_core::store::object(clusterlocal_core::store::object(spec, "affinity"), "nodeAffinity");
+    let required =
+        clusterlocal_core::store::object(affinity, "requiredDuringSchedulingIgnoredDuringExecution");
+    fill(required, "nodeSelectorTerms", json!([{}]));
+    objects(required, "nodeSelectorTerms").for_each(|term| {
+        term.insert("matchFields".into(), fields.clone());
+    });
+}
+
+/// The volumes of a StatefulSet's pod: each is called as the template of its claim.
+fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
+    let templates = &pod.spec.shared.claim_templates;
+    if templates.is_empty() {
+        return;
+    }
+    let volumes = spec.entry("volumes").or_insert_with(|| json!([]));
+    let Some(volumes) = volumes.as_array_mut() else { return };
+    for (name, claim) in templates.iter().zip(pod.claims()) {
+        volumes.retain(|volume| field::text(volume, "/name") != *name);
+        volumes.push(json!({ "name": &**name, "persistentVolumeClaim": { "claimName": &*claim } }));
+    }
+}
+
+/// What a container may have at most it also asks for, where it does not say (SetDefaults_Pod).
+fn request_limits(container: &mut Map<String, Value>) {
+    let limits = container.get("resources").and_then(|resources| resources.get("limits")).cloned();
+    if let Some(Value::Object(limits)) = limits {
+        let resources = clusterlocal_core::store::object(container, "resources");
+        let requests = clusterlocal_core::store::object(resources, "requests");
+        limits.into_iter().for_each(|(name, quantity)| fill(requests, &name, quantity));
+    }
+}
+
+/// The admission plugin DefaultTolerationSeconds: a pod stays for five minutes on a node that nobody hears of.
+fn tolerate_lost_nodes(spec: &mut Map<String, Value>) {
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    let Some(tolerations) = tolerations.as_array_mut() else { return };
+    for taint in [NOT_READY_TAINT, UNREACHABLE_TAINT] {
+        let covers = |toleration: &Value| {
+            matches!(field::text(toleration, "/key"), key if key.is_empty() || key == taint)
+                && matches!(field::text(toleration, "/effect"), "" | "NoExecute")
+        };
+        if !tolerations.iter().any(covers) {
+            tolerations.push(json!({
+                "key": taint,
+                "operator": "Exists",
+                "effect": "NoExecute",
+                "tolerationSeconds": DEFAULT_TOLERATION_SECONDS,
+            }));
+        }
+    }
+}

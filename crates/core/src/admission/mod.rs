@@ -1,0 +1,12 @@
+//! Takes the place of the admission plugins that every API server runs: what the LimitRanges of a namespace give a new object,
+//! and what they and its ResourceQuotas refuse, be it a client's or a controller's. It must not know requests, controllers or
+//! the DNS.
+
+pub mod limits;
+mod quantity;
+pub(crate) mod quota;
+mod usage;
+
+pub(crate) use quantity::{Quantity, read as read_quantity};
+pub use quota::Charges;
+pub(crate) use usage::{Amounts, usage};

@@ -1,0 +1,514 @@
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::*;
+use crate::answer::{Order, Outside};
+use crate::fault::FaultSpec;
+use crate::store::{Change, Kind, Objects, Pod};
+use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
+use crate::{ControlPlane, Settings, manifest};
+
+const RING: &str = "apiVersion: clusterlocal.dev/v1
+kind: Topology
+sets:
+  cassandra:
+    replicas: 3
+    ports: {cql: 9042}
+    addresses: {cassandra-0: 127.244.0.1, cassandra-1: 127.244.0.2, cassandra-2: 127.244.0.3}
+external: {here: cassandra.default.svc.cluster.local}
+";
+const SRV: &str = "_cql._tcp.cassandra.default.svc.cluster.local SRV";
+const A: &str = "cassandra.default.svc.cluster.local A";
+const GONE: &str = "nobody.default.svc.cluster.local A";
+const ALIAS: &str = "here.default.svc.cluster.local A";
+const BEGIN: Time = Time::from_unix_millis(1_700_000_000_000);
+
+/// A cluster that somebody asks: the faults are written as in a file.
+struct Asked {
+    cluster: ControlPlane,
+    answerer: Answerer,
+    client: Client,
+    edns: Option<u16>,
+    asker: IpAddr,
+}
+
+impl Asked {
+    fn new(faults: &str) -> Self {
+        let mut cluster = ControlPlane::new(Settings::default());
+        cluster.advance_to(BEGIN);
+        cluster.apply(&objects(&format!("{RING}{faults}")));
+        Asked {
+            cluster,
+            answerer: Answerer::new(Order::Stable, 0, Outside::NxDomain),
+            client: Client { udp: true, ipv6: false, max_udp: u16::MAX },
+            edns: Some(1232),
+            asker: "127.0.0.1".parse().expect("an address"),
+        }
+    }
+
+    /// With one fault, `f`, that has this spec, in YAML's flow style.
+    fn with(spec: &str) -> Self {
+        Asked::new(&fault("f", spec))
+    }
+
+    fn request(&self, question: &str) -> Vec<u8> {
+        let (name, record_type) = question.split_once(' ').expect("a name and a type");
+        let name: DomainName = name.parse().expect("a name");
+        let mut request = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, self.edns.is_some().into()];
+        request.extend_from_slice(name.as_wire());
+        request.extend_from_slice(&record_type.parse::<RecordType>().expect("a type").0.to_be_bytes());
+        request.extend_from_slice(&[0, 1]);
+        if let Some(size) = self.edns {
+            request.extend_from_slice(&[0, 0, 41, (size >> 8) as u8, size as u8, 0, 0, 0, 0, 0, 0]);
+        }
+        request
+    }
+
+    fn ask(&mut self, question: &str) -> (Vec<u8>, Option<Hit>) {
+        let request = self.request(question);
+        let mut reply = Vec::new();
+        let (faults, zone) = (self.cluster.faults(), self.cluster.published());
+        let now = self.cluster.now();
+        let hit = faults.hit(&request, self.client, self.asker, now);
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, self.client) };
+        self.answerer.answer(&zone.load(), &query, &mut reply);
+        (reply, hit)
+    }
+
+    /// The reply in a line: code, `tc`, answers, `+` further addresses.
+    fn line(&mut self, question: &str) -> String {
+        let (reply, _) = self.ask(question);
+        if reply.is_empty() {
+            return "silence".into();
+        }
+        let tc = if reply[2] & 2 != 0 { " tc" } else { "" };
+        let Some([answer, _, additional]) = sections(&reply) else { return "compressed".into() };
+        let first = |view: &RecordView<'_>| view.data().to_string().replace(".svc.cluster.local.", "");
+        let answers: Vec<String> = answer.iter().map(first).collect();
+        let glue = if additional.is_empty() { String::new() } else { format!(" +{}", additional.len()) };
+        format!(
+            "{}{tc} {}{glue}",
+            Header::read(&reply).expect("a header").response_code(),
+            answers.join(", ")
+        )
+        .replace("  ", " ")
+    }
+
+    /// The codes of as many questions.
+    fn codes(&mut self, question: &str, count: usize) -> String {
+        let code = |line: String| line.split(' ').next().unwrap_or_default().to_lowercase();
+        let codes: Vec<String> = (0..count).map(|_| code(self.line(question))).collect();
+        codes.join(" ")
+    }
+
+    fn pod(&self, name: &str) -> IpAddr {
+        let pod = self.cluster.store().get::<Pod>(Kind::Pod, "default", name).expect("a pod");
+        pod.status.ips().next().expect("an address")
+    }
+}
+
+/// The ring without addresses of its own.
+fn unpinned() -> String {
+    RING.lines().filter(|line| !line.contains("addresses")).map(|line| format!("{line}\n")).collect()
+}
+
+fn fault(name: &str, spec: &str) -> String {
+    format!("---\napiVersion: clusterlocal.dev/v1\nkind: Fault\nmetadata: {{name: {name}}}\nspec: {spec}\n")
+}
+
+fn objects(text: &str) -> Objects {
+    let manifest = manifest::read_bytes("faults.yaml", text.into());
+    assert!(manifest.problems.is_empty(), "{:?}", manifest.problems);
+    manifest.objects.into_iter().map(|read| (read.object.key(), read.object)).collect()
+}
+
+#[test]
+fn a_fault_hits_what_it_matches() {
+    let hit = "servfail";
+    let srv = "{match: {types: SRV}, actions: [servfail]}";
+    let table = [
+        ("{actions: [servfail]}", A, hit),
+        ("{actions: servfail}", A, hit),
+        ("{match: {name: \"*.default.svc.cluster.local\"}, actions: [servfail]}", SRV, hit),
+        ("{match: {name: \"_CQL._tcp.*\"}, actions: [servfail]}", SRV, hit),
+        ("{match: {name: \"_cql._tcp.*\"}, actions: [servfail]}", A, "noerror"),
+        (srv, SRV, hit),
+        (srv, A, "noerror"),
+        ("{match: {types: [A, AAAA], transport: udp}, actions: [servfail]}", A, hit),
+        ("{match: {transport: tcp}, actions: [servfail]}", A, "noerror"),
+        ("{match: {clients: 127.0.0.0/24}, actions: [servfail]}", A, hit),
+        ("{match: {clients: [\"::1\", 127.0.0.2]}, actions: [servfail]}", A, "noerror"),
+        ("{match: {clients: [cassandra-1]}, actions: [servfail]}", A, "noerror"),
+        ("{match: {every: 3}, actions: [servfail]}", A, "noerror noerror servfail noerror noerror servfail"),
+        ("{match: {probability: 0}, actions: [servfail]}", A, "noerror noerror noerror"),
+        ("{match: {probability: 1}, actions: [servfail]}", A, "servfail servfail servfail"),
+        ("{times: 2, actions: [servfail]}", A, "servfail servfail noerror noerror"),
+        ("{match: {every: 2}, times: 1, actions: [servfail]}", A, "noerror servfail noerror noerror"),
+        ("{sequence: [ok, drop, nxdomain]}", A, "noerror silence nxdomain noerror silence"),
+        ("{sequence: [ok, [delay 1s, refused]]}", A, "noerror refused noerror"),
+    ];
+    for (spec, question, expected) in table {
+        let count = expected.split(' ').count();
+        assert_eq!(Asked::with(spec).codes(question, count), expected, "{spec} {question}");
+    }
+}
+
+#[test]
+fn what_is_drawn_follows_from_the_seed() {
+    let codes = |seed| {
+        let spec = format!("{{match: {{probability: 0.25}}, seed: {seed}, actions: [servfail]}}");
+        let codes = Asked::with(&spec).codes(A, 400);
+        (codes.matches("servfail").count(), codes)
+    };
+    let (some, one) = codes(7);
+    assert!((60..140).contains(&some), "{some} of 400");
+    assert_eq!(one, codes(7).1);
+    assert_ne!(one, codes(8).1);
+}
+
+#[test]
+fn a_sequence_counts_for_each_name_type_and_client() {
+    let mut asked = Asked::with("{sequence: [servfail, ok]}");
+    assert_eq!(asked.codes(A, 2), "servfail noerror");
+    assert_eq!(asked.codes(SRV, 1), "servfail");
+    asked.asker = "127.0.0.9".parse().expect("an address");
+    assert_eq!(asked.codes(A, 2), "servfail noerror");
+    assert_eq!(asked.codes("CASSANDRA.default.svc.cluster.local A", 1), "servfail");
+}
+
+#[test]
+fn the_first_of_a_file_has_the_question_alone() {
+    let faults = [
+        fault("z", "{match: {clients: [127.0.0.7]}, times: 1, actions: [servfail]}"),
+        fault("c", "{match: {types: [SRV]}, actions: [ok]}"),
+        fault("b", "{actions: [refused]}"),
+    ];
+    let mut asked = Asked::new(&faults.concat());
+    assert_eq!((asked.codes(SRV, 1), asked.codes(A, 1)), ("noerror".into(), "refused".into()));
+    asked.asker = "127.0.0.7".parse().expect("an address");
+    assert_eq!(asked.codes(SRV, 2), "servfail noerror");
+    let hits = ["z", "c", "b", "d"].map(|name| asked.cluster.faults().hits(name));
+    assert_eq!(hits, [1, 2, 1, 0]);
+}
+
+#[test]
+fn a_pod_is_meant_by_the_address_that_it_has() {
+    let spec = "{match: {clients: [cassandra-1]}, actions: [servfail]}";
+    let mut asked = Asked::with(spec);
+    asked.cluster.apply(&objects(&format!("{}{}", unpinned(), fault("f", spec))));
+    asked.cluster.advance(std::time::Duration::from_secs(60));
+    let old = asked.pod("cassandra-1");
+    asked.asker = old;
+    assert_eq!(asked.codes(A, 1), "servfail");
+    asked.asker = asked.pod("cassandra-2");
+    assert_eq!(asked.codes(A, 1), "noerror");
+    let pod = Kind::Pod;
+    asked.cluster.request(vec![Change::Delete(crate::store::Key::new(pod, "default", "cassandra-1"))]);
+    asked.cluster.advance(std::time::Duration::from_secs(60));
+    asked.asker = old;
+    assert_eq!(asked.codes(A, 1), "noerror", "nobody's any more");
+    asked.asker = asked.pod("cassandra-1");
+    assert_ne!(asked.asker, old);
+    assert_eq!(asked.codes(A, 1), "servfail");
+}
+
+#[test]
+fn a_fault_has_its_time() {
+    let mut asked = Asked::with("{after: 5s, for: 30s, actions: [servfail]}");
+    let secs = BEGIN;
+    let table =
+        [(0, "noerror"), (4_999, "noerror"), (5_000, "servfail"), (34_999, "servfail"), (35_000, "noerror")];
+    for (millis, expected) in table {
+        let due = asked.cluster.due();
+        asked.cluster.advance_to(secs.after(std::time::Duration::from_millis(millis)));
+        assert_eq!(asked.codes(A, 1), expected, "{millis} ms, due before: {due:?}");
+        assert!(due.is_none_or(|due| due > secs));
+    }
+    assert_eq!(asked.cluster.due(), None);
+    assert!(asked.cluster.faults().is_empty());
+    assert_eq!(asked.cluster.faults().hits("f"), 2, "they are remembered");
+}
+
+#[test]
+fn a_fault_begins_anew_with_another_spec_and_ends_with_its_object() {
+    let mut asked = Asked::with("{times: 1, actions: [servfail]}");
+    assert_eq!(asked.codes(A, 2), "servfail noerror");
+    let apply = |asked: &mut Asked, faults: &str| {
+        asked.cluster.apply(&objects(&format!("{RING}{faults}")));
+        asked.codes(A, 3)
+    };
+    let same = fault("f", "{times: 1, actions: servfail}");
+    assert_eq!(apply(&mut asked, &same), "noerror noerror noerror", "nothing has changed");
+    let other = fault("f", "{times: 2, actions: [servfail]}");
+    assert_eq!(apply(&mut asked, &other), "servfail servfail noerror");
+    assert_eq!(apply(&mut asked, ""), "noerror noerror noerror");
+    assert!(asked.cluster.faults().is_empty());
+    assert_eq!(asked.cluster.faults().hits("f"), 0);
+}
+
+#[test]
+fn delays_stay_within_their_jitter() {
+    let mut asked = Asked::with("{actions: [delay 3s ±500ms]}");
+    let delays: Vec<u128> =
+        (0..50).map(|_| asked.ask(A).1.and_then(|hit| hit.delay()).expect("a delay").as_millis()).collect();
+    assert!(delays.iter().all(|millis| (2500..=3500).contains(millis)), "{delays:?}");
+    assert!(delays.iter().min() != delays.iter().max());
+    let whole = Asked::with("{actions: [delay 20ms]}").ask(A).1.and_then(|hit| hit.delay());
+    assert_eq!(whole, Some(std::time::Duration::from_millis(20)));
+}
+
+#[test]
+fn connections_have_faults_of_their_own() {
+    let asked = Asked::with("{match: {clients: [127.0.0.1], every: 2}, actions: [truncate, tcp refuse]}");
+    let faults = asked.cluster.faults();
+    let outcome = |ip: &str| faults.connection(ip.parse().expect("an address")).map(|(_, tcp, _)| tcp);
+    assert_eq!(["127.0.0.1"; 3].map(outcome), [None, Some(Tcp::Refuse), None]);
+    assert_eq!(["127.0.0.2"; 3].map(outcome), [None; 3]);
+    assert_eq!(faults.hits("f"), 1);
+    let mut only = Asked::with("{actions: [tcp hang]}");
+    assert_eq!(only.codes(A, 1), "noerror", "questions are no connections");
+    assert_eq!(only.cluster.faults().hits("f"), 0);
+}
+
+#[test]
+fn records_are_bent() {
+    let every = "NOERROR 0 33 9042 cassandra-0.cassandra.default, 0 33 9042 cassandra-1.cassandra.default, \
+                 0 33 9042 cassandra-2.cassandra.default +3";
+    let two = |a: u8, b: u8| {
+        format!(
+            "NOERROR 0 33 9042 cassandra-{a}.cassandra.default, 0 33 9042 cassandra-{b}.cassandra.default +2"
+        )
+    };
+    let one = |a: u8| format!("NOERROR 0 33 9042 cassandra-{a}.cassandra.default +1");
+    let table: &[(&str, &str, String)] = &[
+        ("ok", SRV, every.into()),
+        ("omit cassandra-1.*", SRV, two(0, 2)),
+        ("omit cassandra-1", SRV, two(0, 2)),
+        ("omit 1", SRV, two(1, 2)),
+        ("keep 1", SRV, one(0)),
+        ("keep cassandra-2.cassandra.default.svc.cluster.local", SRV, one(2)),
+        ("omit cassandra-*", SRV, "NOERROR ".into()),
+        ("keep 0", SRV, "NOERROR ".into()),
+        ("keep asker", SRV, one(1)),
+        ("omit asker", SRV, two(0, 2)),
+        ("keep asker", A, "NOERROR 127.244.0.2".into()),
+        ("omit cassandra-1", A, "NOERROR 127.244.0.1, 127.244.0.3".into()),
+        ("omit cassandra-1", "cassandra-1.cassandra.default.svc.cluster.local A", "NOERROR ".into()),
+        ("keep cassandra-0", "2.0.244.127.in-addr.arpa PTR", "NOERROR ".into()),
+        ("omit asker", "2.0.244.127.in-addr.arpa PTR", "NOERROR ".into()),
+        ("omit cassandra-1", GONE, "NXDOMAIN ".into()),
+        ("omit 1", ALIAS, "NOERROR cassandra.default, 127.244.0.2, 127.244.0.3".into()),
+        ("keep 1", ALIAS, "NOERROR cassandra.default, 127.244.0.1".into()),
+        ("keep asker", ALIAS, "NOERROR cassandra.default, 127.244.0.2".into()),
+        ("keep nobody", ALIAS, "NOERROR".into()),
+        ("omit cassandra", ALIAS, "NOERROR".into()),
+        ("keep asker", "dns-version.cluster.local TXT", "NOERROR \"1.1.0\"".into()),
+        ("order reversed", ALIAS, "NOERROR cassandra.default, 127.244.0.3, 127.244.0.2, 127.244.0.1".into()),
+        ("nodata", SRV, "NOERROR ".into()),
+        ("nxdomain", A, "NXDOMAIN ".into()),
+        ("formerr", A, "FORMERR ".into()),
+        ("notimp", A, "NOTIMP ".into()),
+        ("cut 2", SRV, two(0, 1)),
+        ("cut 2", A, "NOERROR 127.244.0.1, 127.244.0.2".into()),
+        ("truncate", SRV, "NOERROR tc ".into()),
+        ("truncate 1", A, "NOERROR tc 127.244.0.1".into()),
+        ("glue none", SRV, every.replace(" +3", "")),
+        ("target dangling", SRV, every.replace(" +3", "").replace("cassandra-", "gone-cassandra-")),
+        ("order reversed", A, "NOERROR 127.244.0.3, 127.244.0.2, 127.244.0.1".into()),
+        ("order asker-first", A, "NOERROR 127.244.0.2, 127.244.0.1, 127.244.0.3".into()),
+        ("order asker-last", SRV, two(0, 2).replace(" +2", ", 0 33 9042 cassandra-1.cassandra.default +3")),
+        ("order stable", SRV, every.into()),
+        ("cname", A, "NOERROR alias.cassandra.default, 127.244.0.1, 127.244.0.2, 127.244.0.3".into()),
+        ("cname", GONE, "NXDOMAIN ".into()),
+        ("unsynced", GONE, "SERVFAIL ".into()),
+        ("unsynced", A, "NOERROR 127.244.0.1, 127.244.0.2, 127.244.0.3".into()),
+        ("edns formerr", A, "FORMERR ".into()),
+    ];
+    for (action, question, expected) in table {
+        let mut asked = Asked::with(&format!("{{actions: [\"{action}\"]}}"));
+        asked.asker = asked.pod("cassandra-1");
+        assert_eq!(asked.line(question).trim_end(), expected.trim_end(), "{action}: {question}");
+    }
+}
+
+#[test]
+fn denials_come_with_the_soa_and_refusals_without_authority() {
+    let table = [("nxdomain", 1, true), ("nodata", 1, true), ("servfail", 0, false), ("refused", 0, false)];
+    for (action, authorities, authoritative) in table {
+        let (reply, _) = Asked::with(&format!("{{actions: [{action}]}}")).ask(A);
+        let [answer, authority, additional] = sections(&reply).expect("a plain reply");
+        assert_eq!((answer.len(), authority.len(), additional.len()), (0, authorities, 0), "{action}");
+        assert_eq!(reply[2] & 4 != 0, authoritative, "{action}");
+    }
+    let (foreign, _) = Asked::with("{actions: [nxdomain]}").ask("example.org A");
+    assert_eq!((foreign[2] & 4, foreign[3] & 15, foreign[9]), (0, 3, 0));
+}
+
+#[test]
+fn an_order_can_rotate_and_be_drawn() {
+    let mut rotated = Asked::with("{actions: [order rotated]}");
+    let firsts: Vec<String> =
+        (0..4).map(|_| rotated.line(A).split([' ', ',']).nth(1).unwrap_or("").into()).collect();
+    assert_eq!(firsts, ["127.244.0.1", "127.244.0.2", "127.244.0.3", "127.244.0.1"]);
+    let mut shuffled = Asked::with("{actions: [order shuffled]}");
+    let orders: std::collections::HashSet<String> = (0..60).map(|_| shuffled.line(SRV)).collect();
+    assert_eq!(orders.len(), 6, "every order there is, SRV records too");
+}
+
+#[test]
+fn the_bytes_are_bent() {
+    let ordinary = Asked::new("").ask(SRV).0;
+    let id = Asked::with("{actions: [wrong id]}").ask(SRV).0;
+    assert_eq!((&id[..2], &id[2..]), (&[0x12, 0x35][..], &ordinary[2..]));
+    let question = Asked::with("{actions: [wrong question]}").ask(SRV).0;
+    assert_eq!((&question[12..14], &question[14..]), (&[4, b'x'][..], &ordinary[14..]));
+    let ttl = Asked::with("{actions: [ttl 7]}").ask(SRV).0;
+    let replied = sections(&ttl).expect("a plain reply");
+    assert!(replied.iter().flatten().all(|record| record.ttl == 7));
+    let compressed = Asked::with("{actions: [target compressed]}").ask(SRV).0;
+    assert!(compressed.len() < ordinary.len() && sections(&compressed).is_none());
+}
+
+#[test]
+fn edns_can_be_ignored_refused_and_limited() {
+    let opt = |reply: &[u8]| u16::from_be_bytes([reply[10], reply[11]]);
+    let many = RING.replace("replicas: 3", "replicas: 100");
+    let ask = |action: &str| {
+        let mut asked = Asked::new("");
+        asked.edns = Some(4096);
+        asked.cluster.apply(&objects(&format!("{many}{}", fault("f", &format!("{{actions: [{action}]}}")))));
+        asked.cluster.advance(std::time::Duration::from_secs(3600));
+        asked.ask(A).0
+    };
+    let (ordinary, ignored) = (ask("ok"), ask("edns ignore"));
+    assert!(ordinary.len() > 1232 && ordinary[2] & 2 == 0 && opt(&ordinary) == 1);
+    assert!(ignored.len() <= 512 && ignored[2] & 2 == 2 && opt(&ignored) == 0);
+    let limited = ask("edns 600");
+    assert!(limited.len() <= 600 && limited.len() > 512 && limited[2] & 2 == 2);
+    assert_eq!(limited[limited.len() - 8..][..2], 600u16.to_be_bytes(), "the size in the OPT record");
+    let refused = ask("edns formerr");
+    assert_eq!((refused[3] & 15, opt(&refused)), (1, 0));
+    let mut without = Asked::with("{actions: [edns formerr]}");
+    without.edns = None;
+    assert_eq!(without.codes(A, 1), "noerror");
+}
+
+/// `stale`, `flap` and `lag` while the set is scaled to four.
+#[test]
+fn the_zone_can_be_an_old_one() {
+    let count = |asked: &mut Asked| asked.line(A).matches("127.").count();
+    let four = RING.replace("replicas: 3", "replicas: 4");
+    let scaled = |spec: &str| {
+        let mut asked = Asked::new("");
+        let faults = fault("f", spec);
+        asked.cluster.apply(&objects(&format!("{four}{faults}")));
+        asked.cluster.advance(std::time::Duration::from_millis(1));
+        asked
+    };
+    let settled = |asked: &mut Asked| asked.cluster.advance(std::time::Duration::from_secs(60));
+    let mut stale = scaled("{actions: [stale]}");
+    settled(&mut stale);
+    assert_eq!(count(&mut stale), 3);
+    stale.cluster.apply(&objects(&four));
+    assert_eq!(count(&mut stale), 4, "without the fault");
+    let mut flap = scaled("{actions: [flap]}");
+    settled(&mut flap);
+    let counts: std::collections::BTreeSet<usize> = (0..40).map(|_| count(&mut flap)).collect();
+    assert_eq!(counts, [3, 4].into());
+    let mut lag = scaled("{actions: [lag 10m]}");
+    settled(&mut lag);
+    assert_eq!(count(&mut lag), 3);
+    lag.cluster.advance(std::time::Duration::from_secs(600));
+    assert_eq!(count(&mut lag), 4);
+}
+
+/// What CoreDNS's cache keeps and for how long, by the TTL of a second answer some seconds after the first.
+#[test]
+fn what_a_cache_keeps() {
+    const EXTERNAL: &str = "mail.default.svc.cluster.local A";
+    // Seconds between the two, TTL of the first and the second answer.
+    let table: &[(&str, &str, u64, u32, u32)] = &[
+        ("cache 30", A, 10, 30, 20),
+        ("cache 30", A, 30, 30, 30),
+        ("cache 12", A, 10, 12, 2),
+        ("cache 3", A, 2, 3, 1),
+        ("cache 3600", A, 29, 30, 1),
+        ("cache 30 10", GONE, 4, 10, 6),
+        ("cache 30 10", "cassandra.default.svc.cluster.local AAAA", 4, 10, 6),
+        ("cache 0 10", A, 4, 30, 30),
+        ("cache 10 0", GONE, 4, 30, 30),
+        ("cache 30, unsynced", GONE, 4, 5, 1),
+        ("cache 30, unsynced", GONE, 5, 5, 5),
+        // Nobody is asked for the target, so the alias stands alone: not kept since CoreDNS 1.14.7.
+        ("cache 20", EXTERNAL, 4, 20, 20),
+        ("nodelocal", GONE, 3, 5, 2),
+    ];
+    for &(actions, question, seconds, first, second) in table {
+        let external = RING.replace("external: {", "external: {mail: smtp.example.org, ");
+        let mut asked = Asked::new("");
+        let actions = format!("{{actions: [\"{actions}\"]}}");
+        asked.cluster.apply(&objects(&format!("{external}{}", fault("f", &actions))));
+        let ttls = |asked: &mut Asked| -> std::collections::BTreeSet<u32> {
+            // Both replicas, and each more than once.
+            let ttl = |asked: &mut Asked| {
+                let (reply, _) = asked.ask(question);
+                let sections = sections(&reply).expect("a plain reply");
+                sections.iter().flatten().map(|record| record.ttl).collect::<Vec<_>>()
+            };
+            (0..20).flat_map(|_| ttl(asked)).collect()
+        };
+        let before = ttls(&mut asked);
+        asked.cluster.advance(std::time::Duration::from_secs(seconds));
+        let after = ttls(&mut asked);
+        assert_eq!((before, after), ([first].into(), [second].into()), "{actions} {question} {seconds} s");
+    }
+}
+
+#[test]
+fn a_cache_tells_questions_apart_as_coredns_does() {
+    let mut asked = Asked::with("{actions: [nodelocal]}");
+    assert_eq!(asked.codes(A, 1), "noerror");
+    let four = RING.replace("replicas: 3", "replicas: 4");
+    asked.cluster.apply(&objects(&format!("{four}{}", fault("f", "{actions: [nodelocal]}"))));
+    asked.cluster.advance(std::time::Duration::from_secs(20));
+    let count = |asked: &mut Asked, question: &str| asked.line(question).matches("127.").count();
+    assert_eq!(count(&mut asked, "CASSANDRA.default.svc.cluster.local A"), 3, "without case");
+    let dnssec_ok = |asked: &Asked| {
+        let mut request = asked.request(A);
+        let at = request.len() - 4;
+        request[at] = 0x80;
+        request
+    };
+    let checking_disabled = |asked: &Asked| {
+        let mut request = asked.request(A);
+        request[3] |= 0x10;
+        request
+    };
+    for request in [dnssec_ok(&asked), checking_disabled(&asked)] {
+        let mut reply = Vec::new();
+        let (faults, zone) = (asked.cluster.faults(), asked.cluster.published());
+        let hit = faults.hit(&request, asked.client, asked.asker, asked.cluster.now());
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, asked.client) };
+        asked.answerer.answer(&zone.load(), &query, &mut reply);
+        assert_eq!(reply[7], 4, "another question to the cache: answered anew");
+    }
+    asked.client.udp = false;
+    assert_eq!(count(&mut asked, A), 3, "the transport does not matter");
+}
+
+#[test]
+fn specs_need_no_file() {
+    let spec = FaultSpec::new([Action::Rcode(ResponseCode::REFUSED)]);
+    let rule = Rule {
+        name: "f".into(),
+        spec,
+        clients: Vec::new(),
+        in_force: true,
+        past: Arc::default(),
+        state: Arc::default(),
+    };
+    let asked = Asked::new("");
+    let faults = asked.cluster.faults();
+    faults.publish(vec![Arc::new(rule)]);
+    assert!(!faults.is_empty());
+}

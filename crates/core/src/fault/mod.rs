@@ -1,0 +1,328 @@
+//! The language of faults: how the cluster's DNS fails, for which questions and when, as files, the API and the command line write
+//! it. In a cluster nothing corresponds to it. Must not depend on objects, time or answers: `store` keeps a `Fault` as an object,
+//! `control_plane` finds which are in force, `answer` applies them.
+//!
+//! ```yaml
+//! apiVersion: clusterlocal.dev/v1
+//! kind: Fault
+//! metadata: {name: srv-fails}
+//! spec:
+//!   match:                         # everything in it has to hold; without it, every question is meant
+//!     name: "_cql._tcp.*"          # of the question, without the last dot, in any case; * any characters, ? one
+//!     types: [SRV]
+//!     transport: tcp               # or udp
+//!     clients: [cassandra-1, ring/db-0, 127.0.0.1, 127.244.0.0/16]
+//!     every: 3                     # each third question of those that match
+//!     probability: 0.25            # by lot, from the seed
+//!   priority: 10                   # before those of a lower one; 0 is usual
+//!   times: 2                       # so often at most
+//!   after: 5s                      # begins so long after it was made, in the cluster's time
+//!   for: 30s                       # and lasts so long
+//!   seed: 7
+//!   actions: [delay 3s ±500ms, servfail]
+//!   # or, in turn for each name, type and client:
+//!   # sequence: [ok, ok, drop, "delay 1s, nxdomain"]
+//!   # or a name for a trouble that people know:
+//!   # preset: dns-outage 30s
+//! ```
+//!
+//! Of several faults the first that hits a question has it alone: of higher `priority` first, then those that were created
+//! first. One that does `ok` keeps questions from all that come after it. A fault comes and goes with the file it is in, as any object does, and begins anew when its spec
+//! changes; its window of time counts from when it was first made.
+
+mod action;
+mod glob;
+mod notation;
+mod preset;
+mod text;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::RecordType;
+use crate::text::{Name, is_label, is_subdomain, nearest};
+
+pub use crate::text::Span;
+pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Target, Tcp, Which};
+pub use glob::Glob;
+pub use notation::{ACTIONS, Notation, NotationError};
+pub use preset::{PRESETS, Preset, PresetInfo};
+
+/// What goes wrong, for whom and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "the spec of a Fault")]
+pub struct FaultSpec {
+    /// Which questions, or connections, it hits.
+    #[serde(rename = "match", skip_serializing_if = "Match::is_everything")]
+    pub matching: Match,
+    /// Faults of a higher priority are tried first; among equals, those that were created first.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub priority: i32,
+    /// How often it hits at most; no limit if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub times: Option<u32>,
+    /// How long after it was made it begins, in the cluster's time.
+    #[serde(with = "text::span", skip_serializing_if = "Duration::is_zero")]
+    pub after: Duration,
+    /// How long it lasts from then on, in the cluster's time; until it is deleted, if absent.
+    #[serde(rename = "for", with = "text::optional_span", skip_serializing_if = "Option::is_none")]
+    pub lasting: Option<Duration>,
+    /// What is decided by lot follows from it.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub seed: u64,
+    /// What happens, all of it together.
+    #[serde(skip_serializing_if = "Actions::is_empty")]
+    pub actions: Actions,
+    /// Instead of `actions`: what happens in turn, counted for each name, type and client's address, and from the
+    /// beginning again after the last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sequence: Vec<Actions>,
+    /// Instead of both: a name for them. [`Self::expanded`] tells what it stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<Preset>,
+}
+
+fn is_usual(priority: &i32) -> bool {
+    *priority == 0
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl FaultSpec {
+    /// A fault that does `actions` to every question.
+    pub fn new(actions: impl IntoIterator<Item = Action>) -> Self {
+        FaultSpec { actions: actions.into_iter().collect(), ..FaultSpec::default() }
+    }
+
+    /// The same without a preset: what that stands for is filled in where nothing else is said.
+    #[must_use]
+    pub fn expanded(&self) -> FaultSpec {
+        let mut spec = self.clone();
+        if let Some(preset) = spec.preset.take() {
+            preset.fill(&mut spec);
+        }
+        spec
+    }
+
+    /// Everything that happens at some time.
+    pub fn all_actions(&self) -> impl Iterator<Item = &Action> {
+        self.actions.iter().chain(self.sequence.iter().flat_map(|step| step.iter()))
+    }
+}
+
+/// `delay 3s, servfail; name=_cql._tcp.* types=SRV; for 30s`: what it does, to what, when. A preset is told by what it
+/// stands for.
+impl fmt::Display for FaultSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let spec = self.expanded();
+        if spec.sequence.is_empty() {
+            write!(f, "{}", spec.actions)?
+        } else {
+            f.write_str("in turn: ")?;
+            for (at, step) in spec.sequence.iter().enumerate() {
+                write!(f, "{}{step}", if at > 0 { " | " } else { "" })?;
+            }
+        }
+        if !spec.matching.is_everything() {
+            write!(f, "; {}", spec.matching)?;
+        }
+        let mut separator = "; ";
+        let mut when = |f: &mut fmt::Formatter<'_>, what: fmt::Arguments<'_>| {
+            let written = write!(f, "{separator}{what}");
+            separator = " ";
+            written
+        };
+        if !spec.after.is_zero() {
+            when(f, format_args!("after {}", Span(spec.after)))?;
+        }
+        if let Some(lasting) = spec.lasting {
+            when(f, format_args!("for {}", Span(lasting)))?;
+        }
+        if let Some(times) = spec.times {
+            when(f, format_args!("{times} times"))?;
+        }
+        if spec.priority != 0 {
+            when(f, format_args!("priority {}", spec.priority))?;
+        }
+        Ok(())
+    }
+}
+
+/// Which questions a fault hits. What is absent or empty does not matter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "what a Fault hits")]
+pub struct Match {
+    /// The question's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Glob>,
+    /// The question's types.
+    #[serde(deserialize_with = "text::one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<RecordType>,
+    /// How it comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+    /// Who asks.
+    #[serde(deserialize_with = "text::one_or_more", skip_serializing_if = "Vec::is_empty")]
+    pub clients: Vec<Client>,
+    /// Only each third, say, of those for which all else holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub every: Option<NonZeroU32>,
+    /// With this probability, drawn for each of those that are left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probability: Option<Probability>,
+}
+
+impl Match {
+    /// Whether nothing is asked for.
+    pub fn is_everything(&self) -> bool {
+        *self == Match::default()
+    }
+}
+
+/// `name=_cql._tcp.* types=SRV`
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn list(all: &[impl fmt::Display]) -> Option<String> {
+            let all: Vec<String> = all.iter().map(ToString::to_string).collect();
+            (!all.is_empty()).then(|| all.join(","))
+        }
+        let fields = [
+            ("name", self.name.as_ref().map(ToString::to_string)),
+            ("types", list(&self.types)),
+            ("transport", self.transport.map(|transport| transport.to_string())),
+            ("clients", list(&self.clients)),
+            ("every", self.every.map(|every| every.to_string())),
+            ("probability", self.probability.map(|probability| probability.to_string())),
+        ];
+        let said = fields.into_iter().filter_map(|(field, value)| Some(format!("{field}={}", value?)));
+        f.write_str(&said.collect::<Vec<_>>().join(" "))
+    }
+}
+
+/// How a question comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Transport {
+    /// In a datagram.
+    Udp,
+    /// Over a connection.
+    Tcp,
+}
+
+impl FromStr for Transport {
+    type Err = NotationError;
+
+    fn from_str(text: &str) -> Result<Self, NotationError> {
+        match text {
+            "udp" => Ok(Transport::Udp),
+            "tcp" => Ok(Transport::Tcp),
+            _ => Err(NotationError::new(text, "udp or tcp", nearest(text, ["udp", "tcp"]))),
+        }
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Transport::Udp => "udp",
+            Transport::Tcp => "tcp",
+        })
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Client {
+    /// A pod, by the addresses that it has at the moment.
+    Pod {
+        /// `default` where nothing is said.
+        namespace: Name,
+        /// Its name.
+        name: Name,
+    },
+    /// An address, or a network of them.
+    Network(IpNet),
+}
+
+/// The namespace of pods that are named without one.
+const DEFAULT_NAMESPACE: &str = "default";
+
+impl FromStr for Client {
+    type Err = NotationError;
+
+    fn from_str(text: &str) -> Result<Self, NotationError> {
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Client::Network(network.trunc()));
+        }
+        if let Ok(address) = text.parse::<IpAddr>() {
+            return Ok(Client::Network(address.into()));
+        }
+        let (namespace, name) = text.split_once('/').unwrap_or((DEFAULT_NAMESPACE, text));
+        // Digits and dots are an address with a mistake in it, though a pod might be called so.
+        let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        if is_label(namespace) && is_subdomain(name) && !numeric {
+            return Ok(Client::Pod { namespace: namespace.into(), name: name.into() });
+        }
+        let wanted = "a pod (cassandra-1, NAMESPACE/POD), an IP address or a network such as 127.244.0.0/16";
+        Err(NotationError::new(text, wanted, None))
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Client::Pod { namespace, name } if namespace == DEFAULT_NAMESPACE => f.write_str(name),
+            Client::Pod { namespace, name } => write!(f, "{namespace}/{name}"),
+            Client::Network(network) if network.prefix_len() == network.max_prefix_len() => {
+                network.addr().fmt(f)
+            }
+            Client::Network(network) => network.fmt(f),
+        }
+    }
+}
+
+/// How likely something is, from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Probability(f64);
+
+/// It is never NaN.
+impl Eq for Probability {}
+
+impl Probability {
+    /// The probability `value`, if that is between 0 and 1.
+    pub fn new(value: f64) -> Option<Self> {
+        (0.0..=1.0).contains(&value).then_some(Probability(value))
+    }
+
+    /// From 0 to 1.
+    pub fn get(self) -> f64 {
+        self.0
+    }
+}
+
+impl FromStr for Probability {
+    type Err = NotationError;
+
+    fn from_str(text: &str) -> Result<Self, NotationError> {
+        let value = text.parse().ok().and_then(Probability::new);
+        value.ok_or_else(|| NotationError::new(text, "a probability from 0 to 1, such as 0.25", None))
+    }
+}
+
+impl fmt::Display for Probability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+//! What a file said before, so that a change of one document does not cost the reading of all: whatever is written to
+//! the letter as it was means what it meant. It must not know why the file is read again.
+
+use std::collections::HashSet;
+use std::sync::{Arc, OnceLock};
+
+use rustc_hash::FxHashMap;
+
+use super::Manifest;
+use super::Read;
+use super::json::Written;
+use super::source::Place;
+use crate::store::Object;
+
+/// An object that was read before, without its place, which would hold on to the whole file.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The object, as it was read.
+    pub object: Object,
+    /// The line that its document began at.
+    pub line: u32,
+    written: Option<Arc<Written>>,
+}
+
+impl From<Read> for Known {
+    fn from(read: Read) -> Self {
+        Known { object: read.object, line: read.place.line(), written: read.written }
+    }
+}
+
+impl Known {
+    /// The same object, read at `place`.
+    pub(super) fn read_at(&self, place: Place) -> Read {
+        let mut object = self.object.clone();
+        object.read_at(place.file(), place.line());
+        Read { object, place, written: self.written.clone() }
+    }
+
+    fn is_written(&self, text: &str) -> bool {
+        self.written.as_ref().is_some_and(|written| written.is(text))
+    }
+}
+
+/// The objects of `manifest` that were read, and not remembered from what was `known`.
+pub fn fresh<'a>(manifest: &'a Manifest, known: &[Known]) -> impl Iterator<Item = &'a Read> {
+    let known: HashSet<*const Written> =
+        known.iter().filter_map(|known| known.written.as_ref().map(Arc::as_ptr)).collect();
+    let is_known =
+        move |read: &Read| read.written.as_ref().is_some_and(|written| known.contains(&Arc::as_ptr(written)));
+    manifest.objects.iter().filter(move |read| !is_known(read))
+}
+
+/// All that is known of a file.
+pub(super) struct Memory<'a> {
+    known: &'a [Known],
+    /// Where in it what text is; made when somebody needs it.
+    by_text: OnceLock<FxHashMap<&'a str, usize>>,
+}
+
+/// So many objects are looked through for the one that comes next: some documents are inserted or deleted, and most
+/// follow each other as before.
+const NEAR: usize = 16;
+
+/// So many texts may be unknown before all known ones are sorted by text: reading a few documents takes less long.
+const UNKNOWN: usize = 16;
+
+impl<'a> Memory<'a> {
+    pub(super) fn of(known: &'a [Known]) -> Self {
+        Memory { known, by_text: OnceLock::new() }
+    }
+
+    /// For somebody who reads on from `line`.
+    pub(super) fn from(&'a self, line: u32) -> Recall<'a> {
+        let near = self.known.partition_point(|known| known.line < line);
+        Recall { memory: self, next: near.saturating_sub(NEAR / 2), unknown: 0 }
+    }
+
+    fn by_text(&self) -> &FxHashMap<&'a str, usize> {
+        self.by_text.get_or_init(|| {
+            let texts = self.known.iter().map(|known| known.written.as_ref()?.whole());
+            texts.enumerate().filter_map(|(at, text)| Some((text?, at))).collect()
+        })
+    }
+}
+
+/// Remembers, from one text to the next.
+pub(super) struct Recall<'a> {
+    memory: &'a Memory<'a>,
+    /// What came after the last that was remembered.
+    next: usize,
+    /// How many texts nobody remembered.
+    unknown: usize,
+}
+
+impl<'a> Recall<'a> {
+    /// What `text` is known to be.
+    pub(super) fn object(&mut self, text: &str) -> Option<&'a Known> {
+        let (known, text) = (self.memory.known, Written::beginning(text));
+        let near = known[self.next..].iter().take(NEAR).position(|known| known.is_written(text));
+        let at = match near {
+            Some(ahead) => self.next + ahead,
+            None if self.unknown < UNKNOWN.min(known.len()) => {
+                self.unknown += 1;
+                return None;
+            }
+            None => *self.memory.by_text().get(text)?,
+        };
+        self.next = at + 1;
+        Some(&known[at])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::read_again;
+
+    /// Documents: `a=1` is a Service called `a` with a port 1, `a=x` one that is refused for its port.
+    fn text(says: &str) -> String {
+        let service = |(name, port): (&str, &str)| {
+            format!(
+                "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\nspec:\n  ports:\n  - port: {port}\n"
+            )
+        };
+        let documents = says.split_whitespace().filter_map(|say| say.split_once('=')).map(service);
+        documents.collect::<Vec<_>>().join("---\n")
+    }
+
+    /// The same as items of a List, of which everything but the first word is kept.
+    fn list(says: &str) -> String {
+        let items =
+            text(says).replace("---\n", "").replace('\n', "\n  ").replace("  apiVersion", "- apiVersion");
+        format!("kind: List\napiVersion: v1\nitems:\n- {}", items.trim_end().trim_end_matches("- "))
+    }
+
+    fn read(text: String, known: &[Known]) -> Manifest {
+        read_again("a.yaml", text.into_bytes(), known)
+    }
+
+    fn known(manifest: Manifest) -> Vec<Known> {
+        manifest.objects.into_iter().map(Known::from).collect()
+    }
+
+    /// Whether both are one.
+    fn is(a: &Object, b: &Object) -> bool {
+        matches!((a, b), (Object::Service(a), Object::Service(b)) if Arc::ptr_eq(a, b))
+    }
+
+    #[test]
+    fn what_is_written_as_it_was_is_not_read_again() {
+        let many = |from: u32, to: u32| (from..to).map(|n| format!("s{n}=80 ")).collect::<String>();
+        // What was read, what is read then, how many of its objects were known at least, and at which lines problems are.
+        let table: &[(String, String, usize, &[u32])] = &[
+            (text("a=1 b=2 c=3"), text("a=1 b=2 c=3"), 3, &[]),
+            (text("a=1 b=2 c=3"), text("a=1 b=4 c=3"), 2, &[]),
+            (text("a=1 b=2 c=3"), text("n=1 a=1 b=2 c=3"), 3, &[]),
+            (text("a=1 b=2 c=3"), text("c=3 b=2 a=1"), 1, &[]),
+            (text("a=1 b=2 c=3"), text("c=3"), 1, &[]),
+            // Problems are where the documents are now, those of known ones among them.
+            (text("a=1 b=2 c=3"), text("n=x a=1 b=2 c=3"), 3, &[7]),
+            (text("a=1 b=2 c=3"), text("a=1 b=2 c=x"), 2, &[23]),
+            (text("a=1 b=2"), text("n=1 a=1 b=2 a=1"), 2, &[28]),
+            (list("a=1 b=2 c=3"), list("n=1 a=1 b=2 c=3"), 3, &[]),
+            (list("a=1 b=2 c=3"), list("a=1 b=x c=3"), 2, &[17]),
+            // In several parts, each of which reads a few before it asks for those that are far away.
+            (text(&many(0, 200)), text(&many(0, 200)), 200, &[]),
+            (text(&many(0, 200)), text(&(many(0, 50) + "n=1 " + &many(50, 200))), 200, &[]),
+            (text(&many(0, 200)), text(&(many(300, 400) + &many(0, 200))), 200 - 4 * UNKNOWN, &[]),
+            (text(&many(0, 200)), text(&(many(150, 200) + &many(0, 150))), 200 - 4 * UNKNOWN, &[]),
+        ];
+        for (before, now, reused, problems) in table {
+            let known = known(read(before.clone(), &[]));
+            let again = read(now.clone(), &known);
+            let anew = read(now.clone(), &[]);
+            let found = |read: &Read| known.iter().any(|known| is(&known.object, &read.object));
+            let count = again.objects.iter().filter(|read| found(read)).count();
+            assert!(count >= *reused, "{count} instead of {reused} in {now}");
+            let lines: Vec<_> = again.problems.iter().map(|problem| problem.line()).collect();
+            assert_eq!(lines, *problems, "{:?} in {now}", again.problems);
+            // Otherwise nobody sees a difference.
+            assert_eq!(again.problems, anew.problems);
+            let shown = |manifest: &Manifest| -> Vec<_> {
+                manifest
+                    .objects
+                    .iter()
+                    .map(|read| (read.object.clone(), format!("{:?}", read.place)))
+                    .collect()
+            };
+            assert_eq!(shown(&again), shown(&anew));
+        }
+    }
+
+    #[test]
+    fn what_a_list_says_of_its_items_is_known_in_it_only() {
+        let item = "  metadata: {name: a}\n  spec: {ports: [{port: 1}]}\n";
+        let of_services = format!("apiVersion: v1\nkind: ServiceList\nitems:\n- {}", item.trim_start());
+        let known = known(read(of_services, &[]));
+        assert_eq!(known.len(), 1);
+        let alone = read(item.into(), &known);
+        assert!(alone.objects.is_empty());
+        assert!(
+            alone.problems[0].message.contains("apiVersion and kind are missing"),
+            "{:?}",
+            alone.problems
+        );
+    }
+}

@@ -1,0 +1,239 @@
+//! Takes the place of `kubectl apply -k`: has a kustomization rendered by the kubectl or kustomize on the PATH, and finds the
+//! files that the rendering follows from. It must not know what is rendered.
+
+mod sources;
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::files;
+use super::folders::KUSTOMIZATIONS;
+use super::limits;
+use super::problem::{Problem, legible};
+pub use sources::Sources;
+
+/// Maximum time of a rendering. One of local files takes 0.1 s; a base from a Git repository is cloned, for which kustomize
+/// itself allows 27 s.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Maximum length of what is kept of a renderer's complaints, in bytes.
+const STDERR_BYTES: u64 = 64 << 10;
+
+/// Maximum length of what is shown of them, in characters: kustomize repeats its whole way to a file.
+const STDERR_CHARS: usize = 300;
+
+/// Interval at which it is looked whether a process has ended that has closed its output.
+const END_INTERVAL: Duration = Duration::from_millis(2);
+
+/// The programs that render, in the order in which they are tried: as most users do it, kubectl first.
+const RENDERERS: [(&str, &str); 2] = [("kubectl", "kustomize"), ("kustomize", "build")];
+
+/// What a rendering is called where its lines are named: the command that shows them.
+pub fn name(directory: &Path) -> String {
+    format!("kubectl kustomize {}", directory.display())
+}
+
+/// The manifests that the kustomization in `directory` renders to.
+///
+/// # Errors
+/// When there is no kustomization or no renderer, or when that fails, takes too long or writes too much.
+pub fn render(directory: &Path) -> Result<Vec<u8>, Box<Problem>> {
+    let failed = |message: String| files::problem(directory, message);
+    // What is not a local path is for the renderer to judge: it clones Git repositories.
+    if directory.exists() && !KUSTOMIZATIONS.iter().any(|name| directory.join(name).is_file()) {
+        let problem = if directory.is_dir() {
+            failed(format!("no {} in it", KUSTOMIZATIONS.join(", ")))
+                .with_help("leave out -k to read a directory of manifests as they are")
+        } else {
+            failed("not a directory".into())
+                .with_help("-k takes the directory that the kustomization.yaml is in")
+        };
+        return Err(Box::new(problem));
+    }
+    for (program, verb) in RENDERERS {
+        let mut command = Command::new(program);
+        command.arg(verb).arg(argument(directory));
+        match start(command) {
+            Ok(child) => {
+                return output(child, TIMEOUT)
+                    .map_err(|why| Box::new(failed(format!("{program} {verb} {}", why.message(directory)))));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Box::new(failed(format!("cannot start {program}: {error}")))),
+        }
+    }
+    Err(Box::new(failed("neither kubectl nor kustomize is on the PATH".into()).with_help(format!(
+        "install one of them (https://kubernetes.io/docs/tasks/tools/), or render elsewhere: kustomize build {} | clusterlocal \
+         serve -",
+        directory.display()
+    ))))
+}
+
+/// `directory` as no flag.
+fn argument(directory: &Path) -> OsString {
+    if directory.as_os_str().as_encoded_bytes().starts_with(b"-") {
+        Path::new(".").join(directory).into()
+    } else {
+        directory.into()
+    }
+}
+
+/// Starts a renderer, in a group of its own: the Git that it starts ends with it.
+fn start(mut command: Command) -> io::Result<Child> {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
+    command.spawn()
+}
+
+/// Why a renderer's output is not taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Why {
+    Failed { status: String, complaint: String },
+    TooSlow(Duration),
+    TooMuch,
+    Unreadable(String),
+}
+
+impl Why {
+    fn message(&self, directory: &Path) -> String {
+        let directory = directory.display();
+        match self {
+            Why::Failed { status, complaint } if complaint.is_empty() => {
+                format!("{directory} failed ({status})")
+            }
+            Why::Failed { status, complaint } => format!("{directory} failed ({status}): {complaint}"),
+            Why::TooSlow(timeout) => format!("{directory} took longer than {} s", timeout.as_secs_f64()),
+            Why::TooMuch => format!("{directory} wrote more than {} MiB", limits::FILE_BYTES >> 20),
+            Why::Unreadable(error) => format!("{directory}: its output cannot be read: {error}"),
+        }
+    }
+}
+
+/// What `child` writes until it ends, which it does within `timeout`.
+fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
+    let deadline = Instant::now() + timeout;
+    let stdout = child.stdout.take().map(|pipe| collect(pipe, limits::FILE_BYTES + 1));
+    let stderr = child.stderr.take().map(|pipe| collect(pipe, STDERR_BYTES));
+    let written = stdout.map_or(Ok(Vec::new()), |stdout| taken(&stdout, deadline, timeout));
+    let outcome = written.and_then(|bytes| {
+        if bytes.len() as u64 > limits::FILE_BYTES {
+            Err(Why::TooMuch)
+        } else {
+            ended(&mut child, deadline, timeout).map(|status| (bytes, status))
+        }
+    });
+    let (bytes, status) = match outcome {
+        Ok(outcome) => outcome,
+        Err(why) => {
+            end(&mut child);
+            return Err(why);
+        }
+    };
+    if status.success() {
+        return Ok(bytes);
+    }
+    let complaint = stderr.and_then(|stderr| taken(&stderr, deadline, timeout).ok()).unwrap_or_default();
+    let complaint = String::from_utf8_lossy(&complaint);
+    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let complaint = legible(lines.join("; ").trim_start_matches("error: "), STDERR_CHARS);
+    Err(Why::Failed { status: status.to_string(), complaint })
+}
+
+/// Reads from `pipe`, and keeps no more than `max` bytes of it; a process that writes more ends at the closed pipe.
+fn collect(pipe: impl Read + Send + 'static, max: u64) -> Receiver<io::Result<Vec<u8>>> {
+    let (done, collected) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let read = pipe.take(max).read_to_end(&mut bytes);
+        // The caller may have given up.
+        _ = done.send(read.map(|_| bytes));
+    });
+    collected
+}
+
+fn taken(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant, timeout: Duration) -> Result<Vec<u8>, Why> {
+    match pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(read) => read.map_err(|error| Why::Unreadable(error.to_string())),
+        Err(RecvTimeoutError::Timeout) => Err(Why::TooSlow(timeout)),
+        Err(RecvTimeoutError::Disconnected) => Err(Why::Unreadable("its reader ended".into())),
+    }
+}
+
+/// Waits until `child`, which has closed its output, has ended.
+fn ended(child: &mut Child, deadline: Instant, timeout: Duration) -> Result<ExitStatus, Why> {
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return Ok(status),
+            Ok(None) if Instant::now() < deadline => thread::sleep(END_INTERVAL),
+            Ok(None) => return Err(Why::TooSlow(timeout)),
+            Err(error) => return Err(Why::Unreadable(error.to_string())),
+        }
+    }
+}
+
+/// Ends `child` and what it started.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    if let Ok(group) = i32::try_from(child.id()) {
+        // It fails where all of them have ended.
+        _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
+    }
+    _ = child.kill();
+    _ = child.wait();
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Child {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]);
+        start(command).expect("a shell")
+    }
+
+    #[test]
+    fn a_renderer_is_bounded() {
+        let short = Duration::from_millis(300);
+        let failed = |status: &str, complaint: &str| {
+            Err(Why::Failed { status: status.into(), complaint: complaint.into() })
+        };
+        let table = [
+            ("echo a: 1", Ok("a: 1\n")),
+            ("echo 'error: no such\n\n  file' >&2; exit 3", failed("exit status: 3", "no such; file")),
+            ("yes >&2 | head -c 100000 >&2; exit 1", failed("exit status: 1", "")),
+            ("kill -9 $$", failed("signal: 9 (SIGKILL)", "")),
+            ("sleep 60", Err(Why::TooSlow(short))),
+            // What it started holds its output open, and goes with it.
+            ("sleep 60 & exec sleep 61", Err(Why::TooSlow(short))),
+            ("exec >&-; sleep 60", Err(Why::TooSlow(short))),
+            ("yes", Err(Why::TooMuch)),
+        ];
+        for (script, expected) in table {
+            let begin = Instant::now();
+            let timeout =
+                if matches!(expected, Err(Why::TooSlow(_))) { short } else { Duration::from_secs(20) };
+            let got = output(shell(script), timeout).map(|bytes| String::from_utf8(bytes).expect("text"));
+            match (&got, &expected) {
+                (
+                    Err(Why::Failed { status, complaint }),
+                    Err(Why::Failed { status: wanted, complaint: part }),
+                ) => {
+                    assert_eq!(status, wanted, "{script}");
+                    assert!(
+                        complaint.contains(&**part) && complaint.chars().count() <= STDERR_CHARS + 1,
+                        "{complaint}"
+                    );
+                }
+                _ => assert_eq!(got, expected.map(String::from), "{script}"),
+            }
+            assert!(begin.elapsed() < Duration::from_secs(15), "{script} took {:?}", begin.elapsed());
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! What is wrong with a manifest, where, and what to do about it: for a terminal, a log line or a linter.
+
+use std::fmt;
+use std::sync::Arc;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+
+use super::source::{Place, Spot};
+use crate::store::Key;
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The object means something, but hardly what was meant.
+    Warning,
+    /// The API server would refuse the object; so do we.
+    Error,
+}
+
+/// One problem of one file.
+///
+/// Text from the file is cut and has its control characters replaced, so that a problem may be logged or printed as
+/// it is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The name of a lint; `None` for what any API server refuses.
+    pub code: Option<&'static str>,
+    /// What is wrong, beginning with the path of the field where there is one.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    /// The object it is about, as far as it could be read.
+    pub object: Option<Key>,
+    /// The file's name, as it is shown to people.
+    pub file: Arc<str>,
+    /// The place in the file; `None` when the file as a whole could not be read.
+    pub spot: Option<Spot>,
+}
+
+/// The longest message or help, in characters.
+const MESSAGE_CHARS: usize = 400;
+
+/// The longest name of an object in a problem, in characters.
+const NAME_CHARS: usize = 80;
+
+impl Problem {
+    /// An error in `file` as a whole.
+    pub fn of_file(file: &str, message: impl AsRef<str>) -> Self {
+        Problem {
+            severity: Severity::Error,
+            code: None,
+            message: legible(message.as_ref(), MESSAGE_CHARS),
+            help: None,
+            object: None,
+            file: file.into(),
+            spot: None,
+        }
+    }
+
+    /// An error at `spot` of the file that `place` is in.
+    pub fn at(place: &Place, spot: Spot, message: impl AsRef<str>) -> Self {
+        Problem { file: place.file().clone(), spot: Some(spot), ..Self::of_file("", message) }
+    }
+
+    /// The same, and what to do about it.
+    pub fn with_help(self, help: impl AsRef<str>) -> Self {
+        Problem { help: Some(legible(help.as_ref(), MESSAGE_CHARS)), ..self }
+    }
+
+    /// The same, about `object`.
+    pub fn about(self, object: Key) -> Self {
+        Problem { object: Some(object), ..self }
+    }
+
+    /// The same as a warning.
+    pub fn as_warning(self) -> Self {
+        Problem { severity: Severity::Warning, ..self }
+    }
+
+    /// The line in the file, from 1; 0 for the file as a whole.
+    pub fn line(&self) -> u32 {
+        self.spot.as_ref().map_or(0, |spot| spot.line)
+    }
+
+    /// The problem with its source line and a caret under the place, as rustc draws them; ends without a newline.
+    pub fn render(&self, color: bool) -> String {
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = self.title();
+        let mut title = level.primary_title(&title);
+        if let Some(code) = self.code {
+            title = title.id(code);
+        }
+        let file = legible(&self.file, MESSAGE_CHARS);
+        let mut group = Group::with_title(title);
+        if let Some(spot) = &self.spot {
+            let mark = AnnotationKind::Primary.span(spot.mark.clone());
+            let snippet = Snippet::source(&*spot.text).line_start(spot.line as usize).annotation(mark);
+            let whole = spot.text[..spot.mark.start].chars().count() + 1 == spot.column as usize;
+            group = if whole {
+                group.element(snippet.path(&file))
+            } else {
+                // The columns of a line that was cut are not the file's.
+                let origin = Origin::path(&file).line(spot.line as usize).char_column(spot.column as usize);
+                group.element(origin).element(snippet)
+            };
+        } else {
+            group = group.element(Origin::path(&file));
+        }
+        if let Some(help) = &self.help {
+            group = group.element(Level::HELP.message(help));
+        }
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
+        renderer.decor_style(DecorStyle::Ascii).render(&[group])
+    }
+
+    fn title(&self) -> String {
+        match &self.object {
+            Some(key) => format!("{}: {}", legible(&key.to_string(), NAME_CHARS), self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+/// One line: `file:line:column: Service db/cassandra: spec.ports[0].port: …`.
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", legible(&self.file, MESSAGE_CHARS))?;
+        if let Some(spot) = &self.spot {
+            write!(f, "{}:{}:", spot.line, spot.column)?;
+        }
+        if self.severity == Severity::Warning {
+            f.write_str(" warning:")?;
+        }
+        write!(f, " {}", self.title())?;
+        match &self.help {
+            Some(help) => write!(f, "; {help}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// `text` for one line of a terminal: at most `max` characters, none of which moves the cursor or hides others.
+pub fn legible(text: &str, max: usize) -> String {
+    let mut chars = text.chars();
+    let mut legible: String = chars.by_ref().take(max).map(plain).collect();
+    if chars.next().is_some() {
+        legible.push('…');
+    }
+    legible
+}
+
+/// `text` for a terminal: lines and tabs stay, characters that move the cursor, ring a bell or hide others are replaced.
+pub fn harmless(text: &str) -> String {
+    text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { plain(c) }).collect()
+}
+
+/// `c`, or the replacement character for control characters and those that change the direction of text.
+pub(super) fn plain(c: char) -> char {
+    let hides =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    if c.is_control() || hides { char::REPLACEMENT_CHARACTER } else { c }
+}

@@ -1,0 +1,54 @@
+//! JSON objects as the API writes them: what is absent, what is empty, and what is filled in.
+
+use serde_json::{Map, Value, json};
+
+use super::names::Labels;
+
+/// Sets `field` where it is absent.
+pub fn fill(object: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
+    match object.get(field) {
+        Some(there) if !there.is_null() => {}
+        _ => drop(object.insert(field.into(), value.into())),
+    }
+}
+
+/// The object in `field`, made if it is not there.
+pub fn object<'a>(parent: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
+    let value = parent.entry(field).or_insert_with(|| json!({}));
+    if !value.is_object() {
+        *value = json!({});
+    }
+    value.as_object_mut().expect("it was made one")
+}
+
+/// The objects in the list `field`.
+pub fn objects<'a>(
+    parent: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    let list = parent.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
+    list.filter_map(Value::as_object_mut)
+}
+
+/// Sets `field` to `labels`; no labels, no field.
+pub fn put_labels(object: &mut Map<String, Value>, field: &str, labels: &Labels) {
+    if labels.is_empty() {
+        drop(object.remove(field))
+    } else {
+        let pairs = labels.iter().map(|(key, value)| (key.to_string(), value.into()));
+        object.insert(field.into(), Value::Object(pairs.collect()));
+    }
+}
+
+/// What is null is absent.
+pub fn without_nulls(map: &Map<String, Value>) -> Map<String, Value> {
+    fn value(of: &Value) -> Value {
+        match of {
+            Value::Object(map) => without_nulls(map).into(),
+            Value::Array(items) => items.iter().map(value).collect(),
+            other => other.clone(),
+        }
+    }
+    let there = map.iter().filter(|(_, value)| !value.is_null());
+    there.map(|(field, of)| (field.clone(), value(of))).collect()
+}

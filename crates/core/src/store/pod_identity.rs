@@ -1,0 +1,62 @@
+//! Which workload a pod belongs to, and which number among its pods it has.
+
+use super::{Key, Kind, Machine, Name, Node, Pod, Store};
+
+/// The key of a pod.
+pub fn key_of(pod: &Pod) -> Key {
+    pod.metadata.key(Kind::Pod)
+}
+
+/// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
+pub fn ordinal(name: &str) -> Option<(&str, u32)> {
+    let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
+    let (set, ordinal) = name.split_at(name.len() - digits);
+    Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
+}
+
+/// The name of a pod's workload and the pod's number among its pods.
+pub fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
+    let owner = pod.metadata.controller()?;
+    Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
+}
+
+/// The StatefulSet that makes a pod of that name, whether or not there is one.
+pub fn set_named_by(pod: &Pod) -> Option<Key> {
+    let (set, _) = ordinal(&pod.metadata.name)?;
+    Some(Key::new(Kind::StatefulSet, pod.metadata.namespace.clone(), set))
+}
+
+/// The workload that manages a pod. One without a controller may be adopted by the StatefulSet that its name is of.
+pub fn owner_of(pod: &Pod) -> Option<Key> {
+    let namespace = || pod.metadata.namespace.clone();
+    match pod.metadata.controller() {
+        Some(owner) => Some(Key::new(owner.kind, namespace(), owner.name.clone())),
+        None => set_named_by(pod),
+    }
+}
+
+/// Whether the node of `pod` is cut off: what runs in the pod cannot be stopped.
+pub fn is_out_of_reach(store: &Store, pod: &Pod) -> bool {
+    let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
+    node.is_some_and(|node| node.machine() == Machine::Unreachable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinals_of_names() {
+        let table = [
+            ("db-0", Some(("db", 0))),
+            ("my-db-12", Some(("my-db", 12))),
+            ("db-x", None),
+            ("db", None),
+            ("db-", None),
+            ("db-99999999999", None),
+        ];
+        for (name, expected) in table {
+            assert_eq!(ordinal(name), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Takes the place of the colleague who reviews manifests, and of `kubectl apply --dry-run`: what is accepted, means
+//! something, and hardly what was meant. It must not know sockets, nor files beyond the place where an object stands.
+//!
+//! One rule a function. A rule reports what it can prove from the manifests alone, in words for somebody who meets the
+//! matter for the first time, with a fix; what may well be on purpose it leaves alone.
+
+mod configs;
+mod endpoints;
+mod faults;
+mod governing;
+mod pods;
+mod ports;
+mod rules;
+mod services;
+mod silence;
+mod trial;
+mod workloads;
+
+#[cfg(test)]
+mod cases;
+
+pub use rules::RULES;
+
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use clusterlocal_core::manifest::{Manifest, Place, Problem, Read, Severity};
+use clusterlocal_core::store::{Endpoints, Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
+use clusterlocal_core::zone::Zone;
+
+/// What is probably not meant as it is written in `manifests`, in their order, with the codes and severities of [`RULES`];
+/// without what an object's annotation [`ALLOW_ANNOTATION`](clusterlocal_core::store::ALLOW_ANNOTATION) allows. `store` and `zone` are those of a cluster that has settled with the manifests' objects.
+pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> {
+    let reads = || manifests.iter().flat_map(|manifest| &manifest.objects);
+    let templates: Vec<Template<'_>> = reads().filter_map(Template::of).collect();
+    let mut by_label: FxHashMap<u64, Vec<usize>> = FxHashMap::default();
+    for (at, template) in templates.iter().enumerate() {
+        for label in template.labels.iter() {
+            by_label.entry(hash(&template.key.namespace, label)).or_default().push(at);
+        }
+    }
+    let mut cluster_ips = FxHashMap::default();
+    for read in reads() {
+        if let Object::Service(service) = &read.object {
+            service.addresses().for_each(|ip| _ = cluster_ips.entry(ip).or_insert_with(|| read.object.key()));
+        }
+    }
+    let cluster = Cluster { store, zone, templates, by_label, cluster_ips };
+    let mut findings = Vec::new();
+    for manifest in manifests {
+        let from = findings.len();
+        for read in &manifest.objects {
+            cluster.review(read, &mut findings);
+        }
+        silence::apply(manifest, &mut findings, from);
+        findings[from..].sort_by_key(Problem::line);
+    }
+    findings
+}
+
+/// What the rules look things up in.
+struct Cluster<'a> {
+    store: &'a Store,
+    zone: &'a Zone,
+    /// Every description of pods in the manifests: templates, and pods that stand for themselves.
+    templates: Vec<Template<'a>>,
+    /// Which of them have a label, by its [`hash`].
+    by_label: FxHashMap<u64, Vec<usize>>,
+    /// The cluster IPs that the manifests ask for, each with the first Service that does.
+    cluster_ips: FxHashMap<IpAddr, Key>,
+}
+
+/// Of a label in a namespace. Few are equal that are not the same.
+fn hash(namespace: &Name, label: (&str, &str)) -> u64 {
+    FxBuildHasher.hash_one((namespace.as_str(), label))
+}
+
+/// One description of pods.
+struct Template<'a> {
+    /// The workload, or the pod itself.
+    key: Key,
+    labels: &'a Labels,
+    spec: &'a PodSpec,
+    /// The Service below which the pods have names.
+    subdomain: &'a Name,
+    /// Where the pod's spec is in the object.
+    path: &'static str,
+}
+
+/// One object under review.
+struct Reviewed<'a, T> {
+    object: &'a T,
+    key: Key,
+    place: &'a Place,
+    cluster: &'a Cluster<'a>,
+    /// A copy on which a suggestion is tried: only whether there are findings counts.
+    is_trial: bool,
+}
+
+impl<'a> Cluster<'a> {
+    fn review(&'a self, read: &'a Read, findings: &mut Vec<Problem>) {
+        fn reviewed<'r, T>(cluster: &'r Cluster<'r>, read: &'r Read, object: &'r T) -> Reviewed<'r, T> {
+            Reviewed { object, key: read.object.key(), place: &read.place, cluster, is_trial: false }
+        }
+        match &read.object {
+            Object::Service(service) => {
+                let service = reviewed(self, read, &**service);
+                services::review(&service, findings);
+                ports::review(&service, findings);
+                governing::review_service(&service, findings);
+            }
+            Object::StatefulSet(set) => {
+                let set = reviewed(self, read, &**set);
+                governing::review_set(&set, findings);
+                workloads::review_set(&set, findings);
+            }
+            Object::EndpointSlice(slice) => {
+                endpoints::review_slice(&reviewed(self, read, &**slice), findings)
+            }
+            Object::Endpoints(all) => endpoints::review_endpoints(&reviewed(self, read, &**all), findings),
+            Object::Fault(fault) => faults::review(&reviewed(self, read, &**fault), findings),
+            _ => {}
+        }
+        workloads::review(&reviewed(self, read, &read.object), findings);
+        if let Some(template) = Template::of(read) {
+            let template = reviewed(self, read, &template);
+            pods::review(&template, findings);
+            configs::review(&template, findings);
+        }
+    }
+
+    fn service(&self, namespace: &str, name: &str) -> Option<&'a Service> {
+        self.store.get::<Service>(Kind::Service, namespace, name).map(|service| &**service)
+    }
+
+    /// The names of the Services of `namespace`.
+    fn service_names(&self, namespace: &str) -> impl Iterator<Item = &'a str> {
+        self.store.list_in::<Service>(Kind::Service, namespace).map(|service| service.metadata.name.as_str())
+    }
+
+    /// The descriptions of pods that `service` selects.
+    fn selected(&self, service: &Service) -> impl Iterator<Item = &Template<'a>> {
+        let (namespace, selector) = (service.metadata.namespace.clone(), service.spec.selector.clone());
+        // Those that have the rarest of its labels.
+        let with = |label| self.by_label.get(&hash(&namespace, label)).map_or(&[][..], Vec::as_slice);
+        let rarest = selector.iter().map(with).min_by_key(|templates| templates.len()).unwrap_or_default();
+        rarest
+            .iter()
+            .map(|at| &self.templates[*at])
+            .filter(move |template| template.key.namespace == namespace && selector.matches(template.labels))
+    }
+
+    /// Whether the manifests themselves say what the endpoints of `service` are.
+    fn has_recorded_endpoints(&self, service: &Service) -> bool {
+        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+        self.store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
+            || self
+                .store
+                .get::<Endpoints>(Kind::Endpoints, namespace, name)
+                .is_some_and(|endpoints| endpoints.derived.is_none())
+    }
+}
+
+impl<'a> Template<'a> {
+    fn of(read: &'a Read) -> Option<Self> {
+        let (labels, spec, subdomain, path) = match &read.object {
+            Object::StatefulSet(set) => {
+                let template = &set.spec.template;
+                (&template.metadata.labels, &template.spec, &set.spec.service_name, "spec.template.spec")
+            }
+            Object::Deployment(workload)
+            | Object::ReplicaSet(workload)
+            | Object::ReplicationController(workload)
+            | Object::DaemonSet(workload)
+            | Object::Job(workload) => {
+                let template = &workload.spec.template;
+                (
+                    &template.metadata.labels,
+                    &template.spec,
+                    &template.spec.shared.subdomain,
+                    "spec.template.spec",
+                )
+            }
+            Object::Pod(pod) => (&pod.metadata.labels, &pod.spec, &pod.spec.shared.subdomain, "spec"),
+            _ => return None,
+        };
+        // What a controller made in a snapshot's cluster is not to be reviewed: its template is.
+        let made = read.object.metadata().controller().is_some();
+        (!made).then(|| Template { key: read.object.key(), labels, spec, subdomain, path })
+    }
+}
+
+impl<T> Reviewed<'_, T> {
+    /// A finding about the field at `path`, of its rule's severity.
+    fn finding(
+        &self,
+        code: &'static str,
+        path: &str,
+        message: impl AsRef<str>,
+        help: impl AsRef<str>,
+    ) -> Problem {
+        let problem = Problem::at(self.place, self.place.locate(path), message);
+        let mut problem = problem.with_help(help).about(self.key.clone());
+        problem.code = Some(code);
+        problem.severity =
+            RULES.iter().find(|rule| rule.code == code).map_or(Severity::Warning, |rule| rule.severity);
+        problem
+    }
+}

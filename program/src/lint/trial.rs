@@ -1,0 +1,62 @@
+//! Suggestions are tried before they are given: on a copy of the object, which is then checked again. Must not depend on a
+//! rule.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::{Reviewed, governing, ports, services, workloads};
+use clusterlocal_core::manifest::{self, Problem};
+use clusterlocal_core::store::{Object, Service, StatefulSet};
+
+impl Reviewed<'_, Service> {
+    /// Whether the Service would be right after `edit`: an API server takes it, `code` is found no more, and nothing else is
+    /// found that was not found before.
+    pub(super) fn is_cured(&self, code: &str, edit: impl FnOnce(&mut Service)) -> bool {
+        let review = |service: &Reviewed<'_, Service>| {
+            let mut findings = Vec::new();
+            services::review(service, &mut findings);
+            ports::review(service, &mut findings);
+            governing::review_service(service, &mut findings);
+            findings
+        };
+        let mut copy = self.object.clone();
+        edit(&mut copy);
+        self.tried(code, &copy, |copy| Object::Service(Arc::new(copy)), review)
+    }
+}
+
+impl Reviewed<'_, StatefulSet> {
+    /// Whether the set would be right after `edit`, as [`Reviewed::is_cured`] of a Service.
+    pub(super) fn is_cured(&self, code: &str, edit: impl FnOnce(&mut StatefulSet)) -> bool {
+        let review = |set: &Reviewed<'_, StatefulSet>| {
+            let mut findings = Vec::new();
+            governing::review_set(set, &mut findings);
+            workloads::review_set(set, &mut findings);
+            findings
+        };
+        let mut copy = self.object.clone();
+        edit(&mut copy);
+        self.tried(code, &copy, |copy| Object::StatefulSet(Arc::new(copy)), review)
+    }
+}
+
+impl<T: Clone> Reviewed<'_, T> {
+    fn tried(
+        &self,
+        code: &str,
+        copy: &T,
+        object: impl Fn(T) -> Object,
+        review: impl Fn(&Reviewed<'_, T>) -> Vec<Problem>,
+    ) -> bool {
+        let codes = |object: &T| -> BTreeSet<&'static str> {
+            let Reviewed { key, place, cluster, .. } = self;
+            let reviewed = Reviewed { object, key: key.clone(), place, cluster, is_trial: true };
+            review(&reviewed).into_iter().filter_map(|finding| finding.code).collect()
+        };
+        if manifest::refused(&object(copy.clone())).is_some() {
+            return false;
+        }
+        let after = codes(copy);
+        !after.contains(code) && after.is_subset(&codes(self.object))
+    }
+}
