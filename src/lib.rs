@@ -52,7 +52,7 @@
 //! A [`Fault`] says what it hits, by name, type, transport, client, count or lot, and what happens: a code, silence, a delay,
 //! truncation with and without TC, stale or partial answers, caches. [`Cluster::fault`] begins it; dropping what that
 //! returns ends it. [`Fault::preset`] knows troubles by name: `dns-outage 30s`, `cache 30`, `two-replicas-disagree`. All there is is
-//! listed in [`store::fault`].
+//! listed in [`fault`].
 //!
 //! # Ask
 //!
@@ -81,11 +81,10 @@
 //!                                                   ╰▶ queries     what was asked
 //! ```
 //!
-//! Arrows run one way; `docs/architecture.md` lists the rooms, and a test holds their arrows. [`wire`] is the DNS wire format and
-//! depends on no other room. [`zone`], [`answer`], [`controller`] and `merge` are plain functions over plain data; tokio's sockets
-//! and timers appear in [`serve`], `api`, `watch`, [`Cluster`] and the [`Driver`] only, YAML in [`manifest`] only.
-//! [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`].
-//! [`Cluster`] is that and its listeners, for tests; [`play`] runs Scenarios against it. [`lint`] and [`explain`] inspect it.
+//! This package is the last three: [`serve`] answers, [`Cluster`] is a cluster and its listeners, for tests, and [`play`] runs
+//! Scenarios against it. The rest is in packages of its own, which are internal and may change with any release: the API in
+//! `clusterlocal-api`, everything that needs no sockets in `clusterlocal-core`. `docs/architecture.md` lists the rooms, and a test
+//! holds the arrows between them.
 
 mod cluster;
 pub mod play;
@@ -93,12 +92,17 @@ pub mod play;
 mod rooms;
 pub mod serve;
 #[cfg(feature = "watch")]
+#[doc(hidden)]
 pub mod watch;
 
 // The rooms of the core, under the names that they have there.
 #[cfg(feature = "watch")]
-use clusterlocal_core::parallel;
-use clusterlocal_core::{addresses, answer, descriptors, manifest, queries, reconcile, store, wire, zone};
+use clusterlocal_core::{Replaced, parallel};
+use clusterlocal_core::{
+    addresses, answer, descriptors, fault, manifest, queries, reconcile, store, wire, zone,
+};
+// Those of its types that do not belong to the surface of this package.
+use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock};
 
 #[cfg(feature = "watch")]
 pub use cluster::Files;
@@ -106,10 +110,24 @@ pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     Unseen,
 };
-pub use clusterlocal_core::{
-    BindError, Clock, ControlPlane, Driver, MANUAL_START, MAX_STORE_BYTES, RecordType, Replaced,
-    ResponseCode, Settings, SettingsError, SharedClock, Traced, Transport,
-};
+#[doc(inline)]
+pub use clusterlocal_core::addresses::Range;
+#[doc(inline)]
+pub use clusterlocal_core::answer::{Record, Reply};
+#[doc(inline)]
+pub use clusterlocal_core::manifest::{Problem, Severity};
+#[doc(inline)]
+pub use clusterlocal_core::queries::Query;
+#[doc(inline)]
+pub use clusterlocal_core::reconcile::Delays;
+#[doc(inline)]
+pub use clusterlocal_core::store::{Kind, Time};
+#[doc(inline)]
+pub use clusterlocal_core::wire::{DomainName, Edns};
+#[doc(inline)]
+pub use clusterlocal_core::zone::NameChange;
+#[doc(inline)]
+pub use clusterlocal_core::{Clock, MANUAL_START, RecordType, ResponseCode, SettingsError, Transport};
 
 /// The README's Rust code compiles.
 #[cfg(all(doctest, feature = "resolver"))]

@@ -76,6 +76,7 @@ impl Builder {
     }
 
     /// With manifests that were read before.
+    #[doc(hidden)]
     pub fn read(mut self, manifests: Vec<Manifest>) -> Self {
         self.manifests.extend(manifests);
         self
@@ -161,6 +162,7 @@ impl Builder {
 
     /// With these settings of the cluster and its zone. What another method of this builder sets wins, in any order; a
     /// Topology wins over both.
+    #[doc(hidden)]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self

@@ -1,4 +1,4 @@
-//! What a test lets go wrong, said from Rust; what comes of it is told in [`store::fault`](crate::store::fault).
+//! What a test lets go wrong, said from Rust; what comes of it is told in [`fault`](crate::fault).
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::change::Before;
 use super::{Change, Cluster, Error};
+use crate::fault::{Action, Actions, FaultSpec, Preset, Transport};
 use crate::queries::QueryLog;
-use crate::store::fault::{self, Action, Actions, FaultSpec, Preset, Transport};
 use crate::store::{self, Key, Kind, Object, ObjectMeta};
 use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};
 
@@ -183,6 +183,7 @@ impl Fault {
     }
 
     /// This, too.
+    #[doc(hidden)]
     pub fn action(mut self, action: Action) -> Self {
         self.spec.actions.0.push(action);
         self
@@ -243,7 +244,7 @@ impl Cluster {
         let key = self.driver.write(|cluster| {
             let name = name.unwrap_or_else(|| free_name(cluster));
             let metadata = ObjectMeta { name: name.into(), ..ObjectMeta::default() };
-            let object = Object::Fault(Arc::new(fault::Fault { metadata, spec, ..fault::Fault::default() }));
+            let object = Object::Fault(Arc::new(store::Fault { metadata, spec, ..store::Fault::default() }));
             let key = object.key();
             if let Some(refused) = manifest::refused(&object) {
                 return Err(Error::Refused(format!("{key}: {refused}")));

@@ -244,7 +244,8 @@ impl Cluster {
         self.change(|cluster| if cluster.delete(&key, None) { Ok(()) } else { Err(missing(cluster, &key)) })
     }
 
-    /// The control plane itself, for whatever has no method here.
+    /// The control plane itself, of the internal package `clusterlocal-core`.
+    #[doc(hidden)]
     pub fn driver(&self) -> &Driver {
         &self.driver
     }

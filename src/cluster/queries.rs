@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::error::Unseen;
 use super::{Mark, Operation};
+use crate::fault::Transport;
 use crate::queries::{Filter, Query, QueryLog};
-use crate::store::fault::Transport;
 use crate::{Driver, RecordType, ResponseCode};
 
 /// So many queries of any kind are told where those that were waited for did not come.
@@ -51,6 +51,7 @@ impl Queries {
     }
 
     /// As `filter` says, instead of what was said before.
+    #[doc(hidden)]
     pub fn matching(self, filter: Filter) -> Self {
         Queries { filter, ..self }
     }

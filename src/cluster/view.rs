@@ -1,5 +1,6 @@
 //! What a driven cluster shows to the servers of its DNS: what joins `driver` and `serve`, which must not depend on each other.
 
+use super::Cluster;
 use crate::Driver;
 use crate::serve::View;
 
@@ -8,5 +9,12 @@ impl From<&Driver> for View {
     fn from(driver: &Driver) -> Self {
         let (zone, faults) = driver.read(|cluster| (cluster.published(), cluster.faults()));
         View { zone, faults, clock: driver.clock().clone(), queries: None }
+    }
+}
+
+/// The cluster of a test: what is asked of the view is in [`Cluster::queries`] as well.
+impl From<&Cluster> for View {
+    fn from(cluster: &Cluster) -> Self {
+        View::from(&cluster.driver).with_queries(cluster.queries.clone())
     }
 }

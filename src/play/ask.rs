@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::answer::Reply;
-use crate::store::fault::Transport;
+use crate::fault::Transport;
 use crate::wire::{DomainName, Question as Asked, RecordType};
 
 /// What to ask, and how.

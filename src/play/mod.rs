@@ -28,10 +28,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use crate::fault::FaultSpec;
 use crate::manifest::Manifest;
 use crate::queries::Filter;
 use crate::store::Name;
-use crate::store::fault::FaultSpec;
 use crate::wire::DomainName;
 use crate::{Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Mark, Settings};
 use ask::{Ask, Heard};

@@ -17,7 +17,7 @@ use super::query_log::Received;
 use super::responder::Responder;
 use crate::answer::Client;
 use crate::answer::fault::Ending;
-use crate::store::fault::Tcp as Fault;
+use crate::fault::Tcp as Fault;
 use crate::wire::HEADER;
 
 /// How much is read at a time, in bytes.

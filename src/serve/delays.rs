@@ -65,7 +65,7 @@ mod tests {
     use super::*;
     use crate::answer::Faults;
     use crate::answer::fault::Rule;
-    use crate::store::fault::FaultSpec;
+    use crate::fault::FaultSpec;
 
     /// A fault in force, and its end.
     fn fault(faults: &Faults) -> Ending {

@@ -15,11 +15,25 @@ use hickory_server::zone_handler::{MessageResponse, MessageResponseBuilder, Quer
 use super::options::max_udp;
 use super::query_log::Received;
 use super::responder::Responder;
-use super::{Options, Shares, Stats, View};
+use super::{Options, Stats, View};
 use crate::answer::Client;
+use crate::descriptors::Shares;
 use crate::wire::{self, HEADER};
 
 /// Answers a hickory server's requests with what the listeners of this module would say.
+///
+/// ```
+/// use clusterlocal::Cluster;
+/// use clusterlocal::serve::{ClusterHandler, Options};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), clusterlocal::Error> {
+/// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3}}").start().await?;
+/// let handler = ClusterHandler::new(&cluster, &Options::default());
+/// // hickory_server::Server::new(handler) serves it over any of its transports.
+/// # Ok(())
+/// # }
+/// ```
 pub struct ClusterHandler {
     responder: Arc<Responder>,
     stats: Arc<Stats>,
@@ -27,7 +41,7 @@ pub struct ClusterHandler {
 }
 
 impl ClusterHandler {
-    /// A handler that answers what `view` shows. Of the options it follows the order, the seed, the upstream and the UDP
+    /// A handler that answers what `view` shows, which a [`Cluster`](crate::Cluster) is. Of the options it follows the order, the seed, the upstream and the UDP
     /// size; listeners and their limits are the hickory server's. Faults that delay or drop answers do so here as well;
     /// those that are about connections cannot, and hickory does not compress SRV targets.
     pub fn new(view: impl Into<View>, options: &Options) -> Self {

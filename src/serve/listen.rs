@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
+use super::BindError;
 use super::udp;
-use crate::BindError;
 
 /// What the kernel is asked for, to outlast bursts, in bytes. It may give less.
 const RECEIVE_BUFFER: usize = 4 << 20;

@@ -47,8 +47,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-pub use crate::BindError;
-pub use crate::descriptors::Shares;
+#[doc(inline)]
+pub use clusterlocal_core::BindError;
+#[doc(inline)]
+pub use clusterlocal_core::answer::{Order, Outside};
 #[cfg(feature = "hickory")]
 pub use handler::ClusterHandler;
 pub use options::{Options, TcpLimits};
@@ -56,6 +58,7 @@ pub use query_log::TARGET as QUERY_LOG_TARGET;
 pub use stats::{Counter, Stats};
 pub use view::View;
 
+use crate::descriptors::{self, Shares};
 use admission::Admissions;
 use listen::Pair;
 use options::max_udp;
@@ -97,7 +100,7 @@ impl Listeners {
     /// # Errors
     /// The first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
-        let shares = Shares::of(crate::descriptors::raise_limit());
+        let shares = Shares::of(descriptors::raise_limit());
         let pairs: Vec<Pair> = options
             .listen
             .iter()

@@ -17,8 +17,8 @@ use tracing::Level;
 use super::responder::Basis;
 use super::view::View;
 use crate::answer::{Client, Hit};
+use crate::fault::Transport;
 use crate::queries::Exchanged;
-use crate::store::fault::Transport;
 use crate::store::{Name, Time};
 use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The counters of one set of listeners, all since they were bound.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Stats {
     /// Messages read, whatever became of them.
     pub queries: Counter,

@@ -10,17 +10,22 @@ use crate::{SharedClock, zone};
 #[non_exhaustive]
 pub struct View {
     /// The names.
+    #[doc(hidden)]
     pub zone: zone::Published,
     /// What goes wrong.
+    #[doc(hidden)]
     pub faults: Faults,
     /// What time it is in the cluster, for what goes wrong with time.
+    #[doc(hidden)]
     pub clock: SharedClock,
     /// Where queries are written down, if anywhere.
+    #[doc(hidden)]
     pub queries: Option<QueryLog>,
 }
 
 impl View {
     /// The same, with every query written down in `queries`.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_queries(self, queries: QueryLog) -> Self {
         View { queries: Some(queries), ..self }

@@ -12,7 +12,7 @@ mod story;
 use std::process::{Command, Stdio};
 
 use ask::Client;
-use clusterlocal_core::store::fault::{ACTIONS, PRESETS};
+use clusterlocal_core::fault::{ACTIONS, PRESETS};
 use libtest_mimic::{Arguments, Failed, Trial};
 use story::Story;
 

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
-use clusterlocal_core::store::fault::{ACTIONS, Action, FaultSpec};
+use clusterlocal_core::fault::{ACTIONS, Action, FaultSpec};
 use clusterlocal_core::store::{Change, Fault, Key, Kind, Object, ObjectMeta, Objects, Time};
 use clusterlocal_core::{ControlPlane, Settings, manifest};
 use hickory_proto::op::Message;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use clusterlocal_core::RecordType;
-use clusterlocal_core::store::fault::{
+use clusterlocal_core::fault::{
     ACTIONS, Actions, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
 };
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use clusterlocal_core::store::fault::{Client, Transport};
+use clusterlocal_core::fault::{Client, Transport};
 use clusterlocal_core::{RecordType, ResponseCode};
 use serde_json::Value;
 

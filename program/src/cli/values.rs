@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use clusterlocal_core::store::fault::{Client, NotationError};
+use clusterlocal_core::fault::{Client, NotationError};
 use clusterlocal_core::store::{duration, is_label, is_subdomain, nearest};
 use clusterlocal_core::wire::DomainName;
 

@@ -202,8 +202,10 @@ impl<T> Reviewed<'_, T> {
         help: impl AsRef<str>,
     ) -> Problem {
         let problem = Problem::at(self.place, self.place.locate(path), message);
-        let severity =
+        let mut problem = problem.with_help(help).about(self.key.clone());
+        problem.code = Some(code);
+        problem.severity =
             RULES.iter().find(|rule| rule.code == code).map_or(Severity::Warning, |rule| rule.severity);
-        Problem { code: Some(code), severity, ..problem.with_help(help).about(self.key.clone()) }
+        problem
     }
 }

@@ -22,7 +22,9 @@ pub(super) fn apply(manifest: &Manifest, findings: &mut Vec<Problem>, from: usiz
             let place = read.place.locate(&format!("metadata.annotations[{ALLOW_ANNOTATION}]"));
             let message = format!("{code:?} is the code of no finding, so it allows nothing");
             let problem = Problem::at(&read.place, place, message).with_help(help).about(read.object.key());
-            unknown.push(Problem { code: Some("unknown-code"), ..problem.as_warning() });
+            let mut problem = problem.as_warning();
+            problem.code = Some("unknown-code");
+            unknown.push(problem);
         }
         allowed.entry(read.object.key()).or_default().extend(codes);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::rules::RULES;
-use clusterlocal_core::store::fault::{ACTIONS, Notation, PRESETS, PresetInfo};
+use clusterlocal_core::fault::{ACTIONS, Notation, PRESETS, PresetInfo};
 
 const README: &str = include_str!("../../../README.md");
 

@@ -40,9 +40,9 @@ use std::time::Duration;
 
 use crate::addresses::Reuse;
 use crate::answer::Order;
+use crate::fault::{FaultSpec, Glob, Span, Transport};
 use crate::manifest::{DOCUMENT_PROBLEMS, Manifest, Place, Problem, decode};
 use crate::reconcile::Delays;
-use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
 use crate::wire::{RecordType, ResponseCode};
 use written::{Clock, OrderWord, ReuseWord, Written};
@@ -56,26 +56,36 @@ pub struct Scenario {
     /// What whoever plays it will see, in a sentence or two.
     pub sees: String,
     /// Whether time passes only from step to step.
+    #[doc(hidden)]
     pub manual: bool,
     /// How many times as fast as the wall's the clock runs, if it does.
+    #[doc(hidden)]
     pub speed: f64,
     /// What goes by lot follows from it.
+    #[doc(hidden)]
     pub seed: u64,
     /// How long pods take.
+    #[doc(hidden)]
     pub delays: Delays,
     /// What becomes of the addresses that pods give back.
+    #[doc(hidden)]
     pub address_reuse: Reuse,
     /// The order of addresses in answers.
+    #[doc(hidden)]
     pub order: Order,
     /// What happens, by time.
+    #[doc(hidden)]
     pub steps: Vec<Step>,
     /// What has to have been asked in the end.
+    #[doc(hidden)]
     pub expectations: Vec<Expectation>,
     /// Where it stands.
+    #[doc(hidden)]
     pub place: Place,
 }
 
 /// One thing that happens.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Step {
@@ -88,6 +98,7 @@ pub struct Step {
 }
 
 /// What can happen.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
@@ -118,6 +129,7 @@ pub enum Event {
 }
 
 /// What can happen to a pod.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "as Cluster's pod handles have them")]
@@ -131,6 +143,7 @@ pub enum PodEvent {
 }
 
 /// What can happen to a node.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 #[allow(missing_docs, reason = "as Cluster's node handles have them")]
@@ -142,6 +155,7 @@ pub enum NodeEvent {
 }
 
 /// A question, and what is expected to be said.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Question {
@@ -164,6 +178,7 @@ pub struct Question {
 }
 
 /// What is expected to be said: words that have to be there and no others, in any order or in this one.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Says {
     /// In any order.
@@ -173,6 +188,7 @@ pub enum Says {
 }
 
 /// What has to have been asked in the end.
+#[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Expectation {

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{Event, Expectation, NodeEvent, PodEvent};
+use crate::fault::{Span, Transport};
 use crate::store::Name;
-use crate::store::fault::{Span, Transport};
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny};
 
 use super::{Event, NodeEvent, PodEvent, Question, Says};
+use crate::fault::{FaultSpec, Glob, Span, Transport};
 use crate::manifest::{Entries, OneOrMore, REPLICAS};
-use crate::store::fault::{FaultSpec, Glob, Span, Transport};
 use crate::store::{Kind, Name};
 use crate::wire::{RecordType, UnknownType};
 

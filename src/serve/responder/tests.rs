@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::super::upstream::tests::{QUERY, reply_to, stub};
 use super::*;
 use crate::answer::fault::Rule;
-use crate::store::fault::FaultSpec;
+use crate::fault::FaultSpec;
 use crate::zone::{self, Settings, Zone};
 
 const UDP: Client = Client { udp: true, ipv6: false, max_udp: 1232 };

@@ -5,9 +5,8 @@ use crate::http::query;
 use crate::http::status::Status;
 use crate::view::selector::terms;
 use clusterlocal_core::Driver;
+use clusterlocal_core::fault::{NotationError, Transport};
 use clusterlocal_core::queries::{Filter, Position, Query, QueryLog};
-use clusterlocal_core::store::fault::NotationError;
-use clusterlocal_core::store::fault::Transport;
 use clusterlocal_core::wire::{UnknownCode, UnknownType};
 
 /// What a selector may name.

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::admit::strict;
 use crate::admit::{self, Cause};
 use clusterlocal_core::manifest::tree::Tree;
-use clusterlocal_core::manifest::{Known, Manifest, Place, Problem, Severity, fresh};
+use clusterlocal_core::manifest::{Known, Manifest, Place, Problem, fresh};
 use clusterlocal_core::store::{Key, Kind};
 
 /// Maximum number of warnings of one document: more are rarely read, and finding the place of each costs a pass over it.
@@ -137,7 +137,7 @@ impl Review {
         if self.of_document > DOCUMENT_WARNINGS {
             return;
         }
-        let problem = Problem { severity: Severity::Warning, ..problem };
+        let problem = problem.as_warning();
         self.problems.push(match key {
             Some(key) => problem.about(key.clone()),
             None => problem,

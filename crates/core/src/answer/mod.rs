@@ -78,6 +78,7 @@ pub enum Order {
 
 /// What a name outside the cluster's zones gets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Outside {
     /// NXDOMAIN, not authoritative, with RA and without an SOA record: stub resolvers take it for "not found", while
     /// REFUSED becomes a temporary failure in glibc, Go and Node.js once a search list has been tried. Names above the

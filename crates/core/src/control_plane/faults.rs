@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use crate::answer::Faults;
 use crate::answer::fault::{Past, Rule};
-use crate::store::fault::{Action, Client, FaultSpec};
+use crate::fault::{Action, Client, FaultSpec};
 use crate::store::{Fault, Kind, Name, Pod, Resource, Store, Stored, Time};
 use crate::zone::Published;
 

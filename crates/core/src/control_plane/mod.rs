@@ -71,6 +71,7 @@ impl Default for Settings {
 /// A Topology asks for what cannot be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Topology: {field}: {reason}")]
+#[non_exhaustive]
 pub struct SettingsError {
     /// Where.
     pub field: &'static str,

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::store::fault::{Client, FaultSpec, Glob};
+use crate::fault::{Client, FaultSpec, Glob};
 use crate::store::{Fault, Kind, Pod, Store, Stored, is_label, nearest};
 use crate::wire::Presentation;
 use crate::zone::Zone;
@@ -96,7 +96,7 @@ fn shadow(store: &Store, fault: &Fault) -> Option<String> {
             && spec.times.is_none()
             && spec.lasting.is_none()
             && spec.after.is_zero()
-            && spec.all_actions().any(|action| !matches!(action, crate::store::fault::Action::Tcp(_)))
+            && spec.all_actions().any(|action| !matches!(action, crate::fault::Action::Tcp(_)))
     };
     let first = before.into_iter().find(|other| takes_all(&other.spec.expanded()))?;
     Some(format!(

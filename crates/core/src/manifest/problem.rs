@@ -23,6 +23,7 @@ pub enum Severity {
 /// Text from the file is cut and has its control characters replaced, so that a problem may be logged or printed as
 /// it is.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,

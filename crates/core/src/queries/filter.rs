@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use super::Query;
-use crate::store::fault::Glob;
-use crate::store::fault::Transport;
+use crate::fault::Glob;
+use crate::fault::Transport;
 use crate::wire::{RecordType, ResponseCode};
 
 /// Which queries are meant. The default is all.

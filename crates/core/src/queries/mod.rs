@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::store::fault::Transport;
+use crate::fault::Transport;
 use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
 pub use query::Query;

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::Exchange;
 use crate::answer::{Record, Reply, Request};
+use crate::fault::Transport;
 use crate::store::Time;
-use crate::store::fault::Transport;
 use crate::wire::{Edns, Header, Presentation, RecordType, ResponseCode, u16_at};
 
 /// A query and what became of it.

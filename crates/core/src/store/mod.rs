@@ -16,7 +16,7 @@ mod cronjob;
 #[allow(missing_docs, reason = "as above")]
 mod event;
 mod extra;
-pub mod fault;
+mod fault;
 mod given;
 mod index;
 #[allow(missing_docs, reason = "as above")]
@@ -60,13 +60,14 @@ mod weight;
 mod workload;
 mod written_status;
 
+pub use crate::text::duration;
 pub use addresses::{EndpointAddresses, IpList, SliceAddress};
 pub use condition::*;
 pub use conditions::{Conditions, WorkloadCondition};
 pub use cronjob::*;
 pub use event::{EventRecord, EventSource};
 pub use extra::{Extra, Names};
-pub use fault::Fault;
+pub use fault::{Fault, ReadAt};
 pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
 pub(crate) use job_status::index_intervals;
@@ -92,7 +93,7 @@ pub use subsets::{of_slices, repack};
 pub use table::{Change, Compacted, Event, Store, Stored};
 pub(crate) use template::pod_spec;
 pub use template::{fill_pod_spec, spec_json};
-pub use time::{Time, duration, shown_duration};
+pub use time::{Time, shown_duration};
 pub use time_zone::TimeZone;
 pub use values::{IntOrName, IntOrPercent, PortNumber, Protocol, parse_ip};
 pub use view::{Undone, View};

@@ -1,66 +1,12 @@
-//! Names as the API server accepts them: DNS labels and subdomains, and label sets.
+//! Label sets.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use arcstr::ArcStr;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use triomphe::ThinArc;
 
-/// A name, namespace, label or port name: eight bytes that lead to the text. A clone shares it.
-pub type Name = ArcStr;
-
-/// The longest label that the DNS can carry (RFC 1035, 2.3.4), in bytes.
-pub const LABEL_MAX: usize = 63;
-
-/// The longest name of an object whose name is a DNS subdomain (RFC 1123), in bytes.
-pub const SUBDOMAIN_MAX: usize = 253;
-
-/// Whether `text` is an RFC 1123 label: lower-case letters, digits and inner hyphens, at most 63 bytes.
-pub fn is_label(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    !bytes.is_empty()
-        && bytes.len() <= LABEL_MAX
-        && bytes.iter().all(|&b| alphanumeric(b) || b == b'-')
-        && alphanumeric(bytes[0])
-        && alphanumeric(bytes[bytes.len() - 1])
-}
-
-/// Whether `text` is an RFC 1123 subdomain: labels joined by dots, at most 253 bytes.
-///
-/// Kubernetes does not limit each label to 63 bytes here, only the whole; so do we.
-pub fn is_subdomain(text: &str) -> bool {
-    text.len() <= SUBDOMAIN_MAX
-        && text.split('.').all(|label| {
-            let bytes = label.as_bytes();
-            let alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-            !bytes.is_empty()
-                && bytes.iter().all(|&b| alphanumeric(b) || b == b'-')
-                && alphanumeric(bytes[0])
-                && alphanumeric(bytes[bytes.len() - 1])
-        })
-}
-
-/// Maximum number of candidates that are compared: as many unknown names as known ones would take time with the square of them.
-const CANDIDATES: usize = 500;
-
-/// The one of `candidates` that `text` was probably meant to be: a slip of the finger or two away, but no other word.
-pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let text = text.to_ascii_lowercase();
-    let length = text.chars().count();
-    let far = 1 + length / 4;
-    // Two texts are at least as far apart as their lengths.
-    let near = |candidate: &&str| candidate.chars().count().abs_diff(length) <= far;
-    candidates
-        .into_iter()
-        .filter(near)
-        .take(CANDIDATES)
-        .map(|candidate| (strsim::damerau_levenshtein(&text, &candidate.to_ascii_lowercase()), candidate))
-        .filter(|&(distance, _)| distance <= far)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, candidate)| candidate)
-}
+pub use crate::text::{LABEL_MAX, Name, SUBDOMAIN_MAX, is_label, is_subdomain, nearest};
 
 /// The label by which a pod of a StatefulSet is selected by name.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
@@ -297,38 +243,5 @@ mod tests {
             template.of_pod(&"my-db-1".into()),
             "the pod's own win"
         );
-    }
-
-    #[test]
-    fn what_was_probably_meant() {
-        let names = ["cassandra", "cassandra-client", "db"];
-        let table = [
-            ("casandra", Some("cassandra")),
-            ("Cassandra", Some("cassandra")),
-            ("bd", Some("db")),
-            ("redis", None),
-            ("", None),
-        ];
-        for (text, expected) in table {
-            assert_eq!(nearest(text, names), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn names() {
-        let table = [
-            ("web-0", true),
-            ("0-web", true),
-            ("Web", false),
-            ("-web", false),
-            ("web-", false),
-            ("", false),
-            ("a.b", false),
-        ];
-        for (name, expected) in table {
-            assert_eq!(is_label(name), expected, "{name:?}");
-        }
-        assert!(is_label(&"a".repeat(63)) && !is_label(&"a".repeat(64)));
-        assert!(is_subdomain("kube-dns-x.y") && !is_subdomain("a..b") && !is_subdomain("a_b"));
     }
 }

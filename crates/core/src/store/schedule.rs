@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use jiff::civil::DateTime;
 
-use super::time::{Time, duration};
+use super::time::Time;
 use super::time_zone::TimeZone;
+use crate::text::duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 
 /// A moment, in milliseconds since 1970. Objects show it in whole seconds, as metav1.Time does.
@@ -115,17 +115,9 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// A span of time as people write it: `5s`, `1m30s`, `500ms`, `0`.
-pub fn duration(text: &str) -> Option<Duration> {
-    if text.trim() == "0" {
-        return Some(Duration::ZERO);
-    }
-    text.parse::<SignedDuration>().ok()?.try_into().ok()
-}
-
-/// As [`duration`] reads it: `1m30s`.
+/// `time` as [`duration`](super::duration) parses it: `1m30s`.
 pub fn shown_duration(time: Duration) -> String {
-    super::fault::Span(time).to_string()
+    crate::text::Span(time).to_string()
 }
 
 #[cfg(test)]
@@ -149,25 +141,6 @@ mod tests {
         let five = Duration::from_secs(5);
         for (at, tick) in [(0, 0), (1, 5000), (5000, 5000), (5001, 10000)] {
             assert_eq!(Time::from_unix_millis(at).next_tick(five), Time::from_unix_millis(tick), "{at}");
-        }
-    }
-
-    #[test]
-    fn spans_of_time() {
-        let table = [
-            ("5s", Some(5_000)),
-            ("1m30s", Some(90_000)),
-            ("1m 30s", Some(90_000)),
-            ("500ms", Some(500)),
-            ("0", Some(0)),
-            ("0s", Some(0)),
-            ("355s", Some(355_000)),
-            ("5", None),
-            ("-5s", None),
-            ("soon", None),
-        ];
-        for (text, millis) in table {
-            assert_eq!(duration(text), millis.map(Duration::from_millis), "{text:?}");
         }
     }
 }

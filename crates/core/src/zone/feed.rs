@@ -26,6 +26,7 @@ pub struct Feed {
 
 /// A name that came or went, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NameChange {
     /// Whether it came.
     pub added: bool,

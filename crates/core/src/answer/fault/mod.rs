@@ -26,7 +26,7 @@ use fastrand::Rng;
 use tokio::sync::watch;
 
 use super::{Answerer, Client, Query, Request, Verdict};
-use crate::store::fault::{Action, EdnsSupport, Target, Tcp};
+use crate::fault::{Action, EdnsSupport, Target, Tcp};
 use crate::store::{Name, Time};
 use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::rule::text;
 use crate::answer::soa::Soa;
 use crate::answer::{Request, zone_of};
-use crate::store::fault::{Action, Arrangement, Glue, Target, Which};
+use crate::fault::{Action, Arrangement, Glue, Target, Which};
 use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
 use crate::zone::Zone;
 

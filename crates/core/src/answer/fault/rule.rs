@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::bounded::Bounded;
 use super::cache::Cache;
-use crate::store::fault::{Action, FaultSpec, Tcp, Transport};
+use crate::fault::{Action, FaultSpec, Tcp, Transport};
 use crate::store::{Name, Time};
 use crate::wire::{Question, RecordType, labels};
 use crate::zone::Zone;

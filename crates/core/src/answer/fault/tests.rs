@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::answer::{Order, Outside};
-use crate::store::fault::FaultSpec;
+use crate::fault::FaultSpec;
 use crate::store::{Change, Kind, Objects, Pod};
 use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
 use crate::{ControlPlane, Settings, manifest};

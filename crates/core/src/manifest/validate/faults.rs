@@ -1,7 +1,8 @@
 //! Our own kind Fault: what contradicts itself in it would have no effect, or another than was meant.
 
 use super::{Check, Fault as Wrong};
-use crate::store::fault::{Action, Actions, Fault, FaultSpec, Transport};
+use crate::fault::{Action, Actions, FaultSpec, Transport};
+use crate::store::Fault;
 
 /// So many actions may happen together, or steps follow each other, or clients be named: more than anybody means.
 const LIST_MAX: usize = 256;

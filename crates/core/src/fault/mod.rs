@@ -1,5 +1,6 @@
-//! A `Fault`: how the cluster's DNS fails, for whom and when. What is here is what somebody wishes for; what comes of it is
-//! the business of the control plane, which knows the time, and of the answers.
+//! The language of faults: how the cluster's DNS fails, for which questions and when, as files, the API and the command line write
+//! it. In a cluster nothing corresponds to it. Must not depend on objects, time or answers: `store` keeps a `Fault` as an object,
+//! `control_plane` finds which are in force, `answer` applies them.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
@@ -39,81 +40,19 @@ use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::names::{Name, is_label, is_subdomain, nearest};
-use super::object::ObjectMeta;
 use crate::RecordType;
+use crate::text::{Name, is_label, is_subdomain, nearest};
 
+pub use crate::text::Span;
 pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Target, Tcp, Which};
 pub use glob::Glob;
 pub use notation::{ACTIONS, Notation, NotationError};
 pub use preset::{PRESETS, Preset, PresetInfo};
-pub use text::Span;
-
-/// A fault of the cluster's DNS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Written")]
-pub struct Fault {
-    /// Its name; it has no namespace.
-    pub metadata: ObjectMeta,
-    /// What goes wrong, for whom and when.
-    pub spec: FaultSpec,
-    /// Where it was read.
-    pub read_at: ReadAt,
-}
-
-/// The file and the line that a fault was read at: those that one reading creates are created in this order. Two faults are
-/// the same wherever they stand.
-#[derive(Clone, Debug, Default)]
-pub struct ReadAt(Option<(Arc<str>, u32)>);
-
-impl ReadAt {
-    /// At `line` of `file`.
-    pub fn new(file: &Arc<str>, line: u32) -> Self {
-        ReadAt(Some((file.clone(), line)))
-    }
-
-    /// The order of files and lines; what was not read from a file comes first.
-    pub fn order(&self, other: &ReadAt) -> std::cmp::Ordering {
-        self.0.cmp(&other.0)
-    }
-}
-
-impl PartialEq for ReadAt {
-    fn eq(&self, _: &ReadAt) -> bool {
-        true
-    }
-}
-
-impl Eq for ReadAt {}
-
-/// A fault as it stands in a file. Unknown fields are refused: a slip of the pen must not change what is tested.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Fault")]
-struct Written {
-    #[serde(rename = "apiVersion")]
-    _api_version: Option<IgnoredAny>,
-    #[serde(rename = "kind")]
-    _kind: Option<IgnoredAny>,
-    #[serde(default)]
-    metadata: ObjectMeta,
-    #[serde(default)]
-    spec: FaultSpec,
-    #[serde(rename = "status")]
-    _status: Option<IgnoredAny>,
-}
-
-impl From<Written> for Fault {
-    fn from(Written { metadata, spec, .. }: Written) -> Self {
-        Fault { metadata, spec, read_at: ReadAt::default() }
-    }
-}
 
 /// What goes wrong, for whom and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

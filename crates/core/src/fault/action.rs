@@ -5,8 +5,8 @@ use std::mem::discriminant;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::text::Span;
 use super::{Glob, NotationError};
+use crate::text::Span;
 use crate::wire::ResponseCode;
 
 /// Something that goes wrong with an answer. [`ACTIONS`](super::ACTIONS) says how each is written.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::NotationError;
-use crate::store::{Name, SUBDOMAIN_MAX};
+use crate::text::{Name, SUBDOMAIN_MAX};
 
 /// A pattern for names, in lower case and without the last dot.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::notation::example;
-use super::text::Span;
 use super::{FaultSpec, NotationError, Probability, Transport};
-use crate::store::nearest;
+use crate::text::{Span, nearest};
 
 /// A trouble by name, with what there is to say about it: `dns-outage 30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

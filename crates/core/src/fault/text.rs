@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::{Action, Actions, Client, Glob, Preset, Probability, Transport};
 use crate::RecordType;
-use crate::store::duration;
+use crate::text::Span;
 
 /// Reads a `T` from text, or from a list of texts what `many` makes of it.
 struct Word<T>(PhantomData<T>);
@@ -115,39 +115,6 @@ impl<'de> Deserialize<'de> for Actions {
             }
         }
         deserializer.deserialize_any(Either)
-    }
-}
-
-/// A span of time as people write it: `1m30s`, `500ms`.
-#[derive(Clone, Copy)]
-pub struct Span(pub Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = self.0.as_millis();
-        let parts = [
-            (millis / 3_600_000, "h"),
-            (millis / 60_000 % 60, "m"),
-            (millis / 1000 % 60, "s"),
-            (millis % 1000, "ms"),
-        ];
-        if millis == 0 {
-            return f.write_str("0s");
-        }
-        parts
-            .iter()
-            .filter(|(number, _)| *number > 0)
-            .try_for_each(|(number, unit)| write!(f, "{number}{unit}"))
-    }
-}
-
-impl FromStr for Span {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        duration(text)
-            .map(Span)
-            .ok_or_else(|| format!("{text:?} is not a duration such as 500ms, 5s or 1m30s"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::action::{Action, Arrangement, EdnsSupport, Glue, Target, Tcp};
-use crate::store::{duration, nearest};
+use crate::text::{duration, nearest};
 use crate::wire::ResponseCode;
 
 /// How something is written, and what it means.

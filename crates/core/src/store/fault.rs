@@ -1,0 +1,68 @@
+//! A `Fault` as an object; its spec is the room `fault`.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::object::ObjectMeta;
+use crate::fault::FaultSpec;
+
+/// A fault of the cluster's DNS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "Written")]
+pub struct Fault {
+    /// Its name; it has no namespace.
+    pub metadata: ObjectMeta,
+    /// What goes wrong, for whom and when.
+    pub spec: FaultSpec,
+    /// Where it was read.
+    pub read_at: ReadAt,
+}
+
+/// The file and the line that a fault was read at: those that one reading creates are created in this order. Two faults are
+/// the same wherever they stand.
+#[derive(Clone, Debug, Default)]
+pub struct ReadAt(Option<(Arc<str>, u32)>);
+
+impl ReadAt {
+    /// At `line` of `file`.
+    pub fn new(file: &Arc<str>, line: u32) -> Self {
+        ReadAt(Some((file.clone(), line)))
+    }
+
+    /// The order of files and lines; what was not read from a file comes first.
+    pub fn order(&self, other: &ReadAt) -> std::cmp::Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+
+impl PartialEq for ReadAt {
+    fn eq(&self, _: &ReadAt) -> bool {
+        true
+    }
+}
+
+impl Eq for ReadAt {}
+
+/// A fault as it stands in a file. Unknown fields are refused: a slip of the pen must not change what is tested.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Fault")]
+struct Written {
+    #[serde(rename = "apiVersion")]
+    _api_version: Option<IgnoredAny>,
+    #[serde(rename = "kind")]
+    _kind: Option<IgnoredAny>,
+    #[serde(default)]
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: FaultSpec,
+    #[serde(rename = "status")]
+    _status: Option<IgnoredAny>,
+}
+
+impl From<Written> for Fault {
+    fn from(Written { metadata, spec, .. }: Written) -> Self {
+        Fault { metadata, spec, read_at: ReadAt::default() }
+    }
+}
