@@ -41,6 +41,7 @@
 //! | drive a pod | [`pod("db-1")`](Cluster::pod)`.`[`unready`](PodHandle::unready)`()`, [`ready`](PodHandle::ready), [`crash`](PodHandle::crash), [`delete`](PodHandle::delete), [`force_delete`](PodHandle::force_delete), [`restart`](PodHandle::restart), [`restart_with_ip`](PodHandle::restart_with_ip) |
 //! | let a pod be a socket of the test | [`bind("cql", listener.local_addr()?)`](PodHandle::bind) |
 //! | fail a node | [`node("node-1")`](Cluster::node)`.`[`down`](NodeHandle::down)`()`, [`off`](NodeHandle::off), [`up`](NodeHandle::up), [`reboot`](NodeHandle::reboot) |
+//! | change the files it follows | with the feature `watch`: `Builder::follow`, [`wait_for_change`](Cluster::wait_for_change), `Cluster::files` |
 //! | let time pass | [`clock(Clock::manual())`](Builder::clock), [`advance`](Cluster::advance), [`delays`](Builder::delays) |
 //!
 //! Each returns when the DNS shows what it did, with the serial and the names that came and went: a [`Change`]. Pods take no

@@ -1,5 +1,5 @@
-//! Who may hold a TCP connection: a limit for all, one for each client, and the rule for when either is reached:
-//! whoever has been idle longest makes room. It must not know what goes over the connections.
+//! Which TCP connections are held: a limit for all and one for each client; where either is reached, the connection that has been
+//! idle longest is closed. Must not depend on what goes over the connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -49,7 +49,7 @@ impl Admissions {
         }
     }
 
-    /// Admits a connection of `client`; tells as well whether another one had to go for it.
+    /// Admits a connection of `client`; returns as well whether another one was evicted for it.
     pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> (Admission, bool) {
         let mut open = self.open();
         let of_client = |seat: &Seat| seat.client == client;

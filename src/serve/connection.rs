@@ -199,7 +199,7 @@ impl Connection {
         if !is_sent {
             return;
         }
-        // A reply that its length cannot tell of cannot be sent.
+        // A reply longer than its length field can say cannot be sent.
         let Ok(length) = u16::try_from(reply.len()) else { return };
         output.extend_from_slice(&length.to_be_bytes());
         output.extend_from_slice(reply);

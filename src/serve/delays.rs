@@ -1,4 +1,4 @@
-//! Replies that are held back for a while: how many there may be, and their end. It must not know why.
+//! Replies that are held back for a while: how many there may be, and their end. Must not depend on the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use crate::answer::fault::Ending;
 
-/// So many replies may be held back at a time: about as many as clients can wait for on one machine.
+/// Maximum number of replies that are held back at a time: about as many as clients on one machine can wait for.
 const HELD: usize = 10_000;
 
 /// The places for replies that are held back.
@@ -38,7 +38,7 @@ impl Delays {
         Some(Delay { by, ending, over: self.over.subscribe(), _place: place })
     }
 
-    /// Nobody waits any longer: what is held back is not sent.
+    /// Ends all waiting: what is held back is not sent.
     pub(super) fn give_up(&self) {
         self.over.send_replace(true);
     }
@@ -50,7 +50,7 @@ impl Delay {
         tokio::select! {
             () = sleep(self.by) => true,
             () = self.ending.ended() => true,
-            // Where nobody is left to tell, it is over as well.
+            // A closed channel means shutdown as well.
             _ = self.over.wait_for(|over| *over) => false,
         }
     }

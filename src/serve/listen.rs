@@ -1,4 +1,4 @@
-//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. It must not know
+//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. Must not depend on
 //! what is served.
 
 use std::io;

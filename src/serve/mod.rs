@@ -1,5 +1,5 @@
-//! Takes the DNS server process's place: sockets, limits, and an end that leaves nobody unanswered. It must not know YAML
-//! or Kubernetes objects.
+//! Takes the place of the CoreDNS process: sockets, limits, and a shutdown that answers what was asked before it. Must not depend on
+//! YAML, Kubernetes objects or the control plane.
 //!
 //! ```text
 //!   Listeners ─┬▶ udp ───────────────┬▶ responder ─┬▶ answer
@@ -64,7 +64,7 @@ use listen::Pair;
 use options::max_udp;
 use tcp::Tcp;
 
-/// How long draining may take before it is given up. With what else there is to end, a process ends within five seconds.
+/// Maximum time of draining. With what else there is to end, a process ends within five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
 
 /// Bound sockets; what arrives waits in them until [`serve`](Listeners::serve).
@@ -81,14 +81,14 @@ pub struct Listeners {
 #[error("some clients could not be answered within {} s of the end; their connections were cut", DRAIN.as_secs())]
 pub struct CutOff;
 
-/// Tells the transports that the end has begun.
+/// Signals the transports that draining has begun.
 #[derive(Clone)]
 struct Draining(watch::Receiver<bool>);
 
 impl Draining {
     /// Returns once draining has begun.
     async fn begun(&mut self) {
-        // Where nobody is left to tell, it has begun as well.
+        // A closed channel means that it has begun as well.
         let _ = self.0.wait_for(|begun| *begun).await;
     }
 }
@@ -123,8 +123,8 @@ impl Listeners {
         self.stats.clone()
     }
 
-    /// Answers what `view` shows until `shutdown` resolves. Then nobody new is let in, and whoever asked before that is
-    /// still answered, unless a fault holds the answer back.
+    /// Answers what `view` shows until `shutdown` resolves. Then no new client is accepted, and queries that came before
+    /// that are still answered, unless a fault holds the answer back.
     ///
     /// # Errors
     /// When that was not done after four seconds; it is given up then.

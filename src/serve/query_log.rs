@@ -6,7 +6,7 @@
 //!
 //! Client, id, then type, class, name, protocol, size in bytes, DO bit and UDP size of the query; response code, flags
 //! and size in bytes of the reply (`- - 0` for none); how long it took; and `fault=NAME` where a
-//! fault has hit it. Names come from anybody: [`Presentation`] lets no control byte through.
+//! fault has hit it. Names come from any client: [`Presentation`] lets no control byte through.
 
 use std::fmt;
 use std::net::SocketAddr;

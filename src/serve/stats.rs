@@ -1,4 +1,4 @@
-//! What the transports count, for whoever wants to look. Counting takes one relaxed addition; nothing here decides
+//! Counters of the transports. Counting takes one relaxed addition; nothing here decides
 //! anything.
 
 use std::sync::atomic::{AtomicU64, Ordering};

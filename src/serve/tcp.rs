@@ -1,5 +1,4 @@
-//! The TCP transport's front door: accepts connections, as many as there may be, and sees them all to their end. It
-//! must not know what is said on them.
+//! Accepts TCP connections, as many as there may be, and waits for the end of each. Must not depend on what is said on them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -17,10 +16,10 @@ use super::connection;
 use super::options::TcpLimits;
 use super::responder::Responder;
 
-/// How long to wait for descriptors or memory to come free, once they have run out.
+/// Pause after descriptors or memory have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
-/// How often a shortage is worth a line in the log.
+/// Minimum interval of two log lines about a shortage.
 const REPORT: Duration = Duration::from_secs(5);
 
 /// What serving TCP on one address needs.
@@ -34,7 +33,7 @@ pub(super) struct Tcp {
 }
 
 impl Tcp {
-    /// Serves until draining begins, and then whoever has connected by then.
+    /// Serves until draining begins, and then the clients that have connected by then.
     pub(super) async fn serve(mut self) {
         let mut connections = JoinSet::new();
         let mut reported = None;

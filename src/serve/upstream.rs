@@ -20,15 +20,15 @@ use tokio::time::timeout;
 use crate::answer::UpstreamAnswer;
 use crate::wire::{self, HEADER, Header, RecordBuf, RecordType, ResponseCode, flag};
 
-/// How many questions may wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
+/// Maximum number of questions that wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
 /// `max_concurrent`, which kubeadm sets to this number.
 const IN_FLIGHT: u32 = 1000;
 
-/// How often the upstream is asked before it counts as silent, where it is one server; several are asked once each.
+/// Number of times that an upstream of one server is asked before it counts as silent; several are asked once each.
 const TRIES: usize = 2;
 
-/// How long each try waits for the reply.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time-out of one try.
+const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The servers that names outside the cluster are asked of.
 pub(super) struct Upstream {
@@ -37,7 +37,7 @@ pub(super) struct Upstream {
     in_flight: Arc<Semaphore>,
     /// How many permits there are.
     places: u32,
-    /// Keyed by the operating system's randomness: hashing a counter gives ids that nobody outside can foretell
+    /// Keyed by the operating system's randomness: hashing a counter gives ids that no other host can foretell
     /// (RFC 5452 section 9.2), without a generator of our own.
     ids: RandomState,
     asked: AtomicU64,
@@ -76,7 +76,7 @@ impl Upstream {
     /// Asks `query`, over TCP as well where the reply does not fit UDP. The reply has the id of `query`.
     ///
     /// # Errors
-    /// The last try's, when each of them failed or took longer than [`PATIENCE`].
+    /// The last try's, when each of them failed or took longer than [`UPSTREAM_TIMEOUT`].
     pub(super) async fn ask(&self, query: &[u8]) -> io::Result<Vec<u8>> {
         if query.len() < HEADER {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -102,11 +102,11 @@ impl Upstream {
         for &address in self.addresses.iter().cycle().take(TRIES.max(self.addresses.len())) {
             let id = self.ids.hash_one(self.asked.fetch_add(1, Ordering::Relaxed)) as u16;
             asked[..2].copy_from_slice(&id.to_be_bytes());
-            match within(PATIENCE, over_udp(address, &asked)).await {
+            match within(UPSTREAM_TIMEOUT, over_udp(address, &asked)).await {
                 Ok(mut reply) => {
                     // A reply that stayed cut is better than none.
                     if wire::is_truncated(&reply)
-                        && let Ok(whole) = within(PATIENCE, over_tcp(address, &asked)).await
+                        && let Ok(whole) = within(UPSTREAM_TIMEOUT, over_tcp(address, &asked)).await
                     {
                         reply = whole;
                     }
@@ -217,7 +217,7 @@ pub(super) fn query_for(name: &[u8], record_type: RecordType) -> Vec<u8> {
 }
 
 /// The answer section of `reply`, class IN. `None` where it is malformed, or says neither that the name
-/// exists nor that it does not: such a reply tells nothing about the name.
+/// exists nor that it does not: such a reply means nothing for the name.
 pub(super) fn answer_of(reply: &[u8]) -> Option<UpstreamAnswer> {
     let code = Header::read(reply)?.response_code();
     if ![ResponseCode::NOERROR, ResponseCode::NXDOMAIN].contains(&code) {

@@ -1,4 +1,4 @@
-//! Takes the place of `kubectl delete`, which nobody runs on files: decides what it means that one is not there.
+//! Decides when a missing file counts as deleted.
 //! Editors and git take files away for a moment, and a directory without any manifest is an accident; only what stays
 //! away while others remain was deleted.
 

@@ -19,7 +19,7 @@ type Configure = Box<dyn FnOnce(&Overrides) -> Result<Settings, String> + Send>;
 ///
 /// ```no_run
 /// # use clusterlocal::watch::{Applier, Options, Sources, follow};
-/// # async fn follow_zones(driver: clusterlocal::Driver, sources: Sources) {
+/// # async fn follow_zones(driver: clusterlocal_core::Driver, sources: Sources) {
 /// let mut applier = Applier::new(driver);
 /// let apply = move |changes: &[_], report: &_| applier.apply(changes, report);
 /// follow(sources, Options::default(), Default::default(), std::future::pending(), apply).await;

@@ -1,4 +1,4 @@
-//! Takes the place of the API server's "already exists": what several files say together. Of an object that several say the
+//! What several files say together. Of an object that several say the
 //! last counts, as where they are applied one after the other; of Topologies that contradict each other the newer is refused.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use super::holders::Holders;
 use crate::manifest::{Known, Manifest, Overrides, Problem, Read};
 use crate::store::{Key, Object};
 
-/// What is kept of a file: enough to serve it, to tell where things are and to read it again soon, but not its text as
+/// What is kept of a file: enough to serve it, to report where things are and to read it again soon, but not its text as
 /// a whole.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
@@ -85,7 +85,7 @@ pub(super) fn compare(stand: Standing<'_>, new: &BTreeMap<&Arc<Path>, &Manifest>
     }
 }
 
-/// More problems between one file and others are not told: nobody reads them.
+/// Maximum number of problems between one file and others; more are rarely read.
 const PROBLEMS: usize = 50;
 
 /// The warnings if nothing is wrong besides what is `refused` already, or the next to be refused.

@@ -54,7 +54,7 @@ pub(super) struct At<'a> {
     pub(super) timings: &'a Timings,
 }
 
-/// The same problems of a file are told again after so long.
+/// Interval after which the same problems of a file are logged again.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 
 impl File {
@@ -133,7 +133,7 @@ impl File {
         }
     }
 
-    /// Whether to tell of a complaint `now`, or whether that was done a moment ago.
+    /// Whether to log a complaint `now`, or whether that was done a moment ago.
     fn complains(&mut self, lines: &[String], now: Instant) -> bool {
         let complaint = reading::hash(lines);
         let told = self.complaint.is_some_and(|(last, when)| last == complaint && now < when + TELL_AGAIN);
@@ -171,7 +171,7 @@ impl File {
         self.kept.as_ref().map_or(&[], |kept| &kept.objects)
     }
 
-    /// Whether it says now what is kept of it. Where another file contradicts one that does not, that one gives way.
+    /// Whether what is kept is its present content. Where files contradict each other, one of which this does not hold yields.
     pub(super) fn stands(&self) -> bool {
         self.absent.is_none() && self.refused.is_none()
     }

@@ -1,4 +1,4 @@
-//! Takes the place of a person saying "I have saved it": asks the operating system to tell of changes. It is believed
+//! Notifications of the operating system about changed files. They show
 //! that something happened, hardly ever what: all kinds of events but those of reading are the same hint, except for
 //! a rename to a name, after which there is nothing to wait for. It must not know which files matter.
 //!
@@ -64,7 +64,7 @@ impl Hints {
         {
             tracing::warn!("notifications of changed files ended; asking for them again");
             self.armed.clear();
-            // Dropping it would tell its thread to end, and panic because there is none.
+            // Dropping it would end its thread, and panic because there is none.
             std::mem::forget(watcher);
         }
         let directories = directories();
@@ -234,13 +234,13 @@ impl Signal {
         !self.lock().names.renamed.is_empty()
     }
 
-    /// Whether more was written since hints were taken last than somebody writes who looks at what comes of it.
+    /// Whether more writes finished since hints were taken last than an interactive edit makes.
     pub(super) fn is_much(&self) -> bool {
         self.lock().ended_writings > A_FEW
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        // Whoever panicked with it left a set of paths in one piece.
+        // A thread that panicked with it left a set of paths in one piece.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

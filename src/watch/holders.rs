@@ -1,6 +1,5 @@
-//! Takes the place of `kubectl.kubernetes.io/last-applied-configuration` across files: which files say which object, so
-//! that a change of one file is compared with the others without reading through them. It must not know what is in
-//! objects, nor why a file yields.
+//! Which files say which object, so that a change of one file is compared with the others without reading through them. Must not
+//! depend on what is in objects, nor on why a file yields.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -41,12 +41,12 @@ pub use sources::Sources;
 /// How changes are noticed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// At once where the operating system tells of them, by looking each second anywhere else.
+    /// By notifications of the operating system, and by looking each second.
     #[default]
     Auto,
     /// By looking each second.
     Poll,
-    /// Only when told to look, until what is seen then has been read.
+    /// Only by force, until what is seen then has been read.
     Off,
 }
 
@@ -88,7 +88,7 @@ pub struct Options {
     pub timings: Timings,
 }
 
-/// What comes with new objects.
+/// What comes with changed objects.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     /// The names of the files that changed, or whose objects went.
@@ -194,7 +194,7 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
         let mut again = looked.again;
         if let Some(hints) = &mut self.hints {
             let watched = || self.sources.directories();
-            // What happened in a directory before it was watched nobody tells of.
+            // What happened in a directory before it was watched is not notified.
             if hints.arm(&heard, looked.moved, watched) {
                 again = earlier(again, now);
             }
@@ -212,7 +212,7 @@ impl<F: FnMut(&[Change], &Report)> Follower<F> {
 
 /// After a hint that is no rename, more are waited for: a file that is being written is not read at once anyway.
 const GATHER: Duration = Duration::from_millis(10);
-/// Looks are so far apart, whatever is told meanwhile.
+/// Minimum interval of two looks.
 const LOOKS_APART: Duration = Duration::from_millis(5);
 /// Readings that would be closer than this because much is written are a storm, in which they are `STORM_APART` from each
 /// other.
@@ -239,7 +239,7 @@ impl Pace {
         }
     }
 
-    /// When to look, if somebody asks at `now` for it to be in `wish`, because `much` is written or not.
+    /// When to look, if it is to be in `wish` from `now`, because `much` is written or not.
     fn asked(&mut self, now: Instant, wish: Duration, much: bool) -> Instant {
         let at = self.looked.map_or(now + wish, |looked| (now + wish).max(looked + LOOKS_APART));
         self.storm |= (much || self.was_storm) && self.read.is_some_and(|read| at < read + STORM);

@@ -1,5 +1,5 @@
-//! Takes the place of `kubectl apply -k` after every save: decides from the files that a kustomization follows from when it is
-//! to be rendered again. It must not know what is rendered.
+//! Decides from the files that a kustomization follows from when it is to be rendered again, as `kubectl apply -k` would be run again.
+//! Must not depend on what is rendered.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -123,7 +123,7 @@ impl Settling {
         }
     }
 
-    /// What was `seen` has been read `now`, before anybody followed it, and accepted.
+    /// What was `seen` has been read `now`, before it was followed, and accepted.
     pub(super) fn read_first(&mut self, seen: Fingerprint, now: Instant, timings: &Timings) {
         self.read(seen, true, now, timings);
         // At the start files are many, and mostly old.

@@ -1,5 +1,5 @@
-//! Takes the place of the command line's glob: which files the named paths mean now, and what they look like. It must
-//! not know what was there before, but for this: what was named as a file stays one, and so does a directory.
+//! Which files the named paths mean now, and their fingerprints. Must not depend on what was there before, except for this: what was
+//! named as a file stays one, and so does a directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ pub(super) fn survey(named: &mut [Named]) -> Survey {
             Ok(files) => {
                 let directory = Some(at).filter(|_| named.kind == Some(Kind::Directory));
                 for (path, seen) in files {
-                    // Whoever names a file that is in a named directory as well means the file.
+                    // A file that is named counts as such, also where its directory is named.
                     let known = survey.files.entry(path).or_insert((seen, FoundBy { rank: at, directory }));
                     known.1.directory = known.1.directory.and(directory);
                 }
