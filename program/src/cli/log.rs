@@ -12,7 +12,7 @@ use super::values;
 
 #[derive(Clone, Debug, Args)]
 pub struct LogArgs {
-    /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal_core::queries=debug
+    /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal::queries=debug
     #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
     filter: String,
     /// The form of the log: text has lines to read, json an object a line
@@ -31,7 +31,7 @@ const TARGETS: [&str; 7] =
     ["clusterlocal", "hickory_server", "hickory_net", "hickory_proto", "hyper", "notify", "tokio"];
 
 const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or a filter such as \
-                        info,clusterlocal_core::queries=debug";
+                        info,clusterlocal::queries=debug";
 
 /// A filter, for clap. A word that is no level would be taken for the target of all messages, and silence all others.
 fn filter(text: &str) -> Result<String, String> {
