@@ -1,10 +1,13 @@
 //! Who is compared, and how each is started on 127.0.0.1 with one worker and without rate limits: where they are on by
 //! default, they would be all that is measured. It must not know what is asked.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
+
+use super::Result;
 
 /// Somebody who answers.
 pub struct Contender {
@@ -102,9 +105,30 @@ pub fn sized_echo(place: &Place<'_>, sizes: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
+/// Builds the program of this tree, in the profile of this bench and beside it.
+///
+/// # Errors
+/// Where it cannot be built.
+pub fn build_clusterlocal() -> Result<()> {
+    let bench = std::env::current_exe()?;
+    let directory = bench.parent().ok_or("the bench is in no directory")?;
+    let profile = match directory.file_name().and_then(OsStr::to_str) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
+    };
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    cargo.args(["build", "--locked", "--package", "clusterlocal-program", "--profile", profile]);
+    cargo.args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")]);
+    if let Some(target) = directory.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    let status = cargo.status()?;
+    if status.success() { Ok(()) } else { Err("clusterlocal cannot be built".into()) }
+}
+
 /// As people run it: the API is served and queries are written down.
 pub fn clusterlocal(place: &Place<'_>) -> io::Result<Command> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clusterlocal"));
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("clusterlocal"));
     command.args(["serve", "--exit-with-parent", "--listen", &format!("127.0.0.1:{}", place.port)]);
     command.arg(place.manifests);
     Ok(command)

@@ -1,4 +1,4 @@
-//! `cargo bench --profile dist --bench side-by-side`: the program beside the name servers that people know, on the same records and
+//! `cargo run --profile dist -p side-by-side`: the program beside the name servers that people know, on the same records and
 //! questions, in one run, and beside the least that any server must do. The story of a run is in `story.rs`.
 //!
 //! Every figure is the median over the rounds, in which all take turns, so that what else the machine does hits all alike.

@@ -12,7 +12,7 @@ use super::table::{Table, figure};
 use super::{Result, Run};
 
 /// The topologies that are served without a word about any.
-const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../zones");
+const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../zones");
 
 /// Measures all, and prints a table.
 pub fn measure(run: &Run) -> Result<()> {

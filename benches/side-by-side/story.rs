@@ -67,9 +67,6 @@ struct Arguments {
     /// Be an echo of the sizes in this file
     #[arg(long, hide = true, value_name = "FILE", requires = "echo")]
     echo_sizes: Option<PathBuf>,
-    /// Cargo says it to every bench
-    #[arg(long, hide = true)]
-    bench: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -125,6 +122,7 @@ fn tell(arguments: &Arguments) -> Result<()> {
     if arguments.svg.is_some() && !wanted(Part::Udp) && !wanted(Part::Growth) {
         return Err("--svg draws udp and growth, and --only leaves both out".into());
     }
+    contenders::build_clusterlocal()?;
     let scratch = tempfile::tempdir()?;
     let run = Run {
         rounds: if arguments.quick { 1 } else { arguments.rounds },
@@ -150,7 +148,7 @@ fn tell(arguments: &Arguments) -> Result<()> {
         latency::measure(&run)?;
     }
     if let Some(path) = &arguments.svg {
-        let drawn = picture::draw(&machine, udp.as_ref(), growth.as_deref());
+        let drawn = picture::draw(&machine, udp.as_ref(), growth.as_deref())?;
         fs::write(path, drawn).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         println!("The picture is {}.", path.display());
     }

@@ -1,4 +1,4 @@
-//! Which folder of the API may use which. A path to another folder is written from the root, `crate::FOLDER::…`.
+//! Which folder of the API may use which, and which file of the command line. A path to another folder is written from the root.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,9 +6,16 @@ use std::path::Path;
 
 use super::{exported, names_after, sources};
 
-/// The folders of the API, each with those that it may use, all of which stand above it in this table: a circle cannot be written
-/// down.
-const API: &[(&str, &[&str])] = &[
+/// A folder or file, with those that it may use, all of which stand above it in its table: a circle cannot be written down.
+type Row = (&'static str, &'static [&'static str]);
+
+/// A room, where its sources stand, what declares its folders, the root of paths to them, and its table.
+const ROOMS: [(&str, &str, &str, &str, &[Row]); 2] = [
+    ("api", "crates/api/src", "lib.rs", "crate::", API),
+    ("cli", "program/src/cli", "mod.rs", "crate::cli::", CLI),
+];
+
+const API: &[Row] = &[
     ("schema", &[]),
     ("view", &["schema"]),
     ("admit", &["schema", "view"]),
@@ -21,45 +28,87 @@ const API: &[(&str, &[&str])] = &[
     ("route", &["admit", "discovery", "http", "own", "schema", "verbs"]),
 ];
 
+/// The verbs of the program and what they share.
+const CLI: &[Row] = &[
+    ("recipes", &[]),
+    ("client", &[]),
+    ("failure", &[]),
+    ("given", &[]),
+    ("process", &[]),
+    ("servers", &[]),
+    ("telling", &[]),
+    ("usage", &[]),
+    ("values", &[]),
+    ("life", &["values"]),
+    ("output", &["failure"]),
+    ("running", &["client", "failure", "given", "servers", "values"]),
+    ("upstream", &["failure", "values"]),
+    ("words", &["failure"]),
+    ("clock", &["failure", "output", "running", "values"]),
+    ("cluster", &["failure", "running", "values"]),
+    ("fault", &["failure", "output", "running", "values"]),
+    ("get", &["failure", "output", "running"]),
+    ("log", &["output", "values"]),
+    ("node", &["failure", "output", "running", "values"]),
+    ("pod", &["failure", "output", "running"]),
+    ("queries", &["client", "failure", "output", "running", "values"]),
+    ("resolv_conf", &["failure", "output", "values"]),
+    ("source", &["failure", "given", "running"]),
+    ("check", &["cluster", "failure", "output", "values"]),
+    ("env", &["failure", "output", "resolv_conf"]),
+    ("explain", &["client", "cluster", "failure", "output", "source"]),
+    ("play", &["cluster", "failure", "output", "values"]),
+    ("query", &["client", "cluster", "failure", "output", "source"]),
+    ("records", &["cluster", "failure", "output", "running", "source"]),
+    ("serve", &["cluster", "failure", "life", "log", "output", "servers", "upstream", "values"]),
+];
+
 #[test]
 fn folders_use_only_the_folders_above_them() {
-    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/api/src");
-    let exported = exported(&fs::read_to_string(room.join("lib.rs")).unwrap());
     let mut wrong = Vec::new();
-    let mut used: Vec<BTreeSet<String>> = vec![BTreeSet::new(); API.len()];
-    for file in sources(&room) {
-        let shown = file.strip_prefix(&room).unwrap().to_string_lossy().into_owned();
-        let Some(path) = module(&shown) else { continue };
-        let Some(place) = API.iter().position(|(folder, _)| *folder == path[0]) else {
-            wrong.push(format!("{shown}: {} is not in the table", path[0]));
-            continue;
-        };
-        for name in names(&fs::read_to_string(&file).unwrap(), "crate::", path.len()) {
-            let other = exported.get(&name).cloned().unwrap_or(name);
-            if other == path[0] {
+    for (room, sources_at, declared_in, root, table) in ROOMS {
+        let sources_at = Path::new(env!("CARGO_MANIFEST_DIR")).join(sources_at);
+        let exported = exported(&fs::read_to_string(sources_at.join(declared_in)).unwrap());
+        let mut used: Vec<BTreeSet<String>> = vec![BTreeSet::new(); table.len()];
+        for file in sources(&sources_at) {
+            let shown = file.strip_prefix(&sources_at).unwrap().to_string_lossy().into_owned();
+            let Some(path) = module(&shown) else { continue };
+            let Some(place) = table.iter().position(|(folder, _)| *folder == path[0]) else {
+                wrong.push(format!("{shown}: {} is not in the table of {room}", path[0]));
                 continue;
+            };
+            for name in names(&fs::read_to_string(&file).unwrap(), root, path.len()) {
+                let other = exported.get(&name).cloned().unwrap_or(name);
+                if other == path[0] {
+                    continue;
+                }
+                if !table[place].1.contains(&other.as_str()) {
+                    wrong.push(format!("{} must not use {other}: {shown}", path[0]));
+                }
+                used[place].insert(other);
             }
-            if !API[place].1.contains(&other.as_str()) {
-                wrong.push(format!("{} must not use {other}: {shown}", path[0]));
-            }
-            used[place].insert(other);
         }
-    }
-    for ((folder, may), used) in API.iter().zip(used) {
-        println!("api::{folder} -> {}", used.iter().map(String::as_str).collect::<Vec<_>>().join(", "));
-        for unused in may.iter().filter(|other| !used.contains(**other)) {
-            wrong.push(format!("{folder} does not use {unused}: take it out of the table"));
+        for ((folder, may), used) in table.iter().zip(used) {
+            println!(
+                "{room}::{folder} -> {}",
+                used.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            );
+            for unused in may.iter().filter(|other| !used.contains(**other)) {
+                wrong.push(format!("{folder} does not use {unused}: take it out of the table of {room}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_table_of_folders_has_no_circles() {
-    for (place, (folder, may)) in API.iter().enumerate() {
-        let above: BTreeSet<_> = API[..place].iter().map(|(name, _)| *name).collect();
-        let wrong: Vec<_> = may.iter().filter(|other| !above.contains(**other)).collect();
-        assert!(wrong.is_empty(), "{folder} stands above {wrong:?}");
+fn the_tables_of_folders_have_no_circles() {
+    for (.., table) in ROOMS {
+        for (place, (folder, may)) in table.iter().enumerate() {
+            let above: BTreeSet<_> = table[..place].iter().map(|(name, _)| *name).collect();
+            let wrong: Vec<_> = may.iter().filter(|other| !above.contains(**other)).collect();
+            assert!(wrong.is_empty(), "{folder} stands above {wrong:?}");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
-//! The group `clusterlocal.dev/v1`: what a cluster does not tell, and does not let anybody turn. `changes` is what
-//! became visible in the DNS and why, `queries` what was asked; `clocks` has the one clock, `cluster`. Faults are objects of
-//! the store like any others. It must not know what time does.
+//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns`. `changes` is what became visible in
+//! the DNS and why, `queries` what was asked; `clocks` has the one clock, `cluster`. Faults are objects of the store like any
+//! others. Must not depend on what time does.
 
 mod changes;
 mod clocks;

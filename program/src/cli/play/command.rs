@@ -13,7 +13,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::Failure;
+use crate::cli::failure::Failure;
 
 /// Minimum time that a command has to fail in: a story on a manual clock is over before a process has begun.
 const RUN_MIN: Duration = Duration::from_secs(2);
