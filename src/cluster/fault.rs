@@ -58,7 +58,7 @@ impl Fault {
     }
 
     /// A trouble that people know, by its name: `cache 30`, `nodelocal`, `two-replicas-disagree`, `dns-outage 30s`, `slow 3s`
-    /// and others, see [`PRESETS`](fault::PRESETS). On all questions; the other methods narrow that down.
+    /// and others, see [`PRESETS`](crate::fault::PRESETS). On all questions; the other methods narrow that down.
     ///
     /// # Panics
     /// If there is none of that name.
@@ -189,7 +189,7 @@ impl Fault {
         self
     }
 
-    /// What `actions` says, too: `"omit db-1.*, glue none"`. All there is to say is in [`ACTIONS`](fault::ACTIONS).
+    /// What `actions` says, too: `"omit db-1.*, glue none"`. All there is to say is in [`ACTIONS`](crate::fault::ACTIONS).
     ///
     /// # Panics
     /// If it says nothing that there is.
