@@ -1,5 +1,4 @@
-//! From one document to one object: which kind a head means, the single typed pass over the text, and what the
-//! parser's errors say in our words, at the place where they are.
+//! From one document to one object: the single typed pass over the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,107 +6,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::documents;
 use super::json;
-use super::kinds;
 use super::limits::{self, Expansion};
+use super::meaning::Head;
+use super::parse_error::{json_error, plain_message, yaml_error};
 use super::problem::Problem;
 use super::source::Place;
 use super::tree::Tree;
 use super::wording;
 use crate::store::{Key, Kind, Name, Object, ReplicationController};
-
-/// What a document says it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default, expecting = "a Kubernetes object")]
-pub(super) struct Head {
-    pub(super) api_version: Option<Name>,
-    pub(super) kind: Option<Name>,
-}
-
-impl Head {
-    /// Whether nothing of it is left to be understood.
-    pub(super) fn is_whole(&self) -> bool {
-        self.api_version.is_some() && self.kind.is_some()
-    }
-}
-
-/// What a head means to us.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    Object(Kind),
-    /// A List, and what its items are if they do not say so: those of a `ServiceList` need not.
-    List(Head),
-    /// Our own short form.
-    Topology,
-    /// A story about the cluster.
-    Scenario,
-    /// A kind that the DNS does not depend on.
-    Other,
-    /// Kubernetes has this kind, but not there: the `apiVersion` it is in.
-    Misplaced(&'static str),
-    /// It says that it is ours, and we have no such kind.
-    Unknown,
-    /// What kustomize renders others with.
-    Kustomization,
-}
-
-/// The `apiVersion` of our own kinds.
-pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
-
-/// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
-pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
-    ("Namespace", Kind::Namespace, &["v1"]),
-    ("Node", Kind::Node, &["v1"]),
-    ("Service", Kind::Service, &["v1"]),
-    ("StatefulSet", Kind::StatefulSet, &["apps/v1", "apps/v1beta2", "apps/v1beta1"]),
-    ("PetSet", Kind::StatefulSet, &["apps/v1alpha1"]),
-    ("Deployment", Kind::Deployment, &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]),
-    ("ReplicaSet", Kind::ReplicaSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
-    ("ReplicationController", Kind::ReplicationController, &["v1"]),
-    ("DaemonSet", Kind::DaemonSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
-    ("Job", Kind::Job, &["batch/v1"]),
-    ("CronJob", Kind::CronJob, &["batch/v1", "batch/v1beta1", "batch/v2alpha1"]),
-    ("Pod", Kind::Pod, &["v1"]),
-    ("EndpointSlice", Kind::EndpointSlice, &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
-    ("Endpoints", Kind::Endpoints, &["v1"]),
-    ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, &["v1"]),
-    ("PersistentVolume", Kind::PersistentVolume, &["v1"]),
-    ("Fault", Kind::Fault, &[OWN_VERSION]),
-];
-
-/// What an object of `api_version` and `kind` is to us.
-///
-/// Groups count: `serving.knative.dev/v1` has a Service too, and it is another thing.
-pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
-    if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
-        return if versions.contains(&api_version) {
-            Meaning::Object(known)
-        } else if kinds::is_built_in(api_version) {
-            // Nobody but Kubernetes can add kinds to its own groups.
-            Meaning::Misplaced(versions[0])
-        } else {
-            Meaning::Other
-        };
-    }
-    if api_version == OWN_VERSION {
-        return match kind {
-            "Topology" => Meaning::Topology,
-            "Scenario" => Meaning::Scenario,
-            _ => Meaning::Unknown,
-        };
-    }
-    if api_version.starts_with("kustomize.config.k8s.io/") {
-        return Meaning::Kustomization;
-    }
-    match kind.strip_suffix("List") {
-        Some("") if api_version == "v1" => Meaning::List(Head::default()),
-        Some(item) if !item.is_empty() => {
-            Meaning::List(Head { api_version: Some(api_version.into()), kind: Some(item.into()) })
-        }
-        _ => Meaning::Other,
-    }
-}
 
 /// Reads the object of this kind from any deserializer.
 struct Typed(Kind);
@@ -172,10 +79,7 @@ pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, 
         // The YAML parser knows the path of what it does not like.
         let yaml = Typed(kind).deserialize(serde_yaml::Deserializer::from_str(&json.to_string()));
         let message = match yaml {
-            Err(yaml) => {
-                let position = yaml.location().map(|at| (at.line(), at.column()));
-                without_position(&yaml.to_string(), position, 1)
-            }
+            Err(yaml) => plain_message(&yaml),
             Ok(_) => error.to_string(),
         };
         let message = wording::plain(&message);
@@ -354,163 +258,5 @@ impl<'de> Visitor<'de> for ItemsOf<'_> {
             });
         }
         Ok(items)
-    }
-}
-
-/// The YAML parser's error as a problem at its place.
-fn yaml_error(place: &Place, text: &str, error: &serde_yaml::Error) -> Box<Problem> {
-    if let Some(at) = documents::template_directive(text) {
-        return Box::new(unrendered(place, at));
-    }
-    let location = error.location();
-    let position = location.as_ref().map(|at| (at.line(), at.column()));
-    let message = without_position(&error.to_string(), position, place.passage.line);
-    let message = match &*message {
-        "recursion limit exceeded" => "nested deeper than 128 levels".into(),
-        "repetition limit exceeded" => "aliases expand this document too far".into(),
-        _ => message,
-    };
-    if let Some((before, key)) = message.split_once("duplicate field `") {
-        let key = key.trim_end_matches('`');
-        let spot = place.locate_repeated(before.trim_end_matches(": "), key);
-        return Box::new(Problem::at(place, spot, format!("{before}key `{key}` is there twice")));
-    }
-    let at = location.as_ref().map(serde_yaml::Location::index);
-    // The scanner speaks of characters and tokens, where all that is wrong is a tab.
-    let scanner = message.contains("token") || message.contains("indentation") || message.contains("block");
-    if let Some(tab) = at.filter(|_| scanner).and_then(|at| wording::tab(text, at)) {
-        let problem = Problem::at(place, place.at(tab), "a tab: YAML is indented with spaces");
-        return Box::new(problem.with_help("write two spaces for each level instead of the tab"));
-    }
-    let spot = at.map_or_else(|| place.head(), |at| place.at(at));
-    let message = wording::plain(&message);
-    let problem = Problem::at(place, spot, &message);
-    Box::new(match similar(&message) {
-        Some(word) => problem.with_help(format!("did you mean `{word}`?")),
-        None => problem,
-    })
-}
-
-/// That there is a template's directive at byte `at` of the document.
-pub(super) fn unrendered(place: &Place, at: usize) -> Problem {
-    let help = "render it first: helm template RELEASE CHART > rendered.yaml";
-    Problem::at(place, place.at(at), "looks like an unrendered Helm template").with_help(help)
-}
-
-/// The JSON parser's error as a problem at its place.
-pub(super) fn json_error(place: &Place, text: &str, error: &serde_json::Error) -> Box<Problem> {
-    let (line, column) = (error.line(), error.column());
-    let begin = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
-    let message = without_position(&error.to_string(), Some((line, column)), 1);
-    Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), wording::plain(&message)))
-}
-
-/// A parser's message without its own position, which the problem has already; other positions in it (where the
-/// quoted scalar began that does not end) count from `first_line`.
-fn without_position(message: &str, position: Option<(usize, usize)>, first_line: u32) -> String {
-    const AT: &str = " at line ";
-    const COLUMN: &str = " column ";
-    let mut parts = message.split(AT);
-    let mut shown = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-        let parsed = (|| {
-            let (line, rest) = part.split_at(digits(part));
-            let rest = rest.strip_prefix(COLUMN)?;
-            let (column, rest) = rest.split_at(digits(rest));
-            Some((line.parse::<usize>().ok()?, column.parse::<usize>().ok()?, rest))
-        })();
-        match parsed {
-            Some((line, column, rest)) if position == Some((line, column)) => shown.push_str(rest),
-            Some((line, column, rest)) => {
-                let line = line + first_line as usize - 1;
-                shown.push_str(&format!("{AT}{line}{COLUMN}{column}{rest}"));
-            }
-            None => shown.push_str(&format!("{AT}{part}")),
-        }
-    }
-    shown
-}
-
-/// The word that was meant, when serde says "unknown field `a`, expected one of `b`, `c`".
-fn similar(message: &str) -> Option<&str> {
-    if !message.contains("unknown field `") && !message.contains("unknown variant `") {
-        return None;
-    }
-    let mut words = message.split('`').skip(1).step_by(2);
-    let unknown = words.next()?.to_lowercase();
-    // A slip of the finger or two, but not another word.
-    let far = 1 + unknown.chars().count() / 4;
-    words
-        .map(|word| (strsim::damerau_levenshtein(&unknown, &word.to_lowercase()), word))
-        .filter(|&(distance, _)| distance <= far)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, word)| word)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn kinds_count_with_their_group() {
-        let table = [
-            ("v1", "Service", Meaning::Object(Kind::Service)),
-            ("serving.knative.dev/v1", "Service", Meaning::Other),
-            ("apps/v1beta1", "StatefulSet", Meaning::Object(Kind::StatefulSet)),
-            ("apps/v1alpha1", "PetSet", Meaning::Object(Kind::StatefulSet)),
-            ("v1", "StatefulSet", Meaning::Misplaced("apps/v1")),
-            ("apps/v1", "Service", Meaning::Misplaced("v1")),
-            ("apps/v7", "Deployment", Meaning::Misplaced("apps/v1")),
-            ("apps.openshift.io/v1", "Deployment", Meaning::Other),
-            ("extensions/v1beta1", "Ingress", Meaning::Other),
-            ("monitoring.coreos.com/v1", "Prometheus", Meaning::Other),
-            ("clusterlocal.dev/v1", "Topology", Meaning::Topology),
-            ("clusterlocal.dev/v1", "Fault", Meaning::Object(Kind::Fault)),
-            ("chaos-mesh.org/v1alpha1", "Fault", Meaning::Other),
-            ("v1", "Fault", Meaning::Misplaced("clusterlocal.dev/v1")),
-            ("app/v1", "StatefulSet", Meaning::Misplaced("apps/v1")),
-            ("networking.k8s.io/v1", "Service", Meaning::Misplaced("v1")),
-            ("clusterlocal.dev/v1", "Falut", Meaning::Unknown),
-            ("kustomize.config.k8s.io/v1beta1", "Kustomization", Meaning::Kustomization),
-            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", Meaning::Other),
-            ("v1", "List", Meaning::List(Head::default())),
-            (
-                "v1",
-                "ServiceList",
-                Meaning::List(Head { api_version: Some("v1".into()), kind: Some("Service".into()) }),
-            ),
-        ];
-        for (api_version, kind, expected) in table {
-            assert_eq!(meaning(api_version, kind), expected, "{api_version} {kind}");
-        }
-    }
-
-    #[test]
-    fn a_parsers_own_position_is_taken_out_and_others_are_counted_from_the_file() {
-        let table = [
-            ("a: bad at line 3 column 5", "a: bad"),
-            (
-                "found end at line 3 column 5, while scanning at line 1 column 2",
-                "found end, while scanning at line 11 column 2",
-            ),
-            ("look at line up", "look at line up"),
-        ];
-        for (message, expected) in table {
-            assert_eq!(without_position(message, Some((3, 5)), 11), expected);
-        }
-    }
-
-    #[test]
-    fn misspelt_words_are_recognised() {
-        let table = [
-            ("unknown field `replica`, expected one of `replicas`, `ports`", Some("replicas")),
-            ("unknown variant `tcp`, expected one of `TCP`, `UDP`, `SCTP`", Some("TCP")),
-            ("unknown field `image`, expected one of `replicas`, `ports`", None),
-            ("invalid type: string \"`a`\"", None),
-        ];
-        for (message, expected) in table {
-            assert_eq!(similar(message), expected, "{message}");
-        }
     }
 }

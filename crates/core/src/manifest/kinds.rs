@@ -1,7 +1,7 @@
 //! Takes the place of kubectl's REST mapping: which kinds Kubernetes has in which versions, and what was meant by one that it
 //! does not have. It must not know what is in objects.
 
-use super::decode::{KINDS, OWN_VERSION};
+use super::meaning::{KINDS, OWN_VERSION};
 use crate::store::nearest;
 
 /// A built-in kind that no type here reads: its group, today's versions, and those that were removed with the release that

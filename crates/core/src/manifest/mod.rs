@@ -16,6 +16,8 @@ mod known;
 pub mod kustomize;
 mod limits;
 mod locate;
+mod meaning;
+mod parse_error;
 mod positions;
 mod problem;
 mod repeated;

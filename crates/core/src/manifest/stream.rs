@@ -1,25 +1,27 @@
 //! One file, document by document: what each is, the objects in it, and what is wrong with it.
 
-use std::collections::hash_map::Entry;
+mod json;
+mod lists;
+mod objects;
+
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
-use super::decode::{self, DEFAULT_NAMESPACE, Head, Meaning};
-use super::documents::{self, Items};
-use super::json::{Common, Written};
+use super::decode;
+use super::documents;
+use super::json::Written;
 use super::known::{Known, Memory, Recall};
 use super::locate::Step;
+use super::meaning::{self, Head, Meaning};
+use super::parse_error;
 use super::problem::{Problem, Severity, legible};
 use super::source::{Passage, Place, Source};
-use super::validate::{self, Finding};
-use super::{Manifest, Overrides, Read, folders, kinds, limits, topology};
+use super::{Manifest, Overrides, folders, kinds, limits, topology};
 use crate::parallel;
-use crate::store::{Given, Key, LABEL_MAX, Name, Object, nearest};
+use crate::store::{Key, LABEL_MAX, Name, nearest};
+pub(super) use objects::duplicate;
 
 /// Reads every document of `source`, but for what is `known`.
 pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
@@ -126,94 +128,6 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// A document of the file: YAML, or JSON values one after the other.
-    fn document(&mut self, passage: Passage) {
-        let text = &self.source.clone().text[passage.range.clone()];
-        let json_file = self.source.name.ends_with(".json");
-        if !json_file && !text.trim_start().starts_with('{') {
-            return self.yaml(passage, &Head::default(), 0);
-        }
-        let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
-        let mut passages = Values::new(text, &passage);
-        let mut begun = false;
-        while let Some(value) = values.next() {
-            let value = match value {
-                Ok(value) => value.get(),
-                // A flow mapping looks like JSON at first.
-                Err(_) if !begun && !json_file => return self.yaml(passage.clone(), &Head::default(), 0),
-                Err(error) => {
-                    self.claims |= text.contains("apiVersion");
-                    let problem = decode::json_error(&self.place(passage.clone()), text, &error);
-                    return self.report(*problem);
-                }
-            };
-            let end = values.byte_offset();
-            let value = passages.passage(end - value.len()..end);
-            if !self.goes_on(&value) {
-                return;
-            }
-            self.json(value, &Head::default(), 0);
-            begun = true;
-        }
-    }
-
-    /// One JSON value, known to be well-formed. `unsaid` is what it is if it does not say so.
-    fn json(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Json<'a> {
-            api_version: Option<Name>,
-            kind: Option<Name>,
-            #[serde(borrow)]
-            items: Option<&'a RawValue>,
-        }
-        let source = self.source.clone();
-        let text = &source.text[passage.range.clone()];
-        let place = self.place(passage.clone());
-        if self.recalls(&place, text) {
-            return;
-        }
-        let json: Json<'_> = match serde_json::from_str(text) {
-            Ok(json) => json,
-            // A key that is there twice is no harm where it is no List's.
-            Err(_) if decode::head(&place).is_ok_and(|head| is_one(&head)) => {
-                let head = decode::head(&place).unwrap_or_default();
-                Json { api_version: head.api_version, kind: head.kind, items: None }
-            }
-            Err(error) => {
-                self.claims |= text.starts_with('{') && text.contains("apiVersion");
-                let problem = decode::head(&place).err();
-                let problem = problem.unwrap_or_else(|| decode::json_error(&place, text, &error));
-                return self.report(*problem);
-            }
-        };
-        let head = Head { api_version: json.api_version, kind: json.kind };
-        let says_all = head.is_whole();
-        let of = match self.meaning(&place, head, unsaid) {
-            None => return,
-            Some((Meaning::List(of), _)) => of,
-            Some((meaning, kind)) => return self.single(place, meaning, kind, true, says_all),
-        };
-        if !self.shallow(&place, depth) {
-            return;
-        }
-        // The parser hands the items out as slices of the text it was given: what lies before one is its offset.
-        let items = json.items.map_or("null", RawValue::get);
-        let items: Vec<&RawValue> = match serde_json::from_str::<Option<Vec<&RawValue>>>(items) {
-            Ok(items) => items.unwrap_or_default(),
-            Err(_) => return self.complain(&place, "items", "is not a list of objects"),
-        };
-        let mut passages = Values::new(text, &passage);
-        for item in items {
-            let begin = item.get().as_ptr() as usize - text.as_ptr() as usize;
-            let item = passages.passage(begin..begin + item.get().len());
-            if !self.goes_on(&item) {
-                return;
-            }
-            self.json(item, &of, depth + 1);
-        }
-    }
-
     /// One YAML document, or item of a List.
     fn yaml(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
         let place = self.place(passage);
@@ -253,85 +167,6 @@ impl<'a> Stream<'a> {
         match block.and_then(|at| documents::split_items(&self.source.text, &place.passage, at)) {
             Some(items) => self.block_list(&place, items, &of, depth),
             None => self.whole_list(&place, &of),
-        }
-    }
-
-    /// A List whose items can be told apart by its lines.
-    fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
-        let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
-        let skipped = self.manifest.skipped.clone();
-        let others = self.manifest.others.len();
-        let before =
-            Passage { range: list.passage.range.start..items[0].range.start, ..list.passage.clone() };
-        for shell in [before, rest] {
-            if let Err(problem) = decode::well_formed(&self.place(shell)) {
-                self.report(*problem);
-            }
-        }
-        for item in &items {
-            if !self.goes_on(item) {
-                break;
-            }
-            self.yaml(item.clone(), of, depth + 1);
-        }
-        if self.manifest.problems.len() == problems {
-            return;
-        }
-        // A quoted scalar that looks like an item cuts its own in two: the whole is right then, and the parts are not.
-        let broken = items.iter().any(|item| decode::well_formed(&self.place(item.clone())).is_err());
-        if broken && decode::well_formed(list).is_ok() {
-            self.manifest.objects.truncate(objects);
-            self.manifest.problems.truncate(problems);
-            self.manifest.skipped = skipped;
-            self.manifest.others.truncate(others);
-            self.seen.retain(|_, &mut at| at < objects);
-            self.whole_list(list, of);
-        }
-    }
-
-    /// A List that only the parser can take apart: in flow style, or with aliases from item to item.
-    fn whole_list(&mut self, list: &Place, of: &Head) {
-        let heads = match decode::item_heads(list) {
-            Ok(heads) => heads,
-            Err(problem) => return self.report(*problem),
-        };
-        let item = |at| Place { within: [Step::Key("items".into()), Step::Index(at)].into(), ..list.clone() };
-        let mut kinds = Vec::with_capacity(heads.len());
-        for (at, head) in heads.into_iter().enumerate() {
-            if !self.goes_on(&list.passage) {
-                return;
-            }
-            kinds.push(match self.meaning(&item(at), head, of) {
-                Some((Meaning::Object(kind), _)) => Some(kind),
-                Some((Meaning::Other, kind)) => {
-                    *self.manifest.skipped.entry(kind).or_default() += 1;
-                    None
-                }
-                Some((_, kind)) => {
-                    let message =
-                        format!("a {kind} cannot be read in this List; write it as a document of its own");
-                    self.complain(&item(at), "kind", message);
-                    None
-                }
-                None => None,
-            });
-        }
-        match decode::items(list, &kinds) {
-            Ok(objects) => {
-                let text: Arc<str> = list.text().into();
-                let common = Common::of(objects.len());
-                for (at, object) in objects.into_iter().enumerate() {
-                    if !self.goes_on(&list.passage) {
-                        return;
-                    }
-                    if let Some(object) = object {
-                        let item = item(at);
-                        let written = Written::item(&item, text.clone(), common.clone());
-                        self.given(object, item, written, false);
-                    }
-                }
-            }
-            Err(problem) => self.report(*problem),
         }
     }
 
@@ -386,7 +221,7 @@ impl<'a> Stream<'a> {
             (Some(api_version), Some(kind)) => (api_version, kind),
             (api_version, kind) => {
                 if let Some(at) = documents::template_directive(&place.text()) {
-                    self.manifest.problems.push(decode::unrendered(place, at));
+                    self.manifest.problems.push(parse_error::unrendered(place, at));
                     return None;
                 }
                 let missing = match (api_version, kind) {
@@ -401,7 +236,7 @@ impl<'a> Stream<'a> {
                 return None;
             }
         };
-        match decode::meaning(&api_version, &kind) {
+        match meaning::meaning(&api_version, &kind) {
             Meaning::Misplaced(right) => {
                 let problem = format!("apiVersion: {kind} is not in {api_version:?}");
                 let problem = Problem::at(place, place.locate("apiVersion"), problem);
@@ -453,67 +288,6 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Adds `object` as it is `written` at `place`; `says_all` says that the text means the same anywhere.
-    fn given(&mut self, mut object: Object, place: Place, written: Written, says_all: bool) {
-        let written = Arc::new(written);
-        object.keep(Given::text(written.clone()));
-        object.metadata_mut().links.forget_uids();
-        self.keep(object, place, Some(written).filter(|_| says_all));
-    }
-
-    /// Adds `object` if the API server would; returns whether it is valid.
-    fn keep(&mut self, mut object: Object, place: Place, written: Option<Arc<Written>>) -> bool {
-        let namespaced = object.kind().is_namespaced();
-        let metadata = object.metadata_mut();
-        if !namespaced {
-            metadata.namespace = Name::default();
-        } else if metadata.namespace.is_empty() {
-            metadata.namespace = DEFAULT_NAMESPACE.into();
-        }
-        object.read_at(place.file(), place.line());
-        let key = object.key();
-        let findings = validate::check(&object);
-        let valid = findings.is_empty();
-        for Finding { path, message, help, .. } in findings {
-            let problem =
-                Problem::at(&place, place.locate(&path), format!("{path}: {message}")).about(key.clone());
-            self.manifest.problems.push(match help {
-                Some(help) => problem.with_help(help),
-                None => problem,
-            });
-        }
-        self.add(Read { object, place, written }, valid);
-        valid
-    }
-
-    /// Adds what `text` at `place` is known to be, if it is.
-    fn recalls(&mut self, place: &Place, text: &str) -> bool {
-        let Some(known) = self.recall.object(text) else { return false };
-        self.add(known.read_at(place.clone()), true);
-        true
-    }
-
-    /// Adds what was read, unless there is one already.
-    fn add(&mut self, read: Read, valid: bool) {
-        let next = self.manifest.objects.len();
-        let first = match self.seen.entry(read.object.key()) {
-            Entry::Occupied(first) => *first.get(),
-            Entry::Vacant(_) if !valid => return,
-            Entry::Vacant(entry) => *entry.insert(next),
-        };
-        if first == next {
-            return self.manifest.objects.push(read);
-        }
-        // As where they are applied one after the other.
-        if !self.has_warned_enough() {
-            let problem = duplicate(&self.manifest.objects[first], &read);
-            self.report(problem);
-        }
-        if valid && self.manifest.objects[first].object != read.object {
-            self.manifest.objects[first] = read;
-        }
-    }
-
     fn override_with(&mut self, place: &Place, overrides: &Overrides) {
         for field in self.manifest.overrides.merge(overrides) {
             self.complain(place, field, "is not what an earlier Topology of this file says");
@@ -560,44 +334,4 @@ impl<'a> Stream<'a> {
     fn place(&self, passage: Passage) -> Place {
         Place { source: self.source.clone(), passage, within: Arc::default() }
     }
-}
-
-/// Whether a document with this head is one object.
-fn is_one(head: &Head) -> bool {
-    head.kind.as_ref().is_some_and(|kind| !kind.ends_with("List"))
-}
-
-/// Values of a JSON text in the order in which they stand, so that lines are counted once.
-struct Values<'a> {
-    text: &'a str,
-    within: &'a Passage,
-    at: usize,
-    line: u32,
-}
-
-impl<'a> Values<'a> {
-    fn new(text: &'a str, within: &'a Passage) -> Self {
-        Values { text, within, at: 0, line: within.line }
-    }
-
-    /// The passage of the value at `range` of the text, which begins behind those before.
-    fn passage(&mut self, range: Range<usize>) -> Passage {
-        self.line += self.text[self.at..range.start].bytes().filter(|&b| b == b'\n').count() as u32;
-        self.at = range.start;
-        let begin = self.within.range.start;
-        Passage { range: begin + range.start..begin + range.end, line: self.line, dash: None, json: true }
-    }
-}
-
-/// That `second` is what `first` is already. The last counts, as where they are applied one after the other.
-pub(super) fn duplicate(first: &Read, second: &Read) -> Problem {
-    let at = format!("{}:{}", first.place.file(), first.place.locate("metadata.name").line);
-    let spot = second.place.locate("metadata.name");
-    let problem = if first.object == second.object {
-        Problem::at(&second.place, spot, format!("is at {at} already"))
-    } else {
-        Problem::at(&second.place, spot, format!("is at {at} already, with other contents: this one counts"))
-            .with_help("leave one of them out, or give it another name or namespace")
-    };
-    problem.about(second.object.key()).as_warning()
 }

@@ -1,0 +1,137 @@
+//! Which kind the head of a document means. Must not depend on the fields of kinds.
+
+use serde::Deserialize;
+
+use super::kinds;
+use crate::store::{Kind, Name};
+
+/// What a document says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default, expecting = "a Kubernetes object")]
+pub(super) struct Head {
+    pub(super) api_version: Option<Name>,
+    pub(super) kind: Option<Name>,
+}
+
+impl Head {
+    /// Whether nothing of it is left to be understood.
+    pub(super) fn is_whole(&self) -> bool {
+        self.api_version.is_some() && self.kind.is_some()
+    }
+}
+
+/// What a head means to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Object(Kind),
+    /// A List, and what its items are if they do not say so: those of a `ServiceList` need not.
+    List(Head),
+    /// Our own short form.
+    Topology,
+    /// A story about the cluster.
+    Scenario,
+    /// A kind that the DNS does not depend on.
+    Other,
+    /// Kubernetes has this kind, but not there: the `apiVersion` it is in.
+    Misplaced(&'static str),
+    /// It says that it is ours, and we have no such kind.
+    Unknown,
+    /// What kustomize renders others with.
+    Kustomization,
+}
+
+/// The `apiVersion` of our own kinds.
+pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
+
+/// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
+pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
+    ("Namespace", Kind::Namespace, &["v1"]),
+    ("Node", Kind::Node, &["v1"]),
+    ("Service", Kind::Service, &["v1"]),
+    ("StatefulSet", Kind::StatefulSet, &["apps/v1", "apps/v1beta2", "apps/v1beta1"]),
+    ("PetSet", Kind::StatefulSet, &["apps/v1alpha1"]),
+    ("Deployment", Kind::Deployment, &["apps/v1", "apps/v1beta2", "apps/v1beta1", "extensions/v1beta1"]),
+    ("ReplicaSet", Kind::ReplicaSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
+    ("ReplicationController", Kind::ReplicationController, &["v1"]),
+    ("DaemonSet", Kind::DaemonSet, &["apps/v1", "apps/v1beta2", "extensions/v1beta1"]),
+    ("Job", Kind::Job, &["batch/v1"]),
+    ("CronJob", Kind::CronJob, &["batch/v1", "batch/v1beta1", "batch/v2alpha1"]),
+    ("Pod", Kind::Pod, &["v1"]),
+    ("EndpointSlice", Kind::EndpointSlice, &["discovery.k8s.io/v1", "discovery.k8s.io/v1beta1"]),
+    ("Endpoints", Kind::Endpoints, &["v1"]),
+    ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, &["v1"]),
+    ("PersistentVolume", Kind::PersistentVolume, &["v1"]),
+    ("Fault", Kind::Fault, &[OWN_VERSION]),
+];
+
+/// What an object of `api_version` and `kind` is to us.
+///
+/// Groups count: `serving.knative.dev/v1` has a Service too, and it is another thing.
+pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
+    if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
+        return if versions.contains(&api_version) {
+            Meaning::Object(known)
+        } else if kinds::is_built_in(api_version) {
+            // Nobody but Kubernetes can add kinds to its own groups.
+            Meaning::Misplaced(versions[0])
+        } else {
+            Meaning::Other
+        };
+    }
+    if api_version == OWN_VERSION {
+        return match kind {
+            "Topology" => Meaning::Topology,
+            "Scenario" => Meaning::Scenario,
+            _ => Meaning::Unknown,
+        };
+    }
+    if api_version.starts_with("kustomize.config.k8s.io/") {
+        return Meaning::Kustomization;
+    }
+    match kind.strip_suffix("List") {
+        Some("") if api_version == "v1" => Meaning::List(Head::default()),
+        Some(item) if !item.is_empty() => {
+            Meaning::List(Head { api_version: Some(api_version.into()), kind: Some(item.into()) })
+        }
+        _ => Meaning::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_count_with_their_group() {
+        let table = [
+            ("v1", "Service", Meaning::Object(Kind::Service)),
+            ("serving.knative.dev/v1", "Service", Meaning::Other),
+            ("apps/v1beta1", "StatefulSet", Meaning::Object(Kind::StatefulSet)),
+            ("apps/v1alpha1", "PetSet", Meaning::Object(Kind::StatefulSet)),
+            ("v1", "StatefulSet", Meaning::Misplaced("apps/v1")),
+            ("apps/v1", "Service", Meaning::Misplaced("v1")),
+            ("apps/v7", "Deployment", Meaning::Misplaced("apps/v1")),
+            ("apps.openshift.io/v1", "Deployment", Meaning::Other),
+            ("extensions/v1beta1", "Ingress", Meaning::Other),
+            ("monitoring.coreos.com/v1", "Prometheus", Meaning::Other),
+            ("clusterlocal.dev/v1", "Topology", Meaning::Topology),
+            ("clusterlocal.dev/v1", "Fault", Meaning::Object(Kind::Fault)),
+            ("chaos-mesh.org/v1alpha1", "Fault", Meaning::Other),
+            ("v1", "Fault", Meaning::Misplaced("clusterlocal.dev/v1")),
+            ("app/v1", "StatefulSet", Meaning::Misplaced("apps/v1")),
+            ("networking.k8s.io/v1", "Service", Meaning::Misplaced("v1")),
+            ("clusterlocal.dev/v1", "Falut", Meaning::Unknown),
+            ("kustomize.config.k8s.io/v1beta1", "Kustomization", Meaning::Kustomization),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization", Meaning::Other),
+            ("v1", "List", Meaning::List(Head::default())),
+            (
+                "v1",
+                "ServiceList",
+                Meaning::List(Head { api_version: Some("v1".into()), kind: Some("Service".into()) }),
+            ),
+        ];
+        for (api_version, kind, expected) in table {
+            assert_eq!(meaning(api_version, kind), expected, "{api_version} {kind}");
+        }
+    }
+}
