@@ -65,7 +65,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `hickory`, on by default | `serve::ClusterHandler`, the cluster's zone in any hickory server |
+//! | `hickory`, on by default | `serve::ClusterHandler`, the cluster's zone in any hickory server; without it no crate of hickory is built |
 //! | `resolver` | `Cluster::resolver`, a hickory-resolver that asks the cluster |
 //! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
 //! | `watch` | following manifests on disk, as the program does |

@@ -9,16 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, OpCode};
-use hickory_proto::rr::{DNSClass, Name, RData};
-use hickory_proto::serialize::binary::{BinDecodable, BinDecoder, BinEncodable, BinEncoder, NameEncoding};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use crate::answer::UpstreamAnswer;
-use crate::wire::{self, HEADER, Header, RecordBuf, RecordType, ResponseCode, flag};
+use crate::wire::{self, HEADER, Header, IN, Opcode, RecordType, ResponseCode, Section, Whole, flag};
 
 /// Maximum number of questions that wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
 /// `max_concurrent`, which kubeadm sets to this number.
@@ -181,10 +178,10 @@ async fn over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
 /// `reply`, if it is a message that can be relayed: a reply to a query, with as many records as it says, all of them whole, and
 /// nothing behind them. A client's parser must not be the first to find out.
 fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
-    let mut decoder = BinDecoder::new(&reply);
-    let read = Message::read(&mut decoder);
-    let sound = |message: &Message| message.metadata.op_code == OpCode::Query && message.queries.len() == 1;
-    if read.as_ref().is_ok_and(sound) && decoder.is_empty() {
+    let is_sound = |whole: Whole| {
+        whole.header.opcode() == Opcode::QUERY && whole.header.counts[0] == 1 && whole.end == reply.len()
+    };
+    if Whole::read(&reply).is_some_and(is_sound) {
         return Ok(reply);
     }
     Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream's reply is malformed"))
@@ -223,31 +220,10 @@ pub(super) fn answer_of(reply: &[u8]) -> Option<UpstreamAnswer> {
     if ![ResponseCode::NOERROR, ResponseCode::NXDOMAIN].contains(&code) {
         return None;
     }
-    let message = Message::from_vec(reply).ok()?;
-    let records = message.answers.iter().filter(|record| record.dns_class == DNSClass::IN).map(|record| {
-        Some(RecordBuf {
-            owner: owner(&record.name)?,
-            record_type: RecordType(record.record_type().into()),
-            ttl: record.ttl,
-            rdata: rdata(&record.data)?,
-        })
-    });
-    Some(UpstreamAnswer { records: records.collect::<Option<_>>()?, truncated: wire::is_truncated(reply) })
-}
-
-fn owner(name: &Name) -> Option<Vec<u8>> {
-    uncompressed(|encoder| name.emit(encoder).is_ok())
-}
-
-fn rdata(data: &RData) -> Option<Vec<u8>> {
-    uncompressed(|encoder| data.emit(encoder).is_ok())
-}
-
-fn uncompressed(emit: impl FnOnce(&mut BinEncoder<'_>) -> bool) -> Option<Vec<u8>> {
-    let mut wire = Vec::new();
-    let mut encoder = BinEncoder::new(&mut wire);
-    encoder.set_name_encoding(NameEncoding::Uncompressed);
-    emit(&mut encoder).then_some(wire)
+    let answers = Whole::read(reply)?.records.into_iter();
+    let answers = answers.filter(|(section, class, _)| (*section, *class) == (Section::Answer, IN));
+    let records = answers.map(|(.., record)| record).collect();
+    Some(UpstreamAnswer { records, truncated: wire::is_truncated(reply) })
 }
 
 #[cfg(test)]

@@ -1,6 +1,9 @@
 use tokio::net::TcpListener;
 
+use hickory_proto::op::Message;
+
 use super::*;
+use crate::wire::RecordBuf;
 
 /// A query as a client sends it: id 0x1234, RD, `a.example. A IN`.
 pub(in super::super) const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";

@@ -1,10 +1,7 @@
 //! Takes a resolver's place for a moment: what a reply says, for people and tests that read it. Whatever is in it, also
 //! what a fault made of it, is read without harm.
 
-use hickory_proto::op::Message;
-use hickory_proto::rr::Record as WireRecord;
-
-use crate::wire::{RecordType, ResponseCode};
+use crate::wire::{Presentation, RecordBuf, RecordType, ResponseCode, Whole, flag};
 
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,26 +38,122 @@ pub struct Record {
 impl Reply {
     /// Reads a whole message; `None` where it is none.
     pub fn read(message: &[u8]) -> Option<Reply> {
-        let message = Message::from_vec(message).ok()?;
-        let records = |section: &[WireRecord]| section.iter().map(Record::of).collect();
+        let Whole { header, code, records, .. } = Whole::read(message)?;
+        let mut sections = [Vec::new(), Vec::new(), Vec::new()];
+        for (section, _, record) in &records {
+            sections[*section as usize].push(Record::of(record));
+        }
+        let [answers, authorities, additionals] = sections;
         Some(Reply {
-            code: ResponseCode(message.metadata.response_code.into()),
-            authoritative: message.metadata.authoritative,
-            truncated: message.metadata.truncation,
-            answers: records(&message.answers),
-            authorities: records(&message.authorities),
-            additionals: records(&message.additionals),
+            code,
+            authoritative: header.has(flag::AUTHORITATIVE),
+            truncated: header.has(flag::TRUNCATED),
+            answers,
+            authorities,
+            additionals,
         })
     }
 }
 
 impl Record {
-    fn of(record: &WireRecord) -> Record {
+    fn of(record: &RecordBuf) -> Record {
         Record {
-            name: record.name.to_string(),
+            name: Presentation(&record.owner).to_string(),
             ttl: record.ttl,
-            record_type: RecordType(record.record_type().into()),
-            data: record.data.to_string(),
+            record_type: record.record_type,
+            data: if record.record_type == RecordType::TXT {
+                text(&record.rdata)
+            } else {
+                record.data().to_string()
+            },
+        }
+    }
+}
+
+/// The strings of a TXT record as one, without quotes.
+fn text(mut rdata: &[u8]) -> String {
+    let mut text = String::new();
+    while let Some((&length, rest)) = rdata.split_first() {
+        let (string, rest) = rest.split_at(usize::from(length).min(rest.len()));
+        text.push_str(&String::from_utf8_lossy(string));
+        rdata = rest;
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+    use hickory_proto::rr::rdata::{A, AAAA, CNAME, MX, NS, NULL, PTR, SOA, SRV, TXT};
+    use hickory_proto::rr::{Name, RData, Record as WireRecord, RecordType as WireType};
+
+    use super::*;
+
+    fn name(text: &str) -> Name {
+        Name::from_ascii(text).unwrap()
+    }
+
+    /// Every type that a zone of a cluster has, and others that an upstream may answer with.
+    fn message() -> Message {
+        let mut message = Message::new(1, MessageType::Response, OpCode::Query);
+        message.metadata.authoritative = true;
+        message.add_query(Query::query(name("db.default.svc.cluster.local."), WireType::ANY));
+        let domain = || name("cluster.local.");
+        let data = [
+            RData::A(A(Ipv4Addr::new(127, 244, 0, 1))),
+            RData::AAAA(AAAA(Ipv6Addr::LOCALHOST)),
+            RData::CNAME(CNAME(name("web.default.svc.cluster.local."))),
+            RData::NS(NS(name("ns.dns.cluster.local."))),
+            RData::PTR(PTR(name("db-0.db.default.svc.cluster.local."))),
+            RData::MX(MX::new(10, name("mail.cluster.local."))),
+            RData::SRV(SRV::new(0, 33, 9042, name("db-0.db.default.svc.cluster.local."))),
+            RData::TXT(TXT::new(vec!["1.1".into(), ".0 \"a\"".into()])),
+        ];
+        for data in data {
+            message.answers.push(WireRecord::from_rdata(name("db.default.svc.cluster.local."), 30, data));
+        }
+        let soa = SOA::new(
+            name("ns.dns.cluster.local."),
+            name("hostmaster.cluster.local."),
+            7,
+            7200,
+            1800,
+            86400,
+            30,
+        );
+        message.authorities.push(WireRecord::from_rdata(domain(), 5, RData::SOA(soa)));
+        let unknown = RData::Unknown { code: WireType::Unknown(65_280), rdata: NULL::with(vec![1, 0xff]) };
+        message.additionals.push(WireRecord::from_rdata(domain(), 5, unknown));
+        message.set_edns(Edns::new());
+        message
+    }
+
+    #[test]
+    fn a_reply_says_what_hickory_reads_in_it() {
+        let message = message();
+        let reply = Reply::read(&message.to_vec().unwrap()).expect("a reply");
+        let read = |section: &[WireRecord]| -> Vec<_> {
+            let shown =
+                section.iter().map(|record| (record.name.to_string(), record.ttl, record.data.to_string()));
+            shown.collect()
+        };
+        let said = |section: &[Record]| -> Vec<_> {
+            section.iter().map(|record| (record.name.clone(), record.ttl, record.data.clone())).collect()
+        };
+        assert_eq!(said(&reply.answers), read(&message.answers));
+        assert_eq!(said(&reply.authorities), read(&message.authorities));
+        assert_eq!(reply.additionals.len(), 1, "without the OPT record");
+        assert_eq!(reply.additionals[0].data, "\\# 2 01ff");
+        assert!(reply.authoritative && !reply.truncated);
+    }
+
+    #[test]
+    fn any_cut_of_a_reply_is_none() {
+        let whole = message().to_vec().unwrap();
+        for end in 0..whole.len() {
+            assert_eq!(Reply::read(&whole[..end]), None, "{end}");
         }
     }
 }

@@ -203,7 +203,7 @@ pub fn read_file(path: &Path) -> Manifest {
 /// wrong is in [`Manifest::problems`].
 ///
 /// ```
-/// let manifest = clusterlocal::manifest::read_bytes("cassandra.yaml", b"
+/// let manifest = clusterlocal_core::manifest::read_bytes("cassandra.yaml", b"
 /// apiVersion: clusterlocal.dev/v1
 /// kind: Topology
 /// sets:

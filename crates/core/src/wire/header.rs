@@ -12,7 +12,7 @@ pub struct Header {
     /// QR, opcode, [flags](flag) and the lower four bits of the response code.
     pub flags: u16,
     /// Number of questions, and of records in the answer, authority and additional section.
-    pub(crate) counts: [u16; 4],
+    pub counts: [u16; 4],
 }
 
 /// One-bit flags (RFC 1035, 4.1.1; RFC 4035, 3).
@@ -38,7 +38,8 @@ pub mod flag {
 pub struct Opcode(pub(crate) u8);
 
 impl Opcode {
-    pub(crate) const QUERY: Opcode = Opcode(0);
+    /// A query (RFC 1035, 4.1.1).
+    pub const QUERY: Opcode = Opcode(0);
 }
 
 impl Header {
@@ -68,7 +69,7 @@ impl Header {
     }
 
     /// The opcode.
-    pub(crate) fn opcode(self) -> Opcode {
+    pub fn opcode(self) -> Opcode {
         Opcode((self.flags >> 11) as u8 & 0xf)
     }
 

@@ -11,6 +11,7 @@ mod record;
 mod record_type;
 mod response_code;
 mod reverse;
+mod whole;
 
 pub use header::{HEADER, Header, Opcode, flag, u16_at};
 pub use message::{error_reply, is_truncated, opt, question, set_response_code, truncate};
@@ -19,15 +20,16 @@ pub(crate) use name::{end_of_name, end_of_plain_name};
 pub use opt::{Edns, Opt};
 pub use presentation::Presentation;
 pub use question::Question;
-pub use record::{RecordBuf, RecordView, Sections, sections};
-pub(crate) use record::{Records, Section};
+pub(crate) use record::Records;
+pub use record::{RecordBuf, RecordView, Section, Sections, sections};
 pub use record_type::{RecordType, UnknownType};
 pub use response_code::{ResponseCode, UnknownCode};
 pub(crate) use reverse::reverse_address;
 pub use reverse::reverse_name;
+pub use whole::Whole;
 
 /// Class IN (RFC 1035, 3.2.4).
-pub(crate) const IN: u16 = 1;
+pub const IN: u16 = 1;
 
 /// Length of the type, class, TTL and data length of a record (RFC 1035, 4.1.3), in bytes.
 pub(crate) const FIXED: usize = 10;

@@ -34,16 +34,20 @@ impl fmt::Display for Presentation<'_> {
 impl RecordView<'_> {
     /// The data alone, in presentation form.
     pub fn data(&self) -> impl fmt::Display + '_ {
-        Data(*self)
+        Data { record_type: self.record_type, rdata: self.rdata }
     }
 }
 
-struct Data<'m>(RecordView<'m>);
+/// The data of a record of this type, uncompressed.
+pub(super) struct Data<'m> {
+    pub(super) record_type: RecordType,
+    pub(super) rdata: &'m [u8],
+}
 
 impl fmt::Display for Data<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rdata = self.0.rdata;
-        match self.0.record_type {
+        let Data { record_type, rdata } = *self;
+        match record_type {
             RecordType::A => match <[u8; 4]>::try_from(rdata) {
                 Ok(octets) => Ipv4Addr::from(octets).fmt(f),
                 Err(_) => unknown(rdata, f),
@@ -58,6 +62,9 @@ impl fmt::Display for Data<'_> {
                     write!(f, "{} ", u16::from_be_bytes([number[0], number[1]]))?;
                 }
                 Presentation(&rdata[6..]).fmt(f)
+            }
+            RecordType::MX if rdata.len() > 2 => {
+                write!(f, "{} {}", u16::from_be_bytes([rdata[0], rdata[1]]), Presentation(&rdata[2..]))
             }
             RecordType::TXT => text(rdata, f),
             RecordType::SOA => soa(rdata, f),

@@ -1,5 +1,7 @@
 //! Resource records (RFC 1035, 4.1.3): borrowed from a message, or owned.
 
+use std::fmt;
+
 use super::{FIXED, HEADER, Header, RecordType, end_of_name, end_of_plain_name};
 
 /// A record of a message.
@@ -32,6 +34,13 @@ pub struct RecordBuf {
     pub rdata: Vec<u8>,
 }
 
+impl RecordBuf {
+    /// The data alone, in presentation form.
+    pub fn data(&self) -> impl fmt::Display + '_ {
+        super::presentation::Data { record_type: self.record_type, rdata: &self.rdata }
+    }
+}
+
 impl From<RecordView<'_>> for RecordBuf {
     fn from(record: RecordView<'_>) -> Self {
         let RecordView { owner, record_type, ttl, rdata, .. } = record;
@@ -41,9 +50,12 @@ impl From<RecordView<'_>> for RecordBuf {
 
 /// A section of a message that holds records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Section {
+pub enum Section {
+    /// The records that were asked for.
     Answer,
+    /// The SOA record of a negative answer.
     Authority,
+    /// What goes along.
     Additional,
 }
 
