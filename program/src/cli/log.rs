@@ -1,10 +1,9 @@
 //! The log: what is written to standard error, and in which form.
 
-mod writer;
-
 use std::io::IsTerminal;
 
 use clap::Args;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::output::Output;
@@ -58,16 +57,15 @@ fn filter(text: &str) -> Result<String, String> {
 
 impl LogArgs {
     /// Begins to log. What is returned writes the last lines when it goes.
-    pub fn start(&self) -> Result<writer::Guard, String> {
+    pub fn start(&self) -> Result<WorkerGuard, String> {
         let filter = EnvFilter::try_new(format!("{},{}", QUIET.join(","), self.filter))
             .map_err(|error| format!("--log {:?}: {EXPECTED}: {error}", self.filter))?;
         let colors = std::io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         // A full pipe must not hold up answers: lines that nobody takes are dropped.
-        let (writer, guard) =
-            writer::start(std::io::stderr()).map_err(|error| format!("cannot start the log: {error}"))?;
-        let builder = tracing_subscriber::fmt().with_env_filter(filter);
-        let builder = builder.with_writer(move || writer.clone()).with_ansi(colors);
+        let (writer, guard): (NonBlocking, _) =
+            NonBlockingBuilder::default().lossy(true).buffered_lines_limit(10_000).finish(std::io::stderr());
+        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
         match self.form {
             Output::Text => builder.with_target(false).init(),
             Output::Json => builder.json().flatten_event(true).init(),

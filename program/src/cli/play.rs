@@ -52,7 +52,7 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     let more = manifest::find(args.folders.inputs(&args.manifests)).map_err(Failure::Manifests)?;
     show(&more.warnings);
     let more = read(&more.inputs)?;
-    let mut report = Report::default();
+    let mut report = Report::new();
     let (mut played, mut passed) = (0, 0);
     for file in &args.files {
         if file.is_dir() {

@@ -1,6 +1,5 @@
 //! What came of stories, as JUnit's XML: a suite a story, a case a step or expectation.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +8,7 @@ use clusterlocal::play::Scenario;
 use clusterlocal_core::manifest::harmless;
 use clusterlocal_core::output_file::OutputFile;
 use clusterlocal_core::store::shown_duration;
+use quick_junit::{NonSuccessKind, Report as Xml, TestCase, TestCaseStatus, TestSuite};
 
 use crate::cli::failure::Failure;
 
@@ -19,12 +19,7 @@ pub fn file(path: &Path) -> OutputFile {
 }
 
 /// What is to be written.
-#[derive(Default)]
-pub struct Report {
-    suites: String,
-    tests: usize,
-    failures: usize,
-}
+pub struct Report(Xml);
 
 /// What came of the command under test.
 pub struct Commanded<'c> {
@@ -37,6 +32,10 @@ pub struct Commanded<'c> {
 }
 
 impl Report {
+    pub fn new() -> Self {
+        Report(Xml::new("clusterlocal"))
+    }
+
     /// Checks that a report can be written to `path` without replacing what is another's.
     pub fn check(path: &Path) -> Result<(), Failure> {
         let failed =
@@ -52,68 +51,49 @@ impl Report {
         command: Option<Commanded<'_>>,
         took: Duration,
     ) {
-        let name = escaped(&scenario.name);
-        let (mut cases, mut failures) = (String::new(), 0);
-        let mut add = |case: &str, took: Duration, failure: Option<String>| {
-            let case = escaped(case);
-            let time = took.as_secs_f64();
-            _ = write!(cases, "        <testcase name=\"{case}\" classname=\"{name}\" time=\"{time:.3}\"");
-            match failure {
-                None => cases.push_str("/>\n"),
-                Some(failure) => {
-                    failures += 1;
-                    _ = write!(cases, ">\n            <failure {failure}\n        </testcase>\n");
-                }
-            }
-        };
+        let mut suite = TestSuite::new(harmless(&scenario.name));
+        suite.set_time(took);
         for outcome in outcomes {
-            let place = || format!("{}:{}\n{}", scenario.place.file(), outcome.line, outcome.seen.join("\n"));
-            let failure = outcome
-                .failure
-                .as_ref()
-                .map(|failure| format!("message=\"{}\">{}</failure>", escaped(failure), escaped(&place())));
-            add(&format!("{} {}", shown_duration(outcome.at), outcome.what), outcome.took, failure);
+            let status = match &outcome.failure {
+                None => TestCaseStatus::success(),
+                Some(failure) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(harmless(failure));
+                    let place = format!("{}:{}", scenario.place.file(), outcome.line);
+                    status.set_description(harmless(&format!("{place}\n{}", outcome.seen.join("\n"))));
+                    status
+                }
+            };
+            let mut case =
+                TestCase::new(harmless(&format!("{} {}", shown_duration(outcome.at), outcome.what)), status);
+            case.set_classname(harmless(&scenario.name));
+            case.set_time(outcome.took);
+            suite.add_test_case(case);
         }
-        if let Some(Commanded { program, ran, failure }) = &command {
-            let failure = failure.as_ref().map(|failure| format!("message=\"{}\"/>", escaped(failure)));
-            add(&format!("command {program}"), *ran, failure);
+        if let Some(Commanded { program, ran, failure }) = command {
+            let status = match &failure {
+                None => TestCaseStatus::success(),
+                Some(why) => {
+                    let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+                    status.set_message(why.as_str());
+                    status
+                }
+            };
+            let mut case = TestCase::new(format!("command {program}"), status);
+            case.set_classname(scenario.name.as_str());
+            case.set_time(ran);
+            suite.add_test_case(case);
         }
-        let tests = outcomes.len() + usize::from(command.is_some());
-        _ = write!(
-            self.suites,
-            "    <testsuite name=\"{name}\" tests=\"{tests}\" skipped=\"0\" errors=\"0\" failures=\"{failures}\" \
-             time=\"{:.3}\">\n{cases}    </testsuite>\n",
-            took.as_secs_f64()
-        );
-        self.tests += tests;
-        self.failures += failures;
+        self.0.add_test_suite(suite);
     }
 
     pub fn write(&self, path: &Path) -> Result<(), Failure> {
-        let Report { suites, tests, failures } = self;
-        // `testsuites` has no attribute `skipped` in the schema of Jenkins' xUnit plugin (junit-10.xsd).
-        let xml = format!(
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"clusterlocal\" tests=\"{tests}\" \
-             failures=\"{failures}\" errors=\"0\">\n{suites}</testsuites>\n"
-        );
-        file(path).write(&xml).map_err(|error| {
+        let failed = |error: &dyn std::fmt::Display| {
             Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()))
-        })
+        };
+        let xml = self.0.to_string().map_err(|error| failed(&error))?;
+        // `testsuites` has no attribute `skipped` in the schema of Jenkins' xUnit plugin (junit-10.xsd). It is the first one.
+        let xml = xml.replacen(" skipped=\"0\"", "", 1);
+        file(path).write(&xml).map_err(|error| failed(&error))
     }
-}
-
-/// `text` for an attribute or an element, without control characters.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in harmless(text).chars() {
-        match character {
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '&' => escaped.push_str("&amp;"),
-            '\'' => escaped.push_str("&apos;"),
-            '"' => escaped.push_str("&quot;"),
-            character => escaped.push(character),
-        }
-    }
-    escaped
 }
