@@ -2,11 +2,14 @@
 
 use super::*;
 
-/// Runs `read` and holds it to a time that only work out of proportion would take, in a debug build as well.
+/// Time that only work out of proportion to the input takes, which is minutes: no measure of speed, also not on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Runs `read`, which ends within [`DEADLINE`] and refuses everything.
 fn refused(what: &str, read: impl FnOnce() -> Manifest) -> String {
     let begin = Instant::now();
     let manifest = read();
-    assert!(begin.elapsed() < Duration::from_secs(2), "{what} took {:?}", begin.elapsed());
+    assert!(begin.elapsed() < DEADLINE, "{what} took {:?}", begin.elapsed());
     assert_eq!(manifest.objects.len(), 0, "{what}");
     assert_eq!(manifest.problems[0].severity, Severity::Error);
     let shown = manifest.problems[0].to_string() + &manifest.problems[0].render(false);
@@ -57,7 +60,7 @@ fn hostile_text_is_refused_cheaply() {
     {
         let begin = Instant::now();
         let many = manifest::read_bytes("a.yaml", format!("---\n{document}").repeat(50_000).into());
-        assert!(begin.elapsed() < Duration::from_secs(8), "{document} took {:?}", begin.elapsed());
+        assert!(begin.elapsed() < DEADLINE, "{document} took {:?}", begin.elapsed());
         let last = many.problems.last().map(ToString::to_string).unwrap_or_default();
         assert!(last.contains("more warnings in this file are left out"), "{document}: {last}");
         assert!(many.problems.len() < 60 && many.objects.len() < 2, "{document}: {}", many.problems.len());
