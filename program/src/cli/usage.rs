@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::io::Write;
 
 use clap::Command;
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clusterlocal_core::manifest::harmless;
+
+use super::values::DEFAULT_API;
 
 /// A command for each verb.
 const EXAMPLES: [(&str, &str); 16] = [
@@ -44,6 +47,9 @@ pub fn exit(error: clap::Error, command: &Command, words: &[OsString]) -> ! {
         more.push_str(&format!("\nexpected one of: {}\n", names(verb.unwrap_or(command))));
     }
     let name = verb.map_or("serve", Command::get_name);
+    if let ("get", Some(ContextValue::String(kind))) = (name, error.get(ContextKind::InvalidSubcommand)) {
+        more.push_str(&format!("\nobjects: kubectl --server http://{DEFAULT_API} get {}\n", harmless(kind)));
+    }
     if let Some((_, example)) = EXAMPLES.iter().find(|(verb, _)| *verb == name) {
         more.push_str(&format!("\nexample: clusterlocal {example}\n"));
     }

@@ -14,6 +14,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("node dwon node-1", &["unrecognized subcommand 'dwon'", "'down'"]),
     ("clock advnace 5s", &["unrecognized subcommand 'advnace'", "'advance'"]),
     ("get change", &["unrecognized subcommand 'change'", "'changes'"]),
+    ("get pods", &["expected one of: changes", "objects: kubectl --server http://127.0.0.1:10054 get pods"]),
     // Flags, and flags of another verb.
     ("serve --lisen 127.0.0.1:0", &["unexpected argument '--lisen'", "'--listen'"]),
     ("check --denny warnings ring.yaml", &["unexpected argument '--denny'", "'--deny'"]),
