@@ -43,7 +43,8 @@ async fn a_storm_is_ridden_out() {
     while last != wanted {
         (changes, last) = (changes + 1, files.next().await.0);
     }
-    assert!((5..=3 * 10 + 3).contains(&changes), "{changes} changes");
+    // Ten a second and the first. How few there are depends on how often a rename comes between a reading and the look after it.
+    assert!(changes <= 3 * 10 + 3, "{changes} changes");
     files.end().await;
 }
 
