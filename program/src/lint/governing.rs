@@ -157,7 +157,7 @@ fn candidate<'a>(cluster: &Cluster<'a>, set: &StatefulSet) -> Option<&'a Service
 fn selects_others(cluster: &Cluster<'_>, set: &StatefulSet, service: &Service) -> bool {
     let selector = &service.spec.selector;
     if selector.is_empty() {
-        return !cluster.has_recorded_endpoints(service);
+        return !cluster.store.has_recorded_endpoints(service);
     }
     !selector.matches(&set.spec.template.metadata.labels) && cluster.selected(service).next().is_some()
 }

@@ -27,7 +27,7 @@ use std::net::IpAddr;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use clusterlocal_core::manifest::{Manifest, Place, Problem, Read, Severity};
-use clusterlocal_core::store::{Endpoints, Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
+use clusterlocal_core::store::{Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
 use clusterlocal_core::zone::Zone;
 
 /// What is probably not meant as it is written in `manifests`, in their order, with the codes and severities of [`RULES`];
@@ -150,16 +150,6 @@ impl<'a> Cluster<'a> {
             .iter()
             .map(|at| &self.templates[*at])
             .filter(move |template| template.key.namespace == namespace && selector.matches(template.labels))
-    }
-
-    /// Whether the manifests themselves say what the endpoints of `service` are.
-    fn has_recorded_endpoints(&self, service: &Service) -> bool {
-        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
-        self.store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
-            || self
-                .store
-                .get::<Endpoints>(Kind::Endpoints, namespace, name)
-                .is_some_and(|endpoints| endpoints.derived.is_none())
     }
 }
 

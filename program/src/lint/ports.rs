@@ -6,7 +6,7 @@ use clusterlocal_core::store::{ContainerPort, IntOrName, PodSpec, Service, Servi
 
 pub(super) fn review(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let object = service.object;
-    if object.is_external_name() || service.cluster.has_recorded_endpoints(object) {
+    if object.is_external_name() || service.cluster.store.has_recorded_endpoints(object) {
         return;
     }
     let specs = selected_specs(service);

@@ -28,7 +28,7 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
     let selector = &object.spec.selector;
     let selected = !cluster.store.select_pods(&object.metadata.namespace, selector).is_empty()
         || cluster.selected(object).next().is_some();
-    if selector.is_empty() || selected || cluster.has_recorded_endpoints(object) {
+    if selector.is_empty() || selected || cluster.store.has_recorded_endpoints(object) {
         return;
     }
     let effect = if object.is_headless() {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Fault, Stored};
 
-/// The `status` of `fault`, which is `stored`. It is nobody's to write, and no change of the object when it changes.
+/// The `status` of `fault`, which is `stored`. Clients cannot write it, and a change of it is no change of the object.
 pub(crate) fn status(fault: &Fault, stored: &Stored, cluster: &ControlPlane) -> Value {
     let spec = fault.spec.expanded();
     let begins = stored.created.after(spec.after);

@@ -1,7 +1,7 @@
 //! Takes a resolver's place for a moment: what a reply says, for people and tests that read it. Whatever is in it, also
 //! what a fault made of it, is read without harm.
 
-use crate::wire::{Presentation, RecordBuf, RecordType, ResponseCode, Whole, flag};
+use crate::wire::{Presentation, RecordBuf, RecordType, ResponseCode, Whole, character_strings, flag};
 
 /// What a reply says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,14 +71,8 @@ impl Record {
 }
 
 /// The strings of a TXT record as one, without quotes.
-fn text(mut rdata: &[u8]) -> String {
-    let mut text = String::new();
-    while let Some((&length, rest)) = rdata.split_first() {
-        let (string, rest) = rest.split_at(usize::from(length).min(rest.len()));
-        text.push_str(&String::from_utf8_lossy(string));
-        rdata = rest;
-    }
-    text
+fn text(rdata: &[u8]) -> String {
+    character_strings(rdata).map(String::from_utf8_lossy).collect()
 }
 
 #[cfg(test)]

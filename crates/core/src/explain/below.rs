@@ -47,7 +47,7 @@ impl Explainer<'_> {
     fn pod_without_name(&self, pod: &Pod, service: &Service, why: &mut Why) {
         let (meta, of) = (&pod.metadata, &service.metadata.name);
         let pod_name = format!("pod {}/{}", meta.namespace, meta.name);
-        let recorded = self.has_recorded_endpoints(service);
+        let recorded = self.store.has_recorded_endpoints(service);
         if recorded {
             why.reason = format!(
                 "{pod_name} exists, but no ready endpoint of that hostname is in the EndpointSlices of Service {of}"

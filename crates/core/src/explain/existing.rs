@@ -46,7 +46,7 @@ impl Explainer<'_> {
         {
             format!("{name} is of type ExternalName: an alias for {target}")
         } else if service.is_headless() {
-            let source = if self.has_recorded_endpoints(service) {
+            let source = if self.store.has_recorded_endpoints(service) {
                 "those that the manifests list".into()
             } else if service.spec.selector.is_empty() {
                 "it has no selector, and the manifests list none".into()
@@ -87,7 +87,7 @@ impl Explainer<'_> {
     fn left_out(&self, service: &Service, why: &mut Why) {
         if !service.is_headless()
             || service.spec.publish_not_ready_addresses
-            || self.has_recorded_endpoints(service)
+            || self.store.has_recorded_endpoints(service)
         {
             return;
         }

@@ -153,7 +153,7 @@ impl Explainer<'_> {
             why.reason = format!("{name} has no cluster IP of a family that this cluster has");
             return;
         }
-        if self.has_recorded_endpoints(service) {
+        if self.store.has_recorded_endpoints(service) {
             why.reason = format!(
                 "{name} has no ready endpoint in the EndpointSlices of the manifests, which are believed"
             );

@@ -22,7 +22,7 @@ use rustc_hash::FxHashMap;
 
 use crate::answer::ask;
 use crate::manifest::{Manifest, Place, legible};
-use crate::store::{Endpoints, Key, Kind, Name, Namespace, Pod, Service, Store};
+use crate::store::{Key, Kind, Name, Namespace, Pod, Service, Store};
 use crate::wire::{DomainName, Header, RecordType, RecordView, ResponseCode, sections};
 use crate::zone::Zone;
 use subject::Subject;
@@ -212,16 +212,6 @@ impl<'a> Explainer<'a> {
 
     fn service_names(&self, namespace: &str) -> impl Iterator<Item = &'a str> {
         self.store.list_in::<Service>(Kind::Service, namespace).map(|service| service.metadata.name.as_str())
-    }
-
-    /// Whether the manifests themselves say what the endpoints are.
-    fn has_recorded_endpoints(&self, service: &Service) -> bool {
-        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
-        self.store.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
-            || self
-                .store
-                .get::<Endpoints>(Kind::Endpoints, namespace, name)
-                .is_some_and(|endpoints| endpoints.derived.is_none())
     }
 
     /// `Service db/cass (cass.yaml:3)`.

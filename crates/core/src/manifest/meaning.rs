@@ -72,7 +72,7 @@ pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
         return if versions.contains(&api_version) {
             Meaning::Object(known)
         } else if kinds::is_built_in(api_version) {
-            // Nobody but Kubernetes can add kinds to its own groups.
+            // Only Kubernetes adds kinds to its own groups.
             Meaning::Misplaced(versions[0])
         } else {
             Meaning::Other

@@ -9,7 +9,7 @@ use super::names::{Labels, Name, POD_NAME_LABEL};
 use super::object::Resource;
 use super::pod::Pod;
 use super::selector::LabelSelector;
-use super::service::{EndpointSlice, Service};
+use super::service::{EndpointSlice, Endpoints, Service};
 use super::table::Store;
 use super::workload::Workload;
 
@@ -141,6 +141,15 @@ impl Store {
         let mut found: Vec<_> = found.filter(|slice| slice.service_name() == Some(service)).collect();
         found.sort_unstable_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
         found
+    }
+
+    /// Whether the manifests themselves state the endpoints of `service`: slices, or Endpoints that no controller made.
+    pub fn has_recorded_endpoints(&self, service: &Service) -> bool {
+        let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
+        self.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
+            || self
+                .get::<Endpoints>(Kind::Endpoints, namespace, name)
+                .is_some_and(|endpoints| endpoints.derived.is_none())
     }
 }
 

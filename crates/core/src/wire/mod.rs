@@ -21,7 +21,7 @@ pub use opt::{Edns, Opt};
 pub use presentation::Presentation;
 pub use question::Question;
 pub(crate) use record::Records;
-pub use record::{RecordBuf, RecordView, Section, Sections, sections};
+pub use record::{RecordBuf, RecordView, Section, Sections, character_strings, sections};
 pub use record_type::{RecordType, UnknownType};
 pub use response_code::{ResponseCode, UnknownCode};
 pub(crate) use reverse::reverse_address;

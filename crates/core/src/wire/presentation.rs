@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{RecordType, RecordView, end_of_plain_name, labels};
+use super::{RecordType, RecordView, character_strings, end_of_plain_name, labels};
 
 /// A wire name in presentation form: RFC 1035, 5.1, decimal escapes for all that is not printable, so that no control
 /// character of a packet reaches a terminal or a log. The name ends with its root's dot.
@@ -73,11 +73,9 @@ impl fmt::Display for Data<'_> {
     }
 }
 
-fn text(mut rdata: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let mut separator = "";
-    while let Some((&length, rest)) = rdata.split_first() {
-        let (string, rest) = rest.split_at(usize::from(length).min(rest.len()));
-        write!(f, "{separator}\"")?;
+fn text(rdata: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for (at, string) in character_strings(rdata).enumerate() {
+        f.write_str(if at == 0 { "\"" } else { " \"" })?;
         for &byte in string {
             match byte {
                 b'"' | b'\\' => write!(f, "\\{}", byte as char)?,
@@ -86,7 +84,6 @@ fn text(mut rdata: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
             }
         }
         f.write_str("\"")?;
-        (rdata, separator) = (rest, " ");
     }
     Ok(())
 }

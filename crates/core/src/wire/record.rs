@@ -48,6 +48,17 @@ impl From<RecordView<'_>> for RecordBuf {
     }
 }
 
+/// The character-strings in the data of a TXT record (RFC 1035, 3.3.14). One that runs past the end is cut there.
+pub fn character_strings(rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = rdata;
+    std::iter::from_fn(move || {
+        let (&length, tail) = rest.split_first()?;
+        let (string, tail) = tail.split_at(usize::from(length).min(tail.len()));
+        rest = tail;
+        Some(string)
+    })
+}
+
 /// A section of a message that holds records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {

@@ -41,7 +41,7 @@ impl Sync<'_> {
         if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
             return self.fail("Create", "FailedCreate", &name, &why);
         }
-        // While a cluster comes up there is nobody to tell, and a message a pod costs.
+        // No Events during bring-up: there is no watcher, and a message for each pod is measurable.
         if !self.context.at_once {
             let message = format!("Create Pod {name} in StatefulSet {} successful", self.key.name);
             self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
