@@ -3,7 +3,7 @@
 
 use crate::queries::{Position, QueryLog};
 use crate::zone::NameChange;
-use crate::{ControlPlane, Driver};
+use crate::{ControlPlane, Driver, Traced};
 
 /// A change, once the DNS shows it.
 #[derive(Clone, Debug)]
@@ -51,20 +51,20 @@ impl Before {
 
     /// What has changed since.
     pub(super) fn change(&self, driver: &Driver, queries: &QueryLog) -> Change {
-        driver.read(|cluster| {
-            let since = cluster.trace().filter(|traced| traced.number > self.last);
-            let names = since.flat_map(|traced| traced.names.clone()).collect();
-            Change { serial: cluster.serial(), names, mark: Mark::now(cluster, queries) }
-        })
+        change(driver, queries, |traced| traced.number > self.last)
     }
 }
 
 /// The change from `mark` to now.
 pub(super) fn since(mark: Mark, driver: &Driver, queries: &QueryLog) -> Change {
+    change(driver, queries, |traced| mark.0.serial.is_none_or(|before| traced.serial > before))
+}
+
+/// The change that consists of those changes of the DNS that are `part_of` it.
+fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&Traced) -> bool) -> Change {
     driver.read(|cluster| {
-        let since =
-            cluster.trace().filter(|traced| mark.0.serial.is_none_or(|before| traced.serial > before));
-        let names = since.flat_map(|traced| traced.names.clone()).collect();
+        let parts = cluster.trace().filter(|traced| part_of(traced));
+        let names = parts.flat_map(|traced| traced.names.clone()).collect();
         Change { serial: cluster.serial(), names, mark: Mark::now(cluster, queries) }
     })
 }

@@ -22,14 +22,13 @@ mod workload;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::manifest;
 use crate::queries::QueryLog;
 use crate::store::{self, Key, Kind, Time};
 use crate::wire::DomainName;
 use crate::{ControlPlane, Driver};
 use running::Running;
+use workload::wait_until;
 
 pub use builder::Builder;
 pub use change::{Change, Mark};
@@ -192,17 +191,8 @@ impl Cluster {
     ) -> Operation<'static, Result<Change, Error>> {
         let (driver, queries, after) = (self.driver.clone(), self.queries.clone(), after.into());
         Operation::new(Some(self.running.handle().clone()), async move {
-            let mut revisions = driver.revisions();
             let is_later = |cluster: &ControlPlane| Some(cluster.serial()) != after.0.serial;
-            let changed = async {
-                loop {
-                    revisions.mark_unchanged();
-                    if driver.read(is_later) || revisions.changed().await.is_err() {
-                        return;
-                    }
-                }
-            };
-            match timeout(within, changed).await {
+            match wait_until(&driver, within, |driver| driver.read(is_later)).await {
                 Ok(()) => Ok(change::since(after, &driver, &queries)),
                 Err(_) => Err(Error::Overdue {
                     awaited: "a change of the DNS".into(),

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use super::change::Before;
 use super::{Change, Cluster, Error, Operation, key, missing};
-use crate::ControlPlane;
 use crate::store::{Key, Kind, StatefulSet, Workload};
+use crate::{ControlPlane, Driver};
 
 /// How long is waited for pods, by the wall. Where that is not enough, the clock runs too slowly for a test.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -69,27 +70,37 @@ impl Cluster {
         aim: impl Fn(&ControlPlane) -> bool,
         state: impl Fn(&ControlPlane) -> String,
     ) -> Result<(), Error> {
-        let mut revisions = self.driver.revisions();
-        let come_about = async {
-            loop {
-                revisions.mark_unchanged();
-                let running = self.driver.clock().get().is_running();
-                // The deadline of a rollout that stands still is no work that is left.
-                let idle = |cluster: &ControlPlane| {
-                    cluster.due().is_none_or(|due| due.since(cluster.now()) > PATIENCE)
-                };
-                let is_over = |cluster: &ControlPlane| aim(cluster) || !running || idle(cluster);
-                if self.driver.read(is_over) || revisions.changed().await.is_err() {
-                    return;
-                }
-            }
+        let is_over = |driver: &Driver| {
+            let running = driver.clock().get().is_running();
+            // The deadline of a rollout that stands still is no work that is left.
+            let idle =
+                |cluster: &ControlPlane| cluster.due().is_none_or(|due| due.since(cluster.now()) > PATIENCE);
+            driver.read(|cluster| aim(cluster) || !running || idle(cluster))
         };
-        timeout(PATIENCE, come_about).await.map_err(|_| Error::Overdue {
+        wait_until(&self.driver, PATIENCE, is_over).await.map_err(|_| Error::Overdue {
             awaited: awaited.into(),
             waited: PATIENCE,
             state: self.driver.read(state),
         })
     }
+}
+
+/// Waits until the cluster of `driver` `is_over`, or ends, and looks again at each of its changes: at most for `within`, by the wall.
+pub(super) async fn wait_until(
+    driver: &Driver,
+    within: Duration,
+    is_over: impl Fn(&Driver) -> bool,
+) -> Result<(), Elapsed> {
+    let mut revisions = driver.revisions();
+    let over = async {
+        loop {
+            revisions.mark_unchanged();
+            if is_over(driver) || revisions.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    timeout(within, over).await
 }
 
 /// What makes pods under the name of `named`.
