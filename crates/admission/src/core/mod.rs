@@ -1,0 +1,7 @@
+//! Takes the place of `pkg/apis/core`.
+
+mod config;
+
+use crate::strategy::Strategy;
+
+pub(crate) const STRATEGIES: &[Strategy] = &[config::CONFIG_MAP];

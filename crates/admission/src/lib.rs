@@ -1,0 +1,29 @@
+//! Takes the place of kube-apiserver's registry: what it makes of an object that a client sends, field by field, and why it
+//! refuses one, in its words. Plain functions over JSON: [`default`], then [`before_create`] or [`before_update`], then
+//! [`warnings`], as the API server calls them.
+//!
+//! A folder for each group of `pkg/apis`: its `mod.rs` lists the [`Strategy`](strategy::Strategy) of each kind, `defaults` is
+//! `pkg/apis/GROUP/VERSION/defaults.go`, `validation` is `pkg/apis/GROUP/validation`, so that a function is found under the
+//! name that it has there. All of them read an object as the API server would write it: what is absent is the zero value.
+//!
+//! It must not know requests, the store, or what a cluster makes of objects.
+
+mod apps;
+mod autoscaling;
+mod batch;
+mod coordination;
+mod core;
+mod discovery;
+mod field;
+mod networking;
+mod policy;
+mod primitives;
+mod rbac;
+mod scheduling;
+mod schema;
+mod storage;
+mod strategy;
+
+pub use field::Cause;
+pub use schema::decode;
+pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, validate, warnings};

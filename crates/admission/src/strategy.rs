@@ -1,0 +1,165 @@
+//! Takes the place of `pkg/registry/*/strategy.go`: for each kind, what is done to an object on its way to the store.
+
+use serde_json::Value;
+
+use crate::field::{At, Cause, Causes};
+use crate::primitives::{metadata, names};
+use crate::{
+    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, storage,
+};
+
+/// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupKind<'a> {
+    /// The API group.
+    pub group: &'a str,
+    /// The kind.
+    pub kind: &'a str,
+}
+
+/// What an API server does with the objects of one kind. Each reads what the ones before it left.
+pub(crate) struct Strategy {
+    pub(crate) group: &'static str,
+    pub(crate) kind: &'static str,
+    /// Whether objects of the kind are in namespaces.
+    pub(crate) namespaced: bool,
+    /// `AllowUnconditionalUpdate`: whether an update may leave out the resource version.
+    pub(crate) unconditional_update: bool,
+    /// `SetObjectDefaults_KIND` of the served version.
+    pub(crate) default: fn(&mut Value),
+    /// `PrepareForCreate`: what of a new object the server decides.
+    pub(crate) prepare_for_create: fn(&mut Value),
+    /// `PrepareForUpdate`, of the new object and the one before.
+    pub(crate) prepare_for_update: fn(&mut Value, &Value),
+    /// `Validate`, of a new object. Its metadata is validated once more with the rules that hold for all kinds.
+    pub(crate) validate: fn(&At<'_>, &mut Causes),
+    /// `ValidateUpdate`, of the new object and the one before, after the metadata of both.
+    pub(crate) validate_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// `WarningsOnCreate`, and `WarningsOnUpdate` with the object before.
+    pub(crate) warnings: fn(&Value, Option<&Value>) -> Vec<String>,
+}
+
+impl Strategy {
+    /// That of a kind of which only the metadata is looked at.
+    pub(crate) const fn of(group: &'static str, kind: &'static str, namespaced: bool) -> Self {
+        Strategy {
+            group,
+            kind,
+            namespaced,
+            unconditional_update: true,
+            default: |_| {},
+            prepare_for_create: |_| {},
+            prepare_for_update: |_, _| {},
+            validate: |_, _| {},
+            validate_update: |_, _, _| {},
+            warnings: |_, _| Vec::new(),
+        }
+    }
+}
+
+static GROUPS: [&[Strategy]; 11] = [
+    core::STRATEGIES,
+    apps::STRATEGIES,
+    autoscaling::STRATEGIES,
+    batch::STRATEGIES,
+    coordination::STRATEGIES,
+    discovery::STRATEGIES,
+    networking::STRATEGIES,
+    policy::STRATEGIES,
+    rbac::STRATEGIES,
+    scheduling::STRATEGIES,
+    storage::STRATEGIES,
+];
+
+fn strategy(of: GroupKind<'_>) -> Option<&'static Strategy> {
+    let mut all = GROUPS.iter().copied().flatten();
+    all.find(|strategy| strategy.kind == of.kind && strategy.group == of.group)
+}
+
+/// Fills in what `object` leaves to its kind's defaults. Done twice it changes nothing.
+pub fn default(of: GroupKind<'_>, object: &mut Value) {
+    if let Some(strategy) = strategy(of) {
+        (strategy.default)(object);
+    }
+}
+
+/// `rest.BeforeCreate`: sets what of a new object only the server decides, and validates it. It has its name and namespace, and
+/// its defaults.
+///
+/// # Errors
+///
+/// What is wrong with it: at least one cause.
+pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Cause>> {
+    let Some(strategy) = strategy(of) else { return Ok(()) };
+    (strategy.prepare_for_create)(object);
+    refuse(validate(of, object))
+}
+
+/// What is wrong with a new object as it is, with its defaults; nothing, if an API server takes it.
+pub fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
+    let mut causes = Causes::default();
+    if let Some(strategy) = strategy(of) {
+        let root = At::root(object);
+        (strategy.validate)(&root, &mut causes);
+        if causes.is_empty() {
+            let metadata = root.at("metadata");
+            metadata::validate_object_meta(&metadata, strategy.namespaced, names::path_segment, &mut causes);
+        }
+    }
+    causes.into_vec()
+}
+
+/// `rest.BeforeUpdate`: sets what of a changed object only the server decides, and validates the change. `before` is the object
+/// as the store has it; both have their defaults.
+///
+/// # Errors
+///
+/// What is wrong with the object or the change: at least one cause.
+pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
+    let Some(strategy) = strategy(of) else { return Ok(()) };
+    keep_system_fields(strategy, object, before);
+    (strategy.prepare_for_update)(object, before);
+    let mut causes = Causes::default();
+    let (new, old) = (At::root(object), At::root(before));
+    let metadata = new.at("metadata");
+    metadata::validate_object_meta(&metadata, strategy.namespaced, names::path_segment, &mut causes);
+    metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
+    (strategy.validate_update)(&new, &old, &mut causes);
+    refuse(causes.into_vec())
+}
+
+/// What an update leaves out and cannot change is as before.
+fn keep_system_fields(strategy: &Strategy, object: &mut Value, before: &Value) {
+    let (Some(new), Some(old)) = (object["metadata"].as_object_mut(), before["metadata"].as_object()) else {
+        return;
+    };
+    let mut keep = |field: &str, always: bool| match old.get(field) {
+        Some(value) if always || new.get(field).is_none_or(|value| value.is_null() || value == "") => {
+            new.insert(field.into(), value.clone());
+        }
+        None if always => drop(new.remove(field)),
+        _ => {}
+    };
+    keep("generation", true);
+    keep("uid", false);
+    keep("creationTimestamp", true);
+    keep("deletionTimestamp", true);
+    keep("deletionGracePeriodSeconds", false);
+    if strategy.unconditional_update {
+        keep("resourceVersion", false);
+    }
+}
+
+fn refuse(causes: Vec<Cause>) -> Result<(), Vec<Cause>> {
+    if causes.is_empty() { Ok(()) } else { Err(causes) }
+}
+
+/// What the answer to a client says of an object that is taken: fields without effect, or deprecated.
+pub fn warnings(of: GroupKind<'_>, object: &Value, before: Option<&Value>) -> Vec<String> {
+    strategy(of).map(|strategy| (strategy.warnings)(object, before)).unwrap_or_default()
+}
+
+/// Whether objects of such a kind are in namespaces.
+pub fn is_namespaced(of: GroupKind<'_>) -> bool {
+    strategy(of).is_some_and(|strategy| strategy.namespaced)
+}

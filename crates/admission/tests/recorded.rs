@@ -1,0 +1,272 @@
+//! What a real API server answered to small changes of objects of many kinds, against what is made of them here. The recording is
+//! made by `conformance/judge`; a line of it has what was sent, how, and what came back.
+//!
+//! `RECORDED=Pod,Service cargo test -p clusterlocal-admission --test recorded -- --nocapture` prints the differences of these kinds.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+
+use clusterlocal_admission::{self as admission, Cause, GroupKind};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+const RECORDING: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/1.36/recordings/objects.jsonl.gz");
+
+/// What differs from run to run, or is given by parts of a cluster that this package is not.
+const VOLATILE: [&str; 12] = [
+    "uid",
+    "creationTimestamp",
+    "resourceVersion",
+    "managedFields",
+    "clusterIP",
+    "clusterIPs",
+    "nodePort",
+    "generation",
+    "healthCheckNodePort",
+    "serviceAccount",
+    "serviceAccountName",
+    "batch.kubernetes.io/controller-uid",
+];
+
+#[derive(Deserialize)]
+struct Record {
+    id: String,
+    verb: String,
+    input: Value,
+    real: Outcome,
+}
+
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+struct Outcome {
+    ok: bool,
+    object: Value,
+    code: u16,
+    reason: Option<String>,
+    fields: Vec<String>,
+    message: String,
+}
+
+/// The first thing that differs, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Differs {
+    Verdict,
+    Code,
+    Fields,
+    Message,
+    Object,
+}
+
+#[test]
+fn objects_are_taken_and_refused_as_recorded() {
+    let asked = std::env::var("RECORDED").ok();
+    let asked: Vec<&str> = asked.as_deref().map(|kinds| kinds.split(',').collect()).unwrap_or_default();
+    let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
+    let mut table: BTreeMap<String, BTreeMap<Option<Differs>, usize>> = BTreeMap::new();
+    let mut standing = Value::Null;
+    for line in reader.lines() {
+        let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
+        let kind = record.id.split('/').next().unwrap_or_default().to_owned();
+        if !asked.is_empty() && !asked.contains(&kind.as_str()) {
+            continue;
+        }
+        let (object, words) = (&record.input, record.id.ends_with("as it is"));
+        if words {
+            standing = create(object).expect("the unchanged object is taken");
+        }
+        // What is refused for its name is refused before anybody looks into it.
+        if record.real.message.starts_with("the name of the object")
+            || record.real.code == 0 && !record.real.ok
+        {
+            continue;
+        }
+        let ours = match record.verb.as_str() {
+            "create" => create(object),
+            _ => update(object, &standing),
+        };
+        let ours = outcome(object, ours);
+        let differs = compare(&record.real, &ours);
+        *table.entry(format!("{kind} {}", record.verb)).or_default().entry(differs).or_default() += 1;
+        if let Some(differs) = differs.filter(|_| !asked.is_empty()) {
+            println!("{} — {differs:?}", record.id);
+            if differs == Differs::Object {
+                print_differences("", &record.real.object, &ours.object);
+            } else {
+                println!("  real {}", shown(&record.real));
+                println!("  ours {}", shown(&ours));
+            }
+        }
+    }
+    let mut all = BTreeMap::<Option<Differs>, usize>::new();
+    println!(
+        "{:32}{:>7}{:>8}{:>9}{:>7}{:>8}{:>9}{:>8}",
+        "", "cases", "same", "verdict", "code", "fields", "message", "object"
+    );
+    for (name, row) in &table {
+        print_row(name, row);
+        for (differs, count) in row {
+            *all.entry(*differs).or_default() += count;
+        }
+    }
+    print_row("all", &all);
+}
+
+fn print_row(name: &str, row: &BTreeMap<Option<Differs>, usize>) {
+    let of = |differs| row.get(&differs).copied().unwrap_or(0);
+    let cases: usize = row.values().sum();
+    println!(
+        "{name:32}{cases:7}{:7.1}%{:9}{:7}{:8}{:9}{:8}",
+        100.0 * of(None) as f64 / cases as f64,
+        of(Some(Differs::Verdict)),
+        of(Some(Differs::Code)),
+        of(Some(Differs::Fields)),
+        of(Some(Differs::Message)),
+        of(Some(Differs::Object)),
+    );
+}
+
+fn shown(outcome: &Outcome) -> String {
+    match outcome.ok {
+        true => "ok".into(),
+        false => format!("{} {:?} {}", outcome.code, outcome.fields, outcome.message),
+    }
+}
+
+fn print_differences(path: &str, real: &Value, ours: &Value) {
+    match (real, ours) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for key in keys {
+                let at = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
+                print_differences(&format!("{path}.{key}"), &at(a), &at(b));
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (index, (a, b)) in a.iter().zip(b).enumerate() {
+                print_differences(&format!("{path}[{index}]"), a, b);
+            }
+        }
+        (a, b) if a == b => {}
+        (a, b) => println!("  {path}: real {a}, ours {b}"),
+    }
+}
+
+#[derive(Debug)]
+enum Refused {
+    Decoding(String),
+    Invalid(Vec<Cause>),
+}
+
+fn group_kind(object: &Value) -> (&str, &str) {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    (version.split_once('/').map_or("", |(group, _)| group), object["kind"].as_str().unwrap_or_default())
+}
+
+/// The object with its defaults, in the namespace that it was sent to.
+fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let mut read = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    let (group, kind) = group_kind(object);
+    admission::default(GroupKind { group, kind }, &mut read);
+    if namespaced && read["metadata"].is_object() {
+        read["metadata"]["namespace"] = "default".into();
+    }
+    Ok(read)
+}
+
+fn create(object: &Value) -> Result<Value, Refused> {
+    let (group, kind) = group_kind(object);
+    let of = GroupKind { group, kind };
+    let mut created = read(object, admission::is_namespaced(of))?;
+    if created["metadata"].is_object() {
+        created["metadata"]["uid"] = "4711".into();
+        created["metadata"]["resourceVersion"] = "1".into();
+        created["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
+    }
+    admission::before_create(of, &mut created).map_err(Refused::Invalid)?;
+    Ok(created)
+}
+
+fn update(object: &Value, before: &Value) -> Result<Value, Refused> {
+    let (group, kind) = group_kind(object);
+    let of = GroupKind { group, kind };
+    let mut updated = read(object, admission::is_namespaced(of))?;
+    admission::before_update(of, &mut updated, before).map_err(Refused::Invalid)?;
+    Ok(updated)
+}
+
+fn outcome(object: &Value, ours: Result<Value, Refused>) -> Outcome {
+    let (group, kind) = group_kind(object);
+    let version = object["apiVersion"].as_str().unwrap_or_default();
+    let version = version.rsplit('/').next().unwrap_or_default();
+    match ours {
+        Ok(object) => Outcome { ok: true, object: normal(object), ..Outcome::default() },
+        Err(Refused::Decoding(message)) => Outcome {
+            code: 400,
+            reason: Some("BadRequest".into()),
+            message: format!("{kind} in version {version:?} cannot be handled as a {kind}: {message}"),
+            ..Outcome::default()
+        },
+        Err(Refused::Invalid(causes)) => {
+            let mut fields: Vec<String> = causes.iter().map(|cause| cause.field.clone()).collect();
+            fields.sort();
+            let mut messages: Vec<String> = Vec::new();
+            for cause in &causes {
+                let message = cause.to_string();
+                if !messages.contains(&message) {
+                    messages.push(message);
+                }
+            }
+            let all = messages.join(", ");
+            let all = if messages.len() > 1 { format!("[{all}]") } else { all };
+            let group = if group.is_empty() { String::new() } else { format!(".{group}") };
+            let name = object["metadata"]["name"].as_str().unwrap_or_default();
+            let message = format!("{kind}{group} {name:?} is invalid: {all}");
+            Outcome { code: 422, reason: Some("Invalid".into()), fields, message, ..Outcome::default() }
+        }
+    }
+}
+
+fn normal(value: Value) -> Value {
+    match value {
+        Value::Object(mut map) => {
+            map.remove("status");
+            inner(Value::Object(map))
+        }
+        other => other,
+    }
+}
+
+fn inner(value: Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let kept = map.into_iter().filter(|(key, value)| {
+                let is_headless =
+                    key == "clusterIP" && value == "None" || key == "clusterIPs" && *value == json!(["None"]);
+                is_headless || key != "controller-uid" && !VOLATILE.contains(&key.as_str())
+            });
+            Value::Object(kept.map(|(key, value)| (key, inner(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(inner).collect()),
+        other => other,
+    }
+}
+
+fn compare(real: &Outcome, ours: &Outcome) -> Option<Differs> {
+    if real.ok != ours.ok {
+        return Some(Differs::Verdict);
+    }
+    if real.ok {
+        return (real.object != ours.object).then_some(Differs::Object);
+    }
+    if (real.code, &real.reason) != (ours.code, &ours.reason) {
+        return Some(Differs::Code);
+    }
+    if real.fields != ours.fields {
+        return Some(Differs::Fields);
+    }
+    (real.message != ours.message).then_some(Differs::Message)
+}
