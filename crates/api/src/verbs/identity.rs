@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::http::path::Place;
 use crate::http::status::Status;
-use crate::schema::cause::Cause;
 use crate::schema::resource::Resource;
+use clusterlocal_admission::Cause;
 use clusterlocal_core::reconcile::names::ALPHABET as NAME_ALPHABET;
 use clusterlocal_core::store::{Key, Kind, Namespace, Store};
 
