@@ -24,6 +24,9 @@ mod schema;
 mod storage;
 mod strategy;
 
+/// The release of Kubernetes whose API server this is.
+pub const KUBERNETES_VERSION: &str = "1.36.3";
+
 pub use field::Cause;
 pub use schema::{Decoded, decode};
-pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, validate, warnings};
+pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, validate, warnings};

@@ -163,3 +163,8 @@ pub fn warnings(of: GroupKind<'_>, object: &Value, before: Option<&Value>) -> Ve
 pub fn is_namespaced(of: GroupKind<'_>) -> bool {
     strategy(of).is_some_and(|strategy| strategy.namespaced)
 }
+
+/// Whether an update of such a kind may leave out the resource version.
+pub fn is_unconditional(of: GroupKind<'_>) -> bool {
+    strategy(of).is_none_or(|strategy| strategy.unconditional_update)
+}

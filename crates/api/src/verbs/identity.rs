@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::http::path::Place;
 use crate::http::status::Status;
-use crate::schema::resource::Resource;
+use crate::schema::resource::{Resource, group_kind};
 use clusterlocal_admission::Cause;
 use clusterlocal_core::reconcile::names::ALPHABET as NAME_ALPHABET;
 use clusterlocal_core::store::{Key, Kind, Namespace, Store};
@@ -122,7 +122,7 @@ fn check_name(place: &Place, said: &str) -> Result<(), Status> {
 
 /// Whether `after` is still the object that `before` is, and was made from what is there now. Gives it back what only
 /// the server sets.
-pub(crate) fn keep(place: &Place, before: &Value, after: &mut Value) -> Result<(), Status> {
+pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value) -> Result<(), Status> {
     if !after["metadata"].is_object() {
         return Err(Status::bad_request("the object has no metadata"));
     }
@@ -141,15 +141,21 @@ pub(crate) fn keep(place: &Place, before: &Value, after: &mut Value) -> Result<(
     if !said.is_empty() && said != "0" && said != is {
         return Err(Status::modified(place.resource, &place.name));
     }
+    // Of some kinds an update has to say what it is of (`AllowUnconditionalUpdate`); that is validated with the rest.
+    let of = group_kind(kind);
+    let version = of.is_none_or(clusterlocal_admission::is_unconditional) || !said.is_empty();
+    let version = version.then_some("resourceVersion");
     for field in [
         "name",
         "uid",
-        "resourceVersion",
         "creationTimestamp",
         "generation",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
-    ] {
+    ]
+    .into_iter()
+    .chain(version)
+    {
         match was.get(field) {
             Some(value) => metadata[field] = value.clone(),
             None => drop(metadata.as_object_mut().and_then(|metadata| metadata.remove(field))),

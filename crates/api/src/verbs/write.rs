@@ -186,7 +186,7 @@ fn write(
     let Place { resource, name, part, .. } = &call.place;
     identity::check_type(resource, &after)?;
     decode(cluster.store(), call, &mut after, Some(&shown))?;
-    identity::keep(&call.place, &shown, &mut after)?;
+    identity::keep(kind, &call.place, &shown, &mut after)?;
     let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
     let before = if is_before { shown } else { show::rendered(&old, cluster) };
     versions::accept(resource, &mut after);
