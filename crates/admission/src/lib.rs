@@ -29,4 +29,6 @@ pub const KUBERNETES_VERSION: &str = "1.36.3";
 
 pub use field::Cause;
 pub use schema::{Decoded, decode};
-pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, validate, warnings};
+pub use strategy::{
+    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, validate, warnings,
+};

@@ -12,9 +12,9 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-pub use clusterlocal_admission::Cause;
 use crate::schema::resource::group_kind;
 use crate::view::render;
+pub use clusterlocal_admission::Cause;
 use clusterlocal_core::manifest;
 use clusterlocal_core::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
 
@@ -62,7 +62,8 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
 pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
     let kind = old.kind();
     let was = door::canonical(kind, before);
-    let is_status_only = before.get("spec") == after.get("spec") && before.get("status") != after.get("status");
+    let is_status_only =
+        before.get("spec") == after.get("spec") && before.get("status") != after.get("status");
     if !is_status_only {
         door::update(kind, &mut after, &was)?;
     }
@@ -75,7 +76,8 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
     let whole = (!is_left).then(|| door::canonical(kind, &whole(&object)));
     // JOBSTATUS
-    let changed = |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
+    let changed =
+        |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
         spec: changed("/spec"),
         template: changed("/spec/template"),

@@ -145,16 +145,10 @@ pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value)
     let of = group_kind(kind);
     let version = of.is_none_or(clusterlocal_admission::is_unconditional) || !said.is_empty();
     let version = version.then_some("resourceVersion");
-    for field in [
-        "name",
-        "uid",
-        "creationTimestamp",
-        "generation",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ]
-    .into_iter()
-    .chain(version)
+    for field in
+        ["name", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"]
+            .into_iter()
+            .chain(version)
     {
         match was.get(field) {
             Some(value) => metadata[field] = value.clone(),

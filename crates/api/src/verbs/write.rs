@@ -15,7 +15,7 @@ use crate::http::status::Status;
 use crate::schema::resource::{Held, Resource, group_kind};
 use crate::schema::{crd, field, versions};
 use crate::view::render;
-use clusterlocal_core::admission::{Charges, limits};
+use clusterlocal_core::admission::{Charges, classes, limits};
 use clusterlocal_core::merge::{self, MergeError};
 use clusterlocal_core::store::{Change, Key, Kind, Store, Stored};
 use clusterlocal_core::{ControlPlane, Driver};
@@ -141,11 +141,8 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
         return Err(Status::already_exists(resource, &name));
     }
     let mut object = to_store(cluster.store(), resource, &name, object)?;
-    if kind == Kind::Pod
-        && let Some(why) = limits::admit(cluster.store(), &call.place.namespace, &mut object)
-    {
-        return Err(Status::forbidden(resource, &name, &why));
-    }
+    let admitted = admit_by_plugins(cluster.store(), kind, &call.place.namespace, &mut object);
+    admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
     let admitted = admit::create(kind, object);
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
@@ -159,6 +156,32 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let first = first.filter(|_| is_answered_as_written(kind));
     let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
     Ok(made.expect("it was put there"))
+}
+
+/// What the admission plugins that every API server runs make of a new object, in their order.
+///
+/// # Errors
+///
+/// Why it is forbidden.
+fn admit_by_plugins(store: &Store, kind: Kind, namespace: &str, object: &mut Value) -> Result<(), String> {
+    match kind {
+        Kind::Pod => {
+            if let Some(why) = limits::admit(store, namespace, object) {
+                return Err(why);
+            }
+            classes::set_priority(store, object)?;
+            classes::set_runtime_class(store, object)
+        }
+        Kind::PersistentVolumeClaim => {
+            classes::default_storage_class(store, object);
+            Ok(())
+        }
+        Kind::Ingress => {
+            classes::default_ingress_class(store, object);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes of the object that `call` names what `edit` makes of its JSON, unless `call` is only to be tried.
