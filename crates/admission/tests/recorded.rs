@@ -168,7 +168,11 @@ fn group_kind(object: &Value) -> (&str, &str) {
 fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default();
-    let mut read = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    let decoded = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    if !decoded.strict.is_empty() {
+        return Err(Refused::Decoding(format!("strict decoding error: {}", decoded.strict.join(", "))));
+    }
+    let mut read = decoded.object;
     let (group, kind) = group_kind(object);
     admission::default(GroupKind { group, kind }, &mut read);
     if namespaced && read["metadata"].is_object() {

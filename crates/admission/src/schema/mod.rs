@@ -1,7 +1,13 @@
 //! Takes the place of `k8s.io/api`: the types of the API, field by field.
 
+mod decode;
+mod quantity;
+mod scalars;
+mod types;
+
 use serde_json::Value;
 
+pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
@@ -14,18 +20,30 @@ pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
 /// An object as the API server reads it.
 #[derive(Clone, Debug, Default)]
 pub struct Decoded {
-    /// As Go would write it again: without what is JSON's null, of the types of its kind.
+    /// As Go would write it again: without what is JSON's null, of the types of its kind, without unknown fields.
     pub object: Value,
     /// What strict decoding refuses: `unknown field "spec.replcas"`.
     pub strict: Vec<String>,
 }
 
-/// Reads `object`, of a built-in kind.
+/// `object` as the API server reads it. An object of another kind than those of Kubernetes is left as it is.
 ///
 /// # Errors
 ///
-/// The first value of another type than its field, in the words of the API server.
+/// What ends decoding, or the first value of another type than its field, in the words of the API server.
 pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, String> {
-    _ = (api_version, kind);
-    Ok(Decoded { object, strict: Vec::new() })
+    let Some(of) = types::of_kind(api_version, kind) else {
+        return Ok(Decoded { object, strict: Vec::new() });
+    };
+    let (object, problems) = decode::decode(of, object);
+    match decode::wrong(&problems) {
+        Some(wrong) => Err(wrong.message.clone()),
+        None => Ok(Decoded { object, strict: problems.into_iter().map(|problem| problem.message).collect() }),
+    }
+}
+
+/// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
+/// fields.
+pub fn problems(api_version: &str, kind: &str, object: &Value) -> Vec<Problem> {
+    types::of_kind(api_version, kind).map(|of| decode::decode(of, object.clone()).1).unwrap_or_default()
 }
