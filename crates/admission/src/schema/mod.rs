@@ -1,6 +1,7 @@
 //! Takes the place of `k8s.io/api`: the types of the API, field by field.
 
 mod decode;
+mod internal;
 mod quantity;
 mod scalars;
 mod types;
@@ -11,10 +12,10 @@ pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
-/// `field.Error` shows structs.
+/// `field.Error` shows structs. Also of lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, says which of several
+/// types of the name it is.
 pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
-    _ = type_name;
-    Shown::from(value)
+    Shown::plain(internal::json(type_name, value))
 }
 
 /// `object` as the API server reads it: of the types of its kind, without what is JSON's null. An object of another kind than
