@@ -4,6 +4,7 @@ mod decode;
 mod internal;
 mod quantity;
 mod scalars;
+mod stored;
 mod types;
 
 use serde_json::Value;
@@ -29,6 +30,11 @@ pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Value, Str
         Some(of) => decode::decode(of, object).map_err(|problems| decode::answer(&problems)),
         None => Ok(object),
     }
+}
+
+/// Leaves of `object` what the store keeps of it: no empty lists and maps.
+pub(crate) fn drop_empty(object: &mut Value) {
+    stored::drop_empty(object);
 }
 
 /// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
