@@ -263,8 +263,8 @@ impl Decoder {
         }
         self.path.push(Step::Key(key.to_owned()));
         let (path, pointer) = self.place();
+        let message = format!("unknown field {}", Shown::from(self.dotted().as_str()).into_text());
         self.path.pop();
-        let message = format!("unknown field {}", Shown::from(path.as_str()).into_text());
         self.problems.push(Problem { path, pointer, message, unknown: true, fatal: false });
     }
 
@@ -273,7 +273,19 @@ impl Decoder {
         self.problems.push(Problem { path, pointer, message, unknown: false, fatal });
     }
 
-    /// The path of the value that is being read, as sigs.k8s.io/json writes it, and the JSON pointer.
+    /// The path of the value that is being read, as sigs.k8s.io/json writes it.
+    fn dotted(&self) -> String {
+        self.path.iter().fold(String::new(), |path, step| match step {
+            Step::Within(_) => path,
+            Step::Item(at) => format!("{path}[{at}]"),
+            Step::Field(name) if path.is_empty() => (*name).to_owned(),
+            Step::Key(key) if path.is_empty() => key.clone(),
+            Step::Field(name) => format!("{path}.{name}"),
+            Step::Key(key) => format!("{path}.{key}"),
+        })
+    }
+
+    /// The path of the value that is being read, with keys that have dots in brackets, and the JSON pointer.
     fn place(&self) -> (String, String) {
         let (mut path, mut pointer) = (String::new(), String::new());
         for step in &self.path {
@@ -287,10 +299,7 @@ impl Decoder {
                     continue;
                 }
             };
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path += name;
+            path = clusterlocal_core::manifest::tree::below(&path, name);
             pointer.push('/');
             pointer += &name.replace('~', "~0").replace('/', "~1");
         }
@@ -379,7 +388,13 @@ mod tests {
 
     fn read(version: &str, kind: &str, object: Value) -> Result<Value, String> {
         let of = types::of_kind(version, kind).expect(kind);
-        decode(of, object).map_err(|problems| answer(&problems))
+        let (decoded, problems) = decode(of, object);
+        let all = || problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join(", ");
+        match wrong(&problems) {
+            Some(wrong) => Err(wrong.message.clone()),
+            None if problems.is_empty() => Ok(decoded),
+            None => Err(format!("strict decoding error: {}", all())),
+        }
     }
 
     #[test]
