@@ -1,6 +1,7 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+pub(crate) mod validation;
 
 use crate::strategy::Strategy;
 

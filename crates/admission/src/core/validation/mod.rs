@@ -1,0 +1,3 @@
+//! Takes the place of `pkg/apis/core/validation`.
+
+pub(crate) mod node_selector;
