@@ -2,6 +2,7 @@
 
 mod config;
 pub(crate) mod validation;
+pub(crate) mod volumes;
 
 use crate::strategy::Strategy;
 

@@ -25,11 +25,7 @@ pub(crate) fn validate_node_selector_term(term: &At<'_>, allow_invalid_values: b
 }
 
 /// `ValidateNodeSelectorRequirement`: what a label has to be.
-fn validate_node_selector_requirement(
-    requirement: &At<'_>,
-    allow_invalid_values: bool,
-    causes: &mut Causes,
-) {
+fn validate_node_selector_requirement(requirement: &At<'_>, allow_invalid_values: bool, causes: &mut Causes) {
     let values = requirement.at("values");
     let operator = requirement.at("operator");
     match operator.text() {
