@@ -25,5 +25,5 @@ mod storage;
 mod strategy;
 
 pub use field::Cause;
-pub use schema::decode;
+pub use schema::{Problem, decode, problems};
 pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, validate, warnings};
