@@ -5,6 +5,7 @@ mod quantity;
 mod scalars;
 mod types;
 
+pub(crate) use self::scalars::{to_base64, unbase64};
 use serde_json::Value;
 
 pub use self::decode::Problem;
