@@ -7,6 +7,7 @@ mod scalars;
 mod stored;
 mod types;
 
+pub(crate) use self::scalars::{to_base64, unbase64};
 use serde_json::Value;
 
 pub use self::decode::Problem;
