@@ -1,7 +1,7 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
-mod endpoints;
+pub(crate) mod endpoints;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;
