@@ -174,6 +174,9 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     if namespaced && read["metadata"].is_object() {
         read["metadata"]["namespace"] = "default".into();
     }
+    if kind == "Pod" {
+        admission::admit_pod(&mut read);
+    }
     Ok(read)
 }
 
