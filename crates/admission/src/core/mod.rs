@@ -5,6 +5,7 @@ mod endpoints;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;
+mod quotas;
 mod secrets;
 pub(crate) mod validation;
 pub(crate) mod volumes;
@@ -20,4 +21,6 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     namespaces::NAMESPACE,
     nodes::NODE,
     endpoints::ENDPOINTS,
+    quotas::RESOURCE_QUOTA,
+    quotas::LIMIT_RANGE,
 ];
