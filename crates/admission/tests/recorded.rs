@@ -176,6 +176,9 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     }
     if kind == "Pod" {
         admission::admit_pod(&mut read);
+        // The priority of a Pod without a class.
+        read["spec"]["priority"] = 0.into();
+        read["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();
     }
     Ok(read)
 }

@@ -129,9 +129,8 @@ pub(crate) fn warnings_for_cidr(field: &At<'_>) -> Vec<String> {
     }
     let strict = text.split('/').next().and_then(parse_ip_strict).filter(|address| !is_mapped(*address));
     match strict {
-        None => warnings.push(format!(
-            "{field}: non-standard CIDR value {text:?} is invalid: use \"{first}/{bits}\""
-        )),
+        None => warnings
+            .push(format!("{field}: non-standard CIDR value {text:?} is invalid: use \"{first}/{bits}\"")),
         Some(IpAddr::V6(address)) if warnings.is_empty() && format!("{address}/{bits}") != text => {
             warnings.push(format!(
                 "{field}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format (\"{address}/{bits}\")"
@@ -161,7 +160,8 @@ mod tests {
             let (value, mut causes) = (json!(text), Causes::default());
             validate_ip_for_legacy_field(&At::root(&value), &mut causes);
             let said: Vec<String> = causes.into_vec().into_iter().map(|cause| cause.message).collect();
-            let expected: Vec<String> = why.iter().map(|why| format!("Invalid value: {text:?}: {why}")).collect();
+            let expected: Vec<String> =
+                why.iter().map(|why| format!("Invalid value: {text:?}: {why}")).collect();
             assert_eq!(said, expected);
         }
     }

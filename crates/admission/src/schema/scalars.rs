@@ -128,7 +128,7 @@ pub(super) fn base64(text: &str) -> Result<String, String> {
 }
 
 /// The bytes of base64, or the place of the first that is none.
-fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
+pub(crate) fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let is_end = |byte: u8| byte == b'\n' || byte == b'\r';
     let (mut four, mut count) = (0u32, 0);
@@ -176,7 +176,7 @@ fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
 }
 
 /// `bytes` as base64.
-pub(super) fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let of = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));
