@@ -14,7 +14,7 @@ use crate::strategy::Strategy;
 
 pub(crate) const ENDPOINTS: Strategy = Strategy {
     default: |endpoints| {
-        for subset in endpoints["subsets"].as_array_mut().into_iter().flatten() {
+        for subset in endpoints.get_mut("subsets").and_then(Value::as_array_mut).into_iter().flatten() {
             let ports = subset.get_mut("ports").and_then(Value::as_array_mut);
             for port in ports.into_iter().flatten() {
                 put_default(port, "protocol", "TCP");

@@ -13,9 +13,6 @@ pub(crate) const NAMESPACE: Strategy = Strategy {
     default: |namespace| {
         label_with_name(namespace);
         put_default(&mut namespace["status"], "phase", "Active");
-        // The kind has always a spec.
-        put_default(&mut namespace["spec"], "finalizers", json!([]));
-        drop_empty(&mut namespace["spec"], "finalizers");
     },
     prepare_for_create: |namespace| {
         namespace["status"] = json!({ "phase": "Active" });
@@ -64,12 +61,6 @@ fn label_with_name(namespace: &mut Value) {
     }
 }
 
-fn drop_empty(object: &mut Value, field: &str) {
-    if let Some(map) = object.as_object_mut().filter(|map| map[field] == json!([])) {
-        map.remove(field);
-    }
-}
-
 /// `ValidateNamespace`. All finalizers have the path of their list.
 fn validate_namespace(namespace: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta(&namespace.at("metadata"), false, names::dns_label, causes);
@@ -83,14 +74,11 @@ fn validate_namespace(namespace: &At<'_>, causes: &mut Causes) {
 
 /// Only the names of its secrets count.
 fn clean_secret_references(account: &mut Value) {
-    for secret in account["secrets"].as_array_mut().into_iter().flatten() {
+    for secret in account.get_mut("secrets").and_then(Value::as_array_mut).into_iter().flatten() {
         *secret = match secret.get("name") {
             Some(name) => json!({ "name": name }),
             None => json!({}),
         };
-    }
-    if let Some(account) = account.as_object_mut().filter(|account| account["secrets"].is_null()) {
-        account.remove("secrets");
     }
 }
 

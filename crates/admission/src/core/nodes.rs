@@ -16,13 +16,13 @@ pub(crate) const NODE: Strategy = Strategy {
     default: default_node,
     prepare_for_create: |node| {
         add_not_ready_taint(node);
-        remove(&mut node["spec"], "configSource");
-        remove(&mut node["status"], "config");
+        remove(node, "spec", "configSource");
+        remove(node, "status", "config");
     },
     prepare_for_update: |node, before| {
         keep_status(node, before);
         if before["spec"].get("configSource").is_none() {
-            remove(&mut node["spec"], "configSource");
+            remove(node, "spec", "configSource");
         }
     },
     validate: validate_node,
@@ -31,9 +31,9 @@ pub(crate) const NODE: Strategy = Strategy {
     ..Strategy::of("", "Node", false)
 };
 
-fn remove(object: &mut Value, field: &str) {
-    if let Some(object) = object.as_object_mut() {
-        object.remove(field);
+fn remove(node: &mut Value, part: &str, field: &str) {
+    if let Some(part) = node.get_mut(part).and_then(Value::as_object_mut) {
+        part.remove(field);
     }
 }
 
