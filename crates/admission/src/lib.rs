@@ -28,7 +28,7 @@ mod strategy;
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
 pub use field::Cause;
-pub use schema::{Decoded, decode};
+pub use schema::{Decoded, Problem, decode, problems};
 pub use strategy::{
     GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, validate, warnings,
 };

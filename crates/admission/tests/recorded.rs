@@ -168,7 +168,7 @@ fn group_kind(object: &Value) -> (&str, &str) {
 fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default();
-    let mut read = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    let mut read = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?.object;
     let (group, kind) = group_kind(object);
     admission::default(GroupKind { group, kind }, &mut read);
     if namespaced && read["metadata"].is_object() {

@@ -37,6 +37,11 @@ impl Shown {
     pub(crate) fn plain(text: impl Into<String>) -> Self {
         Shown(text.into())
     }
+
+    /// The text, for messages other than those of `field.Error`.
+    pub(crate) fn into_text(self) -> String {
+        self.0
+    }
 }
 
 impl From<&str> for Shown {

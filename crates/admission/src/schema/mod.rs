@@ -1,7 +1,13 @@
 //! Takes the place of `k8s.io/api`: the types of the API, field by field.
 
+mod decode;
+mod quantity;
+mod scalars;
+mod types;
+
 use serde_json::Value;
 
+pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
@@ -20,12 +26,23 @@ pub struct Decoded {
     pub strict: Vec<String>,
 }
 
-/// Reads `object`, of a built-in kind.
+/// Reads `object`, of a built-in kind. An object of another kind is left as it is.
 ///
 /// # Errors
 ///
-/// The first value of another type than its field, in the words of the API server.
+/// What strict decoding refuses, in the words of the API server.
 pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, String> {
-    _ = (api_version, kind);
+    let object = match types::of_kind(api_version, kind) {
+        Some(of) => decode::decode(of, object).map_err(|problems| decode::answer(&problems))?,
+        None => object,
+    };
     Ok(Decoded { object, strict: Vec::new() })
+}
+
+/// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
+/// fields.
+pub fn problems(api_version: &str, kind: &str, object: &Value) -> Vec<Problem> {
+    let of = types::of_kind(api_version, kind);
+    of.and_then(|of| decode::decode(of, object.clone()).err()).unwrap_or_default()
+}
 }
