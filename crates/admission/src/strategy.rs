@@ -145,9 +145,7 @@ fn keep_system_fields(strategy: &Strategy, object: &mut Value, before: &Value) {
     keep("creationTimestamp", true);
     keep("deletionTimestamp", true);
     keep("deletionGracePeriodSeconds", false);
-    if strategy.unconditional_update {
-        keep("resourceVersion", false);
-    }
+    keep("resourceVersion", false);
 }
 
 fn refuse(causes: Vec<Cause>) -> Result<(), Vec<Cause>> {

@@ -24,25 +24,17 @@ pub struct Problem {
 /// The fields that a list of problems has at most, as in sigs.k8s.io/json.
 const UNKNOWN_MAX: usize = 100;
 
-/// `object` as the API server writes what it read of it.
-///
-/// # Errors
-///
-/// All that it refuses, in the order in which it stands.
-pub(super) fn decode(of: &'static Type, object: Value) -> Result<Value, Vec<Problem>> {
+/// `object` as the API server writes what it read of it, and all that it refuses, in the order in which it stands.
+pub(super) fn decode(of: &'static Type, object: Value) -> (Value, Vec<Problem>) {
     let mut decoder = Decoder { strict: true, ..Decoder::default() };
     let decoded = decoder.named(of, object);
-    if decoder.problems.is_empty() { Ok(decoded) } else { Err(decoder.problems) }
+    (decoded, decoder.problems)
 }
 
-/// The one answer that an API server gives: what ends decoding, else the first wrong value, else all unknown fields.
-pub(super) fn answer(problems: &[Problem]) -> String {
-    let wrong = || problems.iter().find(|problem| !problem.unknown);
-    if let Some(problem) = problems.iter().find(|problem| problem.fatal).or_else(wrong) {
-        return problem.message.clone();
-    }
-    let all: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    format!("strict decoding error: {}", all.join(", "))
+/// The one wrong value that an API server answers with: what ends decoding, else the first.
+pub(super) fn wrong(problems: &[Problem]) -> Option<&Problem> {
+    let first = || problems.iter().find(|problem| !problem.unknown);
+    problems.iter().find(|problem| problem.fatal).or_else(first)
 }
 
 /// Part of the way to a value.
