@@ -1,6 +1,8 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+pub(crate) mod validation;
+pub(crate) mod volumes;
 
 use crate::strategy::Strategy;
 

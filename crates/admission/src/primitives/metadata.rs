@@ -59,7 +59,7 @@ fn validate_written(metadata: &At<'_>, causes: &mut Causes) {
     validate_owner_references(&metadata.at("ownerReferences"), causes);
 }
 
-/// `ValidateObjectMetaUpdate`
+/// `ValidateObjectMetaUpdate`. That there is a resource version has been seen to before.
 pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     let finalizers = metadata.at("finalizers");
     if before.at("deletionTimestamp").is_set() {
@@ -75,10 +75,6 @@ pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, ca
             );
             causes.forbidden(&finalizers, &why);
         }
-    }
-    let version = metadata.at("resourceVersion");
-    if version.is_empty() {
-        causes.invalid(&version, "", "must be specified for an update");
     }
     for name in
         ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]
@@ -120,13 +116,17 @@ pub(crate) fn validate_labels(labels: &At<'_>, causes: &mut Causes) {
 
 /// `ValidateAnnotations`
 pub(crate) fn validate_annotations(annotations: &At<'_>, causes: &mut Causes) {
-    let mut size = 0;
-    for (key, value) in annotations.entries() {
+    for (key, _) in annotations.entries() {
         for fault in names::label_key(&key.to_lowercase()) {
             causes.invalid(annotations, key, &fault);
         }
-        size += key.len() + value.text().len();
     }
+    validate_annotations_size(annotations, causes);
+}
+
+/// `ValidateAnnotationsSize`
+pub(crate) fn validate_annotations_size(annotations: &At<'_>, causes: &mut Causes) {
+    let size: usize = annotations.entries().map(|(key, value)| key.len() + value.text().len()).sum();
     if size > ANNOTATIONS_MAX {
         causes.too_long(annotations, ANNOTATIONS_MAX);
     }

@@ -1,6 +1,8 @@
 //! Takes the place of apimachinery's `util/validation`, `api/validation` and `apis/meta/v1/validation`: the rules that every
 //! group shares. It must not know the kinds.
 
+pub(crate) mod diff;
 pub(crate) mod metadata;
 pub(crate) mod names;
+pub(crate) mod quantity;
 pub(crate) mod selectors;

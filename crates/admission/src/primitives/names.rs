@@ -1,8 +1,17 @@
 //! The forms of names, labels and numbers. Each function returns what is wrong, in the words of
 //! `k8s.io/apimachinery/pkg/util/validation` and `api/validate/content`; nothing, if nothing is.
 
+use crate::field::{At, Causes};
+
 /// What is wrong with a value, in the order in which an API server says it.
 pub(crate) type Faults = Vec<String>;
+
+/// Reports each fault of the text of `field` as an invalid value.
+pub(crate) fn check(field: &At<'_>, rule: fn(&str) -> Faults, causes: &mut Causes) {
+    for fault in rule(field.text()) {
+        causes.invalid(field, field.text(), &fault);
+    }
+}
 
 /// A form of names.
 pub(crate) struct Form {

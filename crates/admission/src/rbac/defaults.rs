@@ -23,3 +23,12 @@ pub(super) fn set_defaults_role_binding(binding: &mut Value) {
         .filter(|subject| matches!(subject["kind"].as_str(), Some("User" | "Group")))
         .for_each(fill);
 }
+
+/// A role without rules is written with `rules: null`.
+pub(super) fn write_rules(role: &mut Value) {
+    if let Some(role) = role.as_object_mut()
+        && role.get("rules").and_then(Value::as_array).is_none_or(Vec::is_empty)
+    {
+        role.insert("rules".into(), Value::Null);
+    }
+}

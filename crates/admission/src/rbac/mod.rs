@@ -7,11 +7,13 @@ use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[
     Strategy {
+        default: defaults::write_rules,
         validate: validation::validate_role,
         validate_update: validation::validate_role_update,
         ..Strategy::of(GROUP, "Role", true)
     },
     Strategy {
+        default: defaults::write_rules,
         validate: validation::validate_cluster_role,
         validate_update: validation::validate_cluster_role_update,
         ..Strategy::of(GROUP, "ClusterRole", false)

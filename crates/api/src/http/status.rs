@@ -145,6 +145,17 @@ impl Status {
         status.with(details)
     }
 
+    /// An update of such an object has to have its resource version (`genericregistry.Store.Update`).
+    pub(crate) fn without_version(resource: &Resource, name: &str) -> Self {
+        let field = "metadata.resourceVersion".to_owned();
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
+        let text = format!("{} {name:?} is invalid: {field}: {message}", resource.qualified());
+        let causes = vec![Cause { field, reason: "FieldValueInvalid", message }];
+        let (group, kind) = (resource.group, resource.plural.into());
+        let status = Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text);
+        status.with(Details { name: name.into(), group, kind, causes, retry_after: None })
+    }
+
     /// The object may not be made or changed like this.
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("{} {name:?} is forbidden: {why}", resource.qualified());

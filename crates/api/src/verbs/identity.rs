@@ -141,15 +141,19 @@ pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value)
     if !said.is_empty() && said != "0" && said != is {
         return Err(Status::modified(place.resource, &place.name));
     }
-    // Of some kinds an update has to say what it is of (`AllowUnconditionalUpdate`); that is validated with the rest.
-    let of = group_kind(kind);
-    let version = of.is_none_or(clusterlocal_admission::is_unconditional) || !said.is_empty();
-    let version = version.then_some("resourceVersion");
-    for field in
-        ["name", "uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds"]
-            .into_iter()
-            .chain(version)
-    {
+    // Of some kinds an update has to say what it is of (`AllowUnconditionalUpdate`).
+    if said.is_empty() && !group_kind(kind).is_none_or(clusterlocal_admission::is_unconditional) {
+        return Err(Status::without_version(place.resource, &place.name));
+    }
+    for field in [
+        "name",
+        "uid",
+        "resourceVersion",
+        "creationTimestamp",
+        "generation",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
         match was.get(field) {
             Some(value) => metadata[field] = value.clone(),
             None => drop(metadata.as_object_mut().and_then(|metadata| metadata.remove(field))),

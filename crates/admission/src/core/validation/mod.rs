@@ -1,0 +1,9 @@
+//! Takes the place of `pkg/apis/core/validation`.
+
+pub(crate) mod claims;
+pub(crate) mod downward_api;
+pub(crate) mod node_selector;
+pub(crate) mod paths;
+pub(crate) mod projected;
+pub(crate) mod volume_sources;
+pub(crate) mod volumes;
