@@ -142,6 +142,11 @@ impl Causes {
         self.add_with_value(field, "FieldValueInvalid", "Invalid value", value, why);
     }
 
+    /// `field.Invalid` with `OmitValueType`: the value is not shown.
+    pub(crate) fn invalid_without_value(&mut self, field: &At<'_>, why: &str) {
+        self.add_plain(field, "FieldValueInvalid", "Invalid value", why);
+    }
+
     /// `field.TypeInvalid`
     pub(crate) fn type_invalid(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
         self.add_with_value(field, "FieldValueTypeInvalid", "Invalid value", value, why);
