@@ -25,5 +25,5 @@ mod storage;
 mod strategy;
 
 pub use field::Cause;
-pub use schema::{Problem, decode, problems};
+pub use schema::{Problem, decode, problems, types};
 pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, validate, warnings};

@@ -5,7 +5,7 @@ mod internal;
 mod quantity;
 mod scalars;
 mod stored;
-mod types;
+pub mod types;
 
 use serde_json::Value;
 
