@@ -197,24 +197,31 @@ impl Decoder {
                 value
             }
             (Own::SchemaOrArray, Value::Array(items)) => {
-                let items: Vec<Value> = items.into_iter().map(|item| self.schema(item)).collect();
-                Value::Array(items)
+                self.apart(|this| Value::Array(items.into_iter().map(|item| this.schema(item)).collect()))
             }
             (Own::SchemaOrStrings, value @ Value::Array(_)) => {
-                self.value(&Go::List(Box::new(Go::Text)), value)
+                self.apart(|this| this.value(&Go::List(Box::new(Go::Text)), value))
             }
-            (_, value @ Value::Object(_)) => self.schema(value),
+            (_, value @ Value::Object(_)) => self.apart(|this| this.schema(value)),
             (_, _) => Value::Null,
         }
     }
 
-    /// A JSONSchemaProps that is decoded by itself: not strictly.
-    fn schema(&mut self, value: Value) -> Value {
-        let Some(of) = types::named("apiextensions", "JSONSchemaProps") else { return value };
+    /// Decodes something that Go decodes by itself: not strictly, and the first error in it ends decoding.
+    fn apart(&mut self, decode: impl FnOnce(&mut Self) -> Value) -> Value {
+        let before = self.problems.len();
         let strict = std::mem::take(&mut self.strict);
-        let value = self.named(of, value);
+        let value = decode(self);
         self.strict = strict;
+        let found = &mut self.problems[before..];
+        if let (false, Some(first)) = (found.iter().any(|problem| problem.fatal), found.first_mut()) {
+            first.fatal = true;
+        }
         value
+    }
+
+    fn schema(&mut self, value: Value) -> Value {
+        types::named("apiextensions", "JSONSchemaProps").map_or(Value::Null, |of| self.named(of, value))
     }
 
     fn wrong(&mut self, value: &Value, go: &Go) -> Value {
@@ -408,6 +415,17 @@ mod tests {
         let expected = json!({ "metadata": { "name": "a" }, "spec": { "ports": [{ "port": 1, "targetPort": 0 }] },
                                "status": { "loadBalancer": {} } });
         assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn the_first_error_in_a_schema_of_a_list_ends_decoding() {
+        let schema = json!({ "dependencies": { "x": [5] }, "properties": { "a": { "items": { "type": 5, "unknown": 1 } } } });
+        let definition =
+            json!({ "spec": { "group": 5, "versions": [{ "schema": { "openAPIV3Schema": schema } }] } });
+        let expected = "json: cannot unmarshal number into Go struct field \
+            JSONSchemaProps.spec.versions.schema.openAPIV3Schema.dependencies of type string";
+        let read = read("apiextensions.k8s.io/v1", "CustomResourceDefinition", definition);
+        assert_eq!(read, Err(expected.into()));
     }
 
     #[test]
