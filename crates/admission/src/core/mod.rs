@@ -2,7 +2,7 @@
 
 mod config;
 pub(crate) mod defaults;
-mod endpoints;
+pub(crate) mod endpoints;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;

@@ -46,6 +46,11 @@ impl<'o> At<'o> {
         names.split('.').fold(self.clone(), |at, name| at.below(at.value.get(name), Step::Field(name)))
     }
 
+    /// The field `name`, which may have dots in it.
+    pub(crate) fn field(&self, name: &'static str) -> At<'o> {
+        self.below(self.value.get(name), Step::Field(name))
+    }
+
     /// The value of `key` in a map: `metadata.labels[app]`.
     pub(crate) fn key(&self, key: &str) -> At<'o> {
         self.below(self.value.get(key), Step::Key(key.into()))
