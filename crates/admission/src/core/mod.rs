@@ -2,6 +2,7 @@
 
 mod config;
 mod endpoints;
+mod events;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;
@@ -23,4 +24,5 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     endpoints::ENDPOINTS,
     quotas::RESOURCE_QUOTA,
     quotas::LIMIT_RANGE,
+    events::EVENT,
 ];

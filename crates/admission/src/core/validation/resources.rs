@@ -1,8 +1,6 @@
 //! Resources of containers and Pods: names, amounts, requests and limits (`ValidateContainerResourceRequirements`).
 
-use std::collections::BTreeSet;
-
-use crate::field::{At, Causes, Shown};
+use crate::field::{At, Causes};
 use crate::primitives::names;
 use crate::primitives::quantity::Quantity;
 
