@@ -24,6 +24,7 @@ mod schema;
 mod storage;
 mod strategy;
 
+pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use schema::{Problem, decode, problems};
 pub use strategy::{GroupKind, before_create, before_update, default, is_namespaced, validate, warnings};

@@ -1,11 +1,16 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+pub(crate) mod defaults;
 mod endpoints;
 mod events;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;
+pub(crate) mod plugins;
+pub(crate) mod pod_fields;
+pub(crate) mod pod_warnings;
+mod pods;
 mod quotas;
 mod secrets;
 pub(crate) mod validation;
@@ -16,6 +21,7 @@ use crate::strategy::Strategy;
 pub(crate) const STRATEGIES: &[Strategy] = &[
     config::CONFIG_MAP,
     secrets::SECRET,
+    pods::POD,
     persistent_volumes::PERSISTENT_VOLUME_CLAIM,
     persistent_volumes::PERSISTENT_VOLUME,
     namespaces::SERVICE_ACCOUNT,

@@ -175,6 +175,11 @@ impl Causes {
         self.add_with_value(field, "FieldValueNotFound", "Not found", value, "");
     }
 
+    /// `field.NotFound` with a detail.
+    pub(crate) fn not_found_because(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
+        self.add_with_value(field, "FieldValueNotFound", "Not found", value, why);
+    }
+
     /// `field.TooLong`: `max` in bytes.
     pub(crate) fn too_long(&mut self, field: &At<'_>, max: usize) {
         self.add_plain(field, "FieldValueTooLong", "Too long", &format!("may not be more than {max} bytes"));
