@@ -12,6 +12,7 @@ pub(crate) mod pod_fields;
 pub(crate) mod pod_warnings;
 mod pods;
 mod quotas;
+mod replication_controllers;
 mod secrets;
 pub(crate) mod validation;
 pub(crate) mod volumes;
@@ -31,4 +32,5 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     quotas::RESOURCE_QUOTA,
     quotas::LIMIT_RANGE,
     events::EVENT,
+    replication_controllers::REPLICATION_CONTROLLER,
 ];
