@@ -111,9 +111,12 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
 fn default_container(container: &mut Value) {
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
-            for (field, number) in
-                [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-            {
+            for (field, number) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
                 set_if_zero(probe, field, number);
             }
             default_handler(probe);
@@ -181,7 +184,8 @@ pub(crate) fn is_latest(image: &str) -> bool {
 
 /// Whether `path` is a repository as `reference.ParseNormalizedNamed` takes it: a domain may have capital letters.
 fn is_repository(path: &str) -> bool {
-    let is_domain = |part: &str| part.contains(['.', ':']) || part == "localhost" || part != part.to_lowercase();
+    let is_domain =
+        |part: &str| part.contains(['.', ':']) || part == "localhost" || part != part.to_lowercase();
     let mut parts: Vec<&str> = path.split('/').collect();
     if parts.len() > 1 && is_domain(parts[0]) {
         let host = parts.remove(0);
@@ -189,7 +193,10 @@ fn is_repository(path: &str) -> bool {
         if host.is_empty() || !host.chars().all(is_host) {
             return false;
         }
-    } else if parts.len() == 1 && path.len() == 64 && path.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    } else if parts.len() == 1
+        && path.len() == 64
+        && path.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return false;
     }
     parts.iter().all(|part| is_path_component(part)) && path.len() <= 255
@@ -203,9 +210,9 @@ fn is_path_component(part: &str) -> bool {
         return false;
     }
     let separators = part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    separators.filter(|text| !text.is_empty()).all(|text| {
-        matches!(text, "." | "_" | "__") || text.bytes().all(|b| b == b'-')
-    })
+    separators
+        .filter(|text| !text.is_empty())
+        .all(|text| matches!(text, "." | "_" | "__") || text.bytes().all(|b| b == b'-'))
 }
 
 /// The items of a list that may not be there.

@@ -3,6 +3,7 @@
 mod config;
 pub(crate) mod defaults;
 pub(crate) mod endpoints;
+mod events;
 mod namespaces;
 mod nodes;
 mod persistent_volumes;
@@ -11,6 +12,7 @@ pub(crate) mod pod_fields;
 pub(crate) mod pod_warnings;
 mod pods;
 mod quotas;
+mod replication_controllers;
 mod secrets;
 pub(crate) mod validation;
 pub(crate) mod volumes;
@@ -29,4 +31,6 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     endpoints::ENDPOINTS,
     quotas::RESOURCE_QUOTA,
     quotas::LIMIT_RANGE,
+    events::EVENT,
+    replication_controllers::REPLICATION_CONTROLLER,
 ];

@@ -40,10 +40,10 @@ fn remove(node: &mut Value, part: &str, field: &str) {
 /// `SetDefaults_NodeStatus`, and `Convert_v1_NodeSpec_To_core_NodeSpec`: of the two fields for the CIDRs of a node the older
 /// counts.
 fn default_node(node: &mut Value) {
-    if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut) {
-        if let Some(capacity) = status.get("capacity").cloned() {
-            status.entry("allocatable").or_insert(capacity);
-        }
+    if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut)
+        && let Some(capacity) = status.get("capacity").cloned()
+    {
+        status.entry("allocatable").or_insert(capacity);
     }
     let Some(spec) = node.get_mut("spec").and_then(Value::as_object_mut) else { return };
     let first = spec.get("podCIDRs").and_then(|all| all.get(0)).cloned();
@@ -64,10 +64,10 @@ fn add_not_ready_taint(node: &mut Value) {
     }
     let Some(spec) = node["spec"].as_object_mut() else { return };
     let taints = spec.entry("taints").or_insert_with(|| json!([]));
-    if let Some(taints) = taints.as_array_mut() {
-        if !taints.iter().any(|taint| taint["key"] == KEY && taint["effect"] == "NoSchedule") {
-            taints.push(json!({ "key": KEY, "effect": "NoSchedule" }));
-        }
+    if let Some(taints) = taints.as_array_mut()
+        && !taints.iter().any(|taint| taint["key"] == KEY && taint["effect"] == "NoSchedule")
+    {
+        taints.push(json!({ "key": KEY, "effect": "NoSchedule" }));
     }
 }
 

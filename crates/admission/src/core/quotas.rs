@@ -204,12 +204,12 @@ fn warnings_for_resource_quota(quota: &Value, before: Option<&Value>) -> Vec<Str
         let (request_name, limit_name) = (format!("requests.{name}"), format!("limits.{name}"));
         let plain = || Some((name, amount(name).filter(|_| matches!(name, "cpu" | "memory"))?));
         let request = amount(&request_name).map(|request| (request_name.as_str(), request)).or_else(plain);
-        if let (Some((request_name, request)), Some(limit)) = (request, amount(&limit_name)) {
-            if Quantity::of(request) > Quantity::of(limit) {
-                warnings.push(format!(
-                    "ResourceQuota {request_name} ({request}) should be less than {limit_name} ({limit})"
-                ));
-            }
+        if let (Some((request_name, request)), Some(limit)) = (request, amount(&limit_name))
+            && Quantity::of(request) > Quantity::of(limit)
+        {
+            warnings.push(format!(
+                "ResourceQuota {request_name} ({request}) should be less than {limit_name} ({limit})"
+            ));
         }
     }
     warnings
@@ -311,12 +311,12 @@ fn validate_amounts(limit: &At<'_>, name: &str, causes: &mut Causes) {
                      list,
                      shown_high: bool,
                      words: [&str; 2]| {
-        if let (Some((low, less)), Some((high, more))) = (low, high) {
-            if less > more {
-                let shown = if shown_high { high } else { low };
-                let why = format!("{} value {low} is greater than {} value {high}", words[0], words[1]);
-                causes.invalid(&limit.at(list).key(name), shown, &why);
-            }
+        if let (Some((low, less)), Some((high, more))) = (low, high)
+            && less > more
+        {
+            let shown = if shown_high { high } else { low };
+            let why = format!("{} value {low} is greater than {} value {high}", words[0], words[1]);
+            causes.invalid(&limit.at(list).key(name), shown, &why);
         }
     };
     order(min, max, "min", false, ["min", "max"]);
@@ -329,12 +329,12 @@ fn validate_amounts(limit: &At<'_>, name: &str, causes: &mut Causes) {
         validate_ratio(&limit.at("maxLimitRequestRatio").key(name), (text, amount), min, max, causes);
     }
     let is_fixed = !is_native(name) || is_huge_page(name);
-    if let (Some((default, one)), Some((request, other))) = (default, request) {
-        if is_fixed && one != other {
-            let why =
-                format!("default value {default} must equal to defaultRequest value {request} in {name}");
-            causes.invalid(&limit.at("defaultRequest").key(name), request, &why);
-        }
+    if let (Some((default, one)), Some((request, other))) = (default, request)
+        && is_fixed
+        && one != other
+    {
+        let why = format!("default value {default} must equal to defaultRequest value {request} in {name}");
+        causes.invalid(&limit.at("defaultRequest").key(name), request, &why);
     }
 }
 

@@ -10,9 +10,10 @@ use crate::field::{At, Causes};
 pub(crate) fn parse_ip_sloppy(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         let (begin, end) = text.split_at(text.rfind(':')? + 1);
-        let address: Ipv6Addr = match end.contains('.') {
-            true => format!("{begin}{}", parse_ipv4_sloppy(end)?).parse().ok()?,
-            false => text.parse().ok()?,
+        let address: Ipv6Addr = if end.contains('.') {
+            format!("{begin}{}", parse_ipv4_sloppy(end)?).parse().ok()?
+        } else {
+            text.parse().ok()?
         };
         return Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4));
     }
