@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
-    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, storage,
+    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, schema,
+    storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -92,7 +93,9 @@ pub fn default(of: GroupKind<'_>, object: &mut Value) {
 pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
     (strategy.prepare_for_create)(object);
-    refuse(validate(of, object))
+    refuse(validate(of, object))?;
+    schema::drop_empty(object);
+    Ok(())
 }
 
 /// What is wrong with a new object as it is, with its defaults; nothing, if an API server takes it.
@@ -125,7 +128,9 @@ pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> R
     metadata::validate_object_meta(&metadata, strategy.namespaced, names::path_segment, &mut causes);
     metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
     (strategy.validate_update)(&new, &old, &mut causes);
-    refuse(causes.into_vec())
+    refuse(causes.into_vec())?;
+    schema::drop_empty(object);
+    Ok(())
 }
 
 /// What an update leaves out and cannot change is as before.

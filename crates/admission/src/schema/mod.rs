@@ -1,8 +1,10 @@
 //! Takes the place of `k8s.io/api`: the types of the API, field by field.
 
 mod decode;
+mod internal;
 mod quantity;
 mod scalars;
+mod stored;
 mod types;
 
 use serde_json::Value;
@@ -11,10 +13,10 @@ pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
-/// `field.Error` shows structs.
+/// `field.Error` shows structs. Also of lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, says which of several
+/// types of the name it is.
 pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
-    _ = type_name;
-    Shown::from(value)
+    Shown::plain(internal::json(type_name, value))
 }
 
 /// An object as the API server reads it.
@@ -40,6 +42,11 @@ pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, S
         Some(wrong) => Err(wrong.message.clone()),
         None => Ok(Decoded { object, strict: problems.into_iter().map(|problem| problem.message).collect() }),
     }
+}
+
+/// Leaves of `object` what the store keeps of it: no empty lists and maps.
+pub(crate) fn drop_empty(object: &mut Value) {
+    stored::drop_empty(object);
 }
 
 /// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
