@@ -1,7 +1,8 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+mod service;
 
 use crate::strategy::Strategy;
 
-pub(crate) const STRATEGIES: &[Strategy] = &[config::CONFIG_MAP];
+pub(crate) const STRATEGIES: &[Strategy] = &[config::CONFIG_MAP, service::SERVICE];

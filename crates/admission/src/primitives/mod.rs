@@ -1,6 +1,7 @@
 //! Takes the place of apimachinery's `util/validation`, `api/validation` and `apis/meta/v1/validation`: the rules that every
 //! group shares. It must not know the kinds.
 
+pub(crate) mod addresses;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod selectors;
