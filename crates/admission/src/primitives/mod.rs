@@ -2,6 +2,7 @@
 //! group shares. It must not know the kinds.
 
 pub(crate) mod diff;
+pub(crate) mod int_or_string;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod quantity;
