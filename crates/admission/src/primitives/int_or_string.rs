@@ -58,7 +58,11 @@ mod tests {
         let table = [
             (json!(3), 3, vec![]),
             (json!("25%"), 25, vec![]),
-            (json!("101%"), 101, vec!["<nil>: Invalid value: \"101%\": must not be greater than 100%".into()]),
+            (
+                json!("101%"),
+                101,
+                vec!["<nil>: Invalid value: \"101%\": must not be greater than 100%".into()],
+            ),
             (json!(-1), -1, vec!["<nil>: Invalid value: -1: must be greater than or equal to 0".into()]),
             (json!("7"), 7, vec![format!("<nil>: Invalid value: \"7\": {FORM}")]),
         ];

@@ -13,11 +13,7 @@ pub(in crate::apps) fn validate_daemon_set(daemon_set: &At<'_>, causes: &mut Cau
 }
 
 /// `ValidateDaemonSetUpdate`
-pub(in crate::apps) fn validate_daemon_set_update(
-    daemon_set: &At<'_>,
-    before: &At<'_>,
-    causes: &mut Causes,
-) {
+pub(in crate::apps) fn validate_daemon_set_update(daemon_set: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta_update(&daemon_set.at("metadata"), &before.at("metadata"), causes);
     validate_immutable_selector(&daemon_set.at("spec"), &before.at("spec"), causes);
     validate_daemon_set_spec(&daemon_set.at("spec"), causes);

@@ -13,11 +13,7 @@ pub(in crate::apps) fn validate_deployment(deployment: &At<'_>, causes: &mut Cau
 }
 
 /// `ValidateDeploymentUpdate`
-pub(in crate::apps) fn validate_deployment_update(
-    deployment: &At<'_>,
-    before: &At<'_>,
-    causes: &mut Causes,
-) {
+pub(in crate::apps) fn validate_deployment_update(deployment: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta_update(&deployment.at("metadata"), &before.at("metadata"), causes);
     validate_deployment_spec(&deployment.at("spec"), causes);
     validate_immutable_selector(&deployment.at("spec"), &before.at("spec"), causes);

@@ -128,13 +128,7 @@ fn validate_update_strategy(strategy: &At<'_>, causes: &mut Causes) {
 }
 
 /// `ValidatePodTemplateSpecForStatefulSet`
-fn validate_template(
-    spec: &At<'_>,
-    template: &At<'_>,
-    selector: &At<'_>,
-    skip: Skip,
-    causes: &mut Causes,
-) {
+fn validate_template(spec: &At<'_>, template: &At<'_>, selector: &At<'_>, skip: Skip, causes: &mut Causes) {
     if !selector.is_set() || !selectors::is_empty(selector) {
         validate_selected(selector, template, causes);
     }
