@@ -4,7 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::defaults::default_labels;
 use crate::core::validation::claims::semantically_equal;
-use crate::primitives::names;
+use crate::field::{At, Causes};
+use crate::primitives::{metadata, names};
 
 /// The labels of a Job's pods with the name of the Job (`LegacyJobNameLabel`, `JobNameLabel`).
 pub(super) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
@@ -26,8 +27,13 @@ pub(super) fn prepare_job_for_create(job: &mut Value) {
     if job["spec"]["manualSelector"] == false {
         generate_selector(job);
     }
-    // The answer has what is read from the store, with its defaults.
-    default_labels(job);
+    // The answer has what is read from the store, with its defaults. Labels that are wrong are refused before.
+    let labels = &job["spec"]["template"]["metadata"]["labels"];
+    let mut causes = Causes::default();
+    metadata::validate_labels(&At::root(labels), &mut causes);
+    if causes.is_empty() {
+        default_labels(job);
+    }
 }
 
 /// `generateSelector`: labels that are there already and differ are refused later.
@@ -35,8 +41,9 @@ fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let uid = job["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if let Some(labels) =
-        inner(spec, "template").and_then(|template| inner(template, "metadata")).and_then(|m| inner(m, "labels"))
+    if let Some(labels) = inner(spec, "template")
+        .and_then(|template| inner(template, "metadata"))
+        .and_then(|m| inner(m, "labels"))
     {
         for (keys, value) in [(JOB_NAME_LABELS, &name), (CONTROLLER_UID_LABELS, &uid)] {
             for key in keys {

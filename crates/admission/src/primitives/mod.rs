@@ -4,6 +4,7 @@
 pub(crate) mod addresses;
 pub(crate) mod diff;
 pub(crate) mod domains;
+pub(crate) mod int_or_string;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod quantity;
