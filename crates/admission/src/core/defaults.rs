@@ -98,7 +98,8 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
     set_if_absent(spec, "terminationGracePeriodSeconds", 30);
     set_if_zero(spec, "schedulerName", "default-scheduler");
     // The two names of the service account are one field of the internal type.
-    for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+    for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")]
+    {
         match spec.get(other).cloned() {
             Some(name) if field == "serviceAccount" => drop(spec.insert(field.into(), name)),
             Some(name) => set_if_zero(spec, field, name),

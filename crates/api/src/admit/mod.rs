@@ -75,7 +75,9 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
     // A spec that the client left as it was shown is the same with its defaults.
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
     let whole = (!is_left).then(|| door::canonical(kind, &whole(&object)));
-    // JOBSTATUS
+    if kind == Kind::Job && before.get("status") != after.get("status") {
+        refuse(clusterlocal_admission::validate_job_status(&after, before))?;
+    }
     let changed =
         |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {

@@ -169,6 +169,7 @@ fn admit_by_plugins(store: &Store, kind: Kind, namespace: &str, object: &mut Val
             if let Some(why) = limits::admit(store, namespace, object) {
                 return Err(why);
             }
+            clusterlocal_admission::admit_pod(object);
             classes::set_priority(store, object)?;
             classes::set_runtime_class(store, object)
         }
