@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::core::validation::pod_template::default_pod_spec;
+use crate::core::defaults::default_pod_spec;
 
 /// `SetObjectDefaults_Job`
 pub(super) fn set_defaults_job(job: &mut Value) {

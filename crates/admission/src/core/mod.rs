@@ -1,9 +1,36 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+pub(crate) mod defaults;
+pub(crate) mod endpoints;
+mod events;
+mod namespaces;
+mod nodes;
+pub(crate) mod persistent_volumes;
+pub(crate) mod plugins;
+pub(crate) mod pod_fields;
+pub(crate) mod pod_warnings;
+mod pods;
+mod quotas;
+mod replication_controllers;
+mod secrets;
 pub(crate) mod validation;
 pub(crate) mod volumes;
 
 use crate::strategy::Strategy;
 
-pub(crate) const STRATEGIES: &[Strategy] = &[config::CONFIG_MAP];
+pub(crate) const STRATEGIES: &[Strategy] = &[
+    config::CONFIG_MAP,
+    secrets::SECRET,
+    pods::POD,
+    persistent_volumes::PERSISTENT_VOLUME_CLAIM,
+    persistent_volumes::PERSISTENT_VOLUME,
+    namespaces::SERVICE_ACCOUNT,
+    namespaces::NAMESPACE,
+    nodes::NODE,
+    endpoints::ENDPOINTS,
+    quotas::RESOURCE_QUOTA,
+    quotas::LIMIT_RANGE,
+    events::EVENT,
+    replication_controllers::REPLICATION_CONTROLLER,
+];

@@ -102,6 +102,11 @@ pub(crate) fn dns_subdomain(value: &str) -> Faults {
     Form { max: Some((253, "characters")), ..SUBDOMAIN }.check(value)
 }
 
+/// `content.IsDNS1123Subdomain`, where declarative validation has taken the place of hand-written rules.
+pub(crate) fn long_name(value: &str) -> Faults {
+    SUBDOMAIN.check(value)
+}
+
 /// `validation.IsDNS1035Label`
 pub(crate) fn dns_1035_label(value: &str) -> Faults {
     let form = Form {

@@ -45,6 +45,11 @@ impl Quantity {
         Quantity(if is_negative { -nano } else { nano })
     }
 
+    /// The sum of both.
+    pub(crate) fn plus(self, other: Quantity) -> Quantity {
+        Quantity(self.0.saturating_add(other.0))
+    }
+
     /// Whether it is a whole number, as far as thousandths tell.
     pub(crate) fn is_whole(self) -> bool {
         self.milli() % 1000 == 0

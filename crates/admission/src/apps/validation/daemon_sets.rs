@@ -1,7 +1,7 @@
 //! `ValidateDaemonSet`, `ValidateDaemonSetUpdate`. The generation of the template is the server's: a client cannot make it wrong.
 
 use super::{shown, validate_immutable_selector, validate_runs_for_ever};
-use crate::core::validation::pod_template::validate_pod_template_spec;
+use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{int_or_string, metadata, names, selectors};
 use crate::schema::go_json;

@@ -1,7 +1,7 @@
 //! `ValidateReplicaSet`, `ValidateReplicaSetUpdate`
 
 use super::{validate_immutable_selector, validate_runs_for_ever, validate_selected, validate_selector};
-use crate::core::validation::pod_template::validate_pod_template_spec;
+use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{metadata, names};
 

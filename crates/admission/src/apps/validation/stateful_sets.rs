@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{validate_selected, validate_selector};
 use crate::core::validation::claims::{self, semantically_equal};
-use crate::core::validation::pod_template::validate_pod_template_spec;
+use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{int_or_string, metadata, names, selectors};
 use crate::schema::go_json;

@@ -1,7 +1,7 @@
 //! `validateJobSpec`: what a Job and the template of a CronJob have in common.
 
 use super::policies;
-use crate::core::validation::pod_template::validate_pod_template_spec;
+use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{metadata, names};
 use crate::schema::go_json;

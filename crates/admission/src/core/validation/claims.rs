@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
 use crate::primitives::quantity::Quantity;
@@ -26,7 +27,7 @@ pub(crate) fn validate_persistent_volume_claim(claim: &At<'_>, causes: &mut Caus
 }
 
 fn validate_claim(claim: &At<'_>, allowed: Allowed, causes: &mut Causes) {
-    metadata::validate_object_meta(&claim.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&claim.at("metadata"), true, names::dns_subdomain, causes);
     validate_persistent_volume_claim_spec(&claim.at("spec"), allowed, causes);
 }
 
@@ -152,7 +153,7 @@ fn validate_data_source(source: &At<'_>, allowed: Allowed, causes: &mut Causes) 
 
 /// `ValidatePersistentVolumeClaimUpdate`
 pub(crate) fn validate_persistent_volume_claim_update(claim: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta_update(&claim.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&claim.at("metadata"), &before.at("metadata"), causes);
     let has_group = |field| before.at(field).at("apiGroup").is_set();
     let allowed =
         Allowed { invalid_api_group: has_group("spec.dataSource") || has_group("spec.dataSourceRef") };
