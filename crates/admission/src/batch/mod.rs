@@ -13,7 +13,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     Strategy {
         default: defaults::set_defaults_job,
         prepare_for_create: strategies::prepare_job_for_create,
-        prepare_for_update: prepare_for_update,
+        prepare_for_update,
         validate: validation::validate_job,
         validate_update: validation::validate_job_update,
         warnings: strategies::job_warnings,
@@ -21,8 +21,8 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     },
     Strategy {
         default: defaults::set_defaults_cron_job,
-        prepare_for_create: prepare_for_create,
-        prepare_for_update: prepare_for_update,
+        prepare_for_create,
+        prepare_for_update,
         validate: validation::validate_cron_job_create,
         validate_update: validation::validate_cron_job_update,
         warnings: strategies::cron_job_warnings,
