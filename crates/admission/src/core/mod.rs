@@ -14,6 +14,7 @@ mod pods;
 mod quotas;
 mod replication_controllers;
 mod secrets;
+mod service;
 pub(crate) mod validation;
 pub(crate) mod volumes;
 
@@ -22,6 +23,7 @@ use crate::strategy::Strategy;
 pub(crate) const STRATEGIES: &[Strategy] = &[
     config::CONFIG_MAP,
     secrets::SECRET,
+    service::SERVICE,
     pods::POD,
     persistent_volumes::PERSISTENT_VOLUME_CLAIM,
     persistent_volumes::PERSISTENT_VOLUME,

@@ -20,7 +20,7 @@ fn validate_pod_disruption_budget(budget: &At<'_>, causes: &mut Causes) {
     let spec = budget.at("spec");
     let amounts = ["minAvailable", "maxUnavailable"].map(|name| spec.at(name));
     if amounts.iter().all(At::is_set) {
-        let shown = go_json("PodDisruptionBudgetSpec", spec.value());
+        let shown = go_json("policy.PodDisruptionBudgetSpec", spec.value());
         causes.invalid(&spec, shown, "minAvailable and maxUnavailable cannot be both set");
     }
     for amount in amounts.iter().filter(|amount| amount.is_set()) {

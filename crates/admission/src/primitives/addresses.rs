@@ -40,6 +40,20 @@ fn is_mapped(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
 }
 
+/// `IsIPv6String`
+pub(crate) fn is_v6(text: &str) -> bool {
+    parse_ip_sloppy(text).is_some_and(|address| address.is_ipv6())
+}
+
+/// The same as [`validate_ip_for_legacy_field`], but an address of the list `old` may stay as it is. Whether it is valid.
+pub(crate) fn is_valid_ip_for_legacy_field(field: &At<'_>, old: &At<'_>, causes: &mut Causes) -> bool {
+    let known = causes.len();
+    if !old.list().contains(field.value()) {
+        validate_ip_for_legacy_field(field, causes);
+    }
+    causes.len() == known
+}
+
 /// `IsValidIPForLegacyField`, which is strict since 1.36.
 pub(crate) fn validate_ip_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
     let text = field.text();
@@ -82,7 +96,11 @@ pub(crate) fn masked(address: IpAddr, bits: u32) -> IpAddr {
 
 /// `IsValidCIDRForLegacyField`, which is strict since 1.36.
 pub(crate) fn validate_cidr_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
-    let text = field.text();
+    validate_cidr(field, field.text(), causes);
+}
+
+/// The same of `text`, which is what is meant by the value of `field`.
+pub(crate) fn validate_cidr(field: &At<'_>, text: &str, causes: &mut Causes) {
     if parse_cidr_sloppy(text).is_none() {
         let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
         causes.invalid(field, text, why);
