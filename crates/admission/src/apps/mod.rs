@@ -2,7 +2,7 @@
 //! ControllerRevisions that they keep.
 
 mod defaults;
-mod strategies;
+pub(crate) mod strategies;
 mod validation;
 
 use crate::strategy::Strategy;
@@ -41,6 +41,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         prepare_for_update: strategies::prepare_daemon_set_for_update,
         validate: validation::daemon_sets::validate_daemon_set,
         validate_update: validation::daemon_sets::validate_daemon_set_update,
+        warnings: strategies::daemon_set_warnings,
         ..Strategy::of("apps", "DaemonSet", true)
     },
     Strategy {

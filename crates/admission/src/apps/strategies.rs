@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::core::persistent_volumes::warnings_for_claim_spec;
+use crate::core::pod_warnings::warnings_for_pod_template;
 use crate::core::validation::claims::semantically_equal;
+use crate::field::At;
 use crate::primitives::names;
 
 /// The annotation of a DaemonSet with its `TemplateGeneration`, for which `apps/v1` has no field
@@ -13,14 +16,14 @@ fn part<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Val
     object.as_object_mut()?.entry(name).or_insert_with(|| json!({})).as_object_mut()
 }
 
-/// `PrepareForCreate`
-pub(super) fn prepare_for_create(object: &mut Value) {
+/// `PrepareForCreate` of the kinds that count the generations of their spec
+pub(crate) fn prepare_for_create(object: &mut Value) {
     object.as_object_mut().map(|object| object.remove("status"));
     part(object, "metadata").map(|metadata| metadata.insert("generation".into(), 1.into()));
 }
 
 /// `PrepareForUpdate`: the status is as before, and a change of the spec is a new generation.
-pub(super) fn prepare_for_update(object: &mut Value, before: &Value) {
+pub(crate) fn prepare_for_update(object: &mut Value, before: &Value) {
     prepare(object, before, false);
 }
 
@@ -92,21 +95,55 @@ pub(super) fn prepare_daemon_set_for_update(daemon_set: &mut Value, before: &Val
     set_template_generation(daemon_set, template_generation(before) + i64::from(is_changed));
 }
 
-/// `WarningsOnCreate` of Deployments and ReplicaSets
+/// `WarningsOnCreate` and `WarningsOnUpdate` of Deployments and ReplicaSets
 pub(super) fn warnings(object: &Value, before: Option<&Value>) -> Vec<String> {
+    let mut all = Vec::new();
+    if before.is_none() {
+        all.extend(warning_of_name(object));
+    }
+    all.extend(template_warnings(object, before));
+    all
+}
+
+/// What is said of a new object whose pods cannot have its name in a hostname.
+pub(crate) fn warning_of_name(object: &Value) -> Option<String> {
     let faults = names::dns_label(object["metadata"]["name"].as_str().unwrap_or_default());
-    if before.is_some() || faults.is_empty() {
+    (!faults.is_empty()).then(|| {
+        format!(
+            "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
+            faults.join(" ")
+        )
+    })
+}
+
+/// Of the template of a new object, or of one whose spec changes.
+fn template_warnings(object: &Value, before: Option<&Value>) -> Vec<String> {
+    let generation = |object: &Value| object["metadata"]["generation"].as_i64();
+    if before.is_some_and(|before| generation(before) == generation(object)) {
         return Vec::new();
     }
-    vec![format!(
-        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-        faults.join(" ")
-    )]
+    warnings_for_pod_template(&At::root(object).at("spec.template"))
+}
+
+/// `WarningsOnCreate` and `WarningsOnUpdate` of DaemonSets
+pub(super) fn daemon_set_warnings(daemon_set: &Value, before: Option<&Value>) -> Vec<String> {
+    if before.is_some_and(|before| template_generation(before) == template_generation(daemon_set)) {
+        return Vec::new();
+    }
+    warnings_for_pod_template(&At::root(daemon_set).at("spec.template"))
 }
 
 /// `WarningsOnCreate` and `WarningsOnUpdate` of StatefulSets
-pub(super) fn stateful_set_warnings(stateful_set: &Value, _: Option<&Value>) -> Vec<String> {
-    let limit = stateful_set["spec"]["revisionHistoryLimit"].as_i64();
-    let warning = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended";
-    limit.filter(|limit| *limit < 0).map(|_| warning.into()).into_iter().collect()
+pub(super) fn stateful_set_warnings(stateful_set: &Value, before: Option<&Value>) -> Vec<String> {
+    let mut all = template_warnings(stateful_set, before);
+    for claim in At::root(stateful_set).at("spec.volumeClaimTemplates").items() {
+        // The paths are those that the API server says.
+        let at = if before.is_some() { claim.at("Spec") } else { claim.clone() };
+        all.extend(warnings_for_claim_spec(&at.with(claim.at("spec").value())));
+    }
+    if stateful_set["spec"]["revisionHistoryLimit"].as_i64().is_some_and(|limit| limit < 0) {
+        let warning = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended";
+        all.push(warning.into());
+    }
+    all
 }

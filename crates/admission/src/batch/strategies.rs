@@ -3,23 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::defaults::default_labels;
-use crate::core::validation::claims::semantically_equal;
+use crate::apps::strategies::{prepare_for_create, warning_of_name};
+use crate::core::pod_warnings::warnings_for_pod_template;
 use crate::field::{At, Causes};
-use crate::primitives::{metadata, names};
+use crate::primitives::metadata;
 
 /// The labels of a Job's pods with the name of the Job (`LegacyJobNameLabel`, `JobNameLabel`).
 pub(super) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
 /// Those with the uid of the Job (`LegacyControllerUidLabel`, `ControllerUidLabel`).
 pub(super) const CONTROLLER_UID_LABELS: [&str; 2] = ["controller-uid", "batch.kubernetes.io/controller-uid"];
-
-/// `PrepareForCreate` of CronJobs
-pub(super) fn prepare_for_create(object: &mut Value) {
-    let Some(object) = object.as_object_mut() else { return };
-    object.remove("status");
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.insert("generation".into(), 1.into());
-    }
-}
 
 /// `PrepareForCreate` of Jobs
 pub(super) fn prepare_job_for_create(job: &mut Value) {
@@ -60,29 +52,14 @@ fn inner<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Map<
     map.entry(name).or_insert_with(|| json!({})).as_object_mut()
 }
 
-/// `PrepareForUpdate` of both: the status is as before, and a change of the spec is a new generation.
-pub(super) fn prepare_for_update(object: &mut Value, before: &Value) {
-    let is_changed = !semantically_equal(&object["spec"], &before["spec"]);
-    let Some(object) = object.as_object_mut() else { return };
-    match before.get("status") {
-        Some(status) => object.insert("status".into(), status.clone()),
-        None => object.remove("status"),
-    };
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| is_changed) {
-        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default();
-        metadata.insert("generation".into(), (generation + 1).into());
-    }
-}
-
 /// `WarningsOnCreate` and `WarningsOnUpdate` of Jobs
 pub(super) fn job_warnings(job: &Value, before: Option<&Value>) -> Vec<String> {
-    warnings(job, before, "spec", &job["spec"])
+    warnings(job, before, &At::root(job).at("spec"))
 }
 
 /// `WarningsOnCreate` and `WarningsOnUpdate` of CronJobs
 pub(super) fn cron_job_warnings(cron_job: &Value, before: Option<&Value>) -> Vec<String> {
-    let spec = &cron_job["spec"]["jobTemplate"]["spec"];
-    let mut all = warnings(cron_job, before, "spec.jobTemplate.spec", spec);
+    let mut all = warnings(cron_job, before, &At::root(cron_job).at("spec.jobTemplate.spec"));
     let schedule = cron_job["spec"]["schedule"].as_str().unwrap_or_default();
     if before.is_some() && schedule.contains("TZ") {
         // The API server says `spec.spec.schedule`.
@@ -92,32 +69,26 @@ pub(super) fn cron_job_warnings(cron_job: &Value, before: Option<&Value>) -> Vec
     all
 }
 
-fn warnings(object: &Value, before: Option<&Value>, path: &str, spec: &Value) -> Vec<String> {
+fn warnings(object: &Value, before: Option<&Value>, spec: &At<'_>) -> Vec<String> {
     let mut all = Vec::new();
     let generation = |object: &Value| object["metadata"]["generation"].as_i64();
-    let has_changed = before.is_none_or(|before| generation(before) != generation(object));
     if before.is_none() {
-        let faults = names::dns_label(object["metadata"]["name"].as_str().unwrap_or_default());
-        if !faults.is_empty() {
-            all.push(format!(
-                "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
-                faults.join(" ")
-            ));
-        }
+        all.extend(warning_of_name(object));
     }
-    if has_changed {
-        all.extend(warnings_for_job_spec(path, spec));
+    if before.is_none_or(|before| generation(before) != generation(object)) {
+        warnings_for_job_spec(spec, &mut all);
     }
     all
 }
 
 /// `WarningsForJobSpec`
-fn warnings_for_job_spec(path: &str, spec: &Value) -> Option<String> {
-    let number = |name: &str| spec[name].as_i64().unwrap_or_default();
-    let is_large = spec["completionMode"] == "Indexed" && number("completions") > 100_000;
-    (is_large && number("parallelism") > 10_000).then(|| {
-        format!(
-            "{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
-        )
-    })
+fn warnings_for_job_spec(spec: &At<'_>, warnings: &mut Vec<String>) {
+    let number = |name: &'static str| spec.at(name).number();
+    let is_indexed = spec.at("completionMode").text() == "Indexed";
+    if is_indexed && number("completions") > 100_000 && number("parallelism") > 10_000 {
+        warnings.push(format!(
+            "{spec}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        ));
+    }
+    warnings.extend(warnings_for_pod_template(&spec.at("template")));
 }

@@ -6,7 +6,7 @@ pub(crate) mod endpoints;
 mod events;
 mod namespaces;
 mod nodes;
-mod persistent_volumes;
+pub(crate) mod persistent_volumes;
 pub(crate) mod plugins;
 pub(crate) mod pod_fields;
 pub(crate) mod pod_warnings;
