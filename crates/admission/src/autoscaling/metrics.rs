@@ -152,7 +152,8 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
     for fault in &faults {
         causes.invalid(name, text, fault);
     }
-    let is_standard = matches!(text, "cpu" | "memory" | "ephemeral-storage") || text.starts_with("hugepages-");
+    let is_standard =
+        matches!(text, "cpu" | "memory" | "ephemeral-storage") || text.starts_with("hugepages-");
     match text.split_once('/') {
         None => {
             // `validateResourceName`, for a name without a domain.
@@ -220,7 +221,8 @@ mod tests {
 
     #[test]
     fn signs_of_quantities() {
-        let table = [(json!("100m"), 1), (json!("-1"), -1), (json!("0"), 0), (json!("0e9"), 0), (json!(2), 1)];
+        let table =
+            [(json!("100m"), 1), (json!("-1"), -1), (json!("0"), 0), (json!("0e9"), 0), (json!(2), 1)];
         for (quantity, expected) in table {
             assert_eq!(sign(&At::root(&quantity)), expected, "{quantity}");
         }

@@ -55,7 +55,8 @@ fn options(autoscaler: &At<'_>, before: Option<&At<'_>>) -> Options {
             let object = metric.at("object");
             metric.at("type").text() == "Object"
                 && object.is_set()
-                && api_version_fault(object.at("describedObject.apiVersion").text(), Versions::Valid).is_some()
+                && api_version_fault(object.at("describedObject.apiVersion").text(), Versions::Valid)
+                    .is_some()
         })
     });
     Options {

@@ -35,8 +35,9 @@ fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let uid = job["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if let Some(labels) =
-        inner(spec, "template").and_then(|template| inner(template, "metadata")).and_then(|m| inner(m, "labels"))
+    if let Some(labels) = inner(spec, "template")
+        .and_then(|template| inner(template, "metadata"))
+        .and_then(|m| inner(m, "labels"))
     {
         for (keys, value) in [(JOB_NAME_LABELS, &name), (CONTROLLER_UID_LABELS, &uid)] {
             for key in keys {

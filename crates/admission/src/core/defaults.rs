@@ -15,7 +15,7 @@ pub(crate) fn default_pod(pod: &mut Value) {
     if pod["spec"]["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
         pod["spec"]["terminationGracePeriodSeconds"] = 1.into();
     }
-    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
+    if let Some(annotations) = pod.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         for version in ["alpha", "beta"] {
             annotations.remove(&format!("pod.{version}.kubernetes.io/init-containers"));
             annotations.remove(&format!("pod.{version}.kubernetes.io/init-container-statuses"));
@@ -98,7 +98,8 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
     set_if_absent(spec, "terminationGracePeriodSeconds", 30);
     set_if_zero(spec, "schedulerName", "default-scheduler");
     // The two names of the service account are one field of the internal type.
-    for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")] {
+    for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")]
+    {
         match spec.get(other).cloned() {
             Some(name) if field == "serviceAccount" => drop(spec.insert(field.into(), name)),
             Some(name) => set_if_zero(spec, field, name),
@@ -111,9 +112,12 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
 fn default_container(container: &mut Value) {
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
-            for (field, number) in
-                [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)]
-            {
+            for (field, number) in [
+                ("timeoutSeconds", 1),
+                ("periodSeconds", 10),
+                ("successThreshold", 1),
+                ("failureThreshold", 3),
+            ] {
                 set_if_zero(probe, field, number);
             }
             default_handler(probe);
@@ -181,7 +185,8 @@ pub(crate) fn is_latest(image: &str) -> bool {
 
 /// Whether `path` is a repository as `reference.ParseNormalizedNamed` takes it: a domain may have capital letters.
 fn is_repository(path: &str) -> bool {
-    let is_domain = |part: &str| part.contains(['.', ':']) || part == "localhost" || part != part.to_lowercase();
+    let is_domain =
+        |part: &str| part.contains(['.', ':']) || part == "localhost" || part != part.to_lowercase();
     let mut parts: Vec<&str> = path.split('/').collect();
     if parts.len() > 1 && is_domain(parts[0]) {
         let host = parts.remove(0);
@@ -189,7 +194,10 @@ fn is_repository(path: &str) -> bool {
         if host.is_empty() || !host.chars().all(is_host) {
             return false;
         }
-    } else if parts.len() == 1 && path.len() == 64 && path.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+    } else if parts.len() == 1
+        && path.len() == 64
+        && path.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    {
         return false;
     }
     parts.iter().all(|part| is_path_component(part)) && path.len() <= 255
@@ -203,9 +211,9 @@ fn is_path_component(part: &str) -> bool {
         return false;
     }
     let separators = part.split(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
-    separators.filter(|text| !text.is_empty()).all(|text| {
-        matches!(text, "." | "_" | "__") || text.bytes().all(|b| b == b'-')
-    })
+    separators
+        .filter(|text| !text.is_empty())
+        .all(|text| matches!(text, "." | "_" | "__") || text.bytes().all(|b| b == b'-'))
 }
 
 /// The items of a list that may not be there.

@@ -22,10 +22,7 @@ const ANNOTATIONS: [(&str, &str); 3] = [
         "scheduler.alpha.kubernetes.io/critical-pod",
         "non-functional in v1.16+; use the \"priorityClassName\" field instead",
     ),
-    (
-        "security.alpha.kubernetes.io/sysctls",
-        "non-functional in v1.11+; use the \"sysctls\" field instead",
-    ),
+    ("security.alpha.kubernetes.io/sysctls", "non-functional in v1.11+; use the \"sysctls\" field instead"),
     (
         "security.alpha.kubernetes.io/unsafe-sysctls",
         "non-functional in v1.11+; use the \"sysctls\" field instead",
@@ -135,7 +132,8 @@ fn warnings_for_pod_spec_and_meta(pod: &At<'_>, is_template: bool) -> Vec<String
     for pods in ["podAffinity", "podAntiAffinity"].map(|name| spec.at("affinity").at(name)) {
         let required = pods.at(REQUIRED).items().map(|term| term.at("labelSelector"));
         let preferred = pods.at(PREFERRED).items().map(|term| term.at("podAffinityTerm.labelSelector"));
-        warnings.extend(required.chain(preferred).filter_map(|selector| warning_for_null_selector(&selector)));
+        warnings
+            .extend(required.chain(preferred).filter_map(|selector| warning_for_null_selector(&selector)));
     }
     let servers = spec.at("dnsConfig.nameservers").items();
     let aliases = spec.at("hostAliases").items().map(|alias| alias.at("ip"));
@@ -149,8 +147,9 @@ fn warning_for_null_selector(selector: &At<'_>) -> Option<String> {
 
 fn warn_of_seccomp(annotation: &At<'_>, warnings: &mut Vec<String>) {
     if annotation.is_set() {
-        warnings
-            .push(format!("{annotation}: non-functional in v1.27+; use the \"seccompProfile\" field instead"));
+        warnings.push(format!(
+            "{annotation}: non-functional in v1.27+; use the \"seccompProfile\" field instead"
+        ));
     }
 }
 

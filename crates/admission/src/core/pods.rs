@@ -59,7 +59,8 @@ fn apply_app_armor_annotations(pod: &mut Value) {
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in defaults::items(&mut pod["spec"], list) {
             let key = format!("{APP_ARMOR}{}", container["name"].as_str().unwrap_or_default());
-            let Some(profile) = annotations.get(&key).and_then(Value::as_str).and_then(app_armor_profile) else {
+            let Some(profile) = annotations.get(&key).and_then(Value::as_str).and_then(app_armor_profile)
+            else {
                 continue;
             };
             let has_own = container.pointer("/securityContext/appArmorProfile").is_some();
@@ -164,7 +165,8 @@ fn validate_pod_update(pod: &At<'_>, before: &At<'_>, causes: &mut Causes) {
             return;
         }
     }
-    if !validate_deadline_update(&spec.at("activeDeadlineSeconds"), &old.at("activeDeadlineSeconds"), causes) {
+    if !validate_deadline_update(&spec.at("activeDeadlineSeconds"), &old.at("activeDeadlineSeconds"), causes)
+    {
         return;
     }
     validate_only_added_tolerations(&spec.at("tolerations"), &old.at("tolerations"), causes);
@@ -205,7 +207,8 @@ fn validate_deadline_update(new: &At<'_>, old: &At<'_>, causes: &mut Causes) -> 
 fn munged_pod_spec(new: &Value, old: &Value) -> Value {
     let mut spec = new.clone();
     for list in ["containers", "initContainers"] {
-        let images: Vec<Value> = defaults_list(old, list).map(|container| container["image"].clone()).collect();
+        let images: Vec<Value> =
+            defaults_list(old, list).map(|container| container["image"].clone()).collect();
         for (container, image) in defaults::items(&mut spec, list).zip(images) {
             put(container, "image", &image);
         }
@@ -263,10 +266,8 @@ fn validate_node_affinity_mutation(new: &At<'_>, before: &At<'_>, causes: &mut C
     let (terms, old) = (new.at(TERMS), before.at(TERMS));
     if !old.is_empty() && old.list().len() != terms.list().len() {
         let why = "no additions/deletions to non-empty NodeSelectorTerms list are allowed";
-        let shown: Vec<String> = terms
-            .items()
-            .map(|term| schema::go_json("NodeSelectorTerm", term.value()).into_text())
-            .collect();
+        let shown: Vec<String> =
+            terms.items().map(|term| schema::go_json("NodeSelectorTerm", term.value()).into_text()).collect();
         causes.invalid(&terms, Shown::plain(format!("[{}]", shown.join(","))), why);
         return;
     }

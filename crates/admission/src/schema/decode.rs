@@ -327,8 +327,8 @@ fn keep(map: &mut Map<String, Value>, field: &Field, value: Value) {
         Value::Null => true,
         _ if matches!(field.go, Go::Pointer(_) | Go::Any) || field.go.is_struct() => false,
         Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
+        // Until it is stored an empty list or map is one: messages show it.
+        Value::Array(_) | Value::Object(_) => false,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
     };

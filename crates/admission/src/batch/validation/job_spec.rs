@@ -100,7 +100,8 @@ fn validate_indexed(spec: &At<'_>, causes: &mut Causes) {
         causes.required(&completions, "when completion mode is Indexed");
     }
     at_most(&parallelism, INDEXED_MAX, " when completion mode is Indexed", causes);
-    if completions.number_if_set().is_some_and(|completions| failed.number() > completions && failed.is_set()) {
+    if completions.number_if_set().is_some_and(|completions| failed.number() > completions && failed.is_set())
+    {
         causes.invalid(&failed, failed.number(), "must be less than or equal to completions");
     }
     at_most(&failed, INDEXED_MAX, "", causes);
@@ -120,11 +121,8 @@ fn validate_indexed(spec: &At<'_>, causes: &mut Causes) {
 /// `validatePodReplacementPolicy`
 fn validate_pod_replacement_policy(spec: &At<'_>, causes: &mut Causes) {
     let policy = spec.at("podReplacementPolicy");
-    let supported: &[&str] = if spec.at("podFailurePolicy").is_set() {
-        &["Failed"]
-    } else {
-        &["Failed", "TerminatingOrFailed"]
-    };
+    let supported: &[&str] =
+        if spec.at("podFailurePolicy").is_set() { &["Failed"] } else { &["Failed", "TerminatingOrFailed"] };
     if policy.text_if_set().is_some_and(|text| !supported.contains(&text)) {
         causes.not_supported(&policy, policy.text(), supported);
     }
@@ -155,7 +153,9 @@ mod tests {
             (json!({ "managedBy": "acme.io/foo", "completionMode": "NonIndexed" }), &[]),
             (
                 json!({ "managedBy": "acme" }),
-                &["managedBy: Invalid value: \"acme\": must be a domain-prefixed path (such as \"acme.io/foo\")"],
+                &[
+                    "managedBy: Invalid value: \"acme\": must be a domain-prefixed path (such as \"acme.io/foo\")",
+                ],
             ),
             (
                 json!({ "managedBy": "acme.io/ " }),

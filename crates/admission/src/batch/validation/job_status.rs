@@ -222,8 +222,8 @@ impl Check<'_> {
             }
         }
         let spec = |name: &'static str| self.spec.at(name).number_if_set();
-        let scales = self.spec.at("completionMode").text() == "Indexed"
-            && spec("completions") == spec("parallelism");
+        let scales =
+            self.spec.at("completionMode").text() == "Indexed" && spec("completions") == spec("parallelism");
         for name in ["failed", "succeeded"] {
             let number = self.status.at(name);
             if number.number() < self.old.at(name).number() && !(name == "succeeded" && scales) {
@@ -234,13 +234,13 @@ impl Check<'_> {
         if has_both("completionTime") && self.changes("completionTime") {
             self.invalid("completionTime", "field is immutable");
         }
-        let resumes =
-            holds(&self.old, "Suspended") && is_condition(&self.status, "Suspended", "False");
+        let resumes = holds(&self.old, "Suspended") && is_condition(&self.status, "Suspended", "False");
         let may_start = self.spec.at("suspend").is_true() || resumes;
         if self.old.at("startTime").is_set() && self.changes("startTime") && !may_start {
             self.invalid("startTime", "field is immutable for unsuspended job once set");
         }
-        let (met, is_met) = (holds(&self.old, "SuccessCriteriaMet"), holds(&self.status, "SuccessCriteriaMet"));
+        let (met, is_met) =
+            (holds(&self.old, "SuccessCriteriaMet"), holds(&self.status, "SuccessCriteriaMet"));
         if met && !is_met {
             self.refuse_conditions("cannot disable the SuccessCriteriaMet=True condition");
         }
@@ -278,7 +278,9 @@ mod tests {
             (
                 json!({ "conditions": [{ "type": "FailureTarget", "status": "True" }] }),
                 json!({}),
-                &["status.conditions: Invalid value: cannot disable the terminal FailureTarget=True condition"],
+                &[
+                    "status.conditions: Invalid value: cannot disable the terminal FailureTarget=True condition",
+                ],
             ),
         ];
         for (before, after, expected) in table {

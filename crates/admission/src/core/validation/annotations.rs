@@ -135,13 +135,7 @@ pub(crate) fn validate_app_armor_annotations_and_fields_match(
 }
 
 /// A profile in an annotation and in a field is the same.
-fn validate_match(
-    profile: &At<'_>,
-    annotation: &str,
-    defaults: &[&str],
-    of: &str,
-    causes: &mut Causes,
-) {
+fn validate_match(profile: &At<'_>, annotation: &str, defaults: &[&str], of: &str, causes: &mut Causes) {
     let (kind, local) = (profile.at("type"), profile.at("localhostProfile"));
     let path = annotation.strip_prefix("localhost/");
     let is_same = match kind.text() {

@@ -265,7 +265,8 @@ pub(crate) fn validate_volume_devices(container: &At<'_>, volumes: &Volumes<'_>,
             Some(volume)
                 if !volume.at("persistentVolumeClaim").is_set() && !volume.at("ephemeral").is_set() =>
             {
-                let why = "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
+                let why =
+                    "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
                 causes.invalid(&name, name.text(), why);
             }
             Some(_) => {}

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::container_fields::{
-    validate_container_ports, validate_env, validate_env_from, validate_volume_devices, validate_volume_mounts,
+    validate_container_ports, validate_env, validate_env_from, validate_volume_devices,
+    validate_volume_mounts,
 };
 use super::probes::{validate_lifecycle, validate_probes};
 use super::resources::validate_container_resource_requirements;

@@ -38,10 +38,7 @@ pub(crate) enum Within {
 pub(crate) fn validate_pod_template_spec(template: &At<'_>, causes: &mut Causes) {
     let (spec, annotations) = (template.at("spec"), template.at("metadata.annotations"));
     // Labels and annotations are said to be fields of the template.
-    metadata::validate_labels(
-        &template.at("labels").with(template.at("metadata.labels").value()),
-        causes,
-    );
+    metadata::validate_labels(&template.at("labels").with(template.at("metadata.labels").value()), causes);
     let shown = template.at("annotations").with(annotations.value());
     metadata::validate_annotations(&shown, causes);
     validate_pod_specific_annotations(&shown, &spec, causes);
@@ -135,7 +132,10 @@ fn validate_pod_resource_claims(claims: &At<'_>, pod_metadata: &At<'_>, causes: 
     for claim in claims.items() {
         if is_mirror {
             // `field.NewPath("")`
-            causes.forbidden(&At::root(&serde_json::Value::Null).at(""), "static pods do not support resource claims");
+            causes.forbidden(
+                &At::root(&serde_json::Value::Null).at(""),
+                "static pods do not support resource claims",
+            );
             continue;
         }
         let name = claim.at("name");

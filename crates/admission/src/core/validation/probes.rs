@@ -13,7 +13,8 @@ pub(crate) fn validate_probes(container: &At<'_>, grace_period: &At<'_>, causes:
             continue;
         }
         validate_probe(&probe, grace_period, causes);
-        let (threshold, own_grace) = (probe.at("successThreshold"), probe.at("terminationGracePeriodSeconds"));
+        let (threshold, own_grace) =
+            (probe.at("successThreshold"), probe.at("terminationGracePeriodSeconds"));
         if name == "readinessProbe" {
             if own_grace.is_set() {
                 causes.invalid(&own_grace, own_grace.number(), "must not be set for readinessProbes");

@@ -264,10 +264,9 @@ pub(crate) fn validate_pod_resources(spec: &At<'_>, claims: &BTreeSet<&str>, cau
 
 /// `validatePodResourceConsistency`: those of its containers are within those of the Pod.
 fn validate_pod_resource_consistency(spec: &At<'_>, resources: &At<'_>, causes: &mut Causes) {
-    for (list, words, is_compared) in [
-        ("requests", "requests", (|_| true) as fn(&str) -> bool),
-        ("limits", "limits", is_huge_page),
-    ] {
+    for (list, words, is_compared) in
+        [("requests", "requests", (|_| true) as fn(&str) -> bool), ("limits", "limits", is_huge_page)]
+    {
         for (name, of_pod) in resources.at(if list == "limits" { "limits" } else { "requests" }).entries() {
             let all = aggregate(spec, list, name);
             if is_compared(name) && all > amount(&of_pod) {

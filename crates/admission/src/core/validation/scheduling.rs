@@ -21,11 +21,16 @@ pub(crate) fn validate_tolerations(tolerations: &At<'_>, causes: &mut Causes) {
         if !key.is_empty() {
             names::check(&key, names::label_key, causes);
         } else if operator.text() != "Exists" {
-            let why = "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            let why =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             causes.invalid(&operator, operator.text(), why);
         }
         if toleration.at("tolerationSeconds").is_set() && effect.text() != "NoExecute" {
-            causes.invalid(&effect, effect.text(), "effect must be 'NoExecute' when `tolerationSeconds` is set");
+            causes.invalid(
+                &effect,
+                effect.text(),
+                "effect must be 'NoExecute' when `tolerationSeconds` is set",
+            );
         }
         match operator.text() {
             "Equal" | "" => {

@@ -111,9 +111,18 @@ fn validate_sysctls(spec: &At<'_>, sysctls: &At<'_>, causes: &mut Causes) {
 /// `NormalizeName`: with dots for slashes, if a slash comes first.
 fn dotted(name: &str) -> String {
     match name.find(['.', '/']) {
-        Some(first) if name.as_bytes()[first] == b'/' => {
-            name.chars().map(|c| if c == '/' { '.' } else if c == '.' { '/' } else { c }).collect()
-        }
+        Some(first) if name.as_bytes()[first] == b'/' => name
+            .chars()
+            .map(|c| {
+                if c == '/' {
+                    '.'
+                } else if c == '.' {
+                    '/'
+                } else {
+                    c
+                }
+            })
+            .collect(),
         _ => name.into(),
     }
 }
@@ -233,7 +242,8 @@ fn windows_user_faults(name: &str) -> Vec<&'static str> {
     }
     let only_dots = !user.is_empty() && user.chars().all(|c| matches!(c, '.' | ' '));
     check(only_dots, "runAsUserName's User cannot contain only periods or spaces");
-    let has_bad = user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']']);
+    let has_bad =
+        user.contains(['"', '/', '\\', ':', ';', '|', '=', ',', '+', '*', '?', '<', '>', '@', '[', ']']);
     check(has_bad, "runAsUserName's User cannot contain the following characters: \"/\\:;|=,+*?<>@[]");
     faults
 }
@@ -270,7 +280,8 @@ pub(crate) fn validate_windows_host_process_pod(spec: &At<'_>, causes: &mut Caus
         return;
     }
     if host_processes != count {
-        let why = "If pod contains any hostProcess containers then all containers must be HostProcess containers";
+        let why =
+            "If pod contains any hostProcess containers then all containers must be HostProcess containers";
         causes.invalid(spec, "", why);
     }
     if !spec.at("hostNetwork").is_true() {
