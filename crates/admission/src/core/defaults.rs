@@ -85,6 +85,7 @@ fn default_pod_requests(spec: &mut Value) {
 pub(crate) fn default_pod_spec(spec: &mut Value) {
     if let Some(volumes) = spec.get_mut("volumes") {
         volumes::default_volumes(volumes);
+        write_sources(volumes);
     }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(spec, list) {
@@ -104,6 +105,15 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
             Some(name) if field == "serviceAccount" => drop(spec.insert(field.into(), name)),
             Some(name) => set_if_zero(spec, field, name),
             None => {}
+        }
+    }
+}
+
+/// A projected volume without sources is written with `sources: null`.
+fn write_sources(volumes: &mut Value) {
+    for volume in volumes.as_array_mut().into_iter().flatten() {
+        if let Some(projected) = volume.get_mut("projected").and_then(Value::as_object_mut) {
+            projected.entry("sources").or_insert(Value::Null);
         }
     }
 }
