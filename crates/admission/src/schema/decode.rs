@@ -405,8 +405,8 @@ mod tests {
             json!({ "metadata": { "name": "a", "labels": {}, "creationTimestamp": null, "finalizers": null },
                     "spec": { "ports": [{ "port": 1 }], "selector": null, "type": "" } }),
         );
-        let expected = json!({ "metadata": { "name": "a" }, "spec": { "ports": [{ "port": 1, "targetPort": 0 }] },
-                               "status": { "loadBalancer": {} } });
+        let expected = json!({ "metadata": { "name": "a", "labels": {} },
+                               "spec": { "ports": [{ "port": 1, "targetPort": 0 }] }, "status": { "loadBalancer": {} } });
         assert_eq!(read, Ok(expected));
     }
 
