@@ -182,6 +182,12 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     }
     if kind == "Pod" {
         admission::admit_pod(&mut read);
+        // The recorded API server runs without the plugin `ServiceAccount`.
+        for field in ["serviceAccountName", "serviceAccount"] {
+            if let Some(spec) = read["spec"].as_object_mut().filter(|_| object["spec"].get(field).is_none()) {
+                spec.remove(field);
+            }
+        }
         // The priority of a Pod without a class.
         read["spec"]["priority"] = 0.into();
         read["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();

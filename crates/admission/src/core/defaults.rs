@@ -15,7 +15,7 @@ pub(crate) fn default_pod(pod: &mut Value) {
     if pod["spec"]["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
         pod["spec"]["terminationGracePeriodSeconds"] = 1.into();
     }
-    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
+    if let Some(annotations) = pod.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
         for version in ["alpha", "beta"] {
             annotations.remove(&format!("pod.{version}.kubernetes.io/init-containers"));
             annotations.remove(&format!("pod.{version}.kubernetes.io/init-container-statuses"));
@@ -85,6 +85,7 @@ fn default_pod_requests(spec: &mut Value) {
 pub(crate) fn default_pod_spec(spec: &mut Value) {
     if let Some(volumes) = spec.get_mut("volumes") {
         volumes::default_volumes(volumes);
+        write_sources(volumes);
     }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(spec, list) {
@@ -104,6 +105,15 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
             Some(name) if field == "serviceAccount" => drop(spec.insert(field.into(), name)),
             Some(name) => set_if_zero(spec, field, name),
             None => {}
+        }
+    }
+}
+
+/// A projected volume without sources is written with `sources: null`.
+fn write_sources(volumes: &mut Value) {
+    for volume in volumes.as_array_mut().into_iter().flatten() {
+        if let Some(projected) = volume.get_mut("projected").and_then(Value::as_object_mut) {
+            projected.entry("sources").or_insert(Value::Null);
         }
     }
 }

@@ -44,6 +44,13 @@ fn prepare_for_create(pod: &mut Value) {
         }]);
     }
     pod_fields::drop_disabled_pod_fields(&mut pod["spec"]);
+    for volume in defaults::items(&mut pod["spec"], "volumes") {
+        if let Some(sources) =
+            volume.pointer_mut("/projected/sources").filter(|sources| **sources == json!([]))
+        {
+            *sources = Value::Null;
+        }
+    }
     let labels = pod["metadata"]["labels"].clone();
     pod_fields::apply_label_keys(&mut pod["spec"], &labels);
     apply_app_armor_annotations(pod);

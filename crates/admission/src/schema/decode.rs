@@ -334,8 +334,8 @@ fn keep(map: &mut Map<String, Value>, field: &Field, value: Value) {
         Value::Null => true,
         _ if matches!(field.go, Go::Pointer(_) | Go::Any) || field.go.is_struct() => false,
         Value::String(text) => text.is_empty(),
-        Value::Array(items) => items.is_empty(),
-        Value::Object(entries) => entries.is_empty(),
+        // Until it is stored an empty list or map is one: messages show it.
+        Value::Array(_) | Value::Object(_) => false,
         Value::Bool(flag) => !flag,
         Value::Number(number) => number.as_f64() == Some(0.0),
     };
@@ -412,8 +412,8 @@ mod tests {
             json!({ "metadata": { "name": "a", "labels": {}, "creationTimestamp": null, "finalizers": null },
                     "spec": { "ports": [{ "port": 1 }], "selector": null, "type": "" } }),
         );
-        let expected = json!({ "metadata": { "name": "a" }, "spec": { "ports": [{ "port": 1, "targetPort": 0 }] },
-                               "status": { "loadBalancer": {} } });
+        let expected = json!({ "metadata": { "name": "a", "labels": {} },
+                               "spec": { "ports": [{ "port": 1, "targetPort": 0 }] }, "status": { "loadBalancer": {} } });
         assert_eq!(read, Ok(expected));
     }
 

@@ -260,3 +260,84 @@ fn validate_file_key_ref_volumes(spec: &At<'_>, causes: &mut Causes) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::core::defaults::default_pod_spec;
+
+    fn causes(fields: &Value) -> Vec<String> {
+        let mut spec = json!({ "containers": [{ "name": "c", "image": "i" }] });
+        for (field, value) in fields.as_object().into_iter().flatten() {
+            spec[field] = value.clone();
+        }
+        default_pod_spec(&mut spec);
+        let pod = json!({ "spec": spec });
+        let mut causes = Causes::default();
+        validate_pod_spec(&At::root(&pod).at("spec"), &At::root(&Value::Null), &mut causes);
+        causes.into_vec().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn specs_are_refused_in_the_words_of_the_api_server() {
+        let container = |fields: Value| {
+            let mut container = json!({ "name": "c", "image": "i" });
+            for (field, value) in fields.as_object().into_iter().flatten() {
+                container[field] = value.clone();
+            }
+            json!({ "containers": [container] })
+        };
+        let table = [
+            (json!({}), vec![]),
+            (
+                json!({ "dnsPolicy": "None" }),
+                vec!["spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"],
+            ),
+            (
+                json!({ "hostUsers": false, "hostPID": true }),
+                vec!["spec.HostPID: Forbidden: when `hostUsers` is false"],
+            ),
+            (
+                json!({ "os": { "name": "windows" }, "hostIPC": true }),
+                vec!["spec.hostIPC: Forbidden: cannot be set for a windows pod"],
+            ),
+            (
+                json!({ "tolerations": [{ "key": "k", "operator": "Lt", "value": "1" }] }),
+                vec![
+                    "spec.tolerations[0].operator: Unsupported value: \"Lt\": supported values: \"Equal\", \"Exists\", \"Lt\", \"Gt\"",
+                ],
+            ),
+            (
+                container(json!({ "resources": { "requests": { "cpu": "2" }, "limits": { "cpu": "1" } } })),
+                vec![
+                    "spec.containers[0].resources.requests: Invalid value: \"2\": must be less than or equal to cpu limit of 1",
+                ],
+            ),
+            (
+                container(json!({ "resources": { "limits": { "example.com/a": "500m" } } })),
+                vec![
+                    "spec.containers[0].resources.limits[example.com/a]: Invalid value: \"500m\": must be an integer",
+                ],
+            ),
+            (
+                container(json!({ "livenessProbe": { "grpc": { "port": 1 }, "successThreshold": 2 } })),
+                vec!["spec.containers[0].livenessProbe.successThreshold: Invalid value: 2: must be 1"],
+            ),
+            (
+                container(json!({ "securityContext": { "seccompProfile": { "type": "Localhost" } } })),
+                vec![
+                    "spec.containers[0].securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost",
+                ],
+            ),
+            (
+                container(json!({ "volumeDevices": [{ "name": "v", "devicePath": "/d" }] })),
+                vec!["spec.containers[0].volumeDevices[0].name: Not found: \"v\""],
+            ),
+        ];
+        for (fields, expected) in table {
+            assert_eq!(causes(&fields), expected, "{fields}");
+        }
+    }
+}

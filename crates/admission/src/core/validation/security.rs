@@ -356,11 +356,12 @@ pub(crate) fn validate_os(spec: &At<'_>, causes: &mut Causes) {
         }
         "windows" => {
             const NO: &str = "cannot be set for a windows pod";
-            for field in NOT_ON_WINDOWS.map(|path| spec.at(path)) {
-                let is_off = field.value() == false && !field.to_string().ends_with("hostUsers");
-                let is_flag = !field.to_string().ends_with("shareProcessNamespace");
-                let is_empty = field.to_string().ends_with("sysctls") && field.is_empty();
-                if field.is_set() && !(is_off && is_flag) && !is_empty {
+            for path in NOT_ON_WINDOWS {
+                let field = spec.at(path);
+                // These are no pointers: `false` and an empty list are as nothing.
+                let is_off = matches!(path, "hostPID" | "hostIPC") && !field.is_true();
+                let is_empty = path == "securityContext.sysctls" && field.is_empty();
+                if field.is_set() && !is_off && !is_empty {
                     causes.forbidden(&field, NO);
                 }
             }
