@@ -157,6 +157,8 @@ fn print_differences(path: &str, real: &Value, ours: &Value) {
 enum Refused {
     Decoding(String),
     Invalid(Vec<Cause>),
+    /// Of a kind of which an update has to say what it is of: the API's handler answers.
+    WithoutVersion,
 }
 
 fn group_kind(object: &Value) -> (&str, &str) {
@@ -168,7 +170,11 @@ fn group_kind(object: &Value) -> (&str, &str) {
 fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     let version = object["apiVersion"].as_str().unwrap_or_default();
     let kind = object["kind"].as_str().unwrap_or_default();
-    let mut read = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    let decoded = admission::decode(version, kind, object.clone()).map_err(Refused::Decoding)?;
+    if !decoded.strict.is_empty() {
+        return Err(Refused::Decoding(format!("strict decoding error: {}", decoded.strict.join(", "))));
+    }
+    let mut read = decoded.object;
     let (group, kind) = group_kind(object);
     admission::default(GroupKind { group, kind }, &mut read);
     if namespaced && read["metadata"].is_object() {
@@ -176,6 +182,12 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     }
     if kind == "Pod" {
         admission::admit_pod(&mut read);
+        // The recorded API server runs without the plugin `ServiceAccount`.
+        for field in ["serviceAccountName", "serviceAccount"] {
+            if let Some(spec) = read["spec"].as_object_mut().filter(|_| object["spec"].get(field).is_none()) {
+                spec.remove(field);
+            }
+        }
         // The priority of a Pod without a class.
         read["spec"]["priority"] = 0.into();
         read["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();
@@ -200,6 +212,9 @@ fn update(object: &Value, before: &Value) -> Result<Value, Refused> {
     let (group, kind) = group_kind(object);
     let of = GroupKind { group, kind };
     let mut updated = read(object, admission::is_namespaced(of))?;
+    if !admission::is_unconditional(of) && updated["metadata"]["resourceVersion"].is_null() {
+        return Err(Refused::WithoutVersion);
+    }
     admission::before_update(of, &mut updated, before).map_err(Refused::Invalid)?;
     Ok(updated)
 }
@@ -216,6 +231,14 @@ fn outcome(object: &Value, ours: Result<Value, Refused>) -> Outcome {
             message: format!("{kind} in version {version:?} cannot be handled as a {kind}: {message}"),
             ..Outcome::default()
         },
+        Err(Refused::WithoutVersion) => {
+            let field = "metadata.resourceVersion";
+            let why = format!("{field}: Invalid value: 0: must be specified for an update");
+            let (plural, name) = (format!("{}s.{group}", kind.to_lowercase()), &object["metadata"]["name"]);
+            let message = format!("{plural} {name} is invalid: {why}");
+            let fields = vec![field.to_owned()];
+            Outcome { code: 422, reason: Some("Invalid".into()), fields, message, ..Outcome::default() }
+        }
         Err(Refused::Invalid(causes)) => {
             let mut fields: Vec<String> = causes.iter().map(|cause| cause.field.clone()).collect();
             fields.sort();

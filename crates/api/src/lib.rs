@@ -41,6 +41,7 @@ use http::guard::Guard;
 use http::server;
 use verbs::call::Api;
 
+pub use clusterlocal_admission::KUBERNETES_VERSION;
 pub use http::server::Limits;
 pub use http::status::{Details, Status};
 pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};

@@ -8,7 +8,6 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 
-use crate::admit::warnings;
 use crate::http::accept::{self, Form};
 use crate::http::body;
 use crate::http::path::{Part, Target};
@@ -102,7 +101,7 @@ impl Api {
         };
         own::expected(&self, &call).await?;
         // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
-        let deprecated = warnings::of_resource(call.place.resource);
+        let deprecated = call.place.resource.deprecation();
         let (api, call) = (self.clone(), Arc::new(call));
         let asked = call.clone();
         let answered = tokio::task::spawn_blocking(move || api.carry_out(&asked)).await;

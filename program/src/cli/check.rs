@@ -32,6 +32,9 @@ pub struct CheckArgs {
     /// Fail because of warnings as well, or of those of this code: warnings, or CODE; repeatable
     #[arg(long, value_name = "warnings|CODE", value_delimiter = ',', value_parser = denied, env = "CLUSTERLOCAL_DENY")]
     deny: Vec<String>,
+    /// Print the release of Kubernetes whose API server decides what is refused, and exit
+    #[arg(long)]
+    kubernetes: bool,
 }
 
 /// What stands for all codes in --deny.
@@ -76,6 +79,9 @@ fn rules() -> String {
 /// Exits with 0 if there are no findings but warnings, 1 after findings that are errors or denied, 2 after what an API
 /// server refuses.
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
+    if args.kubernetes {
+        return Ok(print(&format!("Kubernetes {}\n", clusterlocal_api::KUBERNETES_VERSION)));
+    }
     let mut loaded = manifest::load(args.cluster.inputs());
     let mut problems = std::mem::take(&mut loaded.problems);
     problems.extend(loaded.manifests.iter().filter_map(|manifest| play::scenarios(manifest).err()).flatten());

@@ -11,6 +11,16 @@ pub(crate) fn default_pod(pod: &mut Value) {
     }
     set_defaults_pod(&mut pod["spec"]);
     default_pod_spec(&mut pod["spec"]);
+    // `Convert_v1_Pod_To_core_Pod`
+    if pod["spec"]["terminationGracePeriodSeconds"].as_i64().is_some_and(|seconds| seconds < 0) {
+        pod["spec"]["terminationGracePeriodSeconds"] = 1.into();
+    }
+    if let Some(annotations) = pod["metadata"]["annotations"].as_object_mut() {
+        for version in ["alpha", "beta"] {
+            annotations.remove(&format!("pod.{version}.kubernetes.io/init-containers"));
+            annotations.remove(&format!("pod.{version}.kubernetes.io/init-container-statuses"));
+        }
+    }
 }
 
 /// `SetDefaults_Pod`: what only Pods have by default, and templates do not.
@@ -87,6 +97,15 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
     set_if_absent(spec, "securityContext", json!({}));
     set_if_absent(spec, "terminationGracePeriodSeconds", 30);
     set_if_zero(spec, "schedulerName", "default-scheduler");
+    // The two names of the service account are one field of the internal type.
+    for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")]
+    {
+        match spec.get(other).cloned() {
+            Some(name) if field == "serviceAccount" => drop(spec.insert(field.into(), name)),
+            Some(name) => set_if_zero(spec, field, name),
+            None => {}
+        }
+    }
 }
 
 /// `SetDefaults_Container`, and the defaults of what is in a container.

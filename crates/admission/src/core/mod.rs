@@ -2,7 +2,7 @@
 
 mod config;
 pub(crate) mod defaults;
-mod endpoints;
+pub(crate) mod endpoints;
 mod events;
 mod namespaces;
 mod nodes;

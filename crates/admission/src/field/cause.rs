@@ -147,6 +147,11 @@ impl Causes {
         self.add_plain(field, "InternalError", "Internal error", why);
     }
 
+    /// `field.Invalid` with `OmitValueType`: the value is not shown.
+    pub(crate) fn invalid_without_value(&mut self, field: &At<'_>, why: &str) {
+        self.add_plain(field, "FieldValueInvalid", "Invalid value", why);
+    }
+
     /// `field.TypeInvalid`
     pub(crate) fn type_invalid(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
         self.add_with_value(field, "FieldValueTypeInvalid", "Invalid value", value, why);

@@ -1,5 +1,13 @@
 //! Takes the place of `pkg/apis/networking`.
 
+mod classes;
+mod ingresses;
+mod policies;
+
 use crate::strategy::Strategy;
 
-pub(crate) const STRATEGIES: &[Strategy] = &[];
+pub(crate) const STRATEGIES: &[Strategy] =
+    &[ingresses::INGRESS, classes::INGRESS_CLASS, policies::NETWORK_POLICY];
+
+/// The API group.
+const GROUP: &str = "networking.k8s.io";

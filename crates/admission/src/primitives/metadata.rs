@@ -59,7 +59,7 @@ fn validate_written(metadata: &At<'_>, causes: &mut Causes) {
     validate_owner_references(&metadata.at("ownerReferences"), causes);
 }
 
-/// `ValidateObjectMetaUpdate`
+/// `ValidateObjectMetaUpdate`. That there is a resource version has been seen to before.
 pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     let finalizers = metadata.at("finalizers");
     if before.at("deletionTimestamp").is_set() {
@@ -75,10 +75,6 @@ pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, ca
             );
             causes.forbidden(&finalizers, &why);
         }
-    }
-    let version = metadata.at("resourceVersion");
-    if version.is_empty() {
-        causes.invalid(&version, "", "must be specified for an update");
     }
     for name in
         ["name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"]

@@ -3,6 +3,7 @@
 
 pub(crate) mod addresses;
 pub(crate) mod diff;
+pub(crate) mod domains;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod quantity;

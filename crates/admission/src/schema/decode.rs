@@ -24,25 +24,17 @@ pub struct Problem {
 /// The fields that a list of problems has at most, as in sigs.k8s.io/json.
 const UNKNOWN_MAX: usize = 100;
 
-/// `object` as the API server writes what it read of it.
-///
-/// # Errors
-///
-/// All that it refuses, in the order in which it stands.
-pub(super) fn decode(of: &'static Type, object: Value) -> Result<Value, Vec<Problem>> {
+/// `object` as the API server writes what it read of it, and all that it refuses, in the order in which it stands.
+pub(super) fn decode(of: &'static Type, object: Value) -> (Value, Vec<Problem>) {
     let mut decoder = Decoder { strict: true, ..Decoder::default() };
     let decoded = decoder.named(of, object);
-    if decoder.problems.is_empty() { Ok(decoded) } else { Err(decoder.problems) }
+    (decoded, decoder.problems)
 }
 
-/// The one answer that an API server gives: what ends decoding, else the first wrong value, else all unknown fields.
-pub(super) fn answer(problems: &[Problem]) -> String {
-    let wrong = || problems.iter().find(|problem| !problem.unknown);
-    if let Some(problem) = problems.iter().find(|problem| problem.fatal).or_else(wrong) {
-        return problem.message.clone();
-    }
-    let all: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    format!("strict decoding error: {}", all.join(", "))
+/// The one wrong value that an API server answers with: what ends decoding, else the first.
+pub(super) fn wrong(problems: &[Problem]) -> Option<&Problem> {
+    let first = || problems.iter().find(|problem| !problem.unknown);
+    problems.iter().find(|problem| problem.fatal).or_else(first)
 }
 
 /// Part of the way to a value.
@@ -271,8 +263,8 @@ impl Decoder {
         }
         self.path.push(Step::Key(key.to_owned()));
         let (path, pointer) = self.place();
+        let message = format!("unknown field {}", Shown::from(self.dotted().as_str()).into_text());
         self.path.pop();
-        let message = format!("unknown field {}", Shown::from(path.as_str()).into_text());
         self.problems.push(Problem { path, pointer, message, unknown: true, fatal: false });
     }
 
@@ -281,7 +273,19 @@ impl Decoder {
         self.problems.push(Problem { path, pointer, message, unknown: false, fatal });
     }
 
-    /// The path of the value that is being read, as sigs.k8s.io/json writes it, and the JSON pointer.
+    /// The path of the value that is being read, as sigs.k8s.io/json writes it.
+    fn dotted(&self) -> String {
+        self.path.iter().fold(String::new(), |path, step| match step {
+            Step::Within(_) => path,
+            Step::Item(at) => format!("{path}[{at}]"),
+            Step::Field(name) if path.is_empty() => (*name).to_owned(),
+            Step::Key(key) if path.is_empty() => key.clone(),
+            Step::Field(name) => format!("{path}.{name}"),
+            Step::Key(key) => format!("{path}.{key}"),
+        })
+    }
+
+    /// The path of the value that is being read, with keys that have dots in brackets, and the JSON pointer.
     fn place(&self) -> (String, String) {
         let (mut path, mut pointer) = (String::new(), String::new());
         for step in &self.path {
@@ -295,10 +299,7 @@ impl Decoder {
                     continue;
                 }
             };
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path += name;
+            path = clusterlocal_core::manifest::tree::below(&path, name);
             pointer.push('/');
             pointer += &name.replace('~', "~0").replace('/', "~1");
         }
@@ -387,7 +388,13 @@ mod tests {
 
     fn read(version: &str, kind: &str, object: Value) -> Result<Value, String> {
         let of = types::of_kind(version, kind).expect(kind);
-        decode(of, object).map_err(|problems| answer(&problems))
+        let (decoded, problems) = decode(of, object);
+        let all = || problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join(", ");
+        match wrong(&problems) {
+            Some(wrong) => Err(wrong.message.clone()),
+            None if problems.is_empty() => Ok(decoded),
+            None => Err(format!("strict decoding error: {}", all())),
+        }
     }
 
     #[test]

@@ -20,16 +20,28 @@ pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
     Shown::plain(internal::json(type_name, value))
 }
 
-/// `object` as the API server reads it: of the types of its kind, without what is JSON's null. An object of another kind than
-/// those of Kubernetes is left as it is.
+/// An object as the API server reads it.
+#[derive(Clone, Debug, Default)]
+pub struct Decoded {
+    /// As Go would write it again: without what is JSON's null, of the types of its kind, without unknown fields.
+    pub object: Value,
+    /// What strict decoding refuses: `unknown field "spec.replcas"`.
+    pub strict: Vec<String>,
+}
+
+/// `object` as the API server reads it. An object of another kind than those of Kubernetes is left as it is.
 ///
 /// # Errors
 ///
-/// What strict decoding refuses, in the words of the API server.
-pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Value, String> {
-    match types::of_kind(api_version, kind) {
-        Some(of) => decode::decode(of, object).map_err(|problems| decode::answer(&problems)),
-        None => Ok(object),
+/// What ends decoding, or the first value of another type than its field, in the words of the API server.
+pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, String> {
+    let Some(of) = types::of_kind(api_version, kind) else {
+        return Ok(Decoded { object, strict: Vec::new() });
+    };
+    let (object, problems) = decode::decode(of, object);
+    match decode::wrong(&problems) {
+        Some(wrong) => Err(wrong.message.clone()),
+        None => Ok(Decoded { object, strict: problems.into_iter().map(|problem| problem.message).collect() }),
     }
 }
 
@@ -41,6 +53,5 @@ pub(crate) fn drop_empty(object: &mut Value) {
 /// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
 /// fields.
 pub fn problems(api_version: &str, kind: &str, object: &Value) -> Vec<Problem> {
-    let of = types::of_kind(api_version, kind);
-    of.and_then(|of| decode::decode(of, object.clone()).err()).unwrap_or_default()
+    types::of_kind(api_version, kind).map(|of| decode::decode(of, object.clone()).1).unwrap_or_default()
 }

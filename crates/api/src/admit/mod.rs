@@ -2,17 +2,9 @@
 //! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
 //! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
 
-mod cron_jobs;
-mod job_status;
-mod jobs;
+mod door;
 mod keep;
-mod policies;
-mod rollouts;
-mod rules;
-mod services;
 pub(crate) mod strict;
-mod unchanging;
-pub(crate) mod warnings;
 mod words;
 
 #[cfg(test)]
@@ -20,8 +12,9 @@ mod tests;
 
 use serde_json::{Map, Value};
 
-pub use crate::schema::cause::Cause;
+use crate::schema::resource::group_kind;
 use crate::view::render;
+pub use clusterlocal_admission::Cause;
 use clusterlocal_core::manifest;
 use clusterlocal_core::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
 
@@ -52,10 +45,8 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
             store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
         }
     }
-    let mut object = read(kind, &json, &[])?;
-    if kind == Kind::Service {
-        refuse(services::check_families(None, &json))?;
-    }
+    door::create(kind, &mut json)?;
+    let mut object = read(kind, &json)?;
     keep::template_of_revision(&mut object, &json);
     object.keep(Given::from(json));
     Ok(object)
@@ -70,30 +61,23 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
 /// What the API server would refuse in it, or in the change.
 pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
     let kind = old.kind();
-    if kind == Kind::Service {
-        services::keep_allocated(before, &mut after);
+    let was = door::canonical(kind, before);
+    let is_status_only =
+        before.get("spec") == after.get("spec") && before.get("status") != after.get("status");
+    if !is_status_only {
+        door::update(kind, &mut after, &was)?;
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
     }
-    let mut object = read(kind, &after, &rules::check(kind, before)).map_err(|mut invalid| {
-        invalid.causes.extend(unchanging::check(kind, before, &after));
-        invalid
-    })?;
+    let mut object = read(kind, &after)?;
     object.keep(Given::from(after.clone()));
     // A spec that the client left as it was shown is the same with its defaults.
-    let is_left = (kind == Kind::Pod || kind.is_workload()) && before.get("spec") == after.get("spec");
-    let whole = (!is_left).then(|| whole(&object));
-    let mut causes = whole.as_ref().map(|whole| unchanging::check(kind, before, whole)).unwrap_or_default();
-    if kind == Kind::Service && causes.is_empty() {
-        causes = services::check_families(Some(before), &after);
-    }
-    if kind == Kind::Job && before.get("status") != after.get("status") {
-        causes.extend(job_status::check(before, &after));
-    }
-    refuse(causes)?;
+    let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
+    let whole = (!is_left).then(|| door::canonical(kind, &whole(&object)));
+    // JOBSTATUS
     let changed =
-        |pointer: &str| whole.as_ref().is_some_and(|whole| before.pointer(pointer) != whole.pointer(pointer));
+        |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
         spec: changed("/spec"),
         template: changed("/spec/template"),
@@ -120,12 +104,17 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
 
 /// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
 pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
-    unchanging::check(old.kind(), &whole(old), &whole(new))
+    let kind = old.kind();
+    let (old, mut new) = (door::canonical(kind, &whole(old)), door::canonical(kind, &whole(new)));
+    let wrong = refusals(kind, &new);
+    let causes = door::update(kind, &mut new, &old).err().map(|invalid| invalid.causes).unwrap_or_default();
+    causes.into_iter().filter(|cause| !wrong.contains(cause)).collect()
 }
 
 /// What is wrong with `json`, an object of `kind` as it was written: what validation refuses beside what no manifest may say.
 pub(crate) fn refusals(kind: Kind, json: &Value) -> Vec<Cause> {
-    rules::check(kind, json)
+    let Some(of) = group_kind(kind) else { return Vec::new() };
+    clusterlocal_admission::validate(of, &door::canonical(kind, json))
 }
 
 fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
@@ -157,30 +146,12 @@ fn whole(object: &Object) -> Value {
     render::object(stored, &render::Context::now(&alone))
 }
 
-/// The object that `json` is, if nothing is wrong with it but what was `wrong_before`: a manifest may have left it open.
-fn read(kind: Kind, json: &Value, wrong_before: &[Cause]) -> Result<Object, Invalid> {
-    let mut causes = rules::check(kind, json);
-    causes.retain(|cause| !wrong_before.contains(cause));
-    match manifest::read_object(kind, json) {
-        Ok(object) if causes.is_empty() => return Ok(object),
-        Ok(_) => {}
-        Err(findings) => {
-            let told = |path: &str| {
-                let same = match path {
-                    "spec.selector.matchLabels" => "spec.template.metadata.labels",
-                    "spec.clusterIP" => "spec.clusterIPs",
-                    // Of a StatefulSet nothing has been said about its strategy as a whole.
-                    "spec.strategy.type" => "spec.strategy",
-                    "spec.updateStrategy.type" => "spec.updateStrategy",
-                    path => path,
-                };
-                causes.iter().any(|cause| cause.field == same)
-            };
-            let others: Vec<_> = findings.into_iter().filter(|finding| !told(&finding.path)).collect();
-            causes.extend(others.into_iter().map(|finding| words::cause(json, finding)));
-        }
-    }
-    Err(Invalid { causes })
+/// The object that `json` is, which has been validated. What the store does not take all the same is refused in the words of
+/// manifests.
+fn read(kind: Kind, json: &Value) -> Result<Object, Invalid> {
+    manifest::read_object(kind, json).map_err(|findings| Invalid {
+        causes: findings.into_iter().map(|finding| words::cause(json, finding)).collect(),
+    })
 }
 
 /// Takes away what the server says of an object, not whoever wrote it: it would be out of date at once.

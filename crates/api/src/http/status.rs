@@ -1,11 +1,13 @@
 //! Takes the place of apimachinery's `errors`: what a request that fails is answered with, a `Status` object in the
 //! words that users of kubectl know. It must not know who asks or where the objects are.
 
+use std::collections::HashSet;
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::schema::cause::Cause;
 use crate::schema::resource::Resource;
+use clusterlocal_admission::Cause;
 
 /// Interval after which a client that was refused for lack of room may try again, in seconds.
 pub(crate) const RETRY_AFTER: u32 = 1;
@@ -124,7 +126,10 @@ impl Status {
     /// The object breaks rules of its kind; `causes` is not empty.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: Vec<Cause>) -> Self {
         let kind = resource.qualified_kind();
-        let all: Vec<_> = causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
+        // The causes have each error, the message has equal ones once (`errors.NewAggregate`).
+        let mut said = HashSet::new();
+        let mut all: Vec<String> = causes.iter().map(Cause::to_string).collect();
+        all.retain(|error| said.insert(error.clone()));
         let message = match &all[..] {
             [one] => format!("{kind} {name:?} is invalid: {one}"),
             many => format!("{kind} {name:?} is invalid: [{}]", many.join(", ")),
@@ -138,6 +143,17 @@ impl Status {
         };
         let status = Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
         status.with(details)
+    }
+
+    /// An update of such an object has to have its resource version (`genericregistry.Store.Update`).
+    pub(crate) fn without_version(resource: &Resource, name: &str) -> Self {
+        let field = "metadata.resourceVersion".to_owned();
+        let message = "Invalid value: 0: must be specified for an update".to_owned();
+        let text = format!("{} {name:?} is invalid: {field}: {message}", resource.qualified());
+        let causes = vec![Cause { field, reason: "FieldValueInvalid", message }];
+        let (group, kind) = (resource.group, resource.plural.into());
+        let status = Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", text);
+        status.with(Details { name: name.into(), group, kind, causes, retry_after: None })
     }
 
     /// The object may not be made or changed like this.

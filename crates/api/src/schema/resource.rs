@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use clusterlocal_admission::GroupKind;
 use clusterlocal_core::store::Kind;
 
 /// The release whose API this is a part of; the nodes run the same one.
@@ -93,6 +94,17 @@ pub(crate) fn verbs(letters: &str) -> Vec<&'static str> {
 }
 
 impl Resource {
+    /// What every answer about it says of it, if its API is deprecated (`APILifecycleDeprecated`).
+    pub(crate) fn deprecation(&self) -> Option<&'static str> {
+        match (self.group, self.plural) {
+            ("", "endpoints") => {
+                Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+            }
+            ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+            _ => None,
+        }
+    }
+
     /// `apps/v1`, or `v1` for the core.
     pub(crate) fn api_version(&self) -> String {
         match self.group {
@@ -116,10 +128,24 @@ impl Resource {
         self.subresources.iter().find(|subresource| subresource.name == name)
     }
 
+    /// Whether its types are those of Kubernetes itself.
+    pub(crate) fn is_built_in(&self) -> bool {
+        self.group != OWN_GROUP && !self.is_custom()
+    }
+
     /// Whether a CustomResourceDefinition defines it.
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.held, Held::Store(Kind::Extra(extra)) if extra.is_defined())
     }
+}
+
+/// What objects of `kind` are called in `clusterlocal-admission`; nothing, if they are custom resources or ours.
+pub(crate) fn group_kind(kind: Kind) -> Option<GroupKind<'static>> {
+    if kind == Kind::Fault || matches!(kind, Kind::Extra(extra) if extra.is_defined()) {
+        return None;
+    }
+    let resource = Resource::of_kind(kind);
+    resource.is_built_in().then_some(GroupKind { group: resource.group, kind: resource.kind })
 }
 
 fn qualified(name: &str, group: &str) -> String {

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use crate::http::path::Place;
 use crate::http::status::Status;
-use crate::schema::cause::Cause;
-use crate::schema::resource::Resource;
+use crate::schema::resource::{Resource, group_kind};
+use clusterlocal_admission::Cause;
 use clusterlocal_core::reconcile::names::ALPHABET as NAME_ALPHABET;
 use clusterlocal_core::store::{Key, Kind, Namespace, Store};
 
@@ -122,7 +122,7 @@ fn check_name(place: &Place, said: &str) -> Result<(), Status> {
 
 /// Whether `after` is still the object that `before` is, and was made from what is there now. Gives it back what only
 /// the server sets.
-pub(crate) fn keep(place: &Place, before: &Value, after: &mut Value) -> Result<(), Status> {
+pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value) -> Result<(), Status> {
     if !after["metadata"].is_object() {
         return Err(Status::bad_request("the object has no metadata"));
     }
@@ -140,6 +140,10 @@ pub(crate) fn keep(place: &Place, before: &Value, after: &mut Value) -> Result<(
     // Without one the client does not mind what is there.
     if !said.is_empty() && said != "0" && said != is {
         return Err(Status::modified(place.resource, &place.name));
+    }
+    // Of some kinds an update has to say what it is of (`AllowUnconditionalUpdate`).
+    if said.is_empty() && !group_kind(kind).is_none_or(clusterlocal_admission::is_unconditional) {
+        return Err(Status::without_version(place.resource, &place.name));
     }
     for field in [
         "name",

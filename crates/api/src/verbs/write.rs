@@ -6,16 +6,16 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::{identity, quota, show};
-use crate::admit::{self, strict, warnings};
+use crate::admit::{self, strict};
 use crate::http::body::{self, PatchType};
 use crate::http::path::{Part, Place};
 use crate::http::query::FieldValidation;
 use crate::http::reply::Reply;
 use crate::http::status::Status;
-use crate::schema::resource::{Held, Resource};
+use crate::schema::resource::{Held, Resource, group_kind};
 use crate::schema::{crd, field, versions};
 use crate::view::render;
-use clusterlocal_core::admission::{Charges, limits};
+use clusterlocal_core::admission::{Charges, classes, limits};
 use clusterlocal_core::merge::{self, MergeError};
 use clusterlocal_core::store::{Change, Key, Kind, Store, Stored};
 use clusterlocal_core::{ControlPlane, Driver};
@@ -78,8 +78,8 @@ const PATCH_TRIES: u32 = 5;
 fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
     let object = show::rendered_as(call.place.resource, stored, cluster);
     // Warnings are about what was written, not about what a controller says in its status.
-    let said =
-        if matches!(call.place.part, Part::Whole) { warnings::of_object(kind, &object) } else { vec![] };
+    let of = group_kind(kind).filter(|_| matches!(call.place.part, Part::Whole));
+    let said = of.map(|of| clusterlocal_admission::warnings(of, &object, None)).unwrap_or_default();
     Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(said)
 }
 
@@ -130,7 +130,7 @@ impl Patch {
 fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Value) -> Result<Stored, Status> {
     let resource = call.place.resource;
     identity::check_type(resource, &object)?;
-    validate_fields(cluster.store(), call, &object, None)?;
+    decode(cluster.store(), call, &mut object, None)?;
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
     if resource.is_custom() && resource.subresource("status").is_some() {
         object.as_object_mut().map(|object| object.remove("status"));
@@ -141,11 +141,8 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
         return Err(Status::already_exists(resource, &name));
     }
     let mut object = to_store(cluster.store(), resource, &name, object)?;
-    if kind == Kind::Pod
-        && let Some(why) = limits::admit(cluster.store(), &call.place.namespace, &mut object)
-    {
-        return Err(Status::forbidden(resource, &name, &why));
-    }
+    let admitted = admit_by_plugins(cluster.store(), kind, &call.place.namespace, &mut object);
+    admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
     let admitted = admit::create(kind, object);
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
@@ -159,6 +156,32 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let first = first.filter(|_| is_answered_as_written(kind));
     let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
     Ok(made.expect("it was put there"))
+}
+
+/// What the admission plugins that every API server runs make of a new object, in their order.
+///
+/// # Errors
+///
+/// Why it is forbidden.
+fn admit_by_plugins(store: &Store, kind: Kind, namespace: &str, object: &mut Value) -> Result<(), String> {
+    match kind {
+        Kind::Pod => {
+            if let Some(why) = limits::admit(store, namespace, object) {
+                return Err(why);
+            }
+            classes::set_priority(store, object)?;
+            classes::set_runtime_class(store, object)
+        }
+        Kind::PersistentVolumeClaim => {
+            classes::default_storage_class(store, object);
+            Ok(())
+        }
+        Kind::Ingress => {
+            classes::default_ingress_class(store, object);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes of the object that `call` names what `edit` makes of its JSON, unless `call` is only to be tried.
@@ -185,8 +208,8 @@ fn write(
     let kind = old.object.kind();
     let Place { resource, name, part, .. } = &call.place;
     identity::check_type(resource, &after)?;
-    validate_fields(cluster.store(), call, &after, Some(&shown))?;
-    identity::keep(&call.place, &shown, &mut after)?;
+    decode(cluster.store(), call, &mut after, Some(&shown))?;
+    identity::keep(kind, &call.place, &shown, &mut after)?;
     let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
     let before = if is_before { shown } else { show::rendered(&old, cluster) };
     versions::accept(resource, &mut after);
@@ -272,17 +295,22 @@ fn keeps_status(kind: Kind) -> bool {
     kind.is_inert() || matches!(kind, Kind::Namespace | Kind::Service)
 }
 
-/// Refuses fields of `object` that are misspelt, or warns of them, as `call` wants it (`fieldValidation`).
-fn validate_fields(store: &Store, call: &Call, object: &Value, before: Option<&Value>) -> Result<(), Status> {
+/// Reads `object` as its kind: refuses values of other types, and fields that are misspelt, or warns of them, as `call` wants it
+/// (`fieldValidation`). What `before` has already may stay: a file may have brought it.
+fn decode(store: &Store, call: &Call, object: &mut Value, before: Option<&Value>) -> Result<(), Status> {
     let resource = call.place.resource;
-    strict::decode(resource, object, before).map_err(Status::bad_request)?;
+    let schema = crd::schema_of(store, resource);
+    let unknown = if resource.is_built_in() {
+        strict::decode(resource, object, before).map_err(Status::bad_request)?
+    } else {
+        strict::unknown(resource, object, schema, before)
+    };
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
-    let schema = crd::schema_of(store, resource);
     // What a patch says twice is another matter than what the object does.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
-    let mut errors = strict::errors(resource, object, schema, before, body);
+    let mut errors = strict::errors(unknown, body);
     // A scan of the whole body, which may be megabytes: only where it counts.
     let repeated = if call.is_apply() { strict::repeated_in_apply(&call.body) } else { None };
     if call.query.validation == FieldValidation::Warn {

@@ -8,8 +8,10 @@ use crate::field::{At, Causes};
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const TOLERATIONS: &str = "scheduler.alpha.kubernetes.io/tolerations";
 const DELETION_COST: &str = "controller.kubernetes.io/pod-deletion-cost";
-const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
-const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
+/// `SeccompPodAnnotationKey`
+pub(crate) const SECCOMP_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
+/// `SeccompContainerAnnotationKeyPrefix`: the name of a container follows.
+pub(crate) const SECCOMP_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 /// `DeprecatedAppArmorBetaContainerAnnotationKeyPrefix`: the name of a container follows.
 pub(crate) const APP_ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 
@@ -29,11 +31,10 @@ pub(crate) fn validate_pod_specific_annotations(annotations: &At<'_>, spec: &At<
     if cost.is_set() && !is_deletion_cost(cost.text()) {
         causes.invalid(&cost, cost.text(), "must be a 32bit integer");
     }
-    for (key, profile) in annotations.entries().filter(|(key, _)| *key == SECCOMP_POD) {
-        validate_seccomp_profile(&annotations.key(key).with(profile.value()), annotations, causes);
-    }
-    for (_, profile) in annotations.entries().filter(|(key, _)| key.starts_with(SECCOMP_CONTAINER)) {
-        validate_seccomp_profile(&profile, annotations, causes);
+    for (key, profile) in annotations.entries() {
+        if key == SECCOMP_POD || key.starts_with(SECCOMP_CONTAINER) {
+            validate_seccomp_profile(&annotations.child(key).with(profile.value()), causes);
+        }
     }
     for (key, profile) in annotations.entries() {
         let Some(name) = key.strip_prefix(APP_ARMOR) else { continue };
@@ -54,7 +55,7 @@ fn is_deletion_cost(text: &str) -> bool {
 }
 
 /// `ValidateSeccompProfile`
-fn validate_seccomp_profile(profile: &At<'_>, annotations: &At<'_>, causes: &mut Causes) {
+fn validate_seccomp_profile(profile: &At<'_>, causes: &mut Causes) {
     let text = profile.text();
     if matches!(text, "runtime/default" | "docker/default" | "unconfined") {
         return;
@@ -66,7 +67,6 @@ fn validate_seccomp_profile(profile: &At<'_>, annotations: &At<'_>, causes: &mut
         }
         None => causes.invalid(profile, text, "must be a valid seccomp profile"),
     }
-    _ = annotations;
 }
 
 /// `ValidatePodSpecificAnnotationUpdates`
@@ -76,8 +76,7 @@ pub(crate) fn validate_pod_specific_annotation_updates(
     spec: &At<'_>,
     causes: &mut Causes,
 ) {
-    for (key, value) in old.entries().filter(|(key, value)| new.key(key).value() != value.value()) {
-        _ = value;
+    for (key, _) in old.entries().filter(|(key, value)| new.key(key).value() != value.value()) {
         if key.starts_with(APP_ARMOR) {
             causes.forbidden(&new.key(key), "may not remove or update AppArmor annotations");
         }

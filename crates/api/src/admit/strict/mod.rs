@@ -4,7 +4,6 @@
 mod step;
 mod twice;
 mod unknown;
-mod wrong_type;
 
 use std::collections::HashSet;
 
@@ -18,21 +17,17 @@ use step::text;
 use twice::twice;
 use unknown::search;
 pub(crate) use unknown::unknown_fields;
-use wrong_type::new_wrong_types;
-pub(crate) use wrong_type::wrong_types;
 
 /// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
 
-/// The errors of strict decoding: fields that the kind of `resource` does not have, and fields that stand twice in `body`,
-/// but for unknown ones that `before` had already: a manifest may have brought them. Of custom resources, `schema` knows the
-/// fields.
-pub(crate) fn errors(
+/// The fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for those that `before` has
+/// already: a file may have brought them. Of custom resources, `schema` knows the fields.
+pub(crate) fn unknown(
     resource: &Resource,
     object: &Value,
     schema: Option<&Value>,
     before: Option<&Value>,
-    body: &[u8],
 ) -> Vec<String> {
     let unknown = |object, before| match schema {
         Some(schema) => crd::unknown_fields(object, schema),
@@ -50,7 +45,11 @@ pub(crate) fn errors(
         let had: HashSet<String> = unknown(before, None).into_iter().collect();
         new.retain(|path| !had.contains(path));
     }
-    let unknown = new.into_iter().map(|path| format!("unknown field {path:?}"));
+    new.into_iter().map(|path| format!("unknown field {path:?}")).collect()
+}
+
+/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields.
+pub(crate) fn errors(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
     let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
     repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
 }
@@ -74,22 +73,35 @@ fn yaml_error(text: &str) -> Option<String> {
     (!repeated.is_empty()).then(|| format!("yaml: unmarshal errors:\n  {}", repeated.join("\n  ")))
 }
 
-/// Refuses an object of `resource` with a value of another type than its field, unless `before` has it already: a manifest may
-/// have brought it.
-pub(crate) fn decode(resource: &Resource, object: &Value, before: Option<&Value>) -> Result<(), String> {
-    if resource.is_custom() {
-        return Ok(());
+/// Reads `object`, of a built-in `resource`, as its type has it, and returns the errors of strict decoding. What is wrong with
+/// `before` already is no error: a file may have brought it.
+///
+/// # Errors
+///
+/// The first value of another type than its field.
+pub(crate) fn decode(
+    resource: &Resource,
+    object: &mut Value,
+    before: Option<&Value>,
+) -> Result<Vec<String>, String> {
+    let decode = |object: &Value| {
+        clusterlocal_admission::decode(&resource.api_version(), resource.kind, object.clone())
+    };
+    let mut decoded = match decode(object) {
+        Ok(decoded) => decoded,
+        // It stays as the file has it.
+        Err(_) if before.is_some_and(|before| decode(before).is_err()) => return Ok(Vec::new()),
+        Err(message) => {
+            let (kind, version) = (resource.kind, resource.version);
+            return Err(format!("{kind} in version {version:?} cannot be handled as a {kind}: {message}"));
+        }
+    };
+    *object = decoded.object;
+    if let Some(before) = before.filter(|_| !decoded.strict.is_empty()) {
+        let had = decode(before).map(|before| before.strict).unwrap_or_default();
+        decoded.strict.retain(|error| !had.contains(error));
     }
-    let wrong = |object, before| new_wrong_types(&resource.api_version(), resource.kind, object, before);
-    let found = wrong(object, before);
-    let had = before.filter(|_| !found.is_empty()).map(|before| wrong(before, None)).unwrap_or_default();
-    let Some(first) = found.into_iter().find(|wrong| !had.contains(wrong)) else { return Ok(()) };
-    Err(format!(
-        "{kind} in version {version:?} cannot be handled as a {kind}: json: {}",
-        first.message,
-        kind = resource.kind,
-        version = resource.version,
-    ))
+    Ok(decoded.strict)
 }
 
 /// Refuses an object of `resource` with `errors` of strict decoding.

@@ -7,9 +7,9 @@ mod status;
 
 use serde_json::Value;
 
-use super::cause::Cause;
 use super::field;
 use super::resource::{ALL_VERBS, Held, PART_VERBS, Resource, Subresource, interned, verbs};
+use clusterlocal_admission::Cause;
 use clusterlocal_core::store::{Extra, Key, Kind, Name, Store};
 
 pub(crate) use schema::{check as check_object, complete, unknown_fields};

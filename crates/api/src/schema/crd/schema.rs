@@ -4,8 +4,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::schema::cause::Cause;
 use crate::schema::field;
+use clusterlocal_admission::Cause;
 
 /// The fields that every object has, whatever its schema says of them.
 const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];

@@ -19,6 +19,7 @@ use serde_json::{Map, Value, json};
 
 use crate::schema::crd;
 pub use crate::schema::resource::api_version;
+use crate::schema::resource::group_kind;
 use clusterlocal_core::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
@@ -81,7 +82,11 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         }
         Object::Fault(_) | Object::Inert(..) => {}
     }
-    shown.json.into()
+    let mut json = shown.json.into();
+    if let Some(of) = group_kind(kind) {
+        clusterlocal_admission::default(of, &mut json);
+    }
+    json
 }
 
 /// An object that is being rendered.

@@ -1,0 +1,193 @@
+//! The admission plugins that look a class up: DefaultStorageClass, DefaultIngressClass, Priority and RuntimeClass
+//! (`plugin/pkg/admission/{storage,network,priority,runtimeclass}`). It must not know requests.
+
+use serde_json::{Value, json};
+
+use crate::store::{self, Extra, Kind, Store, Stored};
+
+/// The classes that every cluster has, and their values.
+const SYSTEM: [(&str, i64); 2] =
+    [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
+
+/// Gives a new claim without a class the default one.
+pub fn default_storage_class(store: &Store, claim: &mut Value) {
+    const OLD: &str = "volume.beta.kubernetes.io/storage-class";
+    const DEFAULT: [&str; 2] =
+        ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+    if claim.pointer("/spec/storageClassName").is_none_or(Value::is_null)
+        && annotation(claim, OLD).is_none()
+        && let Some(class) = newest(store, Kind::StorageClass, &DEFAULT)
+        && let Some(claim) = claim.as_object_mut()
+    {
+        store::object(claim, "spec").insert("storageClassName".into(), class.into());
+    }
+}
+
+/// Gives a new Ingress without a class the default one.
+pub fn default_ingress_class(store: &Store, ingress: &mut Value) {
+    let Some(kind) = Extra::built_in("networking.k8s.io", "IngressClass") else { return };
+    if ingress.pointer("/spec/ingressClassName").is_none_or(Value::is_null)
+        && annotation(ingress, "kubernetes.io/ingress.class").is_none()
+        && let Some(class) =
+            newest(store, Kind::Extra(kind), &["ingressclass.kubernetes.io/is-default-class"])
+        && let Some(ingress) = ingress.as_object_mut()
+    {
+        store::object(ingress, "spec").insert("ingressClassName".into(), class.into());
+    }
+}
+
+/// Sets the priority of a new pod by its class.
+///
+/// # Errors
+///
+/// Why the pod is forbidden: there is no such class, or the pod says something else than the class.
+pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(()) };
+    let name = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let class = priority_class(store, &name)?;
+    let value = class["value"].as_i64().unwrap_or_default();
+    if let Some(said) = spec.get("priority").and_then(Value::as_i64).filter(|said| *said != value) {
+        return Err(format!(
+            "the integer value of priority ({said}) must not be provided in pod spec; priority admission controller \
+             computed {value} from the given PriorityClass name"
+        ));
+    }
+    let policy = class["preemptionPolicy"].as_str().unwrap_or("PreemptLowerPriority");
+    if let Some(said) = spec.get("preemptionPolicy").and_then(Value::as_str).filter(|said| *said != policy) {
+        return Err(format!(
+            "the string value of PreemptionPolicy ({said}) must not be provided in pod spec; priority admission \
+             controller computed {policy} from the given PriorityClass name"
+        ));
+    }
+    spec.insert("priority".into(), value.into());
+    spec.insert("preemptionPolicy".into(), policy.into());
+    if let Some(name) =
+        class.pointer("/metadata/name").and_then(Value::as_str).filter(|name| !name.is_empty())
+    {
+        spec.insert("priorityClassName".into(), name.into());
+    }
+    Ok(())
+}
+
+/// The class called `name`, or the default one where there is no name; where there is none, that of priority 0.
+fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
+    let kind = Extra::built_in("scheduling.k8s.io", "PriorityClass").map(Kind::Extra);
+    let mut all = kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of);
+    if name.is_empty() {
+        let default = all.filter(|class| class["globalDefault"] == true);
+        // Of several, the lowest.
+        return Ok(default
+            .min_by_key(|class| class["value"].as_i64())
+            .cloned()
+            .unwrap_or_else(|| json!({ "value": 0 })));
+    }
+    let known = all.find(|class| class["metadata"]["name"] == name).cloned();
+    let system = || {
+        let (_, value) = SYSTEM.into_iter().find(|(system, _)| *system == name)?;
+        Some(json!({ "metadata": { "name": name }, "value": value }))
+    };
+    known.or_else(system).ok_or_else(|| format!("no PriorityClass with name {name} was found"))
+}
+
+/// Sets what the RuntimeClass of a new pod says of its overhead and its nodes.
+///
+/// # Errors
+///
+/// Why the pod is forbidden.
+pub fn set_runtime_class(store: &Store, pod: &mut Value) -> Result<(), String> {
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(()) };
+    const WITHOUT: &str =
+        "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead";
+    let has_overhead =
+        spec.get("overhead").and_then(Value::as_object).is_some_and(|overhead| !overhead.is_empty());
+    let Some(name) = spec.get("runtimeClassName").and_then(Value::as_str).map(str::to_owned) else {
+        return if has_overhead { Err(WITHOUT.into()) } else { Ok(()) };
+    };
+    let kind = Extra::built_in("node.k8s.io", "RuntimeClass").map(Kind::Extra);
+    let mut all = kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of);
+    let Some(class) = all.find(|class| class["metadata"]["name"] == *name) else {
+        return Err(format!("pod rejected: RuntimeClass {name:?} not found"));
+    };
+    let overhead = class.pointer("/overhead/podFixed");
+    if overhead.is_none() && has_overhead {
+        return Err(WITHOUT.into());
+    }
+    if let Some(overhead) = overhead {
+        if spec.get("overhead").is_some_and(|said| said != overhead) {
+            return Err("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into());
+        }
+        spec.insert("overhead".into(), overhead.clone());
+    }
+    let selector = class.pointer("/scheduling/nodeSelector").and_then(Value::as_object);
+    for (label, value) in selector.into_iter().flatten() {
+        let own = store::object(spec, "nodeSelector");
+        if let Some(other) = own.get(label).filter(|other| *other != value) {
+            let (other, value) = (other.as_str().unwrap_or_default(), value.as_str().unwrap_or_default());
+            return Err(format!(
+                "conflict: runtimeClass.scheduling.nodeSelector[{label}] = {value}; pod.spec.nodeSelector[{label}] = {other}"
+            ));
+        }
+        own.insert(label.clone(), value.clone());
+    }
+    let tolerations = class.pointer("/scheduling/tolerations").and_then(Value::as_array);
+    if let Some(tolerations) = tolerations.filter(|all| !all.is_empty()) {
+        let own = spec.entry("tolerations").or_insert_with(|| json!([]));
+        if let Some(own) = own.as_array_mut() {
+            let new: Vec<Value> = tolerations.iter().filter(|one| !own.contains(one)).cloned().collect();
+            own.extend(new);
+        }
+    }
+    Ok(())
+}
+
+fn json_of(stored: &Stored) -> Option<&Value> {
+    stored.object.metadata().given.as_ref().map(|given| given.json())
+}
+
+fn annotation<'o>(object: &'o Value, name: &str) -> Option<&'o str> {
+    object.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}
+
+/// The name of the newest class of `kind` that one of the annotations `marks` makes the default; of equally old ones the first
+/// by name.
+fn newest(store: &Store, kind: Kind, marks: &[&str]) -> Option<String> {
+    let is_default = |stored: &&Stored| {
+        json_of(stored).is_some_and(|json| marks.iter().any(|mark| annotation(json, mark) == Some("true")))
+    };
+    let marked = store.all_stored(kind, None).filter(is_default);
+    let newest = marked.max_by(|a, b| {
+        let by_name = || b.object.metadata().name.cmp(&a.object.metadata().name);
+        a.created.cmp(&b.created).then_with(by_name)
+    });
+    newest.map(|stored| stored.object.metadata().name.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priorities_follow_the_class() {
+        let store = Store::new();
+        let table = [
+            (json!({}), Ok(json!({ "priority": 0, "preemptionPolicy": "PreemptLowerPriority" }))),
+            (
+                json!({ "priorityClassName": "system-node-critical" }),
+                Ok(json!({ "priorityClassName": "system-node-critical", "priority": 2_000_001_000,
+                    "preemptionPolicy": "PreemptLowerPriority" })),
+            ),
+            (json!({ "priorityClassName": "x" }), Err("no PriorityClass with name x was found".to_owned())),
+            (
+                json!({ "priority": 5 }),
+                Err("the integer value of priority (5) must not be provided in pod spec; priority admission controller \
+                     computed 0 from the given PriorityClass name"
+                    .into()),
+            ),
+        ];
+        for (spec, expected) in table {
+            let mut pod = json!({ "spec": spec });
+            let set = set_priority(&store, &mut pod);
+            assert_eq!(set.map(|()| pod["spec"].take()), expected, "{spec}");
+        }
+    }
+}
