@@ -8,6 +8,7 @@ use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::validate_resource_quantity_value;
 use crate::field::{At, Causes};
+use crate::primitives::quantity::round_up;
 use crate::primitives::{addresses, names};
 use crate::schema;
 use crate::strategy::Strategy;
@@ -44,6 +45,9 @@ fn default_node(node: &mut Value) {
         && let Some(capacity) = status.get("capacity").cloned()
     {
         status.entry("allocatable").or_insert(capacity);
+    }
+    for list in ["/status/capacity", "/status/allocatable"] {
+        round_up(node.pointer_mut(list));
     }
     let Some(spec) = node.get_mut("spec").and_then(Value::as_object_mut) else { return };
     let first = spec.get("podCIDRs").and_then(|all| all.get(0)).cloned();

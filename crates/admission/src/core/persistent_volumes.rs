@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::validation::{claims, persistent_volumes};
 use super::volumes::{default_claim, default_volume_source, put_default};
 use crate::field::At;
-use crate::primitives::quantity::Quantity;
+use crate::primitives::quantity::{Quantity, round_up};
 use crate::strategy::Strategy;
 
 pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
@@ -14,6 +14,7 @@ pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
         let spec = &mut volume["spec"];
         put_default(spec, "persistentVolumeReclaimPolicy", "Retain");
         put_default(spec, "volumeMode", "Filesystem");
+        round_up(spec.get_mut("capacity"));
         if let Some(spec) = spec.as_object_mut() {
             default_volume_source(spec);
         }

@@ -12,11 +12,12 @@ use super::validation::resources::{
 };
 use crate::field::{At, Causes};
 use crate::primitives::names;
-use crate::primitives::quantity::Quantity;
+use crate::primitives::quantity::{Quantity, round_up};
 use crate::schema;
 use crate::strategy::Strategy;
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
+    default: |quota| round_up(quota.pointer_mut("/spec/hard")),
     prepare_for_create: |quota| {
         quota["status"] = json!({});
     },
@@ -217,6 +218,9 @@ fn warnings_for_resource_quota(quota: &Value, before: Option<&Value>) -> Vec<Str
 
 /// `SetDefaults_LimitRangeItem`: what containers get is what they may have at most, and ask for at least.
 fn default_limit_range_item(item: &mut Value) {
+    for list in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
+        round_up(item.get_mut(list));
+    }
     if item["type"] != "Container" {
         return;
     }

@@ -2,9 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::primitives::quantity::round_up;
+
 /// `SetDefaults_PersistentVolumeClaimSpec`
 pub(crate) fn default_claim_spec(spec: &mut Value) {
     put_default(spec, "volumeMode", "Filesystem");
+    for list in ["/resources/limits", "/resources/requests"] {
+        round_up(spec.pointer_mut(list));
+    }
 }
 
 /// `SetObjectDefaults_PersistentVolumeClaim`, also of the templates of a StatefulSet.

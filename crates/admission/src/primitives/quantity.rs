@@ -1,5 +1,7 @@
 //! Amounts of resources in their canonical form: `500m`, `1Gi` (`k8s.io/apimachinery/pkg/api/resource`).
 
+use serde_json::Value;
+
 /// An amount, in billionths: the smallest that can be said.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Quantity(i128);
@@ -66,6 +68,28 @@ impl Quantity {
     }
 }
 
+/// `SetDefaults_ResourceList`: the amounts of a list in whole thousandths, rounded up.
+pub(crate) fn round_up(amounts: Option<&mut Value>) {
+    for amount in amounts.and_then(Value::as_object_mut).into_iter().flatten().map(|(_, amount)| amount) {
+        let Quantity(nano) = Quantity::of(amount.as_str().unwrap_or_default());
+        if nano % 1_000_000 != 0 {
+            *amount = decimal(Quantity(nano).milli()).into();
+        }
+    }
+}
+
+/// Thousandths in the shortest decimal form.
+fn decimal(milli: i128) -> String {
+    let mut number = milli;
+    let mut suffixes = ["m", "", "k", "M", "G", "T", "P", "E"].into_iter();
+    let mut suffix = suffixes.next().unwrap_or_default();
+    while number != 0 && number % 1000 == 0 {
+        let Some(next) = suffixes.next() else { break };
+        (number, suffix) = (number / 1000, next);
+    }
+    format!("{number}{suffix}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +101,9 @@ mod tests {
             assert_eq!(Quantity::of(one), Quantity::of(other), "{one} {other}");
         }
         assert!(Quantity::of("100m") < Quantity::of("1"));
+        let mut list = serde_json::json!({ "a": "1n", "b": "999999999n", "c": "1Gi" });
+        round_up(Some(&mut list));
+        assert_eq!(list, serde_json::json!({ "a": "1m", "b": "1", "c": "1Gi" }));
         assert_eq!((Quantity::of("1n").milli(), Quantity::of("1500m").value()), (1, 2));
     }
 }
