@@ -22,26 +22,44 @@ pub(super) fn canonical(kind: Kind, object: &Value) -> Value {
     canonical
 }
 
+/// The UID of a Job that is not stored yet.
+const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
+
 /// Makes of `object`, which a client sends, a new one as it is stored.
 pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
     let Some(of) = group_kind(kind) else { return Ok(()) };
     admission::default(of, object);
-    // What it makes of a Job has its UID in it, which the store gives it: a controller does the same there.
-    let prepared = &mut if kind == Kind::Job { object.clone() } else { object.take() };
-    let admitted = admission::before_create(of, prepared);
     if kind != Kind::Job {
-        *object = prepared.take();
+        return admission::before_create(of, object).map_err(|causes| Invalid { causes });
     }
-    admitted.map_err(|causes| Invalid { causes })
+    // What it makes of a Job has the UID in it that the store is going to give it: a controller does the same there.
+    let mut prepared = object.clone();
+    prepared["metadata"]["uid"] = NO_UID.into();
+    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })
 }
 
 /// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What was wrong with it before may stay so:
 /// a file may have brought it.
 pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Invalid> {
     let Some(of) = group_kind(kind) else { return Ok(()) };
+    if kind == Kind::Pod {
+        keep_admitted(after, before);
+    }
     admission::default(of, after);
     let Err(mut causes) = admission::before_update(of, after, before) else { return Ok(()) };
     let known: HashSet<String> = admission::validate(of, before).iter().map(Cause::to_string).collect();
     causes.retain(|cause| !known.contains(&cause.to_string()));
     if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+}
+
+/// What admission plugins gave a Pod stays where an update leaves it out (`plugin/pkg/admission/priority`), and is given again
+/// where it is gone.
+fn keep_admitted(after: &mut Value, before: &Value) {
+    let (Some(spec), Some(was)) = (after["spec"].as_object_mut(), before["spec"].as_object()) else { return };
+    for field in ["priority", "preemptionPolicy", "serviceAccount", "serviceAccountName"] {
+        if let Some(value) = was.get(field) {
+            spec.entry(field).or_insert_with(|| value.clone());
+        }
+    }
+    admission::admit_pod(after);
 }

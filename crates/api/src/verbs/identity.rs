@@ -123,11 +123,15 @@ fn check_name(place: &Place, said: &str) -> Result<(), Status> {
 /// Whether `after` is still the object that `before` is, and was made from what is there now. Gives it back what only
 /// the server sets.
 pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value) -> Result<(), Status> {
-    if !after["metadata"].is_object() {
-        return Err(Status::bad_request("the object has no metadata"));
+    let name = after["metadata"]["name"].as_str().unwrap_or_default();
+    if name.is_empty() {
+        return Err(Status::bad_request(format!(
+            "the name of the object ({} based on URL) was undeterminable: name must be provided",
+            place.name
+        )));
     }
+    check_name(place, name)?;
     let metadata = &mut after["metadata"];
-    check_name(place, metadata["name"].as_str().unwrap_or_default())?;
     check_namespace(place, metadata)?;
     let was = &before["metadata"];
     let text = |metadata: &Value, field: &str| metadata[field].as_str().unwrap_or_default().to_owned();

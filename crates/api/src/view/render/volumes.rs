@@ -63,7 +63,10 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
     }
     let reference = bound.map(|claim| {
         let mut json = shown.reference(claim);
-        json["apiVersion"] = "v1".into();
+        // The controller writes it when it binds both.
+        if volume.status.phase == "Bound" {
+            json["apiVersion"] = "v1".into();
+        }
         json
     });
     let spec = shown.spec();
