@@ -5,21 +5,27 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{Cause, Invalid};
-use crate::schema::resource::group_kind;
+use crate::schema::resource::{Resource, group_kind};
 use clusterlocal_admission as admission;
 use clusterlocal_core::store::Kind;
 
 /// `object` as it is compared: as the API server would write it, with its defaults. What a file brought may be as no API server
 /// would write it.
 pub(super) fn canonical(kind: Kind, object: &Value) -> Value {
-    let Some(of) = group_kind(kind) else { return object.clone() };
-    let version = object["apiVersion"].as_str().unwrap_or_default();
-    let mut canonical = match admission::decode(version, of.kind, object.clone()) {
-        Ok(decoded) => decoded.object,
-        Err(_) => object.clone(),
-    };
-    admission::default(of, &mut canonical);
+    let mut canonical = object.clone();
+    if let Some(of) = group_kind(kind)
+        && is_decoded(kind, &mut canonical)
+    {
+        admission::default(of, &mut canonical);
+    }
     canonical
+}
+
+/// Reads `object` as its type, if it can be read: what a file brought, and no write changed, is not validated.
+fn is_decoded(kind: Kind, object: &mut Value) -> bool {
+    let resource = Resource::of_kind(kind);
+    let decoded = admission::decode(&resource.api_version(), resource.kind, object.clone());
+    decoded.map(|decoded| *object = decoded.object).is_ok() && object.is_object()
 }
 
 /// The UID of a Job that is not stored yet.
@@ -27,7 +33,7 @@ const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Makes of `object`, which a client sends, a new one as it is stored.
 pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
-    let Some(of) = group_kind(kind) else { return Ok(()) };
+    let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, object)) else { return Ok(()) };
     admission::default(of, object);
     if kind != Kind::Job {
         return admission::before_create(of, object).map_err(|causes| Invalid { causes });
@@ -41,7 +47,7 @@ pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
 /// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What was wrong with it before may stay so:
 /// a file may have brought it.
 pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Invalid> {
-    let Some(of) = group_kind(kind) else { return Ok(()) };
+    let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
     if kind == Kind::Pod {
         keep_admitted(after, before);
     }
