@@ -8,7 +8,8 @@ use crate::primitives::{addresses, names};
 const HOSTNAME: &str = "kubernetes.io/hostname";
 const MANAGED_BY: &str = "endpointslice.kubernetes.io/managed-by";
 /// The controllers that write only canonical addresses.
-const CONTROLLERS: [&str; 2] = ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
+const CONTROLLERS: [&str; 2] =
+    ["endpointslice-controller.k8s.io", "endpointslicemirroring-controller.k8s.io"];
 
 pub(super) fn prepare_for_create(slice: &mut Value) {
     drop_topology(slice, &[]);

@@ -81,7 +81,12 @@ fn validate_address(address: &At<'_>, listed: &At<'_>, address_type: &str, cause
     let text = address.text();
     let is_family = match address_type {
         "IPv4" => {
-            if !addresses::is_valid_ip_for_legacy_field(address, text, &At::root(&serde_json::Value::Null), causes) {
+            if !addresses::is_valid_ip_for_legacy_field(
+                address,
+                text,
+                &At::root(&serde_json::Value::Null),
+                causes,
+            ) {
                 return;
             }
             addresses::is_v4(text)
@@ -112,7 +117,11 @@ fn validate_fully_qualified_domain_name(field: &At<'_>, causes: &mut Causes) {
         return causes.invalid(field, name, &faults.join(","));
     }
     if !name.contains('.') {
-        return causes.invalid(field, name, "should be a domain with at least two segments separated by dots");
+        return causes.invalid(
+            field,
+            name,
+            "should be a domain with at least two segments separated by dots",
+        );
     }
     for label in name.split('.') {
         let faults = names::dns_label(label);
@@ -153,10 +162,12 @@ fn validate_ports(ports: &At<'_>, causes: &mut Causes) {
     }
 }
 
+/// A list of hints, and the form of the names in it.
+type Rule = (&'static str, fn(&str) -> names::Faults);
+
 /// `validateHints`
 fn validate_hints(hints: &At<'_>, causes: &mut Causes) {
-    let rules: [(&'static str, fn(&str) -> names::Faults); 2] =
-        [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
+    let rules: [Rule; 2] = [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
     for (list, rule) in rules {
         let hinted = hints.at(list);
         if hinted.list().len() > HINTS_MAX {

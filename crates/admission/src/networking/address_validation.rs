@@ -53,21 +53,17 @@ pub(super) fn validate_service_cidr_update(cidr: &At<'_>, before: &At<'_>, cause
     }
 }
 
-/// `ValidateIPAddressName`
-fn ip_address_name(name: &str) -> names::Faults {
-    let mut causes = Causes::default();
-    addresses::is_valid_ip(&At::root(&Value::Null), name, &mut causes);
-    causes.into_vec().into_iter().map(|cause| cause.message).collect()
-}
+/// A field of a reference, whether it has to be there, and its form.
+type Rule = (&'static str, bool, fn(&str) -> names::Faults);
 
-/// `ValidateIPAddress`
+/// `ValidateIPAddress`, whose name is the address.
 pub(super) fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&address.at("metadata"), false, ip_address_name, causes);
+    metadata::validate_object_meta(&address.at("metadata"), false, addresses::canonical_ip, causes);
     let parent = address.at("spec.parentRef");
     if !parent.is_set() {
         return causes.required(&parent, "");
     }
-    let rules: [(&'static str, bool, fn(&str) -> names::Faults); 4] = [
+    let rules: [Rule; 4] = [
         ("group", false, names::dns_subdomain),
         ("resource", true, names::path_segment),
         ("name", true, names::path_segment),

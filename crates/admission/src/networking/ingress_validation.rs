@@ -36,7 +36,11 @@ fn validate_ingress(ingress: &At<'_>, before: Option<&At<'_>>, causes: &mut Caus
     let spec = ingress.at("spec");
     let (rules, backend, class) = (spec.at("rules"), spec.at("defaultBackend"), spec.at("ingressClassName"));
     if rules.is_empty() && !backend.is_set() {
-        causes.invalid(&spec, Shown::from(rules.value()), "either `defaultBackend` or `rules` must be specified");
+        causes.invalid(
+            &spec,
+            Shown::from(rules.value()),
+            "either `defaultBackend` or `rules` must be specified",
+        );
     }
     if backend.is_set() {
         validate_ingress_backend(&backend, causes);

@@ -60,7 +60,7 @@ fn validate_network_policy_port(rule: &At<'_>, causes: &mut Causes) {
         causes.not_supported(&protocol, protocol.text(), PROTOCOLS);
     }
     let (port, end) = (rule.at("port"), rule.at("endPort"));
-    let mut refuse_end = |causes: &mut Causes, why: &str| {
+    let refuse_end = |causes: &mut Causes, why: &str| {
         if end.is_set() {
             causes.invalid(&end, end.number(), why);
         }

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::names::Faults;
 use crate::field::{At, Causes};
 
 /// `ParseIPSloppy`: an address as Go's `net.IP` has it, where an IPv4 address inside of IPv6 is IPv4.
@@ -50,35 +51,49 @@ fn is_mapped(text: &str) -> bool {
     text.parse::<Ipv6Addr>().is_ok_and(|ip| ip.to_ipv4_mapped().is_some())
 }
 
-fn parse_ip(field: &At<'_>, value: &str, causes: &mut Causes) -> Option<IpAddr> {
-    let Some(ip) = parse_sloppy(value) else {
-        causes.invalid(field, value, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        return None;
-    };
-    if value.parse::<IpAddr>().is_err() {
-        causes.invalid(field, value, "must not have leading 0s");
-        return None;
+/// `parseIP`, with strict validation: what is wrong with an address, if anything is.
+fn strict_fault(value: &str) -> Option<&'static str> {
+    if parse_sloppy(value).is_none() {
+        Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    } else if value.parse::<IpAddr>().is_err() {
+        Some("must not have leading 0s")
+    } else if is_mapped(value) {
+        Some("must not be an IPv4-mapped IPv6 address")
+    } else {
+        None
     }
-    if is_mapped(value) {
-        causes.invalid(field, value, "must not be an IPv4-mapped IPv6 address");
-        return None;
-    }
-    Some(ip)
 }
 
 /// `IsValidIPForLegacyField`, with `StrictIPCIDRValidation`: whether it is one. What is in `old` stays valid.
-pub(crate) fn is_valid_ip_for_legacy_field(field: &At<'_>, value: &str, old: &At<'_>, causes: &mut Causes) -> bool {
-    old.items().any(|one| one.text() == value) || parse_ip(field, value, causes).is_some()
+pub(crate) fn is_valid_ip_for_legacy_field(
+    field: &At<'_>,
+    value: &str,
+    old: &At<'_>,
+    causes: &mut Causes,
+) -> bool {
+    let fault = strict_fault(value).filter(|_| !old.items().any(|one| one.text() == value));
+    if let Some(fault) = fault {
+        causes.invalid(field, value, fault);
+    }
+    fault.is_none()
+}
+
+/// What is wrong with an address that has to be in its canonical form.
+pub(crate) fn canonical_ip(value: &str) -> Faults {
+    if let Some(fault) = strict_fault(value) {
+        return vec![fault.into()];
+    }
+    let canonical = parse_sloppy(value).map(|ip| ip.to_string()).filter(|canonical| canonical != value);
+    canonical.map(|canonical| format!("must be in canonical form ({canonical:?})")).into_iter().collect()
 }
 
 /// `IsValidIP`: an address in its canonical form; whether it is one.
 pub(crate) fn is_valid_ip(field: &At<'_>, value: &str, causes: &mut Causes) -> bool {
-    let Some(ip) = parse_ip(field, value, causes) else { return false };
-    let canonical = ip.to_string();
-    if value != canonical {
-        causes.invalid(field, value, &format!("must be in canonical form ({canonical:?})"));
+    let faults = canonical_ip(value);
+    for fault in &faults {
+        causes.invalid(field, value, fault);
     }
-    value == canonical
+    faults.is_empty()
 }
 
 /// `GetWarningsForIP`, at the path `field`, of an address that is valid.
@@ -157,7 +172,8 @@ impl Cidr {
 
     /// Whether `other` is a part of this range, and not the whole: `validateIPBlock` of NetworkPolicies.
     pub(crate) fn contains_smaller(&self, other: &Cidr) -> bool {
-        let inside = self.is_v4() == other.is_v4() && Self::new(other.network, self.prefix.min(other.prefix)).network == self.network;
+        let inside = self.is_v4() == other.is_v4()
+            && Self::new(other.network, self.prefix.min(other.prefix)).network == self.network;
         inside && other.prefix > self.prefix
     }
 
@@ -197,7 +213,12 @@ fn parse_cidr(field: &At<'_>, value: &str, causes: &mut Causes) -> Option<Cidr> 
 }
 
 /// `IsValidCIDRForLegacyField`, with `StrictIPCIDRValidation`. What is among `old` stays valid.
-pub(crate) fn is_valid_cidr_for_legacy_field(field: &At<'_>, value: &str, old: &[&str], causes: &mut Causes) -> bool {
+pub(crate) fn is_valid_cidr_for_legacy_field(
+    field: &At<'_>,
+    value: &str,
+    old: &[&str],
+    causes: &mut Causes,
+) -> bool {
     old.contains(&value) || parse_cidr(field, value, causes).is_some()
 }
 

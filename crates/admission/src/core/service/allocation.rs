@@ -166,7 +166,8 @@ fn init_ip_family_fields(service: &mut Value, before: Option<&Value>) -> Causes 
     }
     for ((path, name), what) in lists.into_iter().zip(["cluster IPs", "IP families"]) {
         if is_single && new.at(path).list().len() == 2 && !shorten.contains(&name) {
-            let why = format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
+            let why =
+                format!("must be 'RequireDualStack' or 'PreferDualStack' when multiple {what} are specified");
             causes.invalid(&new.at("spec.ipFamilyPolicy"), shown_policy(&new), &why);
         }
     }

@@ -68,7 +68,8 @@ pub(super) fn validate_cluster_ips(service: &At<'_>, old: Option<&At<'_>>, cause
         for (index, (ip, family)) in ips.items().zip(families.items()).enumerate() {
             let is_v6 = addresses::is_v6(ip.text());
             if family.text() == "IPv4" && is_v6 || family.text() == "IPv6" && !is_v6 {
-                let why = format!("expected an {} value as indicated by `ipFamilies[{index}]`", family.text());
+                let why =
+                    format!("expected an {} value as indicated by `ipFamilies[{index}]`", family.text());
                 causes.invalid(&ip, ip.text(), &why);
             }
         }

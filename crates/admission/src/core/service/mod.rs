@@ -107,9 +107,11 @@ fn drop_type_dependent_fields(service: &mut Value, before: &Value) {
     if lost(externally_accessible) && same("spec.externalTrafficPolicy") {
         drop.push("externalTrafficPolicy");
     }
-    let has_node_ports: fn(&At<'_>) -> bool = |service| matches!(type_of(service), "NodePort" | "LoadBalancer");
+    let has_node_ports: fn(&At<'_>) -> bool =
+        |service| matches!(type_of(service), "NodePort" | "LoadBalancer");
     let known = node_ports(&old);
-    let drop_node_ports = lost(has_node_ports) && node_ports(&new).iter().all(|number| known.contains(number));
+    let drop_node_ports =
+        lost(has_node_ports) && node_ports(&new).iter().all(|number| known.contains(number));
     let is_balanced = is_load_balancer(&new);
     if !is_balanced {
         service["status"]["loadBalancer"] = json!({});

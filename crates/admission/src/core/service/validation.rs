@@ -55,7 +55,8 @@ fn validate_service(service: &At<'_>, old: Option<&At<'_>>, causes: &mut Causes)
     let hints = annotations.key("service.kubernetes.io/topology-aware-hints");
     let mode = annotations.key("service.kubernetes.io/topology-mode");
     if hints.is_set() && mode.is_set() && hints.text() != mode.text() {
-        let why = "must match annotations[service.kubernetes.io/topology-aware-hints] when both are specified";
+        let why =
+            "must match annotations[service.kubernetes.io/topology-aware-hints] when both are specified";
         causes.invalid(&mode, mode.text(), why);
     }
     validate_type(service, causes);

@@ -35,7 +35,8 @@ pub(super) fn warnings_for_service(service: &Value, _: Option<&Value>) -> Vec<St
     }
     warnings.extend(external.items().filter_map(|ip| addresses::warnings_for_ip(&ip, ip.text())));
     if !external.is_empty() && !is_headless && !is_alias {
-        warnings.push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".into());
+        warnings
+            .push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".into());
     }
     if !balancer.is_empty() {
         warnings.extend(addresses::warnings_for_ip(&balancer, balancer.text()));
@@ -50,7 +51,8 @@ pub(super) fn warnings_for_service(service: &Value, _: Option<&Value>) -> Vec<St
         warnings.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".into());
     }
     if spec.at("trafficDistribution").text() == "PreferClose" {
-        warnings.push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".into());
+        warnings
+            .push("spec.trafficDistribution: \"PreferClose\" is deprecated; use \"PreferSameZone\"".into());
     }
     warnings
 }
