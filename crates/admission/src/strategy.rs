@@ -120,7 +120,7 @@ pub fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
 /// What is wrong with the object or the change: at least one cause.
 pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
-    keep_system_fields(strategy, object, before);
+    keep_system_fields(object, before);
     (strategy.prepare_for_update)(object, before);
     let mut causes = Causes::default();
     let (new, old) = (At::root(object), At::root(before));
@@ -134,7 +134,7 @@ pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> R
 }
 
 /// What an update leaves out and cannot change is as before.
-fn keep_system_fields(strategy: &Strategy, object: &mut Value, before: &Value) {
+fn keep_system_fields(object: &mut Value, before: &Value) {
     let (Some(new), Some(old)) = (object["metadata"].as_object_mut(), before["metadata"].as_object()) else {
         return;
     };

@@ -180,6 +180,12 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
     if namespaced && read["metadata"].is_object() {
         read["metadata"]["namespace"] = "default".into();
     }
+    if kind == "Pod" {
+        admission::admit_pod(&mut read);
+        // The priority of a Pod without a class.
+        read["spec"]["priority"] = 0.into();
+        read["spec"]["preemptionPolicy"] = "PreemptLowerPriority".into();
+    }
     Ok(read)
 }
 

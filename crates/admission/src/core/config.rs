@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use super::validation::metadata;
 use crate::field::{At, Causes};
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(crate) const CONFIG_MAP: Strategy = Strategy {
@@ -13,7 +14,7 @@ pub(crate) const CONFIG_MAP: Strategy = Strategy {
 };
 
 /// Maximum size of what a ConfigMap or a Secret holds, in bytes (`MaxSecretSize`).
-const CONTENT_MAX: usize = 1 << 20;
+pub(crate) const CONTENT_MAX: usize = 1 << 20;
 
 fn validate_config_map(map: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta(&map.at("metadata"), true, names::dns_subdomain, causes);

@@ -1,8 +1,38 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+pub(crate) mod defaults;
+pub(crate) mod endpoints;
+mod events;
+mod namespaces;
+mod nodes;
+mod persistent_volumes;
+pub(crate) mod plugins;
+pub(crate) mod pod_fields;
+pub(crate) mod pod_warnings;
+mod pods;
+mod quotas;
+mod replication_controllers;
+mod secrets;
 mod service;
+pub(crate) mod validation;
+pub(crate) mod volumes;
 
 use crate::strategy::Strategy;
 
-pub(crate) const STRATEGIES: &[Strategy] = &[config::CONFIG_MAP, service::SERVICE];
+pub(crate) const STRATEGIES: &[Strategy] = &[
+    config::CONFIG_MAP,
+    secrets::SECRET,
+    service::SERVICE,
+    pods::POD,
+    persistent_volumes::PERSISTENT_VOLUME_CLAIM,
+    persistent_volumes::PERSISTENT_VOLUME,
+    namespaces::SERVICE_ACCOUNT,
+    namespaces::NAMESPACE,
+    nodes::NODE,
+    endpoints::ENDPOINTS,
+    quotas::RESOURCE_QUOTA,
+    quotas::LIMIT_RANGE,
+    events::EVENT,
+    replication_controllers::REPLICATION_CONTROLLER,
+];

@@ -1,189 +1,146 @@
 //! `pkg/apis/discovery/validation`
 
+use std::collections::HashSet;
+use std::net::IpAddr;
+
+use serde_json::Value;
+
+use crate::core::endpoints::validate_endpoint_ip;
 use crate::field::{At, Causes};
-use crate::primitives::{addresses, metadata, names};
+use crate::primitives::addresses::{is_valid_ip, is_valid_ip_for_legacy_field, parse_ip_sloppy};
+use crate::primitives::names::{self, Faults};
+use crate::primitives::{domains, metadata};
 
-const ADDRESS_TYPES: &[&str] = &["FQDN", "IPv4", "IPv6"];
-const PROTOCOLS: &[&str] = &["SCTP", "TCP", "UDP"];
-const TOPOLOGY_LABELS_MAX: usize = 16;
-const ADDRESSES_MAX: usize = 100;
-const PORTS_MAX: usize = 20_000;
-const ENDPOINTS_MAX: usize = 1000;
-const HINTS_MAX: usize = 8;
+/// Maximum numbers of items.
+const ADDRESSES: usize = 100;
+const PORTS: usize = 20_000;
+const ENDPOINTS: usize = 1000;
+const HINTS: usize = 8;
+const TOPOLOGY_LABELS: usize = 16;
 
-/// `ValidateEndpointSliceCreate`
-pub(super) fn validate_endpoint_slice_create(slice: &At<'_>, causes: &mut Causes) {
-    validate_endpoint_slice(slice, None, causes);
+pub(super) fn validate_endpoint_slice(slice: &At<'_>, before: Option<&At<'_>>, causes: &mut Causes) {
+    metadata::validate_object_meta(&slice.at("metadata"), true, names::dns_subdomain, causes);
+    let of = slice.at("addressType");
+    match of.text() {
+        "" => causes.required(&of, ""),
+        "IPv4" | "IPv6" | "FQDN" => {}
+        other => causes.not_supported(&of, other, &["FQDN", "IPv4", "IPv6"]),
+    }
+    validate_ports(&slice.at("ports"), causes);
+    let endpoints = slice.at("endpoints");
+    // Earlier releases took what is refused today.
+    if before.is_none_or(|before| before.at("endpoints").value() != endpoints.value()) {
+        validate_endpoints(&endpoints, of.text(), causes);
+    }
 }
 
-/// `ValidateEndpointSliceUpdate`
 pub(super) fn validate_endpoint_slice_update(slice: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     validate_endpoint_slice(slice, Some(before), causes);
     metadata::validate_immutable(&slice.at("addressType"), &before.at("addressType"), causes);
 }
 
-/// `ValidateEndpointSlice`
-fn validate_endpoint_slice(slice: &At<'_>, before: Option<&At<'_>>, causes: &mut Causes) {
-    metadata::validate_object_meta(&slice.at("metadata"), true, names::dns_subdomain, causes);
-    let address_type = slice.at("addressType");
-    if address_type.is_empty() {
-        causes.required(&address_type, "");
-    } else if !ADDRESS_TYPES.contains(&address_type.text()) {
-        causes.not_supported(&address_type, address_type.text(), ADDRESS_TYPES);
-    }
-    validate_ports(&slice.at("ports"), causes);
-    // Endpoints that were taken once stay valid.
-    let endpoints = slice.at("endpoints");
-    if before.is_none_or(|before| before.at("endpoints").list() != endpoints.list()) {
-        validate_endpoints(&endpoints, address_type.text(), causes);
-    }
-}
-
-/// `validateEndpoints`
-fn validate_endpoints(endpoints: &At<'_>, address_type: &str, causes: &mut Causes) {
-    if endpoints.list().len() > ENDPOINTS_MAX {
-        return causes.too_many(endpoints, endpoints.list().len(), ENDPOINTS_MAX);
+fn validate_endpoints(endpoints: &At<'_>, of: &str, causes: &mut Causes) {
+    if endpoints.list().len() > ENDPOINTS {
+        causes.too_many(endpoints, endpoints.list().len(), ENDPOINTS);
+        return;
     }
     for endpoint in endpoints.items() {
-        let listed = endpoint.at("addresses");
-        if listed.is_empty() {
-            causes.required(&listed, "must contain at least 1 address");
-        } else if listed.list().len() > ADDRESSES_MAX {
-            causes.too_many(&listed, listed.list().len(), ADDRESSES_MAX);
+        let addresses = endpoint.at("addresses");
+        match addresses.list().len() {
+            0 => causes.required(&addresses, "must contain at least 1 address"),
+            count if count > ADDRESSES => causes.too_many(&addresses, count, ADDRESSES),
+            _ => {}
         }
-        for address in listed.items() {
-            validate_address(&address, &listed, address_type, causes);
+        for address in addresses.items() {
+            validate_address(&addresses, &address, of, causes);
         }
         let node = endpoint.at("nodeName");
-        if let Some(name) = node.text_if_set() {
-            for fault in names::dns_subdomain(name) {
-                causes.invalid(&node, name, &fault);
-            }
+        if node.is_set() {
+            names::check(&node, names::dns_subdomain, causes);
         }
         let topology = endpoint.at("deprecatedTopology");
         let labels = topology.map().map_or(0, serde_json::Map::len);
-        if labels > TOPOLOGY_LABELS_MAX {
-            causes.too_many(&topology, labels, TOPOLOGY_LABELS_MAX);
+        if labels > TOPOLOGY_LABELS {
+            causes.too_many(&topology, labels, TOPOLOGY_LABELS);
         }
         metadata::validate_labels(&topology, causes);
-        let hostname = endpoint.at("hostname");
-        if let Some(name) = hostname.text_if_set() {
-            for fault in names::dns_label(name) {
-                causes.invalid(&hostname, name, &fault);
-            }
+        let host = endpoint.at("hostname");
+        if host.is_set() {
+            names::check(&host, names::dns_label, causes);
         }
-        validate_hints(&endpoint.at("hints"), causes);
+        let hints = endpoint.at("hints");
+        if hints.is_set() {
+            validate_hints(&hints, causes);
+        }
     }
 }
 
-/// An address has the form that the type of the slice says. Of another family it is wrong as a part of the list.
-fn validate_address(address: &At<'_>, listed: &At<'_>, address_type: &str, causes: &mut Causes) {
+fn validate_address(all: &At<'_>, address: &At<'_>, of: &str, causes: &mut Causes) {
     let text = address.text();
-    let is_family = match address_type {
-        "IPv4" => {
-            if !addresses::is_valid_ip_for_legacy_field(
-                address,
-                text,
-                &At::root(&serde_json::Value::Null),
-                causes,
-            ) {
+    match of {
+        "IPv4" | "IPv6" => {
+            // Only slices of IPv4 are older than the strict form.
+            let is_valid = match of {
+                "IPv4" => is_valid_ip_for_legacy_field(address, &At::root(&Value::Null), causes),
+                _ => is_valid_ip(address, causes),
+            };
+            if !is_valid {
                 return;
             }
-            addresses::is_v4(text)
-        }
-        "IPv6" => {
-            if !addresses::is_valid_ip(address, text, causes) {
-                return;
+            let is_v4 = matches!(parse_ip_sloppy(text), Some(IpAddr::V4(_)));
+            if is_v4 != (of == "IPv4") {
+                causes.invalid(all, text, &format!("must be an {of} address"));
             }
-            addresses::is_v6(text)
+            validate_endpoint_ip(address, causes);
         }
-        "FQDN" => return validate_fully_qualified_domain_name(address, causes),
-        _ => return,
-    };
-    if !is_family {
-        causes.invalid(listed, text, &format!("must be an {address_type} address"));
-    }
-    addresses::validate_endpoint_ip(address, text, causes);
-}
-
-/// `IsFullyQualifiedDomainName`
-fn validate_fully_qualified_domain_name(field: &At<'_>, causes: &mut Causes) {
-    if field.is_empty() {
-        return causes.required(field, "");
-    }
-    let name = field.text().strip_suffix('.').unwrap_or(field.text());
-    let faults = names::dns_subdomain(name);
-    if !faults.is_empty() {
-        return causes.invalid(field, name, &faults.join(","));
-    }
-    if !name.contains('.') {
-        return causes.invalid(
-            field,
-            name,
-            "should be a domain with at least two segments separated by dots",
-        );
-    }
-    for label in name.split('.') {
-        let faults = names::dns_label(label);
-        if !faults.is_empty() {
-            return causes.invalid(field, label, &faults.join(","));
-        }
+        "FQDN" => domains::validate_fully_qualified_domain_name(address, causes),
+        _ => {}
     }
 }
 
-/// `validatePorts`
 fn validate_ports(ports: &At<'_>, causes: &mut Causes) {
-    if ports.list().len() > PORTS_MAX {
-        return causes.too_many(ports, ports.list().len(), PORTS_MAX);
+    if ports.list().len() > PORTS {
+        causes.too_many(ports, ports.list().len(), PORTS);
+        return;
     }
-    let mut known: Vec<&str> = Vec::new();
+    let mut known = HashSet::new();
     for port in ports.items() {
         let name = port.at("name");
-        for fault in names::dns_label(name.text()).into_iter().filter(|_| !name.is_empty()) {
-            causes.invalid(&name, name.text(), &fault);
+        if !name.is_empty() {
+            names::check(&name, names::dns_label, causes);
         }
-        if known.contains(&name.text()) {
+        if !known.insert(name.text()) {
             causes.duplicate(&name, name.text());
-        } else {
-            known.push(name.text());
         }
         let protocol = port.at("protocol");
-        if !protocol.is_set() {
-            causes.required(&protocol, "");
-        } else if !PROTOCOLS.contains(&protocol.text()) {
-            causes.not_supported(&protocol, protocol.text(), PROTOCOLS);
+        match protocol.text_if_set() {
+            None => causes.required(&protocol, ""),
+            Some("TCP" | "UDP" | "SCTP") => {}
+            Some(other) => causes.not_supported(&protocol, other, &["SCTP", "TCP", "UDP"]),
         }
-        let app_protocol = port.at("appProtocol");
-        if let Some(text) = app_protocol.text_if_set() {
-            for fault in names::label_key(text) {
-                causes.invalid(&app_protocol, text, &fault);
-            }
+        let of = port.at("appProtocol");
+        if of.is_set() {
+            names::check(&of, names::label_key, causes);
         }
     }
 }
 
-/// A list of hints, and the form of the names in it.
-type Rule = (&'static str, fn(&str) -> names::Faults);
-
-/// `validateHints`
 fn validate_hints(hints: &At<'_>, causes: &mut Causes) {
-    let rules: [Rule; 2] = [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
-    for (list, rule) in rules {
-        let hinted = hints.at(list);
-        if hinted.list().len() > HINTS_MAX {
-            return causes.too_many(&hinted, hinted.list().len(), HINTS_MAX);
+    let forms: [(&str, fn(&str) -> Faults); 2] =
+        [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
+    for (field, form) in forms {
+        let all = hints.at(field);
+        if all.list().len() > HINTS {
+            causes.too_many(&all, all.list().len(), HINTS);
+            return;
         }
-        let mut known: Vec<&str> = Vec::new();
-        for hint in hinted.items() {
+        let mut known = HashSet::new();
+        for hint in all.items() {
             let name = hint.at("name");
-            if known.contains(&name.text()) {
+            if !known.insert(name.text()) {
                 causes.duplicate(&name, name.text());
-            } else {
-                known.push(name.text());
             }
-            for fault in rule(name.text()) {
-                causes.invalid(&name, name.text(), &fault);
-            }
+            names::check(&name, form, causes);
         }
     }
 }

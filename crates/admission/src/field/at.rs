@@ -24,6 +24,8 @@ struct Node {
 enum Step {
     Field(&'static str),
     Key(Box<str>),
+    /// A key that stands as a field.
+    Child(Box<str>),
     Item(usize),
 }
 
@@ -44,9 +46,19 @@ impl<'o> At<'o> {
         names.split('.').fold(self.clone(), |at, name| at.below(at.value.get(name), Step::Field(name)))
     }
 
+    /// The field `name`, which may have dots in it.
+    pub(crate) fn field(&self, name: &'static str) -> At<'o> {
+        self.below(self.value.get(name), Step::Field(name))
+    }
+
     /// The value of `key` in a map: `metadata.labels[app]`.
     pub(crate) fn key(&self, key: &str) -> At<'o> {
         self.below(self.value.get(key), Step::Key(key.into()))
+    }
+
+    /// The value of `key` in a map, as if it were a field: `metadata.annotations.a/b`.
+    pub(crate) fn child(&self, key: &str) -> At<'o> {
+        self.below(self.value.get(key), Step::Child(key.into()))
     }
 
     /// The item at `index` of a list: `spec.ports[0]`.
@@ -146,6 +158,7 @@ impl fmt::Display for At<'_> {
                     }
                     f.write_str(name)?;
                 }
+                Step::Child(name) => write!(f, ".{name}")?,
                 Step::Key(key) => write!(f, "[{key}]")?,
                 Step::Item(item) => write!(f, "[{item}]")?,
             }

@@ -142,6 +142,16 @@ impl Causes {
         self.add_with_value(field, "FieldValueInvalid", "Invalid value", value, why);
     }
 
+    /// `field.InternalError`
+    pub(crate) fn internal_error(&mut self, field: &At<'_>, why: &str) {
+        self.add_plain(field, "InternalError", "Internal error", why);
+    }
+
+    /// `field.Invalid` with `OmitValueType`: the value is not shown.
+    pub(crate) fn invalid_without_value(&mut self, field: &At<'_>, why: &str) {
+        self.add_plain(field, "FieldValueInvalid", "Invalid value", why);
+    }
+
     /// `field.TypeInvalid`
     pub(crate) fn type_invalid(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
         self.add_with_value(field, "FieldValueTypeInvalid", "Invalid value", value, why);
@@ -160,9 +170,19 @@ impl Causes {
         self.add_with_value(field, "FieldValueDuplicate", "Duplicate value", value, "");
     }
 
+    /// `field.Duplicate` that says why there can be only one.
+    pub(crate) fn duplicate_because(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
+        self.add_with_value(field, "FieldValueDuplicate", "Duplicate value", value, why);
+    }
+
     /// `field.NotFound`
     pub(crate) fn not_found(&mut self, field: &At<'_>, value: impl Into<Shown>) {
         self.add_with_value(field, "FieldValueNotFound", "Not found", value, "");
+    }
+
+    /// `field.NotFound` with a detail.
+    pub(crate) fn not_found_because(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
+        self.add_with_value(field, "FieldValueNotFound", "Not found", value, why);
     }
 
     /// `field.TooLong`: `max` in bytes.
@@ -187,6 +207,11 @@ impl Causes {
 
     pub(crate) fn append(&mut self, mut other: Causes) {
         self.0.append(&mut other.0);
+    }
+
+    /// Those of `other`, all at the path that is written as `field`.
+    pub(crate) fn append_at(&mut self, other: Causes, field: &str) {
+        self.0.extend(other.0.into_iter().map(|cause| Cause { field: field.into(), ..cause }));
     }
 
     pub(crate) fn into_vec(self) -> Vec<Cause> {

@@ -1,49 +1,30 @@
 //! Takes the place of `pkg/apis/networking`.
 
-mod address_validation;
-mod defaults;
-mod ingress_validation;
-mod policy_validation;
-mod strategy;
+mod addresses;
+mod classes;
+mod ingresses;
+mod policies;
+
+use serde_json::Value;
 
 use crate::strategy::Strategy;
 
+pub(crate) const STRATEGIES: &[Strategy] = &[
+    ingresses::INGRESS,
+    classes::INGRESS_CLASS,
+    policies::NETWORK_POLICY,
+    addresses::SERVICE_CIDR,
+    addresses::IP_ADDRESS,
+];
+
+/// The API group.
 const GROUP: &str = "networking.k8s.io";
 
-pub(crate) const STRATEGIES: &[Strategy] = &[
-    Strategy {
-        default: defaults::set_defaults_network_policy,
-        validate: policy_validation::validate_network_policy_create,
-        validate_update: policy_validation::validate_network_policy_update,
-        warnings: strategy::warnings_for_network_policy,
-        ..Strategy::of(GROUP, "NetworkPolicy", true)
-    },
-    Strategy {
-        default: defaults::set_defaults_ingress,
-        prepare_for_create: strategy::prepare_ingress_for_create,
-        prepare_for_update: strategy::keep_status,
-        validate: ingress_validation::validate_ingress_create,
-        validate_update: ingress_validation::validate_ingress_update,
-        warnings: strategy::warnings_for_ingress,
-        ..Strategy::of(GROUP, "Ingress", true)
-    },
-    Strategy {
-        default: defaults::set_defaults_ingress_class,
-        validate: ingress_validation::validate_ingress_class,
-        validate_update: ingress_validation::validate_ingress_class_update,
-        ..Strategy::of(GROUP, "IngressClass", false)
-    },
-    Strategy {
-        prepare_for_create: strategy::drop_status,
-        prepare_for_update: strategy::keep_status,
-        validate: address_validation::validate_service_cidr,
-        validate_update: address_validation::validate_service_cidr_update,
-        warnings: strategy::warnings_for_service_cidr,
-        ..Strategy::of(GROUP, "ServiceCIDR", false)
-    },
-    Strategy {
-        validate: address_validation::validate_ip_address,
-        validate_update: address_validation::validate_ip_address_update,
-        ..Strategy::of(GROUP, "IPAddress", false)
-    },
-];
+/// An update of an object is none of its status.
+fn keep_status(object: &mut Value, before: &Value) {
+    let Some(object) = object.as_object_mut() else { return };
+    match before.get("status") {
+        Some(status) => _ = object.insert("status".into(), status.clone()),
+        None => _ = object.remove("status"),
+    }
+}

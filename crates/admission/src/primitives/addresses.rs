@@ -1,13 +1,14 @@
-//! IP addresses and CIDRs: `apimachinery/pkg/util/validation/ip.go`, and `ValidateEndpointIP` of `pkg/apis/core/validation`. What
-//! fields have always accepted is wider than what is written today: leading zeros, IPv4 addresses inside of IPv6.
+//! IP addresses and CIDRs: `apimachinery/pkg/util/validation/ip.go`. What fields have always accepted is wider than what is written today: leading zeros, IPv4 addresses inside of IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use serde_json::Value;
 
 use super::names::Faults;
 use crate::field::{At, Causes};
 
 /// `ParseIPSloppy`: an address as Go's `net.IP` has it, where an IPv4 address inside of IPv6 is IPv4.
-pub(crate) fn parse_sloppy(text: &str) -> Option<IpAddr> {
+pub(crate) fn parse_ip_sloppy(text: &str) -> Option<IpAddr> {
     parse_v4_sloppy(text).map(IpAddr::V4).or_else(|| Some(parse_v6_sloppy(text)?.to_canonical()))
 }
 
@@ -38,12 +39,7 @@ fn parse_v6_sloppy(text: &str) -> Option<Ipv6Addr> {
 
 /// `IsIPv6String`
 pub(crate) fn is_v6(text: &str) -> bool {
-    parse_sloppy(text).is_some_and(|ip| ip.is_ipv6())
-}
-
-/// `IsIPv4String`
-pub(crate) fn is_v4(text: &str) -> bool {
-    parse_sloppy(text).is_some_and(|ip| ip.is_ipv4())
+    parse_ip_sloppy(text).is_some_and(|ip| ip.is_ipv6())
 }
 
 /// Whether `text` is an IPv4 address inside of IPv6.
@@ -53,7 +49,7 @@ fn is_mapped(text: &str) -> bool {
 
 /// `parseIP`, with strict validation: what is wrong with an address, if anything is.
 fn strict_fault(value: &str) -> Option<&'static str> {
-    if parse_sloppy(value).is_none() {
+    if parse_ip_sloppy(value).is_none() {
         Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
     } else if value.parse::<IpAddr>().is_err() {
         Some("must not have leading 0s")
@@ -64,18 +60,18 @@ fn strict_fault(value: &str) -> Option<&'static str> {
     }
 }
 
-/// `IsValidIPForLegacyField`, with `StrictIPCIDRValidation`: whether it is one. What is in `old` stays valid.
-pub(crate) fn is_valid_ip_for_legacy_field(
-    field: &At<'_>,
-    value: &str,
-    old: &At<'_>,
-    causes: &mut Causes,
-) -> bool {
-    let fault = strict_fault(value).filter(|_| !old.items().any(|one| one.text() == value));
+/// `IsValidIPForLegacyField`, with `StrictIPCIDRValidation`: whether it is one. An address of the list `old` stays valid.
+pub(crate) fn is_valid_ip_for_legacy_field(field: &At<'_>, old: &At<'_>, causes: &mut Causes) -> bool {
+    let fault = strict_fault(field.text()).filter(|_| !old.list().contains(field.value()));
     if let Some(fault) = fault {
-        causes.invalid(field, value, fault);
+        causes.invalid(field, field.text(), fault);
     }
     fault.is_none()
+}
+
+/// The same of an address that was not there before.
+pub(crate) fn validate_ip_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
+    is_valid_ip_for_legacy_field(field, &At::root(&Value::Null), causes);
 }
 
 /// What is wrong with an address that has to be in its canonical form.
@@ -83,22 +79,23 @@ pub(crate) fn canonical_ip(value: &str) -> Faults {
     if let Some(fault) = strict_fault(value) {
         return vec![fault.into()];
     }
-    let canonical = parse_sloppy(value).map(|ip| ip.to_string()).filter(|canonical| canonical != value);
+    let canonical = parse_ip_sloppy(value).map(|ip| ip.to_string()).filter(|canonical| canonical != value);
     canonical.map(|canonical| format!("must be in canonical form ({canonical:?})")).into_iter().collect()
 }
 
 /// `IsValidIP`: an address in its canonical form; whether it is one.
-pub(crate) fn is_valid_ip(field: &At<'_>, value: &str, causes: &mut Causes) -> bool {
-    let faults = canonical_ip(value);
+pub(crate) fn is_valid_ip(field: &At<'_>, causes: &mut Causes) -> bool {
+    let faults = canonical_ip(field.text());
     for fault in &faults {
-        causes.invalid(field, value, fault);
+        causes.invalid(field, field.text(), fault);
     }
     faults.is_empty()
 }
 
-/// `GetWarningsForIP`, at the path `field`, of an address that is valid.
-pub(crate) fn warnings_for_ip(field: &At<'_>, value: &str) -> Option<String> {
-    let ip = parse_sloppy(value)?;
+/// `GetWarningsForIP`, of an address that is valid.
+pub(crate) fn warnings_for_ip(field: &At<'_>) -> Option<String> {
+    let value = field.text();
+    let ip = parse_ip_sloppy(value)?;
     if is_mapped(value) || value.parse::<IpAddr>().is_err() {
         return Some(format!("{field}: non-standard IP address {value:?} is invalid: use \"{ip}\""));
     }
@@ -106,32 +103,9 @@ pub(crate) fn warnings_for_ip(field: &At<'_>, value: &str) -> Option<String> {
         .then(|| format!("{field}: IPv6 address {value:?} should be in RFC 5952 canonical format (\"{ip}\")"))
 }
 
-/// `ValidateEndpointIP`
-pub(crate) fn validate_endpoint_ip(field: &At<'_>, value: &str, causes: &mut Causes) {
-    let Some(ip) = parse_sloppy(value) else {
-        return causes.invalid(field, value, "must be a valid IP address");
-    };
-    let (local, local_multicast) = match ip {
-        IpAddr::V4(ip) => (ip.is_link_local(), ip.octets()[..3] == [224, 0, 0]),
-        IpAddr::V6(ip) => (ip.is_unicast_link_local(), ip.segments()[0] & 0xff0f == 0xff02),
-    };
-    let unspecified = format!("may not be unspecified ({value})");
-    let rules = [
-        (ip.is_unspecified(), unspecified.as_str()),
-        (ip.is_loopback(), "may not be in the loopback range (127.0.0.0/8, ::1/128)"),
-        (local, "may not be in the link-local range (169.254.0.0/16, fe80::/10)"),
-        (local_multicast, "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)"),
-    ];
-    for (is_wrong, why) in rules {
-        if is_wrong {
-            causes.invalid(field, value, why);
-        }
-    }
-}
-
 /// A range of addresses, and the address that it was written with. An IPv4 range inside of IPv6 is IPv4, if its prefix says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cidr {
+struct Cidr {
     written: IpAddr,
     network: IpAddr,
     prefix: u32,
@@ -139,7 +113,7 @@ pub(crate) struct Cidr {
 
 impl Cidr {
     /// `ParseCIDRSloppy`
-    pub(crate) fn parse_sloppy(text: &str) -> Option<Self> {
+    fn parse_sloppy(text: &str) -> Option<Self> {
         let (address, prefix) = text.split_once('/')?;
         if let Some(ip) = parse_v4_sloppy(address) {
             return Some(Self::new(IpAddr::V4(ip), decimal(prefix, 32)?));
@@ -153,33 +127,35 @@ impl Cidr {
     }
 
     fn new(written: IpAddr, prefix: u32) -> Self {
-        let network = match written {
-            IpAddr::V4(ip) => {
-                let mask = u32::MAX.checked_shl(32 - prefix).unwrap_or(0);
-                IpAddr::V4(Ipv4Addr::from(u32::from(ip) & mask))
-            }
-            IpAddr::V6(ip) => {
-                let mask = u128::MAX.checked_shl(128 - prefix).unwrap_or(0);
-                IpAddr::V6(Ipv6Addr::from(u128::from(ip) & mask))
-            }
-        };
-        Cidr { written, network, prefix }
+        Cidr { written, network: masked(written, prefix), prefix }
     }
 
-    pub(crate) fn is_v4(&self) -> bool {
+    fn is_v4(&self) -> bool {
         self.network.is_ipv4()
     }
 
-    /// Whether `other` is a part of this range, and not the whole: `validateIPBlock` of NetworkPolicies.
-    pub(crate) fn contains_smaller(&self, other: &Cidr) -> bool {
-        let inside = self.is_v4() == other.is_v4()
-            && Self::new(other.network, self.prefix.min(other.prefix)).network == self.network;
-        inside && other.prefix > self.prefix
-    }
-
     /// `IPNet.String`
-    pub(crate) fn canonical(&self) -> String {
+    fn canonical(&self) -> String {
         format!("{}/{}", self.network, self.prefix)
+    }
+}
+
+/// `ParseCIDRSloppy`: the address and the length of the prefix, in bits of its family.
+pub(crate) fn parse_cidr_sloppy(text: &str) -> Option<(IpAddr, u32)> {
+    Cidr::parse_sloppy(text).map(|cidr| (cidr.written, cidr.prefix))
+}
+
+/// The first address of `address`/`bits`.
+pub(crate) fn masked(address: IpAddr, bits: u32) -> IpAddr {
+    match address {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0);
+            IpAddr::V4((u32::from(ip) & mask).into())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
+            IpAddr::V6((u128::from(ip) & mask).into())
+        }
     }
 }
 
@@ -212,28 +188,29 @@ fn parse_cidr(field: &At<'_>, value: &str, causes: &mut Causes) -> Option<Cidr> 
     None
 }
 
-/// `IsValidCIDRForLegacyField`, with `StrictIPCIDRValidation`. What is among `old` stays valid.
-pub(crate) fn is_valid_cidr_for_legacy_field(
-    field: &At<'_>,
-    value: &str,
-    old: &[&str],
-    causes: &mut Causes,
-) -> bool {
-    old.contains(&value) || parse_cidr(field, value, causes).is_some()
+/// `IsValidCIDRForLegacyField`, with `StrictIPCIDRValidation`, of a range that was not there before.
+pub(crate) fn validate_cidr_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
+    validate_cidr(field, field.text(), causes);
 }
 
-/// `IsValidCIDR`: a range in its canonical form; whether it is one.
-pub(crate) fn is_valid_cidr(field: &At<'_>, value: &str, causes: &mut Causes) -> bool {
-    let Some(cidr) = parse_cidr(field, value, causes) else { return false };
+/// The same of `text`, which is what is meant by the value of `field`.
+pub(crate) fn validate_cidr(field: &At<'_>, text: &str, causes: &mut Causes) {
+    parse_cidr(field, text, causes);
+}
+
+/// `IsValidCIDR`: a range in its canonical form.
+pub(crate) fn validate_canonical_cidr(field: &At<'_>, causes: &mut Causes) {
+    let value = field.text();
+    let Some(cidr) = parse_cidr(field, value, causes) else { return };
     let canonical = cidr.canonical();
     if value != canonical {
         causes.invalid(field, value, &format!("must be in canonical form ({canonical:?})"));
     }
-    value == canonical
 }
 
-/// `GetWarningsForCIDR`, at the path `field`, of a range that is valid.
-pub(crate) fn warnings_for_cidr(field: &At<'_>, value: &str) -> Vec<String> {
+/// `GetWarningsForCIDR`, of a range that is valid.
+pub(crate) fn warnings_for_cidr(field: &At<'_>) -> Vec<String> {
+    let value = field.text();
     let Some(cidr) = Cidr::parse_sloppy(value) else { return Vec::new() };
     let canonical = cidr.canonical();
     let mut warnings = Vec::new();
@@ -257,8 +234,6 @@ pub(crate) fn warnings_for_cidr(field: &At<'_>, value: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     #[test]
@@ -274,7 +249,7 @@ mod tests {
         ];
         for (text, why) in table {
             let mut causes = Causes::default();
-            is_valid_ip(&At::root(&Value::Null), text, &mut causes);
+            is_valid_ip(&At::root(&text.into()), &mut causes);
             let found = causes.into_vec().pop().map(|cause| cause.message).unwrap_or_default();
             assert!(found.ends_with(why) && found.is_empty() == why.is_empty(), "{text}: {found}");
         }
@@ -294,7 +269,7 @@ mod tests {
         ];
         for (text, why) in table {
             let mut causes = Causes::default();
-            is_valid_cidr(&At::root(&Value::Null), text, &mut causes);
+            validate_canonical_cidr(&At::root(&text.into()), &mut causes);
             let found = causes.into_vec().pop().map(|cause| cause.message).unwrap_or_default();
             assert!(found.ends_with(why) && found.is_empty() == why.is_empty(), "{text}: {found}");
         }

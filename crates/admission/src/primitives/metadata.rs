@@ -116,13 +116,17 @@ pub(crate) fn validate_labels(labels: &At<'_>, causes: &mut Causes) {
 
 /// `ValidateAnnotations`
 pub(crate) fn validate_annotations(annotations: &At<'_>, causes: &mut Causes) {
-    let mut size = 0;
-    for (key, value) in annotations.entries() {
+    for (key, _) in annotations.entries() {
         for fault in names::label_key(&key.to_lowercase()) {
             causes.invalid(annotations, key, &fault);
         }
-        size += key.len() + value.text().len();
     }
+    validate_annotations_size(annotations, causes);
+}
+
+/// `ValidateAnnotationsSize`
+pub(crate) fn validate_annotations_size(annotations: &At<'_>, causes: &mut Causes) {
+    let size: usize = annotations.entries().map(|(key, value)| key.len() + value.text().len()).sum();
     if size > ANNOTATIONS_MAX {
         causes.too_long(annotations, ANNOTATIONS_MAX);
     }

@@ -2,6 +2,10 @@
 //! group shares. It must not know the kinds.
 
 pub(crate) mod addresses;
+pub(crate) mod diff;
+pub(crate) mod domains;
+pub(crate) mod int_or_string;
 pub(crate) mod metadata;
 pub(crate) mod names;
+pub(crate) mod quantity;
 pub(crate) mod selectors;

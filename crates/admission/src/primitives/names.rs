@@ -1,8 +1,17 @@
 //! The forms of names, labels and numbers. Each function returns what is wrong, in the words of
 //! `k8s.io/apimachinery/pkg/util/validation` and `api/validate/content`; nothing, if nothing is.
 
+use crate::field::{At, Causes};
+
 /// What is wrong with a value, in the order in which an API server says it.
 pub(crate) type Faults = Vec<String>;
+
+/// Reports each fault of the text of `field` as an invalid value.
+pub(crate) fn check(field: &At<'_>, rule: fn(&str) -> Faults, causes: &mut Causes) {
+    for fault in rule(field.text()) {
+        causes.invalid(field, field.text(), &fault);
+    }
+}
 
 /// A form of names.
 pub(crate) struct Form {
@@ -91,6 +100,11 @@ pub(crate) fn dns_label(value: &str) -> Faults {
 /// `validation.IsDNS1123Subdomain`
 pub(crate) fn dns_subdomain(value: &str) -> Faults {
     Form { max: Some((253, "characters")), ..SUBDOMAIN }.check(value)
+}
+
+/// `content.IsDNS1123Subdomain`, where declarative validation has taken the place of hand-written rules.
+pub(crate) fn long_name(value: &str) -> Faults {
+    SUBDOMAIN.check(value)
 }
 
 /// `validation.IsDNS1035Label`

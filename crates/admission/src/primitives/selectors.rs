@@ -43,6 +43,13 @@ pub(crate) fn is_empty(selector: &At<'_>) -> bool {
     selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty()
 }
 
+/// Whether `LabelSelectorAsSelector` takes it.
+pub(crate) fn is_valid(selector: &At<'_>) -> bool {
+    let mut causes = Causes::default();
+    validate_label_selector(selector, &mut causes);
+    causes.is_empty()
+}
+
 /// Whether `selector`, which is valid, matches `labels`.
 pub(crate) fn matches(selector: &At<'_>, labels: &At<'_>) -> bool {
     let label = |key: &str| labels.value().get(key).and_then(Value::as_str);

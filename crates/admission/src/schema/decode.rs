@@ -197,24 +197,31 @@ impl Decoder {
                 value
             }
             (Own::SchemaOrArray, Value::Array(items)) => {
-                let items: Vec<Value> = items.into_iter().map(|item| self.schema(item)).collect();
-                Value::Array(items)
+                self.apart(|this| Value::Array(items.into_iter().map(|item| this.schema(item)).collect()))
             }
             (Own::SchemaOrStrings, value @ Value::Array(_)) => {
-                self.value(&Go::List(Box::new(Go::Text)), value)
+                self.apart(|this| this.value(&Go::List(Box::new(Go::Text)), value))
             }
-            (_, value @ Value::Object(_)) => self.schema(value),
+            (_, value @ Value::Object(_)) => self.apart(|this| this.schema(value)),
             (_, _) => Value::Null,
         }
     }
 
-    /// A JSONSchemaProps that is decoded by itself: not strictly.
-    fn schema(&mut self, value: Value) -> Value {
-        let Some(of) = types::named("apiextensions", "JSONSchemaProps") else { return value };
+    /// Decodes something that Go decodes by itself: not strictly, and the first error in it ends decoding.
+    fn apart(&mut self, decode: impl FnOnce(&mut Self) -> Value) -> Value {
+        let before = self.problems.len();
         let strict = std::mem::take(&mut self.strict);
-        let value = self.named(of, value);
+        let value = decode(self);
         self.strict = strict;
+        let found = &mut self.problems[before..];
+        if let (false, Some(first)) = (found.iter().any(|problem| problem.fatal), found.first_mut()) {
+            first.fatal = true;
+        }
         value
+    }
+
+    fn schema(&mut self, value: Value) -> Value {
+        types::named("apiextensions", "JSONSchemaProps").map_or(Value::Null, |of| self.named(of, value))
     }
 
     fn wrong(&mut self, value: &Value, go: &Go) -> Value {
@@ -263,8 +270,8 @@ impl Decoder {
         }
         self.path.push(Step::Key(key.to_owned()));
         let (path, pointer) = self.place();
+        let message = format!("unknown field {}", Shown::from(self.dotted().as_str()).into_text());
         self.path.pop();
-        let message = format!("unknown field {}", Shown::from(path.as_str()).into_text());
         self.problems.push(Problem { path, pointer, message, unknown: true, fatal: false });
     }
 
@@ -273,7 +280,19 @@ impl Decoder {
         self.problems.push(Problem { path, pointer, message, unknown: false, fatal });
     }
 
-    /// The path of the value that is being read, as sigs.k8s.io/json writes it, and the JSON pointer.
+    /// The path of the value that is being read, as sigs.k8s.io/json writes it.
+    fn dotted(&self) -> String {
+        self.path.iter().fold(String::new(), |path, step| match step {
+            Step::Within(_) => path,
+            Step::Item(at) => format!("{path}[{at}]"),
+            Step::Field(name) if path.is_empty() => (*name).to_owned(),
+            Step::Key(key) if path.is_empty() => key.clone(),
+            Step::Field(name) => format!("{path}.{name}"),
+            Step::Key(key) => format!("{path}.{key}"),
+        })
+    }
+
+    /// The path of the value that is being read, with keys that have dots in brackets, and the JSON pointer.
     fn place(&self) -> (String, String) {
         let (mut path, mut pointer) = (String::new(), String::new());
         for step in &self.path {
@@ -287,10 +306,7 @@ impl Decoder {
                     continue;
                 }
             };
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path += name;
+            path = clusterlocal_core::manifest::tree::below(&path, name);
             pointer.push('/');
             pointer += &name.replace('~', "~0").replace('/', "~1");
         }
@@ -379,7 +395,13 @@ mod tests {
 
     fn read(version: &str, kind: &str, object: Value) -> Result<Value, String> {
         let of = types::of_kind(version, kind).expect(kind);
-        decode(of, object).map_err(|problems| answer(&problems))
+        let (decoded, problems) = decode(of, object);
+        let all = || problems.iter().map(|problem| problem.message.as_str()).collect::<Vec<_>>().join(", ");
+        match wrong(&problems) {
+            Some(wrong) => Err(wrong.message.clone()),
+            None if problems.is_empty() => Ok(decoded),
+            None => Err(format!("strict decoding error: {}", all())),
+        }
     }
 
     #[test]
@@ -393,6 +415,17 @@ mod tests {
         let expected = json!({ "metadata": { "name": "a" }, "spec": { "ports": [{ "port": 1, "targetPort": 0 }] },
                                "status": { "loadBalancer": {} } });
         assert_eq!(read, Ok(expected));
+    }
+
+    #[test]
+    fn the_first_error_in_a_schema_of_a_list_ends_decoding() {
+        let schema = json!({ "dependencies": { "x": [5] }, "properties": { "a": { "items": { "type": 5, "unknown": 1 } } } });
+        let definition =
+            json!({ "spec": { "group": 5, "versions": [{ "schema": { "openAPIV3Schema": schema } }] } });
+        let expected = "json: cannot unmarshal number into Go struct field \
+            JSONSchemaProps.spec.versions.schema.openAPIV3Schema.dependencies of type string";
+        let read = read("apiextensions.k8s.io/v1", "CustomResourceDefinition", definition);
+        assert_eq!(read, Err(expected.into()));
     }
 
     #[test]

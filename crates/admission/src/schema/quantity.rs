@@ -66,7 +66,8 @@ fn interpret(suffix: &str) -> Option<(i32, Format)> {
         return Some((0, Format::Binary(*power)));
     }
     let power = suffix.strip_prefix(['e', 'E']).filter(|power| !power.is_empty())?;
-    Some((power.parse().ok()?, Format::Exponent))
+    // Go keeps the lower half of a larger exponent.
+    Some((power.parse::<i64>().ok()? as i32, Format::Exponent))
 }
 
 /// `text` as a `Quantity` is written that was read from it.

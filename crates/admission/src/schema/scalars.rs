@@ -1,6 +1,6 @@
 //! Texts of fields that are more than texts: times and base64, as Go's standard library reads and writes them.
 
-use crate::field::Shown;
+use std::fmt::Write as _;
 
 /// A calendar date: `(year, month, day)` of the days since 1970.
 fn date(days: i64) -> (i64, i64, i64) {
@@ -22,6 +22,20 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + year * 365 + year / 4 - year / 100 + (153 * month + 2) / 5 + day - 1 - 719_468
 }
 
+/// A text as the errors of Go's time package quote it.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for byte in text.bytes() {
+        match byte {
+            b'"' | b'\\' => quoted.extend(['\\', char::from(byte)]),
+            b' '..=0x7f => quoted.push(char::from(byte)),
+            _ => _ = write!(quoted, "\\x{byte:02x}"),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
 /// `text` as `metav1.Time` is written that was read from it, in UTC; with `micro`, `metav1.MicroTime`. Nothing of Go's zero time.
 ///
 /// # Errors
@@ -29,7 +43,6 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 /// What `time.Parse` says of it.
 pub(super) fn time(text: &str, micro: bool) -> Result<Option<String>, String> {
     let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
-    let quoted = |text: &str| Shown::from(text).into_text();
     let cannot = |rest: &str, element: &str| {
         let (text, layout, rest, element) = (quoted(text), quoted(layout), quoted(rest), quoted(element));
         format!("parsing time {text} as {layout}: cannot parse {rest} as {element}")
@@ -128,7 +141,7 @@ pub(super) fn base64(text: &str) -> Result<String, String> {
 }
 
 /// The bytes of base64, or the place of the first that is none.
-fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
+pub(crate) fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let is_end = |byte: u8| byte == b'\n' || byte == b'\r';
     let (mut four, mut count) = (0u32, 0);
@@ -169,14 +182,14 @@ fn unbase64(text: &[u8]) -> Result<Vec<u8>, usize> {
             return Err(at);
         }
         let last = (four << (6 * (4 - count))).to_be_bytes();
-        bytes.extend_from_slice(&last[1..count as usize]);
+        bytes.extend_from_slice(&last[1..count]);
         return Ok(bytes);
     }
     if count > 0 { Err(text.len() - count) } else { Ok(bytes) }
 }
 
 /// `bytes` as base64.
-pub(super) fn to_base64(bytes: &[u8]) -> String {
+pub(crate) fn to_base64(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let of = |at: usize| u32::from(chunk.get(at).copied().unwrap_or(0));

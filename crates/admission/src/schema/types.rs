@@ -7,20 +7,20 @@ use std::sync::{LazyLock, OnceLock};
 static TABLE: &str = include_str!("types.txt");
 
 /// A type that has a name.
-pub(crate) struct Type {
+pub struct Type {
     /// `PodSpec`.
-    pub(crate) name: &'static str,
+    pub name: &'static str,
     /// That of its package in the table: `core`, `internal/core`.
-    pub(crate) alias: &'static str,
+    pub alias: &'static str,
     /// That of its package in Go: `v1`.
-    pub(crate) package: &'static str,
+    pub package: &'static str,
     /// What the table says of it.
     line: &'static str,
     shape: OnceLock<Shape>,
 }
 
 /// What a type is.
-pub(crate) enum Shape {
+pub enum Shape {
     /// Its fields, with those of the structs in it that have no name in JSON, in order.
     Struct(Vec<Field>),
     /// Another type with a name of its own.
@@ -31,10 +31,14 @@ pub(crate) enum Shape {
 
 /// What has a JSON of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Own {
+pub enum Own {
+    /// A time, to the second.
     Time,
+    /// A time, to the microsecond.
     MicroTime,
+    /// An amount of a resource.
     Quantity,
+    /// A number of 32 bits, or a string.
     IntOrString,
     /// Any JSON, as it is.
     Raw,
@@ -48,24 +52,27 @@ pub(crate) enum Own {
 
 /// A field of a struct.
 #[derive(Clone)]
-pub(crate) struct Field {
+pub struct Field {
     /// In protobuf; 0 if it has none.
-    pub(crate) number: u32,
+    pub number: u32,
     /// In JSON.
-    pub(crate) json: &'static str,
+    pub json: &'static str,
     go_name: Option<&'static str>,
-    pub(crate) go: Go,
-    pub(crate) omit_empty: bool,
-    pub(crate) omit_zero: bool,
+    /// Its type.
+    pub go: Go,
+    /// Whether JSON leaves it out if it is empty.
+    pub omit_empty: bool,
+    /// Whether JSON leaves it out if it is the zero value.
+    pub omit_zero: bool,
     /// `STRATEGY[:KEY]` of a strategic merge patch; empty if it has none.
-    pub(crate) patch: &'static str,
+    pub patch: &'static str,
     /// The structs between this one and the one that has the field.
-    pub(crate) within: Vec<&'static str>,
+    pub within: Vec<&'static str>,
 }
 
 impl Field {
     /// Its name in Go: `TTY`.
-    pub(crate) fn go_name(&self) -> Cow<'static, str> {
+    pub fn go_name(&self) -> Cow<'static, str> {
         self.go_name.map_or_else(
             || {
                 let mut name = self.json.to_owned();
@@ -79,16 +86,24 @@ impl Field {
 
 /// A type, as Go writes it.
 #[derive(Clone)]
-pub(crate) enum Go {
+pub enum Go {
+    /// Something, or nothing.
     Pointer(Box<Go>),
+    /// A list.
     List(Box<Go>),
+    /// A map: its keys, which are strings, and its values.
     Map(Box<Go>, Box<Go>),
+    /// A type with a name.
     Named(&'static Type),
+    /// A string.
     Text,
+    /// A boolean.
     Boolean,
-    /// Its name, the least number and the greatest.
+    /// A whole number: its name, the least and the greatest.
     Integer(&'static str, i64, i64),
+    /// A number.
     Float,
+    /// Any JSON.
     Any,
 }
 
@@ -131,7 +146,7 @@ impl Go {
     }
 
     /// Its name in Go's errors: `[]v1.Container`.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         match self {
             Go::Pointer(to) => format!("*{}", to.name()),
             Go::List(of) => format!("[]{}", of.name()),
@@ -146,7 +161,7 @@ impl Go {
     }
 
     /// Whether it is a struct, or something with a JSON of its own: Go's `omitempty` does not omit those.
-    pub(crate) fn is_struct(&self) -> bool {
+    pub fn is_struct(&self) -> bool {
         match self {
             Go::Named(of) => match of.shape() {
                 Shape::Struct(_) | Shape::Own(_) => true,
@@ -157,18 +172,19 @@ impl Go {
     }
 
     /// Whether it is a list of bytes: base64 in JSON.
-    pub(crate) fn is_bytes(&self) -> bool {
+    pub fn is_bytes(&self) -> bool {
         matches!(self, Go::List(of) if matches!(**of, Go::Integer("uint8", ..)))
     }
 }
 
 impl Type {
-    pub(crate) fn shape(&'static self) -> &'static Shape {
+    /// What it is.
+    pub fn shape(&'static self) -> &'static Shape {
         self.shape.get_or_init(|| self.parse())
     }
 
     /// Its fields; none if it is no struct.
-    pub(crate) fn fields(&'static self) -> &'static [Field] {
+    pub fn fields(&'static self) -> &'static [Field] {
         match self.shape() {
             Shape::Struct(fields) => fields,
             _ => &[],
@@ -271,12 +287,12 @@ static TYPES: LazyLock<Table> = LazyLock::new(|| {
 });
 
 /// The type `name` of the package `alias`.
-pub(crate) fn named(alias: &str, name: &str) -> Option<&'static Type> {
+pub fn named(alias: &str, name: &str) -> Option<&'static Type> {
     TYPES.types.get(alias)?.get(name)
 }
 
 /// The type of a kind.
-pub(crate) fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
+pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
     let [sent, _] = TYPES.kinds.get(api_version)?.get(kind)?;
     let (alias, name) = (*sent)?.rsplit_once('.')?;
     named(alias, name)

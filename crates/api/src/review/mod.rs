@@ -51,6 +51,12 @@ pub fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
     review.problems
 }
 
+/// `value` as a string, where a string is wanted, as `message` says, and it would be one in quotes.
+fn quoted(value: &Value, message: &str) -> Option<String> {
+    let is_plain = matches!(value, Value::Number(_) | Value::Bool(_));
+    (is_plain && message.ends_with(" of type string")).then(|| value.to_string())
+}
+
 /// Goes through a file.
 #[derive(Default)]
 struct Review {
@@ -105,18 +111,24 @@ impl Review {
         }
         // What could be read after all is validated as it would be.
         let mut readable = Cow::Borrowed(object);
-        for wrong in strict::wrong_types(version, kind, object) {
-            if let Some(value) = readable.to_mut().pointer_mut(&wrong.pointer) {
-                *value = wrong.quoted.clone().map_or(Value::Null, Value::String);
-            }
-            let problem =
-                Problem::at(place, place.locate(&wrong.path), format!("{}: {}", wrong.path, wrong.message));
-            let problem = match wrong.quoted {
+        let problems = clusterlocal_admission::problems(version, kind, object);
+        for wrong in problems.into_iter().filter(|problem| !problem.unknown) {
+            let place_of = place.locate(&wrong.path);
+            let problem = Problem::at(place, place_of, {
+                let message = wrong.message.strip_prefix("json: ").unwrap_or(&wrong.message);
+                format!("{}: {message}", wrong.path)
+            });
+            let value = readable.to_mut().pointer_mut(&wrong.pointer);
+            let quoted = value.as_ref().and_then(|value| quoted(value, &wrong.message));
+            let problem = match &quoted {
                 // To kubectl, which reads YAML 1.1, `yes` and `on` are such values too.
-                Some(text) if matches!(&*text, "true" | "false") => problem.with_help("write it in quotes"),
+                Some(text) if matches!(&**text, "true" | "false") => problem.with_help("write it in quotes"),
                 Some(text) => problem.with_help(format!("write it in quotes: {text:?}")),
                 None => problem,
             };
+            if let Some(value) = value {
+                *value = quoted.map_or(Value::Null, Value::String);
+            }
             self.add(problem, key.as_ref());
         }
         if let Some(key) = &key

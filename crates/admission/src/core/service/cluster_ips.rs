@@ -50,7 +50,7 @@ pub(super) fn validate_cluster_ips(service: &At<'_>, old: Option<&At<'_>>, cause
             }
             continue;
         }
-        all_valid &= addresses::is_valid_ip_for_legacy_field(&ip, ip.text(), &existing, causes);
+        all_valid &= addresses::is_valid_ip_for_legacy_field(&ip, &existing, causes);
     }
     if ips.list().len() > 2 {
         causes.invalid(&ips, ips.value(), "may only hold up to 2 values");

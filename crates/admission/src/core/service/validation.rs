@@ -71,8 +71,8 @@ fn validate_service(service: &At<'_>, old: Option<&At<'_>>, causes: &mut Causes)
     let external = spec.at("externalIPs");
     let existing = external.with(old.map_or(&Value::Null, |old| old.at("spec.externalIPs").value()));
     for ip in external.items() {
-        if addresses::is_valid_ip_for_legacy_field(&ip, ip.text(), &existing, causes) {
-            addresses::validate_endpoint_ip(&ip, ip.text(), causes);
+        if addresses::is_valid_ip_for_legacy_field(&ip, &existing, causes) {
+            crate::core::endpoints::validate_endpoint_ip(&ip, causes);
         }
     }
     validate_member(&spec.at("type"), TYPES, causes);
@@ -256,7 +256,10 @@ fn validate_source_ranges(service: &At<'_>, old: Option<&At<'_>>, causes: &mut C
         let existing = old.map(|old| old.at("spec.loadBalancerSourceRanges").list()).unwrap_or_default();
         let existing: Vec<&str> = existing.iter().filter_map(Value::as_str).map(str::trim).collect();
         for range in field.items() {
-            addresses::is_valid_cidr_for_legacy_field(&range, range.text().trim(), &existing, causes);
+            let text = range.text().trim();
+            if !existing.contains(&text) {
+                addresses::validate_cidr(&range, text, causes);
+            }
         }
     } else if annotation.is_set() {
         if !is_load_balancer(service) {
@@ -266,7 +269,7 @@ fn validate_source_ranges(service: &At<'_>, old: Option<&At<'_>>, causes: &mut C
         let text = annotation.text().trim();
         if before.is_none_or(|before| before.text() != annotation.text()) && !text.is_empty() {
             for range in text.split(',') {
-                addresses::is_valid_cidr_for_legacy_field(&annotation, range.trim(), &[], causes);
+                addresses::validate_cidr(&annotation, range.trim(), causes);
             }
         }
     }

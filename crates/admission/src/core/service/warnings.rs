@@ -17,7 +17,7 @@ pub(super) fn warnings_for_service(service: &Value, _: Option<&Value>) -> Vec<St
     let ip = spec.at("clusterIP");
     if !ip.is_empty() && ip.text() != "None" {
         let ips = spec.at("clusterIPs").items();
-        warnings.extend(ips.filter_map(|ip| addresses::warnings_for_ip(&ip, ip.text())));
+        warnings.extend(ips.filter_map(|ip| addresses::warnings_for_ip(&ip)));
     }
     let is_alias = type_of(&service) == "ExternalName";
     let is_headless = type_of(&service) == "ClusterIP" && ip.text() == "None";
@@ -33,16 +33,16 @@ pub(super) fn warnings_for_service(service: &Value, _: Option<&Value>) -> Vec<St
             warnings.push(format!("spec.{name} is ignored for headless services"));
         }
     }
-    warnings.extend(external.items().filter_map(|ip| addresses::warnings_for_ip(&ip, ip.text())));
+    warnings.extend(external.items().filter_map(|ip| addresses::warnings_for_ip(&ip)));
     if !external.is_empty() && !is_headless && !is_alias {
         warnings
             .push("spec.externalIPs is deprecated and may no longer be implemented in some clusters".into());
     }
     if !balancer.is_empty() {
-        warnings.extend(addresses::warnings_for_ip(&balancer, balancer.text()));
+        warnings.extend(addresses::warnings_for_ip(&balancer));
     }
     for range in spec.at("loadBalancerSourceRanges").items() {
-        warnings.extend(addresses::warnings_for_cidr(&range, range.text()));
+        warnings.extend(addresses::warnings_for_cidr(&range));
     }
     if is_alias && !external.is_empty() {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".into());

@@ -4,7 +4,6 @@
 mod step;
 mod twice;
 mod unknown;
-mod wrong_type;
 
 use std::collections::HashSet;
 
@@ -18,7 +17,6 @@ use step::text;
 use twice::twice;
 use unknown::search;
 pub(crate) use unknown::unknown_fields;
-pub(crate) use wrong_type::wrong_types;
 
 /// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;

@@ -1,7 +1,6 @@
 use serde_json::json;
 
 use super::unknown::UnknownField;
-use super::wrong_type::WrongType;
 use super::*;
 use clusterlocal_core::store::Kind;
 
@@ -108,13 +107,14 @@ fn values_of_another_type_are_found() {
         ),
     ];
     for (kind, object, path, message) in table {
-        let found = wrong_types("v1", kind, &object);
-        let [WrongType { path: at, message: answer, .. }] = &found[..] else { panic!("{object}: {found:?}") };
-        assert_eq!((&**at, &**answer), (path, &*format!("cannot unmarshal {message}")), "{object}");
+        let found = clusterlocal_admission::problems("v1", kind, &object);
+        let [first, ..] = &found[..] else { panic!("{object}: {found:?}") };
+        let expected = format!("json: cannot unmarshal {message}");
+        assert_eq!((&*first.path, &*first.message), (path, &*expected), "{object}");
     }
     let fine =
         json!({"spec": {"ports": [{"port": 80, "targetPort": "http", "name": null}], "selector": null}});
-    assert_eq!(wrong_types("v1", "Service", &fine), []);
+    assert_eq!(clusterlocal_admission::problems("v1", "Service", &fine), []);
 }
 
 #[test]
@@ -137,7 +137,10 @@ fn unknown_fields_have_paths() {
                     field \"metadata.lables\", unknown field \"spec.replica\", unknown field \
                     \"spec.template.spec.containers[1].imagee\", unknown field \
                     \"spec.template.spec.containers[1].livenessProbe.x\"";
-    let refused = |before| check(resource, &errors(resource, &set, None, before, b""));
+    let refused = |before| {
+        let unknown = decode(resource, &mut set.clone(), before)?;
+        check(resource, &errors(unknown, b""))
+    };
     assert_eq!(refused(None), Err(expected.into()));
     assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
 }
@@ -171,8 +174,9 @@ fn what_is_shown_is_known() {
     cluster.apply(&objects);
     for kind in Kind::ALL {
         for stored in cluster.store().all_stored(kind, None) {
-            let shown = crate::verbs::show::rendered(stored, &cluster);
-            assert!(errors(Resource::of_kind(kind), &shown, None, None, b"").is_empty(), "{shown}");
+            let mut shown = crate::verbs::show::rendered(stored, &cluster);
+            let unknown = decode(Resource::of_kind(kind), &mut shown, None);
+            assert_eq!(unknown, Ok(Vec::new()), "{shown}");
         }
     }
 }

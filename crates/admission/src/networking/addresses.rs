@@ -1,16 +1,32 @@
-//! ServiceCIDRs and IPAddresses: `pkg/apis/networking/validation`.
+//! ServiceCIDRs and IPAddresses (`pkg/apis/networking/validation`).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::{GROUP, keep_status};
 use crate::field::{At, Causes, Shown};
-use crate::primitives::addresses::{self, Cidr};
+use crate::primitives::addresses;
 use crate::primitives::{metadata, names};
 use crate::schema;
+use crate::strategy::Strategy;
+
+pub(super) const SERVICE_CIDR: Strategy = Strategy {
+    prepare_for_create: |cidr| cidr["status"] = json!({}),
+    prepare_for_update: keep_status,
+    validate: validate_service_cidr,
+    validate_update: validate_service_cidr_update,
+    ..Strategy::of(GROUP, "ServiceCIDR", false)
+};
+
+pub(super) const IP_ADDRESS: Strategy = Strategy {
+    validate: validate_ip_address,
+    validate_update: validate_ip_address_update,
+    ..Strategy::of(GROUP, "IPAddress", false)
+};
 
 const IMMUTABLE: &str = "field is immutable";
 
 /// `ValidateServiceCIDR`
-pub(super) fn validate_service_cidr(cidr: &At<'_>, causes: &mut Causes) {
+fn validate_service_cidr(cidr: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta(&cidr.at("metadata"), false, names::dns_subdomain, causes);
     validate_service_cidr_spec(&cidr.at("spec"), causes);
 }
@@ -27,9 +43,11 @@ fn validate_service_cidr_spec(spec: &At<'_>, causes: &mut Causes) {
         }
     }
     for cidr in cidrs.items() {
-        addresses::is_valid_cidr(&cidr, cidr.text(), causes);
+        addresses::validate_canonical_cidr(&cidr, causes);
     }
-    let is_v4 = |index: usize| Cidr::parse_sloppy(cidrs.item(index).text()).map(|cidr| cidr.is_v4());
+    let is_v4 = |index: usize| {
+        addresses::parse_cidr_sloppy(cidrs.item(index).text()).map(|(address, _)| address.is_ipv4())
+    };
     if cidrs.list().len() == 2 && is_v4(0).is_some() && is_v4(0) == is_v4(1) {
         let why = "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64";
         causes.invalid(&cidrs, cidrs.value(), why);
@@ -37,7 +55,7 @@ fn validate_service_cidr_spec(spec: &At<'_>, causes: &mut Causes) {
 }
 
 /// `ValidateServiceCIDRUpdate`: a range of the other family may be added.
-pub(super) fn validate_service_cidr_update(cidr: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+fn validate_service_cidr_update(cidr: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta_update(&cidr.at("metadata"), &before.at("metadata"), causes);
     let cidrs = cidr.at("spec.cidrs");
     let (new, old) = (cidrs.list(), before.at("spec.cidrs").list());
@@ -57,7 +75,7 @@ pub(super) fn validate_service_cidr_update(cidr: &At<'_>, before: &At<'_>, cause
 type Rule = (&'static str, bool, fn(&str) -> names::Faults);
 
 /// `ValidateIPAddress`, whose name is the address.
-pub(super) fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
+fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta(&address.at("metadata"), false, addresses::canonical_ip, causes);
     let parent = address.at("spec.parentRef");
     if !parent.is_set() {
@@ -82,7 +100,7 @@ pub(super) fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
 }
 
 /// `ValidateIPAddressUpdate`
-pub(super) fn validate_ip_address_update(address: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+fn validate_ip_address_update(address: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta_update(&address.at("metadata"), &before.at("metadata"), causes);
     let parent = address.at("spec.parentRef");
     if parent.value() != before.at("spec.parentRef").value() {

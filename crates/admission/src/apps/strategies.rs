@@ -1,0 +1,112 @@
+//! `pkg/registry/apps/*/strategy.go`
+
+use serde_json::{Map, Value, json};
+
+use crate::core::validation::claims::semantically_equal;
+use crate::primitives::names;
+
+/// The annotation of a DaemonSet with its `TemplateGeneration`, for which `apps/v1` has no field
+/// (`DeprecatedTemplateGeneration`).
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
+fn part<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Value>> {
+    object.as_object_mut()?.entry(name).or_insert_with(|| json!({})).as_object_mut()
+}
+
+/// `PrepareForCreate`
+pub(super) fn prepare_for_create(object: &mut Value) {
+    object.as_object_mut().map(|object| object.remove("status"));
+    part(object, "metadata").map(|metadata| metadata.insert("generation".into(), 1.into()));
+}
+
+/// `PrepareForUpdate`: the status is as before, and a change of the spec is a new generation.
+pub(super) fn prepare_for_update(object: &mut Value, before: &Value) {
+    prepare(object, before, false);
+}
+
+/// `PrepareForUpdate` of Deployments: their annotations go to their ReplicaSets, so that a change of them is a new generation
+/// as well.
+pub(super) fn prepare_deployment_for_update(deployment: &mut Value, before: &Value) {
+    let annotations = |object: &Value| object["metadata"]["annotations"].clone();
+    let is_changed = !semantically_equal(&annotations(deployment), &annotations(before));
+    prepare(deployment, before, is_changed);
+}
+
+fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
+    if let Some(fields) = object.as_object_mut() {
+        match before.get("status") {
+            Some(status) => fields.insert("status".into(), status.clone()),
+            None => fields.remove("status"),
+        };
+    }
+    if is_changed || !semantically_equal(&object["spec"], &before["spec"]) {
+        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
+        part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
+    }
+}
+
+/// `PrepareForCreate` of StatefulSets
+pub(super) fn prepare_stateful_set_for_create(stateful_set: &mut Value) {
+    prepare_for_create(stateful_set);
+    drop_disabled_fields(stateful_set);
+}
+
+/// `PrepareForUpdate` of StatefulSets
+pub(super) fn prepare_stateful_set_for_update(stateful_set: &mut Value, before: &Value) {
+    if before["spec"]["updateStrategy"]["rollingUpdate"].get("maxUnavailable").is_none() {
+        drop_disabled_fields(stateful_set);
+    }
+    prepare_for_update(stateful_set, before);
+}
+
+/// `dropStatefulSetDisabledFields`: the gate `MaxUnavailableStatefulSet` is off.
+fn drop_disabled_fields(stateful_set: &mut Value) {
+    let rolling = stateful_set.pointer_mut("/spec/updateStrategy/rollingUpdate");
+    rolling.and_then(Value::as_object_mut).map(|rolling| rolling.remove("maxUnavailable"));
+}
+
+fn template_generation(daemon_set: &Value) -> i64 {
+    let annotation = daemon_set["metadata"]["annotations"][TEMPLATE_GENERATION].as_str();
+    annotation.and_then(|generation| generation.parse().ok()).unwrap_or_default()
+}
+
+fn set_template_generation(daemon_set: &mut Value, generation: i64) {
+    let metadata = part(daemon_set, "metadata");
+    let annotations = metadata
+        .and_then(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut());
+    if let Some(annotations) = annotations {
+        annotations.insert(TEMPLATE_GENERATION.into(), generation.to_string().into());
+    }
+}
+
+/// `PrepareForCreate` of DaemonSets
+pub(super) fn prepare_daemon_set_for_create(daemon_set: &mut Value) {
+    prepare_for_create(daemon_set);
+    set_template_generation(daemon_set, template_generation(daemon_set).max(1));
+}
+
+/// `PrepareForUpdate` of DaemonSets: a change of the template is a new generation of it.
+pub(super) fn prepare_daemon_set_for_update(daemon_set: &mut Value, before: &Value) {
+    prepare_for_update(daemon_set, before);
+    let is_changed = !semantically_equal(&daemon_set["spec"]["template"], &before["spec"]["template"]);
+    set_template_generation(daemon_set, template_generation(before) + i64::from(is_changed));
+}
+
+/// `WarningsOnCreate` of Deployments and ReplicaSets
+pub(super) fn warnings(object: &Value, before: Option<&Value>) -> Vec<String> {
+    let faults = names::dns_label(object["metadata"]["name"].as_str().unwrap_or_default());
+    if before.is_some() || faults.is_empty() {
+        return Vec::new();
+    }
+    vec![format!(
+        "metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: [{}]",
+        faults.join(" ")
+    )]
+}
+
+/// `WarningsOnCreate` and `WarningsOnUpdate` of StatefulSets
+pub(super) fn stateful_set_warnings(stateful_set: &Value, _: Option<&Value>) -> Vec<String> {
+    let limit = stateful_set["spec"]["revisionHistoryLimit"].as_i64();
+    let warning = "spec.revisionHistoryLimit: a negative value retains all historical revisions; a value >= 0 is recommended";
+    limit.filter(|limit| *limit < 0).map(|_| warning.into()).into_iter().collect()
+}
