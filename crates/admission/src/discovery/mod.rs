@@ -5,15 +5,15 @@ mod validation;
 use serde_json::Value;
 
 use crate::field::At;
-use crate::primitives::addresses;
+use crate::primitives::{addresses, names};
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     default: set_defaults_endpoint_slice,
-    prepare_for_create: |slice| drop_topology(slice),
+    prepare_for_create: |slice| drop_topology(slice, &[]),
     prepare_for_update: |slice, before| {
         if slice.get("endpoints") != before.get("endpoints") {
-            drop_topology(slice);
+            drop_topology(slice, &topology_nodes(before));
         }
     },
     validate: |slice, causes| validation::validate_endpoint_slice(slice, None, causes),
@@ -39,11 +39,25 @@ fn set_defaults_endpoint_slice(slice: &mut Value) {
     }
 }
 
-/// `dropTopologyOnV1`: `nodeName` and `zone` took its place.
-fn drop_topology(slice: &mut Value) {
+/// The label by which endpoints of `v1beta1` named their nodes.
+const HOSTNAME: &str = "kubernetes.io/hostname";
+
+/// `getDeprecatedTopologyNodeNames`
+fn topology_nodes(slice: &Value) -> Vec<&str> {
+    let endpoints = slice["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let nodes = endpoints.iter().filter_map(|endpoint| endpoint["deprecatedTopology"][HOSTNAME].as_str());
+    nodes.filter(|node| !node.is_empty()).collect()
+}
+
+/// `dropTopologyOnV1`: `nodeName` and `zone` took its place. A node that only the topology names is kept, if it is `known`.
+fn drop_topology(slice: &mut Value, known: &[&str]) {
     let endpoints = slice.get_mut("endpoints").and_then(Value::as_array_mut).into_iter().flatten();
     for endpoint in endpoints.filter_map(Value::as_object_mut) {
-        endpoint.remove("deprecatedTopology");
+        let Some(topology) = endpoint.remove("deprecatedTopology") else { continue };
+        let node = topology[HOSTNAME].as_str().filter(|node| known.contains(node));
+        if let Some(node) = node.filter(|node| names::dns_subdomain(node).is_empty()) {
+            endpoint.entry("nodeName").or_insert_with(|| node.into());
+        }
     }
 }
 

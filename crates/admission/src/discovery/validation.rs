@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
+use serde_json::Value;
+
 use crate::core::endpoints::validate_endpoint_ip;
 use crate::field::{At, Causes};
-use crate::primitives::addresses::{parse_ip_sloppy, validate_ip_for_legacy_field};
+use crate::primitives::addresses::{is_valid_ip, is_valid_ip_for_legacy_field, parse_ip_sloppy};
 use crate::primitives::names::{self, Faults};
 use crate::primitives::{domains, metadata};
 
@@ -77,9 +79,12 @@ fn validate_address(all: &At<'_>, address: &At<'_>, of: &str, causes: &mut Cause
     let text = address.text();
     match of {
         "IPv4" | "IPv6" => {
-            let known = causes.len();
-            validate_ip_for_legacy_field(address, causes);
-            if causes.len() > known {
+            // Only slices of IPv4 are older than the strict form.
+            let is_valid = match of {
+                "IPv4" => is_valid_ip_for_legacy_field(address, &At::root(&Value::Null), causes),
+                _ => is_valid_ip(address, causes),
+            };
+            if !is_valid {
                 return;
             }
             let is_v4 = matches!(parse_ip_sloppy(text), Some(IpAddr::V4(_)));

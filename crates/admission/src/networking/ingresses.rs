@@ -1,14 +1,16 @@
 //! Ingresses (`pkg/apis/networking/validation`).
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::GROUP;
+use super::{GROUP, keep_status};
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses::parse_ip_sloppy;
 use crate::primitives::{metadata, names};
 use crate::strategy::Strategy;
 
 pub(super) const INGRESS: Strategy = Strategy {
+    prepare_for_create: |ingress| ingress["status"] = json!({ "loadBalancer": {} }),
+    prepare_for_update: keep_status,
     validate: |ingress, causes| {
         validate_ingress(ingress, Allowed::default(), causes);
         validate_class_annotation(ingress, causes);

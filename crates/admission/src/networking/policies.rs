@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use super::GROUP;
 use crate::field::{At, Causes};
-use crate::primitives::addresses::{masked, parse_cidr_sloppy, validate_cidr_for_legacy_field};
+use crate::primitives::addresses::{
+    masked, parse_cidr_sloppy, validate_cidr_for_legacy_field, warnings_for_cidr,
+};
 use crate::primitives::{metadata, names, selectors};
 use crate::strategy::Strategy;
 
@@ -18,6 +20,7 @@ pub(super) const NETWORK_POLICY: Strategy = Strategy {
         metadata::validate_object_meta_update(&policy.at("metadata"), &before.at("metadata"), causes);
         validate_network_policy_spec(&policy.at("spec"), &existing_cidrs(before), causes);
     },
+    warnings,
     ..Strategy::of(GROUP, "NetworkPolicy", true)
 };
 
@@ -148,6 +151,55 @@ fn validate_ip_block(block: &At<'_>, known: &[&str], causes: &mut Causes) {
         let is_within = address.is_ipv4() == inner.is_ipv4() && masked(inner, bits) == masked(address, bits);
         if !is_within || bits >= inner_bits {
             causes.invalid(&except, except.text(), "must be a strict subset of `cidr`");
+        }
+    }
+}
+
+/// `networkPolicyWarnings`
+fn warnings(policy: &Value, _: Option<&Value>) -> Vec<String> {
+    let spec = At::root(policy).at("spec");
+    let mut warnings = Vec::new();
+    for (direction, peers) in RULES {
+        for peer in spec.at(direction).items().flat_map(|rule| rule.at(peers).items()) {
+            let block = peer.at("ipBlock");
+            warnings.extend(warnings_for_cidr(&block.at("cidr")));
+            warnings.extend(block.at("except").items().flat_map(|range| warnings_for_cidr(&range)));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_and_ports() {
+        let table = [
+            (json!({ "from": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"] } }] }), ""),
+            (
+                json!({ "from": [{ "ipBlock": { "cidr": "10.0.0.0/8", "except": ["10.0.0.0/8"] } }] }),
+                "spec.ingress[0].from[0].ipBlock.except[0]: Invalid value: \"10.0.0.0/8\": must be a strict subset of `cidr`",
+            ),
+            (
+                json!({ "from": [{ "ipBlock": { "cidr": "10.0.0.0/8" }, "podSelector": {} }] }),
+                "spec.ingress[0].from[0]: Forbidden: may not specify both ipBlock and another peer",
+            ),
+            (
+                json!({ "ports": [{ "port": 80, "endPort": 79 }] }),
+                "spec.ingress[0].ports[0].endPort: Invalid value: 80: must be greater than or equal to `port`",
+            ),
+            (
+                json!({ "ports": [{ "endPort": 79 }] }),
+                "spec.ingress[0].ports[0].endPort: Invalid value: 79: may not be specified when `port` is not specified",
+            ),
+        ];
+        for (rule, expected) in table {
+            let policy = json!({ "spec": { "ingress": [rule] } });
+            let mut causes = Causes::default();
+            validate_network_policy_spec(&At::root(&policy).at("spec"), &[], &mut causes);
+            let causes: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
+            assert_eq!(causes.join(", "), expected);
         }
     }
 }

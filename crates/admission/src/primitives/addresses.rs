@@ -1,187 +1,277 @@
-//! IP addresses and CIDRs (`k8s.io/apimachinery/pkg/util/validation/ip.go`), in the forms of fields that are older than the
-//! strict ones.
+//! IP addresses and CIDRs: `apimachinery/pkg/util/validation/ip.go`. What fields have always accepted is wider than what is written today: leading zeros, IPv4 addresses inside of IPv6.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use serde_json::Value;
+
+use super::names::Faults;
 use crate::field::{At, Causes};
 
-/// `netutils.ParseIPSloppy`: zeros before a number of IPv4 do not matter. An IPv4 address that is written as IPv6 is one of
-/// IPv4, as in Go's `net.IP`.
+/// `ParseIPSloppy`: an address as Go's `net.IP` has it, where an IPv4 address inside of IPv6 is IPv4.
 pub(crate) fn parse_ip_sloppy(text: &str) -> Option<IpAddr> {
-    if text.contains(':') {
-        let (begin, end) = text.split_at(text.rfind(':')? + 1);
-        let address: Ipv6Addr = if end.contains('.') {
-            format!("{begin}{}", parse_ipv4_sloppy(end)?).parse().ok()?
-        } else {
-            text.parse().ok()?
-        };
-        return Some(address.to_ipv4_mapped().map_or(IpAddr::V6(address), IpAddr::V4));
-    }
-    parse_ipv4_sloppy(text).map(IpAddr::V4)
+    parse_v4_sloppy(text).map(IpAddr::V4).or_else(|| Some(parse_v6_sloppy(text)?.to_canonical()))
 }
 
-fn parse_ipv4_sloppy(text: &str) -> Option<Ipv4Addr> {
-    let mut bytes = [0; 4];
-    let mut parts = text.split('.');
-    for byte in &mut bytes {
-        let part = parts.next()?;
-        let is_number = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        *byte = Some(part).filter(|_| is_number)?.parse().ok()?;
-    }
-    parts.next().is_none().then(|| Ipv4Addr::from(bytes))
+fn decimal(text: &str, max: u32) -> Option<u32> {
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = text.trim_start_matches('0');
+    let number = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    (is_number && number <= max).then_some(number)
 }
 
-/// `netip.ParseAddr`, without zones.
-fn parse_ip_strict(text: &str) -> Option<IpAddr> {
-    text.parse().ok()
+fn parse_v4_sloppy(text: &str) -> Option<Ipv4Addr> {
+    let parts: Option<Vec<u8>> =
+        text.split('.').map(|part| decimal(part, 255).and_then(|number| u8::try_from(number).ok())).collect();
+    Some(Ipv4Addr::from(<[u8; 4]>::try_from(parts?).ok()?))
 }
 
-fn is_mapped(address: IpAddr) -> bool {
-    matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some())
+fn parse_v6_sloppy(text: &str) -> Option<Ipv6Addr> {
+    let group = |group: &str| {
+        if group.contains('.') {
+            return parse_v4_sloppy(group).map(|address| address.to_string());
+        }
+        let digits = group.trim_start_matches('0');
+        Some(if digits.is_empty() && !group.is_empty() { "0".into() } else { digits.into() })
+    };
+    let groups: Option<Vec<String>> = text.split(':').map(group).collect();
+    groups?.join(":").parse().ok()
 }
 
 /// `IsIPv6String`
 pub(crate) fn is_v6(text: &str) -> bool {
-    parse_ip_sloppy(text).is_some_and(|address| address.is_ipv6())
+    parse_ip_sloppy(text).is_some_and(|ip| ip.is_ipv6())
 }
 
-/// The same as [`validate_ip_for_legacy_field`], but an address of the list `old` may stay as it is. Whether it is valid.
+/// Whether `text` is an IPv4 address inside of IPv6.
+fn is_mapped(text: &str) -> bool {
+    text.parse::<Ipv6Addr>().is_ok_and(|ip| ip.to_ipv4_mapped().is_some())
+}
+
+/// `parseIP`, with strict validation: what is wrong with an address, if anything is.
+fn strict_fault(value: &str) -> Option<&'static str> {
+    if parse_ip_sloppy(value).is_none() {
+        Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")
+    } else if value.parse::<IpAddr>().is_err() {
+        Some("must not have leading 0s")
+    } else if is_mapped(value) {
+        Some("must not be an IPv4-mapped IPv6 address")
+    } else {
+        None
+    }
+}
+
+/// `IsValidIPForLegacyField`, with `StrictIPCIDRValidation`: whether it is one. An address of the list `old` stays valid.
 pub(crate) fn is_valid_ip_for_legacy_field(field: &At<'_>, old: &At<'_>, causes: &mut Causes) -> bool {
-    let known = causes.len();
-    if !old.list().contains(field.value()) {
-        validate_ip_for_legacy_field(field, causes);
+    let fault = strict_fault(field.text()).filter(|_| !old.list().contains(field.value()));
+    if let Some(fault) = fault {
+        causes.invalid(field, field.text(), fault);
     }
-    causes.len() == known
+    fault.is_none()
 }
 
-/// `IsValidIPForLegacyField`, which is strict since 1.36.
+/// The same of an address that was not there before.
 pub(crate) fn validate_ip_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
-    let text = field.text();
-    if parse_ip_sloppy(text).is_none() {
-        causes.invalid(field, text, "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)");
-        return;
+    is_valid_ip_for_legacy_field(field, &At::root(&Value::Null), causes);
+}
+
+/// What is wrong with an address that has to be in its canonical form.
+pub(crate) fn canonical_ip(value: &str) -> Faults {
+    if let Some(fault) = strict_fault(value) {
+        return vec![fault.into()];
     }
-    match parse_ip_strict(text) {
-        None => causes.invalid(field, text, "must not have leading 0s"),
-        Some(address) if is_mapped(address) => {
-            causes.invalid(field, text, "must not be an IPv4-mapped IPv6 address");
+    let canonical = parse_ip_sloppy(value).map(|ip| ip.to_string()).filter(|canonical| canonical != value);
+    canonical.map(|canonical| format!("must be in canonical form ({canonical:?})")).into_iter().collect()
+}
+
+/// `IsValidIP`: an address in its canonical form; whether it is one.
+pub(crate) fn is_valid_ip(field: &At<'_>, causes: &mut Causes) -> bool {
+    let faults = canonical_ip(field.text());
+    for fault in &faults {
+        causes.invalid(field, field.text(), fault);
+    }
+    faults.is_empty()
+}
+
+/// `GetWarningsForIP`, of an address that is valid.
+pub(crate) fn warnings_for_ip(field: &At<'_>) -> Option<String> {
+    let value = field.text();
+    let ip = parse_ip_sloppy(value)?;
+    if is_mapped(value) || value.parse::<IpAddr>().is_err() {
+        return Some(format!("{field}: non-standard IP address {value:?} is invalid: use \"{ip}\""));
+    }
+    (ip.is_ipv6() && ip.to_string() != value)
+        .then(|| format!("{field}: IPv6 address {value:?} should be in RFC 5952 canonical format (\"{ip}\")"))
+}
+
+/// A range of addresses, and the address that it was written with. An IPv4 range inside of IPv6 is IPv4, if its prefix says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cidr {
+    written: IpAddr,
+    network: IpAddr,
+    prefix: u32,
+}
+
+impl Cidr {
+    /// `ParseCIDRSloppy`
+    fn parse_sloppy(text: &str) -> Option<Self> {
+        let (address, prefix) = text.split_once('/')?;
+        if let Some(ip) = parse_v4_sloppy(address) {
+            return Some(Self::new(IpAddr::V4(ip), decimal(prefix, 32)?));
         }
-        Some(_) => {}
+        let ip = parse_v6_sloppy(address)?;
+        let prefix = decimal(prefix, 128)?;
+        Some(match ip.to_ipv4_mapped() {
+            Some(v4) if prefix >= 96 => Self::new(IpAddr::V4(v4), prefix - 96),
+            _ => Self::new(IpAddr::V6(ip), prefix),
+        })
+    }
+
+    fn new(written: IpAddr, prefix: u32) -> Self {
+        Cidr { written, network: masked(written, prefix), prefix }
+    }
+
+    fn is_v4(&self) -> bool {
+        self.network.is_ipv4()
+    }
+
+    /// `IPNet.String`
+    fn canonical(&self) -> String {
+        format!("{}/{}", self.network, self.prefix)
     }
 }
 
-/// `netutils.ParseCIDRSloppy`: the address and the length of the prefix, in bits of its family.
+/// `ParseCIDRSloppy`: the address and the length of the prefix, in bits of its family.
 pub(crate) fn parse_cidr_sloppy(text: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = text.split_once('/')?;
-    let is_long = address.contains(':');
-    let address = parse_ip_sloppy(address)?;
-    let bits = Some(bits).filter(|bits| !bits.is_empty() && bits.bytes().all(|b| b.is_ascii_digit()))?;
-    let bits: u32 = bits.parse().ok()?;
-    (bits <= if is_long { 128 } else { 32 }).then_some((address, bits))
+    Cidr::parse_sloppy(text).map(|cidr| (cidr.written, cidr.prefix))
 }
 
 /// The first address of `address`/`bits`.
 pub(crate) fn masked(address: IpAddr, bits: u32) -> IpAddr {
     match address {
-        IpAddr::V4(address) => {
+        IpAddr::V4(ip) => {
             let mask = u32::MAX.checked_shl(32 - bits.min(32)).unwrap_or(0);
-            IpAddr::V4((u32::from(address) & mask).into())
+            IpAddr::V4((u32::from(ip) & mask).into())
         }
-        IpAddr::V6(address) => {
+        IpAddr::V6(ip) => {
             let mask = u128::MAX.checked_shl(128 - bits.min(128)).unwrap_or(0);
-            IpAddr::V6((u128::from(address) & mask).into())
+            IpAddr::V6((u128::from(ip) & mask).into())
         }
     }
 }
 
-/// `IsValidCIDRForLegacyField`, which is strict since 1.36.
+/// Whether `netip.ParsePrefix` reads `text`: no leading zeros.
+fn is_strict_prefix(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(address, prefix)| {
+        address.parse::<IpAddr>().is_ok() && (prefix == "0" || !prefix.starts_with('0'))
+    })
+}
+
+fn is_mapped_prefix(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(address, _)| is_mapped(address))
+}
+
+fn parse_cidr(field: &At<'_>, value: &str, causes: &mut Causes) -> Option<Cidr> {
+    let Some(cidr) = Cidr::parse_sloppy(value) else {
+        causes.invalid(field, value, "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)");
+        return None;
+    };
+    let why = if !is_strict_prefix(value) {
+        "must not have leading 0s in IP or prefix length"
+    } else if is_mapped_prefix(value) {
+        "must not have an IPv4-mapped IPv6 address"
+    } else if cidr.written != cidr.network {
+        "must not have bits set beyond the prefix length"
+    } else {
+        return Some(cidr);
+    };
+    causes.invalid(field, value, why);
+    None
+}
+
+/// `IsValidCIDRForLegacyField`, with `StrictIPCIDRValidation`, of a range that was not there before.
 pub(crate) fn validate_cidr_for_legacy_field(field: &At<'_>, causes: &mut Causes) {
     validate_cidr(field, field.text(), causes);
 }
 
 /// The same of `text`, which is what is meant by the value of `field`.
 pub(crate) fn validate_cidr(field: &At<'_>, text: &str, causes: &mut Causes) {
-    if parse_cidr_sloppy(text).is_none() {
-        let why = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)";
-        causes.invalid(field, text, why);
-        return;
-    }
-    let strict = text.split_once('/').and_then(|(address, bits)| {
-        let is_plain = bits == "0" || !bits.starts_with('0');
-        Some((parse_ip_strict(address).filter(|_| is_plain)?, bits.parse::<u32>().ok()?))
-    });
-    match strict {
-        None => causes.invalid(field, text, "must not have leading 0s in IP or prefix length"),
-        Some((address, _)) if is_mapped(address) => {
-            causes.invalid(field, text, "must not have an IPv4-mapped IPv6 address");
-        }
-        Some((address, bits)) if masked(address, bits) != address => {
-            causes.invalid(field, text, "must not have bits set beyond the prefix length");
-        }
-        Some(_) => {}
+    parse_cidr(field, text, causes);
+}
+
+/// `IsValidCIDR`: a range in its canonical form.
+pub(crate) fn validate_canonical_cidr(field: &At<'_>, causes: &mut Causes) {
+    let value = field.text();
+    let Some(cidr) = parse_cidr(field, value, causes) else { return };
+    let canonical = cidr.canonical();
+    if value != canonical {
+        causes.invalid(field, value, &format!("must be in canonical form ({canonical:?})"));
     }
 }
 
-/// `GetWarningsForIP`, of an address that is valid.
-pub(crate) fn warnings_for_ip(field: &At<'_>) -> Option<String> {
-    let text = field.text();
-    let address = parse_ip_sloppy(text)?;
-    match parse_ip_strict(text).filter(|address| !is_mapped(*address)) {
-        None => Some(format!("{field}: non-standard IP address {text:?} is invalid: use \"{address}\"")),
-        Some(IpAddr::V6(address)) if address.to_string() != text => Some(format!(
-            "{field}: IPv6 address {text:?} should be in RFC 5952 canonical format (\"{address}\")"
-        )),
-        Some(_) => None,
-    }
-}
-
-/// `GetWarningsForCIDR`, of a CIDR that is valid.
+/// `GetWarningsForCIDR`, of a range that is valid.
 pub(crate) fn warnings_for_cidr(field: &At<'_>) -> Vec<String> {
-    let text = field.text();
-    let Some((address, bits)) = parse_cidr_sloppy(text) else { return Vec::new() };
-    let first = masked(address, bits);
+    let value = field.text();
+    let Some(cidr) = Cidr::parse_sloppy(value) else { return Vec::new() };
+    let canonical = cidr.canonical();
     let mut warnings = Vec::new();
-    if first != address {
+    if cidr.written != cidr.network {
+        // The size of the mask as it was written: of an IPv4 range inside of IPv6 it is that of IPv6.
+        let bits = if cidr.is_v4() && !value.contains(':') { 32 } else { 128 };
         warnings.push(format!(
-            "{field}: CIDR value {text:?} is ambiguous in this context (should be \"{first}/{bits}\" or \"{address}/{bits}\"?)"
+            "{field}: CIDR value {value:?} is ambiguous in this context (should be {canonical:?} or \"{}/{bits}\"?)",
+            cidr.written
         ));
     }
-    let strict = text.split('/').next().and_then(parse_ip_strict).filter(|address| !is_mapped(*address));
-    match strict {
-        None => warnings
-            .push(format!("{field}: non-standard CIDR value {text:?} is invalid: use \"{first}/{bits}\"")),
-        Some(IpAddr::V6(address)) if warnings.is_empty() && format!("{address}/{bits}") != text => {
-            warnings.push(format!(
-                "{field}: IPv6 CIDR value {text:?} should be in RFC 5952 canonical format (\"{address}/{bits}\")"
-            ));
-        }
-        Some(_) => {}
+    if !is_strict_prefix(value) || is_mapped_prefix(value) {
+        warnings.push(format!("{field}: non-standard CIDR value {value:?} is invalid: use {canonical:?}"));
+    }
+    if warnings.is_empty() && !cidr.is_v4() && canonical != value {
+        let why = format!("IPv6 CIDR value {value:?} should be in RFC 5952 canonical format ({canonical:?})");
+        warnings.push(format!("{field}: {why}"));
     }
     warnings
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn addresses() {
         let table = [
-            ("10.0.0.1", None),
-            ("fd00::1", None),
-            ("010.0.0.1", Some("must not have leading 0s")),
-            ("::ffff:10.0.0.1", Some("must not be an IPv4-mapped IPv6 address")),
-            ("10.0.0", Some("must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)")),
+            ("10.0.0.1", ""),
+            ("2001:db8::1", ""),
+            ("010.0.0.1", "must not have leading 0s"),
+            ("::ffff:10.0.0.1", "must not be an IPv4-mapped IPv6 address"),
+            ("2001:DB8::1", "must be in canonical form (\"2001:db8::1\")"),
+            ("fe80::1%eth0", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
+            ("10.0.0.256", "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"),
         ];
         for (text, why) in table {
-            let (value, mut causes) = (json!(text), Causes::default());
-            validate_ip_for_legacy_field(&At::root(&value), &mut causes);
-            let said: Vec<String> = causes.into_vec().into_iter().map(|cause| cause.message).collect();
-            let expected: Vec<String> =
-                why.iter().map(|why| format!("Invalid value: {text:?}: {why}")).collect();
-            assert_eq!(said, expected);
+            let mut causes = Causes::default();
+            is_valid_ip(&At::root(&text.into()), &mut causes);
+            let found = causes.into_vec().pop().map(|cause| cause.message).unwrap_or_default();
+            assert!(found.ends_with(why) && found.is_empty() == why.is_empty(), "{text}: {found}");
+        }
+    }
+
+    #[test]
+    fn ranges() {
+        let table = [
+            ("10.0.0.0/8", ""),
+            ("0.0.0.0/0", ""),
+            ("2001:db8::/64", ""),
+            ("10.0.0.1/8", "must not have bits set beyond the prefix length"),
+            ("10.0.0.0/08", "must not have leading 0s in IP or prefix length"),
+            ("::ffff:10.0.0.0/104", "must not have an IPv4-mapped IPv6 address"),
+            ("10.0.0.0/33", "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"),
+            ("2001:0db8::/64", "must be in canonical form (\"2001:db8::/64\")"),
+        ];
+        for (text, why) in table {
+            let mut causes = Causes::default();
+            validate_canonical_cidr(&At::root(&text.into()), &mut causes);
+            let found = causes.into_vec().pop().map(|cause| cause.message).unwrap_or_default();
+            assert!(found.ends_with(why) && found.is_empty() == why.is_empty(), "{text}: {found}");
         }
     }
 }
