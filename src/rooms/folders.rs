@@ -25,7 +25,7 @@ const API: &[Row] = &[
     ("discovery", &["http", "schema"]),
     ("kubeconfig", &[]),
     ("review", &["admit"]),
-    ("route", &["admit", "discovery", "http", "own", "schema", "verbs"]),
+    ("route", &["discovery", "http", "own", "schema", "verbs"]),
 ];
 
 /// The verbs of the program and what they share.

@@ -47,7 +47,7 @@ fn least(kind: &str) -> Option<Value> {
         }
         "ReplicationController" => json!({ "spec": { "selector": { "app": "x" }, "template": template } }),
         "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
-        "ControllerRevision" => json!({ "revision": 1 }),
+        "ControllerRevision" => json!({ "revision": 1, "data": {} }),
         "PersistentVolumeClaim" => json!({ "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },
         } }),

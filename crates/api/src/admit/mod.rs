@@ -18,6 +18,15 @@ pub use clusterlocal_admission::Cause;
 use clusterlocal_core::manifest;
 use clusterlocal_core::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
 
+/// What an update writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The object, but for its status.
+    Whole,
+    /// A part with a path and rules of its own: the status, or the finalizers of a namespace.
+    Part,
+}
+
 /// Why an object is not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invalid {
@@ -46,6 +55,13 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
         }
     }
     door::create(kind, &mut json)?;
+    // A status that is kept would be believed, as that of a snapshot is.
+    if kind != Kind::Node
+        && group_kind(kind).is_some()
+        && let Some(json) = json.as_object_mut()
+    {
+        json.remove("status");
+    }
     let mut object = read(kind, &json)?;
     keep::template_of_revision(&mut object, &json);
     object.keep(Given::from(json));
@@ -59,12 +75,10 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
 /// # Errors
 ///
 /// What the API server would refuse in it, or in the change.
-pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, Invalid> {
+pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) -> Result<Object, Invalid> {
     let kind = old.kind();
     let was = door::canonical(kind, before);
-    let is_status_only =
-        before.get("spec") == after.get("spec") && before.get("status") != after.get("status");
-    if !is_status_only {
+    if written == Written::Whole {
         door::update(kind, &mut after, &was)?;
     }
     if let Some(json) = after.as_object_mut() {
@@ -86,8 +100,8 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
         claims: changed("/spec/volumeClaimTemplates"),
         status: after.get("status").is_some_and(|told| Some(told) != before.get("status")),
     };
-    let written = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
-    if let Some(spec) = written.filter(|_| !changes.spec) {
+    let given = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
+    if let Some(spec) = given.filter(|_| !changes.spec) {
         // Left alone, and not the less so for being shown with its defaults.
         after["spec"] = spec.clone();
     }
@@ -107,16 +121,22 @@ pub fn update(old: &Object, before: &Value, mut after: Value) -> Result<Object, 
 /// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
 pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     let kind = old.kind();
+    let namespace = new.metadata().namespace.clone();
     let (old, mut new) = (door::canonical(kind, &whole(old)), door::canonical(kind, &whole(new)));
-    let wrong = refusals(kind, &new);
+    let wrong = refusals(kind, &namespace, &new);
     let causes = door::update(kind, &mut new, &old).err().map(|invalid| invalid.causes).unwrap_or_default();
     causes.into_iter().filter(|cause| !wrong.contains(cause)).collect()
 }
 
-/// What is wrong with `json`, an object of `kind` as it was written: what validation refuses beside what no manifest may say.
-pub(crate) fn refusals(kind: Kind, json: &Value) -> Vec<Cause> {
-    let Some(of) = group_kind(kind) else { return Vec::new() };
-    clusterlocal_admission::validate(of, &door::canonical(kind, json))
+/// What an API server would refuse in `json`, a new object of `kind` as it was written, in `namespace`.
+pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> {
+    let mut json = door::canonical(kind, json);
+    if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut)
+        && kind.is_namespaced()
+    {
+        metadata.insert("namespace".into(), namespace.into());
+    }
+    door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
 }
 
 fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {

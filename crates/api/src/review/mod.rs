@@ -7,6 +7,7 @@
 mod tests;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -135,11 +136,20 @@ impl Review {
             && key.kind != Kind::Fault
         {
             let of_old = SELECTOR_DEFAULTED.contains(&version);
-            for Cause { field, message, .. } in admit::refusals(key.kind, &readable) {
-                if of_old && field == "spec.selector" {
+            // A template is validated once for itself, and once more with what selects its pods.
+            let mut said = HashSet::new();
+            for cause in admit::refusals(key.kind, &key.namespace, &readable) {
+                let Cause { field, message, .. } = &cause;
+                let is_defaulted =
+                    of_old && matches!(&**field, "spec.selector" | "spec.template.metadata.labels");
+                if is_defaulted || !said.insert(cause.to_string()) {
                     continue;
                 }
-                self.add(Problem::at(place, place.locate(&field), format!("{field}: {message}")), Some(key));
+                // An API server leaves `metadata` out of these paths.
+                let path = ["labels", "annotations"].iter().fold(field.clone(), |path, name| {
+                    path.replace(&format!("template.{name}"), &format!("template.metadata.{name}"))
+                });
+                self.add(Problem::at(place, place.locate(&path), format!("{field}: {message}")), Some(key));
             }
         }
     }

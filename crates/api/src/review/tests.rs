@@ -150,7 +150,7 @@ fn what_kubectl_would_refuse_is_said_at_its_line() {
         (
             "{labels: {app: db}}\n    spec",
             "{labels: {app: db, b: 'c d'}}\n    spec",
-            &["spec.template.metadata.labels: Invalid value: \"c d\""],
+            &["17:16: warning: StatefulSet default/db: spec.template.labels: Invalid value: \"c d\""],
         ),
         (
             "        image: i\n",

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::call::Call;
 use super::{identity, quota, show};
-use crate::admit::{self, strict};
+use crate::admit::{self, Written, strict};
 use crate::http::body::{self, PatchType};
 use crate::http::path::{Part, Place};
 use crate::http::query::FieldValidation;
@@ -250,7 +250,9 @@ fn write(
     let unprotected = is_unprotected(kind, &before, &after);
     let after = to_store(cluster.store(), resource, name, after)?;
     let written = is_status.then(|| after["status"].clone());
-    let admitted = admit::update(&old.object, &before, after);
+    let is_part = is_status || subresource == "finalize";
+    let part = if is_part { Written::Part } else { Written::Whole };
+    let admitted = admit::update(&old.object, &before, after, part);
     let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
     if let Some(status) = written {
         object = object.with_written_status(status);

@@ -71,7 +71,7 @@ proptest! {
             }
         }
         if json.pointer("/metadata").is_some_and(Value::is_object) {
-            drop(update(&the_one(&good).object, &before, json.clone()));
+            drop(update(&the_one(&good).object, &before, json.clone(), Written::Whole));
         }
         if let Ok(object) = create(kind, json) {
             let mut store = Store::new();
@@ -79,7 +79,7 @@ proptest! {
             let shown = shown(&store);
             let row = table::row(kind, &shown, Time::default(), Default::default());
             prop_assert_eq!(row["cells"].as_array().map(Vec::len), Some(table::columns(kind).len()));
-            let again = update(&the_one(&store).object, &shown, shown.clone());
+            let again = update(&the_one(&store).object, &shown, shown.clone(), Written::Whole);
             prop_assert!(again.is_ok(), "{:?}", again.map_err(|invalid| told(&invalid)));
         }
     }
