@@ -47,6 +47,20 @@ fn least(kind: &str) -> Option<Value> {
         }
         "ReplicationController" => json!({ "spec": { "selector": { "app": "x" }, "template": template } }),
         "EndpointSlice" => json!({ "addressType": "IPv4", "endpoints": [] }),
+        "HorizontalPodAutoscaler" => json!({ "spec": {
+            "maxReplicas": 2, "scaleTargetRef": { "apiVersion": "apps/v1", "kind": "Deployment", "name": "x" },
+        } }),
+        "Ingress" => {
+            json!({ "spec": { "defaultBackend": { "service": { "name": "s", "port": { "number": 1 } } } } })
+        }
+        "IngressClass" => json!({ "spec": { "controller": "example.com/c" } }),
+        "IPAddress" => return None,
+        "ServiceCIDR" => json!({ "spec": { "cidrs": ["10.0.0.0/24"] } }),
+        "RoleBinding" | "ClusterRoleBinding" => json!({ "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r",
+        } }),
+        "StorageClass" => json!({ "provisioner": "example.com/p" }),
+        "PriorityClass" => json!({ "value": 1 }),
         "ControllerRevision" => json!({ "revision": 1, "data": {} }),
         "PersistentVolumeClaim" => json!({ "spec": {
             "accessModes": ["ReadWriteOnce"], "resources": { "requests": { "storage": "1Gi" } },

@@ -3,7 +3,7 @@
 //!
 //! `RECORDED=Pod,Service cargo test -p clusterlocal-admission --test recorded -- --nocapture` prints the differences of these kinds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 
@@ -28,6 +28,16 @@ const VOLATILE: [&str; 12] = [
     "serviceAccount",
     "serviceAccountName",
     "batch.kubernetes.io/controller-uid",
+];
+
+/// What differs, by the beginning of its name, and why. Nothing else may, and all of it has to.
+const KNOWN: [(&str, &str); 6] = [
+    ("Service/svc-h create spec.clusterIP \"", "the allocator of addresses refuses it"),
+    ("Service/svc-lb create spec.ports.0.nodePort ", "a dry run does not ask the allocator of node ports"),
+    ("Service/svc-lb update spec.ports.0.nodePort ", "a dry run does not ask the allocator of node ports"),
+    ("Service/svc-lb update spec.ports first one twice", "the allocator of node ports fails with 500"),
+    ("Job/job-a create spec.podFailurePolicy", "a list that is not there is written as null"),
+    ("PersistentVolumeClaim/pvc-a create spec.storageClassName ", "the plugin DefaultStorageClass gives it"),
 ];
 
 #[derive(Deserialize)]
@@ -65,6 +75,7 @@ fn objects_are_taken_and_refused_as_recorded() {
     let asked: Vec<&str> = asked.as_deref().map(|kinds| kinds.split(',').collect()).unwrap_or_default();
     let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
     let mut table: BTreeMap<String, BTreeMap<Option<Differs>, usize>> = BTreeMap::new();
+    let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
     let mut standing = Value::Null;
     for line in reader.lines() {
         let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
@@ -88,6 +99,12 @@ fn objects_are_taken_and_refused_as_recorded() {
         };
         let ours = outcome(object, ours);
         let differs = compare(&record.real, &ours);
+        if differs.is_some() {
+            match KNOWN.iter().position(|(begin, _)| record.id.starts_with(begin)) {
+                Some(at) => drop(known.insert(at)),
+                None => unknown.push(format!("{} {differs:?}", record.id)),
+            }
+        }
         *table.entry(format!("{kind} {}", record.verb)).or_default().entry(differs).or_default() += 1;
         if let Some(differs) = differs.filter(|_| !asked.is_empty()) {
             println!("{} — {differs:?}", record.id);
@@ -111,6 +128,10 @@ fn objects_are_taken_and_refused_as_recorded() {
         }
     }
     print_row("all", &all);
+    assert_eq!(unknown, Vec::<String>::new(), "what differs and is not listed");
+    if asked.is_empty() {
+        assert_eq!(known.len(), KNOWN.len(), "what is listed and does not differ any more: {known:?}");
+    }
 }
 
 fn print_row(name: &str, row: &BTreeMap<Option<Differs>, usize>) {
@@ -128,16 +149,16 @@ fn print_row(name: &str, row: &BTreeMap<Option<Differs>, usize>) {
 }
 
 fn shown(outcome: &Outcome) -> String {
-    match outcome.ok {
-        true => "ok".into(),
-        false => format!("{} {:?} {}", outcome.code, outcome.fields, outcome.message),
+    if outcome.ok {
+        return "ok".into();
     }
+    format!("{} {:?} {}", outcome.code, outcome.fields, outcome.message)
 }
 
 fn print_differences(path: &str, real: &Value, ours: &Value) {
     match (real, ours) {
         (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
             for key in keys {
                 let at = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
                 print_differences(&format!("{path}.{key}"), &at(a), &at(b));

@@ -186,7 +186,7 @@ fn help_tells_of_every_flag() {
     let table = [
         ("", format!("{cluster} {serve} --help --version")),
         ("serve", format!("{cluster} {serve} --help")),
-        ("check", format!("{cluster} --output --allow --deny --help")),
+        ("check", format!("{cluster} --output --allow --deny --kubernetes --help")),
         ("records", format!("{cluster} --output --api --help")),
         ("query", format!("--namespace --api --file {cluster} --help")),
         (

@@ -18,6 +18,9 @@ const ENDPOINTS: usize = 1000;
 const HINTS: usize = 8;
 const TOPOLOGY_LABELS: usize = 16;
 
+/// What is wrong with a name.
+type Rule = fn(&str) -> Faults;
+
 pub(super) fn validate_endpoint_slice(slice: &At<'_>, before: Option<&At<'_>>, causes: &mut Causes) {
     metadata::validate_object_meta(&slice.at("metadata"), true, names::dns_subdomain, causes);
     let of = slice.at("addressType");
@@ -126,9 +129,9 @@ fn validate_ports(ports: &At<'_>, causes: &mut Causes) {
 }
 
 fn validate_hints(hints: &At<'_>, causes: &mut Causes) {
-    let forms: [(&str, fn(&str) -> Faults); 2] =
+    const FORMS: [(&str, Rule); 2] =
         [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
-    for (field, form) in forms {
+    for (field, form) in FORMS {
         let all = hints.at(field);
         if all.list().len() > HINTS {
             causes.too_many(&all, all.list().len(), HINTS);

@@ -152,11 +152,6 @@ impl Causes {
         self.add_plain(field, "FieldValueInvalid", "Invalid value", why);
     }
 
-    /// `field.TypeInvalid`
-    pub(crate) fn type_invalid(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
-        self.add_with_value(field, "FieldValueTypeInvalid", "Invalid value", value, why);
-    }
-
     /// `field.NotSupported`, with the supported values in the order in which they are said.
     pub(crate) fn not_supported(&mut self, field: &At<'_>, value: impl Into<Shown>, supported: &[&str]) {
         let all: Vec<String> = supported.iter().map(|one| Shown::from(*one).0).collect();
@@ -199,10 +194,6 @@ impl Causes {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
     }
 
     pub(crate) fn append(&mut self, mut other: Causes) {

@@ -16,7 +16,9 @@ use crate::schema::resource::group_kind;
 use crate::view::render;
 pub use clusterlocal_admission::Cause;
 use clusterlocal_core::manifest;
-use clusterlocal_core::store::{self, Change, Given, Kind, NAMESPACE_NAME_LABEL, Object, Store};
+use clusterlocal_core::store::{
+    self, Change, Given, Kind, NAMESPACE_NAME_LABEL, NOT_READY_TAINT, Object, Store,
+};
 
 /// What an update writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,12 @@ pub struct Invalid {
 /// # Errors
 ///
 /// What the API server would refuse in it.
-pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
+pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
+    create_within(kind, json, false)
+}
+
+/// As [`create`]; of one that is only to be tried (`dry_run`) it is shown what a controller undoes at once.
+pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
@@ -55,12 +62,19 @@ pub fn create(kind: Kind, mut json: Value) -> Result<Object, Invalid> {
         }
     }
     door::create(kind, &mut json)?;
-    // A status that is kept would be believed, as that of a snapshot is.
-    if kind != Kind::Node
-        && group_kind(kind).is_some()
-        && let Some(json) = json.as_object_mut()
-    {
-        json.remove("status");
+    if let Some(json) = json.as_object_mut() {
+        strip(kind, json);
+        // A status that is kept would be believed, as that of a snapshot is.
+        if kind != Kind::Node && group_kind(kind).is_some() {
+            json.remove("status");
+        }
+        // The taint that a node has until it is ready: here it is at once.
+        if kind == Kind::Node
+            && !dry_run
+            && let Some(Value::Array(taints)) = json.get_mut("spec").and_then(|spec| spec.get_mut("taints"))
+        {
+            taints.retain(|taint| taint["key"] != NOT_READY_TAINT || taint["effect"] != "NoSchedule");
+        }
     }
     let mut object = read(kind, &json)?;
     keep::template_of_revision(&mut object, &json);

@@ -143,7 +143,7 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let mut object = to_store(cluster.store(), resource, &name, object)?;
     let admitted = admit_by_plugins(cluster.store(), kind, &call.place.namespace, &mut object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
-    let admitted = admit::create(kind, object);
+    let admitted = admit::create_within(kind, object, call.query.dry_run);
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
