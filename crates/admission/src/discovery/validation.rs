@@ -129,8 +129,7 @@ fn validate_ports(ports: &At<'_>, causes: &mut Causes) {
 }
 
 fn validate_hints(hints: &At<'_>, causes: &mut Causes) {
-    const FORMS: [(&str, Rule); 2] =
-        [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
+    const FORMS: [(&str, Rule); 2] = [("forZones", names::label_value), ("forNodes", names::dns_subdomain)];
     for (field, form) in FORMS {
         let all = hints.at(field);
         if all.list().len() > HINTS {
