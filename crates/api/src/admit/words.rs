@@ -55,23 +55,6 @@ pub(super) fn not_supported(field: impl Into<String>, value: &str, known: &[&str
     Cause { field: field.into(), reason: "FieldValueNotSupported", message }
 }
 
-/// A list with too many items.
-pub(super) fn too_many(field: impl Into<String>, count: usize, max: usize) -> Cause {
-    let message = format!("Too many: {count}: must have at most {max} items");
-    Cause { field: field.into(), reason: "FieldValueTooMany", message }
-}
-
-/// A text that is longer than `max` bytes.
-pub(super) fn too_long(field: impl Into<String>, max: usize) -> Cause {
-    let message = format!("Too long: may not be more than {max} bytes");
-    Cause { field: field.into(), reason: "FieldValueTooLong", message }
-}
-
-/// A field that may not be changed, or not be there.
-pub(super) fn forbidden(field: impl Into<String>, why: &str) -> Cause {
-    Cause { field: field.into(), reason: "FieldValueForbidden", message: format!("Forbidden: {why}") }
-}
-
 /// So much of a value is repeated to whoever sent it, in characters.
 const VALUE_CHARS: usize = 300;
 

@@ -32,12 +32,3 @@ pub(super) fn place(path: &[Step<'_>]) -> String {
         Step::Item(at) => format!("{text}[{at}]"),
     })
 }
-
-pub(super) fn pointer(path: &[Step<'_>]) -> String {
-    path.iter().fold(String::new(), |text, step| match step {
-        Step::Field(name) | Step::Key(name) => {
-            format!("{text}/{}", name.replace('~', "~0").replace('/', "~1"))
-        }
-        Step::Item(at) => format!("{text}/{at}"),
-    })
-}

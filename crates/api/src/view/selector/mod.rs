@@ -7,4 +7,4 @@ mod labels;
 pub use fields::FieldSelector;
 pub(crate) use fields::terms;
 pub use labels::LabelSelector;
-pub(crate) use labels::{is_label_value, is_qualified_name, shown};
+pub(crate) use labels::shown;
