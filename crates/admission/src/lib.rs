@@ -2,7 +2,7 @@
 //! refuses one, in its words. Plain functions over JSON: [`default`], then [`before_create`] or [`before_update`], then
 //! [`warnings`], as the API server calls them.
 //!
-//! A folder for each group of `pkg/apis`: its `mod.rs` lists the [`Strategy`](strategy::Strategy) of each kind, `defaults` is
+//! A folder for each group of `pkg/apis`: its `mod.rs` lists the `Strategy` of each kind, `defaults` is
 //! `pkg/apis/GROUP/VERSION/defaults.go`, `validation` is `pkg/apis/GROUP/validation`, so that a function is found under the
 //! name that it has there. All of them read an object as the API server would write it: what is absent is the zero value.
 //!
