@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
-use super::{Cause, Invalid};
+use super::Invalid;
 use crate::schema::resource::{Resource, group_kind};
 use clusterlocal_admission as admission;
 use clusterlocal_core::store::Kind;
@@ -53,7 +53,10 @@ pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<()
     }
     admission::default(of, after);
     let Err(mut causes) = admission::before_update(of, after, before) else { return Ok(()) };
-    let known: HashSet<String> = admission::validate(of, before).iter().map(Cause::to_string).collect();
+    // Neither does a file's object that would be refused as it is keep clients from changing something else.
+    let unchanged = admission::before_update(of, &mut before.clone(), before).err().unwrap_or_default();
+    let known = admission::validate(of, before).into_iter().chain(unchanged);
+    let known: HashSet<String> = known.map(|cause| cause.to_string()).collect();
     causes.retain(|cause| !known.contains(&cause.to_string()));
     if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
 }
