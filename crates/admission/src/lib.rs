@@ -32,5 +32,5 @@ pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use schema::{Decoded, Problem, decode, problems, types};
 pub use strategy::{
-    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, validate, warnings,
+    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, warnings,
 };

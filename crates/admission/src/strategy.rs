@@ -99,7 +99,7 @@ pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Ca
 }
 
 /// What is wrong with a new object as it is, with its defaults; nothing, if an API server takes it.
-pub fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
+fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
     let mut causes = Causes::default();
     if let Some(strategy) = strategy(of) {
         let root = At::root(object);

@@ -1,6 +1,7 @@
 //! `pkg/apis/autoscaling/validation`: the metrics by which an autoscaler scales.
 
 use super::validation::{Versions, validate_cross_version_object_reference, validate_path_segment};
+use crate::core::validation::resources;
 use crate::field::{At, Causes};
 use crate::primitives::names;
 
@@ -152,12 +153,11 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
     for fault in &faults {
         causes.invalid(name, text, fault);
     }
-    let is_standard =
-        matches!(text, "cpu" | "memory" | "ephemeral-storage") || text.starts_with("hugepages-");
+    let is_standard = matches!(text, "cpu" | "memory" | "ephemeral-storage") || resources::is_huge_page(text);
     match text.split_once('/') {
         None => {
             // `validateResourceName`, for a name without a domain.
-            if faults.is_empty() && !is_standard && !is_standard_resource(text) {
+            if faults.is_empty() && !resources::is_standard(text) {
                 let why = "must be a standard resource type or fully qualified";
                 causes.invalid(name, text, why);
             }
@@ -173,30 +173,6 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
             }
         }
     }
-}
-
-/// `IsStandardResourceName`, of those that containers do not have.
-fn is_standard_resource(name: &str) -> bool {
-    const STANDARD: [&str; 17] = [
-        "requests.cpu",
-        "requests.memory",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-        "pods",
-        "resourcequotas",
-        "services",
-        "replicationcontrollers",
-        "secrets",
-        "persistentvolumeclaims",
-        "configmaps",
-        "requests.storage",
-        "services.nodeports",
-        "services.loadbalancers",
-        "storage",
-    ];
-    STANDARD.contains(&name) || name.starts_with("requests.hugepages-")
 }
 
 /// `Quantity.Sign`

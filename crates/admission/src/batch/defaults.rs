@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::core::defaults::default_pod_spec;
+use crate::primitives::defaults::{object, set_if_zero};
 
 /// `SetObjectDefaults_Job`
 pub(super) fn set_defaults_job(job: &mut Value) {
@@ -47,7 +48,7 @@ fn set_defaults_parts(spec: &mut Map<String, Value>) {
         let patterns = rule.get_mut("onPodConditions").and_then(Value::as_array_mut);
         for pattern in patterns.into_iter().flatten().filter_map(Value::as_object_mut) {
             // `SetDefaults_PodFailurePolicyOnPodConditionsPattern`
-            fill_in_text(pattern, "status", "True");
+            set_if_zero(pattern, "status", "True");
         }
     }
     let template = spec.entry("template").or_insert_with(|| json!({}));
@@ -59,7 +60,7 @@ fn set_defaults_parts(spec: &mut Map<String, Value>) {
 /// `SetObjectDefaults_CronJob`
 pub(super) fn set_defaults_cron_job(cron_job: &mut Value) {
     let Some(spec) = object(cron_job, "spec") else { return };
-    fill_in_text(spec, "concurrencyPolicy", "Allow");
+    set_if_zero(spec, "concurrencyPolicy", "Allow");
     spec.entry("suspend").or_insert_with(|| false.into());
     spec.entry("successfulJobsHistoryLimit").or_insert_with(|| 3.into());
     spec.entry("failedJobsHistoryLimit").or_insert_with(|| 1.into());
@@ -67,15 +68,4 @@ pub(super) fn set_defaults_cron_job(cron_job: &mut Value) {
     if let Some(spec) = object(template, "spec") {
         set_defaults_parts(spec);
     }
-}
-
-fn fill_in_text(map: &mut Map<String, Value>, name: &str, text: &str) {
-    if map.get(name).is_none_or(|value| value == "") {
-        map.insert(name.into(), text.into());
-    }
-}
-
-/// The object in the field `name` of `value`, which has one from now on.
-fn object<'v>(value: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Value>> {
-    value.as_object_mut()?.entry(name).or_insert_with(|| json!({})).as_object_mut()
 }

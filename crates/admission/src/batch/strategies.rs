@@ -1,12 +1,13 @@
 //! `pkg/registry/batch/job/strategy.go`, `pkg/registry/batch/cronjob/strategy.go`, `pkg/api/job/warnings.go`
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::defaults::default_labels;
 use crate::apps::strategies::{prepare_for_create, warning_of_name};
 use crate::core::pod_warnings::warnings_for_pod_template;
 use crate::field::{At, Causes};
 use crate::primitives::metadata;
+use clusterlocal_core::store;
 
 /// The labels of a Job's pods with the name of the Job (`LegacyJobNameLabel`, `JobNameLabel`).
 pub(super) const JOB_NAME_LABELS: [&str; 2] = ["job-name", "batch.kubernetes.io/job-name"];
@@ -33,23 +34,15 @@ fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let uid = job["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
     let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if let Some(labels) = inner(spec, "template")
-        .and_then(|template| inner(template, "metadata"))
-        .and_then(|m| inner(m, "labels"))
-    {
-        for (keys, value) in [(JOB_NAME_LABELS, &name), (CONTROLLER_UID_LABELS, &uid)] {
-            for key in keys {
-                labels.entry(key).or_insert_with(|| value.as_str().into());
-            }
+    let metadata = store::object(store::object(spec, "template"), "metadata");
+    let labels = store::object(metadata, "labels");
+    for (keys, value) in [(JOB_NAME_LABELS, &name), (CONTROLLER_UID_LABELS, &uid)] {
+        for key in keys {
+            labels.entry(key).or_insert_with(|| value.as_str().into());
         }
     }
-    if let Some(labels) = inner(spec, "selector").and_then(|selector| inner(selector, "matchLabels")) {
-        labels.entry(CONTROLLER_UID_LABELS[1]).or_insert_with(|| uid.into());
-    }
-}
-
-fn inner<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Map<String, Value>> {
-    map.entry(name).or_insert_with(|| json!({})).as_object_mut()
+    let selected = store::object(store::object(spec, "selector"), "matchLabels");
+    selected.entry(CONTROLLER_UID_LABELS[1]).or_insert_with(|| uid.into());
 }
 
 /// `WarningsOnCreate` and `WarningsOnUpdate` of Jobs

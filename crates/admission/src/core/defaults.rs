@@ -3,6 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::volumes;
+use crate::primitives::defaults::set_if_zero;
+use clusterlocal_core::store::fill;
 
 /// `SetObjectDefaults_Pod`
 pub(crate) fn default_pod(pod: &mut Value) {
@@ -36,7 +38,7 @@ fn set_defaults_pod(spec: &mut Value) {
     }
     default_pod_requests(spec);
     if let Some(spec) = spec.as_object_mut() {
-        set_if_absent(spec, "enableServiceLinks", true);
+        fill(spec, "enableServiceLinks", true);
     }
 }
 
@@ -95,8 +97,8 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
     let Some(spec) = spec.as_object_mut() else { return };
     set_if_zero(spec, "dnsPolicy", "ClusterFirst");
     set_if_zero(spec, "restartPolicy", "Always");
-    set_if_absent(spec, "securityContext", json!({}));
-    set_if_absent(spec, "terminationGracePeriodSeconds", 30);
+    fill(spec, "securityContext", json!({}));
+    fill(spec, "terminationGracePeriodSeconds", 30);
     set_if_zero(spec, "schedulerName", "default-scheduler");
     // The two names of the service account are one field of the internal type.
     for (field, other) in [("serviceAccountName", "serviceAccount"), ("serviceAccount", "serviceAccountName")]
@@ -161,7 +163,7 @@ fn default_container(container: &mut Value) {
     set_if_zero(container, "imagePullPolicy", policy);
     set_if_zero(container, "terminationMessagePath", "/dev/termination-log");
     set_if_zero(container, "terminationMessagePolicy", "File");
-    set_if_absent(container, "resources", json!({}));
+    fill(container, "resources", json!({}));
 }
 
 fn default_handler(handler: &mut Map<String, Value>) {
@@ -170,7 +172,7 @@ fn default_handler(handler: &mut Map<String, Value>) {
         set_if_zero(get, "scheme", "HTTP");
     }
     if let Some(grpc) = handler.get_mut("grpc").and_then(Value::as_object_mut) {
-        set_if_absent(grpc, "service", "");
+        fill(grpc, "service", "");
     }
 }
 
@@ -229,21 +231,6 @@ fn is_path_component(part: &str) -> bool {
 /// The items of a list that may not be there.
 pub(crate) fn items<'o>(of: &'o mut Value, list: &str) -> impl Iterator<Item = &'o mut Value> + use<'o> {
     of.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
-}
-
-/// Sets a pointer that is nil.
-pub(crate) fn set_if_absent(map: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
-    if map.get(field).is_none_or(Value::is_null) {
-        map.insert(field.into(), value.into());
-    }
-}
-
-/// Sets what has the zero value of its type.
-pub(crate) fn set_if_zero(map: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
-    let is_zero = |value: &Value| value.is_null() || value == "" || value == 0;
-    if map.get(field).is_none_or(is_zero) {
-        map.insert(field.into(), value.into());
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::{
-    is_huge_page, is_native, validate_container_resource_name, validate_resource_name,
+    is_huge_page, is_native, is_standard, validate_container_resource_name, validate_resource_name,
     validate_resource_quantity_value,
 };
 use crate::field::{At, Causes};
@@ -42,30 +42,9 @@ pub(crate) const LIMIT_RANGE: Strategy = Strategy {
     ..Strategy::of("", "LimitRange", true)
 };
 
-/// `standardQuotaResources`, with huge pages.
+/// `IsStandardQuotaResourceName`: all standard ones but the storage that one claim asks for.
 fn is_standard_quota_resource(name: &str) -> bool {
-    const STANDARD: [&str; 19] = [
-        "cpu",
-        "memory",
-        "ephemeral-storage",
-        "requests.cpu",
-        "requests.memory",
-        "requests.storage",
-        "requests.ephemeral-storage",
-        "limits.cpu",
-        "limits.memory",
-        "limits.ephemeral-storage",
-        "pods",
-        "resourcequotas",
-        "services",
-        "replicationcontrollers",
-        "secrets",
-        "persistentvolumeclaims",
-        "configmaps",
-        "services.nodeports",
-        "services.loadbalancers",
-    ];
-    STANDARD.contains(&name) || is_huge_page(name) || name.starts_with("requests.hugepages-")
+    is_standard(name) && name != "storage"
 }
 
 /// `ValidateResourceQuotaSpec`

@@ -2,6 +2,7 @@
 //! group shares. It must not know the kinds.
 
 pub(crate) mod addresses;
+pub(crate) mod defaults;
 pub(crate) mod diff;
 pub(crate) mod domains;
 pub(crate) mod int_or_string;

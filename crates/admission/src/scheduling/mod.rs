@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::{metadata, names};
 use crate::strategy::Strategy;
+use clusterlocal_core::admission::classes;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     default: set_defaults_priority_class,
@@ -15,10 +16,6 @@ pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
 
 /// The highest priority that a user may define (`HighestUserDefinablePriority`).
 const HIGHEST: i64 = 1_000_000_000;
-
-/// The classes of the system and their values (`SystemPriorityClasses`).
-const SYSTEM: [(&str, i64); 2] =
-    [("system-node-critical", 2_000_001_000), ("system-cluster-critical", 2_000_000_000)];
 
 fn set_defaults_priority_class(class: &mut Value) {
     if let Some(class) = class.as_object_mut() {
@@ -46,7 +43,7 @@ fn validate_priority_class(class: &At<'_>, causes: &mut Causes) {
 
 /// `IsKnownSystemPriorityClass`
 fn system_class_error(name: &str, value: i64, is_default: bool) -> Option<String> {
-    let Some((_, known)) = SYSTEM.into_iter().find(|(system, _)| *system == name) else {
+    let Some((_, known)) = classes::SYSTEM.into_iter().find(|(system, _)| *system == name) else {
         return Some(format!("{name} is not a known system priority class"));
     };
     if known != value {

@@ -1,7 +1,5 @@
 //! The way of an object through `clusterlocal-admission`: what kube-apiserver's registry does between decoding and storing.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use super::Invalid;
@@ -11,14 +9,13 @@ use clusterlocal_core::store::Kind;
 
 /// `object` as it is compared: as the API server would write it, with its defaults. What a file brought may be as no API server
 /// would write it.
-pub(super) fn canonical(kind: Kind, object: &Value) -> Value {
-    let mut canonical = object.clone();
+pub(super) fn canonical(kind: Kind, mut object: Value) -> Value {
     if let Some(of) = group_kind(kind)
-        && is_decoded(kind, &mut canonical)
+        && is_decoded(kind, &mut object)
     {
-        admission::default(of, &mut canonical);
+        admission::default(of, &mut object);
     }
-    canonical
+    object
 }
 
 /// Reads `object` as its type, if it can be read: what a file brought, and no write changed, is not validated.
@@ -44,8 +41,8 @@ pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
     admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })
 }
 
-/// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What was wrong with it before may stay so:
-/// a file may have brought it.
+/// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What would be refused if nothing
+/// changed may stay: a file may have brought it.
 pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Invalid> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
     if kind == Kind::Pod {
@@ -53,11 +50,8 @@ pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<()
     }
     admission::default(of, after);
     let Err(mut causes) = admission::before_update(of, after, before) else { return Ok(()) };
-    // Neither does a file's object that would be refused as it is keep clients from changing something else.
     let unchanged = admission::before_update(of, &mut before.clone(), before).err().unwrap_or_default();
-    let known = admission::validate(of, before).into_iter().chain(unchanged);
-    let known: HashSet<String> = known.map(|cause| cause.to_string()).collect();
-    causes.retain(|cause| !known.contains(&cause.to_string()));
+    causes.retain(|cause| !unchanged.contains(cause));
     if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
 }
 

@@ -91,7 +91,12 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
 /// What the API server would refuse in it, or in the change.
 pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) -> Result<Object, Invalid> {
     let kind = old.kind();
-    let was = door::canonical(kind, before);
+    // Of a part nothing else changes, so that it is compared as it is shown.
+    let compared = |shown: Value| match written {
+        Written::Whole => door::canonical(kind, shown),
+        Written::Part => shown,
+    };
+    let was = compared(before.clone());
     if written == Written::Whole {
         door::update(kind, &mut after, &was)?;
     }
@@ -102,7 +107,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     object.keep(Given::from(after.clone()));
     // A spec that the client left as it was shown is the same with its defaults.
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
-    let whole = (!is_left).then(|| door::canonical(kind, &whole(&object)));
+    let whole = (!is_left).then(|| compared(whole(&object)));
     if kind == Kind::Job && before.get("status") != after.get("status") {
         refuse(clusterlocal_admission::validate_job_status(&after, before))?;
     }
@@ -136,7 +141,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
 pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     let kind = old.kind();
     let namespace = new.metadata().namespace.clone();
-    let (old, mut new) = (door::canonical(kind, &whole(old)), door::canonical(kind, &whole(new)));
+    let (old, mut new) = (door::canonical(kind, whole(old)), door::canonical(kind, whole(new)));
     let wrong = refusals(kind, &namespace, &new);
     let causes = door::update(kind, &mut new, &old).err().map(|invalid| invalid.causes).unwrap_or_default();
     causes.into_iter().filter(|cause| !wrong.contains(cause)).collect()
@@ -144,11 +149,9 @@ pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
 
 /// What an API server would refuse in `json`, a new object of `kind` as it was written, in `namespace`.
 pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> {
-    let mut json = door::canonical(kind, json);
-    if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut)
-        && kind.is_namespaced()
-    {
-        metadata.insert("namespace".into(), namespace.into());
+    let mut json = json.clone();
+    if let Some(json) = json.as_object_mut().filter(|_| kind.is_namespaced()) {
+        store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
     door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use crate::store::{self, Extra, Kind, Store, Stored};
 
-/// The classes that every cluster has, and their values.
-const SYSTEM: [(&str, i64); 2] =
+/// The priority classes that every cluster has, and their values (`SystemPriorityClasses`).
+pub const SYSTEM: [(&str, i64); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
 /// Gives a new claim without a class the default one.

@@ -42,7 +42,7 @@ fn validate_selected(selector: &At<'_>, template: &At<'_>, causes: &mut Causes) 
     }
 }
 
-/// Pods of `kind` run for ever: they are always restarted.
+/// Pods of `kind` are always restarted.
 fn validate_runs_for_ever(template: &At<'_>, kind: &str, causes: &mut Causes) {
     let policy = template.at("spec.restartPolicy");
     if policy.text() != "Always" {

@@ -1,8 +1,9 @@
 //! `SetDefaults_Service` of `pkg/apis/core/v1/defaults.go`, and `defaultOnReadInternalTrafficPolicy`.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::field::At;
+use crate::primitives::defaults::set_if_zero;
 
 /// `DefaultClientIPServiceAffinitySeconds`
 const CLIENT_IP_SECONDS: i64 = 10_800;
@@ -12,7 +13,7 @@ pub(super) fn set_defaults_service(service: &mut Value) {
     let Some(object) = service.as_object_mut() else { return };
     let spec = object.entry("spec").or_insert_with(|| json!({}));
     let Some(fields) = spec.as_object_mut() else { return };
-    fill(fields, "sessionAffinity", "None");
+    set_if_zero(fields, "sessionAffinity", "None");
     match fields["sessionAffinity"].as_str() {
         Some("None") => _ = fields.remove("sessionAffinityConfig"),
         Some("ClientIP") => {
@@ -24,7 +25,7 @@ pub(super) fn set_defaults_service(service: &mut Value) {
         }
         _ => {}
     }
-    fill(fields, "type", "ClusterIP");
+    set_if_zero(fields, "type", "ClusterIP");
     for port in fields.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         set_defaults_port(port);
     }
@@ -32,7 +33,7 @@ pub(super) fn set_defaults_service(service: &mut Value) {
     let is_accessible = super::externally_accessible(&At::root(service));
     let Some(fields) = super::spec(service) else { return };
     if is_accessible {
-        fill(fields, "externalTrafficPolicy", "Cluster");
+        set_if_zero(fields, "externalTrafficPolicy", "Cluster");
     }
     match of_type.as_str() {
         "NodePort" | "LoadBalancer" | "ClusterIP" if !fields.contains_key("internalTrafficPolicy") => {
@@ -53,15 +54,9 @@ pub(super) fn set_defaults_service(service: &mut Value) {
 
 fn set_defaults_port(port: &mut Value) {
     let Some(port) = port.as_object_mut() else { return };
-    fill(port, "protocol", "TCP");
+    set_if_zero(port, "protocol", "TCP");
     if port.get("targetPort").is_none_or(|target| *target == 0 || target == "") {
         let number = port.get("port").cloned().unwrap_or_else(|| 0.into());
         port.insert("targetPort".into(), number);
-    }
-}
-
-fn fill(object: &mut Map<String, Value>, name: &str, value: &str) {
-    if object.get(name).is_none_or(|value| value == "") {
-        object.insert(name.into(), value.into());
     }
 }

@@ -1,4 +1,4 @@
-//! What a Pod can be told of itself, in variables and in files.
+//! The downward API: what variables and files say of their Pod.
 
 use super::paths::validate_local_non_reserved_path;
 use super::volume_sources::validate_mode;
