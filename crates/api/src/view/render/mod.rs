@@ -82,11 +82,11 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         }
         Object::Fault(_) | Object::Inert(..) => {}
     }
-    let mut json = shown.json.into();
-    if let Some(of) = group_kind(kind) {
-        clusterlocal_admission::default(of, &mut json);
+    // The status of a Pod follows from its defaults, and fills them in before.
+    if kind != Kind::Pod {
+        shown.fill_in();
     }
-    json
+    shown.json.into()
 }
 
 /// An object that is being rendered.
@@ -108,6 +108,20 @@ impl Shown<'_> {
 
     fn status(&mut self) -> &mut Map<String, Value> {
         clusterlocal_core::store::object(&mut self.json, "status")
+    }
+
+    /// Fills in the defaults of the kind.
+    fn fill_in(&mut self) {
+        let kind = self.stored.object.kind();
+        let Some(of) = group_kind(kind) else { return };
+        let mut json = Value::Object(std::mem::take(&mut self.json));
+        clusterlocal_admission::default(of, &mut json);
+        if kind == Kind::Pod {
+            clusterlocal_admission::admit_pod(&mut json);
+        }
+        if let Value::Object(json) = json {
+            self.json = json;
+        }
     }
 
     /// Whether somebody wrote the field called `name`.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, pod_status, put};
 use crate::schema::field;
-use clusterlocal_core::store::{DEFAULT_TOLERATION_SECONDS, Kind, NOT_READY_TAINT, Pod, UNREACHABLE_TAINT};
-use clusterlocal_core::store::{fill, fill_pod_spec, objects, spec_json};
+use clusterlocal_core::store::{Kind, Pod};
+use clusterlocal_core::store::{fill, objects, spec_json};
 
 pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     if !shown.has("spec") {
@@ -23,17 +23,12 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     put(spec, "hostname", pod.spec.hostname.as_str());
     put(spec, "subdomain", pod.spec.shared.subdomain.as_str());
     mount_claims(spec, pod);
-    fill_pod_spec(spec);
-    for list in ["initContainers", "containers"] {
-        objects(spec, list).for_each(request_limits);
-    }
-    fill(spec, "enableServiceLinks", true);
     fill(spec, "priority", 0);
     fill(spec, "preemptionPolicy", "PreemptLowerPriority");
-    fill(spec, "serviceAccountName", "default");
+    shown.fill_in();
+    let spec = shown.spec();
     let account = spec["serviceAccountName"].clone();
     fill(spec, "serviceAccount", account);
-    tolerate_lost_nodes(spec);
     pod_status::status(shown, pod);
 }
 
@@ -73,35 +68,5 @@ fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
     for (name, claim) in templates.iter().zip(pod.claims()) {
         volumes.retain(|volume| field::text(volume, "/name") != *name);
         volumes.push(json!({ "name": &**name, "persistentVolumeClaim": { "claimName": &*claim } }));
-    }
-}
-
-/// What a container may have at most it also asks for, where it does not say (SetDefaults_Pod).
-fn request_limits(container: &mut Map<String, Value>) {
-    let limits = container.get("resources").and_then(|resources| resources.get("limits")).cloned();
-    if let Some(Value::Object(limits)) = limits {
-        let resources = clusterlocal_core::store::object(container, "resources");
-        let requests = clusterlocal_core::store::object(resources, "requests");
-        limits.into_iter().for_each(|(name, quantity)| fill(requests, &name, quantity));
-    }
-}
-
-/// The admission plugin DefaultTolerationSeconds: a pod stays for five minutes on a node that nobody hears of.
-fn tolerate_lost_nodes(spec: &mut Map<String, Value>) {
-    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
-    let Some(tolerations) = tolerations.as_array_mut() else { return };
-    for taint in [NOT_READY_TAINT, UNREACHABLE_TAINT] {
-        let covers = |toleration: &Value| {
-            matches!(field::text(toleration, "/key"), key if key.is_empty() || key == taint)
-                && matches!(field::text(toleration, "/effect"), "" | "NoExecute")
-        };
-        if !tolerations.iter().any(covers) {
-            tolerations.push(json!({
-                "key": taint,
-                "operator": "Exists",
-                "effect": "NoExecute",
-                "tolerationSeconds": DEFAULT_TOLERATION_SECONDS,
-            }));
-        }
     }
 }

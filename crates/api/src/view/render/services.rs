@@ -24,17 +24,7 @@ pub(super) fn service(shown: &mut Shown<'_>, service: &Service) {
         ServiceType::ExternalName => "ExternalName",
     };
     spec.insert("type".into(), service_type.into());
-    fill(spec, "sessionAffinity", "None");
-    if spec["sessionAffinity"] == "ClientIP" {
-        fill(spec, "sessionAffinityConfig", json!({ "clientIP": { "timeoutSeconds": 10_800 } }));
-    }
     for (at, port) in objects(spec, "ports").enumerate() {
-        fill(port, "protocol", "TCP");
-        let number = port.get("port").cloned().unwrap_or_default();
-        if port.get("targetPort").is_some_and(|target| *target == 0 || target == "") {
-            port.remove("targetPort");
-        }
-        fill(port, "targetPort", number);
         match service.spec.ports.get(at).and_then(|port| port.node_port) {
             Some(node_port) => drop(port.insert("nodePort".into(), node_port.into())),
             None => drop(port.remove("nodePort")),
@@ -42,13 +32,6 @@ pub(super) fn service(shown: &mut Shown<'_>, service: &Service) {
     }
     if !service.is_external_name() {
         addresses(spec, service);
-        fill(spec, "internalTrafficPolicy", "Cluster");
-    }
-    if matches!(service.spec.service_type, ServiceType::NodePort | ServiceType::LoadBalancer) {
-        fill(spec, "externalTrafficPolicy", "Cluster");
-    }
-    if service.spec.service_type == ServiceType::LoadBalancer {
-        fill(spec, "allocateLoadBalancerNodePorts", true);
     }
     fill(shown.status(), "loadBalancer", json!({}));
 }

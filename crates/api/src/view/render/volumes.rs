@@ -38,7 +38,6 @@ fn fill_spec(spec: &mut Map<String, Value>) {
     fill(spec, "accessModes", json!(["ReadWriteOnce"]));
     fill(spec, "resources", json!({ "requests": { "storage": "1Gi" } }));
     fill(spec, "storageClassName", DEFAULT_CLASS);
-    fill(spec, "volumeMode", "Filesystem");
 }
 
 pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
@@ -70,8 +69,6 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
         json
     });
     let spec = shown.spec();
-    fill(spec, "persistentVolumeReclaimPolicy", "Retain");
-    fill(spec, "volumeMode", "Filesystem");
     match reference {
         Some(reference) => drop(spec.insert("claimRef".into(), reference)),
         None => drop(spec.remove("claimRef")),

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{Shown, put, selector_json};
 use clusterlocal_core::store::{
     ControllerRevision, CronJob, Key, Kind, LabelSelector, PodManagementPolicy, PodTemplate, StatefulSet,
-    TEMPLATE_GENERATION_ANNOTATION, Time, Workload, WorkloadStatus, fill, objects, put_labels,
+    TEMPLATE_GENERATION_ANNOTATION, Time, Workload, WorkloadStatus, fill, put_labels,
 };
 
 pub(super) fn stateful_set(shown: &mut Shown<'_>, set: &StatefulSet) {
@@ -21,28 +21,11 @@ pub(super) fn stateful_set(shown: &mut Shown<'_>, set: &StatefulSet) {
     if set.spec.ordinals.start > 0 {
         fill(spec, "ordinals", json!({ "start": set.spec.ordinals.start }));
     }
-    fill(spec, "revisionHistoryLimit", 10);
-    // Where only the type is written, the block is left out (SetDefaults_StatefulSet), and that makes a difference.
-    fill(spec, "updateStrategy", json!({ "type": "RollingUpdate", "rollingUpdate": { "partition": 0 } }));
-    let strategy = clusterlocal_core::store::object(spec, "updateStrategy");
-    if !strategy.contains_key("type") {
-        fill(strategy, "type", "RollingUpdate");
-        fill(clusterlocal_core::store::object(strategy, "rollingUpdate"), "partition", 0);
-    }
-    let retention = clusterlocal_core::store::object(spec, "persistentVolumeClaimRetentionPolicy");
-    fill(retention, "whenDeleted", "Retain");
-    fill(retention, "whenScaled", "Retain");
     if !set.spec.volume_claim_templates.is_empty() && !spec.contains_key("volumeClaimTemplates") {
         let claims = set.spec.volume_claim_templates.iter();
         let claims =
             claims.map(|claim| json!({ "metadata": { "name": claim.metadata.name.as_str() }, "spec": {} }));
         spec.insert("volumeClaimTemplates".into(), claims.collect());
-    }
-    for claim in objects(spec, "volumeClaimTemplates") {
-        fill(claim, "apiVersion", "v1");
-        fill(claim, "kind", "PersistentVolumeClaim");
-        fill(clusterlocal_core::store::object(claim, "spec"), "volumeMode", "Filesystem");
-        claim.insert("status".into(), json!({ "phase": "Pending" }));
     }
     let facts = &set.status;
     let mut status = Map::new();
@@ -74,15 +57,6 @@ pub(super) fn deployment(shown: &mut Shown<'_>, deployment: &Workload) {
     let spec = shown.spec();
     pods(spec, deployment.spec.selector.as_ref(), &deployment.spec.template);
     spec.insert("replicas".into(), deployment.replicas().into());
-    fill(spec, "progressDeadlineSeconds", 600);
-    fill(spec, "revisionHistoryLimit", 10);
-    let strategy = clusterlocal_core::store::object(spec, "strategy");
-    fill(strategy, "type", "RollingUpdate");
-    if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
-        let rolling = clusterlocal_core::store::object(strategy, "rollingUpdate");
-        fill(rolling, "maxSurge", "25%");
-        fill(rolling, "maxUnavailable", "25%");
-    }
     let facts = &deployment.status;
     let mut status = Map::new();
     for (field, number) in [
@@ -153,14 +127,6 @@ fn of_pods(facts: &WorkloadStatus) -> Map<String, Value> {
 pub(super) fn daemon_set(shown: &mut Shown<'_>, set: &Workload) {
     let spec = shown.spec();
     pods(spec, set.spec.selector.as_ref(), &set.spec.template);
-    fill(spec, "revisionHistoryLimit", 10);
-    let strategy = clusterlocal_core::store::object(spec, "updateStrategy");
-    fill(strategy, "type", "RollingUpdate");
-    if strategy.get("type").is_some_and(|kind| kind == "RollingUpdate") {
-        let rolling = clusterlocal_core::store::object(strategy, "rollingUpdate");
-        fill(rolling, "maxSurge", 0);
-        fill(rolling, "maxUnavailable", 1);
-    }
     let generation = set.status.template_generation.max(1).to_string();
     let annotations = clusterlocal_core::store::object(shown.metadata(), "annotations");
     fill(annotations, TEMPLATE_GENERATION_ANNOTATION, generation);
@@ -244,10 +210,7 @@ pub(super) fn cron_job(shown: &mut Shown<'_>, cron: &CronJob) {
         })
         .collect();
     let spec = shown.spec();
-    fill(spec, "concurrencyPolicy", "Allow");
     fill(spec, "suspend", cron.spec.suspend);
-    fill(spec, "successfulJobsHistoryLimit", 3);
-    fill(spec, "failedJobsHistoryLimit", 1);
     let template =
         clusterlocal_core::store::object(clusterlocal_core::store::object(spec, "jobTemplate"), "spec");
     template.insert("template".into(), cron.spec.job_template.spec.template.json());
