@@ -54,11 +54,11 @@ fn least(kind: &str) -> Option<Value> {
             json!({ "spec": { "defaultBackend": { "service": { "name": "s", "port": { "number": 1 } } } } })
         }
         "IngressClass" => json!({ "spec": { "controller": "example.com/c" } }),
-        "IPAddress" => return None,
+        "IPAddress" => {
+            json!({ "spec": { "parentRef": { "resource": "services", "namespace": "default", "name": "s" } } })
+        }
         "ServiceCIDR" => json!({ "spec": { "cidrs": ["10.0.0.0/24"] } }),
-        "RoleBinding" | "ClusterRoleBinding" => json!({ "roleRef": {
-            "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "r",
-        } }),
+        "RoleBinding" | "ClusterRoleBinding" => role_ref(),
         "StorageClass" => json!({ "provisioner": "example.com/p" }),
         "PriorityClass" => json!({ "value": 1 }),
         "ControllerRevision" => json!({ "revision": 1, "data": {} }),
@@ -83,8 +83,9 @@ async fn every_kind_can_be_made_read_changed_and_deleted() {
         let Some(mut object) = least(kind).filter(|_| can("create") && can("delete")) else { continue };
         let namespace = if resource["namespaced"] == true { "/namespaces/default" } else { "" };
         let collection = format!("{version}{namespace}/{plural}");
-        let path = format!("{collection}/a1");
-        object["metadata"] = json!({ "name": "a1" });
+        let name = if kind == "IPAddress" { "192.0.2.1" } else { "a1" };
+        let path = format!("{collection}/{name}");
+        object["metadata"] = json!({ "name": name });
         let made = api.post(&collection, &object).await;
         assert_eq!(made.code, 201, "{collection}: {}", made.text);
         assert_eq!(
@@ -99,10 +100,10 @@ async fn every_kind_can_be_made_read_changed_and_deleted() {
         // Written from what was there before.
         assert_eq!(api.put(&path, &made.json).await.failure().1, "Conflict", "{path}");
         let list = api.get(&format!("{collection}?labelSelector=a%3Db")).await.ok();
-        assert_eq!((text(&list["kind"]), names(&list)), (format!("{kind}List").as_str(), vec!["a1"]));
+        assert_eq!((text(&list["kind"]), names(&list)), (format!("{kind}List").as_str(), vec![name]));
         let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
         let table = api.ask("GET", &path, &[("accept", table)], "").await.ok();
-        assert_eq!(table["rows"][0]["cells"][0], "a1", "{path}");
+        assert_eq!(table["rows"][0]["cells"][0], name, "{path}");
         api.ask("DELETE", &format!("{path}?gracePeriodSeconds=0"), &[], "").await.ok();
         seen += 1;
     }

@@ -320,3 +320,26 @@ fn compare(real: &Outcome, ours: &Outcome) -> Option<Differs> {
     }
     (real.message != ours.message).then_some(Differs::Message)
 }
+
+/// Files may have what no client can send: it is shown all the same, with defaults where there is room for them.
+#[test]
+fn defaults_are_set_whatever_the_types() {
+    let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
+    let mut failed = Vec::new();
+    for line in reader.lines() {
+        let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
+        let (group, kind) = group_kind(&record.input);
+        let of = GroupKind { group, kind };
+        let mut object = record.input.clone();
+        let defaulted = std::panic::catch_unwind(move || {
+            admission::default(of, &mut object);
+            if of.kind == "Pod" {
+                admission::admit_pod(&mut object);
+            }
+        });
+        if defaulted.is_err() {
+            failed.push(record.id);
+        }
+    }
+    assert_eq!(failed, Vec::<String>::new());
+}

@@ -57,7 +57,7 @@ pub(super) fn set_defaults_stateful_set(stateful_set: &mut Value) {
     fill(spec, "revisionHistoryLimit", 10);
     default_template(spec);
     let claims = spec.get_mut("volumeClaimTemplates").and_then(Value::as_array_mut);
-    for claim in claims.into_iter().flatten() {
+    for claim in claims.into_iter().flatten().filter(|claim| claim.is_object()) {
         default_claim(claim);
         // `Convert_apps_StatefulSetSpec_To_v1_StatefulSetSpec`
         claim["apiVersion"] = "v1".into();
