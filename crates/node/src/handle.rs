@@ -1,0 +1,200 @@
+//! The server's side of a node: its process, the pods there, and the processes in them. Must not depend on Kubernetes objects.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ipnet::IpNet;
+use rustix::fs::MemfdFlags;
+use tokio::io::unix::AsyncFd;
+
+use crate::VERB;
+use crate::runtime::channel::Channel;
+use crate::runtime::protocol::{NodeReply, NodeRequest, PodEvent, PodRequest, PodSandbox, Process};
+
+/// The node's process and network could not be had, or do not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NodeError(String);
+
+impl From<io::Error> for NodeError {
+    fn from(error: io::Error) -> Self {
+        NodeError(error.to_string())
+    }
+}
+
+/// The node's process with the network of the cluster. It ends, with all pods, when this is dropped.
+#[derive(Debug)]
+pub struct Node {
+    channel: Mutex<Channel>,
+    process: Mutex<Child>,
+    /// The user and group that programs run as, where the node has a user namespace of its own.
+    caller: Option<(u32, u32)>,
+}
+
+impl Node {
+    /// Starts the node's process of `program`, which calls [`crate::process`], with networks for pods and Services.
+    ///
+    /// # Errors
+    /// Where the program cannot be started, or the system allows no namespaces: the message names the setting.
+    pub fn start(program: &Path, pods: &[IpNet], services: &[IpNet]) -> Result<Self, NodeError> {
+        let (channel, other) = Channel::pair()?;
+        let list = |ranges: &[IpNet]| {
+            ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+        };
+        let process = Command::new(program)
+            .args([VERB, "agent", &list(pods), &list(services)])
+            .stdin(Stdio::from(other.into_fd()))
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|error| NodeError(format!("cannot start {}: {error}", program.display())))?;
+        let caller = match channel.receive::<NodeReply>()? {
+            Some((NodeReply::Ready(caller), _)) => caller,
+            Some((NodeReply::Failed(reason), _)) => return Err(NodeError(reason)),
+            Some((NodeReply::Done, _)) | None => {
+                return Err(NodeError(format!("{} is not a program that runs pods", program.display())));
+            }
+        };
+        Ok(Node { channel: Mutex::new(channel), process: Mutex::new(process), caller })
+    }
+
+    /// The user and group of [`Process::user`] for programs that run as the caller.
+    pub fn caller(&self) -> Option<(u32, u32)> {
+        self.caller
+    }
+
+    /// Creates namespaces and network of a pod. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// Where the system refuses it.
+    pub fn create_pod(&self, sandbox: PodSandbox) -> Result<Pod, NodeError> {
+        let (channel, other) = Channel::pair()?;
+        self.ask(&NodeRequest::CreatePod(sandbox), &[other.as_fd()])?;
+        Ok(Pod(Arc::new(PodChannel::new(channel)?)))
+    }
+
+    /// Binds UDP and TCP at an address of the network of the cluster, for DNS.
+    ///
+    /// # Errors
+    /// Where the address is taken.
+    pub fn bind(&self, address: SocketAddr) -> Result<(UdpSocket, TcpListener), NodeError> {
+        let descriptors = self.ask(&NodeRequest::Bind(address), &[])?;
+        let [datagrams, listener]: [OwnedFd; 2] =
+            descriptors.try_into().map_err(|_| NodeError("two sockets are expected".to_string()))?;
+        Ok((datagrams.into(), listener.into()))
+    }
+
+    /// Gives the bridge of the cluster the address of a Service, and binds each of the ports there.
+    ///
+    /// # Errors
+    /// Where the system refuses it.
+    pub fn listen(&self, address: IpAddr, ports: &[u16]) -> Result<Vec<TcpListener>, NodeError> {
+        ports.iter().map(|port| self.bind(SocketAddr::new(address, *port)).map(|(_, tcp)| tcp)).collect()
+    }
+
+    /// Connects the pods of a node with other nodes, DNS, API and Services, or cuts them off.
+    ///
+    /// # Errors
+    /// Where the system refuses it.
+    pub fn connect(&self, node: &str, connected: bool) -> Result<(), NodeError> {
+        self.ask(&NodeRequest::Connect { node: node.to_string(), connected }, &[]).map(drop)
+    }
+
+    fn ask(
+        &self,
+        request: &NodeRequest,
+        descriptors: &[std::os::fd::BorrowedFd<'_>],
+    ) -> Result<Vec<OwnedFd>, NodeError> {
+        let channel = self.channel.lock().unwrap_or_else(PoisonError::into_inner);
+        channel.send(request, descriptors)?;
+        match channel.receive::<NodeReply>()? {
+            Some((NodeReply::Failed(reason), _)) => Err(NodeError(reason)),
+            Some((_, descriptors)) => Ok(descriptors),
+            None => Err(NodeError("the node's process has ended".to_string())),
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        let process = self.process.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Its pods end with it.
+        _ = process.kill();
+        _ = process.wait();
+    }
+}
+
+/// A pod's namespaces and processes. They end when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct Pod(Arc<PodChannel>);
+
+#[derive(Debug)]
+struct PodChannel(AsyncFd<Channel>);
+
+impl PodChannel {
+    fn new(channel: Channel) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&channel, true)?;
+        // The successor of `new` is unsafe, for types whose descriptor changes. That of a channel does not.
+        #[allow(deprecated)]
+        AsyncFd::new(channel).map(PodChannel)
+    }
+}
+
+impl Pod {
+    /// Starts a process, in the container whose first process has the number `joins` or else in a new container. What comes of
+    /// it is a [`PodEvent`] with this `id`.
+    ///
+    /// # Errors
+    /// Where the pod has ended.
+    pub async fn start(
+        &self,
+        id: u64,
+        joins: Option<u64>,
+        process: &Process,
+        stdio: [OwnedFd; 3],
+    ) -> io::Result<()> {
+        let described = rustix::fs::memfd_create("process", MemfdFlags::CLOEXEC)?;
+        let mut described = std::fs::File::from(described);
+        described.write_all(&serde_json::to_vec(process)?)?;
+        let [stdin, stdout, stderr] = &stdio;
+        let descriptors = [described.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+        self.send(&PodRequest::Start { id, joins }, &descriptors).await
+    }
+
+    /// Sends a signal to a process, if it has not ended.
+    ///
+    /// # Errors
+    /// Where the pod has ended.
+    pub async fn signal(&self, id: u64, signal: i32) -> io::Result<()> {
+        self.send(&PodRequest::Signal { id, signal }, &[]).await
+    }
+
+    /// The next event; `None` once the pod has ended.
+    ///
+    /// # Errors
+    /// Where the channel fails.
+    pub async fn event(&self) -> io::Result<Option<PodEvent>> {
+        loop {
+            let mut ready = self.0.0.readable().await?;
+            if let Ok(received) = ready.try_io(|channel| channel.get_ref().receive::<PodEvent>()) {
+                return received.map(|received| received.map(|(event, _)| event));
+            }
+        }
+    }
+
+    async fn send(
+        &self,
+        request: &PodRequest,
+        descriptors: &[std::os::fd::BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        loop {
+            let mut ready = self.0.0.writable().await?;
+            if let Ok(sent) = ready.try_io(|channel| channel.get_ref().send(request, descriptors)) {
+                return sent;
+            }
+        }
+    }
+}

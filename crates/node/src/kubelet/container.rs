@@ -1,0 +1,267 @@
+//! A container over its runs: its state, as its status shows it, and when it is started again. Must not depend on processes.
+
+use std::time::Duration;
+
+use clusterlocal_core::store::Time;
+use serde_json::{Value, json};
+
+use super::text;
+
+/// First wait before a container is started again, which doubles each time (`pkg/kubelet`, `backOffPeriod`).
+const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
+
+/// Maximum wait before a container is started again (`MaxContainerBackOff`).
+const MAX_BACK_OFF: Duration = Duration::from_secs(300);
+
+/// How long a container has to run for the waits to begin anew: twice the maximum wait.
+const FORGIVEN: Duration = Duration::from_secs(600);
+
+/// The state of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Waiting { reason: String, message: String },
+    Running { since: Time },
+    Terminated(Ended),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) code: i32,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    pub(crate) started: Time,
+    pub(crate) finished: Time,
+}
+
+impl Ended {
+    /// As the kubelet calls it: `Completed` for exit code 0, otherwise `Error`.
+    pub(crate) fn with_code(code: i32, started: Time, finished: Time) -> Self {
+        let reason = if code == 0 { "Completed" } else { "Error" };
+        Ended { code, reason, message: String::new(), started, finished }
+    }
+}
+
+/// When a container that has ended is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RestartPolicy {
+    Always,
+    OnFailure,
+    Never,
+}
+
+/// A container of a pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Container {
+    pub(crate) spec: Value,
+    pub(crate) is_init: bool,
+    pub(crate) policy: RestartPolicy,
+    pub(crate) state: State,
+    pub(crate) last: Option<Ended>,
+    pub(crate) restarts: u32,
+    /// Number of its process, while that runs or starts.
+    pub(crate) process: Option<u64>,
+    /// Whether its startup probe has succeeded, or it has none and runs.
+    pub(crate) started: bool,
+    pub(crate) ready: bool,
+    back_off: Duration,
+    /// When it is started again.
+    pub(crate) again: Option<Time>,
+}
+
+impl Container {
+    /// A container that has not been started, of a pod with this restart policy.
+    pub(crate) fn new(spec: &Value, is_init: bool, of_pod: &str) -> Self {
+        let own = text(spec, "/restartPolicy");
+        let policy = match (is_init, own, of_pod) {
+            (_, "Always", _) | (false, _, "" | "Always") => RestartPolicy::Always,
+            (_, "Never", _) | (_, "", "Never") => RestartPolicy::Never,
+            _ => RestartPolicy::OnFailure,
+        };
+        Container {
+            spec: spec.clone(),
+            is_init,
+            policy,
+            state: State::Waiting { reason: "PodInitializing".into(), message: String::new() },
+            last: None,
+            restarts: 0,
+            process: None,
+            started: false,
+            ready: false,
+            back_off: FIRST_BACK_OFF,
+            again: None,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        text(&self.spec, "/name")
+    }
+
+    /// Whether it is an init container that stays.
+    pub(crate) fn is_sidecar(&self) -> bool {
+        self.is_init && self.policy == RestartPolicy::Always
+    }
+
+    /// Whether it has ended and is not started again.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Terminated(_)) && self.again.is_none()
+    }
+
+    /// Whether it has ended for good, with exit code 0.
+    pub(crate) fn has_succeeded(&self) -> bool {
+        matches!(&self.state, State::Terminated(ended) if ended.code == 0) && self.again.is_none()
+    }
+
+    /// Whether it has not been started yet and nothing keeps it from that.
+    pub(crate) fn is_new(&self) -> bool {
+        self.process.is_none() && self.again.is_none() && matches!(self.state, State::Waiting { .. })
+    }
+
+    /// Records that its program runs.
+    pub(crate) fn run(&mut self, now: Time) {
+        self.state = State::Running { since: now };
+    }
+
+    /// Records the end of its process. It is started again after a while where the policy says so, unless the pod is `stopping`.
+    /// Returns whether it is.
+    pub(crate) fn end(&mut self, ended: Ended, stopping: bool) -> bool {
+        let ran = ended.finished.since(ended.started);
+        let again = !stopping
+            && match self.policy {
+                RestartPolicy::Always => true,
+                RestartPolicy::OnFailure => ended.code != 0,
+                RestartPolicy::Never => false,
+            };
+        (self.process, self.started, self.ready, self.again) = (None, false, false, None);
+        if !again {
+            self.state = State::Terminated(ended);
+            return false;
+        }
+        if ran >= FORGIVEN {
+            self.back_off = FIRST_BACK_OFF;
+        }
+        // The first time at once.
+        let wait = if self.restarts == 0 || ran >= FORGIVEN { Duration::ZERO } else { self.back_off };
+        if !wait.is_zero() {
+            self.back_off = (self.back_off * 2).min(MAX_BACK_OFF);
+        }
+        self.again = Some(ended.finished.after(wait));
+        self.state = State::Terminated(ended);
+        true
+    }
+
+    /// Records that it waits to be started again, in a pod whose name and UID the message has.
+    pub(crate) fn wait_to_restart(&mut self, pod: &str, now: Time) {
+        let Some(again) = self.again.filter(|again| *again > now) else { return };
+        if let State::Terminated(ended) = &self.state {
+            self.last = Some(ended.clone());
+            let wait = again.since(ended.finished).as_secs();
+            self.state = State::Waiting {
+                reason: "CrashLoopBackOff".into(),
+                message: format!("back-off {} restarting failed container={} pod={pod}", minutes(wait), self.name()),
+            };
+        }
+    }
+
+    /// Records that it is being started again.
+    pub(crate) fn restart(&mut self) {
+        if let State::Terminated(ended) = &self.state {
+            self.last = Some(ended.clone());
+        }
+        self.restarts += 1;
+        self.again = None;
+    }
+
+    /// Its status, as the API shows it.
+    pub(crate) fn status(&self) -> Value {
+        let image = text(&self.spec, "/image");
+        let state = |state: &State| match state {
+            State::Waiting { reason, message } if message.is_empty() => json!({"waiting": {"reason": reason}}),
+            State::Waiting { reason, message } => json!({"waiting": {"reason": reason, "message": message}}),
+            State::Running { since } => json!({"running": {"startedAt": since.to_string()}}),
+            State::Terminated(ended) => terminated(ended),
+        };
+        let mut status = json!({
+            "name": self.name(),
+            "image": image,
+            "imageID": "",
+            "ready": self.ready,
+            "started": self.started,
+            "restartCount": self.restarts,
+            "state": state(&self.state),
+            "lastState": self.last.as_ref().map_or_else(|| json!({}), terminated),
+        });
+        if let Some(process) = self.process {
+            status["containerID"] = json!(format!("process://{process}"));
+        }
+        status
+    }
+}
+
+fn terminated(ended: &Ended) -> Value {
+    let mut json = json!({
+        "exitCode": ended.code,
+        "reason": ended.reason,
+        "startedAt": ended.started.to_string(),
+        "finishedAt": ended.finished.to_string(),
+    });
+    if !ended.message.is_empty() {
+        json["message"] = json!(ended.message);
+    }
+    json!({"terminated": json})
+}
+
+/// A span of time as Go writes it: `10s`, `1m20s`, `5m0s`.
+fn minutes(seconds: u64) -> String {
+    if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn waits_double_and_are_forgiven() {
+        let mut container = Container::new(&json!({"name": "a"}), false, "Always");
+        let mut now = 0;
+        // Seconds that it runs, and seconds after which it is started again.
+        for (runs, wait) in [(1, 0), (1, 10), (1, 20), (1, 40), (1, 80), (1, 160), (1, 300), (1, 300), (600, 0), (1, 10)] {
+            container.run(at(now));
+            let ended = Ended::with_code(1, at(now), at(now + runs));
+            assert!(container.end(ended, false));
+            assert_eq!(container.again, Some(at(now + runs + wait)), "after {now}");
+            now += runs + wait;
+            container.restart();
+        }
+    }
+
+    /// Kind of container, restart policies of it and its pod, exit code, and whether it is started again.
+    #[test]
+    fn containers_that_are_started_again() {
+        let table = [
+            (false, "", "Always", 0, true),
+            (false, "", "OnFailure", 0, false),
+            (false, "", "OnFailure", 1, true),
+            (false, "", "Never", 1, false),
+            (true, "", "Always", 0, false),
+            (true, "", "Always", 1, true),
+            (true, "", "Never", 1, false),
+            (true, "Always", "Never", 0, true),
+        ];
+        for (is_init, own, of_pod, code, expected) in table {
+            let mut container = Container::new(&json!({"name": "a", "restartPolicy": own}), is_init, of_pod);
+            let again = container.end(Ended::with_code(code, at(0), at(1)), false);
+            assert_eq!(again, expected, "{is_init} {own} {of_pod} {code}");
+            assert!(!container.end(Ended::with_code(code, at(0), at(1)), true), "stopping");
+        }
+    }
+
+    #[test]
+    fn spans_are_as_in_go() {
+        assert_eq!([10, 80, 300].map(minutes), ["10s", "1m20s", "5m0s"]);
+    }
+}

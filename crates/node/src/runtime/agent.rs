@@ -1,0 +1,145 @@
+//! The node's process: it holds the network of the cluster, and makes namespaces and network of each pod. It has one thread,
+//! because namespaces belong to threads. Must not depend on containers.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, ExitCode, Stdio};
+
+use ipnet::IpNet;
+use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{getpid, sethostname};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+use super::channel::Channel;
+use super::namespaces::leave_the_machine;
+use super::protocol::{NodeReply, NodeRequest, PodSandbox};
+use crate::network::{Inside, Network};
+
+/// The namespaces of a pod that all its containers share.
+fn of_a_pod() -> CloneFlags {
+    CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWPID
+}
+
+/// Runs the node's process with the channel at standard input, until the server closes it. The first message is a
+/// [`NodeReply`] that the network is there, or why it is not.
+pub(crate) fn run(pods: &[IpNet], services: &[IpNet]) -> ExitCode {
+    match Agent::start(pods, services) {
+        Ok(agent) => agent.run(),
+        Err((channel, reason)) => {
+            if let Some(channel) = channel {
+                _ = channel.send(&NodeReply::Failed(reason), &[]);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Agent {
+    channel: Channel,
+    network: Network,
+    runtime: tokio::runtime::Runtime,
+    /// This process, whose namespaces it returns to.
+    home: OwnedFd,
+}
+
+impl Agent {
+    fn start(pods: &[IpNet], services: &[IpNet]) -> Result<Self, (Option<Channel>, String)> {
+        let channel = Channel::from_stdin().map_err(|error| (None, error.to_string()))?;
+        let started = || -> Result<_, String> {
+            let caller = leave_the_machine().map_err(|error| error.to_string())?;
+            _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+            let home = namespaces_of_self().map_err(|error| error.to_string())?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.map_err(|error| error.to_string())?;
+            let network = runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
+            Ok((caller, home, runtime, network))
+        };
+        match started() {
+            Ok((caller, home, runtime, network)) => {
+                _ = channel.send(&NodeReply::Ready(caller), &[]);
+                Ok(Agent { channel, network, runtime, home })
+            }
+            Err(reason) => Err((Some(channel), reason)),
+        }
+    }
+
+    fn run(mut self) -> ExitCode {
+        while let Ok(Some((request, descriptors))) = self.channel.receive::<NodeRequest>() {
+            reap();
+            let (reply, sent) = match self.carry_out(request, descriptors) {
+                Ok(sent) => (NodeReply::Done, sent),
+                Err(error) => (NodeReply::Failed(error.to_string()), Vec::new()),
+            };
+            let borrowed: Vec<_> = sent.iter().map(AsFd::as_fd).collect();
+            if self.channel.send(&reply, &borrowed).is_err() {
+                break;
+            }
+        }
+        ExitCode::SUCCESS
+    }
+
+    fn carry_out(&mut self, request: NodeRequest, descriptors: Vec<OwnedFd>) -> io::Result<Vec<OwnedFd>> {
+        match request {
+            NodeRequest::CreatePod(pod) => {
+                let channel = descriptors.into_iter().next();
+                let channel =
+                    channel.ok_or_else(|| io::Error::other("the channel of the pod's init process is missing"))?;
+                self.create_pod(&pod, channel)?;
+                Ok(Vec::new())
+            }
+            NodeRequest::Bind(address) => self.bind(address),
+            NodeRequest::Connect { node, connected } => {
+                self.runtime.block_on(self.network.connect(&node, connected))?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// Creates the namespaces of a pod, connects it, and starts its init process in them.
+    fn create_pod(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<()> {
+        unshare(of_a_pod())?;
+        let created = self.start_init(pod, channel);
+        let returned = setns(&self.home, of_a_pod());
+        let inside = created?;
+        returned?;
+        // The other end of the link is in this process's network again.
+        self.runtime.block_on(self.network.add_pod(inside, pod))
+    }
+
+    /// In the namespaces of the new pod.
+    fn start_init(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<Inside> {
+        sethostname(&pod.hostname)?;
+        let inside = Inside::open(&self.runtime)?;
+        let program = std::env::current_exe()?;
+        Command::new(program)
+            .args([crate::VERB, "init"])
+            .env_clear()
+            .stdin(Stdio::from(channel))
+            .stdout(Stdio::null())
+            .spawn()?;
+        Ok(inside)
+    }
+
+    fn bind(&mut self, address: SocketAddr) -> io::Result<Vec<OwnedFd>> {
+        self.runtime.block_on(self.network.add_address(address.ip()))?;
+        let datagrams = UdpSocket::bind(address)?;
+        let listener = TcpListener::bind(address)?;
+        Ok(vec![datagrams.into(), listener.into()])
+    }
+}
+
+/// A descriptor of this process, for `setns`.
+fn namespaces_of_self() -> io::Result<OwnedFd> {
+    let pid = Pid::from_raw(getpid().as_raw()).ok_or_else(|| io::Error::other("this process has no number"))?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+
+/// Removes the init processes that have ended from the process table.
+fn reap() {
+    while let Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)) =
+        waitpid(None, Some(WaitPidFlag::WNOHANG))
+    {}
+}

@@ -1,0 +1,212 @@
+//! Pods of a node: their network, files, processes and ends. The node's processes are this program.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clusterlocal_node::{Mount, Node, Pod, PodEvent, PodSandbox, Process, VERB, process};
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [verb, rest @ ..] = &arguments[..]
+        && verb == VERB
+    {
+        return process(rest);
+    }
+    let trial = |name, test: fn()| Trial::test(name, move || { test(); Ok(()) });
+    let trials = vec![
+        trial("pods_reach_each_other", pods_reach_each_other),
+        trial("a_node_that_is_cut_off_reaches_only_itself", a_node_that_is_cut_off_reaches_only_itself),
+        trial("a_container_has_its_mounts_and_cannot_write_elsewhere", a_container_has_its_mounts_and_cannot_write_elsewhere),
+        trial("processes_report_their_ends", processes_report_their_ends),
+        trial("all_ends_with_the_pod", all_ends_with_the_pod),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+struct World {
+    node: Node,
+    runtime: tokio::runtime::Runtime,
+    scratch: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> World {
+        let program = std::env::current_exe().unwrap();
+        let range = |text: &str| [text.parse().unwrap()];
+        let node = Node::start(&program, &range("10.244.0.0/16"), &range("10.96.0.0/16")).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        World { node, runtime, scratch: tempfile::tempdir().unwrap() }
+    }
+
+    fn pod(&self, node: &str, address: &str) -> Pod {
+        let _entered = self.runtime.enter();
+        let sandbox = PodSandbox {
+            node: node.into(),
+            hostname: format!("pod-{}", address.rsplit('.').next().unwrap()),
+            addresses: vec![address.parse().unwrap()],
+        };
+        self.node.create_pod(sandbox).unwrap()
+    }
+
+    fn script(&self, script: &str, mounts: Vec<Mount>) -> Process {
+        let scratch = self.scratch.path().join("root");
+        std::fs::create_dir_all(&scratch).unwrap();
+        Process {
+            argv: ["bash", "-c", script].map(String::from).into(),
+            env: vec![("PATH".into(), std::env::var("PATH").unwrap())],
+            working_dir: PathBuf::from("/"),
+            mounts,
+            scratch,
+            user: self.node.caller(),
+            ..Process::default()
+        }
+    }
+
+    /// What a script prints, and its exit code.
+    fn run(&self, pod: &Pod, script: &str, mounts: Vec<Mount>) -> (String, i32) {
+        self.runtime.block_on(async {
+            let output = self.start(pod, 1, None, &self.script(script, mounts)).await;
+            assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 1 }));
+            let code = match pod.event().await.unwrap() {
+                Some(PodEvent::Exited { id: 1, code }) => code,
+                event => panic!("{event:?}"),
+            };
+            (text(output), code)
+        })
+    }
+
+    async fn start(&self, pod: &Pod, id: u64, joins: Option<u64>, process: &Process) -> OwnedFd {
+        let (output, written) = rustix::pipe::pipe().unwrap();
+        let null: OwnedFd = File::open("/dev/null").unwrap().into();
+        pod.start(id, joins, process, [null, written.try_clone().unwrap(), written]).await.unwrap();
+        output
+    }
+}
+
+fn text(output: OwnedFd) -> String {
+    let mut text = String::new();
+    File::from(output).read_to_string(&mut text).unwrap();
+    text
+}
+
+/// Connects by TCP: refused is reached, because the pod answers.
+fn connects(to: &str) -> String {
+    format!("timeout 2 bash -c 'echo > /dev/tcp/{to}' 2>&1 | grep -om1 refused || echo no")
+}
+
+fn pods_reach_each_other() {
+    let world = World::new();
+    let (one, other) = (world.pod("node-1", "10.244.0.1"), world.pod("node-2", "10.244.3.2"));
+    let (output, _) = world.run(&one, &format!("hostname; {}", connects("10.244.3.2/80")), vec![]);
+    assert_eq!(output, "pod-1\nrefused\n");
+    let (datagrams, _listener) = world.node.bind("10.96.0.10:53".parse().unwrap()).unwrap();
+    let (_, code) = world.run(&other, "exec 3<>/dev/udp/10.96.0.10/53; echo hello >&3; read -t 5 line <&3 <&3; exit 0", vec![]);
+    assert_eq!(code, 0);
+    let mut received = [0; 64];
+    let (length, from) = datagrams.recv_from(&mut received).unwrap();
+    assert_eq!((&received[..length], from.ip().to_string().as_str()), (&b"hello\n"[..], "10.244.3.2"));
+}
+
+fn a_node_that_is_cut_off_reaches_only_itself() {
+    let world = World::new();
+    let here = world.pod("node-1", "10.244.0.1");
+    let (_beside, _elsewhere) = (world.pod("node-1", "10.244.0.2"), world.pod("node-2", "10.244.0.3"));
+    let reached = |address: &str| world.run(&here, &connects(&format!("{address}/80")), vec![]).0;
+    for (connected, expected) in [(true, "refused\n"), (false, "no\n"), (true, "refused\n")] {
+        world.node.connect("node-1", connected).unwrap();
+        assert_eq!(reached("10.244.0.2"), "refused\n");
+        assert_eq!(reached("10.244.0.3"), expected, "{connected}");
+    }
+}
+
+fn a_container_has_its_mounts_and_cannot_write_elsewhere() {
+    let world = World::new();
+    let pod = world.pod("node-1", "10.244.0.1");
+    let volume = world.scratch.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    std::fs::write(volume.join("file"), "contents").unwrap();
+    let mount = |target: &str, read_only| Mount { source: volume.clone(), target: target.into(), read_only };
+    let mounts = vec![mount("/var/no/such/place", false), mount("/top", false), mount("/etc/locked", true)];
+    let outside = Path::new("/var/lib/written-by-a-pod");
+    let script = format!(
+        "cat /var/no/such/place/file /top/file /etc/locked/file; echo; echo new > /top/new && echo written;
+         (echo x > /etc/locked/x) 2>/dev/null || echo locked; (echo x > {outside}) 2>/dev/null || echo protected;
+         (echo x > /x) 2>/dev/null || echo protected; test -d /var/lib && test -f /etc/passwd && echo there; id -u",
+        outside = outside.display()
+    );
+    let (output, code) = world.run(&pod, &script, mounts);
+    let user = nix::unistd::geteuid();
+    let expected =
+        format!("contentscontentscontents\nwritten\nlocked\nprotected\nprotected\nthere\n{user}\n");
+    assert_eq!((output.as_str(), code), (expected.as_str(), 0));
+    assert_eq!(std::fs::read_to_string(volume.join("new")).unwrap(), "new\n");
+    assert!(!outside.exists());
+    assert!(!Path::new("/var/no").exists());
+}
+
+fn processes_report_their_ends() {
+    let world = World::new();
+    let pod = world.pod("node-1", "10.244.0.1");
+    world.runtime.block_on(async {
+        let mut missing = world.script("", vec![]);
+        missing.argv = vec!["no-such-program".into()];
+        world.start(&pod, 1, None, &missing).await;
+        let reason = "exec: \"no-such-program\": executable file not found in $PATH".to_string();
+        assert_eq!(pod.event().await.unwrap(), Some(PodEvent::NotStarted { id: 1, reason }));
+
+        let first = world.start(&pod, 2, None, &world.script("echo $$; trap 'exit 7' TERM; sleep 60 & wait", vec![])).await;
+        assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 2 }));
+        let joined = world.start(&pod, 3, Some(2), &world.script("hostname; kill -TERM 1", vec![])).await;
+        assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 3 }));
+        let mut ends = [pod.event().await.unwrap().unwrap(), pod.event().await.unwrap().unwrap()];
+        ends.sort_by_key(|end| matches!(end, PodEvent::Exited { id: 2, .. }));
+        assert!(matches!(ends[0], PodEvent::Exited { id: 3, .. }), "{ends:?}");
+        assert_eq!(ends[1], PodEvent::Exited { id: 2, code: 7 });
+        assert_eq!((text(first).as_str(), text(joined).as_str()), ("1\n", "pod-1\n"));
+
+        world.start(&pod, 4, None, &world.script("sleep 60", vec![])).await;
+        assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 4 }));
+        pod.signal(4, 9).await.unwrap();
+        assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Exited { id: 4, code: 137 }));
+    });
+}
+
+/// Numbers of the processes of the machine whose arguments have `mark`.
+fn processes_with(mark: &str) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let arguments = all.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    arguments.filter(|bytes| String::from_utf8_lossy(bytes).contains(mark)).count()
+}
+
+fn all_ends_with_the_pod() {
+    let world = World::new();
+    let mark = format!("mark-{}", std::process::id());
+    let script = format!("setsid sleep 1000 {mark}; sleep 1000 # {mark}");
+    for by_node in [false, true] {
+        let pod = world.pod("node-1", "10.244.0.1");
+        let output = world.runtime.block_on(async {
+            let script = format!("(exec -a {mark} sleep 1000) & echo up; {script}");
+            let output = world.start(&pod, 1, None, &world.script(&script, vec![])).await;
+            assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 1 }));
+            output
+        });
+        let mut up = [0; 3];
+        let mut output = File::from(output);
+        output.read_exact(&mut up).unwrap();
+        assert!(processes_with(&mark) > 0);
+        if by_node {
+            drop(pod);
+            // End of file once the last process is gone.
+            output.read_to_end(&mut Vec::new()).unwrap();
+            assert_eq!(processes_with(&mark), 0);
+            return;
+        }
+        drop(pod);
+        output.read_to_end(&mut Vec::new()).unwrap();
+        assert_eq!(processes_with(&mark), 0);
+    }
+}
