@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use ipnet::IpNet;
 use rustix::fs::MemfdFlags;
 use tokio::io::unix::AsyncFd;
+use tokio::net::TcpStream;
 
 use crate::VERB;
 use crate::runtime::channel::Channel;
@@ -93,6 +94,21 @@ impl Node {
     /// Where the system refuses it.
     pub fn listen(&self, address: IpAddr, ports: &[u16]) -> Result<Vec<TcpListener>, NodeError> {
         ports.iter().map(|port| self.bind(SocketAddr::new(address, *port)).map(|(_, tcp)| tcp)).collect()
+    }
+
+    /// Connects by TCP from the network of the cluster.
+    ///
+    /// # Errors
+    /// As those of [`tokio::net::TcpStream::connect`].
+    pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let descriptors = self.ask(&NodeRequest::Dial(address), &[]).map_err(io::Error::other)?;
+        let socket = descriptors.into_iter().next().ok_or_else(|| io::Error::other("a socket is expected"))?;
+        let stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
+        stream.writable().await?;
+        match stream.take_error()? {
+            None => Ok(stream),
+            Some(error) => Err(error),
+        }
     }
 
     /// Connects the pods of a node with other nodes, DNS, API and Services, or cuts them off.

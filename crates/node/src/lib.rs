@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use ipnet::IpNet;
 
+pub use kubelet::{COMMAND_PREFIX, Cluster, Images, Lines, Objects, Options, PodId, run};
 pub use handle::{Node, NodeError, Pod};
 pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
 

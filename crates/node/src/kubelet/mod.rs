@@ -6,9 +6,25 @@ mod container;
 mod environment;
 mod files;
 mod logs;
+mod probes;
+mod probing;
+mod status;
 mod volumes;
+mod worker;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clusterlocal_core::store::Time;
 use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::Node;
+pub use command::{COMMAND_PREFIX, Images};
+pub use logs::Lines;
+use volumes::Folders;
+use worker::{Update, Worker};
 
 /// What a kubelet reads of other objects while it starts a pod.
 pub trait Objects {
@@ -18,6 +34,108 @@ pub trait Objects {
 
     /// The Services of a namespace, as the API shows them.
     fn services(&self, namespace: &str) -> Vec<Value>;
+}
+
+/// The API server, as a kubelet uses it.
+pub trait Cluster: Objects + Send + Sync {
+    /// The pods that are on a node and have their addresses, as the API shows them.
+    fn pods(&self) -> Vec<Value>;
+
+    /// A value that changes with each change of the cluster.
+    fn changes(&self) -> watch::Receiver<u64>;
+
+    /// Writes the status of a pod, if there still is the one with this UID.
+    fn write_status(&self, pod: &PodId, status: Value);
+
+    /// Removes a pod whose deletion was requested, now that it has stopped.
+    fn remove(&self, pod: &PodId);
+
+    /// Records an Event about a pod.
+    fn record(&self, pod: &PodId, warning: bool, reason: &str, message: &str);
+
+    /// The time.
+    fn now(&self) -> Time;
+}
+
+/// Which pod: a name is used again, a UID is not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PodId {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its UID.
+    pub uid: String,
+}
+
+impl PodId {
+    fn of(pod: &Value) -> PodId {
+        let field = |pointer| text(pod, pointer).to_string();
+        PodId { namespace: field("/metadata/namespace"), name: field("/metadata/name"), uid: field("/metadata/uid") }
+    }
+}
+
+/// What a kubelet is set up with.
+#[derive(Clone)]
+pub struct Options {
+    /// What runs for images.
+    pub images: Images,
+    /// Where claims, volumes and logs are kept.
+    pub folder: PathBuf,
+    /// Where relative paths of commands begin, and programs that have no working folder start.
+    pub working_dir: PathBuf,
+    /// Whether programs may write to the machine's files outside of volumes.
+    pub writable: bool,
+    /// The domain of the cluster.
+    pub domain: String,
+    /// The address of the DNS in the network of the cluster.
+    pub dns: String,
+    /// Takes each line that a container writes, after the name `POD/CONTAINER` of where it comes from.
+    pub lines: Lines,
+}
+
+/// What all pods of a kubelet share.
+struct Shared {
+    node: Node,
+    cluster: Arc<dyn Cluster>,
+    options: Options,
+    folders: Folders,
+}
+
+/// Runs the pods of a cluster on `node` until `stop` resolves, and then stops them all in order, each within its grace period.
+pub async fn run(node: Node, cluster: Arc<dyn Cluster>, options: Options, stop: impl Future<Output = ()>) {
+    let folders = Folders { claims: options.folder.join("claims"), pods: options.folder.join("pods") };
+    let mut changes = cluster.changes();
+    let shared = Arc::new(Shared { node, cluster, options, folders });
+    let mut workers: HashMap<String, watch::Sender<Update>> = HashMap::new();
+    let mut running = tokio::task::JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let pods = shared.cluster.pods();
+        let uids: std::collections::HashSet<&str> = pods.iter().map(|pod| text(pod, "/metadata/uid")).collect();
+        // Deleted without waiting for their end: they are stopped all the same.
+        workers.retain(|uid, worker| uids.contains(uid.as_str()) || worker.send(Update::Gone).is_err() && false);
+        for pod in pods {
+            let uid = text(&pod, "/metadata/uid").to_string();
+            match workers.get(&uid) {
+                Some(worker) => _ = worker.send_if_modified(|update| update.become_pod(pod)),
+                None => {
+                    let (worker, updates) = watch::channel(Update::Pod(pod.clone()));
+                    running.spawn(Worker::new(shared.clone(), pod, updates).run());
+                    workers.insert(uid, worker);
+                }
+            }
+        }
+        tokio::select! {
+            () = &mut stop => break,
+            changed = changes.changed() => if changed.is_err() { break },
+            Some(_) = running.join_next() => {}
+        }
+    }
+    for worker in workers.values() {
+        _ = worker.send(Update::Stop);
+    }
+    while running.join_next().await.is_some() {}
 }
 
 /// A container cannot be started as its pod says.

@@ -22,7 +22,8 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
-    fn of_pod(&self, pod: &Value) -> PathBuf {
+    /// What belongs to a pod and goes with it.
+    pub(crate) fn of_pod(&self, pod: &Value) -> PathBuf {
         self.pods.join(safe(text(pod, "/metadata/uid")))
     }
 }

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{getpid, sethostname};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::channel::Channel;
@@ -90,6 +91,7 @@ impl Agent {
                 Ok(Vec::new())
             }
             NodeRequest::Bind(address) => self.bind(address),
+            NodeRequest::Dial(address) => dial(address).map(|socket| vec![socket]),
             NodeRequest::Connect { node, connected } => {
                 self.runtime.block_on(self.network.connect(&node, connected))?;
                 Ok(Vec::new())
@@ -127,6 +129,17 @@ impl Agent {
         let datagrams = UdpSocket::bind(address)?;
         let listener = TcpListener::bind(address)?;
         Ok(vec![datagrams.into(), listener.into()])
+    }
+}
+
+/// Begins a connection. Whether it succeeds shows when the socket can be written to.
+fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+    match rustix::net::connect(&socket, &address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket),
+        Err(error) => Err(error.into()),
     }
 }
 
