@@ -1,4 +1,4 @@
-//! Why a name that exists has the records that it has, or none of the type asked for.
+//! Explains the records of a name that exists, or the absence of records of the requested type.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,9 @@ impl Explainer<'_> {
             Subject::Endpoint(host, of) => self.existing_endpoint(host, of, why),
             Subject::PodAddress(label, namespace) => why.steps.push(match self.zone.settings().pods {
                 PodNames::Verified => format!("{label} is the address of a pod of namespace {namespace}"),
-                _ => format!("{label} spells the address: whether a pod has it is not asked (pods insecure)"),
+                _ => format!(
+                    "{label} spells the address: it is answered whether or not a pod has it (pods insecure)"
+                ),
             }),
             Subject::Reverse(ip) => self.reverse_rule(*ip, why),
             Subject::Apex => why.steps.push("the cluster domain itself has SOA and NS records".into()),
@@ -38,7 +40,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// Which sort of Service it is, and where its name leads.
+    /// Adds the type of the Service, and what its name points to.
     pub(super) fn describe(&self, service: &Service, why: &mut Why) {
         let name = self.named_service(service);
         let step = if let Some(target) =
@@ -47,16 +49,16 @@ impl Explainer<'_> {
             format!("{name} is of type ExternalName: an alias for {target}")
         } else if service.is_headless() {
             let source = if self.store.has_recorded_endpoints(service) {
-                "those that the manifests list".into()
+                "those in the manifests".into()
             } else if service.spec.selector.is_empty() {
-                "it has no selector, and the manifests list none".into()
+                "it has no selector, and there are none in the manifests".into()
             } else {
-                format!("the pods that its selector {} finds", service.spec.selector)
+                format!("the pods that its selector {} matches", service.spec.selector)
             };
-            format!("{name} is headless (clusterIP: None): its name leads to its ready endpoints, {source}")
+            format!("{name} is headless (clusterIP: None): its name points to its ready endpoints, {source}")
         } else {
             format!(
-                "{name} is not headless: its name leads to its cluster IP {}",
+                "{name} is not headless: its name points to its cluster IP {}",
                 listed(service.addresses())
             )
         };
@@ -65,13 +67,13 @@ impl Explainer<'_> {
 
     fn srv_rule(&self, service: &Service, why: &mut Why) {
         why.steps.push(if service.is_headless() {
-            "SRV records name each endpoint and the port that it listens at (targetPort, or else port)".into()
+            "SRV records point to each endpoint and the port it listens on (targetPort, or else port)".into()
         } else {
-            "SRV records of a Service with a cluster IP name the Service itself, not its pods".into()
+            "SRV records of a Service with a cluster IP point to the Service itself, not to its pods".into()
         });
     }
 
-    /// An alias's target that nobody here knows.
+    /// The target of an alias is outside the cluster.
     fn elsewhere_target(&self, service: &Service, why: &mut Why) {
         let target = service.spec.external_name.as_deref().filter(|_| service.is_external_name());
         let target = target.and_then(|target| target.parse::<DomainName>().ok());
@@ -83,7 +85,7 @@ impl Explainer<'_> {
         }
     }
 
-    /// Endpoints that somebody may be waiting for.
+    /// Adds the endpoints that are missing because they are not ready.
     fn left_out(&self, service: &Service, why: &mut Why) {
         if !service.is_headless()
             || service.spec.publish_not_ready_addresses
@@ -95,7 +97,7 @@ impl Explainer<'_> {
         let waiting = pods.iter().filter(|pod| !pod.status.ready || pod.is_terminating());
         let waiting: Vec<_> = waiting.map(|pod| &pod.metadata.name).collect();
         if !waiting.is_empty() {
-            why.steps.push(format!("not among them, because they are not ready: {}", listed(waiting)));
+            why.steps.push(format!("omitted, because they are not ready: {}", listed(waiting)));
         }
     }
 
@@ -113,7 +115,7 @@ impl Explainer<'_> {
                 self.named_pod(pod)
             ),
             (None, Some(pod)) => format!(
-                "{} is selected by {service_name}, which does not govern it: it is called by its address",
+                "{} is selected by {service_name}, which does not govern it: its name is derived from its address",
                 self.named_pod(pod)
             ),
             (None, None) => format!("{host} is an endpoint of {service_name}"),
@@ -133,7 +135,7 @@ impl Explainer<'_> {
         match subject {
             Subject::Apex | Subject::Tree | Subject::Namespace(_) => {
                 why.reason = format!(
-                    "the name exists, because others are below it; it has no {record_type} record itself"
+                    "the name exists, because there are names below it; it has no {record_type} record itself"
                 );
             }
             Subject::Service(of) | Subject::Port(_, _, of) | Subject::Endpoint(_, of) => {
@@ -165,8 +167,10 @@ impl Explainer<'_> {
             RecordType::A | RecordType::AAAA if service.is_external_name() => {
                 let target = service.spec.external_name.as_deref().unwrap_or_default();
                 why.reason = format!("{name} is an alias for {target}, which has no {} record", record_type);
-                why.steps
-                    .push("an alias within the cluster is only shown together with what it leads to".into());
+                why.steps.push(
+                    "an alias within the cluster is only returned together with the records of its target"
+                        .into(),
+                );
                 self.without_target(target, record_type, why);
             }
             RecordType::A | RecordType::AAAA => {
@@ -182,7 +186,7 @@ impl Explainer<'_> {
                     _ => format!("{name} has no {wanted:?} address"),
                 };
                 why.steps.push(format!(
-                    "the name has {other} records: a resolver that asks for both goes on with those"
+                    "the name has {other} records: a resolver that queries both types uses those"
                 ));
                 why.hints.push(
                     "for both families write ipFamilyPolicy: PreferDualStack, and give pods both".into(),
@@ -192,21 +196,23 @@ impl Explainer<'_> {
                 why.reason = format!("{name} is an alias: it has CNAME, A and AAAA answers only");
             }
             RecordType::SRV if service.spec.ports.is_empty() => {
-                why.reason = format!("{name} has no ports, and an SRV record names one");
+                why.reason = format!("{name} has no ports, and an SRV record needs one");
                 why.hints.push("write ports: [{name: NAME, port: NUMBER}] into the Service".into());
             }
             RecordType::SRV => {
-                why.reason = format!("no endpoint of {name} has a port to name");
+                why.reason = format!("no endpoint of {name} has a port");
                 why.steps.push(
                     "a targetPort by name is looked up in each pod; here none has a port of that name".into(),
                 );
             }
-            RecordType::CNAME => why.reason = format!("{name} is no alias: only type ExternalName makes one"),
+            RecordType::CNAME => {
+                why.reason = format!("{name} is not an alias: only Services of type ExternalName are")
+            }
             _ => why.reason = format!("a cluster's DNS has no {} records for Services", record_type),
         }
     }
 
-    /// What is wrong with an alias's target; an alias itself is not followed further.
+    /// Adds why an alias's target has no answer; an alias is not followed further.
     fn without_target(&self, target: &str, record_type: RecordType, why: &mut Why) {
         let Ok(name) = target.parse::<DomainName>() else { return };
         let is_alias = match Subject::of(self.zone, &name) {
@@ -216,8 +222,7 @@ impl Explainer<'_> {
             _ => false,
         };
         if is_alias {
-            why.steps
-                .push(format!("{target} is an alias too: to something without an answer, or back again"));
+            why.steps.push(format!("{target} is an alias too: its target has no answer, or there is a loop"));
         } else {
             let there = self.explain(&name, record_type);
             why.steps.push(format!("{target}: {}: {}", there.code, there.reason));
