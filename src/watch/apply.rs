@@ -58,7 +58,7 @@ impl Applier {
         let settings = self.configure.take().map(|configure| configure(&report.overrides));
         let (changed, replaced) = self.driver.write(|cluster| {
             match settings {
-                Some(Ok(settings)) => cluster.begin_anew(settings),
+                Some(Ok(settings)) => cluster.reset(settings),
                 Some(Err(failure)) => error!("{failure}; going on without"),
                 None => {}
             }

@@ -1,4 +1,4 @@
-//! The items of a YAML List: those that its lines keep apart, and those that only a parser can take apart.
+//! Reads the items of a YAML List: those that are split by lines, and those that only a parser can split.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::manifest::meaning::{Head, Meaning};
 use crate::manifest::source::{Passage, Place};
 
 impl Stream<'_> {
-    /// A List whose items can be told apart by its lines.
+    /// Reads a List whose items are split by lines.
     pub(super) fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
         let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
         let skipped = self.manifest.skipped.clone();
@@ -32,7 +32,8 @@ impl Stream<'_> {
         if self.manifest.problems.len() == problems {
             return;
         }
-        // A quoted scalar that looks like an item cuts its own in two: the whole is right then, and the parts are not.
+        // A quoted scalar that looks like an item splits its own item: then the whole is well-formed, and the parts are
+        // not.
         let broken = items.iter().any(|item| decode::well_formed(&self.place(item.clone())).is_err());
         if broken && decode::well_formed(list).is_ok() {
             self.manifest.objects.truncate(objects);
@@ -44,7 +45,7 @@ impl Stream<'_> {
         }
     }
 
-    /// A List that only the parser can take apart: in flow style, or with aliases from item to item.
+    /// Reads a List that only the parser can split: in flow style, or with aliases between items.
     pub(super) fn whole_list(&mut self, list: &Place, of: &Head) {
         let heads = match decode::item_heads(list) {
             Ok(heads) => heads,
