@@ -62,7 +62,7 @@ impl Applier {
                 Some(Err(failure)) => error!("{failure}; going on without"),
                 None => {}
             }
-            cluster.apply_judged(changes.iter().cloned(), self.judge)
+            cluster.apply_checked(changes.iter().cloned(), self.judge)
         });
         for Replaced { key, reasons, held } in &replaced {
             let place =

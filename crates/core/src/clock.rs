@@ -30,11 +30,11 @@ impl Clock {
 
     /// A clock that is paused at [`MANUAL_START`] until it is moved or resumed.
     pub fn manual() -> Self {
-        Clock::standing_at(MANUAL_START)
+        Clock::paused_at(MANUAL_START)
     }
 
     /// A clock that is paused at `time`.
-    pub fn standing_at(time: Time) -> Self {
+    pub fn paused_at(time: Time) -> Self {
         Clock { set_to: time, running_since: None, speed: 1.0 }
     }
 
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn a_manual_clock_changes_only_when_it_is_moved() {
         let begin = Time::from_unix_millis(1_000);
-        let mut clock = Clock::standing_at(begin);
+        let mut clock = Clock::paused_at(begin);
         assert_eq!((clock.now(), clock.until(begin.after_secs(1))), (begin, None));
         clock.advance(Duration::from_secs(355));
         assert_eq!(clock.now(), begin.after_secs(355));

@@ -111,7 +111,7 @@ mod tests {
     use crate::control_plane::Settings;
 
     #[test]
-    fn time_passes_though_nothing_happens() {
+    fn timers_fire_without_reads() {
         let driver = Driver::new(ControlPlane::new(Settings::default()), Clock::real().at_speed(100_000.0));
         let before = driver.read(ControlPlane::now);
         while driver.clock().now().since(before) < Duration::from_secs(180) {

@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
+    fn ranges_are_parsed() {
         let ok = ["10.244.0.0/16", "10.0.0.7/8,fd00::/64", "127.244.0.0/28"];
         for text in ok {
             assert!(text.parse::<Range>().is_ok(), "{text}");

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_few() {
+    fn reports_become_rare() {
         let mut shortage = Shortage::default();
         assert_eq!(shortage.report(), None);
         (0..134_000).for_each(|_| shortage.count());

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_as_kubernetes_writes_them() {
+    fn quantities_have_the_canonical_form() {
         let table = [
             ("0", "0"),
             ("1", "1"),

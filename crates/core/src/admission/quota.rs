@@ -1,5 +1,5 @@
-//! The admission plugin ResourceQuota: whether a new object, a client's or a controller's, exceeds a quota of its namespace
-//! (`plugin/pkg/admission/resourcequota/controller.go`).
+//! The admission plugin ResourceQuota: whether a new object, a client's or a controller's, exceeds a quota of its
+//! namespace (`plugin/pkg/admission/resourcequota/controller.go`).
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,6 @@
-//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the reply is
-//! known before its first byte is written, so it is written once and in place. All other questions take [`super::general`], which
-//! writes the same bytes (`tests/dns/two_ways.rs`).
+//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the
+//! reply is known before its first byte is written, so it is written once and in place. All other questions take
+//! [`super::general`], which writes the same bytes (`tests/dns/two_ways.rs`).
 
 use std::net::IpAddr;
 

@@ -1,5 +1,5 @@
-//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record building
-//! of its `backend_lookup.go`.
+//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record
+//! building of its `backend_lookup.go`.
 
 use std::net::IpAddr;
 

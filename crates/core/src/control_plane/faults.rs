@@ -18,12 +18,12 @@ use crate::zone::Published;
 #[derive(Default)]
 pub(super) struct FaultsInForce {
     published: Faults,
-    known: BTreeMap<Name, Known>,
+    known: BTreeMap<Name, PublishedFault>,
     due: Option<Time>,
 }
 
 /// A fault and its published rule.
-struct Known {
+struct PublishedFault {
     stored: Stored,
     rule: Arc<Rule>,
 }
@@ -35,7 +35,7 @@ impl FaultsInForce {
     }
 
     /// Removes all faults, also for holders of [`Self::published`].
-    pub(super) fn none_left(&self) -> Self {
+    pub(super) fn cleared(&self) -> Self {
         self.published.publish(Vec::new());
         FaultsInForce { published: self.published.clone(), ..FaultsInForce::default() }
     }
@@ -59,14 +59,14 @@ impl FaultsInForce {
             due = window.edges().filter(|edge| *edge > now).chain(due).min();
             let before = self.known.get(&fault.metadata.name).filter(|known| known.is_of(stored, fault));
             let rule = rule(fault, window.contains(now), before.map(|known| &known.rule), store, now, zone);
-            known.insert(fault.metadata.name.clone(), Known { stored: stored.clone(), rule });
+            known.insert(fault.metadata.name.clone(), PublishedFault { stored: stored.clone(), rule });
         }
         self.due = due;
         let same = known.len() == self.known.len()
             && known.values().zip(self.known.values()).all(|(new, old)| Arc::ptr_eq(&new.rule, &old.rule));
         self.known = known;
         if !same {
-            let mut known: Vec<&Known> = self.known.values().collect();
+            let mut known: Vec<&PublishedFault> = self.known.values().collect();
             known.sort_by_key(|known| (Reverse(known.rule.spec.priority), known.stored.born()));
             self.published.publish(known.into_iter().map(|known| known.rule.clone()).collect());
         }
@@ -74,7 +74,7 @@ impl FaultsInForce {
 
     /// Records a new zone, for faults that answer from past ones.
     pub(super) fn record_zone(&mut self, now: Time, zone: &Published) {
-        for Known { rule, .. } in self.known.values().filter(|known| known.rule.in_force) {
+        for PublishedFault { rule, .. } in self.known.values().filter(|known| known.rule.in_force) {
             if let Some(lag) = lag(&rule.spec) {
                 rule.past.push(now, Arc::clone(&zone.load()), lag);
             }
@@ -82,7 +82,7 @@ impl FaultsInForce {
     }
 }
 
-impl Known {
+impl PublishedFault {
     /// Whether this is the fault of `stored`, with an unchanged spec.
     fn is_of(&self, stored: &Stored, fault: &Fault) -> bool {
         self.stored.is_same_object(stored)

@@ -25,13 +25,13 @@ impl ControlPlane {
 
     /// Like [`apply`](Self::apply) of the last manifests with these `changes`.
     pub fn apply_changes(&mut self, changes: impl IntoIterator<Item = Change>) -> bool {
-        self.apply_judged(changes, |_, _| Vec::new()).0
+        self.apply_checked(changes, |_, _| Vec::new()).0
     }
 
     /// Like [`apply_changes`](Self::apply_changes). An object whose update the API would refuse, for the reasons that
     /// `judge` returns, is deleted and created again like with `kubectl replace --force`: the result of files must not
     /// depend on when they are read. Returns those objects too. An object that finalizers hold is not changed.
-    pub fn apply_judged(
+    pub fn apply_checked(
         &mut self,
         changes: impl IntoIterator<Item = Change>,
         judge: impl Fn(&Object, &Object) -> Vec<String>,

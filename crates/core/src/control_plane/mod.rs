@@ -165,7 +165,7 @@ impl ControlPlane {
         let mut new = ControlPlane::new(settings);
         new.store.start_after(self.store.revision().max(first_revision(self.now)));
         self.published.publish(Zone::clone(&new.published.load()));
-        new.faults = self.faults.none_left();
+        new.faults = self.faults.cleared();
         let observer = self.observer.take();
         *self = ControlPlane { published: self.published.clone(), now: self.now, observer, ..new };
     }
@@ -241,7 +241,7 @@ impl ControlPlane {
     /// Stores a desired object, keeping the live status.
     fn put(&mut self, object: Object) -> bool {
         let object = match self.store.object(&object.key()) {
-            Some(there) => object.in_state_of(there),
+            Some(there) => object.with_state_of(there),
             None => object,
         };
         let change = deletion::released(&self.store, object);

@@ -200,7 +200,7 @@ impl Controllers {
             }
             self.queues.set_timer(&task, requeue_at);
             if let (None, Task::Endpoints(namespace, service)) = (requeue_at, task) {
-                self.queues.forget_touched(namespace, service);
+                self.queues.clear_touched(namespace, service);
             }
         }
     }

@@ -43,7 +43,8 @@ pub(super) fn concerns(key: &Key) -> bool {
     }
 }
 
-/// Creates the ServiceAccount and the ConfigMap of `namespace` where they are missing, and restores the ConfigMap's data.
+/// Creates the ServiceAccount and the ConfigMap of `namespace` where they are missing, and restores the ConfigMap's
+/// data.
 pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
     let mut outcome = SyncResult::default();
     let store = context.store;

@@ -109,7 +109,7 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn matches(&mut self, labels: &Labels) -> bool {
         match &self.last {
-            Some((last, matched)) if last.are_the_same(labels) => *matched,
+            Some((last, matched)) if last.is_same_value(labels) => *matched,
             _ => {
                 let matched = self.selector.matches(labels);
                 self.last = Some((labels.clone(), matched));

@@ -129,11 +129,11 @@ impl Queues {
     }
 
     /// Forgets the pods that triggered the sync of a Service's endpoints.
-    pub(super) fn forget_touched(&mut self, namespace: Name, service: Name) {
+    pub(super) fn clear_touched(&mut self, namespace: Name, service: Name) {
         self.touched.remove(&(namespace, service));
     }
 
-    /// Takes at limit `limit` tasks of the first type that has any.
+    /// Takes at most `limit` tasks of the first type that has any.
     pub(super) fn take_type(&mut self, limit: usize) -> Vec<Task> {
         let queue = self.waiting.iter_mut().find(|queue| !queue.is_empty());
         let queue = queue.into_iter().flat_map(|queue| queue.drain(..limit.min(queue.len())));

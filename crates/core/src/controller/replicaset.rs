@@ -33,7 +33,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     let active: Vec<&Arc<Pod>> =
         all.iter().filter(|pod| !pod.is_terminating() && !pod.is_terminal()).collect();
     let terminating = all.iter().filter(|pod| pod.is_terminating() && !pod.is_terminal()).count() as u32;
-    let mut made = Made { made: set.status.made, ..Made::default() };
+    let mut made = CreatedPods { made: set.status.made, ..CreatedPods::default() };
     if set.metadata.deletion_timestamp.is_none() {
         let wanted = set.replicas() as usize;
         made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut outcome);
@@ -62,7 +62,7 @@ fn controller(key: &Key) -> &'static str {
 
 /// The pods that a sync creates.
 #[derive(Default)]
-struct Made {
+struct CreatedPods {
     /// Number of pods ever created; the next name is derived from it.
     made: u32,
     /// Number of pods without delays, which run immediately.
@@ -71,7 +71,7 @@ struct Made {
     refused: Option<String>,
 }
 
-impl Made {
+impl CreatedPods {
     /// Creates `missing` pods (manageReplicas).
     fn fill(
         &mut self,
@@ -182,7 +182,7 @@ fn status(
     set: &Workload,
     active: &[&Arc<Pod>],
     terminating: u32,
-    made: Made,
+    made: CreatedPods,
 ) -> WorkloadStatus {
     let count = |of: &dyn Fn(&Pod) -> bool| active.iter().filter(|pod| of(pod)).count() as u32;
     let labels = &set.spec.template.metadata.labels;
@@ -202,7 +202,7 @@ fn status(
         None => conditions.remove("ReplicaFailure"),
     }
     let is_full =
-        |pod: &Pod| pod.metadata.labels.are_the_same(labels) || labels.matches(&pod.metadata.labels);
+        |pod: &Pod| pod.metadata.labels.is_same_value(labels) || labels.matches(&pod.metadata.labels);
     WorkloadStatus {
         observed_generation: context.store.stored(key).map_or(0, |stored| stored.generation),
         replicas: active.len() as u32 + made.at_once,

@@ -1,15 +1,15 @@
 //! Explains why a name below a Service does not exist: that of an endpoint, or of a port.
 
-use super::missing::hindrance;
+use super::missing::not_ready_reason;
 use super::subject::ServiceName;
-use super::{Explainer, Why, listed};
+use super::{Explainer, Reasons, listed};
 use crate::store::ordinal;
 use crate::store::{Endpoint, IntOrName, Kind, Name, Pod, Service, StatefulSet, nearest};
 use crate::wire::DomainName;
 use crate::zone::{Found, dashed};
 
 impl Explainer<'_> {
-    pub(super) fn missing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Why) {
+    pub(super) fn missing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Reasons) {
         if !self.shows(&of.namespace, why) {
             return self.elsewhere(of, why);
         }
@@ -44,7 +44,7 @@ impl Explainer<'_> {
     }
 
     /// A pod that exists, but has no name under this Service.
-    fn pod_without_name(&self, pod: &Pod, service: &Service, why: &mut Why) {
+    fn pod_without_name(&self, pod: &Pod, service: &Service, why: &mut Reasons) {
         let (meta, of) = (&pod.metadata, &service.metadata.name);
         let pod_name = format!("pod {}/{}", meta.namespace, meta.name);
         let recorded = self.store.has_recorded_endpoints(service);
@@ -68,16 +68,16 @@ impl Explainer<'_> {
             ));
             self.names_of_pod(pod, why);
         } else {
-            why.reason = format!("{pod_name} is selected by Service {of} but {}", hindrance(pod));
+            why.reason = format!("{pod_name} is selected by Service {of} but {}", not_ready_reason(pod));
             self.describe(service, why);
-            why.steps.push(format!("{} {}", self.named_pod(pod), hindrance(pod)));
+            why.steps.push(format!("{} {}", self.named_pod(pod), not_ready_reason(pod)));
             why.hints.push(
                 "publishNotReadyAddresses: true in the Service gives pods names before they are ready".into(),
             );
         }
     }
 
-    fn no_endpoint(&self, host: &str, service: &Service, why: &mut Why) {
+    fn no_endpoint(&self, host: &str, service: &Service, why: &mut Reasons) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         why.reason = format!("{name} has no endpoint {host}");
         self.describe(service, why);
@@ -130,7 +130,7 @@ impl Explainer<'_> {
         ready.filter_map(label).collect()
     }
 
-    pub(super) fn missing_port(&self, port: &str, protocol: &str, of: &ServiceName, why: &mut Why) {
+    pub(super) fn missing_port(&self, port: &str, protocol: &str, of: &ServiceName, why: &mut Reasons) {
         let service = match self.service(&of.namespace, &of.name) {
             Some(service) if self.has_namespace(&of.namespace) => service,
             _ => return self.missing_service(of, why),

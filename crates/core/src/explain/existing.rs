@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
-use super::{Explainer, Why, listed};
+use super::{Explainer, Reasons, listed};
 use crate::store::{IpFamily, Pod, Service};
 use crate::wire::{DomainName, RecordType};
 use crate::zone::{PodNames, dashed};
 
 impl Explainer<'_> {
     /// Fills in `why` for a reply with records.
-    pub(super) fn existing(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
+    pub(super) fn existing(&self, subject: &Subject, record_type: RecordType, why: &mut Reasons) {
         match subject {
             Subject::Service(of) | Subject::Port(_, _, of) => {
                 let Some(service) = self.service(&of.namespace, &of.name) else { return };
@@ -41,7 +41,7 @@ impl Explainer<'_> {
     }
 
     /// Adds the type of the Service, and what its name points to.
-    pub(super) fn describe(&self, service: &Service, why: &mut Why) {
+    pub(super) fn describe(&self, service: &Service, why: &mut Reasons) {
         let name = self.named_service(service);
         let step = if let Some(target) =
             service.spec.external_name.as_deref().filter(|_| service.is_external_name())
@@ -65,7 +65,7 @@ impl Explainer<'_> {
         why.steps.push(step);
     }
 
-    fn srv_rule(&self, service: &Service, why: &mut Why) {
+    fn srv_rule(&self, service: &Service, why: &mut Reasons) {
         why.steps.push(if service.is_headless() {
             "SRV records point to each endpoint and the port it listens on (targetPort, or else port)".into()
         } else {
@@ -74,7 +74,7 @@ impl Explainer<'_> {
     }
 
     /// The target of an alias is outside the cluster.
-    fn elsewhere_target(&self, service: &Service, why: &mut Why) {
+    fn elsewhere_target(&self, service: &Service, why: &mut Reasons) {
         let target = service.spec.external_name.as_deref().filter(|_| service.is_external_name());
         let target = target.and_then(|target| target.parse::<DomainName>().ok());
         if target.is_some_and(|target| Subject::of(self.zone, &target) == Subject::Foreign) {
@@ -86,7 +86,7 @@ impl Explainer<'_> {
     }
 
     /// Adds the endpoints that are missing because they are not ready.
-    fn left_out(&self, service: &Service, why: &mut Why) {
+    fn left_out(&self, service: &Service, why: &mut Reasons) {
         if !service.is_headless()
             || service.spec.publish_not_ready_addresses
             || self.store.has_recorded_endpoints(service)
@@ -101,7 +101,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn existing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Why) {
+    fn existing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Reasons) {
         let Some(service) = self.service(&of.namespace, &of.name) else { return };
         let pods = self.store.select_pods(&service.metadata.namespace, &service.spec.selector);
         let by_hostname =
@@ -122,7 +122,7 @@ impl Explainer<'_> {
         });
     }
 
-    fn reverse_rule(&self, ip: IpAddr, why: &mut Why) {
+    fn reverse_rule(&self, ip: IpAddr, why: &mut Reasons) {
         let services = self.store.list::<Service>(crate::store::Kind::Service);
         why.steps.push(match services.into_iter().find(|service| service.addresses().any(|own| own == ip)) {
             Some(service) => format!("{ip} is the cluster IP of {}", self.named_service(service)),
@@ -131,7 +131,7 @@ impl Explainer<'_> {
     }
 
     /// Fills in `why` for a name that exists without a record of the type.
-    pub(super) fn without_data(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
+    pub(super) fn without_data(&self, subject: &Subject, record_type: RecordType, why: &mut Reasons) {
         match subject {
             Subject::Apex | Subject::Tree | Subject::Namespace(_) => {
                 why.reason = format!(
@@ -159,7 +159,7 @@ impl Explainer<'_> {
         service: &Service,
         subject: &Subject,
         record_type: RecordType,
-        why: &mut Why,
+        why: &mut Reasons,
     ) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         self.describe(service, why);
@@ -213,7 +213,7 @@ impl Explainer<'_> {
     }
 
     /// Adds why an alias's target has no answer; an alias is not followed further.
-    fn without_target(&self, target: &str, record_type: RecordType, why: &mut Why) {
+    fn without_target(&self, target: &str, record_type: RecordType, why: &mut Reasons) {
         let Ok(name) = target.parse::<DomainName>() else { return };
         let is_alias = match Subject::of(self.zone, &name) {
             Subject::Service(of) => {

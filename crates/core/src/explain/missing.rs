@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
-use super::{Explainer, Why, listed};
+use super::{Explainer, Reasons, listed};
 use crate::store::{Kind, Namespace, Pod, Service, StatefulSet, nearest};
 use crate::wire::{Presentation, RecordType};
 use crate::zone::PodNames;
 
 impl Explainer<'_> {
     /// Fills in `why` for a reply that denies the name.
-    pub(super) fn missing(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
+    pub(super) fn missing(&self, subject: &Subject, record_type: RecordType, why: &mut Reasons) {
         match subject {
             _ if record_type == RecordType::TXT && self.is_container(subject) => {
                 why.reason = "there are only names below it, and CoreDNS denies it for TXT questions".into();
@@ -42,7 +42,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn no_tree(&self, left: &[String], why: &mut Why) {
+    fn no_tree(&self, left: &[String], why: &mut Reasons) {
         let last = left.last().map(String::as_str).unwrap_or_default();
         why.reason = format!("below the cluster domain there are only svc and pod, not {last}");
         let name = left.join(".");
@@ -60,7 +60,7 @@ impl Explainer<'_> {
     }
 
     /// Fills in `why` if the namespace does not exist.
-    pub(super) fn shows(&self, namespace: &str, why: &mut Why) -> bool {
+    pub(super) fn shows(&self, namespace: &str, why: &mut Reasons) -> bool {
         let allowed = &self.zone.settings().namespaces;
         if !self.has_namespace(namespace) {
             why.reason = format!("there is no namespace {namespace}");
@@ -78,7 +78,7 @@ impl Explainer<'_> {
         true
     }
 
-    pub(super) fn missing_service(&self, of: &ServiceName, why: &mut Why) {
+    pub(super) fn missing_service(&self, of: &ServiceName, why: &mut Reasons) {
         if !self.shows(&of.namespace, why) {
             return self.elsewhere(of, why);
         }
@@ -88,7 +88,7 @@ impl Explainer<'_> {
         }
     }
 
-    pub(super) fn no_service(&self, of: &ServiceName, why: &mut Why) {
+    pub(super) fn no_service(&self, of: &ServiceName, why: &mut Reasons) {
         let ServiceName { namespace, name } = of;
         why.reason = format!("there is no Service {namespace}/{name}");
         if let Some(set) = self.store.get::<StatefulSet>(Kind::StatefulSet, namespace, name) {
@@ -118,7 +118,7 @@ impl Explainer<'_> {
     }
 
     /// The same name in another namespace, or the Services of this one.
-    pub(super) fn elsewhere(&self, of: &ServiceName, why: &mut Why) {
+    pub(super) fn elsewhere(&self, of: &ServiceName, why: &mut Reasons) {
         let all = self.store.list::<Service>(Kind::Service).map(|service| &service.metadata);
         let same: Vec<_> = all.filter(|meta| meta.name == of.name).map(|meta| &meta.namespace).collect();
         for namespace in same.iter().take(1) {
@@ -139,7 +139,7 @@ impl Explainer<'_> {
     }
 
     /// A Service that exists, but its name does not.
-    pub(super) fn without_endpoints(&self, service: &Service, why: &mut Why) {
+    pub(super) fn without_endpoints(&self, service: &Service, why: &mut Reasons) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         if let Some(target) = service.spec.external_name.as_deref().filter(|_| service.is_external_name()) {
             self.describe(service, why);
@@ -174,10 +174,10 @@ impl Explainer<'_> {
         }
         why.reason = format!(
             "{name} is headless and has no ready endpoint: {}",
-            format_args!("{} {}", self.named_pod(pods[0]), hindrance(pods[0]))
+            format_args!("{} {}", self.named_pod(pods[0]), not_ready_reason(pods[0]))
         );
         for pod in pods.iter().skip(1).take(super::NAMES_SHOWN) {
-            why.steps.push(format!("{} {}", self.named_pod(pod), hindrance(pod)));
+            why.steps.push(format!("{} {}", self.named_pod(pod), not_ready_reason(pod)));
         }
         why.hints.push(
             "publishNotReadyAddresses: true in the Service gives pods names before they are ready".into(),
@@ -198,7 +198,7 @@ impl Explainer<'_> {
     }
 
     /// Adds the names of a pod.
-    pub(super) fn names_of_pod(&self, pod: &Pod, why: &mut Why) {
+    pub(super) fn names_of_pod(&self, pod: &Pod, why: &mut Reasons) {
         let found: Vec<String> = pod
             .status
             .ips()
@@ -213,7 +213,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn too_deep(&self, left: &[String], of: &ServiceName, why: &mut Why) {
+    fn too_deep(&self, left: &[String], of: &ServiceName, why: &mut Reasons) {
         why.reason =
             "names below a Service have one more label (endpoints) or two (_PORT._PROTOCOL), not three"
                 .into();
@@ -227,7 +227,7 @@ impl Explainer<'_> {
         }
     }
 
-    fn missing_pod(&self, label: &str, namespace: &str, why: &mut Why) {
+    fn missing_pod(&self, label: &str, namespace: &str, why: &mut Reasons) {
         if self.zone.settings().pods == PodNames::Disabled {
             why.reason = "names of pod addresses are disabled (pods disabled)".into();
             return;
@@ -245,7 +245,7 @@ impl Explainer<'_> {
         };
     }
 
-    fn missing_address(&self, ip: IpAddr, record_type: RecordType, why: &mut Why) {
+    fn missing_address(&self, ip: IpAddr, record_type: RecordType, why: &mut Reasons) {
         if record_type != RecordType::PTR {
             why.reason = "reverse names have PTR records only".into();
             return;
@@ -256,13 +256,13 @@ impl Explainer<'_> {
         let over = self.store.services_selecting(&pod.metadata.namespace, &pod.metadata.labels);
         why.steps.push(match over.first() {
             None => format!("{} has it, but no Service selects that pod", self.named_pod(pod)),
-            Some(_) => format!("{} {}", self.named_pod(pod), hindrance(pod)),
+            Some(_) => format!("{} {}", self.named_pod(pod), not_ready_reason(pod)),
         });
     }
 }
 
 /// Why a selected pod is not a ready endpoint, as the rest of a sentence about it.
-pub(super) fn hindrance(pod: &Pod) -> &'static str {
+pub(super) fn not_ready_reason(pod: &Pod) -> &'static str {
     if pod.is_terminal() {
         "has ended"
     } else if pod.status.ips().next().is_none() {

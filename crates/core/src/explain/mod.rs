@@ -170,7 +170,7 @@ impl<'a> Explainer<'a> {
             steps: Vec::new(),
             hints: Vec::new(),
         };
-        let mut why = Why::default();
+        let mut why = Reasons::default();
         match &subject {
             Subject::Foreign => self.foreign(&mut why),
             _ if matches!(record_type, RecordType::AXFR | RecordType::IXFR) => {
@@ -195,7 +195,7 @@ impl<'a> Explainer<'a> {
         Explanation { reason: legible(&why.reason, STEP_CHARS), steps, hints, ..explanation }
     }
 
-    fn foreign(&self, why: &mut Why) {
+    fn foreign(&self, why: &mut Reasons) {
         why.reason = format!("the name is neither in {} nor in a reverse zone", self.domain());
         if self.upstream.is_empty() {
             why.hints.push("with --upstream, `serve` forwards such names to another server".into());
@@ -249,7 +249,7 @@ impl<'a> Explainer<'a> {
 
 /// The reasons of an answer.
 #[derive(Default)]
-struct Why {
+struct Reasons {
     reason: String,
     steps: Vec<String>,
     hints: Vec<String>,

@@ -62,7 +62,7 @@ pub struct FaultSpec {
     #[serde(rename = "match", skip_serializing_if = "Match::is_everything")]
     pub matching: Match,
     /// Faults of a higher priority are matched first; among equals, those that were created first.
-    #[serde(skip_serializing_if = "is_usual")]
+    #[serde(skip_serializing_if = "is_default")]
     pub priority: i32,
     /// Maximum number of hits; no limit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,7 +88,7 @@ pub struct FaultSpec {
     pub preset: Option<Preset>,
 }
 
-fn is_usual(priority: &i32) -> bool {
+fn is_default(priority: &i32) -> bool {
     *priority == 0
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -
         return outcome;
     }
     let boots = node.map_or(0, |node| node.boots());
-    let life = Life { context, key, pod, boots };
+    let life = PodSync { context, key, pod, boots };
     if pod.is_terminating() {
         life.stop(&mut outcome);
     } else if !pod.is_terminal()
@@ -110,7 +110,7 @@ pub(crate) fn needs_sync(pod: &Pod) -> bool {
 }
 
 /// A pod at one moment.
-struct Life<'a> {
+struct PodSync<'a> {
     context: Context<'a>,
     key: &'a Key,
     pod: &'a Arc<Pod>,
@@ -118,7 +118,7 @@ struct Life<'a> {
     boots: u32,
 }
 
-impl Life<'_> {
+impl PodSync<'_> {
     /// Stops the pod after its grace period: its status becomes terminal, then its object is removed.
     fn stop(&self, outcome: &mut SyncResult) {
         let (now, pod) = (self.context.now, self.pod);

@@ -101,7 +101,7 @@ pub(super) fn well_formed(place: &Place) -> Result<(), Box<Problem>> {
 }
 
 /// Whether the document at `place` is well-formed and not a map, and so not an object.
-pub(super) fn is_no_map(place: &Place) -> bool {
+pub(super) fn is_not_a_map(place: &Place) -> bool {
     type Map = std::collections::HashMap<String, IgnoredAny>;
     value::<Option<Map>>(place).is_err() && well_formed(place).is_ok()
 }

@@ -49,7 +49,7 @@ fn is_comment(line: &str) -> bool {
 
 /// The head of a document, found before it is parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Head<'a> {
+pub(super) struct LineHead<'a> {
     pub(super) api_version: Option<&'a str>,
     pub(super) kind: Option<&'a str>,
     /// Offset of the line after `items:`, if its items follow as a block.
@@ -61,8 +61,8 @@ pub(super) struct Head<'a> {
 /// Finds the head by lines, in a tenth of the time that a parser needs.
 ///
 /// The result is right for every block-style document; if nothing is found, the document has to be parsed.
-pub(super) fn sniff(text: &str) -> Head<'_> {
-    let mut head = Head::default();
+pub(super) fn find_head(text: &str) -> LineHead<'_> {
+    let mut head = LineHead::default();
     let mut indent = None;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -95,7 +95,7 @@ pub(super) fn sniff(text: &str) -> Head<'_> {
     head
 }
 
-impl Head<'_> {
+impl LineHead<'_> {
     fn repeat_if(&mut self, repeated: bool, key: &'static str, at: usize) {
         if repeated {
             self.repeated = Some((key, at));
@@ -219,12 +219,12 @@ mod tests {
             ("kind: Service\r\napiVersion: apps/v1\r\n", Some("apps/v1"), Some("Service")),
         ];
         for (text, api_version, kind) in table {
-            let head = sniff(text);
+            let head = find_head(text);
             assert_eq!((head.api_version, head.kind), (api_version, kind), "{text:?}");
         }
-        assert_eq!(sniff("kind: A\nx: 1\nkind: B\n").repeated, Some(("kind", 13)));
-        assert_eq!(sniff("items: # two\n- a\n").items, Some(13));
-        assert_eq!(sniff("items: []\n").items, None);
+        assert_eq!(find_head("kind: A\nx: 1\nkind: B\n").repeated, Some(("kind", 13)));
+        assert_eq!(find_head("items: # two\n- a\n").items, Some(13));
+        assert_eq!(find_head("items: []\n").items, None);
     }
 
     #[test]
@@ -248,7 +248,7 @@ mod tests {
         ];
         for (text, expected, rest) in table {
             let passage = Passage { range: 0..text.len(), line: 1, dash: None, json: false };
-            let found = split_items(text, &passage, sniff(text).items.unwrap());
+            let found = split_items(text, &passage, find_head(text).items.unwrap());
             let items =
                 found.as_ref().map(|f| f.items.iter().map(|p| (p.text(text), p.line)).collect::<Vec<_>>());
             let expected = expected.map(|e| e.iter().map(|&(t, l)| (t.into(), l)).collect::<Vec<_>>());

@@ -91,7 +91,7 @@ pub(super) fn name(path: &Path) -> String {
 }
 
 /// Bytes that are not a text of YAML or JSON.
-pub(super) struct NoText {
+pub(super) struct InvalidText {
     /// The text before the first invalid byte.
     pub(super) before: String,
     pub(super) reason: String,
@@ -101,16 +101,19 @@ pub(super) struct NoText {
 ///
 /// # Errors
 /// At the first character that YAML and JSON do not allow.
-pub(super) fn text(bytes: Vec<u8>) -> Result<String, NoText> {
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, InvalidText> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(NoText { before: String::new(), reason: "UTF-16 text; save the file as UTF-8".into() });
+        return Err(InvalidText {
+            before: String::new(),
+            reason: "UTF-16 text; save the file as UTF-8".into(),
+        });
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let reason = format!("byte {:#04x} is not UTF-8; is this a text file?", error.as_bytes()[at]);
         let mut bytes = error.into_bytes();
         bytes.truncate(at);
-        NoText { before: String::from_utf8(bytes).unwrap_or_default(), reason }
+        InvalidText { before: String::from_utf8(bytes).unwrap_or_default(), reason }
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
@@ -126,7 +129,7 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, NoText> {
                 '\0' => "NUL byte; is this a text file?".into(),
                 c => format!("control character U+{:04X}, which YAML does not allow", u32::from(c)),
             };
-            Err(NoText { before: text, reason })
+            Err(InvalidText { before: text, reason })
         }
     }
 }

@@ -61,7 +61,7 @@ impl Input {
     pub fn read(&self) -> Manifest {
         match self {
             Input::Named(path) => super::read_file(path),
-            Input::Listed(path) => super::read_file(path).passed_over(),
+            Input::Listed(path) => super::read_file(path).skipped_unless_objects(),
             Input::Kustomization(directory) => {
                 let name = kustomize::name(directory);
                 match kustomize::render(directory) {

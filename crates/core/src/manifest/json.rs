@@ -16,7 +16,7 @@ use crate::store::Text;
 
 /// The source of one object, for as long as its JSON may be needed. The rest of its file is released.
 #[derive(Debug)]
-pub(super) struct Written {
+pub(super) struct ObjectText {
     /// The document or item that contains it. The items of a List that cannot be split share the List's text.
     text: Arc<str>,
     /// Its path within that.
@@ -43,15 +43,15 @@ impl Common {
     }
 }
 
-impl Written {
+impl ObjectText {
     /// The source at `place`, which has this `text`, except for [empty lines](Self::beginning) before it.
     pub(super) fn at(place: &Place, text: Arc<str>) -> Self {
-        Written { text, within: place.within.clone(), json: place.passage.json, common: None }
+        ObjectText { text, within: place.within.clone(), json: place.passage.json, common: None }
     }
 
     /// The source of the item at `place` of a List that has this `text`.
     pub(super) fn item(place: &Place, text: Arc<str>, common: Arc<Common>) -> Self {
-        Written { common: Some(common), ..Written::at(place, text) }
+        ObjectText { common: Some(common), ..ObjectText::at(place, text) }
     }
 
     /// `text` without line ends at its start: later documents have that of their marker, the first has none.
@@ -78,7 +78,7 @@ impl Written {
     }
 }
 
-impl Text for Arc<Written> {
+impl Text for Arc<ObjectText> {
     fn text(&self) -> Cow<'_, str> {
         if self.within.is_empty() {
             Cow::Borrowed(&self.text)

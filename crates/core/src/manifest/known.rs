@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use super::Manifest;
 use super::Read;
-use super::json::Written;
+use super::json::ObjectText;
 use super::source::Place;
 use crate::store::Object;
 
@@ -19,7 +19,7 @@ pub struct Known {
     pub object: Object,
     /// The line at which its document started.
     pub line: u32,
-    written: Option<Arc<Written>>,
+    written: Option<Arc<ObjectText>>,
 }
 
 impl From<Read> for Known {
@@ -43,7 +43,7 @@ impl Known {
 
 /// The objects of `manifest` that were parsed, and not taken from `known`.
 pub fn fresh<'a>(manifest: &'a Manifest, known: &[Known]) -> impl Iterator<Item = &'a Read> {
-    let known: HashSet<*const Written> =
+    let known: HashSet<*const ObjectText> =
         known.iter().filter_map(|known| known.written.as_ref().map(Arc::as_ptr)).collect();
     let is_known =
         move |read: &Read| read.written.as_ref().is_some_and(|written| known.contains(&Arc::as_ptr(written)));
@@ -95,7 +95,7 @@ pub(super) struct Recall<'a> {
 impl<'a> Recall<'a> {
     /// The known object with this `text`.
     pub(super) fn object(&mut self, text: &str) -> Option<&'a Known> {
-        let (known, text) = (self.memory.known, Written::beginning(text));
+        let (known, text) = (self.memory.known, ObjectText::beginning(text));
         let near = known[self.next..].iter().take(NEAR).position(|known| known.is_written(text));
         let at = match near {
             Some(ahead) => self.next + ahead,

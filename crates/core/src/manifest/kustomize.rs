@@ -93,37 +93,43 @@ fn start(mut command: Command) -> io::Result<Child> {
 
 /// Why the output of a renderer is not used.
 #[derive(Debug, PartialEq, Eq)]
-enum Why {
-    Failed { status: String, complaint: String },
+enum RenderError {
+    Failed { status: String, stderr_text: String },
     TooSlow(Duration),
-    TooMuch,
+    TooMuchOutput,
     Unreadable(String),
 }
 
-impl Why {
+impl RenderError {
     fn message(&self, directory: &Path) -> String {
         let directory = directory.display();
         match self {
-            Why::Failed { status, complaint } if complaint.is_empty() => {
+            RenderError::Failed { status, stderr_text } if stderr_text.is_empty() => {
                 format!("{directory} failed ({status})")
             }
-            Why::Failed { status, complaint } => format!("{directory} failed ({status}): {complaint}"),
-            Why::TooSlow(timeout) => format!("{directory} took longer than {} s", timeout.as_secs_f64()),
-            Why::TooMuch => format!("{directory} wrote more than {} MiB", limits::FILE_BYTES >> 20),
-            Why::Unreadable(error) => format!("{directory}: its output cannot be read: {error}"),
+            RenderError::Failed { status, stderr_text } => {
+                format!("{directory} failed ({status}): {stderr_text}")
+            }
+            RenderError::TooSlow(timeout) => {
+                format!("{directory} took longer than {} s", timeout.as_secs_f64())
+            }
+            RenderError::TooMuchOutput => {
+                format!("{directory} wrote more than {} MiB", limits::FILE_BYTES >> 20)
+            }
+            RenderError::Unreadable(error) => format!("{directory}: its output cannot be read: {error}"),
         }
     }
 }
 
 /// Waits for the output and the exit of `child`, for at most `timeout`.
-fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
+fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, RenderError> {
     let deadline = Instant::now() + timeout;
     let stdout = child.stdout.take().map(|pipe| collect(pipe, limits::FILE_BYTES + 1));
     let stderr = child.stderr.take().map(|pipe| collect(pipe, STDERR_BYTES));
     let written = stdout.map_or(Ok(Vec::new()), |stdout| taken(&stdout, deadline, timeout));
     let outcome = written.and_then(|bytes| {
         if bytes.len() as u64 > limits::FILE_BYTES {
-            Err(Why::TooMuch)
+            Err(RenderError::TooMuchOutput)
         } else {
             ended(&mut child, deadline, timeout).map(|status| (bytes, status))
         }
@@ -138,11 +144,11 @@ fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
     if status.success() {
         return Ok(bytes);
     }
-    let complaint = stderr.and_then(|stderr| taken(&stderr, deadline, timeout).ok()).unwrap_or_default();
-    let complaint = String::from_utf8_lossy(&complaint);
-    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let complaint = legible(lines.join("; ").trim_start_matches("error: "), STDERR_CHARS);
-    Err(Why::Failed { status: status.to_string(), complaint })
+    let stderr_text = stderr.and_then(|stderr| taken(&stderr, deadline, timeout).ok()).unwrap_or_default();
+    let stderr_text = String::from_utf8_lossy(&stderr_text);
+    let lines: Vec<&str> = stderr_text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let stderr_text = legible(lines.join("; ").trim_start_matches("error: "), STDERR_CHARS);
+    Err(RenderError::Failed { status: status.to_string(), stderr_text })
 }
 
 /// Reads at most `max` bytes from `pipe`; a process that writes more is ended by the closed pipe.
@@ -157,22 +163,26 @@ fn collect(pipe: impl Read + Send + 'static, max: u64) -> Receiver<io::Result<Ve
     collected
 }
 
-fn taken(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant, timeout: Duration) -> Result<Vec<u8>, Why> {
+fn taken(
+    pipe: &Receiver<io::Result<Vec<u8>>>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<Vec<u8>, RenderError> {
     match pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(read) => read.map_err(|error| Why::Unreadable(error.to_string())),
-        Err(RecvTimeoutError::Timeout) => Err(Why::TooSlow(timeout)),
-        Err(RecvTimeoutError::Disconnected) => Err(Why::Unreadable("its reader ended".into())),
+        Ok(read) => read.map_err(|error| RenderError::Unreadable(error.to_string())),
+        Err(RecvTimeoutError::Timeout) => Err(RenderError::TooSlow(timeout)),
+        Err(RecvTimeoutError::Disconnected) => Err(RenderError::Unreadable("its reader ended".into())),
     }
 }
 
 /// Waits for the exit of `child`, which has closed its output.
-fn ended(child: &mut Child, deadline: Instant, timeout: Duration) -> Result<ExitStatus, Why> {
+fn ended(child: &mut Child, deadline: Instant, timeout: Duration) -> Result<ExitStatus, RenderError> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if Instant::now() < deadline => thread::sleep(END_INTERVAL),
-            Ok(None) => return Err(Why::TooSlow(timeout)),
-            Err(error) => return Err(Why::Unreadable(error.to_string())),
+            Ok(None) => return Err(RenderError::TooSlow(timeout)),
+            Err(error) => return Err(RenderError::Unreadable(error.to_string())),
         }
     }
 }
@@ -201,34 +211,37 @@ mod tests {
     #[test]
     fn time_and_output_of_a_renderer_are_limited() {
         let short = Duration::from_millis(300);
-        let failed = |status: &str, complaint: &str| {
-            Err(Why::Failed { status: status.into(), complaint: complaint.into() })
+        let failed = |status: &str, stderr_text: &str| {
+            Err(RenderError::Failed { status: status.into(), stderr_text: stderr_text.into() })
         };
         let table = [
             ("echo a: 1", Ok("a: 1\n")),
             ("echo 'error: no such\n\n  file' >&2; exit 3", failed("exit status: 3", "no such; file")),
             ("yes >&2 | head -c 100000 >&2; exit 1", failed("exit status: 1", "")),
             ("kill -9 $$", failed("signal: 9 (SIGKILL)", "")),
-            ("sleep 60", Err(Why::TooSlow(short))),
+            ("sleep 60", Err(RenderError::TooSlow(short))),
             // A child process that holds the output open is ended too.
-            ("sleep 60 & exec sleep 61", Err(Why::TooSlow(short))),
-            ("exec >&-; sleep 60", Err(Why::TooSlow(short))),
-            ("yes", Err(Why::TooMuch)),
+            ("sleep 60 & exec sleep 61", Err(RenderError::TooSlow(short))),
+            ("exec >&-; sleep 60", Err(RenderError::TooSlow(short))),
+            ("yes", Err(RenderError::TooMuchOutput)),
         ];
         for (script, expected) in table {
             let begin = Instant::now();
-            let timeout =
-                if matches!(expected, Err(Why::TooSlow(_))) { short } else { Duration::from_secs(20) };
+            let timeout = if matches!(expected, Err(RenderError::TooSlow(_))) {
+                short
+            } else {
+                Duration::from_secs(20)
+            };
             let got = output(shell(script), timeout).map(|bytes| String::from_utf8(bytes).expect("text"));
             match (&got, &expected) {
                 (
-                    Err(Why::Failed { status, complaint }),
-                    Err(Why::Failed { status: wanted, complaint: part }),
+                    Err(RenderError::Failed { status, stderr_text }),
+                    Err(RenderError::Failed { status: wanted, stderr_text: part }),
                 ) => {
                     assert_eq!(status, wanted, "{script}");
                     assert!(
-                        complaint.contains(&**part) && complaint.chars().count() <= STDERR_CHARS + 1,
-                        "{complaint}"
+                        stderr_text.contains(&**part) && stderr_text.chars().count() <= STDERR_CHARS + 1,
+                        "{stderr_text}"
                     );
                 }
                 _ => assert_eq!(got, expected.map(String::from), "{script}"),

@@ -49,7 +49,7 @@ pub const REPLICAS: u32 = 250_000;
 
 /// Why a document is not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TooMuch {
+pub(super) enum LimitExceeded {
     #[error(
         "document of {0} bytes: at most {DOCUMENT_BYTES} are read; put each object into a document of its own"
     )]
@@ -66,17 +66,17 @@ pub(super) enum TooMuch {
 ///
 /// Every node costs at least one mark: a line, a comma, a colon, a dash or a bracket. Marks inside quoted strings are
 /// counted as well, so the result is an upper bound.
-pub(super) fn structure(document: &str) -> Result<(), TooMuch> {
+pub(super) fn structure(document: &str) -> Result<(), LimitExceeded> {
     if document.len() > DOCUMENT_BYTES {
-        return Err(TooMuch::Bytes(document.len()));
+        return Err(LimitExceeded::Bytes(document.len()));
     }
     // Most documents are too short to exceed a limit.
     if document.len() <= BRACKET_DEPTH {
         return Ok(());
     }
     match marks(document) {
-        (_, depth) if depth > BRACKET_DEPTH => Err(TooMuch::Depth),
-        (marks, _) if marks > DOCUMENT_MARKS => Err(TooMuch::Nodes),
+        (_, depth) if depth > BRACKET_DEPTH => Err(LimitExceeded::Depth),
+        (marks, _) if marks > DOCUMENT_MARKS => Err(LimitExceeded::Nodes),
         _ => Ok(()),
     }
 }
@@ -217,10 +217,10 @@ mod tests {
     #[test]
     fn structure_is_bounded_before_parsing() {
         assert_eq!(structure("a: [1, 2, {b: c}]\n"), Ok(()));
-        assert_eq!(structure(&"[".repeat(200_000)), Err(TooMuch::Depth));
-        assert_eq!(structure(&format!("[{}]", "a,".repeat(DOCUMENT_MARKS))), Err(TooMuch::Nodes));
-        assert_eq!(structure(&"- ".repeat(DOCUMENT_MARKS / 3 + 1)), Err(TooMuch::Nodes));
-        assert_eq!(structure(&"x".repeat(DOCUMENT_BYTES + 1)), Err(TooMuch::Bytes(DOCUMENT_BYTES + 1)));
+        assert_eq!(structure(&"[".repeat(200_000)), Err(LimitExceeded::Depth));
+        assert_eq!(structure(&format!("[{}]", "a,".repeat(DOCUMENT_MARKS))), Err(LimitExceeded::Nodes));
+        assert_eq!(structure(&"- ".repeat(DOCUMENT_MARKS / 3 + 1)), Err(LimitExceeded::Nodes));
+        assert_eq!(structure(&"x".repeat(DOCUMENT_BYTES + 1)), Err(LimitExceeded::Bytes(DOCUMENT_BYTES + 1)));
         // Timestamps, addresses and hyphenated names are not structure.
         assert_eq!(structure(&"2026-01-01T00:00:00Z fd00::1 a-b ".repeat(30_000)), Ok(()));
     }

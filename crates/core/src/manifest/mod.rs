@@ -77,7 +77,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// For a file that was found in a directory: skips it with a warning if it is not a manifest.
-    pub fn passed_over(self) -> Self {
+    pub fn skipped_unless_objects(self) -> Self {
         if !self.foreign {
             return self;
         }
@@ -96,7 +96,7 @@ pub struct Read {
     /// Its place.
     pub place: Place,
     /// Its source, if that does not depend on its context.
-    written: Option<Arc<json::Written>>,
+    written: Option<Arc<json::ObjectText>>,
 }
 
 /// The content of several files.

@@ -77,7 +77,7 @@ mod tests {
     use crate::manifest::read_bytes;
 
     #[test]
-    fn scalars_are_found_where_their_paths_say() {
+    fn scalars_have_paths_that_are_located() {
         let text = concat!(
             "apiVersion: v1\n",
             "kind: List\n",

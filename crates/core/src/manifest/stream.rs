@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::decode;
 use super::documents;
-use super::json::Written;
+use super::json::ObjectText;
 use super::known::{Known, Memory, Recall};
 use super::locate::Step;
 use super::meaning::{self, Head, Meaning};
@@ -37,7 +37,7 @@ pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
     let streams = parallel::map(&parts, 2, |passages| {
         let mut stream = Stream::new(source.clone(), &known, passages.first().map_or(1, |first| first.line));
         for passage in passages.iter() {
-            if !stream.goes_on(passage) {
+            if !stream.is_within_limits(passage) {
                 break;
             }
             stream.document(passage.clone());
@@ -91,13 +91,13 @@ impl<'a> Stream<'a> {
 
     /// Adds a problem; warnings up to a maximum.
     fn report(&mut self, problem: Problem) {
-        if problem.severity == Severity::Error || !self.has_warned_enough() {
+        if problem.severity == Severity::Error || !self.is_over_warning_limit() {
             self.manifest.problems.push(problem);
         }
     }
 
     /// Whether a further warning is only counted: finding its position costs a pass over the file.
-    fn has_warned_enough(&mut self) -> bool {
+    fn is_over_warning_limit(&mut self) -> bool {
         let warnings = self.manifest.problems.iter().filter(|other| other.severity == Severity::Warning);
         let enough = warnings.count() >= limits::FILE_PROBLEMS;
         self.more_warnings += usize::from(enough);
@@ -121,7 +121,7 @@ impl<'a> Stream<'a> {
             self.override_with(&place, &overrides);
         }
         for read in objects {
-            if !self.goes_on(&read.place.passage.clone()) {
+            if !self.is_within_limits(&read.place.passage.clone()) {
                 return;
             }
             self.add(read, true);
@@ -137,19 +137,19 @@ impl<'a> Stream<'a> {
         }
         if depth == 0 {
             self.marks += limits::marks_towards_file(&self.source.text, &text);
-            if !self.goes_on(&place.passage) {
+            if !self.is_within_limits(&place.passage) {
                 return;
             }
         }
-        let sniffed = documents::sniff(&text);
+        let found = documents::find_head(&text);
         let mut head =
-            Head { api_version: sniffed.api_version.map(Name::from), kind: sniffed.kind.map(Name::from) };
+            Head { api_version: found.api_version.map(Name::from), kind: found.kind.map(Name::from) };
         let parsed = head.api_version.is_none() || head.kind.is_none();
         if parsed {
             head = match decode::head(&place) {
                 Ok(head) => head,
                 Err(problem) => {
-                    self.claims |= text.contains("apiVersion") && !decode::is_no_map(&place);
+                    self.claims |= text.contains("apiVersion") && !decode::is_not_a_map(&place);
                     return self.report(*problem);
                 }
             };
@@ -160,10 +160,10 @@ impl<'a> Stream<'a> {
             Some((Meaning::List(of), _)) => of,
             Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed, has_head),
         };
-        if !self.shallow(&place, depth) {
+        if !self.is_nesting_allowed(&place, depth) {
             return;
         }
-        let block = sniffed.items.filter(|_| !limits::has_aliases(&text));
+        let block = found.items.filter(|_| !limits::has_aliases(&text));
         match block.and_then(|at| documents::split_items(&self.source.text, &place.passage, at)) {
             Some(items) => self.block_list(&place, items, &of, depth),
             None => self.whole_list(&place, &of),
@@ -175,7 +175,7 @@ impl<'a> Stream<'a> {
     fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool, has_head: bool) {
         let outcome = match meaning {
             Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
-                let written = Written::at(&place, Written::beginning(&place.text()).into());
+                let written = ObjectText::at(&place, ObjectText::beginning(&place.text()).into());
                 self.given(object, place, written, has_head);
             }),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
@@ -200,7 +200,7 @@ impl<'a> Stream<'a> {
         self.override_with(place, &lowered.overrides);
         let mut invalid: Option<Arc<[Step]>> = None;
         for (object, within) in lowered.objects {
-            if !self.goes_on(&place.passage) {
+            if !self.is_within_limits(&place.passage) {
                 return;
             }
             // Errors in one object of an entry, usually in its name, are repeated in the others.
@@ -270,7 +270,7 @@ impl<'a> Stream<'a> {
                     }
                     return Some((Meaning::Other, shown));
                 };
-                if !unknown.matters && self.has_warned_enough() {
+                if !unknown.matters && self.is_over_warning_limit() {
                     return unknown.removed.then_some((Meaning::Other, shown));
                 }
                 let problem = format!("{}: {}", unknown.field, unknown.message);
@@ -290,12 +290,12 @@ impl<'a> Stream<'a> {
 
     fn override_with(&mut self, place: &Place, overrides: &Overrides) {
         for field in self.manifest.overrides.merge(overrides) {
-            self.complain(place, field, "contradicts an earlier Topology of this file");
+            self.report_at(place, field, "contradicts an earlier Topology of this file");
         }
     }
 
     /// Whether the limits allow more of the file, up to `next`.
-    fn goes_on(&mut self, next: &Passage) -> bool {
+    fn is_within_limits(&mut self, next: &Passage) -> bool {
         let message = if self.manifest.objects.len() >= limits::OBJECTS {
             format!("more than {} objects in one file: the rest is not read", limits::OBJECTS)
         } else if self.marks > limits::FILE_MARKS {
@@ -319,14 +319,14 @@ impl<'a> Stream<'a> {
     }
 
     /// Whether the nesting of Lists is within the limit.
-    fn shallow(&mut self, place: &Place, depth: usize) -> bool {
+    fn is_nesting_allowed(&mut self, place: &Place, depth: usize) -> bool {
         if depth >= limits::LIST_DEPTH {
-            self.complain(place, "kind", format!("Lists nested deeper than {}", limits::LIST_DEPTH));
+            self.report_at(place, "kind", format!("Lists nested deeper than {}", limits::LIST_DEPTH));
         }
         depth < limits::LIST_DEPTH
     }
 
-    fn complain(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
+    fn report_at(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
         let problem = Problem::at(place, place.locate(path), format!("{path}: {message}"));
         self.report(problem);
     }

@@ -123,27 +123,27 @@ pub(super) struct Lowered {
 pub(super) fn read(place: &Place) -> Result<Lowered, Box<Problem>> {
     let topology: Topology = decode::value(place)?;
     let mut problems = Vec::new();
-    let mut complain = |path: &str, message: String| {
+    let mut report_at = |path: &str, message: String| {
         if problems.len() < limits::DOCUMENT_PROBLEMS {
             problems.push(Problem::at(place, place.locate(path), format!("{path}: {message}")));
         }
     };
     let domain = topology.domain.map(|domain| Name::from(domain.trim_end_matches('.').to_ascii_lowercase()));
     if let Some((message, _)) = domain.as_deref().and_then(|domain| NameRule::Subdomain.refuses(domain)) {
-        complain("domain", message);
+        report_at("domain", message);
     }
     if let Some(ttl) = topology.ttl.filter(|&ttl| ttl > TTL_MAX) {
-        complain("ttl", format!("{ttl} seconds are more than {TTL_MAX}, CoreDNS's maximum"));
+        report_at("ttl", format!("{ttl} seconds are more than {TTL_MAX}, CoreDNS's maximum"));
     }
     for (path, ranges) in [("podCIDR", &topology.pod_cidr.0), ("serviceCIDR", &topology.service_cidr.0)] {
         let v4 = ranges.iter().filter(|range| range.addr().is_ipv4()).count();
         if v4 > 1 || ranges.len() - v4 > 1 {
-            complain(path, "more than one range of a family".into());
+            report_at(path, "more than one range of a family".into());
         }
     }
     let nested = topology.metadata.namespace;
     if topology.namespace.is_some() && nested.is_some() && topology.namespace != nested {
-        complain("namespace", "differs from metadata.namespace".into());
+        report_at("namespace", "differs from metadata.namespace".into());
     }
     let namespace = topology.namespace.or(nested).unwrap_or_else(|| DEFAULT_NAMESPACE.into());
 
@@ -154,7 +154,7 @@ pub(super) fn read(place: &Place) -> Result<Lowered, Box<Problem>> {
             if ordinal.is_none_or(|ordinal| ordinal.parse::<u32>().is_err()) {
                 let message =
                     format!("{pod:?} is not a pod of this set: their names are {name}-0, {name}-1, …");
-                complain(&format!("sets[{name}].addresses[{pod}]"), message);
+                report_at(&format!("sets[{name}].addresses[{pod}]"), message);
             }
         }
         lowering.set(name, set);

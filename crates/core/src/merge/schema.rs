@@ -21,15 +21,15 @@ pub(super) enum Merge {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keyed {
     /// `patchMergeKey`: the keys for a strategic merge patch.
-    pub(super) patch: &'static [Key],
+    pub(super) patch: &'static [MergeKey],
     /// `listMapKeys`: the keys for an apply; more exact, since they were introduced later.
-    pub(super) apply: &'static [Key],
+    pub(super) apply: &'static [MergeKey],
     /// The fields of an item that do not merge by default.
     pub(super) item: Fields,
 }
 
 /// A key field of items, and its default.
-pub(super) type Key = (&'static str, Option<&'static str>);
+pub(super) type MergeKey = (&'static str, Option<&'static str>);
 
 /// The table of an object of `kind`; an unknown kind has the fields of metadata and status.
 pub(super) fn of(kind: &str) -> Fields {
@@ -62,20 +62,20 @@ impl Merge {
 }
 
 /// A list of objects identified by one key, for patches and applies alike.
-const fn by(key: &'static [Key; 1], item: Fields) -> Merge {
+const fn by(key: &'static [MergeKey; 1], item: Fields) -> Merge {
     Merge::Keyed(Keyed { patch: key, apply: key, item })
 }
 
 /// A list of objects that a patch identifies by the first of `keys`, and an apply by all of them.
-const fn by_all(keys: &'static [Key], item: Fields) -> Merge {
+const fn by_all(keys: &'static [MergeKey], item: Fields) -> Merge {
     Merge::Keyed(Keyed { patch: keys.split_at(1).0, apply: keys, item })
 }
 
-const NAME: &[Key; 1] = &[("name", None)];
-const TYPE: &[Key; 1] = &[("type", None)];
-const IP: &[Key; 1] = &[("ip", None)];
-const PORT: &[Key] = &[("port", None), ("protocol", Some("TCP"))];
-const CONTAINER_PORT: &[Key] = &[("containerPort", None), ("protocol", Some("TCP"))];
+const NAME: &[MergeKey; 1] = &[("name", None)];
+const TYPE: &[MergeKey; 1] = &[("type", None)];
+const IP: &[MergeKey; 1] = &[("ip", None)];
+const PORT: &[MergeKey] = &[("port", None), ("protocol", Some("TCP"))];
+const CONTAINER_PORT: &[MergeKey] = &[("containerPort", None), ("protocol", Some("TCP"))];
 
 const METADATA: Merge =
     Merge::Object(&[("finalizers", Merge::Set), ("ownerReferences", by(&[("uid", None)], &[]))]);

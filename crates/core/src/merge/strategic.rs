@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::MergeError;
 use super::lists::{arrange, identity};
-use super::schema::{self, Fields, Key, Keyed, Merge};
+use super::schema::{self, Fields, Keyed, Merge, MergeKey};
 use super::work::Work;
 
 /// Patches `live`, an object of `kind` (`StatefulSet`), with a strategic merge patch.
@@ -118,7 +118,7 @@ fn list(
     let before = live.len();
     work.spend(COMPARISON_COST * (before + patch.len()))?;
     let added;
-    let keys: &[Key] = match merge {
+    let keys: &[MergeKey] = match merge {
         Some(Merge::Keyed(how)) => {
             added = keyed(field, live, patch, how, work)?;
             how.patch
@@ -220,7 +220,7 @@ fn unknown(directive: &Value) -> MergeError {
     MergeError::Malformed(format!("unknown patch type: {directive}, expected merge, replace or delete"))
 }
 
-fn no_key(field: &str, keys: &[Key]) -> MergeError {
+fn no_key(field: &str, keys: &[MergeKey]) -> MergeError {
     let key = keys.first().map_or("", |(key, _)| key);
     MergeError::Malformed(format!("{field}: an item does not contain declared merge key: {key}"))
 }

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::lists::{arrange, identities};
-use super::schema::{self, Fields, Key, Keyed, Merge};
+use super::schema::{self, Fields, Keyed, Merge, MergeKey};
 
 /// Applies `wanted` to `live`, an object of `kind`: its fields are set, those that are in `last` (the last applied
 /// object, if any) but not in `wanted` are removed, and all others are kept.
@@ -53,7 +53,7 @@ fn map(
 
 /// Merges two lists by identity. Lists whose items have no identity are replaced.
 fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keyed) {
-    let keys: &[Key] = how.apply;
+    let keys: &[MergeKey] = how.apply;
     let (Some(order), Some(had)) = (identities(wanted, keys), identities(live, keys)) else {
         *live = wanted.iter().map(without_nulls).collect();
         return;

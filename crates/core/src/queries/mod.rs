@@ -19,8 +19,8 @@ use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
 pub use query::Query;
 
-/// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts, and
-/// the records are omitted.
+/// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts,
+/// and the records are omitted.
 const REPLY_BYTES: usize = 4096;
 
 /// Memory that an exchange takes besides its messages, in bytes.

@@ -10,7 +10,7 @@ use crate::fault::FaultSpec;
 
 /// A fault of the cluster's DNS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "WrittenFault")]
 pub struct Fault {
     /// Its metadata; it has no namespace.
     pub metadata: ObjectMeta,
@@ -48,7 +48,7 @@ impl Eq for ReadAt {}
 /// A fault in a manifest. Unknown fields are refused: a typo must not change what is tested.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Fault")]
-struct Written {
+struct WrittenFault {
     #[serde(rename = "apiVersion")]
     _api_version: Option<IgnoredAny>,
     #[serde(rename = "kind")]
@@ -61,8 +61,8 @@ struct Written {
     _status: Option<IgnoredAny>,
 }
 
-impl From<Written> for Fault {
-    fn from(Written { metadata, spec, .. }: Written) -> Self {
+impl From<WrittenFault> for Fault {
+    fn from(WrittenFault { metadata, spec, .. }: WrittenFault) -> Self {
         Fault { metadata, spec, read_at: ReadAt::default() }
     }
 }

@@ -262,7 +262,7 @@ impl Links {
     }
 
     /// Removes the owners' UIDs: those in a manifest are another cluster's.
-    pub fn forget_uids(&mut self) {
+    pub fn clear_uids(&mut self) {
         if self.owners().iter().any(|owner| owner.uid.is_some()) {
             let owners: Vec<Owner> =
                 self.owners().iter().map(|owner| Owner { uid: None, ..owner.clone() }).collect();

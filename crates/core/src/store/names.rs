@@ -83,12 +83,12 @@ impl Labels {
     }
 
     /// Whether both share their stored pairs, and so differ at most in a pod's name. False negatives are possible.
-    pub(super) fn are_of_one_template(&self, other: &Labels) -> bool {
+    pub(super) fn share_template(&self, other: &Labels) -> bool {
         std::ptr::eq(self.pairs(), other.pairs())
     }
 
     /// Whether both are the same value in memory. False negatives are possible.
-    pub fn are_the_same(&self, other: &Labels) -> bool {
+    pub fn is_same_value(&self, other: &Labels) -> bool {
         std::ptr::eq(self.pairs(), other.pairs()) && self.pod == other.pod
     }
 

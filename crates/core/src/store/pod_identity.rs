@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinals_of_names() {
+    fn ordinals_are_parsed() {
         let table = [
             ("db-0", Some(("db", 0))),
             ("my-db-12", Some(("my-db", 12))),

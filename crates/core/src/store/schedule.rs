@@ -222,11 +222,14 @@ impl Times {
         let by_week = weekdays.has(time.weekday().to_sunday_zero_offset());
         // If both kinds of days are restricted, one match is enough.
         let is_day = if days.is_star || weekdays.is_star { by_month && by_week } else { by_month || by_week };
-        match () {
-            () if !is_day || !months.has(time.month()) => Some(Unit::Day),
-            () if !hours.has(time.hour()) => Some(Unit::Hour),
-            () if !minutes.has(time.minute()) => Some(Unit::Minute),
-            () => None,
+        if !is_day || !months.has(time.month()) {
+            Some(Unit::Day)
+        } else if !hours.has(time.hour()) {
+            Some(Unit::Hour)
+        } else if !minutes.has(time.minute()) {
+            Some(Unit::Minute)
+        } else {
+            None
         }
     }
 }

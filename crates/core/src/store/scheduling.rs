@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_selector_terms() {
+    fn node_selector_terms_match_nodes() {
         let labels: Labels = [("disk", "ssd"), ("cores", "16")].into_iter().collect();
         let table = [
             ("{}", false),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn host_ports() {
+    fn host_ports_conflict_by_address_and_protocol() {
         let port = |ip: &str, port, protocol| HostPort { ip: ip.into(), port, protocol };
         let table = [
             (port("", 80, Protocol::TCP), port("", 80, Protocol::TCP), true),

@@ -57,7 +57,8 @@ impl Store {
         !self.indexes.repelling.anti_affinity.is_empty() || !self.indexes.repelling.volumes.is_empty()
     }
 
-    /// The pods that the workload at `owner` manages, and those without a controller that its `selector` matches, by name.
+    /// The pods that the workload at `owner` manages, and those without a controller that its `selector` matches, by
+    /// name.
     pub fn pods_near(&self, owner: &Key, selector: &LabelSelector) -> Vec<&Arc<Pod>> {
         let Some(pods) = self.within(Kind::Pod, &owner.namespace) else { return Vec::new() };
         let get = |name: &Name| Pod::of(&pods.get(name)?.object);
@@ -176,7 +177,7 @@ impl<'s> Selecting<'s> {
     ) -> impl Iterator<Item = &'s Arc<Service>> + use<'a, 's> {
         let store = self.store;
         let is_same =
-            |(there, template): &(Name, Labels)| there == namespace && template.are_of_one_template(labels);
+            |(there, template): &(Name, Labels)| there == namespace && template.share_template(labels);
         if !self.template.as_ref().is_some_and(is_same) {
             let template = labels.of_template();
             let found = template.iter().flat_map(|(key, value)| store.services_by(namespace, key, value));

@@ -13,7 +13,7 @@ impl Object {
     /// This desired object with the state of `old`, which it replaces: its status, and fields that were allocated and
     /// that it does not set itself.
     #[must_use]
-    pub fn in_state_of(mut self, old: &Object) -> Object {
+    pub fn with_state_of(mut self, old: &Object) -> Object {
         if self.metadata().deletion_timestamp.is_none() {
             let (since, grace) = {
                 let meta = old.metadata();
@@ -189,7 +189,7 @@ mod tests {
         let running =
             PodStatus { phase: Some(PodPhase::Running), ready: true, restarts: 2, ..PodStatus::default() };
         let old = Object::Pod(Arc::new(Pod { status: running.clone(), ..Pod::default() }));
-        let new = Object::Pod(Arc::new(Pod::default())).in_state_of(&old);
+        let new = Object::Pod(Arc::new(Pod::default())).with_state_of(&old);
         assert!(matches!(&new, Object::Pod(pod) if pod.status == running));
         let failed = PodStatus { phase: Some(PodPhase::Failed), ..PodStatus::default() };
         let written = Object::Pod(Arc::new(Pod { status: failed, ..Pod::default() }));
@@ -212,7 +212,7 @@ mod tests {
             _ => unreachable!("a Service"),
         };
         let old = service(ClusterIp::Address(address));
-        assert_eq!(ip(&service(ClusterIp::Unassigned).in_state_of(&old)), ClusterIp::Address(address));
-        assert_eq!(ip(&service(ClusterIp::None).in_state_of(&old)), ClusterIp::None);
+        assert_eq!(ip(&service(ClusterIp::Unassigned).with_state_of(&old)), ClusterIp::Address(address));
+        assert_eq!(ip(&service(ClusterIp::None).with_state_of(&old)), ClusterIp::None);
     }
 }

@@ -59,7 +59,7 @@ mod tests {
 
     /// A document, and its approximate size.
     #[test]
-    fn nodes_count_and_not_only_characters() {
+    fn memory_of_nodes_is_counted() {
         let table = [
             (json!("x".repeat(1000)), 1000..1100),
             // Two bytes of JSON each; 32 in memory.

@@ -102,8 +102,8 @@ impl FromStr for RecordType {
     }
 }
 
-/// Maximum edit distance, by the text's length in characters, of a name that is suggested for it: 1, and one more for every
-/// four characters.
+/// Maximum edit distance, by the text's length in characters, of a name that is suggested for it: 1, and one more for
+/// every four characters.
 fn similar(text: &str) -> Option<&'static str> {
     let limit = 1 + text.chars().count() / 4;
     let names = TYPES.iter().map(|(_, name)| (strsim::damerau_levenshtein(text, name), *name));

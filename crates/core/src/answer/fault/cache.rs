@@ -27,21 +27,21 @@ const LIFETIME_MAX: u32 = 3600;
 
 /// Name in lower case, type, class, DO, CD.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key(Box<[u8]>, RecordType, u16, bool, bool);
+pub(super) struct CacheKey(Box<[u8]>, RecordType, u16, bool, bool);
 
-impl Key {
+impl CacheKey {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let question = &request.question;
         let dnssec_ok = request.opt.is_some_and(|opt| opt.edns.dnssec_ok());
         let name = question.name.to_ascii_lowercase().into();
-        Key(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
+        CacheKey(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
     }
 }
 
 /// One instance of the plugin.
 pub(crate) struct Cache {
-    success: Mutex<Bounded<Key, Item>>,
-    denial: Mutex<Bounded<Key, Item>>,
+    success: Mutex<Bounded<CacheKey, Item>>,
+    denial: Mutex<Bounded<CacheKey, Item>>,
 }
 
 impl Default for Cache {
@@ -76,7 +76,7 @@ enum Sort {
 
 impl Layer<'_> {
     /// The entry for `key` at `now`. Denials are looked up first.
-    pub(super) fn get(&self, key: &Key, now: Time) -> Option<Draft> {
+    pub(super) fn get(&self, key: &CacheKey, now: Time) -> Option<Draft> {
         [&self.cache.denial, &self.cache.success].into_iter().find_map(|store| {
             let store = store.lock().unwrap_or_else(PoisonError::into_inner);
             let item = store.get(key)?;
@@ -90,7 +90,7 @@ impl Layer<'_> {
     }
 
     /// Stores `draft` if it can be cached, and sets the TTL of its records to the lifetime in any case.
-    pub(super) fn keep(&self, key: &Key, draft: &mut Draft, now: Time) {
+    pub(super) fn keep(&self, key: &CacheKey, draft: &mut Draft, now: Time) {
         let sort = sort(draft, key.1);
         let least = draft.ttls().min().unwrap_or(WITHOUT_RECORDS).clamp(LIFETIME_MIN, LIFETIME_MAX);
         let lifetime = match sort {

@@ -30,7 +30,7 @@ use crate::fault::{Action, EdnsSupport, Target, Tcp};
 use crate::store::{Name, Time};
 use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;
-use cache::{Key, Layer};
+use cache::{CacheKey, Layer};
 use draft::Draft;
 use rule::State;
 pub use rule::{Rule, ZoneHistory};
@@ -148,7 +148,7 @@ impl Hit {
 
     /// Applies the fault to a reply of an upstream: the actions on bytes, its id and its question.
     pub fn apply_to_relayed(&self, reply: &mut [u8]) {
-        if self.does(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
+        if self.has_action(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
             let end = reply.len().min(HEADER + 5);
             draft::another_question(&mut reply[HEADER..end]);
         }
@@ -157,7 +157,7 @@ impl Hit {
 
     /// Whether the query gets no reply.
     pub(super) fn drops_reply(&self) -> bool {
-        self.does(&Action::Drop)
+        self.has_action(&Action::Drop)
     }
 
     fn actions(&self) -> &[Action] {
@@ -167,7 +167,7 @@ impl Hit {
         }
     }
 
-    fn does(&self, action: &Action) -> bool {
+    fn has_action(&self, action: &Action) -> bool {
         self.actions().contains(action)
     }
 
@@ -177,7 +177,7 @@ impl Hit {
     }
 
     fn change_id(&self, reply: &mut [u8]) {
-        if let Some(id) = reply.first_chunk_mut::<2>().filter(|_| self.does(&Action::WrongId)) {
+        if let Some(id) = reply.first_chunk_mut::<2>().filter(|_| self.has_action(&Action::WrongId)) {
             *id = u16::from_be_bytes(*id).wrapping_add(1).to_be_bytes();
         }
     }
@@ -207,7 +207,7 @@ impl Hit {
     /// The caches between the client and the zone, the client's first.
     fn caches(&self) -> Vec<Layer<'_>> {
         let mut layers = Vec::new();
-        if self.does(&Action::NodeLocal) {
+        if self.has_action(&Action::NodeLocal) {
             layers.push(Layer { cache: &self.rule.state.node_local, success: 30, denial: 5 });
         }
         for action in self.actions() {
@@ -242,10 +242,13 @@ impl Answerer {
     ) -> Verdict {
         let past = hit.zone();
         let zone = past.as_deref().unwrap_or(zone);
-        let key = Key::of(request);
+        let key = CacheKey::of(request);
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
             let (mut draft, verdict) = self.draft(zone, request, self.upstream(query));
-            if draft.authoritative && draft.code == ResponseCode::NXDOMAIN && hit.does(&Action::Unsynced) {
+            if draft.authoritative
+                && draft.code == ResponseCode::NXDOMAIN
+                && hit.has_action(&Action::Unsynced)
+            {
                 draft.code = ResponseCode::SERVFAIL;
             }
             (draft, verdict)
@@ -300,10 +303,10 @@ impl Answerer {
         reply: &mut Vec<u8>,
     ) {
         let mut question = request.question.bytes.to_vec();
-        if hit.does(&Action::WrongQuestion) {
+        if hit.has_action(&Action::WrongQuestion) {
             draft::another_question(&mut question);
         }
-        let compressed = hit.does(&Action::Target(Target::Compressed));
+        let compressed = hit.has_action(&Action::Target(Target::Compressed));
         draft.write(self, request, &question, client, compressed, reply);
     }
 }
@@ -311,7 +314,7 @@ impl Answerer {
 /// The reply of `caches` for `key` at `now`, or else that of `answer`, which they then store.
 fn through(
     caches: &[Layer<'_>],
-    key: &Key,
+    key: &CacheKey,
     now: Time,
     answer: impl FnOnce() -> (Draft, Verdict),
 ) -> (Draft, Verdict) {

@@ -62,7 +62,7 @@ pub(super) fn apply(
             _ => {}
         }
     }
-    if hit.does(&Action::Cname) {
+    if hit.has_action(&Action::Cname) {
         alias(draft, request.question.name);
     }
 }

@@ -35,7 +35,7 @@ impl Stream<'_> {
             };
             let end = values.byte_offset();
             let value = passages.passage(end - value.len()..end);
-            if !self.goes_on(&value) {
+            if !self.is_within_limits(&value) {
                 return;
             }
             self.json(value, &Head::default(), 0);
@@ -62,7 +62,7 @@ impl Stream<'_> {
         let json: Json<'_> = match serde_json::from_str(text) {
             Ok(json) => json,
             // Repeated keys are allowed, except in a List.
-            Err(_) if decode::head(&place).is_ok_and(|head| is_one(&head)) => {
+            Err(_) if decode::head(&place).is_ok_and(|head| is_single_object(&head)) => {
                 let head = decode::head(&place).unwrap_or_default();
                 Json { api_version: head.api_version, kind: head.kind, items: None }
             }
@@ -80,20 +80,20 @@ impl Stream<'_> {
             Some((Meaning::List(of), _)) => of,
             Some((meaning, kind)) => return self.single(place, meaning, kind, true, has_head),
         };
-        if !self.shallow(&place, depth) {
+        if !self.is_nesting_allowed(&place, depth) {
             return;
         }
         // The parser returns items as slices of the text; the text before one gives its offset.
         let items = json.items.map_or("null", RawValue::get);
         let items: Vec<&RawValue> = match serde_json::from_str::<Option<Vec<&RawValue>>>(items) {
             Ok(items) => items.unwrap_or_default(),
-            Err(_) => return self.complain(&place, "items", "is not a list of objects"),
+            Err(_) => return self.report_at(&place, "items", "is not a list of objects"),
         };
         let mut passages = Values::new(text, &passage);
         for item in items {
             let begin = item.get().as_ptr() as usize - text.as_ptr() as usize;
             let item = passages.passage(begin..begin + item.get().len());
-            if !self.goes_on(&item) {
+            if !self.is_within_limits(&item) {
                 return;
             }
             self.json(item, &of, depth + 1);
@@ -102,7 +102,7 @@ impl Stream<'_> {
 }
 
 /// Whether a document with this head is a single object.
-fn is_one(head: &Head) -> bool {
+fn is_single_object(head: &Head) -> bool {
     head.kind.as_ref().is_some_and(|kind| !kind.ends_with("List"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Stream;
 use crate::manifest::decode;
 use crate::manifest::documents::Items;
-use crate::manifest::json::{Common, Written};
+use crate::manifest::json::{Common, ObjectText};
 use crate::manifest::locate::Step;
 use crate::manifest::meaning::{Head, Meaning};
 use crate::manifest::source::{Passage, Place};
@@ -24,7 +24,7 @@ impl Stream<'_> {
             }
         }
         for item in &items {
-            if !self.goes_on(item) {
+            if !self.is_within_limits(item) {
                 break;
             }
             self.yaml(item.clone(), of, depth + 1);
@@ -54,7 +54,7 @@ impl Stream<'_> {
         let item = |at| Place { within: [Step::Key("items".into()), Step::Index(at)].into(), ..list.clone() };
         let mut kinds = Vec::with_capacity(heads.len());
         for (at, head) in heads.into_iter().enumerate() {
-            if !self.goes_on(&list.passage) {
+            if !self.is_within_limits(&list.passage) {
                 return;
             }
             kinds.push(match self.meaning(&item(at), head, of) {
@@ -66,7 +66,7 @@ impl Stream<'_> {
                 Some((_, kind)) => {
                     let message =
                         format!("a {kind} cannot be read in this List; write it as a document of its own");
-                    self.complain(&item(at), "kind", message);
+                    self.report_at(&item(at), "kind", message);
                     None
                 }
                 None => None,
@@ -77,12 +77,12 @@ impl Stream<'_> {
                 let text: Arc<str> = list.text().into();
                 let common = Common::of(objects.len());
                 for (at, object) in objects.into_iter().enumerate() {
-                    if !self.goes_on(&list.passage) {
+                    if !self.is_within_limits(&list.passage) {
                         return;
                     }
                     if let Some(object) = object {
                         let item = item(at);
-                        let written = Written::item(&item, text.clone(), common.clone());
+                        let written = ObjectText::item(&item, text.clone(), common.clone());
                         self.given(object, item, written, false);
                     }
                 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Stream;
 use crate::manifest::Read;
 use crate::manifest::decode::DEFAULT_NAMESPACE;
-use crate::manifest::json::Written;
+use crate::manifest::json::ObjectText;
 use crate::manifest::problem::Problem;
 use crate::manifest::source::Place;
 use crate::manifest::validate::{self, Finding};
@@ -14,15 +14,20 @@ use crate::store::{Given, Name, Object};
 
 impl Stream<'_> {
     /// Adds `object` with its source `written` at `place`; with `has_head`, the text does not depend on its context.
-    pub(super) fn given(&mut self, mut object: Object, place: Place, written: Written, has_head: bool) {
+    pub(super) fn given(&mut self, mut object: Object, place: Place, written: ObjectText, has_head: bool) {
         let written = Arc::new(written);
         object.keep(Given::text(written.clone()));
-        object.metadata_mut().links.forget_uids();
+        object.metadata_mut().links.clear_uids();
         self.keep(object, place, Some(written).filter(|_| has_head));
     }
 
     /// Adds `object` if it is valid; returns whether it is.
-    pub(super) fn keep(&mut self, mut object: Object, place: Place, written: Option<Arc<Written>>) -> bool {
+    pub(super) fn keep(
+        &mut self,
+        mut object: Object,
+        place: Place,
+        written: Option<Arc<ObjectText>>,
+    ) -> bool {
         let namespaced = object.kind().is_namespaced();
         let metadata = object.metadata_mut();
         if !namespaced {
@@ -65,7 +70,7 @@ impl Stream<'_> {
             return self.manifest.objects.push(read);
         }
         // The last counts, as if they were applied in order.
-        if !self.has_warned_enough() {
+        if !self.is_over_warning_limit() {
             let problem = duplicate(&self.manifest.objects[first], &read);
             self.report(problem);
         }
