@@ -138,10 +138,10 @@ cass.db A
     … cass.db.svc.cluster.local.          NOERROR
 client.db A
     NOERROR with 1 record
-    … is not headless: its name leads to its cluster IP
+    … is not headless: its name points to its cluster IP
 client.db SRV
     NOERROR with 1 record
-    … name the Service itself, not its pods
+    … point to the Service itself, not to its pods
 cass-1.cass.db A
     NOERROR with 1 record
     … Pod db/cass-1 (a.yaml:13) is selected by
@@ -178,7 +178,7 @@ cass.db.cluster.local A
     NXDOMAIN: below the cluster domain there are only svc and pod, not db
     … ask for cass.db.svc.cluster.local
 _cql._tcp.cass-0.cass.db SRV
-    NXDOMAIN: a Service has names with one label more
+    NXDOMAIN: names below a Service have one more label
     … ask for SRV of cass-0.cass.db.svc.cluster.local
 _tcp.cass.db.svc SRV
     NXDOMAIN: one label more than the Service is an endpoint
@@ -206,7 +206,7 @@ web-2.unnamed A
     … web-0 is called
 cass-0.db.svc A
     NXDOMAIN: there is no Service db/cass-0
-    … which has a name only below a Service
+    … which only has a name below a Service
 x.away A
     NXDOMAIN: Service default/away is an alias, which has no names below it
 # Services without endpoints.
@@ -246,7 +246,7 @@ cass.db AAAA
 cass.db MX
     NOERROR without data: a cluster's DNS has no MX records for Services
 cass.db CNAME
-    NOERROR without data: Service db/cass is no alias
+    NOERROR without data: Service db/cass is not an alias
 cass.db SOA
     NOERROR without data: the SOA record stands at the zone's own name
 away SRV
@@ -256,17 +256,17 @@ dangling A
     … NXDOMAIN: there is no Service db/cas
 ring A
     NOERROR without data: Service default/ring is an alias for ring-2
-    … or back again
+    … or there is a loop
 db.svc A
-    NOERROR without data: the name exists, because others are below it
+    NOERROR without data: the name exists, because there are names below it
 db.svc TXT
-    NXDOMAIN: the name only has others below it
+    NXDOMAIN: there are only names below it
 cluster.local AXFR
     REFUSED: zones are not transferred
 # Addresses.
 10-244-0-7.db.pod A
     NOERROR with 1 record
-    … whether a pod has it is not asked
+    … it is answered whether or not a pod has it
 cass-0.db.pod A
     NXDOMAIN: below pod there are addresses with dashes
     … cass-0.cass.db.svc.cluster.local
@@ -280,9 +280,9 @@ cass-0.db.pod A
     NXDOMAIN: 10.1.0.3 is neither
     … no Service selects that pod
 1.0.1.10.in-addr.arpa A
-    NXDOMAIN: names of addresses have PTR records only
+    NXDOMAIN: reverse names have PTR records only
 1.10.in-addr.arpa PTR
-    NXDOMAIN: the name spells no whole address
+    NXDOMAIN: the name is not a complete address
 example.org A
     NXDOMAIN: the name is neither in cluster.local nor in a reverse zone
     … --upstream
