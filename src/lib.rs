@@ -103,7 +103,7 @@ use clusterlocal_core::{
     addresses, answer, descriptors, fault, manifest, queries, reconcile, store, wire, zone,
 };
 // Those of its types that do not belong to the surface of this package.
-use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock, Traced};
+use clusterlocal_core::{ControlPlane, DnsChange, Driver, Settings, SharedClock};
 
 #[cfg(feature = "watch")]
 pub use cluster::Files;

@@ -3,7 +3,7 @@
 
 use crate::queries::{Position, QueryLog};
 use crate::zone::NameChange;
-use crate::{ControlPlane, Driver, Traced};
+use crate::{ControlPlane, DnsChange, Driver};
 
 /// A change, once the DNS shows it.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(super) fn since(mark: Mark, driver: &Driver, queries: &QueryLog) -> Change {
 }
 
 /// The change that consists of those changes of the DNS that are `part_of` it.
-fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&Traced) -> bool) -> Change {
+fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&DnsChange) -> bool) -> Change {
     driver.read(|cluster| {
         let parts = cluster.trace().filter(|traced| part_of(traced));
         let names = parts.flat_map(|traced| traced.names.clone()).collect();

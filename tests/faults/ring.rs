@@ -23,7 +23,7 @@ impl Ring {
     /// Three peers, `cassandra-0` at 127.244.0.1 and so on, with the fault `f` whose spec is given in YAML's flow style.
     pub fn with(fault: &str) -> Self {
         let begin = Time::from_unix_millis(1_700_000_000_000);
-        Ring::on(Clock::standing_at(begin), fault)
+        Ring::on(Clock::paused_at(begin), fault)
     }
 
     /// The same on a clock that runs `speed` times as fast as the wall's.

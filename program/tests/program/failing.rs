@@ -118,7 +118,7 @@ fn what_cannot_hit_is_warned_of() {
     // Nothing is left for a fault behind one that takes all.
     assert_eq!(fault(&server, "add all servfail").stderr, "");
     let ended = fault(&server, "add behind drop");
-    assert!(ended.stderr.contains("fault all comes first and hits every question"), "{ended:?}");
+    assert!(ended.stderr.contains("fault all is matched first and hits every question"), "{ended:?}");
 }
 
 /// (arguments, exit code, what is said)

@@ -1,40 +1,40 @@
-//! The PersistentVolume controller (pkg/controller/volume/persistentvolume): which volume a claim is bound to, and what
-//! becomes of the volume of a claim that is gone. Volumes of a class are made for the claims that none fits.
+//! The PersistentVolume controller (pkg/controller/volume/persistentvolume): binds claims to volumes and reclaims the
+//! volumes of deleted claims. Provisions volumes of classes for claims that no volume fits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::volumes::{self, BindingMode, Request};
 use crate::reconcile::names::generated;
-use crate::reconcile::{Context, Outcome, deletion};
+use crate::reconcile::{Context, SyncResult, deletion};
 
 use crate::store::{
     Change, ClaimSpec, Event, Key, Kind, Labels, Name, Object, ObjectMeta, ObjectReference, PersistentVolume,
     PersistentVolumeClaim, Pod, Store, Stored, Uid, VolumeSpec, VolumeStatus,
 };
 
-/// The source of its events.
-const BY: &str = "persistentvolume-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "persistentvolume-controller";
 
-/// The annotation of an object that is bound to one which its author did not name.
-const BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+/// The annotation of an object that the controller, not its author, bound to another.
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
-/// What the controller knows between two looks. All of it is empty in a cluster without volumes.
+/// State of the controller between syncs. Empty in a cluster without volumes.
 #[derive(Default)]
 pub(super) struct Binder {
-    /// The claims that are bound to no volume.
+    /// The claims that are not bound to a volume.
     unbound: BTreeSet<Key>,
-    /// The volumes that a claim may be bound to, or that are kept for one.
+    /// The volumes that can be bound, or are reserved for a claim.
     available: BTreeSet<Name>,
-    /// The volumes of claims that are gone.
+    /// The volumes of deleted claims.
     released: BTreeMap<Key, Name>,
-    /// The claims whose volume is gone.
+    /// The claims whose volume was deleted.
     lost: BTreeSet<Key>,
 }
 
 impl Binder {
-    /// Takes notice of an event. Returns the claims that it concerns, besides one that has changed itself.
-    pub(super) fn note(&mut self, event: &Event) -> Vec<Key> {
+    /// Observes an event. Returns the claims to enqueue, besides one that has itself changed.
+    pub(super) fn observe(&mut self, event: &Event) -> Vec<Key> {
         let gone = event.after.is_none();
         match event.object() {
             Object::PersistentVolumeClaim(claim) => {
@@ -70,9 +70,9 @@ impl Binder {
         }
     }
 
-    /// One look at the claim at `key` (syncClaim): binds it, or lets it go when no pod uses it any more.
-    pub(super) fn sync(&mut self, context: Context<'_>, key: &Key) -> Outcome {
-        let mut outcome = Outcome::default();
+    /// Syncs the claim at `key` (syncClaim): binds it, or removes it once no pod uses it any more.
+    pub(super) fn sync(&mut self, context: Context<'_>, key: &Key) -> SyncResult {
+        let mut outcome = SyncResult::default();
         let volume = self.released.remove(key);
         let volume =
             volume.and_then(|name| volume_named(context.store, &name)).filter(|volume| is_of(volume, key));
@@ -97,13 +97,13 @@ impl Binder {
             claim.status.phase = arcstr::literal!("Lost");
             outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
             let message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
-            outcome.warn(BY, key.clone(), "ClaimLost", message);
+            outcome.emit_warning(COMPONENT, key.clone(), "ClaimLost", message);
         }
         outcome
     }
 
-    /// Binds an unbound claim if there is a volume for it, or may be (syncUnboundClaim).
-    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut Outcome) {
+    /// Binds an unbound claim if there is a volume for it, or one can be provisioned (syncUnboundClaim).
+    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut SyncResult) {
         let store = context.store;
         let request = Request::of(store, claim);
         let named = &claim.spec.volume_name;
@@ -111,10 +111,10 @@ impl Binder {
             let Some(volume) = volume_named(store, named) else { return };
             if volume.spec.claim_ref.is_some() && !is_of(volume, key) {
                 let message = format!("volume {named:?} already bound to a different claim.");
-                outcome.warn(BY, key.clone(), "FailedBinding", message);
+                outcome.emit_warning(COMPONENT, key.clone(), "FailedBinding", message);
             } else if let Some(why) = request.mismatch(volume).filter(|_| volume.spec.claim_ref.is_none()) {
                 let message = format!("Cannot bind to requested volume {named:?}: {why}");
-                outcome.warn(BY, key.clone(), "VolumeMismatch", message);
+                outcome.emit_warning(COMPONENT, key.clone(), "VolumeMismatch", message);
             } else {
                 bind_to(key, claim, volume, outcome);
             }
@@ -128,7 +128,7 @@ impl Binder {
                 Some(volume) => bind_to(key, claim, volume, outcome),
                 None => {
                     let message = "waiting for first consumer to be created before binding";
-                    outcome.tell(BY, key.clone(), "WaitForFirstConsumer", message);
+                    outcome.emit_event(COMPONENT, key.clone(), "WaitForFirstConsumer", message);
                 }
             };
         }
@@ -141,7 +141,7 @@ impl Binder {
             bind_to(key, claim, volume, outcome);
         } else if request.class.is_empty() {
             let message = "no persistent volumes available for this claim and no storage class is set";
-            outcome.tell(BY, key.clone(), "FailedBinding", message);
+            outcome.emit_event(COMPONENT, key.clone(), "FailedBinding", message);
         } else if volumes::has_no_provisioner(store, request.class) {
             let message = format!(
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system \
@@ -149,7 +149,7 @@ impl Binder {
                  registered.",
                 volumes::NO_PROVISIONER
             );
-            outcome.tell(BY, key.clone(), "ExternalProvisioning", message);
+            outcome.emit_event(COMPONENT, key.clone(), "ExternalProvisioning", message);
         } else {
             provision(context, key, claim, outcome);
         }
@@ -172,7 +172,7 @@ fn claim_of(reference: &ObjectReference) -> Key {
     Key::new(Kind::PersistentVolumeClaim, reference.namespace.clone(), reference.name.clone())
 }
 
-/// Whether a volume is bound to the claim at `key`, or kept for it.
+/// Whether a volume is bound to the claim at `key`, or reserved for it.
 fn is_of(volume: &PersistentVolume, key: &Key) -> bool {
     let reference = volume.spec.claim_ref.as_ref();
     reference.is_some_and(|claim| claim.name == key.name && claim.namespace == key.namespace)
@@ -184,20 +184,21 @@ fn consumers<'s>(store: &'s Store, claim: &Key) -> Vec<&'s Arc<Pod>> {
     pods.filter(|pod| pod.uses_claim(&claim.name) && !pod.is_terminal()).collect()
 }
 
-/// Binds a claim and a volume to each other (bind). An annotation of each says that its author did not name the other.
-fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, outcome: &mut Outcome) {
+/// Binds a claim and a volume to each other (bind). An annotation on each records that its author did not choose the
+/// other.
+fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, outcome: &mut SyncResult) {
     const NAMED: [(&str, &str); 1] = [BOUND[0]];
     let mut volume = volume.clone();
     if volume.spec.claim_ref.is_none() {
-        volume.metadata.annotations = volume.metadata.annotations.with([(BY_CONTROLLER, "yes")]);
+        volume.metadata.annotations = volume.metadata.annotations.with([(BOUND_BY_CONTROLLER, "yes")]);
     }
     let own = &claim.metadata.annotations;
     let annotations = if claim.spec.volume_name.is_empty() { own.with(BOUND) } else { own.with(NAMED) };
     put_bound(key, claim, annotations, volume, outcome);
 }
 
-/// Makes a volume for a claim, as the provisioner of its class does, and binds it.
-fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut Outcome) {
+/// Creates a volume for a claim, as the provisioner of its class would, and binds it.
+fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut SyncResult) {
     let uid = context.store.stored(key).map(Stored::uid);
     put_bound(
         key,
@@ -213,7 +214,7 @@ fn put_bound(
     claim: &PersistentVolumeClaim,
     annotations: Labels,
     mut volume: PersistentVolume,
-    outcome: &mut Outcome,
+    outcome: &mut SyncResult,
 ) {
     volume.spec.claim_ref = Some(ObjectReference {
         kind: arcstr::literal!("PersistentVolumeClaim"),
@@ -229,19 +230,19 @@ fn put_bound(
     outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
 }
 
-/// The provisioner of the default StorageClass, as claims name it.
+/// The provisioner of the default StorageClass, as annotations of claims name it.
 const PROVISIONER: &str = "clusterlocal.dev/provisioner";
 
-/// The annotations of a claim that is bound to a volume of the controller's choice.
-const BOUND: [(&str, &str); 2] = [("pv.kubernetes.io/bind-completed", "yes"), (BY_CONTROLLER, "yes")];
+/// The annotations of a claim that is bound to a volume chosen by the controller.
+const BOUND: [(&str, &str); 2] = [("pv.kubernetes.io/bind-completed", "yes"), (BOUND_BY_CONTROLLER, "yes")];
 
-/// `annotations` of a claim and those that binding it to a volume that was made for it adds.
+/// `annotations` of a claim, with those added when it is bound to a provisioned volume.
 fn provisioned_annotations(annotations: &Labels) -> Labels {
     const PROVISIONED: [(&str, &str); 2] = [
         ("volume.beta.kubernetes.io/storage-provisioner", PROVISIONER),
         ("volume.kubernetes.io/storage-provisioner", PROVISIONER),
     ];
-    // Most claims have no annotations of their own: all of those share one value.
+    // Most claims have no annotations of their own and share this value.
     static ALONE: LazyLock<Labels> = LazyLock::new(|| BOUND.into_iter().chain(PROVISIONED).collect());
     if annotations.is_empty() {
         ALONE.clone()
@@ -250,7 +251,7 @@ fn provisioned_annotations(annotations: &Labels) -> Labels {
     }
 }
 
-/// A volume made for a claim, as a storage class's provisioner does it.
+/// A volume provisioned for a claim.
 fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
     let name =
         uid.map_or_else(|| generated("pvc", 12, (&claim.namespace, &claim.name)), |uid| format!("pvc-{uid}"));
@@ -263,9 +264,9 @@ fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
     PersistentVolume { metadata, spec: VolumeSpec::default(), status: VolumeStatus::default() }
 }
 
-/// What becomes of the volume of a claim that is gone (reclaimVolume): one that was made for it goes, another as its policy
-/// says, and otherwise it is kept with its data.
-fn release(store: &Store, volume: &Arc<PersistentVolume>, outcome: &mut Outcome) {
+/// Reclaims the volume of a deleted claim (reclaimVolume): a provisioned one is deleted, another is deleted or retained
+/// with its data according to its policy.
+fn release(store: &Store, volume: &Arc<PersistentVolume>, outcome: &mut SyncResult) {
     let key = volume.metadata.key(Kind::PersistentVolume);
     let reclaimed = volumes::reclaim(volume);
     if volume.metadata.synthesized || matches!(reclaimed, Ok(true)) {
@@ -278,6 +279,6 @@ fn release(store: &Store, volume: &Arc<PersistentVolume>, outcome: &mut Outcome)
     };
     outcome.changes.push(deletion::released(store, Object::PersistentVolume(Arc::new(released))));
     if let Err(why) = reclaimed {
-        outcome.warn(BY, key, "VolumeFailedDelete", why);
+        outcome.emit_warning(COMPONENT, key, "VolumeFailedDelete", why);
     }
 }

@@ -1,27 +1,28 @@
-//! The namespace controller (`pkg/controller/namespace`): deletes everything in a namespace that terminates, and at last the
-//! namespace. Its status states what remains.
+//! The namespace controller (`pkg/controller/namespace`): deletes all objects of a terminating namespace, and finally
+//! the namespace. Its status states what remains.
 
 mod conditions;
 
 use std::time::Duration;
 
 use crate::reconcile::deletion::{self, Deletion, Propagation};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Change, Key, Kind, NAMESPACE_FINALIZER, Name, Namespace, Object, Stored, Time};
 
-/// What a look at the contents of a namespace found.
+/// The remaining objects of a namespace.
 struct Contents<'s> {
-    /// The objects that are held once they are deleted.
+    /// The objects that are held after their deletion.
     remaining: Vec<&'s Stored>,
-    /// Whether pods are among them: nothing else is deleted before (the feature gate `OrderedNamespaceDeletion`).
+    /// Whether there are pods among them: no other object is deleted before (the feature gate
+    /// `OrderedNamespaceDeletion`).
     has_pods: bool,
-    /// By when the pods without a finalizer ought to be gone (estimateGracefulTermination).
+    /// When the pods without a finalizer should have been removed (estimateGracefulTermination).
     estimate: Option<Time>,
 }
 
-/// One look at a namespace (`namespacedResourcesDeleter.Delete`).
-pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Syncs a namespace (`namespacedResourcesDeleter.Delete`).
+pub(super) fn sync(context: Context<'_>, name: &Name) -> SyncResult {
+    let mut outcome = SyncResult::default();
     let key = Key::new(Kind::Namespace, "", name.clone());
     let found = context.store.get::<Namespace>(Kind::Namespace, "", name);
     let Some(namespace) = found.filter(|namespace| namespace.metadata.deletion_timestamp.is_some()) else {
@@ -34,7 +35,7 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
     let contents = delete_contents(context, namespace, &mut outcome);
     let is_empty = contents.remaining.is_empty() && outcome.changes.is_empty();
     if let Some(estimate) = contents.estimate {
-        outcome.look_again(estimate);
+        outcome.requeue_at(estimate);
     }
     let conditions = conditions::update(context, namespace, &contents);
     if !is_empty {
@@ -54,8 +55,12 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
     outcome
 }
 
-/// Deletes the pods of a namespace, and where none is left everything else (deleteAllContent).
-fn delete_contents<'s>(context: Context<'s>, namespace: &Namespace, outcome: &mut Outcome) -> Contents<'s> {
+/// Deletes the pods of a namespace, and once none is left all other objects (deleteAllContent).
+fn delete_contents<'s>(
+    context: Context<'s>,
+    namespace: &Namespace,
+    outcome: &mut SyncResult,
+) -> Contents<'s> {
     let name = &namespace.metadata.name;
     let store = context.store;
     let pods: Vec<&Stored> = store.all_stored(Kind::Pod, Some(name)).collect();
@@ -68,16 +73,16 @@ fn delete_contents<'s>(context: Context<'s>, namespace: &Namespace, outcome: &mu
     Contents { remaining, has_pods, estimate: estimate.filter(|_| has_pods) }
 }
 
-/// Deletes the objects. Returns those that something holds.
+/// Deletes the objects. Returns those that are still held.
 fn delete<'s>(
     context: Context<'s>,
     objects: impl Iterator<Item = &'s Stored>,
-    outcome: &mut Outcome,
+    outcome: &mut SyncResult,
 ) -> Vec<&'s Stored> {
     let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
     let mut remaining = Vec::new();
     for stored in objects {
-        // The controllers that make slices of pods and Services delete them with those.
+        // The controllers that create slices of pods and Services delete them with those.
         if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
             continue;
         }
@@ -90,7 +95,7 @@ fn delete<'s>(
     remaining
 }
 
-/// The longest grace period of the pods that have not ended, from the deletion of the namespace on
+/// The maximum grace period of the pods that have not ended, from the deletion of the namespace on
 /// (estimateGracefulTerminationForPods).
 fn estimate(namespace: &Namespace, pods: &[&Stored]) -> Option<Time> {
     let running = pods.iter().filter_map(|stored| match &stored.object {
