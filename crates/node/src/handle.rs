@@ -1,7 +1,7 @@
 //! The server's side of a node: its process, the pods there, and the processes in them. Must not depend on Kubernetes objects.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -88,12 +88,14 @@ impl Node {
         Ok((datagrams.into(), listener.into()))
     }
 
-    /// Gives the bridge of the cluster the address of a Service, and binds each of the ports there.
+    /// Binds TCP at an address of the network of the cluster, for a Service.
     ///
     /// # Errors
-    /// Where the system refuses it.
-    pub fn listen(&self, address: IpAddr, ports: &[u16]) -> Result<Vec<TcpListener>, NodeError> {
-        ports.iter().map(|port| self.bind(SocketAddr::new(address, *port)).map(|(_, tcp)| tcp)).collect()
+    /// Where the address is taken.
+    pub fn listen(&self, address: SocketAddr) -> Result<TcpListener, NodeError> {
+        let descriptors = self.ask(&NodeRequest::Listen(address), &[])?;
+        let listener = descriptors.into_iter().next();
+        listener.map(TcpListener::from).ok_or_else(|| NodeError("a socket is expected".to_string()))
     }
 
     /// Connects by TCP from the network of the cluster.

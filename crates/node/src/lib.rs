@@ -4,6 +4,7 @@
 mod handle;
 mod kubelet;
 mod network;
+pub mod proxy;
 mod runtime;
 
 use std::process::ExitCode;

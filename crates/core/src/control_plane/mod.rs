@@ -4,6 +4,7 @@
 
 mod address_history;
 mod faults;
+mod external;
 mod files;
 mod requests;
 mod trace;
@@ -16,7 +17,7 @@ use crate::addresses::{Addresses, Range, RangeError, Reuse};
 use crate::answer::Faults;
 use crate::controller::Controllers;
 use crate::manifest::Overrides;
-use crate::reconcile::{Delays, Deletion, deletion};
+use crate::reconcile::{Delays, Kubelets, Deletion, deletion};
 use crate::store::{Change, Key, Object, Store, Stored, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
@@ -40,6 +41,8 @@ pub struct Settings {
     pub address_reuse: Reuse,
     /// Delays of pods, which their annotations override.
     pub delays: Delays,
+    /// Which kubelets run the pods.
+    pub kubelets: Kubelets,
     /// The feature gate `MaxUnavailableStatefulSet`: StatefulSets support `maxUnavailable`.
     pub max_unavailable: bool,
     /// Number of nodes if no manifest contains one. The default is three, or more if required anti-affinity by hostname
@@ -60,6 +63,7 @@ impl Default for Settings {
             service_range: Range::default_services(),
             address_reuse: Reuse::Never,
             delays: Delays::default(),
+            kubelets: Kubelets::default(),
             max_unavailable: false,
             nodes: None,
             max_store_bytes: MAX_STORE_BYTES,
@@ -156,7 +160,12 @@ impl ControlPlane {
             nodes: settings.nodes,
             max_store_bytes: settings.max_store_bytes,
             desired: None,
-            controllers: Controllers::new(addresses, settings.delays, settings.max_unavailable),
+            controllers: Controllers::new(
+                addresses,
+                settings.delays,
+                settings.kubelets,
+                settings.max_unavailable,
+            ),
         }
     }
 

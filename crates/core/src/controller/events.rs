@@ -47,7 +47,7 @@ impl Recorder {
         if terminating.contains(&namespace) {
             return;
         }
-        let number = digest((&event.about, event.reason, &event.message));
+        let number = digest((&event.about, &*event.reason, &event.message));
         let name = Name::from(format!("{}.{number:016x}", event.about.name));
         let key = Key::new(Kind::Event, namespace.clone(), name.clone());
         let event = match store.get::<EventRecord>(Kind::Event, &namespace, &name) {
@@ -66,7 +66,7 @@ impl Recorder {
                         name: event.about.name,
                         namespace: event.about.namespace,
                     },
-                    reason: Name::from(event.reason),
+                    reason: Name::from(&*event.reason),
                     message: event.message,
                     event_type: Name::from(if event.warning { "Warning" } else { "Normal" }),
                     source: EventSource { component: Name::from(event.by) },

@@ -49,7 +49,7 @@ use crate::addresses::Addresses;
 use crate::admission::Charges;
 use crate::kubelet;
 use crate::parallel;
-use crate::reconcile::{Context, Delays, SyncResult};
+use crate::reconcile::{Context, Delays, EmittedEvent, Kubelets, SyncResult};
 use crate::store::{Change, Key, Kind, Name, Object, Pod, Selecting, Store, Time};
 
 use events::Recorder;
@@ -60,6 +60,7 @@ pub struct Controllers {
     addresses: Addresses,
     binder: binding::Binder,
     delays: Delays,
+    kubelets: Kubelets,
     max_unavailable: bool,
     queues: Queues,
     recorder: Recorder,
@@ -77,13 +78,19 @@ pub struct Controllers {
 const TASKS_AT_ONCE: usize = 128;
 
 impl Controllers {
-    /// Controllers that allocate from `addresses`, for pods with `delays`. `max_unavailable` is the feature gate
+    /// Controllers that allocate from `addresses`, for pods with `delays`, which `kubelets` run. `max_unavailable` is the feature gate
     /// `MaxUnavailableStatefulSet`.
-    pub fn new(addresses: Addresses, delays: Delays, max_unavailable: bool) -> Self {
+    pub fn new(
+        addresses: Addresses,
+        delays: Delays,
+        kubelets: Kubelets,
+        max_unavailable: bool,
+    ) -> Self {
         Controllers {
             addresses,
             binder: binding::Binder::default(),
             delays,
+            kubelets,
             max_unavailable,
             queues: Queues::default(),
             recorder: Recorder::default(),
@@ -103,6 +110,11 @@ impl Controllers {
     /// Enqueues the tasks that are due at `now`.
     pub fn wake(&mut self, now: Time) {
         self.queues.wake(now);
+    }
+
+    /// Records an Event of a kubelet outside of the control plane.
+    pub(crate) fn record(&mut self, store: &mut Store, now: Time, event: EmittedEvent) {
+        self.recorder.record(store, now, &self.terminating, event);
     }
 
     /// Enqueues a workload whose status a client wrote: its controller overwrites it.
@@ -230,6 +242,7 @@ impl Controllers {
             now,
             at_once,
             delays: self.delays,
+            kubelets: self.kubelets,
             terminating: &terminating,
             max_unavailable: self.max_unavailable,
             driven,

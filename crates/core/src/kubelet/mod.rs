@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::addresses::Addresses;
-use crate::reconcile::{Context, SyncResult, deletion};
+use crate::reconcile::{Context, Kubelets, SyncResult, deletion};
 use crate::store::{
     COMPLETES_ANNOTATION, CRASHES_ANNOTATION, Change, FAILS_ANNOTATION, IpList, Key, Kind, Machine, Node,
     Object, PINNED_IP_PREFIX, Pod, PodPhase, PodStatus, PodTemplate, READY_ANNOTATION, Store, duration,
@@ -24,6 +24,9 @@ pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -
     if node.is_some_and(|node| node.machine() != Machine::Up) {
         return outcome;
     }
+    if context.kubelets == Kubelets::External {
+        return external(context, key, pod, addresses);
+    }
     let boots = node.map_or(0, |node| node.boots());
     let life = PodSync { context, key, pod, boots };
     if pod.is_terminating() {
@@ -36,11 +39,34 @@ pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -
     outcome
 }
 
+/// What is left to do for a pod that a kubelet outside of the control plane runs: it gets its addresses, and if it is deleted before
+/// that, it goes at once.
+fn external(context: Context<'_>, key: &Key, pod: &Arc<Pod>, addresses: &mut Addresses) -> SyncResult {
+    let mut result = SyncResult::default();
+    if !pod.status.ips.is_empty() || pod.is_terminal() {
+        return result;
+    }
+    if pod.is_terminating() {
+        result.changes.push(deletion::stopped((**pod).clone(), context.now));
+        return result;
+    }
+    let started = start(context, pod, addresses);
+    if started.ips.is_empty() {
+        result.emit_warning(COMPONENT, key.clone(), "FailedCreatePodSandBox", "no address is left in the range of pods");
+        return result;
+    }
+    let (phase, ready, containers_ready) = (Some(PodPhase::Pending), false, false);
+    let status = PodStatus { phase, ready, containers_ready, ..started };
+    result.put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() })));
+    result
+}
+
 /// Whether the pod becomes ready without delay once it has a node.
 pub(crate) fn takes_no_time(context: Context<'_>, pod: &Pod) -> bool {
     let delays = context.delays.of(pod);
     let gated = !pod.spec.shared.readiness_gates.is_empty();
-    delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false) && !gated
+    context.kubelets == Kubelets::Simulated
+        && delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false) && !gated
 }
 
 /// Whether a pod that is about to be created becomes ready without delay.

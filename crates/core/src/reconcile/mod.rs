@@ -5,6 +5,8 @@ mod delays;
 pub mod deletion;
 pub mod names;
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashSet;
 
 use crate::admission::Charges;
@@ -12,6 +14,16 @@ use crate::store::{Change, Key, Name, Object, Store, Time};
 
 pub use delays::Delays;
 pub use deletion::{Deletion, Propagation, delete, delete_pod};
+
+/// Which kubelets run the pods of a cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kubelets {
+    /// Simulated ones: pods become ready with time, without a process.
+    #[default]
+    Simulated,
+    /// Kubelets outside of the control plane, which write the status of pods. Pods get their addresses here.
+    External,
+}
 
 /// The input of a controller.
 #[derive(Clone, Copy)]
@@ -21,6 +33,7 @@ pub(crate) struct Context<'a> {
     /// Whether a whole cluster starts up: pods without delays are running as soon as those before them.
     pub(crate) at_once: bool,
     pub(crate) delays: Delays,
+    pub(crate) kubelets: Kubelets,
     /// The namespaces that are being deleted: the API refuses new objects in them (the admission plugin
     /// NamespaceLifecycle).
     pub(crate) terminating: &'a FxHashSet<Name>,
@@ -50,7 +63,7 @@ pub(crate) struct EmittedEvent {
     pub(crate) warning: bool,
     /// The reporting component: `statefulset-controller`.
     pub(crate) by: &'static str,
-    pub(crate) reason: &'static str,
+    pub(crate) reason: Cow<'static, str>,
     pub(crate) message: String,
 }
 
@@ -66,7 +79,7 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: false, by, reason, message: message.into() });
+        self.events.push(EmittedEvent { about, warning: false, by, reason: reason.into(), message: message.into() });
     }
 
     pub(crate) fn emit_warning(
@@ -76,7 +89,7 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: true, by, reason, message: message.into() });
+        self.events.push(EmittedEvent { about, warning: true, by, reason: reason.into(), message: message.into() });
     }
 
     /// Syncs again at `time`, or at the time already requested, whichever is earlier.

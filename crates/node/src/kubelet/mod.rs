@@ -96,14 +96,14 @@ pub struct Options {
 
 /// What all pods of a kubelet share.
 struct Shared {
-    node: Node,
+    node: Arc<Node>,
     cluster: Arc<dyn Cluster>,
     options: Options,
     folders: Folders,
 }
 
 /// Runs the pods of a cluster on `node` until `stop` resolves, and then stops them all in order, each within its grace period.
-pub async fn run(node: Node, cluster: Arc<dyn Cluster>, options: Options, stop: impl Future<Output = ()>) {
+pub async fn run(node: Arc<Node>, cluster: Arc<dyn Cluster>, options: Options, stop: impl Future<Output = ()>) {
     let folders = Folders { claims: options.folder.join("claims"), pods: options.folder.join("pods") };
     let mut changes = cluster.changes();
     let shared = Arc::new(Shared { node, cluster, options, folders });

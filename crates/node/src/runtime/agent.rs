@@ -91,6 +91,10 @@ impl Agent {
                 Ok(Vec::new())
             }
             NodeRequest::Bind(address) => self.bind(address),
+            NodeRequest::Listen(address) => {
+                self.runtime.block_on(self.network.add_address(address.ip()))?;
+                Ok(vec![TcpListener::bind(address)?.into()])
+            }
             NodeRequest::Dial(address) => dial(address).map(|socket| vec![socket]),
             NodeRequest::Connect { node, connected } => {
                 self.runtime.block_on(self.network.connect(&node, connected))?;

@@ -12,6 +12,8 @@ pub(crate) enum NodeRequest {
     CreatePod(PodSandbox),
     /// Bind UDP and TCP at this address of the cluster's network: the reply brings both sockets.
     Bind(SocketAddr),
+    /// Bind TCP at this address of the cluster's network: the reply brings the socket.
+    Listen(SocketAddr),
     /// Begin a TCP connection from the network of the cluster: the reply brings the socket, which does not block.
     Dial(SocketAddr),
     /// Connect a node's pods with the other nodes and the cluster's Services, or cut them off.
