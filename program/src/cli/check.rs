@@ -14,14 +14,13 @@ use serde_json::json;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
+use super::help;
 use super::output::{Output, print};
 use super::values;
 
 #[derive(Debug, Args)]
 #[command(after_help = rules())]
 pub struct CheckArgs {
-    #[command(flatten)]
-    cluster: ClusterArgs,
     /// Text with source lines, or JSON
     #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_OUTPUT")]
     output: Output,
@@ -34,6 +33,8 @@ pub struct CheckArgs {
     /// Print the Kubernetes release whose validation is applied
     #[arg(long)]
     kubernetes: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// All codes, in --deny.
@@ -67,7 +68,7 @@ fn rules() -> String {
     let mut out = String::from("Findings, in addition to what an API server refuses:\n");
     for rule in RULES {
         let severity = if rule.severity == Severity::Error { "error" } else { "warning" };
-        _ = writeln!(out, "  {:33}{severity:9}{}", rule.code, rule.summary);
+        out.push_str(&help::row(&format!("{:33}{severity}", rule.code), 42, rule.summary));
     }
     out
 }

@@ -14,6 +14,7 @@ use clusterlocal_core::fault::{
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::help;
 use super::output::{Output, print};
 use super::running::ServerArgs;
 use super::values;
@@ -80,7 +81,7 @@ struct AddArgs {
     /// Every Nth query
     #[arg(help_heading = QUERIES, long, value_name = "N", value_parser = every)]
     every: Option<NonZeroU32>,
-    /// Probability of a hit, such as 0.25 or 25%
+    /// Probability of a hit, such as 0.25
     #[arg(help_heading = QUERIES, long, value_name = "P")]
     probability: Option<Probability>,
     /// Seed of --probability
@@ -272,16 +273,14 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// The notation of actions and presets.
 fn notation() -> String {
-    let mut help = String::new();
+    let mut text = String::new();
     let mut table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
-        writeln!(help, "{title}:").expect("writing to a string succeeds");
-        for (written, about) in rows {
-            writeln!(help, "  {written:27}{about}").expect("writing to a string succeeds");
-        }
+        text.push_str(&format!("{title}:\n"));
+        rows.for_each(|(written, about)| text.push_str(&help::row(written, 27, about)));
     };
     table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
     table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
-    help
+    text
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use clap::{Arg, Command};
 const GROUPS: [(&str, &[&str]); 4] = [
     ("The server", &["serve", "health"]),
     ("Without a server", &["check", "play", "env", "resolv-conf", "completions", "man"]),
-    ("Of a running server, or of manifests where these are named", &["records", "query", "explain"]),
+    ("Of a running server, or of files that are named", &["records", "query", "explain"]),
     ("Of a running server", &["log", "get", "clock", "fault", "node", "ready", "unready", "crash"]),
 ];
 
@@ -36,17 +36,17 @@ const ENDINGS: [Ending; 21] = [
     ending(
         "",
         &[
-            ("clusterlocal", "serve the manifests in zones/ at 127.0.0.1:10053"),
+            ("clusterlocal", "serve zones/ at 127.0.0.1:10053"),
             ("dig @127.0.0.1 -p 10053 cassandra.ring.svc.cluster.local", "query it"),
             ("helm template my-store | clusterlocal records -", "list the records of a chart"),
             ("clusterlocal explain cassandra-9.cassandra -n ring", "why a name does not resolve"),
             ("clusterlocal env --for node", "how to point Node.js at the server"),
-            ("kubectl -s http://127.0.0.1:10054 scale sts cassandra --replicas 5 -n ring", "scale"),
+            ("kubectl -s 127.0.0.1:10054 scale sts cassandra --replicas 5 -n ring", "scale it"),
             ("clusterlocal fault add servfail --for 30s", "DNS fails for half a minute"),
         ],
         "Every flag is also an environment variable: --max-udp-size is CLUSTERLOCAL_MAX_UDP_SIZE.\n\
-         Exit codes: 0 success, 1 findings or unmet expectations, 2 wrong usage or unreadable input, 3 cannot\n\
-         listen or connect.",
+         Exit codes: 0 success, 1 findings or unmet expectations, 2 wrong usage or unreadable input,\n\
+         3 cannot listen or connect.",
     ),
     ending(
         "serve",
@@ -76,17 +76,17 @@ const ENDINGS: [Ending; 21] = [
             ("clusterlocal check -R manifests --allow port-unnamed -o json", "for programs"),
         ],
         "The annotation clusterlocal.dev/allow: CODE leaves findings of one object out.\n\
-         Exit codes: 0 nothing or allowed warnings, 1 findings that are errors or denied, 2 unreadable manifests.",
+         Exit codes: 0 nothing but warnings, 1 errors or denied findings, 2 unreadable manifests.",
     ),
     ending(
         "play",
         &[
-            ("clusterlocal play story.yaml -- ./my-store", "start a command, with CLUSTERLOCAL_DNS set"),
-            ("clusterlocal play stories/a.yaml stories/b.yaml --manifests zones --junit report.xml", "in CI"),
+            ("clusterlocal play story.yaml -- ./my-store", "with a command under test"),
+            ("clusterlocal play story.yaml --manifests zones --junit report.xml", "in CI"),
         ],
-        "The command starts when the cluster answers and is stopped with the Scenario, together with all processes\n\
-         that it started. A command that fails before the end fails the Scenario.\n\
-         Exit codes: 0 all Scenarios passed, 1 one failed, 2 wrong usage or unreadable input, 3 cannot listen.",
+        "The command starts when the cluster answers. It is stopped at the end of the Scenario, with all\n\
+         processes that it started. If it fails before that, the Scenario fails.\n\
+         Exit codes: 0 all passed, 1 a Scenario failed, 2 wrong usage or unreadable input, 3 cannot listen.",
     ),
     ending(
         "env",
@@ -194,7 +194,8 @@ pub fn described(command: Command) -> Command {
     let verbs = groups(&command);
     with_endings(command, "").help_template(format!(
         "{{about}}\n\n{{usage-heading}} {{usage}}\n\n{verbs}\
-         `clusterlocal VERB --help` lists the flags of a verb. Without a verb, the flags are those of serve.{{after-help}}"
+         Options:\n  -h, --help     Print help\n  -V, --version  Print version\n\n\
+         `clusterlocal VERB --help` lists the flags of a verb. Without a verb, they are those of serve.{{after-help}}"
     ))
 }
 
@@ -229,9 +230,37 @@ fn with_endings(command: Command, path: &str) -> Command {
     })
 }
 
+/// Maximum width of help, in columns.
+const WIDTH: usize = 100;
+
+/// Two columns: `first`, padded to `width`, and `second`, which continues below itself.
+pub fn row(first: &str, width: usize, second: &str) -> String {
+    let indent = 2 + width;
+    let mut text = format!("  {first:width$}");
+    let mut column = text.chars().count();
+    for word in second.split_whitespace() {
+        let length = word.chars().count();
+        if column > indent && column + 1 + length > WIDTH {
+            _ = write!(text, "\n{:indent$}", "");
+            column = indent;
+        } else if column > indent {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
+/// Width of the column of examples. A longer one moves only its own effect.
+const EXAMPLE_WIDTH: usize = 56;
+
 /// Examples in two columns, and the notes.
 fn shown(ending: &Ending) -> String {
-    let width = ending.examples.iter().map(|(example, _)| example.len()).max().unwrap_or(0);
+    let lengths = ending.examples.iter().map(|(example, _)| example.len());
+    let width = lengths.filter(|length| *length <= EXAMPLE_WIDTH).max().unwrap_or(0);
     let mut text = String::from("Examples:\n");
     for (example, effect) in ending.examples {
         let line = format!("  {example:width$}  {effect}");
@@ -267,9 +296,6 @@ mod tests {
 
     use super::*;
     use crate::cli::Cli;
-
-    /// Maximum width of help, in columns.
-    const WIDTH: usize = 100;
 
     /// Passes each verb to `visit`, with its path.
     fn visit(command: &Command, path: &str, of: &mut impl FnMut(&str, &Command)) {
@@ -323,15 +349,18 @@ mod tests {
         let mut wrong = Vec::new();
         let command = command().term_width(WIDTH);
         visit(&command, "", &mut |path, verb| {
-            let help = verb.clone().term_width(WIDTH).render_help().to_string();
+            let after = verb.get_after_help().map(StyledStr::to_string).unwrap_or_default();
+            let help = verb.clone().after_help("").term_width(WIDTH).render_help().to_string();
             let mut is_below_heading = false;
             for line in help.lines() {
                 let is_heading = !line.starts_with(' ') && line.ends_with(':');
                 is_below_heading = is_heading || (is_below_heading && !line.is_empty());
-                let is_wrapped = is_below_heading && line.starts_with("        ");
-                if is_wrapped || line.chars().count() > WIDTH {
+                if is_below_heading && line.starts_with("        ") {
                     wrong.push(format!("{path}: {line}"));
                 }
+            }
+            for line in help.lines().chain(after.lines()).filter(|line| line.chars().count() > WIDTH) {
+                wrong.push(format!("{path}: {line}"));
             }
         });
         assert!(wrong.is_empty(), "these lines do not fit:\n{}", wrong.join("\n"));

@@ -12,7 +12,7 @@ use super::values;
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogArgs {
-    /// Level or filter: info,clusterlocal::queries=debug
+    /// Level, or e.g. info,clusterlocal::queries=debug
     #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
     filter: String,
     /// Format

@@ -30,8 +30,6 @@ pub struct PlayArgs {
     /// More manifests for all Scenarios: file or directory; repeatable
     #[arg(help_heading = "Manifests", long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
-    #[command(flatten)]
-    folders: FolderArgs,
     /// Address of the DNS; port 0: any free port
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     listen: SocketAddr,
@@ -41,6 +39,8 @@ pub struct PlayArgs {
     /// Command under test, started with CLUSTERLOCAL_DNS set
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+    #[command(flatten)]
+    folders: FolderArgs,
 }
 
 pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {

@@ -23,8 +23,6 @@ pub struct LogArgs {
     /// Lines like CoreDNS's, or an object a line, with records
     #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
     output: Output,
-    #[command(flatten)]
-    queries: Queries,
     /// Fail if there are fewer
     #[arg(help_heading = EXPECTATION, long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 1))]
     at_least: Option<u64>,
@@ -36,6 +34,8 @@ pub struct LogArgs {
     within: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    queries: Queries,
 }
 
 /// Heading of the flags that set the exit code.

@@ -17,13 +17,13 @@ use super::source;
 
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
-    #[command(flatten)]
-    cluster: ClusterArgs,
     /// table, zone, json or hosts
     #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table, env = "CLUSTERLOCAL_OUTPUT")]
     output: Format,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -86,7 +86,7 @@ struct ApiArgs {
     /// Write a kubeconfig, to a new file or one that clusterlocal wrote
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
     kubeconfig: Option<PathBuf>,
-    /// Memory of objects from which more are refused
+    /// Memory limit of all objects
     #[arg(long, value_name = "BYTES", default_value_t = MAX_STORE_BYTES as u64, env = "CLUSTERLOCAL_MAX_STORE_SIZE", value_parser = values::whole::<u64>("bytes", 1 << 20..=u64::MAX, MAX_STORE_BYTES as u64))]
     max_store_size: u64,
 }
