@@ -48,8 +48,8 @@ pub fn run(args: ClockArgs) -> Result<ExitCode, Failure> {
     };
     let status = &clock["status"];
     let runs = match status["running"].as_bool() {
-        Some(true) => format!("runs, {}x", status["speed"].as_f64().unwrap_or(1.0)),
-        _ => "stands still".into(),
+        Some(true) => format!("running, {}x", status["speed"].as_f64().unwrap_or(1.0)),
+        _ => "paused".into(),
     };
     Ok(print(&format!("{} {runs}\n", status["now"].as_str().unwrap_or_default())))
 }

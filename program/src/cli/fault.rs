@@ -301,9 +301,9 @@ mod tests {
         ];
         for (words, name, expected) in table {
             let words: Vec<String> = words.split(' ').map(String::from).collect();
-            let (called, spec) =
+            let (parsed, spec) =
                 named_effect(&words, None).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-            assert_eq!((called, spec.to_string()), (name, expected.into()), "{words:?}");
+            assert_eq!((parsed, spec.to_string()), (name, expected.into()), "{words:?}");
         }
         let sequence = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();

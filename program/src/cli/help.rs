@@ -165,7 +165,7 @@ const ENDINGS: [Ending; 21] = [
         "fault add",
         &[
             ("clusterlocal fault add servfail --type SRV --for 30s", ""),
-            ("clusterlocal fault add late delay 3s --client db-1", "a fault called late, for one pod"),
+            ("clusterlocal fault add late delay 3s --client db-1", "a fault named late, for one pod"),
             ("clusterlocal fault add dns-outage 30s", "a preset"),
             ("clusterlocal fault add --sequence 'drop | servfail | ok'", "in turn"),
         ],

@@ -112,7 +112,7 @@ fn known_variables(command: &Command) -> BTreeSet<String> {
     known
 }
 
-/// Whether Kubernetes or Docker sets the variable for a Service called clusterlocal, or a test of this project.
+/// Whether Kubernetes or Docker sets the variable for a Service named clusterlocal, or a test of this project.
 fn is_foreign(name: &str) -> bool {
     name == "PORT"
         || name == "NAME"

@@ -311,7 +311,7 @@ fn suggestions_fix_the_manifest() {
         (
             db(&["3|metadata: {name: db, namespace: other}", "13|"]),
             "selector-matches-nothing",
-            "write namespace: default into the Service, where the pods are",
+            "write namespace: default in the Service, where the pods are",
         ),
         (
             db(&["13|  serviceName: bd"]),

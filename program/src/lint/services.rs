@@ -50,7 +50,7 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
                 "selector {selector} matches no pod of namespace {}: the pods of {} have these labels; {effect}",
                 object.metadata.namespace, template.key
             ),
-            format!("write namespace: {} into the Service, where the pods are", template.key.namespace),
+            format!("write namespace: {} in the Service, where the pods are", template.key.namespace),
         ),
         None => (
             "spec.selector".into(),
@@ -208,7 +208,7 @@ fn external_name(service: &Reviewed<'_, Service>, findings: &mut Findings) {
         return report(
             "external-name-address",
             format!(
-                "{target} is an address: an alias can only lead to a name, so CoreDNS has no such Service"
+                "{target} is an address: an alias must be a name: CoreDNS has no records for this Service"
             ),
             "leave out type, externalName and selector, and give the address in an EndpointSlice".into(),
         );
@@ -241,7 +241,7 @@ fn dangling(service: &Reviewed<'_, Service>, target: &DomainName) -> Option<Stri
     let mut next = target.as_wire().to_ascii_lowercase();
     loop {
         if seen.contains(&next) {
-            return Some("leads back to this Service".into());
+            return Some("is an alias of this Service itself".into());
         }
         let relative = &next[..next.len() - domain.len()];
         let mut alias = None;

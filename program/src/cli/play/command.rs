@@ -122,7 +122,7 @@ fn has_ended(_: Pid, child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(Some(_)))
 }
 
-/// Whether a process of the group runs: the command, or one that it started. /proc tells them from the ended command, which
+/// Whether a process of the group runs: the command, or one that it started. /proc distinguishes them from the ended command, which
 /// accepts signals until it is waited for.
 fn has_others(group: Pid, child: &mut Child) -> bool {
     if !has_ended(group, child) {
