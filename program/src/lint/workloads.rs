@@ -132,7 +132,7 @@ fn parallel_before_ready(
     }
 }
 
-/// The controller compares `ordinal - start` with the partition (stateful_set_control.go); the documentation says ordinals.
+/// The controller compares `ordinal - start` with the partition (stateful_set_control.go); the documentation describes ordinals.
 fn partition_counts_from_start(
     set: &Reviewed<'_, StatefulSet>,
     scalars: &[(String, String)],
