@@ -2,6 +2,7 @@
 
 mod cli;
 mod lint;
+mod pods;
 
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -19,17 +20,22 @@ use clusterlocal_core::{Clock, ControlPlane, Driver};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use cli::{Failure, Parent, ServeArgs, Signals, Stop};
+use cli::{Failure, Parent, PodsArgs, ServeArgs, Signals, Stop};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    cli::run(serve)
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        // Before anything else: a process of a node has one thread.
+        Some((verb, of_the_process)) if verb == clusterlocal_node::VERB => clusterlocal_node::process(of_the_process),
+        _ => cli::run(serve),
+    }
 }
 
-/// Serves the cluster of the manifests until the shutdown.
-fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
+/// Serves the cluster of the manifests until the shutdown, with pods that run as processes where there are arguments for them.
+fn serve(args: ServeArgs, pods: Option<PodsArgs>) -> Result<ExitCode, Failure> {
     let parent = args.exits_with_parent().then(Parent::current);
     let _log = args.log.start().map_err(Failure::Input)?;
     let signals = Signals::install().map_err(|e| Failure::Network(format!("cannot handle signals: {e}")))?;
@@ -42,7 +48,7 @@ fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
-    let ended = runtime.block_on(answer(args, parent, signals, sources, cluster, clock));
+    let ended = runtime.block_on(answer(args, pods, parent, signals, sources, cluster, clock));
     // Not waiting for files that are being read.
     runtime.shutdown_background();
     ended
@@ -92,6 +98,7 @@ fn start(args: &ServeArgs) -> Result<Started, Failure> {
 
 async fn answer(
     args: ServeArgs,
+    pods: Option<PodsArgs>,
     parent: Option<Parent>,
     signals: Signals,
     mut sources: Sources,
@@ -99,8 +106,16 @@ async fn answer(
     clock: Clock,
 ) -> Result<ExitCode, Failure> {
     let options = args.options()?;
-    let listeners = Listeners::bind(&options).await.map_err(|e| Failure::Network(e.to_string()))?;
+    let mut listeners = Listeners::bind(&options).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
+    let mut node = None;
+    if let Some(pods) = pods {
+        let begun = pods::Running::begin(&pods, &args.settings(&sources.overrides())?, &cluster)?;
+        let (datagrams, listener) = begun.bind_dns()?;
+        let with = listeners.with_sockets(datagrams, listener);
+        listeners = with.map_err(|e| Failure::Network(format!("cannot serve DNS for pods: {e}")))?;
+        node = Some(begun);
+    }
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);
     let (stop, read_again) = (Stop::default(), Arc::new(Notify::new()));
@@ -120,9 +135,10 @@ async fn answer(
     let mut serving = tokio::spawn(listeners.serve(view, stop.requested()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.requested())));
-    let running = driver.clone();
-    tokio::spawn(async move { running.run().await });
+    let timers = driver.clone();
+    tokio::spawn(async move { timers.run().await });
     tokio::spawn(cli::log_changes(driver.clone()));
+    let running = node.map(|node| tokio::spawn(node.run(driver.clone(), stop.requested())));
     let unreviewed = sources.take_unreviewed();
     let reviewing = tokio::task::spawn_blocking(move || cli::show(&review(&unreviewed)));
     let mut applier = applier(&args, &sources, driver);
@@ -135,6 +151,10 @@ async fn answer(
         }
         ended = &mut serving => ended,
     };
+    if let Some(running) = running {
+        // Pods stop in order, each within its grace period.
+        _ = running.await;
+    }
     if let Some(api) = api {
         // The API stops with the DNS; its result changes nothing.
         _ = api.await;

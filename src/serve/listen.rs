@@ -50,6 +50,14 @@ pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, B
     }
 }
 
+/// Sockets that are bound to the same address already.
+pub(super) fn adopt(datagrams: UdpSocket, listener: std::net::TcpListener) -> io::Result<Pair> {
+    let address = datagrams.local_addr()?;
+    datagrams.set_nonblocking(true)?;
+    listener.set_nonblocking(true)?;
+    Ok(Pair { address, datagrams: vec![udp::Socket::new(datagrams)?], listener: TcpListener::from_std(listener)? })
+}
+
 /// Refuses an upstream that is one of the addresses `listening`: queries would go in circles.
 ///
 /// # Errors

@@ -37,7 +37,8 @@ mod udp;
 mod upstream;
 mod view;
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::panic::resume_unwind;
 use std::pin::pin;
 use std::sync::Arc;
@@ -116,6 +117,17 @@ impl Listeners {
     /// The addresses as they are bound, in the order of the options, with the ports that 0 became.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Also serves on these sockets, which are bound to one address already: those of another network namespace.
+    ///
+    /// # Errors
+    /// If the system refuses to set them up.
+    pub fn with_sockets(mut self, datagrams: UdpSocket, listener: TcpListener) -> io::Result<Self> {
+        let pair = listen::adopt(datagrams, listener)?;
+        self.addresses.push(pair.address);
+        self.pairs.push(pair);
+        Ok(self)
     }
 
     /// The counters; they go on counting while the listeners serve.

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use clusterlocal_core::addresses::Range;
 use clusterlocal_core::explain::Question;
 use clusterlocal_core::manifest::{self, Inputs, Loaded, Overrides};
+use clusterlocal_core::reconcile::Kubelets;
 use clusterlocal_core::wire::DomainName;
 use clusterlocal_core::zone::{PodNames, Zone};
 use clusterlocal_core::{ControlPlane, RecordType, Settings};
@@ -136,6 +137,9 @@ struct SettingsArgs {
     /// Nodes if no manifest has one [default: 3, more for anti-affinity]
     #[arg(long, env = "CLUSTERLOCAL_NODES", value_name = "COUNT", value_parser = values::whole::<u8>("a number of nodes", 1..=250, 3))]
     nodes: Option<u8>,
+    /// Whether pods have a network of their own, with the usual ranges of a cluster by default.
+    #[arg(skip)]
+    own_network: bool,
 }
 
 /// The `pods` option of CoreDNS's `kubernetes` plugin.
@@ -150,6 +154,11 @@ enum Pods {
 }
 
 impl ClusterArgs {
+    /// Gives pods a network of their own, in which they run as processes.
+    pub fn run_pods(&mut self) {
+        self.settings.own_network = true;
+    }
+
     /// The inputs, `zones` by default.
     pub fn inputs(&self) -> Inputs {
         self.folders.inputs_or_zones(&self.paths)
@@ -180,7 +189,12 @@ impl ClusterArgs {
     /// The settings: flags, then fields of a Topology, then the values of a kubeadm cluster.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let flags = &self.settings;
-        let settings = Settings::default().with_overrides(overrides);
+        let mut settings = Settings::default();
+        if flags.own_network {
+            (settings.pod_range, settings.service_range) = (Range::usual_pods(), Range::usual_services());
+            settings.kubelets = Kubelets::External;
+        }
+        let settings = settings.with_overrides(overrides);
         let mut settings = settings.map_err(|error| Failure::Input(error.to_string()))?;
         let zone = &mut settings.zone;
         zone.domain = flags.domain.clone().unwrap_or_else(|| zone.domain.clone());

@@ -7,7 +7,7 @@ use clap::{Arg, Command};
 
 /// The groups of verbs, in the order of the help.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("The server", &["serve", "health"]),
+    ("The server", &["serve", "run", "health"]),
     ("Without a server", &["check", "play", "env", "resolv-conf", "completions", "man"]),
     ("Of a running server, or of files that are named", &["records", "query", "explain"]),
     ("Of a running server", &["log", "get", "clock", "fault", "node", "ready", "unready", "crash"]),
@@ -32,7 +32,7 @@ const fn ending(
 }
 
 /// The first example of a verb is also part of its error messages.
-const ENDINGS: [Ending; 21] = [
+const ENDINGS: [Ending; 22] = [
     ending(
         "",
         &[
@@ -59,6 +59,15 @@ const ENDINGS: [Ending; 21] = [
             ("clusterlocal serve --clock manual --kubeconfig kubeconfig", "for a test with kubectl"),
         ],
         "Flags win over the fields of a Topology. SIGHUP reads the manifests again, SIGTERM stops.",
+    ),
+    ending(
+        "run",
+        &[
+            ("clusterlocal run etcd.yaml", "the commands of the manifest"),
+            ("clusterlocal run store.yaml --image store:2='./store --data /var/data'", "a program for an image"),
+        ],
+        "Pods have addresses, ports, hostnames, files and volumes of their own, without root; images are not\n\
+         pulled, limits are not enforced. The flags of serve hold as well.",
     ),
     ending(
         "health",

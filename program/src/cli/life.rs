@@ -44,6 +44,13 @@ pub struct LifeArgs {
     feature_gates: Vec<(Gate, bool)>,
 }
 
+impl LifeArgs {
+    /// Whether the clock is that of the machine.
+    pub fn is_real(&self) -> bool {
+        matches!(self.clock, ClockArg::Real) && self.speed == 1.0
+    }
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ClockArg {
     /// The wall clock, times the speed

@@ -26,6 +26,7 @@ mod queries;
 mod query;
 mod records;
 mod resolv_conf;
+mod run;
 mod running;
 mod serve;
 mod servers;
@@ -42,7 +43,9 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use changes::log_changes;
 pub use failure::{Failure, show};
 pub use process::{Parent, Signals, Stop};
+pub use run::PodsArgs;
 pub use serve::ServeArgs;
+use run::RunArgs;
 
 /// cluster.local, without the cluster: a Kubernetes cluster's DNS, from manifests alone.
 #[derive(Debug, Parser)]
@@ -58,6 +61,8 @@ pub struct Cli {
 enum Verb {
     /// Answer DNS queries for the cluster of the manifests, and follow their changes
     Serve(Box<ServeArgs>),
+    /// Serve, and run the containers of pods as processes (Linux)
+    Run(Box<RunArgs>),
     /// Check that the DNS of a server answers, for health checks of containers
     Health(health::HealthArgs),
     /// Report problems in manifests: what an API server refuses, and likely mistakes
@@ -96,15 +101,16 @@ enum Verb {
     Crash(running::PodArgs),
 }
 
-/// Runs the verb of the command line; `serve` runs the server.
-pub fn run(serve: impl Fn(ServeArgs) -> Result<ExitCode, Failure>) -> ExitCode {
+/// Runs the verb of the command line; `serve` runs the server, with pods that run as processes where there are arguments for them.
+pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failure>) -> ExitCode {
     let cli = match parsed() {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),
     };
     let result = match cli.verb {
-        None => serve(cli.serve),
-        Some(Verb::Serve(args)) => serve(*args),
+        None => serve(cli.serve, None),
+        Some(Verb::Serve(args)) => serve(*args, None),
+        Some(Verb::Run(args)) => args.begin().and_then(|(args, pods)| serve(args, Some(pods))),
         Some(Verb::Health(args)) => health::run(&args),
         Some(Verb::Check(args)) => check::run(args),
         Some(Verb::Play(args)) => play::run(args),

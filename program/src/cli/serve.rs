@@ -197,6 +197,20 @@ impl ServeArgs {
         self.life.clock()
     }
 
+    /// Runs pods as processes, in a network of their own.
+    ///
+    /// # Errors
+    /// If the clock is not the real one: processes have no other.
+    pub fn run_pods(&mut self) -> Result<(), String> {
+        if !self.life.is_real() {
+            return Err("--clock manual and --speed are for simulated pods: processes have the real clock. Use serve, or \
+                        omit the flag"
+                .into());
+        }
+        self.cluster.run_pods();
+        Ok(())
+    }
+
     /// The settings of the cluster.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let max_store_bytes = usize::try_from(self.api.max_store_size).unwrap_or(usize::MAX);

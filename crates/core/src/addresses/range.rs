@@ -81,6 +81,21 @@ impl Range {
         "127.244.0.0/14,fd00:10:244::/64".parse().expect("a valid range")
     }
 
+    /// The usual range of pods, as flannel has it: for pods with a network of their own.
+    pub fn usual_pods() -> Self {
+        "10.244.0.0/16".parse().expect("a valid range")
+    }
+
+    /// The usual range of Services, a part of kubeadm's 10.96.0.0/12: for pods with a network of their own.
+    pub fn usual_services() -> Self {
+        "10.96.0.0/16".parse().expect("a valid range")
+    }
+
+    /// The networks of the range, IPv4 first.
+    pub fn networks(&self) -> Vec<IpNet> {
+        self.v4.map(IpNet::V4).into_iter().chain(self.v6.map(IpNet::V6)).collect()
+    }
+
     /// kubeadm's 10.96.0.0/12, moved into loopback and reduced to the size that most clusters use.
     pub fn default_services() -> Self {
         "127.96.0.0/16,fd00:10:96::/112".parse().expect("a valid range")

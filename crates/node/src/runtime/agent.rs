@@ -1,6 +1,7 @@
 //! The node's process: it holds the network of the cluster, and makes namespaces and network of each pod. It has one thread,
 //! because namespaces belong to threads. Must not depend on containers.
 
+use std::fs::File;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,19 +10,21 @@ use std::process::{Command, ExitCode, Stdio};
 use ipnet::IpNet;
 use nix::sched::{CloneFlags, setns, unshare};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{getpid, sethostname};
+use nix::unistd::sethostname;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::channel::Channel;
 use super::namespaces::leave_the_machine;
 use super::protocol::{NodeReply, NodeRequest, PodSandbox};
 use crate::network::{Inside, Network};
 
-/// The namespaces of a pod that all its containers share.
-fn of_a_pod() -> CloneFlags {
-    CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWUTS | CloneFlags::CLONE_NEWIPC | CloneFlags::CLONE_NEWPID
-}
+/// The namespaces of a pod that all its containers share, and the files of those of this process.
+const OF_A_POD: [(CloneFlags, &str); 4] = [
+    (CloneFlags::CLONE_NEWNET, "/proc/self/ns/net"),
+    (CloneFlags::CLONE_NEWUTS, "/proc/self/ns/uts"),
+    (CloneFlags::CLONE_NEWIPC, "/proc/self/ns/ipc"),
+    (CloneFlags::CLONE_NEWPID, "/proc/self/ns/pid"),
+];
 
 /// Runs the node's process with the channel at standard input, until the server closes it. The first message is a
 /// [`NodeReply`] that the network is there, or why it is not.
@@ -41,8 +44,8 @@ struct Agent {
     channel: Channel,
     network: Network,
     runtime: tokio::runtime::Runtime,
-    /// This process, whose namespaces it returns to.
-    home: OwnedFd,
+    /// The namespaces that it returns to.
+    home: Vec<(CloneFlags, File)>,
 }
 
 impl Agent {
@@ -51,7 +54,7 @@ impl Agent {
         let started = || -> Result<_, String> {
             let caller = leave_the_machine().map_err(|error| error.to_string())?;
             _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-            let home = namespaces_of_self().map_err(|error| error.to_string())?;
+            let home = own_namespaces().map_err(|error| error.to_string())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
             let network = runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
@@ -105,11 +108,12 @@ impl Agent {
 
     /// Creates the namespaces of a pod, connects it, and starts its init process in them.
     fn create_pod(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<()> {
-        unshare(of_a_pod())?;
+        unshare(OF_A_POD.iter().fold(CloneFlags::empty(), |all, (kind, _)| all | *kind))?;
         let created = self.start_init(pod, channel);
-        let returned = setns(&self.home, of_a_pod());
+        for (kind, namespace) in &self.home {
+            setns(namespace, *kind)?;
+        }
         let inside = created?;
-        returned?;
         // The other end of the link is in this process's network again.
         self.runtime.block_on(self.network.add_pod(inside, pod))
     }
@@ -147,10 +151,9 @@ fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
     }
 }
 
-/// A descriptor of this process, for `setns`.
-fn namespaces_of_self() -> io::Result<OwnedFd> {
-    let pid = Pid::from_raw(getpid().as_raw()).ok_or_else(|| io::Error::other("this process has no number"))?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+/// The namespaces of this process, for `setns`.
+fn own_namespaces() -> io::Result<Vec<(CloneFlags, File)>> {
+    OF_A_POD.into_iter().map(|(kind, file)| Ok((kind, File::open(file)?))).collect()
 }
 
 

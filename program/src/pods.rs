@@ -1,0 +1,215 @@
+//! Pods that run as processes: the API of this cluster for the kubelet, and its Services for the proxy. Must not depend on the
+//! command line.
+
+use std::io::Write;
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clusterlocal_api::render;
+use clusterlocal_core::{ControlPlane, Driver, Settings};
+use clusterlocal_core::store::{EndpointSlice, Key, Kind, Name, Pod, Service, Time};
+use clusterlocal_node::proxy::{self, Route, Routes};
+use clusterlocal_node::{Cluster, Lines, Node, Objects, Options, PodId};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::cli::{Failure, PodsArgs};
+
+/// The node on which the pods of a cluster run.
+pub struct Running {
+    node: Arc<Node>,
+    options: Options,
+}
+
+impl Running {
+    /// Starts the node, without pods.
+    ///
+    /// # Errors
+    /// If the system allows no namespaces, or an argument cannot be used.
+    pub fn begin(args: &PodsArgs, settings: &Settings, cluster: &ControlPlane) -> Result<Self, Failure> {
+        let images = args.images()?;
+        let folder = args.folder()?;
+        let program = std::env::current_exe();
+        let program = program.map_err(|e| Failure::Network(format!("cannot find this program: {e}")))?;
+        let node = Node::start(&program, &settings.pod_range.networks(), &settings.service_range.networks());
+        let node = Arc::new(node.map_err(|e| Failure::Network(format!("cannot run pods: {e}")))?);
+        let working_dir = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let dns = Key::new(Kind::Service, Name::from("kube-system"), Name::from("kube-dns"));
+        let dns = shown(cluster, &dns).and_then(|dns| Some(dns["spec"]["clusterIP"].as_str()?.to_owned()));
+        let dns = dns.unwrap_or_default();
+        let prints = args.prints_lines();
+        let lines: Lines = Arc::new(move |name: &str, line: &[u8]| {
+            if prints {
+                let mut out = std::io::stdout().lock();
+                // Control characters of a program must not change the terminal.
+                let line = String::from_utf8_lossy(line);
+                let shown: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+                _ = writeln!(out, "{name} | {shown}");
+            }
+        });
+        let domain = settings.zone.domain.to_string().trim_end_matches('.').to_owned();
+        let writable = args.is_writable();
+        Ok(Running { node, options: Options { images, folder, working_dir, writable, domain, dns, lines } })
+    }
+
+    /// Binds the DNS in the network of the pods.
+    ///
+    /// # Errors
+    /// If the address of kube-dns cannot be had.
+    pub fn bind_dns(&self) -> Result<(UdpSocket, TcpListener), Failure> {
+        let address = self.options.dns.parse::<IpAddr>();
+        let address = address.map_err(|_| Failure::Network("the Service kube-dns.kube-system has no address".into()))?;
+        self.node.bind(SocketAddr::new(address, 53)).map_err(|e| Failure::Network(format!("DNS for pods: {e}")))
+    }
+
+    /// Runs the pods until `stop` resolves and all of them have stopped.
+    pub async fn run(self, driver: Driver, stop: impl Future<Output = ()>) {
+        let (sender, followed) = watch::channel(Routes::new());
+        let api = Api::new(driver.clone());
+        let following = tokio::spawn(async move {
+            let mut changes = driver.revisions();
+            loop {
+                sender.send_replace(driver.read(routes));
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let leading = tokio::spawn(proxy::run(self.node.clone(), followed));
+        clusterlocal_node::run(self.node, api, self.options, stop).await;
+        following.abort();
+        leading.abort();
+    }
+}
+
+/// The API of a cluster, for its kubelet.
+pub struct Api(Driver);
+
+impl Api {
+    /// The API of the cluster of `driver`.
+    pub fn new(driver: Driver) -> Arc<Self> {
+        Arc::new(Api(driver))
+    }
+
+    fn object(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
+        let key = Key::new(kind, Name::from(namespace), Name::from(name));
+        self.0.read(|cluster| shown(cluster, &key))
+    }
+
+    /// Changes the pod if it still is the one with this UID.
+    fn change(&self, pod: &PodId, change: impl FnOnce(&mut ControlPlane, &Key)) {
+        let key = Key::new(Kind::Pod, Name::from(pod.namespace.as_str()), Name::from(pod.name.as_str()));
+        self.0.write(|cluster| {
+            let uid = shown(cluster, &key).and_then(|pod| Some(pod["metadata"]["uid"].as_str()?.to_owned()));
+            if uid.is_some_and(|uid| uid == pod.uid) {
+                change(cluster, &key);
+            }
+        });
+    }
+}
+
+/// The object at `key`, as the API shows it.
+fn shown(cluster: &ControlPlane, key: &Key) -> Option<Value> {
+    let store = cluster.store();
+    store.stored(key).map(|stored| render::object(stored, &render::Context::now(store)))
+}
+
+impl Objects for Api {
+    fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.object(Kind::referred("v1", kind)?, namespace, name)
+    }
+
+    fn services(&self, namespace: &str) -> Vec<Value> {
+        self.0.read(|cluster| {
+            let services = cluster.store().list_in::<Service>(Kind::Service, namespace);
+            services.filter_map(|service| shown(cluster, &service.metadata.key(Kind::Service))).collect()
+        })
+    }
+}
+
+impl Cluster for Api {
+    fn pods(&self) -> Vec<Value> {
+        self.0.read(|cluster| {
+            let pods = cluster.store().list::<Pod>(Kind::Pod);
+            let placed = pods.filter(|pod| !pod.spec.node_name.is_empty() && pod.status.ips().next().is_some());
+            placed.filter_map(|pod| shown(cluster, &pod.metadata.key(Kind::Pod))).collect()
+        })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.revisions()
+    }
+
+    fn write_status(&self, pod: &PodId, status: Value) {
+        self.change(pod, |cluster, key| cluster.request_pod_status(key, status));
+    }
+
+    fn remove(&self, pod: &PodId) {
+        self.change(pod, |cluster, key| cluster.request_pod_removal(key));
+    }
+
+    fn record(&self, pod: &PodId, warning: bool, reason: &str, message: &str) {
+        self.change(pod, |cluster, key| cluster.record_event(key, warning, reason, message));
+    }
+
+    fn now(&self) -> Time {
+        self.0.clock().now()
+    }
+}
+
+/// Where the Services of the cluster lead.
+pub fn routes(cluster: &ControlPlane) -> Routes {
+    let store = cluster.store();
+    let mut routes = Routes::new();
+    for service in store.list::<Service>(Kind::Service) {
+        let Some(json) = shown(cluster, &service.metadata.key(Kind::Service)) else { continue };
+        let spec = &json["spec"];
+        let addresses = spec["clusterIPs"].as_array().into_iter().flatten();
+        let addresses: Vec<IpAddr> = addresses.filter_map(|ip| ip.as_str()?.parse().ok()).collect();
+        let affinity = (spec["sessionAffinity"] == "ClientIP").then(|| {
+            let seconds = spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").and_then(Value::as_u64);
+            Duration::from_secs(seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
+        });
+        for port in spec["ports"].as_array().into_iter().flatten() {
+            let Some(number) = port["port"].as_u64().and_then(|port| u16::try_from(port).ok()) else { continue };
+            if port["protocol"].as_str().is_some_and(|protocol| protocol != "TCP") {
+                continue;
+            }
+            let name = port["name"].as_str().unwrap_or_default();
+            for address in &addresses {
+                let endpoints = endpoints(cluster, &service.metadata.namespace, &service.metadata.name, name, *address);
+                routes.insert(SocketAddr::new(*address, number), Route { endpoints, affinity });
+            }
+        }
+    }
+    routes
+}
+
+/// Default of `sessionAffinityConfig.clientIP.timeoutSeconds`, in seconds (`v1.DefaultClientIPServiceAffinitySeconds`).
+const DEFAULT_AFFINITY_SECONDS: u64 = 10_800;
+
+/// The ready endpoints of a port of a Service, of the family of `address`.
+fn endpoints(cluster: &ControlPlane, namespace: &str, service: &str, port: &str, address: IpAddr) -> Vec<SocketAddr> {
+    let slices = cluster.store().list_in::<EndpointSlice>(Kind::EndpointSlice, namespace);
+    let mut found = Vec::new();
+    for slice in slices {
+        let Some(json) = shown(cluster, &slice.metadata.key(Kind::EndpointSlice)) else { continue };
+        if json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str) != Some(service) {
+            continue;
+        }
+        let ports = json["ports"].as_array().into_iter().flatten();
+        let mut numbers = ports.filter(|one| one["name"].as_str().unwrap_or_default() == port);
+        let Some(number) = numbers.find_map(|one| u16::try_from(one["port"].as_u64()?).ok()) else { continue };
+        for endpoint in json["endpoints"].as_array().into_iter().flatten() {
+            if endpoint.pointer("/conditions/ready") == Some(&Value::Bool(false)) {
+                continue;
+            }
+            let ips = endpoint["addresses"].as_array().into_iter().flatten();
+            let ips = ips.filter_map(|ip| ip.as_str()?.parse::<IpAddr>().ok());
+            found.extend(ips.filter(|ip| ip.is_ipv4() == address.is_ipv4()).map(|ip| SocketAddr::new(ip, number)));
+        }
+    }
+    found
+}
