@@ -1,4 +1,4 @@
-//! Pods as the API shows them: why they wait, what clients write of their status, and how they are driven away.
+//! Pods through the API: why they wait, which parts of their status clients can write, and evictions.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Api, MERGE, PODS, RING, text};
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 
-/// `Ready=False ReadinessGatesNotReady`, in order of the types.
+/// `Ready=False ReadinessGatesNotReady`, ordered by type.
 fn conditions(pod: &Value) -> Vec<String> {
     let all = pod["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
     let shown =
@@ -26,7 +26,7 @@ fn condition<'a>(pod: &'a Value, kind: &str) -> &'a Value {
     all.iter().find(|condition| condition["type"] == kind).expect(kind)
 }
 
-/// How many endpoints of the Service `db` are ready.
+/// The number of ready endpoints of the Service `db`.
 async fn ready(api: &Api) -> usize {
     let slices = api.get(&format!("{SLICES}?labelSelector=kubernetes.io/service-name=db")).await.ok();
     let endpoints =
@@ -39,7 +39,7 @@ fn with_condition(kind: &str, status: &str) -> Value {
 }
 
 #[tokio::test]
-async fn conditions_that_clients_write_decide() {
+async fn conditions_that_clients_write_take_effect() {
     let api = Api::serve(RING).await;
     let (pod, status) = (format!("{PODS}/db-0"), format!("{PODS}/db-0/status"));
     assert_eq!(ready(&api).await, 3);
@@ -50,10 +50,10 @@ async fn conditions_that_clients_write_decide() {
         ["ContainersReady=True", "Initialized=True", "PodScheduled=True", "Ready=False Told"]
     );
     assert_eq!((ready(&api).await, text(&condition(&shown, "Ready")["message"])), (2, "so"));
-    // Others are kept as well, and so is what no kubelet knows.
+    // Other conditions are kept, including unknown ones.
     api.patch(&status, STRATEGIC, &with_condition("example.com/x", "Unknown")).await.ok();
     api.patch(&status, MERGE, &json!({ "status": { "nominatedNodeName": "node-9" } })).await.ok();
-    // A change of the pod itself leaves its status as it is.
+    // An update of the pod itself does not change its status.
     api.patch(&pod, MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).await.ok();
     let shown = api.get(&pod).await.ok();
     assert_eq!(condition(&shown, "example.com/x")["status"], "Unknown");
@@ -63,7 +63,7 @@ async fn conditions_that_clients_write_decide() {
 }
 
 #[tokio::test]
-async fn a_pod_that_a_client_lets_fail_is_replaced() {
+async fn a_pod_that_a_client_marks_as_failed_is_replaced() {
     let api = Api::serve(RING).await;
     let uid = |pod: &Value| text(&pod["metadata"]["uid"]).to_string();
     let before = uid(&api.get(&format!("{PODS}/db-1")).await.ok());
@@ -73,7 +73,7 @@ async fn a_pod_that_a_client_lets_fail_is_replaced() {
 }
 
 #[tokio::test]
-async fn readiness_gates() {
+async fn readiness_gates_block_readiness() {
     let gated = RING.replace(
         "spec: {containers:",
         "spec: {readinessGates: [{conditionType: example.com/synced}], containers:",
@@ -115,7 +115,7 @@ async fn readiness_gates() {
 }
 
 #[tokio::test]
-async fn a_pod_waits_until_a_node_takes_it() {
+async fn a_pod_waits_until_a_node_admits_it() {
     let api = Api::serve("").await;
     let pod = |name: &str, spec: Value| {
         let mut spec = spec;

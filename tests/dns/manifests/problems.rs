@@ -1,9 +1,9 @@
-//! Problems: their messages, and the places that they point to.
+//! Problems of manifests: messages and positions.
 
 use super::*;
 
 #[test]
-fn mistakes_are_told_with_file_line_and_column() {
+fn problems_have_file_line_and_column() {
     let service = |rest: &str| format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n{rest}");
     let table = [
         ("kind: Pod\nmetadata: {name: a}\n".into(), "a.yaml:1:1: apiVersion is missing"),
@@ -38,7 +38,7 @@ fn mistakes_are_told_with_file_line_and_column() {
 }
 
 #[test]
-fn what_kubectl_takes_is_taken() {
+fn manifests_that_kubectl_accepts_are_accepted() {
     let set = |replicas: &str| {
         format!(
             "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: a}}\nspec:\n  {replicas}\n  template: {{}}\n"
@@ -49,7 +49,7 @@ fn what_kubectl_takes_is_taken() {
             r#"{{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {{"name": "a"}}, "spec": {{{replicas}, "template": {{}}}}}}"#
         )
     };
-    // Of a key that is there twice the last counts, and 3.0 is a whole number.
+    // Of a duplicate key the last value is used, and 3.0 is a whole number.
     let table = [
         set("replicas: 3.0"),
         set("replicas: 3e0"),
@@ -82,7 +82,7 @@ fn what_kubectl_takes_is_taken() {
 }
 
 #[test]
-fn a_json_mistake_is_told_at_its_place() {
+fn problems_in_json_have_their_position() {
     let json = r#"{"apiVersion": "v1", "kind": "List", "items": [
   {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
    "spec": {"ports": [{"port": "80"}]}},
@@ -98,7 +98,7 @@ fn a_json_mistake_is_told_at_its_place() {
 }
 
 #[test]
-fn one_bad_document_leaves_the_others_alone() {
+fn a_malformed_document_does_not_affect_the_others() {
     let manifest = read(
         "apiVersion: v1\nkind: Node\nmetadata: {name: a}\n---\n]\n---\napiVersion: v1\nkind: Node\nmetadata: {name: b}\n---\n: :\n  - }\n",
     );
@@ -107,7 +107,7 @@ fn one_bad_document_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_problem_is_drawn_with_its_line() {
+fn a_problem_is_rendered_with_its_source_line() {
     let manifest =
         read("apiVersion: v1\nkind: Service\nmetadata:\n  name: Web\nspec: {ports: [{port: 80}]}\n");
     let expected = "\

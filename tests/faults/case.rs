@@ -1,4 +1,4 @@
-//! The stories of `stories.txt`: how they are written, and how they are told.
+//! The cases of `cases.txt`: their format, and their execution.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -8,8 +8,8 @@ use libtest_mimic::Failed;
 use crate::ask::Client;
 use crate::ring::Ring;
 
-/// A fault, and what is seen of it.
-pub struct Story {
+/// A fault, with the expected effects.
+pub struct Case {
     /// The fault's spec, in YAML's flow style.
     pub fault: String,
     steps: Vec<Step>,
@@ -30,28 +30,28 @@ struct Question {
     text: String,
 }
 
-/// How often somebody asks who has to see several things: what is drawn evenly has come up by then.
-const ASKS: std::ops::Range<usize> = 8..200;
+/// Number of queries of a client that expects several results: random choices have all occurred by then.
+const REPEATS: std::ops::Range<usize> = 8..200;
 
-impl Story {
-    /// All of `text`.
-    pub fn all(text: &str) -> Vec<Story> {
-        let mut stories: Vec<Story> = Vec::new();
+impl Case {
+    /// Parses all cases of `text`.
+    pub fn all(text: &str) -> Vec<Case> {
+        let mut cases: Vec<Case> = Vec::new();
         let mut short = BTreeMap::new();
         for line in text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
             if let Some((name, meaning)) = line.strip_prefix('$').and_then(|line| line.split_once(" = ")) {
                 short.insert(format!("${name}"), meaning.to_owned());
             } else if let Some(step) = line.strip_prefix("    ") {
                 let step = Step::read(step, &short).unwrap_or_else(|| panic!("not a step: {line}"));
-                stories.last_mut().expect("a fault first").steps.push(step);
+                cases.last_mut().expect("a fault first").steps.push(step);
             } else {
-                stories.push(Story { fault: line.into(), steps: Vec::new() });
+                cases.push(Case { fault: line.into(), steps: Vec::new() });
             }
         }
-        stories
+        cases
     }
 
-    /// Everybody who asks.
+    /// The clients of the case.
     pub fn clients(&self) -> impl Iterator<Item = Client> {
         self.steps.iter().filter_map(|step| match step {
             Step::See(question, _) | Step::SeeAll(question, _) | Step::SeeLate(question, ..) => {
@@ -61,8 +61,8 @@ impl Story {
         })
     }
 
-    /// Lets it happen.
-    pub fn tell(&self) -> Result<(), Failed> {
+    /// Runs the case.
+    pub fn run(&self) -> Result<(), Failed> {
         let mut ring = Ring::with(&self.fault);
         self.steps.iter().try_for_each(|step| step.take(&mut ring))
     }
@@ -97,13 +97,13 @@ impl Step {
             Step::See(question, expected) => question.sees(&question.ask(ring), expected),
             Step::SeeAll(question, expected) => {
                 let mut seen = BTreeSet::new();
-                for asked in 1..=ASKS.end {
+                for asked in 1..=REPEATS.end {
                     let new = question.ask(ring);
                     if !expected.contains(&new) {
                         return question.sees(&new, &format!("one of {expected:?}"));
                     }
                     seen.insert(new);
-                    if asked >= ASKS.start && seen == *expected {
+                    if asked >= REPEATS.start && seen == *expected {
                         return Ok(());
                     }
                 }

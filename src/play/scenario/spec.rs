@@ -1,4 +1,4 @@
-//! A Scenario as it stands in a file: short where that is plain, and each step one thing.
+//! The file format of a Scenario, with its abbreviations; each step has one action.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::wire::{RecordType, UnknownType};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Scenario")]
-pub(super) struct Written {
+pub(super) struct ScenarioSpec {
     #[serde(rename = "apiVersion")]
     pub(super) _api_version: IgnoredAny,
     #[serde(rename = "kind")]
@@ -28,15 +28,15 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) seed: u64,
     #[serde(default)]
-    pub(super) delays: WrittenDelays,
+    pub(super) delays: DelaysSpec,
     #[serde(default)]
     pub(super) address_reuse: ReuseWord,
     #[serde(default)]
     pub(super) order: OrderWord,
     #[serde(default)]
-    pub(super) steps: Vec<WrittenStep>,
+    pub(super) steps: Vec<StepSpec>,
     #[serde(default)]
-    pub(super) expect: Vec<WrittenExpectation>,
+    pub(super) expect: Vec<ExpectationSpec>,
 }
 
 #[derive(Default, Deserialize)]
@@ -51,7 +51,7 @@ pub(super) struct Metadata {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "delays: start, ready, stop")]
-pub(super) struct WrittenDelays {
+pub(super) struct DelaysSpec {
     pub(super) start: Time,
     pub(super) ready: Time,
     pub(super) stop: Time,
@@ -73,7 +73,7 @@ pub(super) enum OrderWord {
     Stable,
 }
 
-/// A span of time, `1m30s`.
+/// A duration: `1m30s`.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Time(pub(super) Duration);
 
@@ -84,7 +84,7 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// `manual`, `real`, or how fast: `60x`.
+/// `manual`, `real`, or a speed: `60x`.
 pub(super) struct Clock {
     pub(super) manual: bool,
     pub(super) speed: f64,
@@ -112,7 +112,7 @@ impl<'de> Deserialize<'de> for Clock {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields, expecting = "a step")]
-pub(super) struct WrittenStep {
+pub(super) struct StepSpec {
     pub(super) at: Option<Time>,
     pub(super) ready: Names,
     pub(super) unready: Names,
@@ -124,7 +124,7 @@ pub(super) struct WrittenStep {
     pub(super) bind: Entries<SocketAddr>,
     pub(super) port: Option<String>,
     pub(super) scale: Entries<u32>,
-    pub(super) node: WrittenNode,
+    pub(super) node: NodeSpec,
     pub(super) fault: Entries<FaultSpec>,
     pub(super) clear: Names,
     pub(super) apply: Option<String>,
@@ -137,19 +137,19 @@ pub(super) struct WrittenStep {
     #[serde(rename = "as")]
     pub(super) called: Option<Name>,
     pub(super) remember: Option<Name>,
-    pub(super) says: Option<WrittenSays>,
+    pub(super) says: Option<SaysSpec>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, expecting = "down, off, up or reboot, and nodes")]
-pub(super) struct WrittenNode {
+pub(super) struct NodeSpec {
     pub(super) down: Names,
     pub(super) off: Names,
     pub(super) up: Names,
     pub(super) reboot: Names,
 }
 
-/// One name, or several.
+/// One name, or a list of names.
 #[derive(Default)]
 pub(super) struct Names(Vec<Name>);
 
@@ -159,35 +159,35 @@ impl<'de> Deserialize<'de> for Names {
     }
 }
 
-/// `db-0 db-1`, or a list where the order counts.
+/// `db-0 db-1`, or a list if the order matters.
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "expected what is answered: a text such as says: db-0 db-1, or a list such as says: [db-0, db-1]"
+    expecting = "expected the words of an answer: a text such as says: db-0 db-1, or a list such as says: [db-0, db-1]"
 )]
-pub(super) enum WrittenSays {
+pub(super) enum SaysSpec {
     Words(String),
     List(Vec<String>),
 }
 
-impl From<WrittenSays> for Says {
-    fn from(written: WrittenSays) -> Self {
+impl From<SaysSpec> for Says {
+    fn from(written: SaysSpec) -> Self {
         match written {
-            WrittenSays::Words(text) => Says::words(&text),
-            WrittenSays::List(list) => Says::List(list),
+            SaysSpec::Words(text) => Says::words(&text),
+            SaysSpec::List(list) => Says::List(list),
         }
     }
 }
 
-impl WrittenStep {
-    /// What it says: one thing, for one object or several of a sort.
+impl StepSpec {
+    /// Converts the step into events: one action, on one object or several of a kind.
     pub(super) fn events(mut self) -> Result<Vec<Event>, String> {
         use Event::{Apply, Bind, Clear, Fault, Node, Pods, Remember, RestartAt, Scale};
         let mut events = Vec::new();
         let ip = self.ip.take();
         match (ip, self.restart.0.as_slice()) {
             (Some(ip), [pod]) => events.push(RestartAt(pod.clone(), ip)),
-            (Some(_), _) => return Err("ip: belongs to one pod that is restarted".into()),
+            (Some(_), _) => return Err("ip: is only allowed with the restart of one pod".into()),
             (None, _) => {}
         }
         let restart = if ip.is_some() { Names::default() } else { std::mem::take(&mut self.restart) };
@@ -201,21 +201,21 @@ impl WrittenStep {
         ] {
             events.extend((!names.0.is_empty()).then_some(Pods(event, names.0)));
         }
-        let mut sorts = events.len();
+        let mut actions = events.len();
         let mut more = |new: Vec<Event>| {
-            sorts += usize::from(!new.is_empty());
+            actions += usize::from(!new.is_empty());
             events.extend(new);
         };
         let port = self.port.take();
         if port.is_some() == self.bind.0.is_empty() {
-            return Err("bind and port go together: bind: {db-0: \"127.0.0.1:4000\"}, port: peer".into());
+            return Err(
+                "bind and port require each other: bind: {db-0: \"127.0.0.1:4000\"}, port: peer".into()
+            );
         }
         let bound = self.bind.0.into_iter();
         more(bound.map(|(pod, address)| Bind(pod, port.clone().unwrap_or_default(), address)).collect());
         if let Some((name, replicas)) = self.scale.0.iter().find(|(_, replicas)| *replicas > REPLICAS) {
-            return Err(format!(
-                "scale.{name}: {replicas} pods are more than the {REPLICAS} that are supported"
-            ));
+            return Err(format!("scale.{name}: {replicas} pods exceed the maximum of {REPLICAS}"));
         }
         more(self.scale.0.into_iter().map(|(name, replicas)| Scale(name, replicas)).collect());
         let nodes = [
@@ -245,46 +245,46 @@ impl WrittenStep {
                     from: self.from,
                     transport: if self.tcp { Transport::Tcp } else { Transport::Udp },
                     edns: self.edns.unwrap_or(1232),
-                    patience: self.patience.map_or(PATIENCE, |patience| patience.0),
+                    patience: self.patience.map_or(QUERY_TIMEOUT, |patience| patience.0),
                     called: self.called,
                     says,
                 })]);
             }
             (None, Some(called)) => {
-                more(vec![Remember(called, says.ok_or("remember: says nothing: add says")?)]);
+                more(vec![Remember(called, says.ok_or("remember: requires says")?)]);
             }
-            (None, None) if says.is_some() => return Err("says: belongs to ask or remember".into()),
+            (None, None) if says.is_some() => return Err("says: is only allowed with ask or remember".into()),
             (None, None) => {}
-            (Some(_), Some(_)) => sorts = 2,
+            (Some(_), Some(_)) => actions = 2,
         }
-        match sorts {
+        match actions {
             0 if self.at.is_some() => Ok(vec![Event::Wait]),
-            0 => Err(format!("nothing happens: there are {VERBS}")),
+            0 => Err(format!("no action: expected one of {VERBS}")),
             1 => Ok(events),
-            _ => Err("more than one thing happens: write a step for each".into()),
+            _ => Err("more than one action: write a step for each".into()),
         }
     }
 }
 
-/// How long an answer is waited for, if nothing is said, by the wall.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Default time-out of a query, in real time.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
 const VERBS: &str = "ask, remember, ready, unready, crash, delete, forceDelete, restart, bind, scale, node, fault, clear, \
                      apply, remove";
 
-/// `Service db`: what is to be deleted.
+/// Parses `Service db`, the object to delete.
 fn removal(text: &str) -> Result<Event, String> {
     let kind = text.split_once(' ').and_then(|(kind, name)| {
         let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
         Some(Event::Remove(kind, name.trim().into()))
     });
-    kind.ok_or_else(|| format!("remove: {text:?} is no KIND NAME like Service db"))
+    kind.ok_or_else(|| format!("remove: {text:?} is not KIND NAME, such as Service db"))
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an expectation")]
-pub(super) struct WrittenExpectation {
-    pub(super) queries: WrittenFilter,
+pub(super) struct ExpectationSpec {
+    pub(super) queries: FilterSpec,
     pub(super) at_least: Option<usize>,
     pub(super) at_most: Option<usize>,
     #[serde(default)]
@@ -292,8 +292,8 @@ pub(super) struct WrittenExpectation {
 }
 
 #[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default, deny_unknown_fields, expecting = "which queries are meant")]
-pub(super) struct WrittenFilter {
+#[serde(rename_all = "camelCase", default, deny_unknown_fields, expecting = "the fields of a query")]
+pub(super) struct FilterSpec {
     pub(super) name: Option<Glob>,
     #[serde(rename = "type")]
     pub(super) record_type: Option<RecordType>,

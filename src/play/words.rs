@@ -1,4 +1,4 @@
-//! What an answer says, in words that somebody can write down beforehand: pods instead of addresses.
+//! Renders an answer in words that are known before a run: pods instead of addresses.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::store::{Kind, Machine, Node, Pod, Service};
 use crate::wire::{RecordType, ResponseCode};
 use crate::{ControlPlane, Driver};
 
-/// What `reply` says.
+/// Renders `reply`.
 pub(super) fn words(driver: &Driver, reply: &Reply) -> Vec<String> {
     driver.read(|cluster| {
         let mut words: Vec<String> =
@@ -29,7 +29,7 @@ pub(super) fn words(driver: &Driver, reply: &Reply) -> Vec<String> {
     })
 }
 
-/// The addresses that somebody who heard `reply` knows now.
+/// Returns the addresses in `reply`.
 pub(super) fn addresses(reply: &Reply) -> Vec<IpAddr> {
     let all = reply.answers.iter().chain(&reply.additionals);
     all.filter(|record| matches!(record.record_type, RecordType::A | RecordType::AAAA))
@@ -37,13 +37,13 @@ pub(super) fn addresses(reply: &Reply) -> Vec<IpAddr> {
         .collect()
 }
 
-/// Who is at these addresses now.
-pub(super) fn tenants(driver: &Driver, addresses: &[IpAddr]) -> Vec<String> {
-    driver.read(|cluster| addresses.iter().map(|ip| tenant(cluster, *ip)).collect())
+/// Renders the current owners of these addresses.
+pub(super) fn address_owners(driver: &Driver, addresses: &[IpAddr]) -> Vec<String> {
+    driver.read(|cluster| addresses.iter().map(|ip| address_owner(cluster, *ip)).collect())
 }
 
-/// Whether `words` are what was expected.
-pub(super) fn are(words: &[String], expected: &Says) -> bool {
+/// Whether `words` are as expected.
+pub(super) fn match_expected(words: &[String], expected: &Says) -> bool {
     match expected {
         Says::List(list) => list == words,
         Says::Words(expected) => {
@@ -60,23 +60,23 @@ pub(super) fn are(words: &[String], expected: &Says) -> bool {
 fn word(cluster: &ControlPlane, reply: &Reply, record: &Record) -> String {
     match record.record_type {
         RecordType::A | RecordType::AAAA => {
-            record.data.parse().map_or_else(|_| record.data.clone(), |ip| tenant(cluster, ip))
+            record.data.parse().map_or_else(|_| record.data.clone(), |ip| address_owner(cluster, ip))
         }
         RecordType::SRV => {
             let mut fields = record.data.split(' ').skip(2);
             let (port, target) = (fields.next().unwrap_or_default(), fields.next().unwrap_or_default());
-            let called = format!("{}:{port}", host(target));
+            let endpoint = format!("{}:{port}", host(target));
             let glue = reply.additionals.iter().find(|glue| glue.name.eq_ignore_ascii_case(target));
-            let at = glue.and_then(|glue| glue.data.parse().ok()).map(|ip| tenant(cluster, ip));
+            let at = glue.and_then(|glue| glue.data.parse().ok()).map(|ip| address_owner(cluster, ip));
             match at {
-                None => format!("{called} (no address)"),
-                // The endpoint's own name, or one that is made of its address.
+                None => format!("{endpoint} (no address)"),
+                // The endpoint's own name, or a name derived from its address.
                 Some(at)
                     if at.split(' ').next() == Some(host(target)) || !is_a_pods_name(cluster, target) =>
                 {
-                    called
+                    endpoint
                 }
-                Some(at) => format!("{called} (at {at})"),
+                Some(at) => format!("{endpoint} (at {at})"),
             }
         }
         RecordType::CNAME => format!("cname:{}", record.data),
@@ -93,8 +93,8 @@ fn is_a_pods_name(cluster: &ControlPlane, target: &str) -> bool {
     cluster.store().list::<Pod>(Kind::Pod).any(|pod| pod.metadata.name == host(target))
 }
 
-/// Who is at `ip`: a pod and how it fares, one that was there, a Service, or nobody that is known.
-fn tenant(cluster: &ControlPlane, ip: IpAddr) -> String {
+/// Renders the owner of `ip`: a pod and its state, a former pod, a Service, or else the address.
+fn address_owner(cluster: &ControlPlane, ip: IpAddr) -> String {
     let store = cluster.store();
     if let Some(pod) = store.list::<Pod>(Kind::Pod).find(|pod| pod.status.ips().any(|has| has == ip)) {
         let name = if pod.metadata.namespace == "default" {

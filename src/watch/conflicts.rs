@@ -1,5 +1,5 @@
-//! What several files say together. Of an object that several say the
-//! last counts, as where they are applied one after the other; of Topologies that contradict each other the newer is refused.
+//! Conflicts between files. If several files define an object, the last one is used, as if they were applied one after the
+//! other; of Topologies that contradict each other the newer is refused.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,75 +11,73 @@ use super::holders::Holders;
 use crate::manifest::{Known, Manifest, Overrides, Problem, Read};
 use crate::store::{Key, Object};
 
-/// What is kept of a file: enough to serve it, to report where things are and to read it again soon, but not its text as
-/// a whole.
+/// The accepted content of a file: enough to serve it, to report positions and to read it again quickly, without its text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Accepted {
     pub(super) name: Arc<str>,
     /// In the order of the file.
     pub(super) objects: Vec<Known>,
     pub(super) overrides: Overrides,
-    /// Whether it came from a file with nothing but comments.
+    /// Whether the file has nothing but comments.
     pub(super) blank: bool,
 }
 
-impl Kept {
+impl Accepted {
     pub(super) fn new(manifest: Manifest, blank: bool) -> Self {
         let mut known: Vec<Known> = manifest.objects.into_iter().map(Known::from).collect();
-        // It is collected where the larger things were that it is made of.
+        // It was collected in the buffer of the larger values that it is made from.
         known.shrink_to_fit();
-        Kept {
+        Accepted {
             name: manifest.name,
             objects: known,
-            // A place holds on to the file's whole text.
+            // A place keeps the file's whole text in memory.
             overrides: Overrides { place: None, ..manifest.overrides },
             blank,
         }
     }
 
-    /// Whether there is anything to lose.
-    pub(super) fn asks_for_nothing(&self) -> bool {
+    /// Whether it has neither objects nor settings.
+    pub(super) fn is_empty(&self) -> bool {
         self.objects.is_empty() && same(&self.overrides, &Overrides::default())
     }
 
-    /// The line that says the object at `key`; 0 if none does.
+    /// Returns the first line of the object at `key`; 0 if there is none.
     fn line(&self, key: &Key) -> u32 {
         let known = self.objects.iter().find(|known| known.object.key() == *key);
         known.map_or(0, |known| known.line)
     }
 }
 
-/// Whether both say the same about the cluster, wherever it is written.
+/// Whether both have the same settings, wherever they are written.
 pub(super) fn same(a: &Overrides, b: &Overrides) -> bool {
     (&a.domain, a.ttl, &a.pod_cidr, &a.service_cidr) == (&b.domain, b.ttl, &b.pod_cidr, &b.service_cidr)
 }
 
-/// What is wrong between files.
+/// The conflicts between files.
 #[derive(Debug, Default)]
-pub(super) struct Between {
-    /// Which of the new contents are refused, and why.
+pub(super) struct Conflicts {
+    /// The new contents that are refused, with the reasons.
     pub(super) refused: BTreeMap<Arc<Path>, Vec<Problem>>,
-    /// What is odd, but may be.
+    /// Warnings.
     pub(super) warnings: Vec<Problem>,
 }
 
-/// The files that stand: what each says, and who says what. `holders` may know more files than these.
+/// The accepted contents of all files, and which files define which object. `holders` may include further files.
 #[derive(Clone, Copy)]
-pub(super) struct Standing<'a> {
-    pub(super) files: &'a BTreeMap<&'a Arc<Path>, &'a Kept>,
+pub(super) struct Current<'a> {
+    pub(super) files: &'a BTreeMap<&'a Arc<Path>, &'a Accepted>,
     pub(super) holders: &'a Holders,
-    /// The place of a file among all that is named.
+    /// The position of a file in the order of the command line.
     pub(super) rank: &'a dyn Fn(&Path) -> usize,
 }
 
-/// Compares new contents with each other and with those that stand, of which the files of the same path are to be
-/// replaced.
-pub(super) fn compare(stand: Standing<'_>, new: &BTreeMap<&Arc<Path>, &Manifest>) -> Between {
+/// Compares new contents with each other and with the current ones, of which those at the same paths are replaced.
+pub(super) fn compare(current: Current<'_>, new: &BTreeMap<&Arc<Path>, &Manifest>) -> Conflicts {
     let mut refused = BTreeMap::new();
-    // A refused content leaves the old one of its file standing, which others may contradict in turn.
+    // A refused content leaves the old one of its file in use, which may conflict with others in turn.
     loop {
-        match round(stand, new, &refused) {
-            Ok(warnings) => return Between { refused, warnings },
+        match round(current, new, &refused) {
+            Ok(warnings) => return Conflicts { refused, warnings },
             Err((path, problems)) => drop(refused.insert(path.clone(), problems)),
         }
     }
@@ -88,16 +86,16 @@ pub(super) fn compare(stand: Standing<'_>, new: &BTreeMap<&Arc<Path>, &Manifest>
 /// Maximum number of problems between one file and others; more are rarely read.
 const PROBLEMS: usize = 50;
 
-/// The warnings if nothing is wrong besides what is `refused` already, or the next to be refused.
+/// Returns the warnings if there are no errors besides those in `refused`, or else the next content to refuse.
 fn round<'a>(
-    stand: Standing<'_>,
+    current: Current<'_>,
     new: &BTreeMap<&'a Arc<Path>, &Manifest>,
     refused: &BTreeMap<Arc<Path>, Vec<Problem>>,
 ) -> Result<Vec<Problem>, (&'a Arc<Path>, Vec<Problem>)> {
     let is_new = |path: &Arc<Path>| new.contains_key(path) && !refused.contains_key(path);
     let mut overrides = Overrides::default();
-    for (_, kept) in stand.files.iter().filter(|(path, _)| !is_new(path)) {
-        overrides.merge(&kept.overrides);
+    for (_, accepted) in current.files.iter().filter(|(path, _)| !is_new(path)) {
+        overrides.merge(&accepted.overrides);
     }
     let several = new.keys().filter(|path| is_new(path)).count() > 1;
     let mut seen: FxHashMap<Key, Other<'_>> = FxHashMap::default();
@@ -106,26 +104,26 @@ fn round<'a>(
         let mut problems = Vec::new();
         for read in &manifest.objects {
             let key = read.object.key();
-            let standing = stand.holders.of(&key).iter().rev().find_map(|holder| {
-                let kept = stand.files.get(&holder.path).filter(|_| !is_new(&holder.path))?;
-                let line = kept.line(&key);
-                Some(Other { path: &holder.path, object: &holder.object, file: &kept.name, line })
+            let existing = current.holders.of(&key).iter().rev().find_map(|holder| {
+                let accepted = current.files.get(&holder.path).filter(|_| !is_new(&holder.path))?;
+                let line = accepted.line(&key);
+                Some(Other { path: &holder.path, object: &holder.object, file: &accepted.name, line })
             });
             let earlier = seen.get(&key).copied();
             if several {
                 let line = read.place.line();
                 seen.insert(key, Other { path, object: &read.object, file: &manifest.name, line });
             }
-            if let Some(other) = standing.or(earlier)
+            if let Some(other) = existing.or(earlier)
                 && warnings.len() < PROBLEMS
             {
-                let rank = |path: &Arc<Path>| ((stand.rank)(path), path.clone());
+                let rank = |path: &Arc<Path>| ((current.rank)(path), path.clone());
                 warnings.push(duplicate(read, other, rank(path) > rank(other.path)));
             }
         }
         for field in overrides.merge(&manifest.overrides) {
             if let Some(place) = &manifest.overrides.place {
-                let message = format!("{field}: is not what the Topology of another file says");
+                let message = format!("{field}: differs from the Topology in another file");
                 problems.push(Problem::at(place, place.locate(field), message));
             }
         }
@@ -136,7 +134,7 @@ fn round<'a>(
     Ok(warnings)
 }
 
-/// What another file says of an object.
+/// The definition of an object in another file.
 #[derive(Clone, Copy)]
 struct Other<'a> {
     path: &'a Arc<Path>,
@@ -145,15 +143,15 @@ struct Other<'a> {
     line: u32,
 }
 
-/// That another file says the object as well. `counts` says that this one comes later.
+/// The warning that another file defines the object as well. `counts` states whether this file comes later.
 fn duplicate(read: &Read, other: Other<'_>, counts: bool) -> Problem {
     let Other { object, file, line, .. } = other;
     let which = match (object == &read.object, counts) {
         (true, _) => "",
-        (false, true) => ", with other contents: this one counts",
-        (false, false) => ", with other contents: that one counts, because it comes later",
+        (false, true) => ", with other contents: this one is used",
+        (false, false) => ", with other contents: that one is used, because it comes later",
     };
-    let message = format!("is at {file}:{line} already{which}");
+    let message = format!("is also at {file}:{line}{which}");
     let problem = Problem::at(&read.place, read.place.locate("metadata.name"), message);
     problem.about(read.object.key()).as_warning()
 }
@@ -163,12 +161,12 @@ mod tests {
     use super::*;
     use crate::manifest::read_bytes;
 
-    /// ExternalName Services, and what else a Topology says: `a=1 b=2 ttl=5`.
-    fn manifest(file: &str, says: &str) -> Manifest {
+    /// ExternalName Services, and other fields of a Topology: `a=1 b=2 ttl=5`.
+    fn manifest(file: &str, fields: &str) -> Manifest {
         let mut text = String::from("apiVersion: clusterlocal.dev/v1\nkind: Topology\n");
-        let (over, services): (Vec<_>, Vec<_>) = says
+        let (over, services): (Vec<_>, Vec<_>) = fields
             .split_whitespace()
-            .map(|say| say.split_once('=').unwrap())
+            .map(|field| field.split_once('=').unwrap())
             .partition(|(key, _)| *key == "ttl");
         for (key, value) in over {
             text += &format!("{key}: {value}\n");
@@ -182,21 +180,21 @@ mod tests {
         manifest
     }
 
-    /// What comes of files where others stand, each called after its path.
-    fn compared(stand: &[Manifest], new: &[Manifest]) -> Between {
+    /// Compares `new` files with the current ones, each named after its path.
+    fn compared(current: &[Manifest], new: &[Manifest]) -> Conflicts {
         let path = |manifest: &Manifest| -> Arc<Path> { Path::new(&*manifest.name).into() };
         let mut holders = Holders::default();
-        let kept: Vec<_> = stand.iter().map(|m| (path(m), Kept::new(m.clone(), false))).collect();
-        kept.iter().for_each(|(path, kept)| holders.add(path, &kept.objects));
-        let files = kept.iter().map(|(path, kept)| (path, kept)).collect();
+        let accepted: Vec<_> = current.iter().map(|m| (path(m), Accepted::new(m.clone(), false))).collect();
+        accepted.iter().for_each(|(path, accepted)| holders.add(path, &accepted.objects));
+        let files = accepted.iter().map(|(path, accepted)| (path, accepted)).collect();
         let new: Vec<_> = new.iter().map(|manifest| (path(manifest), manifest)).collect();
         let new = new.iter().map(|(path, manifest)| (path, *manifest)).collect();
-        compare(Standing { files: &files, holders: &holders, rank: &|_| 0 }, &new)
+        compare(Current { files: &files, holders: &holders, rank: &|_| 0 }, &new)
     }
 
     #[test]
-    fn of_two_files_that_say_an_object_the_last_counts() {
-        // What stands, what is new, which of the new are refused, and what is said.
+    fn of_two_definitions_of_an_object_the_last_is_used() {
+        // Current files, new files, those that are refused, and the warnings.
         type Files<'a> = &'a [(&'a str, &'a str)];
         let table: &[(Files<'_>, Files<'_>, &[&str], &[&str])] = &[
             (&[("a", "x=1")], &[("b", "y=1")], &[], &[]),
@@ -204,21 +202,21 @@ mod tests {
                 &[("b", "x=1")],
                 &[("a", "x=2")],
                 &[],
-                &["a:4: x: is at b:1 already, with other contents: that one counts"],
+                &["a:4: x: is also at b:1, with other contents: that one is used"],
             ),
             (
                 &[("a", "x=1")],
                 &[("b", "x=2")],
                 &[],
-                &["b:4: x: is at a:1 already, with other contents: this one counts"],
+                &["b:4: x: is also at a:1, with other contents: this one is used"],
             ),
-            (&[("a", "x=1")], &[("b", "x=1")], &[], &["b:4: x: is at a:1 already"]),
+            (&[("a", "x=1")], &[("b", "x=1")], &[], &["b:4: x: is also at a:1"]),
             (&[("a", "x=1")], &[("a", "x=2")], &[], &[]),
             (
                 &[],
                 &[("a", "x=1"), ("b", "x=2")],
                 &[],
-                &["b:4: x: is at a:1 already, with other contents: this one"],
+                &["b:4: x: is also at a:1, with other contents: this one"],
             ),
             // An object moves from one file to the other.
             (&[("a", "x=1 y=1"), ("b", "z=1")], &[("a", "y=1"), ("b", "x=2 z=1")], &[], &[]),
@@ -226,30 +224,30 @@ mod tests {
             (&[("a", "ttl=5 x=1")], &[("b", "ttl=6 y=1")], &["b"], &[]),
             (&[("a", "ttl=5 x=1")], &[("b", "ttl=5 y=1"), ("a", "ttl=5 x=2")], &[], &[]),
             (&[("a", "ttl=5 x=1")], &[("a", "ttl=6 x=1")], &[], &[]),
-            // What is refused leaves the old content standing.
+            // A refused content leaves the old one in use.
             (
                 &[("a", "ttl=5"), ("b", "x=1")],
                 &[("b", "ttl=6"), ("c", "x=2")],
                 &["b"],
-                &["c:4: x: is at b:1 already, with"],
+                &["c:4: x: is also at b:1, with"],
             ),
         ];
-        for (stand, new, refused, said) in table {
-            let between = compared(
-                &stand.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
-                &new.iter().map(|&(file, says)| manifest(file, says)).collect::<Vec<_>>(),
+        for (current, new, refused, expected) in table {
+            let conflicts = compared(
+                &current.iter().map(|&(file, fields)| manifest(file, fields)).collect::<Vec<_>>(),
+                &new.iter().map(|&(file, fields)| manifest(file, fields)).collect::<Vec<_>>(),
             );
-            let names: Vec<_> = between.refused.keys().map(|path| path.to_str().unwrap()).collect();
-            assert_eq!(names, *refused, "{stand:?} {new:?}");
-            let lines = between.warnings.iter().map(|warning| {
+            let names: Vec<_> = conflicts.refused.keys().map(|path| path.to_str().unwrap()).collect();
+            assert_eq!(names, *refused, "{current:?} {new:?}");
+            let lines = conflicts.warnings.iter().map(|warning| {
                 let name = &warning.object.as_ref().expect("an object").name;
                 format!("{}:{}: {name}: {}", warning.file, warning.line(), warning.message)
             });
             let lines: Vec<_> = lines.collect();
-            assert_eq!(lines.len(), said.len(), "{stand:?} {new:?}: {lines:?}");
+            assert_eq!(lines.len(), expected.len(), "{current:?} {new:?}: {lines:?}");
             assert!(
-                lines.iter().zip(*said).all(|(line, part)| line.starts_with(part)),
-                "{lines:?} are not {said:?}"
+                lines.iter().zip(*expected).all(|(line, part)| line.starts_with(part)),
+                "{lines:?} are not {expected:?}"
             );
         }
     }

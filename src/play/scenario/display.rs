@@ -1,4 +1,4 @@
-//! Events and expectations in words: as a story is told, and as expectations name its steps.
+//! Events and expectations as text, for reports and for references to steps.
 
 use std::fmt;
 
@@ -61,15 +61,15 @@ impl fmt::Display for Expectation {
             Some(most) => write!(f, "at most {most} queries")?,
             None => write!(f, "at least {} queries", self.at_least)?,
         }
-        fn said(f: &mut fmt::Formatter<'_>, what: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
+        fn field(f: &mut fmt::Formatter<'_>, what: &str, value: Option<&dyn fmt::Display>) -> fmt::Result {
             value.map_or(Ok(()), |value| write!(f, " {what} {value}"))
         }
-        said(f, "for", self.name.as_ref().map(|v| v as _))?;
-        said(f, "of type", self.qtype.as_ref().map(|v| v as _))?;
-        said(f, "from", self.pod.as_ref().map(|v| v as _))?;
-        said(f, "over", self.transport.as_ref().map(|v| v as _))?;
-        said(f, "that said", self.code.as_ref().map(|v| v as _))?;
-        said(f, "after", self.after.as_ref().map(|v| v as _))?;
+        field(f, "for", self.name.as_ref().map(|v| v as _))?;
+        field(f, "of type", self.qtype.as_ref().map(|v| v as _))?;
+        field(f, "from", self.pod.as_ref().map(|v| v as _))?;
+        field(f, "over", self.transport.as_ref().map(|v| v as _))?;
+        field(f, "answered with", self.code.as_ref().map(|v| v as _))?;
+        field(f, "after", self.after.as_ref().map(|v| v as _))?;
         if !self.within.is_zero() {
             write!(f, " within {}", Span(self.within))?;
         }
