@@ -108,7 +108,7 @@ use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock, Traced};
 pub use cluster::Files;
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
-    Unseen,
+    QueryTimeout,
 };
 #[doc(inline)]
 pub use clusterlocal_core::addresses::Range;

@@ -1,4 +1,4 @@
-//! A run: what was asked for, the cluster, those who serve it, what is measured, tables, the picture.
+//! A run: the arguments, the cluster, the contenders, the measurements, the tables, and the picture.
 
 #[path = "../common/cluster.rs"]
 mod cluster;
@@ -36,35 +36,35 @@ use cluster::Cluster;
 use contenders::Contender;
 use machine::{Cpus, Machine};
 
-/// What went wrong, for people.
+/// A failure, with a message for the user.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The program beside other name servers: CPU time per query, first answers, growth, latency.
+/// The program compared with other name servers: CPU time per query, first answers, growth, latency.
 #[derive(Debug, Parser)]
 #[command(name = "side-by-side", disable_version_flag = true)]
 struct Arguments {
-    /// How often everything is measured
+    /// Number of rounds of each measurement
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How long each load lasts
+    /// Duration of each load
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// What is measured, all without a word
+    /// What to measure; everything by default
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Part>,
-    /// The UDP size that questions offer; 0 asks without EDNS, and SRV records of ten pods do not fit
+    /// UDP size that queries announce; 0 sends no EDNS, and SRV records of ten pods do not fit
     #[arg(long, value_name = "BYTES", default_value_t = 1232)]
     edns: u16,
-    /// Draw a picture of it
+    /// Write a picture to this file
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
-    /// See whether all of it works, in half a minute; the figures are worth nothing
+    /// Check in half a minute whether everything works; the figures are meaningless
     #[arg(long)]
     quick: bool,
-    /// Be the echo on this port
+    /// Run as the echo on this port
     #[arg(long, hide = true, value_name = "PORT")]
     echo: Option<u16>,
-    /// Be an echo of the sizes in this file
+    /// Run as an echo with the sizes in this file
     #[arg(long, hide = true, value_name = "FILE", requires = "echo")]
     echo_sizes: Option<PathBuf>,
 }
@@ -81,10 +81,10 @@ enum Part {
 /// What all measurements share.
 struct Run {
     rounds: u32,
-    /// Of each load.
+    /// Duration of each load.
     time: Duration,
     quick: bool,
-    /// The UDP size that questions offer, in bytes.
+    /// UDP size that queries announce, in bytes.
     edns: u16,
     cpus: Cpus,
     contenders: Vec<Contender>,
@@ -98,7 +98,7 @@ struct Written {
     cluster: Cluster,
     /// A file, or a directory with files.
     manifests: PathBuf,
-    /// The same in a zone file (RFC 1035 section 5).
+    /// The same as a zone file (RFC 1035 section 5).
     zone: PathBuf,
 }
 
@@ -106,7 +106,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.echo {
         Some(port) => echo::serve(port, arguments.echo_sizes.as_deref()),
-        None => tell(&arguments),
+        None => run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -117,9 +117,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn tell(arguments: &Arguments) -> Result<()> {
-    let wanted = |part| arguments.only.is_empty() || arguments.only.contains(&part);
-    if arguments.svg.is_some() && !wanted(Part::Udp) && !wanted(Part::Growth) {
+fn run(arguments: &Arguments) -> Result<()> {
+    let is_selected = |part| arguments.only.is_empty() || arguments.only.contains(&part);
+    if arguments.svg.is_some() && !is_selected(Part::Udp) && !is_selected(Part::Growth) {
         return Err("--svg draws udp and growth, and --only leaves both out".into());
     }
     contenders::build_clusterlocal()?;
@@ -136,15 +136,15 @@ fn tell(arguments: &Arguments) -> Result<()> {
     };
     let machine = Machine::seen(&run)?;
     println!("{machine}");
-    let udp = wanted(Part::Udp).then(|| udp::measure(&run)).transpose()?;
-    if wanted(Part::Tcp) {
+    let udp = is_selected(Part::Udp).then(|| udp::measure(&run)).transpose()?;
+    if is_selected(Part::Tcp) {
         tcp::measure(&run)?;
     }
-    if wanted(Part::Start) {
+    if is_selected(Part::Start) {
         start::measure(&run)?;
     }
-    let growth = wanted(Part::Growth).then(|| growth::measure(&run)).transpose()?;
-    if wanted(Part::Latency) {
+    let growth = is_selected(Part::Growth).then(|| growth::measure(&run)).transpose()?;
+    if is_selected(Part::Latency) {
         latency::measure(&run)?;
     }
     if let Some(path) = &arguments.svg {

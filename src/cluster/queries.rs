@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::error::Unseen;
+use super::error::QueryTimeout;
 use super::{Mark, Operation};
 use crate::fault::Transport;
 use crate::queries::{Filter, Query, QueryLog};

@@ -11,7 +11,7 @@ use super::fingerprint::Fingerprint;
 /// The last event that the operating system reported for a file since the last check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LastEvent {
-    Nothing,
+    None,
     /// It was renamed to its name, and not written to since.
     Renamed,
     /// It was written to.

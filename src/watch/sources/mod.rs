@@ -83,7 +83,7 @@ impl Sources {
         let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         let loaded = manifest::combine(manifests);
         let has_errors = loaded.has_errors();
-        if files.values().map(|(seen, _)| seen.size).sum::<u64>() <= reading::REVIEWED_BYTES as u64 {
+        if files.values().map(|(seen, _)| seen.size).sum::<u64>() <= reading::MAX_REVIEWED as u64 {
             sources.unreviewed.clone_from(&loaded.manifests);
         }
         problems.extend(loaded.problems);

@@ -1,8 +1,7 @@
-//! The traps of peer discovery in `zones/traps`: each is played as it says and the same each time, nothing that it says
-//! could be otherwise, and the tutorial's data store is asked in the midst of each. Their README says what is found here.
+//! The traps of peer discovery in `zones/traps`: each passes, with the same result in each run; each expectation is
+//! necessary; and the tutorial's data store is queried during each. Their README describes the results.
 //!
-//! Where there is no Node the store's part is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that it has to
-//! be there.
+//! Without Node the tests of the store are listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires it.
 
 mod pods;
 mod store;
@@ -23,12 +22,12 @@ pub fn tests() -> Vec<Test> {
     let node = is_installed("node");
     let mut tests = vec![
         Test::new("every number has its file", complete),
-        Test::new("the README says what the files do", readme),
+        Test::new("the README describes the files", readme),
     ];
     for path in files() {
         let name = stem(&path);
         let played = path.clone();
-        tests.push(Test::new(format!("{name} as it says"), move || Story::read(&played)?.holds()));
+        tests.push(Test::new(format!("{name} passes"), move || Story::read(&played)?.holds()));
         let played = path.clone();
         tests.push(Test::new(format!("{name} and nothing else"), move || Story::read(&played)?.counts()));
         if let Some(verdict) = verdicts::all().into_iter().find(|verdict| name.starts_with(&verdict.number))
@@ -53,7 +52,7 @@ fn stem(path: &Path) -> String {
     path.file_stem().expect("a name").to_string_lossy().into_owned()
 }
 
-/// There are traps 01 to 36, each in a file of its own, and something is known of the store in each.
+/// There are traps 01 to 36, each in a file of its own, with a verdict on the store.
 fn complete() -> Result<(), Failed> {
     let numbered = |names: Vec<String>| names.iter().map(|name| name[..2].to_string()).collect::<Vec<_>>();
     let expected: Vec<_> = (1..=36).map(|number| format!("{number:02}")).collect();
@@ -62,7 +61,7 @@ fn complete() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Each trap has its row, with what is seen in it, who was bitten, and what becomes of the store.
+/// Each trap has its row, with its description, who met it, and the verdict on the store.
 fn readme() -> Result<(), Failed> {
     let readme = std::fs::read_to_string(Path::new(TRAPS).join("README.md")).map_err(|e| e.to_string())?;
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| [")).collect();

@@ -1,4 +1,4 @@
-//! One trap as its file tells it, played in this process.
+//! A trap, run in this process.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -18,7 +18,7 @@ use super::verdicts::Verdict;
 
 const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-/// Pods have processes here, at addresses that two stories may share.
+/// Pods have processes here, at addresses that two traps may share.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub struct Story {
@@ -27,7 +27,7 @@ pub struct Story {
 }
 
 impl Story {
-    /// Reads a file with one Scenario, named as the file is.
+    /// Reads a file with one Scenario of the file's name.
     pub fn read(path: &Path) -> Result<Story, Failed> {
         let manifest = manifest::read_file(path);
         if !manifest.problems.is_empty() {
@@ -45,12 +45,12 @@ impl Story {
         Ok(Story { manifest, scenario })
     }
 
-    /// What there is to see, which is one sentence.
+    /// Its description, which is one sentence.
     pub fn sees(&self) -> &str {
         self.scenario.sees.trim()
     }
 
-    /// Everything is as it says, and the same when it is played again.
+    /// Checks that it passes, twice with the same results.
     pub fn holds(&self) -> Result<(), Failed> {
         let sees = self.sees();
         if !sees.ends_with('.') || sees.contains(". ") || sees.len() < 40 {
@@ -60,7 +60,7 @@ impl Story {
         if let Some(wrong) = first.iter().find(|outcome| outcome.failure.is_some()) {
             return Err(format!("{wrong:?}").into());
         }
-        // The wall clock's time differs each time.
+        // Real time differs between runs.
         let timeless = |outcome: &Outcome| {
             let mut outcome = outcome.clone();
             outcome.took = Duration::ZERO;
@@ -72,20 +72,20 @@ impl Story {
         }
     }
 
-    /// Each question says something, and were it something else it would be wrong.
+    /// Checks that each question has an expectation, and that it fails if the expectation is changed.
     pub fn counts(&self) -> Result<(), Failed> {
         let mut scenario = self.scenario.clone();
         let mut altered = Vec::new();
         for step in &mut scenario.steps {
-            let says = match &mut step.event {
+            let expected = match &mut step.event {
                 Event::Ask(question) => {
-                    question.says.as_mut().ok_or(format!("line {} says nothing", step.line))?
+                    question.says.as_mut().ok_or(format!("line {} has no expected answer", step.line))?
                 }
                 Event::Remember(_, says) => says,
                 _ => continue,
             };
-            let (Says::Words(words) | Says::List(words)) = says;
-            words.push("nobody".into());
+            let (Says::Words(words) | Says::List(words)) = expected;
+            words.push("missing".into());
             altered.push(step.line);
         }
         let failed: Vec<_> = play(&scenario, &self.manifest)?
@@ -94,11 +94,12 @@ impl Story {
             .map(|outcome| outcome.line)
             .collect();
         assert_eq!(failed, altered, "lines that fail, and lines that were altered");
-        assert!(altered.len() >= 4, "a trap is seen by what is said before and after");
+        assert!(altered.len() >= 4, "a trap has expectations before and after it");
         Ok(())
     }
 
-    /// The store hears what the verdict says at its moments, and was asked before as well: it could have remembered that.
+    /// Checks that the store answers as in the verdict at its moments, and that it was asked before: it could have cached
+    /// names.
     pub fn asks_the_store(&self, verdict: &Verdict) -> Result<(), Failed> {
         let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let manifests = vec![self.manifest.clone(), pods::range()];
@@ -109,16 +110,16 @@ impl Story {
         let mut store = Store::start(play.cluster().dns_addr(), verdict, asker)?;
         pods.follow()?;
         store.ask(&pods)?;
-        let (mut heard, mut failure) = (Vec::new(), None);
+        let (mut answers, mut failure) = (Vec::new(), None);
         play.run(|seen| {
             let Seen::Step(outcome) = seen else { return };
             let moment = format!("{} {}", shown_duration(outcome.at), outcome.what);
-            let next = verdict.moments.get(heard.len()).filter(|next| next.at == moment);
+            let next = verdict.moments.get(answers.len()).filter(|next| next.at == moment);
             if let Some(next) = next
                 && failure.is_none()
             {
                 match pods.follow().and_then(|()| store.ask(&pods)) {
-                    Ok(words) => heard.push(format!("at {} => {words}", next.at)),
+                    Ok(words) => answers.push(format!("at {} => {words}", next.at)),
                     Err(error) => failure = Some(error),
                 }
             }
@@ -127,15 +128,16 @@ impl Story {
             return Err(failure.into());
         }
         let expected: Vec<_> =
-            verdict.moments.iter().map(|moment| format!("at {} => {}", moment.at, moment.heard)).collect();
-        if heard == expected {
+            verdict.moments.iter().map(|moment| format!("at {} => {}", moment.at, moment.answer)).collect();
+        if answers == expected {
             return Ok(());
         }
-        Err(format!("expected\n    {}\nheard\n    {}", expected.join("\n    "), heard.join("\n    ")).into())
+        Err(format!("expected\n    {}\nanswered\n    {}", expected.join("\n    "), answers.join("\n    "))
+            .into())
     }
 }
 
-/// What came of each step.
+/// Runs the scenario. Returns the results of its steps.
 fn play(scenario: &Scenario, manifest: &Manifest) -> Result<Vec<Outcome>, Failed> {
     let mut outcomes = Vec::new();
     let play = Play::begin(scenario, vec![manifest.clone()], ANYWHERE).map_err(|e| e.to_string())?;
