@@ -157,7 +157,7 @@ fn refuse(causes: Vec<Cause>) -> Result<(), Vec<Cause>> {
     if causes.is_empty() { Ok(()) } else { Err(causes) }
 }
 
-/// What the answer to a client says of an object that is taken: fields without effect, or deprecated.
+/// Warnings about an accepted object: fields that are deprecated or have no effect.
 pub fn warnings(of: GroupKind<'_>, object: &Value, before: Option<&Value>) -> Vec<String> {
     strategy(of).map(|strategy| (strategy.warnings)(object, before)).unwrap_or_default()
 }

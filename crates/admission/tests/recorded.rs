@@ -87,7 +87,7 @@ fn objects_are_taken_and_refused_as_recorded() {
         if words {
             standing = create(object).expect("the unchanged object is taken");
         }
-        // What is refused for its name is refused before anybody looks into it.
+        // What is refused for its name is refused before the object is decoded.
         if record.real.message.starts_with("the name of the object")
             || record.real.code == 0 && !record.real.ok
         {
@@ -178,7 +178,7 @@ fn print_differences(path: &str, real: &Value, ours: &Value) {
 enum Refused {
     Decoding(String),
     Invalid(Vec<Cause>),
-    /// Of a kind of which an update has to say what it is of: the API's handler answers.
+    /// An update without the resourceVersion that its kind requires: the API's handler reports it.
     WithoutVersion,
 }
 

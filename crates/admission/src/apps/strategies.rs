@@ -105,7 +105,7 @@ pub(super) fn warnings(object: &Value, before: Option<&Value>) -> Vec<String> {
     all
 }
 
-/// What is said of a new object whose pods cannot have its name in a hostname.
+/// The warning about a new object whose name cannot be part of its pods' hostnames.
 pub(crate) fn warning_of_name(object: &Value) -> Option<String> {
     let faults = names::dns_label(object["metadata"]["name"].as_str().unwrap_or_default());
     (!faults.is_empty()).then(|| {
@@ -137,7 +137,7 @@ pub(super) fn daemon_set_warnings(daemon_set: &Value, before: Option<&Value>) ->
 pub(super) fn stateful_set_warnings(stateful_set: &Value, before: Option<&Value>) -> Vec<String> {
     let mut all = template_warnings(stateful_set, before);
     for claim in At::root(stateful_set).at("spec.volumeClaimTemplates").items() {
-        // The paths are those that the API server says.
+        // The paths are those of the API server's messages.
         let at = if before.is_some() { claim.at("Spec") } else { claim.clone() };
         all.extend(warnings_for_claim_spec(&at.with(claim.at("spec").value())));
     }

@@ -63,7 +63,10 @@ mod tests {
         let event = json!({ "metadata": { "namespace": "a" }, "involvedObject": { "namespace": "b" } });
         let mut causes = Causes::default();
         legacy_validate_event(&At::root(&event), &mut causes);
-        let said: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"]);
+        let messages: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
+        assert_eq!(
+            messages,
+            ["involvedObject.namespace: Invalid value: \"b\": does not match event.namespace"]
+        );
     }
 }

@@ -79,7 +79,7 @@ fn validate_node(node: &At<'_>, causes: &mut Causes) {
     let meta = node.at("metadata");
     metadata::validate_object_meta(&meta, false, names::dns_subdomain, causes);
     validate_node_specific_annotations(&meta.at("annotations"), causes);
-    // They are said to be in the metadata.
+    // The messages have the path of the metadata.
     validate_node_taints(&meta.at("taints").with(node.at("spec.taints").value()), causes);
     validate_node_resources(node, causes);
     let swap = meta.at("nodeSwapStatus.capacity").with(node.at("status.nodeInfo.swap.capacity").value());
@@ -294,8 +294,9 @@ pub(crate) fn warnings_for_node_selector_term(term: &At<'_>, check_values: bool)
         }
         for value in requirement.at("values").items().filter(|_| check_values) {
             let faults = names::label_value(value.text());
-            let said = faults.iter().map(|fault| format!("{value}: {} is invalid, {fault}", value.text()));
-            warnings.extend(said);
+            let messages =
+                faults.iter().map(|fault| format!("{value}: {} is invalid, {fault}", value.text()));
+            warnings.extend(messages);
         }
     }
     warnings

@@ -66,8 +66,8 @@ fn protect(object: &mut Value, finalizer: &str) {
     }
 }
 
-/// `DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility` and `NormalizeDataSources`: the two fields for what a volume
-/// is filled with say the same.
+/// `DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility` and `NormalizeDataSources`: sets each of
+/// the two fields for a volume's data source from the other.
 fn prepare_data_sources(spec: &mut Value, before: &Value) {
     let Some(spec) = spec.as_object_mut() else { return };
     let in_use = |field: &str| before.get(field).is_some();

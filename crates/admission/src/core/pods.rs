@@ -28,7 +28,7 @@ pub(crate) const POD: Strategy = Strategy {
     ..Strategy::of("", "Pod", true)
 };
 
-/// `updatablePodSpecFields`, as the message says them.
+/// `updatablePodSpecFields`, in the order of the message.
 const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 /// `PrepareForCreate`. Conditions and the class of service are those of a Pod that was just made.
@@ -289,7 +289,7 @@ fn validate_node_affinity_mutation(new: &At<'_>, before: &At<'_>, causes: &mut C
     }
 }
 
-/// `apiequality.Semantic.DeepEqual`: an empty list or map is as none, and quantities are compared by what they say.
+/// `apiequality.Semantic.DeepEqual`: an empty list or map equals none, and quantities are compared by value.
 fn is_semantically_equal(one: &Value, other: &Value) -> bool {
     let is_void = |value: &Value| match value {
         Value::Null => true,

@@ -346,7 +346,7 @@ fn validate_ratio(
 mod tests {
     use super::*;
 
-    fn said(validate: impl Fn(&At<'_>, &mut Causes), value: &Value) -> Vec<String> {
+    fn messages(validate: impl Fn(&At<'_>, &mut Causes), value: &Value) -> Vec<String> {
         let mut causes = Causes::default();
         validate(&At::root(value), &mut causes);
         causes.into_vec().iter().map(ToString::to_string).collect()
@@ -358,7 +358,7 @@ mod tests {
         default_limit_range_item(&mut item);
         assert_eq!(item["defaultRequest"], json!({ "cpu": "1" }));
         assert_eq!(
-            said(validate_limit_range_item, &item),
+            messages(validate_limit_range_item, &item),
             [
                 "min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1",
                 "defaultRequest[cpu]: Invalid value: \"1\": min value 2 is greater than default request value 1",
@@ -367,7 +367,7 @@ mod tests {
         );
         let item = json!({ "type": "Pod", "max": { "cpu": "1" }, "min": { "cpu": "500m" }, "maxLimitRequestRatio": { "cpu": "3" } });
         assert_eq!(
-            said(validate_limit_range_item, &item),
+            messages(validate_limit_range_item, &item),
             ["maxLimitRequestRatio[cpu]: Invalid value: \"3\": ratio 3 is greater than max/min = 2.000000"]
         );
     }
@@ -380,6 +380,6 @@ mod tests {
             "hard[a]: Invalid value: \"a\": must be a standard resource for quota",
             "scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource",
         ];
-        assert_eq!(said(validate_resource_quota_spec, &spec), expected);
+        assert_eq!(messages(validate_resource_quota_spec, &spec), expected);
     }
 }

@@ -97,7 +97,7 @@ pub(crate) fn put_default(object: &mut Value, field: &str, value: impl Into<Valu
     }
 }
 
-/// Whether an image has the tag `latest`, be it said or not (`ParseImageName`).
+/// Whether an image has the tag `latest`, explicitly or by default (`ParseImageName`).
 fn is_latest(reference: &str) -> bool {
     let last = reference.rsplit('/').next().unwrap_or_default();
     let is_valid = !last.is_empty() && !reference.contains(|c: char| c.is_ascii_whitespace());

@@ -74,7 +74,7 @@ fn validate_ingress(ingress: &At<'_>, allowed: Allowed, causes: &mut Causes) {
     }
 }
 
-/// `ValidateIngressCreate`: both ways of saying the class say the same.
+/// `ValidateIngressCreate`: field and annotation must have the same class.
 fn validate_class_annotation(ingress: &At<'_>, causes: &mut Causes) {
     let annotation = ingress.at("metadata.annotations").key(CLASS);
     let class = ingress.at("spec.ingressClassName");

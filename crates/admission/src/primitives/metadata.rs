@@ -1,4 +1,4 @@
-//! Takes the place of `k8s.io/apimachinery/pkg/api/validation/objectmeta.go`: what every object says of itself.
+//! Takes the place of `k8s.io/apimachinery/pkg/api/validation/objectmeta.go`: validation of every object's metadata.
 
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, ca
     validate_written(metadata, causes);
 }
 
-/// `ValidateImmutableField`, of a value that is written as in JSON. Of others the caller says how they are.
+/// `ValidateImmutableField`, of a value that is written as in JSON. Callers render other values themselves.
 pub(crate) fn validate_immutable(field: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     if field.value() != before.value() {
         let shown = match (field.value(), before.value()) {

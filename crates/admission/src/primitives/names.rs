@@ -3,7 +3,7 @@
 
 use crate::field::{At, Causes};
 
-/// What is wrong with a value, in the order in which an API server says it.
+/// The errors of a value, in the order of an API server.
 pub(crate) type Faults = Vec<String>;
 
 /// Reports each fault of the text of `field` as an invalid value.
@@ -87,7 +87,7 @@ const SUBDOMAIN: Form = Form {
     examples: &["example.com"],
 };
 
-/// `validation.IsDNS1123Label`, whose lengths are said in characters.
+/// `validation.IsDNS1123Label`, whose messages have lengths in characters.
 pub(crate) fn dns_label(value: &str) -> Faults {
     if is_subdomain(value) && value.contains('.') {
         let mut faults = Form { is: |_| true, max: Some((63, "characters")), ..LABEL }.check(value);

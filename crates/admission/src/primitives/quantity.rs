@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// An amount, in billionths: the smallest that can be said.
+/// An amount, in billionths: the smallest unit of a quantity.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Quantity(i128);
 
@@ -11,7 +11,7 @@ const NANO: i128 = 1_000_000_000;
 impl Quantity {
     pub(crate) const ONE: Quantity = Quantity(NANO);
 
-    /// What `text` says, which decoding has found to be a quantity; nothing, if there is none.
+    /// The value of `text`, which decoding has found to be a quantity; zero without one.
     pub(crate) fn of(text: &str) -> Quantity {
         let is_number = |c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-');
         let end = text.find(|c| !is_number(c)).unwrap_or(text.len());
@@ -52,7 +52,7 @@ impl Quantity {
         Quantity(self.0.saturating_add(other.0))
     }
 
-    /// Whether it is a whole number, as far as thousandths tell.
+    /// Whether it is a whole number, in thousandths.
     pub(crate) fn is_whole(self) -> bool {
         self.milli() % 1000 == 0
     }

@@ -14,8 +14,8 @@ pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
-/// `field.Error` shows structs. Also of lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, says which of several
-/// types of the name it is.
+/// `field.Error` shows structs. Also for lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, selects one of several
+/// types with that name.
 pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
     Shown::plain(internal::json(type_name, value))
 }
@@ -50,8 +50,8 @@ pub(crate) fn drop_empty(object: &mut Value) {
     stored::drop_empty(object);
 }
 
-/// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
-/// fields.
+/// All problems that strict decoding finds in `object`, with their paths: [`decode`] reports only the first wrong value, or all
+/// unknown fields.
 pub fn problems(api_version: &str, kind: &str, object: &Value) -> Vec<Problem> {
     types::of_kind(api_version, kind).map(|of| decode::decode(of, object.clone()).1).unwrap_or_default()
 }

@@ -162,7 +162,7 @@ fn increment(digits: &str) -> String {
 fn binary(sign: &str, parts: &Parts<'_>, power: u32) -> String {
     const BILLION: i128 = 1_000_000_000;
     const MAX: i128 = i64::MAX as i128 * BILLION;
-    // Digits beyond the 18th of a fraction only say that it is a little more.
+    // Digits beyond the 18th of a fraction only round it up.
     let (near, far) = parts.fraction.split_at(parts.fraction.len().min(18));
     let unit = 10i128.pow(near.len() as u32);
     let whole: i128 =

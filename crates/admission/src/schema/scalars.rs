@@ -40,7 +40,7 @@ fn quoted(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// What `time.Parse` says of it.
+/// The error of `time.Parse`.
 pub(super) fn time(text: &str, micro: bool) -> Result<Option<String>, String> {
     let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
     let cannot = |rest: &str, element: &str| {
@@ -134,7 +134,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 ///
 /// # Errors
 ///
-/// What `base64.StdEncoding` says of it.
+/// The error of `base64.StdEncoding`.
 pub(super) fn base64(text: &str) -> Result<String, String> {
     let bytes = unbase64(text.as_bytes()).map_err(|at| format!("illegal base64 data at input byte {at}"))?;
     Ok(to_base64(&bytes))

@@ -1,4 +1,4 @@
-//! What the store keeps of an object: protobuf does not tell an empty list or map from none.
+//! An object as it is stored: protobuf does not distinguish an empty list or map from none.
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ pub struct Type {
     pub alias: &'static str,
     /// That of its package in Go: `v1`.
     pub package: &'static str,
-    /// What the table says of it.
+    /// Its entry in the table.
     line: &'static str,
     shape: OnceLock<Shape>,
 }

@@ -27,7 +27,7 @@ fn validate_replica_set_spec(spec: &At<'_>, causes: &mut Causes) {
     metadata::validate_non_negative(&spec.at("replicas"), causes);
     metadata::validate_non_negative(&spec.at("minReadySeconds"), causes);
     let selector = spec.at("selector");
-    // That is what it says of a ReplicaSet.
+    // The message for a ReplicaSet.
     if validate_selector(&selector, "deployment", "invalid label selector", causes) {
         validate_pod_template_spec_for_replica_set(&spec.at("template"), &selector, causes);
     }

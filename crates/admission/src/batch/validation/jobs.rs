@@ -156,7 +156,7 @@ fn validate_pod_template_update(spec: &At<'_>, before: &At<'_>, causes: &mut Cau
     immutable(&new, &At::root(&expected), "PodSpec", causes);
 }
 
-/// Takes what says where pods go from `new`.
+/// Copies the scheduling fields from `new`.
 fn allow_scheduling_directives(old: &mut Value, new: &Value) {
     for name in ["nodeSelector", "tolerations", "schedulingGates"] {
         old[name] = new[name].clone();

@@ -115,7 +115,7 @@ pub(crate) fn validate_persistent_volume_claim_spec(spec: &At<'_>, allowed: Allo
             validate_data_source(source, allowed, causes);
         }
     }
-    // The value said is the path itself, a struct without public fields.
+    // The value in the message is the path itself, a struct without public fields.
     let shown = || Shown::plain("{}");
     if source.is_set() && !reference.at("namespace").is_empty() {
         causes.invalid(spec, shown(), "may not be specified when dataSourceRef.namespace is specified");
@@ -134,7 +134,7 @@ fn validate_class_name(name: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `validateDataSource` and `validateDataSourceRef`, which may say a namespace.
+/// `validateDataSource` and `validateDataSourceRef`, which may have a namespace.
 fn validate_data_source(source: &At<'_>, allowed: Allowed, causes: &mut Causes) {
     super::volume_sources::require(source, &["name", "kind"], causes);
     let (group, kind) = (source.at("apiGroup"), source.at("kind"));

@@ -46,7 +46,7 @@ const SOURCES: [Source; 21] = [
     one("storageos", sources::validate_storage_os_persistent_volume_source),
 ];
 
-/// A FlexVolume is never said to be one too many.
+/// A FlexVolume is never reported as one source too many.
 const FLEX: &str = "flexVolume";
 
 /// Sources of which a mount knows options (`checkMountOption` of `pkg/volume/validation`).

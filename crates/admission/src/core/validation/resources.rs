@@ -43,7 +43,7 @@ const INTEGERS: [&str; 9] = [
     "services.loadbalancers",
 ];
 
-/// What a quantity says; nothing counts as zero.
+/// The value of a quantity; zero if there is none.
 pub(crate) fn amount(quantity: &At<'_>) -> Quantity {
     Quantity::of(quantity.text())
 }
