@@ -33,7 +33,7 @@ pub(super) enum Received {
 }
 
 impl Ask<'_> {
-    /// Sends the query. Also returns the client's address and port, so that the query can be told from those of other
+    /// Sends the query. Also returns the client's address and port, so that the query can be distinguished from those of other
     /// clients.
     pub(super) fn ask(&self) -> io::Result<(Received, SocketAddr)> {
         let request = self.request();

@@ -335,7 +335,7 @@ mod tests {
             due = earlier(due, pace.request(now, Duration::ZERO, true));
             if due.is_some_and(|due| pace.limit(due) <= now) {
                 pace.record(now, true);
-                // Something of the reading is due before the storm lets it.
+                // A later pass is due earlier than the storm permits.
                 (readings, due) = (readings + 1, Some(now + Duration::from_millis(50)));
             }
         }

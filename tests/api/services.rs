@@ -231,7 +231,7 @@ async fn a_watch_of_endpoints_replays_former_states() {
     // First five addresses, then two, then four.
     let mut left = counts.iter();
     let replayed = [5, 2, 4].iter().all(|expected| left.any(|count| count == expected));
-    assert!(reached, "{counts:?}");
+    assert!(replayed, "{counts:?}");
     assert_eq!(counts.last(), Some(&4), "deleted in the last state: {counts:?}");
 }
 

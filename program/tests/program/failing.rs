@@ -138,7 +138,7 @@ fn invalid_faults_are_refused_with_a_message() {
         ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
         ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
-        ("clear missing", "there is no fault nobody; there is no fault at all"),
+        ("clear missing", "there is no fault missing; there is no fault at all"),
     ];
     for (arguments, message) in table {
         let ended = fault(&server, arguments);

@@ -114,7 +114,7 @@ fn a_failed_start_reports_the_reason() {
             &["192.0.2.1:0", "no interface of this machine"],
         ),
         (
-            "an API for everybody",
+            "an API for other machines",
             &[("a.yaml", RING)],
             "serve a.yaml --listen 127.0.0.1:0 --api 0.0.0.0:0",
             2,

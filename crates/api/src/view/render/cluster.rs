@@ -1,4 +1,4 @@
-//! Namespaces, and the events that tell what happened in them.
+//! Namespaces and Events.
 
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ pub(super) fn event(shown: &mut Shown<'_>, event: &EventRecord) {
     if let (Some(kind), None) = (kind, about.get("apiVersion")) {
         about["apiVersion"] = api_version(kind).into();
     }
-    // What somebody wrote may say more: a field, a revision.
+    // The object that a client wrote may have more: a field, a revision.
     let mut given = shown.json.remove("involvedObject").unwrap_or_default();
     match (given.as_object_mut(), about) {
         (Some(given), Value::Object(about)) => {

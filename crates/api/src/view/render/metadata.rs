@@ -1,4 +1,4 @@
-//! What all objects have: names, UIDs, revisions, times and owners.
+//! The metadata of all objects: names, UIDs, revisions, times and owners.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use super::{Shown, api_version, put};
 use crate::schema::field;
 use clusterlocal_core::store::{Extra, Kind, Owner, put_labels};
 
-/// The metadata of the object, of which `given` was written.
+/// The metadata of the object; `given` is the part that was written.
 pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     let stored = shown.stored;
     let (kind, meta) = (stored.object.kind(), stored.object.metadata());
@@ -14,7 +14,7 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
         Some(Value::Object(given)) => given,
         _ => Map::new(),
     };
-    // A snapshot's are another cluster's.
+    // Those of a snapshot belong to another cluster.
     for field in ["managedFields", "selfLink", "generation", "clusterName"] {
         json.remove(field);
     }
@@ -49,7 +49,7 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     json.into()
 }
 
-/// Whether a change of the object's spec counts.
+/// Whether changes of the object's spec are counted.
 fn has_generation(kind: Kind) -> bool {
     match kind {
         Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => true,
@@ -58,7 +58,7 @@ fn has_generation(kind: Kind) -> bool {
     }
 }
 
-/// Whether the registry of a kind without a type of its own counts changes of its spec.
+/// Whether changes of its spec are counted for a kind without its own type.
 fn extra_has_generation(extra: Extra) -> bool {
     extra.is_defined()
         || matches!(
@@ -82,7 +82,7 @@ fn extra_has_generation(extra: Extra) -> bool {
         )
 }
 
-/// The finalizer that admission gives all objects of `kind`, so that they stay while they are used.
+/// The finalizer that admission adds to all objects of `kind`, to protect them while they are used.
 pub(crate) fn protection(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::PersistentVolumeClaim => Some("kubernetes.io/pvc-protection"),
@@ -91,7 +91,7 @@ pub(crate) fn protection(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The owners, in the order in which they were written. Those of kinds that the store does not hold are as written.
+/// The owners in the order in which they were written. Those of kinds that the store does not have are returned as written.
 fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     let links = &shown.stored.object.metadata().links;
     let mut left: Vec<&Owner> = links.owners().iter().collect();
@@ -117,7 +117,7 @@ fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     all
 }
 
-/// One owner. One whose UID was never known is left out where no object has its name: a reference needs one.
+/// An owner. One without a known UID is left out if no object has its name: a reference needs a UID.
 fn owner(shown: &Shown<'_>, owner: &Owner) -> Option<Value> {
     let namespace = &shown.stored.object.metadata().namespace;
     let uid = owner.uid.or_else(|| shown.uid_of(&owner.key(namespace)))?;

@@ -1,4 +1,4 @@
-//! Pods: what they were made from, and what admission and defaulting add to it.
+//! Pods: the objects they were created from, with the fields that admission and defaulting add.
 
 use serde_json::{Map, Value, json};
 
@@ -32,7 +32,7 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     pod_status::status(shown, pod);
 }
 
-/// Whether a DaemonSet made the pod from a template with this `spec`. One that was orphaned has no such owner any more, and
+/// Whether a DaemonSet created the pod from a template with this `spec`. An orphaned pod no longer has that owner, but
 /// still tolerates more than its template.
 fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
     let of_template = spec.get("tolerations").and_then(Value::as_array).map_or(0, Vec::len);
@@ -40,7 +40,7 @@ fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
         || pod.spec.shared.tolerations.len() > of_template
 }
 
-/// What the DaemonSet controller adds to its template: its tolerations, and the node that the pod is for
+/// The additions of the DaemonSet controller to its template: tolerations, and the node of the pod
 /// (AddOrUpdateDaemonPodTolerations, ReplaceDaemonSetPodNodeNameNodeAffinity).
 fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
     let mut added = spec_json(&pod.spec);
@@ -57,7 +57,7 @@ fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
     });
 }
 
-/// The volumes of a StatefulSet's pod: each is called as the template of its claim.
+/// The volumes of a StatefulSet's pod, named after the templates of their claims.
 fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
     let templates = &pod.spec.shared.claim_templates;
     if templates.is_empty() {

@@ -1,4 +1,4 @@
-//! Which DNS queries a request is about: `fieldSelector=name=db-*,rcode!=NOERROR&sinceSerial=17`. It must not know what
+//! The DNS queries that a request selects: `fieldSelector=name=db-*,rcode!=NOERROR&sinceSerial=17`. Must not depend on what
 //! is done with them.
 
 use crate::http::query;
@@ -9,36 +9,36 @@ use clusterlocal_core::fault::{NotationError, Transport};
 use clusterlocal_core::queries::{Filter, Position, Query, QueryLog};
 use clusterlocal_core::wire::{UnknownCode, UnknownType};
 
-/// What a selector may name.
+/// The fields of a selector.
 const FIELDS: &str = "name, type, client, pod, transport, rcode, fault";
 
-/// The queries that are meant.
-pub(super) struct Wanted {
-    /// Filters of one field each, and whether it is to be so, or not.
+/// The selected queries.
+pub(super) struct Selection {
+    /// Filters of one field each, and whether it has to match or not.
     terms: Vec<(Filter, bool)>,
     since: Filter,
-    /// As the client wrote it, for people.
+    /// The selector as the client wrote it, for messages.
     written: String,
 }
 
-impl Wanted {
-    /// Reads what a request says.
+impl Selection {
+    /// Parses the selection of a request.
     pub(super) fn read(query: &query::Query) -> Result<Self, Status> {
         let written = query.field_selector.clone();
         let terms = terms(&written).map_err(Status::bad_request)?;
         let term = |(field, equal, value): (&str, bool, String)| Ok((filter(field, &value)?, equal));
         let terms = terms.into_iter().map(term).collect::<Result<_, Status>>()?;
         let after = query.since_serial.map(|serial| Position { serial: Some(serial), ..Position::default() });
-        Ok(Wanted { terms, since: Filter { after, ..Filter::default() }, written })
+        Ok(Selection { terms, since: Filter { after, ..Filter::default() }, written })
     }
 
-    /// The queries of `log` after the one with this number, with the pods that they came from; and the number up to which
-    /// there are none that are kept but these.
+    /// Returns the queries of `log` after the one with this number, with the pods that sent them; and the number up to
+    /// which all kept queries are included.
     pub(super) fn after(&self, number: u64, log: &QueryLog, driver: &Driver) -> (Vec<Query>, u64) {
         self.first_after(number, usize::MAX, log, driver)
     }
 
-    /// As [`after`](Self::after), as far as they have no more than `bytes`; the first in any case.
+    /// As [`after`](Self::after), limited to `bytes`; the first query in any case.
     pub(super) fn first_after(
         &self,
         number: u64,
@@ -46,7 +46,7 @@ impl Wanted {
         log: &QueryLog,
         driver: &Driver,
     ) -> (Vec<Query>, u64) {
-        // What is too long to be kept has a number all the same.
+        // A query that is too large for the log has a number nevertheless.
         let latest = log.latest();
         let (mut queries, all) = log.first_after(number, bytes);
         let latest = match queries.last() {
@@ -58,18 +58,18 @@ impl Wanted {
         (queries, latest)
     }
 
-    /// Whether `query` is meant.
+    /// Whether `query` is selected.
     pub(super) fn admits(&self, query: &Query) -> bool {
         self.is_in_time(query) && self.terms.iter().all(|(filter, equal)| filter.admits(query) == *equal)
     }
 
-    /// Whether `query` was asked when those that are meant were.
+    /// Whether `query` is in the selected period.
     pub(super) fn is_in_time(&self, query: &Query) -> bool {
         self.since.admits(query)
     }
 }
 
-impl std::fmt::Display for Wanted {
+impl std::fmt::Display for Selection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if !self.written.is_empty() {
             write!(f, " with {}", self.written)?;
