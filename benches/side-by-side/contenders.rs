@@ -69,7 +69,7 @@ pub fn installed() -> Vec<Contender> {
 
 /// Returns the number in the first line of a program's version output.
 fn version(command: &[&str]) -> Option<String> {
-    let output = Command::new(asked[0]).args(&asked[1..]).output().ok()?;
+    let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
     let output = [output.stdout, output.stderr].concat();
     let output = String::from_utf8_lossy(&output);
     let is_number =

@@ -35,7 +35,7 @@ async fn ready(api: &Api) -> usize {
 }
 
 fn with_condition(kind: &str, status: &str) -> Value {
-    json!({ "status": { "conditions": [{ "type": kind, "status": status, "reason": "Told", "message": "so" }] } })
+    json!({ "status": { "conditions": [{ "type": kind, "status": status, "reason": "Reported", "message": "so" }] } })
 }
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn conditions_that_clients_write_take_effect() {
     let shown = api.get(&pod).await.ok();
     assert_eq!(
         conditions(&shown),
-        ["ContainersReady=True", "Initialized=True", "PodScheduled=True", "Ready=False Told"]
+        ["ContainersReady=True", "Initialized=True", "PodScheduled=True", "Ready=False Reported"]
     );
     assert_eq!((ready(&api).await, text(&condition(&shown, "Ready")["message"])), (2, "so"));
     // Other conditions are kept, including unknown ones.

@@ -118,8 +118,8 @@ impl Kubectl {
 fn check(command: &mut Command, code: Option<i32>, expected: &[&str]) -> Result<String, Failed> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let output = if code == Some(0) { out.clone() } else { format!("{out}{err}") };
-    let words = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = if code == Some(0) { out.clone() } else { format!("{out}{err}") };
+    let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
     let missing = expected.iter().find(|expected| !words.contains(*expected));
     if output.status.code() != code || missing.is_some() || err.contains("panic") {
         let status = output.status;

@@ -395,9 +395,9 @@ fn an_empty_standard_input_is_an_error() {
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
             let output = child.wait_with_output().unwrap();
-            let output = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{arguments} {input:?}: {output}");
-            assert!(output.contains("nothing on standard input"), "{output}");
+            let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{arguments} {input:?}: {text}");
+            assert!(text.contains("nothing on standard input"), "{text}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Takes the place of kube-apiserver's strategies: from JSON that a client sends to an object of the store, or to what
-//! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
-//! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
+//! Takes the place of kube-apiserver's strategies: converts JSON of a client to an object of the store, or returns its errors,
+//! by field and with Kubernetes' messages. What is refused in manifests is refused for clients as well, who also have to set some
+//! fields that manifests may leave out. Must not depend on requests, nor on other objects.
 
 mod door;
 mod keep;
@@ -49,7 +49,7 @@ pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
 pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
-        // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
+        // No controller has processed it yet. A node's kubelet sets its status from the beginning.
         // Of a custom resource only where the status has a path of its own, which the caller has seen to.
         let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
         if kind != Kind::Node && !is_custom {
@@ -117,7 +117,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
         spec: changed("/spec"),
         template: changed("/spec/template"),
         claims: changed("/spec/volumeClaimTemplates"),
-        status: after.get("status").is_some_and(|told| Some(told) != before.get("status")),
+        status: after.get("status").is_some_and(|status| Some(status) != before.get("status")),
     };
     let given = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
     if let Some(spec) = given.filter(|_| !changes.spec) {
@@ -177,7 +177,7 @@ fn is_status_worked_out(object: &Object) -> bool {
     }
 }
 
-/// What the API would show of `object`, were it alone: what it does not say is filled in.
+/// Renders `object` without other objects, with its defaults.
 fn whole(object: &Object) -> Value {
     let mut alone = Store::new();
     alone.apply(Change::Put(object.clone()));
@@ -193,7 +193,7 @@ fn read(kind: Kind, json: &Value) -> Result<Object, Invalid> {
     })
 }
 
-/// Takes away what the server says of an object, not whoever wrote it: it would be out of date at once.
+/// Removes the fields that only the server sets: a client's values would be out of date at once.
 fn strip(kind: Kind, json: &mut Map<String, Value>) {
     let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"] {

@@ -6,7 +6,7 @@ use super::Cause;
 use clusterlocal_core::manifest::{Fault, Finding, NameRule};
 use clusterlocal_core::store::{LABEL_MAX, is_subdomain};
 
-/// `finding` about `json`, as the API tells it.
+/// The API's cause for a `finding` about `json`.
 pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
     let Finding { path, fault, message, .. } = finding;
     // One address, written where only the first is, is the list as well.
@@ -55,7 +55,7 @@ pub(super) fn not_supported(field: impl Into<String>, value: &str, known: &[&str
     Cause { field: field.into(), reason: "FieldValueNotSupported", message }
 }
 
-/// So much of a value is repeated to whoever sent it, in characters.
+/// Maximum length of a value in a message, in characters.
 const VALUE_CHARS: usize = 300;
 
 fn shown(value: Option<&Value>) -> String {
@@ -94,7 +94,7 @@ fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
     Some((unknown, expected.split('`').skip(1).step_by(2).collect()))
 }
 
-/// Why `text` is no such name, as apimachinery's `validation` says it.
+/// Why `text` is not a valid name, in the words of apimachinery's `validation`.
 pub(super) fn rule_broken(rule: NameRule, text: &str) -> String {
     if rule == NameRule::Label && text.len() <= LABEL_MAX && is_subdomain(text) {
         return "must not contain dots".into();

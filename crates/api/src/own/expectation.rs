@@ -36,7 +36,7 @@ pub(crate) async fn expected(api: &Arc<Api>, call: &Call) -> Result<(), Status> 
         let (selection_too, log_too, api_too) = (selection.clone(), log.clone(), api.clone());
         // DNS queries are answered on the threads of the runtime, and a long log takes some time.
         let update = move || {
-            seen.update(&wanted_too, &log_too, &api_too);
+            seen.update(&selection_too, &log_too, &api_too);
             seen
         };
         seen = spawn_blocking(update).await.map_err(|_| Status::internal("reading the query log failed"))?;

@@ -52,7 +52,7 @@ pub fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
     review.problems
 }
 
-/// `value` as a string, where a string is wanted, as `message` says, and it would be one in quotes.
+/// `value` as a string, if `message` is that a string is required, and quotes would make it one.
 fn quoted(value: &Value, message: &str) -> Option<String> {
     let is_plain = matches!(value, Value::Number(_) | Value::Bool(_));
     (is_plain && message.ends_with(" of type string")).then(|| value.to_string())
@@ -61,7 +61,7 @@ fn quoted(value: &Value, message: &str) -> Option<String> {
 /// Goes through a file.
 #[derive(Default)]
 struct Review {
-    /// The document that was parsed last: the items of a List that cannot be told apart have one in common.
+    /// The document that was parsed last: items of a List whose places are not distinguished share one.
     parsed: Option<(Range<usize>, Tree)>,
     problems: Vec<Problem>,
     /// How many of them are of that document.

@@ -60,7 +60,7 @@ fn rename<const N: usize>(object: &mut Value, names: [(&str, &str); N]) {
     }
 }
 
-/// The share of CPU that the pods shall use on average, which is all that version 1 can say.
+/// The target of the average CPU utilization, which is the only metric of version 1.
 fn autoscaler_v2(object: &mut Value) {
     let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
     if let Some(share) = spec.remove("targetCPUUtilizationPercentage") {

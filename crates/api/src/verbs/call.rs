@@ -48,9 +48,9 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// Warns the client of `told`.
-    pub(crate) fn warn(&self, told: Vec<String>) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+    /// Adds warnings to the answer.
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
     }
 
     /// Whether it is a server-side apply.

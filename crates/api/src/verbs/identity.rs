@@ -10,7 +10,7 @@ use clusterlocal_admission::Cause;
 use clusterlocal_core::reconcile::names::ALPHABET as NAME_ALPHABET;
 use clusterlocal_core::store::{Key, Kind, Namespace, Store};
 
-/// Whether `object` is of the kind that the path is for; a body that says nothing of itself is taken for it.
+/// Checks that `object` has the kind of the path; a body without kind or apiVersion is taken to have it.
 pub(crate) fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
     if !object.is_object() {
         return Err(Status::bad_request(format!(
@@ -18,12 +18,12 @@ pub(crate) fn check_type(resource: &Resource, object: &Value) -> Result<(), Stat
             resource.kind
         )));
     }
-    let said = |field: &str, expected: &str| match object.get(field) {
+    let matches = |field: &str, expected: &str| match object.get(field) {
         None | Some(Value::Null) => true,
         Some(text) => text == expected,
     };
     let api_version = resource.api_version();
-    if said("kind", resource.kind) && said("apiVersion", &api_version) {
+    if matches("kind", resource.kind) && matches("apiVersion", &api_version) {
         return Ok(());
     }
     let text = |field: &str| object[field].as_str().unwrap_or_default().to_owned();
@@ -96,10 +96,10 @@ fn suffix() -> String {
 
 /// The namespace of the path, and none other, is the object's.
 fn check_namespace(place: &Place, metadata: &mut Value) -> Result<(), Status> {
-    let said = metadata["namespace"].as_str().unwrap_or_default();
-    if !said.is_empty() && said != place.namespace {
+    let given = metadata["namespace"].as_str().unwrap_or_default();
+    if !given.is_empty() && given != place.namespace {
         return Err(Status::bad_request(format!(
-            "the namespace of the provided object does not match the namespace sent on the request: {said:?} in the \
+            "the namespace of the provided object does not match the namespace sent on the request: {given:?} in the \
              object, {:?} in the path",
             place.namespace
         )));
@@ -110,12 +110,12 @@ fn check_namespace(place: &Place, metadata: &mut Value) -> Result<(), Status> {
     Ok(())
 }
 
-fn check_name(place: &Place, said: &str) -> Result<(), Status> {
-    if said.is_empty() || said == place.name {
+fn check_name(place: &Place, given: &str) -> Result<(), Status> {
+    if given.is_empty() || given == place.name {
         return Ok(());
     }
     Err(Status::bad_request(format!(
-        "the name of the object ({said}) does not match the name on the URL ({})",
+        "the name of the object ({given}) does not match the name on the URL ({})",
         place.name
     )))
 }
@@ -135,18 +135,18 @@ pub(crate) fn keep(kind: Kind, place: &Place, before: &Value, after: &mut Value)
     check_namespace(place, metadata)?;
     let was = &before["metadata"];
     let text = |metadata: &Value, field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
-    let (said, is) = (text(metadata, "uid"), text(was, "uid"));
-    if !said.is_empty() && said != is {
-        let why = format!("Precondition failed: UID in precondition: {said}, UID in object meta: {is}");
+    let (given, is) = (text(metadata, "uid"), text(was, "uid"));
+    if !given.is_empty() && given != is {
+        let why = format!("Precondition failed: UID in precondition: {given}, UID in object meta: {is}");
         return Err(Status::conflict(place.resource, &place.name, &why));
     }
-    let (said, is) = (text(metadata, "resourceVersion"), text(was, "resourceVersion"));
-    // Without one the client does not mind what is there.
-    if !said.is_empty() && said != "0" && said != is {
+    let (given, is) = (text(metadata, "resourceVersion"), text(was, "resourceVersion"));
+    // An update without one is unconditional.
+    if !given.is_empty() && given != "0" && given != is {
         return Err(Status::modified(place.resource, &place.name));
     }
-    // Of some kinds an update has to say what it is of (`AllowUnconditionalUpdate`).
-    if said.is_empty() && !group_kind(kind).is_none_or(clusterlocal_admission::is_unconditional) {
+    // For some kinds an update needs one (`AllowUnconditionalUpdate`).
+    if given.is_empty() && !group_kind(kind).is_none_or(clusterlocal_admission::is_unconditional) {
         return Err(Status::without_version(place.resource, &place.name));
     }
     for field in [

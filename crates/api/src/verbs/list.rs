@@ -44,7 +44,7 @@ pub(crate) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Sta
     Ok(Reply::Stream(Streamed::new(async move { Some((Bytes::from(first), listing.stream())) })))
 }
 
-/// A list or table up to its first item. `]}` is left to be said after the last.
+/// A list or table up to its first item. `]}` follows after the last.
 fn head(presentation: &Presentation, metadata: Value, cluster: &ControlPlane) -> String {
     let (list_kind, api_version) = match presentation.form {
         Form::Table => {

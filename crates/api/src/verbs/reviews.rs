@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's authentication and authorization as far as clients ask about them. Nobody is asked
-//! who they are here: every client may do everything, and is the administrator. It must not know how requests are served.
+//! Takes the place of kube-apiserver's authentication and authorization in reviews. There is no authentication: every client may do
+//! everything, as the administrator. Must not depend on how requests are served.
 
 use data_encoding::BASE64URL_NOPAD;
 use hyper::{Method, StatusCode};
@@ -66,7 +66,7 @@ fn status(cluster: &ControlPlane, kind: &str, review: &Value) -> Value {
 /// How long a token holds unless a client asks for another time, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
-/// `POST` of a TokenRequest: a token of a ServiceAccount. It is not signed: nothing here is kept from anybody.
+/// `POST` of a TokenRequest: a token of a ServiceAccount. It is not signed: there is no authentication.
 pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let mut request = body::object(&call.headers, &call.body)?;
     driver.read(|cluster| {
@@ -102,7 +102,7 @@ pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     })
 }
 
-/// Whom tokens are for unless a client says otherwise.
+/// The default audience of tokens.
 const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
 /// Whose token a client asks about.

@@ -61,7 +61,7 @@ fn reply(cluster: &ControlPlane, call: &Call, stored: &Stored) -> Reply {
     Reply::ok(&scale(&object, &Paths::of(cluster, call)))
 }
 
-/// Where an object says how many pods it wants and has, as JSON pointers. A custom resource's definition says where.
+/// JSON pointers to the requested and the current number of pods. For custom resources the definition has them.
 struct Paths {
     replicas: String,
     status: String,

@@ -15,7 +15,7 @@ use crate::view::{columns, fault};
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
 
-/// Which objects of a kind are meant.
+/// The objects of a kind that a request selects.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) kind: Kind,
@@ -23,12 +23,12 @@ pub(crate) struct Scope {
     namespace: Option<Name>,
     labels: LabelSelector,
     fields: FieldSelector,
-    /// Whether `fields` asks for more than a name.
+    /// Whether `fields` has other terms than a name.
     by_fields: bool,
 }
 
 impl Scope {
-    /// What `place` and the selectors of `query` mean.
+    /// The objects at `place` that match the selectors of `query`.
     pub(crate) fn of(kind: Kind, place: &Place, query: &Query) -> Result<Scope, Status> {
         let labels = LabelSelector::parse(&query.label_selector).map_err(|why| {
             Status::bad_request(format!("unable to parse labelSelector {:?}: {why}", query.label_selector))
@@ -42,7 +42,7 @@ impl Scope {
         Ok(Scope { kind, namespace, labels, by_fields: !query.field_selector.is_empty(), fields })
     }
 
-    /// The namespace, if only one is meant.
+    /// The namespace, if there is only one.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
@@ -52,10 +52,10 @@ impl Scope {
         key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
-    /// Whether `stored`, which is where such objects are, is meant, as `view` shows it.
+    /// Whether `stored`, in such a place, matches, rendered from `view`.
     pub(crate) fn admits(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> bool {
         let metadata = stored.object.metadata();
-        // Most that are not meant are told apart without making their JSON.
+        // Most others are excluded without rendering their JSON.
         self.labels.admits(&metadata.labels)
             && self.fields.name().is_none_or(|name| name == metadata.name)
             && (!self.by_fields || self.fields.matches(&rendered_in(stored, cluster, view)))
@@ -97,7 +97,7 @@ pub(crate) struct Presentation {
 }
 
 impl Presentation {
-    /// `stored` in the version that is meant, when the store was as `view` has it.
+    /// Renders `stored` in the requested version, from `view`.
     pub(crate) fn rendered(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
         versions::present(cluster.store(), self.resource, rendered_in(stored, cluster, view))
     }

@@ -77,10 +77,10 @@ const PATCH_TRIES: u32 = 5;
 
 fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
     let object = show::rendered_as(call.place.resource, stored, cluster);
-    // Warnings are about what was written, not about what a controller says in its status.
+    // Warnings are about the written object, not about a status that a controller writes.
     let of = group_kind(kind).filter(|_| matches!(call.place.part, Part::Whole));
-    let said = of.map(|of| clusterlocal_admission::warnings(of, &object, None)).unwrap_or_default();
-    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(said)
+    let warnings = of.map(|of| clusterlocal_admission::warnings(of, &object, None)).unwrap_or_default();
+    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(warnings)
 }
 
 /// What a client wants to be different.
@@ -147,7 +147,7 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
-    // What it is before anybody looks after it, should it be tried only, or be gone at once.
+    // The object before any controller has processed it, for a dry run, or if it is deleted at once.
     let mut alone = Store::new();
     alone.set_time(cluster.now());
     alone.apply(Change::Put(object.clone()));
@@ -311,7 +311,7 @@ fn decode(store: &Store, call: &Call, object: &mut Value, before: Option<&Value>
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
-    // What a patch says twice is another matter than what the object does.
+    // Duplicate keys of a patch differ from those of the object.
     let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let mut errors = strict::errors(unknown, body);
     // A scan of the whole body, which may be megabytes: only where it counts.

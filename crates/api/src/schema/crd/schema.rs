@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::schema::field;
 use clusterlocal_admission::Cause;
 
-/// The fields that every object has, whatever its schema says of them.
+/// The fields that every object has, independent of its schema.
 const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Makes of `object` what is stored, or shown, by the schema of its version: unknown fields are pruned and defaults are
@@ -304,9 +304,9 @@ mod tests {
         ];
         for (object, expected) in table {
             let causes = check(&object, &schema());
-            let told: Vec<String> =
+            let problems: Vec<String> =
                 causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
-            assert_eq!(told, expected, "{object}");
+            assert_eq!(problems, expected, "{object}");
         }
         let odd = json!({ "metadata": { "name": "a", "nmae": 1 }, "spec": { "size": 1, "items": [{ "prot": 1 }] } });
         assert_eq!(unknown_fields(&odd, &schema()), ["spec.items[0].prot", "metadata.nmae"]);
