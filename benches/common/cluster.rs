@@ -1,5 +1,5 @@
 //! Generated manifests: headless Services with a StatefulSet each, in twenty namespaces, the same in each run. Must not
-//! depend on who reads them.
+//! depend on their readers.
 
 /// A cluster of `services` Services with `pods` pods each.
 #[derive(Clone, Copy, Debug)]

@@ -1,16 +1,16 @@
 //! `cargo run --profile dist -p side-by-side`: the program compared with well-known name servers, on the same records and
-//! queries, in one run, and with the minimal work of a server. `story.rs` has the steps of a run.
+//! queries, in one run, and with the minimal work of a server. `run.rs` has its steps.
 //!
 //! Every figure is the median over rounds in which all contenders take turns, so that other load on the machine affects all
 //! of them.
 
 #[cfg(target_os = "linux")]
-#[path = "story.rs"]
-mod story;
+#[path = "run.rs"]
+mod run;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    story::main()
+    run::main()
 }
 
 #[cfg(not(target_os = "linux"))]

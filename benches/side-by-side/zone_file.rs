@@ -1,4 +1,4 @@
-//! The cluster's records as a zone file (RFC 1035 section 5), for the other servers. Must not depend on who reads it.
+//! The cluster's records as a zone file (RFC 1035 section 5), for the other servers. Must not depend on its reader.
 
 use std::fmt::Write as _;
 

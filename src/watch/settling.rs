@@ -96,7 +96,7 @@ impl Settling {
         let pending = Pending { renamed, ..pending };
         self.pending = Some(pending);
         // The file was complete when it was renamed to its name, and was not written to there. A program that replaces a
-        // file again and again does it with such files: waiting for a quiet period would take as long as that goes on.
+        // file again and again does it with such files: waiting for a quiet period would last as long as that does.
         if (renamed || replaced_again) && seen.is_written_before() {
             return Verdict::Read;
         }

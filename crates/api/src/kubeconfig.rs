@@ -9,8 +9,7 @@ use clusterlocal_core::output_file::{OutputFile, OutputFileError};
 const NAME: &str = "clusterlocal";
 
 /// The first line of the file, which distinguishes it from kubeconfigs with other clusters.
-const MARK: &str =
-    "# Written by clusterlocal, and replaced when it starts anew: what is added here is lost.\n";
+const MARK: &str = "# Written by clusterlocal, and replaced at its next start: additions are lost.\n";
 
 /// The kubeconfig at `path`, not yet written.
 pub fn file(path: &Path) -> OutputFile {

@@ -16,7 +16,7 @@ use super::{DEADLINE, Directory, RING, Server, answers, field, run, serve_ring, 
 /// A flag that names an output file, and an existing file there: it is refused at once and unchanged.
 #[test]
 fn files_of_other_programs_are_not_overwritten() {
-    let story =
+    let scenario =
         "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps: [{at: 1s}]\n";
     let commands = [
         (
@@ -27,12 +27,12 @@ fn files_of_other_programs_are_not_overwritten() {
             "serve ring.yaml --listen 127.0.0.1:0 --api 127.0.0.1:0 --ready-file",
             "cannot write the ready file",
         ),
-        ("play story.yaml --junit", "cannot write the JUnit report"),
+        ("play scenario.yaml --junit", "cannot write the JUnit report"),
     ];
     for (command, error) in commands {
         let directory = Directory::with(&[
             ("ring.yaml", RING),
-            ("story.yaml", story),
+            ("scenario.yaml", scenario),
             ("notes", "my notes"),
             ("empty", ""),
             ("other.kubeconfig", "apiVersion: v1\nkind: Config\nclusters: []\n"),
@@ -209,10 +209,10 @@ fn memory_of_deleted_objects_is_returned() {
 /// Control characters in a Scenario, and the output.
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
-    let story = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: \"a\\e[31mb\\a\"}\nsees: \"\\e]0;title\\a \\u009b2J\"\n\
+    let scenario = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: \"a\\e[31mb\\a\"}\nsees: \"\\e]0;title\\a \\u009b2J\"\n\
                  steps:\n- {ask: \"db\\e[2J.default A\", says: \"x\\e[1m\"}\n---\n";
-    let directory = Directory::with(&[("story.yaml", &format!("{story}{RING}"))]);
-    let played = run(&mut directory.program("play story.yaml --junit report.xml"));
+    let directory = Directory::with(&[("scenario.yaml", &format!("{scenario}{RING}"))]);
+    let played = run(&mut directory.program("play scenario.yaml --junit report.xml"));
     let report = fs::read_to_string(directory.path("report.xml")).unwrap_or_default();
     for (what, text) in [("stdout", &played.stdout), ("stderr", &played.stderr), ("report", &report)] {
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{what}: {text:?}");
@@ -227,13 +227,13 @@ fn control_characters_do_not_reach_the_terminal() {
 /// Arguments, exit code, message.
 #[test]
 fn numbers_and_addresses_have_bounds() {
-    let story = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps:\n- {scale: {db: 4294967295}}\n---\n";
-    let directory = Directory::with(&[("ring.yaml", RING), ("story.yaml", &format!("{story}{RING}"))]);
+    let scenario = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps:\n- {scale: {db: 4294967295}}\n---\n";
+    let directory = Directory::with(&[("ring.yaml", RING), ("scenario.yaml", &format!("{scenario}{RING}"))]);
     let table = [
         ("serve ring.yaml --query-log 18446744073709551615", 2, "--query-log"),
         ("serve ring.yaml --query-log 1073741825", 2, "--query-log"),
         ("serve ring.yaml --max-store-size 10", 2, "--max-store-size"),
-        ("play story.yaml", 2, "4294967295 pods are more than the 250000 that are supported"),
+        ("play scenario.yaml", 2, "4294967295 pods are more than the 250000 that are supported"),
         (
             "serve ring.yaml --api off --listen 127.0.0.1:15353 --upstream 127.0.0.1:15353",
             3,

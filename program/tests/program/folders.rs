@@ -170,10 +170,10 @@ fn every_verb_that_reads_manifests_renders_a_kustomization() {
         assert!(stdout.contains(part), "{arguments}: {stdout}{stderr}");
     }
     folder.write(
-        "story.yaml",
+        "scenario.yaml",
         "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: an alias\nsteps:\n- ask: a.prod.svc.cluster.local. CNAME\n  says: 'cname:example.org.'\n",
     );
-    let (code, stdout, stderr) = folder.run("play story.yaml -k k");
+    let (code, stdout, stderr) = folder.run("play scenario.yaml -k k");
     assert!(code == 0, "{stdout}{stderr}");
 }
 

@@ -29,7 +29,7 @@ pub(super) fn prepare_job_for_create(job: &mut Value) {
     }
 }
 
-/// `generateSelector`: labels that are there already and differ are refused later.
+/// `generateSelector`: existing labels that differ are refused later.
 fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let uid = job["metadata"]["uid"].as_str().unwrap_or_default().to_owned();

@@ -42,7 +42,7 @@ pub(crate) const LIMIT_RANGE: Strategy = Strategy {
     ..Strategy::of("", "LimitRange", true)
 };
 
-/// `IsStandardQuotaResourceName`: all standard ones but the storage that one claim asks for.
+/// `IsStandardQuotaResourceName`: all standard ones except the storage that a single claim requests.
 fn is_standard_quota_resource(name: &str) -> bool {
     is_standard(name) && name != "storage"
 }
@@ -195,7 +195,7 @@ fn warnings_for_resource_quota(quota: &Value, before: Option<&Value>) -> Vec<Str
     warnings
 }
 
-/// `SetDefaults_LimitRangeItem`: what containers get is what they may have at most, and ask for at least.
+/// `SetDefaults_LimitRangeItem`: the default limit is the maximum, and the default request the minimum.
 fn default_limit_range_item(item: &mut Value) {
     for list in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
         round_up(item.get_mut(list));

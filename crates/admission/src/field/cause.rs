@@ -1,4 +1,4 @@
-//! What is wrong with a field: apimachinery's `field.Error`, as it stands in the causes of a `Status`.
+//! What is wrong with a field: apimachinery's `field.Error`, as in the causes of a `Status`.
 
 use std::fmt::{self, Write as _};
 

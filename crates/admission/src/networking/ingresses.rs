@@ -26,7 +26,7 @@ pub(super) const INGRESS: Strategy = Strategy {
 /// The annotation that `ingressClassName` took the place of.
 const CLASS: &str = "kubernetes.io/ingress.class";
 
-/// What an Ingress that is there may keep (`IngressValidationOptions`).
+/// What an existing Ingress may keep (`IngressValidationOptions`).
 #[derive(Clone, Copy, Default)]
 struct Allowed {
     secret_names: bool,

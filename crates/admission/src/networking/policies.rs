@@ -45,7 +45,7 @@ fn set_defaults_network_policy(policy: &mut Value) {
     }
 }
 
-/// The CIDRs of a policy that is there: they may stay as they are.
+/// The CIDRs of an existing policy: they may stay unchanged.
 fn existing_cidrs<'o>(policy: &At<'o>) -> Vec<&'o str> {
     let mut all = Vec::new();
     for (direction, peers) in RULES {

@@ -40,7 +40,7 @@ pub(super) fn wrong(problems: &[Problem]) -> Option<&Problem> {
 /// Part of the way to a value.
 enum Step {
     Field(&'static str),
-    /// A struct whose fields stand beside the others: only messages about wrong values name it.
+    /// A struct whose fields are inlined among the others: only messages about wrong values name it.
     Within(&'static str),
     Key(String),
     Item(usize),

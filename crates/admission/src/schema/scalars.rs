@@ -61,7 +61,7 @@ pub(super) fn time(text: &str, micro: bool) -> Result<Option<String>, String> {
     for ((before, element, name, most), number) in elements.into_iter().zip(&mut numbers) {
         rest = rest.strip_prefix(before).ok_or_else(|| cannot(rest, before))?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count().min(element.len());
-        // Go takes one digit for an hour, and asks only for the first digit of a year here.
+        // Go takes one digit for an hour, and requires only the first digit of a year here.
         let enough = digits == element.len() || element == "15" && digits == 1;
         if !enough {
             return Err(cannot(rest, element));

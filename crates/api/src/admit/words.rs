@@ -42,7 +42,7 @@ pub(super) fn invalid(field: impl Into<String>, value: Option<&Value>, why: &str
     Cause { field: field.into(), reason: "FieldValueInvalid", message }
 }
 
-/// A field that is there already with this value.
+/// A field that has this value already.
 pub(super) fn duplicate(field: impl Into<String>, value: Option<&Value>) -> Cause {
     let message = format!("Duplicate value: {}", shown(value));
     Cause { field: field.into(), reason: "FieldValueDuplicate", message }

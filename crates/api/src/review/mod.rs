@@ -1,5 +1,5 @@
 //! Takes the place of `kubectl apply --dry-run=server`: what an API server would refuse in manifests from which it is clear all
-//! the same what the cluster would be. Fields that a kind does not have, values of another type, keys that are there twice, and
+//! the same what the cluster would be. Fields that a kind does not have, values of another type, duplicate keys, and
 //! what validation refuses: all of it by the same schema and rules as the API here, and in its words. It must not know the DNS,
 //! nor what a cluster makes of objects.
 

@@ -170,7 +170,7 @@ fn problems_are_reported_with_their_line() {
             "{value: '1'}",
             &["spec.template.spec.containers[0].env[0].name: Required value"],
         ),
-        // Keys that are there twice.
+        // Duplicate keys.
         (
             "replicas: 3\n",
             "replicas: 3\n  replicas: 4\n",

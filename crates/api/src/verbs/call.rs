@@ -26,7 +26,7 @@ pub(crate) struct Api {
     pub(crate) journal: Journal,
     /// What was asked, if it is written down.
     pub(crate) queries: Option<QueryLog>,
-    /// The servers that the DNS asks for names outside the cluster.
+    /// The servers that the DNS queries for names outside the cluster.
     pub(crate) upstream: Vec<SocketAddr>,
     pub(crate) address: SocketAddr,
     pub(crate) guard: Guard,

@@ -1,4 +1,4 @@
-//! Takes the place of kube-apiserver's delete handlers: what a client wants to be gone, when, and what is to become of
+//! Takes the place of kube-apiserver's delete handlers: what a client deletes, when, and what happens to
 //! what it owns. It must not know how pods stop.
 
 use std::sync::Arc;

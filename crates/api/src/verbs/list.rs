@@ -137,7 +137,7 @@ struct Page {
 }
 
 impl Page {
-    /// What `query` asks for.
+    /// The list that `query` requests.
     fn select(cluster: &ControlPlane, scope: &Scope, query: &Query) -> Result<Page, Status> {
         let store = cluster.store();
         let (revision, after) = match Continue::parse(&query.continue_from)? {

@@ -20,7 +20,7 @@ pub(crate) fn check(cluster: &ControlPlane, old: Option<&Object>, new: &Object) 
     Err(Status::storage_full(used, more, most))
 }
 
-/// How many pods a workload asks for.
+/// How many pods a workload requests.
 fn pods(object: &Object) -> usize {
     let replicas = match object {
         Object::StatefulSet(set) => set.spec.replicas.unwrap_or(1),

@@ -45,7 +45,7 @@ pub(crate) fn answer(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     }
 }
 
-/// Who every client is.
+/// The user name of every client.
 fn administrator() -> Value {
     json!({ "username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"] })
 }
@@ -63,7 +63,7 @@ fn status(cluster: &ControlPlane, kind: &str, review: &Value) -> Value {
     }
 }
 
-/// How long a token holds unless a client asks for another time, in seconds.
+/// How long a token is valid unless the request has another time, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
 /// `POST` of a TokenRequest: a token of a ServiceAccount. It is not signed: there is no authentication.

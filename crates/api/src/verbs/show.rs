@@ -1,4 +1,4 @@
-//! Objects as a request wants to see them: which ones, and in which form. It must not know verbs.
+//! Objects as a request selects and formats them. It must not know verbs.
 
 use serde_json::{Value, json};
 

@@ -44,7 +44,7 @@ pub(crate) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, S
     let resource = call.place.resource;
     let key = Key::new(kind, &call.place.namespace, &call.place.name);
     // The cluster is not kept from others while the patch is computed. Where the object has changed in the meantime, it is
-    // computed anew; where that happens every time, at last while all others wait.
+    // computed again; where that happens every time, at last while all others wait.
     for _ in 0..PATCH_TRIES {
         let read = driver.read(|cluster| {
             let stored = cluster.store().stored(&key)?;
@@ -83,7 +83,7 @@ fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code:
     Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(warnings)
 }
 
-/// What a client wants to be different.
+/// The change that a client requests.
 pub(crate) struct Patch {
     of: PatchType,
     json: Value,

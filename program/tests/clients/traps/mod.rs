@@ -5,7 +5,7 @@
 
 mod pods;
 mod store;
-mod story;
+mod trap;
 mod verdicts;
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use libtest_mimic::Failed;
 
 use crate::Test;
 use crate::peers::is_installed;
-use story::Story;
+use trap::Trap;
 
 const TRAPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../zones/traps");
 
@@ -27,13 +27,13 @@ pub fn tests() -> Vec<Test> {
     for path in files() {
         let name = stem(&path);
         let played = path.clone();
-        tests.push(Test::new(format!("{name} passes"), move || Story::read(&played)?.holds()));
+        tests.push(Test::new(format!("{name} passes"), move || Trap::read(&played)?.holds()));
         let played = path.clone();
-        tests.push(Test::new(format!("{name} and nothing else"), move || Story::read(&played)?.counts()));
+        tests.push(Test::new(format!("{name} and nothing else"), move || Trap::read(&played)?.counts()));
         if let Some(verdict) = verdicts::all().into_iter().find(|verdict| name.starts_with(&verdict.number))
             && !verdict.moments.is_empty()
         {
-            let test = move || Story::read(&path)?.asks_the_store(&verdict);
+            let test = move || Trap::read(&path)?.asks_the_store(&verdict);
             tests.push(Test::new(format!("{name} and the store"), test).needs(node));
         }
     }
@@ -61,14 +61,14 @@ fn complete() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Each trap has its row, with its description, who met it, and the verdict on the store.
+/// Each trap has its row, with its description, where it occurs, and the verdict on the store.
 fn readme() -> Result<(), Failed> {
     let readme = std::fs::read_to_string(Path::new(TRAPS).join("README.md")).map_err(|e| e.to_string())?;
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| [")).collect();
     let mut wrong = Vec::new();
     for (at, (path, verdict)) in files().iter().zip(verdicts::all()).enumerate() {
-        let (name, story) = (stem(path), Story::read(path)?);
-        let begins = format!("| [{name}]({name}.yaml) | {} | ", story.sees());
+        let (name, trap) = (stem(path), Trap::read(path)?);
+        let begins = format!("| [{name}]({name}.yaml) | {} | ", trap.sees());
         let ends = format!(" | {} |", verdict.word);
         let trouble = rows.get(at).and_then(|row| row.strip_prefix(&begins)?.strip_suffix(&ends));
         if trouble.is_none_or(|trouble| trouble.trim().is_empty() || trouble.contains('|')) {

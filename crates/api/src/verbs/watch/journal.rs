@@ -1,5 +1,5 @@
 //! Events and their JSON, shared by all watches: an event's object is rendered once, however many clients receive it. The
-//! store keeps the events; this is only a window of the latest. Must not depend on who watches.
+//! store keeps the events; this is only a window of the latest. Must not depend on its watchers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

@@ -21,28 +21,28 @@ const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// Pods have processes here, at addresses that two traps may share.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-pub struct Story {
+pub struct Trap {
     manifest: Manifest,
     scenario: Scenario,
 }
 
-impl Story {
+impl Trap {
     /// Reads a file with one Scenario of the file's name.
-    pub fn read(path: &Path) -> Result<Story, Failed> {
+    pub fn read(path: &Path) -> Result<Trap, Failed> {
         let manifest = manifest::read_file(path);
         if !manifest.problems.is_empty() {
             return Err(format!("{:?}", manifest.problems).into());
         }
         let scenarios = play::scenarios(&manifest).map_err(|problems| format!("{problems:?}"))?;
         let [scenario] = scenarios.as_slice() else {
-            return Err("there is to be one Scenario".into());
+            return Err("a trap has one Scenario".into());
         };
         let scenario = scenario.clone();
         let named = stem(path)[3..].to_string();
         if scenario.name.as_str() != named {
             return Err(format!("the Scenario is called {}, and its file {named}", scenario.name).into());
         }
-        Ok(Story { manifest, scenario })
+        Ok(Trap { manifest, scenario })
     }
 
     /// Its description, which is one sentence.
@@ -54,7 +54,7 @@ impl Story {
     pub fn holds(&self) -> Result<(), Failed> {
         let sees = self.sees();
         if !sees.ends_with('.') || sees.contains(". ") || sees.len() < 40 {
-            return Err(format!("this is to be one sentence: {sees:?}").into());
+            return Err(format!("not one sentence: {sees:?}").into());
         }
         let (first, second) = (play(&self.scenario, &self.manifest)?, play(&self.scenario, &self.manifest)?);
         if let Some(wrong) = first.iter().find(|outcome| outcome.failure.is_some()) {
