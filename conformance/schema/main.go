@@ -1,5 +1,5 @@
 // Writes the types of the Kubernetes API as a table: those that clients send (k8s.io/api) and those that an API server converts
-// them to (k8s.io/kubernetes/pkg/apis). What the table looks like, its head says.
+// them to (k8s.io/kubernetes/pkg/apis). The head of the table describes its format.
 package main
 
 import (
