@@ -8,8 +8,8 @@ use clusterlocal_core::output_file::{OutputFile, OutputFileError};
 /// The name of the cluster, the user and the context.
 const NAME: &str = "clusterlocal";
 
-/// The first line of the file, which distinguishes it from kubeconfigs with other clusters.
-const MARK: &str = "# Written by clusterlocal, and replaced at its next start: additions are lost.\n";
+/// The beginning of the file in every version of the program, which distinguishes it from kubeconfigs with other clusters.
+const MARK: &str = "# Written by clusterlocal, and replaced ";
 
 /// The kubeconfig at `path`, not yet written.
 pub fn file(path: &Path) -> OutputFile {
@@ -41,7 +41,8 @@ fn server(address: SocketAddr) -> SocketAddr {
 fn text(address: SocketAddr) -> String {
     let server = server(address);
     format!(
-        "{MARK}apiVersion: v1\nkind: Config\nclusters:\n- name: {NAME}\n  cluster:\n    server: http://{server}\nusers:\n- \
+        "{MARK}at its next start: additions are lost.\n\
+         apiVersion: v1\nkind: Config\nclusters:\n- name: {NAME}\n  cluster:\n    server: http://{server}\nusers:\n- \
          name: {NAME}\n  user: {{}}\ncontexts:\n- name: {NAME}\n  context:\n    cluster: {NAME}\n    user: {NAME}\n    \
          namespace: default\ncurrent-context: {NAME}\n"
     )

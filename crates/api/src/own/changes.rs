@@ -50,7 +50,7 @@ static COLUMNS: Columns = Columns {
         Column::text("Name", "The number of the change."),
         Column::text("At", "When it became visible, in the cluster's time."),
         Column::number("Serial", "The serial of the SOA from then on."),
-        Column::text("Names", "What came and went."),
+        Column::text("Names", "The names that were added and removed."),
         Column::text("Cause", "What happened in the cluster."),
     ],
     cells,

@@ -57,10 +57,10 @@ pub(crate) fn clock(driver: &Driver, call: &Call) -> Result<Reply, Status> {
 
 const COLUMNS: Columns = Columns {
     columns: &[
-        Column::text("Name", "There is one clock."),
+        Column::text("Name", "The name of the clock."),
         Column::text("Now", "The cluster's time."),
         Column::text("Running", "Whether time passes by itself."),
-        Column::text("Speed", "How many times as fast as elsewhere."),
+        Column::text("Speed", "How fast it is, relative to real time."),
     ],
     cells,
 };

@@ -140,7 +140,7 @@ impl Seen {
         let (intro, lines) = match (self.matching.is_empty(), self.latest.is_empty()) {
             (false, _) => ("", &self.matching),
             (true, false) => ("; the latest of any kind", &self.latest),
-            (true, true) => ("; nothing was asked", &self.latest),
+            (true, true) => ("; there were no queries of any kind", &self.latest),
         };
         message.push_str(intro);
         for line in lines {

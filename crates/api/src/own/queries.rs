@@ -47,20 +47,19 @@ pub(crate) fn queries(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, Status> 
 
 /// The log, if there is one.
 pub(super) fn log(api: &Api) -> Result<&QueryLog, Status> {
-    let none =
-        || Status::refused("no DNS queries are written down: the server was started with --query-log 0");
+    let none = || Status::refused("there is no query log: the server was started with --query-log 0");
     api.queries.as_ref().ok_or_else(none)
 }
 
 static COLUMNS: Columns = Columns {
     columns: &[
         Column::text("Name", "The number of the query."),
-        Column::text("At", "When it came, in the cluster's time."),
-        Column::text("Client", "The pod that asked, or its address."),
-        Column::text("Question", "What was asked, over which transport."),
+        Column::text("At", "When it was received, in the cluster's time."),
+        Column::text("Client", "The pod that sent it, or its address."),
+        Column::text("Question", "The type, the name and the transport."),
         Column::text("Rcode", "The response code."),
-        Column::number("Answers", "How many records were answered."),
-        Column::text("Fault", "The fault that hit it."),
+        Column::number("Answers", "The number of records in the answer."),
+        Column::text("Fault", "The fault that applied to it."),
         Column::number("Serial", "The serial of the zone that the answer is from."),
     ],
     cells,

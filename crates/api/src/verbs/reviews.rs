@@ -14,7 +14,8 @@ use crate::http::status::Status;
 use clusterlocal_core::store::{Kind, Time};
 use clusterlocal_core::{ControlPlane, Driver};
 
-/// `POST` of a review: what was sent, with its answer as the status. `GET` of what there is none of here.
+/// `POST` of a review: the object that was sent, with the result as its status. `GET` of ComponentStatuses, of
+/// which there are none.
 pub(crate) fn answer(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let resource = call.place.resource;
     // Reviews have no metadata to make a table of.
@@ -105,7 +106,7 @@ pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
 /// The default audience of tokens.
 const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
-/// Whose token a client asks about.
+/// Reviews the token of a client.
 fn authenticate(cluster: &ControlPlane, spec: &Value) -> Value {
     let token = spec["token"].as_str().unwrap_or_default();
     let claims = token

@@ -1,4 +1,4 @@
-//! Objects as a request selects and formats them. It must not know verbs.
+//! Objects as a request selects and formats them. Must not depend on verbs.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ use clusterlocal_core::store::{Key, Kind, Name, Object, Store, Stored, Time, Vie
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) kind: Kind,
-    /// None is all.
+    /// None for all.
     namespace: Option<Name>,
     labels: LabelSelector,
     fields: FieldSelector,
@@ -47,12 +47,12 @@ impl Scope {
         self.namespace.as_deref()
     }
 
-    /// Whether `key` is where such objects are.
+    /// Whether `key` is of the kind and in the namespace.
     pub(crate) fn is_at(&self, key: &Key) -> bool {
         key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
-    /// Whether `stored`, in such a place, matches, rendered from `view`.
+    /// Whether the selectors match `stored`, whose kind and namespace match; rendered from `view`.
     pub(crate) fn admits(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> bool {
         let metadata = stored.object.metadata();
         // Most others are excluded without rendering their JSON.
@@ -68,12 +68,12 @@ pub(crate) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<
     store.stored(&key).ok_or_else(|| Status::not_found(place.resource, &place.name))
 }
 
-/// The object as the API shows it now.
+/// The object in the API's form, from the current store.
 pub(crate) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
     rendered_in(stored, cluster, View::now(cluster.store()))
 }
 
-/// The object as the API showed it when the store was as `view` has it.
+/// The object in the API's form, from the store in `view`.
 pub(crate) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
     let mut shown = render::object(stored, &Context { store: view });
     if let Object::Fault(fault) = &stored.object {
@@ -82,12 +82,12 @@ pub(crate) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_
     shown
 }
 
-/// The object as the API shows it in the version of `resource`.
+/// The object in the API's form, in the version of `resource`.
 pub(crate) fn rendered_as(resource: &Resource, stored: &Stored, cluster: &ControlPlane) -> Value {
     versions::present(cluster.store(), resource, rendered(stored, cluster))
 }
 
-/// How objects of a resource are shown to one client.
+/// The form in which a client receives objects of a resource.
 #[derive(Clone, Copy)]
 pub(crate) struct Presentation {
     pub(crate) kind: Kind,
@@ -102,7 +102,7 @@ impl Presentation {
         versions::present(cluster.store(), self.resource, rendered_in(stored, cluster, view))
     }
 
-    /// Whether objects are shown in the form in which they are kept.
+    /// Whether objects are sent in their stored form.
     pub(crate) fn is_stored_form(&self) -> bool {
         !self.resource.is_custom() && std::ptr::eq(self.resource, Resource::of_kind(self.kind))
     }
