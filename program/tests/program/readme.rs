@@ -1,4 +1,4 @@
-//! The flags and lint rules in the README are those of the program.
+//! What the README says of flags and lint is what the program has.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -34,7 +34,7 @@ fn faults_are_listed() {
     }
 }
 
-/// The output of the program.
+/// What the program prints.
 fn printed(arguments: &[&str]) -> String {
     let ended = Command::new(env!("CARGO_BIN_EXE_clusterlocal")).args(arguments).output().expect("it runs");
     String::from_utf8(ended.stdout).expect("text")
@@ -64,12 +64,12 @@ fn flags_are_listed() {
             .collect();
         assert!(flags.len() > 3, "{verb}: {help}");
         for flag in flags.into_iter().filter(|flag| !matches!(*flag, "help" | "file" | "output")) {
-            assert!(README.contains(&format!("`--{flag}")), "the README does not list {verb} --{flag}");
+            assert!(README.contains(&format!("`--{flag}")), "the README does not tell of {verb} --{flag}");
         }
     }
 }
 
-/// The section on the fixture is a test that runs; a capital keeps rustdoc from treating it as a test of its own.
+/// The fixture's section is a test that runs; with a capital, rustdoc does not take it for one of its own.
 #[test]
 fn the_fixtures_section_is_a_test() {
     let test = include_str!("../../../examples/peers/tests.rs");
