@@ -102,7 +102,7 @@ use clusterlocal_core::{
     addresses, answer, descriptors, fault, manifest, queries, reconcile, store, wire, zone,
 };
 // Types of the core that are not part of this package's API.
-use clusterlocal_core::{ControlPlane, Driver, Settings, SharedClock, Traced};
+use clusterlocal_core::{ControlPlane, DnsChange, Driver, Settings, SharedClock};
 
 #[cfg(feature = "watch")]
 pub use cluster::Files;

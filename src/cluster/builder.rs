@@ -230,7 +230,7 @@ impl Builder {
         if loaded.has_errors() {
             return Err(Error::Manifests(loaded.problems));
         }
-        let settings = single.over(settings).heed(&loaded.overrides)?;
+        let settings = single.over(settings).with_overrides(&loaded.overrides)?;
         let objects = loaded.objects();
         #[cfg(feature = "watch")]
         let (sources, objects, settings) = files::read(&followed, objects, settings)?;

@@ -2,7 +2,7 @@
 
 use crate::queries::{Position, QueryLog};
 use crate::zone::NameChange;
-use crate::{ControlPlane, Driver, Traced};
+use crate::{ControlPlane, DnsChange, Driver};
 
 /// A change that is visible in the DNS.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ pub(super) fn since(mark: Mark, driver: &Driver, queries: &QueryLog) -> Change {
 }
 
 /// Returns the changes of the DNS that match `part_of`, as one.
-fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&Traced) -> bool) -> Change {
+fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&DnsChange) -> bool) -> Change {
     driver.read(|cluster| {
         let parts = cluster.trace().filter(|traced| part_of(traced));
         let names = parts.flat_map(|traced| traced.names.clone()).collect();

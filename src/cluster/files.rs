@@ -64,7 +64,7 @@ pub(super) fn read(
     }
     drop(sources.take_unreviewed());
     objects.extend(sources.objects());
-    let settings = settings.heed(&sources.overrides())?;
+    let settings = settings.with_overrides(&sources.overrides())?;
     Ok((sources, objects, settings))
 }
 

@@ -187,7 +187,7 @@ impl Responder {
                     }
                 }
                 if let Some(hit) = hit {
-                    hit.bend_relayed(reply);
+                    hit.apply_to_relayed(reply);
                 }
             }
             UpstreamTask::Chase { name, record_type } => {

@@ -57,11 +57,11 @@ impl Applier {
         let settings = self.configure.take().map(|configure| configure(&report.overrides));
         let (changed, replaced) = self.driver.write(|cluster| {
             match settings {
-                Some(Ok(settings)) => cluster.begin_anew(settings),
+                Some(Ok(settings)) => cluster.reset(settings),
                 Some(Err(failure)) => error!("{failure}; keeping the default settings"),
                 None => {}
             }
-            cluster.apply_judged(changes.iter().cloned(), self.judge)
+            cluster.apply_checked(changes.iter().cloned(), self.judge)
         });
         for Replaced { key, reasons, held } in &replaced {
             let place =

@@ -93,7 +93,7 @@ impl File {
                 if self.directory.is_none() || holds {
                     std::mem::take(&mut content.manifest.problems)
                 } else {
-                    content.manifest = content.manifest.passed_over();
+                    content.manifest = content.manifest.skipped_unless_objects();
                     return Some(content);
                 }
             }

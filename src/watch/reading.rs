@@ -96,7 +96,7 @@ pub(super) fn read_first(input: &Input) -> (Option<u64>, Manifest) {
     match manifest::fetch(path) {
         Ok(bytes) => {
             let (hash, manifest) = (hash(&bytes), manifest::read_bytes(&name, bytes));
-            (Some(hash), if listed { manifest.passed_over() } else { manifest })
+            (Some(hash), if listed { manifest.skipped_unless_objects() } else { manifest })
         }
         Err(problem) => {
             let problems = vec![*problem];

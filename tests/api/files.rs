@@ -44,7 +44,7 @@ async fn an_object_with_a_changed_immutable_field_is_created_again() {
         let set = uid(&api.get(&format!("{SETS}/db")).await.ok());
         let changes: Vec<Change> =
             common::objects("test.yaml", after.as_str()).into_values().map(Change::Put).collect();
-        let (_, replaced) = api.driver.write(|cluster| cluster.apply_judged(changes, judge));
+        let (_, replaced) = api.driver.write(|cluster| cluster.apply_checked(changes, judge));
         let found =
             replaced.iter().find(|replaced| expected.is_some_and(|(key, _)| key == replaced.key.to_string()));
         assert_eq!(replaced.is_empty(), expected.is_none(), "{after}: {replaced:?}");
@@ -73,7 +73,7 @@ async fn an_object_with_finalizers_is_unchanged() {
     api.patch(&format!("{SETS}/db"), MERGE, &hold).await.ok();
     let after = RING.replace("serviceName: db", "serviceName: other");
     let changes: Vec<Change> = common::objects("test.yaml", after).into_values().map(Change::Put).collect();
-    let (_, replaced) = api.driver.write(|cluster| cluster.apply_judged(changes, judge));
+    let (_, replaced) = api.driver.write(|cluster| cluster.apply_checked(changes, judge));
     assert!(replaced.iter().any(|replaced| replaced.held), "{replaced:?}");
     let set = api.get(&format!("{SETS}/db")).await.ok();
     assert_eq!(set["spec"]["serviceName"], "db");

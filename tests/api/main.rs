@@ -82,7 +82,7 @@ impl Api {
         let mut cluster = ControlPlane::new(settings);
         cluster.advance_to(begin);
         cluster.apply(&common::objects("test.yaml", manifests));
-        let driver = Driver::new(cluster, Clock::standing_at(begin));
+        let driver = Driver::new(cluster, Clock::paused_at(begin));
         let options = Options { limits, ..Options::at("127.0.0.1:0".parse().unwrap()) };
         let server = Server::bind(options).await.expect("a free port");
         let address = server.address();

@@ -89,7 +89,7 @@ fn zone(cluster: &str, settings: Settings) -> Zone {
 
 fn large() -> Zone {
     let manifest = clusterlocal_core::manifest::read_bytes("large.yaml", LARGE.into());
-    let settings = Settings::default().heed(&manifest.overrides).expect("ranges");
+    let settings = Settings::default().with_overrides(&manifest.overrides).expect("ranges");
     common::zone_of(&common::objects("large.yaml", LARGE), settings)
 }
 

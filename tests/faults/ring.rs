@@ -23,7 +23,7 @@ impl Ring {
     /// Three pods, `cassandra-0` at 127.244.0.1 and so on, and the fault `f` with this spec, in YAML's flow style.
     pub fn with(fault: &str) -> Self {
         let begin = Time::from_unix_millis(1_700_000_000_000);
-        Ring::on(Clock::standing_at(begin), fault)
+        Ring::on(Clock::paused_at(begin), fault)
     }
 
     /// The same on a clock that runs at `speed` times real time.

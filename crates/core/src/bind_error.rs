@@ -1,21 +1,22 @@
-//! The error of a socket that cannot be bound, in the same words for the DNS and the API. It must not know what the socket is for.
+//! The error of a socket that cannot be bound, with the same text for the DNS and the API. Must not depend on the use
+//! of the socket.
 
 use std::io;
 use std::net::SocketAddr;
 
-/// An address that could not be listened on; nothing is listened on then.
+/// An address that could not be listened on; then no address is listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} over {transport}: {reason}{}", advice(reason, *address))]
 pub struct BindError {
-    /// As it was asked for.
+    /// The requested address.
     pub address: SocketAddr,
     /// "UDP" or "TCP".
     pub transport: &'static str,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub reason: io::Error,
 }
 
-/// What to do about it, for the errors that people meet.
+/// Advice for the most common errors.
 fn advice(error: &io::Error, address: SocketAddr) -> String {
     let port = address.port();
     match error.kind() {
@@ -38,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_say_what_was_tried_and_what_to_do() {
+    fn errors_state_the_address_and_the_remedy() {
         let table = [
             (
                 io::ErrorKind::AddrInUse,

@@ -1,30 +1,30 @@
-//! How the descriptors that the process may open are divided, so that no listener can take those of another or those that
-//! reading manifests needs. It must not know who listens.
+//! Divides the file descriptors of the process, so that no listener can take those of another or those needed to read
+//! manifests. Must not depend on the listeners.
 
-/// Descriptors of the process itself: standard streams, the runtime's, sockets that listen, notification of changes, and
-/// the files that are read.
+/// Descriptors that are reserved for the process: standard streams, the runtime, listening sockets, change
+/// notification, and files being read.
 const OWN: usize = 32;
 
-/// How many connections each part of the server may have open at a time.
+/// Maximum number of open connections of each part of the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shares {
     /// TCP connections of DNS clients.
     pub dns: usize,
     /// Connections of API clients.
     pub api: usize,
-    /// Sockets on which an upstream is asked.
+    /// Sockets to an upstream.
     pub upstream: usize,
 }
 
 impl Shares {
-    /// The shares of `descriptors`, the number that the process may open: a half for DNS over TCP, a quarter for the API, an
-    /// eighth for the upstream. With very few each has one all the same.
+    /// Divides `descriptors`, the limit of the process: a half for DNS over TCP, a quarter for the API, an eighth for
+    /// the upstream. Each share is at least one.
     pub fn of(descriptors: usize) -> Self {
         let shared = descriptors.saturating_sub(OWN);
         Shares { dns: (shared / 2).max(1), api: (shared / 4).max(1), upstream: (shared / 8).max(1) }
     }
 
-    /// The shares of as many as the process may open now.
+    /// The shares of the current limit.
     pub fn now() -> Self {
         Shares::of(limit())
     }
@@ -43,13 +43,13 @@ pub fn raise_limit() -> usize {
 #[cfg(unix)]
 fn limit() -> usize {
     use nix::sys::resource::{Resource, getrlimit};
-    // What POSIX promises at least, where nothing can be found out.
-    const LEAST: u64 = 20;
-    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(LEAST, |(soft, _)| soft);
+    // The minimum that POSIX guarantees, if the limit is unknown.
+    const POSIX_MIN: u64 = 20;
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(POSIX_MIN, |(soft, _)| soft);
     usize::try_from(soft).unwrap_or(usize::MAX)
 }
 
-/// Elsewhere descriptors are not limited.
+/// Other systems have no limit.
 #[cfg(not(unix))]
 pub fn raise_limit() -> usize {
     limit()

@@ -1,5 +1,5 @@
-//! Keeps a control plane in time: whoever reads finds it at the present moment, what is due happens when it is due, and
-//! those who watch are told. It must not know files, HTTP or the DNS.
+//! Keeps a control plane in step with a clock: readers see its state at the current time, timers fire when they are
+//! due, and watchers are notified. Must not depend on files, HTTP or the DNS.
 
 use std::collections::HashSet;
 use std::net::IpAddr;
@@ -12,22 +12,22 @@ use crate::clock::{Clock, SharedClock};
 use crate::control_plane::ControlPlane;
 use crate::queries::Query;
 
-/// A control plane that several can ask and change, and its clock. A clone is another handle on the same.
+/// A control plane with its clock, shared by threads. Clones are handles to the same one.
 #[derive(Clone)]
 pub struct Driver(Arc<Shared>);
 
 struct Shared {
     cluster: Mutex<ControlPlane>,
-    /// Set under the lock only.
+    /// Changed only under the lock.
     clock: SharedClock,
     /// The store's revision.
     revisions: watch::Sender<u64>,
-    /// Something may be due earlier than before.
+    /// Notifies `run` that a timer may be due earlier than before.
     earlier: Notify,
 }
 
 impl Driver {
-    /// Drives `cluster` by `clock`, from now on. Nothing becomes due by itself before [`Self::run`] is called.
+    /// Starts to drive `cluster` by `clock`. No timer fires by itself before [`Self::run`] is called.
     pub fn new(cluster: ControlPlane, clock: Clock) -> Self {
         let (mut cluster, clock) = (cluster, SharedClock::new(clock));
         cluster.advance_to(clock.now());
@@ -35,38 +35,38 @@ impl Driver {
         Driver(Arc::new(Shared { cluster: Mutex::new(cluster), clock, revisions, earlier: Notify::new() }))
     }
 
-    /// Lets things happen when they are due, for ever.
+    /// Fires timers when they are due. Never returns.
     pub async fn run(&self) {
         loop {
             let due = self.change(|cluster| cluster.due());
             let wait = due.and_then(|due| self.0.clock.get().until(due));
             let earlier = self.0.earlier.notified();
             match wait {
-                // A millisecond is the least that a timer can wait for.
+                // A timer cannot wait for less than a millisecond.
                 Some(wait) => drop(tokio::time::timeout(wait.max(Duration::from_millis(1)), earlier).await),
                 None => earlier.await,
             }
         }
     }
 
-    /// What `look` sees of the cluster at this moment: what is due by now has happened.
-    pub fn read<R>(&self, look: impl FnOnce(&ControlPlane) -> R) -> R {
-        self.change(|cluster| look(cluster))
+    /// Passes the cluster at the current time to `read`, after all timers that are due.
+    pub fn read<R>(&self, read: impl FnOnce(&ControlPlane) -> R) -> R {
+        self.change(|cluster| read(cluster))
     }
 
-    /// Lets `act` change the cluster. Afterwards those who watch are told.
+    /// Passes the cluster to `act`, which may change it, and notifies watchers afterwards.
     pub fn write<R>(&self, act: impl FnOnce(&mut ControlPlane) -> R) -> R {
         let result = self.change(act);
         self.0.earlier.notify_one();
         result
     }
 
-    /// The revision of the store, told anew after each change.
+    /// The store's revision, sent after each change.
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.0.revisions.subscribe()
     }
 
-    /// Says of queries which pods they came from, as far as that is known.
+    /// Fills in the pods that queries came from, where known.
     pub fn name_pods(&self, queries: &mut [Query]) {
         let clients: HashSet<IpAddr> = queries.iter().map(|query| query.client.ip()).collect();
         let pods = self.read(|cluster| cluster.pods_at(&clients));
@@ -75,12 +75,12 @@ impl Driver {
         }
     }
 
-    /// The clock, to be looked at.
+    /// The clock, for reading.
     pub fn clock(&self) -> &SharedClock {
         &self.0.clock
     }
 
-    /// Lets `act` set the clock. What is due by then happens before this returns.
+    /// Passes the clock to `act`, which may change it. Timers that are due by then fire before this returns.
     pub fn set_clock(&self, act: impl FnOnce(&mut Clock)) {
         self.change(|cluster| {
             self.0.clock.set(act);
@@ -95,11 +95,11 @@ impl Driver {
         let result = act(&mut cluster);
         let revision = cluster.store().revision();
         drop(cluster);
-        self.0.revisions.send_if_modified(|told| std::mem::replace(told, revision) != revision);
+        self.0.revisions.send_if_modified(|sent| std::mem::replace(sent, revision) != revision);
         result
     }
 
-    /// A panic inside of a controller must not take the cluster away from everybody else.
+    /// A panic inside a controller must not make the cluster unusable for other threads.
     fn lock(&self) -> MutexGuard<'_, ControlPlane> {
         self.0.cluster.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -111,7 +111,7 @@ mod tests {
     use crate::control_plane::Settings;
 
     #[test]
-    fn time_passes_though_nothing_happens() {
+    fn timers_fire_without_reads() {
         let driver = Driver::new(ControlPlane::new(Settings::default()), Clock::real().at_speed(100_000.0));
         let before = driver.read(ControlPlane::now);
         while driver.clock().now().since(before) < Duration::from_secs(180) {

@@ -1,12 +1,12 @@
-//! The rooms of clusterlocal that need no sockets: what a Kubernetes cluster makes of its objects, and what its DNS answers, as
-//! plain functions over plain data. It is internal: the program and the packages of clusterlocal share it, its API may change
-//! with any release, and a test uses the package `clusterlocal` instead.
+//! The rooms of clusterlocal that need no sockets: from the objects of a Kubernetes cluster to the answers of its DNS,
+//! as pure functions. It is internal: the program and the packages of clusterlocal share it, its API may change with
+//! any release, and tests use the package `clusterlocal` instead.
 //!
-//! Every room takes the place of one part of Kubernetes and is named after what that part does; `docs/architecture.md` has the
-//! picture. Arrows between the rooms run one way; a test of the package `clusterlocal` holds them. [`wire`] is the DNS wire format and depends on no other
-//! room; [`zone`], [`answer`], [`controller`] and [`merge`] are plain functions over plain data; YAML appears in [`manifest`]
-//! only. [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a
-//! [`Clock`]. [`explain`] inspects it.
+//! Most rooms take the place of one part of Kubernetes and are named after it; see `docs/architecture.md`. Dependencies
+//! between the rooms are acyclic, which a test of the package `clusterlocal` checks. [`wire`] is the DNS wire format
+//! and depends on no other room; [`zone`], [`answer`], [`controller`] and [`merge`] are pure functions; YAML is parsed
+//! in [`manifest`] only. [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`]
+//! keeps it in step with a [`Clock`]. [`explain`] inspects it.
 //!
 //! No room uses sockets, HTTP or the crates of hickory.
 
@@ -35,7 +35,7 @@ pub mod zone;
 
 pub use bind_error::BindError;
 pub use clock::{Clock, MANUAL_START, SharedClock};
-pub use control_plane::{ControlPlane, MAX_STORE_BYTES, Replaced, Settings, SettingsError, Traced};
+pub use control_plane::{ControlPlane, DnsChange, MAX_STORE_BYTES, Replaced, Settings, SettingsError};
 pub use driver::Driver;
 pub use fault::Transport;
 pub use wire::{RecordType, ResponseCode};

@@ -1,50 +1,50 @@
-//! Files that this program writes for others to read: whole or not at all, and never over a file that is another's. It must
-//! not know what is in them.
+//! Files that this program writes for other programs: atomically, and never over a file of another program. Must not
+//! depend on their content.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// A file that is written, and how it is known again as this program's.
+/// A file that is written, with the mark by which this program recognizes it.
 #[derive(Clone, Debug)]
 pub struct OutputFile {
     path: PathBuf,
-    /// What every version of the file begins with.
+    /// The first bytes of every version of the file.
     mark: &'static str,
-    /// Who may read it, as chmod(2) has it, where that means something.
+    /// Its permissions as in chmod(2), on systems that have them.
     mode: u32,
 }
 
 /// Why a file is not written.
 #[derive(Debug, thiserror::Error)]
 pub enum OutputFileError {
-    /// There is something that no other program expects to be replaced.
+    /// The path is not a regular file.
     #[error("it is {0}, which is not replaced: name a file that does not exist yet")]
     NotAFile(&'static str),
-    /// Its contents are not this program's.
+    /// The content is not this program's.
     #[error(
         "it exists and was not written by clusterlocal, so it is not overwritten: name a file that does not exist yet, or \
          remove this one"
     )]
     NotOurs,
-    /// What the operating system said.
+    /// An error of the operating system.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// How often another name is tried for the unfinished file.
+/// Maximum number of names that are tried for the unfinished file.
 const TRIES: u32 = 8;
 
 impl OutputFile {
-    /// The file at `path`, of which every version begins with `mark`; only its owner may read it if it is `private`.
+    /// The file at `path`, of which every version starts with `mark`; only its owner may read it if it is `private`.
     pub fn new(path: impl Into<PathBuf>, mark: &'static str, private: bool) -> Self {
         OutputFile { path: path.into(), mark, mode: if private { 0o600 } else { 0o644 } }
     }
 
-    /// Checks that [`write`](Self::write) would not replace what is another's. Returns whether there is a file.
+    /// Checks that [`write`](Self::write) would not replace a file of another program. Returns whether the file exists.
     ///
     /// # Errors
-    /// When there is a device, a pipe, a link, a directory, or a file without the mark.
+    /// If it is a device, a pipe, a link, a directory, or a file without the mark.
     pub fn check(&self) -> Result<bool, OutputFileError> {
         let kind = match fs::symlink_metadata(&self.path) {
             Ok(metadata) => metadata.file_type(),
@@ -65,12 +65,12 @@ impl OutputFile {
         if begin == self.mark.as_bytes() { Ok(true) } else { Err(OutputFileError::NotOurs) }
     }
 
-    /// Writes `text`, which begins with the mark: a reader of the file finds all of it.
+    /// Writes `text`, which starts with the mark, atomically: readers see all of it or none.
     ///
     /// # Errors
-    /// As [`check`](Self::check), and what the operating system says; nothing is left behind then.
+    /// As [`check`](Self::check), and errors of the operating system; no unfinished file is left behind.
     pub fn write(&self, text: &str) -> Result<(), OutputFileError> {
-        debug_assert!(text.starts_with(self.mark), "what is written has to be known again");
+        debug_assert!(text.starts_with(self.mark), "a written file has to be recognized");
         let is_there = self.check()?;
         let (unfinished, mut file) = self.unfinished()?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
@@ -79,7 +79,7 @@ impl OutputFile {
             if is_there {
                 fs::rename(&unfinished, &self.path)
             } else {
-                // Unlike a rename, a new link never replaces what came into being in the meantime.
+                // Unlike a rename, a new hard link never replaces a file that was created in the meantime.
                 match fs::hard_link(&unfinished, &self.path) {
                     Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                         // The file system has no hard links.
@@ -89,12 +89,12 @@ impl OutputFile {
                 }
             }
         });
-        // It has become the file, or has two names now, or is of no use.
+        // The file was renamed, has a second name, or is useless.
         _ = fs::remove_file(&unfinished);
         Ok(put?)
     }
 
-    /// Removes the file if it is still what was written last, `text`.
+    /// Removes the file if its content is still `text`.
     pub fn remove(&self, text: &str) {
         let is_ours = self.check().unwrap_or(false);
         if is_ours && fs::read(&self.path).is_ok_and(|there| there == text.as_bytes()) {
@@ -102,10 +102,10 @@ impl OutputFile {
         }
     }
 
-    /// A new file beside the one to be, under a name that nothing has.
+    /// Creates an unfinished file next to the path, under an unused name.
     fn unfinished(&self) -> io::Result<(PathBuf, File)> {
         let mut options = OpenOptions::new();
-        // Neither is an existing file opened, nor a link followed.
+        // Opens no existing file and follows no link.
         options.write(true).create_new(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, self.mode);
@@ -122,7 +122,7 @@ impl OutputFile {
         }
     }
 
-    /// Where it is.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -135,7 +135,7 @@ mod tests {
     const MARK: &str = "# ours\n";
 
     #[test]
-    fn a_new_file_and_its_own_are_written_and_removed() {
+    fn new_files_and_own_files_are_written_and_removed() {
         let folder = tempfile::tempdir().unwrap();
         let file = OutputFile::new(folder.path().join("f"), MARK, true);
         for text in ["# ours\none", "# ours\ntwo"] {
@@ -151,10 +151,10 @@ mod tests {
         assert!(matches!(absent.write(MARK), Err(OutputFileError::Io(_))));
     }
 
-    /// What is there, and what is said of it. None of it changes.
+    /// An existing path, and the error. None of them changes.
     #[cfg(unix)]
     #[test]
-    fn what_is_anothers_is_not_touched() {
+    fn files_of_other_programs_are_not_replaced() {
         use std::os::unix::fs::{FileTypeExt, symlink};
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
@@ -184,7 +184,7 @@ mod tests {
         assert_eq!(fs::read_to_string(path("text")).unwrap(), "my notes");
         assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
         assert!(fs::symlink_metadata(path("socket")).unwrap().file_type().is_socket());
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 8, "nothing came into being");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 8, "no file was created");
         assert!(matches!(
             OutputFile::new("/dev/null", MARK, false).write(MARK),
             Err(OutputFileError::NotAFile(_))

@@ -1,26 +1,27 @@
-//! The same work on many things, shared among a few threads: reading files and documents, and the controllers' first
-//! look at a large cluster. Results come in the order of the things, so nobody sees that there were threads.
+//! Distributes the same work on many items over a few threads: reading files and documents, and the controllers' first
+//! run over a large cluster. Results are in the order of the items, so that threads make no visible difference.
 
 use std::panic::resume_unwind;
 use std::sync::LazyLock;
 use std::thread;
 
-/// So many threads at most: beyond that, memory is what is waited for.
+/// Maximum number of threads: with more, memory is the bottleneck.
 const THREADS: usize = 4;
 
-/// Fewer things than this are done sooner than a thread begins.
-pub(crate) const WORTH_IT: usize = 64;
+/// Minimum number of items: fewer are processed sooner than a thread starts.
+pub(crate) const ITEMS_MIN: usize = 64;
 
-/// How many threads share work. Asked once: the answer is put together from files of the system.
+/// Number of threads that share work. Cached: the system computes it from files.
 pub(crate) fn threads() -> usize {
     static COUNT: LazyLock<usize> =
         LazyLock::new(|| thread::available_parallelism().map_or(1, usize::from).clamp(1, THREADS));
     *COUNT
 }
 
-/// What `work` makes of each of `items`, in their order. Threads are used from `worth_it` items on.
-pub fn map<T: Sync, R: Send>(items: &[T], worth_it: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    if items.len() < worth_it.max(2) || threads() == 1 {
+/// Applies `work` to each of `items`, and returns the results in their order. Uses threads for `items_min` items or
+/// more.
+pub fn map<T: Sync, R: Send>(items: &[T], items_min: usize, work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    if items.len() < items_min.max(2) || threads() == 1 {
         return items.iter().map(work).collect();
     }
     let share = items.len().div_ceil(threads());
@@ -44,8 +45,8 @@ mod tests {
     fn results_are_in_order() {
         for count in [0, 1, 2, 3, 5, 64, 1001] {
             let items: Vec<usize> = (0..count).collect();
-            for worth_it in [0, 1, 100] {
-                let doubled = map(&items, worth_it, |n| n * 2);
+            for items_min in [0, 1, 100] {
+                let doubled = map(&items, items_min, |n| n * 2);
                 assert_eq!(doubled, items.iter().map(|n| n * 2).collect::<Vec<_>>());
             }
         }

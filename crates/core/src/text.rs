@@ -1,4 +1,4 @@
-//! How names and spans of time are written, in objects and in faults alike. Must not depend on what they belong to.
+//! Notation of names and durations, in objects and in faults. Must not depend on their owners.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,13 +7,13 @@ use std::time::Duration;
 use arcstr::ArcStr;
 use jiff::SignedDuration;
 
-/// A name, namespace, label or port name: eight bytes that lead to the text. A clone shares it.
+/// A name, namespace, label or port name: a pointer of eight bytes to shared text.
 pub type Name = ArcStr;
 
-/// The longest label that the DNS can carry (RFC 1035, 2.3.4), in bytes.
+/// Maximum length of a label (RFC 1035, 2.3.4), in bytes.
 pub const LABEL_MAX: usize = 63;
 
-/// The longest name of an object whose name is a DNS subdomain (RFC 1123), in bytes.
+/// Maximum length of an object's name that is a DNS subdomain (RFC 1123), in bytes.
 pub const SUBDOMAIN_MAX: usize = 253;
 
 /// Whether `text` is an RFC 1123 label: lower-case letters, digits and inner hyphens, at most 63 bytes.
@@ -29,7 +29,7 @@ pub fn is_label(text: &str) -> bool {
 
 /// Whether `text` is an RFC 1123 subdomain: labels joined by dots, at most 253 bytes.
 ///
-/// Kubernetes does not limit each label to 63 bytes here, only the whole; so do we.
+/// Like Kubernetes, this limits only the whole, not each label to 63 bytes.
 pub fn is_subdomain(text: &str) -> bool {
     text.len() <= SUBDOMAIN_MAX
         && text.split('.').all(|label| {
@@ -42,15 +42,15 @@ pub fn is_subdomain(text: &str) -> bool {
         })
 }
 
-/// Maximum number of candidates that are compared: as many unknown names as known ones would take time with the square of them.
+/// Maximum number of candidates that are compared; without it, the time for many unknown names is quadratic.
 const CANDIDATES: usize = 500;
 
-/// The one of `candidates` that `text` was probably meant to be: a slip of the finger or two away, but no other word.
+/// The candidate closest to `text`, within a typo or two.
 pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let text = text.to_ascii_lowercase();
     let length = text.chars().count();
     let far = 1 + length / 4;
-    // Two texts are at least as far apart as their lengths.
+    // The edit distance of two texts is at least the difference of their lengths.
     let near = |candidate: &&str| candidate.chars().count().abs_diff(length) <= far;
     candidates
         .into_iter()
@@ -62,7 +62,7 @@ pub fn nearest<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
-/// Parses a span of time: `5s`, `1m30s`, `500ms`, `0`.
+/// Parses a duration: `5s`, `1m30s`, `500ms`, `0`.
 pub fn duration(text: &str) -> Option<Duration> {
     if text.trim() == "0" {
         return Some(Duration::ZERO);
@@ -70,7 +70,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     text.parse::<SignedDuration>().ok()?.try_into().ok()
 }
 
-/// A span of time, displayed as `1m30s` or `500ms`.
+/// A duration, displayed as `1m30s` or `500ms`.
 #[derive(Clone, Copy)]
 pub struct Span(pub Duration);
 
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_probably_meant() {
+    fn typos_find_the_nearest_candidate() {
         let names = ["cassandra", "cassandra-client", "db"];
         let table = [
             ("casandra", Some("cassandra")),
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn labels_and_subdomains_are_validated() {
         let table = [
             ("web-0", true),
             ("0-web", true),
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_of_time() {
+    fn durations_are_parsed_and_displayed() {
         let table = [
             ("5s", Some(5_000)),
             ("1m30s", Some(90_000)),

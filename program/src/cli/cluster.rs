@@ -172,7 +172,7 @@ impl ClusterArgs {
     /// Flags, else what a Topology says, else a kubeadm cluster's values.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let flags = &self.settings;
-        let settings = Settings::default().heed(overrides);
+        let settings = Settings::default().with_overrides(overrides);
         let mut settings = settings.map_err(|error| Failure::Input(error.to_string()))?;
         let zone = &mut settings.zone;
         zone.domain = flags.domain.clone().unwrap_or_else(|| zone.domain.clone());

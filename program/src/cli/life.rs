@@ -87,7 +87,7 @@ impl LifeArgs {
     pub fn clock(&self) -> Clock {
         match self.clock {
             ClockArg::Real => Clock::real(),
-            ClockArg::Manual => Clock::standing_at(self.start_time),
+            ClockArg::Manual => Clock::paused_at(self.start_time),
         }
         .at_speed(self.speed)
     }

@@ -50,8 +50,8 @@ cass-2.cass.db.svc.cluster.local. A
   svc            the tree of Services
   cluster.local  the cluster domain
 
-- Service db/cass (<stdin>:5) is headless (clusterIP: None): its name leads to its ready endpoints, the pods that its \
-selector app=cass finds
+- Service db/cass (<stdin>:5) is headless (clusterIP: None): its name points to its ready endpoints, the pods that its \
+selector app=cass matches
 - StatefulSet db/cass (<stdin>:5) has 2 replicas: cass-0 to cass-1
 ";
     assert_eq!(output.stdout, expected);

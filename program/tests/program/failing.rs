@@ -118,7 +118,7 @@ fn faults_that_cannot_hit_cause_a_warning() {
     // A fault that hits everything leaves nothing for the next one.
     assert_eq!(fault(&server, "add all servfail").stderr, "");
     let ended = fault(&server, "add behind drop");
-    assert!(ended.stderr.contains("fault all comes first and hits every question"), "{ended:?}");
+    assert!(ended.stderr.contains("fault all is matched first and hits every question"), "{ended:?}");
 }
 
 /// Arguments, message.
@@ -135,7 +135,7 @@ fn invalid_faults_are_refused_with_a_message() {
             "add drop --times 0",
             "expected a number of questions, a whole number from 1 to 4294967295, such as 2",
         ),
-        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
+        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both apply to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
         ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
         ("clear missing", "there is no fault missing; there is no fault at all"),

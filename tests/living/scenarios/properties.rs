@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use clusterlocal_core::Traced;
+use clusterlocal_core::DnsChange;
 use clusterlocal_core::store::{Event, Kind, Object, Pod, Resource, Time, Uid};
 use proptest::prelude::*;
 
@@ -51,7 +51,7 @@ fn event() -> impl Strategy<Value = String> {
 }
 
 /// Applies all possible events, and checks all properties after each.
-fn check(given: Given, events: &[String]) -> Result<Vec<Traced>, TestCaseError> {
+fn check(given: Given, events: &[String]) -> Result<Vec<DnsChange>, TestCaseError> {
     let ordered = !given.parallel;
     let mut world = World::new(given);
     let mut follower = Follower::new(&world);

@@ -51,7 +51,7 @@ pub(super) fn unchanged(old: &Object, mut new: Object, changes: Changes) -> Obje
         }
         _ => {}
     }
-    if changes.status { new } else { new.in_state_of(old) }
+    if changes.status { new } else { new.with_state_of(old) }
 }
 
 /// Whether nothing has to be kept of what a client wrote: it changed no more of an object that a controller made than

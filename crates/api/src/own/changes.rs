@@ -12,7 +12,7 @@ use crate::http::status::Status;
 use crate::schema::resource::Resource;
 use crate::verbs::call::{Api, Call};
 use crate::view::table::Column;
-use clusterlocal_core::{ControlPlane, Traced};
+use clusterlocal_core::{ControlPlane, DnsChange};
 
 /// Maximum number of names of a change in a table's cell.
 const NAMES_SHOWN: usize = 3;
@@ -28,7 +28,7 @@ pub(crate) fn changes(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, Status> 
         return Ok(Follower::reply(api, call, &COLUMNS, source));
     }
     api.driver.read(|cluster| {
-        let object = |traced: &Traced| object(resource, traced);
+        let object = |traced: &DnsChange| object(resource, traced);
         let (objects, last): (Vec<Value>, u64) = match call.place.name.as_str() {
             "" => (cluster.trace().map(object).collect(), last(cluster)),
             name => {
@@ -56,7 +56,7 @@ static COLUMNS: Columns = Columns {
     cells,
 };
 
-fn object(resource: &Resource, traced: &Traced) -> Value {
+fn object(resource: &Resource, traced: &DnsChange) -> Value {
     let number = traced.number.to_string();
     let at = traced.at.to_string();
     json!({
@@ -121,12 +121,12 @@ impl Source for Unsent {
             self.sent = if self.sent > last(cluster) { 0 } else { self.sent };
             let new = cluster.trace().filter(|traced| traced.number > self.sent);
             let mut names = 0;
-            let within = |traced: &&Traced| {
+            let within = |traced: &&DnsChange| {
                 let is_first = names == 0;
                 names += 1 + traced.names.len();
                 is_first || names <= PIECE_NAMES
             };
-            let new: Vec<&Traced> = new.take_while(within).collect();
+            let new: Vec<&DnsChange> = new.take_while(within).collect();
             self.sent = new.last().map_or(self.sent, |last| last.number);
             new.into_iter().map(|traced| object(self.resource, traced)).collect()
         })

@@ -35,7 +35,7 @@ pub(super) fn set_families(service: &mut Service, configured: impl Fn(IpFamily) 
             families.push(first);
         }
     }
-    // Families that follow from the rest of the spec are not written down.
+    // Families that follow from the rest of the spec are not stored.
     if families != before {
         service.spec.ip_families = families.into_vec();
     }
@@ -48,12 +48,12 @@ pub(super) struct NodePorts {
     ports: FxHashMap<(Name, Name), Vec<u16>>,
     /// How many ports of the range have an owner.
     taken: usize,
-    /// Services that got none.
+    /// Services that could not be given a port.
     shortage: Shortage,
 }
 
 impl NodePorts {
-    /// Takes note of the ports that a Service has now.
+    /// Records the node ports of a Service.
     pub(super) fn record(&mut self, service: &Service) {
         let owner = (service.metadata.namespace.clone(), service.metadata.name.clone());
         let ports: Vec<u16> = service.spec.ports.iter().filter_map(|port| port.node_port).collect();
@@ -69,7 +69,7 @@ impl NodePorts {
         }
     }
 
-    /// Takes back the ports of the Service at `key`.
+    /// Releases the ports of the Service at `key`.
     pub(super) fn release(&mut self, key: &Key) {
         debug_assert_eq!(key.kind, Kind::Service);
         self.free(&(key.namespace.clone(), key.name.clone()));
@@ -91,17 +91,17 @@ impl NodePorts {
         }
     }
 
-    /// Reports the Services that got no port, in one line.
+    /// Reports the Services without a port, in one line.
     pub(super) fn report_shortage(&mut self) {
         if let Some(refused) = self.shortage.report() {
             tracing::warn!(
-                "all node ports from 30000 to 32767 are taken: {refused} Services got none so far"
+                "all node ports from 30000 to 32767 are taken: {refused} Services have none so far"
             );
         }
     }
 
-    /// Gives the ports of a Service that has node ports those that it lacks (initNodePorts). Entries of one port number,
-    /// for UDP and TCP, have one node port. Where the search begins follows from the names alone.
+    /// Allocates the node ports that a Service lacks (initNodePorts). Entries with the same port number, for UDP and
+    /// TCP, share one node port. The start of the search depends on the names alone.
     pub(super) fn allocate(&mut self, service: &mut Service) {
         if !service.has_node_ports() || service.spec.ports.iter().all(|port| port.node_port.is_some()) {
             return;

@@ -1,8 +1,8 @@
-//! Takes the place of what allocates addresses: ClusterIPs, as the API server's allocator does, and pod addresses, as a CNI plugin does.
+//! Takes the place of the allocators of addresses: the API server's for ClusterIPs, a CNI plugin's for pod addresses.
 //!
-//! Where an address begins to be looked for follows from the owner's name alone, so the same manifests give the same
-//! addresses and a new object leaves the others theirs. An address that was given back is not given away again before
-//! the range has gone round: a stale peer must not meet a stranger.
+//! The search for an address starts at a number derived from the owner's name alone, so the same manifests give the
+//! same addresses and a new object leaves those of others unchanged. A released address is not allocated again before
+//! the range has gone round: a client with a stale address must not reach another pod.
 
 mod allocation;
 mod range;
@@ -23,44 +23,44 @@ use allocation::NodePorts;
 pub use range::{Range, RangeError};
 use shortage::Shortage;
 
-/// Which of the addresses given back is given away next.
+/// Which released address is allocated next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Reuse {
-    /// None, before the range has gone round: a stale peer does not meet a stranger.
+    /// None, before the range has gone round: a stale client does not reach another pod.
     #[default]
     Never,
-    /// The one given back last: a stale peer meets a stranger as soon as can be.
+    /// The one released last: a stale client reaches another pod as soon as possible.
     Lifo,
 }
 
-/// Namespace and name of a pod or Service, of which each has a pool of its own.
+/// Namespace and name of a pod or Service. Pods and Services have separate pools.
 type Owner = (Name, Name);
 
 fn owner(key: &Key) -> Owner {
     (key.namespace.clone(), key.name.clone())
 }
 
-/// One range, and who has what of it.
+/// One range, and the owners of its numbers.
 struct Pool {
     range: Range,
     /// The number each owner has; its addresses in both families follow from it.
     owners: FxHashMap<Owner, u32>,
-    /// The numbers that objects have of themselves, because a manifest says so.
-    asked: FxHashMap<Owner, SmallVec<[u32; 1]>>,
-    /// Numbers that somebody has, asked for, or had since the range last went round.
+    /// The numbers that objects have because a manifest requests them.
+    requested: FxHashMap<Owner, SmallVec<[u32; 1]>>,
+    /// Numbers in use, requested, or used since the range last went round.
     spent: Bits,
-    /// Where to go on when there is no room where an owner would begin.
+    /// Where the search continues when the block of an owner is full.
     next: u32,
     reuse: Reuse,
-    /// Numbers given back, to be used again; the last comes first.
+    /// Released numbers that can be allocated again, the last one first.
     returned: Vec<u32>,
-    /// Whether no number was left, and none was given back since: there is no need to look again.
+    /// Whether no number was left, and none has been released since: no search is needed.
     full: bool,
-    /// Owners that got none.
+    /// Owners that got no number.
     shortage: Shortage,
-    /// How many numbers were looked at one after the other, for tests of the work.
+    /// How many numbers the searches have examined, for tests of their cost.
     #[cfg(test)]
-    looked_at: usize,
+    examined: usize,
 }
 
 impl Pool {
@@ -72,15 +72,15 @@ impl Pool {
             full: false,
             shortage: Shortage::default(),
             #[cfg(test)]
-            looked_at: 0,
+            examined: 0,
             owners: FxHashMap::default(),
-            asked: FxHashMap::default(),
+            requested: FxHashMap::default(),
             spent: Bits::default(),
             next: 1,
         }
     }
 
-    /// The owner's number, found from `preferred` on; `None` if the range is full.
+    /// Allocates a number for the owner, searching from `preferred` on; `None` if the range is full.
     fn assign(&mut self, owner: Owner, preferred: u32) -> Option<u32> {
         if let Some(number) = self.owners.get(&owner) {
             return Some(*number);
@@ -96,8 +96,8 @@ impl Pool {
         let near =
             (preferred..preferred.saturating_add(256).min(end)).find(|n| *n > 0 && !self.spent.has(*n));
         let number = near.or_else(|| self.next_free(end)).or_else(|| {
-            // The range has gone round: what nobody has any more is free again.
-            self.spent = self.owners.values().chain(self.asked.values().flatten()).copied().collect();
+            // The range has gone round: numbers without an owner are free again.
+            self.spent = self.owners.values().chain(self.requested.values().flatten()).copied().collect();
             self.next = 1;
             self.next_free(end)
         });
@@ -112,15 +112,15 @@ impl Pool {
         let found = (self.next..end).find(|n| !self.spent.has(*n));
         #[cfg(test)]
         {
-            self.looked_at += (found.unwrap_or(end) - self.next) as usize;
+            self.examined += (found.unwrap_or(end) - self.next) as usize;
         }
         let found = found?;
         self.next = found + 1;
         Some(found)
     }
 
-    /// Notes the addresses that an object has; where a manifest asked for them, they are not given away.
-    fn note(&mut self, object: &Object, ips: impl Iterator<Item = IpAddr>) {
+    /// Records the addresses of an object; those that a manifest requests are not allocated to others.
+    fn record(&mut self, object: &Object, ips: impl Iterator<Item = IpAddr>) {
         let numbers: SmallVec<[u32; 1]> = ips.filter_map(|ip| self.range.number(ip)).collect();
         let meta = object.metadata();
         let key = (meta.namespace.clone(), meta.name.clone());
@@ -129,7 +129,7 @@ impl Pool {
             return;
         }
         numbers.iter().for_each(|number| self.spent.add(*number));
-        self.asked.insert(key, numbers);
+        self.requested.insert(key, numbers);
     }
 
     fn release(&mut self, key: &Owner) {
@@ -137,24 +137,24 @@ impl Pool {
         if self.reuse == Reuse::Lifo {
             self.returned.extend(number);
         }
-        self.asked.remove(key);
+        self.requested.remove(key);
         self.full = false;
     }
 
-    /// Counts an owner that got no number.
+    /// Counts an owner that gets no number.
     fn refuse(&mut self, owner: &Key) {
         self.shortage.count();
         tracing::debug!(range = %self.range, %owner, "no address left");
     }
 
-    /// Reports the owners that got no number, in one line.
+    /// Reports the owners without a number, in one line.
     fn report(&mut self, what: &str, flag: &str) {
         if let Some(refused) = self.shortage.report() {
-            tracing::warn!(range = %self.range, "all addresses are taken: {refused} {what} got none so far; widen {flag}");
+            tracing::warn!(range = %self.range, "all addresses are taken: {refused} {what} have none so far; widen {flag}");
         }
     }
 
-    /// Lets another have what `owner` has.
+    /// Transfers the number of `owner` to `heir`.
     fn hand_over(&mut self, owner: &Owner, heir: Owner) {
         if let Some(number) = self.owners.remove(owner) {
             self.owners.insert(heir, number);
@@ -188,7 +188,7 @@ impl FromIterator<u32> for Bits {
     }
 }
 
-/// Pods of one workload lie side by side in a block of 256, as those of one node do in a cluster.
+/// Pods of one workload are adjacent in a block of 256, like those of one node in a cluster.
 const BLOCK: u32 = 256;
 
 /// Blocks are spread over the first 65,536 numbers: 127.244.x.x of the default range.
@@ -202,7 +202,7 @@ pub struct Addresses {
 }
 
 impl Addresses {
-    /// Gives away addresses of these ranges.
+    /// Allocates addresses from these ranges.
     pub fn new(pods: Range, services: Range, reuse: Reuse) -> Self {
         Addresses {
             pods: Pool::new(pods, reuse),
@@ -211,17 +211,17 @@ impl Addresses {
         }
     }
 
-    /// Takes notice of addresses that manifests ask for, and of owners that have gone. One whose name another has taken
-    /// since has not gone.
-    pub(crate) fn note(&mut self, store: &Store, event: &Event) {
+    /// Records the addresses that manifests request, and releases those of deleted objects. An object whose name has
+    /// been taken by a newer one does not count as deleted.
+    pub(crate) fn observe(&mut self, store: &Store, event: &Event) {
         match event.now() {
             Some(object @ Object::Service(service)) => {
-                self.services.note(object, service.addresses());
+                self.services.record(object, service.addresses());
                 self.node_ports.record(service);
             }
-            Some(object @ Object::Pod(pod)) => self.pods.note(object, pod.status.ips()),
+            Some(object @ Object::Pod(pod)) => self.pods.record(object, pod.status.ips()),
             Some(Object::Node(node)) => {
-                // Whatever ran on behind a partition has been stopped.
+                // What still ran on a partitioned node has been stopped.
                 let Some(Object::Node(then)) = event.then() else { return };
                 let stopped =
                     then.status.left_behind.iter().filter(|left| !node.status.left_behind.contains(left));
@@ -246,14 +246,14 @@ impl Addresses {
         }
     }
 
-    /// Reports what could not be given away since the last time.
+    /// Reports the allocations that failed since the last report.
     pub(crate) fn report_shortage(&mut self) {
         self.pods.report("pods", "--pod-cidr");
         self.services.report("Services", "--service-cidr");
         self.node_ports.report_shortage();
     }
 
-    /// Takes back what the object at `key` has. It is not given to anybody else before the range has gone round.
+    /// Releases the addresses of the object at `key`. They are not allocated again before the range has gone round.
     pub(crate) fn release(&mut self, key: &Key) {
         match key.kind {
             Kind::Service => {
@@ -266,7 +266,7 @@ impl Addresses {
     }
 
     /// The addresses of the pod at `key`, primary family first; none if the range is full. Pods of `set` (name and
-    /// number among its pods) lie side by side.
+    /// number among its pods) are adjacent.
     pub(crate) fn pod(&mut self, key: &Key, set: Option<(&Name, u32)>) -> IpList {
         let end = self.pods.range.end();
         let blocks = (end.min(SPREAD) / BLOCK).max(1);
@@ -284,8 +284,8 @@ impl Addresses {
             .collect()
     }
 
-    /// The change that gives the Service at `key` what it still needs: families, addresses, node ports. What it needs no
-    /// longer is taken away (pkg/registry/core/service/storage/alloc.go).
+    /// The change that gives the Service at `key` what it still lacks: families, addresses, node ports. What it no
+    /// longer needs is released (pkg/registry/core/service/storage/alloc.go).
     pub(crate) fn reconcile_service(&mut self, store: &Store, key: &Key) -> Option<Change> {
         let service = store.get::<Service>(Kind::Service, &key.namespace, &key.name)?;
         let mut wanted = Service::clone(service);
@@ -300,7 +300,7 @@ impl Addresses {
         (wanted.spec != service.spec).then(|| Change::Put(Object::Service(Arc::new(wanted))))
     }
 
-    /// Gives the Service at `key` an address in each of its families where it has none.
+    /// Allocates the addresses of the Service at `key` in the families in which it has none.
     fn allocate(&mut self, service: &mut Service, key: &Key) {
         let mut ips: Vec<IpAddr> = service.addresses().collect();
         let families = service.families();
@@ -308,7 +308,7 @@ impl Addresses {
             return;
         }
         let end = self.services.range.end();
-        // The lower band is for addresses that people choose (KEP-3070).
+        // The lower band is for addresses that users choose (KEP-3070).
         let band = (end / 16).clamp(1, 256).min(end - 1);
         let preferred = band + (digest((&key.namespace, &key.name)) % u64::from(end - band)) as u32;
         let Some(number) = self.services.assign(owner(key), preferred) else {
@@ -323,7 +323,7 @@ impl Addresses {
     }
 }
 
-/// Who has the address of a pod whose object is gone, while what ran in it runs on.
+/// The owner of a deleted pod's address while its containers still run.
 fn left_behind(namespace: &Name, pod: &Name, node: &Name) -> Owner {
     (namespace.clone(), arcstr::format!("{pod}@{node}"))
 }
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_of_a_set_lie_side_by_side_and_a_replaced_one_moves_on() {
+    fn pods_of_a_set_are_adjacent_and_a_replacement_gets_a_new_address() {
         let mut addresses = addresses("10.244.0.0/16");
         let set = Name::from("db");
         let mut last = |name: &str, ordinal| match addresses.pod(&key(name), Some((&set, ordinal))).first() {
@@ -351,14 +351,14 @@ mod tests {
             _ => unreachable!("an IPv4 range"),
         };
         assert_eq!([last("db-0", 0), last("db-1", 1), last("db-2", 2)], [1, 2, 3]);
-        assert_eq!(last("db-1", 1), 2, "asked again, it has the same");
+        assert_eq!(last("db-1", 1), 2, "the same on a second request");
         addresses.pods.owners.remove(&owner(&key("db-1")));
         let again = addresses.pod(&key("db-1"), Some((&set, 1))).first().expect("an address");
         assert!(again.to_string().ends_with(".4"), "{again}");
     }
 
     #[test]
-    fn a_full_range_gives_nothing_and_then_what_was_given_back() {
+    fn a_full_range_allocates_only_released_addresses() {
         let mut addresses = addresses("10.0.0.0/28");
         let given: Vec<_> = (0..15).map(|n| addresses.pod(&key(&format!("p{n}")), None)).collect();
         assert_eq!(given.iter().filter(|ips| !ips.is_empty()).count(), 14, "16 less network and broadcast");
@@ -366,24 +366,24 @@ mod tests {
         assert_eq!(addresses.pod(&key("new"), None), given[3]);
     }
 
-    /// A full range is not searched again: the work is linear in the number of those that get nothing.
+    /// A full range is not searched again: the work is linear in the number of failed requests.
     #[test]
-    fn a_full_range_is_known_to_be_full() {
+    fn a_full_range_is_not_searched_again() {
         let mut addresses = addresses("10.0.0.0/16");
         let given = (0..200_000).filter(|n| !addresses.pod(&key(&format!("p{n}")), None).is_empty()).count();
         assert_eq!(given, 65_534);
         assert!(addresses.pods.full);
-        let looked_at = addresses.pods.looked_at;
-        assert!(looked_at < 3 * 65_536, "{looked_at} numbers were looked at");
+        let examined = addresses.pods.examined;
+        assert!(examined < 3 * 65_536, "{examined} numbers were examined");
         addresses.release(&key("p3"));
-        assert!(!addresses.pod(&key("new"), None).is_empty(), "what was given back is found");
+        assert!(!addresses.pod(&key("new"), None).is_empty(), "the released number is found");
         assert!(addresses.pod(&key("newer"), None).is_empty());
     }
 
     proptest! {
-        /// Whoever comes and goes: no two have one address, and nobody's changes.
+        /// While owners come and go, addresses are unique and stable.
         #[test]
-        fn nobody_moves_and_nobody_shares(steps in prop::collection::vec((0u8..60, any::<bool>()), 1..200)) {
+        fn addresses_are_unique_and_stable(steps in prop::collection::vec((0u8..60, any::<bool>()), 1..200)) {
             let mut addresses = addresses("10.0.0.0/24");
             let mut has = std::collections::BTreeMap::new();
             for (pod, comes) in steps {

@@ -1,4 +1,4 @@
-//! The networks that addresses are given away of: numbered from their first address, alike in both families.
+//! The networks from which addresses are allocated: numbered from their first address, alike in both families.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -24,21 +24,21 @@ pub enum RangeError {
     /// Two networks of one family.
     #[error("a range has at most one IPv4 and one IPv6 network")]
     SameFamily,
-    /// Nothing to give away.
+    /// Too small to allocate from.
     #[error("network {0} is too small: it must hold at least 16 addresses")]
     TooSmall(IpNet),
 }
 
-/// Fewer than this cannot hold what every cluster has.
+/// Minimum size of a network, in addresses: every cluster needs a few.
 const SMALLEST: u32 = 16;
 
-/// More than this are not given away, however large the network is.
+/// Maximum number of addresses that are allocated of a network.
 const LARGEST: u32 = 1 << 24;
 
 impl FromStr for Range {
     type Err = RangeError;
 
-    /// Reads `10.244.0.0/16`, `fd00:10:244::/64` or both with a comma between.
+    /// Parses `10.244.0.0/16`, `fd00:10:244::/64` or both separated by a comma.
     fn from_str(text: &str) -> Result<Self, RangeError> {
         let nets = text.split(',').map(str::trim);
         let nets = nets.map(|net| net.parse().map_err(|_| RangeError::NotANetwork(net.into())));
@@ -54,7 +54,7 @@ impl fmt::Display for Range {
 }
 
 impl Range {
-    /// The range of these networks; bits behind their prefixes do not count.
+    /// Creates the range of these networks; host bits are ignored.
     ///
     /// # Errors
     /// When there are two of one family, or one is too small.
@@ -81,12 +81,12 @@ impl Range {
         "127.244.0.0/14,fd00:10:244::/64".parse().expect("a valid range")
     }
 
-    /// kubeadm's 10.96.0.0/12, moved into loopback and made as small as most clusters have it.
+    /// kubeadm's 10.96.0.0/12, moved into loopback and reduced to the size that most clusters use.
     pub fn default_services() -> Self {
         "127.96.0.0/16,fd00:10:96::/112".parse().expect("a valid range")
     }
 
-    /// The first number that is not an address of its own (the last one of IPv4 is the broadcast address).
+    /// The first number without an address of its own (the last one of IPv4 is the broadcast address).
     pub(super) fn end(&self) -> u32 {
         let v4 =
             self.v4.map_or(LARGEST, |net| ((1u64 << (32 - net.prefix_len())) - 1).min(LARGEST.into()) as u32);
@@ -110,7 +110,7 @@ impl Range {
         }
     }
 
-    /// The address of that number, of the family that comes first.
+    /// The address of that number in the primary family.
     pub(crate) fn primary(&self, number: u32) -> Option<IpAddr> {
         self.address(IpFamily::IPv4, number).or_else(|| self.address(IpFamily::IPv6, number))
     }
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges() {
+    fn ranges_are_parsed() {
         let ok = ["10.244.0.0/16", "10.0.0.7/8,fd00::/64", "127.244.0.0/28"];
         for text in ok {
             assert!(text.parse::<Range>().is_ok(), "{text}");

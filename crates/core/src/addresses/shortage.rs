@@ -1,23 +1,23 @@
-//! Reports of a range that is full: one line for many that get nothing, and few lines however long it stays so. Must not
-//! know what is given away.
+//! Reports an exhausted range: one line for many failed requests, and few lines however long it lasts. Must not depend
+//! on what is allocated.
 
-/// How many requests got nothing, and at which number that is reported next.
+/// Number of failed requests, and the number at which the next report is due.
 #[derive(Debug, Default)]
 pub(super) struct Shortage {
     refused: usize,
     next_report: usize,
 }
 
-/// By which factor the number grows from one report to the next.
+/// Factor between the numbers of two successive reports.
 const FACTOR: usize = 10;
 
 impl Shortage {
-    /// Counts a request that got nothing.
+    /// Counts a failed request.
     pub(super) fn count(&mut self) {
         self.refused += 1;
     }
 
-    /// How many requests got nothing so far, if that is worth a line: there are ten times as many as at the last one.
+    /// The number of failed requests so far if a report is due: ten times as many as at the last one.
     pub(super) fn report(&mut self) -> Option<usize> {
         if self.refused == 0 || self.refused < self.next_report {
             return None;
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_few() {
+    fn reports_become_rare() {
         let mut shortage = Shortage::default();
         assert_eq!(shortage.report(), None);
         (0..134_000).for_each(|_| shortage.count());

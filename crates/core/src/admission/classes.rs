@@ -1,5 +1,5 @@
-//! The admission plugins that look a class up: DefaultStorageClass, DefaultIngressClass, Priority and RuntimeClass
-//! (`plugin/pkg/admission/{storage,network,priority,runtimeclass}`). It must not know requests.
+//! The admission plugins that look up a class: DefaultStorageClass, DefaultIngressClass, Priority and RuntimeClass
+//! (`plugin/pkg/admission/{storage,network,priority,runtimeclass}`). Must not depend on requests.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::store::{self, Extra, Kind, Store, Stored};
 pub const SYSTEM: [(&str, i64); 2] =
     [("system-cluster-critical", 2_000_000_000), ("system-node-critical", 2_000_001_000)];
 
-/// Gives a new claim without a class the default one.
+/// Sets the default class of a new claim without one.
 pub fn default_storage_class(store: &Store, claim: &mut Value) {
     const OLD: &str = "volume.beta.kubernetes.io/storage-class";
     const DEFAULT: [&str; 2] =
@@ -23,7 +23,7 @@ pub fn default_storage_class(store: &Store, claim: &mut Value) {
     }
 }
 
-/// Gives a new Ingress without a class the default one.
+/// Sets the default class of a new Ingress without one.
 pub fn default_ingress_class(store: &Store, ingress: &mut Value) {
     let Some(kind) = Extra::built_in("networking.k8s.io", "IngressClass") else { return };
     if ingress.pointer("/spec/ingressClassName").is_none_or(Value::is_null)
@@ -36,11 +36,11 @@ pub fn default_ingress_class(store: &Store, ingress: &mut Value) {
     }
 }
 
-/// Sets the priority of a new pod by its class.
+/// Sets the priority of a new pod from its class.
 ///
 /// # Errors
 ///
-/// Why the pod is forbidden: there is no such class, or the pod says something else than the class.
+/// Why the pod is forbidden: the class does not exist, or the pod contradicts it.
 pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else { return Ok(()) };
     let name = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -69,13 +69,13 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The class called `name`, or the default one where there is no name; where there is none, that of priority 0.
+/// The class called `name`, or the default class for an empty name; without a default, priority 0.
 fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
     let kind = Extra::built_in("scheduling.k8s.io", "PriorityClass").map(Kind::Extra);
     let mut all = kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of);
     if name.is_empty() {
         let default = all.filter(|class| class["globalDefault"] == true);
-        // Of several, the lowest.
+        // Of several default classes, the one with the lowest value.
         return Ok(default
             .min_by_key(|class| class["value"].as_i64())
             .cloned()
@@ -89,7 +89,7 @@ fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
     known.or_else(system).ok_or_else(|| format!("no PriorityClass with name {name} was found"))
 }
 
-/// Sets what the RuntimeClass of a new pod says of its overhead and its nodes.
+/// Sets the overhead and the node selector of a new pod from its RuntimeClass.
 ///
 /// # Errors
 ///
@@ -148,8 +148,8 @@ fn annotation<'o>(object: &'o Value, name: &str) -> Option<&'o str> {
     object.get("metadata")?.get("annotations")?.get(name)?.as_str()
 }
 
-/// The name of the newest class of `kind` that one of the annotations `marks` makes the default; of equally old ones the first
-/// by name.
+/// The name of the newest class of `kind` that one of the annotations `marks` makes the default; of equally old ones
+/// the first by name.
 fn newest(store: &Store, kind: Kind, marks: &[&str]) -> Option<String> {
     let is_default = |stored: &&Stored| {
         json_of(stored).is_some_and(|json| marks.iter().any(|mark| annotation(json, mark) == Some("true")))

@@ -1,5 +1,5 @@
-//! The admission plugin LimitRanger: what the LimitRanges of a namespace give a new pod, a client's or a
-//! controller's, and what they refuse (`plugin/pkg/admission/limitranger/admission.go`). It must not know requests.
+//! The admission plugin LimitRanger: defaults and limits that the LimitRanges of a namespace set for a new pod, created
+//! by a client or a controller (`plugin/pkg/admission/limitranger/admission.go`). Must not depend on requests.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use super::quantity::{Quantity, read as read_quantity};
 use super::usage::amounts;
 use crate::store::{self, Extra, Given, Kind, Part, PodTemplate, Store};
 
-/// The annotation that says what a pod was given.
+/// The annotation that records the defaults a pod was given.
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
-/// The kind of the ranges themselves.
+/// The kind LimitRange.
 pub const LIMIT_RANGE: Kind = Kind::Extra(Extra::LIMIT_RANGE);
 
-/// Fills in what follows from the other limits of a LimitRange (`SetDefaults_LimitRangeItem`).
+/// Fills in the fields that follow from other fields of a LimitRange (`SetDefaults_LimitRangeItem`).
 pub fn complete(range: &mut Value) {
     let limits = range.pointer_mut("/spec/limits").and_then(Value::as_array_mut);
     for limit in limits.into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -37,7 +37,7 @@ pub fn complete(range: &mut Value) {
     }
 }
 
-/// The limits of `namespace`, range by range.
+/// The limits of `namespace`, in the order of its ranges.
 fn limits(store: &Store, namespace: &str) -> Vec<Value> {
     let all = store.all_stored(LIMIT_RANGE, Some(namespace));
     let given = all.filter_map(|stored| stored.object.metadata().given.clone());
@@ -49,12 +49,12 @@ fn items<'j>(json: &'j Value, pointer: &str) -> &'j [Value] {
     json.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-/// Whether there is a range in `namespace`.
+/// Whether `namespace` has a LimitRange.
 fn is_in(store: &Store, namespace: &str) -> bool {
     store.has_any(LIMIT_RANGE, namespace)
 }
 
-/// `template` with the defaults of the ranges of `namespace`: pods that a controller makes of it share them.
+/// `template` with the defaults of the ranges of `namespace`, which all pods made from it share.
 pub(crate) fn with_defaults<'t>(
     store: &Store,
     namespace: &str,
@@ -76,12 +76,12 @@ pub(crate) fn with_defaults<'t>(
     Cow::Owned(Arc::new(defaulted))
 }
 
-/// Why the ranges of `namespace` refuse a pod with this `spec`, which has their defaults.
+/// Why the ranges of `namespace` refuse a pod with this `spec`, to which their defaults are applied.
 pub(crate) fn refuses(store: &Store, namespace: &str, spec: impl FnOnce() -> Value) -> Option<String> {
     is_in(store, namespace).then(|| check_all(&limits(store, namespace), &json!({ "spec": spec() })))?
 }
 
-/// Gives the new `pod` the defaults of the ranges of `namespace`, and says why they refuse it, if they do.
+/// Applies the defaults of the ranges of `namespace` to the new `pod`, and returns why they refuse it, if they do.
 pub fn admit(store: &Store, namespace: &str, pod: &mut Value) -> Option<String> {
     let limits = limits(store, namespace);
     for limit in limits.iter().filter(|limit| limit["type"] == "Container") {
@@ -114,12 +114,12 @@ fn check_all(limits: &[Value], pod: &Value) -> Option<String> {
 
 /// `mergePodResourceRequirements`
 fn give_defaults(limit: &Value, pod: &mut Value) {
-    let mut told = Vec::new();
+    let mut applied = Vec::new();
     for (list, what) in [("containers", "container"), ("initContainers", "init container")] {
         let containers = pod.pointer_mut(&format!("/spec/{list}")).and_then(Value::as_array_mut);
         for container in containers.into_iter().flatten().filter_map(Value::as_object_mut) {
             let name = container.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-            // What a container may have at most it asks for, where it does not say: before the defaults are looked at.
+            // A missing request defaults to the container's own limit, before the defaults of the range apply.
             let resources = store::object(container, "resources");
             let own = resources.get("limits").and_then(Value::as_object).cloned().unwrap_or_default();
             let requests = store::object(resources, "requests");
@@ -137,7 +137,7 @@ fn give_defaults(limit: &Value, pod: &mut Value) {
                     }
                 }
                 if !set.is_empty() {
-                    told.push(format!("{} {word} for {what} {name}", set.join(", ")));
+                    applied.push(format!("{} {word} for {what} {name}", set.join(", ")));
                 }
             }
             resources.retain(|_, amounts| amounts.as_object().is_none_or(|amounts| !amounts.is_empty()));
@@ -146,13 +146,13 @@ fn give_defaults(limit: &Value, pod: &mut Value) {
             }
         }
     }
-    if !told.is_empty() {
+    if !applied.is_empty() {
         pod["metadata"]["annotations"][ANNOTATION] =
-            format!("LimitRanger plugin set: {}", told.join("; ")).into();
+            format!("LimitRanger plugin set: {}", applied.join("; ")).into();
     }
 }
 
-/// What the containers of a pod ask for and may have together.
+/// The sums of requests and limits over the containers of a pod.
 fn sums(pod: &Value) -> Value {
     let mut sums = json!({ "requests": {}, "limits": {} });
     for container in items(pod, "/spec/containers") {
@@ -166,7 +166,8 @@ fn sums(pod: &Value) -> Value {
     sums
 }
 
-/// Adds what `resources` break of `limit` (`minConstraint`, `maxConstraint`, `limitRequestRatioConstraint`).
+/// Adds the constraints of `limit` that `resources` violate (`minConstraint`, `maxConstraint`,
+/// `limitRequestRatioConstraint`).
 fn check(limit: &Value, what: &str, resources: &Value, wrong: &mut Vec<String>) {
     let (requests, limits) = (amounts(&resources["requests"]), amounts(&resources["limits"]));
     for (name, least) in amounts(&limit["min"]) {
@@ -198,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_completes_itself() {
+    fn fields_of_a_range_are_defaulted() {
         let mut range = json!({ "spec": { "limits": [
             { "type": "Container", "max": { "cpu": "1" }, "min": { "memory": "1Mi" } },
             { "type": "Pod", "max": { "cpu": "2" } },
@@ -211,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_limit_is_told_in_the_words_of_kubernetes() {
+    fn violations_have_the_messages_of_kubernetes() {
         let limit = json!({ "type": "Container", "min": { "cpu": "50m" }, "max": { "cpu": "1" } });
         let table = [
             (json!({ "requests": { "cpu": "100m" }, "limits": { "cpu": "500m" } }), vec![]),

@@ -1,6 +1,6 @@
-//! Takes the place of the admission plugins that every API server runs: what the LimitRanges of a namespace and the classes of the
-//! cluster give a new object, and what they and ResourceQuotas refuse, be it a client's or a controller's. It must not know requests, controllers or
-//! the DNS.
+//! Takes the place of the admission plugins that every API server runs: defaults from LimitRanges and classes for new
+//! objects, and refusals by LimitRanges, classes and ResourceQuotas, for clients and controllers. Must not depend on
+//! requests, controllers or the DNS.
 
 pub mod classes;
 pub mod limits;

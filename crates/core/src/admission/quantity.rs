@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-/// An amount, and how it is written.
+/// An amount and its format.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Quantity {
     /// In billionths.
@@ -15,13 +15,13 @@ pub(crate) struct Quantity {
     binary: bool,
 }
 
-/// A text that is no quantity.
+/// The text is not a quantity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct QuantityError;
 
 const NANO: i128 = 1_000_000_000;
 
-/// The decimal suffixes, in billionths, and the binary ones.
+/// The decimal suffixes, in billionths, then the binary ones.
 const DECIMAL: [(&str, i128); 10] = [
     ("E", NANO * 1_000_000_000_000_000_000),
     ("P", NANO * 1_000_000_000_000_000),
@@ -44,7 +44,7 @@ const BINARY: [(&str, i128); 6] = [
 ];
 
 impl Quantity {
-    /// None of it.
+    /// Zero.
     pub(crate) const ZERO: Quantity = Quantity { nano: 0, binary: false };
     /// One.
     pub(crate) const ONE: Quantity = Quantity { nano: NANO, binary: false };
@@ -78,7 +78,7 @@ impl FromStr for Quantity {
         let places = 10i128.pow(u32::try_from(fraction.len()).unwrap_or(0));
         let scaled = read(whole)? * places + read(fraction)?;
         let nano = scaled.checked_mul(unit).ok_or(QuantityError)?;
-        // What is less than a billionth counts as one.
+        // Amounts are rounded up to a billionth.
         let nano = nano.div_euclid(places) + i128::from(nano.rem_euclid(places) > 0);
         Ok(Quantity { nano: if negative { -nano } else { nano }, binary })
     }
@@ -92,7 +92,7 @@ impl fmt::Display for Quantity {
         let fits = |(_, unit): &&(&str, i128)| self.nano % unit == 0;
         let large = self.nano.abs() >= NANO << 10;
         let binary = BINARY.iter().find(fits).filter(|_| self.binary && large);
-        // What is written in binary suffixes and fits none of them is a whole number.
+        // A binary quantity that no binary suffix divides is written as a whole number.
         let plain = || Some(&DECIMAL[6]).filter(|unit| self.binary && large && fits(unit));
         let (suffix, unit) =
             binary.or_else(plain).or_else(|| DECIMAL.iter().find(fits)).copied().unwrap_or(("n", 1));
@@ -100,7 +100,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// The sum is written as the first, unless that is nothing.
+/// The sum has the format of the first, unless that is zero.
 impl Add for Quantity {
     type Output = Quantity;
     fn add(self, other: Quantity) -> Quantity {
@@ -129,7 +129,7 @@ impl Ord for Quantity {
     }
 }
 
-/// A quantity, which may be a number in JSON.
+/// Reads a quantity, which may be a number in JSON.
 pub(crate) fn read(json: &Value) -> Option<Quantity> {
     match json {
         Value::String(text) => text.parse().ok(),
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_as_kubernetes_writes_them() {
+    fn quantities_have_the_canonical_form() {
         let table = [
             ("0", "0"),
             ("1", "1"),

@@ -1,5 +1,5 @@
-//! The admission plugin ResourceQuota: whether a new object, a client's or a controller's, exceeds a quota of its namespace
-//! (`plugin/pkg/admission/resourcequota/controller.go`).
+//! The admission plugin ResourceQuota: whether a new object, a client's or a controller's, exceeds a quota of its
+//! namespace (`plugin/pkg/admission/resourcequota/controller.go`).
 
 use std::collections::BTreeSet;
 
@@ -9,10 +9,10 @@ use super::quantity::Quantity;
 use super::usage::{self, Amounts, amounts};
 use crate::store::{Change, Extra, Kind, Object, Store, Stored, pod_spec};
 
-/// The kind of the quotas themselves.
+/// The kind ResourceQuota.
 pub(crate) const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);
 
-/// The quotas of `namespace`, with what was written of them.
+/// The quotas of `namespace`, with their JSON.
 pub(crate) fn quotas<'s>(
     store: &'s Store,
     namespace: &'s str,
@@ -21,17 +21,17 @@ pub(crate) fn quotas<'s>(
     all.filter_map(|stored| Some((stored, stored.object.metadata().given.as_ref()?.json())))
 }
 
-/// Whether there is a quota in `namespace`.
+/// Whether `namespace` has a quota.
 pub(crate) fn is_in(store: &Store, namespace: &str) -> bool {
     store.has_any(QUOTA, namespace)
 }
 
-/// The resources that `quota` limits, each with how much of it there may be.
+/// The resources that `quota` limits, and their limits.
 pub(crate) fn hard(quota: &Value) -> Amounts {
     amounts(&quota["spec"]["hard"])
 }
 
-/// Whether `object` is in the scopes of `quota`: those that are not pods are in none.
+/// Whether `object` is in the scopes of `quota`: only pods can be.
 pub(crate) fn is_in_scope(quota: &Value, object: &Object) -> bool {
     let scopes = quota["spec"]["scopes"].as_array().into_iter().flatten();
     let plain = scopes.map(|scope| json!({ "scopeName": scope, "operator": "Exists" }));
@@ -63,21 +63,21 @@ pub(crate) fn is_in_scope(quota: &Value, object: &Object) -> bool {
     })
 }
 
-/// `amounts` as a quota's status has them.
+/// `amounts` as in the status of a quota.
 pub(crate) fn json_of(amounts: &Amounts) -> Map<String, Value> {
     amounts.iter().map(|(name, amount)| (name.clone(), amount.to_string().into())).collect()
 }
 
-/// The resources whose requests or limits each container has to say, where a quota counts them (`validationSet`).
-const TO_BE_SAID: [&str; 6] =
+/// The resources whose requests or limits each container has to specify if a quota counts them (`validationSet`).
+const REQUIRED_OF_CONTAINERS: [&str; 6] =
     ["cpu", "limits.cpu", "limits.memory", "memory", "requests.cpu", "requests.memory"];
 
-/// The quotas of a namespace while objects are admitted one after the other: what is admitted counts at once (`CheckRequest`,
+/// The quotas of a namespace while several objects are admitted: each counts as soon as it is admitted (`CheckRequest`,
 /// `checkQuotas`).
 #[derive(Default)]
 pub struct Charges(Vec<Charged>);
 
-/// One quota, with what is used of it once the objects admitted so far are there.
+/// A quota, and its usage including the objects admitted so far.
 struct Charged {
     stored: Stored,
     hard: Amounts,
@@ -94,12 +94,13 @@ impl Charged {
         self.used.get(name).copied().unwrap_or(Quantity::ZERO)
     }
 
-    /// Why the quota does not admit `object`, which takes `delta`.
+    /// Why the quota does not admit `object`, which adds `delta` to its usage.
     fn refuses(&self, object: &Object, delta: &Amounts) -> Option<String> {
         let name = &self.stored.object.metadata().name;
         if let Object::Pod(pod) = object {
             let spec = pod_spec(pod);
-            let silent = TO_BE_SAID.into_iter().filter(|resource| self.hard.contains_key(*resource));
+            let silent =
+                REQUIRED_OF_CONTAINERS.into_iter().filter(|resource| self.hard.contains_key(*resource));
             let silent = silent.map(|resource| (resource, usage::silent_containers(&spec, resource)));
             let silent: Vec<String> = silent
                 .filter(|(_, containers)| !containers.is_empty())
@@ -138,7 +139,7 @@ impl Charged {
 }
 
 impl Charges {
-    /// The quotas of `namespace` as they are.
+    /// The quotas of `namespace` as stored.
     pub fn of(store: &Store, namespace: &str) -> Self {
         let charged = |(stored, quota): (&Stored, &Value)| Charged {
             stored: stored.clone(),
@@ -149,11 +150,11 @@ impl Charges {
         Charges(quotas(store, namespace).map(charged).collect())
     }
 
-    /// Admits the new `object` and charges for it.
+    /// Admits the new `object` and charges its usage.
     ///
     /// # Errors
     ///
-    /// Why a quota does not admit it: then nothing is charged.
+    /// Why a quota does not admit it; then nothing is charged.
     pub fn admit(&mut self, object: &Object) -> Result<(), String> {
         if self.0.is_empty() {
             return Ok(());
@@ -169,7 +170,7 @@ impl Charges {
         Ok(())
     }
 
-    /// The quotas of which more is used than before.
+    /// The quotas whose usage has grown.
     pub(crate) fn changes(self) -> impl Iterator<Item = Change> {
         self.0.into_iter().filter(|charged| charged.is_charged).filter_map(|charged| {
             let status = json!({ "hard": charged.json()["spec"]["hard"], "used": json_of(&charged.used) });

@@ -1,4 +1,4 @@
-//! What an object takes of a ResourceQuota (`pkg/quota/v1/evaluator/core`).
+//! The usage of a ResourceQuota by an object (`pkg/quota/v1/evaluator/core`).
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub(super) fn counted(kind: Kind) -> Option<&'static str> {
     })
 }
 
-/// What `object` takes.
+/// The usage of `object`.
 pub(crate) fn usage(object: &Object) -> Amounts {
     let mut amounts = Amounts::new();
     let kind = object.kind();
@@ -102,8 +102,8 @@ pub(crate) fn usage(object: &Object) -> Amounts {
     amounts
 }
 
-/// What the containers of a pod ask for, or may have at most: the sum of those that run together, or the most that one of
-/// those before them needs (`resourcehelper.PodRequests`, `PodLimits`).
+/// The requests or limits of a pod's containers: the sum over those that run together, or the maximum over the init
+/// containers before them (`resourcehelper.PodRequests`, `PodLimits`).
 fn of_containers(spec: &Value, which: &str) -> Amounts {
     let of = |container: &Value| {
         let resources = &container["resources"];
@@ -140,7 +140,7 @@ fn pod_usage(into: &mut Amounts, spec: &Value) {
         if basic || name.starts_with("hugepages-") {
             add(into, name.clone(), amount);
         }
-        // Of extended resources only requests can be limited.
+        // Extended resources can be limited by their requests only.
         if basic || name.starts_with("hugepages-") || name.contains('/') {
             add(into, format!("requests.{name}"), amount);
         }
@@ -152,19 +152,19 @@ fn pod_usage(into: &mut Amounts, spec: &Value) {
     }
 }
 
-/// Whether no container of a pod asks for anything (`qos.GetPodQOS`).
+/// Whether no container of a pod has requests or limits (`qos.GetPodQOS`).
 pub(crate) fn is_best_effort(spec: &Value) -> bool {
     let compute = |amounts: Amounts| amounts.keys().any(|name| matches!(name.as_str(), "cpu" | "memory"));
     !compute(of_containers(spec, "requests")) && !compute(of_containers(spec, "limits"))
 }
 
-/// The containers that say nothing of `resource`: `requests.cpu` and `cpu` are said by requests, `limits.cpu` by limits.
+/// The containers that do not specify `resource`; `requests.cpu` and `cpu` are requests, `limits.cpu` is a limit.
 pub(crate) fn silent_containers(spec: &Value, resource: &str) -> Vec<String> {
     let (which, name) = match resource.split_once('.') {
         Some((which @ ("requests" | "limits"), name)) => (which, name),
         _ => ("requests", resource),
     };
-    let says = |container: &Value| {
+    let specifies = |container: &Value| {
         let resources = &container["resources"];
         resources[which].get(name).is_some()
             || (which == "requests" && resources["limits"].get(name).is_some())
@@ -174,7 +174,7 @@ pub(crate) fn silent_containers(spec: &Value, resource: &str) -> Vec<String> {
         let containers = spec[list].as_array().into_iter().flatten();
         silent.extend(
             containers
-                .filter(|container| !says(container))
+                .filter(|container| !specifies(container))
                 .filter_map(|container| Some(container["name"].as_str()?.to_owned())),
         );
     }

@@ -1,6 +1,6 @@
-//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the reply is
-//! known before its first byte is written, so it is written once and in place. All other questions take [`super::general`], which
-//! writes the same bytes (`tests/dns/two_ways.rs`).
+//! The fast path of an answer: A, AAAA, SRV and negative answers of a Service's names, in one pass. The size of the
+//! reply is known before its first byte is written, so it is written once and in place. All other questions take
+//! [`super::general`], which writes the same bytes (`tests/dns/two_ways.rs`).
 
 use std::net::IpAddr;
 
@@ -15,16 +15,16 @@ use super::{Order, ReplySize};
 use crate::wire::{FIXED, HEADER, IN, RecordType, ResponseCode, end_of_plain_name, flag};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
-/// A question of the cluster's zone, and what its answer depends on.
+/// A question about the cluster's zone, with everything that its answer depends on.
 pub(super) struct Fast<'a> {
     zone: &'a Zone,
     request: &'a Request<'a>,
     /// The question's name in lower case.
     name: &'a [u8],
-    /// Where in the name the cluster's zone begins.
+    /// Where the cluster's zone begins in the name.
     zone_at: usize,
     size: &'a ReplySize,
-    /// The reply's OPT record; may be empty.
+    /// The reply's OPT record, or empty.
     opt: &'a [u8],
     order: Order,
     rng: &'a mut Rng,
@@ -32,13 +32,13 @@ pub(super) struct Fast<'a> {
     reply: &'a mut Vec<u8>,
 }
 
-/// The addresses of a reply; kept between replies, so that the next one allocates nothing.
+/// The addresses of a reply; reused between replies to avoid allocations.
 pub(super) type Addresses = Vec<Address>;
 
 #[derive(Clone, Copy)]
 pub(super) struct Address {
     ip: IpAddr,
-    /// Where in the message its owner stands, for SRV records.
+    /// Offset of its owner in the message, for SRV records.
     owner: usize,
 }
 
@@ -49,7 +49,7 @@ const ADDRESSES_MAX: usize = 1000;
 const TO_QUESTION: [u8; 2] = pointer(HEADER);
 
 impl<'a> Fast<'a> {
-    /// The question of `located`; `None` where it is not about the cluster's zone. The former content of `reply` is dropped.
+    /// The question of `located`; `None` if it is not about the cluster's zone. Clears `reply`.
     pub(super) fn new(
         zone: &'a Zone,
         Located { request, name, within }: Located<'a>,
@@ -63,11 +63,11 @@ impl<'a> Fast<'a> {
         Some(Fast { zone, request, name, zone_at, size, opt, order, rng, addresses, reply })
     }
 
-    /// Answers; false where the question has to take the general path.
+    /// Writes the answer; returns false if the question has to take the general path.
     pub(super) fn answer(mut self) -> bool {
         let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
         let record_type = self.request.question.record_type;
-        // The name server has a name that no object has.
+        // No object has the name of the name server.
         if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
             || relative.starts_with(MNAME)
         {
@@ -83,7 +83,7 @@ impl<'a> Fast<'a> {
         }
     }
 
-    /// A or AAAA records, all with the question's name.
+    /// Writes A or AAAA records, all owned by the question's name.
     fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> bool {
         self.addresses.clear();
         let all = pairs.each_target(|pair| match pair.target {
@@ -117,12 +117,12 @@ impl<'a> Fast<'a> {
         self.finish([fitting, 0, 0], fitting < count, ResponseCode::NOERROR)
     }
 
-    /// The SRV records of one port, and the addresses of their targets.
+    /// Writes the SRV records of one port, and the addresses of their targets.
     fn srv(&mut self, pairs: Matches<'_>) -> bool {
         let question = &self.request.question;
         let (suffix, ttl) = (&question.name[self.zone_at..], self.ttl());
-        // One port each, and no label that a question has: then no two records are the same, and no target is a part
-        // of the question's name.
+        // With one port each and no label in common with the question, no two records are equal, and no target is a
+        // suffix of the question's name.
         let (mut lengths, mut data, mut previous) = (0, 0, None);
         let set = SrvSet::count(pairs, |pair| {
             let TargetRef::Address(ip) = pair.target else { return false };
@@ -158,7 +158,7 @@ impl<'a> Fast<'a> {
                 fitting += 1;
             }
         });
-        // Also where none of them fits, to keep the random numbers in step with the general path.
+        // Shuffle even if none fits, to keep the random numbers in step with the general path.
         self.shuffle();
         let mut additional = 0;
         while fitting == count && additional < count {
@@ -180,7 +180,7 @@ impl<'a> Fast<'a> {
         self.finish([fitting, 0, additional], fitting + additional < 2 * count, ResponseCode::NOERROR)
     }
 
-    /// That there is nothing of the type, or nothing at all: the SOA.
+    /// Writes a negative answer, NODATA or NXDOMAIN, with the SOA.
     fn denial(&mut self, code: ResponseCode) -> bool {
         let soa = Soa::new(self.zone, &self.request.question.name[self.zone_at..]);
         let rdata = soa.rdata();
@@ -196,7 +196,7 @@ impl<'a> Fast<'a> {
         self.finish([0, 1, 0], false, code)
     }
 
-    /// As CoreDNS's `loadbalance`: what else is in the section keeps its place.
+    /// Shuffles addresses as CoreDNS's `loadbalance` does; other records of the section keep their position.
     fn shuffle(&mut self) {
         if self.order == Order::Shuffle {
             self.rng.shuffle(self.addresses);
@@ -207,19 +207,19 @@ impl<'a> Fast<'a> {
         self.zone.settings().ttl
     }
 
-    /// How many bytes the records may take.
+    /// Number of bytes that are left for records.
     fn room(&self) -> usize {
         let others = HEADER + self.request.question.bytes.len() + self.opt.len();
         usize::from(self.size.limit).saturating_sub(others)
     }
 
-    /// Whether records of `length` bytes go out without any of it compressed.
+    /// Whether records of `length` bytes fit without compression.
     fn fits_plain(&self, length: usize) -> bool {
         let others = HEADER + self.request.question.bytes.len() + self.opt.len();
         length + others <= usize::from(self.size.limit).min(self.size.compress_from)
     }
 
-    /// Writes what stands before the records, which take `length` bytes.
+    /// Writes the header and question in front of records of `length` bytes.
     fn begin(&mut self, length: usize) {
         let question = self.request.question.bytes;
         self.reply.clear();
@@ -228,12 +228,12 @@ impl<'a> Fast<'a> {
         self.reply.extend_from_slice(question);
     }
 
-    /// Writes what stands between a record's owner and its data, of `length` bytes.
+    /// Writes the fields between a record's owner and its data of `length` bytes.
     fn fixed(&mut self, record_type: RecordType, ttl: u32, length: usize) {
         self.reply.extend_from_slice(&fixed(record_type, ttl, length));
     }
 
-    /// Writes an A or AAAA record, whose owner stands there already; in one piece, for there may be hundreds.
+    /// Writes an A or AAAA record behind its owner, as one slice: a reply may have hundreds.
     fn address(&mut self, ip: IpAddr) {
         let (v4, v6);
         let (record_type, data): (RecordType, &[u8]) = match ip {
@@ -252,7 +252,7 @@ impl<'a> Fast<'a> {
         self.reply.extend_from_slice(&rest[..length]);
     }
 
-    /// Writes the OPT record and the header: there is nothing left to do.
+    /// Writes the OPT record and the header, which completes the reply.
     fn finish(&mut self, counts: [usize; 3], truncated: bool, code: ResponseCode) -> bool {
         self.reply.extend_from_slice(self.opt);
         let mut header = self.request.reply_header();
@@ -265,7 +265,7 @@ impl<'a> Fast<'a> {
     }
 }
 
-/// What stands between a record's owner and its data, of `length` bytes.
+/// The fields between a record's owner and its data of `length` bytes.
 fn fixed(record_type: RecordType, ttl: u32, length: usize) -> [u8; FIXED] {
     let ([t0, t1], [c0, c1]) = (record_type.0.to_be_bytes(), IN.to_be_bytes());
     let ([s0, s1, s2, s3], [l0, l1]) = (ttl.to_be_bytes(), (length as u16).to_be_bytes());

@@ -1,5 +1,5 @@
-//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record building
-//! of its `backend_lookup.go`.
+//! The general path of an answer, from any question to records: the dispatch of CoreDNS's `handler.go` and the record
+//! building of its `backend_lookup.go`.
 
 use std::net::IpAddr;
 
@@ -11,9 +11,9 @@ use super::{EDE_NOT_AUTHORITATIVE, Outside, Target, UpstreamAnswer, Verdict};
 use crate::wire::{IN, RecordType, ResponseCode, Section, flag, is_subdomain, labels, reverse_address};
 use crate::zone::{Found, Matches, TargetRef, Zone};
 
-/// What became of a question.
+/// The result of resolving a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum Resolution {
     /// Records were written.
     Data,
     /// The name exists; nothing of the type does.
@@ -22,7 +22,7 @@ pub(super) enum Outcome {
     NameError,
     /// Zone transfers.
     Refused,
-    /// An alias was written whose target the upstream has to be asked for.
+    /// An alias was written whose target has to be resolved by the upstream.
     Chase,
 }
 
@@ -31,36 +31,36 @@ pub(super) enum Outcome {
 pub(super) enum Upstream<'a> {
     /// There is no upstream.
     Unavailable,
-    /// It has not been asked yet.
-    NotAsked,
+    /// The upstream has not been queried yet.
+    NotQueried,
     Answered(&'a UpstreamAnswer),
 }
 
-/// One question under way.
+/// A question that is being resolved.
 pub(super) struct Resolver<'a, 'm> {
     pub(super) zone: &'a Zone,
     /// The question's name in lower case.
     pub(super) name: &'a [u8],
-    /// As it was spelt.
+    /// The question's name in its own spelling.
     pub(super) spelled: &'a [u8],
     /// Where in the name its zone begins.
     pub(super) zone_at: usize,
     /// Whether that zone is `in-addr.arpa` or `ip6.arpa`.
     pub(super) reverse: bool,
     pub(super) upstream: Upstream<'a>,
-    /// Where the name goes that has to be asked for, on [`Outcome::Chase`].
+    /// Where to write the name that the upstream has to resolve, on [`Resolution::Chase`].
     pub(super) target: &'a mut Vec<u8>,
     pub(super) message: Message<'m>,
 }
 
-/// Longest chain of aliases (CoreDNS, maxCnameChainLength).
+/// Maximum length of a chain of aliases (CoreDNS, maxCnameChainLength).
 const CHAIN_MAX: usize = 10;
 
-/// The plugin gives 28,800 s; a kubeadm cluster's `cache 30` makes it 30 on the wire.
+/// TTL of `dns-version`, in seconds. The plugin sets 28,800; `cache 30` of a kubeadm cluster reduces it to 30.
 const DNS_VERSION_TTL: u32 = 30;
 
-/// Writes the records that answer a request, and its code. Returns the verdict as well, and an extended error (RFC 8914) if there
-/// is one. On [`Verdict::Chase`], `target` is what to ask the upstream for.
+/// Writes the records that answer a request, and its code. Returns the verdict and an extended error (RFC 8914), if
+/// any. On [`Verdict::Chase`], `target` is the name to query the upstream for.
 pub(super) fn resolve<'m>(
     zone: &Zone,
     &Located { request, name, within }: &Located<'_>,
@@ -100,21 +100,21 @@ pub(super) fn resolve<'m>(
     let (spelled, to) = (question.name, &mut target.name);
     let mut resolver = Resolver { zone, name, spelled, zone_at, reverse, upstream, target: to, message };
     let outcome = resolver.resolve(question.record_type);
-    if matches!(outcome, Outcome::NoData | Outcome::NameError) {
+    if matches!(outcome, Resolution::NoData | Resolution::NameError) {
         resolver.soa(Section::Authority);
     }
     let mut message = resolver.message;
     let mut verdict = Verdict::Reply;
     match outcome {
-        Outcome::Data | Outcome::NoData => {}
-        Outcome::NameError if zone.is_synced() => message.set_response_code(ResponseCode::NXDOMAIN),
-        // Not known to be missing until the cluster has been read (CoreDNS, kubernetes/dns#186).
-        Outcome::NameError => message.set_response_code(ResponseCode::SERVFAIL),
-        Outcome::Refused => {
+        Resolution::Data | Resolution::NoData => {}
+        Resolution::NameError if zone.is_synced() => message.set_response_code(ResponseCode::NXDOMAIN),
+        // A name is not known to be missing before the cluster has been read (CoreDNS, kubernetes/dns#186).
+        Resolution::NameError => message.set_response_code(ResponseCode::SERVFAIL),
+        Resolution::Refused => {
             message.set(flag::AUTHORITATIVE, false);
             message.set_response_code(ResponseCode::REFUSED);
         }
-        Outcome::Chase => {
+        Resolution::Chase => {
             target.record_type = question.record_type;
             verdict = Verdict::Chase;
         }
@@ -127,7 +127,7 @@ pub(super) fn resolve<'m>(
 
 impl Resolver<'_, '_> {
     /// Writes the records that answer a question of `record_type`.
-    pub(super) fn resolve(&mut self, record_type: RecordType) -> Outcome {
+    pub(super) fn resolve(&mut self, record_type: RecordType) -> Resolution {
         match record_type {
             RecordType::A | RecordType::AAAA => self.addresses(record_type),
             RecordType::SRV => self.srv(),
@@ -136,18 +136,18 @@ impl Resolver<'_, '_> {
             RecordType::PTR => self.ptr(),
             RecordType::SOA if self.relative().is_empty() => {
                 self.soa(Section::Answer);
-                Outcome::Data
+                Resolution::Data
             }
             // No test whether the name exists.
-            RecordType::SOA => Outcome::NoData,
-            RecordType::AXFR | RecordType::IXFR => Outcome::Refused,
+            RecordType::SOA => Resolution::NoData,
+            RecordType::AXFR | RecordType::IXFR => Resolution::Refused,
             // CoreDNS compares the lower-cased name with the zone as it was spelt.
             RecordType::NS if self.relative().is_empty() && self.name == self.spelled => self.ns(),
             _ => self.existence(),
         }
     }
 
-    /// Writes the SOA, as every denial has it.
+    /// Writes the SOA that every denial has.
     pub(super) fn soa(&mut self, section: Section) {
         let soa = Soa::new(self.zone, &self.spelled[self.zone_at..]);
         self.message.record(section, &[soa.owner], RecordType::SOA, soa.ttl, &soa.rdata());
@@ -168,7 +168,7 @@ impl Resolver<'_, '_> {
         self.name.strip_prefix(MNAME).is_some_and(|rest| rest.starts_with(zone))
     }
 
-    fn addresses(&mut self, record_type: RecordType) -> Outcome {
+    fn addresses(&mut self, record_type: RecordType) -> Resolution {
         let zone = self.zone;
         if self.is_nameserver() {
             self.message.forget_seen();
@@ -180,8 +180,8 @@ impl Resolver<'_, '_> {
         }
         let (name, spelled, zone_at) = (self.name, self.spelled, self.zone_at);
         match zone.find(&name[..zone_at], self.reverse) {
-            Found::Missing => Outcome::NameError,
-            Found::Container => Outcome::NoData,
+            Found::Missing => Resolution::NameError,
+            Found::Container => Resolution::NoData,
             Found::Pod(ip, _) => {
                 if is_of(ip, record_type) {
                     self.message.address(Section::Answer, &[spelled], self.ttl(), ip);
@@ -191,7 +191,7 @@ impl Resolver<'_, '_> {
             Found::Pairs(pairs) => {
                 let mut chain = Chain { names: vec![], chase: false };
                 self.pairs(pairs, record_type, name, spelled, &mut chain);
-                if chain.chase { Outcome::Chase } else { self.data_or_not() }
+                if chain.chase { Resolution::Chase } else { self.data_or_not() }
             }
         }
     }
@@ -222,7 +222,8 @@ impl Resolver<'_, '_> {
         });
     }
 
-    /// Writes the alias `owner` → `target` and what is there; nothing at all where a target of ours has nothing.
+    /// Writes the alias `owner` → `target` and the records of the target; nothing at all if a target in a served zone
+    /// has none.
     fn follow(
         &mut self,
         target: &[u8],
@@ -241,7 +242,7 @@ impl Resolver<'_, '_> {
         if !is_subdomain(zone_name, target) {
             match self.upstream {
                 Upstream::Unavailable => {}
-                Upstream::NotAsked => {
+                Upstream::NotQueried => {
                     self.target.clear();
                     self.target.extend_from_slice(target);
                     chain.chase = true;
@@ -267,18 +268,18 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn srv(&mut self) -> Outcome {
+    fn srv(&mut self) -> Resolution {
         if self.is_nameserver() {
-            return Outcome::NoData;
+            return Resolution::NoData;
         }
         let zone = self.zone;
         let (ttl, owner) = (zone.settings().ttl, self.spelled);
         let suffix = &self.spelled[self.zone_at..];
         match zone.find(&self.name[..self.zone_at], self.reverse) {
-            Found::Missing => Outcome::NameError,
-            Found::Container => Outcome::NoData,
+            Found::Missing => Resolution::NameError,
+            Found::Container => Resolution::NoData,
             Found::Pod(ip, count) => {
-                // The pod's own name, without the labels left of it that the plugin overlooks; port 0.
+                // The pod's own name, without the labels left of it, which the plugin ignores; port 0.
                 let base = pod_base(&self.name[..self.zone_at]);
                 let numbers = srv_numbers(weight(count), 0);
                 self.message.record(
@@ -289,11 +290,11 @@ impl Resolver<'_, '_> {
                     &[&numbers, base, suffix],
                 );
                 self.message.address(Section::Additional, &[base, suffix], ttl, ip);
-                Outcome::Data
+                Resolution::Data
             }
             Found::Pairs(pairs) => {
                 let (message, prefix) = (&mut self.message, pairs.prefix());
-                let Some(records) = SrvSet::count(pairs, |_| true) else { return Outcome::NoData };
+                let Some(records) = SrvSet::count(pairs, |_| true) else { return Resolution::NoData };
                 message.forget_seen();
                 records.each(|Srv { numbers, host, .. }| {
                     let rdata: [&[u8]; 4] = [&numbers, host, prefix, suffix];
@@ -310,7 +311,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn txt(&mut self) -> Outcome {
+    fn txt(&mut self) -> Resolution {
         if self.relative() == b"\x0bdns-version" {
             // The schema version of the "Kubernetes DNS-Based Service Discovery" specification.
             self.message.record(
@@ -320,16 +321,16 @@ impl Resolver<'_, '_> {
                 DNS_VERSION_TTL,
                 &[b"\x051.1.0"],
             );
-            return Outcome::Data;
+            return Resolution::Data;
         }
         match self.zone.find(self.relative(), self.reverse) {
-            Found::Pairs(_) | Found::Pod(..) => Outcome::NoData,
+            Found::Pairs(_) | Found::Pod(..) => Resolution::NoData,
             // Containers too, since CoreDNS 1.10.1.
-            Found::Missing | Found::Container => Outcome::NameError,
+            Found::Missing | Found::Container => Resolution::NameError,
         }
     }
 
-    fn cname(&mut self) -> Outcome {
+    fn cname(&mut self) -> Resolution {
         let (zone, ttl) = (self.zone, self.ttl());
         let (name, spelled) = (&self.name[..self.zone_at], self.spelled);
         if let Found::Pairs(pairs) = zone.find(name, self.reverse) {
@@ -344,11 +345,11 @@ impl Resolver<'_, '_> {
         self.existence()
     }
 
-    fn ptr(&mut self) -> Outcome {
+    fn ptr(&mut self) -> Resolution {
         let Some(ip) = reverse_address(self.name).filter(|_| self.reverse) else {
             return match self.zone.find(self.relative(), self.reverse) {
-                Found::Missing => Outcome::NameError,
-                _ => Outcome::NoData,
+                Found::Missing => Resolution::NameError,
+                _ => Resolution::NoData,
             };
         };
         let (zone, ttl) = (self.zone, self.ttl());
@@ -358,10 +359,10 @@ impl Resolver<'_, '_> {
             self.message.record(Section::Answer, &[self.spelled], RecordType::PTR, ttl, &target);
             self.message.drop_repeated(Section::Answer);
         }
-        if self.message.count(Section::Answer) == 0 { Outcome::NameError } else { Outcome::Data }
+        if self.message.count(Section::Answer) == 0 { Resolution::NameError } else { Resolution::Data }
     }
 
-    fn ns(&mut self) -> Outcome {
+    fn ns(&mut self) -> Resolution {
         let (zone, ttl, suffix) = (self.zone, self.ttl(), self.spelled);
         let all = zone.nameservers();
         self.message.forget_seen();
@@ -373,26 +374,26 @@ impl Resolver<'_, '_> {
         for (name, ip) in all {
             self.message.address(Section::Additional, &[name[0], name[1], suffix], ttl, ip);
         }
-        Outcome::Data
+        Resolution::Data
     }
 
-    /// Any other type: nothing of it, but whether the name exists shows.
-    fn existence(&mut self) -> Outcome {
+    /// Any other type: NODATA if the name exists, else NXDOMAIN.
+    fn existence(&mut self) -> Resolution {
         if self.is_nameserver() {
-            return Outcome::NoData;
+            return Resolution::NoData;
         }
         match self.zone.find(self.relative(), self.reverse) {
-            Found::Missing => Outcome::NameError,
-            _ => Outcome::NoData,
+            Found::Missing => Resolution::NameError,
+            _ => Resolution::NoData,
         }
     }
 
-    fn data_or_not(&self) -> Outcome {
-        if self.message.count(Section::Answer) > 0 { Outcome::Data } else { Outcome::NoData }
+    fn data_or_not(&self) -> Resolution {
+        if self.message.count(Section::Answer) > 0 { Resolution::Data } else { Resolution::NoData }
     }
 }
 
-/// A chain of aliases being followed: the targets so far, and whether its end is outside the served zones.
+/// A chain of aliases: the targets so far, and whether its end is outside the served zones.
 struct Chain {
     names: Vec<Box<[u8]>>,
     chase: bool,

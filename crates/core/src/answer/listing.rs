@@ -1,12 +1,12 @@
-//! All records of a zone, found by asking it: what is listed is what is answered.
+//! All records of a zone, found by answering questions: the list cannot differ from the answers.
 
-use super::general::{Outcome, Resolver, Upstream};
+use super::general::{Resolution, Resolver, Upstream};
 use super::message::Message;
 use super::{Answerer, Order, Outside, zone_of};
 use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
 use crate::zone::Zone;
 
-/// The types that a name below the cluster domain is asked for.
+/// The record types that are queried for each name below the cluster domain.
 const FORWARD: [RecordType; 7] = [
     RecordType::SOA,
     RecordType::NS,
@@ -57,7 +57,7 @@ impl Lister {
         let lower = name.as_wire().to_ascii_lowercase();
         let Some((zone_at, reverse)) = zone_of(zone, &lower) else { return };
         let header = Header { id: 0, flags: 0, counts: [0; 4] };
-        // Not by way of a packet: a set of 5,000 pods has more records than one can hold.
+        // Without a packet: a set of 5,000 pods has more records than one can hold.
         let message = Message::new(&mut self.message, &mut self.answerer.scratch, header, &[]);
         let mut resolver = Resolver {
             zone,
@@ -69,12 +69,12 @@ impl Lister {
             target: &mut self.answerer.target.name,
             message,
         };
-        if resolver.resolve(record_type) != Outcome::Data {
+        if resolver.resolve(record_type) != Resolution::Data {
             return;
         }
         resolver.message.finish(&[], usize::MAX, usize::MAX);
         let Some([answers, _, _]) = sections(&self.message) else { return };
-        // An alias's own record is listed once, when its type is asked for, and its target where it belongs.
+        // An alias is listed once, for its own type, and its target's records under the target.
         let own = answers.into_iter().filter(|r| r.record_type == record_type && r.owner == lower);
         own.for_each(each);
     }

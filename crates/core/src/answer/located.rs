@@ -32,8 +32,8 @@ pub(super) fn is_above(zone: &Zone, name: &[u8]) -> bool {
     })
 }
 
-/// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone. The longest, if
-/// one is within another.
+/// The zone that `name` (lower case, wire form) is in: where it begins, and whether it is a reverse zone. The longest,
+/// if one is within another.
 pub(crate) fn zone_of(zone: &Zone, name: &[u8]) -> Option<(usize, bool)> {
     let settings = zone.settings();
     let begins = |zone: &DomainName| {

@@ -13,25 +13,25 @@ use crate::wire::{
     FIXED, HEADER, Header, IN, RecordType, ResponseCode, Section, end_of_plain_name, flag, u16_at,
 };
 
-/// What a writer keeps between replies, so that the next one allocates nothing.
+/// Buffers that a writer keeps between replies, so that the next one allocates nothing.
 #[derive(Default)]
 pub(super) struct Scratch {
-    /// Where each record begins, in order of the sections.
+    /// Offset of each record, in order of the sections.
     records: Vec<u32>,
     /// Records already in the section, as ranges of the message: for dropping repeated ones.
     seen: HashTable<(u32, u32)>,
-    /// Names that can be pointed to: (place in the plain message, length, place in the packed one).
+    /// Names that can be pointed to: (offset in the plain message, length, offset in the packed one).
     names: HashTable<(u32, u16, u16)>,
-    /// The other half of a rewrite.
+    /// Second buffer for a rewrite.
     spare: Vec<u8>,
     order: Vec<u32>,
 }
 
-/// A reply being written. Header and question stand; records are appended section by section.
+/// A reply being written. Header and question are complete; records are appended section by section.
 pub(super) struct Message<'m> {
     out: &'m mut Vec<u8>,
     scratch: &'m mut Scratch,
-    /// Its counts are those of the records.
+    /// The header, with the current counts of records.
     header: Header,
     /// Whether the last record was left out because the header could not count it.
     left_out: bool,
@@ -39,7 +39,7 @@ pub(super) struct Message<'m> {
     compress_targets: bool,
 }
 
-/// A place to come back to.
+/// A position to roll back to.
 #[derive(Clone, Copy)]
 pub(super) struct Mark {
     length: usize,
@@ -47,11 +47,11 @@ pub(super) struct Mark {
     counts: [u16; 4],
 }
 
-/// Beyond this a compression pointer does not reach (14 bits).
+/// Maximum offset that a compression pointer can hold (14 bits).
 pub(super) const POINTER_MAX: usize = 0x3fff;
 
 impl<'m> Message<'m> {
-    /// Begins a reply: `header` and the question, which is empty if it could not be read.
+    /// Starts a reply with `header` and the question, which is empty if it could not be parsed.
     pub(super) fn new(
         out: &'m mut Vec<u8>,
         scratch: &'m mut Scratch,
@@ -77,12 +77,12 @@ impl<'m> Message<'m> {
         self.header.set(flag, value);
     }
 
-    /// Compresses SRV targets too when names are compressed, against RFC 2782.
+    /// Compresses SRV targets too when names are compressed, in violation of RFC 2782.
     pub(super) fn compress_targets(&mut self) {
         self.compress_targets = true;
     }
 
-    /// How many records a section has.
+    /// Number of records in a section.
     pub(super) fn count(&self, section: Section) -> u16 {
         self.header.counts[1 + section as usize]
     }
@@ -101,7 +101,7 @@ impl<'m> Message<'m> {
         self.header.counts = mark.counts;
     }
 
-    /// Begins to drop records that repeat an earlier one, forgetting those of another section.
+    /// Starts a section in which repeated records are dropped.
     pub(super) fn forget_seen(&mut self) {
         self.scratch.seen.clear();
     }
@@ -115,7 +115,7 @@ impl<'m> Message<'m> {
         ttl: u32,
         rdata: &[&[u8]],
     ) {
-        // More records than the header can count never fit into a message: `finish` cuts it and sets TC.
+        // More records than the header can count never fit into a message: `finish` truncates it and sets TC.
         self.left_out = self.count(section) == u16::MAX;
         if self.left_out {
             return;
@@ -139,7 +139,7 @@ impl<'m> Message<'m> {
         }
     }
 
-    /// Takes the record just written back if the section has the same one already.
+    /// Removes the record just written if the section already has an equal one.
     pub(super) fn drop_repeated(&mut self, section: Section) {
         let Some(&start) = self.scratch.records.last().filter(|_| !self.left_out) else { return };
         let (out, end) = (&*self.out, self.out.len() as u32);
@@ -155,8 +155,8 @@ impl<'m> Message<'m> {
         }
     }
 
-    /// Puts the records of each section in the order in which CoreDNS's `loadbalance` leaves them: aliases first, then
-    /// what is no address as it was, then the addresses shuffled.
+    /// Orders the records of each section as CoreDNS's `loadbalance` does: aliases, then other records in their order,
+    /// then the addresses shuffled.
     pub(super) fn arrange(&mut self, order: Order, rng: &mut Rng) {
         if order == Order::Stable {
             return;
@@ -188,7 +188,7 @@ impl<'m> Message<'m> {
         let addresses = order.partition_point(|&at| rank(records[first + at as usize]) < 2);
         rng.shuffle(&mut order[addresses..]);
         spare.clear();
-        // Where a record goes to is noted in place of where it came from, once it has been copied.
+        // After a record is copied, its entry holds the new offset instead of the old one.
         for at in order.iter_mut() {
             let from = first + *at as usize;
             let to = if *at as usize + 1 < count { records[from + 1] as usize } else { end };
@@ -199,8 +199,8 @@ impl<'m> Message<'m> {
         out[start..end].copy_from_slice(spare);
     }
 
-    /// Ends the reply with `opt` (may be empty) so that it is at most `limit` bytes long: plain if that fits and is
-    /// not over `compress_from` bytes; else compressed, and cut with TC where even that does not fit.
+    /// Ends the reply with `opt` (may be empty) in at most `limit` bytes: uncompressed if that fits and has at most
+    /// `compress_from` bytes; else compressed, and truncated with TC if even that does not fit.
     pub(super) fn finish(mut self, opt: &[u8], limit: usize, compress_from: usize) {
         let plain = self.out.len() + opt.len();
         if plain > limit || plain > compress_from {
@@ -253,7 +253,7 @@ fn hash(bytes: &[u8]) -> u64 {
     hasher.finish()
 }
 
-/// Where a name of the plain message ends.
+/// End of a name in the plain message.
 fn name_end(plain: &[u8], at: usize) -> usize {
     end_of_plain_name(plain, at).expect("a plain message has whole names")
 }
@@ -271,8 +271,8 @@ struct Packer<'p> {
 }
 
 impl Packer<'_> {
-    /// Packs the name at `at` and tells where it ended. Every part of it can be pointed to from then on, also of a name
-    /// that itself must not be compressed. Case counts, as in miekg/dns.
+    /// Packs the name at `at` and returns its end. Each suffix of it becomes a target for pointers, also of a name that
+    /// itself must not be compressed. Case counts, as in miekg/dns.
     fn name(&mut self, mut at: usize, compress: bool) -> usize {
         let plain = self.plain;
         let end = name_end(plain, at);
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_section_of_any_size_becomes_what_fits() {
+    fn a_section_of_any_size_is_truncated_to_the_limit() {
         let limit = usize::from(u16::MAX);
         // 12 bytes of header, 8 of question, 16 for each compressed A record.
         let most = ((limit - 20) / 16) as u16;
@@ -369,7 +369,7 @@ mod tests {
             (65_536, 1, (most, true)),
             (65_537, 2, (most, true)),
             (100_000, 1, (most, true)),
-            // However often they repeat.
+            // However often they are repeated.
             (3, 40_000, (3, false)),
         ];
         for (different, times, expected) in table {

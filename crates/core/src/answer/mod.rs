@@ -1,5 +1,5 @@
 //! Takes the place of the handler of CoreDNS's `kubernetes` plugin and of its message writer: (zone, packet) → reply.
-//! Pure, and cannot fail: whatever comes in, a reply or silence comes out. It must not know files or sockets.
+//! Pure, and cannot fail: every packet gets a reply or is dropped. Must not depend on files or sockets.
 
 mod fast;
 pub mod fault;
@@ -25,14 +25,14 @@ pub(crate) use located::zone_of;
 use message::{Message, Scratch};
 pub use reply::{Record, Reply};
 pub use request::Request;
-use request::Unfit;
+use request::RequestError;
 
-/// A query, and all that its answer depends on beside the zone.
+/// A query, and everything besides the zone that its answer depends on.
 #[derive(Clone, Copy)]
 pub struct Query<'q> {
-    /// The packet as it came.
+    /// The packet as received.
     pub request: &'q [u8],
-    /// How it came.
+    /// Transport and limits of the client.
     pub client: Client,
     /// After [`Verdict::Chase`]: the upstream's answer for [`Answerer::target`].
     pub upstream: Option<&'q UpstreamAnswer>,
@@ -41,7 +41,7 @@ pub struct Query<'q> {
 }
 
 impl<'q> Query<'q> {
-    /// A query that no fault hits, before any upstream was asked.
+    /// A query that no fault hits, before any upstream is queried.
     pub fn new(request: &'q [u8], client: Client) -> Self {
         Query { request, client, upstream: None, fault: None }
     }
@@ -56,18 +56,18 @@ pub struct UpstreamAnswer {
     pub truncated: bool,
 }
 
-/// How a request came in, as far as the reply depends on it.
+/// The properties of the client that the reply depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// Whether it came over UDP (sizes are limited) or TCP.
+    /// Whether the query came over UDP (sizes are limited) or TCP.
     pub udp: bool,
     /// Whether the client's address is IPv6: replies are compressed from 1220 bytes on instead of 1480.
     pub ipv6: bool,
-    /// The largest UDP reply this listener sends, in bytes, whatever the client's EDNS size says. At least 512.
+    /// Maximum size of a UDP reply of this listener, in bytes, regardless of the client's EDNS size. At least 512.
     pub max_udp: u16,
 }
 
-/// In which order records of one answer stand.
+/// The order of records within an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Addresses shuffled anew for each reply, as CoreDNS's `loadbalance` plugin does.
@@ -76,68 +76,69 @@ pub enum Order {
     Stable,
 }
 
-/// What a name outside the cluster's zones gets.
+/// The answer for names outside the cluster's zones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outside {
-    /// NXDOMAIN, not authoritative, with RA and without an SOA record: stub resolvers take it for "not found", while
+    /// NXDOMAIN, not authoritative, with RA and without an SOA record: stub resolvers treat it as "not found", while
     /// REFUSED becomes a temporary failure in glibc, Go and Node.js once a search list has been tried. Names above the
     /// zones exist, or nothing could exist below them (RFC 8020): NODATA.
     #[default]
     NxDomain,
     /// REFUSED, as from an authoritative server.
     Refused,
-    /// What an upstream server answers.
+    /// The answer of an upstream server.
     Forwarded,
 }
 
-/// What is to be done with a request.
+/// What the caller has to do with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Say nothing: the packet is a response itself, or too short to be a request.
+    /// Send nothing: the packet is a response itself, or too short to be a request.
     Silent,
     /// Send the reply.
     Reply,
-    /// The name is not ours and there is an upstream: relay the request. The reply holds REFUSED, for want of one.
+    /// The name is outside the served zones and there is an upstream: relay the request. The reply holds REFUSED, in
+    /// case the upstream fails.
     Forward,
-    /// An ExternalName leads to a name that is not ours: ask the upstream for [`Answerer::target`] and answer the query again
-    /// with its answer. The reply holds the answer without it, for when the upstream has none.
+    /// An ExternalName leads to a name outside the served zones: query the upstream for [`Answerer::target`] and answer
+    /// the query again with its answer. The reply holds the answer without it, in case the upstream has none.
     Chase,
 }
 
-/// Makes replies, one after the other; one for each thread or task, for what it reuses between them.
+/// Creates replies one at a time and reuses its buffers: use one for each thread or task.
 pub struct Answerer {
     order: Order,
     rng: Rng,
     outside: Outside,
-    /// Whether the fast path is taken.
+    /// Whether the fast path is enabled.
     fast: bool,
     addresses: Addresses,
     scratch: Scratch,
-    /// A whole reply, before it is bent.
+    /// A complete reply, before a fault is applied.
     plain: Vec<u8>,
     opt: Vec<u8>,
     target: Target,
 }
 
-/// What an upstream is to be asked for.
+/// The question for an upstream.
 struct Target {
     /// In wire form.
     name: Vec<u8>,
     record_type: RecordType,
 }
 
-/// The largest UDP reply for a client without EDNS (RFC 1035, 4.2.1), in bytes.
+/// Maximum UDP reply for a client without EDNS (RFC 1035, 4.2.1), in bytes.
 const UDP_WITHOUT_EDNS: u16 = 512;
 
-/// EDNS options that CoreDNS gives back as they came: NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING (`edns.go`).
+/// EDNS options that CoreDNS echoes: NSID, EXPIRE, COOKIE, TCP-KEEPALIVE, PADDING (`edns.go`).
 const ECHOED_OPTIONS: [u16; 5] = [3, 9, 10, 11, 12];
 
 /// RFC 8914, 4.21.
 const EDE_NOT_AUTHORITATIVE: u16 = 20;
 
 impl Answerer {
-    /// `seed` decides every shuffle, `outside` the answer for names that are not ours.
+    /// `seed` determines every shuffle, `outside` the answer for names outside the served zones.
     pub fn new(order: Order, seed: u64, outside: Outside) -> Self {
         Answerer {
             order,
@@ -152,18 +153,18 @@ impl Answerer {
         }
     }
 
-    /// The same without the fast path, for tests that compare both.
+    /// Disables the fast path. For differential tests.
     #[must_use]
     pub fn without_fast_path(self) -> Self {
         Answerer { fast: false, ..self }
     }
 
-    /// After [`Verdict::Chase`]: the name (wire form) and record type to ask the upstream for.
+    /// After [`Verdict::Chase`]: the name (wire form) and record type to query the upstream for.
     pub fn target(&self) -> (&[u8], RecordType) {
         (&self.target.name, self.target.record_type)
     }
 
-    /// Answers `query` from `zone` into `reply`, whose former content is dropped.
+    /// Answers `query` from `zone` into `reply`, which is cleared first.
     pub fn answer(&mut self, zone: &Zone, query: &Query<'_>, reply: &mut Vec<u8>) -> Verdict {
         let request = match Request::read(query.request, query.client.udp) {
             Ok(request) => request,
@@ -218,16 +219,16 @@ impl Answerer {
     fn upstream<'q>(&self, query: &Query<'q>) -> Upstream<'q> {
         match (query.upstream, self.outside) {
             (Some(answer), _) => Upstream::Answered(answer),
-            (None, Outside::Forwarded) => Upstream::NotAsked,
+            (None, Outside::Forwarded) => Upstream::NotQueried,
             (None, Outside::NxDomain | Outside::Refused) => Upstream::Unavailable,
         }
     }
 }
 
-/// How large a reply may be, and from which size on it is compressed, in bytes.
+/// Limits for the size of a reply, in bytes.
 struct ReplySize {
     limit: u16,
-    /// The UDP size that the OPT record says.
+    /// The UDP size in the OPT record.
     advertised: u16,
     compress_from: usize,
 }
@@ -241,10 +242,10 @@ impl Client {
             // RFC 6891, 6.2.3: less than 512 means 512.
             (true, Some(edns)) => edns.udp_size.max(UDP_WITHOUT_EDNS).min(self.max_udp),
         };
-        // The client's own size comes back, as CoreDNS has it; a listener with a limit of its own says that.
+        // CoreDNS echoes the client's size; a listener with a lower limit advertises that limit.
         let advertised =
             edns.map_or(0, |edns| if self.udp { edns.udp_size.min(self.max_udp) } else { edns.udp_size });
-        // Above these, CoreDNS compresses what it sends over UDP in the hope of avoiding fragments (Request.Scrub).
+        // Above these sizes CoreDNS compresses UDP replies to avoid fragments (Request.Scrub).
         let compress_from = match (self.udp, self.ipv6) {
             (false, _) => usize::MAX,
             (true, false) => 1480,
@@ -254,8 +255,8 @@ impl Client {
     }
 }
 
-/// The reply to a question of class IN that somebody asks over TCP, with RD and without EDNS: all of it, in its
-/// objects' order.
+/// The complete reply to a question of class IN over TCP, with RD and without EDNS, with records in the order of their
+/// objects.
 pub fn ask(zone: &Zone, name: &DomainName, record_type: RecordType) -> Vec<u8> {
     let mut request = vec![0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     request.extend_from_slice(name.as_wire());
@@ -268,17 +269,22 @@ pub fn ask(zone: &Zone, name: &DomainName, record_type: RecordType) -> Vec<u8> {
     reply
 }
 
-/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS gives it back.
+/// Writes the OPT record of a reply (RFC 6891, 6.1.2): the client's own, as CoreDNS echoes it.
 fn write_opt(out: &mut Vec<u8>, opt: Opt<'_>, size: &ReplySize, extended_error: Option<u16>) {
     let edns = Edns { udp_size: size.advertised, ..opt.edns };
     Opt { edns, ..opt }.write(out, ResponseCode::NOERROR, &ECHOED_OPTIONS, extended_error);
 }
 
-fn refuse_to_read(packet: &[u8], unfit: Unfit<'_>, scratch: &mut Scratch, reply: &mut Vec<u8>) -> Verdict {
+fn refuse_to_read(
+    packet: &[u8],
+    unfit: RequestError<'_>,
+    scratch: &mut Scratch,
+    reply: &mut Vec<u8>,
+) -> Verdict {
     reply.clear();
     let (header, question) = match unfit {
-        Unfit::Silent => return Verdict::Silent,
-        Unfit::Header { code, opcode, recursion_desired } => {
+        RequestError::Silent => return Verdict::Silent,
+        RequestError::Header { code, opcode, recursion_desired } => {
             let id = Header::read(packet).map_or(0, |header| header.id);
             let flags = flag::RESPONSE | Header::flags_of(opcode);
             let mut header = Header { id, flags, counts: [0; 4] };
@@ -286,7 +292,7 @@ fn refuse_to_read(packet: &[u8], unfit: Unfit<'_>, scratch: &mut Scratch, reply:
             header.set_response_code(code);
             (header, &[][..])
         }
-        Unfit::AfterQuestion(request) => {
+        RequestError::AfterQuestion(request) => {
             let mut header = request.reply_header();
             header.set_response_code(ResponseCode::FORMERR);
             (header, request.question.bytes)

@@ -1,23 +1,22 @@
-//! Takes a resolver's place for a moment: what a reply says, for people and tests that read it. Whatever is in it, also
-//! what a fault made of it, is read without harm.
+//! Parsed DNS replies, for tests and tools. Any bytes are parsed without panic, also those that a fault produces.
 
 use crate::wire::{Presentation, RecordBuf, RecordType, ResponseCode, Whole, character_strings, flag};
 
-/// What a reply says.
+/// A parsed reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Reply {
-    /// How it went.
+    /// The response code.
     pub code: ResponseCode,
-    /// AA: from the one who knows, not from a cache.
+    /// AA: the answer is from an authoritative server, not from a cache.
     pub authoritative: bool,
-    /// TC: there is more, to be asked for over TCP.
+    /// TC: the reply is truncated; the complete one is available over TCP.
     pub truncated: bool,
-    /// What was asked for.
+    /// The answer section.
     pub answers: Vec<Record>,
-    /// The SOA of a negative answer.
+    /// The authority section: the SOA of a negative answer.
     pub authorities: Vec<Record>,
-    /// What goes along: the addresses of SRV targets. Without the OPT record.
+    /// The additional section without the OPT record: the addresses of SRV targets.
     pub additionals: Vec<Record>,
 }
 
@@ -25,18 +24,18 @@ pub struct Reply {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Record {
-    /// The name it is at, with the last dot.
+    /// The owner, with the final dot.
     pub name: String,
-    /// Seconds.
+    /// The TTL, in seconds.
     pub ttl: u32,
     /// Its type.
     pub record_type: RecordType,
-    /// Its data as zone files have it: `0 50 9042 db-0.db.default.svc.cluster.local.`
+    /// Its data in the format of zone files: `0 50 9042 db-0.db.default.svc.cluster.local.`
     pub data: String,
 }
 
 impl Reply {
-    /// Reads a whole message; `None` where it is none.
+    /// Parses a complete message; `None` if it is malformed.
     pub fn read(message: &[u8]) -> Option<Reply> {
         let Whole { header, code, records, .. } = Whole::read(message)?;
         let mut sections = [Vec::new(), Vec::new(), Vec::new()];
@@ -89,7 +88,7 @@ mod tests {
         Name::from_ascii(text).unwrap()
     }
 
-    /// Every type that a zone of a cluster has, and others that an upstream may answer with.
+    /// Every type that a zone of a cluster has, and others that an upstream may return.
     fn message() -> Message {
         let mut message = Message::new(1, MessageType::Response, OpCode::Query);
         message.metadata.authoritative = true;
@@ -125,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reply_says_what_hickory_reads_in_it() {
+    fn replies_are_parsed_like_hickory_does() {
         let message = message();
         let reply = Reply::read(&message.to_vec().unwrap()).expect("a reply");
         let read = |section: &[WireRecord]| -> Vec<_> {
@@ -133,18 +132,18 @@ mod tests {
                 section.iter().map(|record| (record.name.to_string(), record.ttl, record.data.to_string()));
             shown.collect()
         };
-        let said = |section: &[Record]| -> Vec<_> {
+        let parsed = |section: &[Record]| -> Vec<_> {
             section.iter().map(|record| (record.name.clone(), record.ttl, record.data.clone())).collect()
         };
-        assert_eq!(said(&reply.answers), read(&message.answers));
-        assert_eq!(said(&reply.authorities), read(&message.authorities));
+        assert_eq!(parsed(&reply.answers), read(&message.answers));
+        assert_eq!(parsed(&reply.authorities), read(&message.authorities));
         assert_eq!(reply.additionals.len(), 1, "without the OPT record");
         assert_eq!(reply.additionals[0].data, "\\# 2 01ff");
         assert!(reply.authoritative && !reply.truncated);
     }
 
     #[test]
-    fn any_cut_of_a_reply_is_none() {
+    fn a_truncated_packet_is_no_reply() {
         let whole = message().to_vec().unwrap();
         for end in 0..whole.len() {
             assert_eq!(Reply::read(&whole[..end]), None, "{end}");

@@ -1,25 +1,25 @@
-//! Reads a request as miekg/dns and CoreDNS do where it is well-formed, and as RFC 8906 wants where it is not.
+//! Parses requests: well-formed ones as miekg/dns and CoreDNS do, malformed ones as RFC 8906 requires.
 
 use crate::wire::{HEADER, Header, NAME_MAX, Opcode, Opt, Question, Records, ResponseCode, Section, flag};
 
-/// A request that deserves an answer.
+/// A well-formed request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'p> {
     /// The message's id.
     pub id: u16,
-    /// RD, to be copied.
+    /// RD, which is copied to the reply.
     pub recursion_desired: bool,
-    /// CD, to be copied.
+    /// CD, which is copied to the reply.
     pub checking_disabled: bool,
-    /// What is asked.
+    /// The question.
     pub question: Question<'p>,
     /// The OPT record, if there is one.
     pub opt: Option<Opt<'p>>,
 }
 
-/// Why a packet gets no proper answer.
+/// Why a packet gets an error or no reply.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unfit<'p> {
+pub(super) enum RequestError<'p> {
     /// Not a request, or too short to be one: an answer could start a loop (RFC 8906, and CoreDNS).
     Silent,
     /// A bare header with this code.
@@ -28,31 +28,34 @@ pub(super) enum Unfit<'p> {
     AfterQuestion(Request<'p>),
 }
 
-/// CoreDNS reads UDP requests into 512 bytes; what is longer arrives cut.
+/// Maximum size of a UDP request, in bytes: CoreDNS reads into a buffer of 512, so longer ones arrive cut.
 const UDP_REQUEST_MAX: usize = 512;
 
 impl<'p> Request<'p> {
-    /// What `packet` asks, as far as that can be read, whatever else is wrong with it.
+    /// Parses the question of `packet` if it is readable, even if the rest of the packet is malformed.
     pub fn asked(packet: &'p [u8]) -> Option<Self> {
         match Request::read(packet, false) {
-            Ok(request) | Err(Unfit::AfterQuestion(request)) => Some(request),
+            Ok(request) | Err(RequestError::AfterQuestion(request)) => Some(request),
             Err(_) => None,
         }
     }
 
-    pub(super) fn read(packet: &'p [u8], udp: bool) -> Result<Self, Unfit<'p>> {
+    pub(super) fn read(packet: &'p [u8], udp: bool) -> Result<Self, RequestError<'p>> {
         let header =
-            Header::read(packet).filter(|header| !header.has(flag::RESPONSE)).ok_or(Unfit::Silent)?;
+            Header::read(packet).filter(|header| !header.has(flag::RESPONSE)).ok_or(RequestError::Silent)?;
         let recursion_desired = header.has(flag::RECURSION_DESIRED);
-        let unfit =
-            |code, recursion_desired| Unfit::Header { code, opcode: header.opcode(), recursion_desired };
+        let unfit = |code, recursion_desired| RequestError::Header {
+            code,
+            opcode: header.opcode(),
+            recursion_desired,
+        };
         if header.opcode() != Opcode::QUERY {
-            // Flags of another opcode may mean another thing: none are copied.
+            // The flags of another opcode may have another meaning: none are copied.
             return Err(unfit(ResponseCode::NOTIMP, false));
         }
         let malformed = unfit(ResponseCode::FORMERR, recursion_desired);
         let [questions, counts @ ..] = header.counts;
-        // As miekg/dns's acceptfunc: one question; room for a SOA (IXFR) and for OPT and TSIG.
+        // As miekg/dns's acceptfunc: one question; at most one SOA (IXFR), and OPT and TSIG.
         if questions != 1 || counts[0] > 1 || counts[1] > 1 || counts[2] > 2 {
             return Err(malformed);
         }
@@ -64,11 +67,11 @@ impl<'p> Request<'p> {
         let mut request =
             Request { id: header.id, recursion_desired, checking_disabled, question, opt: None };
         if udp && packet.len() > UDP_REQUEST_MAX {
-            return Err(Unfit::AfterQuestion(request));
+            return Err(RequestError::AfterQuestion(request));
         }
         match read_opt(Records::new(packet, HEADER + question.bytes.len(), counts)) {
             Some(opt) => request.opt = opt,
-            None => return Err(Unfit::AfterQuestion(request)),
+            None => return Err(RequestError::AfterQuestion(request)),
         }
         Ok(request)
     }
@@ -82,7 +85,7 @@ impl<'p> Request<'p> {
     }
 }
 
-/// The OPT record among the records behind the question; `None` where a record is malformed.
+/// Finds the OPT record among the records after the question; `None` if a record is malformed.
 fn read_opt<'p>(records: Records<'p>) -> Option<Option<Opt<'p>>> {
     let mut found = None;
     for item in records {
@@ -102,7 +105,7 @@ fn read_opt<'p>(records: Records<'p>) -> Option<Option<Opt<'p>>> {
     Some(found)
 }
 
-/// Whether the options fill `rdata`, and a COOKIE has a length that there is: 8 bytes of the client, and 8 to 32 of the server
+/// Whether the options fill `rdata`, and a COOKIE has a valid length: 8 bytes of the client, and 8 to 32 of the server
 /// or none (RFC 7873, 5.2.2).
 fn options_fit(opt: &Opt<'_>) -> bool {
     opt.options().all(|option| match option {
@@ -111,7 +114,7 @@ fn options_fit(opt: &Opt<'_>) -> bool {
     })
 }
 
-/// The option's code.
+/// Code of the option COOKIE.
 const COOKIE: u16 = 10;
 
 #[cfg(test)]

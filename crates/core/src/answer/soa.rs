@@ -23,7 +23,7 @@ pub(super) struct Soa<'a> {
 }
 
 impl<'a> Soa<'a> {
-    /// The record of `zone`, with the name that `owner` spells.
+    /// The record of `zone`, owned by `owner` in the question's spelling.
     pub(super) fn new(zone: &Zone, owner: &'a [u8]) -> Self {
         let ttl = zone.settings().ttl;
         let numbers = [zone.serial(), 7200, 1800, 86400, ttl].map(u32::to_be_bytes);

@@ -1,15 +1,15 @@
-//! SRV records of a Service, for both ways of answering: which (address, port) pairs have one, and the weight that they
-//! share (CoreDNS's `backend_lookup.go`, SRV).
+//! SRV records of a Service, for the fast and the general path: which (address, port) pairs have one, and the weight
+//! that they share (CoreDNS's `backend_lookup.go`, SRV).
 
 use std::net::IpAddr;
 
 use crate::zone::{Matches, TargetRef, Tuple};
 
-/// The SRV records that a name means.
+/// The SRV records of a name.
 #[derive(Clone, Copy)]
 pub(super) struct SrvSet<'z> {
     pairs: Matches<'z>,
-    /// How many pairs share the weight.
+    /// Number of pairs that share the weight.
     count: u32,
 }
 
@@ -27,8 +27,8 @@ pub(super) struct Srv<'z> {
 pub(super) const SRV_NUMBERS: usize = 6;
 
 impl<'z> SrvSet<'z> {
-    /// Counts the pairs of an address before any is dropped, over both families and all ports. Each pair is shown to `accept`;
-    /// `None` once that returns false.
+    /// Counts the pairs of an address over both families and all ports, before any is dropped. Passes each pair to
+    /// `accept`; `None` once that returns false.
     pub(super) fn count(pairs: Matches<'z>, mut accept: impl FnMut(&Tuple<'z>) -> bool) -> Option<Self> {
         let mut count = 0;
         let all = pairs.each(|pair| {
@@ -38,7 +38,7 @@ impl<'z> SrvSet<'z> {
         all.then_some(SrvSet { pairs, count })
     }
 
-    /// How many pairs share the weight.
+    /// Number of pairs that share the weight.
     pub(super) fn len(&self) -> usize {
         self.count as usize
     }

@@ -1,5 +1,5 @@
-//! Which faults are in force: their windows in the cluster's time, the addresses of the pods they are for, and the zones
-//! that they keep. It must not know what they do to an answer.
+//! Determines which faults are in force: their windows in the cluster's time, the addresses of the pods they apply to,
+//! and the past zones that they need. Must not depend on their effect on an answer.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,44 +9,44 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::answer::Faults;
-use crate::answer::fault::{Past, Rule};
+use crate::answer::fault::{Rule, ZoneHistory};
 use crate::fault::{Action, Client, FaultSpec};
 use crate::store::{Fault, Kind, Name, Pod, Resource, Store, Stored, Time};
 use crate::zone::Published;
 
-/// The faults, as they were published last.
+/// The faults as last published.
 #[derive(Default)]
 pub(super) struct FaultsInForce {
     published: Faults,
-    known: BTreeMap<Name, Known>,
+    known: BTreeMap<Name, PublishedFault>,
     due: Option<Time>,
 }
 
-/// A fault and what was published of it.
-struct Known {
+/// A fault and its published rule.
+struct PublishedFault {
     stored: Stored,
     rule: Arc<Rule>,
 }
 
 impl FaultsInForce {
-    /// Where the faults are to be read.
+    /// A handle to the published faults.
     pub(super) fn published(&self) -> Faults {
         self.published.clone()
     }
 
-    /// Forgets all faults; whoever reads them finds that.
-    pub(super) fn none_left(&self) -> Self {
+    /// Removes all faults, also for holders of [`Self::published`].
+    pub(super) fn cleared(&self) -> Self {
         self.published.publish(Vec::new());
         FaultsInForce { published: self.published.clone(), ..FaultsInForce::default() }
     }
 
-    /// When the next fault begins or ends.
+    /// When the next fault starts or ends.
     pub(super) fn due(&self) -> Option<Time> {
         self.due
     }
 
-    /// Publishes what `store` says of faults, as it is at `now`, if that has changed.
-    pub(super) fn heed(&mut self, store: &Store, now: Time, zone: &Published) {
+    /// Publishes the faults of `store` at `now`, if they have changed.
+    pub(super) fn update(&mut self, store: &Store, now: Time, zone: &Published) {
         let mut all = store.all_stored(Kind::Fault, None).peekable();
         if all.peek().is_none() && self.known.is_empty() {
             return;
@@ -59,22 +59,22 @@ impl FaultsInForce {
             due = window.edges().filter(|edge| *edge > now).chain(due).min();
             let before = self.known.get(&fault.metadata.name).filter(|known| known.is_of(stored, fault));
             let rule = rule(fault, window.contains(now), before.map(|known| &known.rule), store, now, zone);
-            known.insert(fault.metadata.name.clone(), Known { stored: stored.clone(), rule });
+            known.insert(fault.metadata.name.clone(), PublishedFault { stored: stored.clone(), rule });
         }
         self.due = due;
         let same = known.len() == self.known.len()
             && known.values().zip(self.known.values()).all(|(new, old)| Arc::ptr_eq(&new.rule, &old.rule));
         self.known = known;
         if !same {
-            let mut known: Vec<&Known> = self.known.values().collect();
+            let mut known: Vec<&PublishedFault> = self.known.values().collect();
             known.sort_by_key(|known| (Reverse(known.rule.spec.priority), known.stored.born()));
             self.published.publish(known.into_iter().map(|known| known.rule.clone()).collect());
         }
     }
 
-    /// Notes that the zone has changed, for faults that show it late.
-    pub(super) fn note(&mut self, now: Time, zone: &Published) {
-        for Known { rule, .. } in self.known.values().filter(|known| known.rule.in_force) {
+    /// Records a new zone, for faults that answer from past ones.
+    pub(super) fn record_zone(&mut self, now: Time, zone: &Published) {
+        for PublishedFault { rule, .. } in self.known.values().filter(|known| known.rule.in_force) {
             if let Some(lag) = lag(&rule.spec) {
                 rule.past.push(now, Arc::clone(&zone.load()), lag);
             }
@@ -82,18 +82,18 @@ impl FaultsInForce {
     }
 }
 
-impl Known {
-    /// Whether it is what there was of `fault`, and that wishes for the same as before.
+impl PublishedFault {
+    /// Whether this is the fault of `stored`, with an unchanged spec.
     fn is_of(&self, stored: &Stored, fault: &Fault) -> bool {
         self.stored.is_same_object(stored)
             && Fault::of(&self.stored.object).is_some_and(|before| before.spec == fault.spec)
     }
 }
 
-/// When a fault is in force.
+/// The time in which a fault is in force.
 struct Window {
     begin: Time,
-    /// It is no more.
+    /// The end; absent for an unlimited fault.
     end: Option<Time>,
 }
 
@@ -112,7 +112,7 @@ impl Window {
     }
 }
 
-/// What is to be published of `fault`: `before` itself, where nothing has changed.
+/// The rule of `fault` to publish: `before` itself if nothing has changed.
 fn rule(
     fault: &Fault,
     in_force: bool,
@@ -128,7 +128,7 @@ fn rule(
     }
     let past = match before {
         Some(before) if before.in_force == in_force => before.past.clone(),
-        _ if in_force && keeps_zone(&spec) => Arc::new(Past::from(now, Arc::clone(&zone.load()))),
+        _ if in_force && keeps_zone(&spec) => Arc::new(ZoneHistory::from(now, Arc::clone(&zone.load()))),
         _ => Arc::default(),
     };
     let state = before.map(|before| before.state.clone()).unwrap_or_default();
@@ -139,7 +139,7 @@ fn keeps_zone(spec: &FaultSpec) -> bool {
     spec.all_actions().any(|action| matches!(action, Action::Stale | Action::Flap | Action::Lag(_)))
 }
 
-/// By how much changes show late at most, if they do.
+/// Maximum delay with which changes become visible, if a fault delays them.
 fn lag(spec: &FaultSpec) -> Option<Duration> {
     let lags = spec.all_actions().filter_map(|action| match action {
         Action::Lag(by) => Some(*by),
@@ -148,7 +148,7 @@ fn lag(spec: &FaultSpec) -> Option<Duration> {
     lags.max()
 }
 
-/// The addresses of `clients`; a pod has those that it has at the moment.
+/// The addresses of `clients`, for pods the current ones.
 fn networks(store: &Store, clients: &[Client]) -> Vec<IpNet> {
     let mut networks = Vec::new();
     for client in clients {

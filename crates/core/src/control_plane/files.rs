@@ -1,5 +1,5 @@
-//! Takes the place of `kubectl apply --prune`: what the manifests asked for last time, and the changes that lead from
-//! there to what they ask for now. What they do not speak of, and did not, is not theirs to change.
+//! Takes the place of `kubectl apply --prune`: computes the changes from the previous content of the manifests to the
+//! current one. Objects that are in neither are not changed.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -12,26 +12,26 @@ use crate::reconcile::{Deletion, Propagation, delete};
 use crate::store::{Change, Key, Kind, Object, Objects, PodStatus, Resource};
 
 impl ControlPlane {
-    /// Makes the cluster what the manifests ask for; what they asked for last time and do not any more goes. What they
-    /// do not speak of, and did not, stays. The first time everything becomes visible at once; later, step by step.
+    /// Applies the manifests: objects that were in the last ones and are not in these are deleted, objects in neither
+    /// stay. The first call makes everything visible at once; later ones step by step.
     ///
-    /// Tells whether anything visible changed.
+    /// Returns whether anything visible changed.
     pub fn apply(&mut self, input: &Objects) -> bool {
-        let gone = self.desired.iter().flat_map(Desired::asked).filter(|key| !input.contains_key(key));
+        let gone = self.desired.iter().flat_map(Desired::keys).filter(|key| !input.contains_key(key));
         let gone: Vec<_> = gone.cloned().map(Change::Delete).collect();
         let puts = input.values().cloned().map(Change::Put);
         self.apply_changes(gone.into_iter().chain(puts))
     }
 
-    /// As [`apply`](Self::apply) of all that the manifests asked for last, but for these `changes`.
+    /// Like [`apply`](Self::apply) of the last manifests with these `changes`.
     pub fn apply_changes(&mut self, changes: impl IntoIterator<Item = Change>) -> bool {
-        self.apply_judged(changes, |_, _| Vec::new()).0
+        self.apply_checked(changes, |_, _| Vec::new()).0
     }
 
-    /// As [`apply_changes`](Self::apply_changes). An object whose change `judge` gives reasons against, as the API would
-    /// refuse it, is deleted and created anew, as `kubectl replace --force` does it: files mean the same whenever they are
-    /// read. Returns those objects too. One that finalizers hold stays as it was.
-    pub fn apply_judged(
+    /// Like [`apply_changes`](Self::apply_changes). An object whose update the API would refuse, for the reasons that
+    /// `judge` returns, is deleted and created again like with `kubectl replace --force`: the result of files must not
+    /// depend on when they are read. Returns those objects too. An object that finalizers hold is not changed.
+    pub fn apply_checked(
         &mut self,
         changes: impl IntoIterator<Item = Change>,
         judge: impl Fn(&Object, &Object) -> Vec<String>,
@@ -51,12 +51,12 @@ impl ControlPlane {
             match desired.all.get(&key) {
                 Some(wanted) if before.as_ref() == Some(wanted) => {}
                 Some(wanted) => put.push((before, wanted.clone())),
-                // What no manifest asked for before is not theirs to take away.
+                // An object that was not in the last manifests must not be deleted.
                 None => gone.extend(before.map(|_| key)),
             }
         }
         for key in gone {
-            // `kubectl apply --prune` deletes in the background; what a pod takes to stop is not waited for.
+            // `kubectl apply --prune` deletes in the background; grace periods of pods are not awaited.
             let deletion = Deletion { grace: Some(0), propagation: Some(Propagation::Background) };
             let object = self.store.object(&key);
             if let Some(change) = object.and_then(|object| delete(&self.store, object, self.now, deletion)) {
@@ -84,29 +84,29 @@ impl ControlPlane {
                 replaced.push(Replaced { key, reasons, held });
                 continue;
             }
-            if says_its_state(&object) {
+            if has_recorded_state(&object) {
                 self.store.apply(Change::Put(object))
             } else {
                 self.put(object)
             };
         }
-        self.settle(first);
+        self.reconcile_until_idle(first);
         (serial != self.serial() || first, replaced)
     }
 }
 
-/// An object that a manifest changed as the API would not have let it.
+/// An object whose update by a manifest the API would have refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replaced {
-    /// Which.
+    /// Its key.
     pub key: Key,
-    /// What the API would have said, a field each.
+    /// The API's reasons, one for each field.
     pub reasons: Vec<String>,
-    /// Whether finalizers hold the object, which is therefore as it was.
+    /// Whether finalizers hold the object, which is therefore unchanged.
     pub held: bool,
 }
 
-/// `object` as a new one: nothing links it to what its predecessor had become.
+/// `object` without links to the state of its predecessor.
 fn fresh(mut object: Object) -> Object {
     let meta = object.metadata_mut();
     meta.deletion_timestamp = None;
@@ -115,8 +115,7 @@ fn fresh(mut object: Object) -> Object {
 }
 
 impl ControlPlane {
-    /// How many nodes the cluster has by itself, where required anti-affinity of its workloads needs more than the
-    /// default number.
+    /// Number of default nodes, if required anti-affinity of the workloads needs more than the default number.
     pub fn grown_nodes(&self) -> Option<u8> {
         let nodes = self.desired.as_ref()?.nodes();
         let by_itself = |key: &Key| key.kind == Kind::Node;
@@ -125,44 +124,44 @@ impl ControlPlane {
     }
 }
 
-/// What the manifests asked for last, with a cluster's own objects.
+/// The objects of the last manifests, with the default objects of a cluster.
 #[derive(Default)]
 pub(super) struct Desired {
     all: Objects,
-    /// Which of them no manifest asks for.
+    /// The default objects among them.
     own: BTreeSet<Key>,
-    /// How many nodes the cluster has where no manifest names one, if that was said.
+    /// Number of default nodes, if it was configured.
     fixed_nodes: Option<u8>,
-    /// The most nodes that a workload needed so far.
+    /// Maximum number of nodes that a workload has needed.
     nodes_needed: u32,
 }
 
 impl Desired {
-    /// How many nodes the cluster has where no manifest names one: more than usual, where required anti-affinity by
-    /// hostname would leave pods without one.
+    /// Number of nodes if no manifest contains one: more than the default if required anti-affinity by hostname would
+    /// leave pods without one.
     pub(super) fn nodes(&self) -> u8 {
         let needed = self.nodes_needed.min(MAX_NODES.into()) as u8;
         self.fixed_nodes.unwrap_or(DEFAULT_NODES.max(needed))
     }
 
-    /// What the manifests ask for.
-    fn asked(&self) -> impl Iterator<Item = &Key> {
+    /// The keys of the objects in manifests.
+    fn keys(&self) -> impl Iterator<Item = &Key> {
         self.all.keys().filter(|key| !self.own.contains(key))
     }
 
-    /// Gives back what a map that grew object by object has in half-empty nodes.
+    /// Releases the memory in half-empty nodes of a map that grew object by object.
     fn pack(&mut self) {
         self.all = std::mem::take(&mut self.all).into_iter().collect();
     }
 
-    /// Takes `changes` of what the manifests ask for. Returns what may be different, with what it was, in order.
+    /// Applies `changes` of the manifests. Returns the keys that may differ with their former objects, in order.
     fn amend(
         &mut self,
         changes: impl IntoIterator<Item = Change>,
         service_range: &Range,
     ) -> Vec<(Key, Option<Object>)> {
         let mut changed = Vec::new();
-        // The cluster's own objects follow from which others there are, not from what those say.
+        // The default objects depend on which other objects exist, not on their content.
         let mut others = self.all.is_empty();
         let nodes = self.nodes();
         for change in changes {
@@ -187,14 +186,14 @@ impl Desired {
         if others || nodes != self.nodes() {
             self.complete(service_range, &mut changed);
         }
-        // What went and came, or came twice, was at first what it was at first.
+        // Of several changes of a key, the first has its former object.
         changed.sort_by(|(a, _), (b, _)| self.order(a, b));
         changed.dedup_by(|(later, _), (first, _)| later == first);
         changed
     }
 
-    /// The order in which objects are created: by key, but faults as the files have them, because those that were created first
-    /// are tried first. A fault that is gone comes before them: the order is total, as sorting requires.
+    /// The order in which objects are created: by key, but faults in the order of the files, because the first created
+    /// are matched first. Deleted faults come before them: the order is total, as sorting requires.
     fn order(&self, a: &Key, b: &Key) -> Ordering {
         let read_at = |key: &Key| match self.all.get(key) {
             Some(Object::Fault(fault)) => Some(&fault.read_at),
@@ -211,7 +210,7 @@ impl Desired {
         a.kind.cmp(&b.kind).then(as_read).then_with(|| a.cmp(b))
     }
 
-    /// Lets there be those of the cluster's own objects that are needed now.
+    /// Adds the default objects that are needed now, and removes the others.
     fn complete(&mut self, service_range: &Range, changed: &mut Vec<(Key, Option<Object>)>) {
         let asked = self.outline();
         let mut own = with_defaults(&asked, service_range, self.nodes());
@@ -232,8 +231,8 @@ impl Desired {
         }
     }
 
-    /// As much of what is asked for as the cluster's own objects follow from: an object of each kind in each namespace,
-    /// and those that take the place of its own.
+    /// The part of the objects that determines the default objects: one of each kind in each namespace, and those that
+    /// replace default objects.
     fn outline(&self) -> Objects {
         let mut outline = Objects::new();
         let mut from = Bound::Unbounded;
@@ -256,20 +255,20 @@ impl Desired {
     }
 }
 
-/// Whether a snapshot says itself what state an object is in.
-pub(super) fn says_its_state(object: &Object) -> bool {
+/// Whether the object is from a snapshot that contains its status.
+pub(super) fn has_recorded_state(object: &Object) -> bool {
     crate::store::Pod::of(object).map(|pod| &pod.status).is_some_and(PodStatus::is_recorded)
 }
 
-/// Lets `object`, which a manifest asks for again, keep the owners and finalizers that `live` has got since. What the
-/// manifest says of them itself is taken where it says something else than `before`.
+/// Copies the owners and finalizers that `live` has got since into `object`, a new version of `before`. Those that the
+/// manifest has changed itself are kept.
 fn keep_links(before: &Object, live: &Object, object: &mut Object) {
     if object.metadata().links == before.metadata().links {
         object.metadata_mut().links = live.metadata().links.clone();
     }
 }
 
-/// What becomes of `live` when a manifest that said `last` says `wanted` now.
+/// Merges the change of a manifest from `last` to `wanted` into `live`.
 fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
     let given = |object: &Object| object.metadata().given.clone();
     let (Some(before), Some(now), Some(there)) = (given(last), given(wanted), given(live)) else {
@@ -281,7 +280,7 @@ fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
     let mut merged = there.json().clone();
     crate::merge::apply(wanted.kind().as_str(), Some(before.json()), now.json(), &mut merged);
     if wanted.kind().is_namespaced() {
-        // A manifest may leave it to be understood.
+        // The namespace may be omitted in a manifest.
         merged["metadata"]["namespace"] = wanted.metadata().namespace.as_str().into();
     }
     match crate::manifest::read_object(wanted.kind(), &merged) {
@@ -289,7 +288,7 @@ fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
             object.keep(merged.into());
             object
         }
-        // Both together make no sense: the manifest is what somebody wrote last.
+        // The merge is invalid: fall back to the manifest.
         Err(_) => wanted.clone(),
     }
 }
@@ -299,10 +298,10 @@ mod tests {
     use super::*;
     use crate::manifest::read_bytes;
 
-    /// Objects by kind: `service:db/a`, `namespace:/db`, `node:/n`, each with a label that tells its version.
-    fn objects(says: &str, version: &str) -> Objects {
-        let object = |say: &str| {
-            let (kind, name) = say.split_once(':').unwrap();
+    /// Objects by kind: `service:db/a`, `namespace:/db`, `node:/n`, each with a label for its version.
+    fn objects(names: &str, version: &str) -> Objects {
+        let object = |text: &str| {
+            let (kind, name) = text.split_once(':').unwrap();
             let (namespace, name) = name.split_once('/').unwrap();
             let kind = match kind {
                 "service" => "Service",
@@ -317,12 +316,12 @@ mod tests {
             let object = manifest.objects[0].object.clone();
             (object.key(), object)
         };
-        says.split_whitespace().map(object).collect()
+        names.split_whitespace().map(object).collect()
     }
 
     #[test]
-    fn a_cluster_has_what_it_has_by_itself_after_every_change() {
-        // Which objects the manifests ask for, one set after the other.
+    fn default_objects_are_complete_after_every_change() {
+        // The objects in the manifests, one set after the other.
         let table: &[&[&str]] = &[
             &["", "service:default/a", ""],
             &["service:db/a service:db/b", "service:db/a", "service:web/a", ""],
@@ -336,8 +335,8 @@ mod tests {
         for steps in table {
             let mut desired = Desired::default();
             let mut last = Objects::new();
-            for (version, says) in steps.iter().enumerate() {
-                let input = objects(says, &format!("v{}", version % 2));
+            for (version, names) in steps.iter().enumerate() {
+                let input = objects(names, &format!("v{}", version % 2));
                 let gone = last.keys().filter(|key| !input.contains_key(key)).cloned().map(Change::Delete);
                 let changes = gone.chain(input.values().cloned().map(Change::Put));
                 let before = desired.all.clone();
@@ -345,15 +344,15 @@ mod tests {
                 assert_eq!(
                     desired.all,
                     with_defaults(&input, &Range::default_services(), DEFAULT_NODES),
-                    "{says} of {steps:?}"
+                    "{names} of {steps:?}"
                 );
-                // All that is different is among what is told, with what it was.
-                let told: Objects =
+                // All differences are reported, with the former objects.
+                let reported: Objects =
                     changed.iter().filter_map(|(k, o)| Some((k.clone(), o.clone()?))).collect();
                 let keys: BTreeSet<&Key> = before.keys().chain(desired.all.keys()).collect();
                 for key in keys.into_iter().filter(|key| before.get(key) != desired.all.get(key)) {
-                    assert!(changed.iter().any(|(told, _)| told == key), "{key} of {steps:?}");
-                    assert_eq!(told.get(key), before.get(key), "{key} of {steps:?}");
+                    assert!(changed.iter().any(|(changed, _)| changed == key), "{key} of {steps:?}");
+                    assert_eq!(reported.get(key), before.get(key), "{key} of {steps:?}");
                 }
                 last = input;
             }
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_manifest_asked_for_stays() {
+    fn objects_in_no_manifest_are_kept() {
         let mut cluster = ControlPlane::new(crate::Settings::default());
         cluster.apply(&objects("service:db/a", "v0"));
         let by_hand = objects("service:db/b", "v0");
@@ -375,10 +374,10 @@ mod tests {
         assert!(cluster.store().object(key).is_none());
     }
 
-    /// Where the names and the file order faults differently, others that are gone stand between them by name: sorting panics
-    /// where the order has a circle.
+    /// The names and the file order faults differently, and deleted ones are between them by name: sorting panics if
+    /// the order is not total.
     #[test]
-    fn faults_that_come_and_go_together_have_one_order() {
+    fn created_and_deleted_faults_have_a_total_order() {
         let fault = |number: usize| {
             format!(
                 "---\napiVersion: clusterlocal.dev/v1\nkind: Fault\nmetadata: {{name: f{number:03}}}\nspec: {{actions: [drop]}}\n"
@@ -402,7 +401,7 @@ mod tests {
         assert_eq!(left, (0..200).filter(|number| !is_gone(number)).count());
     }
 
-    /// The same with and without the feature `api`: a feature anywhere in the dependency graph changes no cluster.
+    /// The result must not depend on the feature `api`: features are unified over the dependency graph.
     #[test]
     fn fields_of_other_writers_stay_when_a_manifest_is_applied_again() {
         let service = |fields: &str| {

@@ -1,11 +1,11 @@
-//! The emulated cluster as a whole: manifests and requests in, a zone out. Store, controllers and kubelets work until
-//! there is nothing left to do at this moment; the zone is told what changed, step by step. It must not know files or
-//! sockets, nor what time it is unless it is told.
+//! The emulated cluster as a whole: manifests and requests in, a zone out. Reconciles store, controllers and kubelets
+//! until they are idle at the current time, and publishes the zone step by step. Must not depend on files, sockets or
+//! the system clock.
 
+mod address_history;
 mod faults;
 mod files;
 mod requests;
-mod tenants;
 mod trace;
 
 use std::collections::{HashMap, HashSet};
@@ -20,37 +20,36 @@ use crate::reconcile::{Delays, Deletion, deletion};
 use crate::store::{Change, Key, Object, Store, Stored, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 
+use address_history::AddressHistory;
 use faults::FaultsInForce;
 use files::Desired;
 pub use files::Replaced;
-use tenants::Tenants;
+pub use trace::DnsChange;
 use trace::Trace;
-pub use trace::Traced;
 
-/// What a cluster is set up with and keeps for life.
+/// The settings of a cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Of the DNS.
+    /// Settings of the DNS.
     pub zone: ZoneSettings,
-    /// Where pods get their addresses from.
+    /// The range of pod addresses.
     pub pod_range: Range,
-    /// Where Services get their addresses from.
+    /// The range of ClusterIPs.
     pub service_range: Range,
-    /// Which of the addresses given back is given to the next pod.
+    /// Which released address the next pod gets.
     pub address_reuse: Reuse,
-    /// How long pods take, unless their annotations say otherwise.
+    /// Delays of pods, which their annotations override.
     pub delays: Delays,
-    /// Whether StatefulSets heed `maxUnavailable`: the feature gate `MaxUnavailableStatefulSet`.
+    /// The feature gate `MaxUnavailableStatefulSet`: StatefulSets support `maxUnavailable`.
     pub max_unavailable: bool,
-    /// How many nodes there are where no manifest names one. `None` is three, and more where required anti-affinity by
-    /// hostname would leave pods without one.
+    /// Number of nodes if no manifest contains one. The default is three, or more if required anti-affinity by hostname
+    /// would leave pods without one.
     pub nodes: Option<u8>,
-    /// Maximum memory of the objects, in bytes, as far as clients of the API add to it. What manifests ask for is there
-    /// in any case.
+    /// Maximum memory of the objects, in bytes, for changes by API clients. Objects in manifests are not limited.
     pub max_store_bytes: usize,
 }
 
-/// Default of [`Settings::max_store_bytes`]: room for 500,000 simulated pods. etcd's quota is 2 GiB, of disk.
+/// Default of [`Settings::max_store_bytes`]: enough for 500,000 simulated pods. etcd's quota is 2 GiB, of disk.
 pub const MAX_STORE_BYTES: usize = 512 << 20;
 
 impl Default for Settings {
@@ -68,14 +67,14 @@ impl Default for Settings {
     }
 }
 
-/// A Topology asks for what cannot be.
+/// A Topology has invalid settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Topology: {field}: {reason}")]
 #[non_exhaustive]
 pub struct SettingsError {
-    /// Where.
+    /// The field.
     pub field: &'static str,
-    /// Why not.
+    /// Why its value is invalid.
     pub reason: RangeError,
 }
 
@@ -84,11 +83,11 @@ fn in_topology(field: &'static str) -> impl FnOnce(RangeError) -> SettingsError 
 }
 
 impl Settings {
-    /// The same, but where a Topology says otherwise.
+    /// These settings, overridden by those of Topologies.
     ///
     /// # Errors
-    /// When it says ranges that cannot be used.
-    pub fn heed(mut self, overrides: &Overrides) -> Result<Self, SettingsError> {
+    /// If a Topology has an invalid range.
+    pub fn with_overrides(mut self, overrides: &Overrides) -> Result<Self, SettingsError> {
         if let Some(domain) = overrides.domain.as_deref().and_then(|domain| domain.parse().ok()) {
             self.zone.domain = domain;
         }
@@ -103,16 +102,16 @@ impl Settings {
     }
 }
 
-/// So many of the store's latest events are kept for those who watch; whoever is further behind has to list anew.
+/// Number of events of the store that are kept for watches; with an older resourceVersion clients have to list again.
 const EVENTS_KEPT: u64 = 8192;
 
-/// Maximum memory that those events keep beside the objects there are, in bytes. Of the largest objects, 20 changes.
+/// Maximum memory that those events hold besides the current objects, in bytes: 20 changes of the largest objects.
 const EVENT_BYTES_KEPT: usize = 64 << 20;
 
-/// Who wants to see each zone.
+/// Called with each published zone.
 type Observer = Box<dyn FnMut(&Zone) + Send>;
 
-/// The store, those who work on it, and the zone that shows it.
+/// The store with its controllers, and the zone compiled from it.
 pub struct ControlPlane {
     store: Store,
     controllers: Controllers,
@@ -120,23 +119,23 @@ pub struct ControlPlane {
     published: Published,
     faults: FaultsInForce,
     trace: Trace,
-    tenants: Tenants,
-    /// Who sees each zone when it is published.
+    address_history: AddressHistory,
+    /// Called with each published zone.
     observer: Option<Observer>,
-    /// Up to which revision the zone shows the store.
+    /// The revision of the store that the zone shows.
     shown: u64,
     now: Time,
-    /// Where the cluster's own Services have their fixed addresses.
+    /// The range with the fixed addresses of the default Services.
     service_range: Range,
-    /// How many nodes it has where no manifest names one, if that was said.
+    /// Number of default nodes, if it was configured.
     nodes: Option<u8>,
     max_store_bytes: usize,
-    /// What the manifests asked for last, with a cluster's own objects; `None` before the first.
+    /// The objects of the last manifests with the default objects; `None` before the first.
     desired: Option<Desired>,
 }
 
 impl ControlPlane {
-    /// A cluster that has not been given any manifest yet: its zone is not synced.
+    /// A cluster without manifests: its zone is not synced.
     pub fn new(settings: Settings) -> Self {
         let addresses = Addresses::new(
             settings.pod_range.clone(),
@@ -149,7 +148,7 @@ impl ControlPlane {
             published: Published::new(Zone::new(settings.zone.clone())),
             faults: FaultsInForce::default(),
             trace: Trace::default(),
-            tenants: Tenants::default(),
+            address_history: AddressHistory::default(),
             observer: None,
             shown: 0,
             now: Time::default(),
@@ -161,41 +160,40 @@ impl ControlPlane {
         }
     }
 
-    /// Forgets everything and has other settings from now on. Whoever reads the zone goes on reading it, and finds it
-    /// not synced.
-    pub fn begin_anew(&mut self, settings: Settings) {
+    /// Deletes all objects and replaces the settings. Handles to the zone stay valid; the zone is not synced.
+    pub fn reset(&mut self, settings: Settings) {
         let mut new = ControlPlane::new(settings);
-        new.store.begin_after(self.store.revision().max(first_revision(self.now)));
+        new.store.start_after(self.store.revision().max(first_revision(self.now)));
         self.published.publish(Zone::clone(&new.published.load()));
-        new.faults = self.faults.none_left();
+        new.faults = self.faults.cleared();
         let observer = self.observer.take();
         *self = ControlPlane { published: self.published.clone(), now: self.now, observer, ..new };
     }
 
-    /// Lets everything happen that is due up to `now`, each thing at its time. Time does not go back.
+    /// Advances to `now` and fires all timers that are due by then, each at its time. Time does not go backwards.
     pub fn advance_to(&mut self, now: Time) {
         while let Some(due) = self.due().filter(|due| *due <= now) {
             self.now = self.now.max(due);
             self.controllers.wake(self.now);
-            self.settle(false);
+            self.reconcile_until_idle(false);
         }
         self.now = self.now.max(now);
-        self.store.begin_after(first_revision(self.now));
+        self.store.start_after(first_revision(self.now));
     }
 
-    /// Puts the object that a client wrote, and lets what follows from it at once happen. Returns what was stored: an API
-    /// server answers before any controller has looked.
+    /// Stores the object that a client wrote, and reconciles its immediate effects. Returns the stored object before
+    /// that: an API server replies before any controller runs.
     pub fn request_object(&mut self, object: Object) -> Option<Stored> {
         self.store.set_time(self.now);
         let key = object.key();
         self.put(object);
         let stored = self.store.stored(&key).cloned();
         self.controllers.drive(&self.store);
-        self.settle(false);
+        self.reconcile_until_idle(false);
         stored
     }
 
-    /// Carries out what a client asked for, and what follows from it at once. The state of objects stays as it is.
+    /// Applies changes of a client, and reconciles their immediate effects. The status of objects is kept.
     pub fn request(&mut self, changes: Vec<Change>) {
         self.store.set_time(self.now);
         for change in changes {
@@ -205,24 +203,25 @@ impl ControlPlane {
             };
         }
         self.controllers.drive(&self.store);
-        self.settle(false);
+        self.reconcile_until_idle(false);
     }
 
-    /// Lets an object be in the state that `said` says: what a client writes to its `status`. Returns what was stored.
-    pub fn request_status(&mut self, said: &Object) -> Option<Stored> {
+    /// Stores `written`, the object with a status that a client wrote. Returns the stored object before controllers
+    /// run.
+    pub fn request_status(&mut self, written: &Object) -> Option<Stored> {
         self.store.set_time(self.now);
-        if let Some(there) = self.store.object(&said.key()) {
-            self.store.apply(Change::Put(there.clone().in_state_said_by(said)));
-            self.controllers.look_at(said.key());
+        if let Some(there) = self.store.object(&written.key()) {
+            self.store.apply(Change::Put(there.clone().with_status_of(written)));
+            self.controllers.enqueue(written.key());
         }
-        let stored = self.store.stored(&said.key()).cloned();
+        let stored = self.store.stored(&written.key()).cloned();
         self.controllers.drive(&self.store);
-        self.settle(false);
+        self.reconcile_until_idle(false);
         stored
     }
 
-    /// Deletes the object at `key` as a client asks for it, and lets what follows from it at once happen. Returns whether
-    /// there is such an object.
+    /// Deletes the object at `key` for a client, and reconciles the immediate effects. Returns whether the object
+    /// exists.
     pub fn request_deletion(&mut self, key: &Key, deletion: Deletion) -> bool {
         let Some(object) = self.store.object(key) else { return false };
         let change = deletion::delete(&self.store, object, self.now, deletion);
@@ -236,37 +235,37 @@ impl ControlPlane {
             self.store.apply(change);
         }
         self.controllers.drive(&self.store);
-        self.settle(false);
+        self.reconcile_until_idle(false);
     }
 
-    /// Puts what is wished for, in the state in which it is.
+    /// Stores a desired object, keeping the live status.
     fn put(&mut self, object: Object) -> bool {
         let object = match self.store.object(&object.key()) {
-            Some(there) => object.in_state_of(there),
+            Some(there) => object.with_state_of(there),
             None => object,
         };
         let change = deletion::released(&self.store, object);
         self.store.apply(change)
     }
 
-    /// Lets controllers and kubelets work until there is nothing left to do now. What follows directly from what was
-    /// asked for becomes visible in one change; then each change of the DNS does before the next can follow from it,
-    /// unless everything `at_once` is wished for.
-    fn settle(&mut self, at_once: bool) {
+    /// Reconciles until controllers and kubelets are idle at the current time. The direct effects of a request become
+    /// visible in one change; after that each change of the DNS is published before the next one can follow from it,
+    /// unless `at_once` is set.
+    fn reconcile_until_idle(&mut self, at_once: bool) {
         self.store.set_time(self.now);
-        // What a fault keeps of the zone is what showed before the changes that came with it.
+        // Faults that answer from a past zone need the one before the changes of the same request.
         if self.published.load().is_synced() {
-            self.faults.heed(&self.store, self.now, &self.published);
+            self.faults.update(&self.store, self.now, &self.published);
         }
-        self.controllers.note(&self.store, self.now);
+        self.controllers.observe(&self.store, self.now);
         if !at_once {
-            self.controllers.wave(&mut self.store, self.now);
+            self.controllers.drain_once(&mut self.store, self.now);
         }
         loop {
-            self.controllers.note(&self.store, self.now);
+            self.controllers.observe(&self.store, self.now);
             if at_once {
-                self.take_in();
-            } else if self.controllers.endpoints_are_settled() {
+                self.feed_zone();
+            } else if self.controllers.endpoints_are_synced() {
                 self.publish(true);
             }
             if !self.controllers.step(&mut self.store, self.now, at_once) {
@@ -274,20 +273,20 @@ impl ControlPlane {
             }
         }
         if at_once {
-            // The zone finds room in what is given back.
+            // The zone can use the released memory.
             self.store.pack();
-            self.controllers.settle();
+            self.controllers.shrink();
         }
         self.controllers.report_shortage();
         self.publish(!at_once);
-        self.faults.heed(&self.store, self.now, &self.published);
+        self.faults.update(&self.store, self.now, &self.published);
         self.store.compact(self.store.revision().saturating_sub(if at_once { 0 } else { EVENTS_KEPT }));
         self.store.compact_to(EVENT_BYTES_KEPT);
     }
 
-    /// Lets the zone take in what a cluster that comes up has done so far, where that is much: nobody has seen any of it,
-    /// so its events need not be kept.
-    fn take_in(&mut self) {
+    /// Feeds the zone with the events of a start-up so far if there are many: they have no watchers yet, so they need
+    /// not be kept.
+    fn feed_zone(&mut self) {
         let (seen, now) = (self.store.oldest_kept(), self.store.revision());
         if now - seen > EVENTS_KEPT {
             self.feed.take_in(&self.store, None);
@@ -295,13 +294,13 @@ impl ControlPlane {
         }
     }
 
-    /// Shows in the zone what has changed in the store.
+    /// Publishes the zone with the changes of the store.
     fn publish(&mut self, traced: bool) {
         if self.shown == self.store.revision() && self.published.load().is_synced() {
             return;
         }
         for event in self.store.watch(self.shown).into_iter().flatten() {
-            self.tenants.note(event);
+            self.address_history.observe(event);
         }
         let mut names = Vec::new();
         let zone = self.feed.catch_up(&self.store, self.now.serial(), traced.then_some(&mut names));
@@ -314,69 +313,69 @@ impl ControlPlane {
                 observer(&zone);
             }
             self.published.publish(zone);
-            self.faults.note(self.now, &self.published);
+            self.faults.record_zone(self.now, &self.published);
         }
         self.shown = self.store.revision();
     }
 
-    /// When something is to happen next, if nobody asks for anything before.
+    /// When the next timer fires.
     pub fn due(&self) -> Option<Time> {
         self.controllers.due().into_iter().chain(self.faults.due()).min()
     }
 
-    /// What time it is in the cluster.
+    /// The current time of the cluster.
     pub fn now(&self) -> Time {
         self.now
     }
 
-    /// The SOA's serial: every change so far shows in the zone that has it.
+    /// The serial of the SOA: the zone with this serial shows every change so far.
     pub fn serial(&self) -> u32 {
         self.published.load().serial()
     }
 
-    /// Shows every zone to `observer` from now on, in the moment in which it is published: also those that the next
-    /// change replaces before anybody could ask.
+    /// Calls `observer` with every zone at the moment of its publication, including those that the next change replaces
+    /// before a client can query them.
     pub fn observe(&mut self, observer: impl FnMut(&Zone) + Send + 'static) {
         self.observer = Some(Box::new(observer));
     }
 
     /// The latest changes of the DNS, oldest first.
-    pub fn trace(&self) -> impl DoubleEndedIterator<Item = &Traced> {
+    pub fn trace(&self) -> impl DoubleEndedIterator<Item = &DnsChange> {
         self.trace.iter()
     }
 
-    /// Of `addresses`, those that a pod has or had not long ago, with its `NAMESPACE/NAME`.
+    /// The pods that have or recently had one of `addresses`, as `NAMESPACE/NAME`.
     pub fn pods_at(&self, addresses: &HashSet<IpAddr>) -> HashMap<IpAddr, String> {
-        self.tenants.of(&self.store, addresses)
+        self.address_history.of(&self.store, addresses)
     }
 
-    /// Maximum memory of the objects, in bytes, as far as clients add to it.
+    /// Maximum memory of the objects, in bytes, for changes by API clients.
     pub fn max_store_bytes(&self) -> usize {
         self.max_store_bytes
     }
 
-    /// The objects, made and given.
+    /// The stored objects, from manifests, clients and controllers.
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Where the zone is to be read.
+    /// A handle to the current zone.
     pub fn published(&self) -> Published {
         self.published.clone()
     }
 
-    /// The faults that are in force, for those who answer.
+    /// A handle to the faults in force.
     pub fn faults(&self) -> Faults {
         self.faults.published()
     }
 
-    /// As [`Self::advance_to`], by a time.
+    /// Advances by `time`; see [`Self::advance_to`].
     pub fn advance(&mut self, time: Duration) {
         self.advance_to(self.now.after(time));
     }
 }
 
-/// Where revisions begin: further on than an earlier cluster's can have come, at a change a microsecond.
+/// The first revision: greater than any that an earlier cluster can have reached, at one change a microsecond.
 fn first_revision(now: Time) -> u64 {
     u64::try_from(now.unix_millis()).unwrap_or(0) * 1000
 }

@@ -1,5 +1,5 @@
-//! Takes the place of the clients that know what they want: annotate, scale, delete, by key and without any JSON of
-//! theirs. It must not know who asks.
+//! Takes the place of clients with typed requests: annotate, scale, delete, by key and without JSON. Must not depend on
+//! the client.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::reconcile::Deletion;
 use crate::store::{Change, Given, Key, Labels, Object};
 
 impl ControlPlane {
-    /// Sets annotations of the object at `key`; one without a value goes. Tells whether there is such an object.
+    /// Sets annotations of the object at `key`; removes those without a value. Returns whether the object exists.
     pub fn annotate(&mut self, key: &Key, annotations: &[(&str, Option<&str>)]) -> bool {
         self.amend(key, |object| {
             let metadata = object.metadata_mut();
@@ -23,7 +23,7 @@ impl ControlPlane {
         })
     }
 
-    /// Lets the StatefulSet, Deployment or ReplicaSet at `key` have so many pods. Tells whether there is one.
+    /// Sets the replicas of the StatefulSet, Deployment or ReplicaSet at `key`. Returns whether it exists.
     pub fn scale(&mut self, key: &Key, replicas: u32) -> bool {
         self.amend(key, |object| {
             match object {
@@ -37,14 +37,14 @@ impl ControlPlane {
         })
     }
 
-    /// Deletes the object at `key`: a pod has `grace` seconds to stop, or as long as it asks for; everything else goes
-    /// at once. Tells whether there is such an object.
+    /// Deletes the object at `key`: a pod after `grace` seconds or its own grace period, other objects at once. Returns
+    /// whether the object exists.
     pub fn delete(&mut self, key: &Key, grace: Option<u32>) -> bool {
         self.request_deletion(key, Deletion { grace, propagation: None })
     }
 
-    /// Lets `edit` change the object at `key`, and what somebody once wrote of it too: the field of that name below the
-    /// JSON pointer.
+    /// Applies `edit` to the object at `key`, and the same change to its original JSON: the field of that name below
+    /// the JSON pointer.
     fn amend(
         &mut self,
         key: &Key,

@@ -1,55 +1,55 @@
-//! What became visible in the DNS, when, and why: what a cluster does not tell anybody.
+//! Log of visible DNS changes, with their time and cause.
 
 use std::collections::VecDeque;
 
 use crate::store::{Event, Object, Pod, PodPhase, Time};
 use crate::zone::NameChange;
 
-/// So many changes are kept; the oldest go first.
-const KEPT: usize = 4096;
+/// Maximum number of changes in the log; the oldest are dropped.
+const CHANGES_MAX: usize = 4096;
 
-/// So many names of one change are kept.
-const NAMES_KEPT: usize = 1024;
+/// Maximum number of names of one change.
+const NAMES_MAX: usize = 1024;
 
 /// A change of the DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Traced {
-    /// Counts up from 1.
+pub struct DnsChange {
+    /// Number of the change, starting at 1.
     pub number: u64,
-    /// In the cluster's time.
+    /// The time, in the cluster's time.
     pub at: Time,
-    /// The SOA's serial from then on.
+    /// The serial of the SOA after the change.
     pub serial: u32,
-    /// The names that came and went; not all of very many.
+    /// The names that were added and removed; at most 1,024.
     pub names: Vec<NameChange>,
-    /// What happened: `Pod default/db-1 became ready`.
+    /// The cause: `Pod default/db-1 became ready`.
     pub cause: String,
 }
 
 /// The latest changes.
 #[derive(Default)]
 pub(super) struct Trace {
-    kept: VecDeque<Traced>,
+    kept: VecDeque<DnsChange>,
     count: u64,
 }
 
 impl Trace {
     pub(super) fn push(&mut self, at: Time, serial: u32, mut names: Vec<NameChange>, cause: String) {
         self.count += 1;
-        names.truncate(NAMES_KEPT);
-        if self.kept.len() == KEPT {
+        names.truncate(NAMES_MAX);
+        if self.kept.len() == CHANGES_MAX {
             self.kept.pop_front();
         }
-        self.kept.push_back(Traced { number: self.count, at, serial, names, cause });
+        self.kept.push_back(DnsChange { number: self.count, at, serial, names, cause });
     }
 
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Traced> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &DnsChange> {
         self.kept.iter()
     }
 }
 
-/// What of `events` people would call the cause of the change of `names`: the last thing that happened to a pod that has
-/// one of them, or else to any pod, or else to anything.
+/// The event among `events` to report as the cause of the change of `names`: the last one about a pod with one of them,
+/// or else about any pod, or else about any object.
 pub(super) fn cause<'e>(
     events: impl DoubleEndedIterator<Item = &'e Event>,
     names: &[NameChange],
@@ -57,27 +57,27 @@ pub(super) fn cause<'e>(
     let (mut of_a_pod, mut other) = (None, None);
     for event in events.rev() {
         let Some(happened) = happened(event) else { continue };
-        let told = || format!("{} {happened}", event.object().key());
+        let text = || format!("{} {happened}", event.object().key());
         match event.object() {
-            Object::Pod(pod) if has_one_of(pod, names) => return Some(told()),
-            Object::Pod(_) if of_a_pod.is_none() => of_a_pod = Some(told()),
+            Object::Pod(pod) if has_one_of(pod, names) => return Some(text()),
+            Object::Pod(_) if of_a_pod.is_none() => of_a_pod = Some(text()),
             Object::Pod(_) => {}
-            _ if other.is_none() => other = Some(told()),
+            _ if other.is_none() => other = Some(text()),
             _ => {}
         }
     }
     of_a_pod.or(other)
 }
 
-/// Whether one of `names` is at an address of `pod`. Of very many, only the first are looked at.
+/// Whether one of `names` has an address of `pod`. Only the first of very many are compared.
 fn has_one_of(pod: &Pod, names: &[NameChange]) -> bool {
     let mut addresses = pod.status.ips().map(|ip| ip.to_string());
     addresses.any(|ip| names.iter().take(16).any(|name| name.target == ip))
 }
 
 fn happened(event: &Event) -> Option<String> {
-    let told = match (event.then(), event.now()) {
-        // Made of other objects, and never a cause itself.
+    let text = match (event.then(), event.now()) {
+        // Derived from other objects, and never a cause itself.
         (_, Some(Object::EndpointSlice(slice))) | (Some(Object::EndpointSlice(slice)), None)
             if slice.metadata.synthesized =>
         {
@@ -91,7 +91,7 @@ fn happened(event: &Event) -> Option<String> {
         (Some(_), Some(_)) => "changed".into(),
         (None, None) => return None,
     };
-    Some(told)
+    Some(text)
 }
 
 fn pod(then: &Pod, now: &Pod) -> Option<String> {

@@ -1,40 +1,40 @@
-//! The PersistentVolume controller (pkg/controller/volume/persistentvolume): which volume a claim is bound to, and what
-//! becomes of the volume of a claim that is gone. Volumes of a class are made for the claims that none fits.
+//! The PersistentVolume controller (pkg/controller/volume/persistentvolume): binds claims to volumes and reclaims the
+//! volumes of deleted claims. Provisions volumes of classes for claims that no volume fits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
 use super::volumes::{self, BindingMode, Request};
 use crate::reconcile::names::generated;
-use crate::reconcile::{Context, Outcome, deletion};
+use crate::reconcile::{Context, SyncResult, deletion};
 
 use crate::store::{
     Change, ClaimSpec, Event, Key, Kind, Labels, Name, Object, ObjectMeta, ObjectReference, PersistentVolume,
     PersistentVolumeClaim, Pod, Store, Stored, Uid, VolumeSpec, VolumeStatus,
 };
 
-/// The source of its events.
-const BY: &str = "persistentvolume-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "persistentvolume-controller";
 
-/// The annotation of an object that is bound to one which its author did not name.
-const BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
+/// The annotation of an object that the controller, not its author, bound to another.
+const BOUND_BY_CONTROLLER: &str = "pv.kubernetes.io/bound-by-controller";
 
-/// What the controller knows between two looks. All of it is empty in a cluster without volumes.
+/// State of the controller between syncs. Empty in a cluster without volumes.
 #[derive(Default)]
 pub(super) struct Binder {
-    /// The claims that are bound to no volume.
+    /// The claims that are not bound to a volume.
     unbound: BTreeSet<Key>,
-    /// The volumes that a claim may be bound to, or that are kept for one.
+    /// The volumes that can be bound, or are reserved for a claim.
     available: BTreeSet<Name>,
-    /// The volumes of claims that are gone.
+    /// The volumes of deleted claims.
     released: BTreeMap<Key, Name>,
-    /// The claims whose volume is gone.
+    /// The claims whose volume was deleted.
     lost: BTreeSet<Key>,
 }
 
 impl Binder {
-    /// Takes notice of an event. Returns the claims that it concerns, besides one that has changed itself.
-    pub(super) fn note(&mut self, event: &Event) -> Vec<Key> {
+    /// Observes an event. Returns the claims to enqueue, besides one that has itself changed.
+    pub(super) fn observe(&mut self, event: &Event) -> Vec<Key> {
         let gone = event.after.is_none();
         match event.object() {
             Object::PersistentVolumeClaim(claim) => {
@@ -70,14 +70,14 @@ impl Binder {
         }
     }
 
-    /// One look at the claim at `key` (syncClaim): binds it, or lets it go when no pod uses it any more.
-    pub(super) fn sync(&mut self, context: Context<'_>, key: &Key) -> Outcome {
-        let mut outcome = Outcome::default();
+    /// Syncs the claim at `key` (syncClaim): binds it, or removes it once no pod uses it any more.
+    pub(super) fn sync(&mut self, context: Context<'_>, key: &Key) -> SyncResult {
+        let mut result = SyncResult::default();
         let volume = self.released.remove(key);
         let volume =
             volume.and_then(|name| volume_named(context.store, &name)).filter(|volume| is_of(volume, key));
         if let Some(volume) = volume {
-            release(context.store, volume, &mut outcome);
+            release(context.store, volume, &mut result);
         }
         let lost = self.lost.remove(key);
         let Some(claim) = context.store.get::<PersistentVolumeClaim>(
@@ -85,25 +85,25 @@ impl Binder {
             &key.namespace,
             &key.name,
         ) else {
-            return outcome;
+            return result;
         };
         if claim.metadata.deletion_timestamp.is_some() {
             let change = deletion::released(context.store, Object::PersistentVolumeClaim(claim.clone()));
-            outcome.changes.extend(Some(change).filter(|change| matches!(change, Change::Delete(_))));
+            result.changes.extend(Some(change).filter(|change| matches!(change, Change::Delete(_))));
         } else if claim.status.phase.is_empty() {
-            self.bind(context, key, claim, &mut outcome);
+            self.bind(context, key, claim, &mut result);
         } else if lost && is_bound(claim) && volume_named(context.store, &claim.spec.volume_name).is_none() {
             let mut claim = PersistentVolumeClaim::clone(claim);
             claim.status.phase = arcstr::literal!("Lost");
-            outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
+            result.put(Object::PersistentVolumeClaim(Arc::new(claim)));
             let message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
-            outcome.warn(BY, key.clone(), "ClaimLost", message);
+            result.emit_warning(COMPONENT, key.clone(), "ClaimLost", message);
         }
-        outcome
+        result
     }
 
-    /// Binds an unbound claim if there is a volume for it, or may be (syncUnboundClaim).
-    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut Outcome) {
+    /// Binds an unbound claim if there is a volume for it, or one can be provisioned (syncUnboundClaim).
+    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, result: &mut SyncResult) {
         let store = context.store;
         let request = Request::of(store, claim);
         let named = &claim.spec.volume_name;
@@ -111,12 +111,12 @@ impl Binder {
             let Some(volume) = volume_named(store, named) else { return };
             if volume.spec.claim_ref.is_some() && !is_of(volume, key) {
                 let message = format!("volume {named:?} already bound to a different claim.");
-                outcome.warn(BY, key.clone(), "FailedBinding", message);
+                result.emit_warning(COMPONENT, key.clone(), "FailedBinding", message);
             } else if let Some(why) = request.mismatch(volume).filter(|_| volume.spec.claim_ref.is_none()) {
                 let message = format!("Cannot bind to requested volume {named:?}: {why}");
-                outcome.warn(BY, key.clone(), "VolumeMismatch", message);
+                result.emit_warning(COMPONENT, key.clone(), "VolumeMismatch", message);
             } else {
-                bind_to(key, claim, volume, outcome);
+                bind_to(key, claim, volume, result);
             }
             return;
         }
@@ -125,10 +125,10 @@ impl Binder {
         if mode == BindingMode::WaitForFirstConsumer && consumers.is_empty() {
             let kept = self.available(store).find(|volume| is_of(volume, key) && request.fits(volume));
             return match kept {
-                Some(volume) => bind_to(key, claim, volume, outcome),
+                Some(volume) => bind_to(key, claim, volume, result),
                 None => {
                     let message = "waiting for first consumer to be created before binding";
-                    outcome.tell(BY, key.clone(), "WaitForFirstConsumer", message);
+                    result.emit_event(COMPONENT, key.clone(), "WaitForFirstConsumer", message);
                 }
             };
         }
@@ -138,10 +138,10 @@ impl Binder {
         if let Some(volume) =
             request.best(self.available(store).filter(reachable), |volume| is_of(volume, key))
         {
-            bind_to(key, claim, volume, outcome);
+            bind_to(key, claim, volume, result);
         } else if request.class.is_empty() {
             let message = "no persistent volumes available for this claim and no storage class is set";
-            outcome.tell(BY, key.clone(), "FailedBinding", message);
+            result.emit_event(COMPONENT, key.clone(), "FailedBinding", message);
         } else if volumes::has_no_provisioner(store, request.class) {
             let message = format!(
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system \
@@ -149,9 +149,9 @@ impl Binder {
                  registered.",
                 volumes::NO_PROVISIONER
             );
-            outcome.tell(BY, key.clone(), "ExternalProvisioning", message);
+            result.emit_event(COMPONENT, key.clone(), "ExternalProvisioning", message);
         } else {
-            provision(context, key, claim, outcome);
+            provision(context, key, claim, result);
         }
     }
 
@@ -172,7 +172,7 @@ fn claim_of(reference: &ObjectReference) -> Key {
     Key::new(Kind::PersistentVolumeClaim, reference.namespace.clone(), reference.name.clone())
 }
 
-/// Whether a volume is bound to the claim at `key`, or kept for it.
+/// Whether a volume is bound to the claim at `key`, or reserved for it.
 fn is_of(volume: &PersistentVolume, key: &Key) -> bool {
     let reference = volume.spec.claim_ref.as_ref();
     reference.is_some_and(|claim| claim.name == key.name && claim.namespace == key.namespace)
@@ -184,27 +184,28 @@ fn consumers<'s>(store: &'s Store, claim: &Key) -> Vec<&'s Arc<Pod>> {
     pods.filter(|pod| pod.uses_claim(&claim.name) && !pod.is_terminal()).collect()
 }
 
-/// Binds a claim and a volume to each other (bind). An annotation of each says that its author did not name the other.
-fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, outcome: &mut Outcome) {
+/// Binds a claim and a volume to each other (bind). An annotation on each records that its author did not choose the
+/// other.
+fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, result: &mut SyncResult) {
     const NAMED: [(&str, &str); 1] = [BOUND[0]];
     let mut volume = volume.clone();
     if volume.spec.claim_ref.is_none() {
-        volume.metadata.annotations = volume.metadata.annotations.with([(BY_CONTROLLER, "yes")]);
+        volume.metadata.annotations = volume.metadata.annotations.with([(BOUND_BY_CONTROLLER, "yes")]);
     }
     let own = &claim.metadata.annotations;
     let annotations = if claim.spec.volume_name.is_empty() { own.with(BOUND) } else { own.with(NAMED) };
-    put_bound(key, claim, annotations, volume, outcome);
+    put_bound(key, claim, annotations, volume, result);
 }
 
-/// Makes a volume for a claim, as the provisioner of its class does, and binds it.
-fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut Outcome) {
+/// Creates a volume for a claim, as the provisioner of its class would, and binds it.
+fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, result: &mut SyncResult) {
     let uid = context.store.stored(key).map(Stored::uid);
     put_bound(
         key,
         claim,
         provisioned_annotations(&claim.metadata.annotations),
         provisioned(key, uid),
-        outcome,
+        result,
     );
 }
 
@@ -213,7 +214,7 @@ fn put_bound(
     claim: &PersistentVolumeClaim,
     annotations: Labels,
     mut volume: PersistentVolume,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) {
     volume.spec.claim_ref = Some(ObjectReference {
         kind: arcstr::literal!("PersistentVolumeClaim"),
@@ -225,23 +226,23 @@ fn put_bound(
     claim.metadata.annotations = annotations;
     claim.spec = ClaimSpec { volume_name: volume.metadata.name.clone() };
     claim.status = VolumeStatus { phase: arcstr::literal!("Bound") };
-    outcome.put(Object::PersistentVolume(Arc::new(volume)));
-    outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
+    result.put(Object::PersistentVolume(Arc::new(volume)));
+    result.put(Object::PersistentVolumeClaim(Arc::new(claim)));
 }
 
-/// The provisioner of the default StorageClass, as claims name it.
+/// The provisioner of the default StorageClass, as annotations of claims name it.
 const PROVISIONER: &str = "clusterlocal.dev/provisioner";
 
-/// The annotations of a claim that is bound to a volume of the controller's choice.
-const BOUND: [(&str, &str); 2] = [("pv.kubernetes.io/bind-completed", "yes"), (BY_CONTROLLER, "yes")];
+/// The annotations of a claim that is bound to a volume chosen by the controller.
+const BOUND: [(&str, &str); 2] = [("pv.kubernetes.io/bind-completed", "yes"), (BOUND_BY_CONTROLLER, "yes")];
 
-/// `annotations` of a claim and those that binding it to a volume that was made for it adds.
+/// `annotations` of a claim, with those added when it is bound to a provisioned volume.
 fn provisioned_annotations(annotations: &Labels) -> Labels {
     const PROVISIONED: [(&str, &str); 2] = [
         ("volume.beta.kubernetes.io/storage-provisioner", PROVISIONER),
         ("volume.kubernetes.io/storage-provisioner", PROVISIONER),
     ];
-    // Most claims have no annotations of their own: all of those share one value.
+    // Most claims have no annotations of their own and share this value.
     static ALONE: LazyLock<Labels> = LazyLock::new(|| BOUND.into_iter().chain(PROVISIONED).collect());
     if annotations.is_empty() {
         ALONE.clone()
@@ -250,7 +251,7 @@ fn provisioned_annotations(annotations: &Labels) -> Labels {
     }
 }
 
-/// A volume made for a claim, as a storage class's provisioner does it.
+/// A volume provisioned for a claim.
 fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
     let name =
         uid.map_or_else(|| generated("pvc", 12, (&claim.namespace, &claim.name)), |uid| format!("pvc-{uid}"));
@@ -263,21 +264,21 @@ fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
     PersistentVolume { metadata, spec: VolumeSpec::default(), status: VolumeStatus::default() }
 }
 
-/// What becomes of the volume of a claim that is gone (reclaimVolume): one that was made for it goes, another as its policy
-/// says, and otherwise it is kept with its data.
-fn release(store: &Store, volume: &Arc<PersistentVolume>, outcome: &mut Outcome) {
+/// Reclaims the volume of a deleted claim (reclaimVolume): a provisioned one is deleted, another is deleted or retained
+/// with its data according to its policy.
+fn release(store: &Store, volume: &Arc<PersistentVolume>, result: &mut SyncResult) {
     let key = volume.metadata.key(Kind::PersistentVolume);
     let reclaimed = volumes::reclaim(volume);
     if volume.metadata.synthesized || matches!(reclaimed, Ok(true)) {
-        return outcome.changes.push(Change::Delete(key));
+        return result.changes.push(Change::Delete(key));
     }
     let mut released = PersistentVolume::clone(volume);
     released.status.phase = match reclaimed {
         Err(_) => arcstr::literal!("Failed"),
         Ok(_) => arcstr::literal!("Released"),
     };
-    outcome.changes.push(deletion::released(store, Object::PersistentVolume(Arc::new(released))));
+    result.changes.push(deletion::released(store, Object::PersistentVolume(Arc::new(released))));
     if let Err(why) = reclaimed {
-        outcome.warn(BY, key, "VolumeFailedDelete", why);
+        result.emit_warning(COMPONENT, key, "VolumeFailedDelete", why);
     }
 }

@@ -1,21 +1,22 @@
-//! The volume claims of a StatefulSet's pods: made before the pod, found again by name, let go as the set's retention
-//! policy says (KEP-1847).
+//! The volume claims of a StatefulSet's pods: created before the pod, reused by name, and deleted according to the
+//! set's retention policy (KEP-1847).
 
 use std::sync::Arc;
 
 use super::{refusal, statefulset, volumes};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     ClaimTemplate, Key, Kind, Links, Name, Object, ObjectMeta, Owner, PersistentVolumeClaim, Pod, Retention,
     StatefulSet, Stored, ordinal, pod_spec,
 };
 
-/// What the claim of an ordinal is called: `TEMPLATE-SET-ORDINAL`.
+/// The name of the claim for an ordinal: `TEMPLATE-SET-ORDINAL`.
 pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) -> Name {
     arcstr::format!("{}-{}-{ordinal}", template.metadata.name, set.metadata.name)
 }
 
-/// Whether a claim of the pod of an ordinal goes with an earlier pod of that name: it is not used again (PodClaimIsStale).
+/// Whether a claim of the pod of an ordinal is owned by an earlier pod of that name and must not be reused
+/// (PodClaimIsStale).
 pub(super) fn is_stale(context: Context<'_>, set: &StatefulSet, ordinal: u32, pod: &Name) -> bool {
     if set.spec.volume_claim_templates.is_empty() {
         return false;
@@ -31,8 +32,8 @@ pub(super) fn is_stale(context: Context<'_>, set: &StatefulSet, ordinal: u32, po
     })
 }
 
-/// Whether the volumes of `pod` are the claims of the set's templates for its ordinal (storageMatches): not so of a pod that
-/// was made without them and adopted.
+/// Whether the volumes of `pod` are the claims of the set's templates for its ordinal (storageMatches); false for an
+/// adopted pod that was created without them.
 pub(super) fn are_mounted(set: &StatefulSet, pod: &Pod) -> bool {
     let made_with = &pod.spec.shared.claim_templates;
     let templates = || set.spec.volume_claim_templates.iter();
@@ -50,17 +51,17 @@ pub(super) fn are_mounted(set: &StatefulSet, pod: &Pod) -> bool {
     })
 }
 
-/// Makes the claims of the pod of an ordinal that are not there yet (createPersistentVolumeClaims).
+/// Creates the missing claims for the pod of an ordinal (createPersistentVolumeClaims).
 ///
 /// # Errors
 ///
-/// Why the pod cannot use them all: the API refused one, or one is being deleted.
+/// Why the pod cannot use all of them: the API refused one, or one is being deleted.
 pub(super) fn make(
     context: Context<'_>,
     set: &StatefulSet,
     ordinal: u32,
     pod: &Name,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> Result<(), String> {
     let mut wrong = Vec::new();
     let about = || set.metadata.key(Kind::StatefulSet);
@@ -77,17 +78,17 @@ pub(super) fn make(
                 let mut claim = from_template(template, set, name.clone());
                 claim.metadata.links = owners_by_policy(context, set, None).apply(&claim.metadata.links);
                 let claim = Object::PersistentVolumeClaim(Arc::new(claim));
-                if let Some(why) = refusal::of(context, &claim, outcome) {
+                if let Some(why) = refusal::of(context, &claim, result) {
                     let message = format!(
                         "Create Claim {name} for Pod {pod} in StatefulSet {set_name} failed error: {why}"
                     );
-                    outcome.warn(statefulset::BY, about(), "FailedCreate", message);
+                    result.emit_warning(statefulset::COMPONENT, about(), "FailedCreate", message);
                     wrong.push(format!("failed to create PVC {name}: {why}"));
                     continue;
                 }
                 let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
-                outcome.tell(statefulset::BY, about(), "SuccessfulCreate", message);
-                outcome.put(claim);
+                result.emit_event(statefulset::COMPONENT, about(), "SuccessfulCreate", message);
+                result.put(claim);
             }
         }
     }
@@ -98,7 +99,7 @@ pub(super) fn make(
     }
 }
 
-/// Whether the set's claims are bound only to volumes that are there: no provisioner makes them.
+/// Whether the set's claims can only be bound to existing volumes: no provisioner creates any.
 pub(super) fn wait_for_volumes(context: Context<'_>, set: &StatefulSet) -> bool {
     set.spec.volume_claim_templates.iter().any(|template| {
         let class = volumes::class_of_template(template);
@@ -120,15 +121,16 @@ fn from_template(template: &ClaimTemplate, set: &StatefulSet, name: Name) -> Per
     PersistentVolumeClaim { metadata, template: template.given.clone(), ..PersistentVolumeClaim::default() }
 }
 
-/// The owner that a claim has by the set's retention policy, and those that it must not have.
+/// The owners of a claim by the set's retention policy, and those that it must not have.
 struct Owners {
     set: Owner,
     pod: Option<Owner>,
-    /// Whether the claim goes with the set.
+    /// Whether the claim is deleted with the set.
     of_set: bool,
 }
 
-/// Which owner the claims of a pod have (updateClaimOwnerRefForSetAndPod). `condemned` is a pod beyond the set's ordinals.
+/// Determines the owners of the claims of a pod (updateClaimOwnerRefForSetAndPod). `condemned` is a pod beyond the
+/// set's ordinals.
 fn owners_by_policy(context: Context<'_>, set: &StatefulSet, condemned: Option<&Pod>) -> Owners {
     let policy = set.spec.persistent_volume_claim_retention_policy;
     let uid = |key: &Key| context.store.stored(key).map(Stored::uid);
@@ -146,7 +148,7 @@ fn owners_by_policy(context: Context<'_>, set: &StatefulSet, condemned: Option<&
 }
 
 impl Owners {
-    /// `links` with the owners that are due. A claim that something else controls is only cleaned of the others.
+    /// `links` with these owners. From a claim that another controller manages only wrong owners are removed.
     fn apply(&self, links: &Links) -> Links {
         let is_ours = |owner: &Owner| {
             (owner.kind == Kind::StatefulSet && owner.name == self.set.name) || owner.kind == Kind::Pod
@@ -169,14 +171,14 @@ impl Owners {
     }
 }
 
-/// Lets the claims of a pod go as the set's retention policy says (UpdatePodClaimForRetentionPolicy). Returns whether any
-/// was not as it says. A claim that an earlier set of that name owns is left alone.
+/// Sets the owners of a pod's claims according to the set's retention policy (UpdatePodClaimForRetentionPolicy).
+/// Returns whether any differed. A claim that an earlier set of that name owns is not changed.
 pub(super) fn retain(
     context: Context<'_>,
     set: &StatefulSet,
     pod: &Pod,
     condemned: bool,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> bool {
     let mut changed = false;
     let templates = &set.spec.volume_claim_templates;
@@ -197,7 +199,7 @@ pub(super) fn retain(
         if links != claim.metadata.links {
             let mut claim = claim.clone();
             Arc::make_mut(&mut claim).metadata.links = links;
-            outcome.put(Object::PersistentVolumeClaim(claim));
+            result.put(Object::PersistentVolumeClaim(claim));
             changed = true;
         }
     }

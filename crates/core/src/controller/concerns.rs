@@ -1,4 +1,4 @@
-//! What an event concerns: who looks again when an object comes, changes or goes (the controllers' event handlers).
+//! The controllers' event handlers: which tasks an event enqueues.
 
 use rustc_hash::FxHashSet;
 
@@ -13,20 +13,20 @@ use crate::store::{
     key_of, ordinal, owner_of, set_named_by,
 };
 
-/// The Services whose slices a snapshot gave and whose pods have changed since. A snapshot is believed until somebody
-/// drives the cluster that it shows.
+/// The Services whose slices come from a snapshot, and those of them whose pods have changed since. A snapshot is
+/// authoritative until a client changes the cluster.
 #[derive(Default)]
-pub(super) struct TakenOver {
+pub(super) struct SnapshotOwnership {
     driven: bool,
     services: FxHashSet<(Name, Name)>,
-    /// The Services of which the input had slices or Endpoints when the cluster began to be driven. What a client
-    /// writes later is no snapshot.
+    /// The Services that had slices or Endpoints in the input when a client first changed the cluster. Those that a
+    /// client writes later do not count as a snapshot's.
     recorded: FxHashSet<(Name, Name)>,
 }
 
-impl TakenOver {
-    /// Whether slices and Endpoints of a Service that no controller here made are its endpoints.
-    pub(super) fn believes(&self, namespace: &Name, service: &Name) -> bool {
+impl SnapshotOwnership {
+    /// Whether slices and Endpoints of a Service that no controller here created are its endpoints.
+    pub(super) fn owns(&self, namespace: &Name, service: &Name) -> bool {
         !self.has(namespace, service)
             && (!self.driven || self.recorded.contains(&(namespace.clone(), service.clone())))
     }
@@ -39,7 +39,7 @@ impl TakenOver {
         self.driven
     }
 
-    /// Somebody begins to drive the cluster. Returns what has to be looked at again because of that.
+    /// Marks the cluster as changed by a client. Returns the tasks that have to be repeated because of that.
     pub(super) fn drive(&mut self, store: &Store) -> Vec<Task> {
         if std::mem::replace(&mut self.driven, true) {
             return Vec::new();
@@ -59,8 +59,8 @@ impl TakenOver {
         owners.into_iter().map(Task::Workload).collect()
     }
 
-    /// A pod of a Service has changed. Tells whether that means that the Service's slices begin to follow its pods.
-    fn note_pod(&mut self, store: &Store, namespace: &Name, service: &Name) -> bool {
+    /// Records a change of a Service's pod. Returns whether the Service's slices follow its pods from now on.
+    fn observe_pod(&mut self, store: &Store, namespace: &Name, service: &Name) -> bool {
         if !self.driven || self.has(namespace, service) {
             return false;
         }
@@ -70,7 +70,7 @@ impl TakenOver {
     }
 }
 
-/// An event, and what it is seen with.
+/// An event, with the context that the handlers need.
 #[derive(Clone, Copy)]
 pub(super) struct Observed<'a> {
     pub(super) store: &'a Store,
@@ -80,10 +80,10 @@ pub(super) struct Observed<'a> {
     pub(super) event: &'a Event,
 }
 
-/// Puts on the queue what an event concerns.
-pub(super) fn note(
+/// Enqueues the tasks that an event triggers.
+pub(super) fn enqueue(
     queues: &mut Queues,
-    taken_over: &mut TakenOver,
+    snapshot: &mut SnapshotOwnership,
     selecting: &mut Selecting<'_>,
     Observed { store, now, terminating, event }: Observed<'_>,
 ) {
@@ -93,9 +93,9 @@ pub(super) fn note(
     match object {
         Object::Job(job) => {
             push_owner(queues, object);
-            // A finished Job waits for the end of its time.
-            let finished = job.status.conditions.iter().next().is_some() && is_own_note(event);
-            if !gone && (!is_own_note(event) || finished) {
+            // A finished Job is enqueued for its TTL.
+            let finished = job.status.conditions.iter().next().is_some() && is_status_only(event);
+            if !gone && (!is_status_only(event) || finished) {
                 queues.push(Task::Workload(key));
             }
         }
@@ -104,16 +104,16 @@ pub(super) fn note(
         | Object::ReplicaSet(_)
         | Object::ReplicationController(_)
         | Object::DaemonSet(_) => {
-            // Its own controller acts before its owner sees what came of it: what a Deployment scales has counted its pods
-            // when the Deployment looks again.
-            if !gone && !is_own_note(event) {
+            // The child controller has to act before its owner: a ReplicaSet that was scaled has counted its pods when
+            // the Deployment is synced.
+            if !gone && !is_status_only(event) {
                 queues.push(Task::Workload(key));
             }
             push_owner(queues, object);
         }
-        Object::CronJob(_) if gone || is_own_note(event) => {}
+        Object::CronJob(_) if gone || is_status_only(event) => {}
         Object::CronJob(cron) => {
-            // A new schedule begins with its next time (updateCronJob).
+            // A new schedule starts with its next time (updateCronJob).
             let next = event.then().and_then(CronJob::of).and_then(|before| cronjob::next(before, cron, now));
             match next {
                 Some(next) => queues.set_timer(&Task::Workload(key), Some(next)),
@@ -125,7 +125,7 @@ pub(super) fn note(
             queues.push(Task::Service(key));
         }
         Object::Pod(pod) => {
-            // A pod that is ready from the beginning is no news to the workload that made it and has counted it.
+            // A pod that is ready when it is created is not news to the workload that created and counted it.
             let is_made = event.before.is_none()
                 && pod.metadata.synthesized
                 && pod.is_running_and_ready()
@@ -134,7 +134,7 @@ pub(super) fn note(
             let before = event.then().and_then(Pod::of).filter(|_| !no_news).and_then(|pod| owner_of(pod));
             let owner = || owner_of(pod).filter(|owner| !no_news || pins(store, owner));
             let now = if is_made { None } else { owner() };
-            // A set that waits for the name of a pod that another controller owns.
+            // A set may wait until the name of a pod of another controller is free.
             let named = gone.then(|| set_named_by(pod)).flatten();
             if let Some(other) = before.filter(|before| now.as_ref() != Some(before)) {
                 queues.push(Task::Workload(other));
@@ -143,14 +143,14 @@ pub(super) fn note(
                 queues.push(Task::Workload(set));
             }
             if let Some(owner) = now {
-                // `Recreate` waits for the last pod of the old ReplicaSet, which has not counted for a while.
+                // `Recreate` waits for the last pod of the old ReplicaSet, which no longer counts it.
                 if let Some(set) = store.object(&owner).filter(|_| gone) {
                     push_owner(queues, set);
                 }
                 queues.push(Task::Workload(owner));
             }
-            note_claims(queues, store, event);
-            note_selecting(queues, taken_over, store, selecting, event);
+            enqueue_adopters(queues, store, event);
+            enqueue_selecting(queues, snapshot, store, selecting, event);
             let labels = event.both().map(|pod| &pod.metadata().labels);
             for budget in disruption::concerned(store, &key.namespace, labels) {
                 queues.push(Task::Budget(budget));
@@ -161,27 +161,27 @@ pub(super) fn note(
                     .map(|claim| Key::new(Kind::PersistentVolumeClaim, key.namespace.clone(), claim));
                 claims.for_each(|claim| queues.push(Task::Claim(claim)));
             }
-            if !gone && kubelet::is_to_do(pod) {
+            if !gone && kubelet::needs_sync(pod) {
                 queues.push(Task::Pod(key));
             }
         }
         Object::EndpointSlice(_) => {
             for object in event.both() {
                 let Object::EndpointSlice(slice) = object else { continue };
-                // What a controller itself wrote says nothing new; what a client wrote or deleted is put right.
+                // A slice written by its controller needs no sync; one that a client wrote or deleted is restored.
                 let own = slice.metadata.synthesized && slice.metadata.given.is_none() && !gone;
                 if let Some(service) = slice.service_name().filter(|_| !own) {
                     queues.push_endpoints(&key.namespace, service, None);
                 }
             }
         }
-        // The endpoints controller's own writing says nothing new.
+        // Endpoints written by their controller need no sync.
         Object::Endpoints(endpoints) if !gone && endpoints.derived.is_some() => {}
         Object::Endpoints(_) => queues.push_endpoints(&key.namespace, &key.name, None),
         Object::Node(node) => {
             queues.push(Task::Node(key.name.clone()));
             if gone || event.before.is_none() {
-                queues.note_nodes();
+                queues.mark_nodes_changed();
             }
             if super::node::readiness_changed(event) {
                 let lost = |node: &&std::sync::Arc<Node>| node.status.ready != ConditionStatus::True;
@@ -219,7 +219,7 @@ pub(super) fn note(
     if quota::is_in(store, &object.metadata().namespace) {
         let task = Task::Quota(object.metadata().namespace.clone());
         if quotas::is_status_only(event) {
-            // What a client writes there stays until all quotas are looked at again.
+            // A status that a client writes stays until all quotas are resynced.
             queues.set_timer(&task, Some(now.next_tick(quotas::RESYNC)));
         } else {
             queues.push(task);
@@ -235,8 +235,8 @@ pub(super) fn note(
     }
 }
 
-/// Enqueues what an event means to the garbage collector: dependents whose owner is gone or waits for them, an owner that
-/// waits for its dependents, and a new object that names owners that may be gone.
+/// Enqueues tasks of the garbage collector: dependents whose owner was deleted or waits for them, an owner that waits
+/// for its dependents, and a new object whose owners may have been deleted.
 fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
     let meta = event.object().metadata();
     let is_new = event.before.is_none();
@@ -257,15 +257,15 @@ fn enqueue_garbage(queues: &mut Queues, store: &Store, event: &Event) {
             queues.push(Task::Garbage(owner));
         }
     }
-    // What a controller makes has an owner that is there.
+    // The owner of an object that a controller creates exists.
     if !meta.synthesized && now.owners().iter().any(|owner| owner.uid.is_some()) {
         queues.push(Task::Owned(event.object().key()));
     }
 }
 
-/// Enqueues the workloads whose selector matches an orphan: they may adopt it (the controllers' getPodReplicaSets and their
-/// like).
-fn note_claims(queues: &mut Queues, store: &Store, event: &Event) {
+/// Enqueues the workloads that may adopt an orphan, because their selector matches it (the controllers'
+/// getPodReplicaSets and similar functions).
+fn enqueue_adopters(queues: &mut Queues, store: &Store, event: &Event) {
     let (before, after) = (event.then().and_then(Pod::of), event.now().and_then(Pod::of));
     let Some(pod) = after.filter(|pod| pod.metadata.links.is_orphan() && !pod.is_terminating()) else {
         return;
@@ -277,8 +277,8 @@ fn note_claims(queues: &mut Queues, store: &Store, event: &Event) {
     }
 }
 
-/// Whether nothing of a workload changed but what its controller noted in its status.
-fn is_own_note(event: &Event) -> bool {
+/// Whether only the status of a workload changed, written by its controller.
+fn is_status_only(event: &Event) -> bool {
     match (&event.before, &event.after) {
         (Some(before), Some(after)) => {
             before.generation == after.generation && before.object.metadata() == after.object.metadata()
@@ -294,16 +294,16 @@ fn push_owner(queues: &mut Queues, object: &Object) {
     }
 }
 
-/// Whether a change of `node` may mean something to `pod`: it is there, or waits for a node. A node that has just come
-/// up with everything else is no news to those who are about to be started.
+/// Whether a change of `node` may affect `pod`: the pod is on it, or waits for a node. A node that is created during
+/// start-up is not news to pods that are not started yet.
 fn is_of_node(pod: &Pod, node: &Node, new: bool) -> bool {
     let on_it = pod.spec.node_name == node.metadata.name;
     pod.spec.is_on_host_network()
         || (on_it && !new)
-        || (pod.spec.node_name.is_empty() && kubelet::is_to_do(pod))
+        || (pod.spec.node_name.is_empty() && kubelet::needs_sync(pod))
 }
 
-/// The set whose pod waits for a claim to go.
+/// The set whose pod waits for a claim to be deleted.
 fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     let meta = &claim.metadata;
     let mut sets = store.list_in::<crate::store::StatefulSet>(Kind::StatefulSet, &meta.namespace);
@@ -318,7 +318,7 @@ fn claim_set(store: &Store, claim: &PersistentVolumeClaim) -> Option<Key> {
     Some(set.metadata.key(Kind::StatefulSet))
 }
 
-/// Whether nothing but a pod's annotations changed: they say to its kubelet how it fares, and nothing to its workload.
+/// Whether only the annotations of a pod changed: they affect its kubelet, not its workload.
 fn is_annotated_only(event: &Event) -> bool {
     let (Some(Object::Pod(then)), Some(Object::Pod(now))) = (event.then(), event.now()) else { return false };
     let annotations = then.metadata.annotations.clone();
@@ -328,16 +328,16 @@ fn is_annotated_only(event: &Event) -> bool {
             == ObjectMeta { annotations, given: then.metadata.given.clone(), ..now.metadata.clone() }
 }
 
-/// Whether a workload may have something to say about its pods' annotations: the addresses it pins them to.
+/// Whether the annotations of a workload may affect those of its pods: the addresses it pins them to.
 fn pins(store: &Store, workload: &Key) -> bool {
     store.object(workload).is_some_and(|workload| !workload.metadata().annotations.is_empty())
 }
 
-/// What a change of a pod may mean to the endpoints of a Service.
+/// The effect of a change of a pod on the endpoints of a Service.
 #[derive(PartialEq)]
 enum Shift {
     Nothing,
-    /// Its endpoint stays where it is: only whether it is ready, or terminates, is another matter.
+    /// Its endpoint stays at its position: only its conditions `ready` and `terminating` change.
     Readiness,
     Anything,
 }
@@ -352,10 +352,10 @@ impl Shift {
             && then.status.ips == now.status.ips
             && then.is_terminal() == now.is_terminal()
             && endpointslice::bound_ports(then).eq(endpointslice::bound_ports(now));
-        let fares = |pod: &Pod| (pod.status.ready, pod.is_terminating());
+        let conditions = |pod: &Pod| (pod.status.ready, pod.is_terminating());
         if !stays {
             Shift::Anything
-        } else if fares(then) == fares(now) {
+        } else if conditions(then) == conditions(now) {
             Shift::Nothing
         } else {
             Shift::Readiness
@@ -363,17 +363,17 @@ impl Shift {
     }
 }
 
-/// Puts on the queue the Services that select a pod, or did before.
-fn note_selecting(
+/// Enqueues the Services that select a pod, or did before the event.
+fn enqueue_selecting(
     queues: &mut Queues,
-    taken_over: &mut TakenOver,
+    snapshot: &mut SnapshotOwnership,
     store: &Store,
     selecting: &mut Selecting<'_>,
     event: &Event,
 ) {
     let shift = Shift::of(event);
     let mut looked_at: Option<&Labels> = None;
-    // A pod without an address is no endpoint, whoever selects it.
+    // A pod without an address is not an endpoint of any Service.
     let pods = event.both().filter_map(Pod::of).filter(|pod| !pod.status.ips.is_empty());
     for meta in pods.map(|pod| &pod.metadata) {
         if looked_at == Some(&meta.labels) {
@@ -382,10 +382,10 @@ fn note_selecting(
         looked_at = Some(&meta.labels);
         for service in selecting.services(&meta.namespace, &meta.labels) {
             let service = &service.metadata.name;
-            let taken_over = taken_over.note_pod(store, &meta.namespace, service);
+            let snapshot = snapshot.observe_pod(store, &meta.namespace, service);
             match shift {
-                Shift::Nothing if !taken_over => {}
-                Shift::Readiness if !taken_over => {
+                Shift::Nothing if !snapshot => {}
+                Shift::Readiness if !snapshot => {
                     queues.push_endpoints(&meta.namespace, service, Some(&meta.name));
                 }
                 _ => queues.push_endpoints(&meta.namespace, service, None),

@@ -1,5 +1,5 @@
-//! The CronJob controller (`pkg/controller/cronjob/cronjob_controllerv2.go`): a Job at each time of the schedule, by the
-//! cluster's clock.
+//! The CronJob controller (`pkg/controller/cronjob/cronjob_controllerv2.go`): creates a Job at each time of the
+//! schedule, in the cluster's time.
 
 mod times;
 
@@ -7,43 +7,43 @@ use std::sync::Arc;
 
 use super::{ownership, refusal};
 use crate::reconcile::deletion::{self, Deletion, Propagation};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     ConcurrencyPolicy, CronJob, Key, Kind, Links, Name, Object, ObjectMeta, Schedule, Time, TimeZone,
     Workload, WorkloadStatus,
 };
 use times::Missed;
 
-/// The source of its events.
-const BY: &str = "cronjob-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "cronjob-controller";
 
 /// The annotation of a Job that states the time for which it was created.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
-/// Finished Jobs that are kept where the CronJob does not state it: those that succeeded, and those that failed.
+/// Default history limits: successful and failed Jobs.
 const HISTORY_LIMITS: [u32; 2] = [3, 1];
 
-/// One look at the CronJob at `key` (sync).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
+/// Syncs the CronJob at `key` (sync).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     let Some(before) = context.store.get::<CronJob>(Kind::CronJob, &key.namespace, &key.name) else {
-        return Outcome::default();
+        return SyncResult::default();
     };
     let jobs = jobs_of(context, key);
     let cron = CronJob::clone(before);
-    let mut sync = Sync { context, key, cron, jobs, outcome: Outcome::default() };
+    let mut sync = Sync { context, key, cron, jobs, result: SyncResult::default() };
     sync.clean_up();
-    sync.note_jobs();
+    sync.update_active_jobs();
     if sync.cron.metadata.deletion_timestamp.is_none() {
         sync.follow_schedule();
     }
-    let Sync { cron, mut outcome, .. } = sync;
+    let Sync { cron, mut result, .. } = sync;
     if cron != **before {
-        outcome.put(Object::CronJob(Arc::new(cron)));
+        result.put(Object::CronJob(Arc::new(cron)));
     }
-    outcome
+    result
 }
 
-/// When a CronJob whose schedule has changed is looked at, if it has changed to another one.
+/// The next time of a CronJob's new schedule, if the schedule has changed.
 pub(super) fn next(before: &CronJob, cron: &CronJob, now: Time) -> Option<Time> {
     let (old, new) = (&before.spec, &cron.spec);
     if (&old.schedule, &old.time_zone) == (&new.schedule, &new.time_zone) {
@@ -61,22 +61,22 @@ fn jobs_of<'s>(context: Context<'s>, key: &Key) -> Vec<&'s Arc<Workload>> {
     jobs
 }
 
-/// The condition that a Job has finished by (FinishedCondition).
+/// The type of the condition by which a Job has finished (FinishedCondition).
 fn finished(job: &Workload) -> Option<&'static str> {
     ["Complete", "Failed"].into_iter().find(|kind| job.status.conditions.holds(kind))
 }
 
-/// A CronJob while it is looked at.
+/// One sync of a CronJob.
 struct Sync<'a> {
     context: Context<'a>,
     key: &'a Key,
     cron: CronJob,
     jobs: Vec<&'a Arc<Workload>>,
-    outcome: Outcome,
+    result: SyncResult,
 }
 
 impl Sync<'_> {
-    /// Deletes the oldest finished Jobs beyond those that are kept (cleanupFinishedJobs).
+    /// Deletes the oldest finished Jobs beyond the history limits (cleanupFinishedJobs).
     fn clean_up(&mut self) {
         let spec = &self.cron.spec;
         let limits = [spec.successful_jobs_history_limit, spec.failed_jobs_history_limit];
@@ -94,22 +94,27 @@ impl Sync<'_> {
         }
     }
 
-    /// Deletes a Job, in the background (deleteJob).
+    /// Deletes a Job in the background (deleteJob).
     fn delete(&mut self, job: &Arc<Workload>) {
         let deletion = Deletion { propagation: Some(Propagation::Background), ..Deletion::default() };
         let change =
             deletion::delete(self.context.store, &Object::Job(job.clone()), self.context.now, deletion);
-        // One that finalizers hold is deleted already.
+        // One that finalizers hold is being deleted already.
         if change.is_some() {
-            self.outcome.changes.extend(change);
+            self.result.changes.extend(change);
             let name = &job.metadata.name;
-            self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", format!("Deleted job {name}"));
+            self.result.emit_event(
+                COMPONENT,
+                self.key.clone(),
+                "SuccessfulDelete",
+                format!("Deleted job {name}"),
+            );
         }
         self.cron.status.active.retain(|active| *active != job.metadata.name);
     }
 
-    /// Brings the list of running Jobs and the time of the last success up to date.
-    fn note_jobs(&mut self) {
+    /// Updates the list of active Jobs and the time of the last success.
+    fn update_active_jobs(&mut self) {
         for job in &self.jobs {
             let name = &job.metadata.name;
             let status = &mut self.cron.status;
@@ -118,15 +123,15 @@ impl Sync<'_> {
                 None if is_listed => {}
                 None if self.context.driven => {
                     let message = format!("Saw a job that the controller did not create or forgot: {name}");
-                    self.outcome.warn(BY, self.key.clone(), "UnexpectedJob", message);
+                    self.result.emit_warning(COMPONENT, self.key.clone(), "UnexpectedJob", message);
                 }
-                // The Jobs that a snapshot shows are those that its controller created.
+                // The Jobs of a snapshot count as created by this controller.
                 None => status.active.push(name.clone()),
                 Some(condition) => {
                     if is_listed {
                         status.active.retain(|active| active != name);
                         let message = format!("Saw completed job: {name}, condition: {condition}");
-                        self.outcome.tell(BY, self.key.clone(), "SawCompletedJob", message);
+                        self.result.emit_event(COMPONENT, self.key.clone(), "SawCompletedJob", message);
                     }
                     if condition == "Complete" {
                         let completed = job.status.job.as_ref().and_then(|facts| facts.completion_time);
@@ -139,22 +144,22 @@ impl Sync<'_> {
             if self.context.store.get::<Workload>(Kind::Job, &self.key.namespace, &name).is_none() {
                 self.cron.status.active.retain(|active| *active != name);
                 let message = format!("Active job went missing: {name}");
-                self.outcome.tell(BY, self.key.clone(), "MissingJob", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "MissingJob", message);
             }
         }
     }
 
-    fn warn(&mut self, reason: &'static str, message: String) {
-        self.outcome.warn(BY, self.key.clone(), reason, message);
+    fn emit_warning(&mut self, reason: &'static str, message: String) {
+        self.result.emit_warning(COMPONENT, self.key.clone(), reason, message);
     }
 
-    /// Creates the Job whose time has come last, if one has, and waits for the next time (syncCronJob).
+    /// Creates the Job of the most recent missed time, if there is one, and waits for the next time (syncCronJob).
     fn follow_schedule(&mut self) {
         let zone = match TimeZone::find(&self.cron.spec.time_zone) {
             Ok(zone) => zone,
             Err(why) => {
                 let message = format!("invalid timeZone: {:?}: {why}", self.cron.spec.time_zone);
-                return self.warn("UnknownTimeZone", message);
+                return self.emit_warning("UnknownTimeZone", message);
             }
         };
         if self.cron.spec.suspend {
@@ -163,7 +168,7 @@ impl Sync<'_> {
         let text = self.cron.spec.schedule.clone();
         let states_zone = text.contains("TZ");
         if states_zone {
-            self.warn("UnsupportedSchedule", format!(
+            self.emit_warning("UnsupportedSchedule", format!(
                 "CRON_TZ or TZ used in schedule {text:?} is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details"
             ));
         }
@@ -171,26 +176,29 @@ impl Sync<'_> {
             Ok(schedule) if states_zone => schedule,
             Ok(schedule) => schedule.in_zone(zone.clone()),
             Err(why) => {
-                return self.warn("UnparseableSchedule", format!("unparseable schedule: {text:?} : {why}"));
+                return self
+                    .emit_warning("UnparseableSchedule", format!("unparseable schedule: {text:?} : {why}"));
             }
         };
         if let Some(next) = schedule.next(self.context.now) {
-            self.outcome.look_again(next);
+            self.result.requeue_at(next);
         }
         let missed = match self.missed(&schedule) {
             Ok(missed) => missed,
-            Err(why) => return self.warn("InvalidSchedule", format!("invalid schedule: {text} : {why}")),
+            Err(why) => {
+                return self.emit_warning("InvalidSchedule", format!("invalid schedule: {text} : {why}"));
+            }
         };
         if let Some(Missed { last, are_many }) = missed {
             if are_many {
                 let why = "too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
-                self.warn("TooManyMissedTimes", why.into());
+                self.emit_warning("TooManyMissedTimes", why.into());
             }
             self.start(last, &zone);
         }
     }
 
-    /// The times that have come since the last Job was created, or the CronJob was (nextScheduleTime).
+    /// The missed times since the last Job, or the CronJob, was created (nextScheduleTime).
     fn missed(&self, schedule: &Schedule) -> Result<Option<Missed>, &'static str> {
         let now = self.context.now;
         let created = self.context.store.stored(self.key).map_or(now, |stored| stored.created);
@@ -201,13 +209,13 @@ impl Sync<'_> {
         Missed::since(schedule, from, now)
     }
 
-    /// Creates the Job for the time `due`, unless it is too late, there is one already or another one runs.
+    /// Creates the Job for the time `due`, unless the deadline has passed, the Job exists, or another one is running.
     fn start(&mut self, due: Time, zone: &TimeZone) {
         let now = self.context.now;
         let deadline = self.cron.spec.starting_deadline_seconds;
         if deadline.is_some_and(|deadline| due.after_secs(deadline) < now) {
             let message = format!("Missed scheduled time to start a job: {}", due.rfc1123());
-            return self.warn("MissSchedule", message);
+            return self.emit_warning("MissSchedule", message);
         }
         let name = job_name(&self.cron.metadata.name, due);
         let status = &self.cron.status;
@@ -218,7 +226,7 @@ impl Sync<'_> {
             ConcurrencyPolicy::Forbid if !status.active.is_empty() => {
                 let message =
                     "Not starting job because prior execution is running and concurrency policy is Forbid";
-                return self.outcome.tell(BY, self.key.clone(), "JobAlreadyActive", message);
+                return self.result.emit_event(COMPONENT, self.key.clone(), "JobAlreadyActive", message);
             }
             ConcurrencyPolicy::Replace => {
                 for active in self.cron.status.active.clone() {
@@ -232,17 +240,17 @@ impl Sync<'_> {
         }
         let there = self.context.store.get::<Workload>(Kind::Job, &self.key.namespace, &name);
         match there {
-            // The Job of another owner is in the place of this one.
+            // Another owner's Job has the name.
             Some(job) if !ownership::manages(self.context, self.key, &job.metadata) => return,
             Some(_) => {}
             None => {
                 let job = self.job(&name, due, zone);
-                if let Some(why) = refusal::of(self.context, &job, &mut self.outcome) {
-                    return self.warn("FailedCreate", format!("Error creating job: {why}"));
+                if let Some(why) = refusal::of(self.context, &job, &mut self.result) {
+                    return self.emit_warning("FailedCreate", format!("Error creating job: {why}"));
                 }
-                self.outcome.put(job);
+                self.result.put(job);
                 let message = format!("Created job {name}");
-                self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
             }
         }
         self.cron.status.active.push(name);

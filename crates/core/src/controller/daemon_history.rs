@@ -1,32 +1,33 @@
-//! The templates that a DaemonSet has and had, as ControllerRevisions (pkg/controller/daemon/update.go,
+//! The current and former templates of a DaemonSet, as ControllerRevisions (pkg/controller/daemon/update.go,
 //! constructHistory).
 
 use std::sync::Arc;
 
 use super::ownership;
 use crate::reconcile::names::suffix;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Labels, Name, Object, ObjectMeta, Pod, REVISION_LABEL,
     TEMPLATE_GENERATION_ANNOTATION, Workload,
 };
 
-/// Old templates that are kept, where the DaemonSet does not say.
+/// Default maximum number of old revisions.
 const HISTORY_LIMIT: usize = 10;
 
 /// The history of one DaemonSet.
 pub(super) struct History {
-    /// Oldest first, without today's.
+    /// Oldest first, without the current one.
     old: Vec<Arc<ControllerRevision>>,
-    /// What labels the pods of today's template.
+    /// The label value of the pods of the current template.
     pub(super) hash: Name,
-    /// The number of today's template.
+    /// The revision number of the current template.
     pub(super) revision: u64,
 }
 
 impl History {
-    /// The revisions of `set`; one is made, or an old one becomes the newest again, if its template asks for that.
-    pub(super) fn of(context: Context<'_>, key: &Key, set: &Workload, outcome: &mut Outcome) -> Self {
+    /// Finds the revisions of `set`. Creates one for its template, or makes an old one with the same template the
+    /// newest.
+    pub(super) fn of(context: Context<'_>, key: &Key, set: &Workload, result: &mut SyncResult) -> Self {
         let prefix = format!("{}-", key.name);
         let kind = Kind::ControllerRevision;
         let there = context.store.list_prefixed::<ControllerRevision>(kind, &key.namespace, &prefix);
@@ -40,12 +41,12 @@ impl History {
             Some(current) if current.revision >= next => current,
             Some(mut current) => {
                 Arc::make_mut(&mut current).revision = next;
-                outcome.put(Object::ControllerRevision(current.clone()));
+                result.put(Object::ControllerRevision(current.clone()));
                 current
             }
             None => {
                 let new = Arc::new(new(context, key, set, next));
-                outcome.put(Object::ControllerRevision(new.clone()));
+                result.put(Object::ControllerRevision(new.clone()));
                 new
             }
         };
@@ -53,22 +54,22 @@ impl History {
         History { old, hash, revision: current.revision }
     }
 
-    /// Deletes the oldest revisions that no pod is of, beyond those that are kept (cleanupHistory).
-    pub(super) fn clean_up(&self, set: &Workload, pods: &[Arc<Pod>], outcome: &mut Outcome) {
+    /// Deletes the oldest revisions without pods beyond the history limit (cleanupHistory).
+    pub(super) fn clean_up(&self, set: &Workload, pods: &[Arc<Pod>], result: &mut SyncResult) {
         let limit = set.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         let mut surplus = self.old.len().saturating_sub(limit);
         for revision in &self.old {
             let hash = revision.metadata.labels.get(REVISION_LABEL);
             let used = pods.iter().any(|pod| pod.metadata.labels.get(REVISION_LABEL) == hash);
             if surplus > 0 && !used {
-                outcome.changes.push(Change::Delete(revision.metadata.key(Kind::ControllerRevision)));
+                result.changes.push(Change::Delete(revision.metadata.key(Kind::ControllerRevision)));
                 surplus -= 1;
             }
         }
     }
 }
 
-/// The revision of a template of today. Its hash follows from its number, so that the template need not be read for it.
+/// The revision of the current template. Its hash is derived from its number, so that the template need not be hashed.
 fn new(context: Context<'_>, key: &Key, set: &Workload, revision: u64) -> ControllerRevision {
     let hash = Name::from(suffix(&key.name, 10, (&key.namespace, revision)));
     let labels: Labels = set.spec.template.metadata.labels.with([(REVISION_LABEL, hash.clone())]);

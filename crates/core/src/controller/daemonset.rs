@@ -1,4 +1,4 @@
-//! The DaemonSet controller (pkg/controller/daemon): a pod on every node that its template admits.
+//! The DaemonSet controller (pkg/controller/daemon): one pod on every node that its template admits.
 
 mod update;
 
@@ -6,25 +6,25 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use super::pods::Mould;
+use super::pods::PodBuilder;
 use super::{daemon_history, ownership, pods, refusal};
 use crate::reconcile::names::generated_from;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     Key, Kind, NOT_READY_TAINT, Name, Node, Object, Pod, PodPhase, PodSpec, REVISION_LABEL, Taint,
     Toleration, UNREACHABLE_TAINT, Workload, WorkloadStatus, key_of,
 };
 
-/// The source of its events.
-const BY: &str = "daemonset-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "daemonset-controller";
 
-/// The label that says the number of a pod's template.
+/// The label with the generation of a pod's template.
 const GENERATION_LABEL: &str = "pod-template-generation";
 
-/// Time after which a failed pod of a node is replaced at the earliest (failedPodsBackoff, its first step).
+/// Minimum time until a failed pod of a node is replaced (failedPodsBackoff, its first step).
 const FAILED_BACKOFF: Duration = Duration::from_secs(1);
 
-/// What every pod of a DaemonSet tolerates (AddOrUpdateDaemonPodTolerations).
+/// Tolerations of every pod of a DaemonSet (AddOrUpdateDaemonPodTolerations).
 static TOLERATIONS: LazyLock<Vec<Toleration>> = LazyLock::new(|| {
     vec![
         tolerates(NOT_READY_TAINT, "NoExecute"),
@@ -36,7 +36,7 @@ static TOLERATIONS: LazyLock<Vec<Toleration>> = LazyLock::new(|| {
     ]
 });
 
-/// And on the host network.
+/// The additional toleration on the host network.
 static ON_HOST: LazyLock<Toleration> =
     LazyLock::new(|| tolerates("node.kubernetes.io/network-unavailable", "NoSchedule"));
 
@@ -49,24 +49,24 @@ fn tolerates(key: &'static str, effect: &'static str) -> Toleration {
     }
 }
 
-/// One look at the DaemonSet at `key` (syncDaemonSet).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Syncs the DaemonSet at `key` (syncDaemonSet).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
     let Some(set) = context.store.get::<Workload>(Kind::DaemonSet, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
-    if pods::are_believed(context, key) || set.metadata.deletion_timestamp.is_some() {
-        return outcome;
+    if pods::are_snapshot_owned(context, key) || set.metadata.deletion_timestamp.is_some() {
+        return result;
     }
-    let history = daemon_history::History::of(context, key, set, &mut outcome);
-    let all = ownership::claim_pods(context, key, set, &mut outcome);
-    let mut mould = Mould::new(context.store, &set.spec.template, &set.metadata, Kind::DaemonSet);
-    mould.labels = mould.labels.with([
+    let history = daemon_history::History::of(context, key, set, &mut result);
+    let all = ownership::claim_pods(context, key, set, &mut result);
+    let mut builder = PodBuilder::new(context.store, &set.spec.template, &set.metadata, Kind::DaemonSet);
+    builder.labels = builder.labels.with([
         (REVISION_LABEL, history.hash.clone()),
         (GENERATION_LABEL, arcstr::format!("{}", history.revision)),
     ]);
-    let on_host = mould.spec.is_on_host_network();
-    let shared = mould.shared();
+    let on_host = builder.spec.is_on_host_network();
+    let shared = builder.shared();
     let own = shared.tolerations.iter().filter(|own| !TOLERATIONS.iter().any(|t| t.is_like(own)));
     shared.tolerations = own.chain(TOLERATIONS.iter()).chain(on_host.then_some(&*ON_HOST)).cloned().collect();
     let mut daemons = Daemons {
@@ -76,9 +76,9 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         hash: history.hash.clone(),
         by_node: BTreeMap::new(),
         nodes: BTreeMap::new(),
-        mould,
+        builder,
         made: set.status.made,
-        outcome,
+        result,
     };
     for pod in &all {
         if !(pod.is_terminal() && pod.is_terminating()) {
@@ -87,15 +87,15 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     }
     daemons.by_node.values_mut().for_each(|pods| daemons_by_age(context, pods));
     for node in context.store.list::<Node>(Kind::Node) {
-        let fit = Fit::of(node, &daemons.mould.spec, &set.spec.template.spec.node_name);
+        let fit = Fit::of(node, &daemons.builder.spec, &set.spec.template.spec.node_name);
         daemons.nodes.insert(node.metadata.name.clone(), fit);
     }
     let settled = !daemons.manage();
-    // The pods of a sync are there at the next one (the controller's expectations).
+    // Pods that this sync created exist at the next one (the controller's expectations).
     if settled {
         daemons.roll();
     }
-    history.clean_up(set, &all, &mut daemons.outcome);
+    history.clean_up(set, &all, &mut daemons.result);
     daemons.finish(history.revision)
 }
 
@@ -107,18 +107,18 @@ fn daemons_by_age(context: Context<'_>, pods: &mut [&Arc<Pod>]) {
     });
 }
 
-/// Whether a node is for the pods of a DaemonSet (NodeShouldRunDaemonPod).
+/// Whether a node should run a pod of a DaemonSet (NodeShouldRunDaemonPod).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
-    /// A pod runs there, and is made if it does not.
+    /// A pod should run there, and is created if missing.
     Run,
-    /// A pod that is there stays.
+    /// An existing pod may continue to run.
     Keep,
     No,
 }
 
 impl Fit {
-    /// For pods of `spec` whose template names the node `only`, if it names one.
+    /// Decides for pods of `spec`, whose template may name the node `only`.
     fn of(node: &Node, spec: &PodSpec, only: &Name) -> Self {
         let tolerated = |taint: &&Taint| spec.tolerates(taint).is_some();
         let mut untolerated = node.spec.taints.iter().filter(|taint| taint.keeps_away() && !tolerated(taint));
@@ -140,14 +140,14 @@ struct Daemons<'a> {
     context: Context<'a>,
     key: &'a Key,
     set: &'a Arc<Workload>,
-    /// Of today's revision.
+    /// The hash of the current revision.
     hash: Name,
-    /// Its pods by the node that they are on or were made for, oldest first.
+    /// Its pods by the node that they are on or were created for, oldest first.
     by_node: BTreeMap<Name, Vec<&'a Arc<Pod>>>,
     nodes: BTreeMap<Name, Fit>,
-    mould: Mould<'a>,
+    builder: PodBuilder<'a>,
     made: u32,
-    outcome: Outcome,
+    result: SyncResult,
 }
 
 impl<'a> Daemons<'a> {
@@ -165,8 +165,8 @@ impl<'a> Daemons<'a> {
         pods.filter(|pod| !pod.is_terminating()).copied().collect()
     }
 
-    /// Makes pods where they are missing, and deletes those that should not be there. Returns whether it did anything
-    /// (manage, podsShouldBeOnNode).
+    /// Creates missing pods, and deletes those that should not run. Returns whether it changed anything (manage,
+    /// podsShouldBeOnNode).
     fn manage(&mut self) -> bool {
         let nodes: Vec<(Name, Fit)> = self.nodes.iter().map(|(name, fit)| (name.clone(), *fit)).collect();
         let (mut missing, mut doomed) = (Vec::new(), Vec::new());
@@ -187,7 +187,8 @@ impl<'a> Daemons<'a> {
                 Fit::No => doomed.extend(self.live_on(&node)),
             }
         }
-        // Pods for nodes that are gone (getUnscheduledPodsWithoutNode; others are the pod garbage collector's).
+        // Pods for deleted nodes (getUnscheduledPodsWithoutNode; the pod garbage collector deletes those that were
+        // scheduled).
         let gone: Vec<Name> =
             self.by_node.keys().filter(|node| !self.nodes.contains_key(*node)).cloned().collect();
         gone.iter().for_each(|node| doomed.extend(self.live_on(node)));
@@ -197,7 +198,7 @@ impl<'a> Daemons<'a> {
         any
     }
 
-    /// The live pods of a node that have not ended; those that have are to go.
+    /// The pods of a node that have not ended and are not being deleted; ended ones are added to `doomed`.
     fn running_on(&mut self, node: &Name, doomed: &mut Vec<&'a Arc<Pod>>) -> Vec<&'a Arc<Pod>> {
         let (ended, running): (Vec<_>, Vec<_>) =
             self.live_on(node).into_iter().partition(|pod| pod.is_terminal());
@@ -206,16 +207,16 @@ impl<'a> Daemons<'a> {
             let failed = pod.status.phase == Some(PodPhase::Failed);
             let at = pod.status.since.unwrap_or_default().after(FAILED_BACKOFF);
             if failed && at > self.context.now {
-                self.outcome.look_again(at);
+                self.result.requeue_at(at);
                 continue;
             }
             if failed {
                 let message = format!("Found failed daemon pod {name} on node {node}, will try to kill it");
-                self.outcome.warn(BY, self.key.clone(), "FailedDaemonPod", message);
+                self.result.emit_warning(COMPONENT, self.key.clone(), "FailedDaemonPod", message);
             } else {
                 let message =
                     format!("Found succeeded daemon pod {name} on node {node}, will try to delete it");
-                self.outcome.tell(BY, self.key.clone(), "SucceededDaemonPod", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "SucceededDaemonPod", message);
             }
             doomed.push(pod);
         }
@@ -247,25 +248,30 @@ impl<'a> Daemons<'a> {
                 break name;
             }
         };
-        let mut pod = self.mould.pod(name);
+        let mut pod = self.builder.pod(name);
         pod.spec.node_name = node.clone();
         let message = format!("Created pod: {}", pod.metadata.name);
         let pod = Object::Pod(Arc::new(pod));
-        if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
-            return self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
+        if let Some(why) = refusal::of(self.context, &pod, &mut self.result) {
+            return self.result.emit_warning(
+                COMPONENT,
+                self.key.clone(),
+                "FailedCreate",
+                format!("Error creating: {why}"),
+            );
         }
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
-        self.outcome.put(pod);
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
+        self.result.put(pod);
     }
 
     fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Deleted pod: {}", pod.metadata.name);
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
-        self.outcome.changes.push(pods::delete(pod, self.context.now));
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
+        self.result.changes.push(pods::delete(pod, self.context.now));
     }
 
-    /// Writes down what its pods amount to (updateDaemonSetStatus).
-    fn finish(mut self, revision: u64) -> Outcome {
+    /// Writes the status (updateDaemonSetStatus).
+    fn finish(mut self, revision: u64) -> SyncResult {
         let stored = self.context.store.stored(self.key);
         let mut status = WorkloadStatus {
             observed_generation: stored.map_or(0, |stored| stored.generation),
@@ -289,15 +295,15 @@ impl<'a> Daemons<'a> {
             status.updated_replicas += u32::from(self.is_updated(pod));
             let from = pod.available_from(self.set.spec.min_ready_seconds);
             if let Some(from) = from.filter(|from| *from > self.context.now) {
-                self.outcome.look_again(from);
+                self.result.requeue_at(from);
             }
         }
         status.unavailable_replicas = status.desired - status.available_replicas;
         if status != self.set.status {
             let mut set = self.set.clone();
             Arc::make_mut(&mut set).status = status;
-            self.outcome.put(Object::DaemonSet(set));
+            self.result.put(Object::DaemonSet(set));
         }
-        self.outcome
+        self.result
     }
 }

@@ -1,5 +1,5 @@
-//! What every cluster has before anybody applies a manifest: its first namespaces, nodes, the API's Service and the
-//! DNS's own.
+//! The objects that every cluster has before the first manifest is applied: its namespaces, nodes, the API's Service
+//! and the DNS's.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -16,18 +16,17 @@ use crate::store::{
     WorkloadSpec,
 };
 
-/// How many nodes a cluster has whose manifests name none, where nothing else is set.
+/// Default number of nodes of a cluster whose manifests contain none.
 pub const DEFAULT_NODES: u8 = 3;
 
-/// The most nodes that a cluster has by itself: what the last byte of their addresses counts.
+/// Maximum number of default nodes: the range of the last byte of their addresses.
 pub const MAX_NODES: u8 = 250;
 
-/// The namespaces that the API server makes at its first start.
+/// The namespaces that the API server creates at its first start.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
 
-/// `input`, and whatever of a cluster's own objects it does not have itself. Its namespaces exist, whether or not it
-/// has objects for them: `kubectl apply -n` does not ask for a manifest either.
-/// It has as many as `nodes`, where the input names none.
+/// Completes `input` with the default objects that it lacks. Creates the namespace of each object, since `kubectl apply
+/// -n` needs no manifest for it either, and `nodes` nodes if the input has none.
 pub fn with_defaults(input: &Objects, service_range: &Range, nodes: u8) -> Objects {
     let mut all = input.clone();
     let add = |all: &mut Objects, object: Object| {
@@ -59,7 +58,7 @@ pub fn with_defaults(input: &Objects, service_range: &Range, nodes: u8) -> Objec
     all
 }
 
-/// How many nodes the pods of a workload need whose required anti-affinity keeps each of them on a node of its own.
+/// Number of nodes that the pods of a workload need if required anti-affinity places each on a node of its own.
 pub(crate) fn nodes_needed(object: &Object) -> u32 {
     let (replicas, template) = match object {
         Object::StatefulSet(set) => (set.spec.replicas, &set.spec.template),
@@ -77,19 +76,19 @@ pub(crate) fn nodes_needed(object: &Object) -> u32 {
     if terms.iter().any(alone) { replicas.unwrap_or(1) } else { 0 }
 }
 
-/// What the API server labels every namespace with.
+/// The labels that the API server sets on every namespace.
 fn namespace_labels(name: &str) -> Labels {
     [(NAMESPACE_NAME_LABEL, name)].into_iter().collect()
 }
 
-/// What a kubelet labels its node with.
+/// The labels that a kubelet sets on its node.
 fn node_labels(name: &str) -> Labels {
     [("kubernetes.io/arch", "amd64"), ("kubernetes.io/hostname", name), ("kubernetes.io/os", "linux")]
         .into_iter()
         .collect()
 }
 
-/// 127.18.0.2 and on: kind's 172.18.0.x, moved to where a local process can bind it.
+/// Addresses from 127.18.0.2 on: kind's 172.18.0.x, moved into loopback, where a local process can bind them.
 fn node_address(number: u8) -> IpAddr {
     IpAddr::V4(Ipv4Addr::new(127, 18, 0, 1 + number))
 }
@@ -115,7 +114,7 @@ fn kubernetes(range: &Range) -> Object {
     service("default", "kubernetes", range.primary(1), vec![https], Labels::default())
 }
 
-/// The range that Services have their addresses from, as the API server publishes it (`defaultservicecidr`).
+/// The range of ClusterIPs, as the API server publishes it (`defaultservicecidr`).
 fn service_cidr(range: &Range) -> Object {
     let range = range.to_string();
     let cidrs: Vec<&str> = range.split(',').collect();
@@ -125,11 +124,11 @@ fn service_cidr(range: &Range) -> Object {
     Object::Inert(Kind::Extra(Extra::SERVICE_CIDR), Arc::new(Inert { metadata }))
 }
 
-/// The finalizer that keeps a ServiceCIDR while Services have addresses of it (`servicecidrs_controller.go`).
+/// The finalizer that protects a ServiceCIDR while Services have addresses from it (`servicecidrs_controller.go`).
 const SERVICE_CIDR_FINALIZER: &str = "networking.k8s.io/service-cidr-finalizer";
 
 fn kubernetes_slice() -> Object {
-    // The API server writes this slice itself: no controller may take it away.
+    // The API server writes this slice itself: no controller may delete it.
     let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
     metadata.labels = [(SERVICE_NAME_LABEL, "kubernetes")].into_iter().collect();
     let endpoint = Endpoint { addresses: node_address(1).into(), ..Endpoint::default() };
@@ -142,7 +141,7 @@ fn kubernetes_slice() -> Object {
     Object::EndpointSlice(Arc::new(slice))
 }
 
-/// The same for readers of Endpoints; not mirrored, since the slice is there (pkg/controlplane/reconcilers).
+/// Endpoints with the same content; not mirrored, since the slice exists (pkg/controlplane/reconcilers).
 fn kubernetes_endpoints() -> Object {
     let mut metadata = ObjectMeta { synthesized: false, ..named("default", "kubernetes") };
     metadata.labels = [(SKIP_MIRROR_LABEL, "true")].into_iter().collect();
@@ -176,7 +175,7 @@ fn kube_dns(range: &Range) -> Object {
     service("kube-system", "kube-dns", range.primary(10), ports, selector)
 }
 
-/// kubeadm's two replicas behind it.
+/// The pods of that Service: kubeadm's two replicas.
 fn coredns() -> Object {
     let labels: Labels = [("k8s-app", "kube-dns")].into_iter().collect();
     let container_port = |name, container_port, protocol| ContainerPort {

@@ -1,5 +1,5 @@
-//! The disruption controller (`pkg/controller/disruption/disruption.go`): how many pods of a PodDisruptionBudget may be
-//! evicted now.
+//! The disruption controller (`pkg/controller/disruption/disruption.go`): the number of pods of a PodDisruptionBudget
+//! that may be evicted now.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     Key, Kind, LabelSelector, Labels, Name, ObjectMeta, Owner, Pod, StatefulSet, Store, Stored, Workload,
 };
 
-/// The source of its events.
-const BY: &str = "controllermanager";
+/// Reporting component of its Events.
+const COMPONENT: &str = "controllermanager";
 
-/// The budgets of `namespace`, with what was written of them.
+/// The budgets of `namespace`, with their JSON.
 pub fn budgets<'s>(
     store: &'s Store,
     namespace: &'s str,
@@ -27,8 +27,8 @@ pub fn budgets<'s>(
     })
 }
 
-/// Whether the budget that was written as `json` is about pods with `labels`. One without a selector is about none, one
-/// with an empty selector about all of its namespace.
+/// Whether the selector of the budget `json` matches pods with `labels`. Without a selector it matches none, with an
+/// empty one all of its namespace.
 pub fn selects(json: &Value, labels: &Labels) -> bool {
     let selector = json.pointer("/spec/selector").filter(|selector| !selector.is_null());
     selector
@@ -36,13 +36,13 @@ pub fn selects(json: &Value, labels: &Labels) -> bool {
         .is_some_and(|selector| selector.matches(labels))
 }
 
-/// What a budget allows (`status`).
+/// The numbers in a budget's status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Allowance {
     current: u32,
     desired: u32,
     expected: u32,
-    /// Whether pods without a controller would have had to be counted by it.
+    /// Whether a pod without a controller prevents an exact count.
     unmanaged: bool,
 }
 
@@ -57,23 +57,23 @@ impl Allowance {
 }
 
 /// Writes the status of the budget at `key` (`trySync`).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
-    let Some(stored) = context.store.stored(key) else { return outcome };
-    let Some(given) = &stored.object.metadata().given else { return outcome };
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
+    let Some(stored) = context.store.stored(key) else { return result };
+    let Some(given) = &stored.object.metadata().given else { return result };
     let json = given.json();
     let pods = context.store.list_in::<Pod>(Kind::Pod, &key.namespace);
     let pods: Vec<&Arc<Pod>> = pods.filter(|pod| selects(json, &pod.metadata.labels)).collect();
     if pods.is_empty() {
-        outcome.tell(BY, key.clone(), "NoPods", "No matching pods found");
+        result.emit_event(COMPONENT, key.clone(), "NoPods", "No matching pods found");
     }
     let allowance = match allowance(context.store, json, &pods) {
         Ok(allowance) => allowance,
         Err(why) => {
             let message = format!("Failed to calculate the number of expected pods: {why}");
-            outcome.warn(BY, key.clone(), "CalculateExpectedPodCountFailed", message);
-            fail_safe(context, stored, json, &why, &mut outcome);
-            return outcome;
+            result.emit_warning(COMPONENT, key.clone(), "CalculateExpectedPodCountFailed", message);
+            fail_safe(context, stored, json, &why, &mut result);
+            return result;
         }
     };
     if allowance.unmanaged {
@@ -83,7 +83,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
              status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
              pods please set \".spec.minAvailable\" field of the PDB to an integer value."
         );
-        outcome.warn(BY, key.clone(), "UnmanagedPods", message);
+        result.emit_warning(COMPONENT, key.clone(), "UnmanagedPods", message);
     }
     let allowed = allowance.disruptions();
     let mut status = json["status"].as_object().cloned().unwrap_or_default();
@@ -95,23 +95,23 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
     let (holds, reason) =
         if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
     set_condition(context, &mut status, (holds, reason, ""));
-    write_status(stored, status, &mut outcome);
-    outcome
+    write_status(stored, status, &mut result);
+    result
 }
 
-/// Allows no disruption of a budget whose pods cannot be counted (`failSafe`).
-fn fail_safe(context: Context<'_>, stored: &Stored, json: &Value, why: &str, outcome: &mut Outcome) {
+/// Sets the allowed disruptions to 0 if pods cannot be counted (`failSafe`).
+fn fail_safe(context: Context<'_>, stored: &Stored, json: &Value, why: &str, result: &mut SyncResult) {
     let mut status = json["status"].as_object().cloned().unwrap_or_default();
     status.insert("disruptionsAllowed".into(), 0.into());
     for count in ["currentHealthy", "desiredHealthy", "expectedPods"] {
         status.entry(count).or_insert(0.into());
     }
     set_condition(context, &mut status, ("False", "SyncFailed", why));
-    write_status(stored, status, outcome);
+    write_status(stored, status, result);
 }
 
-fn write_status(stored: &Stored, status: Map<String, Value>, outcome: &mut Outcome) {
-    stored.object.with_given_status(status.into()).into_iter().for_each(|object| outcome.put(object));
+fn write_status(stored: &Stored, status: Map<String, Value>, result: &mut SyncResult) {
+    stored.object.with_given_status(status.into()).into_iter().for_each(|object| result.put(object));
 }
 
 /// Sets the condition `DisruptionAllowed` to a status, reason and message.
@@ -165,7 +165,7 @@ fn selector_text(json: &Value) -> String {
     )
 }
 
-/// How many of `pods`, those of the budget, are healthy and have to be (`getExpectedPodCount`, `countHealthyPods`).
+/// Number of healthy pods of a budget, and the number required (`getExpectedPodCount`, `countHealthyPods`).
 ///
 /// # Errors
 ///
@@ -196,7 +196,7 @@ fn count(pods: usize) -> u32 {
     u32::try_from(pods).unwrap_or(u32::MAX)
 }
 
-/// `2`, or the share `50%` of `all`, rounded up.
+/// A number such as `2`, or a percentage of `all` such as `50%`, rounded up.
 fn share(value: &Value, all: u32) -> u32 {
     match value {
         Value::Number(number) => number.as_u64().and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
@@ -208,7 +208,7 @@ fn share(value: &Value, all: u32) -> u32 {
     }
 }
 
-/// How many pods the controllers of `pods` want together, and whether a pod has none: it counts for nothing
+/// The sum of the replicas of the controllers of `pods`, and whether a pod has none: such a pod is not counted
 /// (`getExpectedScale`).
 fn scale(store: &Store, pods: &[&Arc<Pod>]) -> Result<(u32, bool), String> {
     let (mut seen, mut total, mut unmanaged) = (BTreeSet::new(), 0u32, false);
@@ -231,7 +231,7 @@ fn scale(store: &Store, pods: &[&Arc<Pod>]) -> Result<(u32, bool), String> {
     Ok((total, unmanaged))
 }
 
-/// The controller that counts for the pods of the one at `key`, and how many pods it wants; none where it is gone.
+/// The controller that counts for the pods of the one at `key`, and its replicas; `None` if it has been deleted.
 fn replicas(store: &Store, key: &Key, owner: &Owner) -> Result<Option<(Key, u32)>, String> {
     let is_owner = |key: &Key, owner: &Owner| {
         store.stored(key).is_some_and(|stored| owner.uid.is_none() || owner.has_uid(stored.uid()))
@@ -252,7 +252,8 @@ fn replicas(store: &Store, key: &Key, owner: &Owner) -> Result<Option<(Key, u32)
             let of_deployment = owner.key(&key.namespace);
             let Some(deployment) = workload(&of_deployment).filter(|_| is_owner(&of_deployment, owner))
             else {
-                // The finder of ReplicaSets leaves it to that of Deployments; its own scale is found at last.
+                // The finder of ReplicaSets defers to that of Deployments; the scale of the ReplicaSet itself is used
+                // last.
                 return Ok(Some((key.clone(), set.replicas())));
             };
             Ok(Some((of_deployment, deployment.replicas())))
@@ -266,13 +267,13 @@ fn replicas(store: &Store, key: &Key, owner: &Owner) -> Result<Option<(Key, u32)
     }
 }
 
-/// The budgets that a change of a pod with one of `labels` in `namespace` may mean something to.
+/// The budgets that a change of a pod with one of `labels` in `namespace` may affect.
 pub(super) fn concerned<'a>(
     store: &Store,
     namespace: &Name,
     labels: impl Iterator<Item = &'a Labels> + Clone,
 ) -> Vec<Key> {
     let budgets = budgets(store, namespace);
-    let meant = budgets.filter(|(_, json)| labels.clone().any(|labels| selects(json, labels)));
-    meant.map(|(metadata, _)| metadata.key(Kind::PodDisruptionBudget)).collect()
+    let selecting = budgets.filter(|(_, json)| labels.clone().any(|labels| selects(json, labels)));
+    selecting.map(|(metadata, _)| metadata.key(Kind::PodDisruptionBudget)).collect()
 }

@@ -1,6 +1,6 @@
 //! The endpoints controller: the older Endpoints of a Service that selects pods (pkg/controller/endpoint). Their
-//! subsets are computed from the Service's slices where they are asked for; what is kept here is that they are there,
-//! and since when they are as they are.
+//! subsets are computed from the Service's slices when they are read; stored are only their existence and the time of
+//! their last change.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,28 +14,33 @@ use crate::store::{
 pub(super) const MANAGED_BY_LABEL: &str = "endpoints.kubernetes.io/managed-by";
 /// The endpoints controller, as that label names it.
 pub(super) const CONTROLLER: &str = "endpoint-controller";
-/// The annotation that says when what the endpoints follow from changed last.
+/// The annotation with the time of the last change that the endpoints follow from.
 pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
-/// The annotation of Endpoints that have room for a part of the addresses only.
+/// The annotation of Endpoints that hold only a part of the addresses.
 const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 
-/// The Endpoints of `service`, if there are any.
+/// The Endpoints of `service`, if they exist.
 pub(super) fn stored<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<Endpoints>> {
     store.get(Kind::Endpoints, &service.metadata.namespace, &service.metadata.name)
 }
 
-/// The Endpoints that a snapshot has of `service`, which selects pods. Hand-made ones do not count: a cluster's
-/// controller overwrites them.
+/// The Endpoints of `service`, which selects pods, from a snapshot. Hand-made ones do not count: a cluster's controller
+/// overwrites them.
 pub(super) fn recorded<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<Endpoints>> {
     let written =
         |endpoints: &&Arc<Endpoints>| endpoints.derived.is_none() && !endpoints.metadata.synthesized;
     stored(store, service).filter(written).filter(|endpoints| mirroring::is_recorded(endpoints))
 }
 
-/// The change that makes the Endpoints of `service`, which selects pods, follow its slices, which have just `changed`
-/// or not (syncService).
-pub(super) fn reconcile(store: &Store, service: &Service, believed: bool, changed: bool) -> Option<Change> {
-    if believed && recorded(store, service).is_some() {
+/// The change that updates the Endpoints of `service`, which selects pods, after its slices have `changed` or not
+/// (syncService).
+pub(super) fn reconcile(
+    store: &Store,
+    service: &Service,
+    snapshot_owned: bool,
+    changed: bool,
+) -> Option<Change> {
+    if snapshot_owned && recorded(store, service).is_some() {
         return None;
     }
     let there = stored(store, service);
@@ -62,14 +67,14 @@ pub(super) fn reconcile(store: &Store, service: &Service, believed: bool, change
     metadata.labels = labels(service);
     (metadata.synthesized, metadata.given) = (true, None);
     let endpoints = Endpoints { metadata, subsets: Vec::new(), derived: Some(derived) };
-    // A look at the store saves most calls an allocation.
+    // Comparing with the store avoids most allocations by callers.
     if there.is_some_and(|there| **there == endpoints) {
         return None;
     }
     Some(Change::Put(Object::Endpoints(Arc::new(endpoints))))
 }
 
-/// The labels of the Endpoints of `service`. Most Services have none, and then share them.
+/// The labels of the Endpoints of `service`. Most Services have none and share them.
 fn labels(service: &Service) -> Labels {
     static OWN: LazyLock<[Labels; 2]> = LazyLock::new(|| {
         let managed = Labels::from_iter([(MANAGED_BY_LABEL, CONTROLLER)]);
@@ -84,7 +89,7 @@ fn labels(service: &Service) -> Labels {
     Labels::from_iter(others).with(own.iter())
 }
 
-/// The change that leaves the Endpoints of `service` as they are where it selects pods no longer.
+/// The change that leaves the Endpoints of `service` unmanaged once it no longer selects pods.
 pub(super) fn release(store: &Store, service: &Service) -> Option<Change> {
     let endpoints = stored(store, service)?;
     let derived = endpoints.derived?;
@@ -97,8 +102,8 @@ pub(super) fn release(store: &Store, service: &Service) -> Option<Change> {
     Some(Change::Put(Object::Endpoints(Arc::new(released))))
 }
 
-/// The change that deletes the Endpoints of a Service that was deleted (syncService). What a file says stays: only in a
-/// cluster that is `driven` do hand-made Endpoints go with their Service.
+/// The change that deletes the Endpoints of a deleted Service (syncService). Hand-made Endpoints from a file stay: they
+/// are deleted with their Service only in a cluster that is `driven`.
 pub(super) fn delete(store: &Store, service: &Key, driven: bool) -> Option<Change> {
     let endpoints = store.get::<Endpoints>(Kind::Endpoints, &service.namespace, &service.name)?;
     let gone = service.kind == Kind::Service && store.object(service).is_none();

@@ -1,11 +1,11 @@
-//! The endpoint slice controller: which pods a Service leads to, at which ports
+//! The endpoint slice controller: the pods of a Service and their ports
 //! (pkg/controller/endpointslice/endpointslice_controller.go, k8s.io/endpointslice `utils.go`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::slices::{self, ENDPOINTS_PER_SLICE, Group, Groups, Mould};
+use super::slices::{self, ENDPOINTS_PER_SLICE, Group, Groups, SliceBuilder};
 use super::{endpoints, mirroring};
 use crate::store::{
     BOUND_PORT_PREFIX, Change, Endpoint, EndpointConditions, EndpointPort, EndpointSlice, IntOrName,
@@ -13,38 +13,38 @@ use crate::store::{
     Store, Stored, ordinal,
 };
 
-/// The changes that make the slices of the Service `name` what its pods, or its hand-made Endpoints, ask for.
+/// The changes that update the slices of the Service `name` from its pods, or from its hand-made Endpoints.
 ///
-/// Slices and Endpoints of a snapshot are `believed`. Where nothing has changed since the last call but the readiness of
-/// some pods, `touched` says of which.
+/// Slices and Endpoints of a snapshot are authoritative if `snapshot_owned`. If only the readiness of some pods has
+/// changed since the last call, `touched` names those.
 pub(super) fn reconcile(
     store: &Store,
     namespace: &Name,
     name: &Name,
-    believed: bool,
+    snapshot_owned: bool,
     touched: Option<&[Name]>,
 ) -> Vec<Change> {
     let Some(service) = store.get::<Service>(Kind::Service, namespace, name) else {
         return leftovers(store, namespace, name);
     };
-    let mirrored = mirroring::reconcile(store, service, believed);
+    let mirrored = mirroring::reconcile(store, service, snapshot_owned);
     if service.is_external_name() || service.spec.selector.is_empty() {
-        // What there is stays as it is: from now on others manage it (syncService).
+        // Existing objects are left to other managers from now on (syncService).
         let mut changes: Vec<Change> = endpoints::release(store, service).into_iter().collect();
         if changes.is_empty() {
             changes = mirrored;
         }
         return changes;
     }
-    let touched = touched.and_then(|pods| turned(store, service, pods));
+    let touched = touched.and_then(|pods| update_readiness(store, service, pods));
     let mut changes = mirrored;
-    changes.extend(touched.unwrap_or_else(|| reconcile_all(store, service, believed)));
+    changes.extend(touched.unwrap_or_else(|| reconcile_all(store, service, snapshot_owned)));
     let changed = !changes.is_empty();
-    changes.extend(endpoints::reconcile(store, service, believed, changed));
+    changes.extend(endpoints::reconcile(store, service, snapshot_owned, changed));
     changes
 }
 
-/// What is left of a Service that is not there: the objects that it owned and that follow from it.
+/// The remaining objects of a deleted Service: those that it owned and that were derived from it.
 fn leftovers(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
     let owner = Key::new(Kind::Service, namespace.clone(), name.clone());
     let mut changes: Vec<Change> = endpoints::delete(store, &owner, false).into_iter().collect();
@@ -55,18 +55,18 @@ fn leftovers(store: &Store, namespace: &Name, name: &Name) -> Vec<Change> {
     changes
 }
 
-fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change> {
+fn reconcile_all(store: &Store, service: &Service, snapshot_owned: bool) -> Vec<Change> {
     let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
     let slices = store.slices_of(namespace, name);
     let uid = store.stored(&service.metadata.key(Kind::Service)).map(Stored::uid);
-    // A snapshot's slices are the endpoints; so are its Endpoints, where it has no slices.
-    if believed && slices.iter().any(|slice| !slice.metadata.synthesized) {
+    // A snapshot's slices are the endpoints; or its Endpoints, if it has no slices.
+    if snapshot_owned && slices.iter().any(|slice| !slice.metadata.synthesized) {
         return Vec::new();
     }
-    if believed && let Some(recorded) = endpoints::recorded(store, service) {
+    if snapshot_owned && let Some(recorded) = endpoints::recorded(store, service) {
         return slices::reconcile(
             store,
-            &Mould::of_recorded(service, uid).within(store),
+            &SliceBuilder::of_recorded(service, uid).within(store),
             &slices,
             mirroring::groups(recorded),
         );
@@ -74,7 +74,8 @@ fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change
     let families = service.families();
     let mut groups = selected(store, service, &families);
     for family in families {
-        // Without endpoints, an empty slice says that the controller has seen the Service (reconcileByAddressType).
+        // Without endpoints, an empty slice shows that the controller has processed the Service
+        // (reconcileByAddressType).
         if !groups.0.iter().any(|group| group.address_type == family.address_type()) {
             groups.0.push(Group {
                 address_type: family.address_type(),
@@ -84,12 +85,12 @@ fn reconcile_all(store: &Store, service: &Service, believed: bool) -> Vec<Change
         }
     }
     let managed: Vec<_> = slices.into_iter().filter(|slice| slice.is_managed_by(SLICE_CONTROLLER)).collect();
-    slices::reconcile(store, &Mould::of_service(service, uid).within(store), &managed, groups)
+    slices::reconcile(store, &SliceBuilder::of_service(service, uid).within(store), &managed, groups)
 }
 
-/// The changes that turn the endpoints of `pods` ready or not, each where it stands, so that the others of a large
-/// Service need not be looked at. `None` where they are not what they would be, or not there.
-fn turned(store: &Store, service: &Service, pods: &[Name]) -> Option<Vec<Change>> {
+/// The changes that update the readiness of `pods` in place, so that the other endpoints of a large Service need not be
+/// compared. `None` if anything else differs.
+fn update_readiness(store: &Store, service: &Service, pods: &[Name]) -> Option<Vec<Change>> {
     let slices = store.slices_of(&service.metadata.namespace, &service.metadata.name);
     let follows = endpoints::stored(store, service).is_some_and(|endpoints| endpoints.derived.is_some());
     if !follows || slices.iter().any(|slice| !slice.metadata.synthesized) {
@@ -105,7 +106,7 @@ fn turned(store: &Store, service: &Service, pods: &[Name]) -> Option<Vec<Change>
             let endpoint = endpoint(service, pod, ip);
             let of_family =
                 slices.iter().filter(|slice| slice.address_type == IpFamily::of(ip).address_type());
-            let (slice, at) = place(of_family, pod)?;
+            let (slice, at) = position(of_family, pod)?;
             let there = &slice.endpoints[at];
             let fits = Endpoint { conditions: endpoint.conditions, ..there.clone() } == endpoint
                 && *slice.ports == *resolve_ports(service, pod);
@@ -121,8 +122,8 @@ fn turned(store: &Store, service: &Service, pods: &[Name]) -> Option<Vec<Change>
     Some(turned.into_values().map(|slice| Change::Put(Object::EndpointSlice(slice))).collect())
 }
 
-/// Where the endpoint of `pod` stands: as a rule at its ordinal, counted in full slices.
-fn place<'s>(
+/// The position of the endpoint of `pod`: usually that of its ordinal, counted in full slices.
+fn position<'s>(
     slices: impl Iterator<Item = &'s &'s Arc<EndpointSlice>> + Clone,
     pod: &Pod,
 ) -> Option<(&'s Arc<EndpointSlice>, usize)> {
@@ -139,8 +140,8 @@ fn place<'s>(
 /// The endpoints of a Service's pods.
 fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut pods = store.select_pods(&service.metadata.namespace, &service.spec.selector);
-    // By number, not by text: `db-2` before `db-10`. Endpoints of pods with random names come into slices as the pods come up,
-    // so that the youngest pods, which go first when there are too many, are in the last slice.
+    // Ordered by number, not by text: `db-2` before `db-10`. Endpoints of pods with random names are ordered by
+    // creation, so that the youngest pods, which are deleted first, are in the last slice.
     pods.sort_by_cached_key(|pod| {
         let meta = &pod.metadata;
         let is_numbered = meta.controller().is_none_or(|owner| owner.kind == Kind::StatefulSet);
@@ -153,7 +154,7 @@ fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     let mut ports: Option<Arc<[EndpointPort]>> = None;
     let mut groups = Groups::default();
     for pod in pods.into_iter().filter(|pod| is_included(store, service, pod)) {
-        // Numbers are the same for all pods; what a name means is each pod's own affair.
+        // Numeric ports are the same for all pods; named ports are resolved for each pod.
         let ports = match &mut ports {
             Some(ports) if !by_name => ports,
             ports => ports.insert(resolve_ports(service, pod)),
@@ -166,7 +167,7 @@ fn selected(store: &Store, service: &Service, families: &[IpFamily]) -> Groups {
     groups
 }
 
-/// A pod that has ended is left out altogether, and so is one whose node is not there (unless not-ready pods count).
+/// Excludes pods that have ended, and those whose node does not exist (unless not-ready pods are published).
 fn is_included(store: &Store, service: &Service, pod: &Pod) -> bool {
     let nodes_are_known = || store.list::<Node>(Kind::Node).any(|node| !node.metadata.synthesized);
     let node = &pod.spec.node_name;
@@ -175,7 +176,7 @@ fn is_included(store: &Store, service: &Service, pod: &Pod) -> bool {
     !pod.is_terminal() && (service.spec.publish_not_ready_addresses || has_node())
 }
 
-/// The first address that the pod has of a family.
+/// The first address of the pod in a family.
 fn pod_ip(pod: &Pod, family: IpFamily) -> Option<IpAddr> {
     pod.status.ips().find(|ip| IpFamily::of(*ip) == family)
 }
@@ -183,7 +184,7 @@ fn pod_ip(pod: &Pod, family: IpFamily) -> Option<IpAddr> {
 fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
     let (serving, terminating) = (pod.status.ready, pod.is_terminating());
     let ready = service.spec.publish_not_ready_addresses || (serving && !terminating);
-    // A pod has its name only under the Service that its subdomain names (ShouldSetHostname).
+    // A pod has a host name only under the Service named by its subdomain (ShouldSetHostname).
     let governed = !pod.spec.hostname.is_empty() && pod.spec.shared.subdomain == service.metadata.name;
     Endpoint {
         addresses: ip.into(),
@@ -202,12 +203,12 @@ fn endpoint(service: &Service, pod: &Pod, ip: IpAddr) -> Endpoint {
     }
 }
 
-/// The Service's ports as this pod has them. One that the pod does not have is left out (podutil.FindPort).
+/// Resolves the Service's ports for a pod. Ports that the pod does not have are omitted (podutil.FindPort).
 fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
     let bound = has_bound_ports(pod);
     let ports = service.spec.ports.iter().filter_map(|port| {
-        let said = if bound { bound_port(pod, port) } else { None };
-        let number = match (said, &port.target_port) {
+        let bound = if bound { bound_port(pod, port) } else { None };
+        let number = match (bound, &port.target_port) {
             (Some(number), _) => number,
             (None, None) => port.port,
             (None, Some(IntOrName::Int(number))) => *number,
@@ -226,17 +227,17 @@ fn resolve_ports(service: &Service, pod: &Pod) -> Arc<[EndpointPort]> {
     ports.collect()
 }
 
-/// Whether somebody says at which ports the pod really listens.
+/// Whether annotations override the ports of the pod.
 fn has_bound_ports(pod: &Pod) -> bool {
     bound_ports(pod).next().is_some()
 }
 
-/// What somebody says of where the pod really listens.
+/// The annotations that override ports of the pod: the container port, and the port it is really reached at.
 pub(super) fn bound_ports(pod: &Pod) -> impl Iterator<Item = (&str, &str)> {
     pod.metadata.annotations.iter().filter(|(key, _)| key.starts_with(BOUND_PORT_PREFIX))
 }
 
-/// Where what stands for the pod listens, if somebody says so of this port of a Service.
+/// The port that an annotation sets for this port of a Service.
 fn bound_port(pod: &Pod, port: &ServicePort) -> Option<u16> {
     let bound =
         |name: &str| pod.metadata.annotations.get(&format!("{BOUND_PORT_PREFIX}{name}"))?.parse().ok();

@@ -1,66 +1,67 @@
-//! The garbage collector (`pkg/controller/garbagecollector`): what is deleted with the object that owns it.
+//! The garbage collector (`pkg/controller/garbagecollector`): deletes objects whose owners have been deleted.
 
 use crate::reconcile::deletion::{self, Deletion, Propagation};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Change, FOREGROUND_FINALIZER, Key, Kind, ORPHAN_FINALIZER, Object, Owner, Store, Stored};
 
-/// The source of its events.
-const BY: &str = "garbage-collector-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "garbage-collector-controller";
 
-/// Brings the dependents of the object at `owner`, which is gone or being deleted, to what its deletion asks for.
-pub(super) fn collect(context: Context<'_>, owner: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Processes the dependents of the object at `owner`, which has been or is being deleted, according to its propagation
+/// policy.
+pub(super) fn collect(context: Context<'_>, owner: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
     let dependents = dependents(context.store, owner);
     let Some(stored) = context.store.stored(owner) else {
         for dependent in dependents {
-            outcome.changes.extend(attempt_to_delete(context, dependent));
+            result.changes.extend(attempt_to_delete(context, dependent));
         }
-        return outcome;
+        return result;
     };
     let meta = stored.object.metadata();
     if deletion::is_orphaning(meta) {
         for dependent in dependents {
             let mut left = dependent.object.clone();
             left.metadata_mut().links.remove_owners(|other| other.is(owner));
-            outcome.changes.push(deletion::released(context.store, left));
+            result.changes.push(deletion::released(context.store, left));
         }
-        outcome.changes.push(without_finalizer(context.store, &stored.object, ORPHAN_FINALIZER));
+        result.changes.push(without_finalizer(context.store, &stored.object, ORPHAN_FINALIZER));
     } else if deletion::is_foreground(meta) {
         let blocks = |other: &Owner| other.is(owner) && other.has_uid(stored.uid()) && other.blocks_deletion;
         let blocking = |dependent: &&Stored| dependent.object.metadata().links.owners().iter().any(blocks);
         if !dependents.iter().any(blocking) {
-            outcome.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
+            result.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
         }
         for dependent in dependents {
-            outcome.changes.extend(attempt_to_delete(context, dependent));
+            result.changes.extend(attempt_to_delete(context, dependent));
         }
     } else {
-        // Objects may name an earlier object of that name.
+        // Objects may refer to an earlier object of that name.
         let stale = |other: &Owner| other.is(owner) && !other.has_uid(stored.uid());
         for dependent in dependents {
             if dependent.object.metadata().links.owners().iter().any(stale) {
-                outcome.changes.extend(attempt_to_delete(context, dependent));
+                result.changes.extend(attempt_to_delete(context, dependent));
             }
         }
     }
-    outcome
+    result
 }
 
-/// Deletes the object at `key` where none of its owners is there any more.
-pub(super) fn check_owners(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
-    let Some(stored) = context.store.stored(key) else { return outcome };
-    outcome.changes.extend(attempt_to_delete(context, stored));
+/// Deletes the object at `key` if none of its owners exists any more.
+pub(super) fn check_owners(context: Context<'_>, key: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
+    let Some(stored) = context.store.stored(key) else { return result };
+    result.changes.extend(attempt_to_delete(context, stored));
     for owner in stored.object.metadata().links.owners() {
         if let Some(invalid) = invalid_reference(context.store, &stored.object, owner) {
             let message = format!("ownerRef {invalid} does not exist in namespace {:?}", key.namespace);
-            outcome.warn(BY, key.clone(), "OwnerRefInvalidNamespace", message);
+            result.emit_warning(COMPONENT, key.clone(), "OwnerRefInvalidNamespace", message);
         }
     }
-    outcome
+    result
 }
 
-/// The owner reference of `object` to an object of another namespace, which is none, as the event names it
+/// The owner reference of `object` to an object in another namespace, which is invalid, in the words of the event
 /// (reportInvalidNamespaceOwnerRef).
 fn invalid_reference(store: &Store, object: &Object, owner: &Owner) -> Option<String> {
     let meta = object.metadata();
@@ -76,8 +77,8 @@ fn invalid_reference(store: &Store, object: &Object, owner: &Owner) -> Option<St
     Some(format!("[{api_version}/{kind}, namespace: {namespace}, name: {name}, uid: {uid}]"))
 }
 
-/// What becomes of an object some of whose owners may be gone (`attemptToDeleteItem`): with one that is there it stays and
-/// loses the others, with none it goes.
+/// Updates an object some of whose owners may have been deleted (`attemptToDeleteItem`): with an existing one it loses
+/// the references to the others, without any it is deleted.
 fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
     let store = context.store;
     let meta = item.object.metadata();
@@ -85,8 +86,8 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
         return None;
     }
     let owners = meta.links.owners();
-    // Whether an owner of an unknown kind exists cannot be found out, nor is a namespaced owner of an object without a
-    // namespace looked for (isDangling).
+    // Owners of unknown kinds cannot be looked up, and namespaced owners of cluster-scoped objects are not
+    // (isDangling).
     let is_unknown = |owner: &Owner| meta.namespace.is_empty() && owner.kind.is_namespaced();
     if meta.links.has_foreign_owner() || owners.iter().any(is_unknown) {
         return None;
@@ -110,7 +111,7 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
     let mut object = item.object.clone();
     let below = if states.contains(&State::Waiting) { dependents(store, &object.key()) } else { Vec::new() };
     if below.iter().any(|dependent| deletion::is_foreground(dependent.object.metadata())) {
-        // Owners in a circle would wait for each other: this object blocks its owners no longer.
+        // Owners in a cycle would wait for each other: this object no longer blocks its owners.
         let unblocked = owners.iter().map(|owner| Owner { blocks_deletion: false, ..owner.clone() });
         object.metadata_mut().links.set_owners(unblocked.collect::<Vec<_>>());
     }
@@ -118,19 +119,19 @@ fn attempt_to_delete(context: Context<'_>, item: &Stored) -> Option<Change> {
     deletion::delete(store, &object, context.now, Deletion { propagation, grace: None })
 }
 
-/// How the garbage collector sees an owner.
+/// The state of an owner.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
-    /// It is there to stay.
+    /// It exists and is not waiting.
     Solid,
-    /// It is gone, or another object has its name.
+    /// It has been deleted, or another object has its name.
     Dangling,
-    /// It waits for its dependents to be deleted.
+    /// It waits for the deletion of its dependents.
     Waiting,
 }
 
-/// The objects that name the one at `owner` as an owner. Most have names that begin with the owner's: those are looked up
-/// first, and the whole namespace only where the index says that there are others.
+/// The objects that refer to the one at `owner` as an owner. Most have names that start with the owner's and are found
+/// first; the whole namespace is searched only if the index counts more.
 fn dependents<'s>(store: &'s Store, owner: &Key) -> Vec<&'s Stored> {
     let count = store.dependents_count(owner);
     if count == 0 {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::endpoints::{CONTROLLER as ENDPOINTS_CONTROLLER, LAST_CHANGE};
-use super::slices::{self, Groups, Mould};
+use super::slices::{self, Groups, SliceBuilder};
 use crate::store::{
     Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice, Endpoints, IpFamily,
     Kind, Labels, Name, Service, Store, Stored, repack,
@@ -14,17 +14,17 @@ use crate::store::{
 pub(super) const CONTROLLER: &str = "endpointslicemirroring-controller.k8s.io";
 /// The label of Endpoints that are not mirrored.
 pub(super) const SKIP_MIRROR_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
-/// The annotation of Endpoints that serve as a lock.
+/// The annotation of Endpoints used as a lock.
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
-/// kubectl's annotation, which is not copied.
+/// kubectl's annotation, which is not copied to slices.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// The changes that make the mirrored slices of `service` what its Endpoints say (syncEndpoints).
-pub(super) fn reconcile(store: &Store, service: &Service, believed: bool) -> Vec<Change> {
+/// The changes that update the mirrored slices of `service` from its Endpoints (syncEndpoints).
+pub(super) fn reconcile(store: &Store, service: &Service, snapshot_owned: bool) -> Vec<Change> {
     let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
     let slices = store.slices_of(namespace, name);
-    // A snapshot has the mirrored slices, too.
-    if believed && slices.iter().any(|slice| !slice.metadata.synthesized) {
+    // A snapshot contains the mirrored slices as well.
+    if snapshot_owned && slices.iter().any(|slice| !slice.metadata.synthesized) {
         return Vec::new();
     }
     let endpoints = store.get::<Endpoints>(Kind::Endpoints, namespace, name);
@@ -41,8 +41,8 @@ pub(super) fn reconcile(store: &Store, service: &Service, believed: bool) -> Vec
         annotations.iter().filter(|(key, _)| !matches!(*key, LAST_CHANGE | LAST_APPLIED)).collect();
     let mirrored = mirrored(&slices);
     let uid = store.stored(&endpoints.metadata.key(Kind::Endpoints)).map(Stored::uid);
-    let mould = Mould::of_endpoints(endpoints, uid, annotations).within(store);
-    slices::reconcile(store, &mould, &mirrored, groups(endpoints))
+    let builder = SliceBuilder::of_endpoints(endpoints, uid, annotations).within(store);
+    slices::reconcile(store, &builder, &mirrored, groups(endpoints))
 }
 
 /// The changes that delete the mirrored slices of a Service (deleteMirroredSlices).
@@ -56,7 +56,7 @@ fn mirrored<'s>(slices: &[&'s Arc<EndpointSlice>]) -> Vec<&'s Arc<EndpointSlice>
     slices.iter().copied().filter(|slice| slice.is_managed_by(CONTROLLER)).collect()
 }
 
-/// The endpoints that Endpoints ask for, by ports and family.
+/// The endpoints of Endpoints, grouped by ports and family.
 pub(super) fn groups(endpoints: &Endpoints) -> Groups {
     let mut groups = Groups::default();
     for subset in repack(&endpoints.subsets) {
@@ -70,7 +70,7 @@ pub(super) fn groups(endpoints: &Endpoints) -> Groups {
     groups
 }
 
-/// One address as an endpoint (addressToEndpoint).
+/// Converts an address to an endpoint (addressToEndpoint).
 fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
     Endpoint {
         addresses: address.ip.into(),
@@ -81,7 +81,8 @@ fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
     }
 }
 
-/// Whether a controller of a cluster wrote `endpoints`, which a snapshot shows: it names itself, or the pods.
+/// Whether a controller of a cluster wrote `endpoints`, which are from a snapshot: they have its label, or refer to
+/// pods.
 pub(super) fn is_recorded(endpoints: &Endpoints) -> bool {
     let labels = &endpoints.metadata.labels;
     let mut addresses = endpoints

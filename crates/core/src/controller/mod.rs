@@ -1,9 +1,9 @@
-//! Takes kube-controller-manager's place: from the objects that are and what time it is, the next changes.
-//! StatefulSets and other workloads make pods, Services get their addresses and EndpointSlices, nodes that are not heard
-//! of lose their pods. It must not know files, the DNS or sockets.
+//! Takes the place of kube-controller-manager: computes the next changes from the stored objects and the time.
+//! StatefulSets and other workloads create pods, Services get their addresses and EndpointSlices, and unreachable nodes
+//! lose their pods. Must not depend on files, the DNS or sockets.
 //!
-//! Each controller is a function from the store and the time to changes; [`Controllers`] calls those that an event
-//! concerns until nothing changes any more. The same objects and times give the same changes, in the same order.
+//! Each controller is a function from the store and the time to changes; [`Controllers`] runs those that an event
+//! affects until nothing changes any more. The same objects and times give the same changes, in the same order.
 
 mod binding;
 mod claims;
@@ -49,13 +49,13 @@ use crate::addresses::Addresses;
 use crate::admission::Charges;
 use crate::kubelet;
 use crate::parallel;
-use crate::reconcile::{Context, Delays, Outcome};
+use crate::reconcile::{Context, Delays, SyncResult};
 use crate::store::{Change, Key, Kind, Name, Object, Pod, Selecting, Store, Time};
 
 use events::Recorder;
 use queue::{Queues, Task};
 
-/// The running controllers: what they still have to look at, and the addresses they have given away.
+/// The running controllers: their queued tasks, and the allocated addresses.
 pub struct Controllers {
     addresses: Addresses,
     binder: binding::Binder,
@@ -64,20 +64,20 @@ pub struct Controllers {
     queues: Queues,
     recorder: Recorder,
     nodes: node::Lifecycle,
-    taken_over: concerns::TakenOver,
-    /// The namespaces that are being deleted. Mostly there is none, and no object's namespace has to be looked up.
+    snapshot: concerns::SnapshotOwnership,
+    /// The namespaces that are being deleted. Usually there are none, and no object's namespace has to be looked up.
     terminating: Arc<FxHashSet<Name>>,
     waiting: scheduler::Waiting,
-    /// Up to which revision the store's events have been looked at.
+    /// The revision up to which events have been observed.
     revision: u64,
 }
 
-/// So many tasks of a sort are looked at before what came of them is taken notice of, while a cluster comes up: enough
-/// to be shared among threads, and few enough that the events of a few thousand pods are kept at a time.
+/// Maximum number of tasks of one type that run before their events are observed, while a cluster starts up: enough to
+/// be distributed over threads, and few enough to keep the events of only a few thousand pods in memory.
 const TASKS_AT_ONCE: usize = 128;
 
 impl Controllers {
-    /// Controllers that allocate from `addresses`, for pods that take `delays`. `max_unavailable` is the feature gate
+    /// Controllers that allocate from `addresses`, for pods with `delays`. `max_unavailable` is the feature gate
     /// `MaxUnavailableStatefulSet`.
     pub fn new(addresses: Addresses, delays: Delays, max_unavailable: bool) -> Self {
         Controllers {
@@ -88,50 +88,50 @@ impl Controllers {
             queues: Queues::default(),
             recorder: Recorder::default(),
             nodes: node::Lifecycle::default(),
-            taken_over: concerns::TakenOver::default(),
+            snapshot: concerns::SnapshotOwnership::default(),
             terminating: Arc::default(),
             waiting: scheduler::Waiting::default(),
             revision: 0,
         }
     }
 
-    /// When something is to be looked at again, if nothing happens before.
+    /// When the next timer fires.
     pub fn due(&self) -> Option<Time> {
         self.queues.due()
     }
 
-    /// Looks again, at the next step, at what is due at `now`.
+    /// Enqueues the tasks that are due at `now`.
     pub fn wake(&mut self, now: Time) {
         self.queues.wake(now);
     }
 
-    /// Enqueues a workload whose status a client wrote: its controller writes its own over it.
-    pub fn look_at(&mut self, key: Key) {
+    /// Enqueues a workload whose status a client wrote: its controller overwrites it.
+    pub fn enqueue(&mut self, key: Key) {
         if key.kind.is_workload() {
             self.queues.push(Task::Workload(key));
         }
     }
 
-    /// From now on, what a snapshot shows is where the cluster began, not what it is.
+    /// Marks the cluster as changed by a client: the objects of a snapshot are no longer authoritative.
     pub fn drive(&mut self, store: &Store) {
-        for task in self.taken_over.drive(store) {
+        for task in self.snapshot.drive(store) {
             self.queues.push(task);
         }
     }
 
-    /// Takes notice of what happened in the store: who has to look at what.
-    pub fn note(&mut self, store: &Store, now: Time) {
+    /// Observes the new events of the store, and enqueues the tasks they trigger.
+    pub fn observe(&mut self, store: &Store, now: Time) {
         let mut selecting = Selecting::new(store);
         for event in store.watch(self.revision).expect("controllers catch up before events are compacted") {
-            self.addresses.note(store, event);
-            if let Some(node) = self.nodes.note(store, now, event) {
+            self.addresses.observe(store, event);
+            if let Some(node) = self.nodes.observe(store, now, event) {
                 self.queues.push(Task::Node(node));
             }
-            // A claim that a new pod uses is bound before the pod is placed.
-            for key in self.binder.note(event) {
+            // The claim of a new pod is bound before the pod is scheduled.
+            for key in self.binder.observe(event) {
                 self.queues.push(Task::Claim(key));
             }
-            for key in self.waiting.note(store, event) {
+            for key in self.waiting.observe(store, event) {
                 self.queues.push(Task::Pod(key));
             }
             if let Object::Namespace(namespace) = event.object() {
@@ -143,88 +143,87 @@ impl Controllers {
                 }
             }
             let observed = concerns::Observed { store, now, terminating: &self.terminating, event };
-            concerns::note(&mut self.queues, &mut self.taken_over, &mut selecting, observed);
+            concerns::enqueue(&mut self.queues, &mut self.snapshot, &mut selecting, observed);
         }
         self.revision = store.revision();
     }
 
-    /// Looks at everything that there is to look at, without looking at what comes of it.
-    pub fn wave(&mut self, store: &mut Store, now: Time) {
+    /// Runs all queued tasks, but not those that their changes trigger.
+    pub fn drain_once(&mut self, store: &mut Store, now: Time) {
         loop {
-            let tasks = self.queues.take_sort(usize::MAX);
+            let tasks = self.queues.take_type(usize::MAX);
             if tasks.is_empty() {
                 return;
             }
-            self.look(store, now, false, tasks);
+            self.run(store, now, false, tasks);
         }
     }
 
-    /// Looks at the next thing that there is to look at; or, where everything may happen `at_once`, at all things of a
-    /// sort. Tells whether there was anything.
+    /// Runs the next task; or, if everything happens `at_once`, all tasks of one type. Returns whether there was any.
     pub fn step(&mut self, store: &mut Store, now: Time, at_once: bool) -> bool {
-        // With many pods, all of one sort before the events it causes is one look instead of many.
-        let tasks = if at_once { self.queues.take_sort(TASKS_AT_ONCE) } else { self.queues.take_next() };
+        // During start-up, one sync after all pods are created replaces one for each pod.
+        let tasks = if at_once { self.queues.take_type(TASKS_AT_ONCE) } else { self.queues.take_next() };
         let anything = !tasks.is_empty();
-        self.look(store, now, at_once, tasks);
+        self.run(store, now, at_once, tasks);
         anything
     }
 
-    fn look(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
+    fn run(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
         let mut together = Vec::with_capacity(tasks.len());
         for task in tasks {
             if depends_on_others(store, &task) {
-                // A pod that depends on others is placed when those before it are, what counts against a quota is made, and
-                // a volume is for one claim.
-                self.look_together(store, now, at_once, std::mem::take(&mut together));
-                self.look_together(store, now, at_once, vec![task]);
+                // A pod that depends on others is scheduled after those before it, an object that counts against a
+                // quota is created after them, and a volume is bound to one claim only.
+                self.run_batch(store, now, at_once, std::mem::take(&mut together));
+                self.run_batch(store, now, at_once, vec![task]);
             } else {
                 together.push(task);
             }
         }
-        self.look_together(store, now, at_once, together);
+        self.run_batch(store, now, at_once, together);
     }
 
-    fn look_together(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
-        let outcomes = self.work(store, now, at_once, &tasks);
-        for (task, outcome) in tasks.into_iter().zip(outcomes) {
-            let charged = outcome.charges.into_iter().flat_map(Charges::changes);
-            let Outcome { changes, told, mut again, refused, .. } = outcome;
+    fn run_batch(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
+        let results = self.work(store, now, at_once, &tasks);
+        for (task, result) in tasks.into_iter().zip(results) {
+            let charged = result.charges.into_iter().flat_map(Charges::changes);
+            let SyncResult { changes, events, mut requeue_at, refused, .. } = result;
             for change in changes.into_iter().chain(charged) {
                 store.apply(change);
             }
-            // Nobody has watched what was there from the beginning.
-            for told in told.into_iter().filter(|_| !at_once) {
-                self.recorder.record(store, now, &self.terminating, told);
+            // There was no watcher during start-up.
+            for event in events.into_iter().filter(|_| !at_once) {
+                self.recorder.record(store, now, &self.terminating, event);
             }
             if let Some(retry) = self.queues.rate_limit(&task, now, refused) {
-                again = Some(again.map_or(retry, |again| again.min(retry)));
+                requeue_at = Some(requeue_at.map_or(retry, |earlier| earlier.min(retry)));
             }
-            self.queues.set_timer(&task, again);
-            if let (None, Task::Endpoints(namespace, service)) = (again, task) {
-                self.queues.forget_touched(namespace, service);
+            self.queues.set_timer(&task, requeue_at);
+            if let (None, Task::Endpoints(namespace, service)) = (requeue_at, task) {
+                self.queues.clear_touched(namespace, service);
             }
         }
     }
 
-    /// Reports the addresses and ports that could not be given away.
+    /// Reports the addresses and ports that could not be allocated.
     pub fn report_shortage(&mut self) {
         self.addresses.report_shortage();
     }
 
-    /// A cluster has come up, and nothing is left to look at.
-    pub fn settle(&mut self) {
-        self.queues.settle();
+    /// Releases the memory of queues that grew during start-up.
+    pub fn shrink(&mut self) {
+        self.queues.shrink();
     }
 
-    /// Whether all endpoints are as the pods are.
-    pub fn endpoints_are_settled(&self) -> bool {
-        self.queues.endpoints_are_settled()
+    /// Whether the endpoints of all Services are up to date.
+    pub fn endpoints_are_synced(&self) -> bool {
+        self.queues.endpoints_are_synced()
     }
 
-    /// What comes of tasks of one sort, in their order. What follows from the store alone is worked out for several of
-    /// them at a time; addresses are given away one by one.
-    fn work(&mut self, store: &Store, now: Time, at_once: bool, tasks: &[Task]) -> Vec<Outcome> {
-        let driven = self.taken_over.is_driven();
+    /// Runs tasks of one type and returns their results in order. Results that depend on the store alone are computed
+    /// in parallel; addresses are allocated sequentially.
+    fn work(&mut self, store: &Store, now: Time, at_once: bool, tasks: &[Task]) -> Vec<SyncResult> {
+        let driven = self.snapshot.is_driven();
         let terminating = Arc::clone(&self.terminating);
         let context = Context {
             store,
@@ -235,17 +234,17 @@ impl Controllers {
             max_unavailable: self.max_unavailable,
             driven,
         };
-        let worth_it = match tasks.first() {
-            Some(Task::Workload(_) | Task::Endpoints(..)) => parallel::WORTH_IT,
+        let items_min = match tasks.first() {
+            Some(Task::Workload(_) | Task::Endpoints(..)) => parallel::ITEMS_MIN,
             _ => usize::MAX,
         };
-        let (taken_over, queues) = (&self.taken_over, &self.queues);
-        let mut outcomes = parallel::map(tasks, worth_it, |task| match task {
+        let (snapshot, queues) = (&self.snapshot, &self.queues);
+        let mut results = parallel::map(tasks, items_min, |task| match task {
             Task::Garbage(key) => {
-                let mut outcome = garbage::collect(context, key);
-                // Before the slices go from which they are computed.
-                outcome.changes.splice(0..0, endpoints::delete(store, key, driven));
-                outcome
+                let mut result = garbage::collect(context, key);
+                // Deleted before the slices from which they are computed.
+                result.changes.splice(0..0, endpoints::delete(store, key, driven));
+                result
             }
             Task::Owned(key) => garbage::check_owners(context, key),
             Task::Workload(key) => match key.kind {
@@ -261,43 +260,43 @@ impl Controllers {
             Task::Quota(name) => quota::sync(context, name),
             Task::Contents(name) => namespace::sync(context, name),
             Task::Endpoints(namespace, service) => {
-                let believed = taken_over.believes(namespace, service);
+                let snapshot_owned = snapshot.owns(namespace, service);
                 let pods = queues.touched(namespace, service);
-                endpointslice::reconcile(store, namespace, service, believed, pods).into()
+                endpointslice::reconcile(store, namespace, service, snapshot_owned, pods).into()
             }
-            Task::Node(_) | Task::Service(_) | Task::Pod(_) | Task::Claim(_) => Outcome::default(),
+            Task::Node(_) | Task::Service(_) | Task::Pod(_) | Task::Claim(_) => SyncResult::default(),
         });
-        for (task, outcome) in tasks.iter().zip(&mut outcomes) {
+        for (task, result) in tasks.iter().zip(&mut results) {
             match task {
-                // A StatefulSet gives a new pod a node only if it is to be there at once.
+                // A StatefulSet assigns a node to a new pod only if the pod runs at once.
                 Task::Workload(key) if at_once || key.kind == Kind::StatefulSet => {
-                    outcome.changes.iter_mut().for_each(|change| self.start(context, change));
+                    result.changes.iter_mut().for_each(|change| self.start(context, change));
                 }
-                Task::Node(name) => *outcome = self.nodes.sync(context, name),
+                Task::Node(name) => *result = self.nodes.sync(context, name),
                 Task::Service(key) => {
-                    outcome.changes.extend(self.addresses.reconcile_service(store, key));
-                    outcome.changes.extend(endpoints::delete(store, key, driven));
+                    result.changes.extend(self.addresses.reconcile_service(store, key));
+                    result.changes.extend(endpoints::delete(store, key, driven));
                 }
-                Task::Pod(key) => *outcome = self.pod(context, key),
-                Task::Claim(key) => *outcome = self.binder.sync(context, key),
+                Task::Pod(key) => *result = self.pod(context, key),
+                Task::Claim(key) => *result = self.binder.sync(context, key),
                 _ => {}
             }
         }
-        outcomes
+        results
     }
 
-    /// The next thing that happens to a pod: somebody looks after it who finds it a node, lets it run, or takes it away.
-    fn pod(&mut self, context: Context<'_>, key: &Key) -> Outcome {
+    /// The next stage of a pod: scheduling, running, or deletion.
+    fn pod(&mut self, context: Context<'_>, key: &Key) -> SyncResult {
         let node =
             context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name).map(|pod| &pod.spec.node_name);
         if node.is_some_and(|node| self.nodes.is_gone(node)) {
-            return Outcome::default();
+            return SyncResult::default();
         }
         let scheduled = scheduler::schedule(context, key);
         scheduled.unwrap_or_else(|| kubelet::sync(context, key, &mut self.addresses))
     }
 
-    /// Starts a pod that takes no time and is about to be made: nobody needs to see it waiting.
+    /// Starts a new pod that has no delays: its pending state need not be visible.
     fn start(&mut self, context: Context<'_>, change: &mut Change) {
         if let Change::Put(Object::Pod(pod)) = change
             && pod.status.phase.is_none()
@@ -309,7 +308,7 @@ impl Controllers {
     }
 }
 
-/// Whether what `task` does depends on what those before it do.
+/// Whether the result of `task` depends on those of the tasks before it.
 fn depends_on_others(store: &Store, task: &Task) -> bool {
     matches!(task, Task::Claim(_))
         || scheduler::depends_on_others(store, task)

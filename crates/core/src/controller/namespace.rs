@@ -1,28 +1,28 @@
-//! What every namespace has beside what is created in it: the ServiceAccount `default` (the ServiceAccount controller,
+//! Default objects of every namespace: the ServiceAccount `default` (the ServiceAccount controller,
 //! `pkg/controller/serviceaccount/serviceaccounts_controller.go`) and the ConfigMap `kube-root-ca.crt` (the root CA
-//! publisher, `pkg/controller/certificates/rootcacertpublisher/publisher.go`). Both are put back when they are deleted.
+//! publisher, `pkg/controller/certificates/rootcacertpublisher/publisher.go`). Both are restored when they are deleted.
 
 use std::sync::{Arc, LazyLock};
 
 use serde_json::json;
 
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Given, Inert, Key, Kind, Labels, Name, Object, ObjectMeta};
 
-/// The ServiceAccount that pods run as unless they name one.
+/// The ServiceAccount of pods that name none.
 pub(super) const SERVICE_ACCOUNT: &str = "default";
 
-/// The ConfigMap with the certificates that clients verify the API server by.
+/// The ConfigMap with the certificates for verifying the API server.
 pub(super) const ROOT_CA: &str = "kube-root-ca.crt";
 
-/// The annotation that says what the ConfigMap is for, and the publisher's text.
+/// The annotation that describes the ConfigMap, with the publisher's text.
 const DESCRIPTION: (&str, &str) = (
     "kubernetes.io/description",
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal endpoints such as the internal \
      service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes clusters.",
 );
 
-/// Both objects are the same in each namespace but for its name: they share these parts.
+/// Both objects differ between namespaces only in their namespace: they share these parts.
 static SHARED: LazyLock<Shared> = LazyLock::new(|| Shared {
     // The API is served without TLS: the bundle is empty.
     root_ca: Given::from(json!({ "data": { "ca.crt": "" } })),
@@ -34,7 +34,7 @@ struct Shared {
     annotations: Labels,
 }
 
-/// Whether a change of the object at `key` is one that [`sync`] of its namespace may have to undo.
+/// Whether [`sync`] may have to revert a change of the object at `key`.
 pub(super) fn concerns(key: &Key) -> bool {
     match key.kind {
         Kind::ServiceAccount => key.name == SERVICE_ACCOUNT,
@@ -43,13 +43,14 @@ pub(super) fn concerns(key: &Key) -> bool {
     }
 }
 
-/// Creates the ServiceAccount and the ConfigMap of `namespace` where they are missing, and restores the ConfigMap's data.
-pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Creates the ServiceAccount and the ConfigMap of `namespace` where they are missing, and restores the ConfigMap's
+/// data.
+pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
+    let mut result = SyncResult::default();
     let store = context.store;
     let found = store.object(&Key::new(Kind::Namespace, "", namespace.clone()));
     if found.is_none_or(|namespace| namespace.metadata().deletion_timestamp.is_some()) {
-        return outcome;
+        return result;
     }
     let named = |name: &'static str| ObjectMeta {
         name: Name::from(name),
@@ -59,7 +60,7 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
     };
     let account = named(SERVICE_ACCOUNT);
     if store.object(&account.key(Kind::ServiceAccount)).is_none() {
-        outcome.put(Object::Inert(Kind::ServiceAccount, Arc::new(Inert { metadata: account })));
+        result.put(Object::Inert(Kind::ServiceAccount, Arc::new(Inert { metadata: account })));
     }
     let shared = &*SHARED;
     let mut bundle = named(ROOT_CA);
@@ -71,12 +72,12 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
             bundle.labels = stored.labels.clone();
             bundle.annotations = stored.annotations.with([DESCRIPTION]);
         }
-        outcome.put(Object::Inert(Kind::ConfigMap, Arc::new(Inert { metadata: bundle })));
+        result.put(Object::Inert(Kind::ConfigMap, Arc::new(Inert { metadata: bundle })));
     }
-    outcome
+    result
 }
 
-/// Whether the ConfigMap with `metadata` is as the publisher wants it.
+/// Whether the ConfigMap with `metadata` is as the publisher writes it.
 fn is_published(metadata: &ObjectMeta) -> bool {
     let data = metadata.given.as_ref().map(|given| &given.json()["data"]);
     data == Some(&SHARED.root_ca.json()["data"])

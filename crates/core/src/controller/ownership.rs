@@ -1,48 +1,47 @@
-//! Which objects are a controller's own: those that it manages and its selector matches. It adopts those without a
-//! controller that the selector matches, and releases its own where it does not any more
-//! (pkg/controller/controller_ref_manager.go).
+//! Ownership of objects by controllers: a controller manages the objects that its selector matches, adopts matching
+//! objects without a controller, and releases its own that no longer match (pkg/controller/controller_ref_manager.go).
 
 use std::sync::Arc;
 
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Key, LabelSelector, Labels, Object, ObjectMeta, Owner, Pod, Stored, Workload};
 
-/// The managing controller that the object at `key` is to what it makes.
+/// The owner reference of objects that the controller at `key` creates.
 pub(super) fn controller_ref(context: Context<'_>, key: &Key) -> Owner {
     Owner::controller(key.kind, key.name.clone(), context.store.stored(key).map(Stored::uid))
 }
 
-/// Whether the object at `key` manages an object with this metadata.
+/// Whether the object at `key` is the controller of an object with this metadata.
 pub(super) fn manages(context: Context<'_>, key: &Key, meta: &ObjectMeta) -> bool {
     let uid = || context.store.stored(key).map(Stored::uid);
     meta.is_owned_by(key) && uid().is_some_and(|uid| meta.is_controlled_by(key, uid))
 }
 
-/// The object that manages this one, if one does.
+/// The controller of an object, if it has one.
 pub(super) fn controller_key(meta: &ObjectMeta) -> Option<Key> {
     meta.controller().map(|owner| owner.key(&meta.namespace))
 }
 
-/// Lets the object at `key` manage an object.
+/// Makes the object at `key` the controller of an object.
 pub(super) fn adopt(context: Context<'_>, key: &Key, meta: &mut ObjectMeta) {
     meta.links.add_owner(controller_ref(context, key));
 }
 
-/// Lets the object at `key` manage an object no longer.
+/// Removes the object at `key` as the controller of an object.
 pub(super) fn release(key: &Key, meta: &mut ObjectMeta) {
     meta.links.remove_owners(|owner| owner.controller && owner.is(key));
 }
 
-/// The selector of a workload: its own, or all labels of its template.
+/// The selector of a workload; by default all labels of its template.
 pub(super) fn selector_of(set: &Workload) -> LabelSelector {
     let of_template = || LabelSelector::of(set.spec.template.metadata.labels.clone());
     set.spec.selector.clone().unwrap_or_else(of_template)
 }
 
-/// What becomes of an object by this selector (BaseControllerRefManager.ClaimObject).
+/// What to do with an object according to the selector (BaseControllerRefManager.ClaimObject).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It is another controller's, or nothing to this one.
+    /// Nothing: another controller manages it, or it does not match.
     None,
     Own,
     Adopt,
@@ -50,8 +49,8 @@ pub(super) enum Claim {
 }
 
 impl Claim {
-    /// What becomes of an object that the controller manages, or that is an orphan; a controller that is being deleted
-    /// leaves all as it is.
+    /// The claim on an object that the controller manages, or that is an orphan; a controller that is being deleted
+    /// changes none.
     pub(super) fn of(owned: bool, orphan: bool, matches: bool, terminating: bool, deleting: bool) -> Self {
         if owned && matches {
             Claim::Own
@@ -65,13 +64,13 @@ impl Claim {
     }
 }
 
-/// The pods of the workload at `key`, by name, as they are after adoption and release. Terminating pods are never
-/// adopted nor released.
+/// The pods of the workload at `key`, by name, after adoption and release. Terminating pods are neither adopted nor
+/// released.
 pub(super) fn claim_pods(
     context: Context<'_>,
     key: &Key,
     set: &Workload,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> Vec<Arc<Pod>> {
     let selector = selector_of(set);
     let deleting = set.metadata.deletion_timestamp.is_some();
@@ -87,13 +86,13 @@ pub(super) fn claim_pods(
             Claim::Adopt => {
                 let mut pod = pod.clone();
                 adopt(context, key, &mut Arc::make_mut(&mut pod).metadata);
-                outcome.put(Object::Pod(pod.clone()));
+                result.put(Object::Pod(pod.clone()));
                 pods.push(pod);
             }
             Claim::Release if !pod.is_terminating() => {
                 let mut pod = pod.clone();
                 release(key, &mut Arc::make_mut(&mut pod).metadata);
-                outcome.put(Object::Pod(pod));
+                result.put(Object::Pod(pod));
             }
             Claim::Release | Claim::None => {}
         }
@@ -101,7 +100,7 @@ pub(super) fn claim_pods(
     pods
 }
 
-/// A selector that is tried with the labels of many pods of few templates.
+/// A selector that is matched against the labels of many pods of few templates.
 struct Matcher<'a> {
     selector: &'a LabelSelector,
     last: Option<(Labels, bool)>,
@@ -110,7 +109,7 @@ struct Matcher<'a> {
 impl Matcher<'_> {
     fn matches(&mut self, labels: &Labels) -> bool {
         match &self.last {
-            Some((last, matched)) if last.are_the_same(labels) => *matched,
+            Some((last, matched)) if last.is_same_value(labels) => *matched,
             _ => {
                 let matched = self.selector.matches(labels);
                 self.last = Some((labels.clone(), matched));
@@ -125,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn claims_of_a_controller() {
+    fn objects_are_adopted_and_released() {
         // Owned, orphan, matching, terminating, controller deleted.
         let table = [
             ([true, false, true, false, false], Claim::Own),

@@ -1,5 +1,4 @@
-//! What all controllers that make pods have in common: a pod from a template, whose pods are whose, and how one is
-//! deleted.
+//! Common parts of all controllers that create pods: a pod from a template, the pods of a workload, and their deletion.
 
 use std::sync::Arc;
 
@@ -10,8 +9,8 @@ use crate::store::{
     SharedSpec, Store, Stored, Time, ordinal, pinned_ip_annotation,
 };
 
-/// What the pods of one template have in common, and share.
-pub(super) struct Mould<'a> {
+/// Creates the pods of one template, which share their common parts.
+pub(super) struct PodBuilder<'a> {
     workload: &'a ObjectMeta,
     links: Links,
     pub(super) labels: Labels,
@@ -19,8 +18,8 @@ pub(super) struct Mould<'a> {
     pub(super) spec: PodSpec,
 }
 
-impl<'a> Mould<'a> {
-    /// For pods of `workload`, which is of `kind`, made from `template`.
+impl<'a> PodBuilder<'a> {
+    /// For pods of `workload`, an object of `kind`, created from `template`.
     pub(super) fn new(
         store: &Store,
         template: &Arc<PodTemplate>,
@@ -36,7 +35,7 @@ impl<'a> Mould<'a> {
         }
         let shared =
             SharedSpec { template: Some(Arc::clone(template)), ..SharedSpec::clone(&template.spec.shared) };
-        Mould {
+        PodBuilder {
             workload,
             links,
             labels: template.metadata.labels.clone(),
@@ -45,12 +44,12 @@ impl<'a> Mould<'a> {
         }
     }
 
-    /// The part of the spec that all its pods share.
+    /// The part of the spec that all pods share.
     pub(super) fn shared(&mut self) -> &mut SharedSpec {
         Arc::make_mut(&mut self.spec.shared)
     }
 
-    /// The pod called `name`.
+    /// Creates the pod called `name`.
     pub(super) fn pod(&self, name: Name) -> Pod {
         let metadata = ObjectMeta {
             namespace: self.workload.namespace.clone(),
@@ -64,7 +63,7 @@ impl<'a> Mould<'a> {
         Pod { metadata, spec: self.spec.clone(), status: PodStatus::default() }
     }
 
-    /// The template's, and the addresses that the workload's pin the pod to.
+    /// The template's annotations, and those with the addresses that the workload pins for the pod.
     fn annotations(&self, pod: &Name) -> Labels {
         let annotations = &self.annotations;
         if self.workload.annotations.is_empty() {
@@ -78,8 +77,8 @@ impl<'a> Mould<'a> {
     }
 }
 
-/// The pods of the workload at `key`, by name: all that it owns, and those without an owner that a StatefulSet would
-/// adopt. Their names begin with its own.
+/// The pods of the workload at `key`, by name: those that it owns, and those without an owner that a StatefulSet would
+/// adopt. Their names start with its own.
 pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<Item = &'s Arc<Pod>> {
     let adopted = move |pod: &Pod| {
         key.kind == Kind::StatefulSet && ordinal(&pod.metadata.name).is_some_and(|(set, _)| *set == key.name)
@@ -88,18 +87,18 @@ pub(super) fn of_workload<'s>(store: &'s Store, key: &'s Key) -> impl Iterator<I
         .filter(move |pod| pod.metadata.is_owned_by(key) || (pod.metadata.links.is_orphan() && adopted(pod)))
 }
 
-/// Whether the pods of the workload at `key` are those of a snapshot, and no client has changed the cluster since: they are
-/// the pods, and none is added to them.
-pub(super) fn are_believed(context: Context<'_>, key: &Key) -> bool {
+/// Whether the pods of the workload at `key` are from a snapshot that no client has changed yet: they are
+/// authoritative, and none are created.
+pub(super) fn are_snapshot_owned(context: Context<'_>, key: &Key) -> bool {
     !context.driven && of_workload(context.store, key).any(|pod| pod.status.is_recorded())
 }
 
-/// The pods whose names begin with that of the workload at `key` and a hyphen, by name.
+/// The pods whose names start with that of the workload at `key` and a hyphen, by name.
 pub(super) fn named_by<'s>(store: &'s Store, key: &Key) -> impl Iterator<Item = &'s Arc<Pod>> + use<'s> {
     store.list_prefixed::<Pod>(Kind::Pod, &key.namespace, &format!("{}-", key.name))
 }
 
-/// The change that deletes a pod, which has as much time to stop as its spec says.
+/// The change that deletes a pod with the grace period of its spec.
 pub(super) fn delete(pod: &Arc<Pod>, now: Time) -> Change {
     delete_pod(pod, now, pod.spec.grace())
 }

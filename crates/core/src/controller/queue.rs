@@ -1,4 +1,4 @@
-//! What still has to be looked at, and when what will have to be: the work queues of all controllers in one.
+//! The work queues of all controllers in one, and their timers.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -7,14 +7,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::store::{Key, Name, Time};
 
-/// One thing to be looked at.
+/// A task of a controller.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Task {
-    /// What depends on an object that is gone.
+    /// The dependents of a deleted object.
     Garbage(Key),
-    /// An object some of whose owners may be gone.
+    /// An object some of whose owners may have been deleted.
     Owned(Key),
-    /// A node: whether it is heard of, and what that means for its pods.
+    /// A node, its reachability and pods.
     Node(Name),
     /// A StatefulSet, Deployment, ReplicaSet, DaemonSet or Job and its pods.
     Workload(Key),
@@ -22,25 +22,25 @@ pub(super) enum Task {
     Claim(Key),
     /// A Service's addresses.
     Service(Key),
-    /// A pod's life.
+    /// A pod and its kubelet.
     Pod(Key),
     /// A namespace that terminates.
     Namespace(Name),
     /// A PodDisruptionBudget.
     Budget(Key),
-    /// What a namespace uses of its quotas.
+    /// The usage of a namespace's quotas.
     Quota(Name),
-    /// What every namespace has.
+    /// The default objects of a namespace.
     Contents(Name),
     /// The slices of a Service, by namespace and name.
     Endpoints(Name, Name),
 }
 
 impl Task {
-    const SORTS: usize = 11;
+    const TYPES: usize = 11;
 
-    /// In which order sorts of work are done when order does not show: pods before what is made of pods.
-    fn sort(&self) -> usize {
+    /// The order of task types, where it is not visible: pods before what depends on pods.
+    fn task_type(&self) -> usize {
         match self {
             Task::Garbage(_) | Task::Owned(_) => 0,
             Task::Node(_) => 1,
@@ -56,40 +56,40 @@ impl Task {
         }
     }
 
-    const ENDPOINTS: usize = Self::SORTS - 1;
+    const ENDPOINTS: usize = Self::TYPES - 1;
 }
 
-/// The tasks that wait, each once, and those that will be due.
+/// The queued tasks, each once, and the timers of tasks that will be due.
 #[derive(Default)]
 pub(super) struct Queues {
-    /// By sort; each with its place in the order of arrival.
-    waiting: [VecDeque<(u64, Task)>; Task::SORTS],
+    /// By type; each with its number in the order of arrival.
+    waiting: [VecDeque<(u64, Task)>; Task::TYPES],
     known: FxHashSet<Task>,
-    /// Of Services whose endpoints wait, by namespace and name: the pods because of which, where nothing has changed but
-    /// how they fare.
+    /// Of Services whose endpoints are queued, by namespace and name: the pods that triggered it, if only their
+    /// readiness changed.
     touched: FxHashMap<(Name, Name), Vec<Name>>,
-    /// Nodes came or went: to which endpoints that means something, only a look at all of a Service's tells.
-    nodes_differ: bool,
+    /// Whether nodes were created or deleted since: then all endpoints of a Service have to be compared.
+    nodes_changed: bool,
     arrivals: u64,
     timers: BTreeMap<Time, Vec<Task>>,
     /// When each task of `timers` is due.
     due_at: FxHashMap<Task, Time>,
-    /// How often each task has failed in a row.
+    /// Number of successive failures of each task.
     failures: FxHashMap<Task, u32>,
 }
 
-/// Delay of a task that has failed once: the rate limiter of the controllers' work queues begins with 5 ms, doubles it with
-/// each failure in a row, and has then tried eight times. Those are left out.
+/// Delay of a task after its first failure: the rate limiter of the controllers' work queues starts with 5 ms, doubles
+/// it with each successive failure, and has then retried eight times. Those retries are skipped.
 const RETRY_FIRST: Duration = Duration::from_millis(1275);
-/// Delay of a task that has failed twice, the ninth of that rate limiter; it doubles with each failure.
+/// Delay of a task after its second failure, the ninth of that rate limiter; it doubles with each failure.
 const RETRY: Duration = Duration::from_millis(1280);
 /// Maximum of that delay (DefaultTypedControllerRateLimiter).
 const RETRY_MAX: Duration = Duration::from_secs(1000);
 
 impl Queues {
     pub(super) fn push(&mut self, task: Task) {
-        let queue = &mut self.waiting[task.sort()];
-        // Pods of one workload come one after the other, and concern the same few.
+        let queue = &mut self.waiting[task.task_type()];
+        // Events of one workload's pods follow each other and trigger the same few tasks.
         if queue.back().is_some_and(|(_, last)| *last == task) || !self.known.insert(task.clone()) {
             return;
         }
@@ -97,9 +97,9 @@ impl Queues {
         queue.push_back((self.arrivals, task));
     }
 
-    /// The endpoints of a Service are to be looked at: one `pod`'s, where nothing has changed but how it fares, or all.
+    /// Enqueues the endpoints of a Service: for one `pod` if only its readiness changed, or for all.
     pub(super) fn push_endpoints(&mut self, namespace: &Name, service: &Name, pod: Option<&Name>) {
-        // Pods of one workload come one after the other, and lead to the same Services.
+        // Events of one workload's pods follow each other and trigger the same Services.
         let is_last = |task: &Task| matches!(task, Task::Endpoints(n, s) if n == namespace && s == service);
         if pod.is_none()
             && self.touched.is_empty()
@@ -111,7 +111,7 @@ impl Queues {
         let task = Task::Endpoints(service.0.clone(), service.1.clone());
         match (pod, self.touched.get_mut(&service)) {
             (Some(pod), Some(pods)) if !pods.contains(pod) => pods.push(pod.clone()),
-            (Some(pod), None) if !self.nodes_differ && !self.known.contains(&task) => {
+            (Some(pod), None) if !self.nodes_changed && !self.known.contains(&task) => {
                 self.touched.insert(service, vec![pod.clone()]);
             }
             (Some(_), _) => {}
@@ -120,7 +120,7 @@ impl Queues {
         self.push(task);
     }
 
-    /// The pods because of which a Service's endpoints are looked at, if it is not all of them.
+    /// The pods that triggered the sync of a Service's endpoints, if not all have to be compared.
     pub(super) fn touched(&self, namespace: &Name, service: &Name) -> Option<&[Name]> {
         if self.touched.is_empty() {
             return None;
@@ -128,15 +128,15 @@ impl Queues {
         self.touched.get(&(namespace.clone(), service.clone())).map(Vec::as_slice)
     }
 
-    /// The endpoints of a Service have been looked at.
-    pub(super) fn forget_touched(&mut self, namespace: Name, service: Name) {
+    /// Forgets the pods that triggered the sync of a Service's endpoints.
+    pub(super) fn clear_touched(&mut self, namespace: Name, service: Name) {
         self.touched.remove(&(namespace, service));
     }
 
-    /// The tasks of the first sort that has any, `most` of them at most.
-    pub(super) fn take_sort(&mut self, most: usize) -> Vec<Task> {
+    /// Takes at most `limit` tasks of the first type that has any.
+    pub(super) fn take_type(&mut self, limit: usize) -> Vec<Task> {
         let queue = self.waiting.iter_mut().find(|queue| !queue.is_empty());
-        let queue = queue.into_iter().flat_map(|queue| queue.drain(..most.min(queue.len())));
+        let queue = queue.into_iter().flat_map(|queue| queue.drain(..limit.min(queue.len())));
         let tasks: Vec<Task> = queue.map(|(_, task)| task).collect();
         for task in &tasks {
             self.known.remove(task);
@@ -144,7 +144,7 @@ impl Queues {
         tasks
     }
 
-    /// All tasks about endpoints, or the one other task that has waited longest.
+    /// Takes all endpoint tasks, or else the one that has waited longest.
     pub(super) fn take_next(&mut self) -> Vec<Task> {
         let (others, endpoints) = self.waiting.split_at_mut(Task::ENDPOINTS);
         let tasks: Vec<Task> = if endpoints[0].is_empty() {
@@ -160,30 +160,30 @@ impl Queues {
         tasks
     }
 
-    /// Whether the endpoints of all Services have been looked at.
-    pub(super) fn endpoints_are_settled(&self) -> bool {
+    /// Whether no endpoint task is queued.
+    pub(super) fn endpoints_are_synced(&self) -> bool {
         self.waiting[Task::ENDPOINTS].is_empty()
     }
 
-    /// A node came or went.
-    pub(super) fn note_nodes(&mut self) {
-        self.nodes_differ = true;
+    /// Records that a node was created or deleted.
+    pub(super) fn mark_nodes_changed(&mut self) {
+        self.nodes_changed = true;
     }
 
-    /// A cluster has come up: all has been looked at, and what the burst of tasks took is given back.
-    pub(super) fn settle(&mut self) {
-        self.nodes_differ = false;
+    /// Releases memory that the tasks of start-up took.
+    pub(super) fn shrink(&mut self) {
+        self.nodes_changed = false;
         self.waiting.iter_mut().for_each(VecDeque::shrink_to_fit);
         self.known.shrink_to_fit();
     }
 
-    /// Lets `task` wait until `again` and no earlier time, or for an event only: the last look at it decides.
-    pub(super) fn set_timer(&mut self, task: &Task, again: Option<Time>) {
-        if again.is_none() && self.due_at.is_empty() {
+    /// Sets the timer of `task` to `at`, or removes it: the last sync decides.
+    pub(super) fn set_timer(&mut self, task: &Task, at: Option<Time>) {
+        if at.is_none() && self.due_at.is_empty() {
             return;
         }
         let before = self.due_at.get(task).copied();
-        if before == again {
+        if before == at {
             return;
         }
         if let Some(before) = before {
@@ -195,13 +195,13 @@ impl Queues {
             }
             self.due_at.remove(task);
         }
-        if let Some(again) = again {
-            self.timers.entry(again).or_default().push(task.clone());
-            self.due_at.insert(task.clone(), again);
+        if let Some(at) = at {
+            self.timers.entry(at).or_default().push(task.clone());
+            self.due_at.insert(task.clone(), at);
         }
     }
 
-    /// Counts whether `task` failed. Returns when it is repeated, if it did (AddRateLimited, Forget).
+    /// Counts whether `task` failed. Returns the time of its retry, if it did (AddRateLimited, Forget).
     pub(super) fn rate_limit(&mut self, task: &Task, now: Time, failed: bool) -> Option<Time> {
         if !failed {
             if !self.failures.is_empty() {
@@ -218,12 +218,12 @@ impl Queues {
         Some(now.after(delay))
     }
 
-    /// When the next task is due.
+    /// When the next timer fires.
     pub(super) fn due(&self) -> Option<Time> {
         self.timers.keys().next().copied()
     }
 
-    /// Lets the tasks wait no longer that are due at `now`.
+    /// Enqueues the tasks whose timers are due at `now`.
     pub(super) fn wake(&mut self, now: Time) {
         while let Some(due) = self.timers.first_entry().filter(|due| *due.key() <= now) {
             for task in due.remove() {

@@ -1,17 +1,17 @@
-//! What a namespace uses of its ResourceQuotas (`pkg/controller/resourcequota`).
+//! The usage of a namespace's ResourceQuotas (`pkg/controller/resourcequota`).
 
 use std::time::Duration;
 
 use serde_json::json;
 
 use crate::admission::{Amounts, Quantity, quota, usage};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Event, Inert, Name, Object};
 
-/// Interval at which all quotas are computed anew: kube-controller-manager's default of `--resource-quota-sync-period`.
+/// Interval at which all quotas are recomputed: kube-controller-manager's default of `--resource-quota-sync-period`.
 pub(super) const RESYNC: Duration = Duration::from_secs(300);
 
-/// Whether nothing but the status of a quota changed: its controller does not look at that (`addQuota`).
+/// Whether only the status of a quota changed: its controller ignores that (`addQuota`).
 pub(super) fn is_status_only(event: &Event) -> bool {
     let (Some(Object::Inert(quota::QUOTA, then)), Some(Object::Inert(quota::QUOTA, now))) =
         (event.then(), event.now())
@@ -22,9 +22,9 @@ pub(super) fn is_status_only(event: &Event) -> bool {
     hard(then) == hard(now)
 }
 
-/// Writes into the quotas of `namespace` what is used of them (`syncResourceQuota`).
-pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Writes the usage into the status of the quotas of `namespace` (`syncResourceQuota`).
+pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
+    let mut result = SyncResult::default();
     let store = context.store;
     for (stored, written) in quota::quotas(store, namespace) {
         let hard = quota::hard(written);
@@ -38,7 +38,7 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> Outcome {
             }
         }
         let status = json!({ "hard": written["spec"]["hard"], "used": quota::json_of(&used) });
-        stored.object.with_given_status(status).into_iter().for_each(|object| outcome.put(object));
+        stored.object.with_given_status(status).into_iter().for_each(|object| result.put(object));
     }
-    outcome
+    result
 }

@@ -1,29 +1,29 @@
-//! Why the API would refuse an object that a controller makes: validation of pods, and the limit ranges
-//! and quotas of the namespace.
+//! The API's refusals of objects that a controller creates: by validation of pods, and by the limit ranges and quotas
+//! of the namespace.
 
 use super::queue::Task;
 use crate::admission::{Charges, limits, quota};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
-/// The reason for which an update of a pod is refused that changes its spec (ValidatePodUpdate), without the difference that
-/// follows it.
+/// The message of a refused pod update that changes the spec (ValidatePodUpdate), without the difference that follows
+/// it.
 pub const POD_UPDATE: &str = "pod updates may not change fields other than \
     `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` \
     (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` \
     (allow it to be set to 1 if it was previously negative)";
 
-/// Whether `task` makes objects that count against a quota: it is done when all before it are made.
+/// Whether `task` creates objects that count against a quota: it runs after all tasks before it.
 pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
     matches!(task, Task::Workload(key) if quota::is_in(store, &key.namespace))
 }
 
-/// The API's reason for refusing the new `object`, as the error has it: the sync is to be repeated then. What the API admits
-/// is charged to the quotas of the namespace, so that the next object of the sync finds less left.
-pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+/// The API's error for the new `object`, if it is refused: the sync has to be retried then. An admitted object is
+/// charged to the quotas of the namespace before the next object of the sync.
+pub(super) fn of(context: Context<'_>, object: &Object, result: &mut SyncResult) -> Option<String> {
     let namespace = &object.metadata().namespace;
     if context.terminating.contains(namespace) {
-        // Nothing comes of a repetition: controllers give up at this cause (NamespaceTerminatingCause).
+        // No retry: controllers give up at this cause (NamespaceTerminatingCause).
         return Some(format!(
             "unable to create new content in namespace {namespace} because it is being terminated"
         ));
@@ -32,24 +32,24 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
         Object::Pod(pod) => of_pod(pod),
         _ => None,
     };
-    let why = why.or_else(|| of_admission(context, object, outcome));
-    outcome.refused |= why.is_some();
+    let why = why.or_else(|| of_admission(context, object, result));
+    result.refused |= why.is_some();
     why
 }
 
-fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
+fn of_admission(context: Context<'_>, object: &Object, result: &mut SyncResult) -> Option<String> {
     let meta = object.metadata();
     let of_ranges = match object {
         Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
         _ => None,
     };
     let of_namespace = || Charges::of(context.store, &meta.namespace);
-    let charges = outcome.charges.get_or_insert_with(of_namespace);
+    let charges = result.charges.get_or_insert_with(of_namespace);
     let why = of_ranges.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
 }
 
-/// The reason for which validation refuses `pod`.
+/// The error with which validation refuses `pod`.
 fn of_pod(pod: &Pod) -> Option<String> {
     let name = &pod.metadata.name;
     if let Some(long) = pod.metadata.labels.longer_value(LABEL_MAX).map(Name::as_str) {

@@ -1,94 +1,94 @@
-//! The ReplicaSet and ReplicationController controllers (pkg/controller/replicaset): as many pods as are asked for, under
+//! The ReplicaSet and ReplicationController controllers (pkg/controller/replicaset): keep the number of replicas, under
 //! generated names.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::pods::Mould;
+use super::pods::PodBuilder;
 use super::scheduler::Nodes;
 use super::{ownership, pods, refusal};
 use crate::kubelet;
 use crate::reconcile::names::generated_from;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     ConditionStatus, Key, Kind, Name, Object, Pod, PodPhase, Time, Workload, WorkloadCondition,
     WorkloadStatus, key_of,
 };
 
-/// Annotation of a pod: what it costs to delete it, compared with the others.
+/// The annotation with a pod's deletion cost, relative to other pods.
 const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-cost";
 
-/// One look at the ReplicaSet or ReplicationController at `key`.
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Syncs the ReplicaSet or ReplicationController at `key`.
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
     let Some(set) = context.store.get::<Workload>(key.kind, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
-    if pods::are_believed(context, key) {
-        return outcome;
+    if pods::are_snapshot_owned(context, key) {
+        return result;
     }
-    let all = ownership::claim_pods(context, key, set, &mut outcome);
-    // What has ended is replaced.
+    let all = ownership::claim_pods(context, key, set, &mut result);
+    // Ended pods are replaced.
     let active: Vec<&Arc<Pod>> =
         all.iter().filter(|pod| !pod.is_terminating() && !pod.is_terminal()).collect();
     let terminating = all.iter().filter(|pod| pod.is_terminating() && !pod.is_terminal()).count() as u32;
-    let mut made = Made { made: set.status.made, ..Made::default() };
+    let mut made = CreatedPods { made: set.status.made, ..CreatedPods::default() };
     if set.metadata.deletion_timestamp.is_none() {
         let wanted = set.replicas() as usize;
-        made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut outcome);
+        made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut result);
         for pod in surplus(context, set, &active, wanted) {
             let message = format!("Deleted pod: {}", pod.metadata.name);
-            outcome.tell(controller(key), key.clone(), "SuccessfulDelete", message);
-            outcome.changes.push(pods::delete(pod, context.now));
+            result.emit_event(controller(key), key.clone(), "SuccessfulDelete", message);
+            result.changes.push(pods::delete(pod, context.now));
         }
     }
     for pod in &active {
         let from = pod.available_from(set.spec.min_ready_seconds).filter(|from| *from > context.now);
-        from.into_iter().for_each(|from| outcome.look_again(from));
+        from.into_iter().for_each(|from| result.requeue_at(from));
     }
     let status = status(context, key, set, &active, terminating, made);
     if status != set.status {
         let mut set = set.clone();
         Arc::make_mut(&mut set).status = status;
-        outcome.put(Object::workload(key.kind, set));
+        result.put(Object::workload(key.kind, set));
     }
-    outcome
+    result
 }
 
 fn controller(key: &Key) -> &'static str {
     if key.kind == Kind::ReplicationController { "replication-controller" } else { "replicaset-controller" }
 }
 
-/// The pods that a sync makes.
+/// The pods that a sync creates.
 #[derive(Default)]
-struct Made {
-    /// How many there ever were; the next name follows from it.
+struct CreatedPods {
+    /// Number of pods ever created; the next name is derived from it.
     made: u32,
-    /// Pods that take no time and are there in the same moment.
+    /// Number of pods without delays, which run immediately.
     at_once: u32,
     /// Why the API refused one.
     refused: Option<String>,
 }
 
-impl Made {
-    /// Makes `missing` pods (manageReplicas).
+impl CreatedPods {
+    /// Creates `missing` pods (manageReplicas).
     fn fill(
         &mut self,
         context: Context<'_>,
         key: &Key,
         set: &Workload,
         missing: usize,
-        outcome: &mut Outcome,
+        result: &mut SyncResult,
     ) {
         if missing == 0 {
             return;
         }
         let by = controller(key);
         let nodes = Nodes::of(context.store);
-        let mould = Mould::new(context.store, &set.spec.template, &set.metadata, key.kind);
+        let builder = PodBuilder::new(context.store, &set.spec.template, &set.metadata, key.kind);
         for _ in 0..missing {
-            let mut pod = mould.pod(self.name(context, key));
+            let mut pod = builder.pod(self.name(context, key));
             let mut at_once = false;
             if context.at_once
                 && kubelet::takes_no_time(context, &pod)
@@ -99,18 +99,18 @@ impl Made {
             }
             let message = format!("Created pod: {}", pod.metadata.name);
             let pod = Object::Pod(Arc::new(pod));
-            if let Some(why) = refusal::of(context, &pod, outcome) {
-                outcome.warn(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
-                self.refused = Some(why).filter(|_| outcome.refused);
+            if let Some(why) = refusal::of(context, &pod, result) {
+                result.emit_warning(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.refused = Some(why).filter(|_| result.refused);
                 return;
             }
             self.at_once += u32::from(at_once);
-            outcome.tell(by, key.clone(), "SuccessfulCreate", message);
-            outcome.put(pod);
+            result.emit_event(by, key.clone(), "SuccessfulCreate", message);
+            result.put(pod);
         }
     }
 
-    /// A name that no pod has.
+    /// A pod name that is not in use.
     fn name(&mut self, context: Context<'_>, key: &Key) -> Name {
         loop {
             let name = Name::from(generated_from(&key.name, (&key.namespace, self.made)));
@@ -122,8 +122,8 @@ impl Made {
     }
 }
 
-/// The pods that go first when there are too many (controller_utils.go, ActivePodsWithRanks). Where the source compares
-/// UIDs, which are random, the youngest goes.
+/// The pods to delete first when there are too many (controller_utils.go, ActivePodsWithRanks). Where the source
+/// compares UIDs, which are random, the youngest is deleted.
 fn surplus<'a>(
     context: Context<'_>,
     set: &Workload,
@@ -158,7 +158,7 @@ fn surplus<'a>(
     ranked
 }
 
-/// How many pods of a ReplicaSet and of its Deployment's others are on each node
+/// Number of pods of a ReplicaSet and of the other ReplicaSets of its Deployment on each node
 /// (getPodsRankedByRelatedPodsOnSameNode).
 fn related_on_nodes(context: Context<'_>, set: &Workload, active: &[&Arc<Pod>]) -> HashMap<Name, u32> {
     let mut on_node: HashMap<Name, u32> = HashMap::new();
@@ -175,14 +175,14 @@ fn related_on_nodes(context: Context<'_>, set: &Workload, active: &[&Arc<Pod>]) 
     on_node
 }
 
-/// What its pods amount to (calculateStatus).
+/// The status computed from its pods (calculateStatus).
 fn status(
     context: Context<'_>,
     key: &Key,
     set: &Workload,
     active: &[&Arc<Pod>],
     terminating: u32,
-    made: Made,
+    made: CreatedPods,
 ) -> WorkloadStatus {
     let count = |of: &dyn Fn(&Pod) -> bool| active.iter().filter(|pod| of(pod)).count() as u32;
     let labels = &set.spec.template.metadata.labels;
@@ -202,7 +202,7 @@ fn status(
         None => conditions.remove("ReplicaFailure"),
     }
     let is_full =
-        |pod: &Pod| pod.metadata.labels.are_the_same(labels) || labels.matches(&pod.metadata.labels);
+        |pod: &Pod| pod.metadata.labels.is_same_value(labels) || labels.matches(&pod.metadata.labels);
     WorkloadStatus {
         observed_generation: context.store.stored(key).map_or(0, |stored| stored.generation),
         replicas: active.len() as u32 + made.at_once,

@@ -1,35 +1,36 @@
-//! The templates that a StatefulSet has and had, as ControllerRevisions (pkg/controller/history).
+//! The current and former templates of a StatefulSet, as ControllerRevisions (pkg/controller/history).
 
 use std::sync::Arc;
 
 use crate::reconcile::names::suffix;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 
 use crate::store::{
     Change, ControllerRevision, Key, Kind, Links, Name, Object, ObjectMeta, Owner, Pod, REVISION_LABEL,
     StatefulSet, Uid,
 };
 
-/// The label of a revision that says the hash of its template (`history.ControllerRevisionHashLabel`).
+/// The label with the hash of a revision's template (`history.ControllerRevisionHashLabel`).
 const HASH_LABEL: &str = "controller.kubernetes.io/hash";
 
-/// So many old revisions are kept, if the set does not say.
+/// Default maximum number of old revisions.
 const HISTORY_LIMIT: usize = 10;
 
 /// The revisions of one set.
 pub(super) struct Revisions {
-    /// Oldest first; the last is the template of today.
+    /// Oldest first; the last has the current template.
     all: Vec<Arc<ControllerRevision>>,
 }
 
 impl Revisions {
-    /// The revisions of `set`; one is made, or an old one becomes the newest again, if its template asks for that.
+    /// Finds the revisions of `set`. Creates one for its template, or makes an old one with the same template the
+    /// newest.
     pub(super) fn of(
         context: Context<'_>,
         key: &Key,
         uid: Uid,
         set: &StatefulSet,
-        outcome: &mut Outcome,
+        result: &mut SyncResult,
     ) -> Self {
         let prefix = format!("{}-", key.name);
         let there = context.store.list_prefixed::<ControllerRevision>(
@@ -45,30 +46,36 @@ impl Revisions {
             Some(at) => {
                 let mut again = all.remove(at);
                 Arc::make_mut(&mut again).revision = newest + 1;
-                outcome.put(Object::ControllerRevision(again.clone()));
+                result.put(Object::ControllerRevision(again.clone()));
                 all.push(again);
             }
             None => {
                 let new = Arc::new(new(key, uid, set, newest + 1));
-                outcome.put(Object::ControllerRevision(new.clone()));
+                result.put(Object::ControllerRevision(new.clone()));
                 all.push(new);
             }
         }
         Revisions { all }
     }
 
-    /// The revision of the template of today.
+    /// The revision of the current template.
     pub(super) fn update(&self) -> &Arc<ControllerRevision> {
         self.all.last().expect("a set has the revision of its template")
     }
 
-    /// The revision called `name`; that of today if there is none.
+    /// The revision called `name`; the current one if it does not exist.
     pub(super) fn named(&self, name: &str) -> &Arc<ControllerRevision> {
         self.all.iter().find(|revision| revision.metadata.name == name).unwrap_or_else(|| self.update())
     }
 
-    /// Lets go of the oldest ones that nobody uses.
-    pub(super) fn prune(&self, set: &StatefulSet, current: &Name, pods: &[&Arc<Pod>], outcome: &mut Outcome) {
+    /// Deletes the oldest unused ones beyond the history limit.
+    pub(super) fn prune(
+        &self,
+        set: &StatefulSet,
+        current: &Name,
+        pods: &[&Arc<Pod>],
+        result: &mut SyncResult,
+    ) {
         let limit = set.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         if self.all.len() <= limit {
             return;
@@ -80,7 +87,7 @@ impl Revisions {
         };
         let unused: Vec<_> = self.all.iter().filter(|revision| !used(&revision.metadata.name)).collect();
         for old in unused.iter().take(unused.len().saturating_sub(limit)) {
-            outcome.changes.push(Change::Delete(old.metadata.key(Kind::ControllerRevision)));
+            result.changes.push(Change::Delete(old.metadata.key(Kind::ControllerRevision)));
         }
     }
 }
@@ -90,8 +97,8 @@ pub(super) fn revision_of(pod: &Pod) -> Option<&Name> {
     pod.metadata.labels.written(REVISION_LABEL)
 }
 
-/// Kubernetes makes the name from a hash of the template; here it follows from the number, so that nobody has to read
-/// the template for it.
+/// Kubernetes derives the name from a hash of the template; here it is derived from the number, so that the template
+/// need not be hashed.
 fn new(key: &Key, uid: Uid, set: &StatefulSet, revision: u64) -> ControllerRevision {
     // The set's name is not cut as that of a pod is (history.ControllerRevisionName).
     let hash = Name::from(suffix(&key.name, 10, (&key.namespace, revision)));

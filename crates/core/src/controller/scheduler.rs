@@ -1,5 +1,5 @@
-//! Takes kube-scheduler's place: finds each pod the node whose turn it is among those that the predicates leave
-//! (pkg/scheduler/framework/plugins). Resources are not weighed, preferences are not scored, and nothing is preempted.
+//! Takes the place of kube-scheduler: assigns pods in turn to the nodes that the filter plugins admit
+//! (pkg/scheduler/framework/plugins). Resources are not considered, nodes are not scored, and nothing is preempted.
 
 mod affinity;
 mod filters;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::ownership;
 use super::queue::Task;
 use crate::reconcile::names::digest;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     Condition, Event, Key, Kind, Labels, Name, Node, Object, Pod, PodPhase, PodSpec, Resource, Store, Stored,
     key_of, ordinal,
@@ -23,12 +23,12 @@ use filters::{Cycle, Refusal};
 pub(super) use volumes::reaches;
 
 /// The component that records the scheduler's Events.
-const BY: &str = "default-scheduler";
+const COMPONENT: &str = "default-scheduler";
 
-/// The nodes of a cluster, to choose from for several pods.
+/// The nodes of a cluster, for scheduling several pods.
 pub(super) struct Nodes<'a> {
     nodes: Vec<&'a Arc<Node>>,
-    /// Whether other objects constrain each pod.
+    /// Whether every pod is constrained by other objects.
     constrained: bool,
 }
 
@@ -37,8 +37,8 @@ impl<'a> Nodes<'a> {
         Nodes { nodes: in_order(store), constrained: store.constrains_all_pods() }
     }
 
-    /// The node whose turn it is, or the next one that admits the pod. `None` for a pod that depends on other objects:
-    /// [`schedule`] places it.
+    /// The node whose turn it is, or the next one that admits the pod. `None` for a pod that depends on other objects,
+    /// which [`schedule`] places.
     pub(super) fn choose(&self, spec: &PodSpec, turn: usize) -> Option<&'a Arc<Node>> {
         if self.constrained || spec.shared.constraints.is_some() {
             return None;
@@ -47,7 +47,7 @@ impl<'a> Nodes<'a> {
     }
 }
 
-/// The nodes by name, in which a number in a name counts as such: `node-10` comes after `node-9`.
+/// The nodes by name, with numbers in names ordered numerically: `node-10` after `node-9`.
 fn in_order(store: &Store) -> Vec<&Arc<Node>> {
     let mut nodes: Vec<&Arc<Node>> = store.list::<Node>(Kind::Node).collect();
     if nodes.len() > 9 {
@@ -67,7 +67,7 @@ fn in_turn<'n, 'a>(
     nodes[begin..].iter().chain(&nodes[..begin]).copied()
 }
 
-/// The pods of `namespace` that are on nodes and have not ended: those with all of `labels`, where any are given.
+/// The pods of `namespace` that have a node and have not ended: those with all of `labels`, if any are given.
 fn pods_in<'a>(
     store: &'a Store,
     namespace: &Name,
@@ -80,68 +80,68 @@ fn pods_in<'a>(
     pods.filter(|pod| !pod.spec.node_name.is_empty() && !pod.is_terminal())
 }
 
-/// Whether a node admits pods of `spec` by itself, whatever else is on it: it is not cordoned, the pod tolerates its
-/// taints, and it has the labels that the pod requires.
+/// Whether a node admits pods of `spec` regardless of other pods: it is not cordoned, the pod tolerates its taints, and
+/// it has the labels that the pod requires.
 fn admits(node: &Node, spec: &PodSpec) -> bool {
     filters::of_node(node, spec).is_none()
 }
 
-/// Whether a node has the labels that node selector and required node affinity of pods of `spec` ask for.
+/// Whether a node matches the node selector and required node affinity of pods of `spec`.
 pub(super) fn matches_node(node: &Node, spec: &PodSpec) -> bool {
     spec.shared.constraints.as_ref().is_none_or(|constraints| filters::matches_node(constraints, node))
 }
 
-/// Finds a node for the pod at `key`, if it has none and waits for one.
-pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<Outcome> {
+/// Schedules the pod at `key`, if it has no node and is not gated.
+pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<SyncResult> {
     let pod = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name)?;
     if !pod.spec.node_name.is_empty() || pod.is_terminal() || pod.is_terminating() || pod.status.is_recorded()
     {
         return None;
     }
     let nodes = in_order(context.store);
-    // A random suffix of digits is no ordinal.
+    // A random suffix of digits is not an ordinal.
     let of_set = pod.metadata.controller().is_some_and(|owner| owner.kind == Kind::StatefulSet);
     let turn = match ordinal(&pod.metadata.name) {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => age_among_siblings(context.store, pod).unwrap_or_else(|| digest(&pod.metadata.name)) as usize,
     };
-    let mut outcome = Outcome::default();
+    let mut result = SyncResult::default();
     let gated = pod.spec.shared.constraints.as_ref().is_some_and(|constraints| !constraints.gates.is_empty());
     if gated {
-        // Nothing is recorded: gated pods never reach the queue (schedulinggates, PreEnqueue).
+        // No Event: gated pods never reach the queue (schedulinggates, PreEnqueue).
         let message = "Scheduling is blocked due to non-empty scheduling gates";
-        wait(context, pod, "SchedulingGated", message, &mut outcome);
-        return Some(outcome);
+        wait(context, pod, "SchedulingGated", message, &mut result);
+        return Some(result);
     }
     match place(context.store, pod, &nodes, turn) {
         Ok(node) => {
             let name = node.metadata.name.clone();
             let message = format!("Successfully assigned {}/{} to {name}", key.namespace, key.name);
-            outcome.tell(BY, key.clone(), "Scheduled", message);
+            result.emit_event(COMPONENT, key.clone(), "Scheduled", message);
             let mut pod = pod.clone();
             let bound = Arc::make_mut(&mut pod);
             bound.spec.node_name = name;
             bound.status.set_scheduled(context.now);
-            outcome.put(Object::Pod(pod));
+            result.put(Object::Pod(pod));
         }
         Err(message) => {
-            if wait(context, pod, "Unschedulable", &message, &mut outcome) {
-                outcome.warn(BY, key.clone(), "FailedScheduling", message);
+            if wait(context, pod, "Unschedulable", &message, &mut result) {
+                result.emit_warning(COMPONENT, key.clone(), "FailedScheduling", message);
             }
         }
     }
-    Some(outcome)
+    Some(result)
 }
 
-/// How long after its controller a pod was created, in changes of the store. Pods that a controller creates one after the other
-/// come to the nodes in turn, so that no node has many more of them than another, as scoring by allocated resources has it.
+/// Age of a pod relative to its controller, in changes of the store. Pods created one after the other get the nodes in
+/// turn, so that no node has many more of them than another, as with scoring by allocated resources.
 fn age_among_siblings(store: &Store, pod: &Pod) -> Option<u64> {
     let controller = ownership::controller_key(&pod.metadata)?;
     let born = |key: &Key| store.stored(key).map(Stored::born);
     born(&key_of(pod))?.checked_sub(born(&controller)?)
 }
 
-/// Whether `task` places a pod that depends on others.
+/// Whether `task` schedules a pod that depends on others.
 pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
     let Task::Pod(key) = task else { return false };
     let pod = store.get::<Pod>(Kind::Pod, &key.namespace, &key.name);
@@ -149,7 +149,7 @@ pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
         .is_some_and(|pod| pod.spec.shared.constraints.is_some() || store.constrains_all_pods())
 }
 
-/// The node for a pod, or why there is none, in the words of FitError.Error.
+/// The node for a pod, or the message of FitError.Error.
 fn place<'a>(
     store: &'a Store,
     pod: &Arc<Pod>,
@@ -161,7 +161,7 @@ fn place<'a>(
         return Err("no nodes available to schedule pods".into());
     }
     let cycle = Cycle::new(store, pod, nodes)
-        // The preemption finds no status of any node then, and says so.
+        // The preemption finds no status of any node then, hence the suffix.
         .map_err(|why| format!("0/{count} nodes are available: {why}. not found"))?;
     let mut refusals = Vec::with_capacity(count);
     for node in in_turn(nodes, turn) {
@@ -173,8 +173,8 @@ fn place<'a>(
     Err(unschedulable(&refusals))
 }
 
-/// The message about a pod that no node takes. Preemption does not help where removing pods would change nothing, and
-/// finds no victims elsewhere: all pods have the same priority.
+/// The message for a pod that no node admits. Preemption does not help if removing pods would change nothing, and
+/// otherwise finds no victims: all pods have the same priority.
 fn unschedulable(refusals: &[Refusal]) -> String {
     let count = refusals.len();
     let histogram = |reasons: &mut dyn Iterator<Item = &str>| {
@@ -201,13 +201,13 @@ fn unschedulable(refusals: &[Refusal]) -> String {
     )
 }
 
-/// Writes down why the pod waits. Returns whether that is news.
+/// Records why the pod waits. Returns whether the reason is new.
 fn wait(
     context: Context<'_>,
     pod: &Arc<Pod>,
     reason: &'static str,
     message: &str,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> bool {
     let condition = Condition::unscheduled(reason, message, context.now);
     let mut waiting = pod.clone();
@@ -217,18 +217,18 @@ fn wait(
     }
     let news = status.set_condition(condition);
     if news {
-        outcome.put(Object::Pod(waiting));
+        result.put(Object::Pod(waiting));
     }
     news
 }
 
-/// The pods that wait because no node took them.
+/// The pods that no node admitted.
 #[derive(Default)]
 pub(super) struct Waiting(BTreeSet<Key>);
 
 impl Waiting {
-    /// Takes notice of an event. Returns the pods that may have a node now.
-    pub(super) fn note(&mut self, store: &Store, event: &Event) -> Vec<Key> {
+    /// Observes an event. Returns the pods that may be schedulable now.
+    pub(super) fn observe(&mut self, store: &Store, event: &Event) -> Vec<Key> {
         if let Object::Pod(pod) = event.object() {
             let waits = event.after.is_some() && pod.spec.node_name.is_empty() && pod.status.waits_for_node();
             if waits {
@@ -243,22 +243,22 @@ impl Waiting {
         if self.0.is_empty() {
             return Vec::new();
         }
-        let concerned = Concern::of(event);
+        let concerned = Affected::of(event);
         let waiting = |key: &&Key| {
             let pod = store.get::<Pod>(Kind::Pod, &key.namespace, &key.name);
             pod.is_some_and(|pod| concerned.is_of(pod))
         };
         match concerned {
-            Concern::Nothing => Vec::new(),
+            Affected::Nothing => Vec::new(),
             _ => self.0.iter().filter(waiting).cloned().collect(),
         }
     }
 }
 
-/// Which waiting pods an event may concern (the plugins' EventsToRegister).
-enum Concern<'e> {
+/// Which waiting pods an event may affect (the plugins' EventsToRegister).
+enum Affected<'e> {
     Nothing,
-    /// A pod came to a node, left it, or has other labels.
+    /// A pod was assigned to a node, removed from it, or has other labels.
     Pods {
         repelled: bool,
     },
@@ -266,7 +266,7 @@ enum Concern<'e> {
     Volumes(Option<&'e str>),
 }
 
-impl<'e> Concern<'e> {
+impl<'e> Affected<'e> {
     fn of(event: &'e Event) -> Self {
         match event.object() {
             Object::Pod(_) => {
@@ -275,17 +275,17 @@ impl<'e> Concern<'e> {
                 let (then, now) = (then.filter(on_node), now.filter(on_node));
                 let seen = |pod: &Arc<Pod>| (pod.metadata.labels.clone(), pod.is_terminating());
                 if then.map(seen) == now.map(seen) {
-                    return Concern::Nothing;
+                    return Affected::Nothing;
                 }
                 let repels = |pod: &Arc<Pod>| {
                     pod.spec.shared.constraints.as_ref().is_some_and(|all| !all.anti_affinity.is_empty())
                 };
-                Concern::Pods { repelled: then.is_some_and(repels) }
+                Affected::Pods { repelled: then.is_some_and(repels) }
             }
-            Object::Namespace(_) => Concern::Pods { repelled: true },
-            Object::PersistentVolumeClaim(claim) => Concern::Volumes(Some(&claim.metadata.namespace)),
-            Object::PersistentVolume(_) => Concern::Volumes(None),
-            _ => Concern::Nothing,
+            Object::Namespace(_) => Affected::Pods { repelled: true },
+            Object::PersistentVolumeClaim(claim) => Affected::Volumes(Some(&claim.metadata.namespace)),
+            Object::PersistentVolume(_) => Affected::Volumes(None),
+            _ => Affected::Nothing,
         }
     }
 
@@ -293,9 +293,9 @@ impl<'e> Concern<'e> {
         let shared = &pod.spec.shared;
         let constraints = shared.constraints.as_ref();
         match self {
-            Concern::Nothing => false,
-            Concern::Pods { repelled } => *repelled || constraints.is_some_and(|all| all.depend_on_pods()),
-            Concern::Volumes(namespace) => {
+            Affected::Nothing => false,
+            Affected::Pods { repelled } => *repelled || constraints.is_some_and(|all| all.depend_on_pods()),
+            Affected::Volumes(namespace) => {
                 let claims = constraints.is_some_and(|all| !all.claims.is_empty());
                 (claims || !shared.claim_templates.is_empty())
                     && namespace.is_none_or(|namespace| pod.metadata.namespace == namespace)

@@ -1,5 +1,5 @@
-//! Endpoints in slices of at most a hundred, each endpoint where it was before as far as possible
-//! (k8s.io/endpointslice `reconciler.go`, reconcileByPortMapping and finalize). Must not know pods.
+//! Distributes endpoints over slices of at most a hundred; existing endpoints stay in their slice where possible
+//! (k8s.io/endpointslice `reconciler.go`, reconcileByPortMapping and finalize). Must not depend on pods.
 
 use std::sync::Arc;
 
@@ -28,13 +28,13 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// The same with other endpoints.
+    /// The same group with other endpoints.
     fn with(&self, endpoints: Vec<Endpoint>) -> Self {
         Group { address_type: self.address_type, ports: self.ports.clone(), endpoints }
     }
 }
 
-/// The groups of a Service. There are one or two of them, so a linear search is the quickest way to the right one.
+/// The groups of a Service. There are usually one or two, so linear search is fastest.
 #[derive(Default)]
 pub(super) struct Groups(pub(super) Vec<Group>);
 
@@ -49,22 +49,23 @@ impl Groups {
     }
 }
 
-/// What the slices of one Service have in common, and who makes them.
-pub(super) struct Mould {
+/// Creates the slices of one Service, with their common parts.
+pub(super) struct SliceBuilder {
     service: Name,
     namespace: Name,
-    /// The controller, and what names are generated from.
+    /// The owner reference, and the base of generated names.
     links: Links,
     labels: Labels,
-    /// Where they are copied, too.
+    /// Annotations copied from the source, if they are.
     annotations: Option<Labels>,
     most: usize,
-    /// Whether new slices may be made: not where the namespace terminates.
+    /// Whether new slices may be created: false in a terminating namespace.
     creates: bool,
 }
 
-impl Mould {
-    /// Slices of the endpoint slice controller for the pods of `service` (newEndpointSlice, setEndpointSliceLabels).
+impl SliceBuilder {
+    /// For slices of the endpoint slice controller with the pods of `service` (newEndpointSlice,
+    /// setEndpointSliceLabels).
     pub(super) fn of_service(service: &Service, uid: Option<Uid>) -> Self {
         let meta = &service.metadata;
         let mut own = vec![
@@ -74,13 +75,13 @@ impl Mould {
         if service.is_headless() {
             own.push((arcstr::literal!(HEADLESS_LABEL), Name::default()));
         }
-        // Most Services have no labels, and those need no copy without the reserved ones.
+        // Most Services have no labels, and need no copy without reserved ones.
         let labels = if meta.labels.iter().any(|(key, _)| is_reserved(key)) {
             meta.labels.iter().filter(|(key, _)| !is_reserved(key)).collect()
         } else {
             meta.labels.clone()
         };
-        Mould {
+        SliceBuilder {
             service: meta.name.clone(),
             namespace: meta.namespace.clone(),
             links: links(Kind::Service, &meta.name, uid),
@@ -91,19 +92,20 @@ impl Mould {
         }
     }
 
-    /// Slices for the Endpoints that a snapshot has of `service`, as the endpoint slice controller would have made them.
+    /// For slices of the Endpoints of `service` from a snapshot, as the endpoint slice controller would have created
+    /// them.
     pub(super) fn of_recorded(service: &Service, uid: Option<Uid>) -> Self {
-        Mould { most: MIRRORED_PER_SLICE, ..Mould::of_service(service, uid) }
+        SliceBuilder { most: MIRRORED_PER_SLICE, ..SliceBuilder::of_service(service, uid) }
     }
 
-    /// Slices of the mirroring controller for hand-made Endpoints (newEndpointSlice).
+    /// For slices of the mirroring controller of hand-made Endpoints (newEndpointSlice).
     pub(super) fn of_endpoints(endpoints: &Endpoints, uid: Option<Uid>, annotations: Labels) -> Self {
         let meta = &endpoints.metadata;
         let labels = meta.labels.with([
             (SLICE_MANAGED_BY_LABEL, mirroring::CONTROLLER),
             (SERVICE_NAME_LABEL, meta.name.as_str()),
         ]);
-        Mould {
+        SliceBuilder {
             service: meta.name.clone(),
             namespace: meta.namespace.clone(),
             links: links(Kind::Endpoints, &meta.name, uid),
@@ -114,7 +116,7 @@ impl Mould {
         }
     }
 
-    /// Whether `slice` has the labels and annotations that its source has now. A changed reserved label alone does not
+    /// Whether `slice` has the current labels and annotations of its source. A changed reserved label alone does not
     /// count (setEndpointSliceLabels).
     fn fits(&self, slice: &EndpointSlice) -> bool {
         let free = |labels: &Labels| -> Vec<(String, String)> {
@@ -129,14 +131,15 @@ impl Mould {
             && (slice.metadata.labels == self.labels || free(&slice.metadata.labels) == free(&self.labels))
     }
 
-    /// Makes no new slices in a namespace that terminates: the API server would refuse them.
+    /// Disables new slices in a terminating namespace, in which the API server would refuse them.
     pub(super) fn within(mut self, store: &Store) -> Self {
         let namespace = store.get::<Namespace>(Kind::Namespace, "", &self.namespace);
         self.creates = namespace.is_none_or(|namespace| namespace.metadata.deletion_timestamp.is_none());
         self
     }
 
-    /// Whether the slice is of the same Service or Endpoints; for a Service, not of an older one of that name (ownedBy).
+    /// Whether the slice belongs to the same Service or Endpoints; for a Service, not to an older one of that name
+    /// (ownedBy).
     fn is_owner(&self, slice: &EndpointSlice) -> bool {
         let own = self.links.controller();
         slice.metadata.links.controller().zip(own).is_some_and(|(theirs, own)| {
@@ -145,7 +148,7 @@ impl Mould {
         })
     }
 
-    /// A new slice.
+    /// Creates a slice.
     fn slice(&self, name: Name, mut group: Group) -> EndpointSlice {
         let metadata = ObjectMeta {
             name,
@@ -157,9 +160,9 @@ impl Mould {
         self.filled(metadata, &group, endpoints)
     }
 
-    /// The slice that was `old`, with these endpoints. The mirroring controller writes its slices anew, without what
-    /// their names were generated from.
-    fn again(&self, old: &EndpointSlice, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
+    /// Updates the slice `old` to these endpoints. The mirroring controller replaces its slices, without
+    /// `generateName`.
+    fn updated(&self, old: &EndpointSlice, group: &Group, endpoints: Vec<Endpoint>) -> EndpointSlice {
         let mut metadata = old.metadata.clone();
         if self.annotations.is_some() {
             metadata.links = Links::default();
@@ -182,21 +185,21 @@ fn links(kind: Kind, name: &Name, uid: Option<Uid>) -> Links {
     Links::of_controller(Owner::controller(kind, name.clone(), uid), format!("{name}-"))
 }
 
-/// Labels that the controllers set themselves, whatever the Service says (isReservedLabelKey).
+/// Labels that the controllers set themselves and do not copy from the Service (isReservedLabelKey).
 fn is_reserved(key: &str) -> bool {
     matches!(key, SERVICE_NAME_LABEL | SLICE_MANAGED_BY_LABEL | HEADLESS_LABEL)
 }
 
-/// The changes that bring the `existing` slices of one controller to hold `groups`.
+/// The changes that make the `existing` slices of one controller hold `groups`.
 pub(super) fn reconcile(
     store: &Store,
-    mould: &Mould,
+    builder: &SliceBuilder,
     existing: &[&Arc<EndpointSlice>],
     mut groups: Groups,
 ) -> Vec<Change> {
     let mut plan = Plan::default();
     let (owned, strange): (Vec<_>, Vec<_>) =
-        existing.iter().copied().partition(|slice| mould.is_owner(slice));
+        existing.iter().copied().partition(|slice| builder.is_owner(slice));
     let mut left = owned;
     for group in &mut groups.0 {
         let is_of_group = |slice: &&Arc<EndpointSlice>| {
@@ -204,13 +207,13 @@ pub(super) fn reconcile(
         };
         let (of_group, others): (Vec<_>, Vec<_>) = left.into_iter().partition(is_of_group);
         left = others;
-        plan.fill(mould, &of_group, group);
+        plan.fill(builder, &of_group, group);
     }
     plan.delete.extend(left);
-    plan.finish(store, mould, strange)
+    plan.finish(store, builder, strange)
 }
 
-/// What is to become of slices.
+/// The planned changes of slices.
 #[derive(Default)]
 struct Plan<'s> {
     update: Vec<EndpointSlice>,
@@ -220,31 +223,31 @@ struct Plan<'s> {
 }
 
 impl<'s> Plan<'s> {
-    /// Keeps endpoints where they are, and puts new ones first into slices that change anyway, then into one that has
-    /// room for all, then into new slices.
-    fn fill(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &mut Group) {
+    /// Keeps endpoints in their slices. Puts new ones first into slices that change anyway, then into one with capacity
+    /// for all, then into new slices.
+    fn fill(&mut self, builder: &SliceBuilder, existing: &[&'s Arc<EndpointSlice>], group: &mut Group) {
         if group.endpoints.is_empty() {
-            return self.place_hold(mould, existing, group);
+            return self.keep_placeholder(builder, existing, group);
         }
         if existing.is_empty() {
-            // Collected, each slice takes no more memory than its endpoints need.
+            // Collected, so that each slice takes no more memory than its endpoints need.
             let mut rest = std::mem::take(&mut group.endpoints).into_iter();
             while rest.len() > 0 {
-                let endpoints = rest.by_ref().take(mould.most).collect();
+                let endpoints = rest.by_ref().take(builder.most).collect();
                 self.create.push(group.with(endpoints));
             }
             return;
         }
         let group = &*group;
-        let mut wanted = Wanted::new(&group.endpoints);
+        let mut wanted = Unplaced::new(&group.endpoints);
         let mut unchanged: Vec<&'s Arc<EndpointSlice>> = Vec::new();
         let begin = self.update.len();
         for slice in existing {
             let kept: Vec<Endpoint> = slice.endpoints.iter().filter_map(|old| wanted.take(old)).collect();
             if kept.is_empty() {
                 self.delete.push(slice)
-            } else if kept != slice.endpoints || !mould.fits(slice) {
-                self.update.push(mould.again(slice, group, kept));
+            } else if kept != slice.endpoints || !builder.fits(slice) {
+                self.update.push(builder.updated(slice, group, kept));
             } else {
                 unchanged.push(slice)
             }
@@ -252,27 +255,32 @@ impl<'s> Plan<'s> {
         let mut rest = wanted.rest();
         self.update[begin..].sort_by_key(|slice| std::cmp::Reverse(slice.endpoints.len()));
         for slice in &mut self.update[begin..] {
-            let room = mould.most.saturating_sub(slice.endpoints.len()).min(rest.len());
+            let room = builder.most.saturating_sub(slice.endpoints.len()).min(rest.len());
             slice.endpoints.extend(rest.drain(..room));
         }
         while !rest.is_empty() {
             let room =
-                |slice: &Arc<EndpointSlice>| mould.most.checked_sub(slice.endpoints.len() + rest.len());
+                |slice: &Arc<EndpointSlice>| builder.most.checked_sub(slice.endpoints.len() + rest.len());
             let fullest =
                 unchanged.iter().enumerate().filter_map(|(at, slice)| Some((room(slice)?, at))).min();
-            let filled = fullest.filter(|_| rest.len() < mould.most).map(|(_, at)| unchanged.remove(at));
+            let filled = fullest.filter(|_| rest.len() < builder.most).map(|(_, at)| unchanged.remove(at));
             let mut endpoints = filled.map(|slice| slice.endpoints.clone()).unwrap_or_default();
-            endpoints.extend(rest.drain(..(mould.most - endpoints.len()).min(rest.len())));
+            endpoints.extend(rest.drain(..(builder.most - endpoints.len()).min(rest.len())));
             match filled {
-                Some(slice) => self.update.push(mould.again(slice, group, endpoints)),
+                Some(slice) => self.update.push(builder.updated(slice, group, endpoints)),
                 None => self.create.push(group.with(endpoints)),
             }
         }
     }
 
-    /// One empty slice without ports, for a Service without endpoints in a family.
-    fn place_hold(&mut self, mould: &Mould, existing: &[&'s Arc<EndpointSlice>], group: &Group) {
-        let is_empty = |slice: &&Arc<EndpointSlice>| slice.endpoints.is_empty() && mould.fits(slice);
+    /// Creates or keeps one empty slice without ports, for a Service without endpoints in a family.
+    fn keep_placeholder(
+        &mut self,
+        builder: &SliceBuilder,
+        existing: &[&'s Arc<EndpointSlice>],
+        group: &Group,
+    ) {
+        let is_empty = |slice: &&Arc<EndpointSlice>| slice.endpoints.is_empty() && builder.fits(slice);
         let kept = existing.iter().position(is_empty);
         self.delete.extend(existing.iter().enumerate().filter(|(at, _)| Some(*at) != kept).map(|(_, s)| *s));
         if kept.is_none() {
@@ -280,9 +288,14 @@ impl<'s> Plan<'s> {
         }
     }
 
-    /// The changes. A slice that would go lends its name to one that would come (finalize); those of `strange` owners
-    /// do not.
-    fn finish(self, store: &Store, mould: &Mould, strange: Vec<&'s Arc<EndpointSlice>>) -> Vec<Change> {
+    /// The changes. A slice that would be deleted is reused for a new one (finalize), unless it is in `strange`, whose
+    /// owners differ.
+    fn finish(
+        self,
+        store: &Store,
+        builder: &SliceBuilder,
+        strange: Vec<&'s Arc<EndpointSlice>>,
+    ) -> Vec<Change> {
         let Plan { mut update, create, mut delete } = self;
         let mut made: Vec<Name> = Vec::new();
         for group in create {
@@ -290,26 +303,26 @@ impl<'s> Plan<'s> {
             let name = match recycled {
                 Some(at) => {
                     let endpoints = group.endpoints.clone();
-                    update.push(mould.again(delete.remove(at), &group, endpoints));
+                    update.push(builder.updated(delete.remove(at), &group, endpoints));
                     continue;
                 }
-                None if !mould.creates => continue,
+                None if !builder.creates => continue,
                 None => {
                     // Slices of several controllers may have the same ports.
-                    let by = mould.links.controller().map(|owner| owner.kind);
+                    let by = builder.links.controller().map(|owner| owner.kind);
                     let names = (0usize..).map(|number| {
                         let of = (by, group.address_type, &group.ports, number);
-                        Name::from(generated(&mould.service, 5, digest(of)))
+                        Name::from(generated(&builder.service, 5, digest(of)))
                     });
                     let taken = |name: &Name| {
-                        store.get::<EndpointSlice>(Kind::EndpointSlice, &mould.namespace, name).is_some()
+                        store.get::<EndpointSlice>(Kind::EndpointSlice, &builder.namespace, name).is_some()
                     };
                     let mut free = names.filter(|name| !taken(name) && !made.contains(name));
                     free.next().expect("there are more numbers than slices")
                 }
             };
             made.push(name.clone());
-            update.push(mould.slice(name, group));
+            update.push(builder.slice(name, group));
         }
         let deleted = delete.into_iter().chain(strange);
         let deleted = deleted.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice)));
@@ -318,33 +331,33 @@ impl<'s> Plan<'s> {
     }
 }
 
-/// The endpoints that have no place yet.
-struct Wanted<'e> {
+/// The endpoints that have not been placed yet.
+struct Unplaced<'e> {
     endpoints: Vec<Option<&'e Endpoint>>,
-    /// Their places, by what they are found by.
-    places: FxHashMap<Identity<'e>, usize>,
+    /// Their indexes, by identity.
+    indexes: FxHashMap<Identity<'e>, usize>,
 }
 
-/// An endpoint is the same as long as its address and its pod are (hashEndpoint).
+/// The identity of an endpoint: its address and its pod (hashEndpoint).
 type Identity<'e> = (Option<&'e Name>, &'e EndpointAddresses);
 
 fn identity(endpoint: &Endpoint) -> Identity<'_> {
     (endpoint.target_ref.as_ref().map(|target| &target.name), &endpoint.addresses)
 }
 
-impl<'e> Wanted<'e> {
+impl<'e> Unplaced<'e> {
     fn new(endpoints: &'e [Endpoint]) -> Self {
-        let places = endpoints.iter().enumerate().map(|(at, endpoint)| (identity(endpoint), at)).collect();
-        Wanted { endpoints: endpoints.iter().map(Some).collect(), places }
+        let indexes = endpoints.iter().enumerate().map(|(at, endpoint)| (identity(endpoint), at)).collect();
+        Unplaced { endpoints: endpoints.iter().map(Some).collect(), indexes }
     }
 
-    /// What is wanted of the endpoint that was `old`, if it is.
+    /// Takes the current state of the endpoint `old`, if it is still needed.
     fn take(&mut self, old: &'e Endpoint) -> Option<Endpoint> {
-        let place = *self.places.get(&identity(old))?;
+        let place = *self.indexes.get(&identity(old))?;
         self.endpoints[place].take().cloned()
     }
 
-    /// Those that were not taken.
+    /// The endpoints that were not taken.
     fn rest(self) -> Vec<Endpoint> {
         self.endpoints.into_iter().flatten().cloned().collect()
     }

@@ -1,60 +1,61 @@
-//! The StatefulSet controller (pkg/controller/statefulset/stateful_set_control.go): pods in the order of their ordinals,
-//! each with a name and claims that stay.
+//! The StatefulSet controller (pkg/controller/statefulset/stateful_set_control.go): pods in the order of their
+//! ordinals, each with a stable name and claims.
 
 mod making;
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::pods::Mould;
+use super::pods::PodBuilder;
 use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
 use super::{claims, pods, refusal};
 use crate::kubelet;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     IntOrPercent, Key, Name, Object, Owner, POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, Resource,
     StatefulSet, StatefulSetStatus, Uid, ordinal, pinned_ip_annotation,
 };
 
-/// Who tells of what it does.
-pub(super) const BY: &str = "statefulset-controller";
+/// Reporting component of its Events.
+pub(super) const COMPONENT: &str = "statefulset-controller";
 
-/// A set that lacks more pods than this gets those that take no time all at once: nobody follows so many steps.
+/// Maximum number of missing pods that are created one by one; a larger set gets pods without delays all at once, since
+/// no client follows so many steps.
 const STEPS_MAX: usize = 256;
 
-/// One look at the set at `key`: what it does next (UpdateStatefulSet).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let Some(stored) = context.store.stored(key) else { return Outcome::default() };
-    let Some(set) = StatefulSet::of(&stored.object) else { return Outcome::default() };
+/// Syncs the set at `key`: its next step (UpdateStatefulSet).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
+    let Some(stored) = context.store.stored(key) else { return SyncResult::default() };
+    let Some(set) = StatefulSet::of(&stored.object) else { return SyncResult::default() };
     let uid = stored.uid();
-    if pods::are_believed(context, key) {
-        return Outcome::default();
+    if pods::are_snapshot_owned(context, key) {
+        return SyncResult::default();
     }
-    let mut outcome = Outcome::default();
+    let mut result = SyncResult::default();
     let there: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    let pods = claim_pods(key, uid, set, there, &mut outcome);
+    let pods = claim_pods(key, uid, set, there, &mut result);
     let pods: Vec<&Arc<Pod>> = pods.iter().map(Cow::as_ref).collect();
-    let revisions = Revisions::of(context, key, uid, set, &mut outcome);
-    if repin(set, &pods, &mut outcome) {
-        // Every pod has changed: look again at what they are then.
-        return outcome;
+    let revisions = Revisions::of(context, key, uid, set, &mut result);
+    if repin(set, &pods, &mut result) {
+        // Every pod has changed: sync again with their new state.
+        return result;
     }
-    let mut sync = Sync::new(context, key, set, &pods, revisions, outcome);
+    let mut sync = Sync::new(context, key, set, &pods, revisions, result);
     if set.metadata.deletion_timestamp.is_none() && sync.fill() && sync.shrink() {
         sync.update();
     }
     sync.finish(&pods)
 }
 
-/// The pods of the set at `key` (PodControllerRefManager.ClaimPods): its own, as long as its selector matches them, and
-/// those without a controller that it matches. It releases the others, and never touches what another controller manages.
+/// The pods of the set at `key` (PodControllerRefManager.ClaimPods): its own that its selector matches, and those
+/// without a controller that it matches. It releases the others, and never changes pods of another controller.
 fn claim_pods<'a>(
     key: &Key,
     uid: Uid,
     set: &StatefulSet,
     there: Vec<&'a Arc<Pod>>,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> Vec<Cow<'a, Arc<Pod>>> {
     let deleting = set.metadata.deletion_timestamp.is_some();
     let selects = |pod: &Pod| match &set.spec.selector {
@@ -72,20 +73,20 @@ fn claim_pods<'a>(
             let mut pod = pod.clone();
             let owner = Owner::controller(key.kind, key.name.clone(), Some(uid));
             Arc::make_mut(&mut pod).metadata.links.add_owner(owner);
-            outcome.put(Object::Pod(pod.clone()));
+            result.put(Object::Pod(pod.clone()));
             claimed.push(Cow::Owned(pod));
         } else if !selected && owned && !deleting {
             let mut pod = pod.clone();
             Arc::make_mut(&mut pod).metadata.links.remove_owners(|owner| owner.is(key));
-            outcome.put(Object::Pod(pod));
+            result.put(Object::Pod(pod));
         }
     }
     claimed
 }
 
-/// Gives running pods the addresses that the set's annotations pin now. All move at once, as they were asked to. Tells
-/// whether any did.
-fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut Outcome) -> bool {
+/// Sets the addresses of running pods to those that the set's annotations pin now, all at once. Returns whether any
+/// changed.
+fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], result: &mut SyncResult) -> bool {
     let mut any = false;
     for pod in pods.iter().filter(|pod| pod.metadata.synthesized && !set.metadata.annotations.is_empty()) {
         let annotation = pinned_ip_annotation(&pod.metadata.name);
@@ -98,18 +99,18 @@ fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut Outcome) -> bool {
         if !pod.status.ips.is_empty() {
             pod.status.ips = kubelet::pinned(&pod);
         }
-        outcome.put(Object::Pod(Arc::new(pod)));
+        result.put(Object::Pod(Arc::new(pod)));
         any = true;
     }
     any
 }
 
-/// A pod of the set as the sync sees it.
+/// A pod of the set during the sync.
 enum Slot<'a> {
-    /// There is none.
+    /// The pod is missing.
     Empty,
     There(&'a Arc<Pod>),
-    /// It was made by this sync; whether it is available already, because it takes no time.
+    /// The pod was created by this sync; it is already available if it has no delays.
     Made {
         available: bool,
     },
@@ -129,24 +130,24 @@ struct Sync<'a> {
     key: &'a Key,
     set: &'a Arc<StatefulSet>,
     revisions: Revisions,
-    /// The name of the revision that pods below the partition, or not yet reached, have.
+    /// The name of the revision of pods below the partition, or not yet updated.
     current: Name,
-    /// By ordinal, from the start.
+    /// By ordinal, from the start ordinal on.
     slots: Vec<Slot<'a>>,
     /// Pods beyond the set's ordinals, highest first.
     condemned: Vec<(u32, &'a Arc<Pod>)>,
-    /// Whether there is a pod whose name begins with the set's: a new set's ordinals need no lookup each.
+    /// Whether any pod's name starts with the set's: if not, ordinals need no lookup.
     names_are_taken: bool,
     nodes: Nodes<'a>,
-    /// Whether a claim template asks for a volume that is not made for it: its pods wait until there are volumes.
+    /// Whether a claim template needs a volume that is not provisioned: pods wait until there are volumes.
     waits_for_volumes: bool,
-    /// By the name of their revision.
-    moulds: Vec<(Name, Mould<'a>)>,
-    /// Room for the text of a pod's name.
+    /// Builders by the name of their revision.
+    builders: Vec<(Name, PodBuilder<'a>)>,
+    /// Buffer for a pod's name.
     text: String,
-    /// Whether the API refused something.
+    /// Whether the API refused a change.
     failed: bool,
-    outcome: Outcome,
+    result: SyncResult,
 }
 
 impl<'a> Sync<'a> {
@@ -156,7 +157,7 @@ impl<'a> Sync<'a> {
         set: &'a Arc<StatefulSet>,
         pods: &[&'a Arc<Pod>],
         revisions: Revisions,
-        outcome: Outcome,
+        result: SyncResult,
     ) -> Self {
         let ordinals = set.ordinals();
         let mut slots: Vec<Slot<'a>> = ordinals.clone().map(|_| Slot::Empty).collect();
@@ -187,14 +188,14 @@ impl<'a> Sync<'a> {
             names_are_taken: pods::named_by(context.store, key).next().is_some(),
             nodes: Nodes::of(context.store),
             waits_for_volumes: claims::wait_for_volumes(context, set),
-            moulds: Vec::new(),
+            builders: Vec::new(),
             text: String::new(),
             failed: false,
-            outcome,
+            result,
         }
     }
 
-    /// `OrderedReady`: one thing at a time, each when the one before is well.
+    /// `OrderedReady`: one change at a time, each after the pod before it is available.
     fn is_ordered(&self) -> bool {
         self.set.spec.pod_management_policy == PodManagementPolicy::OrderedReady
     }
@@ -203,7 +204,7 @@ impl<'a> Sync<'a> {
         pod.is_terminating() || !pod.is_available(self.set.spec.min_ready_seconds, self.context.now)
     }
 
-    /// As [`Self::is_unavailable`], of what is in a slot: what is not there is not available.
+    /// As [`Self::is_unavailable`] for a slot; an empty one is unavailable.
     fn lacks(&self, slot: &Slot<'_>) -> bool {
         match slot {
             Slot::Empty => true,
@@ -212,8 +213,8 @@ impl<'a> Sync<'a> {
         }
     }
 
-    /// Makes the pods that are missing, lowest first. Returns whether to go on to others: not after an error, which ends the
-    /// work on the pods at once, or, where pods are handled in parallel, once the batch is done (slowStartBatch).
+    /// Creates the missing pods, lowest first. Returns whether to continue: an error ends the work on pods at once, or,
+    /// with parallel pod management, after the batch (slowStartBatch).
     fn fill(&mut self) -> bool {
         let start = self.set.spec.ordinals.start;
         let missing = self.slots.iter().filter(|slot| matches!(slot, Slot::Empty)).count();
@@ -232,19 +233,19 @@ impl<'a> Sync<'a> {
         !self.failed
     }
 
-    /// Records that the API refused to `verb` a pod; the sync is repeated later.
+    /// Records that the API refused to `verb` a pod; the sync is retried.
     fn fail(&mut self, verb: &str, reason: &'static str, pod: &Name, why: &str) -> bool {
         let message = format!("{verb} Pod {pod} in StatefulSet {} failed error: {why}", self.key.name);
-        self.outcome.warn(BY, self.key.clone(), reason, message);
-        self.outcome.refused = true;
+        self.result.emit_warning(COMPONENT, self.key.clone(), reason, message);
+        self.result.refused = true;
         self.failed = true;
         false
     }
 
-    /// Looks after a pod that is there. Tells whether it is well, so that the next one may be looked at.
+    /// Syncs an existing pod. Returns whether it is available, so that the next one may be processed.
     fn keep(&mut self, pod: &'a Arc<Pod>) -> bool {
         if pod.is_terminal() {
-            // Its name is free when the object is gone.
+            // Its name is free when the object has been removed.
             if !pod.is_terminating() {
                 self.delete(pod);
             }
@@ -252,15 +253,15 @@ impl<'a> Sync<'a> {
         }
         if pod.status.phase == Some(PodPhase::Pending) && !pod.is_terminating() {
             let ordinal = ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
-            if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome).is_err() {
+            if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.result).is_err() {
                 self.failed = true;
-                self.outcome.refused = true;
+                self.result.refused = true;
                 return false;
             }
         }
         let from = pod.available_from(self.set.spec.min_ready_seconds);
         if let Some(from) = from.filter(|from| *from > self.context.now) {
-            self.outcome.look_again(from);
+            self.result.requeue_at(from);
         }
         let well = pod.is_running_and_ready() && !self.is_unavailable(pod);
         if well || !self.is_ordered() {
@@ -269,19 +270,19 @@ impl<'a> Sync<'a> {
         well
     }
 
-    /// Brings a pod and its claims to the identity, the volumes and the retention policy that the set asks for
-    /// (UpdateStatefulPod). Returns whether it is so: the API refuses to change the volumes of a pod.
+    /// Updates a pod and its claims to the identity, the volumes and the retention policy of the set
+    /// (UpdateStatefulPod). Returns whether it could: the API refuses to change the volumes of a pod.
     fn conform(&mut self, pod: &Arc<Pod>) -> bool {
         let name = &pod.metadata.name;
         let identified = pod.metadata.labels.get(POD_NAME_LABEL) == Some(name);
         let mounted = claims::are_mounted(self.set, pod);
         if !mounted {
             let ordinal = ordinal(name).map_or(0, |(_, ordinal)| ordinal);
-            if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.outcome) {
+            if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.result) {
                 return self.fail("Update", "FailedUpdate", name, &why);
             }
         }
-        let retained = !claims::retain(self.context, self.set, pod, false, &mut self.outcome);
+        let retained = !claims::retain(self.context, self.set, pod, false, &mut self.result);
         if !mounted {
             let why = format!("Pod {name:?} is invalid: spec: Forbidden: {}", refusal::POD_UPDATE);
             return self.fail("Update", "FailedUpdate", name, &why);
@@ -293,24 +294,24 @@ impl<'a> Sync<'a> {
             let mut pod = pod.clone();
             let meta = &mut Arc::make_mut(&mut pod).metadata;
             meta.labels = meta.labels.of_pod(name);
-            self.outcome.put(Object::Pod(pod));
+            self.result.put(Object::Pod(pod));
         }
         let message = format!("Update Pod {name} in StatefulSet {} successful", self.key.name);
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulUpdate", message);
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulUpdate", message);
         true
     }
 
-    /// Deletes pods beyond the set's ordinals, highest first. Tells whether to go on to updates.
+    /// Deletes pods beyond the set's ordinals, highest first. Returns whether to continue with updates.
     fn shrink(&mut self) -> bool {
         let in_range = self.slots.iter().any(|slot| self.lacks(slot));
-        // The first unavailable pod of all: only it may be deleted though it is not well.
+        // The first unavailable pod of all: only it may be deleted although it is unavailable.
         let first = if in_range {
             None
         } else {
             self.condemned.iter().rev().find(|(_, pod)| self.is_unavailable(pod)).map(|(ordinal, _)| *ordinal)
         };
         for (_, pod) in self.condemned.clone() {
-            claims::retain(self.context, self.set, pod, true, &mut self.outcome);
+            claims::retain(self.context, self.set, pod, true, &mut self.result);
         }
         for (ordinal, pod) in self.condemned.clone() {
             if pod.is_terminating() {
@@ -330,7 +331,7 @@ impl<'a> Sync<'a> {
         true
     }
 
-    /// Brings pods to the template of today, highest first.
+    /// Updates pods to the current template, highest first.
     fn update(&mut self) {
         let strategy = self.set.spec.update_strategy;
         if strategy.is_on_delete() {
@@ -354,16 +355,18 @@ impl<'a> Sync<'a> {
         }
     }
 
-    /// As many at a time as may be unavailable (the feature gate MaxUnavailableStatefulSet, with kubernetes#137666).
-    fn update_within_budget(&mut self, partition: usize, most: Option<IntOrPercent>, new: &Name) {
-        let most = most.map_or(1, |most| most.of(self.slots.len() as u32)).max(1) as usize;
+    /// Updates at most `max_unavailable` pods at a time (the feature gate MaxUnavailableStatefulSet, with
+    /// kubernetes#137666).
+    fn update_within_budget(&mut self, partition: usize, max_unavailable: Option<IntOrPercent>, new: &Name) {
+        let total = self.slots.len() as u32;
+        let budget = max_unavailable.map_or(1, |number| number.of(total)).max(1) as usize;
         let missing = self.slots.iter().filter(|slot| self.lacks(slot)).count();
         let old = |pod: &&Arc<Pod>| revision_of(pod) != Some(new) && !pod.is_terminating();
         let old: Vec<&'a Arc<Pod>> =
             self.slots[partition..].iter().rev().filter_map(Slot::pod).filter(old).collect();
-        // Those that nobody can use anyway are outside of the budget.
+        // Pods that are unavailable anyway do not count against the budget.
         let (broken, well): (Vec<_>, Vec<_>) = old.into_iter().partition(|pod| self.is_unavailable(pod));
-        let budget = most.saturating_sub(missing);
+        let budget = budget.saturating_sub(missing);
         let broken = if self.is_ordered() { Vec::new() } else { broken };
         for pod in broken.into_iter().chain(well.into_iter().take(budget)) {
             self.delete(pod);
@@ -372,12 +375,12 @@ impl<'a> Sync<'a> {
 
     fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Delete Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
-        self.outcome.changes.push(pods::delete(pod, self.context.now));
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
+        self.result.changes.push(pods::delete(pod, self.context.now));
     }
 
-    /// Notes in the set's status what was found (updateStatus, completeRollingUpdate).
-    fn finish(mut self, pods: &[&Arc<Pod>]) -> Outcome {
+    /// Writes the set's status (updateStatus, completeRollingUpdate).
+    fn finish(mut self, pods: &[&Arc<Pod>]) -> SyncResult {
         let (now, min_ready) = (self.context.now, self.set.spec.min_ready_seconds);
         let new = self.revisions.update().metadata.name.clone();
         let mut status = StatefulSetStatus {
@@ -386,7 +389,7 @@ impl<'a> Sync<'a> {
             update_revision: new.clone(),
             ..StatefulSetStatus::default()
         };
-        // What takes no time is there in the same moment.
+        // A pod without delays is available at the same moment.
         let made =
             self.slots.iter().filter(|slot| matches!(slot, Slot::Made { available: true })).count() as u32;
         status.replicas = made;
@@ -405,19 +408,19 @@ impl<'a> Sync<'a> {
         }
         let wanted = self.set.spec.replicas.unwrap_or(1);
         let rolls = !self.set.spec.update_strategy.is_on_delete();
-        // Whether they are available is not looked at (kubernetes#136831).
+        // Availability is not checked (kubernetes#136831).
         if rolls && [status.updated_replicas, status.replicas, status.ready_replicas] == [wanted; 3] {
             status.current_revision = new;
             status.current_replicas = status.updated_replicas;
         }
-        self.revisions.prune(self.set, &status.current_revision, pods, &mut self.outcome);
-        // Conditions alone are no reason to write, and a status that is written has none (inconsistentStatus).
+        self.revisions.prune(self.set, &status.current_revision, pods, &mut self.result);
+        // Changed conditions alone do not cause a write, and a written status has none (inconsistentStatus).
         let conditions = self.set.status.conditions.clone();
         if (StatefulSetStatus { conditions, ..status.clone() }) != self.set.status {
             let mut set = self.set.clone();
             Arc::make_mut(&mut set).status = status;
-            self.outcome.put(Object::StatefulSet(set));
+            self.result.put(Object::StatefulSet(set));
         }
-        self.outcome
+        self.result
     }
 }

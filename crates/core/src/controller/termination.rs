@@ -1,83 +1,84 @@
-//! The namespace controller (`pkg/controller/namespace`): deletes everything in a namespace that terminates, and at last the
-//! namespace. Its status states what remains.
+//! The namespace controller (`pkg/controller/namespace`): deletes all objects of a terminating namespace, and finally
+//! the namespace. Its status states what remains.
 
 mod conditions;
 
 use std::time::Duration;
 
 use crate::reconcile::deletion::{self, Deletion, Propagation};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{Change, Key, Kind, NAMESPACE_FINALIZER, Name, Namespace, Object, Stored, Time};
 
-/// What a look at the contents of a namespace found.
+/// The remaining objects of a namespace.
 struct Contents<'s> {
-    /// The objects that are held once they are deleted.
+    /// The objects that are held after their deletion.
     remaining: Vec<&'s Stored>,
-    /// Whether pods are among them: nothing else is deleted before (the feature gate `OrderedNamespaceDeletion`).
+    /// Whether there are pods among them: no other object is deleted before (the feature gate
+    /// `OrderedNamespaceDeletion`).
     has_pods: bool,
-    /// By when the pods without a finalizer ought to be gone (estimateGracefulTermination).
+    /// When the pods without a finalizer should have been removed (estimateGracefulTermination).
     estimate: Option<Time>,
 }
 
-/// One look at a namespace (`namespacedResourcesDeleter.Delete`).
-pub(super) fn sync(context: Context<'_>, name: &Name) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Syncs a namespace (`namespacedResourcesDeleter.Delete`).
+pub(super) fn sync(context: Context<'_>, name: &Name) -> SyncResult {
+    let mut result = SyncResult::default();
     let key = Key::new(Kind::Namespace, "", name.clone());
     let found = context.store.get::<Namespace>(Kind::Namespace, "", name);
     let Some(namespace) = found.filter(|namespace| namespace.metadata.deletion_timestamp.is_some()) else {
-        return outcome;
+        return result;
     };
     let finalizers = namespace.spec_finalizers();
     if !finalizers.iter().any(|finalizer| finalizer == NAMESPACE_FINALIZER) {
-        return outcome;
+        return result;
     }
-    let contents = delete_contents(context, namespace, &mut outcome);
-    let is_empty = contents.remaining.is_empty() && outcome.changes.is_empty();
+    let contents = delete_contents(context, namespace, &mut result);
+    let is_empty = contents.remaining.is_empty() && result.changes.is_empty();
     if let Some(estimate) = contents.estimate {
-        outcome.look_again(estimate);
+        result.requeue_at(estimate);
     }
     let conditions = conditions::update(context, namespace, &contents);
     if !is_empty {
-        outcome.changes.extend(conditions.map(Change::Put));
-        return outcome;
+        result.changes.extend(conditions.map(Change::Put));
+        return result;
     }
     let mut left = finalizers;
     left.retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
     if left.is_empty() && namespace.metadata.links.finalizers().is_empty() {
-        outcome.changes.push(Change::Delete(key));
-        return outcome;
+        result.changes.push(Change::Delete(key));
+        return result;
     }
     let stated = conditions.unwrap_or_else(|| Object::Namespace(namespace.clone()));
     if let Object::Namespace(stated) = stated {
-        outcome.put(stated.with_spec_finalizers(&left));
+        result.put(stated.with_spec_finalizers(&left));
     }
-    outcome
+    result
 }
 
-/// Deletes the pods of a namespace, and where none is left everything else (deleteAllContent).
-fn delete_contents<'s>(context: Context<'s>, namespace: &Namespace, outcome: &mut Outcome) -> Contents<'s> {
+/// Deletes the pods of a namespace, and once none is left all other objects (deleteAllContent).
+fn delete_contents<'s>(context: Context<'s>, namespace: &Namespace, result: &mut SyncResult) -> Contents<'s> {
     let name = &namespace.metadata.name;
     let store = context.store;
     let pods: Vec<&Stored> = store.all_stored(Kind::Pod, Some(name)).collect();
     let estimate = estimate(namespace, &pods).filter(|estimate| *estimate > context.now);
-    let mut remaining = delete(context, pods.into_iter(), outcome);
+    let mut remaining = delete(context, pods.into_iter(), result);
     let has_pods = !remaining.is_empty();
-    if !has_pods && outcome.changes.is_empty() {
-        remaining = delete(context, store.all_in(name), outcome);
+    if !has_pods && result.changes.is_empty() {
+        remaining = delete(context, store.all_in(name), result);
     }
     Contents { remaining, has_pods, estimate: estimate.filter(|_| has_pods) }
 }
 
-/// Deletes the objects. Returns those that something holds.
+/// Deletes the objects. Returns those that are still held.
 fn delete<'s>(
     context: Context<'s>,
     objects: impl Iterator<Item = &'s Stored>,
-    outcome: &mut Outcome,
+    result: &mut SyncResult,
 ) -> Vec<&'s Stored> {
     let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
     let mut remaining = Vec::new();
     for stored in objects {
-        // The controllers that make slices of pods and Services delete them with those.
+        // The controllers that create slices of pods and Services delete them with those.
         if matches!(&stored.object, Object::EndpointSlice(slice) if slice.metadata.synthesized) {
             continue;
         }
@@ -85,12 +86,12 @@ fn delete<'s>(
         if !matches!(change, Some(Change::Delete(_))) {
             remaining.push(stored);
         }
-        outcome.changes.extend(change);
+        result.changes.extend(change);
     }
     remaining
 }
 
-/// The longest grace period of the pods that have not ended, from the deletion of the namespace on
+/// The maximum grace period of the pods that have not ended, from the deletion of the namespace on
 /// (estimateGracefulTerminationForPods).
 fn estimate(namespace: &Namespace, pods: &[&Stored]) -> Option<Time> {
     let running = pods.iter().filter_map(|stored| match &stored.object {

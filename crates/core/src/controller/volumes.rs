@@ -1,4 +1,4 @@
-//! Which volumes fit a claim (component-helpers, storage/volume/pv_helpers.go): its size, modes, class and selector.
+//! Matches volumes to a claim (component-helpers, storage/volume/pv_helpers.go): by size, modes, class and selector.
 
 use std::sync::Arc;
 
@@ -10,26 +10,26 @@ use crate::store::{
     ClaimTemplate, Key, Kind, LabelSelector, Labels, PersistentVolume, PersistentVolumeClaim, Store,
 };
 
-/// The storage class of a claim that does not say.
+/// The default storage class.
 pub const DEFAULT_CLASS: &str = "standard";
 
-/// The provisioner of classes whose volumes are made by hand.
+/// The provisioner of classes without dynamic provisioning.
 pub(super) const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
-/// The annotation by which a class was given before there was a field.
+/// The annotation for a class from before there was a field.
 const CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
-/// When claims of a class are bound.
+/// The volume binding mode of a class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BindingMode {
-    /// As soon as they are there.
+    /// On creation.
     Immediate,
-    /// Once a pod uses them.
+    /// When a pod uses the claim.
     WaitForFirstConsumer,
 }
 
 impl BindingMode {
-    /// That of the class called `class` (IsDelayBindingMode).
+    /// The mode of the class called `class` (IsDelayBindingMode).
     pub(super) fn of(store: &Store, class: &str) -> Self {
         match text(class_spec(store, class), "/volumeBindingMode") {
             "WaitForFirstConsumer" => BindingMode::WaitForFirstConsumer,
@@ -43,12 +43,12 @@ fn class_spec<'s>(store: &'s Store, class: &str) -> Option<&'s Value> {
     class.metadata().given.as_ref().map(|given| given.json())
 }
 
-/// Whether the volumes of the class called `class` are made by hand.
+/// Whether the class called `class` has no dynamic provisioning.
 pub(super) fn has_no_provisioner(store: &Store, class: &str) -> bool {
     text(class_spec(store, class), "/provisioner") == NO_PROVISIONER
 }
 
-/// Whether a StorageClass is the default of claims that do not say theirs (the admission plugin DefaultStorageClass).
+/// Whether a StorageClass is the default (the admission plugin DefaultStorageClass).
 fn has_default_class(store: &Store) -> bool {
     const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
     let mut classes = store.all_stored(Kind::StorageClass, None);
@@ -59,29 +59,29 @@ fn text<'a>(json: Option<&'a Value>, pointer: &str) -> &'a str {
     json.and_then(|json| json.pointer(pointer)).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The class that a claim with these annotations and this spec asks for; empty where it is to have none.
+/// The class that a claim with these annotations and this spec requests; empty for no class.
 fn written_class<'a>(annotations: &'a Labels, spec: Option<&'a Value>) -> Option<&'a str> {
     let written = spec.and_then(|spec| spec.get("storageClassName")).and_then(Value::as_str);
     annotations.get(CLASS_ANNOTATION).or(written)
 }
 
-/// The class of the claims that a StatefulSet makes from `template`.
+/// The class of the claims that a StatefulSet creates from `template`.
 pub(super) fn class_of_template(template: &ClaimTemplate) -> &str {
     let spec = template.given.as_ref().and_then(|given| given.json().get("spec"));
     written_class(&template.metadata.annotations, spec).unwrap_or(DEFAULT_CLASS)
 }
 
-/// Whether a claim may be bound to `volume`: nothing is bound to it, and it is not about to go.
+/// Whether `volume` can be bound: it has no claim, and is not being deleted.
 pub(super) fn is_available(volume: &PersistentVolume) -> bool {
     matches!(volume.status.phase.as_str(), "" | "Available") && volume.metadata.deletion_timestamp.is_none()
 }
 
-/// What a claim asks of a volume.
+/// The requirements of a claim.
 pub(super) struct Request<'a> {
     size: Quantity,
     pub(super) class: &'a str,
-    /// Whether the claim leaves the class to the cluster. Where no class is the default, such a claim is bound to a volume
-    /// without a class; here to one of those, if there is one, before a volume of the default class is made.
+    /// Whether the claim names no class. Without a default class such a claim is bound to a volume without a class;
+    /// here, if there is no such volume, one of the default class is provisioned.
     is_any_class: bool,
     mode: &'a str,
     access: Vec<&'a str>,
@@ -126,14 +126,14 @@ impl<'a> Request<'a> {
         class == self.class || (self.is_any_class && class.is_empty())
     }
 
-    /// Whether a volume that is kept for the claim can be bound to it.
+    /// Whether a volume that is reserved for the claim can be bound to it.
     pub(super) fn fits(&self, volume: &PersistentVolume) -> bool {
         let offer = Offer::of(volume);
         offer.size >= self.size && offer.mode == self.mode && offer.has_modes(&self.access)
     }
 
-    /// The volume to bind the claim to (findByClaim, FindMatchingVolume): of those with the fewest access modes one that
-    /// is kept for it, or the smallest.
+    /// The volume to bind the claim to (findByClaim, FindMatchingVolume): among those with the fewest access modes one
+    /// that is reserved for it, or the smallest.
     pub(super) fn best<'v>(
         &self,
         volumes: impl Iterator<Item = &'v Arc<PersistentVolume>>,
@@ -151,7 +151,7 @@ impl<'a> Request<'a> {
     }
 }
 
-/// What a volume is.
+/// The properties of a volume.
 struct Offer<'a> {
     size: Quantity,
     class: &'a str,
@@ -192,11 +192,11 @@ fn access_modes(spec: Option<&Value>) -> Vec<&str> {
     modes
 }
 
-/// Whether a volume goes with its claim, by its reclaim policy.
+/// Whether a volume is deleted with its claim, by its reclaim policy.
 ///
 /// # Errors
 ///
-/// Why it cannot (pkg/volume/hostpath, newDeleter).
+/// Why it cannot be deleted (pkg/volume/hostpath, newDeleter).
 pub(super) fn reclaim(volume: &PersistentVolume) -> Result<bool, String> {
     let spec = volume.written_spec();
     if text(spec, "/persistentVolumeReclaimPolicy") != "Delete" {

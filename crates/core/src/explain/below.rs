@@ -1,15 +1,15 @@
-//! Why a name below a Service does not exist: an endpoint's, or a port's.
+//! Explains why a name below a Service does not exist: that of an endpoint, or of a port.
 
-use super::missing::hindrance;
+use super::missing::not_ready_reason;
 use super::subject::ServiceName;
-use super::{Explainer, Why, listed};
+use super::{Explainer, Reasons, listed};
 use crate::store::ordinal;
 use crate::store::{Endpoint, IntOrName, Kind, Name, Pod, Service, StatefulSet, nearest};
 use crate::wire::DomainName;
 use crate::zone::{Found, dashed};
 
 impl Explainer<'_> {
-    pub(super) fn missing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Why) {
+    pub(super) fn missing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Reasons) {
         if !self.shows(&of.namespace, why) {
             return self.elsewhere(of, why);
         }
@@ -43,8 +43,8 @@ impl Explainer<'_> {
         }
     }
 
-    /// A pod that exists, but not under this Service by its name.
-    fn pod_without_name(&self, pod: &Pod, service: &Service, why: &mut Why) {
+    /// A pod that exists, but has no name under this Service.
+    fn pod_without_name(&self, pod: &Pod, service: &Service, why: &mut Reasons) {
         let (meta, of) = (&pod.metadata, &service.metadata.name);
         let pod_name = format!("pod {}/{}", meta.namespace, meta.name);
         let recorded = self.store.has_recorded_endpoints(service);
@@ -52,7 +52,7 @@ impl Explainer<'_> {
             why.reason = format!(
                 "{pod_name} exists, but no ready endpoint of that hostname is in the EndpointSlices of Service {of}"
             );
-            why.steps.push("the manifests list the endpoints themselves, and are believed".into());
+            why.steps.push("the manifests contain the endpoints, which are therefore not computed".into());
         } else if !service.spec.selector.matches(&meta.labels) || service.spec.selector.is_empty() {
             why.reason = format!("{pod_name} is not selected by Service {of}");
             why.steps.push(format!("{} selects {}", self.named_service(service), service.spec.selector));
@@ -68,22 +68,22 @@ impl Explainer<'_> {
             ));
             self.names_of_pod(pod, why);
         } else {
-            why.reason = format!("{pod_name} is selected by Service {of} but {}", hindrance(pod));
+            why.reason = format!("{pod_name} is selected by Service {of} but {}", not_ready_reason(pod));
             self.describe(service, why);
-            why.steps.push(format!("{} {}", self.named_pod(pod), hindrance(pod)));
+            why.steps.push(format!("{} {}", self.named_pod(pod), not_ready_reason(pod)));
             why.hints.push(
                 "publishNotReadyAddresses: true in the Service gives pods names before they are ready".into(),
             );
         }
     }
 
-    fn no_endpoint(&self, host: &str, service: &Service, why: &mut Why) {
+    fn no_endpoint(&self, host: &str, service: &Service, why: &mut Reasons) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         why.reason = format!("{name} has no endpoint {host}");
         self.describe(service, why);
         let namespace = &service.metadata.namespace;
         let pods = self.store.select_pods(namespace, &service.spec.selector);
-        // A pod that has a hostname is not called by its address.
+        // A pod with a hostname has no name from its address.
         if let Some(pod) = pods.iter().find(|pod| pod.status.ips().any(|ip| dashed(ip) == host)) {
             why.steps.push(format!(
                 "{} has that address; an endpoint has one name, its hostname if it has one",
@@ -109,8 +109,8 @@ impl Explainer<'_> {
         }
         let hosts: Vec<Name> = self.hosts(service);
         match nearest(host, hosts.iter().map(Name::as_str)) {
-            Some(meant) => {
-                let full = self.full(&format!("{meant}.{}.{namespace}.svc", service.metadata.name));
+            Some(near) => {
+                let full = self.full(&format!("{near}.{}.{namespace}.svc", service.metadata.name));
                 why.hints.push(format!("did you mean {full}?"));
             }
             None if hosts.is_empty() => why.steps.push("it has no ready endpoint at all".into()),
@@ -130,7 +130,7 @@ impl Explainer<'_> {
         ready.filter_map(label).collect()
     }
 
-    pub(super) fn missing_port(&self, port: &str, protocol: &str, of: &ServiceName, why: &mut Why) {
+    pub(super) fn missing_port(&self, port: &str, protocol: &str, of: &ServiceName, why: &mut Reasons) {
         let service = match self.service(&of.namespace, &of.name) {
             Some(service) if self.has_namespace(&of.namespace) => service,
             _ => return self.missing_service(of, why),
@@ -142,7 +142,7 @@ impl Explainer<'_> {
             return self.describe(service, why);
         }
         if !self.exists(&relative) {
-            return self.nobody_behind(service, why);
+            return self.without_endpoints(service, why);
         }
         let ports = &service.spec.ports;
         let named: Vec<String> = ports
@@ -168,9 +168,9 @@ impl Explainer<'_> {
         }
         why.reason = format!("{name} has no port called {port}");
         match nearest(port, ports.iter().map(|port| port.name.as_str()).filter(|name| !name.is_empty())) {
-            Some(meant) => why
+            Some(near) => why
                 .hints
-                .push(format!("did you mean {}?", self.full(&format!("_{meant}._{protocol}.{relative}")))),
+                .push(format!("did you mean {}?", self.full(&format!("_{near}._{protocol}.{relative}")))),
             None if ports.is_empty() => why.steps.push(format!("{described} has no ports")),
             None if named.is_empty() => {
                 why.steps.push(format!("{described} has a port, but it has no name"));

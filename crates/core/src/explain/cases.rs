@@ -1,4 +1,4 @@
-//! What is said of names that exist, and of those that do not.
+//! Explanations of names that exist, and of names that do not.
 
 use super::{Explainer, Explanation, Question};
 use crate::answer::ask;
@@ -39,7 +39,7 @@ spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80, targetPort: 808
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: nobody}
+metadata: {name: empty}
 spec: {clusterIP: None, selector: {app: wab}, ports: [{port: 80}]}
 ---
 apiVersion: v1
@@ -129,7 +129,7 @@ impl Fixture {
     }
 }
 
-/// A question; below it how the explanation begins, and what is said further on.
+/// A question, followed by the start of its explanation and further parts.
 const REASONS: &str = "\
 cass.db A
     NOERROR with 3 records
@@ -138,10 +138,10 @@ cass.db A
     … cass.db.svc.cluster.local.          NOERROR
 client.db A
     NOERROR with 1 record
-    … is not headless: its name leads to its cluster IP
+    … is not headless: its name points to its cluster IP
 client.db SRV
     NOERROR with 1 record
-    … name the Service itself, not its pods
+    … point to the Service itself, not to its pods
 cass-1.cass.db A
     NOERROR with 1 record
     … Pod db/cass-1 (a.yaml:13) is selected by
@@ -178,7 +178,7 @@ cass.db.cluster.local A
     NXDOMAIN: below the cluster domain there are only svc and pod, not db
     … ask for cass.db.svc.cluster.local
 _cql._tcp.cass-0.cass.db SRV
-    NXDOMAIN: a Service has names with one label more
+    NXDOMAIN: names below a Service have one more label
     … ask for SRV of cass-0.cass.db.svc.cluster.local
 _tcp.cass.db.svc SRV
     NXDOMAIN: one label more than the Service is an endpoint
@@ -206,12 +206,12 @@ web-2.unnamed A
     … web-0 is called
 cass-0.db.svc A
     NXDOMAIN: there is no Service db/cass-0
-    … which has a name only below a Service
+    … which only has a name below a Service
 x.away A
     NXDOMAIN: Service default/away is an alias, which has no names below it
-# Services with nobody behind them.
-nobody A
-    NXDOMAIN: Service default/nobody is headless, and its selector app=wab matches no pod
+# Services without endpoints.
+empty A
+    NXDOMAIN: Service default/empty is headless, and its selector app=wab matches no pod
     … has labels app=web
 late A
     NXDOMAIN: Service default/late is headless and has no ready endpoint
@@ -246,7 +246,7 @@ cass.db AAAA
 cass.db MX
     NOERROR without data: a cluster's DNS has no MX records for Services
 cass.db CNAME
-    NOERROR without data: Service db/cass is no alias
+    NOERROR without data: Service db/cass is not an alias
 cass.db SOA
     NOERROR without data: the SOA record stands at the zone's own name
 away SRV
@@ -256,17 +256,17 @@ dangling A
     … NXDOMAIN: there is no Service db/cas
 ring A
     NOERROR without data: Service default/ring is an alias for ring-2
-    … or back again
+    … or there is a loop
 db.svc A
-    NOERROR without data: the name exists, because others are below it
+    NOERROR without data: the name exists, because there are names below it
 db.svc TXT
-    NXDOMAIN: the name only has others below it
+    NXDOMAIN: there are only names below it
 cluster.local AXFR
     REFUSED: zones are not transferred
 # Addresses.
 10-244-0-7.db.pod A
     NOERROR with 1 record
-    … whether a pod has it is not asked
+    … it is answered whether or not a pod has it
 cass-0.db.pod A
     NXDOMAIN: below pod there are addresses with dashes
     … cass-0.cass.db.svc.cluster.local
@@ -280,9 +280,9 @@ cass-0.db.pod A
     NXDOMAIN: 10.1.0.3 is neither
     … no Service selects that pod
 1.0.1.10.in-addr.arpa A
-    NXDOMAIN: names of addresses have PTR records only
+    NXDOMAIN: reverse names have PTR records only
 1.10.in-addr.arpa PTR
-    NXDOMAIN: the name spells no whole address
+    NXDOMAIN: the name is not a complete address
 example.org A
     NXDOMAIN: the name is neither in cluster.local nor in a reverse zone
     … --upstream
@@ -300,24 +300,24 @@ fn reasons() {
             match expected.trim().strip_prefix("… ") {
                 None => assert!(
                     text.starts_with(expected.trim()),
-                    "{question} does not begin with {expected:?}:\n{text}"
+                    "{question} does not start with {expected:?}:\n{text}"
                 ),
-                Some(part) => assert!(text.contains(part), "{question} does not say {part:?}:\n{text}"),
+                Some(part) => assert!(text.contains(part), "{question} does not contain {part:?}:\n{text}"),
             }
             count += 1;
         }
-        assert!(count > 0, "{question}: nothing is expected");
+        assert!(count > 0, "{question}: no expectation");
     }
 }
 
 #[test]
-fn names_outside_the_cluster_are_those_of_the_upstream() {
+fn names_outside_the_cluster_are_forwarded() {
     let fixture = Fixture::new(CLUSTER, Settings::default());
     let zone = fixture.zone();
     let at = |texts: &[&str]| -> Vec<std::net::SocketAddr> {
         texts.iter().map(|text| text.parse().expect("an address")).collect()
     };
-    // The servers that are asked, the question; how the explanation begins, and whether those are asked.
+    // The upstreams, the question; the start of the explanation, and whether the upstreams are named.
     let table: [(&[&str], &str, &str, bool); 4] = [
         (
             &["192.0.2.1:53"],
@@ -328,7 +328,7 @@ fn names_outside_the_cluster_are_those_of_the_upstream() {
         (
             &["192.0.2.1:53", "192.0.2.2:53"],
             "example.org.",
-            "forwarded to 192.0.2.1:53, or 192.0.2.2:53 where that is silent: the name is",
+            "forwarded to 192.0.2.1:53, or 192.0.2.2:53 if that does not reply: the name is",
             true,
         ),
         (&["192.0.2.1:53"], "cass.db.svc.cluster.local.", "NOERROR with 3 records", false),
@@ -348,7 +348,7 @@ fn names_outside_the_cluster_are_those_of_the_upstream() {
 }
 
 #[test]
-fn labels_are_told_one_by_one() {
+fn each_label_is_described() {
     let explanation =
         Fixture::new(CLUSTER, Settings::default()).explain("_cql._tcp.cass.db.svc.cluster.local", "SRV");
     let labels: Vec<_> =
@@ -367,11 +367,11 @@ fn labels_are_told_one_by_one() {
 #[test]
 fn control_characters_of_a_manifest_reach_no_terminal() {
     let text = CLUSTER.replace("{app: wab}", "{app: \"\\e[2J\"}");
-    let explanation = Fixture::new(&text, Settings::default()).explain("nobody", "A").to_string();
+    let explanation = Fixture::new(&text, Settings::default()).explain("empty", "A").to_string();
     assert!(explanation.contains("selector app=\u{fffd}[2J"), "{explanation}");
 }
 
-/// Every name of the zone, and what is near to it.
+/// Every name of the zone, and similar ones.
 fn names(zone: &Zone) -> Vec<DomainName> {
     let mut names = zone.names();
     names.extend(zone.reverse_names());

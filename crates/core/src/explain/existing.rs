@@ -1,16 +1,16 @@
-//! Why a name that exists has the records that it has, or none of the type asked for.
+//! Explains the records of a name that exists, or the absence of records of the requested type.
 
 use std::net::IpAddr;
 
 use super::subject::{ServiceName, Subject};
-use super::{Explainer, Why, listed};
+use super::{Explainer, Reasons, listed};
 use crate::store::{IpFamily, Pod, Service};
 use crate::wire::{DomainName, RecordType};
 use crate::zone::{PodNames, dashed};
 
 impl Explainer<'_> {
     /// Fills in `why` for a reply with records.
-    pub(super) fn existing(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
+    pub(super) fn existing(&self, subject: &Subject, record_type: RecordType, why: &mut Reasons) {
         match subject {
             Subject::Service(of) | Subject::Port(_, _, of) => {
                 let Some(service) = self.service(&of.namespace, &of.name) else { return };
@@ -24,7 +24,9 @@ impl Explainer<'_> {
             Subject::Endpoint(host, of) => self.existing_endpoint(host, of, why),
             Subject::PodAddress(label, namespace) => why.steps.push(match self.zone.settings().pods {
                 PodNames::Verified => format!("{label} is the address of a pod of namespace {namespace}"),
-                _ => format!("{label} spells the address: whether a pod has it is not asked (pods insecure)"),
+                _ => format!(
+                    "{label} spells the address: it is answered whether or not a pod has it (pods insecure)"
+                ),
             }),
             Subject::Reverse(ip) => self.reverse_rule(*ip, why),
             Subject::Apex => why.steps.push("the cluster domain itself has SOA and NS records".into()),
@@ -38,8 +40,8 @@ impl Explainer<'_> {
         }
     }
 
-    /// Which sort of Service it is, and where its name leads.
-    pub(super) fn describe(&self, service: &Service, why: &mut Why) {
+    /// Adds the type of the Service, and what its name points to.
+    pub(super) fn describe(&self, service: &Service, why: &mut Reasons) {
         let name = self.named_service(service);
         let step = if let Some(target) =
             service.spec.external_name.as_deref().filter(|_| service.is_external_name())
@@ -47,32 +49,32 @@ impl Explainer<'_> {
             format!("{name} is of type ExternalName: an alias for {target}")
         } else if service.is_headless() {
             let source = if self.store.has_recorded_endpoints(service) {
-                "those that the manifests list".into()
+                "those in the manifests".into()
             } else if service.spec.selector.is_empty() {
-                "it has no selector, and the manifests list none".into()
+                "it has no selector, and there are none in the manifests".into()
             } else {
-                format!("the pods that its selector {} finds", service.spec.selector)
+                format!("the pods that its selector {} matches", service.spec.selector)
             };
-            format!("{name} is headless (clusterIP: None): its name leads to its ready endpoints, {source}")
+            format!("{name} is headless (clusterIP: None): its name points to its ready endpoints, {source}")
         } else {
             format!(
-                "{name} is not headless: its name leads to its cluster IP {}",
+                "{name} is not headless: its name points to its cluster IP {}",
                 listed(service.addresses())
             )
         };
         why.steps.push(step);
     }
 
-    fn srv_rule(&self, service: &Service, why: &mut Why) {
+    fn srv_rule(&self, service: &Service, why: &mut Reasons) {
         why.steps.push(if service.is_headless() {
-            "SRV records name each endpoint and the port that it listens at (targetPort, or else port)".into()
+            "SRV records point to each endpoint and the port it listens on (targetPort, or else port)".into()
         } else {
-            "SRV records of a Service with a cluster IP name the Service itself, not its pods".into()
+            "SRV records of a Service with a cluster IP point to the Service itself, not to its pods".into()
         });
     }
 
-    /// An alias's target that nobody here knows.
-    fn elsewhere_target(&self, service: &Service, why: &mut Why) {
+    /// The target of an alias is outside the cluster.
+    fn elsewhere_target(&self, service: &Service, why: &mut Reasons) {
         let target = service.spec.external_name.as_deref().filter(|_| service.is_external_name());
         let target = target.and_then(|target| target.parse::<DomainName>().ok());
         if target.is_some_and(|target| Subject::of(self.zone, &target) == Subject::Foreign) {
@@ -83,8 +85,8 @@ impl Explainer<'_> {
         }
     }
 
-    /// Endpoints that somebody may be waiting for.
-    fn left_out(&self, service: &Service, why: &mut Why) {
+    /// Adds the endpoints that are missing because they are not ready.
+    fn left_out(&self, service: &Service, why: &mut Reasons) {
         if !service.is_headless()
             || service.spec.publish_not_ready_addresses
             || self.store.has_recorded_endpoints(service)
@@ -95,11 +97,11 @@ impl Explainer<'_> {
         let waiting = pods.iter().filter(|pod| !pod.status.ready || pod.is_terminating());
         let waiting: Vec<_> = waiting.map(|pod| &pod.metadata.name).collect();
         if !waiting.is_empty() {
-            why.steps.push(format!("not among them, because they are not ready: {}", listed(waiting)));
+            why.steps.push(format!("omitted, because they are not ready: {}", listed(waiting)));
         }
     }
 
-    fn existing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Why) {
+    fn existing_endpoint(&self, host: &str, of: &ServiceName, why: &mut Reasons) {
         let Some(service) = self.service(&of.namespace, &of.name) else { return };
         let pods = self.store.select_pods(&service.metadata.namespace, &service.spec.selector);
         let by_hostname =
@@ -113,14 +115,14 @@ impl Explainer<'_> {
                 self.named_pod(pod)
             ),
             (None, Some(pod)) => format!(
-                "{} is selected by {service_name}, which does not govern it: it is called by its address",
+                "{} is selected by {service_name}, which does not govern it: its name is derived from its address",
                 self.named_pod(pod)
             ),
             (None, None) => format!("{host} is an endpoint of {service_name}"),
         });
     }
 
-    fn reverse_rule(&self, ip: IpAddr, why: &mut Why) {
+    fn reverse_rule(&self, ip: IpAddr, why: &mut Reasons) {
         let services = self.store.list::<Service>(crate::store::Kind::Service);
         why.steps.push(match services.into_iter().find(|service| service.addresses().any(|own| own == ip)) {
             Some(service) => format!("{ip} is the cluster IP of {}", self.named_service(service)),
@@ -129,11 +131,11 @@ impl Explainer<'_> {
     }
 
     /// Fills in `why` for a name that exists without a record of the type.
-    pub(super) fn without_data(&self, subject: &Subject, record_type: RecordType, why: &mut Why) {
+    pub(super) fn without_data(&self, subject: &Subject, record_type: RecordType, why: &mut Reasons) {
         match subject {
             Subject::Apex | Subject::Tree | Subject::Namespace(_) => {
                 why.reason = format!(
-                    "the name exists, because others are below it; it has no {record_type} record itself"
+                    "the name exists, because there are names below it; it has no {record_type} record itself"
                 );
             }
             Subject::Service(of) | Subject::Port(_, _, of) | Subject::Endpoint(_, of) => {
@@ -157,7 +159,7 @@ impl Explainer<'_> {
         service: &Service,
         subject: &Subject,
         record_type: RecordType,
-        why: &mut Why,
+        why: &mut Reasons,
     ) {
         let name = format!("Service {}/{}", service.metadata.namespace, service.metadata.name);
         self.describe(service, why);
@@ -165,8 +167,10 @@ impl Explainer<'_> {
             RecordType::A | RecordType::AAAA if service.is_external_name() => {
                 let target = service.spec.external_name.as_deref().unwrap_or_default();
                 why.reason = format!("{name} is an alias for {target}, which has no {} record", record_type);
-                why.steps
-                    .push("an alias within the cluster is only shown together with what it leads to".into());
+                why.steps.push(
+                    "an alias within the cluster is only returned together with the records of its target"
+                        .into(),
+                );
                 self.without_target(target, record_type, why);
             }
             RecordType::A | RecordType::AAAA => {
@@ -182,7 +186,7 @@ impl Explainer<'_> {
                     _ => format!("{name} has no {wanted:?} address"),
                 };
                 why.steps.push(format!(
-                    "the name has {other} records: a resolver that asks for both goes on with those"
+                    "the name has {other} records: a resolver that queries both types uses those"
                 ));
                 why.hints.push(
                     "for both families write ipFamilyPolicy: PreferDualStack, and give pods both".into(),
@@ -192,22 +196,24 @@ impl Explainer<'_> {
                 why.reason = format!("{name} is an alias: it has CNAME, A and AAAA answers only");
             }
             RecordType::SRV if service.spec.ports.is_empty() => {
-                why.reason = format!("{name} has no ports, and an SRV record names one");
+                why.reason = format!("{name} has no ports, and an SRV record needs one");
                 why.hints.push("write ports: [{name: NAME, port: NUMBER}] into the Service".into());
             }
             RecordType::SRV => {
-                why.reason = format!("no endpoint of {name} has a port to name");
+                why.reason = format!("no endpoint of {name} has a port");
                 why.steps.push(
                     "a targetPort by name is looked up in each pod; here none has a port of that name".into(),
                 );
             }
-            RecordType::CNAME => why.reason = format!("{name} is no alias: only type ExternalName makes one"),
+            RecordType::CNAME => {
+                why.reason = format!("{name} is not an alias: only Services of type ExternalName are")
+            }
             _ => why.reason = format!("a cluster's DNS has no {} records for Services", record_type),
         }
     }
 
-    /// What is wrong with an alias's target; an alias itself is not followed further.
-    fn without_target(&self, target: &str, record_type: RecordType, why: &mut Why) {
+    /// Adds why an alias's target has no answer; an alias is not followed further.
+    fn without_target(&self, target: &str, record_type: RecordType, why: &mut Reasons) {
         let Ok(name) = target.parse::<DomainName>() else { return };
         let is_alias = match Subject::of(self.zone, &name) {
             Subject::Service(of) => {
@@ -216,8 +222,7 @@ impl Explainer<'_> {
             _ => false,
         };
         if is_alias {
-            why.steps
-                .push(format!("{target} is an alias too: to something without an answer, or back again"));
+            why.steps.push(format!("{target} is an alias too: its target has no answer, or there is a loop"));
         } else {
             let there = self.explain(&name, record_type);
             why.steps.push(format!("{target}: {}: {}", there.code, there.reason));

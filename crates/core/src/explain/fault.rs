@@ -1,5 +1,5 @@
-//! Why a fault may hit nothing: what it matches is not there, is not asked for so, or is taken by another fault. Must not
-//! depend on what faults do to an answer.
+//! Explains why a fault may not hit any question: there is no match, no question can match, or another fault comes
+//! first. Must not depend on the effect of faults on an answer.
 
 use std::net::IpAddr;
 
@@ -8,9 +8,9 @@ use crate::store::{Fault, Kind, Pod, Store, Stored, is_label, nearest};
 use crate::wire::Presentation;
 use crate::zone::Zone;
 
-/// Reasons why `fault` may hit nothing, in sentences; empty if there is none.
+/// Reasons why `fault` may not hit anything, as sentences; empty if there are none.
 ///
-/// `asked` are the addresses that queries came from so far, where that is known.
+/// `asked` are the addresses of the clients so far, if they are known.
 pub fn doubts(store: &Store, zone: &Zone, fault: &Fault, asked: Option<&[IpAddr]>) -> Vec<String> {
     let spec = fault.spec.expanded();
     let mut doubts = Vec::new();
@@ -57,7 +57,7 @@ fn is_pods(store: &Store, ip: IpAddr) -> bool {
     store.list::<Pod>(Kind::Pod).any(|pod| pod.status.ips().any(|own| own == ip))
 }
 
-/// A pattern that none of the cluster's names is like, though some begin so.
+/// A pattern that matches none of the cluster's names, although some start with it.
 fn name_doubt(zone: &Zone, glob: &Glob) -> Option<String> {
     let pattern = glob.to_string();
     let longer: Glob = format!("{pattern}.*").parse().ok()?;
@@ -76,7 +76,7 @@ fn name_doubt(zone: &Zone, glob: &Glob) -> Option<String> {
         Some(name) => {
             Some(format!("name {pattern}: the pattern is for whole names, such as {name}; write {pattern}.*"))
         }
-        // One label alone is no name that a search list makes.
+        // A single label is not a name that a search list produces.
         None if is_label(&pattern) => Some(format!(
             "name {pattern}: no name of the cluster is like this, and patterns are for whole names; write {pattern}.*"
         )),
@@ -84,7 +84,7 @@ fn name_doubt(zone: &Zone, glob: &Glob) -> Option<String> {
     }
 }
 
-/// Another fault that comes first and takes every question.
+/// Another fault that is matched first and hits every question.
 fn shadow(store: &Store, fault: &Fault) -> Option<String> {
     let all: Vec<&Stored> = in_order(store);
     let before = all.iter().map_while(|stored| match &stored.object {
@@ -100,12 +100,12 @@ fn shadow(store: &Store, fault: &Fault) -> Option<String> {
     };
     let first = before.into_iter().find(|other| takes_all(&other.spec.expanded()))?;
     Some(format!(
-        "fault {} comes first and hits every question, so that none is left; delete it, or give this one a higher priority",
+        "fault {} is matched first and hits every question; delete it, or give this one a higher priority",
         first.metadata.name
     ))
 }
 
-/// The faults of `store` as they are tried: of higher priority first, then those that were created first.
+/// The faults of `store` in the order in which they are matched: by priority, then by creation.
 fn in_order(store: &Store) -> Vec<&Stored> {
     let mut all: Vec<&Stored> = store.all_stored(Kind::Fault, None).collect();
     all.sort_by_key(|stored| match &stored.object {

@@ -1,8 +1,8 @@
-//! Takes the place of the colleague who knows why a name does not resolve: what the labels of a name mean, which
-//! object stands behind it, which rule applies, and what is missing. It must not know sockets, nor files beyond the
-//! place where an object stands.
+//! Explains the answer to a question: what the labels of a name mean, which object it belongs to, which rule applies,
+//! and what is missing. In a cluster nothing corresponds to it. Must not depend on sockets, nor on files beyond the
+//! positions of objects.
 //!
-//! The answer itself comes from [`crate::answer`], always; only the reasons are found here.
+//! The answer itself always comes from [`crate::answer`]; only the reasons are determined here.
 
 mod below;
 mod existing;
@@ -31,29 +31,29 @@ pub use fault::doubts;
 pub use question::Question;
 pub use search::Lookup;
 
-/// Why a question has the answer that it has.
+/// The answer to a question, with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// The name that the answer is about, in full.
+    /// The absolute name that the answer is about.
     pub name: DomainName,
-    /// The type that the answer is about.
+    /// The record type that the answer is about.
     pub record_type: RecordType,
     /// The reply's code.
     pub code: ResponseCode,
     /// The reply's answer section, in presentation form.
     pub records: Vec<String>,
-    /// What decides the matter, in a sentence; empty where the records speak for themselves.
+    /// The main reason, in a sentence; empty if the records need none.
     pub reason: String,
-    /// The namespace of the pod that looks the name up, and each name that its search list makes of it, with the outcome;
-    /// `None` where the name is whole.
+    /// The namespace of the pod that looks the name up, and the names of its search list with the result of each;
+    /// `None` for an absolute name.
     pub search: Option<(String, Vec<(DomainName, String)>)>,
-    /// The servers that are asked instead of this cluster, whose reply is not known here.
+    /// The servers to which the question is forwarded, with an unknown reply.
     pub upstream: Vec<SocketAddr>,
-    /// What the parts of the name mean, rightmost last.
+    /// The meaning of each part of the name, rightmost last.
     pub labels: Vec<(String, &'static str)>,
-    /// What led there, in order.
+    /// The steps of the reasoning, in order.
     pub steps: Vec<String>,
-    /// What to ask or to write instead.
+    /// Suggested questions or changes.
     pub hints: Vec<String>,
 }
 
@@ -64,7 +64,7 @@ impl Explanation {
     }
 }
 
-/// The answer in short first, which begins with the reply's code; then the reasoning.
+/// A summary that starts with the reply's code; then the reasoning.
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let code = self.code;
@@ -108,24 +108,24 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// `192.0.2.1:53, or 192.0.2.2:53 where that is silent`
+/// `192.0.2.1:53, or 192.0.2.2:53 if that does not reply`
 fn addresses(upstream: &[SocketAddr]) -> String {
     let all: Vec<String> = upstream.iter().map(SocketAddr::to_string).collect();
     match &all[..] {
         [one] => one.clone(),
-        [first, rest @ ..] => format!("{first}, or {} where that is silent", rest.join(", ")),
+        [first, rest @ ..] => format!("{first}, or {} if that does not reply", rest.join(", ")),
         [] => String::new(),
     }
 }
 
-/// So many records, and names in a sentence, are shown; of more, the number is.
+/// Maximum number of records, and of names in a sentence; of the rest only the number is shown.
 const RECORDS_SHOWN: usize = 10;
 const NAMES_SHOWN: usize = 5;
 
-/// The longest sentence, in characters.
+/// Maximum length of a sentence, in characters.
 const STEP_CHARS: usize = 1000;
 
-/// Explains answers of one cluster.
+/// Explains the answers of one cluster.
 pub struct Explainer<'a> {
     store: &'a Store,
     zone: &'a Zone,
@@ -134,20 +134,20 @@ pub struct Explainer<'a> {
 }
 
 impl<'a> Explainer<'a> {
-    /// `store` and `zone` are those of a cluster that has settled with the objects of `manifests`.
+    /// `store` and `zone` are those of an idle cluster with the objects of `manifests`.
     pub fn new(manifests: &'a [Manifest], store: &'a Store, zone: &'a Zone) -> Self {
         let reads = manifests.iter().flat_map(|manifest| &manifest.objects);
         let places = reads.map(|read| (read.object.key(), &read.place)).collect();
         Explainer { store, zone, places, upstream: &[] }
     }
 
-    /// The same, of a server that asks these for names outside the cluster.
+    /// The same, for a server that forwards names outside the cluster to `upstream`.
     #[must_use]
     pub fn with_upstream(self, upstream: &'a [SocketAddr]) -> Self {
         Explainer { upstream, ..self }
     }
 
-    /// The servers that are asked for `name` in place of this cluster; none where it answers itself.
+    /// The servers to which `name` is forwarded; empty if the cluster answers itself.
     pub fn forwards(&self, name: &DomainName) -> &'a [SocketAddr] {
         if Subject::of(self.zone, name) == Subject::Foreign { self.upstream } else { &[] }
     }
@@ -170,14 +170,14 @@ impl<'a> Explainer<'a> {
             steps: Vec::new(),
             hints: Vec::new(),
         };
-        let mut why = Why::default();
+        let mut why = Reasons::default();
         match &subject {
             Subject::Foreign => self.foreign(&mut why),
             _ if matches!(record_type, RecordType::AXFR | RecordType::IXFR) => {
                 why.reason = "zones are not transferred, as in a cluster".into();
             }
             _ if explanation.has_answer() => self.existing(&subject, record_type, &mut why),
-            // The handler does not look at the name at all.
+            // The handler ignores the name.
             _ if record_type == RecordType::SOA => {
                 why.reason =
                     "the SOA record stands at the zone's own name; below it CoreDNS has none, whether the \
@@ -189,16 +189,16 @@ impl<'a> Explainer<'a> {
             }
             _ => self.missing(&subject, record_type, &mut why),
         }
-        // Labels and targets may hold what a terminal would obey.
+        // Labels and targets may contain terminal control sequences.
         let plain = |texts: Vec<String>| texts.iter().map(|text| legible(text, STEP_CHARS)).collect();
         let (steps, hints) = (plain(why.steps), plain(why.hints));
         Explanation { reason: legible(&why.reason, STEP_CHARS), steps, hints, ..explanation }
     }
 
-    fn foreign(&self, why: &mut Why) {
+    fn foreign(&self, why: &mut Reasons) {
         why.reason = format!("the name is neither in {} nor in a reverse zone", self.domain());
         if self.upstream.is_empty() {
-            why.hints.push("with --upstream, `serve` asks another server for such names".into());
+            why.hints.push("with --upstream, `serve` forwards such names to another server".into());
         }
     }
 
@@ -236,20 +236,20 @@ impl<'a> Explainer<'a> {
         self.named(Kind::Pod, &pod.metadata.namespace, &pod.metadata.name)
     }
 
-    /// A name below the cluster domain, in full.
+    /// An absolute name below the cluster domain.
     fn full(&self, relative: &str) -> String {
         format!("{relative}.{}", self.domain())
     }
 
-    /// The cluster domain, without its final dot.
+    /// The cluster domain, without the final dot.
     fn domain(&self) -> String {
         self.zone.settings().domain.to_string().trim_end_matches('.').into()
     }
 }
 
-/// The part of an explanation that is not the answer itself.
+/// The reasons of an answer.
 #[derive(Default)]
-struct Why {
+struct Reasons {
     reason: String,
     steps: Vec<String>,
     hints: Vec<String>,

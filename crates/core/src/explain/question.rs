@@ -1,25 +1,25 @@
-//! A question as people write it: a name and a type, or an address.
+//! Parses a question in the notation of the command line: a name and a type, or an address.
 
 use std::net::IpAddr;
 
 use crate::wire::{DomainName, NameError, RecordType, reverse_name};
 
-/// What is asked for.
+/// A question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// The name as it was written, or that of an address in its reverse zone.
+    /// The given name, or that of an address in its reverse zone.
     pub name: DomainName,
-    /// The type that is asked for.
+    /// The requested type.
     pub record_type: RecordType,
-    /// The name is whole: it was written with a final dot, or is an address.
+    /// Whether the name is absolute: given with a final dot, or as an address.
     pub absolute: bool,
 }
 
 impl Question {
-    /// Parses `text`, a name or an address, of this type; by default A, and PTR for an address.
+    /// Parses `text`, a name or an address, with this type; the default is A, and PTR for an address.
     ///
     /// # Errors
-    /// Where `text` is neither.
+    /// If `text` is neither.
     pub fn parse(text: &str, record_type: Option<RecordType>) -> Result<Self, NameError> {
         let (name, default, absolute) = match text.parse::<IpAddr>() {
             Ok(ip) => (reverse_name(ip), RecordType::PTR, true),

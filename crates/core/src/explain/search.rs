@@ -1,25 +1,25 @@
-//! Names as a pod looks them up: through the search path of its resolv.conf.
+//! Looks up names like a pod does: through the search path of its resolv.conf.
 
 use super::{Explainer, Explanation, Question};
 use crate::answer::{ask, zone_of};
 use crate::store::{Kind, Namespace, Service, nearest};
 use crate::wire::{DomainName, Header, NameError, ResponseCode, labels};
 
-/// `ndots:5` of a pod's resolv.conf: a name with fewer dots is tried with the search domains first.
+/// `ndots:5` of a pod's resolv.conf: names with fewer dots are tried with the search domains first.
 const NDOTS: usize = 5;
 
-/// How a pod's resolver looks a name up.
+/// The result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// The name of the answer: the first that has one, or else the one that was most probably meant.
+    /// The name of the answer: the first that has one, or else the most probable one.
     pub name: DomainName,
-    /// Each name that is tried, in order, and the outcome; empty where the name is whole.
+    /// Each name that was tried, in order, with the result; empty for an absolute name.
     pub tried: Vec<(DomainName, String)>,
 }
 
 impl Explainer<'_> {
-    /// Looks `question` up as a pod of `namespace` does: a name outside this cluster's zones with fewer than five dots is
-    /// tried with NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN behind it, then as it stands.
+    /// Looks `question` up like a pod of `namespace`: a name outside this cluster's zones with fewer than five dots is
+    /// tried with the suffixes NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN, then unchanged.
     pub fn look_up(&self, question: &Question, namespace: &str) -> Lookup {
         let Question { name, record_type, absolute } = question;
         let known = zone_of(self.zone, &name.as_wire().to_ascii_lowercase()).is_some();
@@ -32,7 +32,7 @@ impl Explainer<'_> {
         let mut tried = Vec::new();
         let mut answered = false;
         for suffix in suffixes {
-            // Too long a name is left out, as resolvers do.
+            // Names that are too long are skipped, like resolvers do.
             let Ok(candidate) = join(name, &suffix) else { continue };
             let reply = ask(self.zone, &candidate, *record_type);
             let header = Header::read(&reply).expect("a reply has a header");
@@ -47,11 +47,11 @@ impl Explainer<'_> {
             }
         }
         let last = tried.len() - 1;
-        let meant = if answered { last } else { self.meant(name, namespace).min(last) };
-        Lookup { name: tried[meant].0.clone(), tried }
+        let chosen = if answered { last } else { self.intended(name, namespace).min(last) };
+        Lookup { name: tried[chosen].0.clone(), tried }
     }
 
-    /// Explains the answer to `question` as a pod of `namespace` gets it.
+    /// Explains the answer to `question` for a pod of `namespace`.
     pub fn search(&self, question: &Question, namespace: &str) -> Explanation {
         let Lookup { name, tried } = self.look_up(question, namespace);
         let mut explanation = self.explain(&name, question.record_type);
@@ -62,7 +62,7 @@ impl Explainer<'_> {
         explanation
     }
 
-    /// Says in the reason where a Service exists that the name was probably written for.
+    /// Adds to the reason where the intended Service probably exists.
     fn name_namespaces(&self, name: &DomainName, namespace: &str, explanation: &mut Explanation) {
         let all = texts(name);
         let Some(service) = all.last().filter(|last| self.service(namespace, last).is_none()) else { return };
@@ -88,8 +88,8 @@ impl Explainer<'_> {
         all.filter(|meta| meta.name == service).map(|meta| meta.namespace.as_str()).collect()
     }
 
-    /// Which search domain the name was probably written for, when none of them completes it.
-    fn meant(&self, name: &DomainName, namespace: &str) -> usize {
+    /// The index of the search domain that the name was probably written for, if none of them completes it.
+    fn intended(&self, name: &DomainName, namespace: &str) -> usize {
         let all = texts(name);
         let namespaces = || self.store.list::<Namespace>(Kind::Namespace).map(|n| n.metadata.name.as_str());
         match &*all.iter().map(String::as_str).collect::<Vec<_>>() {

@@ -1,4 +1,4 @@
-//! What a name is about, by its labels alone (CoreDNS, `parse.go`).
+//! The subject of a name, from its labels alone (CoreDNS, `parse.go`).
 
 use std::net::IpAddr;
 
@@ -6,14 +6,14 @@ use crate::answer::zone_of;
 use crate::wire::{DomainName, Presentation, labels, push_label, reverse_address};
 use crate::zone::Zone;
 
-/// What a name is about, whether or not there is such a thing. All parts are in lower case.
+/// The subject of a name, which need not exist. All parts are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// In none of the zones that are answered for.
+    /// In none of the served zones.
     Foreign,
     /// An address, by its name in a reverse zone.
     Reverse(IpAddr),
-    /// A name in a reverse zone that spells no address.
+    /// A name in a reverse zone that is not an address.
     ReversePart,
     /// The cluster domain itself.
     Apex,
@@ -31,7 +31,7 @@ pub(super) enum Subject {
     Endpoint(String, ServiceName),
     /// `_PORT._PROTOCOL.NAME.NAMESPACE.svc`, without the underscores.
     Port(String, String, ServiceName),
-    /// More labels left of a Service than that.
+    /// More labels below a Service than that.
     TooDeep(Vec<String>, ServiceName),
     /// `ADDRESS-WITH-DASHES.NAMESPACE.pod`.
     PodAddress(String, String),
@@ -39,7 +39,7 @@ pub(super) enum Subject {
     NoTree(Vec<String>),
 }
 
-/// A Service's name as a question has it.
+/// The name of a Service in a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ServiceName {
     pub(super) namespace: String,
@@ -79,7 +79,7 @@ impl Subject {
         }
     }
 
-    /// What each part of `name`, which this is the subject of, means.
+    /// The meaning of each part of `name`, whose subject this is.
     pub(super) fn labels(&self, zone: &Zone, name: &DomainName) -> Vec<(String, &'static str)> {
         let wire = name.as_wire();
         let zone_at = zone_of(zone, &wire.to_ascii_lowercase()).map_or(wire.len() - 1, |(at, _)| at);
@@ -105,7 +105,7 @@ impl Subject {
             Subject::Namespace(_) | Subject::Tree => &["a namespace", "the tree of Services"],
             _ => &[],
         };
-        // The plugin overlooks up to two labels left of a pod's address.
+        // The plugin ignores up to two labels left of a pod's address.
         let unread = if meanings.is_empty() { 0 } else { texts.len().saturating_sub(meanings.len()) };
         let meanings = std::iter::repeat_n("overlooked", unread).chain(suffix(meanings, texts.len()));
         let read = texts.into_iter().zip(meanings);
@@ -124,7 +124,7 @@ fn suffix<'a>(meanings: &'a [&'static str], count: usize) -> impl Iterator<Item 
     meanings[meanings.len().saturating_sub(count)..].iter().copied()
 }
 
-/// The labels of a relative wire name for people: printable, whatever was asked.
+/// The labels of a relative wire name, with unprintable characters escaped.
 fn texts(wire: &[u8]) -> Vec<String> {
     let shown = |label: &[u8]| {
         let mut wire = Vec::with_capacity(label.len() + 1);

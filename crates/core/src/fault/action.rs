@@ -1,4 +1,4 @@
-//! What can go wrong with an answer.
+//! The actions of a fault: what can go wrong with an answer.
 
 use std::fmt;
 use std::mem::discriminant;
@@ -9,126 +9,126 @@ use super::{Glob, NotationError};
 use crate::text::Span;
 use crate::wire::ResponseCode;
 
-/// Something that goes wrong with an answer. [`ACTIONS`](super::ACTIONS) says how each is written.
+/// An action of a fault. [`ACTIONS`](super::ACTIONS) lists their notations.
 ///
-/// The order in which actions are listed does not matter. They are applied in that in which an answer comes about: the
-/// zone it is made from, the caches in front of that, its records, its size, its bytes, and the way to the client.
+/// The order in which actions are listed does not matter. They are applied in the order in which an answer is made: the
+/// zone that it is from, the caches in front of it, its records, its size, its bytes, and its transport to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Nothing goes wrong; later faults do not see the question.
+    /// No failure; later faults do not see the question.
     Ok,
-    /// No answer but a response code: FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED.
+    /// A response code instead of an answer: FORMERR, SERVFAIL, NXDOMAIN, NOTIMP or REFUSED.
     Rcode(ResponseCode),
-    /// The name exists, and has nothing of the type.
+    /// NODATA: the name exists without records of the type.
     NoData,
-    /// Silence.
+    /// No reply.
     Drop,
-    /// The answer comes later, by the wall's clock: a client's patience does not know the cluster's.
+    /// The reply is delayed, in real time: a client's timeouts do not follow the cluster's clock.
     Delay {
-        /// By how much.
+        /// Delay.
         by: Duration,
-        /// By how much more or less at most, drawn for each answer.
+        /// Maximum deviation from it, random for each answer.
         jitter: Duration,
     },
-    /// TC is set, as if the answer did not fit. A denial, which always fits, stays as it is.
+    /// TC is set, as if the answer did not fit. Denials always fit and stay unchanged.
     Truncate {
-        /// How many records of the answer are there all the same.
+        /// Number of records that are still in the answer.
         keep: u16,
     },
-    /// Records are missing, and no TC says so.
+    /// Records are missing, without TC.
     Cut {
-        /// How many are left.
+        /// Number of records that are left.
         keep: u16,
     },
-    /// What happens to a client's connection.
+    /// A failure of a client's TCP connection.
     Tcp(Tcp),
-    /// What the server makes of EDNS (RFC 6891).
+    /// Limited support of EDNS (RFC 6891).
     Edns(EdnsSupport),
-    /// The zone is that of the moment in which the fault came into force.
+    /// The answer is from the zone at the time when the fault came into force.
     Stale,
-    /// By lot, that zone or today's: two replicas that disagree.
+    /// The answer is from that zone or the current one, at random: two replicas that disagree.
     Flap,
-    /// Each change shows so much later, in the cluster's time.
+    /// Each change becomes visible later by this time, in the cluster's time.
     Lag(Duration),
-    /// Some records are missing.
-    Omit(Which),
-    /// All but some records are missing.
-    Keep(Which),
-    /// What happens to the addresses that come with names.
+    /// The selected records are missing.
+    Omit(Selection),
+    /// All but the selected records are missing.
+    Keep(Selection),
+    /// A change to the glue: addresses in the additional section.
     Glue(Glue),
-    /// What happens to the targets of SRV records.
+    /// A change to the targets of SRV records.
     Target(Target),
-    /// The answer begins with an alias, under whose target the records are.
+    /// The answer starts with an alias, and the records are under its target.
     Cname,
     /// The order of the answer's records.
     Order(Arrangement),
-    /// The time to live of all records, in seconds.
+    /// The TTL of all records, in seconds.
     Ttl(u32),
-    /// The answer has another id than the question.
+    /// The id of the reply differs from the question's.
     WrongId,
-    /// The answer repeats another question.
+    /// The reply repeats a different question.
     WrongQuestion,
-    /// CoreDNS's `cache`, in two replicas that take turns by lot. Lifetimes in seconds of the cluster's time; 0 for
-    /// nothing kept.
+    /// CoreDNS's `cache`, in two replicas of which a random one answers. Lifetimes are in seconds of the cluster's
+    /// time; 0 disables.
     Cache {
-        /// Of answers, at most.
+        /// Maximum lifetime of answers.
         success: u32,
-        /// Of NXDOMAIN and NODATA, at most.
+        /// Maximum lifetime of NXDOMAIN and NODATA.
         denial: u32,
     },
-    /// NodeLocal DNSCache: one more cache in front.
+    /// NodeLocal DNSCache: one more cache in front of CoreDNS's.
     NodeLocal,
-    /// The cluster has not been read yet: what would not exist is SERVFAIL.
+    /// The cluster has not been read yet: SERVFAIL instead of NXDOMAIN.
     Unsynced,
 }
 
-/// What happens to a client's connection. It is decided when that is accepted, by the client's address alone.
+/// A failure of a client's TCP connection. It is chosen when the connection is accepted, by the client's address alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tcp {
-    /// It is reset at once. That is as near to "refused" as a port comes on which others are to be served.
+    /// Reset at once: the closest to "refused" on a port that has to serve other clients.
     Refuse,
-    /// It is reset when the first question has come.
+    /// Reset after the first question.
     Reset,
-    /// It stays open, and nothing is ever answered on it.
+    /// Open, but without replies.
     Hang,
 }
 
-/// How far the server supports EDNS (RFC 6891).
+/// Limited support of EDNS (RFC 6891).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EdnsSupport {
-    /// It does not know it: no OPT record, and 512 bytes over UDP.
+    /// None: no OPT record, and at most 512 bytes over UDP.
     Ignore,
-    /// It answers FORMERR, as some old ones do.
+    /// FORMERR, as some old servers reply.
     FormErr,
-    /// It sends no more than so many bytes over UDP, and says so.
+    /// UDP replies of at most this many bytes, which the OPT record states.
     Limit(u16),
 }
 
-/// Which records of an answer are meant, and the addresses that come with them.
+/// A selection of the records of an answer, and of their glue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Which {
-    /// The first so many.
+pub enum Selection {
+    /// The first records, by number.
     First(u16),
-    /// Those whose target, owner or, for addresses, host is called so.
+    /// Records whose target, owner or, for addresses, host matches.
     Named(Glob),
-    /// Those of the pod that asks, known by its address.
+    /// Records of the pod that sent the question, which is found by its address.
     Asker,
 }
 
-/// What happens to the addresses that come with names.
+/// A change to the glue: addresses in the additional section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Glue {
-    /// They are missing.
+    /// It is missing.
     None,
-    /// They are others.
+    /// It has wrong addresses.
     Wrong,
 }
 
-/// What happens to the targets of SRV records.
+/// A change to the targets of SRV records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Target {
@@ -138,21 +138,21 @@ pub enum Target {
     Compressed,
 }
 
-/// The order of an answer's records; aliases stay in front.
+/// The order of an answer's records; aliases stay first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Arrangement {
-    /// As the objects list them.
+    /// The order of the objects.
     Stable,
-    /// The other way round.
+    /// The reverse of that.
     Reversed,
-    /// The first moves to the end with each question.
+    /// Rotated by one with each question.
     Rotated,
-    /// What belongs to the pod that asks comes first.
+    /// Records of the pod that sent the question first.
     AskerFirst,
-    /// It comes last.
+    /// Those last.
     AskerLast,
-    /// Drawn for each answer, SRV records too, which CoreDNS does not shuffle.
+    /// Shuffled for each answer, including SRV records, which CoreDNS does not shuffle.
     Shuffled,
 }
 
@@ -177,8 +177,8 @@ impl fmt::Display for Action {
             Action::Stale => "stale",
             Action::Flap => "flap",
             Action::Lag(by) => return write!(f, "lag {}", Span(*by)),
-            Action::Omit(which) => return write!(f, "omit {which}"),
-            Action::Keep(which) => return write!(f, "keep {which}"),
+            Action::Omit(selection) => return write!(f, "omit {selection}"),
+            Action::Keep(selection) => return write!(f, "keep {selection}"),
             Action::Glue(Glue::None) => "glue none",
             Action::Glue(Glue::Wrong) => "glue wrong",
             Action::Target(Target::Dangling) => "target dangling",
@@ -201,30 +201,30 @@ impl fmt::Display for Action {
     }
 }
 
-impl FromStr for Which {
+impl FromStr for Selection {
     type Err = NotationError;
 
     fn from_str(text: &str) -> Result<Self, NotationError> {
         match (text, text.parse()) {
-            ("asker", _) => Ok(Which::Asker),
-            (_, Ok(count)) => Ok(Which::First(count)),
-            _ => text.parse().map(Which::Named),
+            ("asker", _) => Ok(Selection::Asker),
+            (_, Ok(count)) => Ok(Selection::First(count)),
+            _ => text.parse().map(Selection::Named),
         }
     }
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Which::First(count) => count.fmt(f),
-            Which::Named(glob) => glob.fmt(f),
-            Which::Asker => f.write_str("asker"),
+            Selection::First(count) => count.fmt(f),
+            Selection::Named(glob) => glob.fmt(f),
+            Selection::Asker => f.write_str("asker"),
         }
     }
 }
 
 impl Action {
-    /// Whether both are of one sort, of which an answer can only have one.
+    /// Whether both are of the same type; an answer can only have one of each.
     pub(crate) fn contradicts(&self, other: &Action) -> bool {
         let several = matches!(self, Action::Omit(_) | Action::Keep(_));
         let is_outcome = |action: &Action| matches!(action, Action::Rcode(_) | Action::NoData | Action::Drop);
@@ -235,17 +235,17 @@ impl Action {
     }
 }
 
-/// Actions that happen together; written with commas between, or as a list.
+/// Actions that happen together; written as a list or separated by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actions(pub Vec<Action>);
 
 impl Actions {
-    /// Whether there are none.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// In the order in which they are written.
+    /// The actions in the order in which they are written.
     pub fn iter(&self) -> std::slice::Iter<'_, Action> {
         self.0.iter()
     }

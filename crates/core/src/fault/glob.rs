@@ -1,4 +1,4 @@
-//! Patterns for names: `*` stands for any characters, dots among them, `?` for one.
+//! Patterns for names: `*` matches any characters including dots, `?` matches one.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,16 +6,16 @@ use std::str::FromStr;
 use super::NotationError;
 use crate::text::{Name, SUBDOMAIN_MAX};
 
-/// A pattern for names, in lower case and without the last dot.
+/// A pattern for names, in lower case and without the final dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(Name);
 
 impl Glob {
-    /// Whether `name`, in lower case and without the last dot, is one of those meant.
+    /// Whether `name`, in lower case and without the final dot, matches.
     pub fn matches(&self, name: &[u8]) -> bool {
         let pattern = self.0.as_bytes();
         let (mut p, mut n) = (0, 0);
-        // The last star seen, and how far the name was when it was tried: to try again with one character more for it.
+        // The last star, and the position in the name when it was tried: to retry with one more character for it.
         let mut star: Option<(usize, usize)> = None;
         while n < name.len() {
             match pattern.get(p) {
@@ -36,7 +36,7 @@ impl Glob {
         pattern[p..].iter().all(|&c| c == b'*')
     }
 
-    /// As [`Self::matches`]; a pattern without dots may mean the first label alone.
+    /// Like [`Self::matches`]; a pattern without dots may also match the first label alone.
     pub fn matches_name_or_host(&self, name: &[u8]) -> bool {
         let host = name.split(|&byte| byte == b'.').next().unwrap_or_default();
         self.matches(name) || self.matches(host)

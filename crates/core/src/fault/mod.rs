@@ -1,34 +1,34 @@
-//! The language of faults: how the cluster's DNS fails, for which questions and when, as files, the API and the command line write
-//! it. In a cluster nothing corresponds to it. Must not depend on objects, time or answers: `store` keeps a `Fault` as an object,
-//! `control_plane` finds which are in force, `answer` applies them.
+//! The language of faults: how the cluster's DNS fails, for which questions and when, in files, the API and on the
+//! command line. In a cluster nothing corresponds to it. Must not depend on objects, time or answers: `store` keeps a
+//! `Fault` as an object, `control_plane` finds which are in force, `answer` applies them.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
 //! kind: Fault
 //! metadata: {name: srv-fails}
 //! spec:
-//!   match:                         # everything in it has to hold; without it, every question is meant
-//!     name: "_cql._tcp.*"          # of the question, without the last dot, in any case; * any characters, ? one
+//! match:                         # all fields have to match; without it, every question matches
+//! name: "_cql._tcp.*"          # of the question, without the final dot, case-insensitive; * any characters, ? one
 //!     types: [SRV]
 //!     transport: tcp               # or udp
 //!     clients: [cassandra-1, ring/db-0, 127.0.0.1, 127.244.0.0/16]
-//!     every: 3                     # each third question of those that match
-//!     probability: 0.25            # by lot, from the seed
-//!   priority: 10                   # before those of a lower one; 0 is usual
-//!   times: 2                       # so often at most
-//!   after: 5s                      # begins so long after it was made, in the cluster's time
-//!   for: 30s                       # and lasts so long
+//! every: 3                     # each third matching question
+//! probability: 0.25            # random, from the seed
+//! priority: 10                   # matched before faults of a lower one; default 0
+//! times: 2                       # maximum number of hits
+//! after: 5s                      # starts that long after its creation, in the cluster's time
+//! for: 30s                       # and lasts that long
 //!   seed: 7
 //!   actions: [delay 3s ±500ms, servfail]
-//!   # or, in turn for each name, type and client:
+//! # or, one after the other for each name, type and client:
 //!   # sequence: [ok, ok, drop, "delay 1s, nxdomain"]
-//!   # or a name for a trouble that people know:
+//! # or the name of a well-known failure:
 //!   # preset: dns-outage 30s
 //! ```
 //!
-//! Of several faults the first that hits a question has it alone: of higher `priority` first, then those that were created
-//! first. One that does `ok` keeps questions from all that come after it. A fault comes and goes with the file it is in, as any object does, and begins anew when its spec
-//! changes; its window of time counts from when it was first made.
+//! The first fault that hits a question is the only one that applies to it: faults of higher `priority` first, then in
+//! order of creation. The action `ok` protects questions from all later faults. A fault is created and deleted with its
+//! file, like any object, and starts over when its spec changes; `after` and `for` count from its creation.
 
 mod action;
 mod glob;
@@ -49,46 +49,46 @@ use crate::RecordType;
 use crate::text::{Name, is_label, is_subdomain, nearest};
 
 pub use crate::text::Span;
-pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Target, Tcp, Which};
+pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Selection, Target, Tcp};
 pub use glob::Glob;
 pub use notation::{ACTIONS, Notation, NotationError};
 pub use preset::{PRESETS, Preset, PresetInfo};
 
-/// What goes wrong, for whom and when.
+/// The spec of a Fault: actions, clients and time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "the spec of a Fault")]
 pub struct FaultSpec {
-    /// Which questions, or connections, it hits.
+    /// The questions, or connections, that it hits.
     #[serde(rename = "match", skip_serializing_if = "Match::is_everything")]
     pub matching: Match,
-    /// Faults of a higher priority are tried first; among equals, those that were created first.
-    #[serde(skip_serializing_if = "is_usual")]
+    /// Faults of a higher priority are matched first; among equals, those that were created first.
+    #[serde(skip_serializing_if = "is_default")]
     pub priority: i32,
-    /// How often it hits at most; no limit if absent.
+    /// Maximum number of hits; no limit if absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
-    /// How long after it was made it begins, in the cluster's time.
+    /// Time from its creation to its start, in the cluster's time.
     #[serde(with = "text::span", skip_serializing_if = "Duration::is_zero")]
     pub after: Duration,
-    /// How long it lasts from then on, in the cluster's time; until it is deleted, if absent.
+    /// Time from its start to its end, in the cluster's time; without an end if absent.
     #[serde(rename = "for", with = "text::optional_span", skip_serializing_if = "Option::is_none")]
     pub lasting: Option<Duration>,
-    /// What is decided by lot follows from it.
+    /// Seed of all random choices.
     #[serde(skip_serializing_if = "is_zero")]
     pub seed: u64,
-    /// What happens, all of it together.
+    /// The actions, all of which are applied.
     #[serde(skip_serializing_if = "Actions::is_empty")]
     pub actions: Actions,
-    /// Instead of `actions`: what happens in turn, counted for each name, type and client's address, and from the
-    /// beginning again after the last.
+    /// Instead of `actions`: one entry for each question in turn, counted for each name, type and client's address,
+    /// starting over after the last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sequence: Vec<Actions>,
-    /// Instead of both: a name for them. [`Self::expanded`] tells what it stands for.
+    /// Instead of both: the name of a well-known failure, which [`Self::expanded`] replaces.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preset: Option<Preset>,
 }
 
-fn is_usual(priority: &i32) -> bool {
+fn is_default(priority: &i32) -> bool {
     *priority == 0
 }
 
@@ -97,12 +97,12 @@ fn is_zero(number: &u64) -> bool {
 }
 
 impl FaultSpec {
-    /// A fault that does `actions` to every question.
+    /// A fault that applies `actions` to every question.
     pub fn new(actions: impl IntoIterator<Item = Action>) -> Self {
         FaultSpec { actions: actions.into_iter().collect(), ..FaultSpec::default() }
     }
 
-    /// The same without a preset: what that stands for is filled in where nothing else is said.
+    /// The spec with its preset replaced: fields that are absent are filled in from the preset.
     #[must_use]
     pub fn expanded(&self) -> FaultSpec {
         let mut spec = self.clone();
@@ -112,14 +112,13 @@ impl FaultSpec {
         spec
     }
 
-    /// Everything that happens at some time.
+    /// The actions of all steps.
     pub fn all_actions(&self) -> impl Iterator<Item = &Action> {
         self.actions.iter().chain(self.sequence.iter().flat_map(|step| step.iter()))
     }
 }
 
-/// `delay 3s, servfail; name=_cql._tcp.* types=SRV; for 30s`: what it does, to what, when. A preset is told by what it
-/// stands for.
+/// `delay 3s, servfail; name=_cql._tcp.* types=SRV; for 30s`: actions, match, time. A preset is displayed expanded.
 impl fmt::Display for FaultSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let spec = self.expanded();
@@ -156,7 +155,7 @@ impl fmt::Display for FaultSpec {
     }
 }
 
-/// Which questions a fault hits. What is absent or empty does not matter.
+/// The questions a fault hits. Absent and empty fields match everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "what a Fault hits")]
 pub struct Match {
@@ -166,22 +165,22 @@ pub struct Match {
     /// The question's types.
     #[serde(deserialize_with = "text::one_or_more", skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<RecordType>,
-    /// How it comes.
+    /// The transport.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transport: Option<Transport>,
-    /// Who asks.
+    /// The clients.
     #[serde(deserialize_with = "text::one_or_more", skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<Client>,
-    /// Only each third, say, of those for which all else holds.
+    /// Only every Nth question that matches the fields above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub every: Option<NonZeroU32>,
-    /// With this probability, drawn for each of those that are left.
+    /// Probability of a hit, for each of the remaining questions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability: Option<Probability>,
 }
 
 impl Match {
-    /// Whether nothing is asked for.
+    /// Whether no field is set.
     pub fn is_everything(&self) -> bool {
         *self == Match::default()
     }
@@ -202,18 +201,18 @@ impl fmt::Display for Match {
             ("every", self.every.map(|every| every.to_string())),
             ("probability", self.probability.map(|probability| probability.to_string())),
         ];
-        let said = fields.into_iter().filter_map(|(field, value)| Some(format!("{field}={}", value?)));
-        f.write_str(&said.collect::<Vec<_>>().join(" "))
+        let set = fields.into_iter().filter_map(|(field, value)| Some(format!("{field}={}", value?)));
+        f.write_str(&set.collect::<Vec<_>>().join(" "))
     }
 }
 
-/// How a question comes.
+/// The transport of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Transport {
-    /// In a datagram.
+    /// UDP.
     Udp,
-    /// Over a connection.
+    /// TCP.
     Tcp,
 }
 
@@ -238,22 +237,22 @@ impl fmt::Display for Transport {
     }
 }
 
-/// Who asks.
+/// A client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Client {
-    /// A pod, by the addresses that it has at the moment.
+    /// A pod, by its current addresses.
     Pod {
-        /// `default` where nothing is said.
+        /// `default` if absent.
         namespace: Name,
         /// Its name.
         name: Name,
     },
-    /// An address, or a network of them.
+    /// An address or a network.
     Network(IpNet),
 }
 
-/// The namespace of pods that are named without one.
+/// The namespace of pods that are given by name alone.
 const DEFAULT_NAMESPACE: &str = "default";
 
 impl FromStr for Client {
@@ -267,7 +266,7 @@ impl FromStr for Client {
             return Ok(Client::Network(address.into()));
         }
         let (namespace, name) = text.split_once('/').unwrap_or((DEFAULT_NAMESPACE, text));
-        // Digits and dots are an address with a mistake in it, though a pod might be called so.
+        // Digits and dots are an invalid address, though also a valid name of a pod.
         let numeric = name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         if is_label(namespace) && is_subdomain(name) && !numeric {
             return Ok(Client::Pod { namespace: namespace.into(), name: name.into() });
@@ -290,11 +289,11 @@ impl fmt::Display for Client {
     }
 }
 
-/// How likely something is, from 0 to 1.
+/// A probability, from 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Probability(f64);
 
-/// It is never NaN.
+/// The value is never NaN.
 impl Eq for Probability {}
 
 impl Probability {
@@ -303,7 +302,7 @@ impl Probability {
         (0.0..=1.0).contains(&value).then_some(Probability(value))
     }
 
-    /// From 0 to 1.
+    /// The value, from 0 to 1.
     pub fn get(self) -> f64 {
         self.0
     }

@@ -1,4 +1,4 @@
-//! The one notation for what can go wrong: in files, the API, on the command line and in Rust.
+//! The notation of actions: in files, the API, on the command line and in Rust.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use super::action::{Action, Arrangement, EdnsSupport, Glue, Target, Tcp};
 use crate::text::{duration, nearest};
 use crate::wire::ResponseCode;
 
-/// How something is written, and what it means.
+/// The notation of an action, and its meaning.
 #[derive(Clone, Copy, Debug)]
 pub struct Notation {
-    /// Its words; those in capitals stand for something, those in brackets may be left out.
+    /// Its words; those in capitals are placeholders, those in brackets are optional.
     pub written: &'static str,
-    /// In a sentence.
+    /// Its meaning, in a sentence.
     pub about: &'static str,
 }
 
@@ -20,59 +20,59 @@ const fn row(written: &'static str, about: &'static str) -> Notation {
     Notation { written, about }
 }
 
-/// Every action, as it is written.
+/// Every action.
 pub const ACTIONS: &[Notation] = &[
-    row("ok", "Nothing goes wrong; faults that come later do not see the question."),
+    row("ok", "No failure; later faults do not see the question."),
     row("servfail", "SERVFAIL."),
     row("refused", "REFUSED."),
     row("nxdomain", "NXDOMAIN, with the SOA."),
     row("formerr", "FORMERR."),
     row("notimp", "NOTIMP."),
     row("nodata", "No error and no records, with the SOA."),
-    row("drop", "No answer at all."),
-    row("delay D [±J]", "The answer comes D later, give or take J, by the wall's clock; +-J is J as well."),
+    row("drop", "No reply."),
+    row("delay D [±J]", "The reply is delayed by D ± J, in real time; ±J is also written +-J."),
     row(
         "truncate [N]",
-        "TC is set and only the first N records are there (0); denials, which always fit, stay as they are.",
+        "Truncates to the first N records (0) and sets TC; denials always fit and stay unchanged.",
     ),
-    row("cut N", "Only the first N records are there, and no TC says so."),
+    row("cut N", "Truncates to the first N records without TC."),
     row("tcp refuse", "Connections are reset at once."),
-    row("tcp reset", "Connections are reset when a question has come."),
-    row("tcp hang", "Connections are accepted, and nothing is answered."),
-    row("edns ignore", "As a server that does not know EDNS: no OPT record, 512 bytes over UDP."),
+    row("tcp reset", "Connections are reset after the first question."),
+    row("tcp hang", "Connections are accepted, and get no replies."),
+    row("edns ignore", "Ignores EDNS: no OPT record, at most 512 bytes over UDP."),
     row("edns formerr", "FORMERR to every question with an OPT record."),
-    row("edns N", "No more than N bytes over UDP, from 512 on, and the OPT record says so."),
-    row("stale", "The zone is that of when the fault came into force."),
-    row("flap", "By lot, that zone or the present one: two replicas that disagree."),
-    row("lag D", "Each change shows D later, in the cluster's time."),
+    row("edns N", "UDP replies of at most N bytes (512 or more), which the OPT record states."),
+    row("stale", "Answers from the zone at the time when the fault came into force."),
+    row("flap", "Answers from that zone or the current one, at random: two replicas that disagree."),
+    row("lag D", "Each change becomes visible D later, in the cluster's time."),
     row(
         "omit GLOB|N|asker",
-        "Without the records so called, the first N, or those of the pod that asks, and their addresses.",
+        "Omits the records that match GLOB, the first N, or those of the client's pod, and their glue.",
     ),
-    row("keep GLOB|N|asker", "Only those."),
-    row("glue none", "SRV and NS records come without addresses."),
-    row("glue wrong", "They come with addresses of nobody."),
+    row("keep GLOB|N|asker", "Keeps those only."),
+    row("glue none", "SRV and NS records without glue."),
+    row("glue wrong", "Glue with addresses that belong to no pod."),
     row("target dangling", "The targets of SRV records do not exist."),
     row("target compressed", "The targets of SRV records are compressed, against RFC 2782."),
-    row("cname", "The answer begins with an alias, under whose target the records are."),
-    row("order stable", "Records as the objects list them."),
-    row("order reversed", "The other way round."),
-    row("order rotated", "The first record moves to the end with each question."),
-    row("order asker-first", "The pod that asks comes first."),
-    row("order asker-last", "The pod that asks comes last."),
-    row("order shuffled", "Any order, SRV records too."),
-    row("ttl N", "All records live N seconds."),
-    row("wrong id", "The answer has another id than the question."),
-    row("wrong question", "The answer repeats another question."),
-    row("cache S [D]", "CoreDNS's cache, in two replicas: answers live S seconds at most, denials D (S)."),
-    row("nodelocal", "One more cache in front: NodeLocal DNSCache, 30 s for answers and 5 s for denials."),
-    row("unsynced", "SERVFAIL instead of NXDOMAIN, as before the cluster has been read."),
+    row("cname", "The answer starts with an alias, and the records are under its target."),
+    row("order stable", "Records in the order of the objects."),
+    row("order reversed", "The reverse of that order."),
+    row("order rotated", "Rotated by one with each question."),
+    row("order asker-first", "The records of the client's pod first."),
+    row("order asker-last", "The records of the client's pod last."),
+    row("order shuffled", "A random order, SRV records too."),
+    row("ttl N", "All records have a TTL of N seconds."),
+    row("wrong id", "The id of the reply differs from the question's."),
+    row("wrong question", "The reply repeats a different question."),
+    row("cache S [D]", "CoreDNS's cache, in two replicas: answers for at most S seconds, denials for D (S)."),
+    row("nodelocal", "NodeLocal DNSCache, one more cache: answers for 30 s and denials for 5 s."),
+    row("unsynced", "SERVFAIL instead of NXDOMAIN, as before CoreDNS has read the cluster."),
 ];
 
-/// The longest time that an action may be about.
+/// Maximum time in an action.
 const SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Something that is not written as it should be.
+/// A text that does not have the expected notation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not {wanted}{}", help.as_ref().map(|help| format!("; {help}")).unwrap_or_default())]
 pub struct NotationError {
@@ -82,7 +82,7 @@ pub struct NotationError {
 }
 
 impl NotationError {
-    /// `text` should be `wanted`, and was perhaps meant to be `near`.
+    /// The error that `text` is not `wanted`; suggests `near`.
     pub(super) fn new(text: &str, wanted: impl Into<String>, near: Option<&str>) -> Self {
         let shown = text.chars().take(60).collect();
         let help = near.map(|near| format!("did you mean `{near}`?"));
@@ -113,7 +113,7 @@ impl FromStr for Action {
     }
 }
 
-/// What is `written` with its placeholders, in a form that can be copied: `delay 3s`.
+/// `written` with its placeholders replaced, in a form that can be copied: `delay 3s`.
 pub(super) fn example(written: &str) -> String {
     let words = written.split(' ').filter(|word| !word.starts_with('['));
     let filled = words.map(|word| match (word, written.split(' ').next()) {
@@ -127,7 +127,7 @@ pub(super) fn example(written: &str) -> String {
     filled.collect::<Vec<_>>().join(" ")
 }
 
-/// The action that `words` say.
+/// Parses the words of an action.
 fn read(words: &[&str]) -> Option<Action> {
     let span = |text: &str| duration(text).filter(|span| *span <= SPAN_MAX);
     let delay = |by: &str, jitter: &str| Some(Action::Delay { by: span(by)?, jitter: span(jitter)? });

@@ -1,4 +1,4 @@
-//! Names for troubles that people know, each a short way to write a match, actions and a time.
+//! Presets: well-known failures by name, each a shorthand for a match, actions and a time.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,25 +8,25 @@ use super::notation::example;
 use super::{FaultSpec, NotationError, Probability, Transport};
 use crate::text::{Span, nearest};
 
-/// A trouble by name, with what there is to say about it: `dns-outage 30s`.
+/// A preset with its argument: `dns-outage 30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Preset {
     info: &'static PresetInfo,
     argument: Argument,
 }
 
-/// A preset that there is.
+/// The description of a preset.
 #[derive(Debug)]
 pub struct PresetInfo {
     /// The name alone.
     pub name: &'static str,
-    /// How it is written, with its argument.
+    /// Its notation, with its argument.
     pub written: &'static str,
-    /// What happens, in a sentence.
+    /// The effect, in a sentence.
     pub about: &'static str,
-    /// The trouble in real clusters that it imitates.
+    /// The failure in real clusters that it imitates.
     pub imitates: &'static str,
-    /// What it stands for; `{}` is the argument's place.
+    /// The actions; `{}` is replaced by the argument.
     actions: &'static str,
     transport: Option<Transport>,
     takes: Takes,
@@ -41,19 +41,19 @@ impl PartialEq for PresetInfo {
 
 impl Eq for PresetInfo {}
 
-/// What the argument of a preset is.
+/// The argument of a preset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
     Nothing,
-    /// How long the fault lasts; without it, until it is deleted.
+    /// The time that the fault lasts; without it, until it is deleted.
     Lasting {
         required: bool,
     },
-    /// A time that the actions need.
+    /// A time for the actions.
     Span,
-    /// Seconds that the actions need.
+    /// Seconds for the actions.
     Seconds,
-    /// How likely it is to hit; without it, one in four.
+    /// The probability of a hit; without it, [`FLAKY`].
     Probability,
 }
 
@@ -80,8 +80,8 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "cache",
         written: "cache S",
-        about: "Answers and denials are kept for S seconds by CoreDNS, in two replicas with a cache each.",
-        imitates: "A new peer that stays NXDOMAIN for 30 s under kubeadm's `cache 30` (kubernetes#92559).",
+        about: "CoreDNS caches answers and denials for S seconds, in two replicas with a cache each.",
+        imitates: "A new pod whose name stays NXDOMAIN for 30 s under kubeadm's `cache 30` (kubernetes#92559).",
         actions: "cache {}",
         takes: Takes::Seconds,
         ..NOTHING
@@ -89,8 +89,8 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "negative-cache",
         written: "negative-cache D",
-        about: "NXDOMAIN and NODATA are kept for D; answers are not.",
-        imitates: "A client that asked too early and goes on being told so (kubernetes#74092).",
+        about: "NXDOMAIN and NODATA are cached for D; answers are not.",
+        imitates: "A client that looked up a name too early and keeps getting the cached NXDOMAIN (kubernetes#74092).",
         actions: "cache 0 {}",
         takes: Takes::Seconds,
         ..NOTHING
@@ -98,7 +98,7 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "nodelocal",
         written: "nodelocal",
-        about: "One more cache in front, 30 s for answers and 5 s for denials.",
+        about: "One more cache in front of CoreDNS: answers for 30 s and denials for 5 s.",
         imitates: "A cluster with NodeLocal DNSCache.",
         actions: "nodelocal",
         ..NOTHING
@@ -106,7 +106,7 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "two-replicas-disagree",
         written: "two-replicas-disagree [D]",
-        about: "Half of the answers come from the zone as it was when this began.",
+        about: "Half of the answers are from the zone at the start of the fault.",
         imitates: "Answers that alternate because one CoreDNS replica has lost its watch (kubernetes#78128).",
         actions: "flap",
         takes: Takes::Lasting { required: false },
@@ -115,7 +115,7 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "dns-outage",
         written: "dns-outage D",
-        about: "Nothing is answered for D.",
+        about: "No replies for D.",
         imitates: "A node that starts before the DNS does, or a CoreDNS that was evicted (elasticsearch#10186).",
         actions: "drop",
         takes: Takes::Lasting { required: true },
@@ -124,8 +124,8 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "slow",
         written: "slow D",
-        about: "Every answer comes D later.",
-        imitates: "The five seconds of conntrack races, the three of an overloaded upstream (envoy#42836).",
+        about: "Every reply is delayed by D.",
+        imitates: "Five seconds after a conntrack race, three with an overloaded upstream (envoy#42836).",
         actions: "delay {}",
         takes: Takes::Span,
         ..NOTHING
@@ -133,7 +133,7 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "unsynced",
         written: "unsynced [D]",
-        about: "What does not exist is SERVFAIL instead of NXDOMAIN.",
+        about: "SERVFAIL instead of NXDOMAIN.",
         imitates: "A CoreDNS that has not read the cluster yet (kubernetes/dns#186).",
         actions: "unsynced",
         takes: Takes::Lasting { required: false },
@@ -142,8 +142,8 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "kube-dns-3-of-n",
         written: "kube-dns-3-of-n",
-        about: "Over UDP only three records are there, and no TC says that there are more.",
-        imitates: "Old kube-dns, whose clients saw three peers of many (prometheus#3479).",
+        about: "UDP replies have at most three records, without TC.",
+        imitates: "Old kube-dns, whose clients saw three of many pods (prometheus#3479).",
         actions: "cut 3",
         transport: Some(Transport::Udp),
         ..NOTHING
@@ -152,14 +152,14 @@ pub static PRESETS: [PresetInfo; 13] = [
         name: "no-tcp",
         written: "no-tcp",
         about: "Every answer with records is truncated, and connections are reset.",
-        imitates: "A firewall or a NetworkPolicy that lets DNS through over UDP only.",
+        imitates: "A firewall or a NetworkPolicy that allows DNS over UDP only.",
         actions: "truncate, tcp refuse",
         ..NOTHING
     },
     PresetInfo {
         name: "flaky",
         written: "flaky [P]",
-        about: "Answers get lost, one in four or with the probability P.",
+        about: "Replies are lost with probability P (0.25).",
         imitates: "Datagrams lost to full conntrack tables.",
         actions: "drop",
         takes: Takes::Probability,
@@ -168,8 +168,8 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "no-glue",
         written: "no-glue",
-        about: "SRV records come without the addresses of their targets.",
-        imitates: "Servers and forwarders that leave the additional section out (linkerd2-proxy#2864).",
+        about: "SRV records without the addresses of their targets.",
+        imitates: "Servers and forwarders that omit the additional section (linkerd2-proxy#2864).",
         actions: "glue none",
         ..NOTHING
     },
@@ -184,23 +184,23 @@ pub static PRESETS: [PresetInfo; 13] = [
     PresetInfo {
         name: "only-self",
         written: "only-self",
-        about: "Each pod finds itself and nobody else.",
+        about: "Each pod finds only its own records.",
         imitates: "A set in which each pod can resolve only itself (matrixone-operator#188).",
         actions: "keep asker",
         ..NOTHING
     },
 ];
 
-/// How likely `flaky` is to hit when nothing is said.
+/// Default probability of a hit of `flaky`.
 const FLAKY: f64 = 0.25;
 
 impl Preset {
-    /// Which one it is.
+    /// Its description.
     pub fn info(&self) -> &'static PresetInfo {
         self.info
     }
 
-    /// Says in `spec` what this stands for, wherever that says nothing yet.
+    /// Fills in the fields of `spec` that are absent.
     pub(super) fn fill(self, spec: &mut FaultSpec) {
         let argument = self.argument.to_string();
         let actions = self.info.actions.replace("{}", &argument);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What `ACTIONS` says of an action, with something in the places of what it stands for.
+/// The notation of each action, with its placeholders replaced by examples.
 fn examples() -> impl Iterator<Item = String> {
     ACTIONS.iter().map(|row| {
         let filled = row.written.replace("GLOB|N|asker", "cassandra-1.*").replace(" [D]", " 5");
@@ -16,7 +16,7 @@ fn examples() -> impl Iterator<Item = String> {
 }
 
 #[test]
-fn what_is_written_is_read_and_written_again() {
+fn actions_are_parsed_and_displayed() {
     for text in examples().chain(["delay 3s", "truncate", "omit 2", "keep asker", "cache 30"].map(Into::into))
     {
         let action: Action = text.parse().unwrap_or_else(|error| panic!("{error}"));
@@ -38,7 +38,7 @@ fn what_is_written_is_read_and_written_again() {
 }
 
 #[test]
-fn slips_of_the_pen_are_told_with_what_was_meant() {
+fn errors_suggest_the_closest_notation() {
     let table = [
         (
             "servfial",
@@ -63,7 +63,7 @@ fn slips_of_the_pen_are_told_with_what_was_meant() {
 }
 
 #[test]
-fn presets_are_what_they_stand_for() {
+fn presets_are_expanded() {
     let table = [
         ("cache 30", "cache 30"),
         ("negative-cache 30s", "cache 0 30"),
@@ -92,7 +92,7 @@ fn presets_are_what_they_stand_for() {
 }
 
 #[test]
-fn patterns() {
+fn patterns_match_names() {
     let table = [
         ("_cql._tcp.*", "_cql._tcp.cassandra.default.svc.cluster.local", true),
         ("*.svc.cluster.local", "a.b.svc.cluster.local", true),
@@ -113,7 +113,7 @@ fn patterns() {
 }
 
 #[test]
-fn clients() {
+fn clients_are_parsed_and_displayed() {
     let table = [
         ("cassandra-1", Some("cassandra-1")),
         ("default/cassandra-1", Some("cassandra-1")),
@@ -132,7 +132,7 @@ fn clients() {
 }
 
 #[test]
-fn specs_are_json_and_back() {
+fn specs_are_serialized_as_json() {
     let text = r#"{"match": {"name": "_cql._tcp.*", "types": ["SRV"], "transport": "tcp", "clients": ["cassandra-1"],
         "every": 3, "probability": 0.25}, "times": 2, "after": "5s", "for": "30s", "seed": 7,
         "sequence": [["ok"], ["delay 1s", "nxdomain"]]}"#;
@@ -146,9 +146,9 @@ fn specs_are_json_and_back() {
     );
 }
 
-/// The example in an error is one that works.
+/// The example in an error can be parsed.
 #[test]
-fn examples_are_actions_and_presets() {
+fn examples_in_errors_can_be_parsed() {
     for action in ACTIONS {
         let example = notation::example(action.written);
         assert!(example.parse::<Action>().is_ok(), "{}: {example}", action.written);

@@ -1,4 +1,4 @@
-//! What of a Fault is one word or phrase in files and JSON: read by `FromStr`, written by `Display`.
+//! Serialization of the parts of a Fault that are one word or phrase: parsed by `FromStr`, written by `Display`.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,7 +12,7 @@ use super::{Action, Actions, Client, Glob, Preset, Probability, Transport};
 use crate::RecordType;
 use crate::text::Span;
 
-/// Reads a `T` from text, or from a list of texts what `many` makes of it.
+/// Deserializes a `T` from a string, or from a list of strings with `many`.
 struct Word<T>(PhantomData<T>);
 
 impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Word<T> {
@@ -23,7 +23,7 @@ impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Word<T> {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         text.parse().map_err(E::custom)
     }
-    // What YAML or JSON take for a number: a probability, a pattern, the preset's argument.
+    // Values that YAML or JSON take for numbers: a probability, a pattern, the argument of a preset.
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<T, E> {
         self.visit_str(&number.to_string())
     }
@@ -49,7 +49,7 @@ macro_rules! words {
 
 words!(Action, Client, Glob, Preset, RecordType, Transport);
 
-/// A number in JSON.
+/// Serialized as a number.
 impl Serialize for Probability {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_f64(self.get())
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Probability {
     }
 }
 
-/// One value, or a list of them.
+/// Deserializes one value, or a list of them.
 pub(super) fn one_or_more<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -88,7 +88,7 @@ where
     deserializer.deserialize_any(OneOrMore(PhantomData))
 }
 
-/// A list, as people write it in files; text with commas is read as well.
+/// Serialized as a list, the usual form in files; text with commas can be deserialized too.
 impl Serialize for Actions {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.iter())

@@ -1,55 +1,55 @@
-//! Takes the kubelet's place: what a pod does with time once it is on a node. It gets an address, runs, becomes ready,
-//! crashes, stops; by default without taking any time. It must not know the DNS, nor what time it is unless it is told.
+//! Takes the place of the kubelet: the stages of a pod on a node. It gets an address, runs, becomes ready, crashes,
+//! stops; by default without delay. Must not depend on the DNS or the system clock.
 
 use std::sync::Arc;
 
 use crate::addresses::Addresses;
-use crate::reconcile::{Context, Outcome, deletion};
+use crate::reconcile::{Context, SyncResult, deletion};
 use crate::store::{
     COMPLETES_ANNOTATION, CRASHES_ANNOTATION, Change, FAILS_ANNOTATION, IpList, Key, Kind, Machine, Node,
     Object, PINNED_IP_PREFIX, Pod, PodPhase, PodStatus, PodTemplate, READY_ANNOTATION, Store, duration,
     has_own_annotations, parse_ip, pinned_ip_annotation, set_of,
 };
 
-const BY: &str = "kubelet";
+const COMPONENT: &str = "kubelet";
 
-/// The next step in the life of the pod at `key`, if there is one.
+/// The next stage of the pod at `key`, if there is one.
 ///
-/// A pod whose manifest has a phase is part of a snapshot: what it says is believed, until somebody deletes it or says
-/// by annotation how it fares.
-pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -> Outcome {
-    let mut outcome = Outcome::default();
-    let Some(pod) = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name) else { return outcome };
+/// A pod whose manifest has a phase is part of a snapshot: its status is kept until a client deletes the pod or sets
+/// one of the annotations that control it.
+pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -> SyncResult {
+    let mut result = SyncResult::default();
+    let Some(pod) = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name) else { return result };
     let node = context.store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     if node.is_some_and(|node| node.machine() != Machine::Up) {
-        return outcome;
+        return result;
     }
     let boots = node.map_or(0, |node| node.boots());
-    let life = Life { context, key, pod, boots };
+    let life = PodSync { context, key, pod, boots };
     if pod.is_terminating() {
-        life.stop(&mut outcome);
+        life.stop(&mut result);
     } else if !pod.is_terminal()
-        && let Some(status) = life.next(addresses, &mut outcome)
+        && let Some(status) = life.next(addresses, &mut result)
     {
-        outcome.changes.push(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))));
+        result.changes.push(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))));
     }
-    outcome
+    result
 }
 
-/// Whether the pod takes no time to be ready, once it has a node.
+/// Whether the pod becomes ready without delay once it has a node.
 pub(crate) fn takes_no_time(context: Context<'_>, pod: &Pod) -> bool {
     let delays = context.delays.of(pod);
     let gated = !pod.spec.shared.readiness_gates.is_empty();
     delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false) && !gated
 }
 
-/// Whether a pod that is about to be made will be ready in the same moment.
+/// Whether a pod that is about to be created becomes ready without delay.
 pub(crate) fn is_ready_at_once(context: Context<'_>, pod: &Pod) -> bool {
     !pod.spec.node_name.is_empty() && takes_no_time(context, pod)
 }
 
-/// The status of a pod that was started: it has its addresses and runs; whether it is ready follows from how long that
-/// takes. It stays pending if there is no address for it.
+/// The status of a pod that was started: running, with its addresses, and ready if that takes no time. It stays pending
+/// if no address is left.
 pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) -> PodStatus {
     let store = context.store;
     let ips = match pinned(pod) {
@@ -81,7 +81,7 @@ pub(crate) fn start(context: Context<'_>, pod: &Pod, addresses: &mut Addresses) 
     PodStatus { phase: Some(PodPhase::Running), ips, ready, containers_ready, ready_since, ..status }
 }
 
-/// Whether the conditions that the pod's readiness gates name are all true (GeneratePodReadyCondition).
+/// Whether all conditions in the pod's readiness gates are true (GeneratePodReadyCondition).
 fn gates_are_open(pod: &Pod) -> bool {
     let holds = |gate| pod.status.condition(gate).is_some_and(|condition| condition.status == "True");
     pod.spec.shared.readiness_gates.iter().all(|gate| holds(gate.as_str()))
@@ -94,8 +94,8 @@ fn takes_no_time_to_be_ready(context: Context<'_>, pod: &Pod) -> bool {
     }
 }
 
-/// Whether anything may be left to be done for a pod, by the kubelet or before it by the scheduler.
-pub(crate) fn is_to_do(pod: &Pod) -> bool {
+/// Whether the kubelet, or before it the scheduler, may have work left for a pod.
+pub(crate) fn needs_sync(pod: &Pod) -> bool {
     let annotations = &pod.metadata.annotations;
     let driven = !annotations.is_empty()
         && (has_own_annotations(annotations)
@@ -104,23 +104,23 @@ pub(crate) fn is_to_do(pod: &Pod) -> bool {
     if pod.is_terminating() || driven || !pod.spec.shared.readiness_gates.is_empty() {
         return true;
     }
-    // On the host network its addresses may change with its node's.
+    // The addresses of a pod on the host network may change with its node's.
     let settled = status.phase == Some(PodPhase::Running) && status.ready && !pod.spec.is_on_host_network();
     !status.is_recorded() && !pod.is_terminal() && !settled
 }
 
-/// One pod at one moment.
-struct Life<'a> {
+/// A pod at one moment.
+struct PodSync<'a> {
     context: Context<'a>,
     key: &'a Key,
     pod: &'a Arc<Pod>,
-    /// How often its node was booted.
+    /// Number of boots of its node.
     boots: u32,
 }
 
-impl Life<'_> {
-    /// Stops the pod, when it has had its time: first it ends, then its object goes.
-    fn stop(&self, outcome: &mut Outcome) {
+impl PodSync<'_> {
+    /// Stops the pod after its grace period: its status becomes terminal, then its object is removed.
+    fn stop(&self, result: &mut SyncResult) {
         let (now, pod) = (self.context.now, self.pod);
         if pod.is_terminal() && pod.metadata.is_deleted_but_for_finalizers() {
             return;
@@ -128,30 +128,30 @@ impl Life<'_> {
         let requested = pod.metadata.deletion_requested().unwrap_or(now);
         if requested == now {
             let name = pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
-            outcome.tell(BY, self.key.clone(), "Killing", format!("Stopping container {name}"));
+            result.emit_event(COMPONENT, self.key.clone(), "Killing", format!("Stopping container {name}"));
         }
         let grace = pod.metadata.deletion_grace_period_seconds;
         let stopped = requested.after(self.context.delays.of(pod).stop).min(requested.after_secs(grace));
         if now < stopped && !pod.is_terminal() {
-            return outcome.look_again(stopped);
+            return result.requeue_at(stopped);
         }
         let mut ended = pod.clone();
         if !pod.is_terminal() {
             let status = &mut Arc::make_mut(&mut ended).status;
             (status.phase, status.ready, status.containers_ready) = (Some(PodPhase::Succeeded), false, false);
-            outcome.changes.push(Change::Put(Object::Pod(ended.clone())));
+            result.changes.push(Change::Put(Object::Pod(ended.clone())));
         }
-        outcome.changes.push(deletion::stopped(Arc::unwrap_or_clone(ended), now));
+        result.changes.push(deletion::stopped(Arc::unwrap_or_clone(ended), now));
     }
 
-    /// The pod's next status, if it has one now.
-    fn next(&self, addresses: &mut Addresses, outcome: &mut Outcome) -> Option<PodStatus> {
+    /// The pod's next status, if it changes now.
+    fn next(&self, addresses: &mut Addresses, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         if status.is_recorded() {
-            return self.readiness(outcome);
+            return self.readiness(result);
         }
         let delays = self.context.delays.of(self.pod);
-        // What a client wrote of a pod with an address is not written over.
+        // A status that a client wrote to a pod with an address is not overwritten.
         let runs = match status.written() {
             Some(_) => !status.ips.is_empty(),
             None => status.phase == Some(PodPhase::Running),
@@ -159,7 +159,7 @@ impl Life<'_> {
         if !runs {
             let taken = status.since.unwrap_or(now);
             if now < taken.after(delays.start) {
-                outcome.look_again(taken.after(delays.start));
+                result.requeue_at(taken.after(delays.start));
                 let pending = PodStatus {
                     phase: Some(PodPhase::Pending),
                     since: Some(taken),
@@ -173,18 +173,28 @@ impl Life<'_> {
             if !stays && started.phase == Some(PodPhase::Running) {
                 let name =
                     self.pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
-                outcome.tell(BY, self.key.clone(), "Started", format!("Started container {name}"));
+                result.emit_event(
+                    COMPONENT,
+                    self.key.clone(),
+                    "Started",
+                    format!("Started container {name}"),
+                );
             }
             return Some(started).filter(|_| !stays);
         }
         if status.boot != self.boots {
             return Some(self.after_reboot(addresses));
         }
-        if let Some(ended) = self.ended(outcome) {
+        if let Some(ended) = self.ended(result) {
             return Some(ended);
         }
         if self.crashes() > status.restarts {
-            outcome.warn(BY, self.key.clone(), "BackOff", "Back-off restarting failed container");
+            result.emit_warning(
+                COMPONENT,
+                self.key.clone(),
+                "BackOff",
+                "Back-off restarting failed container",
+            );
             let restarts = self.crashes();
             return Some(PodStatus {
                 restarts,
@@ -197,7 +207,7 @@ impl Life<'_> {
             });
         }
         let ips = match pinned(self.pod) {
-            // Somebody says where the pod really is, now that it runs.
+            // An annotation gives the pod's real address, now that it runs.
             pinned if !pinned.is_empty() => pinned,
             _ if self.pod.spec.is_on_host_network() => node_addresses(self.context.store, self.pod),
             _ => IpList::default(),
@@ -205,12 +215,12 @@ impl Life<'_> {
         if ips != status.ips && !ips.is_empty() {
             return Some(PodStatus { ips, ..status.clone() });
         }
-        self.readiness(outcome)
+        self.readiness(result)
     }
 
-    /// The status of a pod that has run for as long as an annotation says. Where its restart policy says so, its containers
-    /// are started again instead.
-    fn ended(&self, outcome: &mut Outcome) -> Option<PodStatus> {
+    /// The status of a pod that has run for the time in its annotation. If its restart policy allows, its containers
+    /// are restarted instead.
+    fn ended(&self, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         let annotations = &self.pod.metadata.annotations;
         let after = |annotation| annotations.get(annotation).and_then(duration);
@@ -219,17 +229,17 @@ impl Life<'_> {
         let (after, phase) = ends.min_by_key(|(after, _)| *after)?;
         let at = status.since.unwrap_or(now).after(after);
         if now < at {
-            outcome.look_again(at);
+            result.requeue_at(at);
             return None;
         }
         let policy =
             self.pod.spec.shared.template.as_ref().map_or("Always", |template| restart_policy(template));
         let again = policy == "Always" || (policy == "OnFailure" && phase == PodPhase::Failed);
-        // A container that ends as it starts is not started again in the same moment.
+        // A container that ends as it starts is not restarted at the same moment.
         if again && !after.is_zero() {
             let ready = status.ready && self.context.delays.of(self.pod).ready.is_zero();
             let restarts = status.restarts + 1;
-            outcome.look_again(now.after(after));
+            result.requeue_at(now.after(after));
             return Some(PodStatus {
                 restarts,
                 ready,
@@ -241,8 +251,8 @@ impl Life<'_> {
         Some(PodStatus { phase: Some(phase), ready: false, ready_since: Some(now), ..status.clone() })
     }
 
-    /// After its node was rebooted the pod is the same, but its sandbox is not: it is not ready, then it has another
-    /// address.
+    /// The status after a reboot of the node: the pod is the same, but its sandbox is not: it is not ready, then it has
+    /// another address.
     fn after_reboot(&self, addresses: &mut Addresses) -> PodStatus {
         let status = &self.pod.status;
         if status.ready {
@@ -264,8 +274,8 @@ impl Life<'_> {
         start(self.context, &fresh, addresses)
     }
 
-    /// Readiness that comes with time, or that an annotation or a client states.
-    fn readiness(&self, outcome: &mut Outcome) -> Option<PodStatus> {
+    /// Readiness after its delay, or as an annotation or a client sets it.
+    fn readiness(&self, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         let gated = !self.pod.spec.shared.readiness_gates.is_empty();
         let (containers_ready, ready) = match (held(self.pod), status.is_written_true("ContainersReady")) {
@@ -276,7 +286,7 @@ impl Life<'_> {
             (None, None) => {
                 let due = status.since.unwrap_or(now).after(self.context.delays.of(self.pod).ready);
                 if now < due {
-                    outcome.look_again(due);
+                    result.requeue_at(due);
                 }
                 (now >= due, now >= due && gates_are_open(self.pod))
             }
@@ -285,7 +295,7 @@ impl Life<'_> {
             return None;
         }
         if !containers_ready && status.containers_ready {
-            outcome.warn(BY, self.key.clone(), "Unhealthy", "Readiness probe failed");
+            result.emit_warning(COMPONENT, self.key.clone(), "Unhealthy", "Readiness probe failed");
         }
         let ready_since = if ready == status.ready { status.ready_since } else { Some(now) };
         Some(PodStatus { ready, containers_ready, ready_since, ..status.clone() })
@@ -297,13 +307,13 @@ impl Life<'_> {
     }
 }
 
-/// What a template says of containers that end.
+/// The restart policy of a template.
 pub(crate) fn restart_policy(template: &PodTemplate) -> &str {
     let written = template.given.as_ref().and_then(|given| given.json().pointer("/spec/restartPolicy"));
     written.and_then(serde_json::Value::as_str).unwrap_or("Always")
 }
 
-/// Whether somebody says that the pod is ready, or is not.
+/// The readiness that an annotation or a client sets.
 fn held(pod: &Pod) -> Option<bool> {
     match pod.metadata.annotations.get(READY_ANNOTATION) {
         Some("true") => Some(true),
@@ -312,7 +322,7 @@ fn held(pod: &Pod) -> Option<bool> {
     }
 }
 
-/// The addresses that an annotation asks for. Reading the manifests has checked them.
+/// The addresses that an annotation pins. They were validated when the manifest was read.
 pub(crate) fn pinned(pod: &Pod) -> IpList {
     if pod.metadata.annotations.is_empty() {
         return IpList::default();
@@ -322,7 +332,7 @@ pub(crate) fn pinned(pod: &Pod) -> IpList {
     text.split(',').filter_map(|ip| parse_ip(ip.trim()).ok()).collect()
 }
 
-/// On the host network, a pod has its node's addresses.
+/// The addresses of its node, for a pod on the host network.
 fn node_addresses(store: &Store, pod: &Pod) -> IpList {
     let by_name = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     let node = by_name.or_else(|| store.list::<Node>(Kind::Node).next());

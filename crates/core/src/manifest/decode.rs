@@ -1,4 +1,4 @@
-//! From one document to one object: the single typed pass over the text.
+//! Decodes a document into an object: the single typed pass over the text.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::tree::Tree;
 use super::wording;
 use crate::store::{Key, Kind, Name, Object, ReplicationController};
 
-/// Reads the object of this kind from any deserializer.
+/// Deserializes an object of this kind.
 struct Typed(Kind);
 
 impl<'de> DeserializeSeed<'de> for Typed {
@@ -48,7 +48,7 @@ impl<'de> DeserializeSeed<'de> for Typed {
     }
 }
 
-/// A value of type `T`, as a seed.
+/// Deserializes a value of type `T`, as a seed.
 struct Of<T>(std::marker::PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Of<T> {
@@ -58,13 +58,13 @@ impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Of<T> {
     }
 }
 
-/// The head of the document at `place`, by a parser's pass.
+/// The head of the document at `place`, by a pass of the parser.
 pub(super) fn head(place: &Place) -> Result<Head, Box<Problem>> {
     read(place, Repeated::Last, || Of::<Option<Head>>(std::marker::PhantomData))
         .map(Option::unwrap_or_default)
 }
 
-/// The document at `place` as an object of `kind`.
+/// Decodes the document at `place` as an object of `kind`.
 pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> {
     let repeated = if kind == Kind::Fault { Repeated::Refused } else { Repeated::Last };
     read(place, repeated, || Typed(kind)).map_err(|problem| match named(place, kind) {
@@ -73,10 +73,10 @@ pub(super) fn object(place: &Place, kind: Kind) -> Result<Object, Box<Problem>> 
     })
 }
 
-/// `json` as an object of `kind`, or what is wrong with it: the field, as far as it is known, and why.
+/// Decodes `json` as an object of `kind`; the error is the field, if it is known, and the reason.
 pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, (String, String)> {
     Typed(kind).deserialize(json).map_err(|error| {
-        // The YAML parser knows the path of what it does not like.
+        // The YAML parser's errors contain the path.
         let yaml = Typed(kind).deserialize(serde_yaml::Deserializer::from_str(&json.to_string()));
         let message = match yaml {
             Err(yaml) => plain_message(&yaml),
@@ -90,18 +90,18 @@ pub(super) fn from_json(json: &serde_json::Value, kind: Kind) -> Result<Object, 
     })
 }
 
-/// The document at `place` as a `T`.
+/// Decodes the document at `place` as a `T`.
 pub fn value<T: for<'de> Deserialize<'de>>(place: &Place) -> Result<T, Box<Problem>> {
     read(place, Repeated::Refused, || Of::<T>(std::marker::PhantomData))
 }
 
-/// Checks that the document at `place` is well-formed, whatever it is.
+/// Checks that the document at `place` is well-formed, regardless of its content.
 pub(super) fn well_formed(place: &Place) -> Result<(), Box<Problem>> {
     value::<Option<IgnoredAny>>(place).map(drop)
 }
 
-/// Whether the document at `place` is well-formed, and no map: no object, whatever it is.
-pub(super) fn is_no_map(place: &Place) -> bool {
+/// Whether the document at `place` is well-formed and not a map, and so not an object.
+pub(super) fn is_not_a_map(place: &Place) -> bool {
     type Map = std::collections::HashMap<String, IgnoredAny>;
     value::<Option<Map>>(place).is_err() && well_formed(place).is_ok()
 }
@@ -117,12 +117,12 @@ pub(super) fn item_heads(place: &Place) -> Result<Vec<Head>, Box<Problem>> {
     Ok(heads.items.unwrap_or_default())
 }
 
-/// The items of the List at `place` in one pass: those that have a kind here.
+/// Decodes the items of the List at `place` in one pass: those that have a kind here.
 pub(super) fn items(place: &Place, kinds: &[Option<Kind>]) -> Result<Vec<Option<Object>>, Box<Problem>> {
     read(place, Repeated::Last, || ListOf(kinds))
 }
 
-/// How an object may be called whose fields cannot all be read.
+/// The key of an object some of whose fields are invalid.
 fn named(place: &Place, kind: Kind) -> Option<Key> {
     #[derive(Deserialize)]
     struct Named {
@@ -144,10 +144,10 @@ fn named(place: &Place, kind: Kind) -> Option<Key> {
     Some(Key::new(kind, namespace, metadata.name))
 }
 
-/// Where objects live that do not say where.
+/// The namespace of objects that have none.
 pub(super) const DEFAULT_NAMESPACE: &str = "default";
 
-/// One pass over the document at `place`, after making sure that it will be a short one.
+/// Decodes the document at `place` in one pass, after checking its limits.
 fn read<S, V>(place: &Place, repeated: Repeated, seed: impl Fn() -> S) -> Result<V, Box<Problem>>
 where
     S: for<'de> DeserializeSeed<'de, Value = V>,
@@ -159,7 +159,7 @@ where
         return json
             .or_else(|error| lenient(repeated, &seed, &text, &error.to_string()).ok_or(error))
             .map_err(|error| {
-                // JSON is YAML, and the YAML parser knows the path and the place of what it does not like.
+                // JSON is YAML, and the YAML parser's errors contain the path and the position.
                 match seed().deserialize(serde_yaml::Deserializer::from_str(&text)) {
                     Err(yaml) if yaml.location().is_some() => yaml_error(place, &text, &yaml),
                     _ => json_error(place, &text, &error),
@@ -186,17 +186,17 @@ where
     seed().deserialize(&tree).map_err(|error| json_error(place, &text, &error))
 }
 
-/// What becomes of a key that is there twice.
+/// The treatment of repeated keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeated {
-    /// The last counts, as for kubectl.
+    /// The last counts, as with kubectl.
     Last,
-    /// It is an error, in our own kinds.
+    /// An error, in our own kinds.
     Refused,
 }
 
-/// What `text` says, where that failed with `error` for a reason that is none to kubectl: of a key that is there twice the
-/// last counts, and 3.0 is a whole number.
+/// Decodes `text` again after an `error` that kubectl does not report: of a repeated key the last counts, and 3.0 is a
+/// whole number.
 fn lenient<S, V>(repeated: Repeated, seed: impl Fn() -> S, text: &str, error: &str) -> Option<V>
 where
     S: for<'de> DeserializeSeed<'de, Value = V>,
@@ -207,7 +207,7 @@ where
     seed().deserialize(&Tree::of(text)?.value).ok()
 }
 
-/// The `items` of a List, each read as its kind asks.
+/// Deserializes the `items` of a List, each as an object of its kind.
 struct ListOf<'a>(&'a [Option<Kind>]);
 
 impl<'de> DeserializeSeed<'de> for ListOf<'_> {

@@ -1,26 +1,26 @@
-//! From a file's text to documents, by its lines: where each document of a stream begins and ends, what it says it
-//! is, and the items of a List. The parser never sees more than one of them at a time, so that an error in one leaves
-//! the others alone and memory is bounded by the largest.
+//! Splits a file's text into documents, by lines: the documents of a stream, their heads, and the items of a List. The
+//! parser sees one of them at a time, so that an error in one does not affect the others and memory is bounded by the
+//! largest.
 
 use super::source::Passage;
 
-/// The documents of a stream of YAML, those that say nothing left out.
+/// The documents of a YAML stream, without empty ones.
 ///
-/// `---` or `...` at the start of a line ends a document wherever it stands, even within a quoted or block scalar
-/// (YAML 1.2, 9.1.2), so looking at the lines is enough.
+/// `---` or `...` at the start of a line ends a document everywhere, even within a quoted or block scalar (YAML 1.2,
+/// 9.1.2), so splitting by lines is correct.
 pub(super) fn split(text: &str) -> Vec<Passage> {
     let mut documents = Vec::new();
     let (mut begin, mut begin_line) = (0, 1);
     let (mut at, mut line) = (0, 1);
     let mut end = |range: std::ops::Range<usize>, line| {
-        if !says_nothing(&text[range.clone()]) {
+        if !is_empty(&text[range.clone()]) {
             documents.push(Passage { range, line, dash: None, json: false });
         }
     };
     for text_line in text.split_inclusive('\n') {
         if is_marker(text_line, "---") {
             end(begin..at, begin_line);
-            // What follows on the line belongs to the document, `--- {kind: …}`.
+            // The rest of the line belongs to the document: `--- {kind: …}`.
             (begin, begin_line) = (at + 3, line);
         } else if is_marker(text_line, "...") {
             end(begin..at, begin_line);
@@ -37,8 +37,8 @@ fn is_marker(line: &str, marker: &str) -> bool {
     line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
 }
 
-/// Whether there are only comments and directives; the latter stand before the `---` that begins their document.
-fn says_nothing(text: &str) -> bool {
+/// Whether there are only comments and directives; the latter precede the `---` that starts their document.
+fn is_empty(text: &str) -> bool {
     text.lines().all(|line| line.starts_with('%') || is_comment(line))
 }
 
@@ -47,29 +47,29 @@ fn is_comment(line: &str) -> bool {
     content.is_empty() || content.starts_with('#')
 }
 
-/// What the lines of a document say it is, before anything parses it.
+/// The head of a document, found before it is parsed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Head<'a> {
+pub(super) struct LineHead<'a> {
     pub(super) api_version: Option<&'a str>,
     pub(super) kind: Option<&'a str>,
-    /// Where the line after `items:` begins, if its items follow as a block.
+    /// Offset of the line after `items:`, if its items follow as a block.
     pub(super) items: Option<usize>,
-    /// A key that is there twice, and where the second is.
+    /// A repeated key, and the offset of its second occurrence.
     pub(super) repeated: Option<(&'static str, usize)>,
 }
 
-/// Reads the head off the lines, in a tenth of the time of a parser's pass.
+/// Finds the head by lines, in a tenth of the time that a parser needs.
 ///
-/// What it finds is right for every block-style document; where it finds nothing, only a parser knows.
-pub(super) fn sniff(text: &str) -> Head<'_> {
-    let mut head = Head::default();
+/// The result is right for every block-style document; if nothing is found, the document has to be parsed.
+pub(super) fn find_head(text: &str) -> LineHead<'_> {
+    let mut head = LineHead::default();
     let mut indent = None;
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let spaces = line.bytes().take_while(|byte| *byte == b' ').count();
         let (key_at, next) = (at + spaces, at + line.len());
         at = next;
-        // Keys of the document itself, not of what is in it: those that stand where the first one does.
+        // Keys of the document itself have the indentation of the first one; nested ones have more.
         if indent.is_some_and(|indent| indent != spaces) {
             continue;
         }
@@ -95,7 +95,7 @@ pub(super) fn sniff(text: &str) -> Head<'_> {
     head
 }
 
-impl Head<'_> {
+impl LineHead<'_> {
     fn repeat_if(&mut self, repeated: bool, key: &'static str, at: usize) {
         if repeated {
             self.repeated = Some((key, at));
@@ -103,7 +103,7 @@ impl Head<'_> {
     }
 }
 
-/// What follows `key:` on a line that begins with it, quoted or not.
+/// The text after `key:` on a line that starts with it, quoted or not.
 fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     let quote = line.chars().next().filter(|c| matches!(c, '"' | '\''));
     let rest = match quote {
@@ -114,7 +114,7 @@ fn value_of<'a>(line: &'a str, key: &str) -> Option<&'a str> {
     rest.starts_with([' ', '\t', '\r', '\n']).then_some(rest)
 }
 
-/// The word that `value` is, without quotes and comment; `None` if it is anything else.
+/// The word in `value`, without quotes and comment; `None` if it is anything else.
 fn plain_word(value: &str) -> Option<&str> {
     let value = value.split_once(" #").map_or(value, |(value, _)| value).trim();
     let inner = ['"', '\''].iter().find_map(|&quote| value.strip_prefix(quote)?.strip_suffix(quote));
@@ -123,17 +123,17 @@ fn plain_word(value: &str) -> Option<&str> {
     (plain && !word.is_empty()).then_some(word)
 }
 
-/// A block-style List taken apart.
+/// The items of a block-style List.
 pub(super) struct Items {
     pub(super) items: Vec<Passage>,
-    /// What follows the last item: other keys of the List.
+    /// The text after the last item: other keys of the List.
     pub(super) rest: Passage,
 }
 
-/// The items of the List in `passage`, which follow in a block at `items` bytes from its start.
+/// Splits the List in `passage` into its items, which follow as a block at `items` bytes from its start.
 ///
-/// `None` where the lines do not show them: then a parser has to read the whole. So it has if an item turns out not
-/// to be well-formed, because lines of a quoted scalar may stand anywhere.
+/// `None` if lines do not show the items: then the whole List has to be parsed. This is also necessary if an item turns
+/// out to be malformed, because lines of a quoted scalar can look like items.
 pub(super) fn split_items(source: &str, passage: &Passage, items: usize) -> Option<Items> {
     let before = &source[passage.range.start..passage.range.start + items];
     let mut line = passage.line + before.bytes().filter(|&b| b == b'\n').count() as u32;
@@ -167,7 +167,7 @@ pub(super) fn split_items(source: &str, passage: &Passage, items: usize) -> Opti
     (!found.is_empty()).then_some(Items { items: found, rest })
 }
 
-/// The first line that reads like a directive of a Helm template, as its offset: `{{` where a node begins, which no
+/// Offset of the first line that looks like a directive of a Helm template: `{{` at the start of a node, which no
 /// rendered manifest has.
 pub(super) fn template_directive(text: &str) -> Option<usize> {
     let mut at = 0;
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_are_found_by_their_lines() {
+    fn streams_are_split_into_documents() {
         let table: &[(&str, &[(&str, u32)])] = &[
             ("", &[]),
             ("# only a comment\n\n", &[]),
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_read_off_the_lines() {
+    fn heads_are_found_by_lines() {
         let table = [
             ("  # an item\n  apiVersion: v1\n  kind: Pod\n  spec:\n    kind: x\n", Some("v1"), Some("Pod")),
             ("apiVersion: v1\nkind: Service\n", Some("v1"), Some("Service")),
@@ -219,16 +219,16 @@ mod tests {
             ("kind: Service\r\napiVersion: apps/v1\r\n", Some("apps/v1"), Some("Service")),
         ];
         for (text, api_version, kind) in table {
-            let head = sniff(text);
+            let head = find_head(text);
             assert_eq!((head.api_version, head.kind), (api_version, kind), "{text:?}");
         }
-        assert_eq!(sniff("kind: A\nx: 1\nkind: B\n").repeated, Some(("kind", 13)));
-        assert_eq!(sniff("items: # two\n- a\n").items, Some(13));
-        assert_eq!(sniff("items: []\n").items, None);
+        assert_eq!(find_head("kind: A\nx: 1\nkind: B\n").repeated, Some(("kind", 13)));
+        assert_eq!(find_head("items: # two\n- a\n").items, Some(13));
+        assert_eq!(find_head("items: []\n").items, None);
     }
 
     #[test]
-    fn lists_are_taken_apart_without_moving_a_position() {
+    fn lists_are_split_without_changing_positions() {
         type Expected<'a> = Option<&'a [(&'a str, u32)]>;
         let table: &[(&str, Expected<'_>, &str)] = &[
             (
@@ -248,7 +248,7 @@ mod tests {
         ];
         for (text, expected, rest) in table {
             let passage = Passage { range: 0..text.len(), line: 1, dash: None, json: false };
-            let found = split_items(text, &passage, sniff(text).items.unwrap());
+            let found = split_items(text, &passage, find_head(text).items.unwrap());
             let items =
                 found.as_ref().map(|f| f.items.iter().map(|p| (p.text(text), p.line)).collect::<Vec<_>>());
             let expected = expected.map(|e| e.iter().map(|&(t, l)| (t.into(), l)).collect::<Vec<_>>());
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn template_directives_are_told_from_text() {
+    fn template_directives_are_distinguished_from_text() {
         let table = [
             ("{{- if .Values.x }}\na: 1\n", Some(0)),
             ("a: 1\nname: {{ .Release.Name }}\n", Some(11)),

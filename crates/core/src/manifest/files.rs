@@ -1,4 +1,4 @@
-//! From paths to bytes: how a file is read that may be no file at all.
+//! Reads files, some of which may not be regular files.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
@@ -7,23 +7,23 @@ use std::path::Path;
 use super::limits;
 use super::problem::Problem;
 
-/// The path that means standard input.
+/// The path that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// The bytes of `path`, or of standard input for `-`.
+/// Reads `path`, or standard input for `-`.
 ///
-/// Never waits for a FIFO's writer, and reads regular files only, up to 48 MiB.
+/// Does not block on a FIFO without a writer, and reads only regular files of up to 48 MiB.
 ///
 /// # Errors
-/// When it cannot be opened or read, is no regular file, or is too large; when standard input ends without an object, as it does
-/// where `helm template` fails in a pipe.
+/// If it cannot be opened or read, is not a regular file, or is too large; if standard input ends without an object,
+/// for instance because `helm template` failed in a pipe.
 pub fn fetch(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| Box::new(problem(path, message));
     if path.as_os_str() == STANDARD_INPUT {
         let bytes = drain(io::stdin().lock(), 0).map_err(failed)?;
         return if is_blank(&bytes) {
             Err(Box::new(problem(path, "nothing on standard input").with_help(
-                "the command before the pipe has failed, or printed nothing; for an empty cluster give a List without items",
+                "the command before the pipe has failed, or printed nothing; for an empty cluster use a List without items",
             )))
         } else {
             Ok(bytes)
@@ -32,7 +32,7 @@ pub fn fetch(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let file = open(path).map_err(|error| failed(format!("cannot open: {error}")))?;
     let meta = file.metadata().map_err(|error| failed(format!("cannot read: {error}")))?;
     if !meta.is_file() {
-        let help = "give a regular file, a directory of them, or - for standard input";
+        let help = "use a regular file, a directory of them, or - for standard input";
         return Err(Box::new(problem(path, "not a regular file").with_help(help)));
     }
     if meta.len() > limits::FILE_BYTES {
@@ -44,7 +44,8 @@ pub fn fetch(path: &Path) -> Result<Vec<u8>, Box<Problem>> {
 #[cfg(unix)]
 fn open(path: &Path) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
-    // Opening a FIFO waits for a writer without O_NONBLOCK; a terminal must not become ours.
+    // Without O_NONBLOCK, opening a FIFO waits for a writer; with O_NOCTTY, a terminal does not become the controlling
+    // one.
     let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
@@ -54,7 +55,7 @@ fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).open(path)
 }
 
-/// Everything from `reader`, which may have grown since its size was asked for.
+/// Reads all of `reader`, whose size may have grown since it was determined.
 fn drain(reader: impl Read, expected: u64) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
     reader
@@ -65,7 +66,7 @@ fn drain(reader: impl Read, expected: u64) -> Result<Vec<u8>, String> {
 }
 
 fn too_large() -> String {
-    format!("larger than {} MiB, which is the most one file may have", limits::FILE_BYTES >> 20)
+    format!("larger than {} MiB, the maximum size of a file", limits::FILE_BYTES >> 20)
 }
 
 /// An error in the file or directory at `path` as a whole.
@@ -73,8 +74,8 @@ pub(super) fn problem(path: &Path, message: impl AsRef<str>) -> Problem {
     Problem::of_file(&name(path), message)
 }
 
-/// Whether there are only comments, directives and the markers between documents: most likely the moment between an
-/// editor's truncation and its first write, or a failed command's output. An empty List says "nothing" explicitly.
+/// Whether there are only comments, directives and markers between documents: probably the moment between an editor's
+/// truncation and its first write, or the output of a failed command. An intentionally empty file is an empty List.
 pub fn is_blank(bytes: &[u8]) -> bool {
     bytes.split(|&byte| byte == b'\n').all(|line| {
         let line = line.trim_ascii();
@@ -84,37 +85,40 @@ pub fn is_blank(bytes: &[u8]) -> bool {
     })
 }
 
-/// How `path` is shown to people.
+/// The display name of `path`.
 pub(super) fn name(path: &Path) -> String {
     if path.as_os_str() == STANDARD_INPUT { "<stdin>".into() } else { path.display().to_string() }
 }
 
-/// Bytes that are no text that YAML or JSON could be written in.
-pub(super) struct NoText {
-    /// The text up to there.
+/// Bytes that are not a text of YAML or JSON.
+pub(super) struct InvalidText {
+    /// The text before the first invalid byte.
     pub(super) before: String,
     pub(super) reason: String,
 }
 
-/// The text in `bytes`, without a byte order mark.
+/// Decodes `bytes` as text, without a byte order mark.
 ///
 /// # Errors
-/// At the first character that no YAML or JSON file has.
-pub(super) fn text(bytes: Vec<u8>) -> Result<String, NoText> {
+/// At the first character that YAML and JSON do not allow.
+pub(super) fn text(bytes: Vec<u8>) -> Result<String, InvalidText> {
     if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
-        return Err(NoText { before: String::new(), reason: "UTF-16 text; save the file as UTF-8".into() });
+        return Err(InvalidText {
+            before: String::new(),
+            reason: "UTF-16 text; save the file as UTF-8".into(),
+        });
     }
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let reason = format!("byte {:#04x} is not UTF-8; is this a text file?", error.as_bytes()[at]);
         let mut bytes = error.into_bytes();
         bytes.truncate(at);
-        NoText { before: String::from_utf8(bytes).unwrap_or_default(), reason }
+        InvalidText { before: String::from_utf8(bytes).unwrap_or_default(), reason }
     })?;
     if text.starts_with('\u{feff}') {
         text.drain(..'\u{feff}'.len_utf8());
     }
-    // Most files are plain ASCII, which a glance at the bytes shows.
+    // Most files are printable ASCII, which is quickly checked.
     let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
     let strange = if plain { None } else { text.char_indices().find(|&(_, c)| !printable(c)) };
     match strange {
@@ -125,7 +129,7 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, NoText> {
                 '\0' => "NUL byte; is this a text file?".into(),
                 c => format!("control character U+{:04X}, which YAML does not allow", u32::from(c)),
             };
-            Err(NoText { before: text, reason })
+            Err(InvalidText { before: text, reason })
         }
     }
 }
@@ -144,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blank_is_what_says_nothing() {
+    fn files_without_content_are_blank() {
         let table = [
             ("", true),
             ("\u{feff}\r\n", true),

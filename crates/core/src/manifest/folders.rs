@@ -1,5 +1,5 @@
-//! Takes the place of `kubectl apply -f DIRECTORY`: which files a directory stands for, and which directories are none of
-//! manifests, because kustomize or Helm makes manifests of them first.
+//! Takes the place of `kubectl apply -f DIRECTORY`: finds the manifests of a directory, and refuses directories whose
+//! files kustomize or Helm has to render first.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
@@ -9,43 +9,43 @@ use super::files;
 use super::limits;
 use super::problem::Problem;
 
-/// What makes a directory a kustomization, in kustomize's order (`konfig.RecognizedKustomizationFileNames`).
+/// The files of a kustomization, in kustomize's order (`konfig.RecognizedKustomizationFileNames`).
 pub(super) const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
-/// What makes a directory a Helm chart.
+/// The file of a Helm chart.
 const CHART: &str = "Chart.yaml";
 
-/// Maximum number of directories that a message names.
+/// Maximum number of directories in a message.
 const NAMED: usize = 5;
 
-/// Maximum number of subdirectories that are looked into for manifests that are left out.
+/// Maximum number of subdirectories that are searched for manifests that are not read.
 const PEEKED_DIRECTORIES: usize = 100;
 
-/// Maximum number of files of one subdirectory that are looked into, and of bytes of each: enough to know what the directory is
-/// for, and little at every start.
+/// Maximum number of files of one subdirectory that are searched, and of bytes of each: enough to recognize manifests,
+/// at little cost.
 const PEEKED_FILES: usize = 4;
 const PEEKED_BYTES: u64 = 16 << 10;
 
-/// What is in a directory.
+/// The content of a directory.
 #[derive(Debug, Default)]
 pub(super) struct Listing {
     /// The files that may be manifests, in kubectl's order.
     pub(super) files: Vec<PathBuf>,
-    /// The directories with a kustomization, and the files of that.
+    /// The directories with a kustomization, as paths of its file.
     kustomizations: Vec<PathBuf>,
-    /// The directory itself if it is a Helm chart.
+    /// The directory itself, if it is a Helm chart.
     chart: Option<PathBuf>,
     /// The charts below it.
     charts: Vec<PathBuf>,
-    /// The directories in it that are not read.
+    /// Its subdirectories that are not read.
     subdirectories: Vec<PathBuf>,
-    /// Those that are.
+    /// Its subdirectories that are read.
     pub(super) directories: Vec<PathBuf>,
 }
 
-/// Lists `directory`, and the directories in it if `recursive`.
+/// Lists `directory`, and its subdirectories if `recursive`.
 ///
-/// Hidden entries are left out, and links to directories: the data of a mounted ConfigMap is in both.
+/// Hidden entries and links to directories are skipped: the data of a mounted ConfigMap is in both.
 pub(super) fn list(directory: &Path, recursive: bool) -> io::Result<Listing> {
     let mut listing = Listing::default();
     let flat = enter(directory, true, &mut listing)?;
@@ -58,7 +58,7 @@ pub(super) fn list(directory: &Path, recursive: bool) -> io::Result<Listing> {
     while let Some(next) = rest.pop() {
         entered += 1;
         if entered > limits::FILES || listing.files.len() > limits::FILES {
-            let message = format!("more than {} files and directories in it", limits::FILES);
+            let message = format!("it contains more than {} files and directories", limits::FILES);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
         }
         match enter(&next, false, &mut listing) {
@@ -66,19 +66,19 @@ pub(super) fn list(directory: &Path, recursive: bool) -> io::Result<Listing> {
                 rest.extend(more);
                 listing.directories.push(next);
             }
-            // A directory that goes while others are listed is none.
+            // A directory that is deleted during the listing is skipped.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(io::Error::new(error.kind(), format!("{}: {error}", next.display()))),
         }
     }
-    // As `filepath.Walk` goes: by name, directory by directory.
+    // In the order of `filepath.Walk`: by name, directory by directory.
     listing.files.sort();
     listing.kustomizations.sort();
     listing.charts.sort();
     Ok(listing)
 }
 
-/// Adds the files of one directory. Returns the directories in it.
+/// Adds the files of one directory. Returns its subdirectories.
 fn enter(directory: &Path, is_root: bool, listing: &mut Listing) -> io::Result<Vec<PathBuf>> {
     let (mut files, mut subdirectories, mut chart) = (Vec::new(), Vec::new(), false);
     for entry in fs::read_dir(directory)? {
@@ -96,7 +96,7 @@ fn enter(directory: &Path, is_root: bool, listing: &mut Listing) -> io::Result<V
             }
             continue;
         }
-        // A dangling link is kept, so that reading it reports it.
+        // A dangling link is kept, so that reading it reports an error.
         if is_directory(&entry, &path) {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 subdirectories.push(path);
@@ -115,14 +115,14 @@ fn enter(directory: &Path, is_root: bool, listing: &mut Listing) -> io::Result<V
     if chart {
         listing.chart = Some(directory.to_path_buf());
     }
-    // All are in one directory: comparing paths name by name takes ten times as long.
+    // All are in one directory: comparing paths component by component takes ten times as long.
     files.sort_unstable_by(|a, b| a.as_os_str().cmp(b.as_os_str()));
     subdirectories.sort_unstable();
     listing.files.append(&mut files);
     Ok(subdirectories)
 }
 
-/// Whether `entry` at `path` is a directory, or a link to one. Most are neither, which the listing itself shows.
+/// Whether `entry` at `path` is a directory, or a link to one. Usually the listing itself contains the type.
 fn is_directory(entry: &DirEntry, path: &Path) -> bool {
     match entry.file_type() {
         Ok(kind) if !kind.is_symlink() => kind.is_dir(),
@@ -131,18 +131,18 @@ fn is_directory(entry: &DirEntry, path: &Path) -> bool {
 }
 
 impl Listing {
-    /// Why the files may not be read one by one, if they may not.
+    /// Why the files must not be read one by one, if so.
     pub(super) fn refused(&self) -> Vec<Problem> {
         let kustomized = self.kustomizations.iter().take(NAMED).map(|path| {
             let directory = path.parent().unwrap_or(path);
             let name = path.file_name().unwrap_or_default().display();
-            files::problem(directory, format!("has a {name}, which changes what the files beside it say"))
+            files::problem(directory, format!("has a {name}, which changes the files next to it"))
                 .with_help(format!("render it: -k {}", shown(directory)))
         });
         let mut problems: Vec<Problem> = kustomized.collect();
         let more = self.kustomizations.len().saturating_sub(NAMED);
         if let (1.., Some(last)) = (more, problems.last_mut()) {
-            last.message.push_str(&format!("; so have {more} more directories"));
+            last.message.push_str(&format!("; as do {more} more directories"));
         }
         problems.extend(self.chart.iter().map(|chart| {
             files::problem(chart, "is a Helm chart, which has to be rendered").with_help(helm(chart))
@@ -150,14 +150,14 @@ impl Listing {
         problems
     }
 
-    /// Which charts below the directory are passed over.
+    /// A warning about charts below the directory, which are skipped.
     pub(super) fn charts_left_out(&self) -> Option<Problem> {
         let first = self.charts.first()?;
-        let message = format!("passed over, a Helm chart: {}", names(&self.charts, |_| String::new()));
+        let message = format!("skipped, a Helm chart: {}", names(&self.charts, |_| String::new()));
         Some(files::problem(first, message).with_help(helm(first)).as_warning())
     }
 
-    /// Which subdirectories of `directory` have manifests that are not read.
+    /// A warning about subdirectories of `directory` with manifests that are not read.
     pub(super) fn subdirectories_left_out(&self, directory: &Path) -> Option<Problem> {
         let mut left_out: Vec<(PathBuf, usize)> = Vec::new();
         let (mut kustomization, mut chart) = (None, None);
@@ -221,7 +221,7 @@ fn names(paths: &[PathBuf], after: impl Fn(&Path) -> String) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-/// How the file called `name` is to be rendered, if it is what kustomize or Helm renders others with.
+/// How to render the file called `name`, if it is input for kustomize or Helm.
 pub(super) fn how_to_render(name: &str) -> Option<String> {
     let path = Path::new(name);
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -232,18 +232,18 @@ pub(super) fn how_to_render(name: &str) -> Option<String> {
     }
 }
 
-/// How a chart becomes manifests.
+/// How to render a chart.
 pub(super) fn helm(chart: &Path) -> String {
     format!("render it: helm template NAME {} | clusterlocal serve -", shown(chart))
 }
 
-/// A path as a shell takes it, if it has nothing strange in it.
+/// A path for a shell, if it contains no special characters.
 fn shown(path: &Path) -> String {
     let text = path.display().to_string();
     if text.contains([' ', '\'', '"', '$', '(', ')', '&', ';']) { format!("{text:?}") } else { text }
 }
 
-/// Whether the beginning of the file reads like that of an object for a cluster. A story for `play` is none.
+/// Whether the start of the file looks like an object of a cluster. A Scenario of `play` does not count.
 fn looks_like_manifest(path: &Path) -> bool {
     if !path.is_file() {
         return false;

@@ -1,5 +1,5 @@
-//! Takes the place of kubectl's `-f`, `-R` and `-k`: from what a command line names to what is read, one after the other.
-//! It must not know what is in files, beyond whether they look like manifests.
+//! Takes the place of kubectl's `-f`, `-R` and `-k`: resolves the arguments of a command line into inputs. Must not
+//! depend on the content of files, except whether they look like manifests.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,12 +10,12 @@ use super::folders::{self, Listing};
 use super::problem::Problem;
 use super::{Manifest, kustomize, limits};
 
-/// What a command line names.
+/// The inputs of a command line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inputs {
     /// Files, directories, or `-` for standard input.
     pub paths: Vec<PathBuf>,
-    /// Whether a directory stands for the directories in it as well (`-R`).
+    /// Whether subdirectories are read as well (`-R`).
     pub recursive: bool,
     /// Directories with a kustomization (`-k`).
     pub kustomizations: Vec<PathBuf>,
@@ -45,23 +45,23 @@ impl From<&Inputs> for Inputs {
     }
 }
 
-/// One thing to read.
+/// One input to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
-    /// A file that the command line names, or `-`.
+    /// A file given on the command line, or `-`.
     Named(PathBuf),
-    /// A file of a directory, which may hold no manifest at all.
+    /// A file of a directory, which need not be a manifest.
     Listed(PathBuf),
-    /// A directory whose kustomization is rendered.
+    /// A directory with a kustomization to render.
     Kustomization(PathBuf),
 }
 
 impl Input {
-    /// Reads it. What is wrong is in [`Manifest::problems`].
+    /// Reads the input. Errors are in [`Manifest::problems`].
     pub fn read(&self) -> Manifest {
         match self {
             Input::Named(path) => super::read_file(path),
-            Input::Listed(path) => super::read_file(path).passed_over(),
+            Input::Listed(path) => super::read_file(path).skipped_unless_objects(),
             Input::Kustomization(directory) => {
                 let name = kustomize::name(directory);
                 match kustomize::render(directory) {
@@ -75,31 +75,31 @@ impl Input {
     }
 }
 
-/// What there is to read, in order and each once.
+/// The inputs that were found, in order and without duplicates.
 #[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The files and kustomizations.
     pub inputs: Vec<Input>,
-    /// What is left out that may have been meant.
+    /// Warnings about skipped files that may be manifests.
     pub warnings: Vec<Problem>,
 }
 
-/// What `inputs` mean: a directory stands for the `*.yaml`, `*.yml` and `*.json` in it, by name, without hidden ones, and
-/// for those in its subdirectories if that is asked for; `-` stands for standard input.
+/// Resolves `inputs`: a directory stands for its `*.yaml`, `*.yml` and `*.json` files, by name and without hidden ones,
+/// and for those in its subdirectories if requested; `-` stands for standard input.
 ///
-/// Symbolic links to files are followed: the data of a mounted ConfigMap is one.
+/// Symbolic links to files are followed: a mounted ConfigMap consists of them.
 ///
 /// # Errors
-/// One problem for each path that does not exist, cannot be listed, is a directory without manifests, or one of which only
-/// kustomize or Helm knows what its files mean.
+/// One problem for each path that does not exist, cannot be listed, is a directory without manifests, or needs
+/// rendering by kustomize or Helm.
 pub fn find(inputs: impl Into<Inputs>) -> Result<Found, Vec<Problem>> {
     search(&inputs.into(), true)
 }
 
-/// As [`find`], for a cluster that may begin empty: so may a directory.
+/// Like [`find`], for a cluster that may be empty at first: directories may be empty too.
 ///
 /// # Errors
-/// As those of [`find`], but for directories without manifests.
+/// Like those of [`find`], except for directories without manifests.
 pub fn find_any(inputs: impl Into<Inputs>) -> Result<Found, Vec<Problem>> {
     search(&inputs.into(), false)
 }
@@ -129,13 +129,13 @@ fn search(inputs: &Inputs, not_empty: bool) -> Result<Found, Vec<Problem>> {
         each_once(&mut found.inputs);
     }
     if found.inputs.len() > limits::FILES {
-        let message = format!("{} files to read: at most {} are", found.inputs.len(), limits::FILES);
+        let message = format!("{} files to read: the maximum is {}", found.inputs.len(), limits::FILES);
         problems.push(files::problem(&inputs.paths[0], message));
     }
     if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
-/// Adds what the `listing` of the directory at `path` means.
+/// Adds the files in the `listing` of the directory at `path`.
 fn directory(path: &Path, listing: Listing, not_empty: bool, found: &mut Found, problems: &mut Vec<Problem>) {
     let refused = listing.refused();
     if !refused.is_empty() {
@@ -155,7 +155,7 @@ fn directory(path: &Path, listing: Listing, not_empty: bool, found: &mut Found, 
     found.inputs.extend(listing.files.into_iter().map(Input::Listed));
 }
 
-/// Leaves out what is there a second time. A file that is named as well as listed was meant by its name.
+/// Removes duplicates. A file that is both given and listed counts as given.
 fn each_once(inputs: &mut Vec<Input>) {
     let mut seen: HashMap<PathBuf, usize> = HashMap::new();
     let mut kept: Vec<Input> = Vec::with_capacity(inputs.len());
@@ -176,10 +176,10 @@ fn each_once(inputs: &mut Vec<Input>) {
     *inputs = kept;
 }
 
-/// The files that the directory at `path` stands for now.
+/// The current manifests in the directory at `path`.
 ///
 /// # Errors
-/// Why it stands for none, in one line.
+/// Why there are none, in one line.
 pub fn list(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, String> {
     let listing =
         folders::list(path, recursive).map_err(|error| format!("cannot list directory: {error}"))?;
@@ -190,7 +190,7 @@ pub fn list(path: &Path, recursive: bool) -> Result<Vec<PathBuf>, String> {
     Err(refused.iter().map(Problem::to_string).collect::<Vec<_>>().join("; "))
 }
 
-/// The directories below `path` in which manifests may come to be.
+/// The directories below `path` in which manifests may be created.
 pub fn directories(path: &Path) -> Vec<PathBuf> {
     folders::list(path, true).map(|listing| listing.directories).unwrap_or_default()
 }

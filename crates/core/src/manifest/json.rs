@@ -1,5 +1,5 @@
-//! What was written as JSON, for the API to give back. Nobody asks for that while manifests are read, so the text is
-//! kept, and its JSON worked out when somebody does.
+//! The JSON of objects as written, for the API. It is rarely needed while manifests are read, so the text is stored,
+//! and parsed on first use.
 
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
@@ -14,62 +14,62 @@ use super::tree::Tree;
 use super::{files, limits};
 use crate::store::Text;
 
-/// What was written of one object, for as long as somebody may want it back. The rest of its file is let go.
+/// The source of one object, for as long as its JSON may be needed. The rest of its file is released.
 #[derive(Debug)]
-pub(super) struct Written {
-    /// The document or item that it is in. The items of a List that cannot be told apart have the List's in common.
+pub(super) struct ObjectText {
+    /// The document or item that contains it. The items of a List that cannot be split share the List's text.
     text: Arc<str>,
-    /// Where it is in that.
+    /// Its path within that.
     within: Arc<[Step]>,
     /// Whether the text is known to be one JSON value.
     json: bool,
-    /// What the items of a List that have the text in common share besides.
+    /// State shared by the items of a List that share its text.
     common: Option<Arc<Common>>,
 }
 
-/// What the items of a List share that cannot be told apart by its text.
+/// State shared by the items of a List that cannot be split.
 #[derive(Debug)]
 pub(super) struct Common {
-    /// The List's value, once that of an item is asked for: it is read once for all of them.
+    /// The List's value, which is parsed once for all items on first use.
     value: OnceLock<Value>,
-    /// How many they are.
+    /// Number of items.
     items: usize,
 }
 
 impl Common {
-    /// For so many `items`.
+    /// Creates the state for `items` items.
     pub(super) fn of(items: usize) -> Arc<Self> {
         Arc::new(Common { value: OnceLock::new(), items: items.max(1) })
     }
 }
 
-impl Written {
-    /// What stands at `place`, which has this `text`, but for [empty lines](Self::beginning) before it.
+impl ObjectText {
+    /// The source at `place`, which has this `text`, except for [empty lines](Self::beginning) before it.
     pub(super) fn at(place: &Place, text: Arc<str>) -> Self {
-        Written { text, within: place.within.clone(), json: place.passage.json, common: None }
+        ObjectText { text, within: place.within.clone(), json: place.passage.json, common: None }
     }
 
-    /// The item at `place` of a List that has this `text`.
+    /// The source of the item at `place` of a List that has this `text`.
     pub(super) fn item(place: &Place, text: Arc<str>, common: Arc<Common>) -> Self {
-        Written { common: Some(common), ..Written::at(place, text) }
+        ObjectText { common: Some(common), ..ObjectText::at(place, text) }
     }
 
-    /// `text` without the ends of lines before it: a first document has none, others have that of their marker.
+    /// `text` without line ends at its start: later documents have that of their marker, the first has none.
     pub(super) fn beginning(text: &str) -> &str {
         text.trim_start_matches(['\r', '\n'])
     }
 
-    /// Whether it is all of `text`, to the letter.
+    /// Whether it equals all of `text`.
     pub(super) fn is(&self, text: &str) -> bool {
         self.within.is_empty() && *self.text == *text
     }
 
-    /// All of it, unless it is a part of something.
+    /// The whole text, unless this is a part of it.
     pub(super) fn whole(&self) -> Option<&str> {
         self.within.is_empty().then_some(&self.text)
     }
 
-    /// The text's value. It was read before, so it can be read again; null where it cannot.
+    /// Parses the text. It was parsed before, so it is valid; null otherwise.
     fn value(&self) -> Value {
         if self.json {
             return serde_json::from_str(&self.text).unwrap_or_default();
@@ -78,18 +78,18 @@ impl Written {
     }
 }
 
-impl Text for Arc<Written> {
+impl Text for Arc<ObjectText> {
     fn text(&self) -> Cow<'_, str> {
         if self.within.is_empty() {
             Cow::Borrowed(&self.text)
         } else {
-            // The text of the List says no more about an item than about another.
+            // The text of the List is the same for all items.
             self.json().to_string().into()
         }
     }
 
     fn bytes(&self) -> usize {
-        // Each has its share of the List.
+        // The item's share of the List.
         self.text.len() / self.common.as_ref().map_or(1, |common| common.items)
     }
 
@@ -114,26 +114,26 @@ impl Text for Arc<Written> {
     }
 }
 
-/// The one document that `bytes` are, YAML or JSON, as JSON.
+/// Parses the single YAML or JSON document in `bytes` as JSON.
 ///
 /// # Errors
-/// What is wrong with it, in one line. Nothing is believed of it: what costs more than an object may is refused.
+/// The error in one line. The input is not trusted: documents beyond the limits are refused.
 pub fn read_value(bytes: &[u8]) -> Result<Value, String> {
     let text = files::text(bytes.to_vec()).map_err(|no_text| no_text.reason.to_string())?;
     limits::structure(&text).map_err(|too_much| too_much.to_string())?;
-    // kubectl writes JSON, which a parser of YAML takes ten times as long for.
+    // kubectl sends JSON, for which a YAML parser takes ten times as long.
     match serde_json::from_str(&text) {
         Ok(value) => Ok(value),
         Err(_) => from_text(&text).or_else(|error| {
             let error = error.to_string();
-            // Of a key that is there twice the last counts: what checks for such keys reports them.
+            // Of a repeated key the last counts; strict validation reports it.
             let tree = Tree::of(&text).filter(|_| error.contains("duplicate "));
             tree.map(|tree| tree.value).ok_or(error)
         }),
     }
 }
 
-/// One YAML document as JSON, its merge keys applied.
+/// Parses one YAML document as JSON, with its merge keys applied.
 pub(super) fn from_text(text: &str) -> Result<Value, serde_yaml::Error> {
     let yaml = || serde_yaml::Deserializer::from_str(text);
     if limits::has_aliases(text) {
@@ -144,7 +144,7 @@ pub(super) fn from_text(text: &str) -> Result<Value, serde_yaml::Error> {
     Ok(from_yaml(tree))
 }
 
-/// YAML's value as JSON's: keys that are no strings become some, as sigs.k8s.io/yaml has it.
+/// Converts YAML to JSON: keys that are not strings become strings, as with sigs.k8s.io/yaml.
 fn from_yaml(value: serde_yaml::Value) -> Value {
     use serde_yaml::Value as Yaml;
     match value {
@@ -175,7 +175,7 @@ mod tests {
     use crate::manifest::read_bytes;
 
     #[test]
-    fn what_was_written_is_given_back() {
+    fn sources_are_parsed_as_json() {
         let block = "apiVersion: v1\nkind: Pod\nmetadata: {name: a, annotations: {x: \"1\"}}\nspec:\n  containers:\n  - &c\n    image: i\n  - {<<: *c, tty: true}\n";
         let list = "{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Pod, metadata: {name: b}, spec: {1: 2.5, 3: -1}}]}";
         let items = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: Pod\n  metadata: {name: c}\n  spec: {x: [null, true]}\n";
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn one_document_is_one_value() {
+    fn one_document_is_parsed_as_one_value() {
         let table = [
             ("{\"a\": [1, null]}", Ok(json!({"a": [1, null]}))),
             ("a:\n- 1\n- b: x\n", Ok(json!({"a": [1, {"b": "x"}]}))),

@@ -1,11 +1,10 @@
-//! Takes the place of kubectl's REST mapping: which kinds Kubernetes has in which versions, and what was meant by one that it
-//! does not have. It must not know what is in objects.
+//! Takes the place of kubectl's REST mapping: the kinds and versions of Kubernetes, and suggestions for unknown ones.
+//! Must not depend on the content of objects.
 
 use super::meaning::{KINDS, OWN_VERSION};
 use crate::store::nearest;
 
-/// A built-in kind that no type here reads: its group, today's versions, and those that were removed with the release that
-/// removed them.
+/// A built-in kind without a Rust type: its current versions, and the removed ones with the release of their removal.
 struct BuiltIn {
     kind: &'static str,
     served: &'static [&'static str],
@@ -42,7 +41,7 @@ const fn webhook(kind: &'static str) -> BuiltIn {
     BuiltIn { kind, served: &[ADMISSION[0]], removed: &[(ADMISSION[1], "1.22")] }
 }
 
-/// A kind of the admission policies, whose beta an API server can serve as well.
+/// A kind of the admission policies, whose beta an API server can also serve.
 const fn policy(kind: &'static str) -> BuiltIn {
     BuiltIn { kind, served: &ADMISSION, removed: &[("admissionregistration.k8s.io/v1alpha1", "1.35")] }
 }
@@ -59,7 +58,7 @@ const fn device(kind: &'static str) -> BuiltIn {
     }
 }
 
-/// The kinds of Kubernetes 1.36 beside those of [`KINDS`]; removals are those of the Deprecated API Migration Guide
+/// The kinds of Kubernetes 1.36 besides those in [`KINDS`]; removals are from the Deprecated API Migration Guide
 /// (kubernetes.io/docs/reference/using-api/deprecation-guide).
 const BUILT_IN: &[BuiltIn] = &[
     kind("Binding", &["v1"]),
@@ -226,7 +225,7 @@ const BUILT_IN: &[BuiltIn] = &[
     kind("Scale", &["autoscaling/v1"]),
 ];
 
-/// The groups to which only Kubernetes adds kinds.
+/// The groups that only Kubernetes extends.
 const GROUPS: [&str; 24] = [
     "",
     "admissionregistration.k8s.io",
@@ -254,23 +253,23 @@ const GROUPS: [&str; 24] = [
     "storagemigration.k8s.io",
 ];
 
-/// Maximum number of letters in which a group differs from a built-in one that was meant.
-const SLIPS: usize = 2;
+/// Maximum edit distance of a group from the built-in one that is suggested.
+const TYPOS_MAX: usize = 2;
 
-/// Why an API server would not know a kind.
+/// Why an API server does not serve a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unknown {
-    /// The field that is wrong: `apiVersion` or `kind`.
+    /// The wrong field: `apiVersion` or `kind`.
     pub(super) field: &'static str,
     pub(super) message: String,
     pub(super) help: Option<String>,
-    /// Whether the cluster cannot be worked out without what was meant.
+    /// Whether the cluster's DNS may depend on the intended kind.
     pub(super) matters: bool,
-    /// Whether it was there once.
+    /// Whether the kind or version was removed from Kubernetes.
     pub(super) removed: bool,
 }
 
-/// Whether only Kubernetes adds kinds to the group of `api_version`. A CustomResourceDefinition's group has a dot.
+/// Whether only Kubernetes adds kinds to the group of `api_version`. The group of a CustomResourceDefinition has a dot.
 pub(super) fn is_built_in(api_version: &str) -> bool {
     let group = group(api_version);
     GROUPS.contains(&group) || !group.contains('.')
@@ -280,7 +279,7 @@ fn group(api_version: &str) -> &str {
     api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
-/// Why an API server does not know `kind` of `api_version`, a kind that is read here as none; `None` if it does, or if a
+/// Why an API server does not serve `kind` of `api_version`, which is not read here; `None` if it does, or if a
 /// CustomResourceDefinition may define it.
 pub(super) fn unknown(api_version: &str, kind: &str) -> Option<Unknown> {
     let item = kind.strip_suffix("List").filter(|item| !item.is_empty()).unwrap_or(kind);
@@ -296,7 +295,7 @@ pub(super) fn unknown(api_version: &str, kind: &str) -> Option<Unknown> {
         let message = format!("clusters since Kubernetes {since} do not know {item} in {api_version:?}");
         let help = match known.served.first() {
             Some(version) => format!("write apiVersion: {version}"),
-            None => "leave it out: nothing has taken its place in the API".into(),
+            None => "delete it: the API has no replacement".into(),
         };
         return Some(Unknown {
             field: "apiVersion",
@@ -308,11 +307,11 @@ pub(super) fn unknown(api_version: &str, kind: &str) -> Option<Unknown> {
     }
     let group = group(api_version);
     if !is_built_in(api_version) {
-        // A group that may be anybody's: only one that is a slip away from a kind's own is wrong.
+        // The group may be a custom one: it is reported only if it is a typo of the kind's own group.
         let own = |versions: &[&'static str]| {
             let mut groups =
                 versions.iter().map(|version| self::group(version)).filter(|own| own.contains('.'));
-            groups.any(|own| strsim::damerau_levenshtein(own, group) <= SLIPS)
+            groups.any(|own| strsim::damerau_levenshtein(own, group) <= TYPOS_MAX)
         };
         let known = built_in().find(|known| own(known.served))?;
         let message = format!("{item} is not in {api_version:?}");
@@ -339,7 +338,7 @@ pub(super) fn unknown(api_version: &str, kind: &str) -> Option<Unknown> {
     let typed = KINDS.iter().map(|(kind, ..)| *kind).filter(|kind| *kind != "PetSet");
     let others = BUILT_IN.iter().map(|known| known.kind);
     let own = ["List", "Topology", "Scenario"];
-    // Another word may be a letter less away: what differs in case, or by a plural, was meant first.
+    // Prefers a kind that differs in case or by a plural to one with a smaller edit distance.
     let all = || typed.clone().chain(own).chain(others.clone());
     let same = |word: &&str| {
         let (word, kind) = (word.to_ascii_lowercase(), kind.to_ascii_lowercase());
@@ -357,7 +356,7 @@ pub(super) fn unknown(api_version: &str, kind: &str) -> Option<Unknown> {
     Some(Unknown { field: "kind", message, help, matters, removed: false })
 }
 
-/// Today's version of a kind.
+/// The current version of a kind.
 fn version_of(kind: &str) -> Option<&'static str> {
     if matches!(kind, "Topology" | "Scenario") {
         return Some(OWN_VERSION);
@@ -374,8 +373,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_that_no_cluster_has_are_known() {
-        // apiVersion, kind; the field and what is proposed; whether the cluster hangs on it.
+    fn kinds_that_no_cluster_serves_are_reported() {
+        // apiVersion, kind; the field and the suggestion; whether the DNS may depend on it.
         let table = [
             ("apps/v1", "Statefulset", Some(("kind", "write kind: StatefulSet", true))),
             ("apps/v1", "StatefullSet", Some(("kind", "write kind: StatefulSet", true))),
@@ -391,7 +390,7 @@ mod tests {
             ("v1", "Config", Some(("kind", "", false))),
             ("skaffold/v4beta11", "Config", Some(("kind", "", false))),
             ("extensions/v1beta1", "Ingress", Some(("apiVersion", "networking.k8s.io/v1", false))),
-            ("policy/v1beta1", "PodSecurityPolicy", Some(("apiVersion", "leave it out", false))),
+            ("policy/v1beta1", "PodSecurityPolicy", Some(("apiVersion", "delete it", false))),
             ("policy/v1beta1", "PodDisruptionBudget", Some(("apiVersion", "policy/v1", false))),
             ("autoscaling/v2beta2", "HorizontalPodAutoscaler", Some(("apiVersion", "autoscaling/v2", false))),
             (
@@ -418,16 +417,16 @@ mod tests {
         ];
         for (api_version, kind, expected) in table {
             let found = unknown(api_version, kind);
-            let told = found
+            let reported = found
                 .as_ref()
                 .map(|unknown| (unknown.field, unknown.help.as_deref().unwrap_or_default(), unknown.matters));
-            let same = match (told, expected) {
-                (Some((field, help, matters)), Some((wanted, part, hangs))) => {
-                    (field, matters) == (wanted, hangs)
+            let same = match (reported, expected) {
+                (Some((field, help, matters)), Some((expected_field, part, depends))) => {
+                    (field, matters) == (expected_field, depends)
                         && help.contains(part)
                         && part.is_empty() == help.is_empty()
                 }
-                (told, expected) => told == expected,
+                (reported, expected) => reported == expected,
             };
             assert!(same, "{api_version} {kind}: {found:?}");
         }

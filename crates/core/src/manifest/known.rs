@@ -1,5 +1,5 @@
-//! What a file said before, so that a change of one document does not cost the reading of all: whatever is written to
-//! the letter as it was means what it meant. It must not know why the file is read again.
+//! Objects of a file's previous version, so that a change of one document does not cost parsing all of them: unchanged
+//! text has an unchanged meaning. Must not depend on the reason for reading a file again.
 
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
@@ -8,18 +8,18 @@ use rustc_hash::FxHashMap;
 
 use super::Manifest;
 use super::Read;
-use super::json::Written;
+use super::json::ObjectText;
 use super::source::Place;
 use crate::store::Object;
 
-/// An object that was read before, without its place, which would hold on to the whole file.
+/// An object that was read before, without its place, which would keep the whole file in memory.
 #[derive(Clone, Debug)]
 pub struct Known {
     /// The object, as it was read.
     pub object: Object,
-    /// The line that its document began at.
+    /// The line at which its document started.
     pub line: u32,
-    written: Option<Arc<Written>>,
+    written: Option<Arc<ObjectText>>,
 }
 
 impl From<Read> for Known {
@@ -29,7 +29,7 @@ impl From<Read> for Known {
 }
 
 impl Known {
-    /// The same object, read at `place`.
+    /// The same object, read from `place`.
     pub(super) fn read_at(&self, place: Place) -> Read {
         let mut object = self.object.clone();
         object.read_at(place.file(), place.line());
@@ -41,27 +41,27 @@ impl Known {
     }
 }
 
-/// The objects of `manifest` that were read, and not remembered from what was `known`.
+/// The objects of `manifest` that were parsed, and not taken from `known`.
 pub fn fresh<'a>(manifest: &'a Manifest, known: &[Known]) -> impl Iterator<Item = &'a Read> {
-    let known: HashSet<*const Written> =
+    let known: HashSet<*const ObjectText> =
         known.iter().filter_map(|known| known.written.as_ref().map(Arc::as_ptr)).collect();
     let is_known =
         move |read: &Read| read.written.as_ref().is_some_and(|written| known.contains(&Arc::as_ptr(written)));
     manifest.objects.iter().filter(move |read| !is_known(read))
 }
 
-/// All that is known of a file.
+/// The known objects of a file.
 pub(super) struct Memory<'a> {
     known: &'a [Known],
-    /// Where in it what text is; made when somebody needs it.
+    /// Index by text; created on first use.
     by_text: OnceLock<FxHashMap<&'a str, usize>>,
 }
 
-/// So many objects are looked through for the one that comes next: some documents are inserted or deleted, and most
+/// Maximum number of objects that are compared to find the next one: a few documents are inserted or deleted, and most
 /// follow each other as before.
 const NEAR: usize = 16;
 
-/// So many texts may be unknown before all known ones are sorted by text: reading a few documents takes less long.
+/// Number of unknown texts after which all known ones are indexed: parsing a few documents takes less time.
 const UNKNOWN: usize = 16;
 
 impl<'a> Memory<'a> {
@@ -69,7 +69,7 @@ impl<'a> Memory<'a> {
         Memory { known, by_text: OnceLock::new() }
     }
 
-    /// For somebody who reads on from `line`.
+    /// Starts a lookup for texts from `line` on.
     pub(super) fn from(&'a self, line: u32) -> Recall<'a> {
         let near = self.known.partition_point(|known| known.line < line);
         Recall { memory: self, next: near.saturating_sub(NEAR / 2), unknown: 0 }
@@ -83,19 +83,19 @@ impl<'a> Memory<'a> {
     }
 }
 
-/// Remembers, from one text to the next.
+/// Looks up one text after another.
 pub(super) struct Recall<'a> {
     memory: &'a Memory<'a>,
-    /// What came after the last that was remembered.
+    /// Index after the last match.
     next: usize,
-    /// How many texts nobody remembered.
+    /// Number of texts that were not found.
     unknown: usize,
 }
 
 impl<'a> Recall<'a> {
-    /// What `text` is known to be.
+    /// The known object with this `text`.
     pub(super) fn object(&mut self, text: &str) -> Option<&'a Known> {
-        let (known, text) = (self.memory.known, Written::beginning(text));
+        let (known, text) = (self.memory.known, ObjectText::beginning(text));
         let near = known[self.next..].iter().take(NEAR).position(|known| known.is_written(text));
         let at = match near {
             Some(ahead) => self.next + ahead,
@@ -115,21 +115,21 @@ mod tests {
     use super::*;
     use crate::manifest::read_again;
 
-    /// Documents: `a=1` is a Service called `a` with a port 1, `a=x` one that is refused for its port.
-    fn text(says: &str) -> String {
+    /// Documents: `a=1` is a Service called `a` with port 1, `a=x` has an invalid port.
+    fn text(short: &str) -> String {
         let service = |(name, port): (&str, &str)| {
             format!(
                 "apiVersion: v1\nkind: Service\nmetadata:\n  name: {name}\nspec:\n  ports:\n  - port: {port}\n"
             )
         };
-        let documents = says.split_whitespace().filter_map(|say| say.split_once('=')).map(service);
+        let documents = short.split_whitespace().filter_map(|word| word.split_once('=')).map(service);
         documents.collect::<Vec<_>>().join("---\n")
     }
 
-    /// The same as items of a List, of which everything but the first word is kept.
-    fn list(says: &str) -> String {
+    /// The same as items of a List, without the separators.
+    fn list(short: &str) -> String {
         let items =
-            text(says).replace("---\n", "").replace('\n', "\n  ").replace("  apiVersion", "- apiVersion");
+            text(short).replace("---\n", "").replace('\n', "\n  ").replace("  apiVersion", "- apiVersion");
         format!("kind: List\napiVersion: v1\nitems:\n- {}", items.trim_end().trim_end_matches("- "))
     }
 
@@ -141,28 +141,28 @@ mod tests {
         manifest.objects.into_iter().map(Known::from).collect()
     }
 
-    /// Whether both are one.
+    /// Whether both are the same value in memory.
     fn is(a: &Object, b: &Object) -> bool {
         matches!((a, b), (Object::Service(a), Object::Service(b)) if Arc::ptr_eq(a, b))
     }
 
     #[test]
-    fn what_is_written_as_it_was_is_not_read_again() {
+    fn unchanged_text_is_not_parsed_again() {
         let many = |from: u32, to: u32| (from..to).map(|n| format!("s{n}=80 ")).collect::<String>();
-        // What was read, what is read then, how many of its objects were known at least, and at which lines problems are.
+        // The old text, the new text, the minimum number of reused objects, and the lines of problems.
         let table: &[(String, String, usize, &[u32])] = &[
             (text("a=1 b=2 c=3"), text("a=1 b=2 c=3"), 3, &[]),
             (text("a=1 b=2 c=3"), text("a=1 b=4 c=3"), 2, &[]),
             (text("a=1 b=2 c=3"), text("n=1 a=1 b=2 c=3"), 3, &[]),
             (text("a=1 b=2 c=3"), text("c=3 b=2 a=1"), 1, &[]),
             (text("a=1 b=2 c=3"), text("c=3"), 1, &[]),
-            // Problems are where the documents are now, those of known ones among them.
+            // Problems have the new positions of their documents, also those of known objects.
             (text("a=1 b=2 c=3"), text("n=x a=1 b=2 c=3"), 3, &[7]),
             (text("a=1 b=2 c=3"), text("a=1 b=2 c=x"), 2, &[23]),
             (text("a=1 b=2"), text("n=1 a=1 b=2 a=1"), 2, &[28]),
             (list("a=1 b=2 c=3"), list("n=1 a=1 b=2 c=3"), 3, &[]),
             (list("a=1 b=2 c=3"), list("a=1 b=x c=3"), 2, &[17]),
-            // In several parts, each of which reads a few before it asks for those that are far away.
+            // In several parts, each of which parses a few documents before it uses the index.
             (text(&many(0, 200)), text(&many(0, 200)), 200, &[]),
             (text(&many(0, 200)), text(&(many(0, 50) + "n=1 " + &many(50, 200))), 200, &[]),
             (text(&many(0, 200)), text(&(many(300, 400) + &many(0, 200))), 200 - 4 * UNKNOWN, &[]),
@@ -177,7 +177,7 @@ mod tests {
             assert!(count >= *reused, "{count} instead of {reused} in {now}");
             let lines: Vec<_> = again.problems.iter().map(|problem| problem.line()).collect();
             assert_eq!(lines, *problems, "{:?} in {now}", again.problems);
-            // Otherwise nobody sees a difference.
+            // There is no other difference.
             assert_eq!(again.problems, anew.problems);
             let shown = |manifest: &Manifest| -> Vec<_> {
                 manifest
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_list_says_of_its_items_is_known_in_it_only() {
+    fn fields_that_items_inherit_from_their_list_are_not_reused_outside() {
         let item = "  metadata: {name: a}\n  spec: {ports: [{port: 1}]}\n";
         let of_services = format!("apiVersion: v1\nkind: ServiceList\nitems:\n- {}", item.trim_start());
         let known = known(read(of_services, &[]));

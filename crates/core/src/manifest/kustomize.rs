@@ -1,5 +1,5 @@
-//! Takes the place of `kubectl apply -k`: has a kustomization rendered by the kubectl or kustomize on the PATH, and finds the
-//! files that the rendering follows from. It must not know what is rendered.
+//! Takes the place of `kubectl apply -k`: renders a kustomization with the kubectl or kustomize on the PATH, and finds
+//! the files that it depends on. Must not depend on the output.
 
 mod sources;
 
@@ -17,38 +17,38 @@ use super::limits;
 use super::problem::{Problem, legible};
 pub use sources::Sources;
 
-/// Maximum time of a rendering. One of local files takes 0.1 s; a base from a Git repository is cloned, for which kustomize
+/// Maximum time of a rendering. Local files take 0.1 s; a base in a Git repository is cloned, for which kustomize
 /// itself allows 27 s.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Maximum length of what is kept of a renderer's complaints, in bytes.
+/// Maximum size of a renderer's error output that is read, in bytes.
 const STDERR_BYTES: u64 = 64 << 10;
 
-/// Maximum length of what is shown of them, in characters: kustomize repeats its whole way to a file.
+/// Maximum length of the error output that is shown, in characters: kustomize repeats all paths to a file.
 const STDERR_CHARS: usize = 300;
 
-/// Interval at which it is looked whether a process has ended that has closed its output.
+/// Interval at which a process that has closed its output is polled for its exit.
 const END_INTERVAL: Duration = Duration::from_millis(2);
 
-/// The programs that render, in the order in which they are tried: as most users do it, kubectl first.
+/// The programs that render, in the order in which they are tried: kubectl first, as most users do.
 const RENDERERS: [(&str, &str); 2] = [("kubectl", "kustomize"), ("kustomize", "build")];
 
-/// What a rendering is called where its lines are named: the command that shows them.
+/// The name of a rendering in problems: the command that prints it.
 pub fn name(directory: &Path) -> String {
     format!("kubectl kustomize {}", directory.display())
 }
 
-/// The manifests that the kustomization in `directory` renders to.
+/// Renders the kustomization in `directory` to manifests.
 ///
 /// # Errors
-/// When there is no kustomization or no renderer, or when that fails, takes too long or writes too much.
+/// If there is no kustomization or no renderer, or if that fails, takes too long or writes too much.
 pub fn render(directory: &Path) -> Result<Vec<u8>, Box<Problem>> {
     let failed = |message: String| files::problem(directory, message);
-    // What is not a local path is for the renderer to judge: it clones Git repositories.
+    // A remote path is left to the renderer, which clones Git repositories.
     if directory.exists() && !KUSTOMIZATIONS.iter().any(|name| directory.join(name).is_file()) {
         let problem = if directory.is_dir() {
             failed(format!("no {} in it", KUSTOMIZATIONS.join(", ")))
-                .with_help("leave out -k to read a directory of manifests as they are")
+                .with_help("omit -k to read a directory of plain manifests")
         } else {
             failed("not a directory".into())
                 .with_help("-k takes the directory that the kustomization.yaml is in")
@@ -74,7 +74,7 @@ pub fn render(directory: &Path) -> Result<Vec<u8>, Box<Problem>> {
     ))))
 }
 
-/// `directory` as no flag.
+/// `directory` as an argument that is not a flag.
 fn argument(directory: &Path) -> OsString {
     if directory.as_os_str().as_encoded_bytes().starts_with(b"-") {
         Path::new(".").join(directory).into()
@@ -83,7 +83,7 @@ fn argument(directory: &Path) -> OsString {
     }
 }
 
-/// Starts a renderer, in a group of its own: the Git that it starts ends with it.
+/// Starts a renderer in its own process group, so that its Git process ends with it.
 fn start(mut command: Command) -> io::Result<Child> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     #[cfg(unix)]
@@ -91,39 +91,45 @@ fn start(mut command: Command) -> io::Result<Child> {
     command.spawn()
 }
 
-/// Why a renderer's output is not taken.
+/// Why the output of a renderer is not used.
 #[derive(Debug, PartialEq, Eq)]
-enum Why {
-    Failed { status: String, complaint: String },
+enum RenderError {
+    Failed { status: String, stderr_text: String },
     TooSlow(Duration),
-    TooMuch,
+    TooMuchOutput,
     Unreadable(String),
 }
 
-impl Why {
+impl RenderError {
     fn message(&self, directory: &Path) -> String {
         let directory = directory.display();
         match self {
-            Why::Failed { status, complaint } if complaint.is_empty() => {
+            RenderError::Failed { status, stderr_text } if stderr_text.is_empty() => {
                 format!("{directory} failed ({status})")
             }
-            Why::Failed { status, complaint } => format!("{directory} failed ({status}): {complaint}"),
-            Why::TooSlow(timeout) => format!("{directory} took longer than {} s", timeout.as_secs_f64()),
-            Why::TooMuch => format!("{directory} wrote more than {} MiB", limits::FILE_BYTES >> 20),
-            Why::Unreadable(error) => format!("{directory}: its output cannot be read: {error}"),
+            RenderError::Failed { status, stderr_text } => {
+                format!("{directory} failed ({status}): {stderr_text}")
+            }
+            RenderError::TooSlow(timeout) => {
+                format!("{directory} took longer than {} s", timeout.as_secs_f64())
+            }
+            RenderError::TooMuchOutput => {
+                format!("{directory} wrote more than {} MiB", limits::FILE_BYTES >> 20)
+            }
+            RenderError::Unreadable(error) => format!("{directory}: its output cannot be read: {error}"),
         }
     }
 }
 
-/// What `child` writes until it ends, which it does within `timeout`.
-fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
+/// Waits for the output and the exit of `child`, for at most `timeout`.
+fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, RenderError> {
     let deadline = Instant::now() + timeout;
     let stdout = child.stdout.take().map(|pipe| collect(pipe, limits::FILE_BYTES + 1));
     let stderr = child.stderr.take().map(|pipe| collect(pipe, STDERR_BYTES));
     let written = stdout.map_or(Ok(Vec::new()), |stdout| taken(&stdout, deadline, timeout));
     let outcome = written.and_then(|bytes| {
         if bytes.len() as u64 > limits::FILE_BYTES {
-            Err(Why::TooMuch)
+            Err(RenderError::TooMuchOutput)
         } else {
             ended(&mut child, deadline, timeout).map(|status| (bytes, status))
         }
@@ -138,50 +144,54 @@ fn output(mut child: Child, timeout: Duration) -> Result<Vec<u8>, Why> {
     if status.success() {
         return Ok(bytes);
     }
-    let complaint = stderr.and_then(|stderr| taken(&stderr, deadline, timeout).ok()).unwrap_or_default();
-    let complaint = String::from_utf8_lossy(&complaint);
-    let lines: Vec<&str> = complaint.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let complaint = legible(lines.join("; ").trim_start_matches("error: "), STDERR_CHARS);
-    Err(Why::Failed { status: status.to_string(), complaint })
+    let stderr_text = stderr.and_then(|stderr| taken(&stderr, deadline, timeout).ok()).unwrap_or_default();
+    let stderr_text = String::from_utf8_lossy(&stderr_text);
+    let lines: Vec<&str> = stderr_text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let stderr_text = legible(lines.join("; ").trim_start_matches("error: "), STDERR_CHARS);
+    Err(RenderError::Failed { status: status.to_string(), stderr_text })
 }
 
-/// Reads from `pipe`, and keeps no more than `max` bytes of it; a process that writes more ends at the closed pipe.
+/// Reads at most `max` bytes from `pipe`; a process that writes more is ended by the closed pipe.
 fn collect(pipe: impl Read + Send + 'static, max: u64) -> Receiver<io::Result<Vec<u8>>> {
     let (done, collected) = channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
         let read = pipe.take(max).read_to_end(&mut bytes);
-        // The caller may have given up.
+        // The caller may have timed out.
         _ = done.send(read.map(|_| bytes));
     });
     collected
 }
 
-fn taken(pipe: &Receiver<io::Result<Vec<u8>>>, deadline: Instant, timeout: Duration) -> Result<Vec<u8>, Why> {
+fn taken(
+    pipe: &Receiver<io::Result<Vec<u8>>>,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<Vec<u8>, RenderError> {
     match pipe.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-        Ok(read) => read.map_err(|error| Why::Unreadable(error.to_string())),
-        Err(RecvTimeoutError::Timeout) => Err(Why::TooSlow(timeout)),
-        Err(RecvTimeoutError::Disconnected) => Err(Why::Unreadable("its reader ended".into())),
+        Ok(read) => read.map_err(|error| RenderError::Unreadable(error.to_string())),
+        Err(RecvTimeoutError::Timeout) => Err(RenderError::TooSlow(timeout)),
+        Err(RecvTimeoutError::Disconnected) => Err(RenderError::Unreadable("its reader ended".into())),
     }
 }
 
-/// Waits until `child`, which has closed its output, has ended.
-fn ended(child: &mut Child, deadline: Instant, timeout: Duration) -> Result<ExitStatus, Why> {
+/// Waits for the exit of `child`, which has closed its output.
+fn ended(child: &mut Child, deadline: Instant, timeout: Duration) -> Result<ExitStatus, RenderError> {
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return Ok(status),
             Ok(None) if Instant::now() < deadline => thread::sleep(END_INTERVAL),
-            Ok(None) => return Err(Why::TooSlow(timeout)),
-            Err(error) => return Err(Why::Unreadable(error.to_string())),
+            Ok(None) => return Err(RenderError::TooSlow(timeout)),
+            Err(error) => return Err(RenderError::Unreadable(error.to_string())),
         }
     }
 }
 
-/// Ends `child` and what it started.
+/// Ends the process group of `child`.
 fn end(child: &mut Child) {
     #[cfg(unix)]
     if let Ok(group) = i32::try_from(child.id()) {
-        // It fails where all of them have ended.
+        // Fails if all processes have ended.
         _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(group), nix::sys::signal::Signal::SIGKILL);
     }
     _ = child.kill();
@@ -199,36 +209,39 @@ mod tests {
     }
 
     #[test]
-    fn a_renderer_is_bounded() {
+    fn time_and_output_of_a_renderer_are_limited() {
         let short = Duration::from_millis(300);
-        let failed = |status: &str, complaint: &str| {
-            Err(Why::Failed { status: status.into(), complaint: complaint.into() })
+        let failed = |status: &str, stderr_text: &str| {
+            Err(RenderError::Failed { status: status.into(), stderr_text: stderr_text.into() })
         };
         let table = [
             ("echo a: 1", Ok("a: 1\n")),
             ("echo 'error: no such\n\n  file' >&2; exit 3", failed("exit status: 3", "no such; file")),
             ("yes >&2 | head -c 100000 >&2; exit 1", failed("exit status: 1", "")),
             ("kill -9 $$", failed("signal: 9 (SIGKILL)", "")),
-            ("sleep 60", Err(Why::TooSlow(short))),
-            // What it started holds its output open, and goes with it.
-            ("sleep 60 & exec sleep 61", Err(Why::TooSlow(short))),
-            ("exec >&-; sleep 60", Err(Why::TooSlow(short))),
-            ("yes", Err(Why::TooMuch)),
+            ("sleep 60", Err(RenderError::TooSlow(short))),
+            // A child process that holds the output open is ended too.
+            ("sleep 60 & exec sleep 61", Err(RenderError::TooSlow(short))),
+            ("exec >&-; sleep 60", Err(RenderError::TooSlow(short))),
+            ("yes", Err(RenderError::TooMuchOutput)),
         ];
         for (script, expected) in table {
             let begin = Instant::now();
-            let timeout =
-                if matches!(expected, Err(Why::TooSlow(_))) { short } else { Duration::from_secs(20) };
+            let timeout = if matches!(expected, Err(RenderError::TooSlow(_))) {
+                short
+            } else {
+                Duration::from_secs(20)
+            };
             let got = output(shell(script), timeout).map(|bytes| String::from_utf8(bytes).expect("text"));
             match (&got, &expected) {
                 (
-                    Err(Why::Failed { status, complaint }),
-                    Err(Why::Failed { status: wanted, complaint: part }),
+                    Err(RenderError::Failed { status, stderr_text }),
+                    Err(RenderError::Failed { status: wanted, stderr_text: part }),
                 ) => {
                     assert_eq!(status, wanted, "{script}");
                     assert!(
-                        complaint.contains(&**part) && complaint.chars().count() <= STDERR_CHARS + 1,
-                        "{complaint}"
+                        stderr_text.contains(&**part) && stderr_text.chars().count() <= STDERR_CHARS + 1,
+                        "{stderr_text}"
                     );
                 }
                 _ => assert_eq!(got, expected.map(String::from), "{script}"),

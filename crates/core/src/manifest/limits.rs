@@ -1,5 +1,5 @@
-//! How much of a file is believed: bounds that keep a hostile or mistaken file from costing more than it is worth.
-//! They are counted before the parser runs, because the parser itself keeps every node of a document in memory.
+//! Limits that keep a hostile or mistaken file from exhausting time or memory. They are checked before the parser runs,
+//! because the parser keeps every node of a document in memory.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -8,48 +8,48 @@ use serde::de::{
     self, DeserializeSeed, Deserializer, EnumAccess, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
-/// The largest file, in bytes. A cluster of 100,000 pods dumped by kubectl, one field a line, is about 40 MiB when
-/// only what the DNS needs is kept; larger dumps belong in several files.
+/// Maximum size of a file, in bytes. A cluster of 100,000 pods dumped by kubectl, one field a line, is about 40 MiB
+/// when reduced to what the DNS needs; larger dumps belong in several files.
 pub(super) const FILE_BYTES: u64 = 48 << 20;
 
-/// The largest document, or item of a List, in bytes. etcd takes no object above 1.5 MiB.
+/// Maximum size of a document, or item of a List, in bytes. etcd accepts no object above 1.5 MiB.
 pub(super) const DOCUMENT_BYTES: usize = 4 << 20;
 
-/// The most marks of structure in one document; see [`structure`]. The parser keeps about 130 bytes for each node.
+/// Maximum number of structural marks in a document; see [`structure`]. The parser takes about 130 bytes for each node.
 pub(super) const DOCUMENT_MARKS: usize = 250_000;
 
-/// The most marks of structure in the YAML documents of one file; the parser takes about 100 ns for each. A dump of
-/// kubectl has two or three a line, so that a file of [`FILE_BYTES`] stays far below.
+/// Maximum number of structural marks in the YAML documents of a file; the parser takes about 100 ns for each. A dump
+/// of kubectl has two or three a line, so that a file of [`FILE_BYTES`] stays far below.
 pub(super) const FILE_MARKS: usize = 12_000_000;
 
-/// The deepest nesting of brackets. Time to scan them grows with the square of it; Kubernetes' types need about 20.
+/// Maximum nesting depth of brackets. Scanning takes time quadratic in it; Kubernetes' types need about 20.
 pub(super) const BRACKET_DEPTH: usize = 1_000;
 
-/// The most nodes, and bytes of scalars, that aliases may expand a document to.
+/// Maximum number of nodes, and bytes of scalars, after the expansion of aliases.
 pub(super) const EXPANDED_NODES: usize = DOCUMENT_MARKS;
 pub(super) const EXPANDED_BYTES: usize = DOCUMENT_BYTES;
 
-/// The most objects of one file, the most files of one run.
+/// Maximum number of objects in a file, and of files in a run.
 pub(super) const OBJECTS: usize = 250_000;
 pub(super) const FILES: usize = 10_000;
 
-/// The most problems told of one document and of one file; nobody reads more, and finding the place of each costs a
-/// pass over its document.
+/// Maximum number of reported problems of a document and of a file: enough for a reader, and finding the position of
+/// each costs a pass over its document.
 pub const DOCUMENT_PROBLEMS: usize = 10;
 pub(super) const FILE_PROBLEMS: usize = 50;
 
-/// The largest document in which the exact place of a problem is looked for, in bytes.
+/// Maximum size of a document in which the exact position of a problem is determined, in bytes.
 pub(super) const LOCATED_BYTES: usize = 256 << 10;
 
-/// The deepest nesting of Lists in Lists.
+/// Maximum nesting depth of Lists in Lists.
 pub(super) const LIST_DEPTH: usize = 4;
 
-/// The most pods that one StatefulSet, Deployment, ReplicaSet or Job may ask for.
+/// Maximum number of pods of a StatefulSet, Deployment, ReplicaSet or Job.
 pub const REPLICAS: u32 = 250_000;
 
-/// Why a document is not handed to the parser.
+/// Why a document is not parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum TooMuch {
+pub(super) enum LimitExceeded {
     #[error(
         "document of {0} bytes: at most {DOCUMENT_BYTES} are read; put each object into a document of its own"
     )]
@@ -62,34 +62,34 @@ pub(super) enum TooMuch {
     Depth,
 }
 
-/// Bounds the work of parsing `document` by its bytes, without parsing it.
+/// Checks the cost of parsing `document` by its bytes, without parsing it.
 ///
 /// Every node costs at least one mark: a line, a comma, a colon, a dash or a bracket. Marks inside quoted strings are
-/// counted as well, which makes this an upper bound.
-pub(super) fn structure(document: &str) -> Result<(), TooMuch> {
+/// counted as well, so the result is an upper bound.
+pub(super) fn structure(document: &str) -> Result<(), LimitExceeded> {
     if document.len() > DOCUMENT_BYTES {
-        return Err(TooMuch::Bytes(document.len()));
+        return Err(LimitExceeded::Bytes(document.len()));
     }
-    // Most documents are too short for either bound.
+    // Most documents are too short to exceed a limit.
     if document.len() <= BRACKET_DEPTH {
         return Ok(());
     }
     match marks(document) {
-        (_, depth) if depth > BRACKET_DEPTH => Err(TooMuch::Depth),
-        (marks, _) if marks > DOCUMENT_MARKS => Err(TooMuch::Nodes),
+        (_, depth) if depth > BRACKET_DEPTH => Err(LimitExceeded::Depth),
+        (marks, _) if marks > DOCUMENT_MARKS => Err(LimitExceeded::Nodes),
         _ => Ok(()),
     }
 }
 
-/// The marks of `document` that count towards [`FILE_MARKS`] of its `file`: none where the file is too short to have so many.
+/// The marks of `document` that count towards [`FILE_MARKS`] of its `file`: zero if the file is too short to exceed it.
 pub(super) fn marks_towards_file(file: &str, document: &str) -> usize {
     if file.len() <= FILE_MARKS / MARKS_PER_BYTE { 0 } else { marks(document).0 }
 }
 
-/// Maximum number of marks for one byte: a dash or a question mark counts for three.
+/// Maximum number of marks per byte: a dash or a question mark counts for three.
 const MARKS_PER_BYTE: usize = 3;
 
-/// The marks of structure in `text`, and the deepest nesting of brackets.
+/// The structural marks in `text`, and the maximum nesting depth of brackets.
 pub(super) fn marks(text: &str) -> (usize, usize) {
     let (mut marks, mut depth, mut deepest) = (0, 0usize, 0);
     let bytes = text.as_bytes();
@@ -102,12 +102,12 @@ pub(super) fn marks(text: &str) -> (usize, usize) {
                 deepest = deepest.max(depth);
             }
             b']' | b'}' => depth = depth.saturating_sub(1),
-            // In block style these are marks before white space only; after a quote a colon is one without.
+            // In block style these are marks only before white space; after a quote a colon is one without.
             b':' | b'-' | b'?' => {
                 let spaced =
                     bytes.get(at + 1).is_none_or(|next| matches!(next, b' ' | b'\t' | b'\n' | b'\r'));
                 let quoted = at > 0 && matches!(bytes[at - 1], b'"' | b'\'');
-                // A dash or question mark makes a collection, and that has a beginning, an end and something in it.
+                // A dash or question mark creates a collection with a start, an end and content.
                 let weight = if *byte == b':' { 1 } else { MARKS_PER_BYTE };
                 marks += if spaced || quoted { weight } else { 0 };
             }
@@ -117,14 +117,14 @@ pub(super) fn marks(text: &str) -> (usize, usize) {
     (marks, deepest)
 }
 
-/// Whether `document` may hold an alias: a `*name` for which there is an `&name`. Shell scripts are full of stars and
-/// ampersands, but hardly of matching ones.
+/// Whether `document` may contain an alias: a `*name` with a matching `&name`. Shell scripts contain many stars and
+/// ampersands, but rarely matching ones.
 pub(super) fn has_aliases(document: &str) -> bool {
     let anchors: HashSet<&str> = indicated(document, b'&').collect();
     !anchors.is_empty() && indicated(document, b'*').any(|name| anchors.contains(name))
 }
 
-/// The names that follow `indicator` where YAML could see a node begin.
+/// The names after `indicator` where YAML allows a node to start.
 fn indicated(document: &str, indicator: u8) -> impl Iterator<Item = &str> {
     document.match_indices(char::from(indicator)).filter_map(move |(at, _)| {
         let before = at.checked_sub(1).map_or(b'\n', |before| document.as_bytes()[before]);
@@ -138,7 +138,7 @@ fn indicated(document: &str, indicator: u8) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Walks a document as an ordinary reader would, with aliases expanded, and fails when it becomes too much.
+/// Deserializes a document with aliases expanded, and fails when it exceeds the limits.
 #[derive(Default)]
 pub(super) struct Expansion {
     nodes: usize,
@@ -217,11 +217,11 @@ mod tests {
     #[test]
     fn structure_is_bounded_before_parsing() {
         assert_eq!(structure("a: [1, 2, {b: c}]\n"), Ok(()));
-        assert_eq!(structure(&"[".repeat(200_000)), Err(TooMuch::Depth));
-        assert_eq!(structure(&format!("[{}]", "a,".repeat(DOCUMENT_MARKS))), Err(TooMuch::Nodes));
-        assert_eq!(structure(&"- ".repeat(DOCUMENT_MARKS / 3 + 1)), Err(TooMuch::Nodes));
-        assert_eq!(structure(&"x".repeat(DOCUMENT_BYTES + 1)), Err(TooMuch::Bytes(DOCUMENT_BYTES + 1)));
-        // Timestamps, addresses and hyphenated names are no structure.
+        assert_eq!(structure(&"[".repeat(200_000)), Err(LimitExceeded::Depth));
+        assert_eq!(structure(&format!("[{}]", "a,".repeat(DOCUMENT_MARKS))), Err(LimitExceeded::Nodes));
+        assert_eq!(structure(&"- ".repeat(DOCUMENT_MARKS / 3 + 1)), Err(LimitExceeded::Nodes));
+        assert_eq!(structure(&"x".repeat(DOCUMENT_BYTES + 1)), Err(LimitExceeded::Bytes(DOCUMENT_BYTES + 1)));
+        // Timestamps, addresses and hyphenated names are not structure.
         assert_eq!(structure(&"2026-01-01T00:00:00Z fd00::1 a-b ".repeat(30_000)), Ok(()));
     }
 
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_are_counted_as_often_as_they_are_read() {
+    fn aliases_are_counted_each_time_they_are_expanded() {
         let mut bomb = format!("a0: &a0 [{}]\n", "x,".repeat(100));
         for level in 1..6 {
             bomb += &format!("a{level}: &a{level} [{}]\n", format!("*a{},", level - 1).repeat(10));

@@ -1,5 +1,5 @@
-//! From the path of a field to its place in a document. The parser keeps positions to itself, but puts one on every
-//! error it passes on: so the search descends to the field and fails there.
+//! Finds the position of a field path in a document. The parser does not expose positions, but adds one to every error
+//! that a visitor returns: so the search descends to the field and fails there.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,7 +13,7 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// `spec.ports[0].name`; `[…]` that is no number is a key that holds dots, as Kubernetes writes field paths.
+/// Parses `spec.ports[0].name`; `[…]` that is not a number is a key with dots, as in field paths of Kubernetes.
 pub(super) fn parse_path(path: &str) -> impl Iterator<Item = Step> + '_ {
     let mut rest = path;
     std::iter::from_fn(move || {
@@ -31,13 +31,13 @@ pub(super) fn parse_path(path: &str) -> impl Iterator<Item = Step> + '_ {
     })
 }
 
-/// The byte of `text` at which the value at `steps` begins: its key where it is a map or a list, the nearest field
-/// around it where it is not there. `repeated` equal keys are passed over at the last step.
+/// Offset of the value at `steps` in `text`: of its key if it is a map or a list, or of the nearest existing parent. At
+/// the last step, `repeated` equal keys are skipped.
 pub(super) fn find(text: &str, steps: &[Step], repeated: usize) -> Option<usize> {
     let mut depth = steps.len();
     let (reached, found) = (Cell::new(0), Cell::new(None));
     let mut search = Search { steps, repeated, aim: Aim::Value, reached: &reached, found: &found };
-    // A pass for the value, one for the nearest field around if it is not there, one for the key if it is a map.
+    // One pass for the value, one for the nearest parent if it does not exist, one for the key if it is a map.
     for _ in 0..3 {
         if depth == 0 {
             break;
@@ -56,13 +56,13 @@ pub(super) fn find(text: &str, steps: &[Step], repeated: usize) -> Option<usize>
     None
 }
 
-/// Finds a place by failing there: the parser keeps positions to itself, but puts one on every error it passes on.
+/// A search that fails at the position it is looking for.
 struct Search<'a> {
     steps: &'a [Step],
-    /// How many keys equal to the last step are passed over.
+    /// Number of keys equal to the last step that are skipped.
     repeated: usize,
     aim: Aim,
-    /// How many steps were found.
+    /// Number of steps that were found.
     reached: &'a Cell<usize>,
     found: &'a Cell<Option<Found>>,
 }
@@ -76,11 +76,11 @@ enum Aim {
 #[derive(Clone, Copy)]
 enum Found {
     Here,
-    /// What is there is a map or a list, whose own position is that of the first thing in it.
+    /// The value is a map or a list, whose position is that of its first entry.
     Collection,
 }
 
-/// Looks at the value that `depth` steps lead to.
+/// Visits the value after `depth` steps.
 #[derive(Clone, Copy)]
 struct Descend<'a> {
     search: &'a Search<'a>,
@@ -96,7 +96,7 @@ impl Descend<'_> {
         Ok(())
     }
 
-    /// An item of a list has no key to stand for it: its own beginning does.
+    /// An item of a list has no key; its own start is used.
     fn stop_at_collection<E: de::Error>(self) -> Result<(), E> {
         let item = matches!(self.search.steps.last(), Some(Step::Index(_)));
         self.stop(if item { Found::Here } else { Found::Collection })
@@ -137,7 +137,7 @@ impl<'de> Visitor<'de> for Descend<'_> {
         self.stop(Found::Here)
     }
     fn visit_unit<E: de::Error>(self) -> Result<(), E> {
-        // An empty value has no place of its own.
+        // An empty value has no position of its own.
         self.stop(Found::Collection)
     }
     fn visit_none<E: de::Error>(self) -> Result<(), E> {
@@ -182,7 +182,7 @@ impl<'de> Visitor<'de> for Descend<'_> {
     }
 }
 
-/// Whether a key is the wanted one; fails at it if the key is what is looked for.
+/// Whether a key is the wanted one; fails at it if the key is the target.
 struct Key<'a> {
     of: Descend<'a>,
     wanted: Option<&'a str>,

@@ -1,11 +1,11 @@
-//! Which kind the head of a document means. Must not depend on the fields of kinds.
+//! The kind of a document, from its head. Must not depend on the fields of kinds.
 
 use serde::Deserialize;
 
 use super::kinds;
 use crate::store::{Kind, Name};
 
-/// What a document says it is.
+/// The head of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default, expecting = "a Kubernetes object")]
 pub(super) struct Head {
@@ -14,36 +14,36 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Whether nothing of it is left to be understood.
+    /// Whether both fields are present.
     pub(super) fn is_whole(&self) -> bool {
         self.api_version.is_some() && self.kind.is_some()
     }
 }
 
-/// What a head means to us.
+/// The meaning of a head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     Object(Kind),
-    /// A List, and what its items are if they do not say so: those of a `ServiceList` need not.
+    /// A List, with the defaults for heads of its items: those of a `ServiceList` may omit them.
     List(Head),
     /// Our own short form.
     Topology,
-    /// A story about the cluster.
+    /// A Scenario of `play`.
     Scenario,
-    /// A kind that the DNS does not depend on.
+    /// A kind on which the DNS does not depend.
     Other,
-    /// Kubernetes has this kind, but not there: the `apiVersion` it is in.
+    /// A kind of Kubernetes with the wrong `apiVersion`, and its own.
     Misplaced(&'static str),
-    /// It says that it is ours, and we have no such kind.
+    /// An unknown kind of our own group.
     Unknown,
-    /// What kustomize renders others with.
+    /// Input for kustomize.
     Kustomization,
 }
 
 /// The `apiVersion` of our own kinds.
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
-/// The kinds that we read, with every `apiVersion` they have been in; the first is today's.
+/// The kinds that are read, with all of their versions; the first is the current one.
 pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
@@ -64,15 +64,15 @@ pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Fault", Kind::Fault, &[OWN_VERSION]),
 ];
 
-/// What an object of `api_version` and `kind` is to us.
+/// The meaning of an object of `api_version` and `kind`.
 ///
-/// Groups count: `serving.knative.dev/v1` has a Service too, and it is another thing.
+/// Groups count: `serving.knative.dev/v1` has a Service too, which is a different kind.
 pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
     if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
         return if versions.contains(&api_version) {
             Meaning::Object(known)
         } else if kinds::is_built_in(api_version) {
-            // Only Kubernetes adds kinds to its own groups.
+            // Only Kubernetes adds kinds to these groups.
             Meaning::Misplaced(versions[0])
         } else {
             Meaning::Other
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_count_with_their_group() {
+    fn kinds_are_recognized_by_their_group() {
         let table = [
             ("v1", "Service", Meaning::Object(Kind::Service)),
             ("serving.knative.dev/v1", "Service", Meaning::Other),

@@ -1,9 +1,9 @@
-//! Takes the place of kubectl's reading side: text to objects. Streams of YAML documents, JSON, Lists of anything
-//! and our own short form ([`topology`]) become objects of the store, each with the place it was read from;
-//! whatever is wrong becomes a [`Problem`] with file, line and column. It must not know the DNS, sockets or time.
+//! Takes the place of kubectl's reading side: text to objects. Streams of YAML documents, JSON, Lists and our own short
+//! form ([`topology`]) become objects of the store, each with its position; every error becomes a [`Problem`] with
+//! file, line and column. Must not depend on the DNS, sockets or time.
 //!
-//! Kinds that the DNS does not depend on are counted and skipped, unknown fields are skipped, values are not: what an
-//! API server would refuse is an error here. A file is hostile until it is read, so every cost is bounded first.
+//! Kinds on which the DNS does not depend are counted and skipped, unknown fields are skipped, invalid values are not:
+//! objects that an API server would refuse are errors. Files are not trusted, so every cost is limited first.
 
 mod decode;
 mod documents;
@@ -54,63 +54,64 @@ pub use topology::fields::{Entries, OneOrMore};
 pub use validate::NameRule;
 pub use validate::{Fault, Finding};
 
-/// What was read from one file.
+/// The content of one file.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
-    /// The file's name, as it is shown to people.
+    /// The file's display name.
     pub name: Arc<str>,
-    /// The objects, in the order of the file; without those that have an error.
+    /// The valid objects, in the order of the file.
     pub objects: Vec<Read>,
-    /// Where its Scenarios stand. The library's `play` decodes them.
+    /// The places of its Scenarios. The library's `play` decodes them.
     pub scenarios: Vec<Place>,
-    /// What is wrong with it, by line.
+    /// The problems, by line.
     pub problems: Vec<Problem>,
-    /// How many objects of which kinds were skipped, because the DNS does not depend on them.
+    /// Number of skipped objects by kind, on which the DNS does not depend.
     pub skipped: BTreeMap<String, usize>,
-    /// What Topologies in it say about the cluster.
+    /// The settings of the cluster in its Topologies.
     pub overrides: Overrides,
-    /// Whether nothing in it claims to be an object, though there is something.
+    /// Whether the file is not empty, but nothing in it looks like an object.
     pub foreign: bool,
-    /// Where the objects of Kubernetes' other kinds stand.
+    /// The places of objects of Kubernetes' other kinds.
     pub others: Vec<Place>,
 }
 
 impl Manifest {
-    /// The same for a file that only lies among manifests: what is none itself is passed over, with a warning.
-    pub fn passed_over(self) -> Self {
+    /// For a file that was found in a directory: skips it with a warning if it is not a manifest.
+    pub fn skipped_unless_objects(self) -> Self {
         if !self.foreign {
             return self;
         }
-        let problem = Problem::of_file(&self.name, "passed over: there is no apiVersion and kind in it");
-        let problem = problem.with_help("name the manifests one by one, or move it, and this is not said");
+        let problem = Problem::of_file(&self.name, "skipped: it has no apiVersion and kind");
+        let problem =
+            problem.with_help("name the manifests one by one, or move the file, to avoid this warning");
         Manifest { problems: vec![problem.as_warning()], ..self }
     }
 }
 
-/// An object and where it was read.
+/// An object with its place.
 #[derive(Clone, Debug)]
 pub struct Read {
-    /// The object: its namespace filled in, its names valid, its fields consistent.
+    /// The object, with its namespace filled in, valid names and consistent fields.
     pub object: Object,
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
-    /// What stands there, if that means the same wherever it stands.
-    written: Option<Arc<json::Written>>,
+    /// Its source, if that does not depend on its context.
+    written: Option<Arc<json::ObjectText>>,
 }
 
-/// What was read from several files.
+/// The content of several files.
 #[derive(Clone, Debug, Default)]
 pub struct Loaded {
-    /// One for each file, in order. Their problems are in [`Loaded::problems`].
+    /// One for each file, in order. Their problems are moved to [`Loaded::problems`].
     pub manifests: Vec<Manifest>,
-    /// What is wrong, by file and line: of the files, of each on its own, and between them.
+    /// The problems, by file and line: within files and between them.
     pub problems: Vec<Problem>,
-    /// What all Topologies together say about the cluster.
+    /// The settings of the cluster in all Topologies.
     pub overrides: Overrides,
 }
 
 impl Loaded {
-    /// Whether the API server would refuse any of it; then none of it is to be served.
+    /// Whether the API server would refuse an object; then none must be served.
     pub fn has_errors(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
@@ -122,7 +123,7 @@ impl Loaded {
     }
 }
 
-/// Reads what `inputs` mean; see [`find`]. Never fails otherwise than by [`Loaded::problems`].
+/// Reads `inputs`; see [`find`]. All errors are in [`Loaded::problems`].
 pub fn load(inputs: impl Into<Inputs>) -> Loaded {
     match find(inputs) {
         Ok(Found { inputs, warnings }) => {
@@ -134,8 +135,8 @@ pub fn load(inputs: impl Into<Inputs>) -> Loaded {
     }
 }
 
-/// Puts together what was read one by one: problems by file and line, those between files among them. Of an object that
-/// several say, the last counts, and the others are left out.
+/// Combines files that were read separately: problems by file and line, with conflicts between files among them. Of an
+/// object in several files the last counts, and the others are removed.
 pub fn combine(manifests: Vec<Manifest>) -> Loaded {
     let mut loaded = Loaded { manifests, ..Loaded::default() };
     let Conflicts { mut problems, outdated } = conflicts(&loaded.manifests, &mut loaded.overrides);
@@ -152,16 +153,16 @@ pub fn combine(manifests: Vec<Manifest>) -> Loaded {
     loaded
 }
 
-/// What contradicts an earlier file.
+/// Conflicts with earlier files.
 #[derive(Default)]
 struct Conflicts {
-    /// By the number of the file.
+    /// By the index of the file.
     problems: HashMap<usize, Vec<Problem>>,
-    /// The numbers of objects that later files say otherwise, by that of their file.
+    /// The indexes of objects that later files replace, by the index of their file.
     outdated: HashMap<usize, HashSet<usize>>,
 }
 
-/// Compares the files with each other. Adds up what they say of the cluster.
+/// Finds conflicts between files, and merges their settings of the cluster.
 fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> Conflicts {
     let mut seen: HashMap<Key, (usize, usize)> = HashMap::new();
     let mut found = Conflicts::default();
@@ -182,7 +183,7 @@ fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> Conflicts {
         let earlier = overrides.place.clone();
         for field in overrides.merge(&manifest.overrides) {
             if let (Some(place), Some(earlier)) = (&manifest.overrides.place, &earlier) {
-                let message = format!("{field}: is not what the Topology at {earlier:?} says");
+                let message = format!("{field}: contradicts the Topology at {earlier:?}");
                 found.problems.entry(at).or_default().push(Problem::at(place, place.locate(field), message));
             }
         }
@@ -190,7 +191,7 @@ fn conflicts(manifests: &[Manifest], overrides: &mut Overrides) -> Conflicts {
     found
 }
 
-/// Reads one file, or standard input for `-`. Whatever is wrong is in [`Manifest::problems`].
+/// Reads one file, or standard input for `-`. All errors are in [`Manifest::problems`].
 pub fn read_file(path: &Path) -> Manifest {
     let name = files::name(path);
     match fetch(path) {
@@ -199,8 +200,8 @@ pub fn read_file(path: &Path) -> Manifest {
     }
 }
 
-/// Reads `bytes` as the content of a file called `name`; a name that ends in `.json` must hold JSON. Whatever is
-/// wrong is in [`Manifest::problems`].
+/// Reads `bytes` as the content of a file called `name`; a name that ends in `.json` requires JSON. All errors are in
+/// [`Manifest::problems`].
 ///
 /// ```
 /// let manifest = clusterlocal_core::manifest::read_bytes("cassandra.yaml", b"
@@ -216,8 +217,8 @@ pub fn read_bytes(name: &str, bytes: Vec<u8>) -> Manifest {
     read_again(name, bytes, &[])
 }
 
-/// As [`read_bytes`], of a file of which something is `known`, in the order of the file: what is written as it was is
-/// not read again, and is the same object.
+/// Like [`read_bytes`], for a file of which objects are `known`, in the order of the file: unchanged text is not parsed
+/// again, and yields the same object.
 pub fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
     match files::text(bytes) {
         Ok(text) => stream::read(source::Source::new(name.into(), text), known),
@@ -230,8 +231,8 @@ pub fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
     }
 }
 
-/// The object of `kind` that `json` is, or what the API server would refuse in it: what a manifest may not say, nobody
-/// may.
+/// Decodes and validates `json` as an object of `kind`; the error is what the API server would refuse. A manifest and a
+/// request have the same rules.
 pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
     let object = decode::from_json(json, kind)
         .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])?;
@@ -241,9 +242,9 @@ pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<F
     }
 }
 
-/// What the API server would refuse in `object`, if anything.
+/// The errors of `object` that the API server would report, if any.
 pub fn refused(object: &Object) -> Option<String> {
     let findings = validate::check(object);
-    let told = findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message));
-    (!findings.is_empty()).then(|| told.collect::<Vec<_>>().join("; "))
+    let shown = findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message));
+    (!findings.is_empty()).then(|| shown.collect::<Vec<_>>().join("; "))
 }

@@ -1,11 +1,11 @@
-//! The errors of the YAML and JSON parsers as problems: in plain words, at the place where they are.
+//! Converts the errors of the YAML and JSON parsers to problems, in plain words and with their positions.
 
 use super::documents;
 use super::problem::Problem;
 use super::source::Place;
 use super::wording;
 
-/// The YAML parser's error as a problem at its place.
+/// The YAML parser's error as a problem with its position.
 pub(super) fn yaml_error(place: &Place, text: &str, error: &serde_yaml::Error) -> Box<Problem> {
     if let Some(at) = documents::template_directive(text) {
         return Box::new(unrendered(place, at));
@@ -21,10 +21,10 @@ pub(super) fn yaml_error(place: &Place, text: &str, error: &serde_yaml::Error) -
     if let Some((before, key)) = message.split_once("duplicate field `") {
         let key = key.trim_end_matches('`');
         let spot = place.locate_repeated(before.trim_end_matches(": "), key);
-        return Box::new(Problem::at(place, spot, format!("{before}key `{key}` is there twice")));
+        return Box::new(Problem::at(place, spot, format!("{before}duplicate key `{key}`")));
     }
     let at = location.as_ref().map(serde_yaml::Location::index);
-    // The scanner speaks of characters and tokens, where all that is wrong is a tab.
+    // The scanner reports characters and tokens if there is a tab.
     let scanner = message.contains("token") || message.contains("indentation") || message.contains("block");
     if let Some(tab) = at.filter(|_| scanner).and_then(|at| wording::tab(text, at)) {
         let problem = Problem::at(place, place.at(tab), "a tab: YAML is indented with spaces");
@@ -45,13 +45,13 @@ pub(super) fn plain_message(error: &serde_yaml::Error) -> String {
     without_position(&error.to_string(), position, 1)
 }
 
-/// That there is a template's directive at byte `at` of the document.
+/// The problem of a template directive at byte `at` of the document.
 pub(super) fn unrendered(place: &Place, at: usize) -> Problem {
     let help = "render it first: helm template RELEASE CHART > rendered.yaml";
     Problem::at(place, place.at(at), "looks like an unrendered Helm template").with_help(help)
 }
 
-/// The JSON parser's error as a problem at its place.
+/// The JSON parser's error as a problem with its position.
 pub(super) fn json_error(place: &Place, text: &str, error: &serde_json::Error) -> Box<Problem> {
     let (line, column) = (error.line(), error.column());
     let begin = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
@@ -59,8 +59,8 @@ pub(super) fn json_error(place: &Place, text: &str, error: &serde_json::Error) -
     Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), wording::plain(&message)))
 }
 
-/// A parser's message without its own position, which the problem has already; other positions in it (where the
-/// quoted scalar began that does not end) count from `first_line`.
+/// A parser's message without its own position, which the problem has; other positions in it (such as the start of an
+/// unterminated scalar) are counted from `first_line`.
 fn without_position(message: &str, position: Option<(usize, usize)>, first_line: u32) -> String {
     const AT: &str = " at line ";
     const COLUMN: &str = " column ";
@@ -86,14 +86,14 @@ fn without_position(message: &str, position: Option<(usize, usize)>, first_line:
     shown
 }
 
-/// The word that was meant, when serde says "unknown field `a`, expected one of `b`, `c`".
+/// The suggestion for an error of serde such as "unknown field `a`, expected one of `b`, `c`".
 fn similar(message: &str) -> Option<&str> {
     if !message.contains("unknown field `") && !message.contains("unknown variant `") {
         return None;
     }
     let mut words = message.split('`').skip(1).step_by(2);
     let unknown = words.next()?.to_lowercase();
-    // A slip of the finger or two, but not another word.
+    // Within a typo or two.
     let far = 1 + unknown.chars().count() / 4;
     words
         .map(|word| (strsim::damerau_levenshtein(&unknown, &word.to_lowercase()), word))
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_parsers_own_position_is_taken_out_and_others_are_counted_from_the_file() {
+    fn the_parsers_own_position_is_removed_and_others_are_relative_to_the_file() {
         let table = [
             ("a: bad at line 3 column 5", "a: bad"),
             (
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_words_are_recognised() {
+    fn misspelt_words_get_suggestions() {
         let table = [
             ("unknown field `replica`, expected one of `replicas`, `ports`", Some("replicas")),
             ("unknown variant `tcp`, expected one of `TCP`, `UDP`, `SCTP`", Some("TCP")),

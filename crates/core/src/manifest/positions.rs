@@ -1,5 +1,5 @@
-//! Where every field of a document stands, found in one pass over it: looking for the place of each of many fields by a pass
-//! of its own would take time with the square of the document. Must not know what the fields mean.
+//! Positions of all fields of a document, found in one pass: a pass for each of many fields would take quadratic time.
+//! Must not depend on the meaning of fields.
 
 use std::borrow::Cow;
 
@@ -11,42 +11,42 @@ use super::locate::Step;
 /// The nodes of one document.
 pub(super) struct Positions {
     nodes: Vec<Node>,
-    /// By parent: the fields of maps, in the order of the text, of which two may have the same key.
+    /// By parent: the fields of maps, in the order of the text; keys may be repeated.
     fields: FxHashMap<(usize, Box<str>), Vec<Edge>>,
     /// By parent: the items of lists.
     items: FxHashMap<(usize, usize), Edge>,
-    /// How many events the parser gave: the work of this.
+    /// Number of events of the parser: the cost of the pass.
     #[cfg(test)]
     events: usize,
 }
 
 struct Node {
-    /// Byte that it begins at.
+    /// Offset of its start.
     at: usize,
-    /// A map, a list or nothing: its key stands for it.
+    /// A map, a list or an empty value: its key is reported instead.
     is_collection: bool,
 }
 
-/// What leads to a node.
+/// The edge to a node.
 #[derive(Clone, Copy)]
 struct Edge {
-    /// Byte that the key begins at; for an item, the item.
+    /// Offset of the key; for an item, of the item.
     key: usize,
     node: usize,
 }
 
-/// A map or list that is being read.
+/// A map or list that is being parsed.
 struct Open {
     node: usize,
     /// The key whose value comes next, in a map.
     key: Option<(Box<str>, usize)>,
     is_map: bool,
-    /// How many items there were, in a list.
+    /// Number of items so far, in a list.
     count: usize,
 }
 
 impl Positions {
-    /// Reads the first document of `text`; `None` if it cannot be read.
+    /// Parses the first document of `text`; `None` if it is malformed.
     pub(super) fn of(text: &str) -> Option<Self> {
         let bytes = Bytes::of(text);
         let mut positions = Positions {
@@ -65,7 +65,7 @@ impl Positions {
                 positions.events += 1;
             }
             let at = bytes.at(span.start.index());
-            // A key is no node: it may be a scalar only, as everywhere in a manifest.
+            // A key is not a node: in manifests it has to be a scalar.
             if let Some(Open { is_map: true, key: key @ None, .. }) = open.last_mut()
                 && let Event::Scalar(text, ..) = &event
             {
@@ -93,7 +93,7 @@ impl Positions {
                 _ => (0, None),
             };
             let Some((is_collection, begins)) = kind else { continue };
-            // A block scalar begins with its indicator, not with what it says.
+            // A block scalar starts with its indicator, not with its content.
             let at = match &event {
                 Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) => {
                     text.get(..at).and_then(|before| before.rfind(['|', '>'])).unwrap_or(at)
@@ -115,7 +115,7 @@ impl Positions {
         Some(positions)
     }
 
-    /// Puts `node`, which stands at `at`, into the innermost map or list; `None` where a map has no key for it.
+    /// Adds `node` at offset `at` to the innermost map or list; `None` if a map has no key for it.
     fn enter(&mut self, open: &mut [Open], node: usize, at: usize) -> Option<()> {
         let Some(parent) = open.last_mut() else { return Some(()) };
         if parent.is_map {
@@ -128,8 +128,8 @@ impl Positions {
         Some(())
     }
 
-    /// The byte at which the value at `steps` begins: its key where it is a map or a list, the nearest field around it where it
-    /// is not there. `repeated` equal keys are passed over at the last step, and then it is the key's.
+    /// Offset of the value at `steps`: of its key if it is a map or a list, or of the nearest existing parent. With
+    /// `repeated`, so many equal keys are skipped at the last step, and the offset is the key's.
     pub(super) fn find(&self, steps: &[Step], repeated: usize) -> Option<usize> {
         let mut found = None;
         let mut node = 0;
@@ -151,14 +151,14 @@ impl Positions {
         found
     }
 
-    /// How many events the parser gave.
+    /// Number of events of the parser.
     #[cfg(test)]
     pub(super) fn events(&self) -> usize {
         self.events
     }
 }
 
-/// From characters, which the parser counts, to bytes.
+/// Converts characters, which the parser counts, to bytes.
 struct Bytes<'t>(Cow<'t, [usize]>);
 
 impl Bytes<'_> {
@@ -169,7 +169,7 @@ impl Bytes<'_> {
     }
 
     fn at(&self, character: usize) -> usize {
-        // In ASCII they are the same.
+        // In ASCII they are equal.
         self.0.get(character).copied().unwrap_or(if self.0.is_empty() {
             character
         } else {
@@ -183,9 +183,9 @@ mod tests {
     use super::super::locate::{find, parse_path};
     use super::*;
 
-    /// Both ways lead to the same place: that of the parser which reads the objects, and this one.
+    /// Both searches find the same position: this one, and the one by the parser that reads the objects.
     #[test]
-    fn places_are_those_of_the_other_way() {
+    fn positions_equal_those_of_the_other_parser() {
         let texts = [
             "a: 1\nb:\n  c: [x, {d: y}]\n  e:\n  - f: 1\n    g: \"z\"\n  -\n    - h\n  i:\nj: {}\nk: ~\n",
             "{a: 1, b: {c: [x, {d: y}], e: [{f: 1, g: z}, [h]]}, j: {}}",
@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(Positions::of(text).expect("a document").find(&steps, 1), Some(19));
     }
 
-    /// One pass, however many places are looked for.
+    /// One pass, regardless of the number of searches.
     #[test]
     fn work_is_linear_in_the_document() {
         let events = |steps: usize| {

@@ -1,4 +1,4 @@
-//! What is wrong with a manifest, where, and what to do about it: for a terminal, a log line or a linter.
+//! Problems of a manifest, with position and remedy: for a terminal, a log line or a linter.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,42 +9,42 @@ use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet}
 use super::source::{Place, Spot};
 use crate::store::Key;
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// The object means something, but hardly what was meant.
+    /// The object is valid, but probably not as intended.
     Warning,
-    /// The API server would refuse the object; so do we.
+    /// The API server would refuse the object, and so do we.
     Error,
 }
 
 /// One problem of one file.
 ///
-/// Text from the file is cut and has its control characters replaced, so that a problem may be logged or printed as
-/// it is.
+/// Text from the file is shortened and its control characters are replaced, so that a problem can be logged or printed
+/// safely.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Problem {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// The name of a lint; `None` for what any API server refuses.
+    /// The code of a finding of `check`; `None` for errors of an API server.
     pub code: Option<&'static str>,
-    /// What is wrong, beginning with the path of the field where there is one.
+    /// The message, which starts with the path of the field if there is one.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub help: Option<String>,
-    /// The object it is about, as far as it could be read.
+    /// The object, if its key could be read.
     pub object: Option<Key>,
-    /// The file's name, as it is shown to people.
+    /// The file's display name.
     pub file: Arc<str>,
-    /// The place in the file; `None` when the file as a whole could not be read.
+    /// The position in the file; `None` if it concerns the whole file.
     pub spot: Option<Spot>,
 }
 
-/// The longest message or help, in characters.
+/// Maximum length of a message or help, in characters.
 const MESSAGE_CHARS: usize = 400;
 
-/// The longest name of an object in a problem, in characters.
+/// Maximum length of an object's name in a problem, in characters.
 const NAME_CHARS: usize = 80;
 
 impl Problem {
@@ -66,27 +66,27 @@ impl Problem {
         Problem { file: place.file().clone(), spot: Some(spot), ..Self::of_file("", message) }
     }
 
-    /// The same, and what to do about it.
+    /// The problem with a remedy.
     pub fn with_help(self, help: impl AsRef<str>) -> Self {
         Problem { help: Some(legible(help.as_ref(), MESSAGE_CHARS)), ..self }
     }
 
-    /// The same, about `object`.
+    /// The problem with its object.
     pub fn about(self, object: Key) -> Self {
         Problem { object: Some(object), ..self }
     }
 
-    /// The same as a warning.
+    /// The problem as a warning.
     pub fn as_warning(self) -> Self {
         Problem { severity: Severity::Warning, ..self }
     }
 
-    /// The line in the file, from 1; 0 for the file as a whole.
+    /// The line in the file, from 1; 0 for the whole file.
     pub fn line(&self) -> u32 {
         self.spot.as_ref().map_or(0, |spot| spot.line)
     }
 
-    /// The problem with its source line and a caret under the place, as rustc draws them; ends without a newline.
+    /// The problem with its source line and a caret below the position, in rustc's format; without a final newline.
     pub fn render(&self, color: bool) -> String {
         let level = match self.severity {
             Severity::Error => Level::ERROR,
@@ -106,7 +106,7 @@ impl Problem {
             group = if whole {
                 group.element(snippet.path(&file))
             } else {
-                // The columns of a line that was cut are not the file's.
+                // The columns of a shortened line differ from the file's.
                 let origin = Origin::path(&file).line(spot.line as usize).char_column(spot.column as usize);
                 group.element(origin).element(snippet)
             };
@@ -148,7 +148,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// `text` for one line of a terminal: at most `max` characters, none of which moves the cursor or hides others.
+/// `text` for one line of a terminal: at most `max` characters, without any that move the cursor or hide others.
 pub fn legible(text: &str, max: usize) -> String {
     let mut chars = text.chars();
     let mut legible: String = chars.by_ref().take(max).map(plain).collect();
@@ -158,12 +158,13 @@ pub fn legible(text: &str, max: usize) -> String {
     legible
 }
 
-/// `text` for a terminal: lines and tabs stay, characters that move the cursor, ring a bell or hide others are replaced.
+/// `text` for a terminal: lines and tabs are kept, characters that move the cursor, ring a bell or hide others are
+/// replaced.
 pub fn harmless(text: &str) -> String {
     text.chars().map(|c| if matches!(c, '\n' | '\t') { c } else { plain(c) }).collect()
 }
 
-/// `c`, or the replacement character for control characters and those that change the direction of text.
+/// `c`, or the replacement character for control characters and those that change the text direction.
 pub(super) fn plain(c: char) -> char {
     let hides =
         matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');

@@ -1,19 +1,19 @@
-//! Keys that stand more than once in a map of a YAML document, as Go's YAML parser reports them in its strict mode. Must not
-//! know what they mean.
+//! Repeated keys in the maps of a YAML document, as Go's YAML parser reports them in its strict mode. Must not depend
+//! on the meaning of keys.
 
 use std::collections::HashSet;
 
 use saphyr_parser::{Event, Parser};
 
-/// A map or list that is being read.
+/// A map or list that is being parsed.
 enum Open {
     List,
     /// The keys so far, and the one whose value comes next.
     Map(HashSet<String>, Option<String>),
 }
 
-/// The errors of the strict mode in `text`, `line 9: key "foo" already set in map`, each with the line on which the value of
-/// the repeated key begins. None where the text is not well-formed.
+/// The errors of the strict mode in `text`, `line 9: key "foo" already set in map`, each with the line on which the
+/// value of the repeated key starts. Empty if the text is malformed.
 pub fn repeated_keys(text: &str) -> Vec<String> {
     let (mut errors, mut open): (Vec<String>, Vec<Open>) = (Vec::new(), Vec::new());
     for event in Parser::new_from_str(text) {

@@ -1,4 +1,4 @@
-//! What an object's manifest says in fields that no struct here has: for whoever reviews it.
+//! The scalars of an object's manifest, including fields without a Rust type, for reviews.
 
 use serde::Deserialize;
 use serde_yaml::Value;
@@ -8,15 +8,15 @@ use super::locate::Step;
 use super::source::Place;
 
 impl Place {
-    /// Every scalar of the object, with the path under which [`Place::locate`] finds it, in the order of the text.
+    /// Every scalar of the object, with its path for [`Place::locate`], in the order of the text.
     ///
-    /// Empty for a document that is too large to be gone through once more, as places are not looked for in it either.
+    /// Empty for a document that is too large for another pass; positions are not determined in it either.
     pub fn scalars(&self) -> Vec<(String, String)> {
         let text = self.text();
         if text.len() > limits::LOCATED_BYTES {
             return Vec::new();
         }
-        // It was read before, so its aliases are known not to expand too far.
+        // It was parsed before, so its aliases do not exceed the limits.
         let read = || {
             let mut root = Value::deserialize(serde_yaml::Deserializer::from_str(&text)).ok()?;
             if text.contains("<<") {
@@ -29,8 +29,8 @@ impl Place {
             alone = read();
             alone.as_ref()
         } else {
-            // Others are in the same passage.
-            kept = self.looked_at();
+            // Other objects share the passage.
+            kept = self.parsed();
             kept.as_ref().and_then(|kept| kept.root(read))
         };
         let Some(root) = root else { return Vec::new() };
@@ -77,7 +77,7 @@ mod tests {
     use crate::manifest::read_bytes;
 
     #[test]
-    fn scalars_are_found_where_their_paths_say() {
+    fn scalars_have_paths_that_are_located() {
         let text = concat!(
             "apiVersion: v1\n",
             "kind: List\n",

@@ -1,4 +1,4 @@
-//! A file's text and places in it: which line and column an object, or one field of it, was read from.
+//! A file's text and places in it: the lines and columns of objects and their fields.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -11,65 +11,64 @@ use super::locate::{self, Step, parse_path};
 use super::positions::Positions;
 use super::problem::plain;
 
-/// Where an object was read: a document of a file, or one item in it.
+/// The place of an object: a document of a file, or one item in it.
 ///
-/// It keeps the file's text, so that a problem found later can still point into it. Drop it when none will be looked
-/// for any more.
+/// It keeps the file's text in memory, so that later problems can have a position. Drop it when it is no longer needed.
 #[derive(Clone)]
 pub struct Place {
     pub(super) source: Arc<Source>,
     pub(super) passage: Passage,
-    /// Where the object begins inside the passage: `items[3]`, or the short form's `sets.cassandra`.
+    /// The path of the object inside the passage: `items[3]`, or the short form's `sets.cassandra`.
     pub(super) within: Arc<[Step]>,
 }
 
 impl Place {
-    /// All of a file.
+    /// The whole file.
     pub(super) fn whole(source: Source) -> Self {
         let passage = Passage { range: 0..source.text.len(), line: 1, dash: None, json: false };
         Place { source: Arc::new(source), passage, within: Arc::default() }
     }
 
-    /// The file's name, as it is shown to people.
+    /// The file's display name.
     pub fn file(&self) -> &Arc<str> {
         &self.source.name
     }
 
-    /// The line that the document or item begins at, from 1.
+    /// The line at which the document or item starts, from 1.
     pub fn line(&self) -> u32 {
         self.passage.line
     }
 
-    /// The place of the field at `path`, as `spec.ports[0].name` or `metadata.labels[app.kubernetes.io/name]`; of its
-    /// key where its value is a map or a list, and of the nearest field around it where it is not there.
+    /// The position of the field at `path`, such as `spec.ports[0].name` or `metadata.labels[app.kubernetes.io/name]`:
+    /// of its key if its value is a map or a list, or of the nearest existing parent.
     pub fn locate(&self, path: &str) -> Spot {
         let steps: Vec<Step> = self.within.iter().cloned().chain(parse_path(path)).collect();
         self.find(&steps, 0)
     }
 
-    /// The place of the second key called `key` in the map at `path`, which a map must not have.
+    /// The position of the second key called `key` in the map at `path`, which is invalid.
     pub fn locate_repeated(&self, path: &str, key: &str) -> Spot {
         let mut steps: Vec<Step> = parse_path(path).collect();
         steps.push(Step::Key(key.into()));
         self.find(&steps, 1)
     }
 
-    /// The place of a byte of the passage.
+    /// The position of a byte of the passage.
     pub(super) fn at(&self, offset: usize) -> Spot {
         self.source.spot(self.passage.range.start + offset)
     }
 
-    /// Which part of the file's text it is a part of.
+    /// The part of the file's text that contains it.
     pub fn range(&self) -> Range<usize> {
         self.passage.range.clone()
     }
 
-    /// The whole document or item that it is in.
+    /// The whole document or item that contains it.
     pub fn document(&self) -> Place {
         Place { within: Arc::default(), ..self.clone() }
     }
 
-    /// The object in `document`, which is all of the passage.
+    /// The object in `document`, the value of the whole passage.
     pub fn within<'v>(&self, document: &'v serde_json::Value) -> Option<&'v serde_json::Value> {
         self.within.iter().try_fold(document, |value, step| match step {
             Step::Key(key) => value.get(&**key),
@@ -77,7 +76,7 @@ impl Place {
         })
     }
 
-    /// The first line of the passage that says something.
+    /// The first line of the passage with content.
     pub(super) fn head(&self) -> Spot {
         let text = &self.source.text[self.passage.range.clone()];
         let mut at = 0;
@@ -91,36 +90,36 @@ impl Place {
         self.at(0)
     }
 
-    /// The passage's text, with the dash of a List's item blanked: what a parser reads as a document of its own.
+    /// The passage's text as a document of its own: the dash of a List's item is blanked.
     pub fn text(&self) -> Cow<'_, str> {
         self.passage.text(&self.source.text)
     }
 
-    /// What is kept of the passage for those who look into it, if it can be read.
-    pub(super) fn looked_at(&self) -> Option<Arc<LookedAt>> {
+    /// The cached parse of the passage, if it is well-formed.
+    pub(super) fn parsed(&self) -> Option<Arc<Parsed>> {
         if self.passage.range.len() > limits::LOCATED_BYTES {
             return None;
         }
         let key = (self.passage.range.start, self.passage.range.end);
-        let mut kept = self.source.looked_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(looked_at) = kept.get(&key) {
-            return looked_at.clone();
+        let mut cache = self.source.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(parsed) = cache.get(&key) {
+            return parsed.clone();
         }
-        // Objects are looked into one after the other: those of one passage find what is kept.
-        if kept.len() >= LOOKED_AT {
-            kept.clear();
+        // Objects are processed in order: those of one passage share an entry.
+        if cache.len() >= PARSED_MAX {
+            cache.clear();
         }
         let positions = Positions::of(&self.text());
-        let looked_at = positions.map(|positions| Arc::new(LookedAt { positions, root: OnceLock::new() }));
-        kept.insert(key, looked_at.clone());
-        looked_at
+        let parsed = positions.map(|positions| Arc::new(Parsed { positions, root: OnceLock::new() }));
+        cache.insert(key, parsed.clone());
+        parsed
     }
 
     fn find(&self, steps: &[Step], repeated: usize) -> Spot {
-        let found = match self.looked_at() {
+        let found = match self.parsed() {
             _ if self.passage.range.len() > limits::LOCATED_BYTES => None,
-            Some(looked_at) => looked_at.positions.find(steps, repeated),
-            // What this parser does not read, the other one may.
+            Some(parsed) => parsed.positions.find(steps, repeated),
+            // The other parser may accept what this one does not.
             None => locate::find(&self.text(), steps, repeated),
         };
         found.map_or_else(|| self.head(), |offset| self.at(offset))
@@ -133,55 +132,55 @@ impl fmt::Debug for Place {
     }
 }
 
-/// A line and a column of a file, and the line itself for showing it.
+/// A line and a column of a file, with the line's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spot {
     /// From 1.
     pub line: u32,
     /// In characters, from 1.
     pub column: u32,
-    /// Of the word that begins there, in characters; at least 1.
+    /// Length of the word that starts there, in characters; at least 1.
     pub length: u32,
-    /// The line, or as much of it around the column as fits a terminal; control characters are replaced.
+    /// The line, or the part of it around the column that fits a terminal; control characters are replaced.
     pub text: Box<str>,
-    /// The word's bytes in `text`.
+    /// The range of the word in `text`, in bytes.
     pub mark: Range<usize>,
 }
 
-/// How many characters of a line are shown, and how many of them before the column.
+/// Maximum number of characters of a line that are shown, and of those before the column.
 const SHOWN: usize = 160;
 const SHOWN_BEFORE: usize = 80;
 
-/// A file's text and the name to call it by.
+/// A file's text and display name.
 pub(super) struct Source {
     pub(super) name: Arc<str>,
     pub(super) text: String,
     /// By the first and last byte of the passage.
-    looked_at: Mutex<Kept>,
-    /// The bytes that its lines begin at, once they are asked for.
+    parsed: Mutex<Cached>,
+    /// Offsets of the starts of its lines, computed on first use.
     lines: OnceLock<Vec<usize>>,
-    /// How many characters there are before every [`CHARACTERS_KNOWN`]th byte, once that is asked for.
+    /// Number of characters before every [`CHARACTERS_INTERVAL`]th byte, computed on first use.
     characters: OnceLock<Vec<usize>>,
 }
 
-/// From one byte up to which the characters are counted to the next, in bytes.
-const CHARACTERS_KNOWN: usize = 1024;
+/// Interval at which the number of characters is stored, in bytes.
+const CHARACTERS_INTERVAL: usize = 1024;
 
-/// What is kept of passages; nothing of those that cannot be read.
-type Kept = HashMap<(usize, usize), Option<Arc<LookedAt>>>;
+/// Cached passages; `None` for malformed ones.
+type Cached = HashMap<(usize, usize), Option<Arc<Parsed>>>;
 
-/// Maximum number of passages of a file of which positions are kept at a time. Each takes up to ten times its bytes.
-const LOOKED_AT: usize = 16;
+/// Maximum number of cached passages of a file. Each takes up to ten times its size.
+const PARSED_MAX: usize = 16;
 
-/// What is kept of a passage, so that looking into it for each of its objects and fields does not read it each time.
-pub(super) struct LookedAt {
+/// The cached parse of a passage, which its objects and fields share.
+pub(super) struct Parsed {
     positions: Positions,
-    /// Its value; nothing if it has none.
+    /// Its value; `None` if it has none.
     root: OnceLock<Option<serde_yaml::Value>>,
 }
 
-impl LookedAt {
-    /// The value of the passage, which `read` reads the first time.
+impl Parsed {
+    /// The value of the passage, for which `read` is called the first time.
     pub(super) fn root(
         &self,
         read: impl FnOnce() -> Option<serde_yaml::Value>,
@@ -191,22 +190,16 @@ impl LookedAt {
 }
 
 impl Source {
-    /// A file called `name` that has this `text`.
+    /// A file called `name` with this `text`.
     pub(super) fn new(name: Arc<str>, text: String) -> Self {
-        Source {
-            name,
-            text,
-            looked_at: Mutex::default(),
-            lines: OnceLock::new(),
-            characters: OnceLock::new(),
-        }
+        Source { name, text, parsed: Mutex::default(), lines: OnceLock::new(), characters: OnceLock::new() }
     }
 
-    /// How many characters there are before byte `offset`: counted from the last byte up to which that is known, because a
-    /// line may be as long as the file.
+    /// Number of characters before byte `offset`: counted from the last byte with a stored number, because a line may
+    /// be as long as the file.
     fn characters_before(&self, offset: usize) -> usize {
         let known = self.characters.get_or_init(|| {
-            let blocks = self.text.as_bytes().chunks(CHARACTERS_KNOWN);
+            let blocks = self.text.as_bytes().chunks(CHARACTERS_INTERVAL);
             let mut sum = 0;
             let known = blocks.map(|block| {
                 sum += characters(block);
@@ -214,9 +207,9 @@ impl Source {
             });
             known.collect()
         });
-        let block = offset / CHARACTERS_KNOWN;
+        let block = offset / CHARACTERS_INTERVAL;
         match known.get(block) {
-            Some(known) => known + characters(&self.text.as_bytes()[block * CHARACTERS_KNOWN..offset]),
+            Some(known) => known + characters(&self.text.as_bytes()[block * CHARACTERS_INTERVAL..offset]),
             None => characters(self.text.as_bytes()),
         }
     }
@@ -228,7 +221,7 @@ impl Source {
         })
     }
 
-    /// The place of byte `offset`; the end of the text, or of the character, if there is none such.
+    /// The position of byte `offset`; the end of the text or of the character if it is not a boundary.
     fn spot(&self, offset: usize) -> Spot {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {
@@ -242,7 +235,7 @@ impl Source {
         let length = word(after);
         let skip = column.saturating_sub(SHOWN_BEFORE);
         let plain = |c: char| if c == '\t' { ' ' } else { plain(c) };
-        // From the end, because the line may be very long.
+        // Backwards from the end, because the line may be very long.
         let shown = before.char_indices().rev().take(column - skip).last().map_or(before.len(), |(at, _)| at);
         let mut text: String = before[shown..].chars().map(plain).collect();
         let mark = text.len();
@@ -265,12 +258,12 @@ impl Source {
     }
 }
 
-/// How many characters `text` has. Bytes that continue one do not count, which is quick for a long text.
+/// Number of characters in `text`. Counts bytes that do not continue a character, which is fast for long text.
 fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
-/// How many characters the scalar or key at the start of `rest` has, on this line.
+/// Length of the scalar or key at the start of `rest` on this line, in characters.
 fn word(rest: &str) -> usize {
     let quote = rest.chars().next().filter(|c| matches!(c, '"' | '\''));
     for (count, (at, c)) in rest.char_indices().enumerate() {
@@ -291,18 +284,18 @@ fn word(rest: &str) -> usize {
 /// A part of a file's text that is parsed on its own: a document of a stream, or an item of a List.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Passage {
-    /// Bytes of the file's text.
+    /// Its bytes in the file's text.
     pub(super) range: Range<usize>,
-    /// The line that it begins at, from 1.
+    /// The line at which it starts, from 1.
     pub(super) line: u32,
-    /// Where the dash is that makes it an item of a block list, from the start of the passage.
+    /// Offset of the dash that makes it an item of a block list, from the start of the passage.
     pub(super) dash: Option<usize>,
     /// Whether it is known to be one JSON value.
     pub(super) json: bool,
 }
 
 impl Passage {
-    /// Its part of `source`. A dash becomes a space, so that the item reads as a document and no position moves.
+    /// Its part of `source`. A dash becomes a space, so that the item is a document and positions are unchanged.
     pub(super) fn text<'a>(&self, source: &'a str) -> Cow<'a, str> {
         let text = &source[self.range.clone()];
         match self.dash {
@@ -327,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_are_found_where_they_are_written() {
+    fn fields_have_the_positions_of_their_text() {
         let place = place(concat!(
             "# a comment\n",
             "metadata:\n",
@@ -371,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_cut_around_the_word_and_control_characters_are_replaced() {
+    fn a_long_line_is_shortened_around_the_word_and_control_characters_are_replaced() {
         let place =
             place(&format!("x: [\"{}\u{1b}\u{202e}\", wrong, {}]\n", "a".repeat(500), "b".repeat(500)));
         let spot = place.at(512);

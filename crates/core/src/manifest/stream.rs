@@ -1,4 +1,4 @@
-//! One file, document by document: what each is, the objects in it, and what is wrong with it.
+//! Reads one file, document by document: the objects and problems.
 
 mod json;
 mod lists;
@@ -11,7 +11,7 @@ use rustc_hash::FxHashMap;
 
 use super::decode;
 use super::documents;
-use super::json::Written;
+use super::json::ObjectText;
 use super::known::{Known, Memory, Recall};
 use super::locate::Step;
 use super::meaning::{self, Head, Meaning};
@@ -23,12 +23,12 @@ use crate::parallel;
 use crate::store::{Key, LABEL_MAX, Name, nearest};
 pub(super) use objects::duplicate;
 
-/// Reads every document of `source`, but for what is `known`.
+/// Reads every document of `source`, except those that are `known`.
 pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
     let source = Arc::new(source);
     let known = Memory::of(known);
     let passages = documents::split(&source.text);
-    let share = if passages.len() < parallel::WORTH_IT {
+    let share = if passages.len() < parallel::ITEMS_MIN {
         passages.len()
     } else {
         passages.len().div_ceil(parallel::threads())
@@ -37,7 +37,7 @@ pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
     let streams = parallel::map(&parts, 2, |passages| {
         let mut stream = Stream::new(source.clone(), &known, passages.first().map_or(1, |first| first.line));
         for passage in passages.iter() {
-            if !stream.goes_on(passage) {
+            if !stream.is_within_limits(passage) {
                 break;
             }
             stream.document(passage.clone());
@@ -54,22 +54,22 @@ pub(super) fn read(source: Source, known: &[Known]) -> Manifest {
 struct Stream<'a> {
     source: Arc<Source>,
     manifest: Manifest,
-    /// What need not be read.
+    /// The known objects, which need not be parsed.
     recall: Recall<'a>,
-    /// Which of the manifest's objects has a key.
+    /// Index of the manifest's object by key.
     seen: FxHashMap<Key, usize>,
-    /// How much structure the YAML so far had.
+    /// Number of structural marks of the YAML so far.
     marks: usize,
-    /// Whether a limit was reached, and told of.
+    /// Whether a limit was reached and reported.
     full: bool,
-    /// Whether any document claims to be an object.
+    /// Whether any document looks like an object.
     claims: bool,
-    /// How many warnings there were beyond those that are kept.
+    /// Number of warnings beyond the maximum.
     more_warnings: usize,
 }
 
 impl<'a> Stream<'a> {
-    /// From `line` on.
+    /// Starts at `line`.
     fn new(source: Arc<Source>, known: &'a Memory<'a>, line: u32) -> Self {
         let manifest = Manifest { name: source.name.clone(), ..Manifest::default() };
         let recall = known.from(line);
@@ -77,11 +77,11 @@ impl<'a> Stream<'a> {
         Stream { source, manifest, recall, seen, marks: 0, full: false, claims: false, more_warnings: 0 }
     }
 
-    /// What was read.
+    /// The manifest that was read.
     fn end(mut self) -> Manifest {
         self.manifest.problems.sort_by_key(Problem::line);
         if self.more_warnings > 0 {
-            let message = format!("{} more warnings in this file are left out", self.more_warnings);
+            let message = format!("{} more warnings in this file are omitted", self.more_warnings);
             let file = Problem::of_file(&self.manifest.name, message);
             self.manifest.problems.push(file.as_warning());
         }
@@ -89,22 +89,22 @@ impl<'a> Stream<'a> {
         self.manifest
     }
 
-    /// Keeps a problem; of warnings, as many as a person reads.
+    /// Adds a problem; warnings up to a maximum.
     fn report(&mut self, problem: Problem) {
-        if problem.severity == Severity::Error || !self.has_warned_enough() {
+        if problem.severity == Severity::Error || !self.is_over_warning_limit() {
             self.manifest.problems.push(problem);
         }
     }
 
-    /// Whether one warning more is only counted: finding its place costs a pass over the file.
-    fn has_warned_enough(&mut self) -> bool {
+    /// Whether a further warning is only counted: finding its position costs a pass over the file.
+    fn is_over_warning_limit(&mut self) -> bool {
         let warnings = self.manifest.problems.iter().filter(|other| other.severity == Severity::Warning);
         let enough = warnings.count() >= limits::FILE_PROBLEMS;
         self.more_warnings += usize::from(enough);
         enough
     }
 
-    /// Goes on with what was read of a later part of the file.
+    /// Appends the result of a later part of the file.
     fn append(&mut self, later: Stream<'_>) {
         self.marks += later.marks;
         self.full |= later.full;
@@ -121,15 +121,15 @@ impl<'a> Stream<'a> {
             self.override_with(&place, &overrides);
         }
         for read in objects {
-            if !self.goes_on(&read.place.passage.clone()) {
+            if !self.is_within_limits(&read.place.passage.clone()) {
                 return;
             }
             self.add(read, true);
         }
     }
 
-    /// One YAML document, or item of a List.
-    fn yaml(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
+    /// Reads one YAML document, or item of a List.
+    fn yaml(&mut self, passage: Passage, defaults: &Head, depth: usize) {
         let place = self.place(passage);
         let text = place.text();
         if self.recalls(&place, &text) {
@@ -137,46 +137,46 @@ impl<'a> Stream<'a> {
         }
         if depth == 0 {
             self.marks += limits::marks_towards_file(&self.source.text, &text);
-            if !self.goes_on(&place.passage) {
+            if !self.is_within_limits(&place.passage) {
                 return;
             }
         }
-        let sniffed = documents::sniff(&text);
+        let found = documents::find_head(&text);
         let mut head =
-            Head { api_version: sniffed.api_version.map(Name::from), kind: sniffed.kind.map(Name::from) };
+            Head { api_version: found.api_version.map(Name::from), kind: found.kind.map(Name::from) };
         let parsed = head.api_version.is_none() || head.kind.is_none();
         if parsed {
             head = match decode::head(&place) {
                 Ok(head) => head,
                 Err(problem) => {
-                    self.claims |= text.contains("apiVersion") && !decode::is_no_map(&place);
+                    self.claims |= text.contains("apiVersion") && !decode::is_not_a_map(&place);
                     return self.report(*problem);
                 }
             };
         }
-        let says_all = head.is_whole();
-        let of = match self.meaning(&place, head, unsaid) {
+        let has_head = head.is_whole();
+        let of = match self.meaning(&place, head, defaults) {
             None => return,
             Some((Meaning::List(of), _)) => of,
-            Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed, says_all),
+            Some((meaning, kind)) => return self.single(place.clone(), meaning, kind, parsed, has_head),
         };
-        if !self.shallow(&place, depth) {
+        if !self.is_nesting_allowed(&place, depth) {
             return;
         }
-        let block = sniffed.items.filter(|_| !limits::has_aliases(&text));
+        let block = found.items.filter(|_| !limits::has_aliases(&text));
         match block.and_then(|at| documents::split_items(&self.source.text, &place.passage, at)) {
             Some(items) => self.block_list(&place, items, &of, depth),
             None => self.whole_list(&place, &of),
         }
     }
 
-    /// A document that is no List. `parsed` says that a parser has been through it before, `says_all` that it says
-    /// itself what it is.
-    fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool, says_all: bool) {
+    /// Reads a document that is not a List. `parsed` states that it is known to be well-formed, `has_head` that its
+    /// head is in its own text.
+    fn single(&mut self, place: Place, meaning: Meaning, kind: String, parsed: bool, has_head: bool) {
         let outcome = match meaning {
             Meaning::Object(kind) => decode::object(&place, kind).map(|object| {
-                let written = Written::at(&place, Written::beginning(&place.text()).into());
-                self.given(object, place, written, says_all);
+                let written = ObjectText::at(&place, ObjectText::beginning(&place.text()).into());
+                self.given(object, place, written, has_head);
             }),
             Meaning::Topology => topology::read(&place).map(|lowered| self.topology(&place, lowered)),
             Meaning::Scenario => {
@@ -184,7 +184,7 @@ impl<'a> Stream<'a> {
                 return;
             }
             _ => {
-                // Too large for the parser is no harm in what nobody reads.
+                // A skipped document may exceed the parser's limits.
                 let checked = parsed || limits::structure(&place.text()).is_err();
                 let outcome = if checked { Ok(()) } else { decode::well_formed(&place) };
                 outcome.map(|()| *self.manifest.skipped.entry(kind).or_default() += 1)
@@ -200,10 +200,10 @@ impl<'a> Stream<'a> {
         self.override_with(place, &lowered.overrides);
         let mut invalid: Option<Arc<[Step]>> = None;
         for (object, within) in lowered.objects {
-            if !self.goes_on(&place.passage) {
+            if !self.is_within_limits(&place.passage) {
                 return;
             }
-            // What is wrong with one object of an entry, its name mostly, is wrong with the others.
+            // Errors in one object of an entry, usually in its name, are repeated in the others.
             if invalid.as_ref() != Some(&within)
                 && !self.keep(object, Place { within: within.clone(), ..place.clone() }, None)
             {
@@ -212,10 +212,10 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// What the document at `place` is, and its kind by name, or `None` and a problem.
-    fn meaning(&mut self, place: &Place, head: Head, unsaid: &Head) -> Option<(Meaning, String)> {
-        let api_version = head.api_version.or_else(|| unsaid.api_version.clone());
-        let kind = head.kind.or_else(|| unsaid.kind.clone());
+    /// The meaning of the document at `place`, and the name of its kind, or `None` and a problem.
+    fn meaning(&mut self, place: &Place, head: Head, defaults: &Head) -> Option<(Meaning, String)> {
+        let api_version = head.api_version.or_else(|| defaults.api_version.clone());
+        let kind = head.kind.or_else(|| defaults.kind.clone());
         self.claims |= api_version.is_some() || kind.is_some();
         let (api_version, kind) = match (api_version, kind) {
             (Some(api_version), Some(kind)) => (api_version, kind),
@@ -231,7 +231,7 @@ impl<'a> Stream<'a> {
                 };
                 let problem = Problem::at(place, place.locate(""), missing);
                 let help = folders::how_to_render(&self.source.name);
-                let help = help.unwrap_or_else(|| "every Kubernetes object begins with both".into());
+                let help = help.unwrap_or_else(|| "every Kubernetes object has both".into());
                 self.report(problem.with_help(help));
                 return None;
             }
@@ -248,17 +248,17 @@ impl<'a> Stream<'a> {
                 let problem = Problem::at(place, place.locate("kind"), problem);
                 let help = nearest(&kind, ["Topology", "Fault", "Scenario"])
                     .map(|near| format!("did you mean `{near}`?"));
-                let help = help.unwrap_or_else(|| "there are Topology, Fault and Scenario".into());
+                let help = help.unwrap_or_else(|| "the kinds are Topology, Fault and Scenario".into());
                 self.manifest.problems.push(problem.with_help(help));
                 None
             }
             Meaning::Kustomization => {
                 let problem = format!(
-                    "kind: a {kind} says what kustomize makes of other files",
+                    "kind: a {kind} is input for kustomize, not an object",
                     kind = legible(&kind, LABEL_MAX)
                 );
                 let help = folders::how_to_render(&self.source.name);
-                let help = help.unwrap_or_else(|| "render it: -k and the directory that it is in".into());
+                let help = help.unwrap_or_else(|| "render it: use -k with its directory".into());
                 self.report(Problem::at(place, place.locate("kind"), problem).with_help(help));
                 None
             }
@@ -270,14 +270,14 @@ impl<'a> Stream<'a> {
                     }
                     return Some((Meaning::Other, shown));
                 };
-                if !unknown.matters && self.has_warned_enough() {
+                if !unknown.matters && self.is_over_warning_limit() {
                     return unknown.removed.then_some((Meaning::Other, shown));
                 }
                 let problem = format!("{}: {}", unknown.field, unknown.message);
                 let problem = Problem::at(place, place.locate(unknown.field), problem);
                 let problem = match unknown.help {
                     Some(help) => problem.with_help(help),
-                    None => problem.with_help("an API server would refuse it; it is passed over"),
+                    None => problem.with_help("an API server would refuse it; it is skipped"),
                 };
                 let code = unknown.removed.then_some("api-version-removed");
                 let problem = Problem { code, ..problem };
@@ -290,12 +290,12 @@ impl<'a> Stream<'a> {
 
     fn override_with(&mut self, place: &Place, overrides: &Overrides) {
         for field in self.manifest.overrides.merge(overrides) {
-            self.complain(place, field, "is not what an earlier Topology of this file says");
+            self.report_at(place, field, "contradicts an earlier Topology of this file");
         }
     }
 
-    /// Whether there is room for more from the file, up to `next`.
-    fn goes_on(&mut self, next: &Passage) -> bool {
+    /// Whether the limits allow more of the file, up to `next`.
+    fn is_within_limits(&mut self, next: &Passage) -> bool {
         let message = if self.manifest.objects.len() >= limits::OBJECTS {
             format!("more than {} objects in one file: the rest is not read", limits::OBJECTS)
         } else if self.marks > limits::FILE_MARKS {
@@ -313,20 +313,20 @@ impl<'a> Stream<'a> {
         false
     }
 
-    /// How many errors there are. A file has few problems of any kind.
+    /// Number of errors. There are few problems of any severity.
     fn errors(&self) -> usize {
         self.manifest.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
 
-    /// Whether Lists are not nested for nesting's sake.
-    fn shallow(&mut self, place: &Place, depth: usize) -> bool {
+    /// Whether the nesting of Lists is within the limit.
+    fn is_nesting_allowed(&mut self, place: &Place, depth: usize) -> bool {
         if depth >= limits::LIST_DEPTH {
-            self.complain(place, "kind", format!("Lists nested deeper than {}", limits::LIST_DEPTH));
+            self.report_at(place, "kind", format!("Lists nested deeper than {}", limits::LIST_DEPTH));
         }
         depth < limits::LIST_DEPTH
     }
 
-    fn complain(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
+    fn report_at(&mut self, place: &Place, path: &str, message: impl fmt::Display) {
         let problem = Problem::at(place, place.locate(path), format!("{path}: {message}"));
         self.report(problem);
     }

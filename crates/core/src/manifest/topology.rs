@@ -1,5 +1,5 @@
-//! Our own short form, `kind: Topology`: a cluster in a few lines, lowered to the Kubernetes objects that it stands
-//! for. Whoever reads on sees no difference.
+//! Our own short form, `kind: Topology`: a cluster in a few lines, lowered to Kubernetes objects. The other rooms only
+//! see those.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
@@ -8,7 +8,7 @@
 //!   cassandra: {replicas: 3, ports: {cql: 9042, intra: 7000}}
 //! ```
 //!
-//! is the StatefulSet `cassandra`, its three pods and its headless Service `cassandra`. Everything there is:
+//! is the StatefulSet `cassandra`, its three pods and its headless Service `cassandra`. All fields are:
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
@@ -16,7 +16,7 @@
 //! namespace: db                    # or metadata.namespace; default: default
 //! domain: cluster.local            # the cluster's domain
 //! ttl: 30                          # of every record, in seconds, at most 3600
-//! podCIDR: 10.244.0.0/16           # where pods get addresses; a list for both families
+//! podCIDR: 10.244.0.0/16           # the range of pod addresses; a list for both families
 //! serviceCIDR: [10.96.0.0/16, fd00:96::/112]
 //! sets:                            # StatefulSets, each with its headless Service
 //!   cassandra:
@@ -42,8 +42,8 @@
 //!   mail: smtp.example.org
 //! ```
 //!
-//! Deployments and services take `publishNotReady` and `ipFamilies` too. An unknown field is an error: a typing
-//! mistake must not change what is tested.
+//! Deployments and services have `publishNotReady` and `ipFamilies` too. An unknown field is an error: a typo must not
+//! change what is tested.
 
 pub(crate) mod fields;
 
@@ -66,34 +66,34 @@ use crate::store::{
     ServicePort, ServiceSpec, ServiceType, StatefulSet, StatefulSetSpec, Workload, WorkloadSpec,
 };
 
-/// The longest time to live that CoreDNS's `kubernetes` plugin can be given, in seconds.
+/// Maximum TTL of CoreDNS's `kubernetes` plugin, in seconds.
 const TTL_MAX: u32 = 3600;
 
-/// What Topologies say about the cluster as a whole; what none of them says is `None` or empty.
+/// The settings of the cluster in Topologies; missing ones are `None` or empty.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// The cluster domain, in lower case and without the trailing dot.
     pub domain: Option<Name>,
-    /// The time to live of every record, in seconds, at most 3600.
+    /// The TTL of every record, in seconds, at most 3600.
     pub ttl: Option<u32>,
-    /// Where pods get addresses from: one range of each family at most.
+    /// The ranges of pod addresses, at most one of each family.
     pub pod_cidr: Vec<IpNet>,
-    /// Where Services get addresses from: one range of each family at most.
+    /// The ranges of ClusterIPs, at most one of each family.
     pub service_cidr: Vec<IpNet>,
-    /// The first Topology that said any of it.
+    /// The first Topology with any setting.
     pub place: Option<Place>,
 }
 
 impl Overrides {
-    /// Adds what `more` says; returns the fields in which it contradicts what was said before.
+    /// Adds the settings in `more`; returns the fields that conflict.
     pub fn merge(&mut self, more: &Overrides) -> Vec<&'static str> {
-        /// Whether they contradict each other.
+        /// Whether they conflict.
         fn field<T: Clone + Default + PartialEq>(ours: &mut T, theirs: &T) -> bool {
-            let unsaid = T::default();
-            if *ours == unsaid {
+            let unset = T::default();
+            if *ours == unset {
                 ours.clone_from(theirs);
             }
-            *theirs != unsaid && ours != theirs
+            *theirs != unset && ours != theirs
         }
         let fields = [
             ("domain", field(&mut self.domain, &more.domain)),
@@ -108,42 +108,42 @@ impl Overrides {
     }
 }
 
-/// What one Topology stands for.
+/// The result of lowering one Topology.
 pub(super) struct Lowered {
-    /// Each with the way to the entry that it came from.
+    /// Each with the path of its entry.
     pub(super) objects: Vec<(Object, Arc<[Step]>)>,
     pub(super) overrides: Overrides,
     pub(super) problems: Vec<Problem>,
 }
 
-/// Reads the Topology at `place`.
+/// Parses the Topology at `place`.
 ///
 /// # Errors
-/// When it is no well-formed Topology; what is wrong within an entry is in [`Lowered::problems`] instead.
+/// If it is not a well-formed Topology; errors within an entry are in [`Lowered::problems`] instead.
 pub(super) fn read(place: &Place) -> Result<Lowered, Box<Problem>> {
     let topology: Topology = decode::value(place)?;
     let mut problems = Vec::new();
-    let mut complain = |path: &str, message: String| {
+    let mut report_at = |path: &str, message: String| {
         if problems.len() < limits::DOCUMENT_PROBLEMS {
             problems.push(Problem::at(place, place.locate(path), format!("{path}: {message}")));
         }
     };
     let domain = topology.domain.map(|domain| Name::from(domain.trim_end_matches('.').to_ascii_lowercase()));
     if let Some((message, _)) = domain.as_deref().and_then(|domain| NameRule::Subdomain.refuses(domain)) {
-        complain("domain", message);
+        report_at("domain", message);
     }
     if let Some(ttl) = topology.ttl.filter(|&ttl| ttl > TTL_MAX) {
-        complain("ttl", format!("{ttl} seconds are more than {TTL_MAX}, the most that CoreDNS allows"));
+        report_at("ttl", format!("{ttl} seconds are more than {TTL_MAX}, CoreDNS's maximum"));
     }
     for (path, ranges) in [("podCIDR", &topology.pod_cidr.0), ("serviceCIDR", &topology.service_cidr.0)] {
         let v4 = ranges.iter().filter(|range| range.addr().is_ipv4()).count();
         if v4 > 1 || ranges.len() - v4 > 1 {
-            complain(path, "more than one range of a family; one of each is the most".into());
+            report_at(path, "more than one range of a family".into());
         }
     }
     let nested = topology.metadata.namespace;
     if topology.namespace.is_some() && nested.is_some() && topology.namespace != nested {
-        complain("namespace", "is not that in metadata.namespace".into());
+        report_at("namespace", "differs from metadata.namespace".into());
     }
     let namespace = topology.namespace.or(nested).unwrap_or_else(|| DEFAULT_NAMESPACE.into());
 
@@ -152,8 +152,9 @@ pub(super) fn read(place: &Place) -> Result<Lowered, Box<Problem>> {
         for (pod, _) in &set.addresses.0 {
             let ordinal = pod.strip_prefix(&*name).and_then(|rest| rest.strip_prefix('-'));
             if ordinal.is_none_or(|ordinal| ordinal.parse::<u32>().is_err()) {
-                let message = format!("{pod:?} is no pod of this set: they are called {name}-0, {name}-1, …");
-                complain(&format!("sets[{name}].addresses[{pod}]"), message);
+                let message =
+                    format!("{pod:?} is not a pod of this set: their names are {name}-0, {name}-1, …");
+                report_at(&format!("sets[{name}].addresses[{pod}]"), message);
             }
         }
         lowering.set(name, set);
@@ -198,7 +199,7 @@ struct Topology {
     external: Entries<Name>,
 }
 
-/// What other tools may want to put on any object; only the namespace means something here.
+/// Metadata that other tools may add; only the namespace is used.
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Metadata {
@@ -251,7 +252,7 @@ struct MoreService {
 struct Lowering {
     namespace: Name,
     objects: Vec<(Object, Arc<[Step]>)>,
-    /// The way to the entry that is being lowered.
+    /// The path of the entry that is being lowered.
     within: Arc<[Step]>,
 }
 
@@ -370,14 +371,14 @@ impl MoreService {
     }
 }
 
-/// What tells the pods of one entry from those of others.
+/// The labels that distinguish the pods of one entry.
 fn own_labels(name: &Name) -> Labels {
     [("app", name.clone())].into_iter().collect()
 }
 
 fn template(own: &Labels, more: &Labels, name: &Name, ports: &Entries<Port>) -> Arc<PodTemplate> {
     let labels = more.with(own.iter());
-    // Without names: those of Services may be longer than those of containers' ports.
+    // Without names: those of Services may be longer than those of container ports.
     let listening = ports.0.iter().map(|(_, port)| ContainerPort {
         name: Name::default(),
         container_port: port.target_port.unwrap_or(port.port),

@@ -1,5 +1,5 @@
-//! Takes the place of sigs.k8s.io/yaml: a document as the JSON that kubectl makes of it. Of a key that is there twice the last
-//! counts, and numbers without a fraction are whole ones. It must not know what fields mean.
+//! Takes the place of sigs.k8s.io/yaml: converts a document to JSON like kubectl. Of a repeated key the last counts,
+//! and numbers without a fraction are integers. Must not depend on the meaning of fields.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -11,23 +11,23 @@ use serde_json::{Map, Number, Value};
 
 use super::limits::{self, Expansion};
 
-/// Maximum number of repeated keys that are named.
+/// Maximum number of reported repeated keys.
 const REPEATED: usize = 20;
 
 /// A document as JSON.
 #[derive(Debug, Default)]
 pub struct Tree {
-    /// All of the document.
+    /// The value of the document.
     pub value: Value,
-    /// The keys that are there more than once, each with the path of its map: `spec` and `replicas`.
+    /// The repeated keys, each with the path of its map: `spec` and `replicas`.
     pub repeated: Vec<(String, String)>,
-    /// The strings that are none to kubectl, which reads YAML 1.1, if they stand there without quotes: the path of each, and
-    /// what it is then.
+    /// The strings that are other values to kubectl, which reads YAML 1.1, unless they are quoted: the path of each,
+    /// and the value in YAML 1.1.
     pub unquoted: Vec<(String, Value)>,
 }
 
 impl Tree {
-    /// What `text` says, YAML or JSON; `None` where it is not well-formed, or too much.
+    /// Parses `text`, YAML or JSON; `None` if it is malformed or exceeds the limits.
     pub fn of(text: &str) -> Option<Self> {
         limits::structure(text).ok()?;
         let yaml = || serde_yaml::Deserializer::from_str(text);
@@ -40,7 +40,7 @@ impl Tree {
         Some(Tree { value, repeated, unquoted })
     }
 
-    /// Puts another value in the place of that at `path`.
+    /// Replaces the value at `path`.
     pub fn set(&mut self, path: &str, value: Value) {
         let there = super::locate::parse_path(path).try_fold(&mut self.value, |value, step| match step {
             super::locate::Step::Key(key) => value.get_mut(&*key),
@@ -52,7 +52,7 @@ impl Tree {
     }
 }
 
-/// `path` and the key below it, as field paths are written.
+/// The field path of `key` below `path`.
 pub fn below(path: &str, key: &str) -> String {
     match path {
         path if key.contains(['.', '[', '/']) => format!("{path}[{key}]"),
@@ -61,9 +61,9 @@ pub fn below(path: &str, key: &str) -> String {
     }
 }
 
-/// A number as Go's JSON has it: whole, if it has no fraction.
+/// A number as in Go's JSON: an integer if it has no fraction.
 fn number(float: f64) -> Value {
-    // Go writes floats of this size without an exponent; there it reads them as whole numbers.
+    // Go writes floats below this without an exponent, and reads them as integers.
     const WHOLE: f64 = 9_007_199_254_740_992.0;
     if float.fract() == 0.0 && float.abs() <= WHOLE {
         Value::from(float as i64)
@@ -72,10 +72,10 @@ fn number(float: f64) -> Value {
     }
 }
 
-/// Maximum number of strings of which it is noted that they may be none.
+/// Maximum number of strings in [`Tree::unquoted`].
 const UNQUOTED: usize = 20;
 
-/// What `text` is to kubectl without quotes (YAML 1.1, as go-yaml resolves it), if that is no string and YAML 1.2 has one.
+/// The value of unquoted `text` in YAML 1.1, as go-yaml resolves it, if that is not a string while it is in YAML 1.2.
 fn resolved(text: &str) -> Option<Value> {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Some(true.into()),
@@ -105,7 +105,7 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    /// For what is below the path, at `key`.
+    /// Builds the value at `key` below the path.
     fn at<T>(&mut self, step: fmt::Arguments<'_>, go_on: impl FnOnce(Build<'_>) -> T) -> T {
         let length = self.path.len();
         _ = fmt::Write::write_fmt(self.path, step);
@@ -183,7 +183,7 @@ impl<'de> Visitor<'de> for Build<'_> {
     }
 }
 
-/// Takes in what a merge key (`<<`) says: what is there already counts.
+/// Applies a merge key (`<<`): existing fields take precedence.
 fn merge(fields: &mut Map<String, Value>) {
     let Some(merged) = fields.remove("<<") else { return };
     let maps = match merged {
@@ -199,7 +199,7 @@ fn merge(fields: &mut Map<String, Value>) {
     }
 }
 
-/// A key, as a string whatever it is.
+/// Deserializes a key of any scalar type as a string.
 struct Key;
 
 impl<'de> DeserializeSeed<'de> for Key {
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn documents_become_the_json_that_kubectl_makes() {
+    fn documents_are_converted_like_with_kubectl() {
         let table: [(&str, Value, &[&str]); 8] = [
             ("a: 1\nb: {a: x}\n", json!({"a": 1, "b": {"a": "x"}}), &[]),
             ("a: 1\na: 2\na: 3\n", json!({"a": 3}), &["a"]),
@@ -254,9 +254,9 @@ mod tests {
         assert!(Tree::of("a: [").is_none());
     }
 
-    /// As `kubectl annotate --local` shows them.
+    /// As `kubectl annotate --local` prints them.
     #[test]
-    fn words_of_yaml_1_1_are_no_strings() {
+    fn yaml_1_1_keywords_are_not_strings() {
         let table = [
             ("yes", Some(json!(true))),
             ("On", Some(json!(true))),

@@ -1,4 +1,4 @@
-//! What the API server's validation refuses in an object that parsed: names, and fields that contradict each other.
+//! Validation by the API server's rules of an object that parsed: names, and conflicting fields.
 
 mod annotations;
 mod faults;
@@ -14,32 +14,32 @@ use crate::store::{
     is_label, is_subdomain, parse_ip,
 };
 
-/// Something that the API server would refuse.
+/// An error that the API server would report.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The field, `spec.ports[0].name`.
     pub path: String,
-    /// Kind of the error.
+    /// The type of the error.
     pub fault: Fault,
-    /// What is wrong, without the path.
+    /// The message, without the path.
     pub message: String,
     pub(crate) help: Option<String>,
 }
 
-/// In which way a field is wrong; the API has a word for each.
+/// The type of an error, for which the API has a reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A required field is absent (`FieldValueRequired`).
     Missing,
     /// A value that has to be unique occurs twice (`FieldValueDuplicate`).
     Duplicate,
-    /// It breaks the rule for names of its kind.
+    /// The name breaks the rule of its kind.
     Name(NameRule),
-    /// A malformed value (`FieldValueInvalid`).
+    /// The value is malformed (`FieldValueInvalid`).
     Invalid,
 }
 
-/// What is wrong with `object`, up to as much as is told of one document.
+/// Validates `object`; returns at most as many errors as are reported of one document.
 pub(super) fn check(object: &Object) -> Vec<Finding> {
     let mut check = Check(Vec::new());
     check.metadata(object.kind(), object.metadata());
@@ -70,21 +70,21 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
     check.0
 }
 
-/// Which of the API server's rules a name follows.
+/// The rule for a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameRule {
     /// RFC 1123 label.
     Label,
-    /// RFC 1123 subdomain: labels with dots between.
+    /// RFC 1123 subdomain: labels separated by dots.
     Subdomain,
-    /// RFC 6335, 5.1: the name of a port in a pod.
+    /// RFC 6335, 5.1: the name of a container port.
     ServiceName,
-    /// What can stand in a path: anything but `.`, `..`, `/` and `%`.
+    /// A path segment: anything but `.`, `..`, `/` and `%`.
     PathSegment,
 }
 
-/// Whether names of this kind are only to stand in a path (`path.ValidatePathSegmentName` in the kind's strategy): those of
-/// RBAC have colons, those of IPv6 addresses too, and those of Events follow from any of these.
+/// Whether names of this kind only have to be path segments (`path.ValidatePathSegmentName` in the kind's strategy):
+/// those of RBAC have colons, those of IPv6 addresses too, and those of Events are derived from any of these.
 fn is_path_segment(kind: Kind) -> bool {
     match kind {
         Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding | Kind::Event => true,
@@ -96,7 +96,7 @@ fn is_path_segment(kind: Kind) -> bool {
 }
 
 impl NameRule {
-    /// Why `text` is no such name, and what to write instead.
+    /// Why `text` breaks the rule, and a suggestion.
     pub(super) fn refuses(self, text: &str) -> Option<(String, Option<String>)> {
         let (holds, max, what) = match self {
             NameRule::Label => (is_label(text), LABEL_MAX, "lower-case letters, digits and inner hyphens"),
@@ -108,7 +108,7 @@ impl NameRule {
             NameRule::PathSegment => (
                 !matches!(text, "" | "." | "..") && !text.contains(['/', '%']),
                 usize::MAX,
-                "what a path can hold: it may not be '.' or '..' nor contain '/' or '%'",
+                "a path segment: not '.' or '..', without '/' and '%'",
             ),
             NameRule::ServiceName => (
                 is_label(text)
@@ -127,7 +127,7 @@ impl NameRule {
         }
         if text.len() > max {
             let shown: String = text.chars().take(20).collect();
-            return Some((format!("{shown:?}… has {} bytes, at most {max} are allowed", text.len()), None));
+            return Some((format!("{shown:?}… has {} bytes, the maximum is {max}", text.len()), None));
         }
         let lower = text.to_ascii_lowercase().replace('_', "-");
         let help = (lower != text && self.refuses(&lower).is_none()).then(|| format!("write {lower:?}"));
@@ -175,7 +175,7 @@ impl Check {
 
     fn metadata(&mut self, kind: Kind, meta: &ObjectMeta) {
         let rule = match kind {
-            // A Service may begin with a digit since 1.36 (RelaxedServiceNameValidation).
+            // A Service name may start with a digit since 1.36 (RelaxedServiceNameValidation).
             Kind::Service | Kind::Namespace | Kind::StatefulSet => NameRule::Label,
             kind if is_path_segment(kind) => NameRule::PathSegment,
             _ => NameRule::Subdomain,
@@ -189,14 +189,11 @@ impl Check {
     fn service(&mut self, service: &Service) {
         let spec = &service.spec;
         if service.is_external_name() {
-            // The API server takes the trailing dot of an absolute name as well.
+            // The API server also accepts the trailing dot of an absolute name.
             let target = spec.external_name.as_deref().unwrap_or_default();
             let target = target.strip_suffix('.').unwrap_or(target);
             if target.is_empty() {
-                self.missing(
-                    "spec.externalName",
-                    "is missing: a Service of type ExternalName is an alias for it",
-                );
+                self.missing("spec.externalName", "is missing: a Service of type ExternalName needs it");
             } else {
                 self.name("spec.externalName", target, NameRule::Subdomain);
             }
@@ -233,7 +230,7 @@ impl Check {
         self.one_of_each_family("spec.clusterIPs", &addresses);
         for (at, family) in spec.ip_families.iter().enumerate() {
             if spec.ip_families[..at].contains(family) {
-                self.duplicate(format!("spec.ipFamilies[{at}]"), "is named twice".into());
+                self.duplicate(format!("spec.ipFamilies[{at}]"), "is a duplicate".into());
             }
         }
         for (at, (family, ip)) in spec.ip_families.iter().zip(&addresses).enumerate() {
@@ -265,7 +262,7 @@ impl Check {
             } else if ports.len() > 1 {
                 self.missing(
                     format!("{path}.name"),
-                    "is missing: a Service with several ports names them all",
+                    "is missing: all ports of a Service with several ports need names",
                 );
             }
             if !numbers.insert((port.port, port.protocol)) {
@@ -299,17 +296,17 @@ impl Check {
             self.add_with_help(
                 "spec.updateStrategy.rollingUpdate",
                 "only allowed for updateStrategy 'RollingUpdate'",
-                "leave rollingUpdate out, or write null for it in a patch",
+                "omit rollingUpdate, or set it to null in a patch",
             );
         }
-        // Ordinals are counted in 32 bits with a sign.
+        // Ordinals are signed 32-bit integers.
         if spec.ordinals.start > i32::MAX as u32 - REPLICAS {
             self.add("spec.ordinals.start", format!("{} is too large an ordinal", spec.ordinals.start));
         }
         self.template(spec.selector.as_ref(), &spec.template);
     }
 
-    /// Addresses that a pod is pinned to.
+    /// Validates the addresses that a pod is pinned to.
     fn pinned(&mut self, path: &str, pod: &str, value: &str) {
         self.name(path, pod, NameRule::Subdomain);
         let parsed: Result<Vec<IpAddr>, String> = value.split(',').map(|ip| parse_ip(ip.trim())).collect();
@@ -334,7 +331,7 @@ impl Check {
 
     fn replicas(&mut self, path: &str, replicas: Option<u32>) {
         if let Some(replicas) = replicas.filter(|&n| n > REPLICAS) {
-            self.add(path, format!("{replicas} pods are more than the {REPLICAS} that are supported"));
+            self.add(path, format!("{replicas} pods are more than the maximum of {REPLICAS}"));
         }
     }
 

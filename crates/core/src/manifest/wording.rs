@@ -1,15 +1,15 @@
-//! Renders a parser's message for the author of the file: what was expected, with an example, and what is there. Must not
-//! depend on which kind is read.
+//! Renders a parser's message for the author of the file: the expected value with an example, and the actual one. Must
+//! not depend on the kind of the object.
 
-/// `message` without the parser's terms: `sets.db.replicas: invalid type: string "x", expected u32` says instead which
-/// numbers may stand there.
+/// `message` without the parser's terms: `sets.db.replicas: invalid type: string "x", expected u32` becomes a message
+/// with the allowed numbers.
 pub(super) fn plain(message: &str) -> String {
     let (path, rest) = split(message);
     let plain = of_value(rest).or_else(|| of_parse(rest));
     plain.map_or_else(|| message.to_owned(), |plain| format!("{path}{plain}"))
 }
 
-/// The path of the field with the colon behind it, and the rest.
+/// The path of the field with its colon, and the rest.
 fn split(message: &str) -> (&str, &str) {
     match message.split_once(": ") {
         Some((path, rest)) if !path.contains([' ', '`', '"']) => (&message[..path.len() + 2], rest),
@@ -17,18 +17,15 @@ fn split(message: &str) -> (&str, &str) {
     }
 }
 
-/// serde: `invalid type: FOUND, expected WANTED`, and what else it says of a value.
+/// Errors of serde: `invalid type: FOUND, expected EXPECTED`, and other errors of values.
 fn of_value(message: &str) -> Option<String> {
     if message.starts_with("data did not match any variant of untagged enum") {
-        return Some(
-            "is written in none of the forms that are known here; the documentation of the kind has them"
-                .into(),
-        );
+        return Some("has none of the supported forms; see the documentation of the kind".into());
     }
     let rest = ["invalid type: ", "invalid value: ", "invalid length "]
         .iter()
         .find_map(|prefix| message.strip_prefix(prefix))?;
-    // The text that was found may have the words itself; what is expected never does.
+    // The actual value may contain these words; the expected one never does.
     let (found, wanted) = rest.rsplit_once(", expected ")?;
     let length = message.starts_with("invalid length ").then(|| format!("a list of {found}"));
     Some(format!("expected {}, not {}", self::wanted(wanted), length.unwrap_or_else(|| self::found(found))))
@@ -77,7 +74,7 @@ fn wanted(wanted: &str) -> String {
     }
 }
 
-/// Rust's own `FromStr` errors, of values that are written as text.
+/// Errors of Rust's own `FromStr`, for values that are text.
 fn of_parse(message: &str) -> Option<String> {
     Some(match message {
         "invalid digit found in string" | "cannot parse integer from empty string" => {
@@ -99,7 +96,7 @@ fn of_parse(message: &str) -> Option<String> {
     })
 }
 
-/// What is wrong with the whitespace at byte `at` of `text`, where the scanner stopped: a tab looks like spaces.
+/// The tab in the whitespace at byte `at` of `text`, where the scanner stopped.
 pub(super) fn tab(text: &str, at: usize) -> Option<usize> {
     let begin = text.get(..at)?.rfind('\n').map_or(0, |newline| newline + 1);
     let line = text[begin..].lines().next()?;
@@ -113,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn messages_say_what_was_expected_with_an_example() {
+    fn messages_state_the_expected_value_with_an_example() {
         let table = [
             (
                 "sets.db.replicas: invalid type: string \"x\", expected u32",
@@ -153,6 +150,6 @@ mod tests {
             assert_eq!(plain(message), expected);
         }
         let untagged = plain("steps[0]: data did not match any variant of untagged enum X");
-        assert!(untagged.starts_with("steps[0]: is written in none of the forms"), "{untagged}");
+        assert!(untagged.starts_with("steps[0]: has none of the supported forms"), "{untagged}");
     }
 }

@@ -1,5 +1,5 @@
-//! The two kinds of patches that know nothing of Kubernetes: JSON merge patch (RFC 7386) and JSON patch (RFC 6902),
-//! within the bounds that the API server sets them.
+//! The two patch types that do not depend on Kubernetes: JSON merge patch (RFC 7386) and JSON patch (RFC 6902), within
+//! the limits of the API server.
 
 use json_patch::{PatchErrorKind, PatchOperation};
 use serde_json::Value;
@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::MergeError;
 use super::work::Work;
 
-/// How many operations one JSON patch has at most; the API server's own limit.
+/// Maximum number of operations in a JSON patch; the API server's limit.
 const OPERATIONS: usize = 10_000;
 
-/// How much the `copy` operations of one JSON patch may copy, in bytes of JSON: as much as a request may have.
-/// Each could double the object otherwise.
+/// Maximum size of the values that the `copy` operations of a JSON patch copy, in bytes of JSON: the maximum of a
+/// request. Each could double the object otherwise.
 const COPIED: usize = 3 << 20;
 
-/// How deeply a patched object may be nested: as deep as the parser goes that will read it again.
+/// Maximum nesting depth of a patched object: the limit of the parser that will read it again.
 const DEPTH: usize = 128;
 
 /// Patches `live` with a JSON merge patch: `null` removes a field, objects merge, anything else replaces.
@@ -22,13 +22,13 @@ pub fn json_merge(live: &mut Value, patch: &Value) {
     json_patch::merge(live, patch);
 }
 
-/// Patches `live` with a JSON patch: a list of operations, each of which has to succeed.
+/// Patches `live` with a JSON patch: a list of operations, all of which have to succeed.
 ///
 /// # Errors
 ///
-/// [`MergeError::Malformed`] if `patch` is no list of operations, [`MergeError::DoesNotApply`] if a path leads nowhere
-/// or a `test` fails, [`MergeError::TooLarge`] if the patch asks for more than the API server would do,
-/// [`MergeError::TooMuchWork`] if its operations move too many items of lists.
+/// [`MergeError::Malformed`] if `patch` is not a list of operations, [`MergeError::DoesNotApply`] if a path does not
+/// exist or a `test` fails, [`MergeError::TooLarge`] if the patch exceeds a limit of the API server,
+/// [`MergeError::TooMuchWork`] if its operations move too many list items.
 pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
     let Value::Array(operations) = patch else {
         return Err(MergeError::Malformed("a JSON patch has to be a list of operations".into()));
@@ -62,7 +62,7 @@ pub fn json_patch(live: &mut Value, patch: &Value) -> Result<(), MergeError> {
     Ok(())
 }
 
-/// How many items of lists `operation` moves, where it inserts or removes one.
+/// Number of list items that `operation` moves by an insertion or removal.
 fn moved(live: &Value, operation: &PatchOperation) -> usize {
     let behind = |path: &str| {
         let (parent, index) = path.rsplit_once('/')?;

@@ -1,14 +1,14 @@
-//! Lists whose items have an identity: who is who, and in which order they end up.
+//! Lists whose items have an identity: matching of items, and their order after a merge.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::schema::Key;
+use super::schema::MergeKey;
 
-/// What tells an item of a list from the others: its keys' values as text. Without keys, the item itself.
-/// `None` if the item lacks a key.
-pub(super) fn identity(item: &Value, keys: &[Key]) -> Option<String> {
+/// The identity of a list item: the values of its keys as text. Without keys, the item itself. `None` if the item lacks
+/// a key.
+pub(super) fn identity(item: &Value, keys: &[MergeKey]) -> Option<String> {
     if keys.is_empty() {
         return Some(item.to_string());
     }
@@ -24,20 +24,21 @@ pub(super) fn identity(item: &Value, keys: &[Key]) -> Option<String> {
     Some(identity)
 }
 
-/// The identities of all `items`, or `None` if one has none or two have the same.
-pub(super) fn identities(items: &[Value], keys: &[Key]) -> Option<Vec<String>> {
+/// The identities of all `items`, or `None` if one has none or two are the same.
+pub(super) fn identities(items: &[Value], keys: &[MergeKey]) -> Option<Vec<String>> {
     let all: Vec<String> = items.iter().map(|item| identity(item, keys)).collect::<Option<_>>()?;
     let distinct: HashSet<&String> = all.iter().collect();
     (distinct.len() == all.len()).then_some(all)
 }
 
-/// Puts `items` into the order that a client asked for in `wanted`, with those that it did not know of where they were
-/// among the others: the last `added` items are new, the rest is in the server's order.
+/// Sorts `items` into the client's order `wanted`; items unknown to the client keep their position among the others.
+/// The last `added` items are new, the rest is in the server's order.
 ///
-/// This is `normalizeElementOrder` of apimachinery's strategicpatch: what only the client has goes before what only the
-/// server has. New items that take the places of deleted ones count as the server's, after all it had: apimachinery
-/// compares with a list in whose memory it has put them (mergeSliceWithoutSpecialElements). `added` is without them.
-pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], keys: &[Key]) {
+/// This is `normalizeElementOrder` of apimachinery's strategicpatch: items that only the client has go before those
+/// that only the server has. New items that replace deleted ones count as the server's last ones, because apimachinery
+/// compares with a list into whose memory it has written them (mergeSliceWithoutSpecialElements). They are not included
+/// in `added`.
+pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], keys: &[MergeKey]) {
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(wanted.len());
     for (at, identity) in wanted.iter().enumerate() {
         places.entry(identity).or_insert(at);

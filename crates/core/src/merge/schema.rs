@@ -1,38 +1,37 @@
-//! Which lists of the built-in kinds are merged, and by what: the `patchStrategy`, `patchMergeKey`, `listType` and
-//! `mapType` tags of Kubernetes' types. Whatever is not here is merged field by field if it is an object, and
-//! replaced whole if it is a list.
+//! The merge strategies of the built-in kinds: the `patchStrategy`, `patchMergeKey`, `listType` and `mapType` tags of
+//! Kubernetes' types. By default objects are merged field by field, and lists are replaced.
 
 /// The fields of an object that do not merge by default.
 pub(super) type Fields = &'static [(&'static str, Merge)];
 
-/// How the value of one field merges.
+/// The merge strategy of one field.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Merge {
-    /// An object that has such fields further down.
+    /// An object with such fields.
     Object(Fields),
-    /// A list of objects that are told apart by one field, or by several.
+    /// A list of objects that are identified by keys.
     Keyed(Keyed),
-    /// A list of values, each of which is in it once.
+    /// A list of unique values.
     Set,
-    /// An object that is replaced whole by an apply; a strategic merge patch merges it all the same.
+    /// An object that an apply replaces; a strategic merge patch still merges it.
     Atomic,
 }
 
-/// A list of objects that are told apart by their keys.
+/// A list of objects that are identified by keys.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keyed {
-    /// `patchMergeKey`: what a strategic merge patch tells them apart by.
-    pub(super) patch: &'static [Key],
-    /// `listMapKeys`: what an apply tells them apart by; more exact, as it came later.
-    pub(super) apply: &'static [Key],
+    /// `patchMergeKey`: the keys for a strategic merge patch.
+    pub(super) patch: &'static [MergeKey],
+    /// `listMapKeys`: the keys for an apply; more exact, since they were introduced later.
+    pub(super) apply: &'static [MergeKey],
     /// The fields of an item that do not merge by default.
     pub(super) item: Fields,
 }
 
-/// A field that tells items apart, and what it is where it is absent.
-pub(super) type Key = (&'static str, Option<&'static str>);
+/// A key field of items, and its default.
+pub(super) type MergeKey = (&'static str, Option<&'static str>);
 
-/// The table of an object of `kind`; a kind that is not known has metadata at least.
+/// The table of an object of `kind`; an unknown kind has the fields of metadata and status.
 pub(super) fn of(kind: &str) -> Fields {
     match kind {
         "Pod" => POD,
@@ -47,13 +46,13 @@ pub(super) fn of(kind: &str) -> Fields {
     }
 }
 
-/// What `fields` says of the field called `name`.
+/// The strategy of the field called `name` in `fields`.
 pub(super) fn field(fields: Fields, name: &str) -> Option<Merge> {
     fields.iter().find(|(field, _)| *field == name).map(|&(_, merge)| merge)
 }
 
 impl Merge {
-    /// The table of the object in a field that merges like this.
+    /// The table of the object in a field with this strategy.
     pub(super) fn inside(merge: Option<Merge>) -> Fields {
         match merge {
             Some(Merge::Object(fields)) => fields,
@@ -62,21 +61,21 @@ impl Merge {
     }
 }
 
-/// A list of objects that one field tells apart, for patches and applies alike.
-const fn by(key: &'static [Key; 1], item: Fields) -> Merge {
+/// A list of objects identified by one key, for patches and applies alike.
+const fn by(key: &'static [MergeKey; 1], item: Fields) -> Merge {
     Merge::Keyed(Keyed { patch: key, apply: key, item })
 }
 
-/// A list of objects that a patch tells apart by the first of `keys`, and an apply by all of them.
-const fn by_all(keys: &'static [Key], item: Fields) -> Merge {
+/// A list of objects that a patch identifies by the first of `keys`, and an apply by all of them.
+const fn by_all(keys: &'static [MergeKey], item: Fields) -> Merge {
     Merge::Keyed(Keyed { patch: keys.split_at(1).0, apply: keys, item })
 }
 
-const NAME: &[Key; 1] = &[("name", None)];
-const TYPE: &[Key; 1] = &[("type", None)];
-const IP: &[Key; 1] = &[("ip", None)];
-const PORT: &[Key] = &[("port", None), ("protocol", Some("TCP"))];
-const CONTAINER_PORT: &[Key] = &[("containerPort", None), ("protocol", Some("TCP"))];
+const NAME: &[MergeKey; 1] = &[("name", None)];
+const TYPE: &[MergeKey; 1] = &[("type", None)];
+const IP: &[MergeKey; 1] = &[("ip", None)];
+const PORT: &[MergeKey] = &[("port", None), ("protocol", Some("TCP"))];
+const CONTAINER_PORT: &[MergeKey] = &[("containerPort", None), ("protocol", Some("TCP"))];
 
 const METADATA: Merge =
     Merge::Object(&[("finalizers", Merge::Set), ("ownerReferences", by(&[("uid", None)], &[]))]);

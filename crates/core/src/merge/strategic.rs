@@ -1,5 +1,5 @@
-//! Strategic merge patch: a merge patch that knows which lists have items with an identity, with directives for what
-//! cannot be said by example. As `k8s.io/apimachinery/pkg/util/strategicpatch` does it.
+//! Strategic merge patch: a merge patch for lists whose items have identities, with directives for operations that an
+//! example cannot express. As in `k8s.io/apimachinery/pkg/util/strategicpatch`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::MergeError;
 use super::lists::{arrange, identity};
-use super::schema::{self, Fields, Key, Keyed, Merge};
+use super::schema::{self, Fields, Keyed, Merge, MergeKey};
 use super::work::Work;
 
 /// Patches `live`, an object of `kind` (`StatefulSet`), with a strategic merge patch.
@@ -25,8 +25,8 @@ pub fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), Merg
     }
 }
 
-/// How many moved items one costs that is compared with others: its keys are written out.
-const COMPARED: usize = 4;
+/// Cost of comparing an item, in moved items: its keys are rendered as text.
+const COMPARISON_COST: usize = 4;
 
 const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -96,8 +96,8 @@ fn map(
     Ok(())
 }
 
-/// `$retainKeys`: what the patch has of this object is all that stays of it, so that one member of a union (an
-/// `emptyDir` volume) goes when another (`hostPath`) comes.
+/// `$retainKeys`: keeps only the patched fields of this object, so that one member of a union (an `emptyDir` volume) is
+/// removed when another (`hostPath`) is set.
 fn retain(live: &mut Map<String, Value>, patch: &Map<String, Value>, keys: &Value) -> Result<(), MergeError> {
     let keys: HashSet<&str> = array(RETAIN_KEYS, keys)?.iter().filter_map(Value::as_str).collect();
     if let Some(field) = patch.keys().find(|field| !is_directive(field) && !keys.contains(field.as_str())) {
@@ -116,9 +116,9 @@ fn list(
     work: &mut Work,
 ) -> Result<(), MergeError> {
     let before = live.len();
-    work.spend(COMPARED * (before + patch.len()))?;
+    work.spend(COMPARISON_COST * (before + patch.len()))?;
     let added;
-    let keys: &[Key] = match merge {
+    let keys: &[MergeKey] = match merge {
         Some(Merge::Keyed(how)) => {
             added = keyed(field, live, patch, how, work)?;
             how.patch
@@ -129,7 +129,7 @@ fn list(
             added = live.len() - before;
             &[]
         }
-        // Nothing to put in order: an atomic list is as it was given.
+        // No order is needed: an atomic list stays as given.
         _ if patch.is_empty() && order.is_some() => return Ok(()),
         _ => {
             *live = patch.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect();
@@ -151,7 +151,7 @@ fn list(
     Ok(())
 }
 
-/// Merges a list whose items have keys. Returns how many items at its end are new.
+/// Merges a list whose items have keys. Returns the number of new items at its end.
 fn keyed(
     field: &str,
     live: &mut Vec<Value>,
@@ -179,7 +179,7 @@ fn keyed(
     let mut places = HashMap::new();
     for (at, item) in live.iter().enumerate() {
         if let Some(identity) = identity(item, how.patch) {
-            // Two ports of one number, one TCP and one UDP: the first is the one that is patched.
+            // Of two ports with the same number, one TCP and one UDP, the first is patched.
             places.entry(identity).or_insert(at);
         }
     }
@@ -196,7 +196,7 @@ fn keyed(
     Ok(live.len() - kept)
 }
 
-/// `value` of a patch where there is nothing to be patched: without nulls and directives.
+/// `value` of a patch without a live value: nulls and directives are removed.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Object(map) => Value::Object(plain_map(map)),
@@ -220,7 +220,7 @@ fn unknown(directive: &Value) -> MergeError {
     MergeError::Malformed(format!("unknown patch type: {directive}, expected merge, replace or delete"))
 }
 
-fn no_key(field: &str, keys: &[Key]) -> MergeError {
+fn no_key(field: &str, keys: &[MergeKey]) -> MergeError {
     let key = keys.first().map_or("", |(key, _)| key);
     MergeError::Malformed(format!("{field}: an item does not contain declared merge key: {key}"))
 }

@@ -1,4 +1,4 @@
-//! Patches as tables: what there is, what is asked, what comes of it. Written in YAML's flow style, to be read.
+//! Tables of patches: object, patch, result. Written in YAML's flow style for readability.
 
 mod properties;
 
@@ -53,14 +53,14 @@ fn strategic_merge_patches() {
             "{spec: {strategy: {$retainKeys: [type], type: Recreate}}}",
             "{spec: {strategy: {type: Recreate}}}",
         ),
-        // Of two ports with one number, the first is meant, as in a cluster.
+        // Of two ports with the same number, the first is patched, as in a cluster.
         (
             "Service",
             "{spec: {ports: [{port: 53, protocol: UDP}, {port: 53, protocol: TCP}]}}",
             "{spec: {ports: [{port: 53, name: dns}]}}",
             "{spec: {ports: [{port: 53, protocol: UDP, name: dns}, {port: 53, protocol: TCP}]}}",
         ),
-        // A selector merges: a patch is no apply.
+        // A selector is merged by a patch, unlike by an apply.
         (
             "Service",
             "{spec: {selector: {a: b}}}",
@@ -123,14 +123,14 @@ fn strategic_merge_patches() {
         ("Pod", "{spec: {a: {b: 1}}}", "{spec: {a: {$patch: delete}}}", "{spec: {a: {}}}"),
         ("Pod", "{spec: {a: {b: 1}}}", "{spec: {a: {$patch: merge, c: 2}}}", "{spec: {a: {b: 1, c: 2}}}"),
         ("Pod", "{}", "{spec: {a: {$patch: delete, c: 2}}}", "{spec: {a: {c: 2}}}"),
-        // As `kubectl rollout undo` rolls a StatefulSet back.
+        // The patch of `kubectl rollout undo` for a StatefulSet.
         (
             "StatefulSet",
             "{spec: {replicas: 3, template: {metadata: {labels: {a: b}}, spec: {hostname: x}}}}",
             "{spec: {template: {$patch: replace, spec: {hostname: y}}}}",
             "{spec: {replicas: 3, template: {spec: {hostname: y}}}}",
         ),
-        // What kubectl sends along: the order of a list.
+        // The list order that kubectl sends along.
         (
             "Pod",
             "{spec: {containers: [{name: a}, {name: b}]}}",
@@ -149,7 +149,7 @@ fn strategic_merge_patches() {
             "{spec: {$setElementOrder/containers: [{name: a}, {name: b}], containers: [{name: b}]}}",
             "{spec: {containers: [{name: a}, {name: b}, {name: istio}]}}",
         ),
-        // Without it the items of the patch are in its order, a new one before what it does not name.
+        // Without it the items of the patch are in its order, with a new one before those it does not name.
         (
             "Pod",
             "{spec: {containers: [{name: a}, {name: b}]}}",
@@ -195,7 +195,7 @@ fn strategic_merge_patches() {
 }
 
 #[test]
-fn strategic_merge_patches_that_are_none() {
+fn malformed_strategic_merge_patches_are_refused() {
     let live = "{metadata: {finalizers: [a]}, spec: {containers: [{name: a}]}}";
     let table = [
         ("[]", "a strategic merge patch has to be an object"),
@@ -229,10 +229,10 @@ fn strategic_merge_patches_that_are_none() {
 }
 
 #[test]
-fn applies() {
+fn three_way_merges() {
     // (kind, applied before, wanted now, live, live after)
     let table = [
-        // What was wanted and is no longer goes; what somebody else set stays.
+        // Fields that are no longer in the manifest are removed; fields of other writers are kept.
         (
             "Service",
             "{metadata: {annotations: {mine: a, old: b}}, spec: {type: NodePort}}",
@@ -247,7 +247,7 @@ fn applies() {
             "{spec: {replicas: 5, serviceName: a}}",
             "{spec: {serviceName: a}}",
         ),
-        // Scaled by hand, and the file does not speak of it: it stays scaled.
+        // Scaled by hand, and not in the manifest: the number is kept.
         (
             "StatefulSet",
             "{spec: {a: 1}}",
@@ -255,7 +255,7 @@ fn applies() {
             "{spec: {a: 1, replicas: 5}}",
             "{spec: {a: 2, replicas: 5}}",
         ),
-        // Containers by name; a sidecar that was put in stays.
+        // Containers are merged by name; an injected sidecar is kept.
         (
             "Pod",
             "{spec: {containers: [{name: a, image: x, tty: true}, {name: b}]}}",
@@ -263,7 +263,7 @@ fn applies() {
             "{spec: {containers: [{name: a, image: x, tty: true, stdin: true}, {name: b}, {name: istio}]}}",
             "{spec: {containers: [{name: istio}, {name: c}, {name: a, image: y, stdin: true}]}}",
         ),
-        // Two ports of one number are two ports.
+        // Two ports with the same number are distinct.
         (
             "Service",
             "~",
@@ -271,7 +271,7 @@ fn applies() {
             "{spec: {ports: [{port: 53, protocol: TCP, name: x, nodePort: 30000}]}}",
             "{spec: {ports: [{port: 53, protocol: UDP, name: dns}, {port: 53, protocol: TCP, name: dns-tcp, nodePort: 30000}]}}",
         ),
-        // A selector is one thing.
+        // A selector is atomic.
         (
             "Service",
             "~",
@@ -279,7 +279,7 @@ fn applies() {
             "{spec: {selector: {c: d}}}",
             "{spec: {selector: {a: b}}}",
         ),
-        // Lists without keys are one thing, too; and so is a list in which an item has none.
+        // Lists without keys are atomic, and so is a list with an item that lacks its key.
         (
             "Pod",
             "~",

@@ -1,17 +1,17 @@
-//! The merge of an apply: somebody who keeps an object in a file says again what they want, and everybody else's part
-//! of the object stays.
+//! The three-way merge of an apply: fields of the manifest are set, removed ones are deleted, and fields of other
+//! writers are kept.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::lists::{arrange, identities};
-use super::schema::{self, Fields, Key, Keyed, Merge};
+use super::schema::{self, Fields, Keyed, Merge, MergeKey};
 
-/// Makes `live`, an object of `kind`, what `wanted` says: its fields are set, those that `last` (what was applied
-/// before, if anything) had and `wanted` has not are removed, and all others stay.
+/// Applies `wanted` to `live`, an object of `kind`: its fields are set, those that are in `last` (the last applied
+/// object, if any) but not in `wanted` are removed, and all others are kept.
 ///
-/// With no `last` this is a server-side apply by somebody who takes every conflict for themselves.
+/// Without `last` this is a server-side apply that forces conflicts.
 pub fn apply(kind: &str, last: Option<&Value>, wanted: &Value, live: &mut Value) {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
@@ -51,9 +51,9 @@ fn map(
     }
 }
 
-/// Merges two lists by identity. Lists whose items cannot be told apart are replaced.
+/// Merges two lists by identity. Lists whose items have no identity are replaced.
 fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keyed) {
-    let keys: &[Key] = how.apply;
+    let keys: &[MergeKey] = how.apply;
     let (Some(order), Some(had)) = (identities(wanted, keys), identities(live, keys)) else {
         *live = wanted.iter().map(without_nulls).collect();
         return;
@@ -85,7 +85,7 @@ fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keye
     *live = kept;
 }
 
-/// In a file, a field that is null is a field that is absent.
+/// In a manifest, null means absent.
 fn without_nulls(value: &Value) -> Value {
     match value {
         Value::Object(map) => {

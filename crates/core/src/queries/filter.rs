@@ -1,4 +1,4 @@
-//! Which queries are meant: everything that is said has to hold. It must not know where they are kept.
+//! Filters for queries: all fields that are set have to match. Must not depend on the log.
 
 use std::net::IpAddr;
 
@@ -7,38 +7,38 @@ use crate::fault::Glob;
 use crate::fault::Transport;
 use crate::wire::{RecordType, ResponseCode};
 
-/// Which queries are meant. The default is all.
+/// A filter for queries. The default admits all.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The name that was asked for; case and the last dot do not count.
+    /// The name in the question; case and the final dot are ignored.
     pub name: Option<Glob>,
-    /// The type that was asked for.
+    /// The type in the question.
     pub qtype: Option<RecordType>,
-    /// The address that asked.
+    /// The client's address.
     pub client: Option<IpAddr>,
-    /// The pod that asked: `NAME`, in whatever namespace, or `NAMESPACE/NAME`.
+    /// The client's pod: `NAME`, in any namespace, or `NAMESPACE/NAME`.
     pub pod: Option<String>,
-    /// How it was asked.
+    /// The transport.
     pub transport: Option<Transport>,
-    /// What was said; `Some(None)` is nothing.
+    /// The response code; `Some(None)` matches queries without a reply.
     pub code: Option<Option<ResponseCode>>,
     /// The fault that hit it.
     pub fault: Option<String>,
-    /// After when it was asked.
+    /// Only queries after this position.
     pub after: Option<Position>,
 }
 
-/// A moment, for those who want to know what was asked since.
+/// A position in the log, to select later queries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Position {
-    /// The number of the latest query then.
+    /// The number of the latest query at that time.
     pub number: u64,
-    /// The serial of the zone then, if it matters: who was answered from an earlier one asked before.
+    /// The serial of the zone at that time, if it matters: answers from an earlier zone count as earlier.
     pub serial: Option<u32>,
 }
 
 impl Filter {
-    /// Whether `query` is meant.
+    /// Whether `query` matches.
     pub fn admits(&self, query: &Query) -> bool {
         fn is<T: PartialEq>(wanted: &Option<T>, has: &T) -> bool {
             wanted.as_ref().is_none_or(|wanted| wanted == has)

@@ -1,8 +1,8 @@
-//! Takes the place of CoreDNS's `log` plugin for programs: what was asked, by whom, and what they were told, for tests to
-//! ask after. It must not know sockets or the cluster.
+//! Takes the place of CoreDNS's `log` plugin for programs: the record of queries and replies, for tests. Must not
+//! depend on sockets or the cluster.
 //!
-//! Writing a query down copies its bytes and no more; they are read when somebody wants to know. The log holds so many
-//! bytes; then the oldest go, and are counted.
+//! Recording a query only copies its bytes; they are parsed when they are read. The size of the log is bounded; the
+//! oldest queries are dropped, and counted.
 
 mod filter;
 mod query;
@@ -19,17 +19,17 @@ use crate::store::{Name, Time};
 pub use filter::{Filter, Position};
 pub use query::Query;
 
-/// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts, and
-/// the records are omitted.
+/// Maximum length of the kept part of one reply, in bytes. Of a longer reply the header is reported, with its counts,
+/// and the records are omitted.
 const REPLY_BYTES: usize = 4096;
 
-/// What keeping an exchange takes beside its bytes, in bytes.
+/// Memory that an exchange takes besides its messages, in bytes.
 const OVERHEAD: usize = size_of::<Exchange>();
 
-/// What a query and its reply have together at least, in bytes, as a rule.
-const USUAL: usize = 100;
+/// Typical minimum size of a query and its reply together, in bytes.
+const TYPICAL: usize = 100;
 
-/// What was asked and answered, as far as it is kept. A clone is another handle on the same log.
+/// The recorded queries and replies. Clones share the log.
 #[derive(Clone, Debug)]
 pub struct QueryLog(Arc<Shared>);
 
@@ -41,18 +41,18 @@ struct Shared {
 
 #[derive(Debug)]
 struct Kept {
-    /// Numbered up to `next`, without a gap.
+    /// Numbered up to `next`, without gaps.
     exchanges: VecDeque<Exchange>,
-    /// The bytes of all exchanges, one after the other: each one's request, and then its reply. One ring for all, because
-    /// nothing is allocated or freed then when a query comes.
+    /// The bytes of all exchanges: each request is followed by its reply. A single ring buffer, because recording a
+    /// query then allocates and frees nothing.
     bytes: VecDeque<u8>,
-    /// The number of the next; they count up from 1.
+    /// The number of the next exchange, starting at 1.
     next: u64,
     bound: usize,
     closed: bool,
 }
 
-/// One query and what became of it, as it went over the wire.
+/// One query and its reply, as sent over the wire.
 #[derive(Clone, Debug)]
 struct Exchange {
     at: Time,
@@ -60,33 +60,33 @@ struct Exchange {
     client: SocketAddr,
     fault: Option<Name>,
     serial: u32,
-    /// How many bytes of the request are kept: all.
+    /// Length of the request, which is kept completely, in bytes.
     request: u32,
-    /// How many bytes of the reply are kept.
+    /// Length of the kept part of the reply, in bytes.
     kept: u32,
-    /// How long the whole reply was; none was sent if absent.
+    /// Length of the whole reply, in bytes; absent if none was sent.
     reply: Option<u32>,
     transport: Transport,
 }
 
-/// What a transport writes down.
+/// An exchange as a transport records it.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchanged<'a> {
-    /// When the query came, in the cluster's time.
+    /// When the query was received, in the cluster's time.
     pub at: Time,
-    /// How long it took by the wall, until the reply was sent or given up.
+    /// Real time until the reply was sent or abandoned.
     pub took: Duration,
-    /// Who asked.
+    /// The client.
     pub client: SocketAddr,
-    /// How.
+    /// The transport.
     pub transport: Transport,
     /// The serial of the zone that the answer is from.
     pub serial: u32,
     /// The fault that hit it.
     pub fault: Option<&'a Name>,
-    /// The query's bytes.
+    /// The bytes of the query.
     pub request: &'a [u8],
-    /// The reply's, if one was sent.
+    /// The bytes of the reply, if one was sent.
     pub reply: Option<&'a [u8]>,
 }
 
@@ -98,11 +98,12 @@ impl Default for QueryLog {
 }
 
 impl QueryLog {
-    /// A log that keeps about so many bytes.
+    /// A log of about `bound` bytes.
     pub fn new(bound: usize) -> Self {
         let kept = Kept {
-            // Only what is written to takes memory; growing would leave behind what was too small.
-            exchanges: VecDeque::with_capacity(bound / (OVERHEAD + USUAL)),
+            // Memory is taken only once it is written to; a buffer that grows would leave its smaller predecessors
+            // behind.
+            exchanges: VecDeque::with_capacity(bound / (OVERHEAD + TYPICAL)),
             bytes: VecDeque::with_capacity(bound),
             next: 1,
             bound,
@@ -111,7 +112,7 @@ impl QueryLog {
         QueryLog(Arc::new(Shared { kept: Mutex::new(kept), arrived: Notify::new() }))
     }
 
-    /// Writes down exchanges, one after the other.
+    /// Records exchanges in order.
     pub fn record<'a>(&self, exchanges: impl IntoIterator<Item = Exchanged<'a>>) {
         let mut kept = self.lock();
         exchanges.into_iter().for_each(|exchanged| kept.push(exchanged));
@@ -119,23 +120,23 @@ impl QueryLog {
         self.0.arrived.notify_waiters();
     }
 
-    /// The number of the latest query, whether or not it is still kept.
+    /// The number of the latest query, even if it has been dropped.
     pub fn latest(&self) -> u64 {
         self.lock().next - 1
     }
 
-    /// How many queries are not kept any more.
+    /// Number of dropped queries.
     pub fn dropped(&self) -> u64 {
         self.lock().dropped()
     }
 
-    /// The queries after the one with this number, oldest first.
+    /// The queries after number `number`, oldest first.
     pub fn after(&self, number: u64) -> Vec<Query> {
         self.first_after(number, usize::MAX).0
     }
 
-    /// As [`after`](Self::after), as far as the queries and their replies have no more than `bytes` on the wire, but at least
-    /// one; and whether that is all.
+    /// Like [`after`](Self::after), limited to `bytes` of queries and replies on the wire, but at least one; and
+    /// whether no more follow.
     pub fn first_after(&self, number: u64, bytes: usize) -> (Vec<Query>, bool) {
         let (first, exchanges, bytes, all) = self.lock().after(number, bytes);
         let mut rest = &bytes[..];
@@ -148,7 +149,7 @@ impl QueryLog {
         ((first..).zip(&exchanges).map(read).collect(), all)
     }
 
-    /// Returns once there are queries after the one with this number; false when there will be none any more.
+    /// Waits for queries after number `number`; returns false once the log is closed without any.
     pub async fn arrived(&self, number: u64) -> bool {
         loop {
             let arrived = self.0.arrived.notified();
@@ -163,7 +164,7 @@ impl QueryLog {
         }
     }
 
-    /// Says that there will be no more queries.
+    /// Closes the log: no more queries follow.
     pub fn close(&self) {
         self.lock().closed = true;
         self.0.arrived.notify_waiters();
@@ -175,7 +176,7 @@ impl QueryLog {
 }
 
 impl Exchange {
-    /// How many bytes of it are kept.
+    /// Number of its kept bytes.
     fn len(&self) -> usize {
         self.request as usize + self.kept as usize
     }
@@ -206,7 +207,7 @@ impl Kept {
         self.exchanges.push_back(exchange);
     }
 
-    /// How much memory the exchanges take, in bytes.
+    /// Memory that the exchanges take, in bytes.
     fn size(&self) -> usize {
         self.bytes.len() + self.exchanges.len() * OVERHEAD
     }
@@ -215,16 +216,16 @@ impl Kept {
         self.next - 1 - self.exchanges.len() as u64
     }
 
-    /// The exchanges after the one with this number, as far as they have no more than `most` bytes, but at least one: the
-    /// number of the first, all of them, their bytes, and whether there are no more.
-    fn after(&self, number: u64, most: usize) -> (u64, Vec<Exchange>, Vec<u8>, bool) {
+    /// The exchanges after number `number`, limited to `bytes_max` bytes but at least one: the number of the first, the
+    /// exchanges, their bytes, and whether no more follow.
+    fn after(&self, number: u64, bytes_max: usize) -> (u64, Vec<Exchange>, Vec<u8>, bool) {
         let skip = number.saturating_sub(self.dropped()).min(self.exchanges.len() as u64);
         let rest = || self.exchanges.range(skip as usize..);
         let begin = self.bytes.len() - rest().map(Exchange::len).sum::<usize>();
         let mut length = 0;
         let mut exchanges = Vec::new();
         for exchange in rest() {
-            if !exchanges.is_empty() && length + exchange.len() > most {
+            if !exchanges.is_empty() && length + exchange.len() > bytes_max {
                 break;
             }
             length += exchange.len();
@@ -240,7 +241,7 @@ impl Kept {
 mod tests {
     use super::*;
 
-    fn asked(log: &QueryLog, request: &[u8], reply: Option<&[u8]>) {
+    fn record(log: &QueryLog, request: &[u8], reply: Option<&[u8]>) {
         log.record([Exchanged {
             at: Time::from_unix_millis(0),
             took: Duration::ZERO,
@@ -254,10 +255,10 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_go_first_and_are_counted() {
+    fn the_oldest_are_dropped_and_counted() {
         let log = QueryLog::new(3 * (100 + OVERHEAD) + 1);
         for _ in 0..10 {
-            asked(&log, &[0; 50], Some(&[0; 50]));
+            record(&log, &[0; 50], Some(&[0; 50]));
         }
         let numbers: Vec<_> = log.after(0).iter().map(|query| query.number).collect();
         assert_eq!((numbers, log.dropped(), log.latest()), (vec![8, 9, 10], 7, 10));
@@ -269,11 +270,11 @@ mod tests {
         assert_eq!(part(200), (vec![8, 9], false));
         assert_eq!(part(1), (vec![8], false), "one at least");
         assert_eq!(part(300), (vec![8, 9, 10], true));
-        asked(&log, &[0; 900], None);
+        record(&log, &[0; 900], None);
         assert_eq!((log.after(0).len(), log.dropped()), (0, 11), "more than the whole log");
     }
 
-    /// Answer records and length of a reply; what the log reports of it.
+    /// Answer records and length of a reply, and how the log reports it.
     #[test]
     fn answers_of_a_reply_are_counted_whether_or_not_its_records_are_kept() {
         use hickory_proto::op::{Message, MessageType, OpCode};
@@ -290,7 +291,7 @@ mod tests {
             let reply = message.to_vec().unwrap();
             assert_eq!(reply.len() > REPLY_BYTES, is_longer);
             let log = QueryLog::default();
-            asked(&log, &[0; 12], Some(&reply));
+            record(&log, &[0; 12], Some(&reply));
             let query = log.after(0).remove(0);
             assert_eq!((query.answer_count, query.records_omitted), (records, is_longer));
             assert!(query.to_string().contains(line), "{query}");
@@ -298,16 +299,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_told() {
+    async fn waiters_are_notified() {
         let log = QueryLog::default();
         let waiting = tokio::spawn({
             let log = log.clone();
             async move { assert!(log.arrived(1).await) }
         });
-        asked(&log, b"", None);
+        record(&log, b"", None);
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        asked(&log, b"", None);
+        record(&log, b"", None);
         waiting.await.unwrap();
     }
 }

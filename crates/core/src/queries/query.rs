@@ -1,5 +1,4 @@
-//! One query of the log, read for people: names and records as zone files have them. It must not know how queries are
-//! kept.
+//! A parsed query of the log: names and records in the format of zone files. Must not depend on how queries are stored.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,31 +10,31 @@ use crate::fault::Transport;
 use crate::store::Time;
 use crate::wire::{Edns, Header, Presentation, RecordType, ResponseCode, u16_at};
 
-/// A query and what became of it.
+/// A query and its reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Query {
     /// Counts up from 1.
     pub number: u64,
-    /// When it came, in the cluster's time.
+    /// When it was received, in the cluster's time.
     pub time: Time,
-    /// How long it took by the wall until the reply was sent, or given up.
+    /// Real time until the reply was sent or abandoned.
     pub took: Duration,
-    /// Who asked.
+    /// The client.
     pub client: SocketAddr,
-    /// The pod that asked, `NAMESPACE/NAME`, if one had the address.
+    /// The client's pod, `NAMESPACE/NAME`, if one had the address.
     pub pod: Option<String>,
-    /// How it was asked.
+    /// The transport.
     pub transport: Transport,
     /// The message's id.
     pub id: u16,
-    /// The name that was asked for, as it was spelt, with the last dot. Empty where there was no question to read.
+    /// The name in the question, in its own spelling and with the final dot. Empty if the question could not be parsed.
     pub name: String,
-    /// The type that was asked for.
+    /// The type in the question.
     pub qtype: RecordType,
-    /// What its OPT record says, if it had one.
+    /// The parameters of its OPT record, if it had one.
     pub edns: Option<Edns>,
-    /// What was said, as far as it is kept; `None` if nothing was.
+    /// The reply, as far as it is kept; `None` if none was sent.
     pub reply: Option<Reply>,
     /// Length of the reply, in bytes.
     pub reply_bytes: Option<usize>,
@@ -50,17 +49,17 @@ pub struct Query {
 }
 
 impl Query {
-    /// The reply's code; `None` if nothing was said.
+    /// The reply's code; `None` if no reply was sent.
     pub fn code(&self) -> Option<ResponseCode> {
         self.reply.as_ref().map(|reply| reply.code)
     }
 
-    /// The records that were answered.
+    /// The answer records of the reply.
     pub fn answers(&self) -> &[Record] {
         self.reply.as_ref().map_or(&[], |reply| &reply.answers)
     }
 
-    /// Reads what was written down. The pod is somebody else's to say.
+    /// Parses a recorded exchange. `pod` is filled in by [`Driver::name_pods`](crate::Driver::name_pods).
     pub(super) fn read(number: u64, exchange: &Exchange, request: &[u8], reply: &[u8]) -> Query {
         let question = Request::asked(request);
         let records_omitted = exchange.reply.is_some_and(|whole| reply.len() < whole as usize);
@@ -91,7 +90,7 @@ impl Query {
     }
 }
 
-/// Parses the kept bytes of a reply: the whole message, or its header alone where the rest was not kept.
+/// Parses the kept bytes of a reply: the whole message, or its header alone if the rest was not kept.
 fn read_reply(kept: &[u8], is_cut: bool) -> Option<Reply> {
     if !is_cut {
         return Reply::read(kept);
@@ -100,7 +99,7 @@ fn read_reply(kept: &[u8], is_cut: bool) -> Option<Reply> {
     Reply::read(&header.bytes())
 }
 
-/// As CoreDNS's `log` plugin has it, as far as it goes: who asked what, and what they were told.
+/// Similar to a line of CoreDNS's `log` plugin: client, question and reply.
 impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Query { time, client, id, qtype, name, transport, serial, .. } = self;

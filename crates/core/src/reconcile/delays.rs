@@ -1,4 +1,4 @@
-//! How long things take that pods do.
+//! Durations of the stages of a pod.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use crate::store::{
     Pod, READY_DELAY_ANNOTATION, START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, has_own_annotations,
 };
 
-/// How long a pod takes for each stage of its life. By default it takes no time.
+/// How long each stage of a pod's life takes. The default is no time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delays {
-    /// From having a node to having an address and running.
+    /// From assignment to a node to running with an address.
     pub start: Duration,
     /// From running to being ready.
     pub ready: Duration,
-    /// From being deleted to being gone; the pod's grace period ends it before that.
+    /// From deletion to removal; the pod's grace period is the maximum.
     pub stop: Duration,
 }
 
 impl Delays {
-    /// What the annotations of a pod make of these.
+    /// These delays, overridden by the annotations of a pod.
     pub(crate) fn of(self, pod: &Pod) -> Self {
         let annotations = &pod.metadata.annotations;
         if annotations.is_empty() || !has_own_annotations(annotations) {

@@ -1,5 +1,6 @@
-//! How objects go: kube-apiserver's registry (`registry/rest/delete.go`, BeforeDelete; `registry/generic/registry/store.go`,
-//! deletionFinalizersForGarbageCollection). Pods get time to stop, and finalizers hold everything.
+//! Deletion of objects: kube-apiserver's registry (`registry/rest/delete.go`, BeforeDelete;
+//! `registry/generic/registry/store.go`, deletionFinalizersForGarbageCollection). Pods have a grace period, and
+//! finalizers hold every object.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::store::{
     Store, Time,
 };
 
-/// What becomes of the dependents of a deleted object (`metav1.DeletionPropagation`).
+/// What happens to the dependents of a deleted object (`metav1.DeletionPropagation`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagation {
     /// They are deleted afterwards.
@@ -19,22 +20,22 @@ pub enum Propagation {
     Orphan,
 }
 
-/// How an object is to go.
+/// The options of a deletion.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deletion {
-    /// Seconds that a pod may take to stop; as long as its spec says where absent.
+    /// Grace period of a pod, in seconds; that of its spec if absent.
     pub grace: Option<u32>,
-    /// Absent: as the finalizers that the object has say, and otherwise in the background.
+    /// Absent: as the finalizers of the object determine, and otherwise in the background.
     pub propagation: Option<Propagation>,
 }
 
-/// The change that deletes `object` at `now`; `None` where it is being deleted already, and no sooner.
+/// The change that deletes `object` at `now`; `None` if it is being deleted already, and this would not be sooner.
 pub fn delete(store: &Store, object: &Object, now: Time, deletion: Deletion) -> Option<Change> {
     let change = released(store, marked(object, now, deletion));
     Some(change).filter(|change| !matches!(change, Change::Put(marked) if marked == object))
 }
 
-/// `object` with the mark of its deletion at `now`.
+/// `object` with its deletion requested at `now`.
 fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
     let mut marked = object.clone();
     let meta = marked.metadata_mut();
@@ -54,12 +55,12 @@ fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
         }
     }
     let grace = match object {
-        // A pod that is on no node, or has ended, has nothing to stop.
+        // A pod without a node, or one that has ended, has no containers to stop.
         Object::Pod(pod) if pod.spec.node_name.is_empty() || pod.is_terminal() => 0,
         Object::Pod(pod) => deletion.grace.unwrap_or_else(|| pod.spec.grace()),
         _ => 0,
     };
-    // Asked again, it may have less time from the first request on, but not more.
+    // A repeated request can shorten the time from the first request on, but not extend it.
     if meta.deletion_timestamp.is_none() || grace < meta.deletion_grace_period_seconds {
         let requested = meta.deletion_requested().unwrap_or(now);
         meta.deletion_timestamp = Some(requested.after_secs(grace));
@@ -68,20 +69,20 @@ fn marked(object: &Object, now: Time, deletion: Deletion) -> Object {
     marked
 }
 
-/// The change that deletes a pod at `now`, which then has `grace` seconds to stop.
+/// The change that deletes a pod at `now` with a grace period of `grace` seconds.
 pub fn delete_pod(pod: &Arc<Pod>, now: Time, grace: u32) -> Change {
     let deletion = Deletion { grace: Some(grace), propagation: None };
     let marked = marked(&Object::Pod(pod.clone()), now, deletion);
     if is_held_by_metadata(marked.metadata()) { Change::Put(marked) } else { Change::Delete(marked.key()) }
 }
 
-/// The change that puts `object`, or removes it where its deletion was requested and nothing holds it any more.
+/// The change that puts `object`, or removes it if its deletion was requested and nothing holds it any more.
 pub fn released(store: &Store, object: Object) -> Change {
     if is_held(store, &object) { Change::Put(object) } else { Change::Delete(object.key()) }
 }
 
-/// Whether `object` is not being deleted, or something holds it: its time to stop, a finalizer, the pods that use a claim,
-/// the claim of a volume, the finalizers in the spec of a namespace.
+/// Whether `object` is not being deleted, or is held: by its grace period, a finalizer, the pods that use a claim, the
+/// claim of a volume, or the finalizers in the spec of a namespace.
 fn is_held(store: &Store, object: &Object) -> bool {
     is_held_by_metadata(object.metadata())
         || match object {
@@ -93,12 +94,12 @@ fn is_held(store: &Store, object: &Object) -> bool {
         }
 }
 
-/// Whether its time to stop or a finalizer holds an object.
+/// Whether the grace period or a finalizer holds an object.
 fn is_held_by_metadata(meta: &ObjectMeta) -> bool {
     !meta.is_deleted_but_for_finalizers() || !meta.links.finalizers().is_empty()
 }
 
-/// The change that ends the deletion of a pod that has stopped: it goes, or only its finalizers hold it.
+/// The change after a deleted pod has stopped: it is removed, unless finalizers hold it.
 pub fn stopped(mut pod: Pod, now: Time) -> Change {
     pod.metadata.deletion_timestamp.get_or_insert(now);
     pod.metadata.deletion_grace_period_seconds = 0;
@@ -109,20 +110,20 @@ pub fn stopped(mut pod: Pod, now: Time) -> Change {
     }
 }
 
-/// Whether a pod uses the claim, which is then held by the finalizer `kubernetes.io/pvc-protection`: one that is on a node,
-/// even if it has ended (pvc_protection_controller.go, podUsesPVCForDeletion).
+/// Whether a pod uses the claim, which the finalizer `kubernetes.io/pvc-protection` then holds: a pod with a node, even
+/// if it has ended (pvc_protection_controller.go, podUsesPVCForDeletion).
 pub fn is_claim_used(store: &Store, claim: &PersistentVolumeClaim) -> bool {
     let meta = &claim.metadata;
     let mut pods = store.list_in::<Pod>(Kind::Pod, &meta.namespace);
     pods.any(|pod| !pod.spec.node_name.is_empty() && pod.uses_claim(&meta.name))
 }
 
-/// Whether the object's deletion waits for its dependents to be deleted first.
+/// Whether the object's deletion waits for the deletion of its dependents.
 pub(crate) fn is_foreground(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some() && meta.links.has_finalizer(FOREGROUND_FINALIZER)
 }
 
-/// Whether the object's deletion waits for its dependents to be orphaned.
+/// Whether the object's deletion waits until its dependents are orphaned.
 pub(crate) fn is_orphaning(meta: &ObjectMeta) -> bool {
     meta.deletion_timestamp.is_some() && meta.links.has_finalizer(ORPHAN_FINALIZER)
 }
@@ -133,11 +134,11 @@ mod tests {
     use crate::store::{PodPhase, PodStatus};
 
     #[test]
-    fn a_deletion_asked_for_again_has_no_more_time() {
-        /// The second in which a deletion is asked for, and the seconds that it gives.
+    fn a_repeated_deletion_does_not_extend_the_grace_period() {
+        /// The second of the request, and its grace period in seconds.
         type Deletions = &'static [(i64, u32)];
         let at = |seconds: i64| Time::from_unix_millis(seconds * 1000);
-        // Whether the pod has ended; each deletion, when and with how many seconds; when it goes, if it does not at once.
+        // Whether the pod has ended; the requests; the second of the removal, if it is not immediate.
         let table: [(bool, Deletions, Option<i64>); 5] = [
             (false, &[(0, 30)], Some(30)),
             (false, &[(0, 30), (10, 60)], Some(30)),
@@ -161,7 +162,7 @@ mod tests {
                 };
             }
             assert_eq!(goes, expected.map(at), "{ended} {deletions:?}");
-            // A finalizer holds it all the same.
+            // A finalizer still holds it.
             let mut held = (*pod).clone();
             held.metadata.links.add_finalizer("example.com/hold");
             let change = delete_pod(&Arc::new(held), at(200), 0);

@@ -1,5 +1,5 @@
-//! Takes the place of what kube-controller-manager's controllers and the kubelet share: what they decide from and what they
-//! decide, names they generate, and how an object is deleted. It must not know a single controller, files or the DNS.
+//! Takes the place of the code that kube-controller-manager's controllers and the kubelet share: their input and
+//! result, generated names, and deletion. Must not depend on any controller, files or the DNS.
 
 mod delays;
 pub mod deletion;
@@ -13,12 +13,12 @@ use crate::store::{Change, Key, Name, Object, Store, Time};
 pub use delays::Delays;
 pub use deletion::{Deletion, Propagation, delete, delete_pod};
 
-/// What a controller decides from.
+/// The input of a controller.
 #[derive(Clone, Copy)]
 pub(crate) struct Context<'a> {
     pub(crate) store: &'a Store,
     pub(crate) now: Time,
-    /// Whether a cluster comes up as a whole: pods that take no time are there with those before them.
+    /// Whether a whole cluster starts up: pods without delays are running as soon as those before them.
     pub(crate) at_once: bool,
     pub(crate) delays: Delays,
     /// The namespaces that are being deleted: the API refuses new objects in them (the admission plugin
@@ -26,67 +26,67 @@ pub(crate) struct Context<'a> {
     pub(crate) terminating: &'a FxHashSet<Name>,
     /// The feature gate `MaxUnavailableStatefulSet`.
     pub(crate) max_unavailable: bool,
-    /// Whether what a snapshot shows is only where the cluster began: somebody has changed something since.
+    /// Whether a client has changed the cluster since it was loaded from a snapshot, so that controllers act on it.
     pub(crate) driven: bool,
 }
 
-/// What a controller decided.
+/// The result of a controller's sync.
 #[derive(Default)]
-pub(crate) struct Outcome {
+pub(crate) struct SyncResult {
     pub(crate) changes: Vec<Change>,
-    pub(crate) told: Vec<Told>,
-    /// When to look again, even if nothing happens.
-    pub(crate) again: Option<Time>,
-    /// Whether the API refused something: the task is repeated after a while.
+    pub(crate) events: Vec<EmittedEvent>,
+    /// When to sync again, even without an event.
+    pub(crate) requeue_at: Option<Time>,
+    /// Whether the API refused a change: the task is retried after a while.
     pub(crate) refused: bool,
-    /// The quotas of the namespace, once an object was admitted, and what it was charged for.
+    /// The quotas of the namespace after an object was admitted, and what it was charged for.
     pub(crate) charges: Option<Charges>,
 }
 
-/// Something to tell people by an Event.
+/// An Event to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct EmittedEvent {
     pub(crate) about: Key,
     pub(crate) warning: bool,
-    /// Who tells: `statefulset-controller`.
-    pub(crate) by: &'static str,
+    /// The reporting component: `statefulset-controller`.
+    pub(crate) component: &'static str,
     pub(crate) reason: &'static str,
     pub(crate) message: String,
 }
 
-impl Outcome {
+impl SyncResult {
     pub(crate) fn put(&mut self, object: Object) {
         self.changes.push(Change::Put(object));
     }
 
-    pub(crate) fn tell(
+    pub(crate) fn emit_event(
         &mut self,
-        by: &'static str,
+        component: &'static str,
         about: Key,
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.told.push(Told { about, warning: false, by, reason, message: message.into() });
+        self.events.push(EmittedEvent { about, warning: false, component, reason, message: message.into() });
     }
 
-    pub(crate) fn warn(
+    pub(crate) fn emit_warning(
         &mut self,
-        by: &'static str,
+        component: &'static str,
         about: Key,
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.told.push(Told { about, warning: true, by, reason, message: message.into() });
+        self.events.push(EmittedEvent { about, warning: true, component, reason, message: message.into() });
     }
 
-    /// Looks again at `time`, or when it wanted to, whichever is earlier.
-    pub(crate) fn look_again(&mut self, time: Time) {
-        self.again = Some(self.again.map_or(time, |again| again.min(time)));
+    /// Syncs again at `time`, or at the time already requested, whichever is earlier.
+    pub(crate) fn requeue_at(&mut self, time: Time) {
+        self.requeue_at = Some(self.requeue_at.map_or(time, |earlier| earlier.min(time)));
     }
 }
 
-impl From<Vec<Change>> for Outcome {
+impl From<Vec<Change>> for SyncResult {
     fn from(changes: Vec<Change>) -> Self {
-        Outcome { changes, ..Outcome::default() }
+        SyncResult { changes, ..SyncResult::default() }
     }
 }

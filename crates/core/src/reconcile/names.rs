@@ -1,5 +1,5 @@
-//! Names that controllers make up. Kubernetes draws them by lot; here they follow from what they are for, so that the
-//! same manifests give the same cluster.
+//! Generated names. Kubernetes chooses them at random; here they are derived from their object, so that the same
+//! manifests give the same cluster.
 
 use std::hash::{Hash, Hasher};
 
@@ -8,14 +8,14 @@ use rustc_hash::FxHasher;
 /// Kubernetes' alphabet for generated names: no vowels, so no words; no 0, 1 and 3, which look like letters.
 pub const ALPHABET: &[u8; 27] = b"bcdfghjklmnpqrstvwxz2456789";
 
-/// The longest base of a generated name (apiserver, `maxGeneratedNameLength`), in bytes.
+/// Maximum length of the base of a generated name (apiserver, `maxGeneratedNameLength`), in bytes.
 const BASE_MAX: usize = 58;
 
 /// A number that depends on `of` alone.
 pub(crate) fn digest(of: impl Hash) -> u64 {
     let mut hasher = FxHasher::default();
     of.hash(&mut hasher);
-    // FxHash leaves its low bits poor; a multiplication and a shift spread them.
+    // The low bits of FxHash are poorly distributed; a multiplication and a shift spread them.
     let value = hasher.finish().wrapping_mul(0x9e37_79b9_7f4a_7c15);
     value ^ value >> 32
 }
@@ -26,7 +26,7 @@ pub(crate) fn generated(base: &str, length: usize, of: impl Hash) -> String {
     format!("{kept}-{}", suffix(base, length, of))
 }
 
-/// A name from `generateName: BASE-`: the prefix is cut to 58 bytes, its hyphen included (names.GenerateName).
+/// A name from `generateName: BASE-`: the prefix is cut to 58 bytes, including its hyphen (names.GenerateName).
 pub(crate) fn generated_from(base: &str, of: impl Hash) -> String {
     let mut name = format!("{base}-");
     name.truncate(BASE_MAX);

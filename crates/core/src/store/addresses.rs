@@ -1,4 +1,5 @@
-//! Addresses as objects hold them: one to a pod, or one of each family, so that is what takes no allocation.
+//! Addresses of objects. The representation needs no allocation for the common cases: one address, or one of each
+//! family.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -8,21 +9,21 @@ use serde::{Deserialize, Deserializer};
 use super::names::Name;
 use super::values::parse_ip;
 
-/// Addresses of a pod, primary first: almost always one, or one of each family.
+/// Addresses of a pod, primary first: usually one, or one of each family.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IpList(Ips);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Ips {
     One(Ipv4Addr),
-    /// What a cluster with two families gives to each pod.
+    /// The addresses of a pod in a dual-stack cluster.
     Dual(Ipv4Addr, Ipv6Addr),
-    /// Any others: none, one of IPv6, several.
+    /// Any other: none, one of IPv6, several.
     All(Box<[IpAddr]>),
 }
 
 impl IpList {
-    /// All of them, in order.
+    /// All addresses, in order.
     pub fn iter(&self) -> impl Iterator<Item = IpAddr> + Clone + '_ {
         let (v4, v6, all) = match &self.0 {
             Ips::One(v4) => (Some(*v4), None, [].as_slice()),
@@ -37,7 +38,7 @@ impl IpList {
         self.iter().next()
     }
 
-    /// Whether there is none.
+    /// Whether there are no addresses.
     pub fn is_empty(&self) -> bool {
         self.first().is_none()
     }
@@ -67,13 +68,13 @@ impl fmt::Debug for IpList {
     }
 }
 
-/// The addresses of an endpoint in a slice: texts, because slices of address type FQDN hold names.
+/// The addresses of an endpoint in a slice. They are text, because slices of address type FQDN hold names.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct EndpointAddresses(Texts);
 
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Texts {
-    /// The usual case: kept as what it says.
+    /// The common case, as an address instead of text.
     One(Ipv4Addr),
     All(Box<[Name]>),
 }
@@ -88,10 +89,10 @@ pub enum SliceAddress<'a> {
 }
 
 impl SliceAddress<'_> {
-    /// The address, as Kubernetes reads it.
+    /// Parses the address as Kubernetes does.
     ///
     /// # Errors
-    /// When the text is none.
+    /// If the text is not an address.
     pub fn ip(self) -> Result<IpAddr, String> {
         match self {
             SliceAddress::V4(ip) => Ok(ip.into()),
@@ -110,7 +111,7 @@ impl fmt::Display for SliceAddress<'_> {
 }
 
 impl EndpointAddresses {
-    /// All of them, in order.
+    /// All addresses, in order.
     pub fn iter(&self) -> impl Iterator<Item = SliceAddress<'_>> + Clone {
         let (one, all) = match &self.0 {
             Texts::One(ip) => (Some(SliceAddress::V4(*ip)), [].as_slice()),
@@ -119,7 +120,7 @@ impl EndpointAddresses {
         one.into_iter().chain(all.iter().map(|text| SliceAddress::Text(text)))
     }
 
-    /// Whether there is none.
+    /// Whether there are no addresses.
     pub fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }
@@ -142,7 +143,7 @@ impl From<IpAddr> for EndpointAddresses {
 
 impl From<Vec<Name>> for EndpointAddresses {
     fn from(texts: Vec<Name>) -> Self {
-        // Nothing but the text that it is written as is read as an IPv4 address.
+        // Only the canonical text of an IPv4 address is stored as an address.
         EndpointAddresses(match texts.as_slice() {
             [text] if let Ok(ip) = text.parse() => Texts::One(ip),
             _ => Texts::All(texts.into()),
@@ -167,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_hold_what_they_were_made_of() {
+    fn lists_keep_their_addresses() {
         let table: [&[&str]; 6] = [
             &[],
             &["10.0.0.1"],
@@ -189,12 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn one_address_is_the_same_as_its_text() {
+    fn an_address_equals_its_canonical_text() {
         let text = |text: &str| EndpointAddresses::from(vec![Name::from(text)]);
         for ip in ["10.0.0.1", "fd00::1"] {
             assert_eq!(EndpointAddresses::from(ip.parse::<IpAddr>().expect("an address")), text(ip));
         }
-        assert_ne!(text("10.0.0.01"), text("10.0.0.1"), "no address, and shown as it was written");
+        assert_ne!(text("10.0.0.01"), text("10.0.0.1"), "not an address, and kept as written");
         assert!(text("db.example").iter().all(|name| name.ip().is_err()));
     }
 }

@@ -1,5 +1,5 @@
-//! What a pod's status says beyond the few facts that every pod has: reasons, conditions that controllers set, and a
-//! status that a client wrote. Most pods have none of it.
+//! The parts of a pod's status that only some pods have: reasons, conditions that controllers set, and a status that a
+//! client wrote.
 
 use serde_json::Value;
 
@@ -26,26 +26,26 @@ pub struct Condition {
     pub status: Name,
     pub reason: Name,
     pub message: Name,
-    /// When it became so.
+    /// Time of the last transition.
     pub since: Time,
 }
 
 impl Condition {
-    /// No node takes the pod.
+    /// The condition of a pod that no node admits.
     pub fn unscheduled(reason: &str, message: &str, since: Time) -> Self {
         let (reason, message) = (reason.into(), message.into());
         let status = arcstr::literal!("False");
         Condition { kind: arcstr::literal!("PodScheduled"), status, reason, message, since }
     }
 
-    /// The pod is deleted because of a disruption.
+    /// The condition of a pod that is deleted because of a disruption.
     pub fn disruption(reason: &str, message: &str, since: Time) -> Self {
         let (reason, message) = (reason.into(), message.into());
         let status = arcstr::literal!("True");
         Condition { kind: arcstr::literal!("DisruptionTarget"), status, reason, message, since }
     }
 
-    /// What the API shows as `json`.
+    /// Parses a condition of the API.
     fn of(json: &Value) -> Option<Self> {
         let text = |field: &str| Name::from(json[field].as_str().unwrap_or_default());
         let kind = text("type");
@@ -64,27 +64,27 @@ impl Condition {
 /// The part of a pod's status that only some pods have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatusDetails {
-    /// Why the pod is in its phase: `Evicted`.
+    /// The reason for the phase: `Evicted`.
     pub reason: Name,
     pub message: Name,
-    /// The conditions that controllers set since, each in place of the written one of its type.
+    /// The conditions that controllers have set since, each of which replaces the written one of its type.
     pub conditions: Vec<Condition>,
-    /// The status as a client wrote it to the `status` subresource.
+    /// The status that a client wrote to the `status` subresource.
     pub written: Option<Given>,
 }
 
 impl PodStatus {
-    /// Why the pod is in its phase; empty where nothing is known.
+    /// The reason for the phase; empty if there is none.
     pub fn reason(&self) -> &str {
         self.details.as_ref().map_or("", |details| &details.reason)
     }
 
-    /// The details, to be changed.
+    /// The details, for modification.
     pub fn details_mut(&mut self) -> &mut StatusDetails {
         self.details.get_or_insert_default()
     }
 
-    /// The status as a client wrote it, if one did.
+    /// The status that a client wrote, if any.
     pub fn written(&self) -> Option<&Value> {
         Some(self.details.as_ref()?.written.as_ref()?.json())
     }
@@ -94,19 +94,19 @@ impl PodStatus {
         self.details.as_ref().map_or(&[], |details| &details.conditions)
     }
 
-    /// The condition called `kind`, as a controller or a client wrote it.
+    /// The condition of type `kind`, as a controller or a client wrote it.
     pub fn condition(&self, kind: &str) -> Option<Condition> {
         let set = self.conditions().iter().find(|condition| condition.kind == kind);
         set.cloned().or_else(|| Condition::of(written_condition(self.written()?, kind)?))
     }
 
-    /// Whether a client wrote that the condition called `kind` is true; `None` where no client wrote the status.
+    /// Whether the condition of type `kind` is true in a client's status; `None` without such a status.
     pub fn is_written_true(&self, kind: &str) -> Option<bool> {
         let written = self.written()?;
         Some(written_condition(written, kind).is_some_and(|condition| condition["status"] == "True"))
     }
 
-    /// Sets a condition. Returns whether it differs, but for its time, from what was there.
+    /// Sets a condition. Returns whether it differs from the former one, apart from its time.
     pub fn set_condition(&mut self, condition: Condition) -> bool {
         let before = self.condition(&condition.kind);
         let since =
@@ -121,12 +121,12 @@ impl PodStatus {
         true
     }
 
-    /// Whether the scheduler found no node for the pod.
+    /// Whether the scheduler has found no node for the pod.
     pub fn waits_for_node(&self) -> bool {
         self.condition(POD_SCHEDULED).is_some_and(|condition| condition.status == "False")
     }
 
-    /// The pod has a node: its condition follows from that, where no client wrote another.
+    /// Sets the condition of a scheduled pod, unless a client wrote another.
     pub fn set_scheduled(&mut self, now: Time) {
         if self.is_written_true(POD_SCHEDULED) == Some(false) {
             let status = arcstr::literal!("True");
@@ -140,7 +140,7 @@ impl PodStatus {
         }
     }
 
-    /// What remains of the details when a kubelet writes the status anew: the conditions that are not its own.
+    /// The details that are kept when a kubelet rewrites the status: the conditions that are not its own.
     pub fn foreign_details(&self) -> Option<Box<StatusDetails>> {
         let details = self.details.as_ref()?;
         let written = self.written().and_then(|written| written["conditions"].as_array());
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kubelet_leaves_the_conditions_of_others() {
+    fn a_kubelet_keeps_the_conditions_of_other_writers() {
         let mut status = PodStatus::default();
         let written = json!({ "conditions": [
             { "type": "Ready", "status": "True" },

@@ -1,5 +1,5 @@
-//! Conditions of workloads: what a controller states about an object, with its reason (`metav1.Condition` and its
-//! relatives in `apps/v1` and `batch/v1`).
+//! Conditions in the status of workloads, with reasons (`metav1.Condition` and its equivalents in `apps/v1` and
+//! `batch/v1`).
 
 use serde_json::{Map, Value, json};
 
@@ -7,7 +7,7 @@ use super::names::Name;
 use super::node::ConditionStatus;
 use super::time::Time;
 
-/// One condition of an object's status.
+/// A condition of an object's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkloadCondition {
     /// `Available`, `Progressing`, `Complete`.
@@ -16,12 +16,12 @@ pub struct WorkloadCondition {
     pub reason: Name,
     pub message: String,
     pub last_transition: Time,
-    /// When the condition was written last: `lastUpdateTime` of a Deployment's, `lastProbeTime` of a Job's.
+    /// Time of the last write: `lastUpdateTime` of a Deployment's, `lastProbeTime` of a Job's.
     pub last_update: Time,
 }
 
 impl WorkloadCondition {
-    /// A condition that was found at `now`.
+    /// A condition observed at `now`.
     pub fn new(kind: &str, status: ConditionStatus, reason: &str, message: String, now: Time) -> Self {
         WorkloadCondition {
             kind: kind.into(),
@@ -49,12 +49,12 @@ impl WorkloadCondition {
         Some(WorkloadCondition { kind, status, reason, message, last_transition, last_update })
     }
 
-    /// The condition as the API shows it, with the time of its last update in the field `updated`.
+    /// The condition as in the API, with the time of its last update in the field `updated`.
     pub fn json(&self, updated: Option<&str>) -> Value {
         let mut json = Map::new();
         json.insert("type".into(), self.kind.as_str().into());
         json.insert("status".into(), self.status.as_str().into());
-        // A time that was left out is null: `omitempty` omits no struct.
+        // A missing time is null: `omitempty` does not omit structs.
         let shown = |time: Time| if time == Time::default() { json!(null) } else { time.to_string().into() };
         if let Some(field) = updated {
             json.insert(field.into(), shown(self.last_update));
@@ -69,7 +69,7 @@ impl WorkloadCondition {
     }
 }
 
-/// The conditions of a status, in the order in which they were written.
+/// The conditions of a status, in order of their creation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Conditions(Vec<WorkloadCondition>);
 
@@ -84,8 +84,8 @@ impl Conditions {
         self.get(kind).is_some_and(|condition| condition.status == ConditionStatus::True)
     }
 
-    /// Replaces the condition of the same type, unless it has the same status and reason; the time of the last transition
-    /// stays while the status does (deployment_util.go, SetDeploymentCondition).
+    /// Replaces the condition of the same type, unless status and reason are unchanged; the time of the last transition
+    /// is kept while the status is (deployment_util.go, SetDeploymentCondition).
     pub fn set(&mut self, mut condition: WorkloadCondition) {
         if let Some(there) = self.get(&condition.kind) {
             if there.status == condition.status && there.reason == condition.reason {
@@ -99,7 +99,7 @@ impl Conditions {
         self.0.push(condition);
     }
 
-    /// Replaces the condition of the same type where it is, or adds it at the end.
+    /// Replaces the condition of the same type in place, or appends it.
     pub fn put(&mut self, condition: WorkloadCondition) {
         match self.0.iter_mut().find(|there| there.kind == condition.kind) {
             Some(there) => *there = condition,
@@ -112,7 +112,7 @@ impl Conditions {
         self.0.retain(|condition| condition.kind != kind);
     }
 
-    /// All of them.
+    /// All conditions.
     pub fn iter(&self) -> impl Iterator<Item = &WorkloadCondition> {
         self.0.iter()
     }
@@ -125,7 +125,7 @@ impl FromIterator<WorkloadCondition> for Conditions {
 }
 
 impl ConditionStatus {
-    /// As objects spell it.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             ConditionStatus::True => "True",

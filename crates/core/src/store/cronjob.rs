@@ -1,4 +1,4 @@
-//! CronJobs: Jobs at times of a schedule.
+//! CronJobs: Jobs that are created on a schedule.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use super::time::Time;
 use super::values::nullable;
 use super::workload::WorkloadSpec;
 
-/// A CronJob: what Jobs are made from, and when.
+/// A CronJob: a template for Jobs, and a schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct CronJob {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub spec: CronJobSpec,
-    /// As the controller here sees it; what a snapshot says is not read.
+    /// As this controller computes it; a snapshot's is ignored.
     #[serde(skip)]
     pub status: CronJobStatus,
 }
@@ -24,13 +24,13 @@ pub struct CronJob {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CronJobSpec {
-    /// In the format of cron: `*/5 * * * *`.
+    /// In cron format: `*/5 * * * *`.
     #[serde(deserialize_with = "nullable")]
     pub schedule: Name,
-    /// Absent means the controller's, which is UTC.
+    /// The default is that of the controller, UTC.
     #[serde(deserialize_with = "nullable")]
     pub time_zone: Name,
-    /// Seconds for which a Job may be late; absent means any time.
+    /// Maximum delay of a Job, in seconds; unlimited if absent.
     pub starting_deadline_seconds: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     pub concurrency_policy: ConcurrencyPolicy,
@@ -38,13 +38,13 @@ pub struct CronJobSpec {
     pub suspend: bool,
     #[serde(deserialize_with = "nullable")]
     pub job_template: Arc<JobTemplate>,
-    /// Finished Jobs that are kept; absent means 3.
+    /// Number of successful Jobs to keep; the default is 3.
     pub successful_jobs_history_limit: Option<u32>,
-    /// Failed Jobs that are kept; absent means 1.
+    /// Number of failed Jobs to keep; the default is 1.
     pub failed_jobs_history_limit: Option<u32>,
 }
 
-/// What becomes of a Job whose time has come while the one before runs.
+/// What to do when the next Job is due while the last one is running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum ConcurrencyPolicy {
     #[default]
@@ -53,7 +53,7 @@ pub enum ConcurrencyPolicy {
     Replace,
 }
 
-/// What Jobs are made from.
+/// The template of Jobs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct JobTemplate {
@@ -63,10 +63,10 @@ pub struct JobTemplate {
     pub spec: WorkloadSpec,
 }
 
-/// What the controller found and did.
+/// The status that the controller computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CronJobStatus {
-    /// Jobs that have not finished, in the order in which they were made.
+    /// Jobs that have not finished, in order of creation.
     pub active: Vec<Name>,
     pub last_schedule_time: Option<Time>,
     pub last_successful_time: Option<Time>,

@@ -1,4 +1,4 @@
-//! Events: what controllers tell people that they did, and why.
+//! Events: reports of controllers about their actions.
 
 use serde::Deserialize;
 
@@ -7,14 +7,14 @@ use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::nullable;
 
-/// An Event of the API (`v1`): something that was done to an object, and how often.
+/// An Event of the API (`v1`): an action or observation about an object, and its count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EventRecord {
     pub metadata: ObjectMeta,
     #[serde(deserialize_with = "nullable")]
     pub involved_object: super::ObjectReference,
-    /// In one word: `SuccessfulCreate`.
+    /// A CamelCase word: `SuccessfulCreate`.
     #[serde(deserialize_with = "nullable")]
     pub reason: Name,
     #[serde(deserialize_with = "nullable")]
@@ -30,7 +30,7 @@ pub struct EventRecord {
     pub last_timestamp: Option<Time>,
 }
 
-/// Who tells.
+/// The reporting component.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct EventSource {

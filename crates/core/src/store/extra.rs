@@ -1,22 +1,22 @@
-//! Kinds without a type of their own: those of Kubernetes that nothing here follows from, and those that
-//! CustomResourceDefinitions define. Their objects are kept as they were written.
+//! Kinds without a Rust type: those of Kubernetes that no room depends on, and those of CustomResourceDefinitions.
+//! Their objects are stored as written.
 
 use std::cmp::Ordering;
 use std::hash::{Hash, Hasher};
 use std::sync::{PoisonError, RwLock};
 
-/// One of these kinds, in two bytes: keys are compared and copied often.
+/// One of these kinds, in two bytes: keys are often compared and copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Extra(u16);
 
-/// What such a kind is called and where its objects are.
+/// The names and the scope of such a kind.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Names {
     /// The API group; empty for the core.
     pub group: &'static str,
-    /// In manifests: `Lease`.
+    /// The name in manifests: `Lease`.
     pub kind: &'static str,
-    /// Whether its objects live in a namespace.
+    /// Whether its objects are namespaced.
     pub namespaced: bool,
 }
 
@@ -33,7 +33,7 @@ const FLOWCONTROL: &str = "flowcontrol.apiserver.k8s.io";
 const RESOURCE: &str = "resource.k8s.io";
 const STORAGE: &str = "storage.k8s.io";
 
-/// Those of Kubernetes.
+/// The kinds of Kubernetes.
 const BUILT_IN: &[Names] = &[
     cluster("apiextensions.k8s.io", "CustomResourceDefinition"),
     namespaced("", "LimitRange"),
@@ -67,12 +67,12 @@ const BUILT_IN: &[Names] = &[
     cluster(STORAGE, "VolumeAttributesClass"),
 ];
 
-/// Those that were defined, in the order in which they first were. A name stays when its definition goes: it may come
-/// back, and keys that hold it stay what they are.
+/// The defined kinds, in order of definition. An entry is kept when its definition is deleted: it may be defined again,
+/// and keys that contain it must stay valid.
 static DEFINED: RwLock<Vec<&'static Names>> = RwLock::new(Vec::new());
 
-/// So many kinds can be defined while a process lives.
-const MOST: usize = 4096;
+/// Maximum number of kinds that can be defined during the life of a process.
+const KINDS_MAX: usize = 4096;
 
 impl Extra {
     /// CustomResourceDefinition of apiextensions.k8s.io.
@@ -84,13 +84,13 @@ impl Extra {
     /// ServiceCIDR of networking.k8s.io.
     pub const SERVICE_CIDR: Extra = Extra(4);
 
-    /// The kind of these names if it is one of Kubernetes'.
+    /// The built-in kind with these names.
     pub fn built_in(group: &str, kind: &str) -> Option<Extra> {
         let at = BUILT_IN.iter().position(|names| names.group == group && names.kind == kind)?;
         u16::try_from(at).ok().map(Extra)
     }
 
-    /// The kind that a CustomResourceDefinition defines; `None` once too many have been.
+    /// The kind of a CustomResourceDefinition; `None` if the maximum number is exceeded.
     pub fn defined(group: &str, kind: &str, namespaced: bool) -> Option<Extra> {
         let is = |names: &&&'static Names| {
             names.group == group && names.kind == kind && names.namespaced == namespaced
@@ -103,7 +103,7 @@ impl Extra {
                 let mut all = DEFINED.write().unwrap_or_else(PoisonError::into_inner);
                 match at(&all) {
                     Some(at) => at,
-                    None if all.len() == MOST => return None,
+                    None if all.len() == KINDS_MAX => return None,
                     None => {
                         let text = |text: &str| &*String::from(text).leak();
                         let names = Names { group: text(group), kind: text(kind), namespaced };
@@ -116,14 +116,14 @@ impl Extra {
         u16::try_from(BUILT_IN.len() + at).ok().map(Extra)
     }
 
-    /// The kind of these names that a CustomResourceDefinition defined, the last of them where the scope has changed.
+    /// The defined kind with these names, the last one if the scope has changed.
     pub fn known(group: &str, kind: &str) -> Option<Extra> {
         let all = DEFINED.read().unwrap_or_else(PoisonError::into_inner);
         let at = all.iter().rposition(|names| names.group == group && names.kind == kind)?;
         u16::try_from(BUILT_IN.len() + at).ok().map(Extra)
     }
 
-    /// What it is called.
+    /// Its names.
     pub fn names(self) -> &'static Names {
         let at = usize::from(self.0);
         match BUILT_IN.get(at) {
@@ -143,7 +143,7 @@ impl Extra {
     }
 }
 
-/// By name: in which order kinds were defined must not show.
+/// By name: the order of definition must not be visible.
 impl Ord for Extra {
     fn cmp(&self, other: &Self) -> Ordering {
         if self == other { Ordering::Equal } else { self.sorted_by().cmp(&other.sorted_by()) }
@@ -156,7 +156,7 @@ impl PartialOrd for Extra {
     }
 }
 
-/// By name: UIDs follow from it.
+/// By name: UIDs are derived from it.
 impl Hash for Extra {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.sorted_by().hash(state);
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_is_known_by_its_names() {
+    fn kinds_are_found_by_their_names() {
         let names = |extra: Extra| (extra.names().group, extra.names().kind);
         assert_eq!(names(Extra::DEFINITION), ("apiextensions.k8s.io", "CustomResourceDefinition"));
         assert_eq!(names(Extra::LIMIT_RANGE), ("", "LimitRange"));

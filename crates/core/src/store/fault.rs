@@ -1,4 +1,4 @@
-//! A `Fault` as an object; its spec is the room `fault`.
+//! A `Fault` as an object; its spec is in the room `fault`.
 
 use std::sync::Arc;
 
@@ -10,28 +10,28 @@ use crate::fault::FaultSpec;
 
 /// A fault of the cluster's DNS.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "WrittenFault")]
 pub struct Fault {
-    /// Its name; it has no namespace.
+    /// Its metadata; it has no namespace.
     pub metadata: ObjectMeta,
-    /// What goes wrong, for whom and when.
+    /// The actions, clients and time.
     pub spec: FaultSpec,
-    /// Where it was read.
+    /// The position it was read from.
     pub read_at: ReadAt,
 }
 
-/// The file and the line that a fault was read at: those that one reading creates are created in this order. Two faults are
-/// the same wherever they stand.
+/// The file and the line that a fault was read from. Faults that are read together are created in this order. Positions
+/// do not count in comparisons of faults.
 #[derive(Clone, Debug, Default)]
 pub struct ReadAt(Option<(Arc<str>, u32)>);
 
 impl ReadAt {
-    /// At `line` of `file`.
+    /// Position at `line` of `file`.
     pub fn new(file: &Arc<str>, line: u32) -> Self {
         ReadAt(Some((file.clone(), line)))
     }
 
-    /// The order of files and lines; what was not read from a file comes first.
+    /// The order of files and lines; faults from no file come first.
     pub fn order(&self, other: &ReadAt) -> std::cmp::Ordering {
         self.0.cmp(&other.0)
     }
@@ -45,10 +45,10 @@ impl PartialEq for ReadAt {
 
 impl Eq for ReadAt {}
 
-/// A fault as it stands in a file. Unknown fields are refused: a slip of the pen must not change what is tested.
+/// A fault in a manifest. Unknown fields are refused: a typo must not change what is tested.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "a Fault")]
-struct Written {
+struct WrittenFault {
     #[serde(rename = "apiVersion")]
     _api_version: Option<IgnoredAny>,
     #[serde(rename = "kind")]
@@ -61,8 +61,8 @@ struct Written {
     _status: Option<IgnoredAny>,
 }
 
-impl From<Written> for Fault {
-    fn from(Written { metadata, spec, .. }: Written) -> Self {
+impl From<WrittenFault> for Fault {
+    fn from(WrittenFault { metadata, spec, .. }: WrittenFault) -> Self {
         Fault { metadata, spec, read_at: ReadAt::default() }
     }
 }

@@ -1,4 +1,4 @@
-//! What somebody wrote, whole: the fields that neither a controller nor the DNS asks for, for the API to give back.
+//! Objects as written: with the fields that neither a controller nor the DNS reads, for the API to return.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,39 +9,39 @@ use serde_json::Value;
 use super::names::Name;
 use super::weight::json_bytes;
 
-/// An object as it was written. A clone shares it; its JSON is worked out when somebody asks for it first.
+/// An object as it was written. Clones share it; its JSON is parsed on first use.
 #[derive(Clone)]
 pub struct Given(Arc<Inner>);
 
 struct Inner {
     text: Option<Box<dyn Text>>,
-    /// Of most objects nobody asks for it.
+    /// Parsed on first use, which most objects never have.
     json: OnceLock<Box<Value>>,
     /// See [`Given::bytes`].
     bytes: OnceLock<usize>,
 }
 
-/// Text that says an object, in whatever language.
+/// The source text of an object, in any format.
 pub trait Text: Send + Sync {
-    /// The text itself: what is written the same means the same.
+    /// The text: equal texts have equal meanings.
     fn text(&self) -> Cow<'_, str>;
 
-    /// About how many bytes of memory it takes.
+    /// Approximate size in memory, in bytes.
     fn bytes(&self) -> usize {
         self.text().len()
     }
 
-    /// What it means; null if it cannot be read.
+    /// Parses it; null if that fails.
     fn json(&self) -> Value;
 }
 
 impl Given {
-    /// What `text` says.
+    /// Wraps a source text.
     pub fn text(text: impl Text + 'static) -> Self {
         Given(Arc::new(Inner { text: Some(Box::new(text)), json: OnceLock::new(), bytes: OnceLock::new() }))
     }
 
-    /// About how many bytes of memory it takes, without what is worked out later.
+    /// Approximate size in memory, in bytes, without the JSON that is parsed later.
     pub(super) fn bytes(&self) -> usize {
         *self.0.bytes.get_or_init(|| match &self.0.text {
             Some(text) => text.bytes(),
@@ -62,7 +62,7 @@ impl From<Value> for Given {
     }
 }
 
-/// Whether both mean the same, however they are written.
+/// Whether both have the same JSON, in any format.
 impl PartialEq for Given {
     fn eq(&self, other: &Self) -> bool {
         let same_text = || match (&self.0.text, &other.0.text) {
@@ -81,11 +81,11 @@ impl fmt::Debug for Given {
     }
 }
 
-/// A part of what somebody wrote.
+/// A part of an object as written.
 #[derive(Clone, Debug)]
 pub struct Part {
     of: Given,
-    /// Where in it, as RFC 6901 has it.
+    /// Its position, as an RFC 6901 pointer.
     at: Name,
 }
 
@@ -95,12 +95,12 @@ impl Part {
         Part { of: of.clone(), at: at.into() }
     }
 
-    /// What it is a part of.
+    /// The object that contains it.
     pub(super) fn whole(&self) -> &Given {
         &self.of
     }
 
-    /// The part as JSON; null if it is not there.
+    /// The part as JSON; null if it does not exist.
     pub fn json(&self) -> &Value {
         self.of.json().pointer(&self.at).unwrap_or(&Value::Null)
     }
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_means_the_same_is_the_same() {
+    fn values_are_compared_by_their_json() {
         let given = Given::text(Json(r#"{"a": {"b": 1}, "c": 2}"#));
         assert_eq!(given, Given::text(Json(r#"{"c": 2, "a": {"b": 1}}"#)));
         assert_eq!(given, Given::from(json!({"a": {"b": 1}, "c": 2})));

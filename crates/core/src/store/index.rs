@@ -1,4 +1,4 @@
-//! Ways from labels to objects: from a Service to its pods and slices, and back, without a walk over the namespace.
+//! Indexes by label: from a Service to its pods and slices, and back, without a scan of the namespace.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
@@ -13,11 +13,11 @@ use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
 use super::object::{Object, ObjectMeta};
 use super::service::EndpointSlice;
 
-/// The label that says which revision of its template a pod was made from. Services hardly select by it.
+/// The label with the revision of a pod's template. Services rarely select by it.
 pub const REVISION_LABEL: &str = "controller-revision-hash";
 
-/// Names of objects by one of their label pairs. Pairs are kept as hashes: whoever looks something up checks what it
-/// finds, so two pairs that share a hash do no harm.
+/// Names of objects by one of their label pairs. Keys are hashes of pairs; callers check what they find, so that
+/// collisions are harmless.
 pub(super) struct ByLabel<T = Name>(FxHashMap<u64, SmallVec<[T; 2]>>);
 
 impl<T> Default for ByLabel<T> {
@@ -51,14 +51,14 @@ impl<T: Clone + PartialEq> ByLabel<T> {
         self.0.values_mut().for_each(SmallVec::shrink_to_fit);
     }
 
-    /// Brings the entries of the object `name` from `old` to `new`.
+    /// Moves the entries of the object `name` from the pairs `old` to `new`.
     fn replace(&mut self, name: &T, old: &[u64], new: &[u64]) {
         old.iter().filter(|pair| !new.contains(pair)).for_each(|pair| self.remove(*pair, name));
         new.iter().filter(|pair| !old.contains(pair)).for_each(|pair| self.add(*pair, name));
     }
 }
 
-/// A number for a label pair in a namespace.
+/// The key of a label pair in a namespace.
 pub(super) fn pair(namespace: &str, key: &str, value: &str) -> u64 {
     FxBuildHasher.hash_one((namespace, key, value))
 }
@@ -72,24 +72,24 @@ pub(super) struct Indexes {
     pub(super) services: ByLabel,
     /// EndpointSlices by their Service.
     pub(super) slices: ByLabel,
-    /// How many objects name an owner, by [`owner`]. Two owners that share a hash only count too many.
+    /// Number of dependents by [`owner`]. Two owners with the same hash only cause a number that is too high.
     dependents: FxHashMap<u64, u32>,
     /// ReplicaSets by each of their labels, and by their owner.
     pub(super) replica_sets: ByLabel,
-    /// Pods by their owner, where their names do not begin with its name: those that a controller adopted.
+    /// Pods by their owner, if their names do not start with its name: those that a controller adopted.
     pub(super) adopted: ByLabel,
     /// Workloads whose pods are selected, by the first pair of their selector.
     pub(super) workloads: ByLabel<(Kind, Name)>,
-    /// What keeps pods away from nodes because of its own constraints.
+    /// Objects that keep pods away from nodes.
     pub(super) repelling: Repelling,
 }
 
-/// The objects that keep other pods away from the nodes that they are on. Mostly there are few.
+/// The objects whose constraints keep other pods away from nodes. There are usually few.
 #[derive(Default)]
 pub(super) struct Repelling {
     /// Pods on nodes with required anti-affinity.
     pub(super) anti_affinity: BTreeSet<Key>,
-    /// Pods on nodes that take ports of them.
+    /// Pods on nodes with host ports.
     pub(super) host_ports: BTreeSet<Key>,
     /// Volumes with a node affinity.
     pub(super) volumes: BTreeSet<Key>,
@@ -121,10 +121,10 @@ impl Repelling {
     }
 }
 
-/// The longest prefix of a generated name, its hyphen included (apiserver, `MaxGeneratedNameLength`).
+/// Maximum length of the base of a generated name, including its hyphen (apiserver, `MaxGeneratedNameLength`).
 const GENERATED_BASE_MAX: usize = 58;
 
-/// What the names of the pods begin with that the workload called `name` makes: `NAME-`, cut.
+/// The prefix of the names of pods that the workload called `name` creates: `NAME-`, cut.
 pub(super) fn pod_prefix(name: &str) -> Name {
     match name.get(..GENERATED_BASE_MAX) {
         Some(cut) => cut.into(),
@@ -132,7 +132,7 @@ pub(super) fn pod_prefix(name: &str) -> Name {
     }
 }
 
-/// Whether `pod` begins with the [`pod_prefix`] of `workload`.
+/// Whether the name `pod` starts with the [`pod_prefix`] of `workload`.
 fn is_named_by(pod: &str, workload: &str) -> bool {
     match workload.get(..GENERATED_BASE_MAX) {
         Some(cut) => pod.starts_with(cut),
@@ -140,19 +140,19 @@ fn is_named_by(pod: &str, workload: &str) -> bool {
     }
 }
 
-/// A number for the owner of an object in a namespace.
+/// The key of the owner of an object in a namespace.
 pub(super) fn owner(namespace: &str, kind: Kind, name: &str) -> u64 {
     FxBuildHasher.hash_one((namespace, kind, name))
 }
 
-/// The entry of a pod that its owner did not name.
+/// The key of a pod whose name does not start with its owner's.
 fn adopter(pod: &ObjectMeta) -> Option<u64> {
     let owner = pod.controller()?;
     (!is_named_by(&pod.name, &owner.name)).then(|| self::owner(&pod.namespace, owner.kind, &owner.name))
 }
 
 impl Indexes {
-    /// Gives back what a burst of new objects took beyond what they need.
+    /// Releases memory that a burst of new objects took beyond their size.
     pub(super) fn pack(&mut self) {
         [&mut self.pods, &mut self.services, &mut self.slices, &mut self.replica_sets, &mut self.adopted]
             .into_iter()
@@ -161,7 +161,7 @@ impl Indexes {
         self.dependents.shrink_to_fit();
     }
 
-    /// How many objects name the one at `owner` as an owner, or a few more.
+    /// Number of objects that refer to the one at `owner` as an owner, or slightly more.
     pub(super) fn dependents_count(&self, owner: &Key) -> usize {
         self.dependents
             .get(&self::owner(&owner.namespace, owner.kind, &owner.name))
@@ -196,7 +196,7 @@ impl Indexes {
         }
     }
 
-    /// Takes in a change of one object.
+    /// Updates the indexes after a change of one object.
     pub(super) fn update(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let Some(object) = after.or(before) else { return };
         self.update_dependents(before, after);
@@ -253,7 +253,7 @@ impl Indexes {
         self.update_selector(before, after);
     }
 
-    /// Takes in a change of a workload's selector.
+    /// Updates the index of workloads after a change of a selector.
     fn update_selector(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let first = |object: Option<&Object>| {
             let object = object?;
@@ -270,7 +270,7 @@ impl Indexes {
                 }
                 _ => return None,
             };
-            // A selector without equalities may match any labels.
+            // A selector without `matchLabels` may match any labels.
             Some(first_pair(namespace, labels).unwrap_or_else(|| pair(namespace, "", "")))
         };
         let (old, new) = (first(before), first(after));
@@ -283,8 +283,8 @@ impl Indexes {
     }
 }
 
-/// The pairs of a label set that are worth an entry. Those that differ from pod to pod would cost more than they find: a
-/// pod's name is looked up as a name instead.
+/// The pairs of a label set that are indexed. Pairs that are unique to a pod would cost more than they save: a pod can
+/// be found by its name.
 pub(super) fn indexed(labels: &Labels) -> impl Iterator<Item = (&str, &str)> {
     labels.iter().filter(|(key, _)| !matches!(*key, POD_NAME_LABEL | POD_INDEX_LABEL | REVISION_LABEL))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::time::Time;
 
-/// What the Job controller found and did.
+/// The status that the Job controller computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct JobStatus {
     /// Absent while the Job is suspended.
@@ -13,13 +13,13 @@ pub struct JobStatus {
     pub completion_time: Option<Time>,
     pub succeeded: u32,
     pub failed: u32,
-    /// The indexes of which a pod has succeeded.
+    /// The indexes with a successful pod.
     pub completed_indexes: CompletionIndexes,
-    /// The indexes that have failed for good, where `backoffLimitPerIndex` is set.
+    /// The indexes that have failed finally, if `backoffLimitPerIndex` is set.
     pub failed_indexes: Option<CompletionIndexes>,
-    /// When the latest pods failed: how long the next ones wait follows from it.
+    /// Time of the latest failure, from which the backoff is computed.
     pub last_failure: Option<Time>,
-    /// Failures in a row without a success between.
+    /// Number of successive failures.
     pub failures_in_row: u32,
 }
 
@@ -33,27 +33,27 @@ impl CompletionIndexes {
         self.0.insert(index);
     }
 
-    /// Whether `index` is in it.
+    /// Whether it contains `index`.
     pub fn contains(&self, index: u32) -> bool {
         self.0.contains(&index)
     }
 
-    /// How many there are.
+    /// Number of indexes.
     pub fn len(&self) -> u32 {
         self.0.len() as u32
     }
 
-    /// Whether there is none.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// How many there are from `first` to `last`, both included.
+    /// Number of indexes from `first` to `last`, both included.
     pub fn count_between(&self, first: u32, last: u32) -> u32 {
         if first > last { 0 } else { self.0.range(first..=last).count() as u32 }
     }
 
-    /// Keeps those below `end`.
+    /// Removes the indexes from `end` on.
     pub fn truncate(&mut self, end: u32) {
         self.0.split_off(&end);
     }
@@ -71,14 +71,14 @@ impl CompletionIndexes {
         CompletionIndexes(all)
     }
 
-    /// All of them, in order.
+    /// All indexes, in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().copied()
     }
 }
 
-/// The intervals of `1,3-5`, both ends included, as they are written; what is no number is left out
-/// (indexed_job_utils.go, parseIndexesFromString).
+/// The intervals of `1,3-5`, both ends included, as written; invalid ones are skipped (indexed_job_utils.go,
+/// parseIndexesFromString).
 pub(crate) fn index_intervals(text: &str) -> impl Iterator<Item = (u32, u32)> {
     text.split(',').filter_map(|interval| {
         let (first, last) = interval.split_once('-').unwrap_or((interval, interval));
@@ -86,7 +86,7 @@ pub(crate) fn index_intervals(text: &str) -> impl Iterator<Item = (u32, u32)> {
     })
 }
 
-/// Three and more in a row are written with a dash (indexed_job_utils.go, orderedIntervals.String).
+/// Three or more consecutive indexes are written with a dash (indexed_job_utils.go, orderedIntervals.String).
 impl fmt::Display for CompletionIndexes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut all = self.0.iter().copied().peekable();

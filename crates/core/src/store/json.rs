@@ -1,10 +1,10 @@
-//! JSON objects as the API writes them: what is absent, what is empty, and what is filled in.
+//! Edits of JSON objects by the conventions of the API: absent, empty and default values.
 
 use serde_json::{Map, Value, json};
 
 use super::names::Labels;
 
-/// Sets `field` where it is absent.
+/// Sets `field` if it is absent.
 pub fn fill(object: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
     match object.get(field) {
         Some(there) if !there.is_null() => {}
@@ -12,13 +12,13 @@ pub fn fill(object: &mut Map<String, Value>, field: &str, value: impl Into<Value
     }
 }
 
-/// The object in `field`, made if it is not there.
+/// The object in `field`, which is created if absent.
 pub fn object<'a>(parent: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
     let value = parent.entry(field).or_insert_with(|| json!({}));
     if !value.is_object() {
         *value = json!({});
     }
-    value.as_object_mut().expect("it was made one")
+    value.as_object_mut().expect("set to an object above")
 }
 
 /// The objects in the list `field`.
@@ -30,7 +30,7 @@ pub fn objects<'a>(
     list.filter_map(Value::as_object_mut)
 }
 
-/// Sets `field` to `labels`; no labels, no field.
+/// Sets `field` to `labels`, or removes it if there are none.
 pub fn put_labels(object: &mut Map<String, Value>, field: &str, labels: &Labels) {
     if labels.is_empty() {
         drop(object.remove(field))
@@ -40,7 +40,7 @@ pub fn put_labels(object: &mut Map<String, Value>, field: &str, labels: &Labels)
     }
 }
 
-/// What is null is absent.
+/// A copy of `map` without null values.
 pub fn without_nulls(map: &Map<String, Value>) -> Map<String, Value> {
     fn value(of: &Value) -> Value {
         match of {

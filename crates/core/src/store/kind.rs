@@ -1,4 +1,4 @@
-//! The kinds of objects, and where an object is: kind, namespace and name.
+//! The kinds of objects, and their keys: kind, namespace and name.
 
 use std::fmt;
 
@@ -36,17 +36,17 @@ pub enum Kind {
     ClusterRole,
     ClusterRoleBinding,
     StorageClass,
-    /// Our own: how the DNS fails.
+    /// Our own kind: failures of the DNS.
     Fault,
-    /// Without a type of its own.
+    /// A kind without a Rust type.
     Extra(Extra),
 }
 
 const NETWORKING: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-/// The kinds with a type or a use of their own, each with its API group, its name in manifests and whether its objects live
-/// in a namespace, in the order of [`Kind`].
+/// The kinds with a Rust type or a special use, each with its API group, its name in manifests and whether it is
+/// namespaced, in the order of [`Kind`].
 const NAMED: [(Kind, &str, &str, bool); 29] = [
     (Kind::Namespace, "", "Namespace", false),
     (Kind::Node, "", "Node", false),
@@ -80,7 +80,7 @@ const NAMED: [(Kind, &str, &str, bool); 29] = [
 ];
 
 impl Kind {
-    /// The kinds with a name here, in the order in which a cluster would want them made.
+    /// The kinds in this table, in the order in which a cluster needs them created.
     pub const ALL: [Kind; NAMED.len()] = {
         let mut all = [Kind::Namespace; NAMED.len()];
         let mut at = 0;
@@ -91,7 +91,7 @@ impl Kind {
         all
     };
 
-    /// Its index in [`Kind::ALL`], or the kind without a name here.
+    /// Its index in [`Kind::ALL`], or the kind that is not in it.
     pub(super) const fn index(self) -> Result<usize, Extra> {
         Ok(match self {
             Kind::Namespace => 0,
@@ -135,7 +135,7 @@ impl Kind {
         }
     }
 
-    /// Whether objects of this kind live in a namespace.
+    /// Whether objects of this kind are namespaced.
     pub fn is_namespaced(self) -> bool {
         match self.index() {
             Ok(index) => NAMED[index].3,
@@ -143,8 +143,8 @@ impl Kind {
         }
     }
 
-    /// The kind that an object reference names; `None` where there is no such kind here. The version does not count, and a
-    /// reference without one is to a kind with a name here.
+    /// The kind in an object reference; `None` if it is unknown. The version is ignored; without an API version the
+    /// kind is looked up by name in [`Kind::ALL`].
     pub fn referred(api_version: &str, kind: &str) -> Option<Kind> {
         let group = api_version.split_once('/').map_or("", |(group, _)| group);
         let is = |(_, of, name, _): &&(Kind, &str, &str, bool)| {
@@ -154,7 +154,7 @@ impl Kind {
         NAMED.iter().find(is).map(|(kind, ..)| *kind).or_else(extra)
     }
 
-    /// Whether a controller makes pods, or what makes pods, from objects of this kind.
+    /// Whether a controller creates pods, or workloads that do, from objects of this kind.
     pub fn is_workload(self) -> bool {
         matches!(
             self,
@@ -168,7 +168,7 @@ impl Kind {
         )
     }
 
-    /// Whether objects of this kind are only kept for clients: nothing here follows from them.
+    /// Whether objects of this kind are only stored for clients, and no room depends on them.
     pub fn is_inert(self) -> bool {
         matches!(
             self,
@@ -194,7 +194,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where an object is in the store: its kind, namespace and name.
+/// The key of an object: its kind, namespace and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     pub kind: Kind,
@@ -203,13 +203,13 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key of the `kind` called `name` in `namespace` (empty where the kind has none).
+    /// The key of the object of `kind` called `name` in `namespace` (empty for cluster-scoped kinds).
     pub fn new(kind: Kind, namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
         Key { kind, namespace: namespace.into(), name: name.into() }
     }
 }
 
-/// `StatefulSet db/cass`, as problems and explanations name objects.
+/// `StatefulSet db/cass`, as in problems and explanations.
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.kind.is_namespaced() {

@@ -1,5 +1,5 @@
-//! What ties an object to others and keeps it from going: owners, finalizers, the prefix of a generated name. Objects
-//! that a controller makes from one template share it.
+//! Metadata that ties an object to others and holds it during deletion: owners, finalizers, the prefix of a generated
+//! name. Objects that a controller creates from one template share it.
 
 use std::fmt;
 use std::num::NonZeroU128;
@@ -13,12 +13,12 @@ use super::kind::{Key, Kind};
 use super::names::Name;
 use super::values::nullable;
 
-/// An object's UID: an RFC 9562 UUID as a number. The nil UUID is none.
+/// An object's UID: an RFC 9562 UUID as a number. The nil UUID is excluded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(NonZeroU128);
 
 impl Uid {
-    /// A version 4 UUID from 128 bits, of which the version and the variant are overwritten.
+    /// Creates a version 4 UUID from 128 bits, of which the version and the variant are overwritten.
     pub(super) fn from_bits(high: u64, low: u64) -> Self {
         let high = high & !0xf000 | 0x4000;
         let low = low & (u64::MAX >> 2) | 1 << 63;
@@ -44,7 +44,7 @@ impl fmt::Display for Uid {
     }
 }
 
-/// A text that is no UUID.
+/// The text is not a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a UUID other than nil, like 123e4567-e89b-42d3-a456-426614174000")]
 pub struct UidError;
@@ -64,28 +64,28 @@ impl FromStr for Uid {
     }
 }
 
-/// An owner of an object: the set of a pod, the Service of an EndpointSlice.
+/// An owner of an object: the StatefulSet of a pod, the Service of an EndpointSlice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// Its kind.
     pub kind: Kind,
-    /// Its name; an owner is in the namespace of what it owns, or in none.
+    /// Its name; an owner is in the namespace of its dependents, or cluster-scoped.
     pub name: Name,
-    /// Which object of that name; `None` in manifests, whose UIDs are another cluster's: any.
+    /// Its UID; `None` matches any. UIDs in manifests are removed, because they are another cluster's.
     pub uid: Option<Uid>,
-    /// Whether it is the managing controller; at most one is.
+    /// Whether it is the managing controller; at most one owner is.
     pub controller: bool,
-    /// Whether its foreground deletion waits for what it owns.
+    /// Whether its foreground deletion waits for this dependent.
     pub blocks_deletion: bool,
 }
 
 impl Owner {
-    /// The managing controller `name` of `kind`, as controllers write it (`metav1.NewControllerRef`).
+    /// An owner reference to the managing controller, as controllers write it (`metav1.NewControllerRef`).
     pub fn controller(kind: Kind, name: impl Into<Name>, uid: Option<Uid>) -> Self {
         Owner { kind, name: name.into(), uid, controller: true, blocks_deletion: true }
     }
 
-    /// An owner that manages nothing and blocks nothing.
+    /// An owner reference that is neither a controller nor blocks deletion.
     pub fn plain(kind: Kind, name: impl Into<Name>, uid: Option<Uid>) -> Self {
         Owner { kind, name: name.into(), uid, controller: false, blocks_deletion: false }
     }
@@ -95,49 +95,49 @@ impl Owner {
         self.kind == key.kind && self.name == key.name
     }
 
-    /// Where the owner of an object in `namespace` is.
+    /// The key of the owner of an object in `namespace`.
     pub fn key(&self, namespace: &Name) -> Key {
         let namespace = if self.kind.is_namespaced() { namespace.clone() } else { Name::default() };
         Key::new(self.kind, namespace, self.name.clone())
     }
 
-    /// Whether an object with `uid` at the owner's key is the one that is meant.
+    /// Whether an object with `uid` at the owner's key is this owner.
     pub fn has_uid(&self, uid: Uid) -> bool {
         self.uid.is_none_or(|own| own == uid)
     }
 }
 
-/// The finalizer of an object whose foreground deletion waits for what it owns.
+/// The finalizer of an object whose foreground deletion waits for its dependents.
 pub const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
-/// The finalizer of an object whose dependents are to be orphaned before it goes.
+/// The finalizer of an object whose dependents are orphaned before it is removed.
 pub const ORPHAN_FINALIZER: &str = "orphan";
 
-/// Owners, finalizers and the prefix of a generated name. Most objects have none: that takes eight bytes.
+/// Owners, finalizers and the prefix of a generated name. For most objects there are none, which takes eight bytes.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Links(Option<Arc<Inner>>);
 
 #[derive(Clone, Default, PartialEq, Eq)]
 struct Inner {
-    /// Mostly the managing controller alone.
+    /// Usually the managing controller alone.
     owners: SmallVec<[Owner; 1]>,
     finalizers: Box<[Name]>,
     generate_name: Name,
     foreign: Foreign,
 }
 
-/// Which owners of kinds that do not exist here an object names.
+/// Whether an object refers to owners of unknown kinds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Foreign {
     #[default]
     None,
-    /// It names one.
+    /// It refers to one.
     Owner,
-    /// Its managing controller is one.
+    /// Its controller is one.
     Controller,
 }
 
 impl Links {
-    /// Of an object that `owner` manages and whose name was generated from `generate_name`.
+    /// The links of an object that `owner` manages and whose name was generated from `generate_name`.
     pub fn of_controller(owner: Owner, generate_name: impl Into<Name>) -> Self {
         Links::from_inner(Inner {
             owners: SmallVec::from_iter([owner]),
@@ -146,7 +146,7 @@ impl Links {
         })
     }
 
-    /// Of an object that was written with these.
+    /// The links of an object in a manifest or request.
     pub(super) fn new(owners: WrittenOwners, finalizers: Vec<Name>, generate_name: Name) -> Self {
         Links::from_inner(Inner {
             owners: SmallVec::from_vec(owners.known),
@@ -160,7 +160,7 @@ impl Links {
         Links((inner != Inner::default()).then(|| Arc::new(inner)))
     }
 
-    /// All owners of kinds that exist here.
+    /// All owners of known kinds.
     pub fn owners(&self) -> &[Owner] {
         self.0.as_ref().map_or(&[], |inner| &inner.owners)
     }
@@ -170,7 +170,7 @@ impl Links {
         self.owners().iter().find(|owner| owner.controller)
     }
 
-    /// Whether the object names an owner of a kind that does not exist here: whether that owner exists is not known.
+    /// Whether the object refers to an owner of an unknown kind, which may or may not exist.
     pub fn has_foreign_owner(&self) -> bool {
         self.foreign() != Foreign::None
     }
@@ -184,7 +184,7 @@ impl Links {
         self.controller().is_none() && self.foreign() != Foreign::Controller
     }
 
-    /// The finalizers, in the order in which they were added.
+    /// The finalizers, in order of addition.
     pub fn finalizers(&self) -> &[Name] {
         self.0.as_ref().map_or(&[], |inner| &inner.finalizers)
     }
@@ -194,7 +194,7 @@ impl Links {
         self.finalizers().iter().any(|own| own == finalizer)
     }
 
-    /// What the name was generated from, with its hyphen; empty where it was given.
+    /// The `generateName` of the object, including its hyphen; empty if its name was given.
     pub fn generate_name(&self) -> &Name {
         static NONE: Name = arcstr::literal!("");
         self.0.as_ref().map_or(&NONE, |inner| &inner.generate_name)
@@ -222,7 +222,7 @@ impl Links {
         self.set_owners(owners);
     }
 
-    /// Removes the owners that `is` is true of.
+    /// Removes the owners for which `is` returns true.
     pub fn remove_owners(&mut self, is: impl Fn(&Owner) -> bool) {
         let left: Vec<Owner> = self.owners().iter().filter(|owner| !is(owner)).cloned().collect();
         self.set_owners(left);
@@ -234,7 +234,7 @@ impl Links {
         self.change(|inner| inner.finalizers = finalizers);
     }
 
-    /// Adds `finalizer` at the end, unless it is there.
+    /// Appends `finalizer` unless it exists.
     pub fn add_finalizer(&mut self, finalizer: impl Into<Name>) {
         let finalizer = finalizer.into();
         if !self.has_finalizer(&finalizer) {
@@ -252,7 +252,7 @@ impl Links {
         }
     }
 
-    /// Whether both are one value in memory, as those of a template's pods are.
+    /// Whether both share one value in memory, as those of a template's pods do.
     pub(super) fn is_shared_with(&self, other: &Links) -> bool {
         match (&self.0, &other.0) {
             (Some(a), Some(b)) => Arc::ptr_eq(a, b),
@@ -261,8 +261,8 @@ impl Links {
         }
     }
 
-    /// Forgets the owners' UIDs: a manifest's are another cluster's.
-    pub fn forget_uids(&mut self) {
+    /// Removes the owners' UIDs: those in a manifest are another cluster's.
+    pub fn clear_uids(&mut self) {
         if self.owners().iter().any(|owner| owner.uid.is_some()) {
             let owners: Vec<Owner> =
                 self.owners().iter().map(|owner| Owner { uid: None, ..owner.clone() }).collect();
@@ -296,7 +296,7 @@ struct OwnerReference {
     block_owner_deletion: bool,
 }
 
-/// The owners that an object was written with. Those of kinds that do not exist here stay in its JSON.
+/// The owners that an object was written with. Those of unknown kinds are kept in its JSON only.
 #[derive(Default)]
 pub(super) struct WrittenOwners {
     known: Vec<Owner>,
@@ -329,7 +329,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uids_are_read_as_they_are_written() {
+    fn uids_are_parsed_and_displayed() {
         let uid = Uid::from_bits(0x0123_4567_89ab_cdef, 0xfedc_ba98_7654_3210);
         assert_eq!(uid.to_string(), "01234567-89ab-4def-bedc-ba9876543210");
         assert_eq!(uid.to_string().parse(), Ok(uid));

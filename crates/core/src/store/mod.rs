@@ -1,5 +1,5 @@
-//! Takes etcd's place and holds the API's object model: objects by kind, namespace and name, a resourceVersion for
-//! every change, and a stream of changes to watch. The only mutable state of the emulated cluster. It must not know
+//! Takes the place of etcd and of the API's object model: objects by kind, namespace and name, a resourceVersion for
+//! every change, and a stream of changes to watch. The only mutable state of the emulated cluster. Must not depend on
 //! files or the DNS.
 
 #[allow(

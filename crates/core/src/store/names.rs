@@ -8,19 +8,19 @@ use triomphe::ThinArc;
 
 pub use crate::text::{LABEL_MAX, Name, SUBDOMAIN_MAX, is_label, is_subdomain, nearest};
 
-/// The label by which a pod of a StatefulSet is selected by name.
+/// The label with the name of a StatefulSet's pod.
 pub const POD_NAME_LABEL: &str = "statefulset.kubernetes.io/pod-name";
-/// The label that says the ordinal of a pod of a StatefulSet.
+/// The label with the ordinal of a StatefulSet's pod.
 pub const POD_INDEX_LABEL: &str = "apps.kubernetes.io/pod-index";
 
 /// Labels, annotations or a selector: sorted, unique keys.
 ///
-/// The pairs, behind eight bytes, are shared by all pods of a template. What differs from one pod of a StatefulSet to the next follows from
-/// its name, and is not written down.
+/// The pairs, behind a pointer of eight bytes, are shared by all pods of a template. The labels that differ between the
+/// pods of a StatefulSet are derived from their names, and not stored.
 #[derive(Clone, Default)]
 pub struct Labels {
     pairs: Option<Pairs>,
-    /// The pod whose name and ordinal are labels too: [`POD_NAME_LABEL`] and [`POD_INDEX_LABEL`], which `pairs` lack.
+    /// The pod with the labels [`POD_NAME_LABEL`] and [`POD_INDEX_LABEL`], which are not in `pairs`.
     pod: Option<Name>,
 }
 
@@ -46,7 +46,7 @@ impl Labels {
         }
     }
 
-    /// The value of `key`, if it does not follow from a pod's name.
+    /// The value of `key`, unless it is derived from a pod's name.
     pub fn written(&self, key: &str) -> Option<&Name> {
         let pairs = self.pairs();
         pairs.binary_search_by(|(k, _)| k.as_str().cmp(key)).ok().map(|at| &pairs[at].1)
@@ -55,8 +55,8 @@ impl Labels {
     /// All pairs, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         let pod = self.pod.as_deref();
-        let (before, others) = self.pairs().split_at(self.place(POD_INDEX_LABEL));
-        let (between, after) = others.split_at(self.place(POD_NAME_LABEL) - before.len());
+        let (before, others) = self.pairs().split_at(self.position(POD_INDEX_LABEL));
+        let (between, after) = others.split_at(self.position(POD_NAME_LABEL) - before.len());
         texts(before)
             .chain(pod.map(|pod| (POD_INDEX_LABEL, ordinal(pod))))
             .chain(texts(between))
@@ -64,57 +64,57 @@ impl Labels {
             .chain(texts(after))
     }
 
-    /// A value of more than `most` bytes, if there is one. Asked of each pod that is made, so it does not sort.
-    pub(crate) fn longer_value(&self, most: usize) -> Option<&Name> {
-        // The ordinal is a part of the pod's name.
+    /// A value of more than `limit` bytes, if there is one. Called for each new pod, so it does not sort.
+    pub(crate) fn longer_value(&self, limit: usize) -> Option<&Name> {
+        // The ordinal is shorter than the pod's name.
         let values = self.pairs().iter().map(|(_, value)| value).chain(&self.pod);
-        values.into_iter().find(|value| value.len() > most)
+        values.into_iter().find(|value| value.len() > limit)
     }
 
-    /// The pairs that follow from a pod's name.
+    /// The pairs that are derived from a pod's name.
     pub(super) fn of_name(&self) -> impl Iterator<Item = (&str, &str)> {
         let pod = self.pod.as_deref().into_iter();
         pod.flat_map(|pod| [(POD_INDEX_LABEL, ordinal(pod)), (POD_NAME_LABEL, pod)])
     }
 
-    /// The pairs that do not follow from a pod's name. They are shared by the pods of a template.
+    /// The pairs that are not derived from a pod's name, which the pods of a template share.
     pub(super) fn of_template(&self) -> Labels {
         Labels { pairs: self.pairs.clone(), pod: None }
     }
 
-    /// Whether both are of one template, and differ at most in a pod's name. They may be, although this does not see it.
-    pub(super) fn are_of_one_template(&self, other: &Labels) -> bool {
+    /// Whether both share their stored pairs, and so differ at most in a pod's name. False negatives are possible.
+    pub(super) fn share_template(&self, other: &Labels) -> bool {
         std::ptr::eq(self.pairs(), other.pairs())
     }
 
-    /// Whether both are one value, shared. They may be equal, although this does not see it.
-    pub fn are_the_same(&self, other: &Labels) -> bool {
+    /// Whether both are the same value in memory. False negatives are possible.
+    pub fn is_same_value(&self, other: &Labels) -> bool {
         std::ptr::eq(self.pairs(), other.pairs()) && self.pod == other.pod
     }
 
-    /// Where `key` is among the pairs, or would be.
-    fn place(&self, key: &str) -> usize {
+    /// The index of `key` in the pairs, or where it would be inserted.
+    fn position(&self, key: &str) -> usize {
         self.pairs().partition_point(|(k, _)| k.as_str() < key)
     }
 
-    /// Whether there is no pair.
+    /// Whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many pairs there are.
+    /// Number of pairs.
     pub fn len(&self) -> usize {
         self.pairs().len() + if self.pod.is_some() { 2 } else { 0 }
     }
 
     /// Whether `labels` has every pair of this selector. An empty selector matches everything.
     pub fn matches(&self, labels: &Labels) -> bool {
-        // In no order: sorting in what follows from a pod's name costs more than the comparison.
+        // Unordered: merging the derived labels in order costs more than the comparison.
         let mut pairs = texts(self.pairs()).chain(self.of_name());
         pairs.all(|(key, value)| labels.get(key) == Some(value))
     }
 
-    /// These labels and `more`, which win where a key is in both.
+    /// These labels with `more`, which override equal keys.
     pub fn with<K: Into<Name>, V: Into<Name>>(&self, more: impl IntoIterator<Item = (K, V)>) -> Labels {
         let more = more.into_iter();
         let mut all = Vec::with_capacity(self.len() + more.size_hint().0);
@@ -132,7 +132,7 @@ impl Labels {
         Labels::of(all)
     }
 
-    /// These labels and those that the StatefulSet controller gives to `pod`, called `SET-ORDINAL`: its name and its
+    /// These labels with those that the StatefulSet controller sets on `pod`, called `SET-ORDINAL`: its name and its
     /// ordinal.
     pub fn of_pod(&self, pod: &Name) -> Labels {
         match self.get(POD_NAME_LABEL).or(self.get(POD_INDEX_LABEL)) {
@@ -146,7 +146,7 @@ fn texts(pairs: &[(Name, Name)]) -> impl Iterator<Item = (&str, &str)> + Clone {
     pairs.iter().map(|(k, v)| (k.as_str(), v.as_str()))
 }
 
-/// What the name of a StatefulSet's pod ends in.
+/// The ordinal in the name of a StatefulSet's pod.
 fn ordinal(pod: &str) -> &str {
     pod.rsplit('-').next().unwrap_or_default()
 }
@@ -177,7 +177,7 @@ impl fmt::Debug for Labels {
     }
 }
 
-/// `app=db,tier=store`, as kubectl writes selectors.
+/// `app=db,tier=store`, as kubectl displays selectors.
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (k, v)) in self.iter().enumerate() {

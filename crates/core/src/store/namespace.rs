@@ -1,4 +1,4 @@
-//! Namespaces, and what holds one that is deleted.
+//! Namespaces, and the finalizers of their spec.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use super::given::Given;
 use super::names::Name;
 use super::object::{Object, ObjectMeta};
 
-/// The label by which a namespace is selected by name: every one has it.
+/// The label with the name of a namespace, which every namespace has.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// The finalizer in the spec of every namespace: the namespace controller removes it when the namespace is empty.
 pub const NAMESPACE_FINALIZER: &str = "kubernetes";
 
-/// A namespace. That it exists is all the DNS asks of it.
+/// A namespace. The DNS only depends on its existence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Namespace {
     pub metadata: ObjectMeta,
 }
 
 impl Namespace {
-    /// The finalizers of its spec, which hold its deletion beside those of its metadata.
+    /// The finalizers in its spec, which hold it in addition to those in its metadata.
     pub fn spec_finalizers(&self) -> Vec<Name> {
         let given = self.metadata.given.as_ref().and_then(|given| given.json().pointer("/spec/finalizers"));
         match given.and_then(Value::as_array) {
@@ -31,14 +31,14 @@ impl Namespace {
         }
     }
 
-    /// This namespace, with the finalizers in its spec.
+    /// This namespace with `finalizers` in its spec.
     #[must_use]
     pub fn with_spec_finalizers(&self, finalizers: &[Name]) -> Object {
         let finalizers: Vec<&str> = finalizers.iter().map(Name::as_str).collect();
         self.with("spec", json!({ "finalizers": finalizers }))
     }
 
-    /// This namespace with another `status`.
+    /// This namespace with `status`.
     #[must_use]
     pub(crate) fn with_status(&self, status: Value) -> Object {
         self.with("status", status)

@@ -1,4 +1,4 @@
-//! Nodes: the machines that pods are on, and whether anything is heard of them.
+//! Nodes: the machines that run pods, and their reachability.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::{self, nullable};
 
-/// A machine. Its address is what pods on the host network have.
+/// A node. Its address is that of its pods on the host network.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Node {
     pub metadata: ObjectMeta,
@@ -21,7 +21,7 @@ pub struct Node {
 }
 
 impl Node {
-    /// What has become of the machine, as somebody says in an annotation.
+    /// The state of the machine, from its annotation.
     pub fn machine(&self) -> Machine {
         match self.metadata.annotations.get(MACHINE_ANNOTATION) {
             Some("unreachable") => Machine::Unreachable,
@@ -30,32 +30,32 @@ impl Node {
         }
     }
 
-    /// How often it was rebooted.
+    /// Number of reboots.
     pub fn boots(&self) -> u32 {
         let text = self.metadata.annotations.get(BOOTS_ANNOTATION);
         text.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 
-    /// The zone it is in; empty if it is in none.
+    /// Its zone; empty if it has none.
     pub fn zone(&self) -> &str {
         self.metadata.labels.get("topology.kubernetes.io/zone").unwrap_or_default()
     }
 
-    /// Whether it has the taint `key` of this effect.
+    /// Whether it has the taint `key` with this effect.
     pub fn has_taint(&self, key: &str, effect: &str) -> bool {
         self.spec.taints.iter().any(|taint| taint.key == key && taint.effect == effect)
     }
 }
 
-/// `unreachable`: the machine runs, but nobody hears of it; `off`: it does not run.
+/// `unreachable`: the machine runs, but sends no heartbeats; `off`: it does not run.
 pub const MACHINE_ANNOTATION: &str = "clusterlocal.dev/machine";
-/// How often the machine was rebooted: another number, and its pods get new sandboxes.
+/// Number of reboots of the machine: when it changes, its pods get new sandboxes.
 pub const BOOTS_ANNOTATION: &str = "clusterlocal.dev/boots";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     Up,
-    /// Behind a partition: its pods run on.
+    /// Behind a partition: its pods continue to run.
     Unreachable,
     Off,
 }
@@ -63,14 +63,14 @@ pub enum Machine {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSpec {
-    /// Cordoned.
+    /// Whether it is cordoned.
     #[serde(deserialize_with = "nullable")]
     pub unschedulable: bool,
     #[serde(deserialize_with = "nullable")]
     pub taints: Vec<Taint>,
 }
 
-/// What keeps pods away from a node, or drives them off it.
+/// A taint: keeps pods away from a node, or evicts them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Taint {
@@ -84,20 +84,20 @@ pub struct Taint {
     pub time_added: Option<Time>,
 }
 
-/// The taint of a node that nobody hears of.
+/// The taint of a node without heartbeats.
 pub const UNREACHABLE_TAINT: &str = "node.kubernetes.io/unreachable";
-/// The taint of a node that says itself that it is not ready.
+/// The taint of a node that reports that it is not ready.
 pub const NOT_READY_TAINT: &str = "node.kubernetes.io/not-ready";
-/// The taint by which somebody vouches that the node's pods do not run any more (KEP-2268).
+/// The taint with which a user confirms that the node's pods do not run any more (KEP-2268).
 pub const OUT_OF_SERVICE_TAINT: &str = "node.kubernetes.io/out-of-service";
 
 impl Taint {
-    /// Whether it keeps pods away that do not put up with it.
+    /// Whether it keeps away pods that do not tolerate it.
     pub fn keeps_away(&self) -> bool {
         matches!(self.effect.as_str(), "NoSchedule" | "NoExecute")
     }
 
-    /// Whether the node lifecycle controller puts it on nodes that it hears nothing good of.
+    /// Whether it is one of those that the node lifecycle controller adds to nodes that are not ready or unreachable.
     pub fn is_of_lost_node(&self) -> bool {
         matches!(self.key.as_str(), UNREACHABLE_TAINT | NOT_READY_TAINT) && self.effect == "NoExecute"
     }
@@ -109,16 +109,16 @@ pub struct NodeStatus {
     /// Addresses of type InternalIP.
     #[serde(deserialize_with = "values::internal_ips")]
     pub addresses: Vec<IpAddr>,
-    /// The condition `Ready`; true where nothing is said.
+    /// The condition `Ready`; true by default.
     #[serde(rename = "conditions", deserialize_with = "values::node_ready")]
     pub ready: ConditionStatus,
-    /// When that changed last.
+    /// Time of its last transition.
     #[serde(skip)]
     pub ready_since: Option<Time>,
-    /// When its kubelet was heard of last; absent while it is heard of all the time.
+    /// Time of the last heartbeat; absent while heartbeats arrive.
     #[serde(skip)]
     pub last_heartbeat: Option<Time>,
-    /// Pods whose objects are gone, while what ran in them runs on behind a partition.
+    /// Deleted pods whose containers still run behind a partition.
     #[serde(skip)]
     pub left_behind: Vec<LeftBehind>,
 }
@@ -131,7 +131,7 @@ pub enum ConditionStatus {
     Unknown,
 }
 
-/// What runs on though its pod was deleted by force.
+/// A pod that still runs although it was deleted by force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeftBehind {
     pub namespace: Name,

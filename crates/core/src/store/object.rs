@@ -1,8 +1,8 @@
-//! What the API server's object model is to Kubernetes: the kinds and the fields that a cluster's DNS depends on.
+//! The part of the API's object model on which a cluster's DNS depends.
 //!
-//! Each struct is a part of the Kubernetes type of the same name, under the same field names. Unknown fields are
-//! skipped (real manifests are full of them), values are checked as they are read: an address that is none, a port
-//! out of range or a misspelt protocol is an error at its place. Nothing here knows files or the DNS.
+//! Each struct is a part of the Kubernetes type of the same name, with the same field names. Unknown fields are skipped
+//! (real manifests have many), values are validated when they are read: an invalid address, a port out of range or a
+//! misspelt protocol is an error with its position. Must not depend on files or the DNS.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,30 +25,30 @@ use super::values::nullable;
 use super::volume::{PersistentVolume, PersistentVolumeClaim};
 use super::workload::{ControllerRevision, StatefulSet, Workload};
 
-/// What every object carries.
+/// The metadata of every object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WrittenMeta")]
 pub struct ObjectMeta {
     /// Unique per kind and namespace.
     pub name: Name,
-    /// Empty for kinds that are not namespaced.
+    /// Empty for cluster-scoped kinds.
     pub namespace: Name,
     pub labels: Labels,
     pub annotations: Labels,
-    /// Set once deletion has begun; the object is terminating. By then it should be gone: the moment of the request and
-    /// the grace period.
+    /// Set once deletion has started; the object is terminating. The time by which it should be removed: the time of
+    /// the request plus the grace period.
     pub deletion_timestamp: Option<Time>,
-    /// In seconds; set with the timestamp.
+    /// In seconds; set together with the timestamp.
     pub deletion_grace_period_seconds: u32,
-    /// Its owners, its finalizers and what its name was generated from.
+    /// Its owners, its finalizers and its `generateName`.
     pub links: Links,
-    /// Whether a controller here made it, rather than a manifest or a client.
+    /// Whether a controller here created it, not a manifest or a client.
     pub synthesized: bool,
-    /// The object as a manifest or a client wrote it; a controller's has none.
+    /// The object as a manifest or a client wrote it; absent for a controller's.
     pub given: Option<Given>,
 }
 
-/// An object's metadata as manifests have it.
+/// An object's metadata in a manifest.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WrittenMeta {
@@ -88,17 +88,17 @@ impl From<WrittenMeta> for ObjectMeta {
 }
 
 impl ObjectMeta {
-    /// Where the object is, which is of `kind`.
+    /// The key of the object, which is of `kind`.
     pub fn key(&self, kind: Kind) -> Key {
         Key { kind, namespace: self.namespace.clone(), name: self.name.clone() }
     }
 
-    /// The managing controller, if it has one.
+    /// The managing controller, if there is one.
     pub fn controller(&self) -> Option<&Owner> {
         self.links.controller()
     }
 
-    /// Whether an object at `key`, whatever its UID, is the managing controller of this one, which is in its namespace.
+    /// Whether an object at `key`, with any UID, is the managing controller of this one, which is in its namespace.
     pub fn is_owned_by(&self, key: &Key) -> bool {
         self.controller().is_some_and(|owner| owner.is(key))
     }
@@ -108,25 +108,25 @@ impl ObjectMeta {
         self.controller().is_some_and(|owner| owner.is(key) && owner.has_uid(uid))
     }
 
-    /// Whether only finalizers keep the object: its deletion was requested, and it has had its time.
+    /// Whether only finalizers hold the object: its deletion was requested, and its grace period is over.
     pub fn is_deleted_but_for_finalizers(&self) -> bool {
         self.deletion_timestamp.is_some() && self.deletion_grace_period_seconds == 0
     }
 
-    /// When deletion was asked for, if it was.
+    /// When deletion was requested, if it was.
     pub fn deletion_requested(&self) -> Option<Time> {
         let grace = i64::from(self.deletion_grace_period_seconds);
         self.deletion_timestamp.map(|by| Time::from_unix_millis(by.unix_millis() - grace * 1000))
     }
 }
 
-/// An object that nothing here follows from: a ConfigMap, a Secret, a Role. What somebody wrote is all there is to it.
+/// An object that no room depends on: a ConfigMap, a Secret, a Role. All of it is in `metadata.given`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Inert {
     pub metadata: ObjectMeta,
 }
 
-/// An object of any kind. A clone shares it.
+/// An object of any kind. Clones share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Object {
     Namespace(Arc<Namespace>),
@@ -147,12 +147,12 @@ pub enum Object {
     ControllerRevision(Arc<ControllerRevision>),
     Event(Arc<EventRecord>),
     Fault(Arc<Fault>),
-    /// Of one of the kinds that are only kept.
+    /// Of a kind that is only stored.
     Inert(Kind, Arc<Inert>),
 }
 
 impl Object {
-    /// Which kind it is.
+    /// Its kind.
     pub fn kind(&self) -> Kind {
         match self {
             Object::Namespace(_) => Kind::Namespace,
@@ -177,7 +177,7 @@ impl Object {
         }
     }
 
-    /// Its name, namespace and labels.
+    /// Its metadata.
     pub fn metadata(&self) -> &ObjectMeta {
         match self {
             Object::Namespace(o) => &o.metadata,
@@ -202,7 +202,7 @@ impl Object {
         }
     }
 
-    /// Its name, namespace and labels, to be changed; copies the object if somebody else holds it too.
+    /// Its metadata, for modification; copies the object if it is shared.
     pub fn metadata_mut(&mut self) -> &mut ObjectMeta {
         match self {
             Object::Namespace(o) => &mut Arc::make_mut(o).metadata,
@@ -227,7 +227,7 @@ impl Object {
         }
     }
 
-    /// The Deployment, ReplicaSet, ReplicationController, DaemonSet or Job that `workload` is by its `kind`.
+    /// The Deployment, ReplicaSet, ReplicationController, DaemonSet or Job `workload`, according to `kind`.
     pub fn workload(kind: Kind, workload: Arc<Workload>) -> Object {
         match kind {
             Kind::Deployment => Object::Deployment(workload),
@@ -238,7 +238,7 @@ impl Object {
         }
     }
 
-    /// Keeps what somebody wrote, from which it was read.
+    /// Sets the source from which it was read.
     pub fn keep(&mut self, given: Given) {
         let template = Part::new(&given, arcstr::literal!("/spec/template"));
         match self {
@@ -266,18 +266,18 @@ impl Object {
         self.metadata_mut().given = Some(given);
     }
 
-    /// Keeps where a fault was read: `line` of `file`.
+    /// Sets the position of a fault: `line` of `file`.
     pub(crate) fn read_at(&mut self, file: &Arc<str>, line: u32) {
         if let Object::Fault(fault) = self {
             Arc::make_mut(fault).read_at = ReadAt::new(file, line);
         }
     }
 
-    /// Whether its spec is that of `other`: only a workload's generation counts.
+    /// Whether its spec equals that of `other`.
     pub(super) fn has_spec_of(&self, other: &Object) -> bool {
         let spec =
             |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, arcstr::literal!("/spec")));
-        // What was never written as JSON says no more than its fields.
+        // An object that was never written as JSON has no fields besides those compared above.
         let same_given = || spec(self).zip(spec(other)).is_none_or(|(a, b)| a == b);
         match (self, other) {
             (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && same_given(),
@@ -286,7 +286,7 @@ impl Object {
             | (Object::ReplicaSet(a), Object::ReplicaSet(b))
             | (Object::ReplicationController(a), Object::ReplicationController(b))
             | (Object::DaemonSet(a), Object::DaemonSet(b)) => a.spec == b.spec && same_given(),
-            // The selector of a Job is made when the Job is: that is no change.
+            // The selector of a Job is generated after its creation: that does not count as a change.
             (Object::Job(a), Object::Job(b)) => {
                 (a.spec == b.spec || (a.spec.selector.is_some() && b.spec.selector.is_none())) && same_given()
             }
@@ -295,14 +295,14 @@ impl Object {
         }
     }
 
-    /// Where it belongs in the store.
+    /// Its key.
     pub fn key(&self) -> Key {
         self.metadata().key(self.kind())
     }
 }
 
-/// Whether both were written with the same contents but for metadata and status: everything else counts as the spec of
-/// what has no type of its own (a webhook configuration has no `spec`).
+/// Whether both sources are equal except for metadata and status: for kinds without a Rust type everything else counts
+/// as the spec (a webhook configuration has no `spec`).
 fn has_written_spec_of(one: &Object, other: &Object) -> bool {
     let given = |object: &Object| object.metadata().given.clone();
     match (given(one), given(other)) {
@@ -321,9 +321,9 @@ fn has_written_spec_of(one: &Object, other: &Object) -> bool {
     }
 }
 
-/// A kind's own struct, so that the store can be asked for it by type.
+/// The Rust type of a kind, for typed access to the store.
 pub trait Resource: Sized {
-    /// What `object` holds, if it is of this type and of kind `kind`.
+    /// The content of `object`, if it is of this type and of kind `kind`.
     fn of(object: &Object) -> Option<&Arc<Self>>;
 }
 
@@ -357,5 +357,5 @@ resources! {
     Fault: Fault;
 }
 
-/// Objects by key: what a set of manifests asks for.
+/// Objects by key: the content of a set of manifests.
 pub type Objects = BTreeMap<Key, Object>;

@@ -1,4 +1,4 @@
-//! The objects by kind, namespace and name. Must not know revisions of the store nor events.
+//! The objects by kind, namespace and name. Must not depend on revisions or events.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub(super) type ByName = BTreeMap<Name, Stored>;
 /// The objects of one kind, by namespace.
 pub(super) type ByNamespace = BTreeMap<Name, ByName>;
 
-/// All objects. The kind is an index: whether a namespace has a budget or a quota is asked at each change of a pod.
+/// All objects. The kind is an index: each change of a pod looks up whether its namespace has budgets and quotas.
 pub(super) struct Objects {
     named: [ByNamespace; Kind::ALL.len()],
     extra: BTreeMap<Extra, ByNamespace>,
@@ -39,7 +39,7 @@ impl Objects {
         self.of_kind(kind)?.get(namespace)
     }
 
-    /// As [`Self::within`], to be changed; they are there afterwards.
+    /// Like [`Self::within`], for modification; creates the map if needed.
     pub(super) fn within_mut(&mut self, kind: Kind, namespace: Name) -> &mut ByName {
         let of_kind = match kind.index() {
             Ok(index) => &mut self.named[index],
@@ -67,11 +67,11 @@ impl Objects {
         self.named.iter().chain(self.extra.values())
     }
 
-    /// Gives back what a burst of new objects took beyond what they need.
+    /// Releases memory that a burst of new objects took beyond their size.
     pub(super) fn pack(&mut self) {
         let by_kind = self.named.iter_mut().chain(self.extra.values_mut());
         for objects in by_kind.flat_map(BTreeMap::values_mut) {
-            // A map that grew in order has half-empty nodes; one that is built at once has full ones.
+            // A map that grew in order has half-empty nodes; one that is built from an iterator has full ones.
             *objects = std::mem::take(objects).into_iter().collect();
         }
     }

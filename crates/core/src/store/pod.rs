@@ -1,5 +1,4 @@
-//! Pods and the templates they are made from: the parts of the API group `v1` that the DNS and the controllers depend
-//! on.
+//! Pods and their templates: the parts of the API group `v1` on which the DNS and the controllers depend.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use super::scheduling::{Affinity, Constraints, Gate, SpreadConstraint, Volume, W
 use super::time::Time;
 use super::values::{self, Protocol, nullable};
 
-/// What pods are made from. Two are equal if the API shows them the same.
+/// The template of pods. Two are equal if the API shows them alike.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct PodTemplate {
@@ -24,12 +23,12 @@ pub struct PodTemplate {
     pub metadata: ObjectMeta,
     #[serde(deserialize_with = "nullable")]
     pub spec: PodSpec,
-    /// The template as somebody wrote it.
+    /// The template as written.
     #[serde(skip)]
     pub given: Option<Part>,
 }
 
-/// A pod: an address, and whether it is ready.
+/// A pod: its addresses and its readiness.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Pod {
     pub metadata: ObjectMeta,
@@ -40,23 +39,23 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Whether deletion has begun.
+    /// Whether deletion has started.
     pub fn is_terminating(&self) -> bool {
         self.metadata.deletion_timestamp.is_some()
     }
 
-    /// Whether all its containers have ended, for good or ill.
+    /// Whether all its containers have ended, successfully or not.
     pub fn is_terminal(&self) -> bool {
         matches!(self.status.phase, Some(PodPhase::Succeeded | PodPhase::Failed))
     }
 
-    /// The volume claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
+    /// The claims of a StatefulSet's pod: `TEMPLATE-SET-ORDINAL`.
     pub fn claims(&self) -> impl Iterator<Item = Name> + '_ {
         let templates = self.spec.shared.claim_templates.iter();
         templates.map(|template| arcstr::format!("{template}-{}", self.metadata.name))
     }
 
-    /// All claims that it uses: those that its volumes name, and those of a StatefulSet's pod.
+    /// All claims of the pod: those in its volumes, and those of a StatefulSet's pod.
     pub fn all_claims(&self) -> impl Iterator<Item = Name> + '_ {
         self.named_claims().iter().cloned().chain(self.claims())
     }
@@ -75,12 +74,12 @@ impl Pod {
         template.is_some_and(|template| self.spec.shared.claim_templates.iter().any(|own| own == template))
     }
 
-    /// Whether it runs and is ready.
+    /// Whether it is running and ready.
     pub fn is_running_and_ready(&self) -> bool {
         self.status.phase == Some(PodPhase::Running) && self.status.ready
     }
 
-    /// From when on it counts as available: `min_ready` seconds after it became ready; `None` while it is not ready
+    /// When it becomes available: `min_ready` seconds after it became ready; `None` while it is not ready
     /// (podutil.IsPodAvailable).
     pub fn available_from(&self, min_ready: u32) -> Option<Time> {
         self.status.ready.then(|| self.status.ready_since.unwrap_or_default().after_secs(min_ready))
@@ -92,7 +91,7 @@ impl Pod {
     }
 }
 
-/// What is asked of a pod. All but its place and its hostname it has in common with its like.
+/// The spec of a pod. All of it but node and hostname is shared by the pods of a template.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WrittenSpec")]
 pub struct PodSpec {
@@ -101,28 +100,28 @@ pub struct PodSpec {
     pub shared: Arc<SharedSpec>,
 }
 
-/// What all pods of one template are asked alike.
+/// The part of the spec that all pods of a template share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SharedSpec {
-    /// The Service that governs them: below it each has its hostname in the DNS.
+    /// The governing Service, below which each pod has its hostname in the DNS.
     pub subdomain: Name,
     pub host_network: bool,
-    /// In seconds; absent means 30.
+    /// In seconds; the default is 30.
     pub termination_grace_period_seconds: Option<u32>,
     pub tolerations: Box<[Toleration]>,
     pub containers: Box<[Container]>,
     pub init_containers: Box<[Container]>,
-    /// What it requires of its node; absent where it requires nothing.
+    /// Its requirements of a node; absent if there are none.
     pub constraints: Option<Box<Constraints>>,
-    /// The conditions that have to be true before it is ready (`readinessGates`).
+    /// The conditions that have to be true before it can be ready (`readinessGates`).
     pub readiness_gates: Box<[Name]>,
-    /// What a controller made the pods from.
+    /// The template from which a controller created the pods.
     pub template: Option<Arc<PodTemplate>>,
-    /// The names of a StatefulSet's claim templates: each pod has a claim of each; see [`Pod::claims`].
+    /// The names of a StatefulSet's claim templates; see [`Pod::claims`].
     pub claim_templates: Box<[Name]>,
 }
 
-/// A pod's spec as manifests have it.
+/// A pod's spec in a manifest.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WrittenSpec {
@@ -189,14 +188,14 @@ impl From<WrittenSpec> for PodSpec {
 }
 
 impl PodSpec {
-    /// A spec that says what runs, and nothing else.
+    /// A spec with only `containers`.
     pub fn of_containers(containers: impl Into<Box<[Container]>>) -> Self {
         let shared = SharedSpec { containers: containers.into(), ..SharedSpec::default() };
         PodSpec { shared: Arc::new(shared), ..PodSpec::default() }
     }
 
-    /// Takes over from `old`, which this replaces, what no manifest says: what the pod was made from.
-    pub(super) fn keep_origin(&mut self, old: &PodSpec) {
+    /// Copies the fields that no manifest contains from `old`, which this replaces: the template of the pod.
+    pub(super) fn keep_template(&mut self, old: &PodSpec) {
         let (new, old) = (&mut self.shared, &old.shared);
         if (&new.template, &new.claim_templates) != (&old.template, &old.claim_templates) {
             let new = Arc::make_mut(new);
@@ -212,53 +211,53 @@ impl PodSpec {
         self.shared.host_network
     }
 
-    /// The containers whose ports a Service's named `targetPort` is looked up in: the ordinary ones, then the
-    /// init containers that stay (sidecars), as the endpoint slice controller does it.
+    /// The containers in which a Service's named `targetPort` is looked up: the ordinary ones, then the restartable
+    /// init containers (sidecars), as in the endpoint slice controller.
     pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
         let sidecars =
             self.shared.init_containers.iter().filter(|c| c.restart_policy.as_deref() == Some("Always"));
         self.shared.containers.iter().chain(sidecars)
     }
 
-    /// How long the pod may take to stop, in seconds.
+    /// The grace period of the pod, in seconds.
     pub fn grace(&self) -> u32 {
         self.shared.termination_grace_period_seconds.unwrap_or(30)
     }
 
-    /// For how long the pod stays on a node with `taint`: `None` not at all, seconds from when the taint was added, or
-    /// for ever (`u32::MAX`). The API server's admission gives every pod 300 s of `not-ready` and `unreachable`
-    /// (DefaultTolerationSeconds).
+    /// How long the pod stays on a node with `taint`: `None` if it does not, else seconds from the time at which the
+    /// taint was added, `u32::MAX` if forever. The API server's admission adds tolerations of 300 s for `not-ready` and
+    /// `unreachable` to every pod (DefaultTolerationSeconds).
     pub fn tolerates(&self, taint: &Taint) -> Option<u32> {
-        let said = self.shared.tolerations.iter().filter(|toleration| toleration.matches(taint));
-        let said = said.map(|toleration| toleration.toleration_seconds.unwrap_or(u32::MAX)).min();
-        said.or_else(|| taint.is_of_lost_node().then_some(DEFAULT_TOLERATION_SECONDS))
+        let tolerated = self.shared.tolerations.iter().filter(|toleration| toleration.matches(taint));
+        let tolerated = tolerated.map(|toleration| toleration.toleration_seconds.unwrap_or(u32::MAX)).min();
+        tolerated.or_else(|| taint.is_of_lost_node().then_some(DEFAULT_TOLERATION_SECONDS))
     }
 }
 
-/// How long pods stay on a node that is not ready or unreachable, if they do not say.
+/// Default time that pods stay on a node that is not ready or unreachable, in seconds.
 pub const DEFAULT_TOLERATION_SECONDS: u32 = 300;
 
-/// Which taints a pod puts up with.
+/// A toleration of taints.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
-    /// Empty, with `Exists`, means all.
+    /// Empty, with `Exists`, matches all.
     #[serde(deserialize_with = "nullable")]
     pub key: Name,
-    /// `Exists`, or `Equal` where it is empty.
+    /// `Exists` or `Equal`; the default is `Equal`.
     #[serde(deserialize_with = "nullable")]
     pub operator: Name,
     #[serde(deserialize_with = "nullable")]
     pub value: Name,
-    /// Empty means all.
+    /// Empty matches all.
     #[serde(deserialize_with = "nullable")]
     pub effect: Name,
-    /// Absent means for ever.
+    /// Unlimited if absent.
     pub toleration_seconds: Option<u32>,
 }
 
 impl Toleration {
-    /// Whether both are of the same taints: one replaces the other (AddOrUpdateTolerationInPodSpec).
+    /// Whether both are for the same taints: one replaces the other (AddOrUpdateTolerationInPodSpec).
     pub fn is_like(&self, other: &Toleration) -> bool {
         (&self.key, &self.effect, &self.operator, &self.value)
             == (&other.key, &other.effect, &other.operator, &other.value)
@@ -290,18 +289,18 @@ pub struct ContainerPort {
     pub container_port: u16,
     #[serde(default, deserialize_with = "nullable")]
     pub protocol: Protocol,
-    /// The port of the node that it takes; 0 for none.
+    /// The host port; 0 for none.
     #[serde(default, deserialize_with = "nullable")]
     pub host_port: u16,
     #[serde(default, rename = "hostIP", deserialize_with = "nullable")]
     pub host_ip: Name,
 }
 
-/// How a pod fares.
+/// The status of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "WrittenStatus")]
 pub struct PodStatus {
-    /// Absent where nobody has looked after the pod yet.
+    /// Absent before the first sync by a kubelet.
     pub phase: Option<PodPhase>,
     /// The pod's addresses, primary first.
     pub ips: IpList,
@@ -309,21 +308,21 @@ pub struct PodStatus {
     pub ready: bool,
     /// Whether the condition `ContainersReady` is true.
     pub containers_ready: bool,
-    /// When the condition `Ready` changed last.
+    /// Time of the last transition of the condition `Ready`.
     pub ready_since: Option<Time>,
-    /// When its kubelet took it on or, once it runs, when its containers began to.
+    /// When its kubelet accepted it or, once it runs, when its containers started.
     pub since: Option<Time>,
-    /// How often a container crashed and was started again.
+    /// Number of container restarts.
     pub restarts: u32,
-    /// At which of its node's boots the pod's sandbox was made.
+    /// The boot of its node at which its sandbox was created.
     pub boot: u32,
-    /// Whether the kubelet here made it up, rather than a snapshot telling it.
+    /// Whether the kubelet here computed it, instead of a snapshot.
     pub simulated: bool,
-    /// What else is known.
+    /// Further details.
     pub details: Option<Box<StatusDetails>>,
 }
 
-/// A pod's status as a snapshot tells it.
+/// A pod's status in a snapshot.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct WrittenStatus {
@@ -353,7 +352,7 @@ impl From<WrittenStatus> for PodStatus {
 }
 
 impl PodStatus {
-    /// Whether a snapshot told it.
+    /// Whether it is from a snapshot.
     pub fn is_recorded(&self) -> bool {
         self.phase.is_some() && !self.simulated
     }
@@ -373,38 +372,38 @@ pub enum PodPhase {
     Unknown,
 }
 
-/// An annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: one
-/// of each family at most.
+/// The annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: at
+/// most one of each family.
 pub const PINNED_IP_PREFIX: &str = "ip.clusterlocal.dev/";
 
-/// That annotation's key for the pod called `pod`.
+/// The key of that annotation for the pod called `pod`.
 pub fn pinned_ip_annotation(pod: &str) -> Name {
     arcstr::format!("{PINNED_IP_PREFIX}{pod}")
 }
 
-/// An annotation `port.clusterlocal.dev/PORT: NUMBER` on a pod says at which port what stands for it really listens: the
-/// number goes into the endpoints of Services whose port, or its `targetPort`, has that name.
+/// The annotation `port.clusterlocal.dev/PORT: NUMBER` on a pod sets the real port of the process that stands for the
+/// pod: the number is used in the endpoints of Services whose port or `targetPort` has that name.
 pub const BOUND_PORT_PREFIX: &str = "port.clusterlocal.dev/";
 
-/// `"false"` on a pod or a template holds back its readiness; `"true"` makes it ready at once. Without it the pod is
-/// ready when it has run for a while.
+/// `"false"` on a pod or a template delays its readiness; `"true"` makes it ready at once. Without it the pod becomes
+/// ready after its delay.
 pub const READY_ANNOTATION: &str = "clusterlocal.dev/ready";
-/// Codes of findings that `check` leaves out of what it says about the object: `port-unnamed,unknown-name`.
+/// Codes of findings that `check` does not report for the object: `port-unnamed,unknown-name`.
 pub const ALLOW_ANNOTATION: &str = "clusterlocal.dev/allow";
-/// How long the pod takes until it has an address and runs: `5s`, `1m30s`.
+/// Time until the pod has an address and runs: `5s`, `1m30s`.
 pub const START_DELAY_ANNOTATION: &str = "clusterlocal.dev/start-delay";
-/// How long the pod runs until it is ready.
+/// Time from running to ready.
 pub const READY_DELAY_ANNOTATION: &str = "clusterlocal.dev/ready-delay";
-/// How long the pod takes to stop; its grace period ends that.
+/// Time until the pod has stopped; its grace period is the maximum.
 pub const STOP_DELAY_ANNOTATION: &str = "clusterlocal.dev/stop-delay";
-/// How long the pod runs until it has succeeded: `5s`.
+/// Time from running to success: `5s`.
 pub const COMPLETES_ANNOTATION: &str = "clusterlocal.dev/completes";
-/// How long the pod runs until it has failed: `5s`.
+/// Time from running to failure: `5s`.
 pub const FAILS_ANNOTATION: &str = "clusterlocal.dev/fails";
-/// How often a container of the pod has crashed; one more, and it crashes.
+/// Number of crashes of a container of the pod; when it grows, the container crashes.
 pub const CRASHES_ANNOTATION: &str = "clusterlocal.dev/crashes";
 
-/// What of a pod's annotations is about its life here, if anything is.
+/// Whether any of a pod's annotations control its simulation.
 pub fn has_own_annotations(annotations: &Labels) -> bool {
     annotations.iter().any(|(key, _)| key.starts_with("clusterlocal.dev/"))
 }

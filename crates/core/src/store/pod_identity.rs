@@ -1,4 +1,4 @@
-//! Which workload a pod belongs to, and which number among its pods it has.
+//! The workload of a pod, and the pod's number in it.
 
 use super::{Key, Kind, Machine, Name, Node, Pod, Store};
 
@@ -7,26 +7,26 @@ pub fn key_of(pod: &Pod) -> Key {
     pod.metadata.key(Kind::Pod)
 }
 
-/// Whether `name` is `SET-ORDINAL`, and which (stateful_set_utils.go, getParentNameAndOrdinal).
+/// Parses a name of the form `SET-ORDINAL` (stateful_set_utils.go, getParentNameAndOrdinal).
 pub fn ordinal(name: &str) -> Option<(&str, u32)> {
     let digits = name.bytes().rev().take_while(u8::is_ascii_digit).count();
     let (set, ordinal) = name.split_at(name.len() - digits);
     Some((set.strip_suffix('-')?, ordinal.parse().ok()?))
 }
 
-/// The name of a pod's workload and the pod's number among its pods.
+/// The name of a pod's workload, and the pod's number in it.
 pub fn set_of(pod: &Pod) -> Option<(&Name, u32)> {
     let owner = pod.metadata.controller()?;
     Some((&owner.name, ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal)))
 }
 
-/// The StatefulSet that makes a pod of that name, whether or not there is one.
+/// The StatefulSet, existing or not, that a pod's name refers to.
 pub fn set_named_by(pod: &Pod) -> Option<Key> {
     let (set, _) = ordinal(&pod.metadata.name)?;
     Some(Key::new(Kind::StatefulSet, pod.metadata.namespace.clone(), set))
 }
 
-/// The workload that manages a pod. One without a controller may be adopted by the StatefulSet that its name is of.
+/// The workload that manages a pod. A pod without a controller may be adopted by the StatefulSet in its name.
 pub fn owner_of(pod: &Pod) -> Option<Key> {
     let namespace = || pod.metadata.namespace.clone();
     match pod.metadata.controller() {
@@ -35,7 +35,7 @@ pub fn owner_of(pod: &Pod) -> Option<Key> {
     }
 }
 
-/// Whether the node of `pod` is cut off: what runs in the pod cannot be stopped.
+/// Whether the node of `pod` is unreachable: its containers cannot be stopped.
 pub fn is_out_of_reach(store: &Store, pod: &Pod) -> bool {
     let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     node.is_some_and(|node| node.machine() == Machine::Unreachable)
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinals_of_names() {
+    fn ordinals_are_parsed() {
         let table = [
             ("db-0", Some(("db", 0))),
             ("my-db-12", Some(("my-db", 12))),

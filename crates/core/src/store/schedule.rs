@@ -1,5 +1,5 @@
-//! Schedules in the format of cron, as `robfig/cron`'s ParseStandard parses them: five fields, names of months and days, the
-//! abbreviations `@hourly`, `@daily` and their like, and `@every 5m`.
+//! Schedules in cron format, as `robfig/cron`'s ParseStandard parses them: five fields, names of months and days,
+//! abbreviations such as `@hourly` and `@daily`, and `@every 5m`.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::text::duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Years in which the next time is looked for, as in the library.
+/// Number of years in which the next time is searched, as in the library.
 const HORIZON: i16 = 5;
 
-/// A field: what it may be at least and at most, and the names of its values from the least on.
+/// The minimum and maximum of a field, and the names of its values from the minimum on.
 struct Bounds(u32, u32, &'static [&'static str]);
 
 const MINUTES: Bounds = Bounds(0, 59, &[]);
@@ -24,7 +24,7 @@ const MONTHS: Bounds =
     Bounds(1, 12, &["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]);
 const WEEKDAYS: Bounds = Bounds(0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]);
 
-/// When something happens again and again.
+/// A recurring time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     times: Times,
@@ -35,7 +35,7 @@ pub struct Schedule {
 enum Times {
     /// The values of each field.
     Fields { minutes: Field, hours: Field, days: Field, months: Field, weekdays: Field },
-    /// A fixed time after the one before.
+    /// A fixed interval.
     Every(Duration),
 }
 
@@ -125,10 +125,10 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 impl Schedule {
-    /// The schedule that `text` states, in UTC unless it begins with a time zone.
+    /// Parses `text`, in UTC unless it starts with a time zone.
     ///
     /// # Errors
-    /// The error of the library, where `text` states none.
+    /// The error of the library, if `text` is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.is_empty() {
             return Err("empty spec string".into());
@@ -152,7 +152,7 @@ impl Schedule {
         Schedule { zone, ..self }
     }
 
-    /// The first time after `time`; none within five years.
+    /// The first time after `time`; `None` if there is none within five years.
     pub fn next(&self, time: Time) -> Option<Time> {
         if let Times::Every(period) = self.times {
             let whole = time.unix_millis().div_euclid(1000) * 1000;
@@ -175,7 +175,7 @@ impl Schedule {
     }
 }
 
-/// What of a time a schedule does not allow.
+/// The unit of a time that a schedule does not allow.
 enum Unit {
     Day,
     Hour,
@@ -215,18 +215,21 @@ impl Times {
         })
     }
 
-    /// The largest unit in which a time is not one of these.
+    /// The largest unit in which a time does not match.
     fn first_mismatch(&self, time: DateTime) -> Option<Unit> {
         let Times::Fields { minutes, hours, days, months, weekdays } = self else { return None };
         let by_month = days.has(time.day());
         let by_week = weekdays.has(time.weekday().to_sunday_zero_offset());
-        // Where both kinds of days are restricted, either will do.
+        // If both kinds of days are restricted, one match is enough.
         let is_day = if days.is_star || weekdays.is_star { by_month && by_week } else { by_month || by_week };
-        match () {
-            () if !is_day || !months.has(time.month()) => Some(Unit::Day),
-            () if !hours.has(time.hour()) => Some(Unit::Hour),
-            () if !minutes.has(time.minute()) => Some(Unit::Minute),
-            () => None,
+        if !is_day || !months.has(time.month()) {
+            Some(Unit::Day)
+        } else if !hours.has(time.hour()) {
+            Some(Unit::Hour)
+        } else if !minutes.has(time.minute()) {
+            Some(Unit::Minute)
+        } else {
+            None
         }
     }
 }
@@ -264,7 +267,7 @@ mod tests {
 
     /// The errors of robfig/cron v3.0.1.
     #[test]
-    fn texts_that_are_no_schedule() {
+    fn invalid_schedules_are_refused() {
         let table = [
             ("", "empty spec string"),
             ("* * * *", "expected exactly 5 fields, found 4: [* * * *]"),
@@ -285,8 +288,8 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_follows_the_clocks_of_its_time_zone() {
-        // The zone, the schedule, a time and the three that follow it.
+    fn a_schedule_follows_its_time_zone() {
+        // The zone, the schedule, a time and the three next ones.
         let table = [
             // Clocks go forward from 02:00 to 03:00 on 31 March: 02:30 does not exist that day.
             (

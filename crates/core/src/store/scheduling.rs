@@ -1,5 +1,5 @@
-//! What a pod requires of the node that it goes to: the parts of its spec that the scheduler's predicates read. What a
-//! pod merely prefers is not kept, and neither are resources.
+//! A pod's requirements of its node: the parts of its spec that the scheduler's filters read. Preferences and resources
+//! are not stored.
 
 use serde::Deserialize;
 
@@ -8,11 +8,11 @@ use super::pod::Container;
 use super::selector::LabelSelector;
 use super::values::{self, Protocol, nullable};
 
-/// What decides which nodes a pod may go to, other than taints.
+/// The constraints on a pod's node, other than taints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Constraints {
     pub node_selector: Labels,
-    /// Required node affinity: a node matches one of the terms. `None` where none is required.
+    /// Required node affinity: a node has to match one of the terms. `None` if there is none.
     pub node_affinity: Option<Box<[NodeSelectorTerm]>>,
     /// Required pod affinity.
     pub affinity: Box<[PodAffinityTerm]>,
@@ -23,17 +23,17 @@ pub struct Constraints {
     pub host_ports: Box<[HostPort]>,
     /// The names of its scheduling gates.
     pub gates: Box<[Name]>,
-    /// The claims that its volumes name. Those of a StatefulSet's templates are not among them.
+    /// The claims in its volumes, without those of a StatefulSet's templates.
     pub claims: Box<[Name]>,
 }
 
 impl Constraints {
-    /// Whether anything is required that nodes without taints may lack.
+    /// Whether there are no requirements that a node without taints may fail.
     pub fn is_empty(&self) -> bool {
         *self == Constraints::default()
     }
 
-    /// Whether the pods on the nodes decide.
+    /// Whether the constraints depend on other pods.
     pub fn depend_on_pods(&self) -> bool {
         !(self.affinity.is_empty()
             && self.anti_affinity.is_empty()
@@ -42,13 +42,13 @@ impl Constraints {
     }
 }
 
-/// A term of a node selector: all its requirements hold. One without any matches no node.
+/// A term of a node selector: all requirements have to match. One without any matches no node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
     #[serde(deserialize_with = "nullable")]
     pub match_expressions: Box<[NodeRequirement]>,
-    /// Of the field `metadata.name`.
+    /// Requirements of the field `metadata.name`.
     #[serde(deserialize_with = "nullable")]
     pub match_fields: Box<[NodeRequirement]>,
 }
@@ -67,7 +67,7 @@ impl NodeSelectorTerm {
             && self.match_fields.iter().all(field)
     }
 
-    /// The nodes that its fields name, if they name any.
+    /// The nodes that its fields name, if there are any.
     pub fn names(&self) -> Option<Vec<&Name>> {
         let mut named = self.match_fields.iter().filter(|requirement| {
             requirement.key == "metadata.name" && requirement.operator == NodeOperator::In
@@ -84,7 +84,7 @@ impl NodeSelectorTerm {
     }
 }
 
-/// What a node selector requires of one label or field.
+/// A requirement of one label or field.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct NodeRequirement {
     pub key: Name,
@@ -104,7 +104,7 @@ pub enum NodeOperator {
 }
 
 impl NodeRequirement {
-    /// Whether a label may have this value, or be absent (apimachinery, labels.Requirement.Matches).
+    /// Whether a label with this value, or an absent one, matches (apimachinery, labels.Requirement.Matches).
     pub fn admits(&self, value: Option<&str>) -> bool {
         let listed = || self.values.iter().any(|listed| Some(listed.as_str()) == value);
         let number = |text: Option<&str>| text.and_then(|text| text.parse::<i64>().ok());
@@ -124,24 +124,24 @@ impl NodeRequirement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodAffinityTerm {
-    /// Absent matches no pod.
+    /// Matches no pod if absent.
     pub label_selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
     pub topology_key: Name,
     #[serde(deserialize_with = "nullable")]
     pub namespaces: Box<[Name]>,
-    /// Absent matches no namespace, an empty one all.
+    /// Matches no namespace if absent, all if empty.
     pub namespace_selector: Option<LabelSelector>,
-    /// Labels whose values are those of the pod itself.
+    /// Labels that must have the same value as the pod's own.
     #[serde(deserialize_with = "nullable")]
     pub match_label_keys: Box<[Name]>,
-    /// Labels whose values are not those of the pod itself.
+    /// Labels that must not have the same value as the pod's own.
     #[serde(deserialize_with = "nullable")]
     pub mismatch_label_keys: Box<[Name]>,
 }
 
 impl PodAffinityTerm {
-    /// Whether the term of a pod with `own` labels selects pods with `labels`.
+    /// Whether the term of a pod with labels `own` selects pods with `labels`.
     pub fn selects(&self, own: &Labels, labels: &Labels) -> bool {
         let same = |key: &Name| own.get(key).is_none_or(|value| labels.get(key) == Some(value));
         let other = |key: &Name| own.get(key).is_none_or(|value| labels.get(key) != Some(value));
@@ -164,7 +164,7 @@ pub struct SpreadConstraint {
     pub label_selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
     pub match_label_keys: Box<[Name]>,
-    /// Absent means 1.
+    /// The default is 1.
     pub min_domains: Option<u32>,
     /// `Honor`, the default, or `Ignore`.
     #[serde(deserialize_with = "nullable")]
@@ -175,7 +175,7 @@ pub struct SpreadConstraint {
 }
 
 impl SpreadConstraint {
-    /// Whether the constraint of a pod with `own` labels counts pods with `labels`. An empty selector counts none.
+    /// Whether the constraint of a pod with labels `own` counts pods with `labels`. An empty selector counts none.
     pub fn counts(&self, own: &Labels, labels: &Labels) -> bool {
         let same = |key: &Name| own.get(key).is_none_or(|value| labels.get(key) == Some(value));
         let keyed = self.match_label_keys.iter().any(|key| own.get(key).is_some());
@@ -185,17 +185,17 @@ impl SpreadConstraint {
     }
 }
 
-/// A port of the node that a container takes.
+/// A host port of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostPort {
-    /// Empty means all addresses.
+    /// Empty for all addresses.
     pub ip: Name,
     pub port: u16,
     pub protocol: Protocol,
 }
 
 impl HostPort {
-    /// Whether both cannot be taken on one node (HostPortInfo.CheckConflict).
+    /// Whether both conflict on one node (HostPortInfo.CheckConflict).
     pub fn conflicts(&self, other: &HostPort) -> bool {
         let all = |port: &HostPort| matches!(port.ip.as_str(), "" | "0.0.0.0");
         self.port == other.port
@@ -204,7 +204,7 @@ impl HostPort {
     }
 }
 
-/// The fields of a pod's spec that constrain it, as manifests have them.
+/// The fields of a pod's spec that constrain it, in a manifest.
 pub(super) struct WrittenConstraints {
     pub(super) node_selector: Labels,
     pub(super) affinity: Affinity,
@@ -214,14 +214,14 @@ pub(super) struct WrittenConstraints {
 }
 
 impl WrittenConstraints {
-    /// What they and the ports of these containers require, if anything.
+    /// Their requirements and those of the containers' ports, if any.
     pub(super) fn read<'c>(
         self,
         containers: impl Iterator<Item = &'c Container>,
         host_network: bool,
     ) -> Option<Box<Constraints>> {
         let ports = containers.flat_map(|container| &container.ports).filter_map(|port| {
-            // On the host network the defaulting makes the container's port the host's.
+            // On the host network, defaulting sets the host port to the container port.
             let number = if host_network { port.container_port } else { port.host_port };
             let port = HostPort { ip: port.host_ip.clone(), port: number, protocol: port.protocol };
             (port.port > 0).then_some(port)
@@ -267,7 +267,7 @@ struct NodeAffinity {
     required: Option<NodeSelector>,
 }
 
-/// A node selector: a node matches one of its terms.
+/// A node selector: a node has to match one of its terms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelector {
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn node_selector_terms() {
+    fn node_selector_terms_match_nodes() {
         let labels: Labels = [("disk", "ssd"), ("cores", "16")].into_iter().collect();
         let table = [
             ("{}", false),
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn host_ports() {
+    fn host_ports_conflict_by_address_and_protocol() {
         let port = |ip: &str, port, protocol| HostPort { ip: ip.into(), port, protocol };
         let table = [
             (port("", 80, Protocol::TCP), port("", 80, Protocol::TCP), true),

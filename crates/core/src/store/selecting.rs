@@ -1,5 +1,5 @@
-//! What selects what: Services and workloads by the labels of pods, pods by a selector, and what a workload or Service has.
-//! Must not depend on what follows from that.
+//! Lookups by label: Services and workloads by the labels of pods, pods by a selector, and the objects of a workload or
+//! Service. Must not depend on the use of the result.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::workload::Workload;
 
 impl Store {
     /// The pods of `namespace` that have every label of `selector`, in no particular order. None for an empty selector:
-    /// to a Service that means "somebody else looks after my endpoints", not "everything".
+    /// on a Service it means that the endpoints are managed by others, not "everything".
     pub fn select_pods(&self, namespace: &Name, selector: &Labels) -> Vec<&Arc<Pod>> {
         let Some(pods) = self.within(Kind::Pod, namespace).filter(|_| !selector.is_empty()) else {
             return Vec::new();
@@ -39,25 +39,26 @@ impl Store {
         }
     }
 
-    /// The pods on nodes that have required anti-affinity to others.
+    /// The pods on nodes that have required anti-affinity.
     pub fn pods_with_anti_affinity(&self) -> impl Iterator<Item = &Arc<Pod>> {
         let keys = self.indexes.repelling.anti_affinity.iter();
         keys.filter_map(|key| self.get(Kind::Pod, &key.namespace, &key.name))
     }
 
-    /// The pods on nodes that take ports of them.
+    /// The pods on nodes that have host ports.
     pub fn pods_with_host_ports(&self) -> impl Iterator<Item = &Arc<Pod>> {
         let keys = self.indexes.repelling.host_ports.iter();
         keys.filter_map(|key| self.get(Kind::Pod, &key.namespace, &key.name))
     }
 
-    /// Whether pods without constraints of their own may be kept away from nodes: by the anti-affinity of other pods, or
-    /// by where their volumes are.
+    /// Whether pods without constraints of their own may be kept away from nodes: by the anti-affinity of other pods,
+    /// or by the location of their volumes.
     pub fn constrains_all_pods(&self) -> bool {
         !self.indexes.repelling.anti_affinity.is_empty() || !self.indexes.repelling.volumes.is_empty()
     }
 
-    /// The pods that the workload at `owner` manages, and those without a controller that its `selector` matches, by name.
+    /// The pods that the workload at `owner` manages, and those without a controller that its `selector` matches, by
+    /// name.
     pub fn pods_near(&self, owner: &Key, selector: &LabelSelector) -> Vec<&Arc<Pod>> {
         let Some(pods) = self.within(Kind::Pod, &owner.namespace) else { return Vec::new() };
         let get = |name: &Name| Pod::of(&pods.get(name)?.object);
@@ -73,7 +74,7 @@ impl Store {
         let pairs = indexed(&selector.match_labels);
         let pairs = pairs.map(|(key, value)| self.indexes.pods.names(pair(&owner.namespace, key, value)));
         match pairs.min_by_key(|names| names.len()) {
-            // Where no more pods have the label than were found, mostly all of them were.
+            // If the label has no more pods than were found, usually all of them match.
             Some(names)
                 if names.len() <= found.len()
                     && found.iter().all(|pod| selector.matches(&pod.metadata.labels)) => {}
@@ -118,7 +119,7 @@ impl Store {
         Selecting::new(self).services(namespace, labels).collect()
     }
 
-    /// The Services of `namespace` whose selector begins with this pair.
+    /// The Services of `namespace` whose selector has this pair first.
     pub(super) fn services_by(
         &self,
         namespace: &Name,
@@ -126,7 +127,7 @@ impl Store {
         value: &str,
     ) -> impl Iterator<Item = &Arc<Service>> {
         let names = self.indexes.services.names(pair(namespace, key, value));
-        // Mostly there is none, and then nothing is to be looked up.
+        // There are usually none, and no lookup is needed.
         let services = if names.is_empty() { None } else { self.within(Kind::Service, namespace) };
         names.iter().filter_map(move |name| Service::of(&services?.get(name)?.object))
     }
@@ -143,7 +144,7 @@ impl Store {
         found
     }
 
-    /// Whether the manifests themselves state the endpoints of `service`: slices, or Endpoints that no controller made.
+    /// Whether the endpoints of `service` are in the manifests: slices, or Endpoints that no controller created.
     pub fn has_recorded_endpoints(&self, service: &Service) -> bool {
         let (namespace, name) = (&service.metadata.namespace, &service.metadata.name);
         self.slices_of(namespace, name).iter().any(|slice| !slice.metadata.synthesized)
@@ -153,18 +154,17 @@ impl Store {
     }
 }
 
-/// Looks for the Services that select pods, one pod after another: the pods of a template cost little more than one of
-/// them.
+/// Finds the Services that select pods, for one pod after another: many pods of a template cost little more than one.
 pub struct Selecting<'s> {
     store: &'s Store,
-    /// Whose pods came last: their namespace and labels.
+    /// The namespace and labels of the previous pod.
     template: Option<(Name, Labels)>,
-    /// The Services whose selectors begin with a label of that template.
+    /// The Services whose selectors have a label of that pod first.
     candidates: Vec<&'s Arc<Service>>,
 }
 
 impl<'s> Selecting<'s> {
-    /// Looks for them in `store`.
+    /// A lookup in `store`.
     pub fn new(store: &'s Store) -> Self {
         Selecting { store, template: None, candidates: Vec::new() }
     }
@@ -177,7 +177,7 @@ impl<'s> Selecting<'s> {
     ) -> impl Iterator<Item = &'s Arc<Service>> + use<'a, 's> {
         let store = self.store;
         let is_same =
-            |(there, template): &(Name, Labels)| there == namespace && template.are_of_one_template(labels);
+            |(there, template): &(Name, Labels)| there == namespace && template.share_template(labels);
         if !self.template.as_ref().is_some_and(is_same) {
             let template = labels.of_template();
             let found = template.iter().flat_map(|(key, value)| store.services_by(namespace, key, value));

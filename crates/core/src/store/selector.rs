@@ -1,4 +1,4 @@
-//! Label selectors: which objects are meant, by their labels.
+//! Label selectors.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::names::{Labels, Name};
 use super::values::nullable;
 
-/// A selector as workloads have it: all of its requirements hold. An empty one matches everything.
+/// A selector of a workload: all requirements have to match. An empty one matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelSelector {
@@ -18,7 +18,7 @@ pub struct LabelSelector {
     pub match_expressions: Box<[Requirement]>,
 }
 
-/// What a selector asks of one label.
+/// A requirement of one label.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Requirement {
     pub key: Name,
@@ -37,17 +37,17 @@ pub enum Operator {
 }
 
 impl LabelSelector {
-    /// The selector of those objects that have all of `labels`.
+    /// The selector of objects with all of `labels`.
     pub fn of(labels: Labels) -> Self {
         LabelSelector { match_labels: labels, ..LabelSelector::default() }
     }
 
-    /// Whether it asks for nothing, and so matches everything.
+    /// Whether it has no requirements, and so matches everything.
     pub fn is_empty(&self) -> bool {
         self.match_labels.is_empty() && self.match_expressions.is_empty()
     }
 
-    /// Whether objects with `labels` are meant.
+    /// Whether objects with `labels` match.
     pub fn matches(&self, labels: &Labels) -> bool {
         self.match_labels.matches(labels)
             && self.match_expressions.iter().all(|r| r.admits(labels.get(&r.key)))
@@ -55,7 +55,7 @@ impl LabelSelector {
 }
 
 impl Requirement {
-    /// Whether the label may have this value, or be absent. A label that is absent is none of any values.
+    /// Whether the label with this value, or without one, matches. An absent label has none of any values.
     pub fn admits(&self, value: Option<&str>) -> bool {
         let listed = || self.values.iter().any(|listed| Some(listed.as_str()) == value);
         match self.operator {
@@ -67,7 +67,7 @@ impl Requirement {
     }
 }
 
-/// `app=db,tier in (cache,store),!legacy`, by key, as apimachinery's `labels.Selector` writes itself.
+/// `app=db,tier in (cache,store),!legacy`, by key, like apimachinery's `labels.Selector`.
 impl fmt::Display for LabelSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let equal = self.match_labels.iter().map(|(key, value)| (key, format!("{key}={value}")));
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_meant() {
+    fn selectors_match_labels() {
         let labels: Labels = [("app", "db"), ("tier", "cache")].into_iter().collect();
         let table = [
             ("{}", true, ""),

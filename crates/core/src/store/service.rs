@@ -1,4 +1,4 @@
-//! Services and their endpoints: the parts of the API groups `v1` and `discovery.k8s.io` that the DNS depends on.
+//! Services and their endpoints: the parts of the API groups `v1` and `discovery.k8s.io` on which the DNS depends.
 
 use std::net::IpAddr;
 
@@ -23,7 +23,7 @@ pub struct Service {
 pub struct ServiceSpec {
     #[serde(rename = "type", deserialize_with = "nullable")]
     pub service_type: ServiceType,
-    /// `None` here is the headless Service's string "None"; absent means not yet allocated.
+    /// `None` is the string "None" of a headless Service; absent means not yet allocated.
     #[serde(rename = "clusterIP", deserialize_with = "nullable")]
     pub cluster_ip: ClusterIp,
     #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
@@ -38,7 +38,7 @@ pub struct ServiceSpec {
     #[serde(deserialize_with = "nullable")]
     pub ip_families: Vec<IpFamily>,
     pub ip_family_policy: Option<IpFamilyPolicy>,
-    /// Absent counts as true.
+    /// The default is true.
     pub allocate_load_balancer_node_ports: Option<bool>,
 }
 
@@ -50,7 +50,7 @@ impl Service {
                 || self.spec.cluster_ips.first() == Some(&ClusterIp::None))
     }
 
-    /// Whether the Service is an alias for a name elsewhere.
+    /// Whether the Service is an alias for another name.
     pub fn is_external_name(&self) -> bool {
         self.spec.service_type == ServiceType::ExternalName
     }
@@ -77,8 +77,8 @@ impl Service {
         families
     }
 
-    /// The policy that the Service names, or the one that applies where it names none: a headless Service without a
-    /// selector has both families (pkg/registry/core/service/storage/alloc.go, initIPFamilyFields).
+    /// The policy of the Service; a headless Service without a selector has both families by default
+    /// (pkg/registry/core/service/storage/alloc.go, initIPFamilyFields).
     pub fn ip_family_policy(&self) -> IpFamilyPolicy {
         let spec = &self.spec;
         let both = spec.ip_families.len() > 1 || self.addresses().nth(1).is_some();
@@ -91,7 +91,7 @@ impl Service {
         }
     }
 
-    /// Whether each of its ports is to be a port of the nodes, too.
+    /// Whether each of its ports has a node port.
     pub fn has_node_ports(&self) -> bool {
         match self.spec.service_type {
             ServiceType::NodePort => true,
@@ -123,7 +123,7 @@ pub enum ServiceType {
 /// One entry of `clusterIP`/`clusterIPs`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClusterIp {
-    /// Nothing was said: one is to be allocated.
+    /// Not set: an address is to be allocated.
     #[default]
     Unassigned,
     /// Headless.
@@ -170,25 +170,25 @@ pub enum IpFamilyPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ServicePort {
-    /// Empty for the one unnamed port a Service may have.
+    /// Empty for the single unnamed port that a Service may have.
     #[serde(default, deserialize_with = "nullable")]
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub port: u16,
     #[serde(default, deserialize_with = "nullable")]
     pub protocol: Protocol,
-    /// Where the pods listen; absent means: at `port`. Written as 0 or as the empty string it is absent, too
+    /// The port that the pods listen on; the default is `port`. 0 and the empty string count as absent
     /// (pkg/apis/core/v1/defaults.go, SetDefaults_Service).
     #[serde(default, deserialize_with = "values::target_port")]
     pub target_port: Option<IntOrName>,
     #[serde(default)]
     pub app_protocol: Option<Name>,
-    /// The port on every node, of a Service of type NodePort or LoadBalancer; absent until one is allocated.
+    /// The node port of a Service of type NodePort or LoadBalancer; absent until one is allocated.
     #[serde(default, deserialize_with = "values::node_port")]
     pub node_port: Option<u16>,
 }
 
-/// One slice of the endpoints of a Service: one address family, one set of ports.
+/// A slice of the endpoints of a Service, with one address type and one set of ports.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EndpointSlice {
@@ -200,22 +200,22 @@ pub struct EndpointSlice {
     pub ports: Vec<EndpointPort>,
 }
 
-/// The label that ties a slice to its Service.
+/// The label with the Service of a slice.
 pub const SERVICE_NAME_LABEL: &str = "kubernetes.io/service-name";
-/// The label of slices and Endpoints of a Service without an address of its own.
+/// The label of slices and Endpoints of a headless Service.
 pub const HEADLESS_LABEL: &str = "service.kubernetes.io/headless";
-/// The label that names the controller that manages a slice.
+/// The label with the controller that manages a slice.
 pub const SLICE_MANAGED_BY_LABEL: &str = "endpointslice.kubernetes.io/managed-by";
-/// The endpoint slice controller, as [`SLICE_MANAGED_BY_LABEL`] names it.
+/// The endpoint slice controller, as in [`SLICE_MANAGED_BY_LABEL`].
 pub const SLICE_CONTROLLER: &str = "endpointslice-controller.k8s.io";
 
 impl EndpointSlice {
-    /// The Service whose slice this is; a slice without the label belongs to none.
+    /// The Service of the slice; a slice without the label belongs to none.
     pub fn service_name(&self) -> Option<&Name> {
         self.metadata.labels.written(SERVICE_NAME_LABEL)
     }
 
-    /// Whether the label says that `controller` manages the slice.
+    /// Whether `controller` manages the slice, according to its label.
     pub fn is_managed_by(&self, controller: &str) -> bool {
         self.metadata.labels.get(SLICE_MANAGED_BY_LABEL) == Some(controller)
     }
@@ -245,7 +245,7 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EndpointConditions {
-    /// Absent counts as true, to CoreDNS as to kube-proxy.
+    /// The default is true, in CoreDNS and kube-proxy.
     pub ready: Option<bool>,
     pub serving: Option<bool>,
     pub terminating: Option<bool>,
@@ -267,7 +267,7 @@ pub struct ObjectReference {
 pub struct EndpointPort {
     #[serde(deserialize_with = "nullable")]
     pub name: Name,
-    /// Absent: the slice says nothing of the number; addresses count, SRV does not.
+    /// Absent: the slice has no port number; addresses are found, SRV records are not.
     pub port: Option<u16>,
     #[serde(deserialize_with = "nullable")]
     pub protocol: Protocol,
@@ -275,28 +275,28 @@ pub struct EndpointPort {
     pub app_protocol: Option<Name>,
 }
 
-/// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
+/// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Endpoints {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub subsets: Vec<EndpointSubset>,
-    /// Set where the endpoints controller writes the object: its subsets are those of the Service's slices and are
-    /// computed from them, so that the addresses are not in memory twice.
+    /// Set if the endpoints controller writes the object: its subsets are computed from the Service's slices, so that
+    /// the addresses are not in memory twice.
     #[serde(skip)]
     pub derived: Option<Derived>,
 }
 
-/// What Endpoints are computed from, besides the slices.
+/// The input, besides the slices, from which Endpoints are computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Derived {
-    /// The revision of the store at which the slices changed last.
+    /// The revision of the store at which the slices last changed.
     pub slices: u64,
-    /// The only family that Endpoints show: that of the Service's first address.
+    /// The family of the addresses in Endpoints: that of the Service's first address.
     pub family: IpFamily,
     /// The Service's `publishNotReadyAddresses`.
     pub publish_not_ready: bool,
-    /// Whether the Service has no ports: then a pod without one counts.
+    /// Whether the Service has no ports: then a pod without ports counts.
     pub portless: bool,
 }
 

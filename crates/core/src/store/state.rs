@@ -1,5 +1,4 @@
-//! What of an object is wished for, and what is so: whoever writes the one leaves the other as it is, as with the API's
-//! `status` subresource.
+//! Spec and status of objects: writing one keeps the other, as with the API's `status` subresource.
 
 use std::sync::Arc;
 
@@ -11,10 +10,10 @@ use super::pod::{Pod, PodStatus};
 use super::service::{ClusterIp, Service, ServiceSpec};
 
 impl Object {
-    /// This object as somebody wishes it to be, in the state that `old`, which it replaces, is in: its status, and what
-    /// was decided for it and it does not decide itself.
+    /// This desired object with the state of `old`, which it replaces: its status, and fields that were allocated and
+    /// that it does not set itself.
     #[must_use]
-    pub fn in_state_of(mut self, old: &Object) -> Object {
+    pub fn with_state_of(mut self, old: &Object) -> Object {
         if self.metadata().deletion_timestamp.is_none() {
             let (since, grace) = {
                 let meta = old.metadata();
@@ -45,20 +44,20 @@ impl Object {
                 let new = Arc::make_mut(new);
                 new.status = old.status.clone();
                 new.metadata.synthesized = old.metadata.synthesized;
-                new.spec.keep_origin(&old.spec);
+                new.spec.keep_template(&old.spec);
                 if new.spec.node_name.is_empty() {
                     new.spec.node_name = old.spec.node_name.clone();
                 }
             }
             (Object::Node(new), Object::Node(old)) if new.status != old.status => {
                 let status = &mut Arc::make_mut(new).status;
-                let mut said = std::mem::replace(status, old.status.clone());
-                if !said.addresses.is_empty() {
-                    status.addresses = std::mem::take(&mut said.addresses);
+                let mut written = std::mem::replace(status, old.status.clone());
+                if !written.addresses.is_empty() {
+                    status.addresses = std::mem::take(&mut written.addresses);
                 }
-                // Once somebody drives the node, nobody else says how it fares.
+                // Once a client controls the node, its manifest no longer sets its readiness.
                 if old.status.last_heartbeat.is_none() && old.status.ready_since.is_none() {
-                    status.ready = said.ready;
+                    status.ready = written.ready;
                 }
             }
             (Object::Service(new), Object::Service(old)) => {
@@ -92,7 +91,8 @@ impl Object {
         self
     }
 
-    /// This object, which is kept as it was written, with another `status`. None where it has that one, or was not written.
+    /// This object, whose kind has no Rust type, with `status`. `None` if the status is unchanged, or there is no
+    /// source.
     pub(crate) fn with_given_status(&self, status: Value) -> Option<Object> {
         let json = self.metadata().given.as_ref()?.json();
         if json.get("status") == Some(&status) {
@@ -105,20 +105,20 @@ impl Object {
         Some(object)
     }
 
-    /// This object in the state that `said` says, with its labels and annotations: what a client writes to the `status`
-    /// subresource (the status strategies' `PrepareForUpdate`). What kubelets find out for themselves stays.
+    /// This object with the status of `written`, and with its labels and annotations: a write to the `status`
+    /// subresource (the status strategies' `PrepareForUpdate`). The state of the simulated kubelet is kept.
     #[must_use]
-    pub fn in_state_said_by(mut self, said: &Object) -> Object {
-        let (own, written) = (self.metadata(), said.metadata());
-        if own.labels != written.labels || own.annotations != written.annotations {
-            let (labels, annotations) = (written.labels.clone(), written.annotations.clone());
+    pub fn with_status_of(mut self, written: &Object) -> Object {
+        let (own, theirs) = (self.metadata(), written.metadata());
+        if own.labels != theirs.labels || own.annotations != theirs.annotations {
+            let (labels, annotations) = (theirs.labels.clone(), theirs.annotations.clone());
             let metadata = self.metadata_mut();
             (metadata.labels, metadata.annotations) = (labels, annotations);
         }
-        match (&mut self, said) {
-            (Object::Pod(pod), Object::Pod(said)) => {
+        match (&mut self, written) {
+            (Object::Pod(pod), Object::Pod(written)) => {
                 let pod: &mut Pod = Arc::make_mut(pod);
-                let PodStatus { phase, ips, ready, containers_ready, details, .. } = said.status.clone();
+                let PodStatus { phase, ips, ready, containers_ready, details, .. } = written.status.clone();
                 let simulated = !pod.status.is_recorded();
                 pod.status = PodStatus {
                     phase,
@@ -130,27 +130,27 @@ impl Object {
                     ..pod.status.clone()
                 };
             }
-            (Object::Node(node), Object::Node(said)) => {
+            (Object::Node(node), Object::Node(written)) => {
                 let status = &mut Arc::make_mut(node).status;
-                status.addresses = said.status.addresses.clone();
-                status.ready = said.status.ready;
+                status.addresses = written.status.addresses.clone();
+                status.ready = written.status.ready;
             }
-            (Object::StatefulSet(set), Object::StatefulSet(said)) => {
-                Arc::make_mut(set).status = said.status.clone();
+            (Object::StatefulSet(set), Object::StatefulSet(written)) => {
+                Arc::make_mut(set).status = written.status.clone();
             }
-            (Object::Deployment(workload), Object::Deployment(said))
-            | (Object::ReplicaSet(workload), Object::ReplicaSet(said))
-            | (Object::ReplicationController(workload), Object::ReplicationController(said))
-            | (Object::DaemonSet(workload), Object::DaemonSet(said))
-            | (Object::Job(workload), Object::Job(said)) => {
-                Arc::make_mut(workload).status = said.status.clone();
+            (Object::Deployment(workload), Object::Deployment(written))
+            | (Object::ReplicaSet(workload), Object::ReplicaSet(written))
+            | (Object::ReplicationController(workload), Object::ReplicationController(written))
+            | (Object::DaemonSet(workload), Object::DaemonSet(written))
+            | (Object::Job(workload), Object::Job(written)) => {
+                Arc::make_mut(workload).status = written.status.clone();
             }
-            (Object::CronJob(cron), Object::CronJob(said)) => {
-                Arc::make_mut(cron).status = said.status.clone();
+            (Object::CronJob(cron), Object::CronJob(written)) => {
+                Arc::make_mut(cron).status = written.status.clone();
             }
-            // No controller here writes it: what a client wrote is all there is to it.
-            (Object::Service(service), Object::Service(said)) => {
-                Arc::make_mut(service).metadata.given = said.metadata.given.clone();
+            // No controller here writes the status of Services: the client's is stored.
+            (Object::Service(service), Object::Service(written)) => {
+                Arc::make_mut(service).metadata.given = written.metadata.given.clone();
             }
             _ => {}
         }
@@ -158,14 +158,14 @@ impl Object {
     }
 }
 
-/// Whether a Service goes on with the addresses that it was given: it asks for none, and may have some.
+/// Whether a Service keeps its allocated addresses: it sets none, and may have some.
 fn takes_addresses(new: &ServiceSpec, old: &ServiceSpec) -> bool {
-    let unsaid = new.cluster_ip == ClusterIp::Unassigned && new.cluster_ips.is_empty();
+    let unset = new.cluster_ip == ClusterIp::Unassigned && new.cluster_ips.is_empty();
     let had = matches!(old.cluster_ip, ClusterIp::Address(_));
-    unsaid && had && new.service_type != super::ServiceType::ExternalName
+    unset && had && new.service_type != super::ServiceType::ExternalName
 }
 
-/// A Service goes on with the node ports that its ports of the same name had (patchAllocatedValues).
+/// Copies the node ports of ports with the same name (patchAllocatedValues).
 fn keep_node_ports(new: &mut Arc<Service>, old: &Service) {
     let lacks = new.has_node_ports() && new.spec.ports.iter().any(|port| port.node_port.is_none());
     if !lacks || !old.has_node_ports() {
@@ -185,15 +185,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_wish_leaves_the_state_as_it_is() {
+    fn a_new_spec_keeps_the_state() {
         let running =
             PodStatus { phase: Some(PodPhase::Running), ready: true, restarts: 2, ..PodStatus::default() };
         let old = Object::Pod(Arc::new(Pod { status: running.clone(), ..Pod::default() }));
-        let new = Object::Pod(Arc::new(Pod::default())).in_state_of(&old);
+        let new = Object::Pod(Arc::new(Pod::default())).with_state_of(&old);
         assert!(matches!(&new, Object::Pod(pod) if pod.status == running));
         let failed = PodStatus { phase: Some(PodPhase::Failed), ..PodStatus::default() };
-        let said = Object::Pod(Arc::new(Pod { status: failed, ..Pod::default() }));
-        let Object::Pod(now) = new.in_state_said_by(&said) else { unreachable!("a pod") };
+        let written = Object::Pod(Arc::new(Pod { status: failed, ..Pod::default() }));
+        let Object::Pod(now) = new.with_status_of(&written) else { unreachable!("a pod") };
         assert_eq!(
             (now.status.phase, now.status.ready, now.status.restarts),
             (Some(PodPhase::Failed), false, 2)
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_keeps_its_address_unless_it_asks_for_another() {
+    fn a_service_keeps_its_address_unless_it_sets_another() {
         let address: std::net::IpAddr = "127.96.0.9".parse().expect("an address");
         let service = |cluster_ip| {
             let spec = ServiceSpec { cluster_ip, ..ServiceSpec::default() };
@@ -212,7 +212,7 @@ mod tests {
             _ => unreachable!("a Service"),
         };
         let old = service(ClusterIp::Address(address));
-        assert_eq!(ip(&service(ClusterIp::Unassigned).in_state_of(&old)), ClusterIp::Address(address));
-        assert_eq!(ip(&service(ClusterIp::None).in_state_of(&old)), ClusterIp::None);
+        assert_eq!(ip(&service(ClusterIp::Unassigned).with_state_of(&old)), ClusterIp::Address(address));
+        assert_eq!(ip(&service(ClusterIp::None).with_state_of(&old)), ClusterIp::None);
     }
 }

@@ -1,5 +1,5 @@
-//! Subsets of Endpoints in the canonical layout, and those that follow from a Service's slices
-//! (pkg/api/v1/endpoints/util.go, pkg/controller/endpoint/endpoints_controller.go).
+//! Subsets of Endpoints in canonical form, and those computed from a Service's slices (pkg/api/v1/endpoints/util.go,
+//! pkg/controller/endpoint/endpoints_controller.go).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -15,17 +15,17 @@ use super::service::{
 /// Maximum number of addresses in one Endpoints object (endpoints_controller.go, `maxCapacity`).
 const MAX_CAPACITY: usize = 1000;
 
-/// The addresses behind one port, by their place in the list of all, and whether each is ready.
+/// The addresses of one port, by their index in the list of all, and whether each is ready.
 type AddressSet = BTreeMap<usize, bool>;
 
-/// `subsets` in the canonical layout (`RepackSubsets`): one subset for each set of addresses, with all ports that these
-/// offer. An address that is both ready and not ready is not ready.
+/// Converts `subsets` to canonical form (`RepackSubsets`): one subset for each set of addresses, with all of their
+/// ports. An address that is both ready and not ready counts as not ready.
 ///
 /// Kubernetes orders subsets by a hash over UIDs; here they are ordered by their ports.
 pub fn repack(subsets: &[EndpointSubset]) -> Vec<EndpointSubset> {
     let mut addresses: Vec<(String, &EndpointAddress)> = Vec::new();
     let mut places: FxHashMap<(IpAddr, Option<&Name>), usize> = FxHashMap::default();
-    // Addresses of a subset without ports are kept under no port.
+    // Addresses of a subset without ports have the key `None`.
     let mut by_port: BTreeMap<Option<&EndpointPort>, AddressSet> = BTreeMap::new();
     for subset in subsets {
         let ready = subset.addresses.iter().map(|address| (address, true));
@@ -49,7 +49,7 @@ pub fn repack(subsets: &[EndpointSubset]) -> Vec<EndpointSubset> {
     let mut packed: Vec<EndpointSubset> = by_addresses
         .into_iter()
         .map(|(set, ports)| {
-            // By text and target, as LessEndpointAddress orders them.
+            // By text and target, as in LessEndpointAddress.
             let mut set: Vec<(usize, bool)> = set.into_iter().collect();
             let order = |place: usize| {
                 let (ip, address) = &addresses[place];
@@ -67,10 +67,10 @@ pub fn repack(subsets: &[EndpointSubset]) -> Vec<EndpointSubset> {
     packed
 }
 
-/// The subsets that the endpoints controller would write where the slices of a Service are `slices`, and whether
-/// addresses were left out because there are more than fit.
+/// The subsets that the endpoints controller writes for the slices of a Service, and whether addresses beyond the
+/// capacity were omitted.
 pub fn of_slices(derived: Derived, slices: &[&Arc<EndpointSlice>]) -> (Vec<EndpointSubset>, bool) {
-    // A snapshot's slices need not name the controller that made them.
+    // A snapshot's slices may lack the label of the controller that created them.
     let managed = slices.iter().any(|slice| slice.is_managed_by(SLICE_CONTROLLER));
     let slices = slices.iter().filter(|slice| {
         (!managed || slice.is_managed_by(SLICE_CONTROLLER))
@@ -86,7 +86,7 @@ pub fn of_slices(derived: Derived, slices: &[&Arc<EndpointSlice>]) -> (Vec<Endpo
 fn subset(derived: Derived, slice: &EndpointSlice) -> EndpointSubset {
     let mut subset = EndpointSubset { ports: slice.ports.clone(), ..EndpointSubset::default() };
     for endpoint in &slice.endpoints {
-        // Of pods that terminate only those count that are published anyway (ShouldPodBeInEndpoints).
+        // Terminating pods only count if not-ready pods are published (ShouldPodBeInEndpoints).
         if endpoint.conditions.terminating == Some(true) && !derived.publish_not_ready {
             continue;
         }
@@ -106,8 +106,8 @@ fn subset(derived: Derived, slice: &EndpointSlice) -> EndpointSubset {
     subset
 }
 
-/// Leaves `MAX_CAPACITY` addresses, each subset its share, ready ones first (`truncateEndpoints`). Returns whether
-/// there were more.
+/// Reduces the addresses to `MAX_CAPACITY`, proportionally by subset, ready ones first (`truncateEndpoints`). Returns
+/// whether there were more.
 fn truncate(subsets: &mut [EndpointSubset]) -> bool {
     let ready: usize = subsets.iter().map(|subset| subset.addresses.len()).sum();
     let not_ready: usize = subsets.iter().map(|subset| subset.not_ready_addresses.len()).sum();

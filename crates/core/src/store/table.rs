@@ -15,85 +15,85 @@ use super::object::{Object, Resource};
 use super::objects::{ByName, Objects};
 use super::time::Time;
 
-/// A wish: this object shall be so, or shall not be.
+/// A write: put or delete.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
     /// Create or replace.
     Put(Object),
-    /// Remove; nothing happens if there is no such object.
+    /// Removes the object; no effect if it does not exist.
     Delete(Key),
 }
 
-/// An object, and what the store itself knows of it.
+/// A stored object with the metadata that the store assigns.
 #[derive(Clone, Debug)]
 pub struct Stored {
-    /// The object. It does not know its own revision: whoever puts it back unchanged changes nothing.
+    /// The object. It does not contain its revision, so that writing it back unchanged is not a change.
     pub object: Object,
-    /// The revision that made it.
+    /// The revision at which it was created.
     born: u64,
-    /// The revision that changed it last: its resourceVersion.
+    /// The revision of its last change: its resourceVersion.
     pub revision: u64,
-    /// When it was made.
+    /// When it was created.
     pub created: Time,
-    /// Which version of its spec this is, from 1.
+    /// The generation of its spec, starting at 1.
     pub generation: u32,
 }
 
 impl Stored {
-    /// Tells this object from all others, also from one that had its name before. It follows from the name and from when
-    /// in the order of events it was made, so that the same events give the same.
+    /// The UID, which distinguishes this object from all others, also from a former one of the same name. It is derived
+    /// from the name and the order of creation, so that the same events give the same UIDs.
     pub fn uid(&self) -> Uid {
         let key = self.object.key();
         let half = |salt: u64| FxBuildHasher.hash_one((salt, &key, self.born));
         Uid::from_bits(half(0), half(1))
     }
 
-    /// Where it is in the order in which objects were made.
+    /// Its position in the order of creation.
     pub fn born(&self) -> u64 {
         self.born
     }
 
-    /// Whether this is the same object as `other`, and not one of the same name made later.
+    /// Whether this is the same object as `other`, not another one of the same name.
     pub fn is_same_object(&self, other: &Stored) -> bool {
         self.born == other.born
     }
 }
 
-/// Something that happened to an object, as a watch shows it.
+/// A change of an object, as in a watch.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// The store's revision (the API's resourceVersion) after it.
     pub revision: u64,
     /// `None`: the object did not exist before.
     pub before: Option<Stored>,
-    /// `None`: the object is gone.
+    /// `None` if the object was deleted.
     pub after: Option<Stored>,
 }
 
 impl Event {
-    /// The object it is about: as it is, or as it was last.
+    /// The object after the change, or before its deletion.
     pub fn object(&self) -> &Object {
         let stored = self.after.as_ref().or(self.before.as_ref());
         &stored.expect("an event has an object before or after it").object
     }
 
-    /// The object as it is now, if it is.
+    /// The object after the change, if it exists.
     pub fn now(&self) -> Option<&Object> {
         self.after.as_ref().map(|stored| &stored.object)
     }
 
-    /// The object as it was, if it was.
+    /// The object before the change, if it existed.
     pub fn then(&self) -> Option<&Object> {
         self.before.as_ref().map(|stored| &stored.object)
     }
 
-    /// The object before and after, whichever exist.
+    /// The object before and after the change, as far as they exist.
     pub fn both(&self) -> impl Iterator<Item = &Object> + Clone {
         self.then().into_iter().chain(self.now())
     }
 }
 
-/// Events before the asked revision were compacted away: list again. The API's "410 Gone".
+/// Events before the requested revision were compacted: list again. The API's "410 Gone".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("changes up to revision {0} are no longer kept")]
 pub struct Compacted(pub u64);
@@ -103,15 +103,15 @@ pub struct Compacted(pub u64);
 pub struct Store {
     objects: Objects,
     revision: u64,
-    /// The revision that the store began at.
+    /// The revision at which the store started.
     base: u64,
-    /// What the time is to those who make objects.
+    /// The creation time of new objects.
     now: Time,
     events: VecDeque<Event>,
     pub(super) indexes: Indexes,
-    /// What the objects take, in bytes of memory.
+    /// Memory of the objects, in bytes.
     bytes: usize,
-    /// What the events keep beside the objects, in bytes of memory: each the object as it was before.
+    /// Memory that the events hold besides the objects, in bytes: the former versions of objects.
     event_bytes: usize,
 }
 
@@ -125,25 +125,25 @@ impl Store {
         Self::default()
     }
 
-    /// Lets the first change have a revision after `revision`. Whoever knows revisions of an
-    /// earlier store must not take them for this one's.
-    pub fn begin_after(&mut self, revision: u64) {
+    /// Makes the first change have a revision after `revision`, so that revisions of an earlier store are not taken for
+    /// this one's.
+    pub fn start_after(&mut self, revision: u64) {
         if self.revision == 0 {
             (self.revision, self.base) = (revision, revision);
         }
     }
 
-    /// What is made from now on is made at `now`.
+    /// Sets the creation time of new objects.
     pub fn set_time(&mut self, now: Time) {
         self.now = now;
     }
 
-    /// The number of changes so far.
+    /// The revision of the last change.
     pub fn revision(&self) -> u64 {
         self.revision
     }
 
-    /// Carries out `change`. Nothing happens, and no event tells of it, where it changes nothing.
+    /// Applies `change`. A change without effect creates no event.
     pub fn apply(&mut self, change: Change) -> bool {
         let revision = self.revision + 1;
         let (before, after) = match change {
@@ -184,10 +184,10 @@ impl Store {
     /// The changes after `revision`, oldest first.
     ///
     /// # Errors
-    /// When some of them were compacted away.
+    /// If some of them were compacted.
     pub fn watch(&self, revision: u64) -> Result<impl DoubleEndedIterator<Item = &Event>, Compacted> {
         let oldest = self.oldest_kept();
-        // From the very beginning on.
+        // From the start of the store.
         let revision = if revision == 0 { self.base } else { revision };
         if revision < oldest {
             return Err(Compacted(oldest));
@@ -195,42 +195,42 @@ impl Store {
         Ok(self.events.range((revision - oldest) as usize..))
     }
 
-    /// The revision after which all changes are kept.
+    /// The revision after which all events are kept.
     pub fn oldest_kept(&self) -> u64 {
         self.revision - self.events.len() as u64
     }
 
-    /// Forgets the changes up to `revision`; the objects stay.
+    /// Drops the events up to `revision`; objects are not affected.
     pub fn compact(&mut self, revision: u64) {
         while self.events.front().is_some_and(|event| event.revision <= revision) {
-            self.forget_oldest();
+            self.drop_oldest();
         }
-        // A burst (the first load) must not hold its memory for ever.
+        // Memory of a burst, such as the first load, must not be held forever.
         if self.events.is_empty() {
             self.events = VecDeque::new();
         }
     }
 
-    /// Forgets the oldest changes as long as they keep more than `bytes` of memory beside the objects.
+    /// Drops the oldest events while the events hold more than `bytes` of memory besides the objects.
     pub fn compact_to(&mut self, bytes: usize) {
         while self.event_bytes > bytes {
-            self.forget_oldest();
+            self.drop_oldest();
         }
     }
 
-    fn forget_oldest(&mut self) {
+    fn drop_oldest(&mut self) {
         match self.events.pop_front() {
             Some(event) => self.event_bytes -= weight(event.before.as_ref()),
             None => self.event_bytes = 0,
         }
     }
 
-    /// About how many bytes of memory the objects take.
+    /// Approximate memory of the objects, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Gives back what a burst of new objects took beyond what they need.
+    /// Releases memory that a burst of new objects took beyond their size.
     pub fn pack(&mut self) {
         self.objects.pack();
         self.indexes.pack();
@@ -241,12 +241,12 @@ impl Store {
         self.stored(key).map(|stored| &stored.object)
     }
 
-    /// The object at `key`, with what the store knows of it.
+    /// The object at `key`, with its store metadata.
     pub fn stored(&self, key: &Key) -> Option<&Stored> {
         self.within(key.kind, &key.namespace)?.get(&key.name)
     }
 
-    /// All objects of `kind` (in `namespace`, if one is given), by namespace and name, with what the store knows of them.
+    /// All objects of `kind` (in `namespace`, if given), by namespace and name, with their store metadata.
     pub fn all_stored(&self, kind: Kind, namespace: Option<&str>) -> impl Iterator<Item = &Stored> {
         let of_kind = self.objects.of_kind(kind).filter(|of_kind| !of_kind.is_empty());
         let one = of_kind.and_then(|of_kind| of_kind.get(namespace?));
@@ -303,7 +303,7 @@ impl Store {
             .filter_map(|(_, stored)| T::of(&stored.object))
     }
 
-    /// The objects of `kind` in `namespace` whose names begin with `prefix`, by name, with what the store knows of them.
+    /// The objects of `kind` in `namespace` whose names begin with `prefix`, by name, with their store metadata.
     pub fn stored_prefixed(
         &self,
         kind: Kind,
@@ -318,12 +318,12 @@ impl Store {
             .map(|(_, stored)| stored)
     }
 
-    /// How many objects name the one at `owner` as an owner; now and then a few more.
+    /// Number of objects that refer to the one at `owner` as an owner; occasionally slightly more.
     pub fn dependents_count(&self, owner: &Key) -> usize {
         self.indexes.dependents_count(owner)
     }
 
-    /// All objects, by kind, namespace and name, with what the store knows of them.
+    /// All objects, by kind, namespace and name, with their store metadata.
     pub fn all(&self) -> impl Iterator<Item = &Stored> {
         self.objects.by_kind().flat_map(BTreeMap::values).flat_map(BTreeMap::values)
     }
@@ -339,13 +339,13 @@ mod tests {
     use super::super::*;
 
     #[test]
-    fn what_there_is_a_hundred_thousand_of_is_small() {
+    fn types_with_many_instances_are_small() {
         let table = [
             ("a pod", size_of::<Pod>(), 168),
-            ("what the store knows of it", size_of::<Stored>(), 48),
+            ("its store metadata", size_of::<Stored>(), 48),
             ("its endpoint in a slice", size_of::<Endpoint>(), 64),
-            ("its labels, beyond those of its template", size_of::<Labels>(), 16),
-            ("its name, wherever it stands", size_of::<Name>(), 8),
+            ("its labels, besides those of its template", size_of::<Labels>(), 16),
+            ("its name, each time it is used", size_of::<Name>(), 8),
         ];
         for (what, bytes, expected) in table {
             assert_eq!(bytes, expected, "{what}");

@@ -1,6 +1,6 @@
-//! Pod templates and pod specs as the API shows them: what somebody wrote, with what kube-apiserver's defaulting fills
-//! in (`pkg/apis/core/v1/defaults.go`). Two templates are the same if they are the same after that: a pod is not
-//! replaced because somebody wrote a default down.
+//! Pod templates and pod specs as the API shows them: the source with the defaults of kube-apiserver
+//! (`pkg/apis/core/v1/defaults.go`). Templates are compared after defaulting: a pod is not replaced because a default
+//! was written explicitly.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::json::{fill, object, objects, put_labels, without_nulls};
 use super::pod::{Container, Pod, PodSpec, PodTemplate, Toleration};
 
 impl PodTemplate {
-    /// The template as JSON, defaults filled in.
+    /// The template as JSON, with defaults.
     pub fn json(&self) -> Value {
         let given = self.given.as_ref().map(|given| given.json());
         let mut template = given.and_then(Value::as_object).map(without_nulls).unwrap_or_default();
@@ -27,17 +27,17 @@ impl PartialEq for PodTemplate {
     fn eq(&self, other: &Self) -> bool {
         let same_fields = self.metadata == other.metadata && self.spec == other.spec;
         (same_fields && self.given == other.given)
-            // Fields that are read differ only where the JSON does, unless it was never written.
+            // The fields that are read can differ only if the JSON does, unless there is no source.
             || ((self.given.is_some() || other.given.is_some()) && self.json() == other.json())
     }
 }
 
 impl Eq for PodTemplate {}
 
-/// The image of a container that nobody said anything about: it waits.
+/// The image of a container without one: it only waits.
 const IMAGE: &str = "registry.k8s.io/pause:3.10";
 
-/// The fields of `spec` as JSON, for a spec that nobody wrote as such.
+/// The fields of `spec` as JSON, for a spec without a source.
 pub fn spec_json(spec: &PodSpec) -> Value {
     let containers = |all: &[Container]| all.iter().map(container_json).collect::<Vec<Value>>();
     let mut json = Map::new();
@@ -64,7 +64,7 @@ pub fn spec_json(spec: &PodSpec) -> Value {
     json.into()
 }
 
-/// The spec of a pod as JSON: as it was written, or as its template was.
+/// The spec of a pod as JSON: its own source, or its template's.
 pub(crate) fn pod_spec(pod: &Pod) -> Value {
     let given = pod.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
     match (given, &pod.spec.shared.template) {
@@ -114,7 +114,7 @@ fn toleration_json(toleration: &Toleration) -> Value {
     json.into()
 }
 
-/// Fills in what a pod spec does not say: of a pod, or of a template.
+/// Fills in the defaults of a pod spec: of a pod, or of a template.
 pub fn fill_pod_spec(spec: &mut Map<String, Value>) {
     fill(spec, "dnsPolicy", "ClusterFirst");
     fill(spec, "restartPolicy", "Always");
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_default_written_down_is_no_other_template() {
+    fn an_explicit_default_does_not_change_a_template() {
         let bare = template(json!({
             "metadata": { "creationTimestamp": null, "labels": { "a": "b" } },
             "spec": { "containers": [{ "name": "c", "image": "i:1", "ports": [{ "containerPort": 1 }] }] },
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_template_that_nobody_wrote_equals_what_the_api_shows_of_it() {
+    fn a_template_without_a_source_equals_its_json() {
         let container = Container { name: arcstr::literal!("c"), ..Container::default() };
         let spec = SharedSpec { containers: [container].into(), host_network: true, ..SharedSpec::default() };
         let spec = PodSpec { shared: spec.into(), ..PodSpec::default() };
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_filled_in() {
+    fn defaults_are_filled_in() {
         let spec = json!({
             "hostNetwork": true,
             "containers": [

@@ -1,4 +1,4 @@
-//! Points in the cluster's time, as the API writes them.
+//! Points in the cluster's time, in the format of the API.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -7,14 +7,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 
-/// A moment, in milliseconds since 1970. Objects show it in whole seconds, as metav1.Time does.
+/// A point in time, in milliseconds since 1970. Objects show it in whole seconds, as metav1.Time does.
 ///
-/// It counts from [`i64::MIN`], which is no moment, so that an `Option<Time>` takes no more room than a `Time`.
+/// It counts from [`i64::MIN`], which is not valid, so that an `Option<Time>` has the size of a `Time`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(NonZeroU64);
 
 impl Time {
-    /// The moment `millis` milliseconds after the beginning of 1970.
+    /// The time `millis` milliseconds after the start of 1970.
     pub const fn from_unix_millis(millis: i64) -> Self {
         match NonZeroU64::new(millis.cast_unsigned() ^ 1 << 63) {
             Some(counted) => Time(counted),
@@ -22,46 +22,46 @@ impl Time {
         }
     }
 
-    /// Milliseconds since the beginning of 1970.
+    /// Milliseconds since the start of 1970.
     pub const fn unix_millis(self) -> i64 {
         (self.0.get() ^ 1 << 63).cast_signed()
     }
 
-    /// Whole seconds since 1970 as SOA serials have them: modulo 2^32 (RFC 1982).
+    /// Whole seconds since 1970 as in SOA serials: modulo 2^32 (RFC 1982).
     pub const fn serial(self) -> u32 {
         self.unix_millis().div_euclid(1000) as u32
     }
 
-    /// The moment that is `time` later.
+    /// The time `time` later.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         Time::from_unix_millis(self.unix_millis().saturating_add(millis(time)))
     }
 
-    /// The moment `seconds` later.
+    /// The time `seconds` later.
     #[must_use]
     pub fn after_secs(self, seconds: u32) -> Self {
         self.after(Duration::from_secs(seconds.into()))
     }
 
-    /// The moment that is `time` earlier.
+    /// The time `time` earlier.
     #[must_use]
     pub fn before(self, time: Duration) -> Self {
         Time::from_unix_millis(self.unix_millis().saturating_sub(millis(time)))
     }
 
-    /// How long after `earlier` this is; nothing if it is not.
+    /// The time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Time) -> Duration {
         Duration::from_millis(self.0.get().saturating_sub(earlier.0.get()))
     }
 
-    /// In the format of RFC 1123, as Go's RFC1123Z has it: `Sun, 22 Nov 2026 18:05:42 +0000`.
+    /// In the format of RFC 1123, like Go's RFC1123Z: `Sun, 22 Nov 2026 18:05:42 +0000`.
     pub fn rfc1123(self) -> String {
         let moment = Timestamp::from_second(self.unix_millis().div_euclid(1000)).unwrap_or(Timestamp::MAX);
         moment.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
     }
 
-    /// The first moment not before this one at which a loop with `period` comes round.
+    /// The next tick of a loop with `period`: the first one not before this time.
     #[must_use]
     pub fn next_tick(self, period: Duration) -> Self {
         let (now, period) = (self.unix_millis(), millis(period).max(1));
@@ -70,7 +70,7 @@ impl Time {
     }
 }
 
-/// The beginning of 1970.
+/// The start of 1970.
 impl Default for Time {
     fn default() -> Self {
         Time::from_unix_millis(0)
@@ -115,7 +115,7 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
-/// `time` as [`duration`](super::duration) parses it: `1m30s`.
+/// `time` in the notation that [`duration`](super::duration) parses: `1m30s`.
 pub fn shown_duration(time: Duration) -> String {
     crate::text::Span(time).to_string()
 }
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_read_and_written_as_the_api_does() {
+    fn times_have_the_format_of_the_api() {
         let moment: Time = "2026-11-22T18:05:42Z".parse().unwrap();
         assert_eq!(moment.to_string(), "2026-11-22T18:05:42Z");
         assert_eq!(moment.rfc1123(), "Sun, 22 Nov 2026 18:05:42 +0000");
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn loops_come_round() {
+    fn ticks_are_multiples_of_the_period() {
         let five = Duration::from_secs(5);
         for (at, tick) in [(0, 0), (1, 5000), (5000, 5000), (5001, 10000)] {
             assert_eq!(Time::from_unix_millis(at).next_tick(five), Time::from_unix_millis(tick), "{at}");

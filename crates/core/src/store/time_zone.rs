@@ -1,4 +1,4 @@
-//! Time zones of the IANA database: the one of the system, or where there is none the one that is built in, if one is.
+//! Time zones of the IANA database: the system's, or else the built-in one, if there is one.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -17,10 +17,10 @@ impl Default for TimeZone {
 }
 
 impl TimeZone {
-    /// The time zone of this name, in its exact spelling; UTC for the empty one and for `Local`.
+    /// The time zone called `name`, in its exact spelling; UTC for the empty name and for `Local`.
     ///
     /// # Errors
-    /// The error of Go's `time.LoadLocation`, where there is no such zone.
+    /// The error of Go's `time.LoadLocation`, if the zone does not exist.
     pub fn find(name: &str) -> Result<Self, String> {
         if matches!(name, "" | "UTC" | "Local") {
             return Ok(TimeZone::default());
@@ -28,24 +28,24 @@ impl TimeZone {
         if name.contains("..") || name.starts_with(['/', '\\']) {
             return Err("time: invalid location name".into());
         }
-        // The lookup ignores case, the files of Go's do not.
+        // The lookup ignores case, Go's file lookup does not.
         let found = jiff::tz::TimeZone::get(name).ok().filter(|zone| zone.iana_name() == Some(name));
         found.map(TimeZone).ok_or_else(|| format!("unknown time zone {name}"))
     }
 
-    /// What the clocks of the zone show at `time`.
+    /// The civil time of the zone at `time`.
     pub(super) fn civil(&self, time: Time) -> Option<DateTime> {
         let moment = Timestamp::from_millisecond(time.unix_millis()).ok()?;
         Some(self.0.to_datetime(moment))
     }
 
-    /// When the day after that of `civil` begins.
+    /// When the day after that of `civil` starts.
     pub(super) fn next_day(&self, civil: DateTime) -> Option<Time> {
         let day = civil.date().tomorrow().ok()?.to_zoned(self.0.clone()).ok()?;
         Some(Time::from_unix_millis(day.timestamp().as_millisecond()))
     }
 
-    /// `time` as RFC 3339 has it, with the zone's offset: `2026-11-22T19:05:42+01:00`.
+    /// `time` in RFC 3339 format with the zone's offset: `2026-11-22T19:05:42+01:00`.
     pub fn rfc3339(&self, time: Time) -> String {
         let Ok(moment) = Timestamp::from_second(time.unix_millis().div_euclid(1000)) else {
             return time.to_string();

@@ -1,4 +1,4 @@
-//! How single values of manifests are read: strictly, but with `null` wherever kubectl and Helm write one.
+//! Deserializes single values of manifests: strictly, but with `null` wherever kubectl and Helm write it.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -9,14 +9,14 @@ use super::names::Name;
 use super::node::ConditionStatus;
 use super::service::ClusterIp;
 
-/// Reads `null` as the type's default.
+/// Reads `null` as the default of the type.
 pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     d: D,
 ) -> Result<T, D::Error> {
     Option::<T>::deserialize(d).map(Option::unwrap_or_default)
 }
 
-/// Reads a list, `null` as the empty one, and keeps no room for more: there are as many as there are objects.
+/// Reads a list, and `null` as an empty one. Releases unused capacity: there is one list for each object.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
     let mut list: Vec<T> = nullable(d)?;
     list.shrink_to_fit();
@@ -33,7 +33,7 @@ pub enum Protocol {
 }
 
 impl Protocol {
-    /// As objects spell it.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Protocol::TCP => "TCP",
@@ -42,7 +42,7 @@ impl Protocol {
         }
     }
 
-    /// As SRV names spell it, without the underscore.
+    /// The label in SRV names, without the underscore.
     pub fn label(self) -> &'static str {
         match self {
             Protocol::TCP => "tcp",
@@ -130,7 +130,7 @@ impl<'de> Deserialize<'de> for IntOrName {
     }
 }
 
-/// A number of pods, or a share of them.
+/// A number of pods, or a percentage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntOrPercent {
     Int(u32),
@@ -138,7 +138,7 @@ pub enum IntOrPercent {
 }
 
 impl IntOrPercent {
-    /// How many of `all` that is, a share rounded down.
+    /// The number for a total of `all`; a percentage is rounded down.
     pub fn of(self, all: u32) -> u32 {
         match self {
             IntOrPercent::Int(number) => number,
@@ -146,7 +146,7 @@ impl IntOrPercent {
         }
     }
 
-    /// How many of `all` that is, a share rounded up.
+    /// The number for a total of `all`; a percentage is rounded up.
     pub fn of_up(self, all: u32) -> u32 {
         match self {
             IntOrPercent::Int(number) => number,
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for IntOrPercent {
     }
 }
 
-/// A port number, 1 to 65535, checked as it is read so that the error stands at its place.
+/// A port number, 1 to 65535, validated when it is read so that the error has its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortNumber(pub u16);
 
@@ -215,7 +215,7 @@ pub(super) fn node_port<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u16>, 
     nullable::<D, u16>(d).map(|port| Some(port).filter(|port| *port > 0))
 }
 
-/// Reads an address as Kubernetes does: plain IPv4 or IPv6, no zone, no IPv4 dressed as IPv6.
+/// Parses an address as Kubernetes does: IPv4 or IPv6, without a zone, and no IPv4-mapped IPv6.
 pub fn parse_ip(text: &str) -> Result<IpAddr, String> {
     match text.parse::<IpAddr>() {
         Ok(IpAddr::V6(v6)) if is_mapped(v6) => {
@@ -230,7 +230,7 @@ fn is_mapped(ip: Ipv6Addr) -> bool {
     ip.to_ipv4_mapped().is_some()
 }
 
-/// An address that parses as it is read, so that the error stands at its place.
+/// An address that is parsed when it is read, so that the error has its position.
 pub(super) struct Ip(pub(super) IpAddr);
 
 impl<'de> Deserialize<'de> for Ip {
@@ -310,7 +310,7 @@ struct Condition {
     status: Name,
 }
 
-/// Which conditions of a pod are true.
+/// The pod conditions that are true.
 #[derive(Default)]
 pub(super) struct PodConditions {
     pub(super) ready: bool,
@@ -324,7 +324,7 @@ pub(super) fn pod_conditions<'de, D: Deserializer<'de>>(d: D) -> Result<PodCondi
     Ok(PodConditions { ready: holds("Ready"), containers_ready: holds("ContainersReady") })
 }
 
-/// The condition `Ready` of a node; true where there is none.
+/// The condition `Ready` of a node; true if absent.
 pub(super) fn node_ready<'de, D: Deserializer<'de>>(d: D) -> Result<ConditionStatus, D::Error> {
     let all = Option::<Vec<Condition>>::deserialize(d)?.unwrap_or_default();
     let ready = all.iter().find(|c| c.condition == "Ready").map(|c| c.status.as_str());

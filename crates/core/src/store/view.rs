@@ -1,5 +1,4 @@
-//! The store as it is, or as it was at an earlier revision: what an object is rendered from besides itself. Must not
-//! change anything.
+//! The current state of the store, or that at an earlier revision, for rendering objects. Must not change anything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,15 +9,15 @@ use super::object::Resource;
 use super::service::EndpointSlice;
 use super::table::{Compacted, Event, Store, Stored};
 
-/// Objects as they were before events that are undone, newest first.
+/// Objects as they were before the undone events.
 #[derive(Default)]
 pub struct Undone<'s>(BTreeMap<Key, Option<&'s Stored>>);
 
 impl<'s> Undone<'s> {
-    /// Everything since `revision`.
+    /// Undoes all events since `revision`.
     ///
     /// # Errors
-    /// Where some of it was compacted away.
+    /// If some of them were compacted.
     pub fn since(store: &'s Store, revision: u64) -> Result<Self, Compacted> {
         let mut undone = Undone::default();
         if revision < store.revision() {
@@ -27,7 +26,7 @@ impl<'s> Undone<'s> {
         Ok(undone)
     }
 
-    /// Goes back behind `event`, the newest that is not undone.
+    /// Undoes `event`, the newest that is not undone yet.
     pub fn undo(&mut self, event: &'s Event) {
         self.0.insert(event.object().key(), event.before.as_ref());
     }
@@ -41,17 +40,17 @@ pub struct View<'s> {
 }
 
 impl<'s> View<'s> {
-    /// The state of now.
+    /// The current state.
     pub fn now(store: &'s Store) -> Self {
         View { store, undone: None }
     }
 
-    /// The state before what is `undone`.
+    /// The state before the `undone` events.
     pub fn past(store: &'s Store, undone: &'s Undone<'s>) -> Self {
         View { store, undone: Some(undone).filter(|undone| !undone.0.is_empty()) }
     }
 
-    /// The object at `key`, with what the store knows of it.
+    /// The object at `key`, with its store metadata.
     pub fn stored(&self, key: &Key) -> Option<&'s Stored> {
         match self.undone.and_then(|undone| undone.0.get(key)) {
             Some(then) => *then,
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_view_of_the_past_shows_what_was_there() {
+    fn a_view_of_the_past_shows_former_objects() {
         let mut store = Store::new();
         let key = |name: &str| Key::new(Kind::EndpointSlice, "default", name);
         let metadata = ObjectMeta { name: "other".into(), ..ObjectMeta::default() };
@@ -154,7 +153,7 @@ mod tests {
             (6, &[("db-a", 3), ("db-c", 4)]),
         ];
         for (revision, expected) in table {
-            // The events from 0 on are asked for as those after the store's beginning.
+            // Revision 0 stands for the start of the store.
             let mut undone = Undone::default();
             let events: Vec<&Event> = store.watch(0).expect("all are kept").collect();
             events.into_iter().rev().filter(|e| e.revision > revision).for_each(|e| undone.undo(e));

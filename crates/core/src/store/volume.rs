@@ -1,4 +1,4 @@
-//! Volume claims and volumes: what a StatefulSet's pods keep when they are replaced.
+//! Volume claims and volumes: the storage that a StatefulSet's pods keep when they are replaced.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::names::Name;
 use super::object::ObjectMeta;
 use super::values::nullable;
 
-/// A claim to a volume: the data of one ordinal.
+/// A claim to a volume: the storage of one ordinal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct PersistentVolumeClaim {
     pub metadata: ObjectMeta,
@@ -16,13 +16,13 @@ pub struct PersistentVolumeClaim {
     pub spec: ClaimSpec,
     #[serde(default, deserialize_with = "nullable")]
     pub status: VolumeStatus,
-    /// What a StatefulSet's controller made it from.
+    /// The template from which a StatefulSet's controller created it.
     #[serde(skip)]
     pub template: Option<Part>,
 }
 
 impl PersistentVolumeClaim {
-    /// Its spec as it was written, or its template was.
+    /// Its spec as written, or that of its template.
     pub fn written_spec(&self) -> Option<&Value> {
         let given = self.metadata.given.as_ref().and_then(|given| given.json().get("spec"));
         given.or_else(|| self.template.as_ref().and_then(|template| template.json().get("spec")))
@@ -32,12 +32,12 @@ impl PersistentVolumeClaim {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimSpec {
-    /// The volume it is bound to.
+    /// The volume to which it is bound.
     #[serde(deserialize_with = "nullable")]
     pub volume_name: Name,
 }
 
-/// A volume. Nothing is stored on it here.
+/// A volume. No content is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct PersistentVolume {
     pub metadata: ObjectMeta,
@@ -57,14 +57,14 @@ impl PersistentVolume {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeSpec {
-    /// The claim it is bound to, or kept for.
+    /// The claim to which it is bound, or for which it is reserved.
     pub claim_ref: Option<super::ObjectReference>,
-    /// The nodes from which it can be reached.
+    /// The nodes from which it is accessible.
     #[serde(deserialize_with = "nullable")]
     pub node_affinity: VolumeNodeAffinity,
 }
 
-/// The nodes from which a volume can be reached; all where none are required.
+/// The nodes from which a volume is accessible; all if there are no requirements.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct VolumeNodeAffinity {
@@ -74,7 +74,7 @@ pub struct VolumeNodeAffinity {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct VolumeStatus {
-    /// `Pending`, `Bound`, `Available`, `Released`; empty where nobody has looked after it yet.
+    /// `Pending`, `Bound`, `Available`, `Released`; empty before the first sync.
     #[serde(deserialize_with = "nullable")]
     pub phase: Name,
 }

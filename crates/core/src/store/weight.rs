@@ -1,29 +1,29 @@
-//! Memory that objects take, in bytes: what bounds of the store and of its history are counted in. Must not depend on
-//! how objects are kept.
+//! Memory of objects, in bytes: the unit of the limits of the store and of its history. Must not depend on how objects
+//! are stored.
 
 use serde_json::Value;
 
 use super::given::Part;
 use super::object::Object;
 
-/// What an object takes beside what was written of it, in bytes: its struct, its entry and those of the indexes. Of a
-/// simulated pod this is all.
+/// Memory of an object besides its source, in bytes: its struct, its entry and those of the indexes. This is all the
+/// memory of a simulated pod.
 pub const OBJECT_BYTES: usize = 512;
 
-/// What one endpoint of a slice takes, in bytes.
+/// Memory of one endpoint of a slice, in bytes.
 const ENDPOINT_BYTES: usize = 64;
 
 impl Object {
-    /// About how many bytes of memory this object takes. It depends on the object's content only, so that what is added
-    /// for an object is what is subtracted for it.
+    /// Approximate memory of this object, in bytes. It depends on the object's content only, so that additions and
+    /// subtractions for an object are equal.
     pub fn weight(&self) -> usize {
         let written = match (&self.metadata().given, self) {
-            // Its fields are nowhere else.
+            // No fields are stored elsewhere.
             (Some(given), Object::Inert(..)) => given.bytes(),
-            // The struct has once more what the document has.
+            // The struct repeats the content of the document.
             (Some(given), _) => 2 * given.bytes(),
             (None, Object::EndpointSlice(slice)) => slice.endpoints.len() * ENDPOINT_BYTES,
-            // What a controller makes shares the template with what it was made of, and may outlive that.
+            // An object of a controller shares the template with its source, and may outlive that.
             (None, Object::ControllerRevision(revision)) => template(revision.template.given.as_ref()),
             (None, Object::ReplicaSet(workload) | Object::Job(workload)) => {
                 template(workload.spec.template.given.as_ref())
@@ -38,9 +38,9 @@ fn template(given: Option<&Part>) -> usize {
     given.map_or(0, |part| part.whole().bytes())
 }
 
-/// About how many bytes of memory `value` takes.
+/// Approximate memory of `value`, in bytes.
 pub(super) fn json_bytes(value: &Value) -> usize {
-    // What a map takes for an entry beside its key and value: its share of a half-empty node.
+    // Memory of a map's entry besides its key and value: its share of a half-empty node.
     const ENTRY: usize = 40;
     size_of::<Value>()
         + match value {
@@ -57,9 +57,9 @@ mod tests {
 
     use super::super::given::Given;
 
-    /// A document, and about how many bytes it takes.
+    /// A document, and its approximate size.
     #[test]
-    fn nodes_count_and_not_only_characters() {
+    fn memory_of_nodes_is_counted() {
         let table = [
             (json!("x".repeat(1000)), 1000..1100),
             // Two bytes of JSON each; 32 in memory.

@@ -1,4 +1,4 @@
-//! What makes pods: the parts of the API groups `apps` and `batch` that the DNS and the controllers depend on.
+//! Workloads: the parts of the API groups `apps` and `batch` on which the DNS and the controllers depend.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use super::pod::PodTemplate;
 use super::selector::LabelSelector;
 use super::values::{IntOrPercent, nullable};
 
-/// A StatefulSet: pods with an ordinal, a name that stays and a claim that stays.
+/// A StatefulSet: pods with ordinals, stable names and stable claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct StatefulSet {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub spec: StatefulSetSpec,
-    /// As the controller here sees it; what a snapshot says is not read.
+    /// As this controller computes it; a snapshot's is ignored.
     #[serde(skip)]
     pub status: StatefulSetStatus,
 }
 
 impl StatefulSet {
-    /// The ordinals that it asks for.
+    /// The ordinals of its pods.
     pub fn ordinals(&self) -> std::ops::Range<u32> {
         let start = self.spec.ordinals.start;
         start..start.saturating_add(self.spec.replicas.unwrap_or(1))
@@ -35,10 +35,10 @@ impl StatefulSet {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatefulSetSpec {
-    /// The governing Service: becomes each pod's subdomain.
+    /// The governing Service, which becomes the subdomain of each pod.
     #[serde(deserialize_with = "nullable")]
     pub service_name: Name,
-    /// Absent means 1.
+    /// The default is 1.
     pub replicas: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     pub ordinals: Ordinals,
@@ -54,13 +54,13 @@ pub struct StatefulSetSpec {
     /// How long a pod has to be ready to count as available, in seconds.
     #[serde(deserialize_with = "nullable")]
     pub min_ready_seconds: u32,
-    /// Absent means 10.
+    /// The default is 10.
     pub revision_history_limit: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     pub persistent_volume_claim_retention_policy: ClaimRetention,
 }
 
-/// How pods are brought to a new template.
+/// How pods are updated to a new template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateStrategy {
@@ -70,13 +70,13 @@ pub struct UpdateStrategy {
 }
 
 impl UpdateStrategy {
-    /// Whether pods are replaced only when somebody deletes them.
+    /// Whether pods are replaced only when a client deletes them.
     pub fn is_on_delete(&self) -> bool {
         self.strategy == Some(UpdateStrategyType::OnDelete)
     }
 
-    /// The block `rollingUpdate`, as defaulting leaves it: it is made up where the strategy is left out, but not where
-    /// only `type: RollingUpdate` is written (SetDefaults_StatefulSet).
+    /// The block `rollingUpdate` after defaulting: it is set if the strategy is absent, but not if only `type:
+    /// RollingUpdate` is given (SetDefaults_StatefulSet).
     pub fn rolling(&self) -> Option<RollingUpdate> {
         match self.strategy {
             None => Some(self.rolling_update.unwrap_or_default()),
@@ -94,14 +94,14 @@ pub enum UpdateStrategyType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollingUpdate {
-    /// Ordinals below `start + partition` stay as they are.
+    /// Ordinals below `start + partition` are not updated.
     #[serde(deserialize_with = "nullable")]
     pub partition: u32,
-    /// Read, and heeded only where the feature gate is on.
+    /// Parsed, but used only with the feature gate enabled.
     pub max_unavailable: Option<IntOrPercent>,
 }
 
-/// What becomes of volume claims that no pod uses any more (KEP-1847).
+/// What happens to claims that no pod uses any more (KEP-1847).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimRetention {
@@ -118,10 +118,10 @@ pub enum Retention {
     Delete,
 }
 
-/// What the controller found and did.
+/// The status that the controller computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatefulSetStatus {
-    /// Up to which generation the controller has looked.
+    /// The generation at the last sync.
     pub observed_generation: u32,
     pub replicas: u32,
     pub ready_replicas: u32,
@@ -130,19 +130,19 @@ pub struct StatefulSetStatus {
     pub current_replicas: u32,
     /// Pods of the update revision.
     pub updated_replicas: u32,
-    /// The ControllerRevision that pods had before the update.
+    /// The ControllerRevision of pods before the update.
     pub current_revision: Name,
     /// The ControllerRevision of the template.
     pub update_revision: Name,
-    /// As clients wrote them: the controller states none.
+    /// As clients wrote them: the controller sets none.
     pub conditions: Conditions,
 }
 
-/// A template that a StatefulSet has or had.
+/// A current or former template of a StatefulSet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ControllerRevision {
     pub metadata: ObjectMeta,
-    /// Counts up; the newest is the template of today.
+    /// The revision number; the highest is that of the current template.
     #[serde(default, deserialize_with = "nullable")]
     pub revision: u64,
     #[serde(skip)]
@@ -163,11 +163,11 @@ pub enum PodManagementPolicy {
     Parallel,
 }
 
-/// What a pod's claim is made from. It is called `TEMPLATE-SET-ORDINAL`.
+/// The template of a pod's claim, which is called `TEMPLATE-SET-ORDINAL`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct ClaimTemplate {
     pub metadata: ObjectMeta,
-    /// The template as somebody wrote it.
+    /// The template as written.
     #[serde(skip)]
     pub given: Option<Part>,
 }
@@ -178,25 +178,25 @@ pub struct Workload {
     pub metadata: ObjectMeta,
     #[serde(default, deserialize_with = "nullable")]
     pub spec: WorkloadSpec,
-    /// As the controller here sees it; what a snapshot says is not read.
+    /// As this controller computes it; a snapshot's is ignored.
     #[serde(skip)]
     pub status: WorkloadStatus,
 }
 
 impl Workload {
-    /// The pods that it asks for: 1 where it does not say.
+    /// Its replicas; the default is 1.
     pub fn replicas(&self) -> u32 {
         self.spec.replicas.unwrap_or(1)
     }
 
-    /// The number of its template among those of its Deployment, as the annotation has it; 0 where there is none.
+    /// The revision number in its annotation; 0 if there is none.
     pub fn revision(&self) -> u64 {
         let text = self.metadata.annotations.get(DEPLOYMENT_REVISION_ANNOTATION);
         text.and_then(|text| text.parse().ok()).unwrap_or(0)
     }
 }
 
-/// A ReplicationController as it is written: its selector is a map of labels.
+/// A ReplicationController in a manifest: its selector is a map of labels.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct ReplicationController {
     pub metadata: ObjectMeta,
@@ -208,7 +208,7 @@ pub struct ReplicationController {
 #[serde(rename_all = "camelCase", default)]
 pub struct ReplicationControllerSpec {
     pub replicas: Option<u32>,
-    /// Empty means the labels of the template.
+    /// The default are the labels of the template.
     #[serde(deserialize_with = "nullable")]
     pub selector: Labels,
     #[serde(deserialize_with = "nullable")]
@@ -217,7 +217,7 @@ pub struct ReplicationControllerSpec {
     pub min_ready_seconds: u32,
 }
 
-/// With the labels of its template where it has none (SetDefaults_ReplicationController).
+/// Defaults the selector to the labels of the template (SetDefaults_ReplicationController).
 impl From<ReplicationController> for Workload {
     fn from(written: ReplicationController) -> Self {
         let ReplicationController { mut metadata, spec } = written;
@@ -236,47 +236,47 @@ impl From<ReplicationController> for Workload {
     }
 }
 
-/// On a DaemonSet: the number of its template.
+/// On a DaemonSet: the generation of its template.
 pub const TEMPLATE_GENERATION_ANNOTATION: &str = "deprecated.daemonset.template.generation";
-/// The number of a template, on a Deployment and on its ReplicaSets.
+/// On a Deployment and its ReplicaSets: the revision number of the template.
 pub const DEPLOYMENT_REVISION_ANNOTATION: &str = "deployment.kubernetes.io/revision";
 
-/// What the controller found and did.
+/// The status that the controller computes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkloadStatus {
-    /// Up to which generation the controller has looked.
+    /// The generation at the last sync.
     pub observed_generation: u32,
-    /// Pods that are there: of a DaemonSet, nodes that should have one and do; of a Job, those that have not ended.
+    /// Existing pods: of a DaemonSet, nodes that should have one and do; of a Job, those that have not ended.
     pub replicas: u32,
     pub ready_replicas: u32,
     pub available_replicas: u32,
-    /// Pods of the template of today.
+    /// Pods of the current template.
     pub updated_replicas: u32,
-    /// Of a Deployment: pods that are asked for and not available. Of a DaemonSet: nodes without an available pod.
+    /// Of a Deployment: desired pods that are not available. Of a DaemonSet: nodes without an available pod.
     pub unavailable_replicas: u32,
     /// Of a ReplicaSet: pods with all labels of the template.
     pub fully_labeled_replicas: u32,
     /// Pods that are being deleted; absent before the controller counted.
     pub terminating_replicas: Option<u32>,
-    /// Of a DaemonSet: the number of today's template.
+    /// Of a DaemonSet: the generation of the current template.
     pub template_generation: u64,
     /// Of a DaemonSet: nodes that should have a pod.
     pub desired: u32,
     /// Of a DaemonSet: nodes that have a pod and should not.
     pub misscheduled: u32,
-    /// How often a name of what it makes was taken by another object; absent where none ever was.
+    /// Number of collisions of generated names; absent if there were none.
     pub collision_count: Option<u32>,
     pub conditions: Conditions,
     /// Of a Job.
     pub job: Option<Box<JobStatus>>,
-    /// How many pods have been made; the next one's name follows from it.
+    /// Number of pods created so far; the next one's name is derived from it.
     pub made: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkloadSpec {
-    /// Of a Deployment, ReplicaSet or ReplicationController; absent means 1.
+    /// Of a Deployment, ReplicaSet or ReplicationController; the default is 1.
     pub replicas: Option<u32>,
     pub selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
@@ -284,56 +284,56 @@ pub struct WorkloadSpec {
     /// How long a pod has to be ready to count as available, in seconds.
     #[serde(deserialize_with = "nullable")]
     pub min_ready_seconds: u32,
-    /// Of a Deployment or DaemonSet: old templates to keep; absent means 10.
+    /// Of a Deployment or DaemonSet: number of old templates to keep; the default is 10.
     pub revision_history_limit: Option<u32>,
     /// Of a Deployment.
     #[serde(deserialize_with = "nullable")]
     pub strategy: DeploymentStrategy,
-    /// Of a Deployment: whether a new template waits.
+    /// Of a Deployment: whether rollouts are paused.
     #[serde(deserialize_with = "nullable")]
     pub paused: bool,
-    /// Of a Deployment: for how long a rollout may stand still, in seconds; absent means 600.
+    /// Of a Deployment: maximum time without progress of a rollout, in seconds; the default is 600.
     pub progress_deadline_seconds: Option<u32>,
     /// Of a DaemonSet.
     #[serde(deserialize_with = "nullable")]
     pub update_strategy: DaemonStrategy,
-    /// Of a Job: how many pods run at once; absent means 1.
+    /// Of a Job: maximum number of active pods; the default is 1.
     pub parallelism: Option<u32>,
-    /// Of a Job: how many pods must succeed; absent, with `parallelism`, means that any success will do.
+    /// Of a Job: number of pods that must succeed; if absent while `parallelism` is set, one success is enough.
     pub completions: Option<u32>,
     /// Of a Job.
     #[serde(deserialize_with = "nullable")]
     pub completion_mode: CompletionMode,
-    /// Of a Job: the controller that manages it; empty means the one here.
+    /// Of a Job: the controller that manages it; empty for the built-in one.
     #[serde(deserialize_with = "nullable")]
     pub managed_by: Name,
-    /// Of a Job: whether it has no pods for now.
+    /// Of a Job: whether it is suspended.
     #[serde(deserialize_with = "nullable")]
     pub suspend: bool,
-    /// Of a Job: how many pods may fail; absent means 6, or any number where indexes have limits of their own.
+    /// Of a Job: maximum number of failed pods; the default is 6, or no limit with limits for each index.
     pub backoff_limit: Option<u32>,
-    /// Of an Indexed Job: how many pods of one index may fail.
+    /// Of an Indexed Job: maximum number of failed pods of one index.
     pub backoff_limit_per_index: Option<u32>,
-    /// Of an Indexed Job: how many indexes may fail.
+    /// Of an Indexed Job: maximum number of failed indexes.
     pub max_failed_indexes: Option<u32>,
-    /// Of a Job: how long it may run, in seconds.
+    /// Of a Job: maximum run time, in seconds.
     pub active_deadline_seconds: Option<u32>,
-    /// Of a Job: how long it stays once it has finished, in seconds.
+    /// Of a Job: time until it is deleted after it has finished, in seconds.
     pub ttl_seconds_after_finished: Option<u32>,
-    /// Of a Job: what a failed pod means.
+    /// Of a Job: actions for failed pods.
     #[serde(deserialize_with = "nullable")]
     pub pod_failure_policy: PodFailurePolicy,
-    /// Of an Indexed Job: when it has succeeded before all of its indexes have.
+    /// Of an Indexed Job: when it succeeds before all of its indexes have.
     #[serde(deserialize_with = "nullable")]
     pub success_policy: SuccessPolicy,
     /// Of a Job: when a pod is replaced.
     pub pod_replacement_policy: Option<PodReplacementPolicy>,
-    /// Of a Job: whether the selector was written, rather than made.
+    /// Of a Job: whether the selector was given, not generated.
     #[serde(deserialize_with = "nullable")]
     pub manual_selector: bool,
 }
 
-/// How a DaemonSet brings its pods to a new template.
+/// How a DaemonSet updates its pods to a new template.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DaemonStrategy {
@@ -343,7 +343,7 @@ pub struct DaemonStrategy {
     pub rolling_update: RollingDeployment,
 }
 
-/// Whether all pods of a Job do the same, or each its own part.
+/// Whether the pods of a Job are interchangeable, or each has an index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 pub enum CompletionMode {
     #[default]
@@ -357,7 +357,7 @@ pub enum PodReplacementPolicy {
     Failed,
 }
 
-/// What failed pods of a Job mean: the first rule that matches decides.
+/// Actions for failed pods of a Job: the first rule that matches applies.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct PodFailurePolicy {
@@ -385,7 +385,7 @@ pub enum PodFailureAction {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OnExitCodes {
-    /// Absent means any container.
+    /// Any container if absent.
     pub container_name: Option<Name>,
     pub operator: ExitCodeOperator,
     pub values: Box<[i32]>,
@@ -401,12 +401,12 @@ pub enum ExitCodeOperator {
 pub struct OnPodCondition {
     #[serde(rename = "type")]
     pub kind: Name,
-    /// Absent means `True`.
+    /// The default is `True`.
     #[serde(default, deserialize_with = "nullable")]
     pub status: Name,
 }
 
-/// When an Indexed Job has succeeded: one rule that matches is enough.
+/// When an Indexed Job succeeds early: one matching rule is enough.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SuccessPolicy {
@@ -417,13 +417,13 @@ pub struct SuccessPolicy {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SuccessRule {
-    /// The indexes that count, as `0,2-4`; absent means all.
+    /// The indexes that count, such as `0,2-4`; all if absent.
     pub succeeded_indexes: Option<Name>,
-    /// How many of them have to succeed; absent means all.
+    /// How many of them have to succeed; all if absent.
     pub succeeded_count: Option<u32>,
 }
 
-/// How a Deployment goes from one ReplicaSet to the next.
+/// How a Deployment replaces one ReplicaSet by the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentStrategy {
@@ -443,8 +443,8 @@ pub enum DeploymentStrategyType {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RollingDeployment {
-    /// Absent means 25 % of a Deployment, rounded up; 0 of a DaemonSet.
+    /// The default is 25 % for a Deployment, rounded up; 0 for a DaemonSet.
     pub max_surge: Option<IntOrPercent>,
-    /// Absent means 25 % of a Deployment, rounded down; 1 of a DaemonSet.
+    /// The default is 25 % for a Deployment, rounded down; 1 for a DaemonSet.
     pub max_unavailable: Option<IntOrPercent>,
 }

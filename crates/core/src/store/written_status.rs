@@ -1,5 +1,5 @@
-//! The status of a workload as a client writes it to the `status` subresource: the API server keeps it until the
-//! workload's controller writes its own.
+//! The status of a workload that a client writes to the `status` subresource: the API server keeps it until the
+//! workload's controller overwrites it.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use super::object::Object;
 use super::time::Time;
 use super::workload::{StatefulSet, StatefulSetStatus, Workload, WorkloadStatus};
 
-/// Completion indexes that are kept of a written status (ValidateJob, maxParallelismForIndexedJob).
+/// Maximum completion index that is kept of a written status (ValidateJob, maxParallelismForIndexedJob).
 const MAX_INDEXES: u32 = 100_000;
 
 impl Object {
-    /// This object with the `status` that a client wrote, where its kind has one that a controller works out.
+    /// This object with the `status` that a client wrote, if its kind has a status that a controller computes.
     #[must_use]
     pub fn with_written_status(mut self, status: Value) -> Object {
         match &mut self {
@@ -85,7 +85,7 @@ fn of_stateful_set(json: &Value) -> StatefulSetStatus {
     }
 }
 
-/// Of a Deployment, ReplicaSet or ReplicationController. What no field of the API shows is as in `old`.
+/// Of a Deployment, ReplicaSet or ReplicationController. Fields that the API does not show are copied from `old`.
 fn of_replicas(json: &Value, old: &WorkloadStatus) -> WorkloadStatus {
     WorkloadStatus {
         observed_generation: number(json, "observedGeneration"),

@@ -5,7 +5,7 @@ use super::ResponseCode;
 /// Length of a header, in bytes.
 pub const HEADER: usize = 12;
 
-/// A header. A copy of it is edited and written back as a whole.
+/// A header. Edits are made on a copy, which is written back as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     pub(crate) id: u16,

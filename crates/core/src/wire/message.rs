@@ -1,5 +1,5 @@
-//! A whole message, in place: its question, its OPT record, and the few edits that a transport makes. Must not assume that
-//! a message is well-formed.
+//! Edits of a message in place: its question, its OPT record, and the few changes that a transport makes. Must not
+//! assume that a message is well-formed.
 
 use super::{HEADER, Header, Opt, Question, Records, ResponseCode, flag};
 
@@ -15,7 +15,7 @@ pub fn opt(message: &[u8]) -> Option<Opt<'_>> {
     records.find_map(|item| item.map_or(Some(None), |(_, record)| Opt::of(&record).map(Some))).flatten()
 }
 
-/// Leaves of `reply` its question and its OPT record, and sets TC: the client has to ask over TCP.
+/// Reduces `reply` to its question and its OPT record, and sets TC: the client has to retry over TCP.
 pub fn truncate(reply: &mut Vec<u8>) {
     let Some(mut header) = Header::read(reply) else { return };
     let question = question(reply).map(|question| HEADER + question.bytes.len());
@@ -27,8 +27,8 @@ pub fn truncate(reply: &mut Vec<u8>) {
     reply.extend(opt.unwrap_or_default());
 }
 
-/// Writes into `reply` a header with the response code `code` to `request`, with its id, opcode and RD; nothing where
-/// `request` is shorter than a header.
+/// Writes an error reply to `request` into `reply`: a header with `code` and the request's id, opcode and RD; nothing
+/// if `request` is shorter than a header.
 pub fn error_reply(request: &[u8], code: ResponseCode, reply: &mut Vec<u8>) {
     reply.clear();
     if let Some(asked) = Header::read(request) {
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn any_cut_of_a_message_is_read_without_harm() {
+    fn truncated_packets_are_parsed_without_panic() {
         for end in 0..REPLY.len() {
             let mut cut = REPLY[..end].to_vec();
             assert_eq!(question(&cut).is_some(), end >= 21, "{end}");

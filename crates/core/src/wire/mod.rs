@@ -1,5 +1,5 @@
-//! The DNS wire format: names, record types, response codes, and the parts of a message, decoded and encoded in one place
-//! (RFC 1035, 3 and 4; RFC 6891). What the parts mean is decided elsewhere. Must not depend on any other room.
+//! The DNS wire format: names, record types, response codes, and the parts of a message, decoded and encoded in one
+//! place (RFC 1035, 3 and 4; RFC 6891). Must not depend on any other room.
 
 mod header;
 mod message;

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{HEADER, Presentation};
 
-/// The longest name in wire form (RFC 1035, 2.3.4), in bytes.
+/// Maximum length of a name in wire form (RFC 1035, 2.3.4), in bytes.
 pub const NAME_MAX: usize = 255;
 
 /// An absolute domain name. Keeps its spelling; compare with [`DomainName::equals`].
@@ -24,24 +24,24 @@ pub enum NameError {
     /// RFC 1035, 2.3.4.
     #[error("a domain name is at most 255 bytes long")]
     TooLong,
-    /// Something that is neither `\DDD` nor `\` and a character.
+    /// A backslash that is followed by neither `DDD` nor a character.
     #[error("{0:?} is not an escape: write \\DDD or a backslash and the character")]
     BadEscape(String),
 }
 
 impl DomainName {
-    /// A name from a wire form that is known to be one.
+    /// Creates a name from a valid wire form.
     pub(crate) fn from_wire(wire: Vec<u8>) -> Self {
         debug_assert!(wire.last() == Some(&0));
         DomainName(wire.into())
     }
 
-    /// The wire form, root included.
+    /// The wire form, including the root.
     pub fn as_wire(&self) -> &[u8] {
         &self.0
     }
 
-    /// How many labels there are, the root not counted.
+    /// Number of labels without the root.
     pub fn label_count(&self) -> usize {
         labels(&self.0).count()
     }
@@ -79,7 +79,7 @@ pub fn is_subdomain(parent: &[u8], child: &[u8]) -> bool {
     child[at.min(child.len())..].eq_ignore_ascii_case(parent)
 }
 
-/// Where the name at `at` ends, its root included; `None` where it is compressed or runs past the end of `message`.
+/// The end of the name at `at`, including its root; `None` if it is compressed or runs past the end of `message`.
 #[inline]
 pub(crate) fn end_of_plain_name(message: &[u8], mut at: usize) -> Option<usize> {
     loop {
@@ -91,8 +91,8 @@ pub(crate) fn end_of_plain_name(message: &[u8], mut at: usize) -> Option<usize> 
     }
 }
 
-/// As [`end_of_plain_name`], and a compression pointer ends the name as well. It must lead back (RFC 1035, 4.1.4), and is not
-/// followed.
+/// Like [`end_of_plain_name`], but a compression pointer ends the name as well. It must point backwards (RFC 1035,
+/// 4.1.4), and is not followed.
 #[inline]
 pub(crate) fn end_of_name(message: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
@@ -112,8 +112,8 @@ pub(crate) fn end_of_name(message: &[u8], start: usize) -> Option<usize> {
 impl FromStr for DomainName {
     type Err = NameError;
 
-    /// Reads the presentation form (RFC 1035, 5.1), relative to the root: `cluster.local` and `cluster.local.` are
-    /// the same name.
+    /// Parses the presentation form (RFC 1035, 5.1), relative to the root: `cluster.local` and `cluster.local.` are the
+    /// same name.
     fn from_str(text: &str) -> Result<Self, NameError> {
         let mut wire = Vec::with_capacity(text.len() + 2);
         let mut label = Vec::new();
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_wire() {
+    fn names_are_parsed_into_wire_form() {
         let table: [(&str, &[u8], &str); 5] = [
             (".", b"\0", "."),
             ("cluster.local", b"\x07cluster\x05local\0", "cluster.local."),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_name() {
+    fn invalid_names_are_refused() {
         let long_label = "a".repeat(64);
         let long_name = ["a".repeat(63).as_str(); 4].join(".");
         for text in ["a..b", ".a", "a\\", "a\\12", "a\\999", &long_label, &long_name] {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn below() {
+    fn subdomains_are_recognized() {
         let name = |text: &str| text.parse::<DomainName>().unwrap();
         let table = [
             ("cluster.local", "cluster.local", true),

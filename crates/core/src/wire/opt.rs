@@ -10,7 +10,7 @@ pub struct Edns {
     pub udp_size: u16,
     /// The upper eight bits of the response code.
     pub extended_code: u8,
-    /// Only 0 is known.
+    /// The version; only 0 is supported.
     pub version: u8,
     /// DO and the Z bits.
     pub flags: u16,
@@ -19,7 +19,7 @@ pub struct Edns {
 /// An OPT record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Opt<'m> {
-    /// What it says outside its options.
+    /// Its parameters.
     pub edns: Edns,
     /// All options in wire form.
     pub options: &'m [u8],
@@ -27,7 +27,7 @@ pub struct Opt<'m> {
     pub(crate) bytes: &'m [u8],
 }
 
-/// A code with all of its option, or `None` where the option does not fit the record.
+/// A code with its whole option, or `None` if the option runs past the record.
 type Decoded<'m> = Option<(u16, &'m [u8])>;
 
 /// Extended DNS Error (RFC 8914).
@@ -41,7 +41,7 @@ impl Edns {
 }
 
 impl<'m> Opt<'m> {
-    /// What `record` says if its type is OPT.
+    /// Decodes `record` if its type is OPT.
     pub(crate) fn of(record: &RecordView<'m>) -> Option<Self> {
         let [extended_code, version, flags @ ..] = record.ttl.to_be_bytes();
         let edns = Edns { udp_size: record.class, extended_code, version, flags: u16::from_be_bytes(flags) };
@@ -54,8 +54,8 @@ impl<'m> Opt<'m> {
         options(self.options)
     }
 
-    /// Appends an OPT record with the `echoed` ones of these options to `out`, and `extended_error` as one more option
-    /// (RFC 8914). Flags other than the upper eight are cleared.
+    /// Appends an OPT record with the options whose codes are in `echoed` to `out`, and `extended_error` as one more
+    /// option (RFC 8914). Flags other than the upper eight are cleared.
     pub(crate) fn write(
         &self,
         out: &mut Vec<u8>,

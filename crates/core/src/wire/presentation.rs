@@ -5,8 +5,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{RecordType, RecordView, character_strings, end_of_plain_name, labels};
 
-/// A wire name in presentation form: RFC 1035, 5.1, decimal escapes for all that is not printable, so that no control
-/// character of a packet reaches a terminal or a log. The name ends with its root's dot.
+/// A wire name in presentation form: RFC 1035, 5.1, with decimal escapes for all bytes that are not printable, so that
+/// no control character of a packet reaches a terminal or a log. The name ends with the dot of the root.
 #[derive(Clone, Copy)]
 pub struct Presentation<'a>(pub &'a [u8]);
 

@@ -5,9 +5,9 @@ use super::{HEADER, NAME_MAX, RecordType, end_of_plain_name, u16_at};
 /// The one question of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'m> {
-    /// The whole question as it came: name, type and class.
+    /// The whole question as received: name, type and class.
     pub bytes: &'m [u8],
-    /// The name in wire form, spelt as it came.
+    /// The name in wire form, in the client's spelling.
     pub name: &'m [u8],
     /// QTYPE.
     pub record_type: RecordType,
@@ -16,8 +16,8 @@ pub struct Question<'m> {
 }
 
 impl<'m> Question<'m> {
-    /// Decodes the question behind a header. The first name of a message has nothing it could point back to, so a
-    /// compression pointer in it is malformed.
+    /// Decodes the question after a header. A compression pointer in the first name of a message is malformed: there is
+    /// no earlier name to point to.
     pub fn read(message: &'m [u8]) -> Option<Self> {
         let end = end_of_plain_name(message, HEADER).filter(|end| end - HEADER <= NAME_MAX)?;
         Some(Question {
@@ -36,8 +36,8 @@ impl<'m> Question<'m> {
         name
     }
 
-    /// Whether both ask the same, names compared without case (RFC 4343). The bytes that give the lengths of labels are
-    /// below 64 and so are no letters.
+    /// Whether both are the same question, with names compared case-insensitively (RFC 4343). The length bytes of
+    /// labels are below 64 and so are not letters.
     pub fn equals(&self, other: &Question<'_>) -> bool {
         (self.record_type, self.class) == (other.record_type, other.class)
             && self.name.eq_ignore_ascii_case(other.name)
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_are_the_same_without_case() {
+    fn questions_are_compared_case_insensitively() {
         let packet = |question: &[u8]| [&[0; HEADER][..], question].concat();
         let table: [(&[u8], bool); 4] = [
             (b"\x03WeB\0\0\x01\0\x01", true),

@@ -48,7 +48,7 @@ impl From<RecordView<'_>> for RecordBuf {
     }
 }
 
-/// The character-strings in the data of a TXT record (RFC 1035, 3.3.14). One that runs past the end is cut there.
+/// The character-strings in the data of a TXT record (RFC 1035, 3.3.14). One that runs past the end is cut.
 pub fn character_strings(rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = rdata;
     std::iter::from_fn(move || {
@@ -62,11 +62,11 @@ pub fn character_strings(rdata: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// A section of a message that holds records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Section {
-    /// The records that were asked for.
+    /// The records of the question's name and type.
     Answer,
     /// The SOA record of a negative answer.
     Authority,
-    /// What goes along.
+    /// Additional records, such as glue.
     Additional,
 }
 
@@ -74,22 +74,22 @@ pub enum Section {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// The records of a message, section by section, up to the first that is malformed. Counts in the header that promise more
-/// records than there are bytes are ignored, as miekg/dns does (`msg.go`, unpackRRslice).
+/// The records of a message, section by section, up to the first malformed one. If the header counts more records than
+/// there are bytes, the rest is ignored, as miekg/dns does (`msg.go`, unpackRRslice).
 pub(crate) struct Records<'m> {
     message: &'m [u8],
     at: usize,
-    /// How many records of each section are left.
+    /// Number of remaining records of each section.
     left: [u16; 3],
 }
 
 impl<'m> Records<'m> {
-    /// The records that begin at `at`; `counts` are those of the header.
+    /// The records that start at `at`; `counts` are those of the header.
     pub(crate) fn new(message: &'m [u8], at: usize, counts: [u16; 3]) -> Self {
         Records { message, at, left: counts }
     }
 
-    /// The records of `message`; `None` where its header or a question is malformed.
+    /// The records of `message`; `None` if its header or a question is malformed.
     pub(crate) fn of(message: &'m [u8]) -> Option<Self> {
         let [questions, counts @ ..] = Header::read(message)?.counts;
         let mut at = HEADER;
@@ -135,10 +135,10 @@ impl<'m> Iterator for Records<'m> {
     }
 }
 
-/// The three sections of a message, its OPT left out.
+/// The three sections of a message, without its OPT record.
 pub type Sections<'m> = [Vec<RecordView<'m>>; 3];
 
-/// Reads back a message that [`crate::answer::Answerer`] wrote for a client over TCP; `None` if it is compressed.
+/// Parses a message that [`crate::answer::Answerer`] wrote for a client over TCP; `None` if it is compressed.
 pub fn sections(message: &[u8]) -> Option<Sections<'_>> {
     let mut sections = [Vec::new(), Vec::new(), Vec::new()];
     for item in Records::of(message)? {

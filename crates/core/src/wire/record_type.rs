@@ -79,7 +79,7 @@ impl fmt::Debug for RecordType {
     }
 }
 
-/// A text that is not a record type.
+/// The text is not a record type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a record type such as A, SRV or TYPE65{}", .similar.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
 pub struct UnknownType {
@@ -90,7 +90,7 @@ pub struct UnknownType {
 impl FromStr for RecordType {
     type Err = UnknownType;
 
-    /// In any case; `TYPE33` works for all.
+    /// Parses a name, in any case; `TYPE33` works for all types.
     fn from_str(text: &str) -> Result<Self, UnknownType> {
         let known = TYPES.iter().find(|(_, known)| known.eq_ignore_ascii_case(text));
         let number =
@@ -102,8 +102,8 @@ impl FromStr for RecordType {
     }
 }
 
-/// Maximum edit distance, by the text's length in characters, of a name that is suggested for it: 1, and one more for every
-/// four characters.
+/// Maximum edit distance, by the text's length in characters, of a name that is suggested for it: 1, and one more for
+/// every four characters.
 fn similar(text: &str) -> Option<&'static str> {
     let limit = 1 + text.chars().count() / 4;
     let names = TYPES.iter().map(|(_, name)| (strsim::damerau_levenshtein(text, name), *name));

@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub struct ResponseCode(pub u16);
 
 impl ResponseCode {
-    /// There is an answer, even if it is that there are no such records.
+    /// The query was answered, possibly without records.
     pub const NOERROR: ResponseCode = ResponseCode(0);
     /// The query could not be parsed.
     pub const FORMERR: ResponseCode = ResponseCode(1);
@@ -35,13 +35,13 @@ const CODES: [(ResponseCode, &str); 7] = [
     (ResponseCode::BADVERS, "BADVERS"),
 ];
 
-/// What the number of a code that has no name follows.
+/// Prefix of the number of a code that has no name.
 const NUMBERED: &str = "RCODE";
 
 /// Maximum response code: 12 bits, with the part in the OPT record (RFC 6891, 6.1.3).
 const CODE_MAX: u16 = 0xfff;
 
-/// A text that is not a response code.
+/// The text is not a response code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a response code such as NXDOMAIN, SERVFAIL or RCODE11")]
 pub struct UnknownCode(String);

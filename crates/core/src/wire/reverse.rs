@@ -21,8 +21,7 @@ pub fn reverse_name(ip: IpAddr) -> DomainName {
     text.parse().expect("digits and dots make a name")
 }
 
-/// The address that a name (lower case, wire form) below `in-addr.arpa` or `ip6.arpa` stands for
-/// (`dnsutil/reverse.go`).
+/// The address of a name (lower case, wire form) below `in-addr.arpa` or `ip6.arpa` (`dnsutil/reverse.go`).
 pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
     if let Some(octets) = name.strip_suffix(b"\x07in-addr\x04arpa\0") {
         let mut labels = labels(octets);
@@ -31,7 +30,7 @@ pub(crate) fn reverse_address(name: &[u8]) -> Option<IpAddr> {
         let ip = std::str::from_utf8(&text).ok()?.parse::<Ipv4Addr>().ok()?;
         return labels.next().is_none().then_some(IpAddr::V4(ip));
     }
-    // Four nibbles make a group, read from the right; up to three labels too many on the left do not matter.
+    // Four nibbles make a group, from right to left; up to three additional labels on the left are ignored.
     let nibbles = name.strip_suffix(b"\x03ip6\x04arpa\0")?;
     let count = labels(nibbles).count();
     if !(32..36).contains(&count) {
@@ -51,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_and_its_name_lead_to_each_other() {
+    fn addresses_and_reverse_names_are_inverse() {
         for ip in ["127.244.0.9", "fd00::1:9"] {
             let ip: IpAddr = ip.parse().unwrap();
             assert_eq!(reverse_address(reverse_name(ip).as_wire()), Some(ip));

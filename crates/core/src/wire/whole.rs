@@ -1,9 +1,9 @@
-//! A whole message, checked to its last record and without compression: for what is relayed or shown. Which types have names in their
-//! data is in one table (RFC 3597, 4). Must not depend on who wrote the message.
+//! A complete message, validated to its last record and without compression: for messages that are relayed or shown.
+//! One table lists the types with names in their data (RFC 3597, 4). Must not depend on the sender of the message.
 
 use super::{FIXED, HEADER, Header, NAME_MAX, RecordBuf, RecordType, ResponseCode, Section};
 
-/// A message that is there to the last of the records that its header counts.
+/// A complete message, with all records that its header counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole {
     /// The header.
@@ -12,13 +12,13 @@ pub struct Whole {
     pub code: ResponseCode,
     /// The records with their sections and classes, in order, without the OPT record.
     pub records: Vec<(Section, u16, RecordBuf)>,
-    /// Where the message ends.
+    /// Offset of the end of the message.
     pub end: usize,
 }
 
 impl Whole {
-    /// Decodes `message`. `None` where a name or the data of a known type is malformed, where records are missing, or where there
-    /// is an OPT record twice or in another section (RFC 6891, 6.1.1).
+    /// Decodes `message`. `None` if a name or the data of a known type is malformed, if records are missing, or if
+    /// there are two OPT records or one in another section (RFC 6891, 6.1.1).
     pub fn read(message: &[u8]) -> Option<Self> {
         let header = Header::read(message)?;
         let [questions, counts @ ..] = header.counts;
@@ -48,7 +48,7 @@ impl Whole {
     }
 }
 
-/// The record at `at` with its class, and where it ends.
+/// The record at `at` with its class, and its end.
 fn read_record(message: &[u8], at: usize) -> Option<(usize, u16, RecordBuf)> {
     let mut owner = Vec::new();
     let fixed = expand(message, at, &mut owner)?;
@@ -71,7 +71,7 @@ enum Part {
     Text,
     /// Character-strings up to the end.
     Texts,
-    /// Whatever is left: a type that is not known, or has no structure.
+    /// The remaining bytes: of an unknown type, or one without structure.
     Rest,
 }
 
@@ -122,8 +122,8 @@ fn expand_data(message: &[u8], mut at: usize, record_type: RecordType) -> Option
     (at == message.len()).then_some(data)
 }
 
-/// Appends the name at `start` to `out`, uncompressed, and returns where it ends in `message`. `None` where it is longer than a name
-/// may be, or where a pointer does not lead to before the labels that it ends (RFC 1035, 4.1.4).
+/// Appends the name at `start` to `out`, uncompressed, and returns its end in `message`. `None` if it is longer than a
+/// name may be, or if a pointer does not point before the labels that it ends (RFC 1035, 4.1.4).
 fn expand(message: &[u8], start: usize, out: &mut Vec<u8>) -> Option<usize> {
     let (mut at, mut labels, mut end) = (start, start, None);
     let most = out.len() + NAME_MAX;
@@ -170,7 +170,7 @@ mod tests {
         [&b"\xc0\x0c\0"[..], &[record_type], b"\0\x01\0\0\0\x05\0", &[data.len() as u8], data].concat()
     }
 
-    /// A type; its data, and what it is uncompressed.
+    /// A type; its data, compressed and uncompressed.
     #[test]
     fn names_in_data_are_uncompressed() {
         let table: [(u8, &[u8], &[u8]); 8] = [
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_parser_could_stumble_over_is_no_message() {
+    fn malformed_messages_are_refused() {
         let opt = b"\0\0\x29\x10\0\x01\0\0\0\0\0";
         let forward = b"\xc0\x15\0\x01\0\x01\0\0\0\x05\0\x04\x7f\0\0\x01";
         let table: [(&str, Vec<u8>); 9] = [

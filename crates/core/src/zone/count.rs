@@ -1,4 +1,4 @@
-//! How many records there are, without making them: for a line that says so at the start of 100,000 pods.
+//! Counts records without creating them, for a log line at the start of 100,000 pods.
 
 use std::hash::Hash;
 use std::net::IpAddr;
@@ -11,8 +11,8 @@ use super::{PodNames, Zone};
 use crate::store::{Name, Protocol};
 
 impl Zone {
-    /// How many records the names of [`Zone::names`] and [`Zone::reverse_names`] have; endpoints that are names instead
-    /// of addresses (slices of type FQDN) are not counted, and settings that hide some are not looked at.
+    /// Number of records of the names in [`Zone::names`] and [`Zone::reverse_names`]. Endpoints that are names instead
+    /// of addresses (slices of type FQDN) are not counted, and settings that hide names are ignored.
     pub fn record_count(&self) -> usize {
         let nameservers = self.nameservers();
         let ns = distinct(nameservers.iter().map(|(name, _)| name));
@@ -23,14 +23,14 @@ impl Zone {
         let is_endpoint = |ip: &IpAddr| self.cluster_ips.get(ip).is_none();
         let endpoints = self.services.iter().map(|service| service.reverse_count(is_endpoint));
         let reverse = self.cluster_ips.len() + endpoints.sum::<usize>();
-        // An address and an SRV record each.
+        // An address and an SRV record for each.
         let pods = if self.settings.pods == PodNames::Verified { 2 * self.pods.len() } else { 0 };
         own + services + reverse + pods
     }
 }
 
 impl ServiceRecords {
-    /// The records of the Service's own name, of its ports' names and of its endpoints.
+    /// Number of records of the Service's own name, of its ports' names and of its endpoints.
     fn record_count(&self) -> usize {
         let own = match self.body() {
             Body::Missing => return 0,
@@ -55,7 +55,7 @@ impl ServiceRecords {
         own + self.hosts()
     }
 
-    /// The records of a name that leads to all endpoints with one of the ports that `fits` takes.
+    /// Number of records of a name that points to all endpoints with one of the ports that `fits` accepts.
     fn endpoints(&self, fits: impl Fn(&Port) -> bool) -> usize {
         let slices = || self.slices().filter(|slice| slice.ports.iter().any(&fits));
         let numbers = |slice: SliceRecords<'_>| -> Vec<u16> {
@@ -75,13 +75,13 @@ impl ServiceRecords {
         ips + distinct(srv)
     }
 
-    /// The PTR records of its endpoints' addresses, of those that `counts`.
+    /// Number of PTR records of its endpoints' addresses that `counts` accepts.
     fn reverse_count(&self, counts: impl Fn(&IpAddr) -> bool) -> usize {
         let named = self.rows().filter_map(|(_, row)| Some((row.address().filter(&counts)?, row.host)));
         if self.repeats() { distinct(named) } else { named.count() }
     }
 
-    /// The records of the endpoints' own names.
+    /// Number of records of the endpoints' own names.
     fn hosts(&self) -> usize {
         let numbers = |ports: &[Port]| distinct(ports.iter().filter_map(|port| port.number));
         if !self.repeats() {
@@ -108,7 +108,7 @@ fn pair_of(port: &Port) -> (&Name, Protocol) {
     (&port.name, port.protocol)
 }
 
-/// The names that ports have, each with its protocol.
+/// The names of ports, each with its protocol.
 fn pairs<'a>(ports: impl IntoIterator<Item = &'a Port>) -> FxHashSet<(&'a Name, Protocol)> {
     ports.into_iter().filter(|port| !port.name.is_empty() && port.number.is_some()).map(pair_of).collect()
 }

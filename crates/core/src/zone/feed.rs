@@ -1,4 +1,4 @@
-//! From the store's changes to the zone's: only the Services that a change is about are compiled anew.
+//! Compiles the store's changes into the zone: only affected Services are compiled again.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,20 +17,20 @@ use crate::wire::{Presentation, push_label};
 /// Namespace and name of a Service.
 type ServiceId = (Name, Name);
 
-/// The writer of a [`Zone`]: takes the store's events, keeps a zone of its own up to date.
+/// The writer of a [`Zone`]: observes the store's events and updates its own copy.
 pub struct Feed {
     zone: Zone,
-    /// Up to which revision the store's events are in.
+    /// The revision up to which events have been observed.
     revision: u64,
 }
 
-/// A name that came or went, for people to read.
+/// A name that was added or removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct NameChange {
-    /// Whether it came.
+    /// Whether it was added.
     pub added: bool,
-    /// Without the cluster domain and `svc`: `cass-0.cass.db`.
+    /// The name without the cluster domain and `svc`: `cass-0.cass.db`.
     pub name: String,
     /// The address or the alias's target.
     pub target: String,
@@ -44,20 +44,20 @@ impl fmt::Display for NameChange {
 }
 
 impl Feed {
-    /// A feed for an empty zone, which has seen nothing of any store.
+    /// A feed for an empty zone, before the first event.
     pub fn new(settings: Settings) -> Self {
         Feed { zone: Zone::new(settings), revision: 0 }
     }
 
-    /// The zone as it is now.
+    /// The current zone.
     pub fn zone(&self) -> &Zone {
         &self.zone
     }
 
-    /// Takes in what happened in `store` since the last call and returns the zone if that changed what it shows.
+    /// Observes the events of `store` since the last call and returns the zone if it differs.
     ///
-    /// The new serial is `now` (seconds since 1970, as CoreDNS has it) or the next number, whichever is greater.
-    /// `names`, if given, collects the names that came and went; a first load of many pods leaves it out.
+    /// The new serial is `now` (seconds since 1970, like CoreDNS's) or the next number, whichever is greater. `names`,
+    /// if given, collects the names that were added and removed; the first load of many pods omits it.
     pub fn catch_up(&mut self, store: &Store, now: u32, names: Option<&mut Vec<NameChange>>) -> Option<Zone> {
         let changed = self.take_in(store, names);
         if !changed && self.zone.synced {
@@ -68,17 +68,17 @@ impl Feed {
         Some(self.zone.clone())
     }
 
-    /// As [`Self::catch_up`], while there is more to come: the zone does not count as synced.
+    /// Like [`Self::catch_up`], while more events follow: the zone does not count as synced.
     pub fn take_in(&mut self, store: &Store, mut names: Option<&mut Vec<NameChange>>) -> bool {
         let mut dirty = BTreeSet::new();
         let mut changed = false;
         for event in store.watch(self.revision).expect("the feed catches up before events are compacted") {
-            changed |= self.note(event, &mut dirty);
+            changed |= self.observe(event, &mut dirty);
         }
         self.revision = store.revision();
         let dirty: Vec<ServiceId> = dirty.into_iter().collect();
         let settings = &self.zone.settings;
-        let compiled = parallel::map(&dirty, parallel::WORTH_IT, |(namespace, name)| {
+        let compiled = parallel::map(&dirty, parallel::ITEMS_MIN, |(namespace, name)| {
             let service = store.get::<Service>(Kind::Service, namespace, name);
             let slices = store.slices_of(namespace, name);
             ServiceRecords::new(namespace, name, service.map(|s| &**s), &slices, settings)
@@ -89,8 +89,8 @@ impl Feed {
         changed
     }
 
-    /// Takes in one event; tells whether the zone changed at once, and which Services have to be compiled.
-    fn note(&mut self, event: &Event, dirty: &mut BTreeSet<ServiceId>) -> bool {
+    /// Observes an event. Returns whether the zone changed at once; `dirty` collects the Services to compile.
+    fn observe(&mut self, event: &Event, dirty: &mut BTreeSet<ServiceId>) -> bool {
         match event.object() {
             Object::Namespace(namespace) => {
                 let mut label = Vec::with_capacity(64);
@@ -110,7 +110,7 @@ impl Feed {
             Object::EndpointSlice(_) => {
                 for object in event.both() {
                     let Object::EndpointSlice(slice) = object else { continue };
-                    // A slice without the label belongs to no Service; CoreDNS would fail on it, we leave it out.
+                    // A slice without the label belongs to no Service; CoreDNS would fail on it, here it is ignored.
                     if let Some(service) = slice.service_name() {
                         dirty.insert((slice.metadata.namespace.clone(), service.clone()));
                     }
@@ -139,7 +139,7 @@ impl Feed {
         }
     }
 
-    /// Puts a Service's records in the place of those it had; tells whether they differ.
+    /// Replaces a Service's records; returns whether they differ.
     fn replace(&mut self, new: ServiceRecords, names: Option<&mut Vec<NameChange>>) -> bool {
         let old = self.zone.services.get(new.name()).cloned();
         if old.as_ref().map_or(new.is_empty(), |old| old.equals(&new)) {
@@ -149,8 +149,8 @@ impl Feed {
         self.replace_endpoints(old.as_ref(), &new);
         if let Some(names) = names {
             let (before, after) = (old.as_ref().map(shown).unwrap_or_default(), shown(&new));
-            note_changes(names, false, new.name(), before.difference(&after));
-            note_changes(names, true, new.name(), after.difference(&before));
+            record_changes(names, false, new.name(), before.difference(&after));
+            record_changes(names, true, new.name(), after.difference(&before));
         }
         if new.is_empty() {
             self.zone.services.remove(new.name())
@@ -160,7 +160,7 @@ impl Feed {
         true
     }
 
-    /// Brings the Service's own addresses from `old` to `new`.
+    /// Replaces the Service's own addresses.
     fn replace_cluster_ips(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
         fn addresses(records: &ServiceRecords) -> &[IpAddr] {
             match records.body() {
@@ -170,7 +170,7 @@ impl Feed {
         }
         let (before, after) = (old.map(addresses).unwrap_or_default(), addresses(new));
         for ip in before.iter().filter(|ip| !after.contains(ip)) {
-            // Another Service may have claimed the address meanwhile; it keeps it.
+            // Another Service may have claimed the address meanwhile and keeps it.
             if self.zone.cluster_ips.get(ip).is_some_and(|(_, prefix)| **prefix == *new.prefix()) {
                 self.zone.cluster_ips.remove(ip);
             }
@@ -180,7 +180,7 @@ impl Feed {
         }
     }
 
-    /// Brings the reverse lookups of endpoints from `old` to `new`, touching only the addresses that differ.
+    /// Replaces the reverse lookups of endpoints; changes only the addresses that differ.
     fn replace_endpoints(&mut self, old: Option<&ServiceRecords>, new: &ServiceRecords) {
         let addresses = |records: &ServiceRecords| -> FxHashSet<IpAddr> {
             records.rows().filter_map(|(_, row)| row.address()).collect()
@@ -201,7 +201,7 @@ impl Feed {
         self.change_owners(after.difference(&before), with);
     }
 
-    /// The prefix of `records` as `addresses`, which it had before, have it: to be shared.
+    /// The prefix of `records` from one of its former `addresses`, to be shared.
     fn shared_prefix(&self, records: &ServiceRecords, addresses: &FxHashSet<IpAddr>) -> Arc<[u8]> {
         let known = addresses.iter().filter_map(|ip| self.zone.endpoints.get(&endpoint_key(*ip)));
         let is_same = |prefix: &&Arc<[u8]>| ***prefix == *records.prefix();
@@ -209,7 +209,7 @@ impl Feed {
         shared.map_or_else(|| records.prefix().into(), Arc::clone)
     }
 
-    /// Changes whose endpoints have each of these addresses. Those that had the same owners go on sharing them.
+    /// Changes the owners of each of these addresses. Addresses that shared their owners still do.
     fn change_owners<'a>(
         &mut self,
         addresses: impl Iterator<Item = &'a IpAddr>,
@@ -234,8 +234,8 @@ impl Feed {
     }
 }
 
-/// The labels below the Service's name, and where they lead, that people look for: its own, or those of a headless
-/// Service's endpoints.
+/// The labels below the Service's name with their targets, for [`NameChange`]: the Service's own, or those of a
+/// headless Service's endpoints.
 fn shown(records: &ServiceRecords) -> FxHashSet<(&[u8], TargetRef<'_>)> {
     match records.body() {
         Body::Missing => FxHashSet::default(),
@@ -247,8 +247,8 @@ fn shown(records: &ServiceRecords) -> FxHashSet<(&[u8], TargetRef<'_>)> {
     }
 }
 
-/// Notes that `rows` of `service` (`NAME.NAMESPACE` in wire form) came or went, sorted.
-fn note_changes<'a>(
+/// Records that `rows` of `service` (`NAME.NAMESPACE` in wire form) were added or removed, sorted.
+fn record_changes<'a>(
     names: &mut Vec<NameChange>,
     added: bool,
     service: &[u8],
@@ -266,7 +266,7 @@ fn note_changes<'a>(
     names[from..].sort_unstable_by(|a, b| (&a.name, &a.target).cmp(&(&b.name, &b.target)));
 }
 
-/// Namespace and primary address of a pod that verified pod names know: neither terminating nor in a final phase.
+/// Namespace and primary address of a pod that has a verified pod name: neither terminating nor in a final phase.
 fn verified_address(pod: &Pod) -> Option<(Name, IpAddr)> {
     use crate::store::PodPhase::{Failed, Succeeded, Unknown};
     let gone = pod.is_terminating() || matches!(pod.status.phase, Some(Succeeded | Failed | Unknown));

@@ -1,5 +1,5 @@
-//! The name tree: which object a name means, and the (address, port) pairs behind it. The rules are those of the
-//! plugin's `kubernetes.go` (Records, findServices, findPods).
+//! Lookup in the name tree: the object of a name, and its (address, port) pairs. The rules are those of the plugin's
+//! `kubernetes.go` (Records, findServices, findPods).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -11,7 +11,7 @@ use super::service::{Body, ServiceRecords};
 use super::{PodNames, Zone};
 use crate::wire::labels;
 
-/// What there is at a name.
+/// The result of a lookup.
 #[derive(Debug)]
 pub enum Found<'z> {
     /// Nothing: the name does not exist.
@@ -20,19 +20,19 @@ pub enum Found<'z> {
     Container,
     /// A Service, a port of it or an endpoint: at least one pair.
     Pairs(Matches<'z>),
-    /// An address written as a pod's name. The count is how many pods have it, at least 1.
+    /// An address spelled as a pod's name, with the number of pods that have it, at least 1.
     Pod(IpAddr, u32),
 }
 
-/// The (address, port) pairs that a name means, in the order in which the Service's slices list them.
+/// The (address, port) pairs of a name, in the order of the Service's slices.
 #[derive(Clone, Copy, Debug)]
 pub struct Matches<'z> {
     service: &'z ServiceRecords,
-    which: Which<'z>,
+    selector: Selector<'z>,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Which<'z> {
+enum Selector<'z> {
     Host(&'z [u8]),
     /// Empty: any.
     Port {
@@ -41,18 +41,18 @@ enum Which<'z> {
     },
 }
 
-/// One pair. CoreDNS counts these for the SRV weight, before it drops duplicates.
+/// A pair. CoreDNS counts these for the SRV weight, before it drops duplicates.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuple<'z> {
     /// The endpoint's label in wire form; empty for the Service itself.
     pub host: &'z [u8],
     /// An address or an alias.
     pub target: TargetRef<'z>,
-    /// `None`: there is an address but no port to show in an SRV record.
+    /// `None`: there is an address, but no port for an SRV record.
     pub port: Option<u16>,
 }
 
-/// Where a pair leads.
+/// The target of a pair.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TargetRef<'z> {
     /// An A or AAAA record.
@@ -62,35 +62,35 @@ pub enum TargetRef<'z> {
 }
 
 impl<'z> Matches<'z> {
-    /// `NAME.NAMESPACE.svc` in wire form: what follows an endpoint's host label.
+    /// `NAME.NAMESPACE.svc` in wire form: the part after an endpoint's host label.
     pub fn prefix(&self) -> &'z [u8] {
         self.service.prefix()
     }
 
-    /// Whether an address or a host may come more than once.
+    /// Whether an address or a host may be repeated.
     pub fn repeats(&self) -> bool {
         self.service.repeats()
     }
 
-    /// Calls `visit` for every pair until it returns false; tells whether it never did.
+    /// Calls `visit` with every pair until it returns false; returns whether it never did.
     pub fn each(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
         self.walk(usize::MAX, visit)
     }
 
-    /// As [`Self::each`], but once for each address, whatever the number of its ports.
+    /// Like [`Self::each`], but once for each address, regardless of the number of its ports.
     pub fn each_target(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
         self.walk(1, visit)
     }
 
     fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        match (self.service.body(), self.which) {
+        match (self.service.body(), self.selector) {
             (Body::Missing, _) => true,
-            (Body::External(target), Which::Port { name: b"", protocol: b"" }) => {
+            (Body::External(target), Selector::Port { name: b"", protocol: b"" }) => {
                 visit(Tuple { host: b"", target: TargetRef::Alias(target.as_wire()), port: None })
             }
             // An alias has neither ports nor endpoints (since CoreDNS 1.11.0).
             (Body::External(_), _) => true,
-            (Body::Cluster(cluster), Which::Port { name, protocol }) => {
+            (Body::Cluster(cluster), Selector::Port { name, protocol }) => {
                 let mut fitting =
                     cluster.ports.iter().filter(|port| port.matches(name, protocol)).take(ports_each);
                 fitting.all(|port| {
@@ -99,11 +99,11 @@ impl<'z> Matches<'z> {
                     cluster.addresses.iter().all(|ip| visit(tuple(ip)))
                 })
             }
-            (_, Which::Host(label)) => self.service.host(label).all(|(ports, row)| {
+            (_, Selector::Host(label)) => self.service.host(label).all(|(ports, row)| {
                 let mut fitting = ports.iter().filter(|port| port.matches(b"", b"")).take(ports_each);
                 fitting.all(|port| visit(Tuple { host: row.host, target: row.target, port: port.number }))
             }),
-            (Body::Headless, Which::Port { name, protocol }) => self.service.slices().all(|slice| {
+            (Body::Headless, Selector::Port { name, protocol }) => self.service.slices().all(|slice| {
                 let fitting = slice.ports.iter().filter(|port| port.matches(name, protocol));
                 let fitting: SmallVec<[Option<u16>; 4]> =
                     fitting.take(ports_each).map(|port| port.number).collect();
@@ -116,10 +116,10 @@ impl<'z> Matches<'z> {
 }
 
 impl Zone {
-    /// What `name` means: the part of a question's name left of the zone, in wire form and lower case, without a
-    /// root. In a `reverse` zone no object has a name.
+    /// Looks `name` up: the part of a question's name left of the zone, in wire form and lower case, without the root.
+    /// In a `reverse` zone no object has a name.
     pub fn find<'z>(&'z self, name: &'z [u8], reverse: bool) -> Found<'z> {
-        let (of, which) = match QName::parse(name) {
+        let (of, selector) = match QName::parse(name) {
             None => return Found::Missing,
             Some(QName::Container(_, None)) => return Found::Container,
             Some(_) if reverse => return Found::Missing,
@@ -128,24 +128,24 @@ impl Zone {
                 return if self.shows(namespace) { Found::Container } else { Found::Missing };
             }
             Some(QName::Pod(address, namespace)) => return self.find_pod(namespace, Some(address)),
-            Some(QName::Service(of)) => (of, Which::Port { name: b"", protocol: b"" }),
-            Some(QName::Endpoint(host, of)) => (of, Which::Host(host)),
-            Some(QName::Port(name, protocol, of)) => (of, Which::Port { name, protocol }),
+            Some(QName::Service(of)) => (of, Selector::Port { name: b"", protocol: b"" }),
+            Some(QName::Endpoint(host, of)) => (of, Selector::Host(host)),
+            Some(QName::Port(name, protocol, of)) => (of, Selector::Port { name, protocol }),
         };
-        if self.shows(of.namespace) { self.find_service(of.key, which) } else { Found::Missing }
+        if self.shows(of.namespace) { self.find_service(of.key, selector) } else { Found::Missing }
     }
 
-    fn find_service<'z>(&'z self, key: &[u8], which: Which<'z>) -> Found<'z> {
+    fn find_service<'z>(&'z self, key: &[u8], selector: Selector<'z>) -> Found<'z> {
         let Some(service) = self.services.get(key) else { return Found::Missing };
         let settings = &*self.settings;
-        let of_endpoints = *service.body() == Body::Headless || matches!(which, Which::Host(_));
+        let of_endpoints = *service.body() == Body::Headless || matches!(selector, Selector::Host(_));
         let is_cluster = matches!(service.body(), Body::Cluster(_));
         if settings.no_endpoints && of_endpoints
             || settings.ignore_empty_services && is_cluster && service.rows().next().is_none()
         {
             return Found::Missing;
         }
-        let matches = Matches { service, which };
+        let matches = Matches { service, selector };
         // "At least one": the walk stops at the first.
         if matches.each(|_| false) { Found::Missing } else { Found::Pairs(matches) }
     }
@@ -168,7 +168,7 @@ impl Zone {
             (mode, Some(label)) => match (parse_pod_label(label), mode) {
                 (None, _) => Found::Missing,
                 (Some((ip, _)), PodNames::Insecure) => Found::Pod(ip, 1),
-                // The plugin compares texts: another spelling of the address finds no pod.
+                // The plugin compares text: another spelling of the address finds no pod.
                 (Some((ip, text)), _) if ip.to_string() == text => {
                     let namespace = std::str::from_utf8(&namespace.0[1..]).unwrap_or_default();
                     self.pods
@@ -180,8 +180,8 @@ impl Zone {
         }
     }
 
-    /// The names that `ip` has, each in labels left of the cluster domain: its Service's if it is a ClusterIP, else
-    /// every endpoint's (`reverse.go`).
+    /// The names of `ip`, each in labels left of the cluster domain: its Service's if it is a ClusterIP, else every
+    /// endpoint's (`reverse.go`).
     pub fn names_of(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
         let is_allowed =
             |prefix: &[u8]| labels(prefix).nth(1).is_some_and(|namespace| self.is_allowed(namespace));
@@ -192,7 +192,7 @@ impl Zone {
         service.map(|prefix| [&[][..], &prefix[..]]).into_iter().chain(hosts)
     }
 
-    /// The endpoints that have `ip`: host labels, each with its Service's.
+    /// The endpoints with the address `ip`: host labels, each with its Service's.
     fn endpoints_at(&self, ip: IpAddr) -> impl Iterator<Item = [&[u8]; 2]> {
         let services =
             self.endpoints.get(&endpoint_key(ip)).into_iter().flat_map(|(_, owners)| owners.iter());
@@ -202,7 +202,7 @@ impl Zone {
     }
 
     /// The zone's name servers: names (in labels left of the zone) with their addresses, as `ns.go` finds them: the
-    /// Services that have the server's own address as an endpoint, or `ns.dns` with that address if there is none.
+    /// Services with the server's own address as an endpoint, or `ns.dns` with that address if there is none.
     pub fn nameservers(&self) -> Vec<([&[u8]; 2], IpAddr)> {
         let own = self.own_addresses();
         let mut found = Vec::new();
@@ -234,18 +234,19 @@ impl Zone {
         let first = kube_dns.and_then(|service| service.rows().next());
         match first {
             Some((_, row)) => row.address().into_iter().collect(),
-            // A name server without an address would make the apex NS a lie; loopback is where we listen.
+            // A name server without an address would make the apex NS invalid; loopback is the default listening
+            // address.
             None => SmallVec::from_slice(&[IpAddr::V4(Ipv4Addr::LOCALHOST)]),
         }
     }
 }
 
-/// `NAME.NAMESPACE` of `NAME.NAMESPACE.svc`: what a Service's records are found by.
+/// `NAME.NAMESPACE` of `NAME.NAMESPACE.svc`: the key of a Service's records.
 pub(super) fn service_part(prefix: &[u8]) -> &[u8] {
     &prefix[..prefix.len() - b"\x03svc".len()]
 }
 
-/// What the endpoints at an address are found by: one kind of address for both families.
+/// The key of the endpoints at an address: one type for both families.
 pub(super) fn endpoint_key(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
@@ -253,7 +254,8 @@ pub(super) fn endpoint_key(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// The address that a pod's label spells, and its text. Three single hyphens make it IPv4, all else is IPv6.
+/// Parses the address in a pod's label; returns it with its text. Exactly three hyphens, none adjacent, make it IPv4;
+/// all else is IPv6.
 fn parse_pod_label(label: &[u8]) -> Option<(IpAddr, String)> {
     let label = std::str::from_utf8(label).ok()?;
     let v4 = label.matches('-').count() == 3 && !label.contains("--");
@@ -262,7 +264,7 @@ fn parse_pod_label(label: &[u8]) -> Option<(IpAddr, String)> {
         IpAddr::V4(text.parse().ok()?)
     } else {
         let v6: Ipv6Addr = text.parse().ok()?;
-        // An IPv4-mapped address is an IPv4 address to the plugin, and gives an A record.
+        // The plugin treats an IPv4-mapped address as an IPv4 address, with an A record.
         v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4)
     };
     Some((ip, text))
@@ -273,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pod_labels() {
+    fn pod_labels_are_parsed_as_addresses() {
         let table = [
             ("10-244-1-10", Some("10.244.1.10")),
             ("256-1-1-1", None),

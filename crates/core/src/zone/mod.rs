@@ -1,8 +1,8 @@
-//! Takes the place of the index of CoreDNS's `kubernetes` plugin: Services, EndpointSlices, Namespaces and Pods in,
-//! record sets by name out. It must not know files, sockets or time.
+//! Takes the place of the index of CoreDNS's `kubernetes` plugin: from Services, EndpointSlices, Namespaces and Pods to
+//! record sets by name. Must not depend on files, sockets or time.
 //!
-//! A [`Zone`] is a value: cloning it is cheap, [`Feed`] changes its own copy one Service at a time, and
-//! [`Published`] hands whole states to readers, who take no lock and never see half a change.
+//! A [`Zone`] is a value: cloning it is cheap, [`Feed`] changes its own copy one Service at a time, and [`Published`]
+//! hands complete states to readers without locks.
 
 mod count;
 mod feed;
@@ -25,26 +25,27 @@ pub use lookup::{Found, Matches, TargetRef, Tuple};
 pub use service::{Port, ServiceRecords, dashed};
 use table::Table;
 
-/// What the `kubernetes` plugin is configured with; the defaults are those of a kubeadm cluster.
+/// The configuration of the `kubernetes` plugin; the defaults are those of a kubeadm cluster.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The cluster domain.
     pub domain: DomainName,
-    /// Of every record, in seconds, 0 to 3600 (the plugin's `ttl`).
+    /// TTL of every record, in seconds, 0 to 3600 (the plugin's `ttl`).
     pub ttl: u32,
     /// The plugin's `pods`.
     pub pods: PodNames,
-    /// The plugin's `endpoint_pod_names`: endpoints without a hostname are called after their pod.
+    /// The plugin's `endpoint_pod_names`: endpoints without a hostname have the name of their pod.
     pub endpoint_pod_names: bool,
-    /// The plugin's `ignore empty_service`: a Service with an address but without a ready endpoint does not exist.
+    /// The plugin's `ignore empty_service`: names of Services with an address but without a ready endpoint do not
+    /// exist.
     pub ignore_empty_services: bool,
     /// The plugin's `noendpoints`: headless Services and endpoints have no names.
     pub no_endpoints: bool,
-    /// The plugin's `namespaces`: if not empty, only these are shown.
+    /// The plugin's `namespaces`: if not empty, names in others do not exist.
     pub namespaces: Vec<Name>,
-    /// The reverse zones that are answered for.
+    /// The reverse zones that are served.
     pub reverse_zones: Vec<DomainName>,
-    /// The addresses the DNS server itself has in the cluster; they decide the zone's NS. Empty: those of the first
+    /// The DNS server's own addresses in the cluster, which determine the zone's NS. The default are those of the first
     /// endpoint of `kube-dns` in `kube-system`.
     pub nameserver: Vec<IpAddr>,
 }
@@ -72,38 +73,38 @@ impl Default for Settings {
 pub enum PodNames {
     /// None.
     Disabled,
-    /// All that are addresses, whether or not there is such a pod.
+    /// All valid addresses, whether or not a pod has them.
     #[default]
     Insecure,
     /// Those of the pods in that namespace.
     Verified,
 }
 
-/// One state of all names; immutable once published.
+/// An immutable state of all names.
 #[derive(Clone)]
 pub struct Zone {
     settings: Arc<Settings>,
-    /// Grows with every visible change (RFC 1982); shown in the SOA.
+    /// Grows with every visible change (RFC 1982); part of the SOA.
     serial: u32,
-    /// Whether the cluster has been read at all. Before, what is not known is SERVFAIL instead of NXDOMAIN.
+    /// Whether the cluster has been read. Before, missing names are SERVFAIL instead of NXDOMAIN.
     synced: bool,
     /// By label in wire form.
     namespaces: Table<Box<[u8]>>,
     services: Table<ServiceRecords>,
-    /// `NAME.NAMESPACE.svc` of the Services that have an address of their own.
+    /// `NAME.NAMESPACE.svc` of the Services with an address of their own.
     cluster_ips: Table<(IpAddr, Arc<[u8]>)>,
-    /// Whose endpoints have an address.
+    /// The Services whose endpoints have an address.
     endpoints: Table<(Ipv6Addr, Owners)>,
-    /// Running pods, for [`PodNames::Verified`]: how many have this namespace and primary address.
+    /// Number of running pods by namespace and primary address, for [`PodNames::Verified`].
     pods: Table<((Name, IpAddr), u32)>,
 }
 
-/// The Services, as `NAME.NAMESPACE.svc` in wire form, that have an address as an endpoint, in the order in which they came to
-/// have it. Addresses with the same Services share one, so that 100,000 pods cost a pointer each.
+/// The Services, as `NAME.NAMESPACE.svc` in wire form, that have an address as an endpoint, in order of addition.
+/// Addresses with the same Services share one list, so that 100,000 pods cost a pointer each.
 type Owners = Arc<Vec<Arc<[u8]>>>;
 
 impl Zone {
-    /// A zone without a name in it, and not yet synced.
+    /// An empty zone that is not synced.
     pub fn new(settings: Settings) -> Self {
         Zone {
             settings: Arc::new(settings),
@@ -117,7 +118,7 @@ impl Zone {
         }
     }
 
-    /// What it was made with.
+    /// Its settings.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -127,13 +128,13 @@ impl Zone {
         self.serial
     }
 
-    /// Whether a name that is not here is known not to exist.
+    /// Whether missing names are known not to exist.
     pub fn is_synced(&self) -> bool {
         self.synced
     }
 }
 
-/// Where readers find the newest [`Zone`], without a lock. A clone is another handle to the same place.
+/// The newest [`Zone`] for readers, without a lock. Clones share it.
 #[derive(Clone)]
 pub struct Published(Arc<ArcSwap<Zone>>);
 
@@ -143,12 +144,12 @@ impl Published {
         Published(Arc::new(ArcSwap::from_pointee(zone)))
     }
 
-    /// The newest state. Hold it for one query or one batch, not longer.
+    /// The newest state. Must be held for one query or one batch only.
     pub fn load(&self) -> Guard<Arc<Zone>> {
         self.0.load()
     }
 
-    /// Publishes `zone`; readers that hold an older state finish with that.
+    /// Publishes `zone`; readers that hold an older state finish with it.
     pub fn publish(&self, zone: Zone) {
         self.0.store(Arc::new(zone));
     }

@@ -1,7 +1,7 @@
-//! All names of a zone that have records of their own, for whoever wants to list them.
+//! Lists the names of a zone that have records of their own.
 //!
-//! Not among them: other spellings that CoreDNS answers as well (`_port._proto` without underscores, `_` for any), and
-//! addresses that stand for themselves below `pod`.
+//! It omits other spellings that CoreDNS answers as well (`_port._proto` without underscores, `_` for any), and
+//! addresses as names below `pod`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use super::{PodNames, Zone, dashed};
 use crate::wire::{DomainName, labels, push_label, reverse_name};
 
 impl Zone {
-    /// The names below the cluster domain, the domain itself first, then namespace by namespace.
+    /// The names below the cluster domain: the domain itself, then by namespace.
     pub fn names(&self) -> Vec<DomainName> {
         let domain = self.settings.domain.as_wire();
         let absolute = |relative: &[u8]| DomainName::from_wire([relative, domain].concat());
@@ -63,7 +63,7 @@ impl Zone {
         all.into_iter().map(reverse_name).collect()
     }
 
-    /// How many Services there are; aliases count, and so do those that only have slices left.
+    /// Number of Services, including aliases and deleted Services whose slices still exist.
     pub fn service_count(&self) -> usize {
         self.services.len()
     }
@@ -80,8 +80,8 @@ impl Zone {
 }
 
 impl DomainName {
-    /// The search domains of a pod in `namespace` of the cluster with this domain, as the kubelet writes them into its
-    /// resolv.conf: without the last dot.
+    /// The search domains of a pod in `namespace`, in the cluster with this domain, as the kubelet writes them to
+    /// resolv.conf: without the final dot.
     pub fn search_domains(&self, namespace: &str) -> [String; 3] {
         let domain = self.to_string();
         let domain = domain.trim_end_matches('.');

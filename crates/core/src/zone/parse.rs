@@ -1,5 +1,4 @@
-//! The grammar of names below the cluster's zone: the shapes that CoreDNS's `parse.go` (parseRequest) lists, without looking
-//! anything up.
+//! The grammar of names below the cluster's zone: the shapes in CoreDNS's `parse.go` (parseRequest), without lookups.
 
 /// A name below the cluster's zone, by its shape. Parts in wire form are in lower case, without a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +11,7 @@ pub(super) enum QName<'n> {
     Endpoint(&'n [u8], ServiceName<'n>),
     /// `_PORT._PROTOCOL.SERVICE.NAMESPACE.svc`; port and protocol without length and underscore.
     Port(&'n [u8], &'n [u8], ServiceName<'n>),
-    /// `ADDRESS.NAMESPACE.pod`, the address without its length. Up to two labels left of it do not matter.
+    /// `ADDRESS.NAMESPACE.pod`, the address without its length. Up to two labels left of it are ignored.
     Pod(&'n [u8], Namespace<'n>),
 }
 
@@ -35,11 +34,12 @@ pub(super) struct ServiceName<'n> {
     pub(super) namespace: Namespace<'n>,
 }
 
-/// Maximum number of labels that matter: of a longer name the rightmost, and that there are more. Five make a port's name.
+/// Maximum number of labels that are parsed: of a longer name the rightmost, and whether there are more. A port's name
+/// has five.
 const LABELS: usize = 6;
 
 impl<'n> QName<'n> {
-    /// Parses `name`, what is left of the zone in a question's name; `None` where it has none of the shapes.
+    /// Parses `name`, the part of a question's name left of the zone; `None` if it has none of the shapes.
     #[inline]
     pub(super) fn parse(name: &'n [u8]) -> Option<Self> {
         let (mut starts, mut count, mut at) = ([0; LABELS], 0, 0);
@@ -78,7 +78,7 @@ impl<'n> QName<'n> {
     }
 }
 
-/// A port or protocol label without its underscore, which is not required (`parse.go`, stripUnderscore).
+/// A port or protocol label without its optional underscore (`parse.go`, stripUnderscore).
 fn bare(label: &[u8]) -> &[u8] {
     label.strip_prefix(b"_").unwrap_or(label)
 }

@@ -1,14 +1,14 @@
-//! The endpoints of one slice as names need them: a label and an address each, and nothing beside. It must not know what
-//! a Service makes of them.
+//! The endpoints of one slice in the form that lookups need: a label and an address each. Must not depend on the
+//! Service.
 //!
-//! There is one for every pod, and every answer walks over them: so they lie side by side.
+//! There is one row for every pod, and every answer iterates over them, so they are contiguous in memory.
 
 use std::net::IpAddr;
 
 use super::TargetRef;
 use crate::wire::{DomainName, push_label};
 
-/// Where a name leads.
+/// The target of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// An A or AAAA record.
@@ -17,25 +17,25 @@ pub(super) enum Target {
     Alias(DomainName),
 }
 
-/// Endpoints, one row for each address of each, in the order of their slice.
+/// Endpoints, with one row for each address, in the order of their slice.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rows<'z> {
-    /// The host labels in wire form, one after the other.
+    /// The host labels in wire form, concatenated.
     hosts: &'z [u8],
     targets: Targets<'z>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Targets<'z> {
-    /// IPv4 addresses, as nearly always.
+    /// IPv4 addresses, the most common case.
     V4(&'z [[u8; 4]]),
     Any(&'z [Target]),
 }
 
-/// Where the rows of a slice are among the bytes of their Service.
+/// The position of a slice's rows in the bytes of their Service.
 #[derive(Debug, PartialEq)]
 pub(super) struct Extent {
-    /// Where its host labels begin; its IPv4 addresses follow.
+    /// Offset of its host labels; its IPv4 addresses follow.
     hosts: u32,
     addresses: u32,
     end: u32,
@@ -44,7 +44,7 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Appends rows to the `bytes` of their Service: labels (1 to 63 bytes each, in any case), and where they lead.
+    /// Appends rows to the `bytes` of their Service: labels (1 to 63 bytes each, in any case), and targets.
     pub(super) fn write<L: AsRef<str>>(
         rows: impl IntoIterator<Item = (L, Target)>,
         bytes: &mut Vec<u8>,
@@ -55,7 +55,7 @@ impl Extent {
             push_label(bytes, host.as_ref().as_bytes());
             targets.push(target);
         }
-        // A label's length is below 64, and so is no letter.
+        // The length of a label is below 64, and so not a letter.
         bytes[hosts..].make_ascii_lowercase();
         let addresses = bytes.len();
         let v4 = |target: &Target| match target {
@@ -68,7 +68,7 @@ impl Extent {
         Extent { hosts, addresses, end, targets: all_v4.is_none().then(|| targets.into()) }
     }
 
-    /// The rows, in the bytes that they were written to.
+    /// The rows in the bytes to which they were written.
     pub(super) fn rows<'z>(&'z self, bytes: &'z [u8]) -> Rows<'z> {
         let Extent { hosts, addresses, end, targets } = self;
         let (hosts, rest) = bytes[*hosts as usize..*end as usize].split_at((addresses - hosts) as usize);
@@ -80,7 +80,7 @@ impl Extent {
     }
 }
 
-/// One address of one endpoint.
+/// An address of an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row<'z> {
     /// The label (in wire form, lower case) below the Service's name.
@@ -89,7 +89,7 @@ pub(super) struct Row<'z> {
 }
 
 impl Row<'_> {
-    /// Its address, if it is no alias.
+    /// Its address, unless it is an alias.
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self.target {
             TargetRef::Address(ip) => Some(ip),
@@ -111,13 +111,13 @@ impl<'z> Rows<'z> {
         self.after(0, 0)
     }
 
-    /// The row `number`, whose host label is at `host` of all of them; see [`Self::places`].
+    /// Row `number`, whose host label is at offset `host`; see [`Self::positions`].
     pub(super) fn get(self, number: u32, host: u32) -> Option<Row<'z>> {
         self.after(number as usize, host as usize).next()
     }
 
-    /// The rows, each with its number and the place of its host label.
-    pub(super) fn places(self) -> impl Iterator<Item = (u32, u32, Row<'z>)> {
+    /// The rows, each with its number and the offset of its host label.
+    pub(super) fn positions(self) -> impl Iterator<Item = (u32, u32, Row<'z>)> {
         let mut host = 0;
         self.iter().zip(0..).map(move |(row, number)| {
             let at = host;
@@ -126,7 +126,7 @@ impl<'z> Rows<'z> {
         })
     }
 
-    /// The rows from `number` on, whose host label is at `host`.
+    /// The rows from `number` on, whose host labels start at offset `host`.
     fn after(self, number: usize, host: usize) -> impl Iterator<Item = Row<'z>> + Clone {
         let mut hosts = self.hosts.get(host..).unwrap_or_default();
         (number..self.len()).map_while(move |at| {
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_as_they_were_given() {
+    fn rows_are_read_as_written() {
         let v4 = |last| Target::Address(Ipv4Addr::new(127, 244, 0, last).into());
         let v6 = Target::Address("fd00::1".parse().unwrap());
         let alias = Target::Alias("db.example".parse().unwrap());
@@ -176,7 +176,7 @@ mod tests {
                 (String::from_utf8(row.host[1..].to_vec()).unwrap(), target)
             };
             assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), expected);
-            let by_place = rows.places().map(|(number, host, _)| shown(rows.get(number, host).unwrap()));
+            let by_place = rows.positions().map(|(number, host, _)| shown(rows.get(number, host).unwrap()));
             assert_eq!(by_place.collect::<Vec<_>>(), expected);
         }
     }

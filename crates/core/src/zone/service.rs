@@ -1,4 +1,4 @@
-//! What one Service contributes to the zone: its names, addresses and ports, compiled from the Service and its
+//! The part of one Service in the zone: its names, addresses and ports, compiled from the Service and its
 //! EndpointSlices.
 
 use std::borrow::Cow;
@@ -20,82 +20,82 @@ use crate::store::{
 };
 use crate::wire::{DomainName, push_label};
 
-/// The names of a Service and of its endpoints. A clone shares them.
+/// The names of a Service and of its endpoints. Clones share them.
 ///
-/// CoreDNS walks all (address, port) pairs of the Service's slices for every question (`kubernetes.go`, findServices);
-/// what is kept here lets [`super::Zone`] do the same walk without building anything. All of it lies in one place: with
-/// 100,000 pods, each other place to look at would cost more than what is done there.
+/// CoreDNS iterates over all (address, port) pairs of the Service's slices for every question (`kubernetes.go`,
+/// findServices); this layout lets [`super::Zone`] do the same without building anything. All of it is in one
+/// allocation: with 100,000 pods, each further one would cost a cache miss, more than the work on its content.
 #[derive(Clone, Debug)]
-pub struct ServiceRecords(ThinArc<Head, u8>);
+pub struct ServiceRecords(ThinArc<Header, u8>);
 
-/// What stands before the bytes: the Service's prefix, and then the rows of its slices.
+/// The header before the bytes, which are the Service's prefix and the rows of its slices.
 #[derive(Debug)]
-struct Head {
-    /// The length of the prefix.
+struct Header {
+    /// Length of the prefix.
     prefix: u32,
     repeats: bool,
     body: Body,
     slices: SmallVec<[Slice; 1]>,
-    /// Rows by host label, where there are too many to walk.
-    by_host: Option<Box<HashTable<Place>>>,
+    /// Positions of rows by host label, if there are too many to iterate over.
+    by_host: Option<Box<HashTable<Position>>>,
 }
 
-/// The endpoints of one slice; every port goes with every one of them.
+/// The endpoints of one slice; each of them has all of its ports.
 #[derive(Debug, PartialEq)]
 struct Slice {
     ports: Ports,
     extent: Extent,
 }
 
-/// The endpoints of one slice, to be looked at.
+/// A slice with access to its rows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SliceRecords<'z> {
     pub(super) ports: &'z [Port],
     pub(super) rows: Rows<'z>,
 }
 
-/// What the Service's own name answers with.
+/// The answer for the Service's own name.
 #[derive(Debug, PartialEq)]
 pub(super) enum Body {
-    /// Slices that name a Service which does not exist: only reverse lookups show them.
+    /// Slices of a Service which does not exist: only reverse lookups find them.
     Missing,
-    /// An alias. Not the ones whose target is an IP address: those do not exist for CoreDNS.
+    /// An alias. Aliases whose target is an IP address do not exist for CoreDNS.
     External(DomainName),
-    /// An address of its own, in each of its families.
+    /// The addresses of the Service, one in each of its families.
     Cluster(Box<Cluster>),
     /// The addresses of its endpoints.
     Headless,
 }
 
-/// What a Service has of its own.
+/// The own addresses and ports of a Service.
 #[derive(Debug, PartialEq)]
 pub(super) struct Cluster {
     pub(super) addresses: SmallVec<[IpAddr; 1]>,
     pub(super) ports: Ports,
 }
 
-/// Never none: see [`Port::number`].
+/// Never empty: see [`Port::number`].
 type Ports = SmallVec<[Port; 1]>;
 
-/// A port as SRV names and SRV data show it.
+/// A port of SRV names and SRV data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Port {
     pub(super) name: Name,
     pub(super) protocol: Protocol,
-    /// `None`: nothing was declared. Addresses are found through it, SRV records are not (CoreDNS's port -1).
+    /// `None`: no port is declared. Addresses are found through it, SRV records are not (CoreDNS's port -1).
     pub(super) number: Option<u16>,
 }
 
-/// Where a row is.
+/// The position of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+struct Position {
     slice: u32,
     row: u32,
-    /// Where its host label begins among those of the slice.
+    /// Offset of its host label among those of the slice.
     host: u32,
 }
 
-/// From how many rows on a host is looked up instead of searched.
+/// Minimum number of rows for an index by host.
 const INDEXED_FROM: usize = 16;
 
 impl ServiceRecords {
@@ -116,7 +116,7 @@ impl ServiceRecords {
             slices.iter().map(|slice| Slice::new(slice, settings, &mut bytes)).collect();
         let rows = || slices.iter().flat_map(|slice| slice.extent.rows(&bytes).iter());
         let count = slices.iter().map(|slice| slice.extent.rows(&bytes).len()).sum();
-        let head = Head {
+        let head = Header {
             prefix,
             repeats: repeats(rows(), count),
             body: service.map_or(Body::Missing, Body::new),
@@ -126,26 +126,26 @@ impl ServiceRecords {
         ServiceRecords(ThinArc::from_header_and_slice(head, &bytes))
     }
 
-    fn head(&self) -> &Head {
+    fn head(&self) -> &Header {
         &self.0.header.header
     }
 
-    /// `NAME.NAMESPACE` in wire form, as it stands in a question.
+    /// `NAME.NAMESPACE` in wire form, as in a question.
     pub(super) fn name(&self) -> &[u8] {
         service_part(self.prefix())
     }
 
-    /// The labels `NAME.NAMESPACE.svc` in wire form, without what follows.
+    /// The labels `NAME.NAMESPACE.svc` in wire form, without the rest.
     pub(super) fn prefix(&self) -> &[u8] {
         &self.0.slice[..self.head().prefix as usize]
     }
 
-    /// What its own name answers with.
+    /// The answer for its own name.
     pub(super) fn body(&self) -> &Body {
         &self.head().body
     }
 
-    /// Whether an address or a host occurs more than once, so that answers must be de-duplicated.
+    /// Whether an address or a host is repeated, so that answers must be de-duplicated.
     pub(super) fn repeats(&self) -> bool {
         self.head().repeats
     }
@@ -155,12 +155,12 @@ impl ServiceRecords {
         self.head().slices.iter().map(|slice| slice.records(&self.0.slice))
     }
 
-    /// Whether there is nothing to be found through it any more.
+    /// Whether no name is found through it any more.
     pub(super) fn is_empty(&self) -> bool {
         self.head().body == Body::Missing && self.head().slices.is_empty()
     }
 
-    /// Whether `other` answers the same.
+    /// Whether `other` gives the same answers.
     pub(super) fn equals(&self, other: &Self) -> bool {
         let (one, another) = (self.head(), other.head());
         one.body == another.body && one.slices == another.slices && self.0.slice == other.0.slice
@@ -168,11 +168,11 @@ impl ServiceRecords {
 
     /// The rows below the host `label` (lower case, without its length), each with its slice's ports.
     pub(super) fn host<'a>(&'a self, label: &'a [u8]) -> impl Iterator<Item = (&'a [Port], Row<'a>)> {
-        let mut found = SmallVec::<[Place; 2]>::new();
-        if let Some(places) = &self.head().by_host {
-            let all = places.iter_hash(hash(label)).copied();
+        let mut found = SmallVec::<[Position; 2]>::new();
+        if let Some(positions) = &self.head().by_host {
+            let all = positions.iter_hash(hash(label)).copied();
             found.extend(all.filter(|place| self.at(*place).is_some_and(|(_, row)| &row.host[1..] == label)));
-            // As the slices list them.
+            // In the order of the slices.
             found.sort_unstable();
         }
         let walked = self
@@ -183,12 +183,12 @@ impl ServiceRecords {
         found.into_iter().filter_map(|place| self.at(place)).chain(walked.into_iter().flatten())
     }
 
-    fn at(&self, place: Place) -> Option<(&[Port], Row<'_>)> {
+    fn at(&self, place: Position) -> Option<(&[Port], Row<'_>)> {
         let slice = self.head().slices.get(place.slice as usize)?.records(&self.0.slice);
         Some((slice.ports, slice.rows.get(place.row, place.host)?))
     }
 
-    /// The distinct host labels of the rows that lead to `ip`.
+    /// The distinct host labels of the rows with address `ip`.
     pub(super) fn hosts_at(&self, ip: IpAddr) -> SmallVec<[&[u8]; 2]> {
         let all = self.rows().filter(|(_, row)| row.address() == Some(ip)).map(|(_, row)| row.host);
         if !self.repeats() {
@@ -209,7 +209,7 @@ impl ServiceRecords {
     }
 }
 
-/// Found by its name.
+/// The key is its name.
 impl Keyed for ServiceRecords {
     type Key = [u8];
 
@@ -224,15 +224,15 @@ impl Slice {
     }
 }
 
-fn by_host(slices: &[Slice], bytes: &[u8], count: usize) -> HashTable<Place> {
-    let mut places = HashTable::with_capacity(count);
+fn by_host(slices: &[Slice], bytes: &[u8], count: usize) -> HashTable<Position> {
+    let mut positions = HashTable::with_capacity(count);
     for (slice, records) in (0..).zip(slices) {
-        for (row, host, found) in records.extent.rows(bytes).places() {
-            // There is room for all: nothing is hashed again.
-            places.insert_unique(hash(&found.host[1..]), Place { slice, row, host }, |_| 0);
+        for (row, host, found) in records.extent.rows(bytes).positions() {
+            // The capacity is sufficient: no entry is hashed again.
+            positions.insert_unique(hash(&found.host[1..]), Position { slice, row, host }, |_| 0);
         }
     }
-    places
+    positions
 }
 
 fn hash(label: &[u8]) -> u64 {
@@ -241,7 +241,7 @@ fn hash(label: &[u8]) -> u64 {
 
 /// Whether two rows have the same host or the same address.
 fn repeats<'z>(rows: impl Iterator<Item = Row<'z>> + Clone, count: usize) -> bool {
-    // Few rows are compared sooner than they are hashed.
+    // For few rows, comparison is faster than hashing.
     if count < INDEXED_FROM {
         let mut others = rows.clone();
         return rows.into_iter().any(|row| {
@@ -284,10 +284,10 @@ impl Port {
         Port { name: Name::default(), protocol: Protocol::TCP, number: None }
     }
 
-    /// Whether the port is meant by `name` and `protocol` of a question; an empty one means any, and case does not
-    /// matter (CoreDNS, matchPortAndProtocol).
+    /// Whether the port matches `name` and `protocol` of a question; an empty one matches any, and case is ignored
+    /// (CoreDNS, matchPortAndProtocol).
     pub(super) fn matches(&self, name: &[u8], protocol: &[u8]) -> bool {
-        // A slice or Service without ports has no protocol either, so only "any" finds it.
+        // A slice or Service without ports has no protocol either, so only "any" matches it.
         let own: &[u8] = if self.number.is_none() && self.name.is_empty() {
             b""
         } else {
@@ -299,14 +299,14 @@ impl Port {
 }
 
 impl Slice {
-    /// Its rows go to the end of `bytes`.
+    /// Appends its rows to `bytes`.
     fn new(slice: &EndpointSlice, settings: &Settings, bytes: &mut Vec<u8>) -> Self {
         let port = |p: &EndpointPort| Port { name: p.name.clone(), protocol: p.protocol, number: p.port };
         let mut ports: Ports = slice.ports.iter().map(port).collect();
         if ports.is_empty() {
             ports.push(Port::undeclared());
         }
-        // Only `ready` counts, and absent means ready (object/endpoint.go); serving and terminating do not matter.
+        // Only `ready` counts, and absent means ready (object/endpoint.go); serving and terminating are ignored.
         let ready = slice.endpoints.iter().filter(|e| e.conditions.ready != Some(false));
         let rows = ready.flat_map(|endpoint| {
             endpoint
@@ -318,7 +318,7 @@ impl Slice {
     }
 }
 
-/// The label of an endpoint and where it leads, at one of its addresses.
+/// The label of an endpoint and its target, for one of its addresses.
 fn row<'s>(
     kind: AddressType,
     endpoint: &'s Endpoint,
@@ -330,12 +330,12 @@ fn row<'s>(
         _ => Target::Address(address.ip().ok()?),
     };
     let host = host_label(endpoint, address, &target, settings);
-    // Longer than a label can be, or with dots in it: nobody could ask for it (CoreDNS fails to send it).
+    // A label that is too long or contains dots cannot be queried (CoreDNS fails to send it).
     let fits = !host.is_empty() && host.len() <= 63 && !host.contains('.');
     fits.then_some((host, target))
 }
 
-/// The label of an endpoint below its Service (CoreDNS, endpointHostname): its hostname; else, if asked for, its pod's
+/// The label of an endpoint below its Service (CoreDNS, endpointHostname): its hostname; else, if configured, its pod's
 /// name; else its address with dashes.
 fn host_label<'s>(
     endpoint: &'s Endpoint,
@@ -375,7 +375,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dashed_addresses() {
+    fn addresses_are_written_as_labels() {
         let table = [
             ("10.244.1.7", "10-244-1-7"),
             ("fd00:10:244:3::9", "fd00-10-244-3--9"),

@@ -1,8 +1,7 @@
-//! A map whose clone costs next to nothing and whose change copies a small part: what readers hold stays as it is
-//! while the writer goes on.
+//! A map with cheap clones and small copies on change: readers keep their version while the writer continues.
 //!
-//! Small hash tables, the shards, stand in nodes of a few: a change copies one node and the list of them; a bulk load, where
-//! nobody reads yet, copies nothing.
+//! Small hash tables, the shards, are grouped in nodes: a change copies one node and the list of nodes; a bulk load
+//! without readers copies nothing.
 
 use std::array;
 use std::hash::{BuildHasher, Hash};
@@ -12,16 +11,16 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use rustc_hash::FxBuildHasher;
 
-/// The number of nodes. With [`SHARDS`] it makes shards small with 100,000 entries, and what leads to them fit into a core's
-/// cache.
+/// Number of nodes. With [`SHARDS`] it keeps shards small with 100,000 entries, while the list of nodes fits into a
+/// core's cache.
 const NODES: usize = 128;
-/// The number of shards of a node. All of them are copied when one changes.
+/// Number of shards of a node. All of them are copied when one changes.
 const SHARDS: usize = 8;
 
 type Shard<T> = HashTable<T>;
 type Node<T> = Arc<[Shard<T>; SHARDS]>;
 
-/// Something that is found by a part of itself.
+/// A value that contains its key.
 pub(super) trait Keyed {
     type Key: Hash + Eq + ?Sized;
 
@@ -36,7 +35,7 @@ impl<K: Hash + Eq, V> Keyed for (K, V) {
     }
 }
 
-/// A label.
+/// The key is the whole label.
 impl Keyed for Box<[u8]> {
     type Key = [u8];
 
@@ -63,7 +62,8 @@ impl<T> Default for Table<T> {
     }
 }
 
-/// Every bit of it depends on every bit of the key: FxHash alone leaves addresses of one range alike in most bits.
+/// Every bit of the hash depends on every bit of the key: with FxHash alone, addresses of one range have most bits in
+/// common.
 fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
     // The finalizer of MurmurHash3.
     let mut hash = FxBuildHasher.hash_one(key);
@@ -72,14 +72,14 @@ fn hash<Q: Hash + ?Sized>(key: &Q) -> u64 {
     hash ^ hash >> 33
 }
 
-/// The node, and the shard of that. Bits from the middle: hashbrown takes the lowest and the highest for itself.
+/// The node, and the shard in it. Uses bits from the middle: hashbrown uses the lowest and the highest.
 fn path(hash: u64) -> (usize, usize) {
     let middle = (hash >> 32) as usize;
     (middle / SHARDS % NODES, middle % SHARDS)
 }
 
 impl<T: Keyed + Clone> Table<T> {
-    /// What is found by `key`.
+    /// The entry of `key`.
     pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
         let hash = hash(key);
         let (node, shard) = path(hash);
@@ -94,7 +94,7 @@ impl<T: Keyed + Clone> Table<T> {
         self.nodes.iter().flat_map(|node| node.iter()).flat_map(|shard| shard.iter())
     }
 
-    /// Puts `entry` in the place of what was found by its key; tells whether there was something.
+    /// Inserts `entry`, replacing the entry of its key; returns whether there was one.
     pub(super) fn insert(&mut self, entry: T) -> bool {
         let hash_value = hash(entry.key());
         let shard = self.shard(hash_value);
@@ -111,7 +111,7 @@ impl<T: Keyed + Clone> Table<T> {
         }
     }
 
-    /// Takes out what is found by `key`; tells whether there was something.
+    /// Removes the entry of `key`; returns whether there was one.
     pub(super) fn remove(&mut self, key: &T::Key) -> bool {
         let hash = hash(key);
         let removed = match self.shard(hash).find_entry(hash, |entry| entry.key() == key) {
@@ -125,7 +125,7 @@ impl<T: Keyed + Clone> Table<T> {
         removed
     }
 
-    /// The shard for `hash`, to be changed.
+    /// The shard for `hash`, for modification.
     fn shard(&mut self, hash: u64) -> &mut Shard<T> {
         let (node, shard) = path(hash);
         let node = &mut Arc::make_mut(&mut self.nodes)[node];
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clone_keeps_what_it_had() {
+    fn a_clone_is_not_changed() {
         let mut table = Table::default();
         for n in 0..5000u32 {
             assert!(!table.insert((n, n)));

@@ -1,12 +1,13 @@
-//! A map that forgets what came first when it is full, so that whoever asks for ever new names costs no more memory.
+//! A bounded map that evicts the oldest entry when it is full, so that clients that ask for ever new names cannot
+//! exhaust memory.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// At most so many entries, which together weigh so much at most.
+/// A map with a maximum number of entries and a maximum total weight.
 pub(super) struct Bounded<K, V> {
     entries: HashMap<K, (V, usize)>,
-    /// In the order in which they came.
+    /// The keys in order of insertion.
     arrived: VecDeque<K>,
     weight: usize,
     entries_max: usize,
@@ -26,7 +27,7 @@ impl<K: Clone + Eq + Hash, V> Bounded<K, V> {
         self.entries.get_mut(key).map(|(value, _)| value)
     }
 
-    /// Puts `value`, which weighs `weight`, in; what is heavier than all may be is left out.
+    /// Inserts `value` of weight `weight`. A value heavier than the maximum is not stored.
     pub(super) fn insert(&mut self, key: K, value: V, weight: usize) {
         if weight > self.weight_max {
             return;
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_makes_room() {
+    fn the_oldest_entry_is_evicted() {
         let mut map = Bounded::new(2, 10);
         for (key, weight) in [("a", 1), ("b", 1), ("a", 2), ("c", 1)] {
             map.insert(key, (), weight);

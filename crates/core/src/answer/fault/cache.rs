@@ -1,5 +1,5 @@
-//! CoreDNS's `cache` plugin (`cache.go`, `item.go`, `dnsutil/ttl.go`): what it keeps, for how long, and what it gives
-//! out. It has no prefetch and serves nothing stale, as kubeadm configures it.
+//! CoreDNS's `cache` plugin (`cache.go`, `item.go`, `dnsutil/ttl.go`): what it stores, for how long, and what it
+//! returns. Without prefetch and stale answers, as kubeadm configures it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -9,39 +9,39 @@ use crate::answer::Request;
 use crate::store::Time;
 use crate::wire::{RecordType, ResponseCode};
 
-/// So many replies are kept of each sort (the plugin's `defaultCap`). The plugin throws out any of them when there are
-/// more; here the first goes.
+/// Maximum number of replies of each sort (the plugin's `defaultCap`). The plugin evicts any of them, this cache the
+/// oldest.
 const REPLIES: usize = 10_000;
 
-/// So many records together: a cache of large replies must not take all memory there is.
+/// Maximum number of records in all replies together, so that large replies cannot exhaust memory.
 const RECORDS: usize = 250_000;
 
-/// The least lifetime of anything kept, and that of failures, in seconds.
-const LEAST: u32 = 5;
+/// Minimum lifetime of any entry, and the lifetime of failures, in seconds.
+const LIFETIME_MIN: u32 = 5;
 
-/// The TTL that a reply without records counts for (`MinimalDefaultTTL`), in seconds.
+/// The TTL that is assumed for a reply without records (`MinimalDefaultTTL`), in seconds.
 const WITHOUT_RECORDS: u32 = 5;
 
-/// The longest lifetime that the plugin works out (`MaximumDefaulTTL`), in seconds.
-const MOST: u32 = 3600;
+/// Maximum lifetime that the plugin computes (`MaximumDefaulTTL`), in seconds.
+const LIFETIME_MAX: u32 = 3600;
 
 /// Name in lower case, type, class, DO, CD.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct Key(Box<[u8]>, RecordType, u16, bool, bool);
+pub(super) struct CacheKey(Box<[u8]>, RecordType, u16, bool, bool);
 
-impl Key {
+impl CacheKey {
     pub(super) fn of(request: &Request<'_>) -> Self {
         let question = &request.question;
         let dnssec_ok = request.opt.is_some_and(|opt| opt.edns.dnssec_ok());
         let name = question.name.to_ascii_lowercase().into();
-        Key(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
+        CacheKey(name, question.record_type, question.class, dnssec_ok, request.checking_disabled)
     }
 }
 
 /// One instance of the plugin.
 pub(crate) struct Cache {
-    success: Mutex<Bounded<Key, Item>>,
-    denial: Mutex<Bounded<Key, Item>>,
+    success: Mutex<Bounded<CacheKey, Item>>,
+    denial: Mutex<Bounded<CacheKey, Item>>,
 }
 
 impl Default for Cache {
@@ -58,14 +58,14 @@ struct Item {
     stored: Time,
 }
 
-/// A cache, and how long it may keep replies, in seconds.
+/// A cache, and the maximum lifetimes of its entries, in seconds.
 pub(super) struct Layer<'a> {
     pub(super) cache: &'a Cache,
     pub(super) success: u32,
     pub(super) denial: u32,
 }
 
-/// What a reply is to the plugin (`response.Typify`).
+/// The class of a reply (`response.Typify`).
 #[derive(Clone, Copy, PartialEq)]
 enum Sort {
     Success,
@@ -75,8 +75,8 @@ enum Sort {
 }
 
 impl Layer<'_> {
-    /// What is kept for `key`, as it is at `now`. Denials are looked for first.
-    pub(super) fn get(&self, key: &Key, now: Time) -> Option<Draft> {
+    /// The entry for `key` at `now`. Denials are looked up first.
+    pub(super) fn get(&self, key: &CacheKey, now: Time) -> Option<Draft> {
         [&self.cache.denial, &self.cache.success].into_iter().find_map(|store| {
             let store = store.lock().unwrap_or_else(PoisonError::into_inner);
             let item = store.get(key)?;
@@ -89,16 +89,16 @@ impl Layer<'_> {
         })
     }
 
-    /// Keeps `draft` if it is one to be kept, and gives its records the lifetime in any case.
-    pub(super) fn keep(&self, key: &Key, draft: &mut Draft, now: Time) {
+    /// Stores `draft` if it can be cached, and sets the TTL of its records to the lifetime in any case.
+    pub(super) fn keep(&self, key: &CacheKey, draft: &mut Draft, now: Time) {
         let sort = sort(draft, key.1);
-        let least = draft.ttls().min().unwrap_or(WITHOUT_RECORDS).clamp(LEAST, MOST);
+        let least = draft.ttls().min().unwrap_or(WITHOUT_RECORDS).clamp(LIFETIME_MIN, LIFETIME_MAX);
         let lifetime = match sort {
             Sort::Success => least.min(self.success),
-            Sort::Failure => LEAST,
+            Sort::Failure => LIFETIME_MIN,
             Sort::Denial | Sort::Other => least.min(self.denial),
         };
-        // A lifetime of 0 stands for a sort that is not kept here, and is given out as it came.
+        // A lifetime of 0 means that the sort is not cached; the reply is returned unchanged.
         if lifetime == 0 {
             return;
         }
@@ -131,7 +131,8 @@ fn sort(draft: &Draft, asked: RecordType) -> Sort {
     }
 }
 
-/// Whether the answer has what was asked for, at the end of the aliases. Since CoreDNS 1.14.7 nothing else is kept.
+/// Whether the answer has records of the requested type at the end of its aliases. Nothing else is cached since CoreDNS
+/// 1.14.7.
 fn is_complete(draft: &Draft, asked: RecordType) -> bool {
     draft.answer.iter().any(|record| record.record_type == asked || asked == RecordType::ANY)
 }

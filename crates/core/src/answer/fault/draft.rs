@@ -1,5 +1,5 @@
-//! A reply as records that can be changed: read from a whole and plain one, and written as any other reply is, so that
-//! sizes, compression and truncation are what they always are.
+//! A reply as records that can be changed: parsed from a complete, uncompressed one, and written like any other reply,
+//! with the same rules for size, compression and truncation.
 
 use crate::answer::message::Message;
 use crate::answer::request::Request;
@@ -7,7 +7,7 @@ use crate::answer::{Answerer, Client, Located, Upstream, Verdict, resolve, write
 use crate::wire::{Header, NAME_MAX, RecordBuf, ResponseCode, Section, flag, sections};
 use crate::zone::Zone;
 
-/// A reply to be.
+/// A reply that is still to be written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Draft {
     pub(super) code: ResponseCode,
@@ -17,12 +17,12 @@ pub(super) struct Draft {
     pub(super) answer: Vec<RecordBuf>,
     pub(super) authority: Vec<RecordBuf>,
     pub(super) additional: Vec<RecordBuf>,
-    /// Says more about the code (RFC 8914).
+    /// The extended error, which details the code (RFC 8914).
     pub(super) extended_error: Option<u16>,
 }
 
 impl Draft {
-    /// A code and nothing else; CoreDNS's server claims no authority for such replies.
+    /// A code without records; CoreDNS's server sets no AA on such replies.
     pub(super) fn bare(code: ResponseCode) -> Self {
         Draft { code, ..Draft::default() }
     }
@@ -32,13 +32,13 @@ impl Draft {
         [&self.answer, &self.authority, &self.additional].into_iter().flatten().map(|record| record.ttl)
     }
 
-    /// Gives all records the same TTL.
+    /// Sets the TTL of all records.
     pub(super) fn set_ttl(&mut self, ttl: u32) {
         let all = [&mut self.answer, &mut self.authority, &mut self.additional];
         all.into_iter().flatten().for_each(|record| record.ttl = ttl);
     }
 
-    /// Reads back what `message` became, whole and plain.
+    /// Parses `plain`, a complete and uncompressed reply.
     fn read(plain: &[u8]) -> Draft {
         let header = Header::read(plain).expect("a written message has a header");
         let [answer, authority, additional] = sections(plain)
@@ -56,7 +56,7 @@ impl Draft {
         }
     }
 
-    /// Writes the reply to `request` for `client`, with `question` in it; SRV targets compressed if `targets` says so.
+    /// Writes the reply to `request` for `client`, with `question` in it; compresses SRV targets if `targets` is set.
     pub(super) fn write(
         &self,
         answerer: &mut Answerer,
@@ -96,7 +96,7 @@ impl Draft {
 }
 
 impl Answerer {
-    /// The whole reply to `request`, as the objects list its records.
+    /// The complete reply to `request`, with records in the order of their objects.
     pub(super) fn draft(
         &mut self,
         zone: &Zone,
@@ -114,8 +114,8 @@ impl Answerer {
     }
 }
 
-/// Makes another question of `question`, of the same length: about a name that begins with another letter, or of
-/// another type if it is about the root.
+/// Turns `question` into another question of the same length: with another first letter, or with another type if it is
+/// about the root.
 pub(super) fn another_question(question: &mut [u8]) {
     match question {
         [1..=63, first, ..] => *first = if first.eq_ignore_ascii_case(&b'x') { b'y' } else { b'x' },

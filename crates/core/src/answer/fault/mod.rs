@@ -1,13 +1,13 @@
-//! Which fault a question or a connection hits, and what becomes of the answer. Takes the place of all that stands between
-//! a cluster's DNS and those who ask it: caches, replicas, middleboxes, and plain bad luck. It must not know the wall
-//! clock, sockets, or where faults come from.
+//! Decides which fault a question or a connection hits, and applies it to the answer. Takes the place of everything
+//! between a cluster's DNS and its clients: caches, replicas, middleboxes and failures. Must not depend on the wall
+//! clock, sockets, or the source of faults.
 //!
 //! ```text
 //!   question ─▶ Faults ─▶ Hit ─▶ zone ─▶ caches ─▶ records, size ─▶ bytes ─▶ delay or silence (serve)
 //! ```
 //!
-//! What a fault remembers has bounds: the place in the sequence of 10,000 questions, 10,000 answers and 10,000 denials of
-//! no more than 250,000 records each in a cache, and 1,024 zones for those who are told late.
+//! The state of a fault is bounded: positions in the sequence for 10,000 questions; 10,000 answers and 10,000 denials
+//! of at most 250,000 records each in a cache; 1,024 zones for clients that see changes late.
 
 mod bounded;
 mod cache;
@@ -30,20 +30,20 @@ use crate::fault::{Action, EdnsSupport, Target, Tcp};
 use crate::store::{Name, Time};
 use crate::wire::{HEADER, ResponseCode};
 use crate::zone::Zone;
-use cache::{Key, Layer};
+use cache::{CacheKey, Layer};
 use draft::Draft;
 use rule::State;
-pub use rule::{Past, Rule};
+pub use rule::{Rule, ZoneHistory};
 
-/// The faults of a cluster's DNS. A clone is another handle on the same.
+/// The faults of a cluster's DNS. Clones share them.
 #[derive(Clone, Default)]
 pub struct Faults(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
-    /// Whether any is in force: all that a question costs while there is none.
+    /// Whether any fault is in force: the only check a question costs while there is none.
     any: AtomicBool,
-    /// All there are, in the order in which they are tried.
+    /// All faults, in the order in which they are matched.
     rules: ArcSwap<Vec<Arc<Rule>>>,
 }
 
@@ -53,7 +53,8 @@ impl Faults {
         !self.0.any.load(Ordering::Relaxed)
     }
 
-    /// How many questions and connections the fault called `name` has hit since it was made, or its spec changed.
+    /// Number of questions and connections that the fault called `name` has hit since it was created or its spec
+    /// changed.
     pub fn hits(&self, name: &str) -> u64 {
         let rules = self.0.rules.load();
         rules.iter().find(|rule| rule.name == name).map_or(0, |rule| rule.state.hits())
@@ -71,7 +72,7 @@ impl Faults {
         })
     }
 
-    /// Publishes `rules`, in the order in which they are tried. What faults that are in force no longer hold back is let go.
+    /// Publishes `rules`, in the order in which they are matched. Replies that ended faults delayed are released.
     pub fn publish(&self, rules: Vec<Arc<Rule>>) {
         let in_force = |rules: &[Arc<Rule>]| -> HashMap<*const State, Arc<Rule>> {
             let rules = rules.iter().filter(|rule| rule.in_force);
@@ -84,16 +85,16 @@ impl Faults {
         ended.for_each(|(_, rule)| rule.state.end());
     }
 
-    /// Returns when the fault of `hit` has ended; `None` if it has already.
+    /// Returns a handle on the end of the fault of `hit`; `None` if it has ended already.
     pub fn ending(&self, hit: &Hit) -> Option<Ending> {
-        // Subscribed before it is looked: what ends in between is not missed.
+        // Subscribes before the check, so that an end in between is not missed.
         let ending = Ending(hit.rule.state.ending());
         let goes_on = |rule: &Arc<Rule>| rule.in_force && Arc::ptr_eq(&rule.state, &hit.rule.state);
         self.0.rules.load().iter().any(goes_on).then_some(ending)
     }
 
-    /// The fault that hits `request`, which `asker` sends at `now`; it is counted as hit. What of the fault is left to be done
-    /// after the answer is [`Hit::delay`] and, with the upstream's reply to a request that is forwarded, [`Hit::bend_relayed`].
+    /// Matches `request`, which `asker` sends at `now`, and counts the hit. After the answer the caller applies
+    /// [`Hit::delay`] and, to the upstream's reply to a forwarded request, [`Hit::apply_to_relayed`].
     pub fn hit(&self, request: &[u8], client: Client, asker: IpAddr, now: Time) -> Option<Hit> {
         let request = Request::read(request, client.udp).ok()?;
         let asker = asker.to_canonical();
@@ -104,14 +105,14 @@ impl Faults {
     }
 }
 
-/// The end of a fault, for what it holds back.
+/// Notification of the end of a fault, for replies that it delays.
 #[derive(Clone, Debug)]
 pub struct Ending(watch::Receiver<u64>);
 
 impl Ending {
     /// Returns once the fault has ended: by its time, or because it was deleted or replaced.
     pub async fn ended(&mut self) {
-        // Where the fault itself is gone, it has ended as well.
+        // A dropped sender means that the fault itself was dropped: it has ended too.
         _ = self.0.changed().await;
     }
 }
@@ -120,9 +121,9 @@ impl Ending {
 #[derive(Clone)]
 pub struct Hit {
     rule: Arc<Rule>,
-    /// Which step of the sequence it is.
+    /// Step of the sequence.
     step: Option<usize>,
-    /// How many questions had matched before: what is drawn for this one follows from it.
+    /// Number of questions that matched before: the seed of this one's random numbers.
     number: u64,
     asker: IpAddr,
     now: Time,
@@ -134,29 +135,29 @@ impl Hit {
         &self.rule.name
     }
 
-    /// How much later the reply is to be sent, by the wall's clock.
+    /// How long to delay the reply, in real time.
     pub fn delay(&self) -> Option<Duration> {
         self.actions().iter().find_map(|action| match action {
             Action::Delay { by, jitter } => {
-                let share = self.lot(b'd').f64() * 2.0;
+                let share = self.rng_for(b'd').f64() * 2.0;
                 Some((*by + jitter.mul_f64(share)).saturating_sub(*jitter))
             }
             _ => None,
         })
     }
 
-    /// Bends a reply that an upstream gave: of what has not been decided by then, its id and its question.
-    pub fn bend_relayed(&self, reply: &mut [u8]) {
-        if self.does(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
+    /// Applies the fault to a reply of an upstream: the actions on bytes, its id and its question.
+    pub fn apply_to_relayed(&self, reply: &mut [u8]) {
+        if self.has_action(&Action::WrongQuestion) && reply.len() > HEADER + 1 {
             let end = reply.len().min(HEADER + 5);
             draft::another_question(&mut reply[HEADER..end]);
         }
-        self.bend_id(reply);
+        self.change_id(reply);
     }
 
     /// Whether the query gets no reply.
     pub(super) fn drops_reply(&self) -> bool {
-        self.does(&Action::Drop)
+        self.has_action(&Action::Drop)
     }
 
     fn actions(&self) -> &[Action] {
@@ -166,33 +167,33 @@ impl Hit {
         }
     }
 
-    fn does(&self, action: &Action) -> bool {
+    fn has_action(&self, action: &Action) -> bool {
         self.actions().contains(action)
     }
 
-    /// What is drawn for this question, for the purpose `salt`.
-    fn lot(&self, salt: u8) -> Rng {
-        rule::lot(self.rule.spec.seed, self.number, salt)
+    /// The random numbers of this question for the purpose `salt`.
+    fn rng_for(&self, salt: u8) -> Rng {
+        rule::rng_for(self.rule.spec.seed, self.number, salt)
     }
 
-    fn bend_id(&self, reply: &mut [u8]) {
-        if let Some(id) = reply.first_chunk_mut::<2>().filter(|_| self.does(&Action::WrongId)) {
+    fn change_id(&self, reply: &mut [u8]) {
+        if let Some(id) = reply.first_chunk_mut::<2>().filter(|_| self.has_action(&Action::WrongId)) {
             *id = u16::from_be_bytes(*id).wrapping_add(1).to_be_bytes();
         }
     }
 
-    /// The serial of the zone that the answer is from, if that is not the present one. What a cache has kept may be older
+    /// The serial of the zone that the answer is from, if it is not the current one. Entries of a cache may be older
     /// still.
     pub fn serial(&self) -> Option<u32> {
         self.zone().map(|zone| zone.serial())
     }
 
-    /// Which of kubeadm's two replicas of CoreDNS answers: the first of two that disagree is the one that is behind.
+    /// Which of kubeadm's two replicas of CoreDNS answers. Of two that disagree, the first has the old zone.
     fn replica(&self) -> usize {
-        self.lot(b'r').usize(..self.rule.state.replicas.len())
+        self.rng_for(b'r').usize(..self.rule.state.replicas.len())
     }
 
-    /// The zone to answer from, if it is not the present one.
+    /// The zone to answer from, if it is not the current one.
     fn zone(&self) -> Option<Arc<Zone>> {
         let past = &self.rule.past;
         self.actions().iter().find_map(|action| match action {
@@ -203,10 +204,10 @@ impl Hit {
         })
     }
 
-    /// The caches that the answer goes through, from the client's side.
+    /// The caches between the client and the zone, the client's first.
     fn caches(&self) -> Vec<Layer<'_>> {
         let mut layers = Vec::new();
-        if self.does(&Action::NodeLocal) {
+        if self.has_action(&Action::NodeLocal) {
             layers.push(Layer { cache: &self.rule.state.node_local, success: 30, denial: 5 });
         }
         for action in self.actions() {
@@ -218,7 +219,7 @@ impl Hit {
         layers
     }
 
-    /// Whether the reply does not depend on what anybody says of the name.
+    /// Whether the reply does not depend on the records of the name.
     fn is_decided(&self) -> bool {
         let decides = |action: &Action| matches!(action, Action::Rcode(_) | Action::NoData);
         self.truncates() || self.actions().iter().any(decides)
@@ -230,7 +231,7 @@ impl Hit {
 }
 
 impl Answerer {
-    /// Replies to `request`, the parsed form of that of `query`, which `hit` hits.
+    /// Answers `request`, which was parsed from `query` and which `hit` hits.
     pub(super) fn answer_with_fault(
         &mut self,
         hit: &Hit,
@@ -241,10 +242,13 @@ impl Answerer {
     ) -> Verdict {
         let past = hit.zone();
         let zone = past.as_deref().unwrap_or(zone);
-        let key = Key::of(request);
+        let key = CacheKey::of(request);
         let (mut draft, mut verdict) = through(&hit.caches(), &key, hit.now, || {
             let (mut draft, verdict) = self.draft(zone, request, self.upstream(query));
-            if draft.authoritative && draft.code == ResponseCode::NXDOMAIN && hit.does(&Action::Unsynced) {
+            if draft.authoritative
+                && draft.code == ResponseCode::NXDOMAIN
+                && hit.has_action(&Action::Unsynced)
+            {
                 draft.code = ResponseCode::SERVFAIL;
             }
             (draft, verdict)
@@ -256,10 +260,10 @@ impl Answerer {
             verdict = Verdict::Reply;
         }
         let order = self.order;
-        records::bend(&mut draft, hit, zone, request, order, &mut self.rng);
+        records::apply(&mut draft, hit, zone, request, order, &mut self.rng);
         self.write(&draft, hit, request, query.client, reply);
         if verdict != Verdict::Forward {
-            hit.bend_id(reply);
+            hit.change_id(reply);
         }
         verdict
     }
@@ -299,18 +303,18 @@ impl Answerer {
         reply: &mut Vec<u8>,
     ) {
         let mut question = request.question.bytes.to_vec();
-        if hit.does(&Action::WrongQuestion) {
+        if hit.has_action(&Action::WrongQuestion) {
             draft::another_question(&mut question);
         }
-        let compressed = hit.does(&Action::Target(Target::Compressed));
+        let compressed = hit.has_action(&Action::Target(Target::Compressed));
         draft.write(self, request, &question, client, compressed, reply);
     }
 }
 
-/// What `caches` have for `key` at `now`, or what `answer` says behind them, which they keep then.
+/// The reply of `caches` for `key` at `now`, or else that of `answer`, which they then store.
 fn through(
     caches: &[Layer<'_>],
-    key: &Key,
+    key: &CacheKey,
     now: Time,
     answer: impl FnOnce() -> (Draft, Verdict),
 ) -> (Draft, Verdict) {
@@ -319,7 +323,7 @@ fn through(
         Some((at, draft)) => (at, (draft, Verdict::Reply)),
         None => (caches.len(), answer()),
     };
-    // What an upstream is still to be asked for comes here again; what is not the cluster's is not kept.
+    // Chased names come here again with the upstream's answer; answers without authority are not cached.
     if verdict == Verdict::Reply && draft.authoritative {
         caches[..missed].iter().rev().for_each(|cache| cache.keep(key, &mut draft, now));
     }

@@ -1,4 +1,4 @@
-//! What a fault does to the records of an answer: which are there, what they say, and in which order.
+//! Applies a fault to the records of an answer: which there are, their data, and their order.
 
 use std::net::IpAddr;
 
@@ -9,13 +9,13 @@ use super::draft::Draft;
 use super::rule::text;
 use crate::answer::soa::Soa;
 use crate::answer::{Request, zone_of};
-use crate::fault::{Action, Arrangement, Glue, Target, Which};
+use crate::fault::{Action, Arrangement, Glue, Selection, Target};
 use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
 use crate::zone::Zone;
 
-/// Bends `draft`, which `request` has got from `zone`, as `hit` has it. Records that no action puts in order are in that
-/// of the listener, `usual`.
-pub(super) fn bend(
+/// Applies the actions of `hit` to `draft`, the answer of `zone` to `request`. Without an action that sets an order,
+/// records are in that of the listener, `usual`.
+pub(super) fn apply(
     draft: &mut Draft,
     hit: &Hit,
     zone: &Zone,
@@ -23,23 +23,23 @@ pub(super) fn bend(
     usual: crate::answer::Order,
     rng: &mut Rng,
 ) {
-    let asked = Asked { zone, request, asker: hit.asker };
+    let answered = Answered { zone, request, asker: hit.asker };
     for action in hit.actions() {
         match action {
-            Action::Rcode(ResponseCode::NXDOMAIN) => *draft = asked.denial(ResponseCode::NXDOMAIN),
+            Action::Rcode(ResponseCode::NXDOMAIN) => *draft = answered.denial(ResponseCode::NXDOMAIN),
             Action::Rcode(code) => *draft = Draft::bare(*code),
-            Action::NoData => *draft = asked.denial(ResponseCode::NOERROR),
+            Action::NoData => *draft = answered.denial(ResponseCode::NOERROR),
             _ => {}
         }
     }
     for action in hit.actions() {
         match action {
-            Action::Omit(which) => asked.choose(draft, which, false),
-            Action::Keep(which) => asked.choose(draft, which, true),
+            Action::Omit(which) => answered.choose(draft, which, false),
+            Action::Keep(which) => answered.choose(draft, which, true),
             _ => {}
         }
     }
-    arrange(draft, hit, &asked, usual, rng);
+    arrange(draft, hit, &answered, usual, rng);
     for action in hit.actions() {
         match action {
             Action::Glue(Glue::None) => draft.additional.clear(),
@@ -62,20 +62,20 @@ pub(super) fn bend(
             _ => {}
         }
     }
-    if hit.does(&Action::Cname) {
+    if hit.has_action(&Action::Cname) {
         alias(draft, request.question.name);
     }
 }
 
-/// What the records are an answer to.
-struct Asked<'a> {
+/// The question that the records answer.
+struct Answered<'a> {
     zone: &'a Zone,
     request: &'a Request<'a>,
     asker: IpAddr,
 }
 
-impl Asked<'_> {
-    /// A denial as CoreDNS writes it: with the SOA of the zone, for names that are in one of ours.
+impl Answered<'_> {
+    /// A denial as CoreDNS writes it: with the SOA for names in a served zone.
     fn denial(&self, code: ResponseCode) -> Draft {
         let name = self.request.question.name;
         let ours =
@@ -84,19 +84,19 @@ impl Asked<'_> {
         Draft { code, authoritative: soa.is_some(), authority: soa.into_iter().collect(), ..Draft::default() }
     }
 
-    /// Leaves of the answer only what `which` means, or only the rest. Aliases stay as long as anything is left under
-    /// them, and so does what leads nowhere (SOA, TXT). Nothing left is NODATA.
-    fn choose(&self, draft: &mut Draft, which: &Which, keep: bool) {
+    /// Removes the records that `which` selects from the answer, or all others if `keep` is set. Aliases stay while any
+    /// record is left under them, as do records without a target (SOA, TXT). An empty answer is NODATA.
+    fn choose(&self, draft: &mut Draft, which: &Selection, keep: bool) {
         let before = draft.answer.len();
         let aliases = aliases(&draft.answer);
         match which {
-            Which::First(count) => {
+            Selection::First(count) => {
                 let count = aliases + usize::from(*count).min(before - aliases);
                 drop(if keep { draft.answer.drain(count..) } else { draft.answer.drain(aliases..count) });
             }
             which => draft.answer.retain(|record| match record.record_type {
                 RecordType::A | RecordType::AAAA | RecordType::SRV | RecordType::PTR => {
-                    self.means(which, record) == keep
+                    self.selects(which, record) == keep
                 }
                 _ => true,
             }),
@@ -111,16 +111,16 @@ impl Asked<'_> {
         }
     }
 
-    fn means(&self, which: &Which, record: &RecordBuf) -> bool {
+    fn selects(&self, which: &Selection, record: &RecordBuf) -> bool {
         match which {
-            Which::First(_) => false,
-            Which::Asker => match address(record) {
+            Selection::First(_) => false,
+            Selection::Asker => match address(record) {
                 Some(ip) => ip == self.asker,
                 None => target(record).is_some_and(|target| {
                     self.names_of(self.asker).any(|name| name.eq_ignore_ascii_case(target))
                 }),
             },
-            Which::Named(glob) => match address(record) {
+            Selection::Named(glob) => match address(record) {
                 Some(ip) => {
                     glob.matches_name_or_host(&text(&record.owner))
                         || self.names_of(ip).any(|name| glob.matches_name_or_host(&text(&name)))
@@ -136,7 +136,13 @@ impl Asked<'_> {
     }
 }
 
-fn arrange(draft: &mut Draft, hit: &Hit, asked: &Asked<'_>, usual: crate::answer::Order, rng: &mut Rng) {
+fn arrange(
+    draft: &mut Draft,
+    hit: &Hit,
+    answered: &Answered<'_>,
+    usual: crate::answer::Order,
+    rng: &mut Rng,
+) {
     let order = hit.actions().iter().find_map(|action| match action {
         Action::Order(order) => Some(*order),
         _ => None,
@@ -158,13 +164,14 @@ fn arrange(draft: &mut Draft, hit: &Hit, asked: &Asked<'_>, usual: crate::answer
             let by = hit.number % records.len() as u64;
             records.rotate_left(by as usize);
         }
-        Arrangement::AskerFirst => records.sort_by_key(|record| !asked.means(&Which::Asker, record)),
-        Arrangement::AskerLast => records.sort_by_key(|record| asked.means(&Which::Asker, record)),
-        Arrangement::Shuffled => hit.lot(b'o').shuffle(records),
+        Arrangement::AskerFirst => records.sort_by_key(|record| !answered.selects(&Selection::Asker, record)),
+        Arrangement::AskerLast => records.sort_by_key(|record| answered.selects(&Selection::Asker, record)),
+        Arrangement::Shuffled => hit.rng_for(b'o').shuffle(records),
     }
 }
 
-/// As CoreDNS's `loadbalance` does: aliases first, then what is no address as it was, then the addresses in any order.
+/// Orders records as CoreDNS's `loadbalance` does: aliases, then other records in their order, then the addresses
+/// shuffled.
 fn shuffle(records: &mut [RecordBuf], rng: &mut Rng) {
     let rank = |record: &RecordBuf| match record.record_type {
         RecordType::CNAME => 0,
@@ -176,12 +183,12 @@ fn shuffle(records: &mut [RecordBuf], rng: &mut Rng) {
     rng.shuffle(&mut records[addresses..]);
 }
 
-/// How many aliases the answer begins with.
+/// Number of aliases at the start of the answer.
 fn aliases(answer: &[RecordBuf]) -> usize {
     answer.iter().take_while(|record| record.record_type == RecordType::CNAME).count()
 }
 
-/// The address that a record says, if it says one.
+/// The address in a record of type A or AAAA.
 fn address(record: &RecordBuf) -> Option<IpAddr> {
     match record.record_type {
         RecordType::A => <[u8; 4]>::try_from(&*record.rdata).ok().map(IpAddr::from),
@@ -190,7 +197,7 @@ fn address(record: &RecordBuf) -> Option<IpAddr> {
     }
 }
 
-/// The name that a record leads to, if it leads to one.
+/// The name that a record points to.
 fn target(record: &RecordBuf) -> Option<&[u8]> {
     match record.record_type {
         RecordType::SRV => record.rdata.get(6..),
@@ -199,7 +206,7 @@ fn target(record: &RecordBuf) -> Option<&[u8]> {
     }
 }
 
-/// Leaves the addresses of those names only that the answer leads to.
+/// Removes the glue of names that the answer does not point to.
 fn drop_unneeded_glue(draft: &mut Draft) {
     let Draft { answer, additional, .. } = draft;
     let targets: std::collections::HashSet<Vec<u8>> =
@@ -207,7 +214,7 @@ fn drop_unneeded_glue(draft: &mut Draft) {
     additional.retain(|record| targets.contains(&record.owner.to_ascii_lowercase()));
 }
 
-/// Makes another address of the family: what is a loopback address stays one, and nobody is given such addresses.
+/// Replaces the address by an unused one of its family; a loopback address stays one.
 fn misdirect(rdata: &mut [u8]) {
     match rdata.len() {
         4 => rdata[1] ^= 0x80,
@@ -216,10 +223,10 @@ fn misdirect(rdata: &mut [u8]) {
     }
 }
 
-/// How hosts are called that SRV records lead to and that are not there.
+/// Prefix of the missing hosts that dangling SRV records point to.
 const GONE: &[u8] = b"gone-";
 
-/// Lets SRV records lead to names that do not exist, without addresses therefore.
+/// Makes SRV records point to names that do not exist, and so have no addresses.
 fn dangle(draft: &mut Draft) {
     let mut dangling = false;
     for record in draft.answer.iter_mut().filter(|record| record.record_type == RecordType::SRV) {
@@ -235,16 +242,16 @@ fn dangle(draft: &mut Draft) {
     }
 }
 
-/// What a name is an alias for: itself with this label in front.
+/// Label that is prepended to a name for the target of its alias.
 const ALIAS: &[u8] = b"\x05alias";
 
-/// Puts an alias in front of the answer, and its records under that.
+/// Puts an alias at the start of the answer, and the records under its target.
 fn alias(draft: &mut Draft, name: &[u8]) {
     let Some(first) = draft.answer.first().filter(|first| first.record_type != RecordType::CNAME) else {
         return;
     };
     let ttl = first.ttl;
-    // A name that leaves no room for one more label loses some of its own.
+    // A name that is too long for one more label loses labels of its own.
     let mut rest = name;
     while ALIAS.len() + rest.len() > NAME_MAX {
         rest = &rest[1 + usize::from(rest[0])..];

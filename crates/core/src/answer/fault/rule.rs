@@ -1,4 +1,4 @@
-//! One fault as it applies to questions: what it matches, and what it has to remember between them.
+//! One fault as it applies to questions: what it matches, and the state it has between them.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -17,24 +17,24 @@ use crate::store::{Name, Time};
 use crate::wire::{Question, RecordType, labels};
 use crate::zone::Zone;
 
-/// One fault.
+/// A fault, resolved for matching.
 pub struct Rule {
     /// Name of the Fault.
     pub name: Name,
-    /// Without a preset.
+    /// The spec, with its preset expanded.
     pub spec: FaultSpec,
-    /// The clients it is for, as addresses; all, if the spec names none.
+    /// The addresses of the clients it applies to; all, if the spec names none.
     pub clients: Vec<IpNet>,
-    /// Whether it is now: after its beginning and before its end.
+    /// Whether it is in force: between its start and its end.
     pub in_force: bool,
     /// The zones since it came into force.
-    pub past: Arc<Past>,
-    /// What it has hit so far.
+    pub past: Arc<ZoneHistory>,
+    /// Its state, with the number of hits.
     pub state: Arc<State>,
 }
 
 impl Rule {
-    /// Whether `question` is hit: how many were before, and the step of the sequence, if there is one.
+    /// Whether `question` is hit: the number of questions hit before, and the step of the sequence, if there is one.
     pub(super) fn question(
         &self,
         question: &Question<'_>,
@@ -42,15 +42,15 @@ impl Rule {
         asker: IpAddr,
     ) -> Option<(u64, Option<usize>)> {
         let matching = &self.spec.matching;
-        let type_meant = || matching.types.is_empty() || matching.types.contains(&question.record_type);
-        let name_meant = || matching.name.as_ref().is_none_or(|glob| glob.matches(&text(question.name)));
+        let type_matches = || matching.types.is_empty() || matching.types.contains(&question.record_type);
+        let name_matches = || matching.name.as_ref().is_none_or(|glob| glob.matches(&text(question.name)));
         let transport = if udp { Transport::Udp } else { Transport::Tcp };
-        let meant = self.in_force
+        let matches = self.in_force
             && self.spec.all_actions().any(|action| !matches!(action, Action::Tcp(_)))
             && self.is_for(transport, asker)
-            && type_meant()
-            && name_meant();
-        if !meant {
+            && type_matches()
+            && name_matches();
+        if !matches {
             return None;
         }
         let number = self.draw(&self.state.questions)?;
@@ -59,7 +59,7 @@ impl Rule {
         Some((number, step))
     }
 
-    /// What happens to a connection of `client`.
+    /// The action for a connection of `client`.
     pub(super) fn connection(&self, client: IpAddr) -> Option<Tcp> {
         let action = self.spec.actions.iter().find_map(|action| match action {
             Action::Tcp(tcp) => Some(*tcp),
@@ -77,14 +77,14 @@ impl Rule {
             && (matching.clients.is_empty() || self.clients.iter().any(|network| network.contains(&client)))
     }
 
-    /// Whether one that matches is hit; gives its number among those.
+    /// Counts a match and decides whether it is a hit; returns its number among the matches.
     fn draw(&self, matched: &AtomicU64) -> Option<u64> {
         let matching = &self.spec.matching;
         let number = matched.fetch_add(1, Ordering::Relaxed);
         if matching.every.is_some_and(|every| !(number + 1).is_multiple_of(every.get().into())) {
             return None;
         }
-        if matching.probability.is_some_and(|p| lot(self.spec.seed, number, b'p').f64() >= p.get()) {
+        if matching.probability.is_some_and(|p| rng_for(self.spec.seed, number, b'p').f64() >= p.get()) {
             return None;
         }
         let times = self.spec.times.map_or(u64::MAX, u64::from);
@@ -93,15 +93,15 @@ impl Rule {
     }
 }
 
-/// What is drawn from `seed` for the question `number`, for the purpose `salt`: the same for the same questions.
-pub(super) fn lot(seed: u64, number: u64, salt: u8) -> Rng {
-    // The odd constant of splitmix64 keeps neighbours apart.
+/// The random numbers for question `number` from `seed`, for the purpose `salt`: the same for the same questions.
+pub(super) fn rng_for(seed: u64, number: u64, salt: u8) -> Rng {
+    // The odd constant of splitmix64 separates the states of successive numbers.
     let mixed = seed ^ (number << 8 | u64::from(salt)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mut rng = Rng::with_seed(mixed);
     Rng::with_seed(rng.u64(..))
 }
 
-/// A name as patterns see it: in lower case, without the last dot.
+/// A name as patterns match it: in lower case, without the final dot.
 pub(super) fn text(wire: &[u8]) -> SmallVec<[u8; 256]> {
     let mut text = SmallVec::new();
     for label in labels(wire) {
@@ -113,21 +113,22 @@ pub(super) fn text(wire: &[u8]) -> SmallVec<[u8; 256]> {
     text
 }
 
-/// So many names, types and clients have a place in a sequence of their own; the first begin anew when more come.
+/// Maximum number of names, types and clients with a position of their own in a sequence; beyond it the oldest start
+/// over.
 const SEQUENCES: usize = 10_000;
 
 /// A name (in lower case), a type and a client.
-type Asked = (Box<[u8]>, RecordType, IpAddr);
+type SequenceKey = (Box<[u8]>, RecordType, IpAddr);
 
-/// What a fault remembers.
+/// The state of a fault between questions.
 pub struct State {
     questions: AtomicU64,
     connections: AtomicU64,
     hits: AtomicU64,
-    sequences: Mutex<Bounded<Asked, usize>>,
-    /// How often the fault has ended.
+    sequences: Mutex<Bounded<SequenceKey, usize>>,
+    /// Number of times the fault has ended.
     endings: watch::Sender<u64>,
-    /// CoreDNS's, one for each of kubeadm's two replicas.
+    /// The caches of CoreDNS, one for each of kubeadm's two replicas.
     pub(super) replicas: [Cache; 2],
     pub(super) node_local: Cache,
 }
@@ -147,12 +148,12 @@ impl Default for State {
 }
 
 impl State {
-    /// Changes when the fault ends the next time.
+    /// A receiver that is notified when the fault ends the next time.
     pub(super) fn ending(&self) -> watch::Receiver<u64> {
         self.endings.subscribe()
     }
 
-    /// The fault has ended.
+    /// Records that the fault has ended.
     pub(super) fn end(&self) {
         self.endings.send_modify(|endings| *endings += 1);
     }
@@ -177,20 +178,20 @@ impl State {
     }
 }
 
-/// So many zones are kept for those who are told late; the oldest go first.
+/// Maximum number of past zones for clients that see changes late; the oldest are dropped.
 const ZONES_KEPT: usize = 1024;
 
-/// The zones that there were since a fault came into force, each with when it began to show.
+/// The zones since a fault came into force, each with the time at which it became visible.
 #[derive(Default)]
-pub struct Past(Mutex<VecDeque<(Time, Arc<Zone>)>>);
+pub struct ZoneHistory(Mutex<VecDeque<(Time, Arc<Zone>)>>);
 
-impl Past {
-    /// Begins at `now` with `zone`.
+impl ZoneHistory {
+    /// Starts the history at `now` with `zone`.
     pub(crate) fn from(now: Time, zone: Arc<Zone>) -> Self {
-        Past(Mutex::new([(now, zone)].into()))
+        ZoneHistory(Mutex::new([(now, zone)].into()))
     }
 
-    /// Notes that `zone` shows from `now` on. What showed longer than `kept` ago is forgotten.
+    /// Records that `zone` is visible from `now` on, and drops zones replaced longer than `kept` ago.
     pub(crate) fn push(&self, now: Time, zone: Arc<Zone>, kept: std::time::Duration) {
         let mut zones = self.zones();
         let forgotten = now.before(kept);
@@ -200,12 +201,12 @@ impl Past {
         zones.push_back((now, zone));
     }
 
-    /// The zone of the beginning.
+    /// The first zone.
     pub(super) fn first(&self) -> Option<Arc<Zone>> {
         self.zones().front().map(|(_, zone)| zone.clone())
     }
 
-    /// The zone that showed at `time`, or the first if that was before.
+    /// The zone that was visible at `time`, or the first if that was before.
     pub(super) fn at(&self, time: Time) -> Option<Arc<Zone>> {
         let zones = self.zones();
         let showed = zones.iter().rev().find(|(since, _)| *since <= time).or_else(|| zones.front());

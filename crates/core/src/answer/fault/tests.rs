@@ -19,12 +19,12 @@ external: {here: cassandra.default.svc.cluster.local}
 ";
 const SRV: &str = "_cql._tcp.cassandra.default.svc.cluster.local SRV";
 const A: &str = "cassandra.default.svc.cluster.local A";
-const GONE: &str = "nobody.default.svc.cluster.local A";
+const GONE: &str = "missing.default.svc.cluster.local A";
 const ALIAS: &str = "here.default.svc.cluster.local A";
 const BEGIN: Time = Time::from_unix_millis(1_700_000_000_000);
 
-/// A cluster that somebody asks: the faults are written as in a file.
-struct Asked {
+/// A cluster that answers questions under faults written as in a file.
+struct Fixture {
     cluster: ControlPlane,
     answerer: Answerer,
     client: Client,
@@ -32,12 +32,12 @@ struct Asked {
     asker: IpAddr,
 }
 
-impl Asked {
+impl Fixture {
     fn new(faults: &str) -> Self {
         let mut cluster = ControlPlane::new(Settings::default());
         cluster.advance_to(BEGIN);
         cluster.apply(&objects(&format!("{RING}{faults}")));
-        Asked {
+        Fixture {
             cluster,
             answerer: Answerer::new(Order::Stable, 0, Outside::NxDomain),
             client: Client { udp: true, ipv6: false, max_udp: u16::MAX },
@@ -48,7 +48,7 @@ impl Asked {
 
     /// With one fault, `f`, that has this spec, in YAML's flow style.
     fn with(spec: &str) -> Self {
-        Asked::new(&fault("f", spec))
+        Fixture::new(&fault("f", spec))
     }
 
     fn request(&self, question: &str) -> Vec<u8> {
@@ -123,7 +123,7 @@ fn objects(text: &str) -> Objects {
 }
 
 #[test]
-fn a_fault_hits_what_it_matches() {
+fn a_fault_hits_matching_questions() {
     let hit = "servfail";
     let srv = "{match: {types: SRV}, actions: [servfail]}";
     let table = [
@@ -149,15 +149,15 @@ fn a_fault_hits_what_it_matches() {
     ];
     for (spec, question, expected) in table {
         let count = expected.split(' ').count();
-        assert_eq!(Asked::with(spec).codes(question, count), expected, "{spec} {question}");
+        assert_eq!(Fixture::with(spec).codes(question, count), expected, "{spec} {question}");
     }
 }
 
 #[test]
-fn what_is_drawn_follows_from_the_seed() {
+fn random_hits_depend_on_the_seed_alone() {
     let codes = |seed| {
         let spec = format!("{{match: {{probability: 0.25}}, seed: {seed}, actions: [servfail]}}");
-        let codes = Asked::with(&spec).codes(A, 400);
+        let codes = Fixture::with(&spec).codes(A, 400);
         (codes.matches("servfail").count(), codes)
     };
     let (some, one) = codes(7);
@@ -168,110 +168,110 @@ fn what_is_drawn_follows_from_the_seed() {
 
 #[test]
 fn a_sequence_counts_for_each_name_type_and_client() {
-    let mut asked = Asked::with("{sequence: [servfail, ok]}");
-    assert_eq!(asked.codes(A, 2), "servfail noerror");
-    assert_eq!(asked.codes(SRV, 1), "servfail");
-    asked.asker = "127.0.0.9".parse().expect("an address");
-    assert_eq!(asked.codes(A, 2), "servfail noerror");
-    assert_eq!(asked.codes("CASSANDRA.default.svc.cluster.local A", 1), "servfail");
+    let mut fixture = Fixture::with("{sequence: [servfail, ok]}");
+    assert_eq!(fixture.codes(A, 2), "servfail noerror");
+    assert_eq!(fixture.codes(SRV, 1), "servfail");
+    fixture.asker = "127.0.0.9".parse().expect("an address");
+    assert_eq!(fixture.codes(A, 2), "servfail noerror");
+    assert_eq!(fixture.codes("CASSANDRA.default.svc.cluster.local A", 1), "servfail");
 }
 
 #[test]
-fn the_first_of_a_file_has_the_question_alone() {
+fn only_the_first_matching_fault_applies() {
     let faults = [
         fault("z", "{match: {clients: [127.0.0.7]}, times: 1, actions: [servfail]}"),
         fault("c", "{match: {types: [SRV]}, actions: [ok]}"),
         fault("b", "{actions: [refused]}"),
     ];
-    let mut asked = Asked::new(&faults.concat());
-    assert_eq!((asked.codes(SRV, 1), asked.codes(A, 1)), ("noerror".into(), "refused".into()));
-    asked.asker = "127.0.0.7".parse().expect("an address");
-    assert_eq!(asked.codes(SRV, 2), "servfail noerror");
-    let hits = ["z", "c", "b", "d"].map(|name| asked.cluster.faults().hits(name));
+    let mut fixture = Fixture::new(&faults.concat());
+    assert_eq!((fixture.codes(SRV, 1), fixture.codes(A, 1)), ("noerror".into(), "refused".into()));
+    fixture.asker = "127.0.0.7".parse().expect("an address");
+    assert_eq!(fixture.codes(SRV, 2), "servfail noerror");
+    let hits = ["z", "c", "b", "d"].map(|name| fixture.cluster.faults().hits(name));
     assert_eq!(hits, [1, 2, 1, 0]);
 }
 
 #[test]
-fn a_pod_is_meant_by_the_address_that_it_has() {
+fn a_pod_is_matched_by_its_current_address() {
     let spec = "{match: {clients: [cassandra-1]}, actions: [servfail]}";
-    let mut asked = Asked::with(spec);
-    asked.cluster.apply(&objects(&format!("{}{}", unpinned(), fault("f", spec))));
-    asked.cluster.advance(std::time::Duration::from_secs(60));
-    let old = asked.pod("cassandra-1");
-    asked.asker = old;
-    assert_eq!(asked.codes(A, 1), "servfail");
-    asked.asker = asked.pod("cassandra-2");
-    assert_eq!(asked.codes(A, 1), "noerror");
+    let mut fixture = Fixture::with(spec);
+    fixture.cluster.apply(&objects(&format!("{}{}", unpinned(), fault("f", spec))));
+    fixture.cluster.advance(std::time::Duration::from_secs(60));
+    let old = fixture.pod("cassandra-1");
+    fixture.asker = old;
+    assert_eq!(fixture.codes(A, 1), "servfail");
+    fixture.asker = fixture.pod("cassandra-2");
+    assert_eq!(fixture.codes(A, 1), "noerror");
     let pod = Kind::Pod;
-    asked.cluster.request(vec![Change::Delete(crate::store::Key::new(pod, "default", "cassandra-1"))]);
-    asked.cluster.advance(std::time::Duration::from_secs(60));
-    asked.asker = old;
-    assert_eq!(asked.codes(A, 1), "noerror", "nobody's any more");
-    asked.asker = asked.pod("cassandra-1");
-    assert_ne!(asked.asker, old);
-    assert_eq!(asked.codes(A, 1), "servfail");
+    fixture.cluster.request(vec![Change::Delete(crate::store::Key::new(pod, "default", "cassandra-1"))]);
+    fixture.cluster.advance(std::time::Duration::from_secs(60));
+    fixture.asker = old;
+    assert_eq!(fixture.codes(A, 1), "noerror", "the address has no pod any more");
+    fixture.asker = fixture.pod("cassandra-1");
+    assert_ne!(fixture.asker, old);
+    assert_eq!(fixture.codes(A, 1), "servfail");
 }
 
 #[test]
-fn a_fault_has_its_time() {
-    let mut asked = Asked::with("{after: 5s, for: 30s, actions: [servfail]}");
+fn a_fault_is_in_force_between_its_start_and_its_end() {
+    let mut fixture = Fixture::with("{after: 5s, for: 30s, actions: [servfail]}");
     let secs = BEGIN;
     let table =
         [(0, "noerror"), (4_999, "noerror"), (5_000, "servfail"), (34_999, "servfail"), (35_000, "noerror")];
     for (millis, expected) in table {
-        let due = asked.cluster.due();
-        asked.cluster.advance_to(secs.after(std::time::Duration::from_millis(millis)));
-        assert_eq!(asked.codes(A, 1), expected, "{millis} ms, due before: {due:?}");
+        let due = fixture.cluster.due();
+        fixture.cluster.advance_to(secs.after(std::time::Duration::from_millis(millis)));
+        assert_eq!(fixture.codes(A, 1), expected, "{millis} ms, due before: {due:?}");
         assert!(due.is_none_or(|due| due > secs));
     }
-    assert_eq!(asked.cluster.due(), None);
-    assert!(asked.cluster.faults().is_empty());
-    assert_eq!(asked.cluster.faults().hits("f"), 2, "they are remembered");
+    assert_eq!(fixture.cluster.due(), None);
+    assert!(fixture.cluster.faults().is_empty());
+    assert_eq!(fixture.cluster.faults().hits("f"), 2, "hits are kept after the end");
 }
 
 #[test]
-fn a_fault_begins_anew_with_another_spec_and_ends_with_its_object() {
-    let mut asked = Asked::with("{times: 1, actions: [servfail]}");
-    assert_eq!(asked.codes(A, 2), "servfail noerror");
-    let apply = |asked: &mut Asked, faults: &str| {
-        asked.cluster.apply(&objects(&format!("{RING}{faults}")));
-        asked.codes(A, 3)
+fn a_fault_starts_over_with_a_new_spec_and_ends_with_its_object() {
+    let mut fixture = Fixture::with("{times: 1, actions: [servfail]}");
+    assert_eq!(fixture.codes(A, 2), "servfail noerror");
+    let apply = |fixture: &mut Fixture, faults: &str| {
+        fixture.cluster.apply(&objects(&format!("{RING}{faults}")));
+        fixture.codes(A, 3)
     };
     let same = fault("f", "{times: 1, actions: servfail}");
-    assert_eq!(apply(&mut asked, &same), "noerror noerror noerror", "nothing has changed");
+    assert_eq!(apply(&mut fixture, &same), "noerror noerror noerror", "nothing has changed");
     let other = fault("f", "{times: 2, actions: [servfail]}");
-    assert_eq!(apply(&mut asked, &other), "servfail servfail noerror");
-    assert_eq!(apply(&mut asked, ""), "noerror noerror noerror");
-    assert!(asked.cluster.faults().is_empty());
-    assert_eq!(asked.cluster.faults().hits("f"), 0);
+    assert_eq!(apply(&mut fixture, &other), "servfail servfail noerror");
+    assert_eq!(apply(&mut fixture, ""), "noerror noerror noerror");
+    assert!(fixture.cluster.faults().is_empty());
+    assert_eq!(fixture.cluster.faults().hits("f"), 0);
 }
 
 #[test]
 fn delays_stay_within_their_jitter() {
-    let mut asked = Asked::with("{actions: [delay 3s ±500ms]}");
+    let mut fixture = Fixture::with("{actions: [delay 3s ±500ms]}");
     let delays: Vec<u128> =
-        (0..50).map(|_| asked.ask(A).1.and_then(|hit| hit.delay()).expect("a delay").as_millis()).collect();
+        (0..50).map(|_| fixture.ask(A).1.and_then(|hit| hit.delay()).expect("a delay").as_millis()).collect();
     assert!(delays.iter().all(|millis| (2500..=3500).contains(millis)), "{delays:?}");
     assert!(delays.iter().min() != delays.iter().max());
-    let whole = Asked::with("{actions: [delay 20ms]}").ask(A).1.and_then(|hit| hit.delay());
+    let whole = Fixture::with("{actions: [delay 20ms]}").ask(A).1.and_then(|hit| hit.delay());
     assert_eq!(whole, Some(std::time::Duration::from_millis(20)));
 }
 
 #[test]
-fn connections_have_faults_of_their_own() {
-    let asked = Asked::with("{match: {clients: [127.0.0.1], every: 2}, actions: [truncate, tcp refuse]}");
-    let faults = asked.cluster.faults();
+fn tcp_faults_apply_to_connections() {
+    let fixture = Fixture::with("{match: {clients: [127.0.0.1], every: 2}, actions: [truncate, tcp refuse]}");
+    let faults = fixture.cluster.faults();
     let outcome = |ip: &str| faults.connection(ip.parse().expect("an address")).map(|(_, tcp, _)| tcp);
     assert_eq!(["127.0.0.1"; 3].map(outcome), [None, Some(Tcp::Refuse), None]);
     assert_eq!(["127.0.0.2"; 3].map(outcome), [None; 3]);
     assert_eq!(faults.hits("f"), 1);
-    let mut only = Asked::with("{actions: [tcp hang]}");
-    assert_eq!(only.codes(A, 1), "noerror", "questions are no connections");
+    let mut only = Fixture::with("{actions: [tcp hang]}");
+    assert_eq!(only.codes(A, 1), "noerror", "a TCP fault does not hit questions");
     assert_eq!(only.cluster.faults().hits("f"), 0);
 }
 
 #[test]
-fn records_are_bent() {
+fn actions_change_records() {
     let every = "NOERROR 0 33 9042 cassandra-0.cassandra.default, 0 33 9042 cassandra-1.cassandra.default, \
                  0 33 9042 cassandra-2.cassandra.default +3";
     let two = |a: u8, b: u8| {
@@ -300,7 +300,7 @@ fn records_are_bent() {
         ("omit 1", ALIAS, "NOERROR cassandra.default, 127.244.0.2, 127.244.0.3".into()),
         ("keep 1", ALIAS, "NOERROR cassandra.default, 127.244.0.1".into()),
         ("keep asker", ALIAS, "NOERROR cassandra.default, 127.244.0.2".into()),
-        ("keep nobody", ALIAS, "NOERROR".into()),
+        ("keep missing", ALIAS, "NOERROR".into()),
         ("omit cassandra", ALIAS, "NOERROR".into()),
         ("keep asker", "dns-version.cluster.local TXT", "NOERROR \"1.1.0\"".into()),
         ("order reversed", ALIAS, "NOERROR cassandra.default, 127.244.0.3, 127.244.0.2, 127.244.0.1".into()),
@@ -325,9 +325,9 @@ fn records_are_bent() {
         ("edns formerr", A, "FORMERR ".into()),
     ];
     for (action, question, expected) in table {
-        let mut asked = Asked::with(&format!("{{actions: [\"{action}\"]}}"));
-        asked.asker = asked.pod("cassandra-1");
-        assert_eq!(asked.line(question).trim_end(), expected.trim_end(), "{action}: {question}");
+        let mut fixture = Fixture::with(&format!("{{actions: [\"{action}\"]}}"));
+        fixture.asker = fixture.pod("cassandra-1");
+        assert_eq!(fixture.line(question).trim_end(), expected.trim_end(), "{action}: {question}");
     }
 }
 
@@ -335,37 +335,37 @@ fn records_are_bent() {
 fn denials_come_with_the_soa_and_refusals_without_authority() {
     let table = [("nxdomain", 1, true), ("nodata", 1, true), ("servfail", 0, false), ("refused", 0, false)];
     for (action, authorities, authoritative) in table {
-        let (reply, _) = Asked::with(&format!("{{actions: [{action}]}}")).ask(A);
+        let (reply, _) = Fixture::with(&format!("{{actions: [{action}]}}")).ask(A);
         let [answer, authority, additional] = sections(&reply).expect("a plain reply");
         assert_eq!((answer.len(), authority.len(), additional.len()), (0, authorities, 0), "{action}");
         assert_eq!(reply[2] & 4 != 0, authoritative, "{action}");
     }
-    let (foreign, _) = Asked::with("{actions: [nxdomain]}").ask("example.org A");
+    let (foreign, _) = Fixture::with("{actions: [nxdomain]}").ask("example.org A");
     assert_eq!((foreign[2] & 4, foreign[3] & 15, foreign[9]), (0, 3, 0));
 }
 
 #[test]
-fn an_order_can_rotate_and_be_drawn() {
-    let mut rotated = Asked::with("{actions: [order rotated]}");
+fn orders_can_be_rotated_and_shuffled() {
+    let mut rotated = Fixture::with("{actions: [order rotated]}");
     let firsts: Vec<String> =
         (0..4).map(|_| rotated.line(A).split([' ', ',']).nth(1).unwrap_or("").into()).collect();
     assert_eq!(firsts, ["127.244.0.1", "127.244.0.2", "127.244.0.3", "127.244.0.1"]);
-    let mut shuffled = Asked::with("{actions: [order shuffled]}");
+    let mut shuffled = Fixture::with("{actions: [order shuffled]}");
     let orders: std::collections::HashSet<String> = (0..60).map(|_| shuffled.line(SRV)).collect();
-    assert_eq!(orders.len(), 6, "every order there is, SRV records too");
+    assert_eq!(orders.len(), 6, "every possible order, SRV records too");
 }
 
 #[test]
-fn the_bytes_are_bent() {
-    let ordinary = Asked::new("").ask(SRV).0;
-    let id = Asked::with("{actions: [wrong id]}").ask(SRV).0;
+fn actions_change_bytes() {
+    let ordinary = Fixture::new("").ask(SRV).0;
+    let id = Fixture::with("{actions: [wrong id]}").ask(SRV).0;
     assert_eq!((&id[..2], &id[2..]), (&[0x12, 0x35][..], &ordinary[2..]));
-    let question = Asked::with("{actions: [wrong question]}").ask(SRV).0;
+    let question = Fixture::with("{actions: [wrong question]}").ask(SRV).0;
     assert_eq!((&question[12..14], &question[14..]), (&[4, b'x'][..], &ordinary[14..]));
-    let ttl = Asked::with("{actions: [ttl 7]}").ask(SRV).0;
+    let ttl = Fixture::with("{actions: [ttl 7]}").ask(SRV).0;
     let replied = sections(&ttl).expect("a plain reply");
     assert!(replied.iter().flatten().all(|record| record.ttl == 7));
-    let compressed = Asked::with("{actions: [target compressed]}").ask(SRV).0;
+    let compressed = Fixture::with("{actions: [target compressed]}").ask(SRV).0;
     assert!(compressed.len() < ordinary.len() && sections(&compressed).is_none());
 }
 
@@ -374,11 +374,13 @@ fn edns_can_be_ignored_refused_and_limited() {
     let opt = |reply: &[u8]| u16::from_be_bytes([reply[10], reply[11]]);
     let many = RING.replace("replicas: 3", "replicas: 100");
     let ask = |action: &str| {
-        let mut asked = Asked::new("");
-        asked.edns = Some(4096);
-        asked.cluster.apply(&objects(&format!("{many}{}", fault("f", &format!("{{actions: [{action}]}}")))));
-        asked.cluster.advance(std::time::Duration::from_secs(3600));
-        asked.ask(A).0
+        let mut fixture = Fixture::new("");
+        fixture.edns = Some(4096);
+        fixture
+            .cluster
+            .apply(&objects(&format!("{many}{}", fault("f", &format!("{{actions: [{action}]}}")))));
+        fixture.cluster.advance(std::time::Duration::from_secs(3600));
+        fixture.ask(A).0
     };
     let (ordinary, ignored) = (ask("ok"), ask("edns ignore"));
     assert!(ordinary.len() > 1232 && ordinary[2] & 2 == 0 && opt(&ordinary) == 1);
@@ -388,24 +390,24 @@ fn edns_can_be_ignored_refused_and_limited() {
     assert_eq!(limited[limited.len() - 8..][..2], 600u16.to_be_bytes(), "the size in the OPT record");
     let refused = ask("edns formerr");
     assert_eq!((refused[3] & 15, opt(&refused)), (1, 0));
-    let mut without = Asked::with("{actions: [edns formerr]}");
+    let mut without = Fixture::with("{actions: [edns formerr]}");
     without.edns = None;
     assert_eq!(without.codes(A, 1), "noerror");
 }
 
 /// `stale`, `flap` and `lag` while the set is scaled to four.
 #[test]
-fn the_zone_can_be_an_old_one() {
-    let count = |asked: &mut Asked| asked.line(A).matches("127.").count();
+fn stale_flap_and_lag_answer_from_past_zones() {
+    let count = |fixture: &mut Fixture| fixture.line(A).matches("127.").count();
     let four = RING.replace("replicas: 3", "replicas: 4");
     let scaled = |spec: &str| {
-        let mut asked = Asked::new("");
+        let mut fixture = Fixture::new("");
         let faults = fault("f", spec);
-        asked.cluster.apply(&objects(&format!("{four}{faults}")));
-        asked.cluster.advance(std::time::Duration::from_millis(1));
-        asked
+        fixture.cluster.apply(&objects(&format!("{four}{faults}")));
+        fixture.cluster.advance(std::time::Duration::from_millis(1));
+        fixture
     };
-    let settled = |asked: &mut Asked| asked.cluster.advance(std::time::Duration::from_secs(60));
+    let settled = |fixture: &mut Fixture| fixture.cluster.advance(std::time::Duration::from_secs(60));
     let mut stale = scaled("{actions: [stale]}");
     settled(&mut stale);
     assert_eq!(count(&mut stale), 3);
@@ -422,9 +424,9 @@ fn the_zone_can_be_an_old_one() {
     assert_eq!(count(&mut lag), 4);
 }
 
-/// What CoreDNS's cache keeps and for how long, by the TTL of a second answer some seconds after the first.
+/// What CoreDNS's cache stores and for how long, by the TTL of a second answer some seconds after the first.
 #[test]
-fn what_a_cache_keeps() {
+fn a_cache_stores_what_coredns_stores() {
     const EXTERNAL: &str = "mail.default.svc.cluster.local A";
     // Seconds between the two, TTL of the first and the second answer.
     let table: &[(&str, &str, u64, u32, u32)] = &[
@@ -439,65 +441,65 @@ fn what_a_cache_keeps() {
         ("cache 10 0", GONE, 4, 30, 30),
         ("cache 30, unsynced", GONE, 4, 5, 1),
         ("cache 30, unsynced", GONE, 5, 5, 5),
-        // Nobody is asked for the target, so the alias stands alone: not kept since CoreDNS 1.14.7.
+        // There is no upstream for the target, so the alias stands alone: not cached since CoreDNS 1.14.7.
         ("cache 20", EXTERNAL, 4, 20, 20),
         ("nodelocal", GONE, 3, 5, 2),
     ];
     for &(actions, question, seconds, first, second) in table {
         let external = RING.replace("external: {", "external: {mail: smtp.example.org, ");
-        let mut asked = Asked::new("");
+        let mut fixture = Fixture::new("");
         let actions = format!("{{actions: [\"{actions}\"]}}");
-        asked.cluster.apply(&objects(&format!("{external}{}", fault("f", &actions))));
-        let ttls = |asked: &mut Asked| -> std::collections::BTreeSet<u32> {
+        fixture.cluster.apply(&objects(&format!("{external}{}", fault("f", &actions))));
+        let ttls = |fixture: &mut Fixture| -> std::collections::BTreeSet<u32> {
             // Both replicas, and each more than once.
-            let ttl = |asked: &mut Asked| {
-                let (reply, _) = asked.ask(question);
+            let ttl = |fixture: &mut Fixture| {
+                let (reply, _) = fixture.ask(question);
                 let sections = sections(&reply).expect("a plain reply");
                 sections.iter().flatten().map(|record| record.ttl).collect::<Vec<_>>()
             };
-            (0..20).flat_map(|_| ttl(asked)).collect()
+            (0..20).flat_map(|_| ttl(fixture)).collect()
         };
-        let before = ttls(&mut asked);
-        asked.cluster.advance(std::time::Duration::from_secs(seconds));
-        let after = ttls(&mut asked);
+        let before = ttls(&mut fixture);
+        fixture.cluster.advance(std::time::Duration::from_secs(seconds));
+        let after = ttls(&mut fixture);
         assert_eq!((before, after), ([first].into(), [second].into()), "{actions} {question} {seconds} s");
     }
 }
 
 #[test]
-fn a_cache_tells_questions_apart_as_coredns_does() {
-    let mut asked = Asked::with("{actions: [nodelocal]}");
-    assert_eq!(asked.codes(A, 1), "noerror");
+fn a_cache_has_the_keys_of_coredns() {
+    let mut fixture = Fixture::with("{actions: [nodelocal]}");
+    assert_eq!(fixture.codes(A, 1), "noerror");
     let four = RING.replace("replicas: 3", "replicas: 4");
-    asked.cluster.apply(&objects(&format!("{four}{}", fault("f", "{actions: [nodelocal]}"))));
-    asked.cluster.advance(std::time::Duration::from_secs(20));
-    let count = |asked: &mut Asked, question: &str| asked.line(question).matches("127.").count();
-    assert_eq!(count(&mut asked, "CASSANDRA.default.svc.cluster.local A"), 3, "without case");
-    let dnssec_ok = |asked: &Asked| {
-        let mut request = asked.request(A);
+    fixture.cluster.apply(&objects(&format!("{four}{}", fault("f", "{actions: [nodelocal]}"))));
+    fixture.cluster.advance(std::time::Duration::from_secs(20));
+    let count = |fixture: &mut Fixture, question: &str| fixture.line(question).matches("127.").count();
+    assert_eq!(count(&mut fixture, "CASSANDRA.default.svc.cluster.local A"), 3, "without case");
+    let dnssec_ok = |fixture: &Fixture| {
+        let mut request = fixture.request(A);
         let at = request.len() - 4;
         request[at] = 0x80;
         request
     };
-    let checking_disabled = |asked: &Asked| {
-        let mut request = asked.request(A);
+    let checking_disabled = |fixture: &Fixture| {
+        let mut request = fixture.request(A);
         request[3] |= 0x10;
         request
     };
-    for request in [dnssec_ok(&asked), checking_disabled(&asked)] {
+    for request in [dnssec_ok(&fixture), checking_disabled(&fixture)] {
         let mut reply = Vec::new();
-        let (faults, zone) = (asked.cluster.faults(), asked.cluster.published());
-        let hit = faults.hit(&request, asked.client, asked.asker, asked.cluster.now());
-        let query = Query { fault: hit.as_ref(), ..Query::new(&request, asked.client) };
-        asked.answerer.answer(&zone.load(), &query, &mut reply);
-        assert_eq!(reply[7], 4, "another question to the cache: answered anew");
+        let (faults, zone) = (fixture.cluster.faults(), fixture.cluster.published());
+        let hit = faults.hit(&request, fixture.client, fixture.asker, fixture.cluster.now());
+        let query = Query { fault: hit.as_ref(), ..Query::new(&request, fixture.client) };
+        fixture.answerer.answer(&zone.load(), &query, &mut reply);
+        assert_eq!(reply[7], 4, "another question to the cache: not from the cache");
     }
-    asked.client.udp = false;
-    assert_eq!(count(&mut asked, A), 3, "the transport does not matter");
+    fixture.client.udp = false;
+    assert_eq!(count(&mut fixture, A), 3, "the transport does not matter");
 }
 
 #[test]
-fn specs_need_no_file() {
+fn faults_can_be_published_without_a_file() {
     let spec = FaultSpec::new([Action::Rcode(ResponseCode::REFUSED)]);
     let rule = Rule {
         name: "f".into(),
@@ -507,8 +509,8 @@ fn specs_need_no_file() {
         past: Arc::default(),
         state: Arc::default(),
     };
-    let asked = Asked::new("");
-    let faults = asked.cluster.faults();
+    let fixture = Fixture::new("");
+    let faults = fixture.cluster.faults();
     faults.publish(vec![Arc::new(rule)]);
     assert!(!faults.is_empty());
 }

@@ -1,26 +1,26 @@
-//! Which times of a schedule have come since a Job was created last (mostRecentScheduleTime in
+//! The missed times of a schedule since a Job was last created (mostRecentScheduleTime in
 //! `pkg/controller/cronjob/utils.go`).
 
 use std::time::Duration;
 
 use crate::store::{Schedule, Time};
 
-/// Missed times beyond which a warning is recorded (mostRecentScheduleTime).
-const MANY: u64 = 100;
+/// Number of missed times from which a warning is recorded (mostRecentScheduleTime).
+const MISSED_MANY: u64 = 100;
 
-/// Times that have come.
+/// Missed times.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Missed {
     pub(super) last: Time,
-    /// Whether they are more than a controller that runs would miss.
+    /// Whether there are more of them than a running controller would miss.
     pub(super) are_many: bool,
 }
 
 impl Missed {
-    /// The times of `schedule` after `from`, up to `now`.
+    /// The times of `schedule` after `from`, up to and including `now`.
     ///
     /// # Errors
-    /// Why the schedule has no times: 31 February.
+    /// Why the schedule has no times, such as 31 February.
     pub(super) fn since(schedule: &Schedule, from: Time, now: Time) -> Result<Option<Missed>, &'static str> {
         let never = "time difference between two schedules is less than 1 second";
         let first = schedule.next(from).ok_or(never)?;
@@ -31,8 +31,8 @@ impl Missed {
         if now < second {
             return Ok(Some(Missed { last: first, are_many: false }));
         }
-        // Their number is estimated by the first interval; the last is looked for from one interval before the estimate on,
-        // because intervals differ: 30 6-16/4 * * 1-5.
+        // The number is estimated from the first interval. The last time is searched from one interval before the
+        // estimate, because intervals differ: 30 6-16/4 * * 1-5.
         let interval = second.since(first).as_secs().max(1);
         let count = now.since(first).as_secs() / interval + 1;
         let skipped = Duration::from_secs(interval.saturating_mul(count.saturating_sub(2)));
@@ -42,7 +42,7 @@ impl Missed {
             last = Some(next);
             next = schedule.next(next).ok_or(never)?;
         }
-        Ok(last.map(|last| Missed { last, are_many: count > MANY }))
+        Ok(last.map(|last| Missed { last, are_many: count > MISSED_MANY }))
     }
 }
 
@@ -51,9 +51,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_time_that_has_come() {
+    fn the_most_recent_missed_time_is_found() {
         let time = |text: &str| text.parse::<Time>().expect(text);
-        // The schedule, since when, now; the last time, and whether there were too many.
+        // The schedule, its start, now; the most recent time, and whether too many were missed.
         let table = [
             ("0 * * * *", "2024-02-27T10:00:00Z", "2024-02-27T10:59:59Z", None),
             (

@@ -1,12 +1,12 @@
-//! How a DaemonSet brings its pods to a new template (update.go, rollingUpdate): by deleting old ones first, or with
-//! surge by making new ones first.
+//! Rolling update of a DaemonSet (update.go, rollingUpdate): deletes old pods first, or with surge creates new ones
+//! first.
 
 use std::sync::Arc;
 
 use super::{Daemons, Fit};
 use crate::store::{Name, Pod, UpdateStrategyType};
 
-/// The pods of a node, none of which is being deleted: one of today's template and one of another, at most.
+/// The pods of a node that are not being deleted: at most one of the current template and one of another.
 struct Pair<'a> {
     new: Option<&'a Arc<Pod>>,
     old: Option<&'a Arc<Pod>>,
@@ -17,7 +17,7 @@ impl<'a> Daemons<'a> {
         self.nodes.values().filter(|fit| **fit == Fit::Run).count() as u32
     }
 
-    /// How many nodes may have a second pod for a while.
+    /// Maximum number of nodes with two pods during an update.
     pub(super) fn surge(&self) -> u32 {
         self.set
             .spec
@@ -27,15 +27,15 @@ impl<'a> Daemons<'a> {
             .map_or(0, |number| number.of_up(self.desired()))
     }
 
-    /// How many nodes may be without an available pod for a while.
+    /// Maximum number of nodes without an available pod during an update.
     fn unavailable(&self) -> u32 {
         let number = self.set.spec.update_strategy.rolling_update.max_unavailable;
         let number = number.map_or(1, |number| number.of_up(self.desired()));
-        // Otherwise nothing could be done at all.
+        // At least one, or the update could not progress.
         if number == 0 && self.surge() == 0 { 1 } else { number }
     }
 
-    /// Takes the next step to today's template.
+    /// Takes the next step of the update.
     pub(super) fn roll(&mut self) {
         if self.set.spec.update_strategy.strategy == Some(UpdateStrategyType::OnDelete) {
             return;
@@ -46,7 +46,7 @@ impl<'a> Daemons<'a> {
         }
     }
 
-    /// Nothing where there are more than two (findUpdatedPodsOnNode).
+    /// `None` if there are more than two (findUpdatedPodsOnNode).
     fn pair(&self, node: &Name) -> Option<Pair<'a>> {
         let mut pair = Pair { new: None, old: None };
         for pod in self.live_on(node) {
@@ -72,7 +72,7 @@ impl<'a> Daemons<'a> {
                     unavailable += 1;
                 }
                 Some(Pair { new: None, old: Some(old) }) => candidates.push(old),
-                // The next look deals with these.
+                // These are handled by the next sync.
                 _ => unavailable += 1,
             }
         }

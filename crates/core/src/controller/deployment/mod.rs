@@ -1,5 +1,5 @@
-//! The Deployment controller (pkg/controller/deployment): a ReplicaSet for each template, and pods moved from one to the
-//! next as the strategy says.
+//! The Deployment controller (pkg/controller/deployment): a ReplicaSet for each template, and rollouts between them
+//! according to the strategy.
 
 mod progress;
 mod scale;
@@ -8,25 +8,25 @@ mod sets;
 use std::sync::Arc;
 
 use super::pods;
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     ConditionStatus, DeploymentStrategyType, Key, Kind, Object, Pod, Time, Workload, WorkloadCondition,
 };
 
-/// The source of its events.
-const BY: &str = "deployment-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "deployment-controller";
 
-/// Progress of a rollout is estimated unless the deadline is this (deployment_util.go, HasProgressDeadline).
+/// The value that disables the progress deadline (deployment_util.go, HasProgressDeadline).
 const NO_DEADLINE: u32 = i32::MAX as u32;
 
-/// Seconds for which a rollout may stand still, where the Deployment does not say.
+/// Default progress deadline, in seconds.
 const PROGRESS_DEADLINE: u32 = 600;
 
-/// One look at the Deployment at `key` (deployment_controller.go, syncDeployment).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
-    let outcome = Outcome::default();
+/// Syncs the Deployment at `key` (deployment_controller.go, syncDeployment).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
+    let result = SyncResult::default();
     let Some(deployment) = context.store.get::<Workload>(Kind::Deployment, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
     let mut rollout = Rollout {
         context,
@@ -35,13 +35,13 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
         generation: context.store.stored(key).map_or(0, |stored| stored.generation),
         new: None,
         old: Vec::new(),
-        outcome,
+        result,
     };
     if !rollout.find_sets() {
-        return rollout.outcome;
+        return rollout.result;
     }
     if deployment.metadata.deletion_timestamp.is_none() {
-        rollout.note_pause();
+        rollout.update_paused_condition();
         if deployment.spec.paused {
             rollout.number_new_set();
             rollout.scale();
@@ -59,14 +59,14 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
 struct Rollout<'a> {
     context: Context<'a>,
     key: &'a Key,
-    /// As it will be: its annotations and its status change during the sync.
+    /// The Deployment after the sync, which changes its annotations and status.
     deployment: Workload,
     generation: u32,
-    /// The ReplicaSet of today's template.
+    /// The ReplicaSet of the current template.
     new: Option<Arc<Workload>>,
     /// Its other ReplicaSets, oldest first.
     old: Vec<Arc<Workload>>,
-    outcome: Outcome,
+    result: SyncResult,
 }
 
 impl Rollout<'_> {
@@ -82,7 +82,7 @@ impl Rollout<'_> {
         self.deployment.spec.strategy.strategy == DeploymentStrategyType::Recreate
     }
 
-    /// The pods that there may be beyond the wanted ones, and those of them that may be missing (ResolveFenceposts).
+    /// Maximum number of pods beyond `replicas`, and of unavailable pods (ResolveFenceposts).
     fn fence_posts(&self) -> (u32, u32) {
         let wanted = self.wanted();
         if self.recreates() {
@@ -91,7 +91,7 @@ impl Rollout<'_> {
         let rolling = self.deployment.spec.strategy.rolling_update;
         let surge = rolling.max_surge.map_or(wanted.div_ceil(4), |number| number.of_up(wanted));
         let unavailable = rolling.max_unavailable.map_or(wanted / 4, |number| number.of(wanted));
-        // Otherwise nothing could be done at all.
+        // At least one, or the rollout could not progress.
         let unavailable = if surge == 0 && unavailable == 0 { 1 } else { unavailable };
         (surge, unavailable.min(wanted))
     }
@@ -109,9 +109,9 @@ impl Rollout<'_> {
         self.old.iter().chain(&self.new)
     }
 
-    /// States that the Deployment is paused, or is so no longer: a rollout that was resumed has its whole time
+    /// Sets the condition that the Deployment is paused or resumed. A resumed rollout has its full deadline again
     /// (sync.go, checkPausedConditions).
-    fn note_pause(&mut self) {
+    fn update_paused_condition(&mut self) {
         let paused = self.deployment.spec.paused;
         let reason = self.deployment.status.conditions.get("Progressing").map(|c| c.reason.clone());
         let reason = reason.as_deref();
@@ -132,7 +132,7 @@ impl Rollout<'_> {
         self.deployment.status.conditions.set(condition);
     }
 
-    /// Brings the pods one step further to today's template.
+    /// Takes the next step of the rollout.
     fn roll(&mut self) {
         self.number_new_set();
         if self.is_scaled() {
@@ -163,7 +163,7 @@ impl Rollout<'_> {
         self.shrink_old(&new);
     }
 
-    /// How many pods the new ReplicaSet, which asks for `has`, may ask for now (NewRSNewReplicas).
+    /// The replicas that the new ReplicaSet, which has `has`, can be scaled to now (NewRSNewReplicas).
     fn new_replicas(&self, has: u32) -> u32 {
         let wanted = self.wanted();
         if self.recreates() {
@@ -174,9 +174,9 @@ impl Rollout<'_> {
         has + free.min(wanted.saturating_sub(has))
     }
 
-    /// Takes pods from old ReplicaSets as far as enough stay available: first those that are not
-    /// (reconcileOldReplicaSets). While one reports more available pods than it asks for, its controller has yet to
-    /// delete them and to count anew, and nothing is taken (cleanupUnhealthyReplicas returns an error).
+    /// Scales down old ReplicaSets while enough pods stay available: unavailable pods first (reconcileOldReplicaSets).
+    /// While one reports more available pods than it has replicas, its controller has yet to delete them and to count
+    /// again, and nothing is scaled (cleanupUnhealthyReplicas returns an error).
     fn shrink_old(&mut self, new: &Workload) {
         let least = i64::from(self.min_available());
         let total = self.all().map(|set| i64::from(set.replicas())).sum::<i64>();
@@ -197,7 +197,7 @@ impl Rollout<'_> {
             cleaned += broken;
             *set = self.scale_set(set, has - broken as u32);
         }
-        // Those that ask for no pods any more do not count, whatever they reported last.
+        // ReplicaSets scaled to zero do not count, regardless of their status.
         let available = old.iter().map(|set| i64::from(set.status.available_replicas)).sum::<i64>();
         let mut to_spare = (available + i64::from(new.status.available_replicas) - least).max(0);
         for set in &old {
@@ -207,7 +207,7 @@ impl Rollout<'_> {
         }
     }
 
-    /// The strategy `Recreate`: no new pod before the last old one is gone (recreate.go).
+    /// The strategy `Recreate`: no new pod before the last old one has been removed (recreate.go).
     fn recreate(&mut self) {
         let old: Vec<Arc<Workload>> = self.old.iter().filter(|set| set.replicas() > 0).cloned().collect();
         if !old.is_empty() {
@@ -223,28 +223,28 @@ impl Rollout<'_> {
         }
     }
 
-    /// Whether pods of a ReplicaSet still run, be it while they are deleted (oldPodsRunning).
+    /// Whether pods of a ReplicaSet are still running, even if they are being deleted (oldPodsRunning).
     fn has_pods(&self, set: &Workload) -> bool {
         let key = set.metadata.key(Kind::ReplicaSet);
         pods::of_workload(self.context.store, &key).any(|pod: &Arc<Pod>| !pod.is_terminal())
     }
 
-    /// Whether the rollout is done (DeploymentComplete).
+    /// Whether the rollout is complete (DeploymentComplete).
     fn is_complete(&self) -> bool {
         let (status, wanted) = (&self.deployment.status, self.wanted());
         [status.updated_replicas, status.replicas, status.available_replicas] == [wanted; 3]
             && status.observed_generation >= self.generation
     }
 
-    /// Writes down what is different now.
-    fn finish(mut self, before: &Arc<Workload>) -> Outcome {
+    /// Writes the Deployment if it has changed.
+    fn finish(mut self, before: &Arc<Workload>) -> SyncResult {
         if let Some(at) = self.progress_check() {
-            self.outcome.look_again(at);
+            self.result.requeue_at(at);
         }
         if self.deployment != **before {
-            self.outcome.put(Object::Deployment(Arc::new(self.deployment)));
+            self.result.put(Object::Deployment(Arc::new(self.deployment)));
         }
-        self.outcome
+        self.result
     }
 }
 

@@ -1,22 +1,22 @@
-//! The status of a Deployment: what its ReplicaSets add up to, and whether the rollout gets on (sync.go,
+//! The status of a Deployment: the sums over its ReplicaSets, and the progress of the rollout (sync.go,
 //! calculateStatus; progress.go).
 
 use super::{NO_DEADLINE, PROGRESS_DEADLINE, Rollout};
 use crate::store::{ConditionStatus, Time, Workload, WorkloadCondition, WorkloadStatus};
 
 impl Rollout<'_> {
-    /// Seconds for which the rollout may stand still; none for any time.
+    /// The progress deadline, in seconds; `None` if it is disabled.
     pub(super) fn deadline(&self) -> Option<u32> {
         let deadline = self.deployment.spec.progress_deadline_seconds.unwrap_or(PROGRESS_DEADLINE);
         Some(deadline).filter(|deadline| *deadline < NO_DEADLINE)
     }
 
-    /// Adds up what the ReplicaSets report.
+    /// Sums up the status of the ReplicaSets.
     pub(super) fn calculate_status(&mut self) {
         let sum = |of: &dyn Fn(&Workload) -> u32| self.all().map(|set| of(set)).sum::<u32>();
         let asked = sum(&|set| set.replicas());
         let available = sum(&|set| set.status.available_replicas);
-        // Absent until one ReplicaSet has counted.
+        // Absent until a ReplicaSet reports it.
         let terminating = self.all().filter_map(|set| set.status.terminating_replicas);
         let terminating = terminating.fold(None, |sum: Option<u32>, count| Some(sum.unwrap_or(0) + count));
         let status = WorkloadStatus {
@@ -44,7 +44,7 @@ impl Rollout<'_> {
         self.set_condition("Available", status, reason, message.into());
     }
 
-    /// As [`Self::calculate_status`], and states how the rollout gets on (syncRolloutStatus).
+    /// Like [`Self::calculate_status`], and sets the condition `Progressing` (syncRolloutStatus).
     pub(super) fn estimate_progress(&mut self) {
         let before = self.deployment.status.clone();
         self.calculate_status();
@@ -81,7 +81,7 @@ impl Rollout<'_> {
                 message,
                 self.now(),
             );
-            // Written with the same reason, too: the time of the update starts the deadline anew.
+            // Also written with an unchanged reason: the update time restarts the deadline.
             if let Some(there) =
                 before.conditions.get("Progressing").filter(|there| there.status == condition.status)
             {
@@ -95,7 +95,7 @@ impl Rollout<'_> {
         }
     }
 
-    /// Whether the rollout has stood still for too long (DeploymentTimedOut).
+    /// Whether the rollout has exceeded its deadline (DeploymentTimedOut).
     fn is_late(&self, deadline: u32) -> bool {
         let condition = self.deployment.status.conditions.get("Progressing");
         condition.is_some_and(|condition| match condition.reason.as_str() {
@@ -105,19 +105,19 @@ impl Rollout<'_> {
         })
     }
 
-    /// When a rollout that stands still is looked at again (requeueStuckDeployment).
+    /// When to check a rollout without progress again (requeueStuckDeployment).
     pub(super) fn progress_check(&self) -> Option<Time> {
         let deadline = self.deadline()?;
         let condition = self.deployment.status.conditions.get("Progressing")?;
         let done = self.is_complete() || condition.reason == "ProgressDeadlineExceeded";
         let paused = self.deployment.spec.paused || self.deployment.metadata.deletion_timestamp.is_some();
-        // A second more, as the source has it against rounding.
+        // One second more, which the source adds against rounding.
         let at = condition.last_update.after_secs(deadline).after_secs(1);
         Some(at).filter(|at| !done && !paused && *at > self.now())
     }
 }
 
-/// Whether a status shows more of a rollout than the one before (DeploymentProgressing).
+/// Whether a status shows progress over the previous one (DeploymentProgressing).
 fn has_progressed(before: &WorkloadStatus, after: &WorkloadStatus) -> bool {
     let old = |status: &WorkloadStatus| status.replicas.saturating_sub(status.updated_replicas);
     after.updated_replicas > before.updated_replicas

@@ -1,21 +1,21 @@
-//! Another number of pods for a Deployment: at once where one ReplicaSet has them all, otherwise in proportion, so that a
-//! rollout is neither hastened nor taken back (sync.go, scale).
+//! Scaling of a Deployment: at once if a single ReplicaSet is active, otherwise in proportion, so that the rollout
+//! keeps its state (sync.go, scale).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::sets::{DESIRED_ANNOTATION, MAX_ANNOTATION, number};
-use super::{BY, Rollout};
+use super::{COMPONENT, Rollout};
 use crate::store::{Object, Workload};
 
 impl Rollout<'_> {
-    /// Whether the wanted number has changed since the ReplicaSets were scaled last (isScalingEvent).
+    /// Whether `replicas` has changed since the ReplicaSets were last scaled (isScalingEvent).
     pub(super) fn is_scaled(&self) -> bool {
         let active = self.all().filter(|set| set.replicas() > 0);
         active.filter_map(|set| number(set, DESIRED_ANNOTATION)).any(|desired| desired != self.wanted())
     }
 
-    /// Brings the ReplicaSets to the wanted number.
+    /// Scales the ReplicaSets to `replicas`.
     pub(super) fn scale(&mut self) {
         let wanted = self.wanted();
         let mut active: Vec<Arc<Workload>> = self.all().filter(|set| set.replicas() > 0).cloned().collect();
@@ -58,14 +58,14 @@ impl Rollout<'_> {
             sizes.push(i64::from(set.replicas()) + proportion);
             added += proportion;
         }
-        // What is left over goes to the largest.
+        // The remainder goes to the largest.
         sizes[0] = (sizes[0] + to_add - added).max(0);
         for (set, size) in active.iter().zip(sizes) {
             self.force_scale(set, size as u32);
         }
     }
 
-    /// How many pods a ReplicaSet gets, or loses, of those `to_add` (GetReplicaSetProportion).
+    /// The number of pods that a ReplicaSet gets or loses of `to_add` (GetReplicaSetProportion).
     fn proportion(&self, set: &Workload, to_add: i64, added: i64) -> i64 {
         if set.replicas() == 0 || to_add == added {
             return 0;
@@ -74,7 +74,7 @@ impl Rollout<'_> {
         if to_add > 0 { fraction.min(allowed) } else { fraction.max(allowed) }
     }
 
-    /// Its share of the new size, less what it has (getReplicaSetFraction).
+    /// Its share of the new size, minus its current size (getReplicaSetFraction).
     fn fraction(&self, set: &Workload) -> i64 {
         let has = i64::from(set.replicas());
         if self.wanted() == 0 {
@@ -90,7 +90,7 @@ impl Rollout<'_> {
         (2 * has * after + before) / (2 * before) - has
     }
 
-    /// Lets a ReplicaSet ask for `count` pods. Returns it as it is then.
+    /// Scales a ReplicaSet to `count` pods. Returns the result.
     pub(super) fn scale_set(&mut self, set: &Arc<Workload>, count: u32) -> Arc<Workload> {
         if set.replicas() == count {
             return set.clone();
@@ -98,8 +98,7 @@ impl Rollout<'_> {
         self.force_scale(set, count)
     }
 
-    /// As [`Self::scale_set`], and brings its annotations up to date even if the number is the same
-    /// (scaleReplicaSet).
+    /// Like [`Self::scale_set`], but updates its annotations even if the number is unchanged (scaleReplicaSet).
     fn force_scale(&mut self, set: &Arc<Workload>, count: u32) -> Arc<Workload> {
         let had = set.replicas();
         let mut scaled = set.clone();
@@ -112,14 +111,14 @@ impl Rollout<'_> {
         if count != had {
             let way = if count > had { "up" } else { "down" };
             let message = format!("Scaled {way} replica set {} from {had} to {count}", set.metadata.name);
-            self.outcome.tell(BY, self.key.clone(), "ScalingReplicaSet", message);
+            self.outcome.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
         }
         self.replace(&scaled);
         self.outcome.put(Object::ReplicaSet(scaled.clone()));
         scaled
     }
 
-    /// Goes on with a ReplicaSet as it is now.
+    /// Replaces a ReplicaSet by its new version.
     pub(super) fn replace(&mut self, set: &Arc<Workload>) {
         let there = self.old.iter_mut().chain(&mut self.new);
         for there in there.filter(|there| there.metadata.name == set.metadata.name) {

@@ -1,9 +1,9 @@
-//! The ReplicaSets of a Deployment: which are its own, which one is of today's template, and how they are numbered and
-//! annotated (sync.go, getNewReplicaSet; deployment_util.go).
+//! The ReplicaSets of a Deployment: which it owns, which has the current template, and their revision numbers and
+//! annotations (sync.go, getNewReplicaSet; deployment_util.go).
 
 use std::sync::Arc;
 
-use super::{BY, Rollout};
+use super::{COMPONENT, Rollout};
 use crate::controller::ownership::{self, Claim};
 use crate::reconcile::deletion;
 use crate::reconcile::names::suffix;
@@ -12,17 +12,17 @@ use crate::store::{
     ObjectMeta, PodTemplate, Workload, WorkloadSpec, WorkloadStatus,
 };
 
-/// Tells the pods of one ReplicaSet of a Deployment from those of the others.
+/// The label that distinguishes the pods of a Deployment's ReplicaSets.
 pub(crate) const HASH_LABEL: &str = "pod-template-hash";
 
-/// On a ReplicaSet: how many pods its Deployment asked for when it was scaled last.
+/// On a ReplicaSet: the Deployment's replicas when it was last scaled.
 pub(super) const DESIRED_ANNOTATION: &str = "deployment.kubernetes.io/desired-replicas";
-/// On a ReplicaSet: how many pods its Deployment could have then.
+/// On a ReplicaSet: the maximum number of pods of its Deployment at that time.
 pub(super) const MAX_ANNOTATION: &str = "deployment.kubernetes.io/max-replicas";
-/// On a ReplicaSet: the numbers that its template had before.
+/// On a ReplicaSet: its former revision numbers.
 const HISTORY_ANNOTATION: &str = "deployment.kubernetes.io/revision-history";
 
-/// Annotations of a Deployment that its ReplicaSets do not get.
+/// Annotations of a Deployment that are not copied to its ReplicaSets.
 const NOT_COPIED: [&str; 6] = [
     "kubectl.kubernetes.io/last-applied-configuration",
     DEPLOYMENT_REVISION_ANNOTATION,
@@ -32,13 +32,13 @@ const NOT_COPIED: [&str; 6] = [
     "deprecated.deployment.rollback.to",
 ];
 
-/// ReplicaSets without pods that are kept, where the Deployment does not say.
+/// Default maximum number of old ReplicaSets without pods.
 const HISTORY_LIMIT: usize = 10;
 
-/// Length of the history of one ReplicaSet's numbers, in characters (sync.go, maxRevHistoryLengthInChars).
+/// Maximum length of the annotation with former revision numbers, in characters (sync.go, maxRevHistoryLengthInChars).
 const HISTORY_CHARS: usize = 2000;
 
-/// Names of a kind end here, in bytes (validation.DNS1123SubdomainMaxLength).
+/// Maximum length of a name, in bytes (validation.DNS1123SubdomainMaxLength).
 const NAME_MAX: usize = 253;
 
 /// A number in an annotation of a ReplicaSet.
@@ -47,8 +47,8 @@ pub(super) fn number(set: &Workload, annotation: &str) -> Option<u32> {
 }
 
 impl Rollout<'_> {
-    /// Finds its ReplicaSets: its own that match the selector, and those without an owner that do, which it adopts; one
-    /// of its own that does not match any more is released. Returns whether there is anything to be done.
+    /// Claims its ReplicaSets: adopts orphans that match its selector, and releases its own that no longer do. Returns
+    /// whether the sync has to continue.
     pub(super) fn find_sets(&mut self) -> bool {
         let (key, context) = (self.key, self.context);
         let labels = || LabelSelector::of(self.deployment.spec.template.metadata.labels.clone());
@@ -76,7 +76,7 @@ impl Rollout<'_> {
                 Claim::None => {}
             }
         }
-        // A snapshot's ReplicaSets are the ReplicaSets.
+        // The ReplicaSets of a snapshot are not changed.
         if !context.driven && sets.iter().any(|set| !set.metadata.synthesized) {
             return false;
         }
@@ -88,18 +88,18 @@ impl Rollout<'_> {
         true
     }
 
-    /// Where a ReplicaSet is in the order in which they were made.
+    /// The position of a ReplicaSet in the order of creation.
     pub(super) fn born(&self, set: &Workload) -> u64 {
         let stored = self.context.store.stored(&set.metadata.key(Kind::ReplicaSet));
         stored.map_or(u64::MAX, |stored| stored.born())
     }
 
-    /// The number that the template of today has to have at least.
+    /// The minimum revision number of the current template.
     fn next_revision(&self) -> u64 {
         self.old.iter().map(|set| set.revision()).max().unwrap_or(0) + 1
     }
 
-    /// Brings the new ReplicaSet's annotations up to date, if there is one, and the Deployment's number.
+    /// Updates the annotations of the new ReplicaSet, if it exists, and the Deployment's revision.
     pub(super) fn number_new_set(&mut self) {
         let Some(new) = self.new.clone() else { return };
         let mut numbered = new.clone();
@@ -126,7 +126,7 @@ impl Rollout<'_> {
         }
     }
 
-    /// Makes the ReplicaSet of today's template, unless it is there.
+    /// Creates the ReplicaSet of the current template if it is missing.
     pub(super) fn make_new_set(&mut self) {
         if self.new.is_some() {
             return;
@@ -169,7 +169,7 @@ impl Rollout<'_> {
         let name = set.metadata.name.as_str();
         if replicas > 0 {
             let message = format!("Scaled up replica set {name} from 0 to {replicas}");
-            self.outcome.tell(BY, self.key.clone(), "ScalingReplicaSet", message);
+            self.outcome.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
         }
         self.outcome.put(Object::ReplicaSet(set.clone()));
         if count > collisions {
@@ -183,7 +183,7 @@ impl Rollout<'_> {
         self.new = Some(set);
     }
 
-    /// These annotations of a ReplicaSet and those of its Deployment (copyDeploymentAnnotationsToReplicaSet).
+    /// These annotations of a ReplicaSet with those of its Deployment (copyDeploymentAnnotationsToReplicaSet).
     fn copied_to(&self, annotations: &Labels) -> Labels {
         let own = self.deployment.metadata.annotations.iter();
         let mut copied = own.filter(|(key, _)| !NOT_COPIED.contains(key)).peekable();
@@ -193,7 +193,7 @@ impl Rollout<'_> {
         }
     }
 
-    /// These annotations of a ReplicaSet and the Deployment's sizes (SetReplicasAnnotations).
+    /// These annotations of a ReplicaSet with the Deployment's sizes (SetReplicasAnnotations).
     pub(super) fn with_sizes(&self, annotations: &Labels) -> Labels {
         let wanted = self.wanted();
         annotations.with([
@@ -202,7 +202,7 @@ impl Rollout<'_> {
         ])
     }
 
-    /// Deletes the oldest ReplicaSets that have no pods, beyond those that are kept (cleanupDeployment).
+    /// Deletes the oldest ReplicaSets without pods beyond the history limit (cleanupDeployment).
     pub(super) fn clean_up(&mut self) {
         let limit = self.deployment.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         let mut old: Vec<&Arc<Workload>> =
@@ -228,14 +228,14 @@ impl Rollout<'_> {
     }
 }
 
-/// `NAME-HASH`, the name cut so that it stays one (generateReplicaSetName).
+/// `NAME-HASH`, with the name cut so that the result is valid (generateReplicaSetName).
 fn replica_set_name(deployment: &str, hash: &str) -> String {
     let base = &deployment[..deployment.len().min(NAME_MAX - 1 - hash.len())];
     format!("{base}-{hash}")
 }
 
-/// These annotations of a ReplicaSet whose template has to have at least this number; one that it had before goes into
-/// its history (SetNewReplicaSetAnnotations).
+/// These annotations of a ReplicaSet with at least this revision number; a replaced number is added to its history
+/// (SetNewReplicaSetAnnotations).
 fn renumbered(annotations: &Labels, revision: u64) -> Labels {
     let old = annotations.get(DEPLOYMENT_REVISION_ANNOTATION);
     if old.is_some_and(|old| old.parse::<u64>().map_or(!old.is_empty(), |old| old >= revision)) {
@@ -253,7 +253,8 @@ fn renumbered(annotations: &Labels, revision: u64) -> Labels {
     numbered.with([(HISTORY_ANNOTATION, history.join(","))])
 }
 
-/// Whether a ReplicaSet's template is the Deployment's, but for the label that the controller adds (EqualIgnoreHash).
+/// Whether a ReplicaSet's template equals the Deployment's, except for the label that the controller adds
+/// (EqualIgnoreHash).
 pub(super) fn is_of_template(of_set: &PodTemplate, wanted: &PodTemplate) -> bool {
     let without_hash = |template: &PodTemplate| {
         let mut template = template.clone();

@@ -1,9 +1,9 @@
-//! What a Deployment's templates and sizes come to.
+//! ReplicaSets that follow from a Deployment's templates and sizes.
 
 use super::sets::{HASH_LABEL, is_of_template};
 use crate::store::{Container, Given, ObjectMeta, Part, PodSpec, PodTemplate};
 
-/// A template as a client sends it back that was shown it.
+/// A template as a client that read it sends it back.
 fn sent_back(template: &PodTemplate, image: &str) -> PodTemplate {
     let mut json = template.json();
     json["spec"]["containers"][0]["image"] = image.into();
@@ -14,7 +14,7 @@ fn sent_back(template: &PodTemplate, image: &str) -> PodTemplate {
 }
 
 #[test]
-fn a_template_that_is_brought_back_is_the_old_one() {
+fn a_template_sent_back_unchanged_equals_the_stored_one() {
     let container = Container { name: arcstr::literal!("c"), ..Container::default() };
     let labels = [("app", "web"), (HASH_LABEL, "x")].into_iter().collect();
     let of_set = PodTemplate {

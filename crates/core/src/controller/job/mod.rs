@@ -1,5 +1,5 @@
-//! The Job controller (pkg/controller/job) and the one that deletes finished Jobs (pkg/controller/ttlafterfinished): pods
-//! until enough have succeeded, or too many have failed.
+//! The Job controller (pkg/controller/job) and the controller that deletes finished Jobs
+//! (pkg/controller/ttlafterfinished): runs pods until enough have succeeded, or too many have failed.
 
 mod policy;
 mod running;
@@ -10,72 +10,72 @@ use std::sync::Arc;
 
 use super::{ownership, pods};
 use crate::reconcile::deletion::{self, Deletion};
-use crate::reconcile::{Context, Outcome};
+use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     CompletionIndexes, CompletionMode, ConditionStatus, JobStatus, Key, Kind, LabelSelector, Name, Object,
     Pod, PodReplacementPolicy, Stored, Time, Workload, WorkloadCondition,
 };
 
-/// The source of its events.
-const BY: &str = "job-controller";
+/// Reporting component of its Events.
+const COMPONENT: &str = "job-controller";
 
-/// The value of `managedBy` that stands for this controller.
+/// The value of `managedBy` for this controller.
 const MANAGED_BY: &str = "kubernetes.io/job-controller";
 
-/// The finalizer that keeps a pod until its end has been counted.
+/// The finalizer that holds a pod until its result has been counted.
 const TRACKING: &str = "batch.kubernetes.io/job-tracking";
-/// The label and the annotation that say which index of an Indexed Job a pod is for.
+/// The label and the annotation with a pod's index in an Indexed Job.
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
-/// The annotation that says how many pods of the same index have failed before.
+/// The annotation with the number of failed pods of the same index.
 const INDEX_FAILURES: &str = "batch.kubernetes.io/job-index-failure-count";
 
-/// Pods that may fail, where the Job does not say.
+/// Default maximum number of failed pods.
 const BACKOFF_LIMIT: u32 = 6;
 
-/// One look at the Job at `key` (syncJob).
-pub(super) fn sync(context: Context<'_>, key: &Key) -> Outcome {
+/// Syncs the Job at `key` (syncJob).
+pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     let Some(stored) = context.store.stored(key) else { return release_all(context, key) };
-    let Object::Job(before) = &stored.object else { return Outcome::default() };
-    if pods::are_believed(context, key) {
-        return Outcome::default();
+    let Object::Job(before) = &stored.object else { return SyncResult::default() };
+    if pods::are_snapshot_owned(context, key) {
+        return SyncResult::default();
     }
-    let mut outcome = Outcome::default();
+    let mut result = SyncResult::default();
     let mut job = Workload::clone(before);
     select_own_pods(&mut job, stored);
     // `managedByExternalController`
     if !matches!(job.spec.managed_by.as_str(), "" | MANAGED_BY) {
-        return finish(job, before, outcome);
+        return finish(job, before, result);
     }
     if is_finished(&job) {
-        delete_after_ttl(context, stored, &job, &mut outcome);
-        return finish(job, before, outcome);
+        delete_after_ttl(context, stored, &job, &mut result);
+        return finish(job, before, result);
     }
-    let pods = ownership::claim_pods(context, key, &job, &mut outcome);
+    let pods = ownership::claim_pods(context, key, &job, &mut result);
     let facts = job.status.job.take().map(|facts| *facts).unwrap_or_default();
-    let mut sync = Sync { context, key, job, facts, pods, terminating: 0, outcome };
+    let mut sync = Sync { context, key, job, facts, pods, terminating: 0, result };
     sync.run();
-    let Sync { mut job, facts, outcome, .. } = sync;
+    let Sync { mut job, facts, result, .. } = sync;
     job.status.observed_generation = stored.generation;
     job.status.job = Some(Box::new(facts));
-    finish(job, before, outcome)
+    finish(job, before, result)
 }
 
-fn finish(job: Workload, before: &Arc<Workload>, mut outcome: Outcome) -> Outcome {
+fn finish(job: Workload, before: &Arc<Workload>, mut result: SyncResult) -> SyncResult {
     if job != **before {
-        // A Job that goes in the same moment is not written once more.
+        // A Job that is deleted by this sync is not written.
         let key = job.metadata.key(Kind::Job);
-        let goes = outcome
+        let goes = result
             .changes
             .iter()
             .any(|change| matches!(change, crate::store::Change::Delete(gone) if *gone == key));
         if !goes {
-            outcome.put(Object::Job(Arc::new(job)));
+            result.put(Object::Job(Arc::new(job)));
         }
     }
-    outcome
+    result
 }
 
-/// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
+/// Sets the selector and labels that identify the pods of a Job, unless it has a selector of its own
 /// (pkg/registry/batch/job, generateSelector).
 fn select_own_pods(job: &mut Workload, stored: &Stored) {
     if job.spec.selector.is_some() || job.spec.manual_selector {
@@ -101,36 +101,36 @@ fn is_finished(job: &Workload) -> bool {
     job.status.conditions.holds("Complete") || job.status.conditions.holds("Failed")
 }
 
-/// Lets go of the pods of a Job that is gone (syncOrphanPod).
-fn release_all(context: Context<'_>, key: &Key) -> Outcome {
-    let mut outcome = Outcome::default();
+/// Removes the finalizers of the pods of a deleted Job (syncOrphanPod).
+fn release_all(context: Context<'_>, key: &Key) -> SyncResult {
+    let mut result = SyncResult::default();
     for pod in pods::of_workload(context.store, key) {
-        release(context, pod, &mut outcome);
+        release(context, pod, &mut result);
     }
-    outcome
+    result
 }
 
 /// Removes the tracking finalizer of a pod.
-fn release(context: Context<'_>, pod: &Arc<Pod>, outcome: &mut Outcome) {
+fn release(context: Context<'_>, pod: &Arc<Pod>, result: &mut SyncResult) {
     if pod.metadata.links.has_finalizer(TRACKING) {
         let mut released = pod.clone();
         Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
-        outcome.changes.push(deletion::released(context.store, Object::Pod(released)));
+        result.changes.push(deletion::released(context.store, Object::Pod(released)));
     }
 }
 
-/// Deletes a finished Job when it has had its time.
-fn delete_after_ttl(context: Context<'_>, stored: &Stored, job: &Workload, outcome: &mut Outcome) {
+/// Deletes a finished Job after its TTL.
+fn delete_after_ttl(context: Context<'_>, stored: &Stored, job: &Workload, result: &mut SyncResult) {
     let Some(ttl) = job.spec.ttl_seconds_after_finished else { return };
     let finished = ["Complete", "Failed"].into_iter().filter_map(|kind| job.status.conditions.get(kind));
     let Some(since) = finished.map(|condition| condition.last_transition).next() else { return };
     let at = since.after_secs(ttl);
     if at > context.now {
-        outcome.look_again(at);
+        result.requeue_at(at);
     } else if job.metadata.deletion_timestamp.is_none() {
         let deletion =
             Deletion { propagation: Some(deletion::Propagation::Foreground), ..Deletion::default() };
-        outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
+        result.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
     }
 }
 
@@ -142,9 +142,9 @@ struct Sync<'a> {
     facts: JobStatus,
     /// Its pods.
     pods: Vec<Arc<Pod>>,
-    /// Pods that are being deleted, those of this sync among them.
+    /// Pods that are being deleted, including those deleted by this sync.
     terminating: u32,
-    outcome: Outcome,
+    result: SyncResult,
 }
 
 impl Sync<'_> {
@@ -156,7 +156,7 @@ impl Sync<'_> {
         self.job.spec.completion_mode == CompletionMode::Indexed
     }
 
-    /// The pods that have to succeed: 1 where neither field is set (SetDefaults_Job).
+    /// Number of pods that have to succeed: 1 if neither field is set (SetDefaults_Job).
     fn completions(&self) -> Option<u32> {
         match (self.job.spec.completions, self.job.spec.parallelism) {
             (None, None) => Some(1),
@@ -211,11 +211,11 @@ impl Sync<'_> {
                 let message = "Reached expected number of succeeded pods".into();
                 self.set("SuccessCriteriaMet", ConditionStatus::True, "CompletionsReached", message);
             } else {
-                self.note_suspension();
+                self.update_suspended_condition();
             }
         } else {
             let pods = self.pods.clone();
-            pods.iter().for_each(|pod| release(self.context, pod, &mut self.outcome));
+            pods.iter().for_each(|pod| release(self.context, pod, &mut self.result));
         }
         let status = &mut self.job.status;
         (status.replicas, status.ready_replicas) = (count, ready);
@@ -237,7 +237,7 @@ impl Sync<'_> {
         }
     }
 
-    /// Why the Job ends now, before all that it asks for is done: the type, reason and message of the condition.
+    /// Why the Job ends now, if it does not complete: the type, reason and message of the condition.
     fn end(&self, policy: Option<String>) -> Option<(&'static str, Name, String)> {
         let conditions = &self.job.status.conditions;
         let known = ["SuccessCriteriaMet", "FailureTarget"];
@@ -273,7 +273,7 @@ impl Sync<'_> {
         met.map(|message| ("SuccessCriteriaMet", arcstr::literal!("SuccessPolicy"), message))
     }
 
-    /// When the Job has run for as long as it may.
+    /// When the active deadline of the Job expires.
     fn deadline(&self) -> Option<Time> {
         let seconds = self.job.spec.active_deadline_seconds.filter(|_| !self.job.spec.suspend)?;
         Some(self.facts.start_time?.after_secs(seconds))
@@ -283,12 +283,12 @@ impl Sync<'_> {
         if let Some(deadline) =
             self.deadline().filter(|deadline| *deadline > self.now() && !is_finished(&self.job))
         {
-            self.outcome.look_again(deadline);
+            self.result.requeue_at(deadline);
         }
     }
 
-    /// States that the Job is suspended, or was resumed.
-    fn note_suspension(&mut self) {
+    /// Sets the condition that the Job is suspended or resumed.
+    fn update_suspended_condition(&mut self) {
         let suspended = self.job.spec.suspend;
         let before = self.job.status.conditions.get("Suspended").map(|condition| condition.status);
         let (status, reason, message) = if suspended {
@@ -302,11 +302,11 @@ impl Sync<'_> {
         let condition = WorkloadCondition::new("Suspended", status, reason, message.into(), self.now());
         self.job.status.conditions.put(condition);
         let event = if suspended { "Suspended" } else { "Resumed" };
-        self.outcome.tell(BY, self.key.clone(), event, message);
+        self.result.emit_event(COMPONENT, self.key.clone(), event, message);
         self.facts.start_time = Some(self.now()).filter(|_| !suspended);
     }
 
-    /// Turns the condition that the Job is about to end into the one that it has (enactJobFinished).
+    /// Turns the interim condition of a Job into its final one (enactJobFinished).
     fn conclude(&mut self) {
         let turned = [("SuccessCriteriaMet", "Complete"), ("FailureTarget", "Failed")];
         let conditions = &self.job.status.conditions;
@@ -315,18 +315,18 @@ impl Sync<'_> {
         self.set(to, ConditionStatus::True, &condition.reason, condition.message.clone());
         if to == "Complete" {
             self.facts.completion_time = Some(self.now());
-            self.outcome.tell(BY, self.key.clone(), "Completed", "Job completed");
+            self.result.emit_event(COMPONENT, self.key.clone(), "Completed", "Job completed");
         } else {
             let reason = reason_text(&condition.reason);
-            self.outcome.warn(BY, self.key.clone(), reason, condition.message);
+            self.result.emit_warning(COMPONENT, self.key.clone(), reason, condition.message);
         }
         if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
-            self.outcome.look_again(self.now().after_secs(ttl));
+            self.result.requeue_at(self.now().after_secs(ttl));
         }
     }
 }
 
-/// The reason of a failed Job as an event has it.
+/// The reason of a failed Job in an event.
 fn reason_text(reason: &str) -> &'static str {
     const REASONS: [&str; 5] = [
         "BackoffLimitExceeded",

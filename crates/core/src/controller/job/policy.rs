@@ -1,4 +1,4 @@
-//! What failed pods mean to a Job (pod_failure_policy.go), and how often containers may be restarted.
+//! The pod failure policy of a Job (pod_failure_policy.go), and its limit of container restarts.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::store::{
     ExitCodeOperator, Name, OnExitCodes, OnPodCondition, Pod, PodFailureAction, PodFailureRule, PodPhase,
 };
 
-/// The exit code of the containers of a pod that failed, unless a client wrote others.
+/// The exit code of containers of a failed pod, unless a client wrote another.
 const EXIT_CODE: i32 = 1;
 
 impl Sync<'_> {
@@ -24,13 +24,13 @@ impl Sync<'_> {
         })
     }
 
-    /// What the policy makes of a failed pod; none where no rule matches.
+    /// The action of the policy for a failed pod; `None` if no rule matches.
     pub(super) fn policy_action(&self, pod: &Pod) -> Option<PodFailureAction> {
         let rules = &self.job.spec.pod_failure_policy.rules;
         matching(rules, pod).map(|(_, rule, _)| rule.action)
     }
 
-    /// Whether containers that are started again have failed too often (pastBackoffLimitOnFailure).
+    /// Whether restarted containers have failed too often (pastBackoffLimitOnFailure).
     pub(super) fn restarts_exceed(&self, limit: u32) -> bool {
         if crate::kubelet::restart_policy(&self.job.spec.template) != "OnFailure" {
             return false;
@@ -41,11 +41,11 @@ impl Sync<'_> {
     }
 }
 
-/// The first rule that matches a failed pod, with its place and with what matched.
+/// The first rule that matches a failed pod, its index, and what it matched.
 fn matching<'r>(rules: &'r [PodFailureRule], pod: &Pod) -> Option<(usize, &'r PodFailureRule, Match)> {
     rules.iter().enumerate().find_map(|(at, rule)| {
         let found = match &rule.on_exit_codes {
-            Some(codes) => exits(pod).into_iter().find(|exit| is_meant(codes, exit)).map(Match::Exit)?,
+            Some(codes) => exits(pod).into_iter().find(|exit| matches_exit(codes, exit)).map(Match::Exit)?,
             None => {
                 let holds = |pattern: &&OnPodCondition| has_condition(pod, pattern);
                 Match::Condition(rule.on_pod_conditions.iter().find(holds)?.kind.clone())
@@ -55,7 +55,7 @@ fn matching<'r>(rules: &'r [PodFailureRule], pod: &Pod) -> Option<(usize, &'r Po
     })
 }
 
-/// What of a failed pod a rule matched.
+/// The part of a failed pod that a rule matched.
 enum Match {
     Exit(Exit),
     /// The type of a condition.
@@ -68,8 +68,8 @@ struct Exit {
     code: i32,
 }
 
-/// How the containers of a failed pod ended that ended with an error, init containers last: as a client wrote it to the
-/// pod's status, otherwise all containers with the same code.
+/// The exit codes of containers that ended with an error, init containers last: from the pod's status if a client wrote
+/// it, otherwise the same code for all containers.
 fn exits(pod: &Pod) -> Vec<Exit> {
     let Some(written) = pod.status.written() else {
         let containers = pod.spec.shared.containers.iter();
@@ -85,8 +85,8 @@ fn exits(pod: &Pod) -> Vec<Exit> {
     statuses.filter_map(exit).collect()
 }
 
-/// Whether a rule means containers that ended like this one (getMatchingContainerFromList).
-fn is_meant(codes: &OnExitCodes, exit: &Exit) -> bool {
+/// Whether a rule matches the exit code of a container (getMatchingContainerFromList).
+fn matches_exit(codes: &OnExitCodes, exit: &Exit) -> bool {
     let named = codes.container_name.as_ref().is_none_or(|name| *name == exit.container);
     named && (codes.operator == ExitCodeOperator::In) == codes.values.contains(&exit.code)
 }

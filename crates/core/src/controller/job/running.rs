@@ -1,24 +1,24 @@
-//! The pods of a Job that run: as many as may, and no more than are still needed (manageJob).
+//! Creates and deletes the pods of a Job: as many as may run, and no more than are still needed (manageJob).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::tracking::{failures_before, index_of};
-use super::{BY, INDEX, INDEX_FAILURES, Sync, TRACKING};
-use crate::controller::pods::Mould;
+use super::{COMPONENT, INDEX, INDEX_FAILURES, Sync, TRACKING};
+use crate::controller::pods::PodBuilder;
 use crate::controller::{ownership, refusal};
 use crate::reconcile::deletion;
 use crate::reconcile::names::generated_from;
 use crate::store::{Kind, Links, Name, Object, Pod, PodPhase, Time, key_of};
 
-/// Delay of the first pod after a failure; it doubles with each failure in a row (DefaultJobPodFailureBackOff).
+/// Delay of the first pod after a failure; it doubles with each successive failure (DefaultJobPodFailureBackOff).
 const BACKOFF: Duration = Duration::from_secs(10);
 /// Maximum of that delay (MaxJobPodFailureBackOff).
 const BACKOFF_MAX: Duration = Duration::from_secs(600);
 
 impl Sync<'_> {
-    /// Makes or deletes pods. Returns how many are active then, and how many of them are ready.
+    /// Creates or deletes pods. Returns the number of active pods afterwards, and of ready ones.
     pub(super) fn manage(&mut self, active: Vec<Arc<Pod>>, ready: u32) -> (u32, u32) {
         let wanted = if self.job.spec.suspend { 0 } else { self.wanted(active.len() as u32) };
         let surplus = self.surplus(&active, wanted as usize);
@@ -33,7 +33,7 @@ impl Sync<'_> {
             return (active.len() as u32, ready);
         }
         if let Some(at) = self.backoff().filter(|at| *at > self.now()) {
-            self.outcome.look_again(at);
+            self.outcome.requeue_at(at);
             return (active.len() as u32, ready);
         }
         let indexes = self.pending_indexes(&active, missing);
@@ -41,19 +41,19 @@ impl Sync<'_> {
         (active.len() as u32 + made, ready)
     }
 
-    /// How many pods run at once.
+    /// Number of pods that should run.
     fn wanted(&self, active: u32) -> u32 {
         let parallelism = self.job.spec.parallelism.unwrap_or(1);
         match self.completions() {
-            // Any success will do: what runs after it is left to end.
+            // One success is enough: no more pods are created, and running ones may finish.
             None if self.succeeded() > 0 => active,
             None => parallelism,
             Some(completions) => completions.saturating_sub(self.succeeded()).min(parallelism),
         }
     }
 
-    /// The pods that go: of an Indexed Job, those of indexes that another pod has, or that are none; then those that are
-    /// least far (activePodsForRemoval).
+    /// The pods to delete: of an Indexed Job, those with a duplicate or invalid index; then the least advanced ones
+    /// (activePodsForRemoval).
     fn surplus(&self, active: &[Arc<Pod>], wanted: usize) -> Vec<Arc<Pod>> {
         let mut seen = BTreeSet::new();
         let completions = self.completions().unwrap_or(u32::MAX);
@@ -72,10 +72,10 @@ impl Sync<'_> {
         doomed
     }
 
-    /// Deletes a pod that is not to be counted: its finalizer goes first (deleteJobPods).
+    /// Deletes a pod that must not be counted: its finalizer is removed first (deleteJobPods).
     pub(super) fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Deleted pod: {}", pod.metadata.name);
-        self.outcome.tell(BY, self.key.clone(), "SuccessfulDelete", message);
+        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
         let mut released = pod.clone();
         Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
         let change = deletion::delete_pod(&released, self.now(), released.spec.grace());
@@ -83,14 +83,14 @@ impl Sync<'_> {
         self.terminating += u32::from(!pod.spec.node_name.is_empty());
     }
 
-    /// When pods may be made again after a failure.
+    /// When pods may be created again after a failure.
     fn backoff(&self) -> Option<Time> {
         let failures = self.facts.failures_in_row.checked_sub(1)?;
         let delay = BACKOFF.saturating_mul(1 << failures.min(10)).min(BACKOFF_MAX);
         Some(self.facts.last_failure?.after(delay))
     }
 
-    /// The first indexes of an Indexed Job that no pod runs for and that are not done (firstPendingIndexes).
+    /// The first indexes of an Indexed Job that are neither complete nor active (firstPendingIndexes).
     fn pending_indexes(&self, active: &[Arc<Pod>], count: u32) -> Vec<u32> {
         if !self.is_indexed() {
             return Vec::new();
@@ -109,10 +109,10 @@ impl Sync<'_> {
         (0..self.completions().unwrap_or(0)).filter(free).take(count as usize).collect()
     }
 
-    /// Makes pods, of an Indexed Job one for each of `indexes`. Returns how many there are more.
+    /// Creates pods, of an Indexed Job one for each of `indexes`. Returns their number.
     fn make(&mut self, count: u32, indexes: Vec<u32>) -> u32 {
         let job = self.job.clone();
-        let mould = Mould::new(self.context.store, &job.spec.template, &job.metadata, Kind::Job);
+        let builder = PodBuilder::new(self.context.store, &job.spec.template, &job.metadata, Kind::Job);
         let indexes: Vec<Option<u32>> = if self.is_indexed() {
             indexes.into_iter().map(Some).collect()
         } else {
@@ -124,7 +124,7 @@ impl Sync<'_> {
                 Some(index) => arcstr::format!("{}-{index}", self.key.name),
                 None => self.key.name.clone(),
             };
-            let mut pod = mould.pod(self.name(&base));
+            let mut pod = builder.pod(self.name(&base));
             let owner = ownership::controller_ref(self.context, self.key);
             let finalizers = pod.metadata.links.finalizers().to_vec();
             pod.metadata.links = Links::of_controller(owner, format!("{base}-"));
@@ -143,24 +143,29 @@ impl Sync<'_> {
             let message = format!("Created pod: {}", pod.metadata.name);
             let pod = Object::Pod(Arc::new(pod));
             if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
-                self.outcome.warn(BY, self.key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.outcome.emit_warning(
+                    COMPONENT,
+                    self.key.clone(),
+                    "FailedCreate",
+                    format!("Error creating: {why}"),
+                );
                 break;
             }
-            self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+            self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
             self.outcome.put(pod);
             made += 1;
         }
         made
     }
 
-    /// How many pods of an index have failed.
+    /// Number of failed pods of an index.
     fn failures_of(&self, index: u32) -> u32 {
         let failed = self.pods.iter().filter(|pod| pod.status.phase == Some(PodPhase::Failed));
         let failed = failed.filter(|pod| index_of(pod) == Some(index));
         failed.map(|pod| failures_before(pod) + 1).max().unwrap_or(0)
     }
 
-    /// A name that no pod has.
+    /// A pod name that is not in use.
     fn name(&mut self, base: &Name) -> Name {
         loop {
             let name = Name::from(generated_from(base, (&self.key.namespace, self.job.status.made)));

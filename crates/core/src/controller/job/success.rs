@@ -1,10 +1,10 @@
-//! When an Indexed Job has succeeded before all of its indexes have (success_policy.go).
+//! The success policy of an Indexed Job (success_policy.go).
 
 use super::Sync;
 use crate::store::{SuccessRule, index_intervals};
 
 impl Sync<'_> {
-    /// Which rule of the success policy matches, as the condition states it (matchSuccessPolicy).
+    /// The rule of the success policy that matches, in the words of the condition (matchSuccessPolicy).
     pub(super) fn success_policy_met(&self) -> Option<String> {
         if !self.is_indexed() || self.facts.completed_indexes.is_empty() {
             return None;
@@ -26,8 +26,8 @@ impl Sync<'_> {
     }
 }
 
-/// The intervals of `0,2-4` below `completions`, both ends included; what is no number, or not after the interval before,
-/// is left out. So their lengths add up to `completions` at most.
+/// The intervals of `0,2-4` below `completions`, both ends included. Invalid and unordered intervals are omitted, so
+/// the sum of their lengths is at most `completions`.
 fn intervals(text: &str, completions: u32) -> Vec<(u32, u32)> {
     let mut next = 0;
     let within = index_intervals(text).filter_map(|(first, last)| {

@@ -1,11 +1,11 @@
-//! Which pods of a Job have ended, each counted once (tracking_utils.go, trackJobStatusAndRemoveFinalizers).
+//! Counts the ended pods of a Job, each once (tracking_utils.go, trackJobStatusAndRemoveFinalizers).
 
 use std::sync::Arc;
 
 use super::{INDEX, INDEX_FAILURES, Sync, TRACKING, release};
 use crate::store::{Pod, PodFailureAction, PodPhase};
 
-/// The index that a pod is for.
+/// The index of a pod.
 pub(super) fn index_of(pod: &Pod) -> Option<u32> {
     pod.metadata.annotations.get(INDEX)?.parse().ok()
 }
@@ -32,7 +32,7 @@ impl Sync<'_> {
         }
     }
 
-    /// A pod that is deleted before it succeeded has failed, where it is replaced at once.
+    /// Where pods are replaced at once, a pod that is deleted before it succeeded counts as failed.
     fn has_failed(&self, pod: &Pod) -> bool {
         pod.status.phase == Some(PodPhase::Failed) || (!self.replaces_failed_only() && pod.is_terminating())
     }
@@ -65,7 +65,7 @@ impl Sync<'_> {
     }
 }
 
-/// How many pods of the same index have failed before a pod.
+/// Number of pods of the same index that failed before a pod.
 pub(super) fn failures_before(pod: &Pod) -> u32 {
     let text = pod.metadata.annotations.get(INDEX_FAILURES);
     text.and_then(|text| text.parse().ok()).unwrap_or(0)

@@ -10,21 +10,21 @@ const AFFINITY: Refusal = Refusal::unresolvable("node(s) didn't match pod affini
 const ANTI_AFFINITY: Refusal = Refusal::resolvable("node(s) didn't match pod anti-affinity rules");
 const EXISTING: Refusal = Refusal::resolvable("node(s) didn't satisfy existing pods anti-affinity rules");
 
-/// A label of nodes and one of its values.
+/// A topology key and one of its values.
 type Domain<'a> = (&'a str, &'a str);
 
-/// Where the pods are that a pod has to be with, or apart from.
+/// The domains that required affinity terms demand or exclude for a pod.
 #[derive(Default)]
 pub(super) struct Affinity<'a> {
     terms: &'a [PodAffinityTerm],
     anti_terms: &'a [PodAffinityTerm],
-    /// The domains of pods that all affinity terms select.
+    /// The domains of pods that match all affinity terms.
     with: BTreeSet<Domain<'a>>,
-    /// The domains of pods that an anti-affinity term selects.
+    /// The domains of pods that match an anti-affinity term.
     apart: BTreeSet<Domain<'a>>,
-    /// The domains of pods that want to be apart from this one.
+    /// The domains of pods whose anti-affinity excludes this pod.
     repelling: BTreeSet<Domain<'a>>,
-    /// Whether the pod is selected by all of its own affinity terms.
+    /// Whether the pod matches all of its own affinity terms.
     selects_itself: bool,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Affinity<'a> {
             let pods = selected_pods(store, term, pod).filter(|other| selected(other, term, pod));
             affinity.apart.extend(pods.filter_map(|other| domain(store, other, term)));
         }
-        // Only pods that all terms select count.
+        // Only pods that match all terms count.
         if let Some(first) = terms.first() {
             let all = |other: &&Arc<Pod>| terms.iter().all(|term| selected(other, term, pod));
             for other in selected_pods(store, first, pod).filter(all) {
@@ -54,7 +54,7 @@ impl<'a> Affinity<'a> {
         affinity
     }
 
-    /// Gathers the domains of the pods whose anti-affinity selects `pod`.
+    /// Collects the domains of the pods whose anti-affinity selects `pod`.
     fn repelled(&mut self, store: &'a Store, pod: &Arc<Pod>) {
         for other in store.pods_with_anti_affinity() {
             let terms = other.spec.shared.constraints.as_ref().map_or(&[][..], |all| &all.anti_affinity);
@@ -73,7 +73,7 @@ impl<'a> Affinity<'a> {
         let is_in = |domains: &BTreeSet<Domain<'_>>, key: &str| {
             labels.get(key).is_some_and(|value| domains.contains(&(key, value)))
         };
-        // The first pod of a series that wants to be with its like may go anywhere where the labels are.
+        // The first pod of a series with affinity to itself may go to any node with the labels.
         let first = self.with.is_empty() && self.selects_itself;
         let with = |term: &PodAffinityTerm| {
             labels.get(&term.topology_key).is_some() && (first || is_in(&self.with, &term.topology_key))
@@ -88,7 +88,7 @@ impl<'a> Affinity<'a> {
     }
 }
 
-/// Whether a term of the pod `by` is about pods in `namespace`: its own, where the term says nothing.
+/// Whether a term of the pod `by` applies to pods in `namespace`: by default to those in its own.
 fn concerns(store: &Store, term: &PodAffinityTerm, by: &Pod, namespace: &Name) -> bool {
     match &term.namespace_selector {
         None if term.namespaces.is_empty() => by.metadata.namespace == *namespace,
@@ -101,7 +101,7 @@ fn concerns(store: &Store, term: &PodAffinityTerm, by: &Pod, namespace: &Name) -
     }
 }
 
-/// The pods on nodes that a term of `by` may select, and others.
+/// A superset of the scheduled pods that a term of `by` selects.
 fn selected_pods<'a>(
     store: &'a Store,
     term: &'a PodAffinityTerm,
@@ -119,7 +119,7 @@ fn selected_pods<'a>(
     namespaces.into_iter().flat_map(move |namespace| super::pods_in(store, &namespace, labels))
 }
 
-/// The domain of the node that a pod is on.
+/// The domain of a pod's node.
 fn domain<'a>(store: &'a Store, pod: &Pod, term: &'a PodAffinityTerm) -> Option<Domain<'a>> {
     let node = store.get::<Node>(Kind::Node, "", &pod.spec.node_name)?;
     Some((term.topology_key.as_str(), node.metadata.labels.get(&term.topology_key)?))

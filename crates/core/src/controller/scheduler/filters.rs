@@ -1,5 +1,5 @@
-//! The scheduler's filter plugins, in the order of the default profile (pkg/scheduler/apis/config/v1/default_plugins.go).
-//! A node is refused for the first reason that one of them has.
+//! The scheduler's filter plugins, in the order of the default profile
+//! (pkg/scheduler/apis/config/v1/default_plugins.go). The first reason to refuse a node counts.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::store::{
     ConditionStatus, Constraints, HostPort, Name, Node, Pod, PodSpec, Store, Taint, UNREACHABLE_TAINT,
 };
 
-/// The taint that keeps pods away from a cordoned node.
+/// The taint of a cordoned node.
 pub(in crate::controller) const UNSCHEDULABLE_TAINT: &str = "node.kubernetes.io/unschedulable";
 
-/// Why a node is not for a pod.
+/// Why a node does not admit a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) reason: &'static str,
@@ -31,7 +31,7 @@ impl Refusal {
     }
 }
 
-/// What a node refuses pods of `spec` for by itself.
+/// Why a node refuses pods of `spec` regardless of other pods.
 pub(super) fn of_node(node: &Node, spec: &PodSpec) -> Option<Refusal> {
     if node.spec.unschedulable && !tolerates(spec, UNSCHEDULABLE_TAINT) {
         return Some(Refusal::unresolvable("node(s) were unschedulable"));
@@ -52,15 +52,15 @@ fn tolerates(spec: &PodSpec, key: &'static str) -> bool {
     spec.tolerates(&taint).is_some()
 }
 
-/// Whether a taint of the node keeps pods of `spec` away. A node that is not ready counts as tainted: the node lifecycle
-/// controller taints it in the same moment.
+/// Whether pods of `spec` do not tolerate a taint of the node. A node that is not ready counts as tainted: the node
+/// lifecycle controller taints it at the same moment.
 pub(super) fn has_untolerated_taint(node: &Node, spec: &PodSpec) -> bool {
     let mut taints = node.spec.taints.iter().filter(|taint| taint.keeps_away());
     taints.any(|taint| spec.tolerates(taint).is_none())
         || (node.status.ready != ConditionStatus::True && !tolerates(spec, UNREACHABLE_TAINT))
 }
 
-/// Whether a node has the labels that node selector and required node affinity ask for.
+/// Whether a node matches the node selector and required node affinity.
 pub(super) fn matches_node(constraints: &Constraints, node: &Node) -> bool {
     let (name, labels) = (&node.metadata.name, &node.metadata.labels);
     constraints.node_selector.matches(labels)
@@ -70,10 +70,10 @@ pub(super) fn matches_node(constraints: &Constraints, node: &Node) -> bool {
             .is_none_or(|terms| terms.iter().any(|term| term.matches(name, labels)))
 }
 
-/// What one pod needs to know of the others, gathered once for all nodes (the plugins' PreFilter).
+/// The state of other pods that matters to one pod, collected once for all nodes (the plugins' PreFilter).
 pub(super) struct Cycle<'a> {
     spec: &'a PodSpec,
-    /// The nodes that required node affinity names, where it names any.
+    /// The nodes that required node affinity names, if it names any.
     named: Option<Vec<&'a Name>>,
     ports: Vec<(&'a Name, &'a [HostPort])>,
     volumes: Volumes<'a>,
@@ -82,10 +82,10 @@ pub(super) struct Cycle<'a> {
 }
 
 impl<'a> Cycle<'a> {
-    /// Gathers it.
+    /// Collects the state.
     ///
     /// # Errors
-    /// When no node can be had, whatever is on them.
+    /// If no node can admit the pod, regardless of other pods.
     pub(super) fn new(store: &'a Store, pod: &'a Arc<Pod>, nodes: &[&'a Arc<Node>]) -> Result<Self, String> {
         let constraints = pod.spec.shared.constraints.as_deref();
         let named = constraints.map(named_nodes).transpose()?.flatten();
@@ -101,7 +101,7 @@ impl<'a> Cycle<'a> {
         })
     }
 
-    /// Why the pod cannot go to `node`, if it cannot.
+    /// Why `node` does not admit the pod, if so.
     pub(super) fn filter(&self, node: &Node) -> Option<Refusal> {
         const NAMED: Refusal = Refusal::unresolvable("node(s) didn't satisfy plugin(s) [NodeAffinity]");
         let named = |names: &Vec<&Name>| names.iter().any(|name| **name == node.metadata.name);
@@ -127,7 +127,7 @@ impl<'a> Cycle<'a> {
     }
 }
 
-/// The nodes that required node affinity names by `matchFields`, where each of its terms names some (nodeaffinity,
+/// The nodes that required node affinity names by `matchFields`, if all of its terms name some (nodeaffinity,
 /// PreFilter).
 fn named_nodes(constraints: &Constraints) -> Result<Option<Vec<&Name>>, String> {
     let Some(terms) = constraints.node_affinity.as_ref().filter(|terms| !terms.is_empty()) else {

@@ -1,4 +1,4 @@
-//! Topology spread constraints that forbid (pkg/scheduler/framework/plugins/podtopologyspread, filtering.go).
+//! Topology spread constraints with `DoNotSchedule` (pkg/scheduler/framework/plugins/podtopologyspread, filtering.go).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ const SKEWED: Refusal = Refusal::resolvable("node(s) didn't match pod topology s
 const NO_LABEL: Refusal =
     Refusal::unresolvable("node(s) didn't match pod topology spread constraints (missing required label)");
 
-/// How many pods are in each domain of each constraint.
+/// Number of pods in each domain of each constraint.
 #[derive(Default)]
 pub(super) struct Spread<'a> {
     labels: Option<&'a Labels>,
@@ -61,7 +61,7 @@ impl<'a> Spread<'a> {
             let Some(value) = node.metadata.labels.get(&constraint.topology_key) else {
                 return Some(NO_LABEL);
             };
-            // With fewer domains than asked for, there are empty ones.
+            // With fewer domains than the required minimum, the minimum count is 0.
             let enough = counts.len() >= constraint.min_domains.unwrap_or(1) as usize;
             let least = if enough { counts.values().min().copied().unwrap_or(0) } else { 0 };
             let itself = u32::from(constraint.counts(own, own));

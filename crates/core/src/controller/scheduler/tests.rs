@@ -1,4 +1,4 @@
-//! Which node a pod goes to, and in which words it goes to none. The words are those of kube-scheduler 1.36.
+//! The node of a pod, or the message if no node admits it, in the words of kube-scheduler 1.36.
 
 use super::*;
 use crate::manifest::read_bytes;
@@ -41,7 +41,7 @@ fn store(manifests: &str) -> Store {
     store
 }
 
-/// Where a pod goes whose turn begins at `node-1`.
+/// The node of a pod whose turn starts at `node-1`.
 fn placed(store: &Store, labels: &str, spec: &str) -> String {
     let text =
         format!("{{apiVersion: v1, kind: Pod, metadata: {{name: p, labels: {labels}}}, spec: {spec}}}");
@@ -54,7 +54,7 @@ fn placed(store: &Store, labels: &str, spec: &str) -> String {
     }
 }
 
-/// The message where these are the reasons, by node, and so many nodes could be had by preemption.
+/// The message for these reasons by node, and these results of preemption.
 fn refused(reasons: &str, preemption: &str) -> String {
     format!(
         "0/3 nodes are available: {reasons}. no new claims to deallocate, preemption: 0/3 nodes are available: {preemption}."
@@ -62,7 +62,7 @@ fn refused(reasons: &str, preemption: &str) -> String {
 }
 
 #[test]
-fn predicates() {
+fn filter_plugins_admit_and_refuse_nodes() {
     let store = store(CLUSTER);
     let pod_affinity = |kind: &str, term: &str| {
         format!("{{affinity: {{{kind}: {{requiredDuringSchedulingIgnoredDuringExecution: [{term}]}}}}}}")
@@ -130,13 +130,13 @@ fn predicates() {
                 &format!("3 {helpless}"),
             ),
         ),
-        // The first of its kind is with itself.
+        // The first pod of its kind satisfies its own affinity.
         (
             "{app: own}",
             pod_affinity("podAffinity", "{topologyKey: zone, labelSelector: {matchLabels: {app: own}}}"),
             "node-1".into(),
         ),
-        // Another namespace's pods do not count, unless they are asked for.
+        // Pods of other namespaces do not count, unless they are selected.
         (
             "{}",
             pod_affinity("podAntiAffinity", &format!("{{topologyKey: zone, namespaces: [other], {is_web}}}")),
@@ -158,7 +158,7 @@ fn predicates() {
             ),
             "node-1".into(),
         ),
-        // The anti-affinity of a pod that is there.
+        // The anti-affinity of an existing pod.
         ("{app: loud}", "{}".into(), "node-1".into()),
         (
             "{app: loud}",
@@ -169,7 +169,7 @@ fn predicates() {
             ),
         ),
         ("{app: web}", spread(&format!("topologyKey: zone, {is_web}")), "node-2".into()),
-        // Nodes that the pod's selector leaves out are no domains.
+        // Nodes that the pod's selector excludes are not domains.
         (
             "{app: web}",
             format!(
@@ -187,7 +187,7 @@ fn predicates() {
                 &format!("1 {hopeful}, 2 {helpless}"),
             ),
         ),
-        // With fewer domains than asked for, there is an empty one.
+        // With fewer domains than the required minimum, an empty one is assumed.
         ("{app: web}", spread(&format!("topologyKey: disk, {is_web}")), { "node-1".into() }),
         (
             "{app: web}",
@@ -223,9 +223,9 @@ fn predicates() {
     }
 }
 
-/// (what the node is like, the tolerations, where the pod goes or why not)
+/// (the state of the node, the tolerations, the node of the pod or the message)
 #[test]
-fn taints() {
+fn taints_are_tolerated_or_refuse_pods() {
     let (key, cordoned) = ("node.kubernetes.io/unschedulable", "1 node(s) were unschedulable");
     let tainted = "1 node(s) had untolerated taint(s)";
     let table = [

@@ -1,4 +1,4 @@
-//! The claims of a pod and the nodes from which their volumes can be reached
+//! The claims of a pod, and the nodes that their volumes are accessible from
 //! (pkg/scheduler/framework/plugins/volumebinding).
 
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::store::{
 
 const OTHER_NODE: Refusal = Refusal::unresolvable("node(s) didn't match PersistentVolume's node affinity");
 
-/// The node affinities of the volumes that a pod's claims are bound to.
+/// The node affinities of the volumes to which a pod's claims are bound.
 pub(super) struct Volumes<'a>(Vec<&'a NodeSelector>);
 
 impl<'a> Volumes<'a> {
-    /// Finds them.
+    /// Collects them.
     ///
     /// # Errors
-    /// When a claim is missing, about to go or not bound.
+    /// If a claim is missing, being deleted or not bound.
     pub(super) fn of(store: &'a Store, pod: &Arc<Pod>) -> Result<Self, String> {
         let mut selectors = Vec::new();
         let mut bound = true;
@@ -43,7 +43,7 @@ fn selects(selector: &NodeSelector, name: &Name, labels: &Labels) -> bool {
     selector.node_selector_terms.iter().any(|term| term.matches(name, labels))
 }
 
-/// Whether a node that `pod` may be on by itself reaches `volume`.
+/// Whether `volume` is accessible from a node that admits `pod` regardless of other pods.
 pub(in crate::controller) fn reaches(store: &Store, pod: &Pod, volume: &PersistentVolume) -> bool {
     let Some(required) = &volume.spec.node_affinity.required else { return true };
     let mut nodes = store.list::<Node>(Kind::Node).filter(|node| {
@@ -53,7 +53,7 @@ pub(in crate::controller) fn reaches(store: &Store, pod: &Pod, volume: &Persiste
     nodes.any(|node| selects(required, &node.metadata.name, &node.metadata.labels))
 }
 
-/// The volume that a claim is bound to, if it is.
+/// The volume to which a claim is bound, if it is.
 fn volume_of<'a>(
     store: &'a Store,
     namespace: &Name,

@@ -1,4 +1,4 @@
-//! Tables of what becomes of slices: who stays where, and what new endpoints are put into.
+//! Distribution of endpoints over slices: which stay where, and which slices get new ones.
 
 use super::*;
 use crate::store::{ObjectReference, Protocol};
@@ -16,14 +16,14 @@ fn endpoint(pod: &str) -> Endpoint {
     }
 }
 
-fn mould(most: usize) -> Mould {
+fn builder(most: usize) -> SliceBuilder {
     let metadata = ObjectMeta {
         name: "db".into(),
         namespace: "default".into(),
         labels: [("a", "b")].into_iter().collect(),
         ..ObjectMeta::default()
     };
-    Mould { most, ..Mould::of_service(&Service { metadata, ..Service::default() }, None) }
+    SliceBuilder { most, ..SliceBuilder::of_service(&Service { metadata, ..Service::default() }, None) }
 }
 
 fn group(port: u16, pods: &[&str]) -> Group {
@@ -38,10 +38,10 @@ fn group(port: u16, pods: &[&str]) -> Group {
 
 /// `s1: p1 p2` for each slice after the changes; new slices are called `new`.
 fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> Vec<String> {
-    let mould = mould(most);
+    let builder = builder(most);
     let slices: Vec<Arc<EndpointSlice>> = existing
         .iter()
-        .map(|(name, port, pods)| Arc::new(mould.slice((*name).into(), group(*port, pods))))
+        .map(|(name, port, pods)| Arc::new(builder.slice((*name).into(), group(*port, pods))))
         .collect();
     let refs: Vec<&Arc<EndpointSlice>> = slices.iter().collect();
     let mut result: std::collections::BTreeMap<Name, Arc<EndpointSlice>> =
@@ -50,7 +50,7 @@ fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> 
     for slice in &slices {
         store.apply(Change::Put(Object::EndpointSlice(slice.clone())));
     }
-    for change in reconcile(&store, &mould, &refs, Groups(wanted)) {
+    for change in reconcile(&store, &builder, &refs, Groups(wanted)) {
         match change {
             Change::Put(Object::EndpointSlice(slice)) => {
                 result.insert(slice.metadata.name.clone(), slice);
@@ -69,19 +69,19 @@ fn after(existing: &[(&str, u16, &[&str])], wanted: Vec<Group>, most: usize) -> 
 }
 
 #[test]
-fn endpoints_stay_in_their_slice_and_new_ones_fill_up_what_changes() {
+fn endpoints_stay_in_their_slice_and_new_ones_fill_changed_slices() {
     type Existing = &'static [(&'static str, u16, &'static [&'static str])];
     let table: [(&str, Existing, Vec<Group>, &[&str]); 11] = [
-        ("the first", &[], vec![group(1, &["p1", "p2"])], &["new: p1 p2"]),
+        ("the first slice", &[], vec![group(1, &["p1", "p2"])], &["new: p1 p2"]),
         (
             "more than one slice",
             &[],
             vec![group(1, &["p1", "p2", "p3", "p4"])],
             &["new: p1 p2 p3", "new: p4"],
         ),
-        ("nothing to do", &[("s1", 1, &["p2", "p1"])], vec![group(1, &["p1", "p2"])], &["s1: p2 p1"]),
+        ("no change", &[("s1", 1, &["p2", "p1"])], vec![group(1, &["p1", "p2"])], &["s1: p2 p1"]),
         (
-            "one goes, one comes",
+            "one removed, one added",
             &[("s1", 1, &["p1", "p2", "p3"]), ("s2", 1, &["p4"])],
             vec![group(1, &["p1", "p3", "p4", "p5"])],
             &["s1: p1 p3 p5", "s2: p4"],
@@ -93,30 +93,30 @@ fn endpoints_stay_in_their_slice_and_new_ones_fill_up_what_changes() {
             &["s1: p1", "s2: p4"],
         ),
         (
-            "a slice that lost all is deleted",
+            "an empty slice is deleted",
             &[("s1", 1, &["p1"]), ("s2", 1, &["p4"])],
             vec![group(1, &["p4"])],
             &["s2: p4"],
         ),
         (
-            "the fullest that has room for all of them",
+            "the fullest with capacity for all",
             &[("s1", 1, &["p1"]), ("s2", 1, &["p2", "p3"])],
             vec![group(1, &["p1", "p2", "p3", "p4"])],
             &["s1: p1", "s2: p2 p3 p4"],
         ),
         (
-            "no single slice has room",
+            "no slice has capacity for all",
             &[("s1", 1, &["p1", "p2"]), ("s2", 1, &["p3", "p4"])],
             vec![group(1, &["p1", "p2", "p3", "p4", "p5", "p6"])],
             &["new: p5 p6", "s1: p1 p2", "s2: p3 p4"],
         ),
         (
-            "a changed port takes the name over",
+            "a changed port reuses the name",
             &[("s1", 1, &["p1", "p2"])],
             vec![group(2, &["p1", "p2"])],
             &["s1: p1 p2"],
         ),
-        ("the last one goes", &[("s1", 1, &["p1"])], vec![group(1, &[])], &["s1: "]),
+        ("the last one removed", &[("s1", 1, &["p1"])], vec![group(1, &[])], &["s1: "]),
         ("placeholder", &[], vec![Group { ports: Arc::default(), ..group(1, &[]) }], &["new: "]),
     ];
     for (what, existing, wanted, expected) in table {
@@ -126,14 +126,15 @@ fn endpoints_stay_in_their_slice_and_new_ones_fill_up_what_changes() {
     }
 }
 
-/// A cluster of 100,000 pods has 1,000 slices: room beyond what their endpoints need would be the larger part of them.
+/// A cluster of 100,000 pods has 1,000 slices: unused capacity of their vectors would take more memory than the
+/// endpoints.
 #[test]
-fn new_slices_hold_their_endpoints_and_no_room_for_more() {
+fn new_slices_have_no_unused_capacity() {
     let pods: Vec<String> = (0..250).map(|number| format!("p{number}")).collect();
     let pods: Vec<&str> = pods.iter().map(String::as_str).collect();
     let mut wanted = group(1, &pods);
     wanted.endpoints.reserve(1000);
-    let changes = reconcile(&Store::new(), &mould(100), &[], Groups(vec![wanted]));
+    let changes = reconcile(&Store::new(), &builder(100), &[], Groups(vec![wanted]));
     let rooms = changes.iter().map(|change| match change {
         Change::Put(Object::EndpointSlice(slice)) => (slice.endpoints.len(), slice.endpoints.capacity()),
         other => unreachable!("only slices are made, not {other:?}"),

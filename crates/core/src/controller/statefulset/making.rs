@@ -1,16 +1,16 @@
-//! The pods that a set makes: their names, their revision, and what stands in their way.
+//! The pods that a set creates: their names, their revision, and obstacles.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{BY, Slot, Sync};
-use crate::controller::pods::Mould;
+use super::{COMPONENT, Slot, Sync};
+use crate::controller::pods::PodBuilder;
 use crate::controller::{claims, refusal};
 use crate::kubelet;
 use crate::store::{ControllerRevision, Kind, Name, Object, Pod, REVISION_LABEL, StatefulSet, Store};
 
 impl Sync<'_> {
-    /// Makes the pod of an ordinal. Tells whether it is available at once.
+    /// Creates the pod of an ordinal. Returns whether it is available at once.
     pub(super) fn make(&mut self, ordinal: u32, index: usize, at_once: bool) -> bool {
         let name = self.pod_name(ordinal);
         if claims::is_stale(self.context, self.set, ordinal, &name) {
@@ -19,7 +19,8 @@ impl Sync<'_> {
         if let Err(why) = claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
             return self.fail("Create", "FailedCreate", &name, &why);
         }
-        // The API would say AlreadyExists: the pod is another's, or an earlier set's that has not stopped yet.
+        // The API would reply AlreadyExists: another controller has the pod, or that of an earlier set has not stopped
+        // yet.
         if self.names_are_taken
             && self.context.store.get::<Pod>(Kind::Pod, &self.key.namespace, &name).is_some()
         {
@@ -41,10 +42,10 @@ impl Sync<'_> {
         if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
             return self.fail("Create", "FailedCreate", &name, &why);
         }
-        // No Events during bring-up: there is no watcher, and a message for each pod is measurable.
+        // No Events during start-up: there is no watcher, and a message for each pod is measurable.
         if !self.context.at_once {
             let message = format!("Create Pod {name} in StatefulSet {} successful", self.key.name);
-            self.outcome.tell(BY, self.key.clone(), "SuccessfulCreate", message);
+            self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
         }
         self.outcome.put(pod);
         self.slots[index] = Slot::Made { available };
@@ -61,39 +62,40 @@ impl Sync<'_> {
 
     fn new_pod(&mut self, name: Name, ordinal: u32) -> Pod {
         let revision = self.revision_for(ordinal).clone();
-        let of_revision = |(of, _): &(Name, Mould<'_>)| *of == revision.metadata.name;
-        let at = self.moulds.iter().position(of_revision).unwrap_or_else(|| {
-            self.moulds
-                .push((revision.metadata.name.clone(), mould(self.context.store, self.set, &revision)));
-            self.moulds.len() - 1
+        let of_revision = |(of, _): &(Name, PodBuilder<'_>)| *of == revision.metadata.name;
+        let at = self.builders.iter().position(of_revision).unwrap_or_else(|| {
+            self.builders
+                .push((revision.metadata.name.clone(), builder(self.context.store, self.set, &revision)));
+            self.builders.len() - 1
         });
-        let (_, mould) = &self.moulds[at];
-        let mut pod = mould.pod(name.clone());
-        pod.metadata.labels = mould.labels.of_pod(&name);
+        let (_, builder) = &self.builders[at];
+        let mut pod = builder.pod(name.clone());
+        pod.metadata.labels = builder.labels.of_pod(&name);
         pod.spec.hostname = name;
         pod
     }
 
-    /// Which revision a new pod gets (newVersionedStatefulSetPod).
+    /// The revision of a new pod (newVersionedStatefulSetPod).
     fn revision_for(&self, ordinal: u32) -> &Arc<ControllerRevision> {
         let start = self.set.spec.ordinals.start;
         let strategy = self.set.spec.update_strategy;
         let kept = match strategy.rolling() {
             _ if strategy.is_on_delete() => start,
             Some(rolling) => start.saturating_add(rolling.partition),
-            // As many as have it still, whichever they are (kubernetes#70442).
+            // As many as still have it, regardless of their ordinals (kubernetes#70442).
             None => start.saturating_add(self.set.status.current_replicas),
         };
         if ordinal < kept { self.revisions.named(&self.current) } else { self.revisions.update() }
     }
 }
 
-/// What the pods of a revision have in common.
-fn mould<'a>(store: &Store, set: &'a StatefulSet, revision: &ControllerRevision) -> Mould<'a> {
-    let mut mould = Mould::new(store, &revision.template, &set.metadata, Kind::StatefulSet);
-    mould.labels = mould.labels.with([(arcstr::literal!(REVISION_LABEL), revision.metadata.name.clone())]);
-    mould.shared().subdomain = set.spec.service_name.clone();
+/// The builder for pods of a revision.
+fn builder<'a>(store: &Store, set: &'a StatefulSet, revision: &ControllerRevision) -> PodBuilder<'a> {
+    let mut builder = PodBuilder::new(store, &revision.template, &set.metadata, Kind::StatefulSet);
+    builder.labels =
+        builder.labels.with([(arcstr::literal!(REVISION_LABEL), revision.metadata.name.clone())]);
+    builder.shared().subdomain = set.spec.service_name.clone();
     let claims = set.spec.volume_claim_templates.iter();
-    mould.shared().claim_templates = claims.map(|claim| claim.metadata.name.clone()).collect();
-    mould
+    builder.shared().claim_templates = claims.map(|claim| claim.metadata.name.clone()).collect();
+    builder
 }

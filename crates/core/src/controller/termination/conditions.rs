@@ -1,4 +1,4 @@
-//! The conditions of a namespace that terminates (`pkg/controller/namespace/deletion/status_condition_utils.go`).
+//! The conditions of a terminating namespace (`pkg/controller/namespace/deletion/status_condition_utils.go`).
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::admission::quota;
 use crate::reconcile::Context;
 use crate::store::{ConditionStatus, Extra, Kind, Namespace, Object, Store, WorkloadCondition};
 
-/// A type of condition, with its reason and message where all is well (okReasons, okMessages).
+/// A type of condition, with its reason and message on success (okReasons, okMessages).
 const OK: [(&str, &str, &str); 5] = [
     (DISCOVERY_FAILURE, "ResourcesDiscovered", "All resources successfully discovered"),
     (PARSING_FAILURE, "ParsedGroupVersions", "All legacy kube types successfully parsed"),
@@ -24,10 +24,10 @@ const CONTENT_FAILURE: &str = "NamespaceDeletionContentFailure";
 const CONTENT_REMAINING: &str = "NamespaceContentRemaining";
 const FINALIZERS_REMAINING: &str = "NamespaceFinalizersRemaining";
 
-/// What is not well: the type of a condition, with its reason and message.
+/// A failure: the type of a condition, with its reason and message.
 type Failure = (&'static str, &'static str, String);
 
-/// The namespace with the conditions that state what of its contents remains. `None` where it has them.
+/// The namespace with the conditions for its remaining contents. `None` if it has them already.
 pub(super) fn update(context: Context<'_>, namespace: &Namespace, contents: &Contents<'_>) -> Option<Object> {
     let failures = failures(context.store, namespace, contents);
     let null = Value::Null;
@@ -60,8 +60,8 @@ pub(super) fn update(context: Context<'_>, namespace: &Namespace, contents: &Con
     has_changed.then(|| namespace.with_status(status))
 }
 
-/// What of the contents is to be stated. Where pods remain, nothing else has been looked at, and only that they remain longer
-/// than they may is stated.
+/// The failures to report. While pods remain, no other object has been processed, and only pods past their grace period
+/// are reported.
 fn failures(store: &Store, namespace: &Namespace, contents: &Contents<'_>) -> Vec<Failure> {
     if contents.has_pods {
         let has_finalizers =
@@ -103,7 +103,7 @@ fn joined(texts: impl Iterator<Item = String>) -> String {
     texts.join(", ")
 }
 
-/// The resource of a kind and its group, `configmaps.` or `statefulsets.apps`.
+/// The resource of a kind and its group: `configmaps.` or `statefulsets.apps`.
 fn resource(store: &Store, kind: Kind) -> String {
     if let Some(counted) = quota::resource_of_kind(kind) {
         return if counted.contains('.') { counted.to_owned() } else { format!("{counted}.") };
@@ -118,7 +118,7 @@ fn resource(store: &Store, kind: Kind) -> String {
         json["spec"]["group"] == group && json.pointer("/spec/names/kind") == Some(&kind.as_str().into())
     });
     let plural = defined.and_then(|json| json.pointer("/spec/names/plural")?.as_str());
-    // Those of Kubernetes that no quota counts by a name of their own: ResourceClaim, CSIStorageCapacity.
+    // Kinds of Kubernetes without an object count of their own: ResourceClaim, CSIStorageCapacity.
     let plural = plural.map_or_else(|| regular_plural(kind.as_str()), str::to_owned);
     format!("{plural}.{group}")
 }

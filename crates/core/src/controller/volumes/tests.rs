@@ -1,4 +1,4 @@
-//! Which volume a claim is bound to, of those that there are. Kubernetes 1.36 binds the same.
+//! The volume to which a claim is bound. Kubernetes 1.36 binds the same.
 
 use super::*;
 use crate::manifest::read_bytes;
@@ -45,11 +45,11 @@ fn claim(name: &str, spec: &str) -> Arc<PersistentVolumeClaim> {
 }
 
 #[test]
-fn the_volume_that_fits_best() {
+fn claims_are_bound_to_the_best_match() {
     let volumes = VOLUMES.map(|(name, spec)| volume(name, spec));
-    // The claim and its spec; the volume.
+    // The claim and its spec; the expected volume.
     let table = [
-        // The smallest that is large enough.
+        // The smallest sufficient one.
         (
             "c",
             "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 100Mi}}}",
@@ -70,7 +70,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadWriteOnce], storageClassName: '', resources: {requests: {storage: 1Ti}}}",
             "none",
         ),
-        // One that offers more modes than asked for, if no other does.
+        // One with more modes than requested, if no other has them.
         (
             "c",
             "{accessModes: [ReadWriteMany], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
@@ -81,7 +81,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadOnlyMany], storageClassName: '', resources: {requests: {storage: 1Gi}}}",
             "none",
         ),
-        // Of the class that is asked for; where none is asked for, and none is the default, without a class.
+        // Of the requested class; without a request and a default class, one without a class.
         (
             "c",
             "{accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}",
@@ -98,7 +98,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadWriteOnce], storageClassName: '', volumeMode: Block, resources: {requests: {storage: 1Gi}}}",
             "raw",
         ),
-        // With the labels that are asked for.
+        // With the requested labels.
         (
             "c",
             "{accessModes: [ReadWriteOnce], storageClassName: '', selector: {matchLabels: {name: large}}, resources: {requests: {storage: 1Gi}}}",
@@ -109,7 +109,7 @@ fn the_volume_that_fits_best() {
             "{accessModes: [ReadWriteOnce], storageClassName: '', selector: {matchLabels: {name: slow}}, resources: {requests: {storage: 1Gi}}}",
             "none",
         ),
-        // One that is kept for the claim, whatever its class and labels, if it is large enough.
+        // One that is reserved for the claim, regardless of class and labels, if it is large enough.
         (
             "kept",
             "{accessModes: [ReadWriteOnce], storageClassName: slow, resources: {requests: {storage: 1Gi}}}",
@@ -132,7 +132,7 @@ fn the_volume_that_fits_best() {
 }
 
 #[test]
-fn a_default_class_is_that_of_claims_without_one() {
+fn the_default_class_applies_to_claims_without_one() {
     let volume = volume("v", "{capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce]}");
     let claim = claim("c", "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}");
     for (is_default, bound) in [("true", false), ("false", true)] {
@@ -146,7 +146,7 @@ fn a_default_class_is_that_of_claims_without_one() {
 }
 
 #[test]
-fn a_volume_that_a_claim_names_has_to_fit() {
+fn a_named_volume_has_to_match() {
     let table = [
         ("medium", "{storageClassName: '', resources: {requests: {storage: 1Gi}}}", None),
         (
@@ -178,7 +178,7 @@ fn a_volume_that_a_claim_names_has_to_fit() {
 }
 
 #[test]
-fn what_becomes_of_a_volume_without_its_claim() {
+fn released_volumes_are_reclaimed() {
     let table = [
         ("{persistentVolumeReclaimPolicy: Retain, hostPath: {path: /tmp/x}}", Ok(false)),
         ("{hostPath: {path: /tmp/x}}", Ok(false)),

@@ -1,4 +1,4 @@
-//! What directories stand for.
+//! The files of directories.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +7,7 @@ use crate::manifest::{self, Found, Input, Inputs, Severity};
 
 const SERVICE: &str = "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {ports: [{port: 1}]}\n";
 
-/// The names of the files that are read below `root`, and what is said: `E` or `W`, message, help.
+/// The names of the files read below `root`, and the problems: `E` or `W`, message, help.
 fn found(root: &Path, recursive: bool, strict: bool) -> (Vec<String>, Vec<String>) {
     let inputs = Inputs { paths: vec![root.into()], recursive, ..Inputs::default() };
     let (inputs, problems) = match if strict { manifest::find(&inputs) } else { manifest::find_any(&inputs) }
@@ -20,7 +20,7 @@ fn found(root: &Path, recursive: bool, strict: bool) -> (Vec<String>, Vec<String
         Input::Listed(path) => shown(&path.display().to_string()),
         other => format!("{other:?}"),
     });
-    let told = problems.iter().map(|problem| {
+    let shown = problems.iter().map(|problem| {
         let severity = if problem.severity == Severity::Error { "E" } else { "W" };
         format!(
             "{severity} {}; {}",
@@ -28,12 +28,12 @@ fn found(root: &Path, recursive: bool, strict: bool) -> (Vec<String>, Vec<String
             shown(problem.help.as_deref().unwrap_or_default())
         )
     });
-    (names.collect(), told.collect())
+    (names.collect(), shown.collect())
 }
 
 #[test]
-fn a_directory_stands_for_its_manifests() {
-    /// Files; -R; what is read; what is said of it, and by verbs that want something to read, if that is more.
+fn the_manifests_of_a_directory_are_found() {
+    /// Files; -R; the files read; the problems, and those for verbs that need objects, if there are more.
     type Row<'a> = (&'a [&'a str], bool, &'a [&'a str], &'a [&'a str], &'a [&'a str]);
     let table: &[Row<'_>] = &[
         (
@@ -71,13 +71,13 @@ fn a_directory_stands_for_its_manifests() {
             &[],
             &[],
         ),
-        // What has to be rendered.
+        // Files that have to be rendered.
         (
             &["kustomization.yaml", "svc.yaml"],
             false,
             &[],
-            &["E has a kustomization.yaml, which changes what the files beside it say; render it: -k DIR"],
-            &["E has a kustomization.yaml, which changes what the files beside it say; render it: -k DIR"],
+            &["E has a kustomization.yaml, which changes the files next to it; render it: -k DIR"],
+            &["E has a kustomization.yaml, which changes the files next to it; render it: -k DIR"],
         ),
         (
             &["Kustomization", "svc.yaml"],
@@ -91,7 +91,7 @@ fn a_directory_stands_for_its_manifests() {
             true,
             &[],
             &[
-                "E has a kustomization.yml, which changes what the files beside it say; render it: -k DIR/overlays/prod",
+                "E has a kustomization.yml, which changes the files next to it; render it: -k DIR/overlays/prod",
             ],
             &["E has a kustomization.yml,"],
         ),
@@ -120,9 +120,9 @@ fn a_directory_stands_for_its_manifests() {
             true,
             &["DIR/a.yaml"],
             &[
-                "W passed over, a Helm chart: DIR/charts/db; render it: helm template NAME DIR/charts/db | clusterlocal",
+                "W skipped, a Helm chart: DIR/charts/db; render it: helm template NAME DIR/charts/db | clusterlocal",
             ],
-            &["W passed over, a Helm chart:"],
+            &["W skipped, a Helm chart:"],
         ),
         (
             &["chart/Chart.yaml", "chart/values.yaml"],
@@ -134,7 +134,7 @@ fn a_directory_stands_for_its_manifests() {
             &["E manifests in subdirectories are not read: chart"],
         ),
     ];
-    for (files, recursive, read, said, said_strictly) in table {
+    for (files, recursive, read, expected, expected_strictly) in table {
         let dir = tempfile::tempdir().unwrap();
         for name in *files {
             let path = dir.path().join(name);
@@ -148,13 +148,13 @@ fn a_directory_stands_for_its_manifests() {
             };
             fs::write(path, text).unwrap();
         }
-        for (strict, said) in [(false, said), (true, said_strictly)] {
-            let (names, told) = found(dir.path(), *recursive, strict);
-            if told.iter().all(|line| line.starts_with('W')) {
+        for (strict, expected) in [(false, expected), (true, expected_strictly)] {
+            let (names, shown) = found(dir.path(), *recursive, strict);
+            if shown.iter().all(|line| line.starts_with('W')) {
                 assert_eq!(names, *read, "{files:?}");
             }
-            assert_eq!(told.len(), said.len(), "{files:?}: {told:#?}");
-            for (line, part) in told.iter().zip(*said) {
+            assert_eq!(shown.len(), expected.len(), "{files:?}: {shown:#?}");
+            for (line, part) in shown.iter().zip(*expected) {
                 assert!(line.starts_with(part), "{files:?}: {line} is not {part}");
             }
         }
@@ -163,7 +163,7 @@ fn a_directory_stands_for_its_manifests() {
 
 #[cfg(unix)]
 #[test]
-fn links_do_not_lead_in_a_circle_and_a_config_map_is_read_once() {
+fn loops_of_links_end_and_a_config_map_is_read_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name);
     fs::create_dir_all(path("..2026")).unwrap();

@@ -1,4 +1,4 @@
-//! Which files a rendering follows from: the kustomization, what it names, and the kustomizations that it names.
+//! The files on which a rendering depends: the kustomization, the paths in it, and the kustomizations at those paths.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, Metadata};
@@ -13,25 +13,25 @@ use super::super::limits;
 /// Maximum number of files that are followed for one kustomization.
 const SOURCES: usize = limits::FILES;
 
-/// Finds the files of a kustomization, and remembers which paths a kustomization that did not change names.
+/// Finds the files of a kustomization, and caches the paths in unchanged kustomizations.
 #[derive(Debug, Default)]
 pub struct Sources {
     named: HashMap<PathBuf, (Seen, Vec<PathBuf>)>,
 }
 
-/// What shows that a kustomization changed: its length and the time of its last change.
+/// Length and modification time of a kustomization, to detect changes.
 type Seen = (u64, Option<std::time::SystemTime>);
 
 impl Sources {
-    /// The files that the kustomization in `directory` follows from, with what `stat` shows of them; those that are there.
-    /// Every string in a kustomization that is the path of a file or directory counts: kustomize's fields for paths are many,
-    /// and grow.
+    /// The existing files on which the kustomization in `directory` depends, with their metadata. Every string in a
+    /// kustomization that is the path of a file or directory counts: kustomize has many fields for paths, and their
+    /// number grows.
     pub fn find(&mut self, directory: &Path) -> BTreeMap<PathBuf, Metadata> {
         let mut found = BTreeMap::new();
         let mut seen = BTreeSet::new();
         let mut rest = vec![directory.to_path_buf()];
         while let Some(directory) = rest.pop() {
-            // Bases that name each other are an error for kustomize to report.
+            // Bases that refer to each other are an error for kustomize to report.
             if found.len() >= SOURCES || !directory.canonicalize().is_ok_and(|way| seen.insert(way)) {
                 continue;
             }
@@ -54,7 +54,7 @@ impl Sources {
         found
     }
 
-    /// The paths that `kustomization` may mean.
+    /// The possible paths in `kustomization`.
     fn named_in(&mut self, kustomization: &Path, directory: &Path, meta: &Metadata) -> Vec<PathBuf> {
         let seen = (meta.len(), meta.modified().ok());
         if let Some((before, paths)) = self.named.get(kustomization)
@@ -77,7 +77,7 @@ impl Sources {
     }
 }
 
-/// What `text` may name: itself, or as a generator's file under a key of its own, `key=path`.
+/// The possible paths in `text`: itself, or the file of a generator with an explicit key, `key=path`.
 fn candidates(text: &str) -> impl Iterator<Item = &str> {
     let path = |text: &&str| {
         !text.is_empty() && text.len() < 4096 && !text.contains(['\n', '\0']) && !text.contains("://")
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kustomization_follows_from_all_that_it_names() {
+    fn all_paths_in_a_kustomization_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let files = [
@@ -139,8 +139,8 @@ mod tests {
             files.iter().filter(|(name, _)| !name.contains("not-named")).map(|(name, _)| root.join(name));
         let expected: BTreeSet<PathBuf> = expected.collect();
         assert_eq!(found(&mut sources), expected);
-        assert_eq!(found(&mut sources), expected, "from memory");
+        assert_eq!(found(&mut sources), expected, "from the cache");
         fs::write(root.join("overlays/prod/missing.yaml"), "").unwrap();
-        assert!(found(&mut sources).contains(&root.join("overlays/prod/missing.yaml")), "it came");
+        assert!(found(&mut sources).contains(&root.join("overlays/prod/missing.yaml")), "it was created");
     }
 }

@@ -1,4 +1,4 @@
-//! The JSON values of a document, and the items of a List in JSON.
+//! Reads the JSON values of a document, and the items of a List in JSON.
 
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ use crate::manifest::{decode, parse_error};
 use crate::store::Name;
 
 impl Stream<'_> {
-    /// A document of the file: YAML, or JSON values one after the other.
+    /// Reads a document of the file: YAML, or one JSON value after another.
     pub(super) fn document(&mut self, passage: Passage) {
         let text = &self.source.clone().text[passage.range.clone()];
         let json_file = self.source.name.ends_with(".json");
@@ -35,7 +35,7 @@ impl Stream<'_> {
             };
             let end = values.byte_offset();
             let value = passages.passage(end - value.len()..end);
-            if !self.goes_on(&value) {
+            if !self.is_within_limits(&value) {
                 return;
             }
             self.json(value, &Head::default(), 0);
@@ -43,8 +43,8 @@ impl Stream<'_> {
         }
     }
 
-    /// One JSON value, known to be well-formed. `unsaid` is what it is if it does not say so.
-    fn json(&mut self, passage: Passage, unsaid: &Head, depth: usize) {
+    /// Reads one JSON value, known to be well-formed. `defaults` are used for a missing head.
+    fn json(&mut self, passage: Passage, defaults: &Head, depth: usize) {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Json<'a> {
@@ -61,8 +61,8 @@ impl Stream<'_> {
         }
         let json: Json<'_> = match serde_json::from_str(text) {
             Ok(json) => json,
-            // A key that is there twice is no harm where it is no List's.
-            Err(_) if decode::head(&place).is_ok_and(|head| is_one(&head)) => {
+            // Repeated keys are allowed, except in a List.
+            Err(_) if decode::head(&place).is_ok_and(|head| is_single_object(&head)) => {
                 let head = decode::head(&place).unwrap_or_default();
                 Json { api_version: head.api_version, kind: head.kind, items: None }
             }
@@ -74,26 +74,26 @@ impl Stream<'_> {
             }
         };
         let head = Head { api_version: json.api_version, kind: json.kind };
-        let says_all = head.is_whole();
-        let of = match self.meaning(&place, head, unsaid) {
+        let has_head = head.is_whole();
+        let of = match self.meaning(&place, head, defaults) {
             None => return,
             Some((Meaning::List(of), _)) => of,
-            Some((meaning, kind)) => return self.single(place, meaning, kind, true, says_all),
+            Some((meaning, kind)) => return self.single(place, meaning, kind, true, has_head),
         };
-        if !self.shallow(&place, depth) {
+        if !self.is_nesting_allowed(&place, depth) {
             return;
         }
-        // The parser hands the items out as slices of the text it was given: what lies before one is its offset.
+        // The parser returns items as slices of the text; the text before one gives its offset.
         let items = json.items.map_or("null", RawValue::get);
         let items: Vec<&RawValue> = match serde_json::from_str::<Option<Vec<&RawValue>>>(items) {
             Ok(items) => items.unwrap_or_default(),
-            Err(_) => return self.complain(&place, "items", "is not a list of objects"),
+            Err(_) => return self.report_at(&place, "items", "is not a list of objects"),
         };
         let mut passages = Values::new(text, &passage);
         for item in items {
             let begin = item.get().as_ptr() as usize - text.as_ptr() as usize;
             let item = passages.passage(begin..begin + item.get().len());
-            if !self.goes_on(&item) {
+            if !self.is_within_limits(&item) {
                 return;
             }
             self.json(item, &of, depth + 1);
@@ -101,12 +101,12 @@ impl Stream<'_> {
     }
 }
 
-/// Whether a document with this head is one object.
-fn is_one(head: &Head) -> bool {
+/// Whether a document with this head is a single object.
+fn is_single_object(head: &Head) -> bool {
     head.kind.as_ref().is_some_and(|kind| !kind.ends_with("List"))
 }
 
-/// Values of a JSON text in the order in which they stand, so that lines are counted once.
+/// Values of a JSON text in order, so that lines are counted once.
 struct Values<'a> {
     text: &'a str,
     within: &'a Passage,
@@ -119,7 +119,7 @@ impl<'a> Values<'a> {
         Values { text, within, at: 0, line: within.line }
     }
 
-    /// The passage of the value at `range` of the text, which begins behind those before.
+    /// The passage of the value at `range` of the text, which follows the previous ones.
     fn passage(&mut self, range: Range<usize>) -> Passage {
         self.line += self.text[self.at..range.start].bytes().filter(|&b| b == b'\n').count() as u32;
         self.at = range.start;

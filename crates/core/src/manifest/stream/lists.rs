@@ -1,17 +1,17 @@
-//! The items of a YAML List: those that its lines keep apart, and those that only a parser can take apart.
+//! Reads the items of a YAML List: those that are split by lines, and those that only a parser can split.
 
 use std::sync::Arc;
 
 use super::Stream;
 use crate::manifest::decode;
 use crate::manifest::documents::Items;
-use crate::manifest::json::{Common, Written};
+use crate::manifest::json::{Common, ObjectText};
 use crate::manifest::locate::Step;
 use crate::manifest::meaning::{Head, Meaning};
 use crate::manifest::source::{Passage, Place};
 
 impl Stream<'_> {
-    /// A List whose items can be told apart by its lines.
+    /// Reads a List whose items are split by lines.
     pub(super) fn block_list(&mut self, list: &Place, Items { items, rest }: Items, of: &Head, depth: usize) {
         let (objects, problems) = (self.manifest.objects.len(), self.manifest.problems.len());
         let skipped = self.manifest.skipped.clone();
@@ -24,7 +24,7 @@ impl Stream<'_> {
             }
         }
         for item in &items {
-            if !self.goes_on(item) {
+            if !self.is_within_limits(item) {
                 break;
             }
             self.yaml(item.clone(), of, depth + 1);
@@ -32,7 +32,8 @@ impl Stream<'_> {
         if self.manifest.problems.len() == problems {
             return;
         }
-        // A quoted scalar that looks like an item cuts its own in two: the whole is right then, and the parts are not.
+        // A quoted scalar that looks like an item splits its own item: then the whole is well-formed, and the parts are
+        // not.
         let broken = items.iter().any(|item| decode::well_formed(&self.place(item.clone())).is_err());
         if broken && decode::well_formed(list).is_ok() {
             self.manifest.objects.truncate(objects);
@@ -44,7 +45,7 @@ impl Stream<'_> {
         }
     }
 
-    /// A List that only the parser can take apart: in flow style, or with aliases from item to item.
+    /// Reads a List that only the parser can split: in flow style, or with aliases between items.
     pub(super) fn whole_list(&mut self, list: &Place, of: &Head) {
         let heads = match decode::item_heads(list) {
             Ok(heads) => heads,
@@ -53,7 +54,7 @@ impl Stream<'_> {
         let item = |at| Place { within: [Step::Key("items".into()), Step::Index(at)].into(), ..list.clone() };
         let mut kinds = Vec::with_capacity(heads.len());
         for (at, head) in heads.into_iter().enumerate() {
-            if !self.goes_on(&list.passage) {
+            if !self.is_within_limits(&list.passage) {
                 return;
             }
             kinds.push(match self.meaning(&item(at), head, of) {
@@ -65,7 +66,7 @@ impl Stream<'_> {
                 Some((_, kind)) => {
                     let message =
                         format!("a {kind} cannot be read in this List; write it as a document of its own");
-                    self.complain(&item(at), "kind", message);
+                    self.report_at(&item(at), "kind", message);
                     None
                 }
                 None => None,
@@ -76,12 +77,12 @@ impl Stream<'_> {
                 let text: Arc<str> = list.text().into();
                 let common = Common::of(objects.len());
                 for (at, object) in objects.into_iter().enumerate() {
-                    if !self.goes_on(&list.passage) {
+                    if !self.is_within_limits(&list.passage) {
                         return;
                     }
                     if let Some(object) = object {
                         let item = item(at);
-                        let written = Written::item(&item, text.clone(), common.clone());
+                        let written = ObjectText::item(&item, text.clone(), common.clone());
                         self.given(object, item, written, false);
                     }
                 }

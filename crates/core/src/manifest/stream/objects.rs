@@ -1,4 +1,4 @@
-//! The objects of a file: validated, and each key once.
+//! Adds the objects of a file: validated, and each key once.
 
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
@@ -6,23 +6,28 @@ use std::sync::Arc;
 use super::Stream;
 use crate::manifest::Read;
 use crate::manifest::decode::DEFAULT_NAMESPACE;
-use crate::manifest::json::Written;
+use crate::manifest::json::ObjectText;
 use crate::manifest::problem::Problem;
 use crate::manifest::source::Place;
 use crate::manifest::validate::{self, Finding};
 use crate::store::{Given, Name, Object};
 
 impl Stream<'_> {
-    /// Adds `object` as it is `written` at `place`; `says_all` says that the text means the same anywhere.
-    pub(super) fn given(&mut self, mut object: Object, place: Place, written: Written, says_all: bool) {
+    /// Adds `object` with its source `written` at `place`; with `has_head`, the text does not depend on its context.
+    pub(super) fn given(&mut self, mut object: Object, place: Place, written: ObjectText, has_head: bool) {
         let written = Arc::new(written);
         object.keep(Given::text(written.clone()));
-        object.metadata_mut().links.forget_uids();
-        self.keep(object, place, Some(written).filter(|_| says_all));
+        object.metadata_mut().links.clear_uids();
+        self.keep(object, place, Some(written).filter(|_| has_head));
     }
 
-    /// Adds `object` if the API server would; returns whether it is valid.
-    pub(super) fn keep(&mut self, mut object: Object, place: Place, written: Option<Arc<Written>>) -> bool {
+    /// Adds `object` if it is valid; returns whether it is.
+    pub(super) fn keep(
+        &mut self,
+        mut object: Object,
+        place: Place,
+        written: Option<Arc<ObjectText>>,
+    ) -> bool {
         let namespaced = object.kind().is_namespaced();
         let metadata = object.metadata_mut();
         if !namespaced {
@@ -46,14 +51,14 @@ impl Stream<'_> {
         valid
     }
 
-    /// Adds what `text` at `place` is known to be, if it is.
+    /// Adds the known object with `text` at `place`, if there is one.
     pub(super) fn recalls(&mut self, place: &Place, text: &str) -> bool {
         let Some(known) = self.recall.object(text) else { return false };
         self.add(known.read_at(place.clone()), true);
         true
     }
 
-    /// Adds what was read, unless there is one already.
+    /// Adds an object, or replaces an earlier one with its key.
     pub(super) fn add(&mut self, read: Read, valid: bool) {
         let next = self.manifest.objects.len();
         let first = match self.seen.entry(read.object.key()) {
@@ -64,8 +69,8 @@ impl Stream<'_> {
         if first == next {
             return self.manifest.objects.push(read);
         }
-        // As where they are applied one after the other.
-        if !self.has_warned_enough() {
+        // The last counts, as if they were applied in order.
+        if !self.is_over_warning_limit() {
             let problem = duplicate(&self.manifest.objects[first], &read);
             self.report(problem);
         }
@@ -75,7 +80,7 @@ impl Stream<'_> {
     }
 }
 
-/// That `second` is what `first` is already. The last counts, as where they are applied one after the other.
+/// The problem that `second` has the key of `first`. The last counts, as if they were applied in order.
 pub(in crate::manifest) fn duplicate(first: &Read, second: &Read) -> Problem {
     let at = format!("{}:{}", first.place.file(), first.place.locate("metadata.name").line);
     let spot = second.place.locate("metadata.name");
@@ -83,7 +88,7 @@ pub(in crate::manifest) fn duplicate(first: &Read, second: &Read) -> Problem {
         Problem::at(&second.place, spot, format!("is at {at} already"))
     } else {
         Problem::at(&second.place, spot, format!("is at {at} already, with other contents: this one counts"))
-            .with_help("leave one of them out, or give it another name or namespace")
+            .with_help("delete one of them, or give it another name or namespace")
     };
     problem.about(second.object.key()).as_warning()
 }

@@ -1,4 +1,4 @@
-//! How the values of a Topology are written: entries by name, ports short or long, one of a thing or a list.
+//! Notation of the values of a Topology: entries by name, ports in a short or long form, one value or a list.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -10,7 +10,7 @@ use serde::de::{self, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visi
 
 use crate::store::{Name, PortNumber, Protocol, parse_ip};
 
-/// Named entries in the order in which they are written.
+/// Named entries in their written order.
 pub struct Entries<T>(pub Vec<(Name, T)>);
 
 impl<T> Default for Entries<T> {
@@ -45,7 +45,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Entries<T> {
     }
 }
 
-/// `9042`, or the same with where the pods listen and over what.
+/// `9042`, or a long form with target port and protocol.
 pub(super) struct Port {
     pub(super) port: u16,
     pub(super) target_port: Option<u16>,
@@ -122,7 +122,7 @@ impl<'de> Deserialize<'de> for Ranges {
     }
 }
 
-/// Addresses that a pod is pinned to.
+/// The addresses that a pod is pinned to.
 pub(super) struct Addresses(Vec<IpAddr>);
 
 impl<'de> Deserialize<'de> for Addresses {
@@ -131,7 +131,7 @@ impl<'de> Deserialize<'de> for Addresses {
     }
 }
 
-/// As the annotation has them.
+/// In the format of the annotation.
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, ip) in self.0.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What the short form lowers to, and what is told of mistakes in it.
+//! Objects that the short form is lowered to, and errors in it.
 
 use crate::manifest::{Manifest, read_bytes};
 use crate::store::{ClusterIp, IntOrName, IpFamily, IpFamilyPolicy, Object, PodManagementPolicy, Protocol};
@@ -17,7 +17,7 @@ fn problems(manifest: &Manifest) -> Vec<String> {
 }
 
 #[test]
-fn a_set_is_a_stateful_set_and_its_headless_service() {
+fn a_set_is_lowered_to_a_stateful_set_and_its_headless_service() {
     let manifest =
         topology("sets:\n  cass: {replicas: 3, ports: {cql: 9042, intra: {port: 7000, targetPort: 7001}}}\n");
     assert_eq!(problems(&manifest), [""; 0]);
@@ -37,7 +37,7 @@ fn a_set_is_a_stateful_set_and_its_headless_service() {
 }
 
 #[test]
-fn everything_a_topology_can_say() {
+fn all_fields_are_lowered() {
     let manifest = topology(concat!(
         "namespace: db\n",
         "domain: Example.Local.\n",
@@ -96,11 +96,11 @@ fn everything_a_topology_can_say() {
 }
 
 #[test]
-fn mistakes_are_told_at_their_place() {
+fn errors_have_positions() {
     let table: &[(&str, &[&str])] = &[
         ("set: {}\n", &["t.yaml:3:1: unknown field `set`, expected one of"]),
         ("sets:\n  a: {replica: 3}\n", &["t.yaml:4:7: sets.a: unknown field `replica`, expected one of"]),
-        ("sets:\n  a: {}\n  b: {}\n  a: {}\n", &["t.yaml:6:3: sets: key `a` is there twice"]),
+        ("sets:\n  a: {}\n  b: {}\n  a: {}\n", &["t.yaml:6:3: sets: duplicate key `a`"]),
         ("sets: [a]\n", &["t.yaml:3:7: sets: expected a mapping of names, such as {db: …}, not a list"]),
         (
             "sets:\n  a: {ports: {x: 0}}\n",
@@ -116,7 +116,7 @@ fn mistakes_are_told_at_their_place() {
         ),
         (
             "sets:\n  a: {addresses: {b-0: 10.0.0.1}}\n",
-            &["t.yaml:4:24: sets[a].addresses[b-0]: \"b-0\" is no pod"],
+            &["t.yaml:4:24: sets[a].addresses[b-0]: \"b-0\" is not a pod"],
         ),
         (
             "sets:\n  a: {addresses: {a-0: 10.0.0}}\n",
@@ -128,7 +128,7 @@ fn mistakes_are_told_at_their_place() {
             "ttl: 3601\ndomain: a_b\n",
             &["t.yaml:3:6: ttl: 3601 seconds", "t.yaml:4:9: domain: \"a_b\" is not"],
         ),
-        ("namespace: a\nmetadata: {namespace: b}\n", &["t.yaml:3:12: namespace: is not that in metadata"]),
+        ("namespace: a\nmetadata: {namespace: b}\n", &["t.yaml:3:12: namespace: differs from metadata"]),
     ];
     for (text, expected) in table {
         let found = problems(&topology(text));
@@ -143,6 +143,6 @@ fn mistakes_are_told_at_their_place() {
 fn topologies_of_one_file_must_agree() {
     let manifest =
         topology("ttl: 5\n---\napiVersion: clusterlocal.dev/v1\nkind: Topology\nttl: 6\ndomain: a.b\n");
-    assert_eq!(problems(&manifest), ["t.yaml:7:6: ttl: is not what an earlier Topology of this file says"]);
+    assert_eq!(problems(&manifest), ["t.yaml:7:6: ttl: contradicts an earlier Topology of this file"]);
     assert_eq!((manifest.overrides.ttl, manifest.overrides.domain.as_deref()), (Some(5), Some("a.b")));
 }

@@ -1,5 +1,5 @@
-//! Annotations under `clusterlocal.dev/`: how pods and nodes fare. What is misspelt would have no effect, and nobody would
-//! know why.
+//! Validates annotations under `clusterlocal.dev/`, which control simulated pods and nodes. A misspelt one would
+//! silently have no effect.
 
 use super::{Check, Fault};
 use crate::store::{
@@ -8,7 +8,7 @@ use crate::store::{
     START_DELAY_ANNOTATION, STOP_DELAY_ANNOTATION, duration, nearest,
 };
 
-/// What may be said of a pod, or in a template.
+/// Annotations of pods and templates.
 const OF_PODS: &[&str] = &[
     READY_ANNOTATION,
     START_DELAY_ANNOTATION,
@@ -19,13 +19,13 @@ const OF_PODS: &[&str] = &[
     FAILS_ANNOTATION,
     ALLOW_ANNOTATION,
 ];
-/// What may be said of a node.
+/// Annotations of nodes.
 const OF_NODES: &[&str] = &[MACHINE_ANNOTATION, BOOTS_ANNOTATION, ALLOW_ANNOTATION];
 
 const PREFIX: &str = "clusterlocal.dev/";
 
 impl Check {
-    /// The annotations of a pod, or of the template at `path`.
+    /// Validates the annotations of a pod, or of the template at `path`.
     pub(super) fn pod_annotations(&mut self, path: &str, annotations: &Labels) {
         self.own_annotations(path, annotations, OF_PODS);
         for (key, value) in annotations.iter() {
@@ -38,7 +38,7 @@ impl Check {
         }
     }
 
-    /// The annotations of a node.
+    /// Validates the annotations of a node.
     pub(super) fn node_annotations(&mut self, annotations: &Labels) {
         self.own_annotations("metadata.annotations", annotations, OF_NODES);
     }
@@ -48,7 +48,7 @@ impl Check {
             let path = format!("{path}[{key}]");
             if !known.contains(&key) {
                 let help = nearest(key, known.iter().copied()).map(|near| format!("write {near}"));
-                let help = help.unwrap_or_else(|| format!("there are {}", known.join(", ")));
+                let help = help.unwrap_or_else(|| format!("the annotations are {}", known.join(", ")));
                 self.push(path, Fault::Invalid, "has no effect here".into(), Some(help));
             } else if let Some(wanted) = refused(key, value) {
                 self.push(path, Fault::Invalid, format!("{value:?} is not {wanted}"), None);
@@ -57,13 +57,13 @@ impl Check {
     }
 }
 
-/// What the value of an annotation should be, if it is not.
+/// The expected value of an annotation, if `value` is invalid.
 fn refused(key: &str, value: &str) -> Option<&'static str> {
     let (good, wanted) = match key {
         READY_ANNOTATION => (matches!(value, "true" | "false"), "\"true\" or \"false\""),
         MACHINE_ANNOTATION => (matches!(value, "unreachable" | "off" | "up"), "unreachable, off or up"),
         CRASHES_ANNOTATION | BOOTS_ANNOTATION => (value.parse::<u32>().is_ok(), "a number"),
-        // `check` knows the codes.
+        // `check` validates the codes.
         ALLOW_ANNOTATION => (true, ""),
         _ => (duration(value).is_some(), "a duration such as 500ms, 5s or 1m30s"),
     };

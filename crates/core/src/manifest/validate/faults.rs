@@ -1,24 +1,24 @@
-//! Our own kind Fault: what contradicts itself in it would have no effect, or another than was meant.
+//! Validates our own kind Fault: contradictions in it would silently change its effect.
 
 use super::{Check, Fault as Wrong};
 use crate::fault::{Action, Actions, FaultSpec, Transport};
 use crate::store::Fault;
 
-/// So many actions may happen together, or steps follow each other, or clients be named: more than anybody means.
+/// Maximum number of actions, steps or clients.
 const LIST_MAX: usize = 256;
 
 impl Check {
     pub(super) fn fault(&mut self, fault: &Fault) {
         let spec = &fault.spec;
-        let said = [!spec.actions.is_empty(), !spec.sequence.is_empty(), spec.preset.is_some()];
-        match said.into_iter().filter(|said| *said).count() {
+        let set = [!spec.actions.is_empty(), !spec.sequence.is_empty(), spec.preset.is_some()];
+        match set.into_iter().filter(|is_set| *is_set).count() {
             0 => {
-                let help = "write actions: [servfail], or a sequence of them, or a preset";
-                let message = "does not say what goes wrong";
+                let help = "write actions: [servfail], a sequence, or a preset";
+                let message = "has no actions";
                 self.push("spec".into(), Wrong::Missing, message.into(), Some(help.into()));
             }
             1 => {}
-            _ => self.add("spec", "says it more than once: of actions, sequence and preset there can be one"),
+            _ => self.add("spec", "only one of actions, sequence and preset is allowed"),
         }
         self.lists(spec);
         self.actions("spec.actions", &spec.actions);
@@ -26,13 +26,10 @@ impl Check {
             self.actions(&format!("spec.sequence[{at}]"), step);
         }
         if spec.lasting.is_some_and(|lasting| lasting.is_zero()) {
-            self.add(
-                "spec.for",
-                "0s is no time at all; leave it out for a fault that lasts until it is deleted",
-            );
+            self.add("spec.for", "0s has no effect; omit it for a fault that lasts until it is deleted");
         }
         if spec.times == Some(0) {
-            self.add("spec.times", "0 is never; leave it out for a fault without a limit");
+            self.add("spec.times", "0 has no effect; omit it for a fault without a limit");
         }
         self.connections(&spec.expanded());
     }
@@ -46,35 +43,35 @@ impl Check {
             ("spec.match.clients", matching.clients.len()),
         ];
         for (path, length) in lists.into_iter().filter(|(_, length)| *length > LIST_MAX) {
-            self.add(path, format!("has {length} entries, at most {LIST_MAX} are allowed"));
+            self.add(path, format!("has {length} entries, the maximum is {LIST_MAX}"));
         }
     }
 
     fn actions(&mut self, path: &str, actions: &Actions) {
         for (at, action) in actions.iter().enumerate().take(LIST_MAX) {
             if let Some(other) = actions.0[..at].iter().find(|other| other.contradicts(action)) {
-                let message = format!("`{action}` and `{other}` cannot both happen to one answer");
+                let message = format!("`{action}` and `{other}` cannot both apply to one answer");
                 self.add(format!("{path}[{at}]"), message);
             }
         }
     }
 
-    /// What happens to a connection is decided before anything is asked on it.
+    /// The action for a connection is chosen before its first question.
     fn connections(&mut self, spec: &FaultSpec) {
         let Some(action) = spec.all_actions().find(|action| matches!(action, Action::Tcp(_))) else { return };
         let matching = &spec.matching;
-        let help = "match clients, or write a fault of its own for the questions";
+        let help = "match clients, or write another fault for the questions";
         if matching.name.is_some() || !matching.types.is_empty() {
             let path = if matching.name.is_some() { "spec.match.name" } else { "spec.match.types" };
-            let message = format!("nothing has been asked yet when `{action}` happens to a connection");
+            let message = format!("there is no question yet when `{action}` applies to a connection");
             self.add_with_help(path, message, help);
         }
         if matching.transport == Some(Transport::Udp) {
-            self.add("spec.match.transport", format!("`{action}` cannot happen over udp"));
+            self.add("spec.match.transport", format!("`{action}` does not apply to udp"));
         }
         if !spec.sequence.is_empty() {
-            let message = format!("counts questions, and `{action}` happens to connections");
-            self.add_with_help("spec.sequence", message, "write a fault of its own for the connections");
+            let message = format!("counts questions, but `{action}` applies to connections");
+            self.add_with_help("spec.sequence", message, "write another fault for the connections");
         }
     }
 }
@@ -92,12 +89,12 @@ mod tests {
     }
 
     #[test]
-    fn no_other_kind_of_ours_is_passed_over() {
+    fn unknown_kinds_of_our_group_are_errors() {
         let table = [
             ("Falut", "f.yaml:2:7: kind: there is no Falut in clusterlocal.dev/v1; did you mean `Fault`?"),
             (
                 "Chaos",
-                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; there are Topology, Fault and Scenario",
+                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; the kinds are Topology, Fault and Scenario",
             ),
         ];
         for (kind, expected) in table {
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_fault_may_say() {
+    fn valid_faults_are_accepted() {
         let table = [
             "actions: [delay 3s ±500ms, servfail]",
             "actions: [truncate, tcp refuse]",
@@ -123,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_and_what_was_meant() {
+    fn invalid_faults_are_refused_with_suggestions() {
         let table: &[(&str, &[&str])] = &[
             (
                 "actions: [servfial]",
@@ -163,14 +160,11 @@ mod tests {
                 "for: soon\n  actions: [drop]",
                 &["f.yaml:5:8: Fault f: spec.for: \"soon\" is not a duration such as"],
             ),
-            (
-                "times: 1",
-                &["f.yaml:4:1: Fault f: spec: does not say what goes wrong; write actions: [servfail]"],
-            ),
-            ("actions: [drop]\n  preset: nodelocal", &["f.yaml:4:1: Fault f: spec: says it more than once"]),
+            ("times: 1", &["f.yaml:4:1: Fault f: spec: has no actions; write actions: [servfail]"]),
+            ("actions: [drop]\n  preset: nodelocal", &["f.yaml:4:1: Fault f: spec: only one of actions"]),
             (
                 "actions: [drop, servfail]",
-                &["f.yaml:5:19: Fault f: spec.actions[1]: `servfail` and `drop` cannot both happen"],
+                &["f.yaml:5:19: Fault f: spec.actions[1]: `servfail` and `drop` cannot both apply"],
             ),
             (
                 "actions: [delay 1s, delay 2s]",
@@ -178,22 +172,23 @@ mod tests {
             ),
             (
                 "match: {name: a}\n  actions: [tcp hang]",
-                &[
-                    "f.yaml:5:17: Fault f: spec.match.name: nothing has been asked yet when `tcp hang` happens",
-                ],
+                &["f.yaml:5:17: Fault f: spec.match.name: there is no question yet when `tcp hang` applies"],
             ),
             (
                 "match: {types: [A]}\n  preset: no-tcp",
-                &["f.yaml:5:11: Fault f: spec.match.types: nothing has been asked yet when `tcp refuse`"],
+                &["f.yaml:5:11: Fault f: spec.match.types: there is no question yet when `tcp refuse`"],
             ),
             (
                 "match: {transport: udp}\n  actions: [tcp hang]",
-                &["f.yaml:5:22: Fault f: spec.match.transport: `tcp hang` cannot happen over udp"],
+                &["f.yaml:5:22: Fault f: spec.match.transport: `tcp hang` does not apply to udp"],
             ),
             ("sequence: [ok, tcp reset]", &["f.yaml:5:3: Fault f: spec.sequence: counts questions"]),
             (
                 "times: 0\n  for: 0s\n  actions: [drop]",
-                &["f.yaml:5:10: Fault f: spec.times: 0 is never", "f.yaml:6:8: Fault f: spec.for: 0s is"],
+                &[
+                    "f.yaml:5:10: Fault f: spec.times: 0 has no effect",
+                    "f.yaml:6:8: Fault f: spec.for: 0s has",
+                ],
             ),
         ];
         for (spec, expected) in table {

@@ -1,8 +1,8 @@
-//! What is taken and what is refused, kind by kind.
+//! Accepted and refused objects, by kind.
 
 use crate::manifest::read_bytes;
 
-/// What is found in an object of `kind`, without the part that names it.
+/// The findings in an object of `kind`, without its head.
 fn findings(kind: &str, rest: &str) -> Vec<String> {
     let version = match kind {
         "StatefulSet" | "Deployment" => "apps/v1",
@@ -16,11 +16,11 @@ fn findings(kind: &str, rest: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_the_api_server_takes() {
+fn valid_objects_are_accepted() {
     let table = [
         ("Service", "metadata: {name: a-1}\nspec: {ports: [{port: 80, targetPort: http}]}"),
         ("Service", "spec: {clusterIP: None}"),
-        // The API server refuses it; a lint says so, and the answers are known.
+        // Accepted by the API server; `check` reports it.
         ("Service", "spec: {selector: {a: b}}"),
         ("Service", "spec: {ports: [{name: a, port: 53}, {name: b, port: 53, protocol: UDP}]}"),
         (
@@ -52,12 +52,12 @@ fn what_the_api_server_takes() {
 }
 
 #[test]
-fn what_the_api_server_refuses() {
+fn invalid_objects_are_refused() {
     let long = format!("metadata: {{name: {}}}\nspec: {{clusterIP: None}}", "a".repeat(64));
     let longer = format!("metadata: {{name: {}}}", "a".repeat(254));
     let table: &[(&str, &str, &[&str])] = &[
-        ("Service", &long, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 64 bytes, at most 63"]),
-        ("Pod", &longer, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 254 bytes, at most 253"]),
+        ("Service", &long, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 64 bytes, the maximum is 63"]),
+        ("Pod", &longer, &["metadata.name: \"aaaaaaaaaaaaaaaaaaaa\"… has 254 bytes, the maximum is 253"]),
         ("Service", "metadata: {name: 0A}\nspec: {clusterIP: None}", &["metadata.name: \"0A\" is not"]),
         ("Service", "metadata: {name: 0a}\nspec: {clusterIP: None}", &[]),
         (
@@ -139,7 +139,7 @@ fn what_the_api_server_refuses() {
         (
             "Service",
             "spec: {ipFamilies: [IPv6, IPv4, IPv6], ports: [{port: 1}]}",
-            &["spec.ipFamilies[2]: is named twice"],
+            &["spec.ipFamilies[2]: is a duplicate"],
         ),
         ("Service", "spec: {type: ExternalName}", &["spec.externalName: is missing"]),
         (
@@ -179,7 +179,7 @@ fn what_the_api_server_refuses() {
             "Deployment",
             "spec: {template: {spec: {containers: [{ports: [{name: a-very-long-name, containerPort: 1}]}]}}}",
             &[
-                "spec.template.spec.containers[0].ports[0].name: \"a-very-long-name\"… has 16 bytes, at most 15",
+                "spec.template.spec.containers[0].ports[0].name: \"a-very-long-name\"… has 16 bytes, the maximum is 15",
             ],
         ),
         (

@@ -1,4 +1,4 @@
-//! What holds of patches whatever they say.
+//! Properties of all patches.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use super::{apply, strategic};
 
 const FIELDS: [&str; 7] = ["a", "b", "finalizers", "metadata", "spec", "containers", "tolerations"];
 
-/// JSON as objects have it: fields from a few, lists with and without names.
+/// JSON like that of objects: fields from a few names, lists with and without names.
 fn object() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         any::<bool>().prop_map(Value::from),
@@ -29,7 +29,7 @@ fn fields(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Map<Stri
     prop::collection::btree_map(field, value, 0..4).prop_map(|map| map.into_iter().collect())
 }
 
-/// A list of items with a name each, in any order.
+/// A list of items with names, in any order.
 fn named(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     let items = prop::collection::btree_map("[a-d]", fields(value), 0..4);
     let items = items.prop_map(|items| {
@@ -46,14 +46,14 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn who_applies_alone_gets_what_they_want(last in object(), wanted in object()) {
+    fn the_only_writer_gets_the_applied_object(last in object(), wanted in object()) {
         let mut live = last.clone();
         apply("Pod", Some(&last), &wanted, &mut live);
         prop_assert_eq!(live, wanted);
     }
 
     #[test]
-    fn to_apply_twice_is_to_apply_once(wanted in object(), live in object()) {
+    fn apply_is_idempotent(wanted in object(), live in object()) {
         let mut once = live;
         apply("Pod", None, &wanted, &mut once);
         let mut twice = once.clone();
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn an_object_is_a_patch_that_leaves_it_as_it_is(live in object()) {
+    fn an_object_as_a_patch_of_itself_changes_nothing(live in object()) {
         let mut patched = live.clone();
         if strategic("Pod", &mut patched, &live).is_ok() {
             prop_assert_eq!(patched, live);
@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn a_strategic_patch_of_nothing_is_all_there_is(patch in object()) {
+    fn a_strategic_patch_of_an_empty_object_gives_the_patch(patch in object()) {
         let mut patched = json!({});
         prop_assert_eq!(strategic("Pod", &mut patched, &patch), Ok(()));
         prop_assert_eq!(patched, patch);

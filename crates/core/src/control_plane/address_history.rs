@@ -1,20 +1,20 @@
-//! Which pod has, or had, an address: who it was that asked.
+//! Current and former addresses of pods, to identify clients.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 
 use crate::store::{Event, Kind, Object, Pod, Store};
 
-/// So many addresses are remembered that pods have given back.
-const KEPT: usize = 4096;
+/// Maximum number of released addresses that are remembered.
+const RELEASED_MAX: usize = 4096;
 
-/// The addresses that pods had, the latest last.
+/// Released addresses with their pods, the latest last.
 #[derive(Default)]
-pub(super) struct Tenants(VecDeque<(IpAddr, String)>);
+pub(super) struct AddressHistory(VecDeque<(IpAddr, String)>);
 
-impl Tenants {
-    /// Takes notice of addresses that were given back.
-    pub(super) fn note(&mut self, event: &Event) {
+impl AddressHistory {
+    /// Observes an event, and records released addresses.
+    pub(super) fn observe(&mut self, event: &Event) {
         let Some(Object::Pod(then)) = event.then() else { return };
         let now = match event.now() {
             Some(Object::Pod(now)) => Some(now),
@@ -22,7 +22,7 @@ impl Tenants {
         };
         for ip in then.status.ips() {
             if !now.is_some_and(|now| now.status.ips().any(|still| still == ip)) {
-                if self.0.len() == KEPT {
+                if self.0.len() == RELEASED_MAX {
                     self.0.pop_front();
                 }
                 self.0.push_back((ip, named(then)));
@@ -30,7 +30,7 @@ impl Tenants {
         }
     }
 
-    /// Of `addresses`, those that a pod has or had, with the last one that did: `NAMESPACE/NAME`.
+    /// The pod of each of `addresses`, or the last one that had it: `NAMESPACE/NAME`.
     pub(super) fn of(&self, store: &Store, addresses: &HashSet<IpAddr>) -> HashMap<IpAddr, String> {
         let had = self.0.iter().filter(|(ip, _)| addresses.contains(ip)).cloned();
         let pods = store.list::<Pod>(Kind::Pod).filter(|pod| !pod.spec.is_on_host_network());
