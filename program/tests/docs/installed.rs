@@ -1,0 +1,55 @@
+//! Which programs a walk runs, and whether they are installed.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use crate::page::{ROOT, Section};
+
+/// Programs that walks may run and that not every machine has.
+const CLIENTS: [&str; 12] = [
+    "coredns", "curl", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3", "unshare",
+];
+/// Programs that no machine is required to have: they are large, or not packaged.
+const OPTIONAL: [&str; 3] = ["coredns", "docker", "helm"];
+
+/// The directories in which programs are found: those of the tests before those of the machine.
+pub static PATH: LazyLock<std::ffi::OsString> = LazyLock::new(|| {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let mut folders = vec![
+        PathBuf::from(env!("CARGO_BIN_EXE_clusterlocal")).parent().expect("its folder").to_owned(),
+        // Where .ci/kubectl puts it.
+        temporary.join("kubectl/1.37"),
+    ];
+    folders.extend(conformance_programs());
+    folders.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+    std::env::join_paths(folders).expect("folders without colons")
+});
+
+/// Where `conformance/build` puts the programs of a control plane.
+fn conformance_programs() -> Option<PathBuf> {
+    let script = format!(". {ROOT}/conformance/versions; printf %s \"$bin\"");
+    let printed = std::process::Command::new("sh").args(["-c", &script]).output().ok()?;
+    Some(String::from_utf8(printed.stdout).ok()?.into())
+}
+
+/// Whether a walk that needs `program` may always be ignored.
+pub fn is_optional(program: &str) -> bool {
+    OPTIONAL.contains(&program)
+}
+
+/// The programs of a section that are not installed.
+pub fn missing(section: &Section) -> Vec<&'static str> {
+    let commands: String = section.blocks.iter().filter(|block| block.runs()).map(|block| &*block.content).collect();
+    let is_run = |client: &&str| commands.split(['\n', '|', '&', ';', '(']).any(|command| starts(command, client));
+    CLIENTS.into_iter().filter(is_run).filter(|client| !is_installed(client)).collect()
+}
+
+/// Whether the command runs `client`, after assignments of variables.
+fn starts(command: &str, client: &str) -> bool {
+    let words = command.split_whitespace().skip_while(|word| *word == "$" || word.contains('='));
+    words.into_iter().next() == Some(client)
+}
+
+fn is_installed(client: &str) -> bool {
+    std::env::split_paths(&*PATH).any(|folder| folder.join(client).exists())
+}
