@@ -130,7 +130,8 @@ pub use clusterlocal_core::zone::NameChange;
 #[doc(inline)]
 pub use clusterlocal_core::{Clock, MANUAL_START, RecordType, ResponseCode, SettingsError, Transport};
 
-/// The README's Rust code compiles.
+/// The Rust code of the README and of the page about Rust tests runs.
 #[cfg(all(doctest, feature = "resolver"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/rust-tests.md")]
+struct Pages;

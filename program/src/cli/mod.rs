@@ -21,6 +21,8 @@ mod process;
 mod queries;
 mod query;
 mod records;
+#[cfg(test)]
+mod reference;
 mod resolv_conf;
 mod running;
 mod serve;

@@ -1,5 +1,5 @@
 //! The recorded steps of `conformance/` against this program, by the manual clock: what became of them is what became of
-//! them in a Kubernetes control plane, but for the listed differences (docs/conformance.md).
+//! them in a Kubernetes control plane, but for the listed differences (docs/fidelity.md).
 //!
 //! Needs kubectl as `.ci/run` installs it, and Python with PyYAML; without them the scenarios are listed as ignored, unless
 //! `CLUSTERLOCAL_TEST_CLIENTS=all` requires them. `CLUSTERLOCAL_CONFORMANCE=write` writes the list of differences anew.

@@ -11,7 +11,7 @@
 
 use libtest_mimic::Failed;
 
-use crate::page::{Page, ROOT};
+use crate::page::{self, Page, ROOT};
 
 /// A block of code.
 #[derive(Clone, Debug)]
@@ -90,10 +90,18 @@ impl Block {
         is_run && !self.markers.iter().any(|marker| matches!(marker, Marker::NotRun(_)))
     }
 
+    /// `content` in a fence of this block's language.
+    pub fn fenced(&self, content: &str) -> String {
+        format!("```{}\n{content}```", self.language)
+    }
+
     /// What is wrong with its comments, in a section with this text.
     fn problem(&self, path: &str, prose: &str) -> Option<String> {
-        if let Some(Marker::Unknown(comment)) = self.marker(|m| matches!(m, Marker::Unknown(_)).then_some(m)) {
-            return Some(format!("the comment {comment:?} before the block has no meaning; docs/block.rs lists those that have one"));
+        if let Some(Marker::Unknown(comment)) = self.marker(|m| matches!(m, Marker::Unknown(_)).then_some(m))
+        {
+            return Some(format!(
+                "the comment {comment:?} before the block has no meaning: block.rs lists those that have one"
+            ));
         }
         if let Some(name) = self.file() {
             let is_named = prose.contains(name);
@@ -102,6 +110,10 @@ impl Block {
         if let Some(same) = self.same_as() {
             return match std::fs::read_to_string(format!("{ROOT}/{same}")) {
                 Ok(content) if content == self.content => None,
+                Ok(content) if crate::is_writing() => {
+                    page::replace(path, "", &self.fenced(&self.content), &self.fenced(&content));
+                    None
+                }
                 Ok(_) => Some(format!("the block is not the content of {same}; copy it")),
                 Err(error) => Some(format!("{same}: {error}")),
             };

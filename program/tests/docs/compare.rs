@@ -49,7 +49,8 @@ pub fn begins_with(expected: &str, actual: &str) -> bool {
 }
 
 fn masked(line: &str) -> String {
-    let replace = |line: String, (pattern, with): &(Regex, &str)| pattern.replace_all(&line, *with).into_owned();
+    let replace =
+        |line: String, (pattern, with): &(Regex, &str)| pattern.replace_all(&line, *with).into_owned();
     VARYING.iter().fold(line.trim_end().to_owned(), replace)
 }
 

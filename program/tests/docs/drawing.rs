@@ -33,7 +33,10 @@ pub fn is_current() -> Result<(), Failed> {
         return Ok(());
     }
     if !crate::is_writing() {
-        return Err(format!("{DRAWING} does not show the blocks of {SOURCE}: CLUSTERLOCAL_DOCS=write draws it anew").into());
+        return Err(format!(
+            "{DRAWING} does not show the blocks of {SOURCE}: CLUSTERLOCAL_DOCS=write draws it anew"
+        )
+        .into());
     }
     fs::write(file, drawn).map_err(|e| e.to_string().into())
 }
@@ -52,7 +55,8 @@ fn drawn(transcript: &str) -> String {
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#16191d\"/>\n"
     );
     for (at, colour) in ["#ff5f57", "#febc2e", "#28c840"].iter().enumerate() {
-        writeln!(svg, "<circle cx=\"{}\" cy=\"18\" r=\"6\" fill=\"{colour}\"/>", 20 + 20 * at).expect("a string");
+        writeln!(svg, "<circle cx=\"{}\" cy=\"18\" r=\"6\" fill=\"{colour}\"/>", 20 + 20 * at)
+            .expect("a string");
     }
     for (at, line) in lines.iter().enumerate() {
         let y = BAR + at * LINE + 14;
@@ -62,8 +66,11 @@ fn drawn(transcript: &str) -> String {
             _ => "#a5d6a7",
         };
         let line = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-        writeln!(svg, "<text x=\"{MARGIN}\" y=\"{y}\" fill=\"{colour}\" xml:space=\"preserve\">{line}</text>")
-            .expect("a string");
+        writeln!(
+            svg,
+            "<text x=\"{MARGIN}\" y=\"{y}\" fill=\"{colour}\" xml:space=\"preserve\">{line}</text>"
+        )
+        .expect("a string");
     }
     svg.push_str("</svg>\n");
     svg

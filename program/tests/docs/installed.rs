@@ -1,13 +1,15 @@
 //! Which programs a walk runs, and whether they are installed.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use crate::page::{ROOT, Section};
 
 /// Programs that walks may run and that not every machine has.
 const CLIENTS: [&str; 12] = [
-    "coredns", "curl", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3", "unshare",
+    "coredns", "curl", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3",
+    "unshare",
 ];
 /// Programs that no machine is required to have: they are large, or not packaged.
 const OPTIONAL: [&str; 3] = ["coredns", "docker", "helm"];
@@ -28,7 +30,7 @@ pub static PATH: LazyLock<std::ffi::OsString> = LazyLock::new(|| {
 /// Where `conformance/build` puts the programs of a control plane.
 fn conformance_programs() -> Option<PathBuf> {
     let script = format!(". {ROOT}/conformance/versions; printf %s \"$bin\"");
-    let printed = std::process::Command::new("sh").args(["-c", &script]).output().ok()?;
+    let printed = Command::new("sh").args(["-c", &script]).output().ok()?;
     Some(String::from_utf8(printed.stdout).ok()?.into())
 }
 
@@ -39,9 +41,24 @@ pub fn is_optional(program: &str) -> bool {
 
 /// The programs of a section that are not installed.
 pub fn missing(section: &Section) -> Vec<&'static str> {
-    let commands: String = section.blocks.iter().filter(|block| block.runs()).map(|block| &*block.content).collect();
-    let is_run = |client: &&str| commands.split(['\n', '|', '&', ';', '(']).any(|command| starts(command, client));
-    CLIENTS.into_iter().filter(is_run).filter(|client| !is_installed(client)).collect()
+    let commands: String =
+        section.blocks.iter().filter(|block| block.runs()).map(|block| &*block.content).collect();
+    let is_run =
+        |client: &&str| commands.split(['\n', '|', '&', ';', '(']).any(|command| starts(command, client));
+    let mut missing: Vec<_> =
+        CLIENTS.into_iter().filter(is_run).filter(|client| !is_installed(client)).collect();
+    // The recipe for Python takes it.
+    if commands.contains("import clusterlocal") && !imports("dns") {
+        missing.push("dnspython");
+    }
+    missing
+}
+
+/// Whether Python has this module.
+fn imports(module: &str) -> bool {
+    let mut command = Command::new("python3");
+    command.args(["-c", &format!("import {module}")]).env("PATH", &*PATH).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
 }
 
 /// Whether the command runs `client`, after assignments of variables.

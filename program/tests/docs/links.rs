@@ -40,7 +40,8 @@ fn problem(page: &Page, link: &str) -> Option<String> {
     }
     let there = Page::read(path.to_str()?);
     let anchors: Vec<_> = there.sections.iter().flat_map(|section| &section.anchors).collect();
-    (!anchors.iter().any(|known| *known == anchor)).then(|| format!("leads to no heading; there are {anchors:?}"))
+    (!anchors.iter().any(|known| *known == anchor))
+        .then(|| format!("leads to no heading; there are {anchors:?}"))
 }
 
 /// The path from the root of what `target` is for the page at `page`.

@@ -17,10 +17,16 @@ pub fn are_complete() -> Result<(), Failed> {
     let preset = |preset: &PresetInfo| {
         format!("| `{}` | {} | {} |\n", cell(preset.written), cell(preset.about), cell(preset.imitates))
     };
-    let findings: String = RULES.iter().map(|rule| format!("| `{}` | {} |\n", rule.code, rule.summary)).collect();
+    let findings: String =
+        RULES.iter().map(|rule| format!("| `{}` | {} |\n", rule.code, rule.summary)).collect();
     let tables = [
         ("docs/lint.md", "findings", "| code | finds |\n|---|---|\n", findings),
-        ("docs/faults.md", "actions", "| action | effect |\n|---|---|\n", ACTIONS.iter().map(action).collect()),
+        (
+            "docs/faults.md",
+            "actions",
+            "| action | effect |\n|---|---|\n",
+            ACTIONS.iter().map(action).collect(),
+        ),
         (
             "docs/faults.md",
             "presets",
@@ -53,14 +59,16 @@ fn holds(path: &str, name: &str, expected: &str) -> Result<(), Failed> {
 
 /// The reference has each annotation that the sources of the core name.
 pub fn annotations_are_listed() -> Result<(), Failed> {
-    let constant = Regex::new(r#"const [A-Z_]+: &str = "((?:[a-z]+\.)?clusterlocal\.dev/[a-z-]*)";"#).expect("a pattern");
+    let constant = Regex::new(r#"const [A-Z_]+: &str = "((?:[a-z]+\.)?clusterlocal\.dev/[a-z-]*)";"#)
+        .expect("a pattern");
     let mut found = Vec::new();
     collect(&Path::new(ROOT).join("crates/core/src"), &constant, &mut found)?;
     found.retain(|annotation| !annotation.ends_with(".dev/") || annotation.matches('.').count() == 2);
     if found.len() < 10 {
         return Err(format!("only {found:?} were found in crates/core/src").into());
     }
-    let reference = fs::read_to_string(Path::new(ROOT).join("docs/reference.md")).map_err(|e| e.to_string())?;
+    let reference =
+        fs::read_to_string(Path::new(ROOT).join("docs/reference.md")).map_err(|e| e.to_string())?;
     found.retain(|annotation| !reference.contains(&format!("`{annotation}")));
     if found.is_empty() { Ok(()) } else { Err(format!("docs/reference.md does not list {found:?}").into()) }
 }

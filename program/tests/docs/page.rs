@@ -1,6 +1,8 @@
 //! Pages as Markdown has them: headings, blocks of code with the comments before them, links.
 
+use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
@@ -8,6 +10,9 @@ use crate::block::{Block, Marker};
 
 /// The root of the project.
 pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// The comment of a page whose headings do not begin walks of their own.
+const ONE_WALK: &str = "<!-- one walk -->";
 
 /// A Markdown file.
 #[derive(Clone, Debug)]
@@ -43,7 +48,7 @@ impl Section {
 pub fn all() -> Vec<Page> {
     let mut paths = Vec::new();
     for folder in [".", "docs", "conformance", "examples", "examples/peers", "zones/traps"] {
-        let entries = std::fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder of the project");
+        let entries = fs::read_dir(Path::new(ROOT).join(folder)).expect("a folder of the project");
         for entry in entries {
             let name = entry.expect("an entry").file_name().into_string().expect("a name in UTF-8");
             if name.ends_with(".md") {
@@ -59,30 +64,35 @@ pub fn all() -> Vec<Page> {
 impl Page {
     /// Reads the page at `path`, which starts at the root.
     pub fn read(path: &str) -> Page {
-        let text = std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+        let text = fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
         Page::parse(path, text)
     }
 
     fn parse(path: &str, text: String) -> Page {
-        let mut page =
-            Page { path: path.into(), text: text.clone(), sections: vec![Section::default()], links: Vec::new() };
+        let mut page = Page {
+            path: path.into(),
+            text: text.clone(),
+            sections: vec![Section::default()],
+            links: Vec::new(),
+        };
+        let is_one_walk = text.contains(ONE_WALK);
         let (mut comments, mut heading, mut block) = (String::new(), None::<String>, None::<Block>);
         for (event, range) in Parser::new_ext(&text, Options::ENABLE_TABLES).into_offset_iter() {
             let line = text[..range.start].lines().count() + 1;
             match event {
                 Event::Start(Tag::Heading { level, .. }) => {
-                    if level <= HeadingLevel::H3 {
+                    if level <= HeadingLevel::H3 && !(is_one_walk && page.sections.len() > 1) {
                         page.sections.push(Section::default());
                     }
                     heading = Some(String::new());
                 }
-                Event::End(TagEnd::Heading(level)) => {
+                Event::End(TagEnd::Heading(_)) => {
                     let title = heading.take().expect("a heading that began");
                     let taken = page.sections.iter().flat_map(|section| &section.anchors);
                     let anchor = anchor(&title, taken);
                     let section = page.sections.last_mut().expect("a section");
                     section.anchors.push(anchor);
-                    if level <= HeadingLevel::H3 {
+                    if section.title.is_empty() {
                         section.title = title;
                     }
                 }
@@ -144,4 +154,16 @@ fn anchor<'a>(title: &str, taken: impl Iterator<Item = &'a String>) -> String {
         0 => plain,
         before => format!("{plain}-{before}"),
     }
+}
+
+/// Replaces `old` by `new` in the page at `path`, at its first place after the heading `title`. One page is written at a time.
+pub fn replace(path: &str, title: &str, old: &str, new: &str) {
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = Path::new(ROOT).join(path);
+    let text = fs::read_to_string(&file).expect("a page that was read before");
+    let from = text.find(&format!("# {title}\n")).unwrap_or(0);
+    let (before, after) = text.split_at(from);
+    fs::write(&file, format!("{before}{}", after.replacen(old, new, 1))).expect("a page that can be written");
+    println!("{path}: written anew under {title:?}");
 }

@@ -43,8 +43,7 @@ pub struct Shell {
 impl Shell {
     /// Starts it in `folder`.
     pub fn start(folder: &Path) -> Shell {
-        let ports =
-            (!*HAS_NAMESPACES).then(|| PORTS.lock().unwrap_or_else(PoisonError::into_inner));
+        let ports = (!*HAS_NAMESPACES).then(|| PORTS.lock().unwrap_or_else(PoisonError::into_inner));
         let mut command = if *HAS_NAMESPACES {
             let mut command = Command::new("unshare");
             command.args(APART).arg("bash");
@@ -91,7 +90,10 @@ impl Shell {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let line = self.lines.recv_timeout(left).map_err(|_| {
-                format!("{command}\ndoes not end within {COMMAND_TIMEOUT:?}; it has printed:\n{}", printed.join("\n"))
+                format!(
+                    "{command}\ndoes not end within {COMMAND_TIMEOUT:?}; it has printed:\n{}",
+                    printed.join("\n")
+                )
             })?;
             if let Some(code) = line.strip_prefix(ENDED) {
                 // The line break before the mark.

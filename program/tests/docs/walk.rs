@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,15 +9,13 @@ use libtest_mimic::Failed;
 
 use crate::block::Block;
 use crate::compare::{begins_with, is_same};
-use crate::page::{ROOT, Section};
+use crate::page::{self, ROOT, Section};
 use crate::shell::Shell;
 
 /// Time in which a command that only reads comes to print what is expected: changes show within milliseconds, a reader types slowly.
 const EVENTUALLY: Duration = Duration::from_secs(10);
 /// Interval between two tries.
 const INTERVAL: Duration = Duration::from_millis(100);
-/// One walk writes a page at a time.
-static WRITING: Mutex<()> = Mutex::new(());
 /// What walks read of a clone.
 const CLONED: [&str; 2] = ["zones", "examples"];
 
@@ -45,12 +42,14 @@ pub fn run(path: &str, section: &Section) -> Result<(), Failed> {
             continue;
         }
         let printed = match block.terminal() {
-            Some(terminal) => run_beside(&mut shell, block, terminal, read.entry(terminal.to_owned()).or_insert(0)),
+            Some(terminal) => {
+                run_beside(&mut shell, block, terminal, read.entry(terminal.to_owned()).or_insert(0))
+            }
             None => run_block(&mut shell, block),
         };
         let printed = printed.map_err(|error| format!("{path}:{}: {error}", block.line))?;
         if let Some(printed) = printed {
-            write(path, section, block, &printed)?;
+            page::replace(path, &section.title, &block.fenced(&block.content), &block.fenced(&printed));
         }
     }
     Ok(())
@@ -60,7 +59,11 @@ pub fn run(path: &str, section: &Section) -> Result<(), Failed> {
 fn run_block(shell: &mut Shell, block: &Block) -> Result<Option<String>, String> {
     if block.language == "sh" {
         let (printed, code) = shell.run(&block.content)?;
-        return if code == block.exit() { Ok(None) } else { Err(unlike(&block.content, code, block.exit(), &printed)) };
+        return if code == block.exit() {
+            Ok(None)
+        } else {
+            Err(unlike(&block.content, code, block.exit(), &printed))
+        };
     }
     let steps = steps(&block.content)?;
     let (mut transcript, mut is_same_as_shown) = (String::new(), true);
@@ -80,7 +83,10 @@ fn run_block(shell: &mut Shell, block: &Block) -> Result<Option<String>, String>
         }
         let is_expected = is_same(&step.expected, &printed, is_unordered(&step.command));
         if !is_expected && !crate::is_writing() {
-            return Err(format!("$ {}\nshould print:\n{}\nbut prints:\n{printed}", step.command, step.expected));
+            return Err(format!(
+                "$ {}\nshould print:\n{}\nbut prints:\n{printed}",
+                step.command, step.expected
+            ));
         }
         is_same_as_shown &= is_expected;
         let shown = if is_expected { &step.expected } else { &printed };
@@ -143,7 +149,11 @@ fn steps(transcript: &str) -> Result<Vec<Step>, String> {
                 command = format!("{command}\n{}", lines.next().ok_or("a command ends with a backslash")?);
             }
             if let Some((_, word)) = command.clone().split_once("<<") {
-                let end = word.trim_start_matches(['\'', '"']).split(['\'', '"', ' ', '\n']).next().unwrap_or_default();
+                let end = word
+                    .trim_start_matches(['\'', '"'])
+                    .split(['\'', '"', ' ', '\n'])
+                    .next()
+                    .unwrap_or_default();
                 loop {
                     let next = lines.next().ok_or_else(|| format!("a here-document has no {end}"))?;
                     command = format!("{command}\n{next}");
@@ -178,20 +188,6 @@ fn only_reads(command: &str) -> bool {
 /// Whether the lines that a command prints come in any order: addresses are shuffled, as CoreDNS does it.
 fn is_unordered(command: &str) -> bool {
     ["dig", "getent"].iter().any(|client| command.starts_with(client))
-}
-
-/// Puts what was printed into the block of the page.
-fn write(path: &str, section: &Section, block: &Block, printed: &str) -> Result<(), Failed> {
-    let _alone = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    let file = Path::new(ROOT).join(path);
-    let text = fs::read_to_string(&file).map_err(|e| e.to_string())?;
-    let from = text.find(&format!("# {}\n", section.title)).unwrap_or(0);
-    let (before, after) = text.split_at(from);
-    let old = format!("```console\n{}```", block.content);
-    let new = format!("```console\n{printed}```");
-    fs::write(&file, format!("{before}{}", after.replacen(&old, &new, 1))).map_err(|e| e.to_string())?;
-    println!("{path}:{}: written anew", block.line);
-    Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Failed> {

@@ -18,7 +18,6 @@ mod folders;
 mod logging;
 mod one_run;
 mod playing;
-mod readme;
 /// The rules of `check`: a program has no library to take them from.
 #[path = "../../src/lint/rules.rs"]
 mod rules;
