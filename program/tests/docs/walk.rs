@@ -14,6 +14,8 @@ use crate::shell::Shell;
 
 /// Time in which a command that only reads comes to print what is expected: changes show within milliseconds, a reader types slowly.
 const EVENTUALLY: Duration = Duration::from_secs(10);
+/// Time after which changes are certain to show, before an answer is recorded.
+const SETTLED: Duration = Duration::from_secs(1);
 /// Interval between two tries.
 const INTERVAL: Duration = Duration::from_millis(100);
 /// What walks read of a clone.
@@ -70,10 +72,14 @@ fn run_block(shell: &mut Shell, block: &Block) -> Result<Option<String>, String>
     for (at, step) in steps.iter().enumerate() {
         let code = if at + 1 == steps.len() { block.exit() } else { 0 };
         let deadline = Instant::now() + EVENTUALLY;
+        if crate::is_writing() && only_reads(&step.command) {
+            // What is recorded is the first answer after all changes, asked for once: the query log is recorded as well.
+            thread::sleep(SETTLED);
+        }
         let (printed, ended) = loop {
             let (printed, ended) = shell.run(&step.command)?;
             let is_expected = ended == code && is_same(&step.expected, &printed, is_unordered(&step.command));
-            if is_expected || !only_reads(&step.command) || Instant::now() > deadline {
+            if is_expected || crate::is_writing() || !only_reads(&step.command) || Instant::now() > deadline {
                 break (printed, ended);
             }
             thread::sleep(INTERVAL);
