@@ -12,8 +12,8 @@ use crate::page::{Page, ROOT};
 
 const DRAWING: &str = "docs/first-minute.svg";
 const SOURCE: &str = "docs/quick-start.md";
-/// Width of a character and height of a line, in pixels.
-const CHARACTER: f64 = 8.4;
+/// Width of ten characters and height of a line, in pixels.
+const TEN_CHARACTERS: usize = 84;
 const LINE: usize = 20;
 /// Distance of the text from the edges, and the height of the bar above it, in pixels.
 const MARGIN: usize = 16;
@@ -43,10 +43,10 @@ pub fn is_current() -> Result<(), Failed> {
 
 /// The transcript in a terminal's window.
 fn drawn(transcript: &str) -> String {
+    let transcript = transcript.replace('\t', " ");
     let lines: Vec<_> = transcript.trim_end().lines().collect();
     let columns = lines.iter().map(|line| line.chars().count()).max().unwrap_or_default();
-    #[expect(clippy::cast_precision_loss, reason = "a line is short")]
-    let width = (columns as f64 * CHARACTER).ceil() + 2.0 * MARGIN as f64;
+    let width = pixels(columns) + 2 * MARGIN;
     let height = BAR + lines.len() * LINE + MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" height=\"{height}\" \
@@ -58,20 +58,23 @@ fn drawn(transcript: &str) -> String {
         writeln!(svg, "<circle cx=\"{}\" cy=\"18\" r=\"6\" fill=\"{colour}\"/>", 20 + 20 * at)
             .expect("a string");
     }
-    for (at, line) in lines.iter().enumerate() {
+    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !line.is_empty()) {
         let y = BAR + at * LINE + 14;
-        let colour = match line.as_bytes().first() {
-            Some(b'$') => "#ffffff",
-            Some(b'#') => "#8b949e",
-            _ => "#a5d6a7",
-        };
+        let colour = if line.starts_with('$') { "#ffffff" } else { "#a5d6a7" };
+        // Columns align in every font.
+        let length = pixels(line.chars().count());
         let line = line.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
         writeln!(
             svg,
-            "<text x=\"{MARGIN}\" y=\"{y}\" fill=\"{colour}\" xml:space=\"preserve\">{line}</text>"
+            "<text x=\"{MARGIN}\" y=\"{y}\" fill=\"{colour}\" textLength=\"{length}\" xml:space=\"preserve\">{line}</text>"
         )
         .expect("a string");
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Width of a text of so many characters.
+fn pixels(characters: usize) -> usize {
+    (characters * TEN_CHARACTERS).div_ceil(10)
 }
