@@ -22,6 +22,7 @@ mod queries;
 mod query;
 mod records;
 #[cfg(test)]
+#[path = "tests/reference.rs"]
 mod reference;
 mod resolv_conf;
 mod running;

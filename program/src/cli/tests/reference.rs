@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
-use super::Cli;
+use crate::cli::Cli;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reference.md");
 const BEGIN: &str = "<!-- verbs:begin -->\n";
