@@ -41,7 +41,7 @@ pub fn is_same(expected: &str, actual: &str, in_any_order: bool) -> bool {
     matches(&expected, &actual)
 }
 
-/// Whether `actual` begins with what the page shows, whatever comes later.
+/// Whether `actual` begins with what the page shows; more may follow.
 pub fn begins_with(expected: &str, actual: &str) -> bool {
     let count = expected.trim_end().lines().count();
     let begun: Vec<_> = actual.lines().take(count).map(|line| format!("{line}\n")).collect();
