@@ -5,14 +5,13 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use crate::page::{ROOT, Section};
+use crate::shell::HAS_NAMESPACES;
 
 /// Programs that walks may run and that not every machine has.
-const CLIENTS: [&str; 12] = [
-    "coredns", "curl", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3",
-    "unshare",
-];
+const CLIENTS: [&str; 11] =
+    ["coredns", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3", "unshare"];
 /// Programs that no machine is required to have: they are large, or not packaged.
-const OPTIONAL: [&str; 3] = ["coredns", "docker", "helm"];
+const OPTIONAL: [&str; 4] = ["coredns", "docker", "helm", "mdbook"];
 
 /// The directories in which programs are found: those of the tests before those of the machine.
 pub static PATH: LazyLock<std::ffi::OsString> = LazyLock::new(|| {
@@ -67,6 +66,10 @@ fn starts(command: &str, client: &str) -> bool {
     words.into_iter().next() == Some(client)
 }
 
-fn is_installed(client: &str) -> bool {
+/// Whether a program is found, and may do what it is for.
+pub fn is_installed(client: &str) -> bool {
+    if client == "unshare" && !*HAS_NAMESPACES {
+        return false;
+    }
     std::env::split_paths(&*PATH).any(|folder| folder.join(client).exists())
 }

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
+use std::process::Command;
 
 use libtest_mimic::Failed;
 
+use crate::installed::PATH;
 use crate::page::{Page, ROOT};
 
 /// Each link of the page leads to a file of the project, and to a heading of it; a link within docs/ stays there, because the site
@@ -69,4 +71,20 @@ pub fn summary_lists_each_page() -> Result<(), Failed> {
         return Ok(());
     }
     Err(format!("docs/SUMMARY.md lists {listed:?}, docs/ has {pages:?}").into())
+}
+
+/// mdBook makes a page of each page, without warnings.
+pub fn site_is_made() -> Result<(), Failed> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let mut command = Command::new("mdbook");
+    command.args(["build", "-d"]).arg(folder.path()).arg(ROOT).env("PATH", &*PATH);
+    let made = command.output().map_err(|e| e.to_string())?;
+    let log = String::from_utf8_lossy(&made.stderr);
+    if !made.status.success() || log.contains("WARN") || log.contains("ERROR") {
+        return Err(format!("mdbook build: {}\n{log}", made.status).into());
+    }
+    if !folder.path().join("quick-start.html").exists() {
+        return Err("mdbook build makes no quick-start.html".into());
+    }
+    Ok(())
 }

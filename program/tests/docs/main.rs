@@ -40,6 +40,8 @@ fn main() {
         Trial::test("SUMMARY lists each page", links::summary_lists_each_page),
         Trial::test("tables list what the program has", lists::are_complete),
         Trial::test("annotations are listed", lists::annotations_are_listed),
+        Trial::test("mdbook makes the site", links::site_is_made)
+            .with_ignored_flag(!installed::is_installed("mdbook")),
         Trial::test("the drawn terminal shows the quick start", drawing::is_current),
     ];
     for page in pages {

@@ -26,9 +26,14 @@ static PORTS: Mutex<()> = Mutex::new(());
 /// Arguments of `unshare` for a network and processes of its own.
 const APART: [&str; 6] = ["--user", "--map-root-user", "--net", "--pid", "--fork", "--kill-child"];
 
+/// Command that makes 127.0.0.0/8 reachable in a new network.
+const LOOPBACK_UP: &str = "ip link set lo up";
+
 /// Whether `unshare` works here: Ubuntu's AppArmor, containers and other systems refuse it.
-static HAS_NAMESPACES: LazyLock<bool> = LazyLock::new(|| {
-    let tried = Command::new("unshare").args(APART).arg("true").stderr(Stdio::null()).status();
+pub static HAS_NAMESPACES: LazyLock<bool> = LazyLock::new(|| {
+    let mut tried = Command::new("unshare");
+    tried.args(APART).args(LOOPBACK_UP.split(' ')).env("PATH", &*PATH).stderr(Stdio::null());
+    let tried = tried.status();
     tried.is_ok_and(|status| status.success())
 });
 
@@ -75,7 +80,7 @@ impl Shell {
         });
         let mut shell = Shell { child, input, lines, folder: folder.into(), _ports: ports };
         if *HAS_NAMESPACES {
-            shell.run("ip link set lo up").expect("the loopback interface of a new network comes up");
+            shell.run(LOOPBACK_UP).expect("the loopback interface of a new network comes up");
         }
         shell
     }
