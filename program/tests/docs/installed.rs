@@ -10,8 +10,8 @@ use crate::shell::HAS_NAMESPACES;
 /// Programs that walks may run and that not every machine has.
 const CLIENTS: [&str; 11] =
     ["coredns", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3", "unshare"];
-/// Programs that no machine is required to have: they are large, or not packaged.
-const OPTIONAL: [&str; 4] = ["coredns", "docker", "helm", "mdbook"];
+/// What no machine is required to have: programs that are large or not packaged, and another system.
+const OPTIONAL: [&str; 5] = ["Linux", "coredns", "docker", "helm", "mdbook"];
 
 /// The directories in which programs are found: those of the tests before those of the machine.
 pub static PATH: LazyLock<std::ffi::OsString> = LazyLock::new(|| {
@@ -49,6 +49,10 @@ pub fn missing(section: &Section) -> Vec<&'static str> {
     // The recipe for Python takes it.
     if commands.contains("import clusterlocal") && !imports("dns") {
         missing.push("dnspython");
+    }
+    // Other systems have 127.0.0.1 alone.
+    if commands.contains("--bind 127.") && cfg!(not(target_os = "linux")) {
+        missing.push("Linux");
     }
     missing
 }
