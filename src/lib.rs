@@ -129,7 +129,8 @@ pub use clusterlocal_core::zone::NameChange;
 #[doc(inline)]
 pub use clusterlocal_core::{Clock, MANUAL_START, RecordType, ResponseCode, SettingsError, Transport};
 
-/// Compiles and runs the Rust code of the README.
+/// Compiles and runs the Rust code of the README and of the page about Rust tests.
 #[cfg(all(doctest, feature = "resolver"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+#[doc = include_str!("../docs/rust-tests.md")]
+struct Pages;

@@ -21,6 +21,9 @@ mod process;
 mod queries;
 mod query;
 mod records;
+#[cfg(test)]
+#[path = "tests/reference.rs"]
+mod reference;
 mod resolv_conf;
 mod running;
 mod serve;

@@ -1,5 +1,5 @@
 //! Replays the recorded steps of `conformance/` against this program, on the manual clock: the results equal those of a
-//! Kubernetes control plane, except for the listed differences (docs/conformance.md).
+//! Kubernetes control plane, except for the listed differences (docs/fidelity.md).
 //!
 //! Needs kubectl as installed by `.ci/run`, and Python with PyYAML; without them the scenarios are listed as ignored,
 //! unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires them. `CLUSTERLOCAL_CONFORMANCE=write` rewrites the list of differences.

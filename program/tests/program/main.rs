@@ -18,7 +18,6 @@ mod folders;
 mod logging;
 mod one_run;
 mod playing;
-mod readme;
 /// The rules of `check`, included from the source: the program is not a library.
 #[path = "../../src/lint/rules.rs"]
 mod rules;
