@@ -1,4 +1,4 @@
-//! The story of a run: arguments, cluster, listeners, ready, wait, drain.
+//! Runs the program: arguments, cluster, listeners, ready line, shutdown.
 
 mod cli;
 mod lint;
@@ -28,54 +28,54 @@ fn main() -> ExitCode {
     cli::run(serve)
 }
 
-/// Answers for the cluster that the manifests describe, until told to stop.
+/// Serves the cluster of the manifests until the shutdown.
 fn serve(args: ServeArgs) -> Result<ExitCode, Failure> {
-    let parent = args.exit_with_parent.then(Parent::take);
+    let parent = args.exits_with_parent().then(Parent::current);
     let _log = args.log.start().map_err(Failure::Input)?;
-    let signals = Signals::take().map_err(|e| Failure::Network(format!("cannot take signals: {e}")))?;
+    let signals = Signals::install().map_err(|e| Failure::Network(format!("cannot handle signals: {e}")))?;
     args.check_files()?;
-    let (args, begun) = begin_apart(args);
-    let (sources, cluster, clock) = begun?;
+    let (args, started) = start_in_thread(args);
+    let (sources, cluster, clock) = started?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .thread_keep_alive(FREED_FOR_GOOD)
+        .thread_keep_alive(PURGE_DELAY)
         .enable_all()
         .build();
     let runtime = runtime.map_err(|e| Failure::Network(format!("cannot start a runtime: {e}")))?;
     let ended = runtime.block_on(answer(args, parent, signals, sources, cluster, clock));
-    // What is read at this moment is not waited for.
+    // Not waiting for files that are being read.
     runtime.shutdown_background();
     ended
 }
 
-/// Age from which on the allocator returns freed memory to the system, once the thread that allocated it ends. Threads that
-/// read manifests and handle requests of the API live no longer than that without work.
-const FREED_FOR_GOOD: Duration = Duration::from_secs(1);
+/// Minimum age of freed memory that the allocator returns to the system when the thread that allocated it ends. Idle threads,
+/// which read manifests and handle requests of the API, live no longer than this.
+const PURGE_DELAY: Duration = Duration::from_secs(1);
 
-/// As [`begin`], by a thread of its own: when that ends, the allocator gives back what coming up took for a while, a
-/// tenth of all. It is not waited for.
-fn begin_apart(args: ServeArgs) -> (ServeArgs, Result<Begun, Failure>) {
-    let (done, begun) = mpsc::channel();
-    let beginning = thread::spawn(move || {
-        let begun = begin(&args);
-        if done.send((args, begun)).is_ok() {
-            thread::sleep(FREED_FOR_GOOD);
+/// Like [`start`], in its own thread: when that ends, the allocator returns the memory that only the start needed, a tenth of
+/// all. The end of the thread is not awaited.
+fn start_in_thread(args: ServeArgs) -> (ServeArgs, Result<Started, Failure>) {
+    let (sender, started) = mpsc::channel();
+    let starter = thread::spawn(move || {
+        let started = start(&args);
+        if sender.send((args, started)).is_ok() {
+            thread::sleep(PURGE_DELAY);
         }
     });
-    begun.recv().unwrap_or_else(|_| match beginning.join() {
+    started.recv().unwrap_or_else(|_| match starter.join() {
         Err(panic) => resume_unwind(panic),
-        Ok(()) => unreachable!("it ends after it has sent"),
+        Ok(()) => unreachable!("the thread ends after it has sent"),
     })
 }
 
-/// What there is when a cluster has come up.
-type Begun = (Sources, ControlPlane, Clock);
+/// A started cluster: its files, its objects and its clock.
+type Started = (Sources, ControlPlane, Clock);
 
-/// Reads the manifests and lets the cluster come up, if all of them can be read.
-fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
+/// Reads the manifests and starts the cluster, if all of them are readable.
+fn start(args: &ServeArgs) -> Result<Started, Failure> {
     let (sources, problems) = Sources::read(args.cluster.inputs());
     let sources = sources.reviewed_by(review::changed);
-    if problems.iter().any(|problem| problem.severity == Severity::Error) && !args.wait_for_manifests {
+    if problems.iter().any(|problem| problem.severity == Severity::Error) && !args.waits_for_manifests() {
         return Err(Failure::Manifests(problems));
     }
     cli::show(&problems);
@@ -85,7 +85,7 @@ fn begin(args: &ServeArgs) -> Result<Begun, Failure> {
         cluster.advance_to(clock.now());
         cluster.apply_changes(sources.objects().into_values().map(Change::Put));
     } else {
-        warn!("answering SERVFAIL until all manifests can be read");
+        warn!("answering SERVFAIL until all manifests are readable");
     }
     Ok((sources, cluster, clock))
 }
@@ -104,10 +104,10 @@ async fn answer(
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);
     let (stop, read_again) = (Stop::default(), Arc::new(Notify::new()));
-    signals.answer(stop.clone(), read_again.clone());
+    signals.handle(stop.clone(), read_again.clone());
     args.warn_of_other_machines(&addresses);
     if let Some(parent) = parent {
-        tokio::spawn(parent.stop_without(stop.clone()));
+        tokio::spawn(parent.stop_after_end(stop.clone()));
     }
     let driver = Driver::new(cluster, clock);
     let mut view = View::from(&driver);
@@ -117,42 +117,44 @@ async fn answer(
         None => api,
     };
     let api = api.map(|api| api.with_upstream(options.upstream));
-    let mut serving = tokio::spawn(listeners.serve(view, stop.told()));
+    let mut serving = tokio::spawn(listeners.serve(view, stop.requested()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
-    let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.told())));
-    let living = driver.clone();
-    tokio::spawn(async move { living.run().await });
-    tokio::spawn(cli::tell_changes(driver.clone()));
+    let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.requested())));
+    let running = driver.clone();
+    tokio::spawn(async move { running.run().await });
+    tokio::spawn(cli::log_changes(driver.clone()));
     let unreviewed = sources.take_unreviewed();
     let reviewing = tokio::task::spawn_blocking(move || cli::show(&review(&unreviewed)));
     let mut applier = applier(&args, &sources, driver);
     let apply = move |changes: &[_], report: &_| applier.apply(changes, report);
-    let drained = tokio::select! {
-        () = watch::follow(sources, args.watching(), read_again, stop.told(), apply) => {
-            // Not ready any more for anybody who has not asked yet. Also, a second signal does not wait for the rest.
+    let served = tokio::select! {
+        () = watch::follow(sources, args.watching(), read_again, stop.requested(), apply) => {
+            // Clients that have not queried yet find the server not ready. A second signal ends the process from here on.
             drop(ready_file);
             serving.await
         }
         ended = &mut serving => ended,
     };
     if let Some(api) = api {
-        // It ends when all does; what it says to that is said.
+        // The API stops with the DNS; its result changes nothing.
         _ = api.await;
     }
-    // What is wrong with the manifests is said, however early the end came.
+    // Problems of the manifests are printed, however early the shutdown is.
     _ = reviewing.await;
-    match drained {
+    match served {
         Ok(Ok(())) => info!("stopped"),
         Ok(Err(cut_off)) => warn!("{cut_off}"),
-        Err(_) => return Err(Failure::Network("serving ended by itself; the log says why".into())),
+        Err(_) => {
+            return Err(Failure::Network("the DNS server ended unexpectedly; the log has the reason".into()));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Applies what the files say to the cluster. One that waits for its files takes its settings from the first Topologies.
+/// Applies changes of the files to the cluster. A server that awaits its files takes its settings from their Topologies.
 fn applier(args: &ServeArgs, sources: &Sources, driver: Driver) -> Applier {
-    let forbidden = |there: &Object, wanted: &Object| {
-        let causes = api::admit::forbidden_changes(there, wanted);
+    let forbidden = |stored: &Object, desired: &Object| {
+        let causes = api::admit::forbidden_changes(stored, desired);
         causes.iter().map(ToString::to_string).collect()
     };
     let applier = Applier::new(driver).judged_by(forbidden);

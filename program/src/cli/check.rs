@@ -1,4 +1,4 @@
-//! `check`: reads the manifests and tells what is wrong with them, and what is probably not meant as it is written.
+//! `check`: reports what an API server refuses in manifests, and likely mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -14,30 +14,30 @@ use serde_json::json;
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
+use super::help;
 use super::output::{Output, print};
 use super::values;
 
 #[derive(Debug, Args)]
-#[command(after_long_help = rules())]
+#[command(after_help = rules())]
 pub struct CheckArgs {
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// The form of the report: text has the source lines and a last line that counts, json is an array with an object a problem
-    #[arg(short, long, value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_OUTPUT")]
+    /// Text with source lines, or JSON
+    #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_OUTPUT")]
     output: Output,
-    /// Leave findings of this code out; repeatable, or with commas between. The annotation clusterlocal.dev/allow does so for
-    /// one object
+    /// Leave out findings of this code; repeatable
     #[arg(long, value_name = "CODE", value_delimiter = ',', value_parser = code, env = "CLUSTERLOCAL_ALLOW")]
     allow: Vec<String>,
-    /// Fail because of warnings as well, or of those of this code: warnings, or CODE; repeatable
+    /// Fail on all warnings, or on this code; repeatable
     #[arg(long, value_name = "warnings|CODE", value_delimiter = ',', value_parser = denied, env = "CLUSTERLOCAL_DENY")]
     deny: Vec<String>,
-    /// Print the release of Kubernetes whose API server decides what is refused, and exit
+    /// Print the Kubernetes release whose validation is applied
     #[arg(long)]
     kubernetes: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
-/// What stands for all codes in --deny.
+/// All codes, in --deny.
 const WARNINGS: &str = "warnings";
 
 /// A finding's code, for clap.
@@ -47,7 +47,7 @@ fn code(text: &str) -> Result<String, String> {
         Ok(text.into())
     } else {
         Err(format!(
-            "expected the code of a finding, such as port-unnamed{}; check --help lists them",
+            "expected the code of a finding, such as port-unnamed{}; check --help lists all",
             values::did_you_mean(text, codes())
         ))
     }
@@ -63,21 +63,18 @@ fn denied(text: &str) -> Result<String, String> {
     }
 }
 
-/// What `check --help` ends with.
+/// The list of findings in `check --help`.
 fn rules() -> String {
-    let mut out = String::from("Findings beside what any API server refuses:\n");
+    let mut out = String::from("Findings, in addition to what an API server refuses:\n");
     for rule in RULES {
         let severity = if rule.severity == Severity::Error { "error" } else { "warning" };
-        _ = writeln!(out, "  {:33}{severity:9}{}", rule.code, rule.summary);
+        out.push_str(&help::row(&format!("{:33}{severity}", rule.code), 42, rule.summary));
     }
-    out.push_str(
-        "\nExit codes: 0 nothing but warnings, 1 findings that are errors or denied, 2 what an API server refuses.",
-    );
     out
 }
 
-/// Exits with 0 if there are no findings but warnings, 1 after findings that are errors or denied, 2 after what an API
-/// server refuses.
+/// Exits with 0 if there is nothing but warnings, with 1 for findings that are errors or denied or that an API server refuses,
+/// with 2 for manifests that cannot be read.
 pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     if args.kubernetes {
         return Ok(print(&format!("Kubernetes {}\n", clusterlocal_api::KUBERNETES_VERSION)));
@@ -87,14 +84,14 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     problems.extend(loaded.manifests.iter().filter_map(|manifest| play::scenarios(manifest).err()).flatten());
     let mut reviewed = review(&loaded.manifests);
     let broken = problems.iter().any(|problem| problem.severity == Severity::Error);
-    // What an object that could not be read would have been, nobody knows: the others are not judged without it.
+    // An unreadable object may be one that others refer to: without it, they are not checked.
     if !broken {
         let cluster = args.cluster.cluster(&loaded)?;
         let mut found = lint(&loaded.manifests, cluster.store(), &cluster.published().load());
         let is_allowed =
             |problem: &Problem| args.allow.iter().any(|code| Some(code.as_str()) == problem.code);
         found.retain(|problem| !is_allowed(problem));
-        // A lint knows more of a matter than validation does, and says it once.
+        // A finding that is more specific than the same error of validation replaces it.
         reviewed.retain(|refused| !found.iter().any(|lint| is_same(lint, refused)));
         problems.extend(reviewed);
         problems.extend(found);
@@ -116,13 +113,13 @@ pub fn run(args: CheckArgs) -> Result<ExitCode, Failure> {
     Ok(if printed == ExitCode::SUCCESS { found } else { printed })
 }
 
-/// Whether `check` fails because of a problem: kubectl would refuse what has no code.
+/// Whether a problem makes `check` fail. Problems without a code are refused by an API server.
 fn fails(problem: &Problem, denied: &[String]) -> bool {
     let is_denied = |code: &str| denied.iter().any(|denied| denied == WARNINGS || denied == code);
     problem.severity == Severity::Error || problem.code.is_none_or(is_denied)
 }
 
-/// Whether both are about the same field of an object.
+/// Whether both report the same field of an object.
 fn is_same(lint: &Problem, refused: &Problem) -> bool {
     let field = match lint.code {
         Some("selector-missing") => "spec.selector: Required",
@@ -157,7 +154,7 @@ fn found(problems: &[Problem]) -> String {
     }
 }
 
-/// Maximum number of skipped kinds that are named.
+/// Maximum number of skipped kinds that are listed.
 const KINDS_SHOWN: usize = 10;
 
 /// `14 objects read, 2 skipped (1 ConfigMap, 1 PersistentVolume)`.

@@ -10,7 +10,7 @@ use ureq::http::header::{CONTENT_TYPE, HeaderValue, WARNING};
 use ureq::http::{Request, Response};
 use ureq::{Agent, Body};
 
-/// Maximum time that a server may take for its answer.
+/// Maximum time until the whole answer of a server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum length of an answer, and of an event of a watch, in bytes.
@@ -19,7 +19,7 @@ const ANSWER_BYTES: u64 = 256 << 20;
 /// Why a request failed.
 #[derive(Debug)]
 pub enum ClientError {
-    /// No answer, or none over HTTP.
+    /// No answer over HTTP.
     Unreachable {
         /// The server that was asked.
         address: SocketAddr,
@@ -40,7 +40,7 @@ impl std::fmt::Display for ClientError {
         match self {
             ClientError::Unreachable { address, why } => write!(
                 f,
-                "cannot ask the API at http://{address}: {why}; is the server running, and is that its --api address?"
+                "cannot reach the API at http://{address}: {why}; is the server running, with this --api address?"
             ),
             ClientError::Refused { message, .. } => f.write_str(message),
         }
@@ -51,7 +51,7 @@ impl std::fmt::Display for ClientError {
 /// answer.
 ///
 /// # Errors
-/// Where no answer comes, or one that refuses the request.
+/// If there is no answer, or the request is refused.
 pub fn ask(
     address: SocketAddr,
     method: &str,
@@ -77,7 +77,7 @@ pub fn ask_warned(
     Ok((answer(address, response, ANSWER_TIMEOUT)?, warnings))
 }
 
-/// Gets what is at `path` of the API at `address`, which the server may take `longer` than usual to find out.
+/// Gets `path` of the API at `address`, for which the server may take `longer` than usual.
 ///
 /// # Errors
 /// As [`ask`].
@@ -97,7 +97,7 @@ pub fn follow(
     mut handle: impl FnMut(&Value) -> bool,
 ) -> Result<(), ClientError> {
     let failed = |error| unreachable(address, error, ANSWER_TIMEOUT);
-    // The body of a watch may take as long as it likes.
+    // The body of a watch has no time limit.
     let config = Agent::config_builder()
         .timeout_connect(Some(ANSWER_TIMEOUT))
         .timeout_recv_response(Some(ANSWER_TIMEOUT));
@@ -117,14 +117,14 @@ pub fn follow(
                 return Ok(());
             }
         } else if length as u64 == ANSWER_BYTES {
-            return Err(ClientError::Unreachable { address, why: "an event is too long".into() });
+            return Err(ClientError::Unreachable { address, why: "an event is longer than 256 MiB".into() });
         } else {
             return Ok(());
         }
     }
 }
 
-/// `path` with `parameters` after it.
+/// `path` with `parameters` as its query.
 pub fn with_parameters<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(parameters);
@@ -136,12 +136,12 @@ pub fn with_parameters<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a
 
 type ConfigBuilder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
 
-/// A request whose whole exchange may take `time`.
+/// Configuration of a request with the maximum `time`.
 fn within(time: Duration) -> ConfigBuilder {
     Agent::config_builder().timeout_global(Some(time))
 }
 
-/// Sends a request over a connection of its own. An answer that refuses it is no error.
+/// Sends a request over its own connection. An HTTP error status is not an error here.
 fn send(
     config: ConfigBuilder,
     address: SocketAddr,
@@ -153,7 +153,7 @@ fn send(
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        // The server is on this machine or at an address that the user names.
+        // The server is on this machine or at an address of the command line.
         .proxy(None)
         .user_agent(concat!("clusterlocal/", env!("CARGO_PKG_VERSION")))
         .build();
@@ -167,7 +167,7 @@ fn send(
     }
 }
 
-/// The JSON of `response`, all of which was to come within `time`.
+/// The JSON of `response`; `time` is the timeout it was requested with.
 fn answer(address: SocketAddr, response: Response<Body>, time: Duration) -> Result<Value, ClientError> {
     let code = response.status();
     let body = response.into_body().into_with_config().limit(ANSWER_BYTES).read_to_vec();

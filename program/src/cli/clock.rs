@@ -1,4 +1,4 @@
-//! `clock`: the cluster's time, moved by hand.
+//! `clock`: shows and moves the cluster's time.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,19 +21,19 @@ pub struct ClockArgs {
 
 #[derive(Debug, Subcommand)]
 enum Move {
-    /// Move it on; everything that is due by then has happened when this ends
+    /// Advance it, and return when everything due by then has happened
     Advance {
-        /// By how much, 355s or 1h
+        /// Duration, such as 355s or 1h
         #[arg(value_name = "TIME", value_parser = values::time, allow_hyphen_values = true)]
         by: Duration,
     },
-    /// Let it stand still
+    /// Stop it
     Pause,
-    /// Let it run
+    /// Continue it
     Resume,
 }
 
-/// Where the API has the clock.
+/// Path of the clock in the API.
 const PATH: &str = "/apis/clusterlocal.dev/v1/clocks/cluster";
 
 pub fn run(args: ClockArgs) -> Result<ExitCode, Failure> {
@@ -48,8 +48,8 @@ pub fn run(args: ClockArgs) -> Result<ExitCode, Failure> {
     };
     let status = &clock["status"];
     let runs = match status["running"].as_bool() {
-        Some(true) => format!("runs, {}x", status["speed"].as_f64().unwrap_or(1.0)),
-        _ => "stands still".into(),
+        Some(true) => format!("running, {}x", status["speed"].as_f64().unwrap_or(1.0)),
+        _ => "paused".into(),
     };
     Ok(print(&format!("{} {runs}\n", status["now"].as_str().unwrap_or_default())))
 }

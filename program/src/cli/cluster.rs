@@ -1,4 +1,4 @@
-//! From paths and flags to a cluster: what all verbs begin with.
+//! Manifests and settings of a cluster, as arguments of verbs.
 
 use std::path::PathBuf;
 
@@ -14,10 +14,10 @@ use super::failure::{Failure, show};
 use super::running::ServerArgs;
 use super::values;
 
-/// The manifests of a verb, and what the cluster is configured with beside them.
+/// The manifests of a verb, and the settings of the cluster.
 #[derive(Clone, Debug, Args)]
 pub struct ClusterArgs {
-    /// Manifests: files, directories (*.yaml, *.yml, *.json in them), or - for standard input [default: zones]
+    /// Files, directories (*.yaml, *.yml, *.json) or - for standard input [default: zones]
     #[arg(value_name = "PATH", env = "CLUSTERLOCAL_PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -26,24 +26,25 @@ pub struct ClusterArgs {
     settings: SettingsArgs,
 }
 
-/// How directories are read, as kubectl's flags say it.
+/// How directories are read; the flags are those of kubectl.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Manifests")]
 pub struct FolderArgs {
-    /// Render the kustomization in this directory and read that, with the kubectl or kustomize on the PATH; repeatable
+    /// Directory that kubectl or kustomize renders; repeatable
     #[arg(short = 'k', long = "kustomize", value_name = "DIR", env = "CLUSTERLOCAL_KUSTOMIZE")]
     kustomize: Vec<PathBuf>,
-    /// Read the directories in directories as well
+    /// Read subdirectories as well
     #[arg(short = 'R', long, env = "CLUSTERLOCAL_RECURSIVE", value_parser = values::switch)]
     recursive: bool,
 }
 
 impl FolderArgs {
-    /// What is to be read, with these `paths`.
+    /// The inputs: `paths` and kustomizations.
     pub fn inputs(&self, paths: &[PathBuf]) -> Inputs {
         Inputs { paths: paths.to_vec(), recursive: self.recursive, kustomizations: self.kustomize.clone() }
     }
 
-    /// As [`inputs`](Self::inputs), but the directory `zones` if nothing is named.
+    /// As [`inputs`](Self::inputs), or the directory `zones` if there are none.
     fn inputs_or_zones(&self, paths: &[PathBuf]) -> Inputs {
         if paths.is_empty() && self.kustomize.is_empty() {
             self.inputs(&[DEFAULT_PATH.into()])
@@ -53,27 +54,32 @@ impl FolderArgs {
     }
 }
 
-/// What is read if nothing is named.
+/// The manifests that are read by default.
 const DEFAULT_PATH: &str = "zones";
 
-/// A verb's question, the pod that asks it, and where the answer comes from.
+/// A query, its namespace, and the source of the answer.
 #[derive(Clone, Debug, Args)]
 pub struct QuestionArgs {
-    /// The name asked for, or an address for its PTR record; one without the cluster domain is completed with the search
-    /// domains of a pod
+    /// Name, completed by a pod's search domains, or address for its PTR record
     #[arg(value_name = "NAME")]
     name: String,
-    /// The record type asked for [default: A; PTR for an address]
+    /// Record type [default: A; PTR for an address]
     #[arg(value_name = "TYPE")]
     record_type: Option<RecordType>,
-    /// The namespace of the pod that asks
+    /// Namespace of the pod that queries
     #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
     #[arg(value_parser = values::namespace)]
     pub namespace: String,
     #[command(flatten)]
     pub server: ServerArgs,
-    /// Ask no server but these manifests: a file, a directory, or - for standard input; repeatable
-    #[arg(short = 'f', long = "file", value_name = "PATH", env = "CLUSTERLOCAL_PATH")]
+    /// Read this file, directory or - instead of using a server; repeatable
+    #[arg(
+        help_heading = "Manifests",
+        short = 'f',
+        long = "file",
+        value_name = "PATH",
+        env = "CLUSTERLOCAL_PATH"
+    )]
     paths: Vec<PathBuf>,
     #[command(flatten)]
     folders: FolderArgs,
@@ -82,50 +88,52 @@ pub struct QuestionArgs {
 }
 
 impl QuestionArgs {
-    /// What is asked.
+    /// Parses the query.
     ///
     /// # Errors
-    /// Where the name is none.
+    /// If the name is not a domain name.
     pub fn parse(&self) -> Result<Question, Failure> {
         let parsed = Question::parse(&self.name, self.record_type);
-        parsed.map_err(|e| Failure::Input(format!("{:?} is no domain name: {e}, such as db-0.db", self.name)))
+        parsed.map_err(|e| {
+            Failure::Input(format!("{:?} is not a domain name: {e}, such as db-0.db", self.name))
+        })
     }
 
-    /// The same for a running server.
+    /// The query as parameters of the API.
     pub fn parameters(&self) -> [(&'static str, String); 3] {
         let record_type = self.record_type.map(|of| of.to_string()).unwrap_or_default();
         [("name", self.name.clone()), ("type", record_type), ("namespace", self.namespace.clone())]
     }
 
-    /// The cluster that is read from files.
+    /// The manifests and settings.
     pub fn into_cluster(self) -> ClusterArgs {
         ClusterArgs { paths: self.paths, folders: self.folders, settings: self.settings }
     }
 }
 
-/// What a cluster is configured with. A flag wins over a Topology's field.
+/// The settings of a cluster. A flag wins over a field of a Topology.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Cluster")]
 struct SettingsArgs {
-    /// The cluster domain [default: cluster.local]
+    /// Cluster domain [default: cluster.local]
     #[arg(long, env = "CLUSTERLOCAL_DOMAIN", value_name = "NAME", value_parser = values::domain)]
     domain: Option<DomainName>,
-    /// TTL of every record in seconds, 0 to 3600 [default: 30]
+    /// TTL of all records, up to 3600 [default: 30]
     #[arg(long, env = "CLUSTERLOCAL_TTL", value_name = "SECONDS", value_parser = values::whole::<u32>("seconds", 0..=3600, 30))]
     ttl: Option<u32>,
-    /// Which names like 10-244-0-7.NAMESPACE.pod exist
-    #[arg(long, env = "CLUSTERLOCAL_PODS", value_enum, default_value_t = Pods::Insecure)]
+    /// Pod names: disabled, insecure or verified
+    #[arg(long, value_name = "MODE", env = "CLUSTERLOCAL_PODS", value_enum, default_value_t = Pods::Insecure)]
     pods: Pods,
-    /// Call endpoints without a hostname after their pod instead of their address
+    /// Name endpoints without a hostname after their pod
     #[arg(long, env = "CLUSTERLOCAL_ENDPOINT_POD_NAMES", value_parser = values::switch)]
     endpoint_pod_names: bool,
-    /// Where pods get their addresses from, NET or NET4,NET6 [default: 127.244.0.0/14,fd00:10:244::/64]
-    #[arg(long, env = "CLUSTERLOCAL_POD_CIDR", value_name = "NET")]
+    /// Addresses of pods [default: 127.244.0.0/14,fd00:10:244::/64]
+    #[arg(long, env = "CLUSTERLOCAL_POD_CIDR", value_name = "NET[,NET6]")]
     pod_cidr: Option<Range>,
-    /// Where Services get their addresses from, NET or NET4,NET6 [default: 127.96.0.0/16,fd00:10:96::/112]
-    #[arg(long, env = "CLUSTERLOCAL_SERVICE_CIDR", value_name = "NET")]
+    /// Cluster IPs [default: 127.96.0.0/16,fd00:10:96::/112]
+    #[arg(long, env = "CLUSTERLOCAL_SERVICE_CIDR", value_name = "NET[,NET6]")]
     service_cidr: Option<Range>,
-    /// How many nodes there are where no manifest names one [default: 3, and more where required anti-affinity by
-    /// hostname needs them]
+    /// Nodes if no manifest has one [default: 3, more for anti-affinity]
     #[arg(long, env = "CLUSTERLOCAL_NODES", value_name = "COUNT", value_parser = values::whole::<u8>("a number of nodes", 1..=250, 3))]
     nodes: Option<u8>,
 }
@@ -135,19 +143,19 @@ struct SettingsArgs {
 enum Pods {
     /// None
     Disabled,
-    /// All that spell an address, as in a kubeadm cluster
+    /// For every address, as in a kubeadm cluster
     Insecure,
-    /// Those of existing pods
+    /// For addresses of pods
     Verified,
 }
 
 impl ClusterArgs {
-    /// What is to be read.
+    /// The inputs, `zones` by default.
     pub fn inputs(&self) -> Inputs {
         self.folders.inputs_or_zones(&self.paths)
     }
 
-    /// Reads the manifests; warnings go to standard error.
+    /// Reads the manifests and prints warnings to standard error.
     pub fn load(&self) -> Result<Loaded, Failure> {
         let loaded = manifest::load(self.inputs());
         if loaded.has_errors() {
@@ -157,19 +165,19 @@ impl ClusterArgs {
         Ok(loaded)
     }
 
-    /// The cluster that they describe.
+    /// The cluster of the manifests.
     pub fn cluster(&self, loaded: &Loaded) -> Result<ControlPlane, Failure> {
         let mut cluster = ControlPlane::new(self.settings(&loaded.overrides)?);
         cluster.apply(&loaded.objects());
         Ok(cluster)
     }
 
-    /// Its zone.
+    /// The zone of the cluster.
     pub fn zone(&self) -> Result<Zone, Failure> {
         Ok(Zone::clone(&self.cluster(&self.load()?)?.published().load()))
     }
 
-    /// Flags, else what a Topology says, else a kubeadm cluster's values.
+    /// The settings: flags, then fields of a Topology, then the values of a kubeadm cluster.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
         let flags = &self.settings;
         let settings = Settings::default().with_overrides(overrides);

@@ -1,8 +1,8 @@
-//! `env`: how a program is told to ask this server, ready to paste.
+//! `env`: prints how to point a program at this server.
 //!
-//! The recipes are files that are whole for a server at its default address and pods of the namespace `default`; what is
-//! printed has the address, the port, the namespace and the domain in question in their place. A recipe that no test has
-//! run says so in its first line, which also says what it is for.
+//! The recipes are complete files for a server at its default address and pods of the namespace `default`; address, port,
+//! namespace and domain are replaced when they are printed. The first line of a recipe is its description; it begins with
+//! `untested` if no test runs the recipe.
 
 use std::fmt::Write;
 use std::net::IpAddr;
@@ -17,7 +17,7 @@ use super::resolv_conf::ResolverArgs;
 
 #[derive(Debug, Args)]
 pub struct EnvArgs {
-    /// What is to ask the server [default: list what there is]
+    /// The program; without --for, list them
     #[arg(long = "for", value_name = "PROGRAM", value_parser = PossibleValuesParser::new(RECIPES.map(|(name, _)| name)))]
     #[arg(hide_possible_values = true)]
     program: Option<String>,
@@ -25,7 +25,7 @@ pub struct EnvArgs {
     resolver: ResolverArgs,
 }
 
-/// What there are recipes for, and the recipes.
+/// Programs and their recipes.
 const RECIPES: [(&str, &str); 13] = [
     ("node", include_str!("recipes/node.mjs")),
     ("go", include_str!("recipes/go.go")),
@@ -45,31 +45,30 @@ const RECIPES: [(&str, &str); 13] = [
 pub fn run(args: EnvArgs) -> Result<ExitCode, Failure> {
     let Some(program) = args.program else { return Ok(print(&listed())) };
     let recipe = RECIPES.iter().find(|(name, _)| *name == program);
-    let (_, recipe) = recipe.expect("clap takes no other program");
-    Ok(print(&told(recipe, &args.resolver)))
+    let (_, recipe) = recipe.expect("clap accepts no other program");
+    Ok(print(&rendered(recipe, &args.resolver)))
 }
 
-/// A line for each recipe: its name, and its first line without the sign of a comment.
+/// A line for each recipe: its name and its first line without the comment sign.
 fn listed() -> String {
     let mut text = String::new();
     for (name, recipe) in RECIPES {
         let about = recipe.lines().next().unwrap_or_default();
         let about = about.trim_start_matches(|sign: char| sign.is_ascii_punctuation()).trim_start();
-        writeln!(text, "{name:18}{about}").expect("a string takes everything");
+        writeln!(text, "{name:18}{about}").expect("writing to a string succeeds");
     }
     text
 }
 
-/// The recipe with this resolver in the place of the default one, in a single pass: what was put in is not looked at
-/// again.
-fn told(recipe: &str, resolver: &ResolverArgs) -> String {
+/// The recipe with this resolver instead of the default one. A single pass: replacements are not replaced again.
+fn rendered(recipe: &str, resolver: &ResolverArgs) -> String {
     let ResolverArgs { namespace, dns, .. } = resolver;
     let erlang = match dns.ip() {
         IpAddr::V4(ip) => format!("{:?}", ip.octets()),
         IpAddr::V6(ip) => format!("{:?}", ip.segments()),
     };
     let erlang = erlang.replace('[', "{").replace(']', "}").replace(' ', "");
-    // The longer ones first: an IPv6 address with a port is in brackets, one without is not.
+    // The longer ones first: an IPv6 address is in brackets only with a port.
     let places = [
         ("127.0.0.1:10053", dns.to_string()),
         ("{127,0,0,1}", erlang),
@@ -99,10 +98,10 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_is_whole_as_its_file_stands() {
+    fn default_resolver_leaves_recipes_unchanged() {
         for (name, recipe) in RECIPES {
             assert_eq!(
-                told(recipe, &resolver("default", "127.0.0.1:10053", "cluster.local")),
+                rendered(recipe, &resolver("default", "127.0.0.1:10053", "cluster.local")),
                 recipe,
                 "{name}"
             );
@@ -110,15 +109,15 @@ mod tests {
     }
 
     #[test]
-    fn every_recipe_says_what_becomes_of_other_names() {
+    fn every_recipe_describes_other_names() {
         for (name, recipe) in RECIPES {
             assert!(recipe.contains("Other names: "), "{name}");
         }
     }
 
-    /// What is put in is not taken for something to be replaced.
+    /// Replacements are not replaced again.
     #[test]
-    fn places_are_filled_once() {
+    fn defaults_are_replaced_once() {
         let recipe = "ask 127.0.0.1:10053, 127.0.0.1 port 10053, {127,0,0,1}: default.svc.cluster.local";
         let table = [
             (
@@ -135,7 +134,7 @@ mod tests {
             ),
         ];
         for (namespace, dns, domain, expected) in table {
-            assert_eq!(told(recipe, &resolver(namespace, dns, domain)), expected);
+            assert_eq!(rendered(recipe, &resolver(namespace, dns, domain)), expected);
         }
     }
 }

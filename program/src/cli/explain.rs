@@ -1,4 +1,4 @@
-//! `explain`: why a question has the answer that it has.
+//! `explain`: the objects and rules that an answer follows from.
 
 use std::process::ExitCode;
 
@@ -12,9 +12,6 @@ use super::output::print;
 use super::source;
 
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "Exit codes: 0 there is such a record, 1 there is none, 2 wrong usage, 3 no server."
-)]
 pub struct ExplainArgs {
     #[command(flatten)]
     question: QuestionArgs,
@@ -26,7 +23,7 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode, Failure> {
     let path = with_parameters("/dns/explain", args.question.parameters());
     let (text, found) = match source::ask(&args.question.server, &path)? {
         Some(reply) => {
-            source::note_faults(&reply);
+            source::report_faults(&reply);
             (reply["text"].as_str().unwrap_or_default().to_owned(), reply["hasAnswer"] == true)
         }
         None => {

@@ -1,4 +1,4 @@
-//! Why a verb ends without success, with its exit code, and what is written to standard error. Must not depend on a verb.
+//! Failures of verbs, their exit codes, and output on standard error. Must not depend on a verb.
 
 use std::fmt;
 use std::io::{IsTerminal, Write};
@@ -6,23 +6,23 @@ use std::process::ExitCode;
 
 use clusterlocal_core::manifest::Problem;
 
-/// Why a verb ends without doing what it was asked for.
+/// Why a verb failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// Manifests that cannot be read, all with what is wrong in them.
+    /// Unreadable manifests, with all problems.
     Manifests(Vec<Problem>),
-    /// Another input or output that does not work.
+    /// Wrong usage, or an unusable file.
     Input(String),
-    /// A socket.
+    /// A socket that cannot be used, or a server that cannot be reached.
     Network(String),
-    /// Something is not as it was expected to be.
+    /// An unmet expectation.
     Expectation(String),
-    /// A running server has no such object.
+    /// An object that the running server does not have.
     Missing(String),
 }
 
 impl Failure {
-    /// Tells standard error, and which code to exit with.
+    /// Prints the failure to standard error, and returns the exit code.
     pub fn report(self) -> ExitCode {
         match &self {
             Failure::Manifests(problems) => show(problems),
@@ -38,7 +38,7 @@ impl Failure {
     }
 }
 
-/// On one line.
+/// On one line, without source lines.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -54,7 +54,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Draws problems on standard error, with colours where somebody looks.
+/// Prints problems to standard error, with colours on a terminal.
 pub fn show(problems: &[Problem]) {
     let color =
         std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
@@ -63,7 +63,7 @@ pub fn show(problems: &[Problem]) {
     }
 }
 
-/// A line for standard error. That nobody reads it (any more) is no reason to end otherwise than without that.
+/// Prints a line to standard error. A closed standard error changes neither the course nor the exit code.
 pub fn complain(line: fmt::Arguments<'_>) {
     _ = writeln!(std::io::stderr(), "{}", clusterlocal_core::manifest::harmless(&line.to_string()));
 }

@@ -1,4 +1,4 @@
-//! `fault`: how the DNS of a running server fails, and for how long.
+//! `fault`: adds, lists and ends faults of the DNS of a running server.
 
 use std::cmp::Reverse;
 use std::fmt::Write;
@@ -14,6 +14,7 @@ use clusterlocal_core::fault::{
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::help;
 use super::output::{Output, print};
 use super::running::ServerArgs;
 use super::values;
@@ -26,20 +27,20 @@ pub struct FaultArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Let something go wrong from now on
-    #[command(after_long_help = notation())]
+    /// Add a fault, in force at once or later
+    #[command(after_help = notation())]
     Add(Box<AddArgs>),
-    /// List the faults that there are, and how often each has hit
+    /// List the faults, with the number of hits of each
     List {
-        /// The form of the output: text has a line for each, json an object a line
-        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        /// Text or JSON, a line for each fault
+        #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
         output: Output,
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Put an end to faults
+    /// End faults
     Clear {
-        /// Their names [default: all]
+        /// Names [default: all]
         #[arg(value_name = "NAME", value_parser = values::fault_name)]
         names: Vec<String>,
         #[command(flatten)]
@@ -47,50 +48,56 @@ enum What {
     },
 }
 
+/// Heading of the flags that select queries.
+const QUERIES: &str = "Which queries [default: all]";
+
+/// Heading of the flags with times.
+const PERIOD: &str = "When, by the cluster's clock";
+
 #[derive(Debug, Args)]
 struct AddArgs {
-    /// A name for the fault, if it is to have one of yours; then what goes wrong: actions with commas between, or a preset
+    /// Name of the fault, if wanted; then actions with commas, or a preset
     #[arg(value_name = "[NAME] ACTION, …|PRESET")]
     words: Vec<String>,
-    /// Instead of actions: what happens in turn for each name, type and client, as in 'ok | drop | delay 1s, servfail'
-    #[arg(long, value_name = "ACTIONS|…")]
+    /// Instead of actions: steps in turn, per name, type and client
+    #[arg(long, value_name = "ACTIONS | …")]
     sequence: Option<String>,
-    /// For names like this: * is any characters, ? is one
-    #[arg(long = "name", visible_alias = "match", value_name = "GLOB")]
+    /// Names; * is any characters, ? is one
+    #[arg(help_heading = QUERIES, long = "name", visible_alias = "match", value_name = "GLOB")]
     pattern: Option<Glob>,
-    /// For records of this type; repeatable
-    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    /// Record type; repeatable
+    #[arg(help_heading = QUERIES, long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<RecordType>,
-    /// Over udp or tcp
-    #[arg(long, value_name = "TRANSPORT")]
+    /// Transport
+    #[arg(help_heading = QUERIES, long, value_name = "udp|tcp")]
     transport: Option<Transport>,
-    /// For this pod, address or network alone; repeatable
-    #[arg(long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = client)]
+    /// Pod, address or network; repeatable
+    #[arg(help_heading = QUERIES, long = "client", value_name = "CLIENT", value_delimiter = ',', value_parser = client)]
     clients: Vec<String>,
-    /// The namespace of pods that --client names without one
-    #[arg(short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
+    /// Namespace of a pod in --client without one
+    #[arg(help_heading = QUERIES, short, long, default_value = "default", value_name = "NAME", env = "CLUSTERLOCAL_NAMESPACE")]
     #[arg(value_parser = values::namespace)]
     namespace: String,
-    /// For each third question, with 3
-    #[arg(long, value_name = "NUMBER", value_parser = every)]
+    /// Every Nth query
+    #[arg(help_heading = QUERIES, long, value_name = "N", value_parser = every)]
     every: Option<NonZeroU32>,
-    /// By lot, with this probability
-    #[arg(long, value_name = "PROBABILITY")]
+    /// Probability of a hit, such as 0.25
+    #[arg(help_heading = QUERIES, long, value_name = "P")]
     probability: Option<Probability>,
-    /// What the lot follows from
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
+    /// Seed of --probability
+    #[arg(help_heading = QUERIES, long, value_name = "NUMBER", default_value_t = 0, value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
     seed: u64,
-    /// So often at most
-    #[arg(long, value_name = "NUMBER", value_parser = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 2))]
+    /// Maximum number of hits
+    #[arg(help_heading = QUERIES, long, value_name = "NUMBER", value_parser = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 2))]
     times: Option<u32>,
-    /// Before faults of a lower priority; among equals, the one that was created first is tried first
-    #[arg(long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = priority)]
+    /// Higher ones are tried first, then older faults
+    #[arg(help_heading = QUERIES, long, value_name = "NUMBER", default_value_t = 0, allow_negative_numbers = true, value_parser = priority)]
     priority: i32,
-    /// Beginning so much later, in the cluster's time
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    /// Delay before it is in force
+    #[arg(help_heading = PERIOD, long, value_name = "TIME", value_parser = values::time)]
     after: Option<Duration>,
-    /// For so long, in the cluster's time
-    #[arg(long = "for", value_name = "TIME", value_parser = values::time)]
+    /// Duration
+    #[arg(help_heading = PERIOD, long = "for", value_name = "TIME", value_parser = values::time)]
     lasting: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
@@ -103,17 +110,18 @@ fn client(text: &str) -> Result<String, String> {
 
 /// A priority, for clap.
 fn priority(text: &str) -> Result<i32, String> {
-    text.parse()
-        .map_err(|_| "expected a whole number, such as 10; faults of a higher one are tried first".into())
+    text.parse().map_err(|_| {
+        "expected a whole number, such as 10; faults of a higher priority are tried first".into()
+    })
 }
 
-/// How many questions there are for each that is hit, for clap.
+/// The N of "every Nth query", for clap.
 fn every(text: &str) -> Result<NonZeroU32, String> {
     let number = values::whole::<u32>("a number of questions", 1..=u64::from(u32::MAX), 3)(text)?;
     NonZeroU32::new(number).ok_or_else(|| "expected at least 1".into())
 }
 
-/// Where the API has them.
+/// Path of faults in the API.
 const PATH: &str = "/apis/clusterlocal.dev/v1/faults";
 
 pub fn run(args: FaultArgs) -> Result<ExitCode, Failure> {
@@ -125,7 +133,7 @@ pub fn run(args: FaultArgs) -> Result<ExitCode, Failure> {
 }
 
 fn add(args: AddArgs) -> Result<ExitCode, Failure> {
-    let (name, said) = said(&args.words, args.sequence.as_deref()).map_err(Failure::Input)?;
+    let (name, effect) = named_effect(&args.words, args.sequence.as_deref()).map_err(Failure::Input)?;
     let clients = args.clients.iter().map(|text| values::client_in(text, &args.namespace));
     let clients = clients.collect::<Result<Vec<_>, _>>().map_err(Failure::Input)?;
     let spec = FaultSpec {
@@ -142,7 +150,7 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
         after: args.after.unwrap_or_default(),
         lasting: args.lasting,
         seed: args.seed,
-        ..said
+        ..effect
     };
     let metadata = match name {
         Some(name) => json!({ "name": name }),
@@ -154,8 +162,11 @@ fn add(args: AddArgs) -> Result<ExitCode, Failure> {
     Ok(print(&format!("fault/{} added: {spec}\n", text(&made, "/metadata/name"))))
 }
 
-/// The fault's name, if it was given one, and what goes wrong.
-fn said<'a>(words: &'a [String], sequence: Option<&str>) -> Result<(Option<&'a str>, FaultSpec), String> {
+/// The fault's name, if there is one, and its effect.
+fn named_effect<'a>(
+    words: &'a [String],
+    sequence: Option<&str>,
+) -> Result<(Option<&'a str>, FaultSpec), String> {
     if let Some(sequence) = sequence {
         let name = match words {
             [] => None,
@@ -170,20 +181,21 @@ fn said<'a>(words: &'a [String], sequence: Option<&str>) -> Result<(Option<&'a s
     }
     let [first, rest @ ..] = words else {
         return Err(
-            "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s; fault add --help lists all".into(),
+            "expected an effect, such as servfail, delay 3s or dns-outage 30s; fault add --help lists all"
+                .into(),
         );
     };
-    // Where all words say what goes wrong, none of them is a name.
-    match what(&words.join(" ")) {
+    // If all words are an effect, none of them is a name.
+    match effect(&words.join(" ")) {
         Err(_) if !rest.is_empty() && !is_notation(first) => {
-            what(&rest.join(" ")).map(|spec| (Some(first.as_str()), spec))
+            effect(&rest.join(" ")).map(|spec| (Some(first.as_str()), spec))
         }
-        said => said.map(|spec| (None, spec)),
+        parsed => parsed.map(|spec| (None, spec)),
     }
 }
 
-/// What `text` says goes wrong.
-fn what(text: &str) -> Result<FaultSpec, String> {
+/// Parses actions or a preset.
+fn effect(text: &str) -> Result<FaultSpec, String> {
     let word = text.split_whitespace().next().unwrap_or_default();
     if PRESETS.iter().any(|preset| preset.name == word && !is_action(word)) {
         let preset: Preset = text.parse().map_err(|error| format!("{error}"))?;
@@ -193,7 +205,7 @@ fn what(text: &str) -> Result<FaultSpec, String> {
     Ok(FaultSpec { actions, ..FaultSpec::default() })
 }
 
-/// Whether `word` begins an action or a preset.
+/// Whether `word` is the first word of an action or a preset.
 fn is_notation(word: &str) -> bool {
     is_action(word.trim_end_matches(',')) || PRESETS.iter().any(|preset| preset.name == word)
 }
@@ -205,7 +217,7 @@ fn is_action(word: &str) -> bool {
 fn list(output: Output, server: ServerArgs) -> Result<ExitCode, Failure> {
     let list = server.get(PATH)?;
     let mut faults = list["items"].as_array().cloned().unwrap_or_default();
-    faults.sort_by_key(tried);
+    faults.sort_by_key(rank);
     let shown = match output {
         Output::Json => faults.iter().map(|fault| format!("{fault}\n")).collect(),
         Output::Text => table(&faults),
@@ -213,73 +225,70 @@ fn list(output: Output, server: ServerArgs) -> Result<ExitCode, Failure> {
     Ok(print(&shown))
 }
 
-/// What the order of faults follows from: priority, then creation. Within a second, the revision tells which came first.
-fn tried(fault: &Value) -> (Reverse<i64>, String, u64) {
+/// The order in which faults are tried: by priority, then by creation, within a second by revision.
+fn rank(fault: &Value) -> (Reverse<i64>, String, u64) {
     let revision = text(fault, "/metadata/resourceVersion").parse().unwrap_or_default();
     let priority = fault["spec"]["priority"].as_i64().unwrap_or_default();
     (Reverse(priority), text(fault, "/metadata/creationTimestamp").to_owned(), revision)
 }
 
-/// A line for each fault: what it is called, whether it is in force, how often it has hit, and what it does.
+/// A line for each fault: name, state, hits, effect and the queries it is for.
 fn table(faults: &[Value]) -> String {
     let mut shown = String::new();
     let name = |fault| text(fault, "/metadata/name");
     let width = faults.iter().map(|fault| name(fault).len()).max().unwrap_or(0).max("NAME".len());
-    let mut row = |name: &str, state: &str, hits: &str, what: &str, which: &str| {
-        let separator = if which.is_empty() { "" } else { "; " };
-        writeln!(shown, "{name:width$}  {state:7}  {hits:>6}  {what}{separator}{which}")
-            .expect("a string takes everything");
+    let mut row = |name: &str, state: &str, hits: &str, effect: &str, queries: &str| {
+        let separator = if queries.is_empty() { "" } else { "; " };
+        writeln!(shown, "{name:width$}  {state:7}  {hits:>6}  {effect}{separator}{queries}")
+            .expect("writing to a string succeeds");
     };
     if !faults.is_empty() {
-        row("NAME", "STATE", "HITS", "WHAT", "");
+        row("NAME", "STATE", "HITS", "EFFECT", "");
     }
     for fault in faults {
-        let [state, what, which] =
+        let [state, effect, queries] =
             ["phase", "actions", "match"].map(|field| text(&fault["status"], &format!("/{field}")));
-        row(name(fault), state, &fault["status"]["hits"].to_string(), what, which);
+        row(name(fault), state, &fault["status"]["hits"].to_string(), effect, queries);
     }
     shown
 }
 
 fn clear(names: &[String], server: ServerArgs) -> Result<ExitCode, Failure> {
     if names.is_empty() {
-        let gone = server.delete(PATH)?;
-        let count = gone["items"].as_array().map_or(0, Vec::len);
+        let deleted = server.delete(PATH)?;
+        let count = deleted["items"].as_array().map_or(0, Vec::len);
         return Ok(print(&format!("{count} faults cleared\n")));
     }
-    let mut told = String::new();
+    let mut cleared = String::new();
     for fault in names {
         server.or_near(server.delete(&format!("{PATH}/{fault}")), "fault", fault, PATH)?;
-        writeln!(told, "fault/{fault} cleared").expect("a string takes everything");
+        writeln!(cleared, "fault/{fault} cleared").expect("writing to a string succeeds");
     }
-    Ok(print(&told))
+    Ok(print(&cleared))
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
     object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// What can go wrong, and how each is written.
+/// The notation of actions and presets.
 fn notation() -> String {
-    let mut help = String::new();
-    let mut table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
-        writeln!(help, "{title}:").expect("a string takes everything");
-        for (written, about) in rows {
-            writeln!(help, "  {written:27}{about}").expect("a string takes everything");
-        }
+    let table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
+        let rows: String = rows.map(|(written, about)| help::row(written, 27, about)).collect();
+        format!("{title}:\n{rows}")
     };
-    table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
-    table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
-    help
+    let actions = table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
+    let presets = table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
+    format!("{actions}\n{presets}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// (words, the name, what goes wrong)
+    /// (words, name, effect)
     #[test]
-    fn a_name_is_what_is_no_notation() {
+    fn first_word_is_a_name_unless_it_is_notation() {
         let table = [
             ("servfail", None, "servfail"),
             ("delay 3s, servfail", None, "delay 3s, servfail"),
@@ -291,12 +300,13 @@ mod tests {
         ];
         for (words, name, expected) in table {
             let words: Vec<String> = words.split(' ').map(String::from).collect();
-            let (called, spec) = said(&words, None).unwrap_or_else(|error| panic!("{words:?}: {error}"));
-            assert_eq!((called, spec.to_string()), (name, expected.into()), "{words:?}");
+            let (parsed, spec) =
+                named_effect(&words, None).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            assert_eq!((parsed, spec.to_string()), (name, expected.into()), "{words:?}");
         }
         let sequence = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(ToString::to_string).collect();
-            said(&words, Some("ok | drop | delay 1s, nxdomain"))
+            named_effect(&words, Some("ok | drop | delay 1s, nxdomain"))
                 .map(|(name, spec)| (name.map(String::from), spec.to_string()))
         };
         let expected = "in turn: ok | drop | delay 1s, nxdomain";
@@ -307,7 +317,7 @@ mod tests {
 
     /// (words, the error)
     #[test]
-    fn what_is_meant_is_said_where_it_is_misspelt() {
+    fn misspelt_effects_name_a_similar_one() {
         let table = [
             ("servfial", "did you mean `servfail`?"),
             ("lost servfial", "\"servfial\" is not an action"),
@@ -317,7 +327,7 @@ mod tests {
         ];
         for (words, expected) in table {
             let words: Vec<String> = words.split(' ').map(String::from).collect();
-            let error = said(&words, None).expect_err(expected);
+            let error = named_effect(&words, None).expect_err(expected);
             assert!(error.contains(expected), "{words:?}: {error}");
         }
     }

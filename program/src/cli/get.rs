@@ -1,4 +1,4 @@
-//! `get changes`: what became visible in the DNS, when and why. Everything else is `kubectl get`.
+//! `get changes`: the changes of the DNS, with time and cause. Objects are listed by `kubectl get`.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -18,10 +18,10 @@ pub struct GetArgs {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Each change of the DNS: when, which names came and went, and what happened in the cluster
+    /// Each change of the DNS: time, serial, cause, names added and removed
     Changes {
-        /// The form of the output: text has a line for each change and for each name, json an object a line
-        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        /// Text with a line for each name, or an object a line
+        #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
         output: Output,
         #[command(flatten)]
         server: ServerArgs,
@@ -36,21 +36,22 @@ pub fn run(args: GetArgs) -> Result<ExitCode, Failure> {
     for change in changes {
         match output {
             Output::Json => writeln!(text, "{change}"),
-            Output::Text => write!(text, "{}", told(change)),
+            Output::Text => write!(text, "{}", rendered(change)),
         }
-        .expect("a string takes everything");
+        .expect("writing to a string succeeds");
     }
     Ok(print(&text))
 }
 
 /// `TIME serial N: CAUSE`, and the names below it.
-fn told(change: &Value) -> String {
+fn rendered(change: &Value) -> String {
     let field = |name: &str| change[name].as_str().unwrap_or_default();
     let mut text = format!("{} serial {}: {}\n", field("at"), change["serial"], field("cause"));
     for name in change["names"].as_array().map_or(&[][..], Vec::as_slice) {
         let sign = if name["added"] == true { '+' } else { '-' };
         let part = |of: &str| name[of].as_str().unwrap_or_default();
-        writeln!(text, "    {sign} {}  {}", part("name"), part("target")).expect("a string takes everything");
+        writeln!(text, "    {sign} {}  {}", part("name"), part("target"))
+            .expect("writing to a string succeeds");
     }
     text
 }

@@ -1,4 +1,4 @@
-//! How the cluster lives: its clock, how long its pods take, and what becomes of their addresses.
+//! The cluster's time: its clock, the delays of pods, and the reuse of their addresses.
 
 use std::time::Duration;
 
@@ -11,11 +11,12 @@ use clusterlocal_core::{Clock, Settings};
 use super::values::time as parse_time;
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Time and pods")]
 pub struct LifeArgs {
-    /// Whose time passes; a manual clock stands still until `clusterlocal clock advance`
-    #[arg(long, value_enum, default_value_t = ClockArg::Real, env = "CLUSTERLOCAL_CLOCK")]
+    /// Clock; manual: moved by `clusterlocal clock`
+    #[arg(long, value_name = "real|manual", value_enum, default_value_t = ClockArg::Real, env = "CLUSTERLOCAL_CLOCK")]
     clock: ClockArg,
-    /// What time a manual clock shows at first (RFC 3339): the same commands then give the same times
+    /// First time of a manual clock
     #[arg(
         long,
         value_name = "TIME",
@@ -23,39 +24,39 @@ pub struct LifeArgs {
         env = "CLUSTERLOCAL_START_TIME"
     )]
     start_time: Time,
-    /// How many times as fast as the wall clock the cluster's runs: 60x lets an hour pass in a minute
+    /// Speed of the clock; 60x: one hour a minute
     #[arg(long, value_name = "FACTOR", default_value = "1x", env = "CLUSTERLOCAL_SPEED", value_parser = parse_speed)]
     speed: f64,
-    /// How long a pod takes to get an address and run, once it has a node
+    /// Time from binding to a node to running
     #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_START_DELAY", value_parser = parse_time)]
     start_delay: Duration,
-    /// How long a pod runs until it is ready
+    /// Time from running to ready
     #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_READY_DELAY", value_parser = parse_time)]
     ready_delay: Duration,
-    /// How long a pod takes to stop; its grace period ends that
+    /// Time to stop, within the grace period
     #[arg(long, value_name = "TIME", default_value = "0s", env = "CLUSTERLOCAL_STOP_DELAY", value_parser = parse_time)]
     stop_delay: Duration,
-    /// Which address that a pod gave back the next pod gets
-    #[arg(long, value_enum, default_value_t = ReuseArg::Never, env = "CLUSTERLOCAL_ADDRESS_REUSE")]
+    /// Reuse of released addresses
+    #[arg(long, value_name = "never|lifo", value_enum, default_value_t = ReuseArg::Never, env = "CLUSTERLOCAL_ADDRESS_REUSE")]
     address_reuse: ReuseArg,
-    /// Kubernetes' feature gates, NAME=true or false: MaxUnavailableStatefulSet
+    /// Kubernetes feature gates: MaxUnavailableStatefulSet=true|false
     #[arg(long, value_name = "GATES", env = "CLUSTERLOCAL_FEATURE_GATES", value_delimiter = ',', value_parser = parse_gate)]
     feature_gates: Vec<(Gate, bool)>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ClockArg {
-    /// The wall's, or a faster one
+    /// The wall clock, times the speed
     Real,
-    /// Nobody's: it is moved by hand
+    /// Moved by `clusterlocal clock advance`
     Manual,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ReuseArg {
-    /// None, before the whole range was used
+    /// Not before the whole range has been used
     Never,
-    /// The one given back last: a stale peer meets a stranger at once
+    /// The last released address first: stale peers reach another pod at once
     Lifo,
 }
 
@@ -66,8 +67,8 @@ enum Gate {
 
 fn parse_speed(text: &str) -> Result<f64, String> {
     let number = text.strip_suffix('x').unwrap_or(text).parse().ok();
-    let sensible = number.filter(|speed: &f64| (0.001..=100_000.0).contains(speed));
-    sensible.ok_or_else(|| "expected a factor from 0.001x to 100000x, such as 60x".into())
+    let in_range = number.filter(|speed: &f64| (0.001..=100_000.0).contains(speed));
+    in_range.ok_or_else(|| "expected a factor from 0.001x to 100000x, such as 60x".into())
 }
 
 fn parse_gate(text: &str) -> Result<(Gate, bool), String> {
@@ -78,12 +79,12 @@ fn parse_gate(text: &str) -> Result<(Gate, bool), String> {
         on.parse().map_err(|_| "expected NAME=true or NAME=false, such as MaxUnavailableStatefulSet=true")?;
     match name {
         "MaxUnavailableStatefulSet" => Ok((Gate::MaxUnavailableStatefulSet, on)),
-        _ => Err("expected MaxUnavailableStatefulSet, the one gate that there is, such as MaxUnavailableStatefulSet=true".into()),
+        _ => Err("expected MaxUnavailableStatefulSet, the only supported gate, such as MaxUnavailableStatefulSet=true".into()),
     }
 }
 
 impl LifeArgs {
-    /// The cluster's clock, running from now on.
+    /// The cluster's clock, started.
     pub fn clock(&self) -> Clock {
         match self.clock {
             ClockArg::Real => Clock::real(),
@@ -92,8 +93,8 @@ impl LifeArgs {
         .at_speed(self.speed)
     }
 
-    /// Adds to what a cluster is set up with how it lives.
-    pub fn set(&self, settings: Settings) -> Settings {
+    /// The settings with delays, reuse of addresses and feature gates.
+    pub fn apply(&self, settings: Settings) -> Settings {
         let gate = |gate| self.feature_gates.iter().rev().find(|(name, _)| *name == gate).map(|(_, on)| *on);
         Settings {
             delays: Delays { start: self.start_delay, ready: self.ready_delay, stop: self.stop_delay },
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values() {
+    fn speeds_times_and_gates_are_parsed() {
         assert_eq!((parse_speed("60x"), parse_speed("0.5")), (Ok(60.0), Ok(0.5)));
         assert!(parse_speed("0x").is_err() && parse_speed("fast").is_err() && parse_speed("NaN").is_err());
         assert_eq!(parse_time("1m30s"), Ok(Duration::from_secs(90)));

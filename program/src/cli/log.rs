@@ -1,4 +1,4 @@
-//! The log: what is written to standard error, and in which form.
+//! The log on standard error: filter and format.
 
 use std::io::IsTerminal;
 
@@ -10,29 +10,30 @@ use super::output::Output;
 use super::values;
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Log")]
 pub struct LogArgs {
-    /// What to log: error, warn, info, debug (adds a line a query), or a filter like info,clusterlocal::queries=debug
+    /// Level, or e.g. info,clusterlocal::queries=debug
     #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
     filter: String,
-    /// The form of the log: text has lines to read, json an object a line
-    #[arg(long = "log-format", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
+    /// Format
+    #[arg(long = "log-format", value_name = "text|json", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
     form: Output,
 }
 
-/// hickory's own lines tell of every packet it does not like: anybody could fill a disk with them.
+/// hickory logs every malformed packet: a client could fill a disk.
 const QUIET: [&str; 3] = ["hickory_server=error", "hickory_net=error", "hickory_proto=error"];
 
-/// What a filter is made of.
+/// The levels of a filter.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// The crates that log.
+/// Crates that log.
 const TARGETS: [&str; 7] =
     ["clusterlocal", "hickory_server", "hickory_net", "hickory_proto", "hyper", "notify", "tokio"];
 
 const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or a filter such as \
                         info,clusterlocal::queries=debug";
 
-/// A filter, for clap. A word that is no level would be taken for the target of all messages, and silence all others.
+/// A filter, for clap. tracing takes a word that is no level for a target, and then logs nothing else.
 fn filter(text: &str) -> Result<String, String> {
     for directive in text.split(',').map(str::trim) {
         let (target, level) = match directive.rsplit_once('=') {
@@ -44,25 +45,28 @@ fn filter(text: &str) -> Result<String, String> {
             || matches!(level, "0" | "1" | "2" | "3" | "4" | "5");
         let is_target = target.is_none() && TARGETS.contains(&level);
         if !is_level && !is_target {
-            return Err(format!("{level:?} is no level: {EXPECTED}{}", values::did_you_mean(level, LEVELS)));
+            return Err(format!(
+                "{level:?} is not a level: {EXPECTED}{}",
+                values::did_you_mean(level, LEVELS)
+            ));
         }
         let of_crate = target.map(|target| target.split([':', '[']).next().unwrap_or_default());
         if let Some(name) = of_crate.filter(|name| !name.is_empty() && !TARGETS.contains(name)) {
             let near = values::did_you_mean(name, TARGETS);
-            return Err(format!("nothing logs as {name:?}: {EXPECTED}{near}"));
+            return Err(format!("there is no log target {name:?}: {EXPECTED}{near}"));
         }
     }
     Ok(text.into())
 }
 
 impl LogArgs {
-    /// Begins to log. What is returned writes the last lines when it goes.
+    /// Starts the log. The returned guard writes the last lines when it is dropped.
     pub fn start(&self) -> Result<WorkerGuard, String> {
         let filter = EnvFilter::try_new(format!("{},{}", QUIET.join(","), self.filter))
             .map_err(|error| format!("--log {:?}: {EXPECTED}: {error}", self.filter))?;
         let colors = std::io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        // A full pipe must not hold up answers: lines that nobody takes are dropped.
+        // A full pipe must not delay answers: lines that are not read are dropped.
         let (writer, guard): (NonBlocking, _) =
             NonBlockingBuilder::default().lossy(true).buffered_lines_limit(10_000).finish(std::io::stderr());
         let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);

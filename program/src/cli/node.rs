@@ -1,4 +1,4 @@
-//! `node`: what kubectl has no word for, a machine that fails, comes back, or is booted.
+//! `node`: makes a node fail, recover or reboot, for which kubectl has no verb.
 
 use std::process::ExitCode;
 
@@ -19,30 +19,30 @@ pub struct NodeArgs {
 
 #[derive(Debug, Subcommand)]
 enum Event {
-    /// Nobody hears of the node any more; what runs on it runs on, behind a partition
+    /// Partition the node from the control plane: its processes run on
     Down {
         #[command(flatten)]
         node: Node,
-        /// The machine is off: nothing runs on it
+        /// Power it off: its processes end
         #[arg(long)]
         off: bool,
     },
-    /// The node is heard of again
+    /// Connect the node again, or power it on
     Up(Node),
-    /// The machine is booted: its pods are the same, with other addresses
+    /// Reboot it: its pods remain and get new addresses
     Reboot(Node),
 }
 
 #[derive(Debug, Args)]
 struct Node {
-    /// The node's name
+    /// Name, node-1 or node/node-1
     #[arg(value_name = "NODE", value_parser = values::node_name)]
     name: String,
     #[command(flatten)]
     server: ServerArgs,
 }
 
-/// Where the API has them.
+/// Path of nodes in the API.
 const NODES: &str = "/api/v1/nodes";
 
 impl Node {
@@ -60,11 +60,11 @@ impl Node {
 }
 
 pub fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
-    let (node, told) = match args.event {
+    let (node, state) = match args.event {
         Event::Down { node, off } => {
             let machine = if off { "off" } else { "unreachable" };
             node.annotate(json!({ MACHINE_ANNOTATION: machine }))?;
-            (node.name, "is down: not ready in 50 s, and its pods are evicted after another 5 minutes")
+            (node.name, "is down: not ready after 50 s, its pods evicted after another 5 minutes")
         }
         Event::Up(node) => {
             node.annotate(json!({ MACHINE_ANNOTATION: null }))?;
@@ -78,5 +78,5 @@ pub fn run(args: NodeArgs) -> Result<ExitCode, Failure> {
             (node.name, "was rebooted")
         }
     };
-    Ok(print(&format!("node/{node} {told}\n")))
+    Ok(print(&format!("node/{node} {state}\n")))
 }

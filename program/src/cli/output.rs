@@ -1,4 +1,4 @@
-//! What a verb writes to standard output. Must not depend on a verb.
+//! Output of a verb on standard output. Must not depend on a verb.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -7,18 +7,18 @@ use clap::ValueEnum;
 
 use super::failure::Failure;
 
-/// The form of the output of a verb that has no other.
+/// Format of the output, for verbs that have no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// Lines to read
+    /// Text
     Text,
-    /// JSON for programs
+    /// JSON
     Json,
 }
 
-/// Prints to standard output. A reader that has seen enough (`| head`) is no failure.
+/// Prints to standard output. A reader that closes the pipe early (`| head`) is no failure.
 pub fn print(text: &str) -> ExitCode {
-    // What manifests, queries and other servers say must not drive the terminal.
+    // Texts of manifests, queries and other servers must not control the terminal.
     let text = clusterlocal_core::manifest::harmless(text);
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

@@ -1,4 +1,4 @@
-//! `play`: stories about a cluster, step by step, for people and for CI.
+//! `play`: runs Scenarios against clusters of their own, on a terminal or in CI.
 
 mod command;
 mod junit;
@@ -24,28 +24,27 @@ use super::values;
 
 #[derive(Debug, Args)]
 pub struct PlayArgs {
-    /// Files with Scenarios, and the manifests of the cluster that they happen to
+    /// Files with Scenarios and the manifests of their cluster
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
-    /// More manifests, for all of them: a file or a directory; repeatable
-    #[arg(long, value_name = "PATH")]
+    /// More manifests for all Scenarios: file or directory; repeatable
+    #[arg(help_heading = "Manifests", long, value_name = "PATH")]
     manifests: Vec<PathBuf>,
-    #[command(flatten)]
-    folders: FolderArgs,
-    /// Where the cluster answers; port 0 is any free port
+    /// Address of the DNS; port 0: any free port
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", value_parser = values::address)]
     listen: SocketAddr,
-    /// Write what came of it to this file, as JUnit's XML
+    /// Write a JUnit report to this file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// What is to be tested: started when the cluster answers, with CLUSTERLOCAL_DNS in its environment, and stopped with
-    /// all that it started when the story ends; if it ends before that and fails, the story has failed
+    /// Command under test, started with CLUSTERLOCAL_DNS set
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
+    #[command(flatten)]
+    folders: FolderArgs,
 }
 
 pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
-    // Said before the story is played, not when it is over.
+    // Reported before the Scenario runs, not after it.
     if let Some(path) = &args.junit {
         Report::check(path)?;
     }
@@ -57,18 +56,18 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     for file in &args.files {
         if file.is_dir() {
             return Err(Failure::Input(format!(
-                "{path}: is a directory; name the files in it that have a Scenario, and the manifests of the cluster with --manifests {path}",
+                "{path}: is a directory; name its files with a Scenario, and the manifests of the cluster with --manifests {path}",
                 path = file.display()
             )));
         }
-        let story = read(&[Input::Named(file.clone())])?;
-        let scenarios = scenarios_of(&story)?;
+        let input = read(&[Input::Named(file.clone())])?;
+        let scenarios = scenarios_of(&input)?;
         if scenarios.is_empty() {
-            return Err(Failure::Input(format!("{}: there is no Scenario in it", file.display())));
+            return Err(Failure::Input(format!("{}: has no object of kind Scenario", file.display())));
         }
         for scenario in &scenarios {
             played += 1;
-            let manifests = story.iter().chain(&more).cloned().collect();
+            let manifests = input.iter().chain(&more).cloned().collect();
             passed += usize::from(play(scenario, manifests, &args, &mut report)?);
         }
     }
@@ -81,9 +80,9 @@ pub fn run(args: PlayArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(passed < played)))
 }
 
-fn scenarios_of(story: &[Manifest]) -> Result<Vec<Scenario>, Failure> {
+fn scenarios_of(input: &[Manifest]) -> Result<Vec<Scenario>, Failure> {
     let (mut all, mut problems) = (Vec::new(), Vec::new());
-    for manifest in story {
+    for manifest in input {
         match scenarios(manifest) {
             Ok(more) => all.extend(more),
             Err(more) => problems.extend(more),
@@ -102,7 +101,7 @@ fn read(inputs: &[Input]) -> Result<Vec<Manifest>, Failure> {
     Ok(manifests)
 }
 
-/// Plays one story, and tells whether all of it was as it should be.
+/// Runs one Scenario, and returns whether all of it passed.
 fn play(
     scenario: &Scenario,
     manifests: Vec<Manifest>,
@@ -120,16 +119,16 @@ fn play(
     let progress = Progress::new();
     let mut outcomes = Vec::new();
     let passed = play.run(|seen| match seen {
-        Seen::Waiting { left, next } => progress.waits(*left, next),
+        Seen::Waiting { left, next } => progress.show(*left, next),
         Seen::Step(outcome) | Seen::Expectation(outcome) => {
-            progress.is_over();
-            print(&told(outcome));
+            progress.clear();
+            print(&rendered(outcome));
             outcomes.push(outcome.clone());
         }
         _ => {}
     });
     let commanded = tested.map(|tested| {
-        let ran = tested.took();
+        let ran = tested.running_time();
         (ran, tested.end())
     });
     let failed_command = commanded.as_ref().and_then(|(_, failure)| failure.as_ref());
@@ -151,14 +150,14 @@ fn play(
     Ok(passed)
 }
 
-/// `  20s  restart db-1`, what was seen below it, and what is wrong with that.
-fn told(outcome: &Outcome) -> String {
+/// `  20s  restart db-1`, with observations and the failure below it.
+fn rendered(outcome: &Outcome) -> String {
     let at = shown_duration(outcome.at);
     let mut text = match (
         outcome.seen.as_slice(),
         outcome.what.starts_with("ask ") || outcome.what.starts_with("remember "),
     ) {
-        // What was answered stands beside the question.
+        // The answer, beside the question.
         ([answer], true) => format!("{at:>8}  {:<44} {answer}\n", outcome.what),
         (seen, _) => {
             let seen: String = seen.iter().map(|line| format!("{:>10}{line}\n", "")).collect();
@@ -171,7 +170,7 @@ fn told(outcome: &Outcome) -> String {
     text
 }
 
-/// A line that says what is waited for, where somebody sits in front of it.
+/// A line with the next step and the time until it, on a terminal.
 struct Progress {
     shown: bool,
 }
@@ -181,7 +180,7 @@ impl Progress {
         Progress { shown: std::io::stderr().is_terminal() }
     }
 
-    fn waits(&self, left: Duration, next: &str) {
+    fn show(&self, left: Duration, next: &str) {
         if self.shown {
             _ = write!(
                 std::io::stderr(),
@@ -192,7 +191,7 @@ impl Progress {
         }
     }
 
-    fn is_over(&self) {
+    fn clear(&self) {
         if self.shown {
             _ = write!(std::io::stderr(), "\r\x1b[K");
         }

@@ -1,4 +1,4 @@
-//! What the operating system tells a running server: stop, read again, your parent is gone.
+//! Signals, the shutdown of a running server, and the end of its parent process.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use signal_hook::low_level::signal_name;
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
 
-/// The wish to stop, which everybody can be told of.
+/// Shutdown signal. Clones share it.
 #[derive(Clone)]
 pub struct Stop(Arc<watch::Sender<bool>>);
 
@@ -23,50 +23,49 @@ impl Default for Stop {
 }
 
 impl Stop {
-    /// Tells everybody.
+    /// Starts the shutdown.
     pub fn now(&self) {
         self.0.send_replace(true);
     }
 
-    /// Resolves when it is time to stop.
-    pub fn told(&self) -> impl Future<Output = ()> + Send + 'static {
-        let mut told = self.0.subscribe();
+    /// Resolves when the shutdown starts.
+    pub fn requested(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut requested = self.0.subscribe();
         async move {
-            // Never "closed": whoever waits holds the sender's other half as well.
-            _ = told.wait_for(|stop| *stop).await;
+            // A dropped sender is the end of the process.
+            _ = requested.wait_for(|stop| *stop).await;
         }
     }
 }
 
-/// Signals, taken from the default handling before anything is promised. A thread of its own waits for them: it is there
-/// whatever the runtime is busy with, and after that has ended.
+/// Handler of signals. It has its own thread, which is independent of the runtime and remains after its end.
 pub struct Signals(Arc<Mutex<Answering>>);
 
-/// What signals act on, once the server answers.
+/// The shutdown and the rescan that signals request, once the server answers.
 type Answering = Option<(Stop, Arc<Notify>)>;
 
 impl Signals {
-    /// Begins to take them. Until the server [answers](Self::answer), SIGTERM and SIGINT end the process at once.
-    pub fn take() -> std::io::Result<Self> {
+    /// Installs the handler. Until [`handle`](Self::handle), SIGTERM and SIGINT end the process at once.
+    pub fn install() -> std::io::Result<Self> {
         let signals = Taken::new([SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM])?;
         let answering = Arc::default();
         let wait = {
             let answering = Arc::clone(&answering);
-            move || act_on(signals, &answering)
+            move || handle_all(signals, &answering)
         };
         thread::Builder::new().name("signals".into()).spawn(wait)?;
         Ok(Signals(answering))
     }
 
-    /// From now on SIGTERM and SIGINT set off `stop`, another one a moment later ends the process at once, and SIGHUP has the
-    /// manifests `read_again`. Others are ignored.
-    pub fn answer(self, stop: Stop, read_again: Arc<Notify>) {
+    /// From now on SIGTERM and SIGINT start `stop`, a second one ends the process at once, and SIGHUP notifies `read_again`.
+    /// Others are ignored.
+    pub fn handle(self, stop: Stop, read_again: Arc<Notify>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, read_again));
     }
 }
 
-/// Acts on `signals` until the process ends.
-fn act_on(mut signals: Taken, answering: &Mutex<Answering>) {
+/// Handles `signals` until the process ends.
+fn handle_all(mut signals: Taken, answering: &Mutex<Answering>) {
     let mut stopping: Option<Instant> = None;
     for signal in signals.forever() {
         let name = signal_name(signal).unwrap_or("a signal");
@@ -78,63 +77,63 @@ fn act_on(mut signals: Taken, answering: &Mutex<Answering>) {
             }
             (SIGTERM | SIGINT, None, _) => std::process::exit(128 + signal),
             (SIGTERM | SIGINT, Some((stop, _)), None) => {
-                info!("{name}: answering what has been asked, then stopping");
+                info!("{name}: answering the queries received so far, then stopping");
                 stopping = Some(Instant::now());
                 stop.now();
                 _ = thread::Builder::new().name("deadline".into()).spawn(end_late);
             }
-            (SIGTERM | SIGINT, _, Some(since)) if since.elapsed() < ECHO => {}
+            (SIGTERM | SIGINT, _, Some(since)) if since.elapsed() < REDELIVERY => {}
             (SIGTERM | SIGINT, ..) => {
-                warn!("{name} again: not waiting any longer");
+                warn!("{name} again: stopping at once");
                 end(130);
             }
-            _ => info!("{name} is ignored: SIGTERM stops the server, SIGHUP has the manifests read again"),
+            _ => info!("{name} is ignored: SIGTERM stops the server, SIGHUP reads the manifests again"),
         }
     }
 }
 
-/// Ends the process when stopping takes too long.
+/// Ends the process when the shutdown takes too long.
 fn end_late() {
-    thread::sleep(STOPPING);
-    warn!("not stopped within {} s: ending all the same", STOPPING.as_secs());
+    thread::sleep(STOP_TIMEOUT);
+    warn!("not stopped within {} s: ending the process", STOP_TIMEOUT.as_secs());
     end(0);
 }
 
 fn end(code: i32) -> ! {
     // Another thread writes the log.
-    thread::sleep(LAST_LINE);
+    thread::sleep(LOG_FLUSH_TIME);
     std::process::exit(code)
 }
 
-/// Maximum time from the first signal to the end of the process. Clients are answered within four seconds of it.
-const STOPPING: Duration = Duration::from_millis(4900);
+/// Maximum time from the first signal to the end of the process. Clients are answered within the first four seconds.
+const STOP_TIMEOUT: Duration = Duration::from_millis(4900);
 
-/// timeout(1) sends its signal to the process and to its group, terminals and wrappers pass one key on twice: what
-/// comes so soon after the first signal is the same one.
-const ECHO: Duration = Duration::from_millis(200);
+/// Maximum time between two deliveries of one signal: timeout(1) signals the process and its group, terminals and wrappers
+/// forward one key twice.
+const REDELIVERY: Duration = Duration::from_millis(200);
 
-/// What the last line of the log may take.
-const LAST_LINE: Duration = Duration::from_millis(20);
+/// Time in which the last line of the log is written.
+const LOG_FLUSH_TIME: Duration = Duration::from_millis(20);
 
-/// How often the parent is looked for.
-const PARENT_CHECK: Duration = Duration::from_millis(250);
+/// Interval at which the parent process is checked.
+const PARENT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The process that started this one.
 pub struct Parent(Pid);
 
 impl Parent {
-    /// To be taken first of all: who ends before that is not known any more.
-    pub fn take() -> Self {
+    /// Must be the first call of the process: an earlier end of the parent is not detected.
+    pub fn current() -> Self {
         Parent(getppid())
     }
 
-    /// Stops once it is gone: orphans are given another parent. Looked for instead of announced (PR_SET_PDEATHSIG),
-    /// because that is about the parent's thread, and Linux only.
-    pub async fn stop_without(self, stop: Stop) {
+    /// Starts `stop` when the parent has ended: orphans get another parent. Polled, because PR_SET_PDEATHSIG is bound to the
+    /// parent's thread and to Linux.
+    pub async fn stop_after_end(self, stop: Stop) {
         while getppid() == self.0 {
-            tokio::time::sleep(PARENT_CHECK).await;
+            tokio::time::sleep(PARENT_INTERVAL).await;
         }
-        info!("the parent process is gone");
+        info!("the parent process has ended");
         stop.now();
     }
 }

@@ -1,4 +1,4 @@
-//! `log`: what a running server was asked and what it said; shown, followed, or waited for.
+//! `log`: shows, follows and awaits the queries of a running server and their answers.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -16,66 +16,62 @@ use super::running::ServerArgs;
 use super::values;
 
 #[derive(Debug, Args)]
-#[command(after_long_help = "\
-Examples:
-  clusterlocal log                                            what was asked so far
-  clusterlocal log -f --type SRV --rcode NXDOMAIN             what is not found, as it comes
-  clusterlocal log --name 'db-1.*' --since-serial 1795374910 --at-least 1 --within 10s
-                                                              has anybody looked db-1 up again?
-
-Exit codes: 0 ok, 1 not as many as expected, 2 wrong usage, 3 no server.")]
 pub struct LogArgs {
-    /// Go on with what comes, until interrupted
+    /// Print queries as they come, until interrupted
     #[arg(short, long, conflicts_with_all = ["at_least", "at_most", "within"])]
     follow: bool,
-    /// The form of the output: text has a line for each, as CoreDNS logs them, json an object a line, with the records of the reply
-    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    /// Lines like CoreDNS's, or an object a line, with records
+    #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
     output: Output,
-    #[command(flatten)]
-    which: Which,
     /// Fail if there are fewer
-    #[arg(long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 1))]
+    #[arg(help_heading = EXPECTATION, long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 1))]
     at_least: Option<u64>,
     /// Fail if there are more
-    #[arg(long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 0))]
+    #[arg(help_heading = EXPECTATION, long, value_name = "COUNT", value_parser = values::whole::<u64>("a count", 0..=u64::MAX, 0))]
     at_most: Option<u64>,
-    /// Wait so long for as many as there should be; with --at-most, all of that time
-    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    /// Maximum time to wait for --at-least; with --at-most, all of it
+    #[arg(help_heading = EXPECTATION, long, value_name = "TIME", value_parser = values::time)]
     within: Option<Duration>,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    queries: Queries,
 }
 
-/// Which queries are meant: all that is said has to be so.
+/// Heading of the flags that set the exit code.
+const EXPECTATION: &str = "Expectation";
+
+/// A selection of queries: those that match all flags.
 #[derive(Debug, Args)]
-struct Which {
-    /// For names like this: * is any characters, ? is one
+#[command(next_help_heading = "Which queries [default: all]")]
+struct Queries {
+    /// Names; * is any characters, ? is one
     #[arg(long, visible_alias = "match", value_name = "GLOB")]
     name: Option<String>,
-    /// For records of this type
+    /// Record type
     #[arg(long = "type", value_name = "TYPE")]
     record_type: Option<RecordType>,
-    /// From this address, or pod
+    /// Client: address or pod
     #[arg(long, value_name = "CLIENT", value_parser = client)]
     client: Option<Client>,
-    /// From this pod, NAME or NAMESPACE/NAME
+    /// Pod, NAME or NAMESPACE/NAME
     #[arg(long, value_name = "POD")]
     pod: Option<String>,
-    /// With this outcome: NOERROR, NXDOMAIN, SERVFAIL …, or none where nothing was said
+    /// Response code: NOERROR, NXDOMAIN, SERVFAIL …, or none for no reply
     #[arg(long, value_name = "RCODE", value_parser = rcode)]
     rcode: Option<String>,
-    /// Over udp or tcp
-    #[arg(long, value_name = "TRANSPORT")]
+    /// Transport
+    #[arg(long, value_name = "udp|tcp")]
     transport: Option<Transport>,
-    /// That this fault hit
+    /// Fault that hit the query
     #[arg(long, value_name = "FAULT")]
     fault: Option<String>,
-    /// Answered from the zone of this SOA serial, or a later one
+    /// Answered from the zone of this SOA serial or a later one
     #[arg(long, value_name = "SERIAL", value_parser = values::whole::<u32>("an SOA serial", 0..=u64::from(u32::MAX), 1_795_374_910))]
     since_serial: Option<u32>,
 }
 
-/// A pod or an address, for clap; the log knows no networks.
+/// A pod or an address, for clap; the log has no filter for networks.
 fn client(text: &str) -> Result<Client, String> {
     match values::client(text) {
         Ok(Client::Network(network)) if network.prefix_len() < network.max_prefix_len() => {
@@ -86,28 +82,28 @@ fn client(text: &str) -> Result<Client, String> {
     }
 }
 
-/// `NAMESPACE/NAME`, as the API has it.
+/// `NAMESPACE/NAME`, as in the API.
 fn pod_path(client: &Client) -> String {
     let text = client.to_string();
     if text.contains('/') { text } else { format!("default/{text}") }
 }
 
-/// A response code's name, or none for silence; for clap.
+/// The name of a response code, or none for no reply; for clap.
 fn rcode(text: &str) -> Result<String, String> {
     if text.eq_ignore_ascii_case("none") || text.parse::<ResponseCode>().is_ok() {
         return Ok(text.into());
     }
     let known = ["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "none"];
     Err(format!(
-        "expected a response code such as NXDOMAIN, or none where nothing was answered{}",
+        "expected a response code such as NXDOMAIN, or none for no reply{}",
         values::did_you_mean(text, known)
     ))
 }
 
-/// Where the API has them.
+/// Path of queries in the API.
 const PATH: &str = "/apis/clusterlocal.dev/v1/queries";
 
-/// Exits with 0 if what is expected is so, with 1 if it is not.
+/// Exits with 1 if there are fewer queries than --at-least or more than --at-most.
 pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
     let text = |query: &Value| match args.output {
         Output::Text => format!("{}\n", query["line"].as_str().unwrap_or_default()),
@@ -116,7 +112,7 @@ pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
     if args.follow {
         let watch = with_parameters(PATH, args.parameters().chain([("watch", "true".into())]));
         let mut out = std::io::stdout().lock();
-        // A reader who has seen enough closes the pipe.
+        // A reader may close the pipe at any time.
         let mut print = |text: String| out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok();
         args.server.follow(&watch, |event| print(text(&event["object"])))?;
         return Ok(ExitCode::SUCCESS);
@@ -125,7 +121,7 @@ pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
         args.server.wait(&with_parameters(PATH, args.parameters()), args.within.unwrap_or_default())?;
     let dropped = list["metadata"]["dropped"].as_u64().unwrap_or(0);
     if dropped > 0 {
-        complain(format_args!("note: {dropped} older queries are not kept any more; see serve --query-log"));
+        complain(format_args!("note: {dropped} older queries were dropped; serve --query-log keeps more"));
     }
     let queries = list["items"].as_array().map_or(&[][..], Vec::as_slice);
     Ok(print(&queries.iter().map(text).collect::<String>()))
@@ -134,10 +130,10 @@ pub fn run(args: &LogArgs) -> Result<ExitCode, Failure> {
 impl LogArgs {
     fn parameters(&self) -> impl Iterator<Item = (&'static str, String)> {
         let number = |name, value: Option<u64>| value.map(|value| (name, value.to_string()));
-        let selector = self.which.selector();
+        let selector = self.queries.selector();
         [
             (!selector.is_empty()).then_some(("fieldSelector", selector)),
-            number("sinceSerial", self.which.since_serial.map(u64::from)),
+            number("sinceSerial", self.queries.since_serial.map(u64::from)),
             number("atLeast", self.at_least),
             number("atMost", self.at_most),
             self.within.map(|within| ("within", format!("{}ms", within.as_millis()))),
@@ -147,8 +143,8 @@ impl LogArgs {
     }
 }
 
-impl Which {
-    /// As a field selector.
+impl Queries {
+    /// The selection as a field selector.
     fn selector(&self) -> String {
         let of_pod = |client: &&Client| matches!(client, Client::Pod { .. });
         let (pod, network) =

@@ -16,15 +16,15 @@ use super::source;
 
 pub type QueryArgs = QuestionArgs;
 
-/// A reply, and how its name was found.
+/// A reply, and the names of the search list before it.
 struct Answer {
     name: String,
     record_type: RecordType,
-    /// Each name of the search list, and the outcome.
+    /// Each name of the search list, with its outcome.
     tried: Vec<(String, String)>,
-    /// A whole message.
+    /// A complete message.
     reply: Vec<u8>,
-    /// The servers that are asked instead, whose reply is not known here.
+    /// The upstream servers that the query is forwarded to, if the name is outside the cluster.
     upstream: Vec<String>,
 }
 
@@ -32,9 +32,9 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
     let question = args.parse()?;
     let answer = match source::ask(&args.server, &with_parameters("/dns/query", args.parameters()))? {
         Some(reply) => {
-            source::note_faults(&reply);
+            source::report_faults(&reply);
             Answer::of_server(&reply)
-                .ok_or_else(|| Failure::Network("the server sent an answer that cannot be read".into()))?
+                .ok_or_else(|| Failure::Network("the server sent an answer that cannot be parsed: do program and server have the same version?".into()))?
         }
         None => {
             let namespace = args.namespace.clone();
@@ -55,16 +55,16 @@ pub fn run(args: QueryArgs) -> Result<ExitCode, Failure> {
 }
 
 impl Answer {
-    fn of_server(said: &Value) -> Option<Self> {
-        let hex = said["reply"].as_str()?;
+    fn of_server(json: &Value) -> Option<Self> {
+        let hex = json["reply"].as_str()?;
         let byte = |at: usize| u8::from_str_radix(hex.get(at..at + 2)?, 16).ok();
         let reply: Vec<u8> = (0..hex.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-        let upstream = said["upstream"].as_array().into_iter().flatten();
-        let tried = said["tried"].as_array()?.iter();
+        let upstream = json["upstream"].as_array().into_iter().flatten();
+        let tried = json["tried"].as_array()?.iter();
         let tried = tried.map(|pair| Some((pair[0].as_str()?.into(), pair[1].as_str()?.into())));
         Some(Answer {
-            name: said["name"].as_str()?.into(),
-            record_type: said["type"].as_str()?.parse().ok()?,
+            name: json["name"].as_str()?.into(),
+            record_type: json["type"].as_str()?.parse().ok()?,
             tried: tried.collect::<Option<_>>()?,
             reply,
             upstream: upstream.filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -93,7 +93,7 @@ fn dig(Answer { name, record_type, tried, reply, upstream }: &Answer) -> String 
         return out;
     }
     _ = writeln!(out, ";; ->>HEADER<<- opcode: QUERY, status: {}", ResponseCode((reply[3] & 0xf).into()));
-    // More records than 64 KiB hold come compressed; only then there is nothing to show of them.
+    // More than 64 KiB of records are compressed, which `sections` does not read.
     let all = sections(reply).unwrap_or_default();
     let [answer, authority, additional] = all.each_ref().map(Vec::len);
     _ = writeln!(

@@ -1,4 +1,4 @@
-//! `records`: everything the cluster's DNS knows, as a table, a zone file, JSON or a hosts file.
+//! `records`: all records of the cluster's DNS, as a table, a zone file, JSON or a hosts file.
 
 use std::fmt::Write;
 use std::process::ExitCode;
@@ -17,20 +17,20 @@ use super::source;
 
 #[derive(Debug, Args)]
 pub struct RecordsArgs {
-    #[command(flatten)]
-    cluster: ClusterArgs,
-    /// The form of the list
-    #[arg(short, long, value_enum, default_value_t = Form::Table, env = "CLUSTERLOCAL_OUTPUT")]
-    output: Form,
+    /// table, zone, json or hosts
+    #[arg(short, long, value_name = "FORMAT", value_enum, default_value_t = Format::Table, env = "CLUSTERLOCAL_OUTPUT")]
+    output: Format,
     #[command(flatten)]
     server: ServerArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Form {
+enum Format {
     /// Name, TTL, type and data in columns, reverse names included
     Table,
-    /// An RFC 1035 file of the cluster's zone, for any name server; reverse names are other zones'
+    /// A zone file (RFC 1035) of the cluster's zone, for any name server; without reverse names
     Zone,
     /// An array of objects, reverse names included
     Json,
@@ -38,14 +38,14 @@ enum Form {
     Hosts,
 }
 
-/// All records, and what a zone file begins with.
+/// All records, and the origin and TTL of a zone file.
 struct Records {
     domain: String,
     ttl: u32,
     rows: Vec<Row>,
 }
 
-/// One record, ready to be written.
+/// One record in presentation format.
 struct Row {
     name: String,
     ttl: u32,
@@ -75,10 +75,10 @@ impl Records {
         Records { domain: settings.domain.to_string(), ttl: settings.ttl, rows }
     }
 
-    fn of_server(said: &Value, reverse: bool) -> Self {
+    fn of_server(json: &Value, reverse: bool) -> Self {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let number = |value: &Value| value.as_u64().and_then(|ttl| ttl.try_into().ok()).unwrap_or_default();
-        let rows = said["records"].as_array().into_iter().flatten().map(|row| Row {
+        let rows = json["records"].as_array().into_iter().flatten().map(|row| Row {
             name: text(&row["name"]),
             ttl: number(&row["ttl"]),
             record_type: text(&row["type"]),
@@ -86,29 +86,29 @@ impl Records {
         });
         let is_listed = |row: &Row| reverse || row.record_type != "PTR";
         Records {
-            domain: text(&said["domain"]),
-            ttl: number(&said["ttl"]),
+            domain: text(&json["domain"]),
+            ttl: number(&json["ttl"]),
             rows: rows.filter(is_listed).collect(),
         }
     }
 }
 
 pub fn run(args: RecordsArgs) -> Result<ExitCode, Failure> {
-    let reverse = matches!(args.output, Form::Table | Form::Json);
+    let reverse = matches!(args.output, Format::Table | Format::Json);
     let records = match source::ask(&args.server, "/dns/records")? {
-        Some(said) => Records::of_server(&said, reverse),
+        Some(json) => Records::of_server(&json, reverse),
         None => Records::of_zone(&args.cluster.zone()?, reverse),
     };
     let rows = &records.rows;
     Ok(print(&match args.output {
-        Form::Table => table(rows),
-        Form::Zone => zone_file(&records),
-        Form::Json => json(rows),
-        Form::Hosts => hosts(rows),
+        Format::Table => table(rows),
+        Format::Zone => zone_file(&records),
+        Format::Json => json(rows),
+        Format::Hosts => hosts(rows),
     }))
 }
 
-/// Columns wide enough for most names; a longer one moves only its own line.
+/// A table whose first column fits most names; a longer name moves the columns of its own line.
 fn table(rows: &[Row]) -> String {
     let width = rows.iter().map(|row| row.name.len()).filter(|&width| width < 72).max().unwrap_or(0);
     let mut out = format!("{:width$}  {:>4}  {:5}  DATA\n", "NAME", "TTL", "TYPE");
@@ -134,7 +134,7 @@ fn json(rows: &[Row]) -> String {
     format!("[\n{}\n]\n", lines.join(",\n"))
 }
 
-/// Hosts files know neither ports nor a final dot; the names of ports are left out.
+/// A hosts file, without names of ports and final dots.
 fn hosts(rows: &[Row]) -> String {
     let mut out = String::new();
     for row in rows

@@ -1,4 +1,4 @@
-//! The API of a running server, for the verbs that drive it.
+//! Requests to the API of a running server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use super::client::{self, ClientError};
 use super::failure::{Failure, complain};
 use super::{given, servers, values};
 
-/// Where the running server is.
+/// The address of a running server.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct ServerArgs {
-    /// The API of the running server [default: the server that began last, at 127.0.0.1:10054 unless that was taken]
+    /// API of the server [default: the last started]
     #[arg(long, value_name = "ADDR:PORT", env = "CLUSTERLOCAL_API", value_parser = api_address)]
     api: Option<SocketAddr>,
 }
@@ -22,10 +22,10 @@ pub struct ServerArgs {
 /// A pod of a running server.
 #[derive(Clone, Debug, Args)]
 pub struct PodArgs {
-    /// The pod's name, db-1 or pod/db-1
+    /// Name, db-1 or pod/db-1
     #[arg(value_name = "POD", value_parser = values::pod_name)]
     name: String,
-    /// The pod's namespace
+    /// Namespace of the pod
     #[arg(short = 'n', long, value_name = "NAME", default_value = "default", env = "CLUSTERLOCAL_NAMESPACE")]
     #[arg(value_parser = values::namespace)]
     namespace: String,
@@ -33,11 +33,12 @@ pub struct PodArgs {
     pub server: ServerArgs,
 }
 
-/// The API's address, for verbs that ask it.
+/// The API's address, for clap.
 fn api_address(text: &str) -> Result<SocketAddr, String> {
     match text {
         "off" => {
-            Err("off is for serve: expected the address of a running server, such as 127.0.0.1:10054".into())
+            Err("off is for serve only: expected the address of a running server, such as 127.0.0.1:10054"
+                .into())
         }
         _ => values::address(text),
     }
@@ -49,15 +50,15 @@ impl PodArgs {
         format!("/api/v1/namespaces/{}/pods/{}", self.namespace, self.name)
     }
 
-    /// The pod.
+    /// Gets the pod.
     ///
     /// # Errors
-    /// Where there is none: where one of that name is, or which one was probably meant.
+    /// If it does not exist, with the namespace of a pod of that name, or with a similar name.
     pub fn get(&self) -> Result<Value, Failure> {
         self.server.request("GET", &self.path(), None).map_err(|error| self.explained(error))
     }
 
-    /// Sets annotations of the pod; null takes one away.
+    /// Sets annotations of the pod; null removes one.
     ///
     /// # Errors
     /// As [`Self::get`].
@@ -109,18 +110,17 @@ pub fn listed(names: &[&str]) -> String {
 /// The media type of RFC 7386.
 const MERGE_PATCH: &str = "application/merge-patch+json";
 
-/// HTTP status codes (RFC 9110, 15.5.5 and 15.5.18): nothing is there, and what was expected is not so.
+/// HTTP status codes (RFC 9110, 15.5.5 and 15.5.18).
 const NOT_FOUND: u16 = 404;
 const EXPECTATION_FAILED: u16 = 417;
 
 impl ServerArgs {
-    /// Whether the command line or the environment says where the server is.
+    /// Whether the command line or the environment has the address.
     pub fn is_named(self) -> bool {
         self.api.is_some()
     }
 
-    /// Where the server is: as it is said, or else that of the server which began last and was not given an address; the
-    /// usual one if none is known.
+    /// The address: that of --api, or that of the last started server without --api, or the default one.
     fn address(self) -> SocketAddr {
         if let Some(api) = self.api {
             return api;
@@ -131,7 +131,7 @@ impl ServerArgs {
             let others: Vec<_> = found[1..].iter().map(|server| server.api.to_string()).collect();
             let others: Vec<&str> = others.iter().map(String::as_str).collect();
             complain(format_args!(
-                "note: {} servers are running: asking the one that began last, at {}; --api asks another: {}",
+                "note: {} servers are running: using the last started, at {}; for another use --api {}",
                 found.len(),
                 latest.api,
                 listed(&others)
@@ -140,23 +140,23 @@ impl ServerArgs {
         latest.api
     }
 
-    /// Asks for what is at `path`.
+    /// Gets `path`.
     pub fn get(self, path: &str) -> Result<Value, Failure> {
         self.ask("GET", path, None)
     }
 
-    /// Sets annotations of the object at `path`; null takes one away.
+    /// Sets annotations of the object at `path`; null removes one.
     pub fn annotate(self, path: &str, annotations: Value) -> Result<Value, Failure> {
         let patch = serde_json::json!({ "metadata": { "annotations": annotations } });
         self.ask("PATCH", path, Some((MERGE_PATCH, &patch)))
     }
 
-    /// Sends `body` to `path`.
+    /// Posts `body` to `path`.
     pub fn post(self, path: &str, body: &Value) -> Result<Value, Failure> {
         self.ask("POST", path, Some(("application/json", body)))
     }
 
-    /// Sends `body` to `path`, and shows what the server warns of.
+    /// Posts `body` to `path`, and prints the warnings of the server.
     pub fn create(self, path: &str, body: &Value) -> Result<Value, Failure> {
         let body = Some(("application/json", body));
         let created = client::ask_warned(self.address(), "POST", path, body);
@@ -167,12 +167,12 @@ impl ServerArgs {
         Ok(created)
     }
 
-    /// Deletes what is at `path`.
+    /// Deletes `path`.
     pub fn delete(self, path: &str) -> Result<Value, Failure> {
         self.ask("DELETE", path, None)
     }
 
-    /// Asks for what is at `path`, which the server may take `within` to find out.
+    /// Gets `path`, for which the server may take `within` longer than usual.
     pub fn wait(self, path: &str, within: Duration) -> Result<Value, Failure> {
         client::wait(self.address(), path, within).map_err(|error| self.failure(error))
     }
@@ -186,12 +186,12 @@ impl ServerArgs {
         self.request(method, path, body).map_err(|error| self.failure(error))
     }
 
-    /// Sends a request, and returns what becomes of it.
+    /// Sends a request.
     fn request(self, method: &str, path: &str, body: Option<(&str, &Value)>) -> Result<Value, ClientError> {
         client::ask(self.address(), method, path, body)
     }
 
-    /// Says of a 404 which object was probably meant: `names` are those that there are, of this kind.
+    /// Adds similar or existing names of objects of this kind to a 404.
     pub fn or_near(
         self,
         result: Result<Value, Failure>,
@@ -205,13 +205,13 @@ impl ServerArgs {
         let names: Vec<&str> = names.filter_map(|item| item["metadata"]["name"].as_str()).collect();
         let help = match nearest(name, names.iter().copied()) {
             Some(near) => format!("did you mean {near}?"),
-            None if names.is_empty() => format!("there is no {kind} at all"),
+            None if names.is_empty() => format!("there are no {kind}s"),
             None => format!("there are {}", listed(&names)),
         };
         Err(Failure::Input(format!("there is no {kind} {name}; {help}")))
     }
 
-    /// What a verb ends with after a request that came to nothing.
+    /// The failure of a verb whose request failed.
     fn failure(self, error: ClientError) -> Failure {
         match error {
             ClientError::Refused { code: EXPECTATION_FAILED, message } => Failure::Expectation(message),

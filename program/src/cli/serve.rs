@@ -1,4 +1,4 @@
-//! `serve`: the flags of a running server, and how it says that it is ready. Its story is told in `main.rs`.
+//! `serve`: the flags of a server, and how it reports that it is ready. `main.rs` runs it.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -31,7 +31,23 @@ use super::values::{self, DEFAULT_API, DEFAULT_LISTEN};
 pub struct ServeArgs {
     #[command(flatten)]
     pub cluster: ClusterArgs,
-    /// Where to answer, over UDP and TCP; repeatable, port 0 is any free port
+    #[command(flatten)]
+    dns: DnsArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+    #[command(flatten)]
+    life: LifeArgs,
+    #[command(flatten)]
+    process: ProcessArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// The DNS of a running server.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "DNS")]
+struct DnsArgs {
+    /// Address for UDP and TCP; repeatable
     #[arg(
         long,
         value_name = "ADDR:PORT",
@@ -41,64 +57,69 @@ pub struct ServeArgs {
         value_parser = values::address
     )]
     listen: Vec<SocketAddr>,
-    /// Where to serve the Kubernetes API, for kubectl and client libraries, or off; port 0 is any free port
-    /// [default: 127.0.0.1:10054, or any free port if another has that]
-    #[arg(long, value_name = "ADDR:PORT|off", env = "CLUSTERLOCAL_API")]
-    api: Option<Api>,
-    /// Let other machines use the API: it asks nobody who they are, so whoever reaches the address may change everything
-    #[arg(long, env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = values::switch)]
-    api_allow_remote: bool,
-    /// Write a kubeconfig for the API, into a new file or one that clusterlocal wrote; it stays, so that kubectl never turns to
-    /// another cluster instead
-    #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
-    kubeconfig: Option<PathBuf>,
-    /// The order of addresses in an answer
-    #[arg(long, value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
+    /// Order of the addresses in an answer
+    #[arg(long, value_name = "shuffle|stable", value_enum, default_value_t = OrderArg::Shuffle, env = "CLUSTERLOCAL_ORDER")]
     order: OrderArg,
-    /// What shuffling follows from; the same seed gives the same orders, by one UDP thread [default: drawn by lot]
+    /// Seed of the shuffle; UDP then has one thread [default: random]
     #[arg(long, value_name = "NUMBER", env = "CLUSTERLOCAL_SEED", value_parser = values::whole::<u64>("a seed", 0..=u64::MAX, 7))]
     seed: Option<u64>,
     #[command(flatten)]
     outside: OutsideArgs,
-    /// The largest UDP reply [default: what the client can take on loopback, 1232 elsewhere]
+    /// Maximum UDP reply [default: the client's on loopback, else 1232]
     #[arg(long, value_name = "BYTES", env = "CLUSTERLOCAL_MAX_UDP_SIZE", value_parser = values::whole::<u16>("bytes", 512..=65_535, 1232))]
     max_udp_size: Option<u16>,
-    /// How many bytes of queries and replies are kept for `clusterlocal log`, at most 1 GiB; 0 keeps none
+    /// Memory for `log`, up to 1 GiB; 0: none
     #[arg(long, value_name = "BYTES", default_value_t = 4 << 20, env = "CLUSTERLOCAL_QUERY_LOG", value_parser = values::whole::<u64>("bytes", 0..=QUERY_LOG_MAX, 4 << 20))]
     query_log: u64,
-    /// How many bytes of memory the cluster's objects may take before the API refuses to add to them
+}
+
+/// The Kubernetes API of a running server.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Kubernetes API")]
+struct ApiArgs {
+    /// Address, or off [default: 127.0.0.1:10054, or any free port]
+    #[arg(long = "api", value_name = "ADDR:PORT|off", env = "CLUSTERLOCAL_API")]
+    address: Option<Api>,
+    /// Allow access by other machines; the API does not authenticate
+    #[arg(long = "api-allow-remote", env = "CLUSTERLOCAL_API_ALLOW_REMOTE", value_parser = values::switch)]
+    allow_remote: bool,
+    /// Write a kubeconfig, to a new file or one that clusterlocal wrote
+    #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// Memory limit of all objects
     #[arg(long, value_name = "BYTES", default_value_t = MAX_STORE_BYTES as u64, env = "CLUSTERLOCAL_MAX_STORE_SIZE", value_parser = values::whole::<u64>("bytes", 1 << 20..=u64::MAX, MAX_STORE_BYTES as u64))]
     max_store_size: u64,
-    /// How changes of the manifests are noticed
-    #[arg(long, value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
+}
+
+/// How the server starts, follows its files and stops.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Process")]
+struct ProcessArgs {
+    /// Detection of changed manifests; off: SIGHUP
+    #[arg(long, value_name = "auto|poll|off", value_enum, default_value_t = Watch::Auto, env = "CLUSTERLOCAL_WATCH")]
     watch: Watch,
-    /// Begin without readable manifests: answer SERVFAIL until they are there
+    /// Start without readable manifests: SERVFAIL until they are there
     #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = values::switch)]
-    pub wait_for_manifests: bool,
-    /// Write the ready line to this file too, once everything answers: a new file, or one that clusterlocal wrote; it is
-    /// removed at the end
+    wait_for_manifests: bool,
+    /// Write the ready line to this file as well; removed at the end
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_READY_FILE")]
     ready_file: Option<PathBuf>,
-    /// End when the process that started this one ends
+    /// Stop when the parent process ends
     #[arg(long, env = "CLUSTERLOCAL_EXIT_WITH_PARENT", value_parser = values::switch)]
-    pub exit_with_parent: bool,
-    #[command(flatten)]
-    life: LifeArgs,
-    #[command(flatten)]
-    pub log: LogArgs,
+    exit_with_parent: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OrderArg {
-    /// Anew for each answer, as a cluster does
+    /// Random for each answer, as in a cluster
     Shuffle,
-    /// As the objects list them
+    /// The order of the objects
     Stable,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Watch {
-    /// At once where the system tells of changes, within a second elsewhere
+    /// At once where the system reports changes, within a second elsewhere
     Auto,
     /// Within a second
     Poll,
@@ -131,23 +152,33 @@ impl std::str::FromStr for Api {
 }
 
 impl ServeArgs {
-    /// How to serve.
+    /// Whether the server stops with its parent process.
+    pub fn exits_with_parent(&self) -> bool {
+        self.process.exit_with_parent
+    }
+
+    /// Whether the server starts before its manifests are readable.
+    pub fn waits_for_manifests(&self) -> bool {
+        self.process.wait_for_manifests
+    }
+
+    /// The options of the DNS.
     ///
     /// # Errors
-    /// Where --upstream leads nowhere but to this server.
+    /// If --upstream names no server but this one.
     pub fn options(&self) -> Result<Options, Failure> {
         Ok(Options {
-            listen: self.listen.clone(),
-            max_udp_size: self.max_udp_size,
-            order: match self.order {
+            listen: self.dns.listen.clone(),
+            max_udp_size: self.dns.max_udp_size,
+            order: match self.dns.order {
                 OrderArg::Shuffle => Order::Shuffle,
                 OrderArg::Stable => Order::Stable,
             },
-            seed: self.seed.unwrap_or_else(|| fastrand::u64(..)),
-            upstream: self.outside.upstream(&self.listen)?,
-            outside: self.outside.outside(),
-            // Which thread a client comes to is the kernel's choice: only a single one gives orders that come again.
-            udp_threads: match self.seed {
+            seed: self.dns.seed.unwrap_or_else(|| fastrand::u64(..)),
+            upstream: self.dns.outside.upstream(&self.dns.listen)?,
+            outside: self.dns.outside.outside(),
+            // The kernel assigns clients to threads: only a single thread repeats the orders.
+            udp_threads: match self.dns.seed {
                 Some(_) => NonZeroUsize::MIN,
                 None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             },
@@ -155,32 +186,31 @@ impl ServeArgs {
         })
     }
 
-    /// Where queries are written down, if they are.
+    /// The log of queries, unless it is off.
     pub fn queries(&self) -> Option<QueryLog> {
-        let bytes = usize::try_from(self.query_log).unwrap_or(usize::MAX);
+        let bytes = usize::try_from(self.dns.query_log).unwrap_or(usize::MAX);
         (bytes > 0).then(|| QueryLog::new(bytes))
     }
 
-    /// The cluster's clock, running from now on.
+    /// The cluster's clock, started.
     pub fn clock(&self) -> Clock {
         self.life.clock()
     }
 
-    /// What the cluster is set up with.
+    /// The settings of the cluster.
     pub fn settings(&self, overrides: &Overrides) -> Result<Settings, Failure> {
-        let max_store_bytes = usize::try_from(self.max_store_size).unwrap_or(usize::MAX);
+        let max_store_bytes = usize::try_from(self.api.max_store_size).unwrap_or(usize::MAX);
         let settings = Settings { max_store_bytes, ..self.cluster.settings(overrides)? };
-        Ok(self.life.set(settings))
+        Ok(self.life.apply(settings))
     }
 
-    /// The API's socket, if it is to be served. Without a word about it, a second server on a machine does not fail
-    /// because of the first one's.
+    /// Binds the API's socket, unless the API is off. Without --api, a second server on a machine takes a free port.
     pub async fn bind_api(&self) -> Result<Option<api::Server>, Failure> {
-        let at = |listen| api::Options { allow_remote: self.api_allow_remote, ..api::Options::at(listen) };
-        let bound = match self.api {
-            Some(Api::Off) if self.kubeconfig.is_some() => {
+        let at = |listen| api::Options { allow_remote: self.api.allow_remote, ..api::Options::at(listen) };
+        let bound = match self.api.address {
+            Some(Api::Off) if self.api.kubeconfig.is_some() => {
                 return Err(Failure::Input(
-                    "--kubeconfig leads to the API, and --api off leaves it out".into(),
+                    "--kubeconfig is for the API, which --api off disables: omit one of the two".into(),
                 ));
             }
             Some(Api::Off) => return Ok(None),
@@ -190,8 +220,8 @@ impl ServeArgs {
                     let bound = api::Server::bind(at(SocketAddr::new(DEFAULT_API.ip(), 0))).await;
                     if let Ok(server) = &bound {
                         warn!(
-                            "the API is at http://{}, because {DEFAULT_API} is in use; verbs without --api ask this server \
-                             as long as it runs",
+                            "the API is at http://{}, because {DEFAULT_API} is in use; verbs without --api use this server \
+                             while it runs",
                             server.address()
                         );
                     }
@@ -206,14 +236,14 @@ impl ServeArgs {
         })
     }
 
-    /// Checks that the files that are asked for can be written without replacing what is another's.
+    /// Checks that the kubeconfig and the ready file can be written and replace no file of the user.
     pub fn check_files(&self) -> Result<(), Failure> {
-        if let Some(path) = &self.kubeconfig {
+        if let Some(path) = &self.api.kubeconfig {
             let failed =
                 |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
             api::kubeconfig_file(path).check().map_err(failed)?;
         }
-        if let Some(path) = &self.ready_file {
+        if let Some(path) = &self.process.ready_file {
             let failed =
                 |error| Failure::Input(format!("cannot write the ready file {}: {error}", path.display()));
             ready_file(path).check().map_err(failed)?;
@@ -221,30 +251,30 @@ impl ServeArgs {
         Ok(())
     }
 
-    /// Warns of addresses at which other machines can ask: the DNS answers them all.
+    /// Warns of addresses that other machines can query: the DNS answers all clients.
     pub fn warn_of_other_machines(&self, addresses: &[SocketAddr]) {
         let others = addresses.iter().filter(|address| !address.ip().is_loopback());
         let others: Vec<String> = others.map(ToString::to_string).collect();
         if !others.is_empty() {
             warn!(
-                "other machines can ask the DNS at {}, if no firewall is between: listen on a loopback address such as \
-                 127.0.0.1 unless that is wanted",
+                "other machines can query the DNS at {}, unless a firewall prevents it: listen on a loopback address such \
+                 as 127.0.0.1 if only this machine should",
                 others.join(", ")
             );
         }
     }
 
-    /// Leads kubectl to the API at `address`, where a file for that was asked for.
+    /// Writes the kubeconfig for the API at `address`, if there is to be one.
     fn write_kubeconfig(&self, address: SocketAddr) -> Result<(), Failure> {
-        let Some(path) = &self.kubeconfig else { return Ok(()) };
+        let Some(path) = &self.api.kubeconfig else { return Ok(()) };
         let failed =
             |error| Failure::Input(format!("cannot write the kubeconfig {}: {error}", path.display()));
         api::write_kubeconfig(path, address).map_err(failed)
     }
 
-    /// How to follow the manifests.
+    /// How changes of the manifests are detected.
     pub fn watching(&self) -> watch::Options {
-        let mode = match self.watch {
+        let mode = match self.process.watch {
             Watch::Auto => watch::Mode::Auto,
             Watch::Poll => watch::Mode::Poll,
             Watch::Off => watch::Mode::Off,
@@ -252,7 +282,7 @@ impl ServeArgs {
         watch::Options { mode, ..watch::Options::default() }
     }
 
-    /// Says on standard output, and in a file if one is asked for, where the cluster answers and what it has.
+    /// Prints the ready line, with addresses and numbers of objects, and writes it to the ready file.
     pub fn announce(
         &self,
         addresses: &[SocketAddr],
@@ -261,7 +291,7 @@ impl ServeArgs {
     ) -> Result<Announced, Failure> {
         if let Some(nodes) = cluster.grown_nodes() {
             info!(
-                "{nodes} nodes instead of {DEFAULT_NODES}: required anti-affinity by hostname needs them; --nodes sets the number"
+                "{nodes} nodes instead of {DEFAULT_NODES}, for required anti-affinity by hostname; --nodes sets the number"
             );
         }
         let zone = cluster.published().load().clone();
@@ -272,36 +302,36 @@ impl ServeArgs {
         let (address, api) = (api, api.map(|address| format!(" api={address}")).unwrap_or_default());
         let dns = addresses.join(",");
         let line = format!("ready dns={dns}{api} services={services} pods={pods} records={records}\n");
-        let file = self.ready_file.as_ref().map(|path| ReadyFile::write(path, &line)).transpose()?;
-        // Before the line: a reader of that may send a request at once.
+        let file = self.process.ready_file.as_ref().map(|path| ReadyFile::write(path, &line)).transpose()?;
+        // Before the line: its reader may send a request at once.
         let registered = address.and_then(|api| {
-            let registered = Registered::new(api, self.api.is_some());
-            registered.map_err(|error| debug!("verbs do not find this server without --api: {error}")).ok()
+            let registered = Registered::new(api, self.api.address.is_some());
+            registered.map_err(|error| debug!("verbs need --api for this server: {error}")).ok()
         });
         print(&line);
         Ok(Announced { _ready_file: file, _registered: registered })
     }
 }
 
-/// What says that the server answers, for as long as it does.
+/// The files that announce a server; removed when it ends.
 pub struct Announced {
     _ready_file: Option<ReadyFile>,
     _registered: Option<Registered>,
 }
 
-/// A file that is there while the server answers.
+/// A file that exists while the server answers.
 pub struct ReadyFile {
     file: OutputFile,
     line: String,
 }
 
-/// The ready file at `path`, not yet written. It is known again by how its one line begins.
+/// The ready file at `path`, not yet written. A file that begins with the mark may be replaced.
 fn ready_file(path: &Path) -> OutputFile {
     OutputFile::new(path, "ready dns=", false)
 }
 
 impl ReadyFile {
-    /// Whole or not at all: whoever waits for the file may read it at once.
+    /// Writes the file atomically: a reader never finds half a line.
     fn write(path: &Path, line: &str) -> Result<Self, Failure> {
         let file = ready_file(path);
         let failed =

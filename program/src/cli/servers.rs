@@ -1,5 +1,5 @@
-//! Running servers of this user, so that verbs find one whose usual port was taken: a file for each, in a private
-//! directory. Must not depend on what is asked of a server.
+//! Registry of this user's running servers, by which verbs find one that does not have the default port: a file for each, in a
+//! private directory. Must not depend on requests.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -13,26 +13,26 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid, geteuid};
 
-/// A server that is running.
+/// A running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Where its API is.
+    /// The address of its API.
     pub api: SocketAddr,
-    /// Whether that was asked for with --api: verbs then need it too.
+    /// Whether it was started with --api: verbs then need it, too.
     pub explicit: bool,
-    began: SystemTime,
+    started: SystemTime,
 }
 
-/// A file that says where this server is, for as long as that runs.
+/// The file of this server, which is removed on drop.
 pub struct Registered(PathBuf);
 
-/// Maximum number of files that are looked at, of servers that ended without removing theirs.
+/// Maximum number of files that are read; servers that are killed leave theirs.
 const FILES_MAX: usize = 1000;
 
 /// Maximum time until a server of this machine accepts a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(250);
 
-/// The directory: below XDG_RUNTIME_DIR, which is the user's own, or else below the directory for temporary files.
+/// The directory: below XDG_RUNTIME_DIR, which belongs to the user, or else below the directory for temporary files.
 fn directory() -> PathBuf {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     match runtime.filter(|path| path.is_dir()) {
@@ -41,17 +41,17 @@ fn directory() -> PathBuf {
     }
 }
 
-/// Whether `directory` is one, and private to this user: below /tmp, another user may have made it.
+/// Whether `directory` is a directory and private to this user: below /tmp, another user may have created it.
 fn is_private(directory: &PathBuf) -> io::Result<bool> {
-    let there = fs::symlink_metadata(directory)?;
-    Ok(there.is_dir() && there.uid() == geteuid().as_raw() && there.mode() & 0o077 == 0)
+    let metadata = fs::symlink_metadata(directory)?;
+    Ok(metadata.is_dir() && metadata.uid() == geteuid().as_raw() && metadata.mode() & 0o077 == 0)
 }
 
 impl Registered {
-    /// Records that a server with its API at `api` runs in this process.
+    /// Registers this process as a server with its API at `api`.
     ///
     /// # Errors
-    /// Where the directory or the file cannot be made, or the directory is open to others.
+    /// If the directory or the file cannot be created, or other users can read the directory.
     pub fn new(api: SocketAddr, explicit: bool) -> io::Result<Self> {
         let directory = directory();
         match DirBuilder::new().mode(0o700).create(&directory) {
@@ -63,7 +63,7 @@ impl Registered {
             return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
         }
         let path = directory.join(process::id().to_string());
-        // Of a process that had this id before.
+        // The file of an earlier process with this id.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -80,7 +80,7 @@ impl Drop for Registered {
     }
 }
 
-/// The servers that run, the one that began last first.
+/// The running servers, the last started first.
 pub fn running() -> Vec<Running> {
     let directory = directory();
     if !is_private(&directory).unwrap_or(false) {
@@ -95,13 +95,13 @@ pub fn running() -> Vec<Running> {
                 return None;
             }
             let text = fs::read_to_string(file.path()).ok()?;
-            let (api, how) = text.trim_end().split_once(' ')?;
-            let began = file.metadata().ok()?.modified().ok()?;
-            Some(Running { api: api.parse().ok()?, explicit: how == "explicit", began })
+            let (api, origin) = text.trim_end().split_once(' ')?;
+            let started = file.metadata().ok()?.modified().ok()?;
+            Some(Running { api: api.parse().ok()?, explicit: origin == "explicit", started })
         })
         .collect();
-    found.sort_by_key(|server| std::cmp::Reverse(server.began));
-    // Ids are reused: where nothing listens, the id is another process's.
+    found.sort_by_key(|server| std::cmp::Reverse(server.started));
+    // Process ids are reused: a server that does not listen has ended.
     found.retain(|server| TcpStream::connect_timeout(&server.api, CONNECT_TIMEOUT).is_ok());
     found
 }

@@ -1,4 +1,4 @@
-//! Where `explain`, `query` and `records` look: the running server, unless files are named.
+//! The source of `explain`, `query` and `records`: the running server, unless the command line names files.
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -10,18 +10,18 @@ use super::failure::{Failure, complain};
 use super::given::{is_given, source};
 use super::running::ServerArgs;
 
-/// Arguments that describe a cluster that is read from files; a running one has its own.
+/// Arguments that configure a cluster from files; a running server has its own settings.
 const SETTINGS: [&str; 7] =
     ["domain", "ttl", "pods", "endpoint_pod_names", "pod_cidr", "service_cidr", "nodes"];
 
-/// The manifests that are read where neither a server runs nor files are named.
+/// The manifests that are read if no server runs and no files are named.
 const DEFAULT_PATH: &str = "zones";
 
-/// What the server says to `path`, or `None` where files are to be read instead: those that are named, or the default ones
-/// where no server runs.
+/// Gets `path` from the server, or returns `None` if files are to be read instead: those of the command line, or the default
+/// ones if no server runs.
 ///
 /// # Errors
-/// Where a server is asked and says no, or there is neither a server nor a file.
+/// If the server refuses the request, or there is neither a server nor a file.
 pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
     let of_files = SETTINGS.iter().any(|id| source(id) == Some(ValueSource::CommandLine));
     if is_given("paths") || is_given("kustomize") || of_files {
@@ -30,9 +30,9 @@ pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
     match server.get(path) {
         Ok(value) => Ok(Some(value)),
         Err(Failure::Network(_)) if !server.is_named() && Path::new(DEFAULT_PATH).exists() => {
-            // On a terminal only: scripts get what they asked for and nothing else.
+            // On a terminal only, not in scripts.
             if std::io::stderr().is_terminal() {
-                complain(format_args!("note: no server is running: this is read from {DEFAULT_PATH}/"));
+                complain(format_args!("note: no server is running: reading {DEFAULT_PATH}/"));
             }
             Ok(None)
         }
@@ -43,13 +43,13 @@ pub fn ask(server: &ServerArgs, path: &str) -> Result<Option<Value>, Failure> {
     }
 }
 
-/// Notes that faults are in force, which what is printed leaves out.
-pub fn note_faults(reply: &Value) {
+/// Prints which faults are in force: the answer is the one without them.
+pub fn report_faults(reply: &Value) {
     let faults: Vec<&str> =
         reply["faults"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if !faults.is_empty() {
         complain(format_args!(
-            "note: this is the answer without the faults that there are ({}); `clusterlocal fault list` shows them",
+            "note: this is the answer without the faults in force ({}); `clusterlocal fault list` shows them",
             faults.join(", ")
         ));
     }

@@ -1,5 +1,4 @@
-//! `--upstream` and `--outside`: what becomes of names that are not the cluster's. Must not depend on how they are
-//! forwarded.
+//! `--upstream` and `--outside`: queries for names outside the cluster. Must not depend on how they are forwarded.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
@@ -11,22 +10,22 @@ use clusterlocal_core::answer::Outside;
 use super::failure::Failure;
 use super::values;
 
-/// What becomes of names outside the cluster.
+/// The treatment of names outside the cluster.
 #[derive(Clone, Debug, Args)]
 pub struct OutsideArgs {
-    /// A DNS server that is asked for names outside the cluster, or system: those of /etc/resolv.conf
-    #[arg(long, value_name = "ADDR[:PORT]|system", env = "CLUSTERLOCAL_UPSTREAM")]
+    /// DNS server for other names; system: those of /etc/resolv.conf
+    #[arg(long, value_name = "ADDR|system", env = "CLUSTERLOCAL_UPSTREAM")]
     upstream: Option<Upstream>,
-    /// The answer for names outside the cluster where no --upstream is given
-    #[arg(long, value_enum, default_value_t = OutsideArg::Nxdomain, env = "CLUSTERLOCAL_OUTSIDE")]
+    /// Answer for other names without --upstream
+    #[arg(long, value_name = "nxdomain|refused", value_enum, default_value_t = OutsideArg::Nxdomain, env = "CLUSTERLOCAL_OUTSIDE")]
     outside: OutsideArg,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum OutsideArg {
-    /// They do not exist: "not found" in every client
+    /// NXDOMAIN: "not found" in every client
     Nxdomain,
-    /// As an authoritative server answers; a temporary failure for most clients
+    /// REFUSED, as of an authoritative server: a temporary failure for most clients
     Refused,
 }
 
@@ -39,10 +38,10 @@ enum Upstream {
 /// Port of DNS servers (RFC 1035, 4.2).
 const DNS_PORT: u16 = 53;
 
-/// Maximum number of name servers that are taken from resolv.conf, as resolvers do (resolv.h, MAXNS).
+/// Maximum number of name servers of resolv.conf that are used, as by resolvers (resolv.h, MAXNS).
 const NAME_SERVERS_MAX: usize = 3;
 
-/// The file that names the host's resolvers.
+/// The file with the resolvers of the host.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
 impl FromStr for Upstream {
@@ -62,7 +61,7 @@ impl FromStr for Upstream {
 }
 
 impl OutsideArgs {
-    /// The answer where there is no upstream.
+    /// The answer without an upstream.
     pub fn outside(&self) -> Outside {
         match self.outside {
             OutsideArg::Nxdomain => Outside::NxDomain,
@@ -70,10 +69,10 @@ impl OutsideArgs {
         }
     }
 
-    /// The servers to be asked by a server that listens at `listen`, which is never one of them.
+    /// The upstream servers of a server that listens at `listen`, which is never one of them.
     ///
     /// # Errors
-    /// Where the system's servers are asked for and there is none but this one.
+    /// If resolv.conf cannot be read or names no server but this one.
     pub fn upstream(&self, listen: &[SocketAddr]) -> Result<Vec<SocketAddr>, Failure> {
         match &self.upstream {
             None => Ok(Vec::new()),
@@ -92,8 +91,8 @@ impl OutsideArgs {
     }
 }
 
-/// The servers that `resolv_conf` names, without those that lead back to `listen`; `is_local` says whether an address is
-/// one of this machine.
+/// The name servers of `resolv_conf` without those that are this server, which listens at `listen`. `is_local` returns whether
+/// an address belongs to this machine.
 fn system(
     resolv_conf: &str,
     listen: &[SocketAddr],
@@ -128,7 +127,7 @@ fn system(
     Ok(others)
 }
 
-/// Whether sockets of this machine can have the address.
+/// Whether the address belongs to this machine: a socket can be bound to it.
 fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || UdpSocket::bind((ip, 0)).is_ok()
 }
@@ -137,9 +136,9 @@ fn is_local(ip: IpAddr) -> bool {
 mod tests {
     use super::*;
 
-    /// (resolv.conf, where we listen, who is asked)
+    /// (resolv.conf, listen address, upstream servers)
     #[test]
-    fn the_system_has_servers_that_are_not_this_one() {
+    fn system_servers_exclude_this_server() {
         let table = [
             ("nameserver 192.0.2.1\n", "127.0.0.1:53", "192.0.2.1:53"),
             ("search a\nnameserver 127.0.0.1 # us\nnameserver 192.0.2.1\n", "127.0.0.1:53", "192.0.2.1:53"),
@@ -166,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_written() {
+    fn upstream_is_an_address_or_system() {
         assert!(matches!("system".parse(), Ok(Upstream::System)));
         assert!(matches!("192.0.2.1".parse(), Ok(Upstream::At(at)) if at.port() == 53));
         let error = "sytem".parse::<Upstream>().unwrap_err();

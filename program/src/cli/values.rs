@@ -1,5 +1,5 @@
-//! What flags take: addresses, counts, names of objects and switches, each with an error that says what was expected, with
-//! an example. Must not depend on a verb.
+//! Parsers of values of flags: addresses, counts, names of objects and switches. Their errors name what is expected, with an
+//! example. Must not depend on a verb.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
@@ -15,30 +15,30 @@ pub const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCA
 /// Default address of the API.
 pub const DEFAULT_API: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 10054);
 
-/// A duration, such as 500ms.
+/// Parses a duration, such as 500ms.
 ///
 /// # Errors
-/// Where `text` is none.
+/// If `text` is not a duration.
 pub fn time(text: &str) -> Result<Duration, String> {
     duration(text).ok_or_else(|| {
-        let meant = match text.parse::<f64>() {
+        let hint = match text.parse::<f64>() {
             Ok(number) if number >= 0.0 => format!("; the unit is missing: write {text}s for seconds"),
             Ok(_) => "; it cannot be negative".into(),
             Err(_) => String::new(),
         };
-        format!("expected a duration with its unit, such as 500ms, 5s or 1m30s{meant}")
+        format!("expected a duration with its unit, such as 500ms, 5s or 1m30s{hint}")
     })
 }
 
-/// An address with a port, such as 127.0.0.1:10053.
+/// Parses an address with a port, such as 127.0.0.1:10053.
 ///
 /// # Errors
-/// Where `text` is none: what is missing or wrong, and the address that was probably meant.
+/// If `text` is not an address, with the missing or wrong part and a corrected address.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
     address_or(text, None)
 }
 
-/// The same; an address without a port has port `default`.
+/// Like [`address`]; an address without a port has port `default`.
 pub fn address_or(text: &str, default: Option<u16>) -> Result<SocketAddr, String> {
     const EXAMPLE: &str = "expected ADDR:PORT, such as 127.0.0.1:10053 or [::1]:10053";
     if let Ok(address) = text.parse() {
@@ -54,7 +54,7 @@ pub fn address_or(text: &str, default: Option<u16>) -> Result<SocketAddr, String
         return Err(match text.parse::<u16>() {
             Ok(port) => format!("{EXAMPLE}; the address is missing: write 127.0.0.1:{port}"),
             Err(_) if text.bytes().any(|b| b.is_ascii_alphabetic()) => {
-                format!("{EXAMPLE}; names such as {text:?} are not looked up: write an IP address")
+                format!("{EXAMPLE}; names such as {text:?} are not resolved: write an IP address")
             }
             Err(_) => EXAMPLE.into(),
         });
@@ -63,24 +63,26 @@ pub fn address_or(text: &str, default: Option<u16>) -> Result<SocketAddr, String
     let port = match port.parse::<u16>() {
         Ok(port) => port,
         Err(_) if port.is_empty() => return Err(format!("{EXAMPLE}; the port is missing")),
-        Err(_) => return Err(format!("{EXAMPLE}; {port:?} is no port: ports are numbers from 0 to 65535")),
+        Err(_) => {
+            return Err(format!("{EXAMPLE}; {port:?} is not a port: ports are numbers from 0 to 65535"));
+        }
     };
     Err(match host {
         "" | "*" => {
             format!("{EXAMPLE}; the address is missing: write 127.0.0.1:{port}, or 0.0.0.0:{port} for all")
         }
-        "localhost" => format!("{EXAMPLE}; names are not looked up: write 127.0.0.1:{port}"),
+        "localhost" => format!("{EXAMPLE}; names are not resolved: write 127.0.0.1:{port}"),
         _ if host.parse::<Ipv6Addr>().is_ok() => {
             format!("{EXAMPLE}; an IPv6 address is in brackets: write [{host}]:{port}")
         }
         _ if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
-            format!("{EXAMPLE}; {host:?} is no IPv4 address: it has four numbers from 0 to 255")
+            format!("{EXAMPLE}; {host:?} is not an IPv4 address: it has four numbers from 0 to 255")
         }
-        _ => format!("{EXAMPLE}; names such as {host:?} are not looked up: write an IP address"),
+        _ => format!("{EXAMPLE}; names such as {host:?} are not resolved: write an IP address"),
     })
 }
 
-/// A reader of whole numbers in `range`, which are `what`, such as seconds; for clap.
+/// Returns a parser of whole numbers in `range`, which count `what`, such as seconds; for clap.
 pub fn whole<T: TryFrom<u64>>(
     what: &'static str,
     range: RangeInclusive<u64>,
@@ -99,30 +101,30 @@ pub fn whole<T: TryFrom<u64>>(
     }
 }
 
-/// A switch, for clap: flags without a value are on, and variables may say so or not.
+/// Parses a switch, for clap: a flag has no value, its variable is true or false.
 ///
 /// # Errors
-/// Where `text` says neither.
+/// If `text` is neither.
 pub fn switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" | "y" | "on" | "1" | "t" => Ok(true),
         "false" | "no" | "n" | "off" | "0" | "f" | "" => Ok(false),
-        _ => Err("expected true or false (yes, no, on, off, 1 and 0 do as well)".into()),
+        _ => Err("expected true or false (or yes, no, on, off, 1, 0)".into()),
     }
 }
 
-/// A domain, for clap.
+/// Parses a domain, for clap.
 ///
 /// # Errors
-/// Where `text` is no domain name.
+/// If `text` is not a domain name.
 pub fn domain(text: &str) -> Result<DomainName, String> {
     text.parse().map_err(|error| format!("{error}: expected a domain name, such as cluster.local"))
 }
 
-/// A namespace's name, for clap.
+/// Parses the name of a namespace, for clap.
 ///
 /// # Errors
-/// Where no namespace can be called so.
+/// If a namespace cannot have this name.
 pub fn namespace(text: &str) -> Result<String, String> {
     if is_label(text) {
         return Ok(text.into());
@@ -131,10 +133,10 @@ pub fn namespace(text: &str) -> Result<String, String> {
         .into())
 }
 
-/// The name of an object of a kind that is written `KIND/NAME` as well, as kubectl does: `pod/db-1`.
+/// Parses the name of an object, `NAME` or as in kubectl `KIND/NAME`: `pod/db-1`.
 ///
 /// # Errors
-/// Where no object can be called so, or the object is said to be of another kind.
+/// If an object cannot have this name, or the kind is another.
 pub fn object_name(text: &str, kinds: &[&str], example: &str) -> Result<String, String> {
     let name = match text.split_once('/') {
         Some((kind, name)) if kinds.iter().any(|known| known.eq_ignore_ascii_case(kind)) => name,
@@ -155,40 +157,40 @@ pub fn object_name(text: &str, kinds: &[&str], example: &str) -> Result<String, 
         return Ok(name.into());
     }
     let lower = name.to_ascii_lowercase();
-    let meant = if is_subdomain(&lower) { format!("; did you mean {lower}?") } else { String::new() };
+    let hint = if is_subdomain(&lower) { format!("; did you mean {lower}?") } else { String::new() };
     Err(format!(
-        "expected the name of a {}: lower-case letters, digits, inner hyphens and dots, such as {example}{meant}",
+        "expected the name of a {}: lower-case letters, digits, inner hyphens and dots, such as {example}{hint}",
         kinds[0]
     ))
 }
 
-/// A pod's name, `db-1` or `pod/db-1`, for clap.
+/// Parses the name of a pod, `db-1` or `pod/db-1`, for clap.
 pub fn pod_name(text: &str) -> Result<String, String> {
     object_name(text, &["pod", "pods", "po"], "db-1")
 }
 
-/// A node's name, `node-1` or `node/node-1`, for clap.
+/// Parses the name of a node, `node-1` or `node/node-1`, for clap.
 pub fn node_name(text: &str) -> Result<String, String> {
     object_name(text, &["node", "nodes", "no"], "node-1")
 }
 
-/// A fault's name, `late` or `fault/late`, for clap.
+/// Parses the name of a fault, `late` or `fault/late`, for clap.
 pub fn fault_name(text: &str) -> Result<String, String> {
     object_name(text, &["fault", "faults", "fault.clusterlocal.dev", "faults.clusterlocal.dev"], "late")
 }
 
-/// Who asks, for clap: a pod (`db-1`, `pod/db-1`, `store/db-1`), an address or a network.
+/// Parses a client, for clap: a pod (`db-1`, `pod/db-1`, `store/db-1`), an address or a network.
 ///
 /// # Errors
-/// Where `text` is none of these.
+/// If `text` is none of these.
 pub fn client(text: &str) -> Result<Client, String> {
     bare_client(text).parse().map_err(|error: NotationError| error.to_string())
 }
 
-/// The client that `text` is, which [`client`] has taken: a pod without a namespace of its own is in `namespace`.
+/// Parses a client; a pod without a namespace is in `namespace`.
 ///
 /// # Errors
-/// Where `text` is none.
+/// As [`client`].
 pub fn client_in(text: &str, namespace: &str) -> Result<Client, String> {
     match client(text)? {
         Client::Pod { name, .. } if !bare_client(text).contains('/') => {
@@ -202,7 +204,7 @@ fn bare_client(text: &str) -> &str {
     ["pod/", "pods/", "po/"].iter().find_map(|kind| text.strip_prefix(kind)).unwrap_or(text)
 }
 
-/// `; did you mean NEAR?`, where one of `known` is near to `text`.
+/// `; did you mean NEAR?`, if one of `known` is similar to `text`.
 pub fn did_you_mean<'a>(text: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(text, known).map_or_else(String::new, |near| format!("; did you mean {near}?"))
 }
@@ -222,15 +224,15 @@ mod tests {
             ("10053", "write 127.0.0.1:10053"),
             (":10053", "write 127.0.0.1:10053, or 0.0.0.0:10053 for all"),
             ("localhost:53", "write 127.0.0.1:53"),
-            ("fe80::g:53", "are not looked up"),
+            ("fe80::g:53", "are not resolved"),
             ("127.0.0.256:53", "four numbers from 0 to 255"),
-            ("dns.example.com:53", "are not looked up"),
+            ("dns.example.com:53", "are not resolved"),
             ("127.0.0.1:", "the port is missing"),
             ("", "such as 127.0.0.1:10053"),
         ];
         for (text, expected) in table {
-            let said = address(text).map_or_else(|error| error, |address| address.to_string());
-            assert!(said.contains(expected), "{text}: {said}");
+            let parsed = address(text).map_or_else(|error| error, |address| address.to_string());
+            assert!(parsed.contains(expected), "{text}: {parsed}");
         }
         assert_eq!(address_or("192.0.2.1", Some(53)), address("192.0.2.1:53"));
         assert_eq!(address_or("::1", Some(53)), address("[::1]:53"));
@@ -262,7 +264,7 @@ mod tests {
             match (pod_name(text), expected) {
                 (Ok(name), Ok(expected)) => assert_eq!(name, expected, "{text}"),
                 (Err(error), Err(expected)) => assert!(error.contains(expected), "{text}: {error}"),
-                (said, _) => panic!("{text}: {said:?}"),
+                (parsed, _) => panic!("{text}: {parsed:?}"),
             }
         }
     }

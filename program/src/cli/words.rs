@@ -1,5 +1,5 @@
-//! The words of the command line before they are parsed: options before the verb, misspelt verbs, and variables of the
-//! environment that nothing reads. Must not depend on what a verb does.
+//! Checks of the command line and the environment before they are parsed: options before the verb, misspelt verbs, and unknown
+//! variables. Must not depend on what a verb does.
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -10,16 +10,16 @@ use clusterlocal_core::store::nearest;
 
 use super::failure::{Failure, complain};
 
-/// What all our variables begin with.
+/// Prefix of the variables of this program.
 const PREFIX: &str = "CLUSTERLOCAL_";
 
-/// Variables that are ours and no flag's: what `play` gives to the command under test.
+/// Variables that belong to no flag: `play` sets them for the command under test.
 const OTHER_VARIABLES: [&str; 2] = ["DNS_HOST", "DNS_PORT"];
 
-/// The command line with options that stand before a verb behind it, where the verb takes them.
+/// Moves options before a verb behind it.
 ///
 /// # Errors
-/// Where the first word is neither a verb nor a path, but near to a verb.
+/// If the first word is neither a verb nor a path, but similar to a verb.
 pub fn arranged(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>, Failure> {
     let words = with_negative_values(command, words);
     let Some(at) = first_word(command, &words) else { return Ok(words) };
@@ -30,14 +30,14 @@ pub fn arranged(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>
     if at == 1 {
         return Ok(words);
     }
-    // Behind the verb, and behind its own verb: `fault add`, `clock advance`.
+    // Behind the verb and its subcommand: `fault add`, `clock advance`.
     let inner = words.get(at + 1).and_then(|word| verb.find_subcommand(word));
     let behind = at + 1 + usize::from(inner.is_some());
     let [program, options] = [&words[..1], &words[1..at]];
     Ok([program, &words[at..behind], options, &words[behind..]].concat())
 }
 
-/// The same with `--for -5s` as `--for=-5s`: the error is then that of the value.
+/// Replaces `--for -5s` by `--for=-5s`: the error is then that of the value.
 fn with_negative_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::with_capacity(words.len());
     for word in words {
@@ -55,7 +55,7 @@ fn with_negative_values(command: &Command, words: Vec<OsString>) -> Vec<OsString
     joined
 }
 
-/// Where the first word stands that is neither an option nor an option's value.
+/// Index of the first word that is neither an option nor the value of one.
 fn first_word(command: &Command, words: &[OsString]) -> Option<usize> {
     let mut at = 1;
     while let Some(word) = words.get(at) {
@@ -88,12 +88,12 @@ fn takes_next(command: &Command, text: &str) -> bool {
     })
 }
 
-/// The error for a first word that is no path and near to a verb.
+/// The error for a first word that is not a path and similar to a verb.
 fn misspelt(command: &Command, word: &str) -> Option<Failure> {
     let is_path = Path::new(word).exists() || word.contains(['/', '.', std::path::MAIN_SEPARATOR]);
     let near = nearest(word, command.get_subcommands().map(Command::get_name)).filter(|_| !is_path)?;
     Some(Failure::Input(format!(
-        "there is neither a verb nor a file called {word:?}; did you mean `clusterlocal {near}`? \
+        "{word:?} is neither a verb nor a file; did you mean `clusterlocal {near}`? \
          (clusterlocal --help lists the verbs)"
     )))
 }
@@ -112,7 +112,7 @@ fn known_variables(command: &Command) -> BTreeSet<String> {
     known
 }
 
-/// What Kubernetes and Docker set in containers beside a Service called clusterlocal, and variables of our own tests.
+/// Whether Kubernetes or Docker sets the variable for a Service named clusterlocal, or a test of this project.
 fn is_foreign(name: &str) -> bool {
     name == "PORT"
         || name == "NAME"
@@ -121,11 +121,10 @@ fn is_foreign(name: &str) -> bool {
             .any(|start| name.starts_with(start))
 }
 
-/// Looks at the variables of the environment that begin like ours; those that nothing reads and nothing resembles are
-/// warned of.
+/// Checks the variables with the prefix of this program, and warns of unknown ones.
 ///
 /// # Errors
-/// Where one is misspelt.
+/// If an unknown variable is similar to a known one.
 pub fn check_environment(command: &Command, names: impl Iterator<Item = String>) -> Result<(), Failure> {
     let unread: Vec<String> = names
         .filter_map(|name| Some(name.strip_prefix(PREFIX)?.to_owned()))
@@ -138,11 +137,11 @@ pub fn check_environment(command: &Command, names: impl Iterator<Item = String>)
     let mut misspelt = Vec::new();
     for name in unread.into_iter().filter(|name| !known.contains(name)) {
         match nearest(&name, known.iter().map(String::as_str)) {
-            Some(near) => {
-                misspelt.push(format!("{PREFIX}{name} is no setting; did you mean {PREFIX}{near}?"))
-            }
+            Some(near) => misspelt.push(format!(
+                "{PREFIX}{name} is not a variable of clusterlocal; did you mean {PREFIX}{near}?"
+            )),
             None => complain(format_args!(
-                "warning: {PREFIX}{name} is no setting of clusterlocal and has no effect; --help lists the variables"
+                "warning: {PREFIX}{name} is not a variable of clusterlocal and has no effect; variables are named after flags"
             )),
         }
     }
@@ -165,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_before_the_verb() {
+    fn options_before_a_verb_are_moved() {
         let table = [
             ("c --api 127.0.0.1:1 unready db-1", "c unready --api 127.0.0.1:1 db-1"),
             ("c --api=127.0.0.1:1 fault add drop", "c fault add --api=127.0.0.1:1 drop"),
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_verb_is_no_file() {
+    fn misspelt_verbs_are_errors_and_paths_are_not() {
         for (word, near) in
             [("serv", "serve"), ("chekc", "check"), ("expalin", "explain"), ("unraedy", "unready")]
         {
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_flags_or_foreign() {
+    fn variables_similar_to_known_ones_are_errors() {
         let check = |name: &str| {
             check_environment(&Cli::command(), std::iter::once(name.to_owned())).map_err(|e| e.to_string())
         };
@@ -216,6 +215,9 @@ mod tests {
             assert_eq!(check(name), Ok(()), "{name}");
         }
         let error = check("CLUSTERLOCAL_TLL").unwrap_err();
-        assert_eq!(error, "CLUSTERLOCAL_TLL is no setting; did you mean CLUSTERLOCAL_TTL?");
+        assert_eq!(
+            error,
+            "CLUSTERLOCAL_TLL is not a variable of clusterlocal; did you mean CLUSTERLOCAL_TTL?"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! What each rule finds and where, and what it leaves alone.
+//! The findings of each rule, and manifests without findings.
 
 use super::{RULES, lint};
 use clusterlocal_core::manifest::{self, Problem};
@@ -9,7 +9,7 @@ fn findings(text: &str) -> Vec<Problem> {
     let manifest = manifest::read_bytes("a.yaml", text.into());
     assert_eq!(manifest.problems, [], "{text}");
     let objects = manifest.objects.iter().map(|read| (read.object.key(), read.object.clone())).collect();
-    // IPv4 only, so that there is a family to miss.
+    // IPv4 only, for family-unavailable.
     let pod_range = "10.244.0.0/16".parse().unwrap();
     let mut cluster = ControlPlane::new(Settings { pod_range, ..Settings::default() });
     cluster.apply(&objects);
@@ -23,8 +23,8 @@ fn codes(text: &str) -> Vec<String> {
     findings(text).iter().map(code).collect()
 }
 
-/// A headless Service `db` and a StatefulSet `db` without fault, with some lines changed: `LINE|TEXT`. What begins with
-/// `+|` is one more document.
+/// A headless Service `db` and a StatefulSet `db` without findings, with some lines changed: `LINE|TEXT`. `+|TEXT` adds a
+/// document.
 fn db(changes: &[&str]) -> String {
     const DB: [&str; 22] = [
         "apiVersion: v1",
@@ -61,29 +61,29 @@ fn db(changes: &[&str]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// One more document: `add("v1 Service", "name: db", "spec: {}")`.
+/// A document to add: `add("v1 Service", "name: db", "spec: {}")`.
 fn add(kind: &str, metadata: &str, rest: &str) -> String {
     let (api_version, kind) = kind.split_once(' ').expect("an apiVersion and a kind");
     format!("+|apiVersion: {api_version}\nkind: {kind}\nmetadata: {{{metadata}}}\n{rest}")
 }
 
 #[test]
-fn what_is_well_is_left_alone() {
+fn correct_manifests_have_no_findings() {
     let tables = [
         db(&[]),
-        // Started together, but nothing says that being ready takes more than running.
+        // Started together, without a readiness probe.
         db(&["14|  replicas: 3\n  podManagementPolicy: Parallel"]),
-        // Nobody says where the containers listen.
+        // No declared ports.
         db(&["21|"]),
-        // A Service for clients, over the same pods.
+        // A Service for clients with the same pods.
         db(&[&add("v1 Service", "name: client", "spec: {selector: {app: db}, ports: [{port: 5432}]}")]),
         // One Service for each pod.
         db(&[&add("v1 Service", "name: db-0", "spec: {selector: {statefulset.kubernetes.io/pod-name: db-0}, ports: [{port: 5432}]}")]),
-        // Scaled to nothing.
+        // Scaled to 0.
         db(&["14|  replicas: 0"]),
-        // Names of the cluster, whole, short, and completed by a shell.
+        // Names of the cluster: complete, short, and with a variable.
         db(&["22|        args: [db-0.db.default.svc.cluster.local, 'db-1.db:5432', $(POD).db.default.svc, kubernetes.default.svc]"]),
-        // Names of elsewhere, and what only looks like names.
+        // Names outside the cluster, and text that looks like names.
         db(&["22|        args: [example.org, /var/lib/db.svc, 10.0.0.1, --config=db-7.yaml, v1.2.svc-x]"]),
         // Two sets that share their Service.
         db(&[&add("apps/v1 StatefulSet", "name: more", "spec: {serviceName: db, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}}}")]),
@@ -97,7 +97,7 @@ fn what_is_well_is_left_alone() {
             "name: early",
             "spec: {clusterIP: None, publishNotReadyAddresses: true, selector: {app: db}, ports: [{name: sql, port: 5432}]}",
         )]),
-        // What annotations allow.
+        // Findings that annotations allow.
         db(&[
             "3|metadata: {name: db, annotations: {clusterlocal.dev/allow: 'port-unnamed, ports-missing'}}",
             "7|  ports: [{port: 5432}]",
@@ -123,7 +123,7 @@ fn what_is_well_is_left_alone() {
     }
 }
 
-/// Every rule, with the line that it points at.
+/// Manifests with findings, for every rule, with their lines.
 fn cases() -> Vec<(String, &'static [&'static str])> {
     let service =
         |name: &str, spec: &str| add("v1 Service", &format!("name: {name}"), &format!("spec: {spec}"));
@@ -245,7 +245,7 @@ fn cases() -> Vec<(String, &'static [&'static str])> {
     ]
 }
 
-/// Two sets, a Service that governs each, and one over both.
+/// Two sets, a governing Service for each, and one that selects both.
 const RING: &str = "\
 {apiVersion: v1, kind: Service, metadata: {name: ring}, spec: {clusterIP: None, selector: {ring: 'yes'}, ports: [{name: gossip, port: 80}]}}
 ---
@@ -274,9 +274,9 @@ spec:
     spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
 ";
 
-/// What is changed, the code, and the suggestion: only one that makes the manifest right is given.
+/// (manifest, code, suggestion): a suggestion is made only if it fixes the manifest.
 #[test]
-fn suggestions_are_tried_first() {
+fn suggestions_fix_the_manifest() {
     let client = |spec: &str| add("v1 Service", "name: gateway", &format!("spec: {{selector: {spec}}}"));
     let read = |spec: &str| {
         add(
@@ -287,21 +287,21 @@ fn suggestions_are_tried_first() {
     };
     let table: Vec<(String, &str, &str)> = vec![
         (db(&["6|  selector: {app: dv}"]), "selector-matches-nothing", "write app: db"),
-        // Any label could be made to match: the pods have to fit.
+        // Any label could be made to match: the ports must match, too.
         (
             db(&[&client("{app: gateway}, ports: [{name: http, port: 80}]")]),
             "selector-matches-nothing",
-            "give clusterlocal the manifest of those pods too, or correct the selector",
+            "add the manifest of these pods, or correct the selector",
         ),
         (
             db(&[&client("{app: gateway}, ports: [{name: http, port: 80, targetPort: http}]")]),
             "selector-matches-nothing",
-            "give clusterlocal the manifest of those pods too, or correct the selector",
+            "add the manifest of these pods, or correct the selector",
         ),
         (
             db(&["21|", &client("{app: gateway}, ports: [{name: http, port: 80}]")]),
             "selector-matches-nothing",
-            "give clusterlocal the manifest of those pods too, or correct the selector",
+            "add the manifest of these pods, or correct the selector",
         ),
         (
             db(&[&client("{app: gateway}, ports: [{name: sql, port: 5432}]")]),
@@ -311,14 +311,14 @@ fn suggestions_are_tried_first() {
         (
             db(&["3|metadata: {name: db, namespace: other}", "13|"]),
             "selector-matches-nothing",
-            "write namespace: default into the Service, where the pods are",
+            "write namespace: default in the Service, where the pods are",
         ),
         (
             db(&["13|  serviceName: bd"]),
             "governing-service-missing",
             "did you mean db? write serviceName: db",
         ),
-        // A Service with an address of its own governs nothing.
+        // A Service with a cluster IP does not govern.
         (
             db(&["5|", "13|  serviceName: bd"]),
             "governing-service-missing",
@@ -339,7 +339,7 @@ fn suggestions_are_tried_first() {
             db(&["5|"]),
             "governing-service-not-headless",
             "add a Service db-headless with spec: {clusterIP: None, selector: {app: \"db\"}, ports: [{name: sql, port: 5432}]}, and write serviceName: \
-             db-headless; Service db stays for clients",
+             db-headless; keep Service db for clients",
         ),
         (
             db(&["22|        args: [db-0.dv.default.svc.cluster.local]"]),
@@ -355,12 +355,12 @@ fn suggestions_are_tried_first() {
         (
             db(&[&add("v1 Pod", "name: p, labels: {app: x}", "spec: {hostname: p, subdomain: dv}")]),
             "subdomain-without-service",
-            "add a headless Service called dv that selects the pod",
+            "add a headless Service dv that selects the pod",
         ),
         (
             db(&[&add("v1 Endpoints", "name: dc", "subsets: [{addresses: [{ip: 10.0.0.1}]}]")]),
             "endpoints-without-service",
-            "add a Service called dc, without a selector, to namespace default",
+            "add a Service dc, without a selector, to namespace default",
         ),
         (db(&["7|  ports: [{name: sql, port: 80}]"]), "srv-port-unserved", "write targetPort: 5432"),
         (
@@ -376,14 +376,14 @@ fn suggestions_are_tried_first() {
         (
             db(&["7|  ports: [{name: http, port: 80, targetPort: metrics}]"]),
             "target-port-unknown",
-            "the containers' ports are called sql: write one of these, or give a port the name metrics",
+            "the containers' ports are named sql: write one of these, or name a port metrics",
         ),
         (
             db(&["7|  ports: [{name: sql, port: 5432, protocol: UDP}]"]),
             "port-protocol-differs",
             "write protocol: TCP here, or UDP at the container's port",
         ),
-        // TCP is there already.
+        // The same port over TCP exists.
         (
             db(&["7|  ports: [{name: sql, port: 5432}, {name: sql-udp, port: 5432, protocol: UDP}]"]),
             "port-protocol-differs",
@@ -398,9 +398,9 @@ fn suggestions_are_tried_first() {
     }
 }
 
-/// A port is named once, however many containers declare it, and in one finding.
+/// A port that several containers declare is listed once, in one finding.
 #[test]
-fn a_port_is_named_once() {
+fn ports_are_listed_once() {
     let text = db(&[
         "7|  ports: [{name: gossip, port: 7946}]",
         "21|        ports: [{containerPort: 80}, {containerPort: 81}]\n      - {name: b, image: b, ports: [{containerPort: 80}]}\n      - {name: c, image: c, ports: [{containerPort: 80, protocol: UDP}]}",
@@ -408,14 +408,11 @@ fn a_port_is_named_once() {
     ]);
     let found = findings(&text);
     let messages: Vec<_> = found.iter().map(|finding| finding.message.as_str()).collect();
-    assert_eq!(
-        messages,
-        ["SRV records will say port 7946, which no container declares: they declare 80, 81"]
-    );
+    assert_eq!(messages, ["SRV records have port 7946, which no container declares: they declare 80, 81"]);
 }
 
 #[test]
-fn each_rule_finds_what_it_is_for() {
+fn each_rule_finds_its_mistake() {
     for (text, expected) in cases() {
         assert_eq!(codes(&text), expected, "{text}");
     }
@@ -431,10 +428,10 @@ fn every_rule_is_listed_and_has_a_case() {
     assert_eq!(found, listed);
 }
 
-/// The mistakes that beginners copy from each other, all in one place: no selector in the set, a port at which nobody
-/// listens, a Service for clients with the labels of another application.
+/// Common mistakes in one manifest: a set without a selector, a port at which no container listens, a Service for clients with
+/// the labels of another application.
 #[test]
-fn a_tutorials_mistakes() {
+fn common_mistakes_are_found_together() {
     let text = "\
 apiVersion: v1
 kind: Service
@@ -480,17 +477,17 @@ spec:
   - port: 80
     targetPort: 8080
 ";
-    let told: Vec<String> = findings(text).iter().map(ToString::to_string).collect();
+    let messages: Vec<String> = findings(text).iter().map(ToString::to_string).collect();
     let expected = [
-        "a.yaml:11:11: warning: Service default/shop-peers: SRV records will say port 80, which no container declares: they \
+        "a.yaml:11:11: warning: Service default/shop-peers: SRV records have port 80, which no container declares: they \
          declare 8080; write targetPort: 8080",
         "a.yaml:17:1: StatefulSet default/shop-set: has no spec.selector: the API server refuses it (here, the \
-         template's labels are taken); write selector: {matchLabels: {app: shop}}",
-        "a.yaml:29:18: warning: StatefulSet default/shop-set: store.default.svc.cluster.local is a name that this \
-         cluster's DNS does not know; there is no Service store in namespace default: add its manifest, or correct the \
+         labels of the template are used); write selector: {matchLabels: {app: shop}}",
+        "a.yaml:29:18: warning: StatefulSet default/shop-set: store.default.svc.cluster.local does not exist in this \
+         cluster's DNS; there is no Service store in namespace default: add its manifest, or correct the \
          name",
         "a.yaml:40:10: warning: Service default/shop-public: selector app=store matches no pod: the pods of StatefulSet \
          default/shop-set have app=shop; its address refuses connections; write app: shop",
     ];
-    assert_eq!(told, expected);
+    assert_eq!(messages, expected);
 }

@@ -1,4 +1,4 @@
-//! Names that containers are told: in their environment, command and arguments.
+//! Rules about names in the environment, command and arguments of containers.
 
 use super::{Cluster, Reviewed, Template};
 use clusterlocal_core::manifest::Problem;
@@ -6,33 +6,33 @@ use clusterlocal_core::store::{Kind, Name, StatefulSet, nearest};
 use clusterlocal_core::wire::{DomainName, is_subdomain};
 use clusterlocal_core::zone::Found;
 
-/// Maximum number of names that are looked up of one value: each is compared with those found before.
-const HOSTS: usize = 1000;
+/// Maximum number of names of one value that are looked up: each is compared with those before it.
+const HOSTS_MAX: usize = 1000;
 
-/// Tells of names that look like this cluster's and are not in its DNS.
+/// Reports names that look like names of this cluster and are not in its DNS.
 ///
-/// A name that a shell or Kubernetes completes (`$(POD).cassandra…`) counts without the label that is not written out.
+/// Of a name with a variable (`$(POD).cassandra…`), the labels without the variable are looked up.
 pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<Problem>) {
     let inside = format!("{}.", template.object.path);
     for (path, text) in template.place.scalars() {
         if !path.strip_prefix(&inside).is_some_and(is_read_by_program) {
             continue;
         }
-        // Names that one thing is to be done about are told of together.
-        let mut told: Vec<(String, Vec<&str>)> = Vec::new();
-        for host in hosts(&text).take(HOSTS) {
+        // Names with the same fix are one finding.
+        let mut unknown_names: Vec<(String, Vec<&str>)> = Vec::new();
+        for host in hosts(&text).take(HOSTS_MAX) {
             let Some(help) = unknown(template.cluster, &template.key.namespace, host) else { continue };
-            match told.iter_mut().find(|(same, _)| *same == help) {
+            match unknown_names.iter_mut().find(|(same, _)| *same == help) {
                 Some((_, hosts)) if hosts.contains(&host) => {}
                 Some((_, hosts)) => hosts.push(host),
-                None => told.push((help, vec![host])),
+                None => unknown_names.push((help, vec![host])),
             }
         }
-        for (help, hosts) in told {
+        for (help, hosts) in unknown_names {
             let message = match &*hosts {
-                [host] => format!("{host} is a name that this cluster's DNS does not know"),
+                [host] => format!("{host} does not exist in this cluster's DNS"),
                 [first, more @ ..] => {
-                    format!("{first} and {} more are names that this cluster's DNS does not know", more.len())
+                    format!("{first} and {} more names do not exist in this cluster's DNS", more.len())
                 }
                 [] => continue,
             };
@@ -50,8 +50,7 @@ fn is_read_by_program(field: &str) -> bool {
         || within.starts_with("command[")
 }
 
-/// What could be host names in `text`, each at least two labels. A first label that something variable stands before
-/// is left out.
+/// The likely host names in `text`, of at least two labels. A first label behind a variable is left out.
 fn hosts(text: &str) -> impl Iterator<Item = &str> {
     let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let mut rest = text;
@@ -71,7 +70,7 @@ fn hosts(text: &str) -> impl Iterator<Item = &str> {
                 word
             };
             let word = word.trim_start_matches('.').trim_end_matches(['.', '-', '_']);
-            // A variable in the middle: what stands before it is only half a name.
+            // A variable in the middle: the text before it is only a part of a name.
             let cut = after.starts_with(['$', '{', '%', '<']);
             if word.contains('.') && !cut {
                 return Some(word);
@@ -80,7 +79,7 @@ fn hosts(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What to do about `host`, if it looks like a name of this cluster and is none.
+/// The fix for `host`, if it looks like a name of this cluster and does not exist.
 fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String> {
     let domain = &cluster.zone.settings().domain;
     let name: DomainName = host.parse().ok()?;
@@ -106,16 +105,16 @@ fn unknown(cluster: &Cluster<'_>, namespace: &Name, host: &str) -> Option<String
     let mut labels = relative.rsplit('.');
     match labels.next()? {
         "svc" => {}
-        // An address that stands for itself, in a namespace of somebody else's.
+        // The name of a pod by its address.
         "pod" => return None,
-        // Below the cluster domain, meshes have names that are never looked up: identities, trust domains. One that
-        // lacks nothing but `svc` was meant for a Service.
+        // Below the cluster domain, meshes have names that are never looked up: identities, trust domains. A name that only
+        // lacks `svc` is reported.
         tree => {
             let service = labels.next()?;
-            let meant = cluster.service(tree, service)?;
+            let existing = cluster.service(tree, service)?;
             return Some(format!(
                 "svc is missing: write {}.{}.svc.{domain}",
-                meant.metadata.name, meant.metadata.namespace
+                existing.metadata.name, existing.metadata.namespace
             ));
         }
     }
@@ -135,9 +134,9 @@ fn is_endpoint_of_set(cluster: &Cluster<'_>, namespace: &str, labels: &[&str]) -
         && cluster.service(of_namespace, service).is_some()
 }
 
-/// `None` where the manifests are not to blame: a pod that exists, and is not ready in a snapshot.
+/// The fix; `None` if the manifests are right: the pod exists, and is not ready in a snapshot.
 ///
-/// `left` are the labels left of the Service's, the nearest to it first. A name is proposed only if the DNS knows it.
+/// `left` are the labels left of the Service, the nearest first. A name is suggested only if it exists.
 fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, left: &[&str]) -> Option<String> {
     let endpoint = left.first().copied();
     if let Some(known) = cluster.service(namespace, service) {
@@ -154,7 +153,7 @@ fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, left: &[&str]) ->
             None if pods.iter().any(|pod| !pod.status.ready) => None,
             _ if pods.is_empty() => Some(format!("Service {namespace}/{service} selects no pods")),
             _ => Some(format!(
-                "Service {namespace}/{service} exists: `clusterlocal explain` tells what of it has names"
+                "Service {namespace}/{service} exists: `clusterlocal explain` shows which of its names exist"
             )),
         };
     }
@@ -174,18 +173,18 @@ fn help(cluster: &Cluster<'_>, namespace: &str, service: &str, left: &[&str]) ->
             format!("{name}.svc").parse::<DomainName>().map(|name| name.as_wire().to_ascii_lowercase());
         wire.is_ok_and(|wire| !matches!(cluster.zone.find(&wire[..wire.len() - 1], false), Found::Missing))
     };
-    // Of several names, one thing is to be done: the Service alone is named.
+    // For several names there is one fix: it names the Service only.
     let near = nearest(service, cluster.service_names(namespace));
     Some(match near.filter(|near| is_known(&name(near, namespace))) {
-        Some(meant) => format!("did you mean {meant}.{namespace}?"),
+        Some(near) => format!("did you mean {near}.{namespace}?"),
         None => match elsewhere() {
             Some(of) if is_known(&name(service, &of)) => {
-                format!("did you mean {service}.{of}? or else give the objects namespace: {namespace}")
+                format!("did you mean {service}.{of}? otherwise set namespace: {namespace} in the objects")
             }
             Some(of) => {
-                format!("there is a Service {service} in namespace {of}, but this is no name below it")
+                format!("there is a Service {service} in namespace {of}, but it has no such name")
             }
-            // Of a namespace without a manifest, nothing is known: other people's Services are there.
+            // A namespace without manifests may have any Services.
             None if !cluster.templates.iter().any(|template| template.key.namespace == namespace) => {
                 return None;
             }

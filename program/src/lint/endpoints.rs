@@ -1,4 +1,4 @@
-//! Rules about endpoints that a manifest gives by itself.
+//! Rules about EndpointSlices and Endpoints in manifests.
 
 use super::Reviewed;
 use clusterlocal_core::manifest::Problem;
@@ -6,7 +6,7 @@ use clusterlocal_core::store::{EndpointSlice, Endpoints, Kind, SERVICE_NAME_LABE
 
 const CODE: &str = "endpoints-without-service";
 
-/// The label, not the name, ties a slice to its Service.
+/// A slice belongs to its Service by a label, not by its name.
 pub(super) fn review_slice(slice: &Reviewed<'_, EndpointSlice>, findings: &mut Vec<Problem>) {
     let Some(service) = slice.object.service_name() else {
         let mut names = without_selector(slice);
@@ -14,7 +14,7 @@ pub(super) fn review_slice(slice: &Reviewed<'_, EndpointSlice>, findings: &mut V
         findings.push(slice.finding(
             CODE,
             "metadata.labels",
-            format!("has no label {SERVICE_NAME_LABEL}: it belongs to no Service, whatever its name is"),
+            format!("has no label {SERVICE_NAME_LABEL}: it belongs to no Service, regardless of its name"),
             format!("write {SERVICE_NAME_LABEL}: {named}"),
         ));
         return;
@@ -24,14 +24,14 @@ pub(super) fn review_slice(slice: &Reviewed<'_, EndpointSlice>, findings: &mut V
 }
 
 pub(super) fn review_endpoints(endpoints: &Reviewed<'_, Endpoints>, findings: &mut Vec<Problem>) {
-    // Clusters of old elected leaders by way of empty Endpoints.
+    // Old clusters elect leaders with empty Endpoints.
     if !endpoints.object.subsets.is_empty() {
         let name = endpoints.key.name.clone();
         without_service(endpoints, &name, "metadata.name", findings);
     }
 }
 
-/// The Services whose endpoints are for others to write: those of a selector's are its controller's.
+/// The Services without a selector: the endpoints of others are written by their controller.
 fn without_selector<'a, T>(of: &'a Reviewed<'_, T>) -> impl Iterator<Item = &'a str> {
     let all = of.cluster.store.list_in::<Service>(Kind::Service, &of.key.namespace);
     all.filter(|service| service.spec.selector.is_empty()).map(|service| service.metadata.name.as_str())
@@ -43,8 +43,8 @@ fn without_service<T>(of: &Reviewed<'_, T>, service: &str, path: &str, findings:
         return;
     }
     let help = match nearest(service, without_selector(of)) {
-        Some(meant) => format!("did you mean {meant}?"),
-        None => format!("add a Service called {service}, without a selector, to namespace {namespace}"),
+        Some(near) => format!("did you mean {near}?"),
+        None => format!("add a Service {service}, without a selector, to namespace {namespace}"),
     };
     let message = format!("there is no Service {namespace}/{service}: these endpoints have no names");
     findings.push(of.finding(CODE, path, message, help));

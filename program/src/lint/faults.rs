@@ -1,4 +1,4 @@
-//! Rules about our own kind Fault: whether there is anything that it can hit.
+//! Rules about Faults: whether they can hit a query.
 
 use super::Reviewed;
 use clusterlocal_core::explain;
@@ -7,7 +7,7 @@ use clusterlocal_core::store::Fault;
 
 pub(super) fn review(fault: &Reviewed<'_, Fault>, findings: &mut Vec<Problem>) {
     for doubt in explain::doubts(fault.cluster.store, fault.cluster.zone, fault.object, None) {
-        let (what, help) = doubt.split_once("; ").unwrap_or((&doubt, "correct the match, or leave it out"));
-        findings.push(fault.finding("fault-without-effect", "spec", what, help));
+        let (message, help) = doubt.split_once("; ").unwrap_or((&doubt, "correct the match, or remove it"));
+        findings.push(fault.finding("fault-without-effect", "spec", message, help));
     }
 }

@@ -1,7 +1,7 @@
-//! Rules about a StatefulSet and the Service that its pods have their names from.
+//! Rules about a StatefulSet and its governing Service.
 //!
-//! A pod is called POD.SERVICE only below the Service that its set names in serviceName, and only if that Service
-//! selects it (endpoint slice controller, ShouldSetHostname). The API server checks none of it.
+//! A pod has the name POD.SERVICE only below the Service in serviceName of its set, and only if that Service selects it
+//! (endpointslice controller, ShouldSetHostname). The API server does not check either.
 
 use super::{Cluster, Reviewed};
 use clusterlocal_core::manifest::Problem;
@@ -14,7 +14,7 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
         !set.is_trial && set.is_cured(code, |copy| copy.spec.service_name = name.into())
     };
     let candidate = candidate(cluster, object).map(|service| service.metadata.name.as_str());
-    let mut tell = |code, message: String, help: String| {
+    let mut report = |code, message: String, help: String| {
         findings.push(set.finding(code, "spec.serviceName", message, help));
     };
     if name.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
                 object.metadata.name
             ),
         };
-        return tell(
+        return report(
             "service-name-missing",
             "has no serviceName: its pods have no names in the DNS".into(),
             help,
@@ -38,12 +38,12 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
             first_pod(object)
         );
         let near = nearest(name, cluster.service_names(namespace));
-        let mut meant = near.into_iter().chain(candidate);
-        let help = match meant.find(|meant| cures("governing-service-missing", meant)) {
-            Some(meant) => format!("did you mean {meant}? write serviceName: {meant}"),
+        let mut likely = near.into_iter().chain(candidate);
+        let help = match likely.find(|name| cures("governing-service-missing", name)) {
+            Some(service) => format!("did you mean {service}? write serviceName: {service}"),
             None => add_one(object, name),
         };
-        return tell("governing-service-missing", message, help);
+        return report("governing-service-missing", message, help);
     };
     if selects_others(cluster, object, service) {
         let message = if service.spec.selector.is_empty() {
@@ -52,24 +52,24 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
             format!("Service {name} does not select this set's pods: they have no names below it")
         };
         let labels = &object.spec.template.metadata.labels;
-        tell(
+        report(
             "governing-service-selects-others",
             message,
-            format!("let it select labels of the pods, which have {labels}"),
+            format!("select labels of the pods, which have {labels}"),
         );
     } else if !service.is_headless() {
         let message = format!(
-            "Service {name} has an address of its own: its name leads there, not to the pods (and only CoreDNS gives \
-             pods names below it)"
+            "Service {name} has a cluster IP: its name resolves to that, not to the pods (and only CoreDNS gives pods \
+             names below it)"
         );
         let help = match candidate.filter(|name| cures("governing-service-not-headless", name)) {
             Some(other) => format!("write serviceName: {other}"),
             None => format!(
-                "{}, and write serviceName: {name}-headless; Service {name} stays for clients",
+                "{}, and write serviceName: {name}-headless; keep Service {name} for clients",
                 add_one(object, &format!("{name}-headless"))
             ),
         };
-        tell("governing-service-not-headless", message, help);
+        report("governing-service-not-headless", message, help);
     }
 }
 
@@ -80,10 +80,10 @@ pub(super) fn review_service(service: &Reviewed<'_, Service>, findings: &mut Vec
     }
 }
 
-/// Peers that are looked up by a Service which does not govern them come back under names made of addresses.
+/// Below a headless Service that does not govern them, pods have names made of their addresses.
 fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let (cluster, own) = (service.cluster, &service.object.metadata.name);
-    // A ring over several workloads is there to find all of them, by address.
+    // A Service over several workloads finds all of them, by address.
     let mut workloads: Vec<_> = cluster.selected(service.object).map(|template| &template.key).collect();
     workloads.dedup();
     if workloads.len() > 1 {
@@ -91,7 +91,7 @@ fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<P
     }
     let sets = cluster.selected(service.object).filter(|template| template.key.kind == Kind::StatefulSet);
     for template in sets.filter(|template| template.subdomain != own) {
-        // A set whose Service is wrong or missing is told of there.
+        // A wrong or missing governing Service is another finding.
         let governing = cluster.service(&template.key.namespace, template.subdomain);
         let governs = governing.is_some_and(|governing| {
             governing.spec.selector.matches(template.labels) && is_alike(governing, service.object)
@@ -101,7 +101,7 @@ fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<P
                 "second-headless-service",
                 "spec.selector",
                 format!(
-                    "selects the pods of StatefulSet {}, which are governed by Service {}: here they are called by \
+                    "selects the pods of StatefulSet {}, which Service {} governs: below this one they are named by \
                      address, like 10-244-0-7.{own}",
                     template.key.name, template.subdomain
                 ),
@@ -111,15 +111,14 @@ fn second_headless_service(service: &Reviewed<'_, Service>, findings: &mut Vec<P
     }
 }
 
-/// Whether one of two Services could be meant for the other: one for peers that are not ready yet, or for other ports, is
-/// there on purpose.
+/// Whether two Services have the same purpose: one for pods that are not ready, or for other ports, is not a mistake.
 fn is_alike(one: &Service, other: &Service) -> bool {
     let ports = |service: &Service| service.spec.ports.iter().map(|port| port.port).collect::<Vec<_>>();
     one.spec.publish_not_ready_addresses == other.spec.publish_not_ready_addresses
         && ports(one) == ports(other)
 }
 
-/// Clients that ask for the peers would find pods that are none.
+/// Clients that look up the peers get pods of another workload.
 fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     let own = &service.object.metadata.name;
     let selected: Vec<_> = service.cluster.selected(service.object).collect();
@@ -128,7 +127,7 @@ fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     };
     let Some(governed) = selected.iter().find(is_governed) else { return };
     for foreign in selected.iter().filter(|template| template.subdomain != own) {
-        // A set's pod that a snapshot has without its owner.
+        // A pod of the set, in a snapshot without ownerReferences.
         let set = clusterlocal_core::store::ordinal(&foreign.key.name).map(|(set, _)| set);
         if foreign.key.kind == Kind::Pod && set == Some(&*governed.key.name) {
             continue;
@@ -137,7 +136,7 @@ fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
             "foreign-pods",
             "spec.selector",
             format!(
-                "governs {}, but also selects the pods of {}: they will be among the peers",
+                "governs {}, but also selects the pods of {}: they appear as peers",
                 governed.key, foreign.key
             ),
             format!("give the pods of {} a label of their own, and select that", governed.key),
@@ -145,7 +144,7 @@ fn foreign_pods(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem>) {
     }
 }
 
-/// The Service that could govern the set: one over its pods, headless if there is such.
+/// A Service that could govern the set: one that selects its pods, preferably headless.
 fn candidate<'a>(cluster: &Cluster<'a>, set: &StatefulSet) -> Option<&'a Service> {
     let labels = &set.spec.template.metadata.labels;
     let over = cluster.store.services_selecting(&set.metadata.namespace, labels);
@@ -153,7 +152,7 @@ fn candidate<'a>(cluster: &Cluster<'a>, set: &StatefulSet) -> Option<&'a Service
     headless.or(over.first()).map(|service| &***service)
 }
 
-/// Whether the Service selects pods, but not those of the set. One that selects none at all is told of by itself.
+/// Whether the Service selects pods, but not those of the set. A Service that selects no pods is another finding.
 fn selects_others(cluster: &Cluster<'_>, set: &StatefulSet, service: &Service) -> bool {
     let selector = &service.spec.selector;
     if selector.is_empty() {
@@ -162,7 +161,7 @@ fn selects_others(cluster: &Cluster<'_>, set: &StatefulSet, service: &Service) -
     !selector.matches(&set.spec.template.metadata.labels) && cluster.selected(service).next().is_some()
 }
 
-/// What to add, in words that can be copied.
+/// The Service to add, to be copied.
 fn add_one(set: &StatefulSet, name: &str) -> String {
     let labels = match &set.spec.selector {
         Some(selector) if !selector.match_labels.is_empty() => &selector.match_labels,

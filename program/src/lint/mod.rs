@@ -1,8 +1,8 @@
-//! Takes the place of the colleague who reviews manifests, and of `kubectl apply --dry-run`: what is accepted, means
-//! something, and hardly what was meant. It must not know sockets, nor files beyond the place where an object stands.
+//! Finds likely mistakes in manifests that an API server accepts. Must not depend on sockets, nor on files beyond the positions
+//! of objects.
 //!
-//! One rule a function. A rule reports what it can prove from the manifests alone, in words for somebody who meets the
-//! matter for the first time, with a fix; what may well be on purpose it leaves alone.
+//! Each rule is a function. A rule reports only what the manifests alone prove, in words for a reader without prior knowledge,
+//! with a fix. It does not report what is likely on purpose.
 
 mod configs;
 mod endpoints;
@@ -30,8 +30,9 @@ use clusterlocal_core::manifest::{Manifest, Place, Problem, Read, Severity};
 use clusterlocal_core::store::{Key, Kind, Labels, Name, Object, PodSpec, Service, Store};
 use clusterlocal_core::zone::Zone;
 
-/// What is probably not meant as it is written in `manifests`, in their order, with the codes and severities of [`RULES`];
-/// without what an object's annotation [`ALLOW_ANNOTATION`](clusterlocal_core::store::ALLOW_ANNOTATION) allows. `store` and `zone` are those of a cluster that has settled with the manifests' objects.
+/// Finds likely mistakes in `manifests`, in their order, with the codes and severities of [`RULES`]; without those that an
+/// object's annotation [`ALLOW_ANNOTATION`](clusterlocal_core::store::ALLOW_ANNOTATION) allows. `store` and `zone` belong to a
+/// cluster that has been reconciled with the objects of the manifests.
 pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> {
     let reads = || manifests.iter().flat_map(|manifest| &manifest.objects);
     let templates: Vec<Template<'_>> = reads().filter_map(Template::of).collect();
@@ -60,42 +61,42 @@ pub fn lint(manifests: &[Manifest], store: &Store, zone: &Zone) -> Vec<Problem> 
     findings
 }
 
-/// What the rules look things up in.
+/// The cluster of the manifests, with indexes for the rules.
 struct Cluster<'a> {
     store: &'a Store,
     zone: &'a Zone,
-    /// Every description of pods in the manifests: templates, and pods that stand for themselves.
+    /// All descriptions of pods in the manifests: templates, and pods without a controller.
     templates: Vec<Template<'a>>,
-    /// Which of them have a label, by its [`hash`].
+    /// The templates with a label, by its [`hash`].
     by_label: FxHashMap<u64, Vec<usize>>,
-    /// The cluster IPs that the manifests ask for, each with the first Service that does.
+    /// The cluster IPs of the manifests, each with the first Service that has it.
     cluster_ips: FxHashMap<IpAddr, Key>,
 }
 
-/// Of a label in a namespace. Few are equal that are not the same.
+/// Hash of a label in a namespace. Collisions are rare, and harmless: matches are checked.
 fn hash(namespace: &Name, label: (&str, &str)) -> u64 {
     FxBuildHasher.hash_one((namespace.as_str(), label))
 }
 
-/// One description of pods.
+/// A description of pods.
 struct Template<'a> {
     /// The workload, or the pod itself.
     key: Key,
     labels: &'a Labels,
     spec: &'a PodSpec,
-    /// The Service below which the pods have names.
+    /// The Service that the names of the pods are below.
     subdomain: &'a Name,
-    /// Where the pod's spec is in the object.
+    /// Path of the pod's spec in the object.
     path: &'static str,
 }
 
-/// One object under review.
+/// An object under review.
 struct Reviewed<'a, T> {
     object: &'a T,
     key: Key,
     place: &'a Place,
     cluster: &'a Cluster<'a>,
-    /// A copy on which a suggestion is tried: only whether there are findings counts.
+    /// Whether it is a copy that tests a suggestion: rules then make no suggestions of their own.
     is_trial: bool,
 }
 
@@ -140,10 +141,10 @@ impl<'a> Cluster<'a> {
         self.store.list_in::<Service>(Kind::Service, namespace).map(|service| service.metadata.name.as_str())
     }
 
-    /// The descriptions of pods that `service` selects.
+    /// The templates that `service` selects.
     fn selected(&self, service: &Service) -> impl Iterator<Item = &Template<'a>> {
         let (namespace, selector) = (service.metadata.namespace.clone(), service.spec.selector.clone());
-        // Those that have the rarest of its labels.
+        // Candidates are the templates with the rarest label of the selector.
         let with = |label| self.by_label.get(&hash(&namespace, label)).map_or(&[][..], Vec::as_slice);
         let rarest = selector.iter().map(with).min_by_key(|templates| templates.len()).unwrap_or_default();
         rarest
@@ -176,14 +177,14 @@ impl<'a> Template<'a> {
             Object::Pod(pod) => (&pod.metadata.labels, &pod.spec, &pod.spec.shared.subdomain, "spec"),
             _ => return None,
         };
-        // What a controller made in a snapshot's cluster is not to be reviewed: its template is.
-        let made = read.object.metadata().controller().is_some();
-        (!made).then(|| Template { key: read.object.key(), labels, spec, subdomain, path })
+        // Objects of a controller, in a snapshot, are not reviewed: their template is.
+        let is_controlled = read.object.metadata().controller().is_some();
+        (!is_controlled).then(|| Template { key: read.object.key(), labels, spec, subdomain, path })
     }
 }
 
 impl<T> Reviewed<'_, T> {
-    /// A finding about the field at `path`, of its rule's severity.
+    /// A finding at the field `path`, with the severity of its rule.
     fn finding(
         &self,
         code: &'static str,

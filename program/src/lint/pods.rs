@@ -1,11 +1,11 @@
-//! Rules about hostname and subdomain of pods that no StatefulSet gives them.
+//! Rules about hostname and subdomain of pods without a StatefulSet.
 
 use super::{Reviewed, Template};
 use clusterlocal_core::manifest::Problem;
 use clusterlocal_core::store::{Kind, nearest};
 
 pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<Problem>) {
-    // A StatefulSet overwrites both.
+    // A StatefulSet sets both.
     if template.key.kind == Kind::StatefulSet {
         return;
     }
@@ -13,18 +13,18 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
     if !spec.shared.subdomain.is_empty()
         && template.cluster.service(namespace, &spec.shared.subdomain).is_none()
     {
-        // Only a headless Service over the pod gives it a name.
-        let meant =
-            nearest(&spec.shared.subdomain, template.cluster.service_names(namespace)).filter(|meant| {
-                let service = template.cluster.service(namespace, meant);
+        // Only a headless Service that selects the pod gives it a name.
+        let near =
+            nearest(&spec.shared.subdomain, template.cluster.service_names(namespace)).filter(|near| {
+                let service = template.cluster.service(namespace, near);
                 service.is_some_and(|service| {
                     let selector = &service.spec.selector;
                     service.is_headless() && !selector.is_empty() && selector.matches(template.object.labels)
                 })
             });
-        let help = match meant {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => format!("add a headless Service called {} that selects the pod", spec.shared.subdomain),
+        let help = match near {
+            Some(near) => format!("did you mean {near}?"),
+            None => format!("add a headless Service {} that selects the pod", spec.shared.subdomain),
         };
         findings.push(template.finding(
             "subdomain-without-service",
@@ -39,7 +39,7 @@ pub(super) fn review(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<P
     hostname_without_subdomain(template, findings);
 }
 
-/// Nobody expects a name of a pod that no headless Service selects.
+/// Only pods that a headless Service selects are expected to have a name.
 fn hostname_without_subdomain(template: &Reviewed<'_, Template<'_>>, findings: &mut Vec<Problem>) {
     let spec = template.object.spec;
     if spec.hostname.is_empty() || !spec.shared.subdomain.is_empty() {
@@ -51,8 +51,8 @@ fn hostname_without_subdomain(template: &Reviewed<'_, Template<'_>>, findings: &
         findings.push(template.finding(
             "hostname-without-subdomain",
             &format!("{}.hostname", template.object.path),
-            format!("hostname alone is no name in the DNS: {}.{service} does not exist", spec.hostname),
-            format!("write subdomain: {service} beside it"),
+            format!("hostname alone is not a name in the DNS: {}.{service} does not exist", spec.hostname),
+            format!("add subdomain: {service}"),
         ));
     }
 }

@@ -1,4 +1,4 @@
-//! Rules about a Service's ports: whether SRV records exist, and whether somebody listens where they lead.
+//! Rules about ports of Services: whether SRV records exist, and whether a container listens at their ports.
 
 use super::Reviewed;
 use clusterlocal_core::manifest::Problem;
@@ -16,7 +16,7 @@ pub(super) fn review(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem
         .flat_map(|container| &container.ports)
         .collect();
     ports_missing(service, &declared, findings);
-    // A container need not declare where it listens: who declares nothing proves nothing.
+    // Declaring ports is optional: a container without declared ports proves nothing.
     let all_declare = specs
         .iter()
         .flat_map(|spec| spec.shared.containers.iter())
@@ -28,7 +28,7 @@ pub(super) fn review(service: &Reviewed<'_, Service>, findings: &mut Vec<Problem
                 named_target(service, at, port, name, &declared, findings);
             }
             Some(IntOrName::Name(_)) => {}
-            // A Service with an address has its own port in SRV records, and the pods' only matter to kube-proxy.
+            // The SRV records of a Service with an address have its own port; only kube-proxy uses the target port.
             _ if !object.is_headless() || !all_declare || declared.is_empty() => {}
             Some(IntOrName::Int(number)) => {
                 numbered_target(service, at, port, ("targetPort", *number), &declared, findings);
@@ -43,7 +43,7 @@ fn selected_specs<'a>(service: &'a Reviewed<'_, Service>) -> Vec<&'a PodSpec> {
     let object = service.object;
     let pods = service.cluster.store.select_pods(&object.metadata.namespace, &object.spec.selector);
     let of_pods = pods.into_iter().map(|pod| &pod.spec);
-    // A workload that is scaled to nothing has no pods, but says what they would be.
+    // A workload that is scaled to 0 has no pods, but a template.
     let of_templates = service.cluster.selected(object).map(|template| template.spec);
     let mut specs: Vec<&PodSpec> = Vec::new();
     for spec in of_pods.chain(of_templates) {
@@ -63,18 +63,16 @@ fn ports_missing(service: &Reviewed<'_, Service>, declared: &[&ContainerPort], f
         return;
     }
     let message = if service.object.is_headless() {
-        "has no ports: addresses are found, SRV records are not"
+        "has no ports: there are address records, but no SRV records"
     } else {
-        "has no ports: the API server refuses that of a Service with an address of its own"
+        "has no ports: the API server refuses a Service with an address and without ports"
     };
     let help = match declared.first() {
         Some(port) => {
             let name = if port.name.is_empty() { "main" } else { &port.name };
             format!("write ports: [{{name: {name}, port: {}}}]", port.container_port)
         }
-        None => {
-            "write the port that the pods listen at, and a name for it: ports: [{name: …, port: …}]".into()
-        }
+        None => "add the port that the pods listen at, with a name: ports: [{name: …, port: …}]".into(),
     };
     findings.push(service.finding("ports-missing", "spec.ports", message, help));
 }
@@ -95,7 +93,7 @@ fn port_unnamed(
         "port-unnamed",
         &format!("spec.ports[{at}].name"),
         format!(
-            "port {} has no name: there will be no SRV records at _NAME._{}",
+            "port {} has no name: there are no SRV records at _NAME._{}",
             port.port,
             port.protocol.label()
         ),
@@ -103,10 +101,10 @@ fn port_unnamed(
     ));
 }
 
-/// Maximum number of ports in a sentence.
+/// Maximum number of ports in a message.
 const PORTS_SHOWN: usize = 8;
 
-/// `a, b and 3 more`, each once.
+/// `a, b and 3 more`, without duplicates.
 fn shown<T: ToString>(ports: impl IntoIterator<Item = T>) -> String {
     let mut all: Vec<String> = Vec::new();
     for port in ports {
@@ -121,7 +119,7 @@ fn shown<T: ToString>(ports: impl IntoIterator<Item = T>) -> String {
     }
 }
 
-/// A named targetPort is looked up in each pod; a pod that does not have it is left without the port (FindPort).
+/// A named targetPort is resolved in each pod; a pod without the name does not get the port (FindPort).
 fn named_target(
     service: &Reviewed<'_, Service>,
     at: usize,
@@ -142,32 +140,30 @@ fn named_target(
         let mut same = declared.iter().filter(|d| d.container_port == port.port && !d.name.is_empty());
         same.next().map(|d| d.name.as_str())
     };
-    let meant = nearest(name, names()).or_else(same_number).filter(|meant| {
+    let correction = nearest(name, names()).or_else(same_number).filter(|correction| {
         !service.is_trial
             && service.is_cured("target-port-unknown", |copy| {
-                copy.spec.ports[at].target_port = Some(IntOrName::Name((*meant).into()));
+                copy.spec.ports[at].target_port = Some(IntOrName::Name((*correction).into()));
             })
     });
-    let help = match (meant, shown(names())) {
-        (Some(meant), _) => format!("write targetPort: {meant}"),
+    let help = match (correction, shown(names())) {
+        (Some(correction), _) => format!("write targetPort: {correction}"),
         (None, all) if all.is_empty() => {
-            format!("give the container's port the name: ports: [{{name: {name}, containerPort: …}}]")
+            format!("name the container's port: ports: [{{name: {name}, containerPort: …}}]")
         }
-        (None, all) => format!(
-            "the containers' ports are called {all}: write one of these, or give a port the name {name}"
-        ),
+        (None, all) => {
+            format!("the containers' ports are named {all}: write one of these, or name a port {name}")
+        }
     };
     findings.push(service.finding(
         "target-port-unknown",
         &format!("spec.ports[{at}].targetPort"),
-        format!(
-            "targetPort {name:?} is the name of no port of the selected pods: nothing leads to this port"
-        ),
+        format!("no port of the selected pods is named {name:?}: this port has no endpoints"),
         help,
     ));
 }
 
-/// SRV records of a headless Service name the port that the pods are to listen at.
+/// The SRV records of a headless Service have the target port.
 fn numbered_target(
     service: &Reviewed<'_, Service>,
     at: usize,
@@ -184,10 +180,10 @@ fn numbered_target(
         return protocol_differs(service, at, port, other, findings);
     }
     let namesake = declared.iter().find(|d| !d.name.is_empty() && d.name == port.name);
-    let namesake = namesake.filter(|meant| {
+    let namesake = namesake.filter(|declared| {
         !service.is_trial
             && service.is_cured("srv-port-unserved", |copy| {
-                copy.spec.ports[at].target_port = Some(IntOrName::Int(meant.container_port));
+                copy.spec.ports[at].target_port = Some(IntOrName::Int(declared.container_port));
             })
     });
     let mut numbers: Vec<u16> = declared.iter().map(|d| d.container_port).collect();
@@ -195,7 +191,7 @@ fn numbered_target(
     numbers.dedup();
     let all = shown(numbers);
     let help = match namesake {
-        Some(meant) => format!("write targetPort: {}", meant.container_port),
+        Some(declared) => format!("write targetPort: {}", declared.container_port),
         None => format!(
             "if a container listens there, declare it: ports: [{{containerPort: {number}}}]; if not, write the targetPort"
         ),
@@ -203,7 +199,7 @@ fn numbered_target(
     findings.push(service.finding(
         "srv-port-unserved",
         &format!("spec.ports[{at}].{field}"),
-        format!("SRV records will say port {number}, which no container declares: they declare {all}"),
+        format!("SRV records have port {number}, which no container declares: they declare {all}"),
         help,
     ));
 }

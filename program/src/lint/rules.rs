@@ -1,15 +1,15 @@
-//! The rules: codes, severities, and what they find.
+//! The rules: codes, severities and summaries.
 
 use clusterlocal_core::manifest::Severity;
 
-/// A rule, as documentation lists it.
+/// A rule, as in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// Stable: scripts may depend on it.
+    /// Stable: scripts depend on it.
     pub code: &'static str,
-    /// What it finds, in half a sentence.
+    /// The mistake that it finds, as a phrase.
     pub summary: &'static str,
-    /// An error never works, whatever else there is; a warning may be on purpose.
+    /// Error: never works. Warning: may be on purpose.
     pub severity: Severity,
 }
 

@@ -1,4 +1,4 @@
-//! Rules about a Service by itself: whom it selects, where an alias leads, its addresses.
+//! Rules about Services: selectors, targets of ExternalNames, addresses.
 
 use std::net::IpAddr;
 
@@ -21,8 +21,7 @@ pub(super) fn review(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     family_unavailable(service, findings);
 }
 
-/// Such a Service has a name and nobody behind it: NXDOMAIN if it is headless, an address that refuses connections
-/// if it is not.
+/// A Service without endpoints: NXDOMAIN if it is headless, an address that refuses connections if it is not.
 fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     let (cluster, object) = (service.cluster, service.object);
     let selector = &object.spec.selector;
@@ -36,8 +35,8 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
     } else {
         "its address refuses connections"
     };
-    let (path, message, help) = match meant(service) {
-        Some(Meant::Label(template, key, wanted)) => (
+    let (path, message, help) = match correction(service) {
+        Some(Correction::Label(template, key, wanted)) => (
             format!("spec.selector[{key}]"),
             format!(
                 "selector {selector} matches no pod: the pods of {} have {key}={wanted}; {effect}",
@@ -45,34 +44,33 @@ fn selector_matches_nothing(service: &Reviewed<'_, Service>, findings: &mut Find
             ),
             format!("write {key}: {wanted}"),
         ),
-        Some(Meant::Namespace(template)) => (
+        Some(Correction::Namespace(template)) => (
             "spec.selector".into(),
             format!(
                 "selector {selector} matches no pod of namespace {}: the pods of {} have these labels; {effect}",
                 object.metadata.namespace, template.key
             ),
-            format!("write namespace: {} into the Service, where the pods are", template.key.namespace),
+            format!("write namespace: {} in the Service, where the pods are", template.key.namespace),
         ),
         None => (
             "spec.selector".into(),
             format!("selector {selector} matches no pod of these manifests; {effect}"),
-            "give clusterlocal the manifest of those pods too, or correct the selector".into(),
+            "add the manifest of these pods, or correct the selector".into(),
         ),
     };
     findings.push(service.finding("selector-matches-nothing", &path, message, help));
 }
 
-/// What was probably meant by a selector that matches nothing.
-enum Meant<'a> {
+/// A likely correction of a selector that matches nothing.
+enum Correction<'a> {
     /// One label has another value in the pods of this template.
     Label(&'a Template<'a>, &'a str, &'a str),
     /// The pods of this template are in another namespace.
     Namespace(&'a Template<'a>),
 }
 
-/// What was probably meant, if the Service would be right then, and the labels or the ports show that these are the pods:
-/// any label could be made to match.
-fn meant<'a>(service: &Reviewed<'a, Service>) -> Option<Meant<'a>> {
+/// The correction that fixes the Service, if labels or ports show that these are its pods: any label could be made to match.
+fn correction<'a>(service: &Reviewed<'a, Service>) -> Option<Correction<'a>> {
     if service.is_trial {
         return None;
     }
@@ -100,19 +98,21 @@ fn meant<'a>(service: &Reviewed<'a, Service>) -> Option<Meant<'a>> {
     });
     let mut cured = cured.peekable();
     if let Some((template, key, wanted)) = cured.next() {
-        // Of several that would do, none is more probable than the others, unless they are one label.
+        // Of several corrections none is more likely, unless they are the same label.
         let only = cured.all(|(_, other_key, other)| (other_key, other) == (key, wanted));
-        return only.then_some(Meant::Label(template, key, wanted));
+        return only.then_some(Correction::Label(template, key, wanted));
     }
     let mut elsewhere = cluster.templates.iter().filter(|template| {
         template.key.namespace != *namespace && selector.matches(template.labels) && serves(object, template)
     });
     let first = elsewhere.next()?;
-    elsewhere.all(|template| template.key.namespace == first.key.namespace).then_some(Meant::Namespace(first))
+    elsewhere
+        .all(|template| template.key.namespace == first.key.namespace)
+        .then_some(Correction::Namespace(first))
 }
 
-/// Whether the Service is called like the workload, or all of its ports are those of the template and no other Service
-/// selects that yet.
+/// Whether the Service has the name of the workload, or all of its ports are ports of the template, which no other Service
+/// selects.
 fn fits_alone(service: &Reviewed<'_, Service>, template: &Template<'_>) -> bool {
     let object = service.object;
     let declared =
@@ -126,7 +126,7 @@ fn fits_alone(service: &Reviewed<'_, Service>, template: &Template<'_>) -> bool 
             && serves(object, template))
 }
 
-/// Whether nothing in the template contradicts the ports of the Service: a container that declares ports declares these.
+/// Whether the template declares the ports of the Service, or no ports at all.
 fn serves(service: &Service, template: &Template<'_>) -> bool {
     let declared: Vec<_> =
         template.spec.serving_containers().flat_map(|container| &container.ports).collect();
@@ -142,15 +142,15 @@ fn agreeing(selector: &Labels, labels: &Labels) -> usize {
     selector.iter().filter(|(key, value)| labels.get(key) == Some(value)).count()
 }
 
-/// Deprecated for publishNotReadyAddresses in 1.11 and removed in 1.24; endpoint slices never heeded it.
+/// Deprecated for publishNotReadyAddresses in 1.11 and removed in 1.24; EndpointSlices never supported it.
 fn annotation_without_effect(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     const TOLERATE: &str = "service.alpha.kubernetes.io/tolerate-unready-endpoints";
-    let asked = service.object.metadata.annotations.get(TOLERATE).is_some_and(|value| value == "true");
-    if asked && !service.object.spec.publish_not_ready_addresses {
+    let is_set = service.object.metadata.annotations.get(TOLERATE).is_some_and(|value| value == "true");
+    if is_set && !service.object.spec.publish_not_ready_addresses {
         findings.push(service.finding(
             "annotation-without-effect",
             &format!("metadata.annotations[{TOLERATE}]"),
-            format!("{TOLERATE} has no effect any more: pods have no names before they are ready"),
+            format!("{TOLERATE} no longer has an effect: pods have no names before they are ready"),
             "write publishNotReadyAddresses: true into the spec",
         ));
     }
@@ -162,13 +162,13 @@ fn cluster_ip_taken(service: &Reviewed<'_, Service>, findings: &mut Findings) {
         findings.push(service.finding(
             "cluster-ip-taken",
             "spec.clusterIP",
-            format!("{ip} is the address of {owner} already"),
+            format!("{ip} is already the address of {owner}"),
             "leave clusterIP out: one is allocated",
         ));
     }
 }
 
-/// A family that was asked for in so many words, and that nothing in this cluster has an address of.
+/// A required family that the cluster has no addresses of.
 fn family_unavailable(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     let spec = &service.object.spec;
     let (path, wanted) = match spec.ip_family_policy {
@@ -191,7 +191,9 @@ fn family_unavailable(service: &Reviewed<'_, Service>, findings: &mut Findings) 
         findings.push(service.finding(
             "family-unavailable",
             path,
-            format!("asks for {family:?}, which this cluster has no addresses of: there will be no {record} record"),
+            format!(
+                "requires {family:?}, of which this cluster has no addresses: there is no {record} record"
+            ),
             "leave the family out, or give the cluster a range of each family (--pod-cidr, --service-cidr)",
         ));
     }
@@ -199,14 +201,14 @@ fn family_unavailable(service: &Reviewed<'_, Service>, findings: &mut Findings) 
 
 fn external_name(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     let target = service.object.spec.external_name.as_deref().unwrap_or_default();
-    let mut tell = |code, message: String, help: String| {
+    let mut report = |code, message: String, help: String| {
         findings.push(service.finding(code, "spec.externalName", message, help));
     };
     if target.parse::<IpAddr>().is_ok() {
-        return tell(
+        return report(
             "external-name-address",
             format!(
-                "{target} is an address: an alias can only lead to a name, so CoreDNS has no such Service"
+                "{target} is an address: an alias must be a name: CoreDNS has no records for this Service"
             ),
             "leave out type, externalName and selector, and give the address in an EndpointSlice".into(),
         );
@@ -216,22 +218,22 @@ fn external_name(service: &Reviewed<'_, Service>, findings: &mut Findings) {
     let shown = shown.trim_end_matches('.');
     let Ok(name) = target.parse::<DomainName>() else { return };
     if is_subdomain(domain.as_wire(), name.as_wire()) {
-        if let Some(why) = leads_nowhere(service, &name) {
+        if let Some(why) = dangling(service, &name) {
             let help = "write the name of a Service that exists: SERVICE.NAMESPACE.svc.".to_string() + shown;
-            tell("external-name-dangling", format!("{target} {why}"), help);
+            report("external-name-dangling", format!("{target} {why}"), help);
         }
     } else if target.trim_end_matches('.').ends_with(".svc") || name.label_count() == 1 {
-        // What an alias leads to is looked up as it stands: search domains are the client's, and for its own question.
-        tell(
+        // The target of an alias is looked up without search domains: clients apply these to their own queries only.
+        report(
             "external-name-dangling",
-            format!("{target} is looked up as it stands, without the cluster domain: there is no such name"),
-            format!("write all of it: SERVICE.NAMESPACE.svc.{shown}"),
+            format!("{target} is looked up without the cluster domain: this name does not exist"),
+            format!("write the full name: SERVICE.NAMESPACE.svc.{shown}"),
         );
     }
 }
 
-/// Follows aliases within the zone; tells why there is no end to them.
-fn leads_nowhere(service: &Reviewed<'_, Service>, target: &DomainName) -> Option<String> {
+/// Follows aliases within the zone, and returns the reason if they do not end at a name.
+fn dangling(service: &Reviewed<'_, Service>, target: &DomainName) -> Option<String> {
     let zone = service.cluster.zone;
     let domain = zone.settings().domain.as_wire();
     let own = format!("{}.{}.svc.{}", service.key.name, service.key.namespace, zone.settings().domain);
@@ -239,7 +241,7 @@ fn leads_nowhere(service: &Reviewed<'_, Service>, target: &DomainName) -> Option
     let mut next = target.as_wire().to_ascii_lowercase();
     loop {
         if seen.contains(&next) {
-            return Some("leads back to this Service".into());
+            return Some("is an alias of this Service itself".into());
         }
         let relative = &next[..next.len() - domain.len()];
         let mut alias = None;
@@ -252,7 +254,7 @@ fn leads_nowhere(service: &Reviewed<'_, Service>, target: &DomainName) -> Option
             }),
             Found::Pod(..) => return None,
             Found::Missing | Found::Container => {
-                return Some("is the name of nothing in this cluster".into());
+                return Some("does not exist in this cluster".into());
             }
         };
         match alias.filter(|alias| is_subdomain(domain, alias)) {

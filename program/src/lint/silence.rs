@@ -1,4 +1,4 @@
-//! `clusterlocal.dev/allow: CODE,CODE` on an object: findings about it that are left out. Must not depend on a rule.
+//! `clusterlocal.dev/allow: CODE,CODE`: leaves out findings about an object. Must not depend on a rule.
 
 use rustc_hash::FxHashMap;
 
@@ -6,8 +6,8 @@ use super::RULES;
 use clusterlocal_core::manifest::{Manifest, Problem};
 use clusterlocal_core::store::{ALLOW_ANNOTATION, Key, nearest};
 
-/// Leaves out of `findings`, from `from` on, which are about objects of `manifest`, what their annotations allow, and adds a
-/// finding for each code that is none.
+/// Removes from `findings[from..]`, which are about objects of `manifest`, those that annotations allow, and adds a finding for
+/// each unknown code.
 pub(super) fn apply(manifest: &Manifest, findings: &mut Vec<Problem>, from: usize) {
     let mut allowed: FxHashMap<Key, Vec<&str>> = FxHashMap::default();
     let mut unknown = Vec::new();
@@ -20,7 +20,7 @@ pub(super) fn apply(manifest: &Manifest, findings: &mut Vec<Problem>, from: usiz
                 format!("did you mean {near}?")
             });
             let place = read.place.locate(&format!("metadata.annotations[{ALLOW_ANNOTATION}]"));
-            let message = format!("{code:?} is the code of no finding, so it allows nothing");
+            let message = format!("{code:?} is not the code of a finding: it has no effect");
             let problem = Problem::at(&read.place, place, message).with_help(help).about(read.object.key());
             let mut problem = problem.as_warning();
             problem.code = Some("unknown-code");

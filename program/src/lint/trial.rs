@@ -1,5 +1,4 @@
-//! Suggestions are tried before they are given: on a copy of the object, which is then checked again. Must not depend on a
-//! rule.
+//! Tests suggestions before they are made, on a copy of the object that is reviewed again. Must not depend on a rule.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +8,7 @@ use clusterlocal_core::manifest::{self, Problem};
 use clusterlocal_core::store::{Object, Service, StatefulSet};
 
 impl Reviewed<'_, Service> {
-    /// Whether the Service would be right after `edit`: an API server takes it, `code` is found no more, and nothing else is
-    /// found that was not found before.
+    /// Whether `edit` fixes the Service: an API server accepts it, there is no finding `code`, and no new one.
     pub(super) fn is_cured(&self, code: &str, edit: impl FnOnce(&mut Service)) -> bool {
         let review = |service: &Reviewed<'_, Service>| {
             let mut findings = Vec::new();
@@ -21,12 +19,12 @@ impl Reviewed<'_, Service> {
         };
         let mut copy = self.object.clone();
         edit(&mut copy);
-        self.tried(code, &copy, |copy| Object::Service(Arc::new(copy)), review)
+        self.is_fixed(code, &copy, |copy| Object::Service(Arc::new(copy)), review)
     }
 }
 
 impl Reviewed<'_, StatefulSet> {
-    /// Whether the set would be right after `edit`, as [`Reviewed::is_cured`] of a Service.
+    /// Whether `edit` fixes the set, as [`Reviewed::is_cured`] of a Service.
     pub(super) fn is_cured(&self, code: &str, edit: impl FnOnce(&mut StatefulSet)) -> bool {
         let review = |set: &Reviewed<'_, StatefulSet>| {
             let mut findings = Vec::new();
@@ -36,12 +34,12 @@ impl Reviewed<'_, StatefulSet> {
         };
         let mut copy = self.object.clone();
         edit(&mut copy);
-        self.tried(code, &copy, |copy| Object::StatefulSet(Arc::new(copy)), review)
+        self.is_fixed(code, &copy, |copy| Object::StatefulSet(Arc::new(copy)), review)
     }
 }
 
 impl<T: Clone> Reviewed<'_, T> {
-    fn tried(
+    fn is_fixed(
         &self,
         code: &str,
         copy: &T,

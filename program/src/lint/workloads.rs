@@ -1,4 +1,4 @@
-//! Rules about workloads: what the API server makes of them, and how a StatefulSet brings its pods up.
+//! Rules about workloads: API versions, selectors, and the start of the pods of a StatefulSet.
 
 use super::Reviewed;
 use clusterlocal_core::manifest::Problem;
@@ -6,7 +6,7 @@ use clusterlocal_core::store::{
     LABEL_MAX, Labels, Object, PodManagementPolicy, SUBDOMAIN_MAX, Service, StatefulSet,
 };
 
-/// The versions that are gone, what is there instead, and since when (the API's deprecation guide).
+/// Removed versions, their replacements, and the releases that removed them (the API's deprecation guide).
 const REMOVED: [(&str, &str, &str); 5] = [
     ("apps/v1alpha1", "apps/v1", "1.5"),
     ("apps/v1beta1", "apps/v1", "1.16"),
@@ -15,7 +15,7 @@ const REMOVED: [(&str, &str, &str); 5] = [
     ("discovery.k8s.io/v1beta1", "discovery.k8s.io/v1", "1.25"),
 ];
 
-/// The versions whose defaulting made a selector of the template's labels.
+/// Versions whose selector defaulted to the labels of the template.
 const SELECTOR_DEFAULTED: [&str; 3] = ["apps/v1alpha1", "apps/v1beta1", "extensions/v1beta1"];
 
 pub(super) fn review(read: &Reviewed<'_, Object>, findings: &mut Vec<Problem>) {
@@ -25,7 +25,7 @@ pub(super) fn review(read: &Reviewed<'_, Object>, findings: &mut Vec<Problem>) {
             (workload.spec.selector.as_ref(), &workload.spec.template.metadata.labels)
         }
         Object::EndpointSlice(_) => return api_version_removed(read, &api_version(read), false, findings),
-        // A Job's selector is the controller's own business.
+        // The controller sets the selector of a Job.
         _ => return,
     };
     let version = api_version(read);
@@ -35,7 +35,7 @@ pub(super) fn review(read: &Reviewed<'_, Object>, findings: &mut Vec<Problem>) {
     }
 }
 
-/// Empty where the manifest does not say, as the items of a `StatefulSetList` need not.
+/// The apiVersion; empty if the manifest has none, as items of a `StatefulSetList` may.
 fn api_version(read: &Reviewed<'_, Object>) -> String {
     let scalars = read.place.scalars();
     scalars.into_iter().find(|(path, _)| path == "apiVersion").map(|(_, text)| text).unwrap_or_default()
@@ -48,11 +48,11 @@ fn api_version_removed(
     findings: &mut Vec<Problem>,
 ) {
     if let Some((_, instead, since)) = REMOVED.iter().find(|(removed, ..)| *removed == version) {
-        let more = if lacks_selector { " and spec.selector, which it wants written out" } else { "" };
+        let more = if lacks_selector { " and spec.selector, which it requires" } else { "" };
         findings.push(read.finding(
             "api-version-removed",
             "apiVersion",
-            format!("clusters since Kubernetes {since} do not know {version}"),
+            format!("{version} is not served since Kubernetes {since}"),
             format!("write apiVersion: {instead}{more}"),
         ));
     }
@@ -65,7 +65,8 @@ fn selector_missing(read: &Reviewed<'_, Object>, labels: &Labels, findings: &mut
     } else {
         format!("write selector: {{matchLabels: {{{}}}}}", pairs.join(", "))
     };
-    let message = "has no spec.selector: the API server refuses it (here, the template's labels are taken)";
+    let message =
+        "has no spec.selector: the API server refuses it (here, the labels of the template are used)";
     findings.push(read.finding("selector-missing", "spec.selector", message, help));
 }
 
@@ -76,7 +77,7 @@ pub(super) fn review_set(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Pro
     partition_counts_from_start(set, &scalars, findings);
 }
 
-/// A pod's name is its hostname and the value of a label, both at most 63 bytes; a domain name has at most 253.
+/// The name of a pod is its hostname and the value of a label, both at most 63 bytes; a domain name has at most 253.
 fn name_too_long(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Problem>) {
     let (meta, spec) = (&set.object.metadata, &set.object.spec);
     let last = spec.ordinals.start.saturating_add(spec.replicas.unwrap_or(1).max(1) - 1);
@@ -84,22 +85,24 @@ fn name_too_long(set: &Reviewed<'_, StatefulSet>, findings: &mut Vec<Problem>) {
     let domain = &set.cluster.zone.settings().domain;
     let name = format!("{pod}.{}.{}.svc.{domain}", spec.service_name, meta.namespace);
     let name = name.trim_end_matches('.');
-    let mut tell = |message: String| {
+    let mut report = |message: String| {
         findings.push(set.finding("name-too-long", "metadata.name", message, "give the set a shorter name"));
     };
     if pod.len() > LABEL_MAX {
-        tell(format!("pod {pod} has {} bytes, which is more than the {LABEL_MAX} of a hostname", pod.len()));
+        report(format!(
+            "pod {pod} has {} bytes, which is more than the {LABEL_MAX} of a hostname",
+            pod.len()
+        ));
     } else if name.len() > SUBDOMAIN_MAX {
-        tell(format!(
+        report(format!(
             "{name} has {} bytes, which is more than the {SUBDOMAIN_MAX} of a domain name",
             name.len()
         ));
     }
 }
 
-/// Pods that all start at once and have to find each other before they are ready never will. Without a readiness
-/// probe a pod is ready as soon as it runs, so there is nothing to say; nor is there where nothing waits for peers,
-/// but that no manifest tells.
+/// Pods that start at once and must find each other to become ready never become ready. Without a readiness probe a pod is
+/// ready as soon as it runs, which is not reported. Whether readiness depends on peers is not in a manifest.
 fn parallel_before_ready(
     set: &Reviewed<'_, StatefulSet>,
     scalars: &[(String, String)],
@@ -120,8 +123,8 @@ fn parallel_before_ready(
             "parallel-before-ready",
             "spec.podManagementPolicy",
             format!(
-                "Parallel starts all pods at once, and none has a name before it is ready: if being ready takes finding \
-                 the peers, none ever is (Service {} has no publishNotReadyAddresses)",
+                "Parallel starts all pods at once, and none has a name before it is ready: pods that must find their \
+                 peers to become ready never do (Service {} has no publishNotReadyAddresses)",
                 spec.service_name
             ),
             format!("write publishNotReadyAddresses: true into Service {}", spec.service_name),
@@ -129,8 +132,7 @@ fn parallel_before_ready(
     }
 }
 
-/// The controller compares `ordinal - start` with the partition (stateful_set_control.go), the documentation speaks of
-/// ordinals.
+/// The controller compares `ordinal - start` with the partition (stateful_set_control.go); the documentation describes ordinals.
 fn partition_counts_from_start(
     set: &Reviewed<'_, StatefulSet>,
     scalars: &[(String, String)],
@@ -145,7 +147,7 @@ fn partition_counts_from_start(
             "partition-counts-from-start",
             PATH,
             format!(
-                "{partition} is counted from the first ordinal, {start}: pods from {}-{} on are updated",
+                "{partition} counts from the first ordinal, {start}: pods from {}-{} on are updated",
                 set.key.name,
                 start.saturating_add(partition)
             ),

@@ -110,5 +110,5 @@ fn dropped_queries_are_reported() {
     let small = asked(&directory, "--query-log 500");
     let shown = run(&mut log(&small, "--at-least 1 --within 20s --rcode NXDOMAIN"));
     assert_eq!((shown.code, shown.stdout.lines().count()), (Some(0), 1), "{shown:?}");
-    assert!(shown.stderr.starts_with("note: 2 older queries are not kept any more"), "{shown:?}");
+    assert!(shown.stderr.starts_with("note: 2 older queries were dropped"), "{shown:?}");
 }

@@ -255,7 +255,7 @@ fn numbers_and_addresses_have_bounds() {
     );
     let log = super::read_all(server.child.stderr.take().unwrap());
     assert_eq!(server.stop(), Some(0));
-    assert!(text(&log).contains("other machines can ask the DNS at 0.0.0.0:"));
+    assert!(text(&log).contains("other machines can query the DNS at 0.0.0.0:"));
 }
 
 #[test]

@@ -1,48 +1,7 @@
 //! Every flag is also an environment variable, and the flag on the command line overrides it.
 
 use super::flags::upstream;
-use super::{Directory, RING, Server, ask, in_order, program, run};
-
-/// A flag in the help, such as `--ready-file`, with its variable.
-fn documented(verb: &str) -> Vec<(String, String)> {
-    let help = run(&mut program(&format!("{verb} --help"))).stdout;
-    let mut flags = Vec::new();
-    let mut last = None;
-    for line in help.lines() {
-        if let Some(flag) =
-            line.split_whitespace().find(|word| word.starts_with("--")).filter(|_| is_flag(line))
-        {
-            last = Some(flag.to_owned());
-        }
-        if let Some(variable) = line.trim().strip_prefix("[env: ") {
-            let variable = variable.trim_end_matches(']').trim_end_matches('=').to_owned();
-            flags.extend(last.take().map(|flag| (flag, variable)));
-        }
-    }
-    flags
-}
-
-/// Whether a line of the long help begins the entry of a flag.
-pub(crate) fn is_flag(line: &str) -> bool {
-    let start = line.trim_start();
-    line.len() - start.len() <= 6 && start.starts_with('-')
-}
-
-#[test]
-fn variables_are_named_after_their_flags() {
-    for (verb, count) in
-        [("serve", 34), ("records", 11), ("check", 12), ("query", 12), ("env", 3), ("resolv-conf", 3)]
-    {
-        let flags = documented(verb);
-        assert_eq!(flags.len(), count, "{verb}: {flags:?}");
-        for (flag, variable) in flags {
-            let name = flag.trim_start_matches('-').to_uppercase().replace('-', "_");
-            // Paths are positional arguments unless the verb has others; then they are a flag.
-            let name = if name == "FILE" { "PATH".into() } else { name };
-            assert_eq!(variable, format!("CLUSTERLOCAL_{name}"), "{verb} {flag}");
-        }
-    }
-}
+use super::{Directory, RING, Server, ask, in_order, run};
 
 /// A variable behaves as its flag: the same invalid value gives the same error.
 #[test]

@@ -29,7 +29,7 @@ fn faults_are_added_and_cleared() {
     assert_eq!((code(srv), code(a)), (ResponseCode::ServFail, ResponseCode::NoError));
     let listed = fault(&server, "list");
     let expected = "\
-NAME       STATE      HITS  WHAT
+NAME       STATE      HITS  EFFECT
 srv-fails  Active        1  servfail; name=_cql.* types=SRV,PTR clients=127.0.0.1
 ";
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), expected));
@@ -127,7 +127,7 @@ fn invalid_faults_are_refused_with_a_message() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let table = [
-        ("add", "expected what goes wrong, such as servfail, delay 3s or dns-outage 30s"),
+        ("add", "expected an effect, such as servfail, delay 3s or dns-outage 30s"),
         ("add servfial", "did you mean `servfail`?"),
         ("add drop --type SVR", "did you mean `SRV`?"),
         ("add drop --probability 2", "\"2\" is not a probability from 0 to 1"),
@@ -138,7 +138,7 @@ fn invalid_faults_are_refused_with_a_message() {
         ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both apply to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
         ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
-        ("clear missing", "there is no fault missing; there is no fault at all"),
+        ("clear missing", "there is no fault missing; there are no faults"),
     ];
     for (arguments, message) in table {
         let ended = fault(&server, arguments);

@@ -9,6 +9,7 @@ mod common;
 mod asking;
 mod bounds;
 mod check;
+mod containers;
 mod ending;
 mod environment;
 mod explain;

@@ -101,7 +101,7 @@ fn the_result_of_a_scenario_decides_the_exit_code() {
     let played = run(&mut directory.program("play cluster.yaml"));
     assert_eq!(
         (played.code, played.stderr.as_str()),
-        (Some(2), "error: cluster.yaml: there is no Scenario in it\n")
+        (Some(2), "error: cluster.yaml: has no object of kind Scenario\n")
     );
 }
 

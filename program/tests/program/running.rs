@@ -175,7 +175,7 @@ fn faults_are_ignored_with_a_notice() {
     for arguments in ["query db.store", "explain db.store"] {
         let ended = ask(arguments);
         assert!(ended.code == Some(0) && ended.stdout.contains("NOERROR"), "{ended:?}");
-        assert!(ended.stderr.contains("without the faults that there are (gone)"), "{ended:?}");
+        assert!(ended.stderr.contains("without the faults in force (gone)"), "{ended:?}");
     }
 }
 
@@ -199,10 +199,8 @@ fn a_server_is_found_if_the_default_port_is_in_use() {
     let second = Server::start(verb(&directory, arguments).stderr(Stdio::null()));
     let ended = run(&mut verb(&directory, "explain db-0.db -n store"));
     assert_eq!(ended.code, Some(0), "the second server's is ready: {ended:?}");
-    let note = format!(
-        "asking the one that began last, at {}; --api asks another: {api}",
-        field(&second.ready, "api")
-    );
+    let note =
+        format!("using the last started, at {}; for another use --api {api}", field(&second.ready, "api"));
     assert!(ended.stderr.contains(&note), "{ended:?}");
     let ended = run(&mut verb(&directory, &format!("explain db-0.db -n store --api {api}")));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");

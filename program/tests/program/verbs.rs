@@ -1,12 +1,12 @@
 //! The output of the verbs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use serde_json::Value;
 
-use super::environment::is_flag;
 use super::{Directory, RING, Server, ask, common, program, run, wait};
 
 /// The zones that are served by default.
@@ -134,8 +134,8 @@ fn query_prints_the_answer_of_a_server() {
 #[test]
 fn resolv_conf_prints_the_file_of_a_pod() {
     let elsewhere = "\
-# The C library asks port 53 alone, and the server is at port 10053. Port 53 is free without root
-# in namespaces of its own: unshare -U -r -n -m, and there serve --listen 127.0.0.1:53
+# The C library queries port 53 only, and the server is at port 10053. Without root, port 53 is free
+# in new namespaces: unshare -U -r -n -m, and in them serve --listen 127.0.0.1:53
 ";
     let table = [
         (
@@ -176,57 +176,123 @@ fn a_closed_pipe_is_not_an_error() {
     assert_eq!(super::text(&complaint), "");
 }
 
-/// Verb, flags: each is listed once, in the short help and in the long one.
+/// (verb, its flags): each has one line, in both forms of help.
 #[test]
-fn help_lists_every_flag() {
-    let cluster = "--kustomize --recursive --domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
-    let serve = "--listen --api --api-allow-remote --kubeconfig --order --seed --upstream --outside --max-udp-size --query-log --max-store-size --watch --wait-for-manifests --ready-file \
-                 --exit-with-parent --clock --start-time --speed --start-delay --ready-delay --stop-delay --address-reuse \
-                 --feature-gates --log --log-format";
+fn help_has_a_line_for_each_flag() {
+    let cluster = "--domain --ttl --pods --endpoint-pod-names --pod-cidr --service-cidr --nodes";
+    let folders = "--kustomize --recursive";
+    let serve = "--listen --order --seed --upstream --outside --max-udp-size --query-log --api --api-allow-remote \
+                 --kubeconfig --max-store-size --clock --start-time --speed --start-delay --ready-delay --stop-delay \
+                 --address-reuse --feature-gates --watch --wait-for-manifests --ready-file --exit-with-parent --log \
+                 --log-format";
     let table = [
-        ("", format!("{cluster} {serve} --help --version")),
-        ("serve", format!("{cluster} {serve} --help")),
-        ("check", format!("{cluster} --output --allow --deny --kubernetes --help")),
-        ("records", format!("{cluster} --output --api --help")),
-        ("query", format!("--namespace --api --file {cluster} --help")),
+        ("serve", format!("--help {folders} {cluster} {serve}")),
+        ("health", "--listen --domain --within --help".into()),
+        ("check", format!("--output --allow --deny --kubernetes --help {folders} {cluster}")),
+        ("records", format!("--output --api --help {folders} {cluster}")),
+        ("query", format!("--namespace --api --help --file {folders} {cluster}")),
         (
             "log",
-            "--follow --output --name --type --client --pod --rcode --transport --fault --since-serial --at-least \
-             --at-most --within --api --help"
+            "--follow --output --api --help --at-least --at-most --within --name --type --client --pod --rcode \
+             --transport --fault --since-serial"
                 .into(),
         ),
         (
             "fault add",
-            "--sequence --name --type --transport --client --namespace --every --probability --seed --times --priority --after --for --api \
-             --help"
+            "--sequence --api --help --name --type --transport --client --namespace --every --probability --seed \
+             --times --priority --after --for"
                 .into(),
         ),
-        ("play", "--manifests --kustomize --recursive --listen --junit --help".into()),
+        ("play", "--listen --junit --help --manifests --kustomize --recursive".into()),
         ("fault list", "--output --api --help".into()),
         ("fault clear", "--api --help".into()),
         ("env", "--for --namespace --dns --domain --help".into()),
         ("resolv-conf", "--namespace --dns --domain --help".into()),
     ];
     for (verb, flags) in table {
-        for help in ["-h", "--help"] {
-            let ended = run(&mut program(&format!("{verb} {help}")));
-            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{verb} {help}");
-            let listed: Vec<_> = ended
-                .stdout
-                .lines()
-                .filter(|line| is_flag(line))
-                .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
-                .collect();
-            assert_eq!(listed, flags.split_whitespace().collect::<Vec<_>>(), "{verb} {help}");
-            assert!(ended.stdout.lines().all(|line| line.chars().count() <= 100), "{verb} {help}");
-        }
+        let [short, long] = ["-h", "--help"].map(|help| run(&mut program(&format!("{verb} {help}"))));
+        assert_eq!((short.code, short.stderr.as_str()), (Some(0), ""), "{verb}");
+        assert_eq!(short.stdout, long.stdout, "{verb}");
+        let lines: Vec<_> = short.stdout.lines().collect();
+        let listed: Vec<_> = lines
+            .iter()
+            .filter(|line| is_flag(line))
+            .filter_map(|line| line.split_whitespace().find(|word| word.starts_with("--")))
+            .collect();
+        assert_eq!(listed, flags.split_whitespace().collect::<Vec<_>>(), "{verb}");
+        let described = |line: &&&str| line.trim_start().split("  ").nth(1).is_some();
+        assert_eq!(
+            lines.iter().filter(|line| is_flag(line)).filter(described).count(),
+            listed.len(),
+            "{verb}"
+        );
+        assert!(lines.iter().all(|line| line.chars().count() <= 100), "{verb}");
     }
-    let verbs = run(&mut program("-h")).stdout;
-    for verb in
-        ["serve", "check", "records", "query", "explain", "env", "resolv-conf", "fault", "play", "log"]
-    {
-        assert!(verbs.contains(&format!("\n  {verb} ")), "{verb}");
-    }
+}
+
+/// Whether a line of help begins the entry of a flag.
+fn is_flag(line: &str) -> bool {
+    let start = line.trim_start();
+    line.len() - start.len() <= 6 && start.starts_with('-')
+}
+
+#[test]
+fn help_lists_verbs_in_groups() {
+    let help = run(&mut program("--help")).stdout;
+    assert_eq!(help, run(&mut program("-h")).stdout);
+    let at =
+        |text: &str| help.find(&format!("\n{text}")).unwrap_or_else(|| panic!("{text:?} is not in\n{help}"));
+    let order = [
+        "The server:\n",
+        "  serve ",
+        "  health ",
+        "Without a server:\n",
+        "  check ",
+        "  play ",
+        "  env ",
+        "Of a running server, or of files that are named:\n",
+        "  records ",
+        "Of a running server:\n",
+        "  log ",
+        "  fault ",
+        "Examples:\n",
+        "Exit codes: ",
+    ];
+    assert!(order.map(at).is_sorted(), "{help}");
+    assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
     let version = run(&mut program("--version"));
     assert_eq!(version.stdout, concat!("clusterlocal ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+/// Files that a package installs: a page for each verb, replaced by the next run, and completions.
+#[test]
+fn manual_pages_and_completions() {
+    let directory = Directory::with(&[]);
+    for _ in 0..2 {
+        let ended = run(&mut directory.program("man share/man"));
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        let pages: BTreeSet<_> = ended.stdout.lines().collect();
+        for page in ["clusterlocal.1", "clusterlocal-serve.1", "clusterlocal-fault-add.1"] {
+            assert!(pages.contains(&*format!("share/man/{page}")), "{page} is not in {pages:?}");
+        }
+        let page = fs::read_to_string(directory.path("share/man/clusterlocal-serve.1")).expect("a page");
+        for part in
+            [".TH clusterlocal-serve 1", "CLUSTERLOCAL_MAX_UDP_SIZE", "SIGHUP reads the manifests again"]
+        {
+            assert!(page.contains(part), "no {part:?} in\n{page}");
+        }
+    }
+    // A file that another program wrote stays.
+    let own = "my own page";
+    fs::write(directory.path("share/man/clusterlocal.1"), own).expect("a file");
+    assert_eq!(run(&mut directory.program("man share/man")).code, Some(2));
+    assert_eq!(fs::read_to_string(directory.path("share/man/clusterlocal.1")).expect("a file"), own);
+    for (shell, part) in [
+        ("bash", "complete -F _clusterlocal"),
+        ("zsh", "#compdef clusterlocal"),
+        ("fish", "complete -c clusterlocal"),
+    ] {
+        let script = run(&mut program(&format!("completions {shell}"))).stdout;
+        assert!(script.contains(part) && script.contains("max-udp-size"), "{shell}: {script}");
+    }
 }

@@ -7,7 +7,7 @@ use super::{Directory, RING, field, program, run, serve_ring};
 /// A command line, and parts of the error. `API` is a running server with the ring.
 const COMMANDS: &[(&str, &[&str])] = &[
     // Verbs.
-    ("serv", &["neither a verb nor a file called \"serv\"", "did you mean `clusterlocal serve`?"]),
+    ("serv", &["\"serv\" is neither a verb nor a file", "did you mean `clusterlocal serve`?"]),
     ("chekc ring.yaml", &["did you mean `clusterlocal check`?"]),
     ("--ttl 5 chekc ring.yaml", &["did you mean `clusterlocal check`?"]),
     ("fault ad drop", &["unrecognized subcommand 'ad'", "'add'"]),
@@ -24,7 +24,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("ready", &["<POD>", "example: clusterlocal ready db-1 -n default"]),
     ("clock advance", &["<TIME>", "example: clusterlocal clock advance 5m"]),
     ("play", &["<FILE>", "example: clusterlocal play story.yaml -- ./my-store"]),
-    ("play .", &[".: is a directory; name the files in it that have a Scenario", "--manifests ."]),
+    ("play .", &[".: is a directory; name its files with a Scenario", "--manifests ."]),
     ("log --fault", &["a value is required for '--fault <FAULT>'", "example: clusterlocal log"]),
     ("clock stop", &["expected one of: advance, pause, resume"]),
     // Numbers.
@@ -56,7 +56,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     // Addresses.
     ("serve --listen localhost:53", &["expected ADDR:PORT, such as 127.0.0.1:10053", "write 127.0.0.1:53"]),
     ("serve --listen 127.0.0.1", &["the port is missing: write 127.0.0.1:10053"]),
-    ("serve --listen ::1:10053:x", &["no port"]),
+    ("serve --listen ::1:10053:x", &["not a port"]),
     ("serve --api of", &["expected ADDR:PORT", "or off; did you mean off?"]),
     ("unready db-1 --api off", &["off is for serve", "such as 127.0.0.1:10054"]),
     ("unready db-1 --api 10054", &["the address is missing: write 127.0.0.1:10054"]),
@@ -71,11 +71,11 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("log --client 10.0.0.0/8", &["expected one address or pod, such as 127.0.0.1 or db-1, not a network"]),
     ("fault add drop --transport udpp", &["\"udpp\" is not udp or tcp; did you mean `udp`?"]),
     ("query db SVR", &["\"SVR\" is not a record type such as A, SRV or TYPE65; did you mean `SRV`?"]),
-    ("serve --log verbose", &["\"verbose\" is no level: expected off, error, warn, info, debug or trace"]),
+    ("serve --log verbose", &["\"verbose\" is not a level: expected off, error, warn, info, debug or trace"]),
     ("serve --log debgu", &["did you mean debug?"]),
     (
         "serve --log info,clusterlocl::queries=debug",
-        &["nothing logs as \"clusterlocl\"", "did you mean clusterlocal?"],
+        &["there is no log target \"clusterlocl\"", "did you mean clusterlocal?"],
     ),
     (
         "check --allow port-unnamd ring.yaml",
@@ -83,7 +83,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("check --deny warning ring.yaml", &["or warnings, for all; did you mean warnings?"]),
     // Names.
-    ("query a..b -f ring.yaml", &["\"a..b\" is no domain name", "no empty labels"]),
+    ("query a..b -f ring.yaml", &["\"a..b\" is not a domain name", "no empty labels"]),
     ("query db -n Default -f ring.yaml", &["expected the name of a namespace", "such as default"]),
     ("unready DB-1 --api API", &["expected the name of a pod", "did you mean db-1?"]),
     (
@@ -97,9 +97,9 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ),
     ("node down node-9 --api API", &["there is no node node-9", "did you mean node-1?"]),
     ("node down a/node-1 --api API", &["expected the name of a node, such as node-1 or node/node-1"]),
-    ("fault clear lat --api API", &["there is no fault lat; there is no fault at all"]),
+    ("fault clear lat --api API", &["there is no fault lat; there are no faults"]),
     // Faults.
-    ("fault add", &["expected what goes wrong, such as servfail, delay 3s or dns-outage 30s"]),
+    ("fault add", &["expected an effect, such as servfail, delay 3s or dns-outage 30s"]),
     (
         "fault add servfial --api API",
         &["is not an action such as servfail, drop or delay 3s", "did you mean `servfail`?"],
@@ -162,12 +162,12 @@ const VARIABLES: &[(&str, &str, &str, &[&str])] = &[
         "CLUSTERLOCAL_TLL",
         "5",
         "check ring.yaml",
-        &["CLUSTERLOCAL_TLL is no setting; did you mean CLUSTERLOCAL_TTL?"],
+        &["CLUSTERLOCAL_TLL is not a variable of clusterlocal; did you mean CLUSTERLOCAL_TTL?"],
     ),
     ("CLUSTERLOCAL_UPSTREEM", "system", "check ring.yaml", &["did you mean CLUSTERLOCAL_UPSTREAM?"]),
     ("CLUSTERLOCAL_TTL", "x", "check ring.yaml", &["--ttl", "whole number from 0 to 3600"]),
     ("CLUSTERLOCAL_WAIT_FOR_MANIFESTS", "maybe", "serve ring.yaml", &["expected true or false"]),
-    ("CLUSTERLOCAL_LOG", "loud", "serve ring.yaml", &["\"loud\" is no level"]),
+    ("CLUSTERLOCAL_LOG", "loud", "serve ring.yaml", &["\"loud\" is not a level"]),
 ];
 
 #[test]
@@ -183,7 +183,10 @@ fn variables_are_checked_too() {
     // An unknown variable that resembles no known one: the server starts, with a warning.
     let ended = run(directory.program("check ring.yaml").env("CLUSTERLOCAL_SOMETHING_ELSE", "1"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    assert!(ended.stderr.contains("CLUSTERLOCAL_SOMETHING_ELSE is no setting of clusterlocal"), "{ended:?}");
+    assert!(
+        ended.stderr.contains("CLUSTERLOCAL_SOMETHING_ELSE is not a variable of clusterlocal"),
+        "{ended:?}"
+    );
     let of_kubernetes =
         run(directory.program("check ring.yaml").env("CLUSTERLOCAL_SERVICE_HOST", "10.96.0.9"));
     assert_eq!((of_kubernetes.code, of_kubernetes.stderr.as_str()), (Some(0), ""));

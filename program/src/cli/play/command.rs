@@ -1,5 +1,5 @@
-//! The command under test: started when the cluster answers, in a process group of its own, which ends with the story.
-//! Must not depend on what the story is about.
+//! The command under test: started when the cluster answers, in its own process group, which ends with the Scenario. Must not
+//! depend on the steps of the Scenario.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -15,24 +15,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::failure::Failure;
 
-/// Minimum time that a command has to fail in: a story on a manual clock is over before a process has begun.
+/// Minimum running time of a command, in which it can fail: a Scenario on a manual clock ends before a process has started.
 const RUN_MIN: Duration = Duration::from_secs(2);
 
-/// Time from SIGTERM to SIGKILL for the command and its children, when the story has ended.
+/// Time from SIGTERM to SIGKILL for the process group, at the end of the Scenario.
 const TERMINATION_GRACE: Duration = Duration::from_secs(5);
 
-/// Interval at which a command that is ending is looked at.
+/// Interval at which a command that is ending is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The process group of the command that runs, for signals to this process; 0 for none.
+/// The process group of the running command, for signals to this process; 0 for none.
 static GROUP: AtomicI32 = AtomicI32::new(0);
 
-/// A command that runs, and all that it starts.
+/// A running command and its children.
 pub struct Tested {
     program: String,
     child: Child,
-    began: Instant,
-    /// It has been waited for, and its group is gone.
+    started: Instant,
+    /// The command has been waited for, and its group has ended.
     ended: bool,
 }
 
@@ -40,7 +40,7 @@ impl Tested {
     /// Starts the command, if there is one.
     ///
     /// # Errors
-    /// Where it cannot be started.
+    /// If it cannot be started.
     pub fn start(command: &[String], dns: SocketAddr) -> Result<Option<Self>, Failure> {
         let Some((program, arguments)) = command.split_first() else { return Ok(None) };
         end_with_this_process();
@@ -51,22 +51,22 @@ impl Tested {
             .env("CLUSTERLOCAL_DNS_HOST", dns.ip().to_string())
             .env("CLUSTERLOCAL_DNS_PORT", dns.port().to_string())
             .process_group(0);
-        // A group in the background that reads from the terminal would be stopped.
+        // The terminal stops background groups that read from it.
         if std::io::stdin().is_terminal() {
             command.stdin(Stdio::null());
         }
         let child = command.spawn();
         let child = child.map_err(|error| Failure::Input(format!("cannot start {program}: {error}")))?;
         GROUP.store(child.id().cast_signed(), Ordering::SeqCst);
-        Ok(Some(Tested { program: program.clone(), child, began: Instant::now(), ended: false }))
+        Ok(Some(Tested { program: program.clone(), child, started: Instant::now(), ended: false }))
     }
 
-    /// How long it has run.
-    pub fn took(&self) -> Duration {
-        self.began.elapsed()
+    /// Time since its start.
+    pub fn running_time(&self) -> Duration {
+        self.started.elapsed()
     }
 
-    /// Ends the command and all that it started. Returns why it has failed, if it ended by itself before that, and failed.
+    /// Ends the process group. Returns the reason if the command had failed before that.
     pub fn end(mut self) -> Option<String> {
         let status = self.end_group()?;
         (!status.success()).then(|| match (status.code(), status.signal()) {
@@ -84,11 +84,11 @@ impl Tested {
     fn end_group(&mut self) -> Option<ExitStatus> {
         self.ended = true;
         let group = Pid::from_raw(self.child.id().cast_signed());
-        while !has_ended(group, &mut self.child) && self.began.elapsed() < RUN_MIN {
+        while !has_ended(group, &mut self.child) && self.started.elapsed() < RUN_MIN {
             thread::sleep(POLL_INTERVAL);
         }
         let by_itself = has_ended(group, &mut self.child);
-        // Not waited for yet on Linux: until then, its id stays taken, and so does that of its group.
+        // On Linux it has not been waited for, so that its id and that of its group are not reused.
         _ = killpg(group, Signal::SIGTERM);
         let deadline = Instant::now() + TERMINATION_GRACE;
         while killpg(group, None).is_ok() && has_others(group, &mut self.child) && Instant::now() < deadline {
@@ -109,7 +109,7 @@ impl Drop for Tested {
     }
 }
 
-/// Whether the command has ended, without waiting for it: its id stays taken.
+/// Whether the command has ended, without waiting for it: its id is not reused.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn has_ended(command: Pid, _: &mut Child) -> bool {
     use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -122,8 +122,8 @@ fn has_ended(_: Pid, child: &mut Child) -> bool {
     matches!(child.try_wait(), Ok(Some(_)))
 }
 
-/// Whether anything of the group runs: the command, or what it has left. A group of nothing but the ended command, which
-/// is not waited for yet, takes signals as well, so that what is left is seen in /proc.
+/// Whether a process of the group runs: the command, or one that it started. /proc distinguishes them from the ended command, which
+/// accepts signals until it is waited for.
 fn has_others(group: Pid, child: &mut Child) -> bool {
     if !has_ended(group, child) {
         return true;
@@ -131,14 +131,14 @@ fn has_others(group: Pid, child: &mut Child) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     processes.flatten().any(|process| {
         let Ok(stat) = std::fs::read_to_string(process.path().join("stat")) else { return false };
-        // PID (NAME) STATE PPID PGRP: a name may have blanks and parentheses.
+        // PID (NAME) STATE PPID PGRP: a name may contain blanks and parentheses.
         let mut fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
         let (state, _, of_group) = (fields.next(), fields.next(), fields.next());
         of_group == Some(&*group.to_string()) && state != Some("Z")
     })
 }
 
-/// Ends the command's group when a signal ends this process: the group gets none of the terminal's signals.
+/// Ends the command's group when a signal ends this process: the terminal does not signal the group.
 fn end_with_this_process() {
     static BEGUN: std::sync::Once = std::sync::Once::new();
     BEGUN.call_once(|| {

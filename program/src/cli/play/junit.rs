@@ -1,4 +1,4 @@
-//! What came of stories, as JUnit's XML: a suite a story, a case a step or expectation.
+//! Outcomes of Scenarios as JUnit XML: a suite for each Scenario, a case for each step and expectation.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,16 +18,16 @@ pub fn file(path: &Path) -> OutputFile {
     OutputFile::new(path, MARK, false)
 }
 
-/// What is to be written.
+/// The contents of the report.
 pub struct Report(Xml);
 
-/// What came of the command under test.
+/// The outcome of the command under test.
 pub struct Commanded<'c> {
-    /// What was started.
+    /// The program.
     pub program: &'c str,
-    /// How long it ran.
+    /// Running time.
     pub ran: Duration,
-    /// Why it failed.
+    /// Reason of its failure.
     pub failure: Option<String>,
 }
 
@@ -36,14 +36,14 @@ impl Report {
         Report(Xml::new("clusterlocal"))
     }
 
-    /// Checks that a report can be written to `path` without replacing what is another's.
+    /// Checks that a report can be written to `path` and replaces no file of the user.
     pub fn check(path: &Path) -> Result<(), Failure> {
         let failed =
             |error| Failure::Input(format!("cannot write the JUnit report {}: {error}", path.display()));
         file(path).check().map(drop).map_err(failed)
     }
 
-    /// Adds what came of `scenario`, and of the command under test.
+    /// Adds the outcomes of `scenario` and of the command under test.
     pub fn add(
         &mut self,
         scenario: &Scenario,

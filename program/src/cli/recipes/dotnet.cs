@@ -1,12 +1,12 @@
 // untested: .NET, SRV records and connections by name with the package DnsClient.
-// Other names: Http asks the system for them; Resolver asks the cluster alone.
+// Other names: Http uses the system for them; Resolver queries the cluster only.
 using System.Net;
 using System.Net.Sockets;
 using DnsClient;
 
 static class Clusterlocal
 {
-    // System.Net.Dns takes no server. Names are whole: Resolver.Query("_cql._tcp.cassandra.default.svc.cluster.local", QueryType.SRV)
+    // System.Net.Dns cannot be given a server. Names are complete: Resolver.Query("_cql._tcp.cassandra.default.svc.cluster.local", QueryType.SRV)
     public static readonly LookupClient Resolver =
         new(new LookupClientOptions(new IPEndPoint(IPAddress.Parse("127.0.0.1"), 10053)) { UseCache = false });
 

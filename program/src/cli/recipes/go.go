@@ -1,7 +1,7 @@
 // Go: net.DefaultResolver, and with it every connection by name.
-// Names are whole, cassandra-0.cassandra.default.svc.cluster.local: the search domains are those of the system.
-// Other names: Go asks one resolver for all of them. Start the server with --upstream system, which forwards them.
-// Save as clusterlocal.go beside the program's func main.
+// Names are complete, cassandra-0.cassandra.default.svc.cluster.local: search domains are those of the system.
+// Other names: Go has one resolver for all names. Start the server with --upstream system, which forwards them.
+// Save as clusterlocal.go in the package main of the program.
 package main
 
 import (

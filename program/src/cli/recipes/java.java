@@ -1,9 +1,9 @@
 // Java: SRV records and all others through JNDI, and every connection by name through a hosts file.
-// InetAddress asks no server but the system's. The JDK reads a hosts file instead, anew for each lookup:
+// InetAddress uses the resolver of the system only. The JDK can read a hosts file instead, at each lookup:
 //   clusterlocal records -o hosts cassandra.yaml > cluster.hosts
 //   java -Djdk.net.hosts.file=cluster.hosts -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0
-// Other names: those of the hosts file alone are found; append lines of your own to it (cat /etc/hosts >> cluster.hosts).
-// Names are whole. Save as Clusterlocal.java.
+// Other names: only those of the hosts file are found; append more lines to it (cat /etc/hosts >> cluster.hosts).
+// Names are complete. Save as Clusterlocal.java.
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Hashtable;

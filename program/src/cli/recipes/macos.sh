@@ -1,5 +1,5 @@
 # untested: macOS, names of the cluster on the whole machine; dig and nslookup do not use it.
-# Other names: the system's resolver has them as before.
+# Other names: the system's resolver, as before.
 # To undo it, remove the file.
 sudo mkdir -p /etc/resolver
 sudo tee /etc/resolver/cluster.local <<'END'

@@ -1,6 +1,6 @@
 // Node.js: dns.resolve… and dns.lookup, and with it every connection by name.
-// Names for dns.resolve… are whole, for the rest short ones do as well. Other names: the system's resolver has them, but for
-// dns.reverse and resolvers that a program makes itself.
+// Names for dns.resolve… are complete; dns.lookup also resolves short ones. Other names: the system's resolver, except for
+// dns.reverse and resolvers that the program creates.
 // Save as clusterlocal.mjs, and start the program with it: node --import ./clusterlocal.mjs
 import dns from "node:dns";
 import { syncBuiltinESMExports } from "node:module";

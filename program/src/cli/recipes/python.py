@@ -1,6 +1,6 @@
 # Python: dns.resolver and socket.getaddrinfo, and with it every connection by name.
-# Short names do as well. Save as clusterlocal.py, and import it first. Takes dnspython: pip install dnspython
-# Other names: socket.getaddrinfo asks the system's resolver for them; dns.resolver asks the cluster alone.
+# Short names are resolved, too. Save as clusterlocal.py, and import it first. Requires dnspython: pip install dnspython
+# Other names: socket.getaddrinfo uses the system's resolver for them; dns.resolver queries the cluster only.
 import socket
 
 import dns.name

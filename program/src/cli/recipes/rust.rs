@@ -1,6 +1,6 @@
 // Rust: a resolver with the package hickory-resolver, to find the addresses that are then connected to.
-// Other names: this resolver asks the cluster alone. Start the server with --upstream system, which forwards them.
-// Takes hickory-resolver = "0.26" and tokio. resolver("127.0.0.1:10053".parse()?)?.lookup_ip("cassandra").await
+// Other names: this resolver queries the cluster only. Start the server with --upstream system, which forwards them.
+// Requires hickory-resolver = "0.26" and tokio. resolver("127.0.0.1:10053".parse()?)?.lookup_ip("cassandra").await
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverConfig};
 use hickory_resolver::net::NetError;
@@ -17,6 +17,6 @@ pub fn resolver(server: std::net::SocketAddr) -> Result<TokioResolver, NetError>
     let config = ResolverConfig::from_parts(None, search.into(), vec![server]);
     let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
     builder.options_mut().ndots = 5;
-    builder.options_mut().cache_size = 0; // so that a change is seen at once
+    builder.options_mut().cache_size = 0; // changes are visible at once
     builder.build()
 }

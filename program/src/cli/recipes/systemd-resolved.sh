@@ -1,5 +1,5 @@
 # untested: systemd-resolved from version 246 on, names of the cluster on the whole machine.
-# Other names: the resolvers that are set up have them as before.
+# Other names: the configured resolvers, as before.
 # To undo it, remove the file and restart again.
 sudo mkdir -p /etc/systemd/resolved.conf.d
 sudo tee /etc/systemd/resolved.conf.d/clusterlocal.conf <<'END'
