@@ -4,7 +4,8 @@
 //!
 //! Every room takes the place of one part of Kubernetes and is named after what that part does; `docs/architecture.md` has the
 //! picture. Arrows between the rooms run one way; a test of the package `clusterlocal` holds them. [`wire`] is the DNS wire format and depends on no other
-//! room; [`zone`], [`answer`], [`controller`] and [`merge`] are plain functions over plain data; YAML appears in [`manifest`]
+//! room; [`types`] are those of the Kubernetes API;
+//! [`zone`], [`answer`], [`controller`] and [`merge`] are plain functions over plain data; YAML appears in [`manifest`]
 //! only. [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`] keeps it in step with a
 //! [`Clock`]. [`explain`] inspects it.
 //!
@@ -30,6 +31,7 @@ pub mod queries;
 pub mod reconcile;
 pub mod store;
 pub mod text;
+pub mod types;
 pub mod wire;
 pub mod zone;
 

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::types::{self, Field, Go, Own, Shape, Type};
 use super::{quantity, scalars};
 use crate::field::Shown;
+use clusterlocal_core::types::{self, Field, Go, Own, Shape, Type};
 
 /// What strict decoding refuses in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]

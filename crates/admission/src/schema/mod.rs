@@ -5,9 +5,9 @@ mod internal;
 mod quantity;
 mod scalars;
 mod stored;
-pub mod types;
 
 pub(crate) use self::scalars::{to_base64, unbase64};
+use clusterlocal_core::types;
 use serde_json::Value;
 
 pub use self::decode::Problem;

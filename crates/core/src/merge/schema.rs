@@ -1,145 +1,83 @@
-//! Which lists of the built-in kinds are merged, and by what: the `patchStrategy`, `patchMergeKey`, `listType` and
-//! `mapType` tags of Kubernetes' types. Whatever is not here is merged field by field if it is an object, and
-//! replaced whole if it is a list.
+//! How the fields of an object merge, by the types of the API: a strategic merge patch goes by `patchStrategy` and
+//! `patchMergeKey`, an apply by `x-kubernetes-list-type` and its like. A field that has none of them is merged field by field if
+//! it is an object, and replaced whole if it is a list. Of a kind that is not known only the metadata is.
 
-/// The fields of an object that do not merge by default.
-pub(super) type Fields = &'static [(&'static str, Merge)];
+use crate::types::{self, Field, ListType, PatchMerge, Type};
 
-/// How the value of one field merges.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Merge {
-    /// An object that has such fields further down.
-    Object(Fields),
-    /// A list of objects that are told apart by one field, or by several.
-    Keyed(Keyed),
-    /// A list of values, each of which is in it once.
+/// The type of an object; `None` if its fields are not known.
+#[derive(Clone, Copy)]
+pub(super) struct Fields(Option<&'static Type>);
+
+/// How the items of a list are matched.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Items {
+    /// By the values of their keys.
+    ByKeys(Vec<Key>),
+    /// By themselves: each is in the list once.
     Set,
-    /// An object that is replaced whole by an apply; a strategic merge patch merges it all the same.
-    Atomic,
 }
 
-/// A list of objects that are told apart by their keys.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Keyed {
-    /// `patchMergeKey`: what a strategic merge patch tells them apart by.
-    pub(super) patch: &'static [Key],
-    /// `listMapKeys`: what an apply tells them apart by; more exact, as it came later.
-    pub(super) apply: &'static [Key],
-    /// The fields of an item that do not merge by default.
-    pub(super) item: Fields,
-}
-
-/// A field that tells items apart, and what it is where it is absent.
+/// A field that tells items apart, and its JSON where it is absent.
 pub(super) type Key = (&'static str, Option<&'static str>);
 
-/// The table of an object of `kind`; a kind that is not known has metadata at least.
-pub(super) fn of(kind: &str) -> Fields {
-    match kind {
-        "Pod" => POD,
-        "StatefulSet" | "Deployment" | "ReplicaSet" | "ReplicationController" | "DaemonSet" | "Job" => {
-            WORKLOAD
+/// The fields of an object of `kind`.
+pub(super) fn of(api_version: &str, kind: &str) -> Fields {
+    Fields(types::of_kind(api_version, kind).or_else(|| types::named("clusterlocal", "CustomResource")))
+}
+
+impl Fields {
+    /// The fields of the object in the field `name`.
+    pub(super) fn inside(self, name: &str) -> Fields {
+        Fields(self.field(name).and_then(|field| field.go.structure()))
+    }
+
+    /// The fields of each item of the list in the field `name`.
+    pub(super) fn item(self, name: &str) -> Fields {
+        Fields(self.field(name).and_then(|field| field.go.inner_structure()))
+    }
+
+    /// How a strategic merge patch merges the list in the field `name`; `None` if it replaces it.
+    pub(super) fn patched(self, name: &str) -> Option<Items> {
+        match self.field(name)?.patch_merge()? {
+            PatchMerge::ByKey(key) => Some(Items::ByKeys(vec![(key, None)])),
+            PatchMerge::Set => Some(Items::Set),
         }
-        "CronJob" => CRON_JOB,
-        "Service" => SERVICE,
-        "Node" => NODE,
-        "PersistentVolumeClaim" => CLAIM,
-        _ => OTHER,
+    }
+
+    /// How an apply merges the list in the field `name`; `None` if it replaces it.
+    pub(super) fn applied(self, name: &str) -> Option<Items> {
+        match self.field(name)?.list_type() {
+            ListType::Map(keys) => {
+                let item = self.item(name);
+                let default = |key| item.field(key).and_then(Field::default);
+                Some(Items::ByKeys(keys.split('/').map(|key| (key, default(key))).collect()))
+            }
+            ListType::Set => Some(Items::Set),
+            ListType::Atomic => None,
+        }
+    }
+
+    /// Whether an apply replaces the object in the field `name`.
+    pub(super) fn is_atomic(self, name: &str) -> bool {
+        self.field(name).is_some_and(Field::is_atomic)
+    }
+
+    /// Whether an apply replaces an object with these fields.
+    pub(super) fn are_atomic(self) -> bool {
+        self.0.is_some_and(Type::is_atomic)
+    }
+
+    fn field(self, name: &str) -> Option<&'static Field> {
+        self.0?.field(name)
     }
 }
 
-/// What `fields` says of the field called `name`.
-pub(super) fn field(fields: Fields, name: &str) -> Option<Merge> {
-    fields.iter().find(|(field, _)| *field == name).map(|&(_, merge)| merge)
-}
-
-impl Merge {
-    /// The table of the object in a field that merges like this.
-    pub(super) fn inside(merge: Option<Merge>) -> Fields {
-        match merge {
-            Some(Merge::Object(fields)) => fields,
-            _ => &[],
+impl Items {
+    /// The keys of the items; none if they are values.
+    pub(super) fn keys(&self) -> &[Key] {
+        match self {
+            Items::ByKeys(keys) => keys,
+            Items::Set => &[],
         }
     }
 }
-
-/// A list of objects that one field tells apart, for patches and applies alike.
-const fn by(key: &'static [Key; 1], item: Fields) -> Merge {
-    Merge::Keyed(Keyed { patch: key, apply: key, item })
-}
-
-/// A list of objects that a patch tells apart by the first of `keys`, and an apply by all of them.
-const fn by_all(keys: &'static [Key], item: Fields) -> Merge {
-    Merge::Keyed(Keyed { patch: keys.split_at(1).0, apply: keys, item })
-}
-
-const NAME: &[Key; 1] = &[("name", None)];
-const TYPE: &[Key; 1] = &[("type", None)];
-const IP: &[Key; 1] = &[("ip", None)];
-const PORT: &[Key] = &[("port", None), ("protocol", Some("TCP"))];
-const CONTAINER_PORT: &[Key] = &[("containerPort", None), ("protocol", Some("TCP"))];
-
-const METADATA: Merge =
-    Merge::Object(&[("finalizers", Merge::Set), ("ownerReferences", by(&[("uid", None)], &[]))]);
-
-const CONDITIONS: (&str, Merge) = ("conditions", by(TYPE, &[]));
-
-const CONTAINER: Fields = &[
-    ("env", by(NAME, &[])),
-    ("ports", by_all(CONTAINER_PORT, &[])),
-    ("volumeDevices", by(&[("devicePath", None)], &[])),
-    ("volumeMounts", by(&[("mountPath", None)], &[])),
-];
-
-const POD_SPEC: Merge = Merge::Object(&[
-    ("containers", by(NAME, CONTAINER)),
-    ("ephemeralContainers", by(NAME, CONTAINER)),
-    ("hostAliases", by(IP, &[])),
-    ("imagePullSecrets", by(NAME, &[])),
-    ("initContainers", by(NAME, CONTAINER)),
-    ("nodeSelector", Merge::Atomic),
-    ("resourceClaims", by(NAME, &[])),
-    ("schedulingGates", by(NAME, &[])),
-    ("topologySpreadConstraints", by_all(&[("topologyKey", None), ("whenUnsatisfiable", None)], &[])),
-    ("volumes", by(NAME, &[])),
-]);
-
-const OTHER: Fields = &[("metadata", METADATA), ("status", Merge::Object(&[CONDITIONS]))];
-
-const POD: Fields = &[
-    ("metadata", METADATA),
-    ("spec", POD_SPEC),
-    ("status", Merge::Object(&[CONDITIONS, ("hostIPs", by(IP, &[])), ("podIPs", by(IP, &[]))])),
-];
-
-const WORKLOAD: Fields = &[
-    ("metadata", METADATA),
-    (
-        "spec",
-        Merge::Object(&[
-            ("selector", Merge::Atomic),
-            ("template", Merge::Object(&[("metadata", METADATA), ("spec", POD_SPEC)])),
-        ]),
-    ),
-    ("status", Merge::Object(&[CONDITIONS])),
-];
-
-const CRON_JOB: Fields =
-    &[("metadata", METADATA), ("spec", Merge::Object(&[("jobTemplate", Merge::Object(WORKLOAD))]))];
-
-const SERVICE: Fields = &[
-    ("metadata", METADATA),
-    ("spec", Merge::Object(&[("ports", by_all(PORT, &[])), ("selector", Merge::Atomic)])),
-    ("status", Merge::Object(&[CONDITIONS])),
-];
-
-const NODE: Fields = &[
-    ("metadata", METADATA),
-    ("spec", Merge::Object(&[("podCIDRs", Merge::Set)])),
-    ("status", Merge::Object(&[("addresses", by(TYPE, &[])), CONDITIONS])),
-];
-
-const CLAIM: Fields = &[
-    ("metadata", METADATA),
-    ("spec", Merge::Object(&[("selector", Merge::Atomic)])),
-    ("status", Merge::Object(&[CONDITIONS])),
-];
