@@ -1,4 +1,6 @@
-//! How names and spans of time are written, in objects and in faults alike. Must not depend on what they belong to.
+//! How names, spans of time and amounts are written, in objects and in faults alike. Must not depend on what they belong to.
+
+mod quantity;
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +8,8 @@ use std::time::Duration;
 
 use arcstr::ArcStr;
 use jiff::SignedDuration;
+
+pub use self::quantity::{Quantity, QuantityError};
 
 /// A name, namespace, label or port name: eight bytes that lead to the text. A clone shares it.
 pub type Name = ArcStr;

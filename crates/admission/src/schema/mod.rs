@@ -2,7 +2,6 @@
 
 mod decode;
 mod internal;
-mod quantity;
 mod scalars;
 mod stored;
 
