@@ -80,7 +80,7 @@ func alias(path string) string {
 	return parts[len(parts)-1]
 }
 
-// published is what OpenAPI says of a type or of a field, as far as the types of Go do not say it.
+// published is the part of a published OpenAPI schema, of a type or a field, that the types of Go do not have.
 type published struct {
 	Properties  map[string]published `json:"properties"`
 	Required    []string             `json:"required"`
@@ -113,7 +113,7 @@ func schemas(folder string) map[string]published {
 	return all
 }
 
-// published returns what OpenAPI says of typ, which it calls io.k8s.api.core.v1.Pod.
+// published returns the OpenAPI schema of typ, whose name there is like io.k8s.api.core.v1.Pod.
 func (t *table) published(typ reflect.Type) (published, bool) {
 	if schema, known := t.embedded[typ]; known {
 		return schema, true
@@ -259,8 +259,8 @@ func (t *table) field(in string, field reflect.StructField, schema published) st
 		words = append(words, "+map:"+strings.Join(property.ListMapKeys, "/"))
 	case property.ListType == "set":
 		words = append(words, "+set")
-	case property.MapType == "atomic":
-		words = append(words, "+atomic")
+	case property.MapType != "":
+		words = append(words, "+"+property.MapType)
 	}
 	// A zero value is the default of each field that is no pointer.
 	if property.Default != nil && !reflect.ValueOf(property.Default).IsZero() && property.Default != 0 {
@@ -280,12 +280,12 @@ const head = `# The types of the Kubernetes API, written by conformance/schema/b
 #   TYPE [+atomic]: FIELD, ...
 #   TYPE = OTHER
 #
-# FIELD is [NUMBER] NAME TYPE [?] [0] [~STRATEGY[:KEY]] [!] [+map:KEYS|+set|+atomic] [=DEFAULT]: its number in protobuf; its name in JSON
-# ("=" and that in Go, unless only the first letter differs; "^" for a struct whose fields stand beside the others, "-" for what JSON
-# does not have); ? for omitempty, 0 for omitzero; how a strategic merge patch merges it; ! if it is required; how an apply merges it
-# (lists without + are atomic); its default in JSON. TYPE is Go's: * is a pointer, [] a list, {} a map by strings, {KEY} by others.
-# A type with "@" has a JSON of its own; one with +atomic is replaced whole by an apply. Packages called internal/… are those of an
-# API server.
+# FIELD is [NUMBER] NAME TYPE [?] [0] [~STRATEGY[:KEY]] [!] [+map:KEYS|+set|+atomic|+granular] [=DEFAULT]: its number in protobuf; its name
+# in JSON ("=" and that in Go, unless only the first letter differs; "^" for a struct whose fields stand beside the others, "-" for what
+# JSON does not have); ? for omitempty, 0 for omitzero; how a strategic merge patch merges it; ! if it is required; how an apply merges
+# it (lists without + are atomic); its default in JSON. TYPE is Go's: * is a pointer, [] a list, {} a map by strings, {KEY} by others.
+# A type with "@" has a JSON of its own; one with +atomic is replaced whole by an apply, but for fields that are +granular. Packages
+# called internal/… are those of an API server.
 
 `
 

@@ -1,4 +1,5 @@
-//! Takes the place of `k8s.io/api`: the types of the API, field by field.
+//! Takes the place of apimachinery's codecs: decodes objects into the types of the API and writes them as Go does. The types are
+//! those of `clusterlocal_core::types`.
 
 mod decode;
 mod internal;

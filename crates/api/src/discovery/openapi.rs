@@ -164,10 +164,10 @@ fn marks(of: &Type, field: &Field) -> Map<String, Value> {
             mark("x-kubernetes-list-map-keys", keys.split('/').collect());
         }
         ListType::Set => mark("x-kubernetes-list-type", "set".into()),
-        ListType::Atomic if field.is_atomic() && field.go.structure().is_none() => {
-            mark("x-kubernetes-map-type", "atomic".into());
-        }
         ListType::Atomic => {}
+    }
+    if let Some(map_type) = field.map_type() {
+        mark("x-kubernetes-map-type", map_type.into());
     }
     marks
 }

@@ -112,8 +112,8 @@ impl Review {
         let (unknown, wrong): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.unknown);
         for unknown in unknown {
             let problem = Problem::at(place, place.locate(&unknown.path), unknown.message);
-            let problem = match of.and_then(|of| near::meant(of, &unknown.pointer)) {
-                Some(meant) => problem.with_help(format!("did you mean {meant}?")),
+            let problem = match of.and_then(|of| near::known_field(of, &unknown.pointer)) {
+                Some(known) => problem.with_help(format!("did you mean {known}?")),
                 None => problem.with_help(format!("a {kind} has no such field: it has no effect")),
             };
             self.add(problem, key.as_ref());

@@ -1,15 +1,15 @@
-//! The field that was probably meant by one that a kind does not have. Must not depend on where it is in a file.
+//! Proposals for unknown fields. Must not depend on where a field is in a file.
 
 use clusterlocal_core::types::{Go, Type};
 
-/// What was probably meant by the unknown field at `pointer` (RFC 6901) in an object of the type `kind`: a field beside it whose name
-/// is nearly the same, or one of the same name further out or further in, because the line is indented wrongly.
-pub(super) fn meant(kind: &'static Type, pointer: &str) -> Option<String> {
+/// The known field that an unknown one, at `pointer` (RFC 6901) in an object of the type `kind`, probably stands for: one beside it
+/// whose name is nearly the same, or one of the same name further out or further in, because the line is indented wrongly.
+pub(super) fn known_field(kind: &'static Type, pointer: &str) -> Option<String> {
     let steps: Vec<String> =
         pointer.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     let (name, steps) = steps.split_last()?;
     let mut outside = kind.field(name).map(|_| name.clone());
-    // The struct that is around, and the list or map in it.
+    // The innermost struct around the place, and the list or map in that.
     let (mut of, mut within): (&'static Type, Option<&'static Go>) = (kind, None);
     let mut path = String::new();
     for step in steps {
@@ -84,13 +84,13 @@ mod tests {
             ),
             ("Pod", json!({"metadata": {"labels": {"anything": "x"}}, "bogus": 1}), "bogus", None),
         ];
-        for (kind, object, name, meant) in table {
+        for (kind, object, name, proposal) in table {
             let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
             let found = clusterlocal_admission::problems(version, kind, &object);
             let [problem] = &found[..] else { panic!("{object}: {found:?}") };
             assert_eq!(problem.message, format!("unknown field {name:?}"), "{object}");
             let of = types::of_kind(version, kind).expect("a type");
-            assert_eq!(super::meant(of, &problem.pointer).as_deref(), meant, "{object}");
+            assert_eq!(super::known_field(of, &problem.pointer).as_deref(), proposal, "{object}");
         }
     }
 }

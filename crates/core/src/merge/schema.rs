@@ -17,7 +17,7 @@ pub(super) enum Items {
     Set,
 }
 
-/// A field that tells items apart, and its JSON where it is absent.
+/// A field by which items are matched, and its JSON where it is absent.
 pub(super) type Key = (&'static str, Option<&'static str>);
 
 /// The fields of an object of `kind`.

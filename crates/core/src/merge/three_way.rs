@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::lists::{arrange, identities};
 use super::schema::{self, Fields, Key};
 
-/// Makes `live`, an object of `kind` of `api_version`, what `wanted` says: its fields are set, those that `last` (what was applied
+/// Makes `live`, an object of `kind` of `api_version`, what `wanted` has: its fields are set, those that `last` (what was applied
 /// before, if anything) had and `wanted` has not are removed, and all others stay.
 ///
 /// With no `last` this is a server-side apply by somebody who takes every conflict for themselves.

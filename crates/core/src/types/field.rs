@@ -106,9 +106,15 @@ impl Field {
         }
     }
 
+    /// `x-kubernetes-map-type` of the map or struct that it is, where that differs from the one of its type.
+    pub fn map_type(&self) -> Option<&'static str> {
+        self.mark("+").filter(|mark| matches!(*mark, "atomic" | "granular"))
+    }
+
     /// Whether an apply replaces the map or struct that it is.
     pub fn is_atomic(&self) -> bool {
-        self.mark("+") == Some("atomic") || self.go.structure().is_some_and(|of| of.is_atomic())
+        let of_type = || self.go.structure().is_some_and(|of| of.is_atomic());
+        self.map_type().map_or_else(of_type, |map_type| map_type == "atomic")
     }
 
     fn mark(&self, sign: &str) -> Option<&'static str> {

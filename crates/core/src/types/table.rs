@@ -167,6 +167,8 @@ mod tests {
             assert!(field(alias, name, json).is_atomic(), "{name} {json}");
         }
         assert!(!field("meta", "ObjectMeta", "labels").is_atomic());
+        assert!(named("core", "ObjectReference").is_some_and(Type::is_atomic));
+        assert!(!field("core", "PersistentVolumeSpec", "claimRef").is_atomic(), "granular");
         assert!(field("apps", "StatefulSetSpec", "selector").is_required());
         assert!(!field("apps", "StatefulSetSpec", "replicas").is_required());
     }
