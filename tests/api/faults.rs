@@ -177,7 +177,9 @@ async fn faults_are_watched_and_explained() {
         assert_eq!(watch.next_event().await, expected);
     }
     let document = api.get("/openapi/v3/apis/clusterlocal.dev/v1").await.ok();
-    let fields = document["components"]["schemas"]["FaultSpec"]["properties"].as_object().expect("fields");
+    let fields = document["components"]["schemas"]["dev.clusterlocal.v1.FaultSpec"]["properties"]
+        .as_object()
+        .expect("fields");
     let known: Vec<&str> = fields.keys().map(String::as_str).collect();
     assert_eq!(known, ["actions", "after", "for", "match", "preset", "seed", "sequence", "times"]);
 }

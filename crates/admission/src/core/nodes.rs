@@ -8,7 +8,7 @@ use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::validate_resource_quantity_value;
 use crate::field::{At, Causes};
-use crate::primitives::quantity::round_up;
+use crate::primitives::defaults::round_up;
 use crate::primitives::{addresses, names};
 use crate::schema;
 use crate::strategy::Strategy;

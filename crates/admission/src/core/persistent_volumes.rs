@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::validation::{claims, persistent_volumes};
 use super::volumes::{default_claim, default_volume_source, put_default};
 use crate::field::At;
-use crate::primitives::quantity::{Quantity, round_up};
+use crate::primitives::defaults::round_up;
 use crate::strategy::Strategy;
+use clusterlocal_core::text::Quantity;
 
 pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
     default: |volume| {

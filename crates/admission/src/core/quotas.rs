@@ -11,10 +11,11 @@ use super::validation::resources::{
     validate_resource_quantity_value,
 };
 use crate::field::{At, Causes};
+use crate::primitives::defaults::round_up;
 use crate::primitives::names;
-use crate::primitives::quantity::{Quantity, round_up};
 use crate::schema;
 use crate::strategy::Strategy;
+use clusterlocal_core::text::Quantity;
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
     default: |quota| round_up(quota.pointer_mut("/spec/hard")),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::primitives::quantity::round_up;
+use crate::primitives::defaults::round_up;
 
 /// `SetDefaults_PersistentVolumeClaimSpec`
 pub(crate) fn default_claim_spec(spec: &mut Value) {

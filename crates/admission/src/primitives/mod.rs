@@ -8,5 +8,4 @@ pub(crate) mod domains;
 pub(crate) mod int_or_string;
 pub(crate) mod metadata;
 pub(crate) mod names;
-pub(crate) mod quantity;
 pub(crate) mod selectors;

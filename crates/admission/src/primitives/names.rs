@@ -1,15 +1,27 @@
 //! The forms of names, labels and numbers. Each function returns what is wrong, in the words of
 //! `k8s.io/apimachinery/pkg/util/validation` and `api/validate/content`; nothing, if nothing is.
 
+use clusterlocal_core::manifest::NameRule;
+
 use crate::field::{At, Causes};
 
 /// The errors of a value, in the order of an API server.
-pub(crate) type Faults = Vec<String>;
+pub type Faults = Vec<String>;
 
 /// Reports each fault of the text of `field` as an invalid value.
 pub(crate) fn check(field: &At<'_>, rule: fn(&str) -> Faults, causes: &mut Causes) {
     for fault in rule(field.text()) {
         causes.invalid(field, field.text(), &fault);
+    }
+}
+
+/// The faults of a name that has to follow `rule`; none if it does.
+pub fn name_faults(rule: NameRule, name: &str) -> Faults {
+    match rule {
+        NameRule::Label => dns_label(name),
+        NameRule::Subdomain => dns_subdomain(name),
+        NameRule::PathSegment => path_segment(name),
+        NameRule::ServiceName => port_name(name),
     }
 }
 

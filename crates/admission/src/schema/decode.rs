@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::types::{self, Field, Go, Own, Shape, Type};
-use super::{quantity, scalars};
+use super::scalars;
 use crate::field::Shown;
+use clusterlocal_core::text::Quantity;
+use clusterlocal_core::types::{self, Field, Go, Own, Shape, Type};
 
 /// What strict decoding refuses in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +185,7 @@ impl Decoder {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                fatal(self, quantity::canonical(&text).map(Value::from).map_err(str::to_owned))
+                fatal(self, Quantity::canonical(&text).map(Value::from).map_err(|error| error.to_string()))
             }
             (Own::IntOrString, value @ Value::String(_)) => value,
             (Own::IntOrString, value) => match integer(&value, i32::MIN.into(), i32::MAX.into()) {

@@ -1,13 +1,13 @@
-//! Takes the place of `k8s.io/api`: the types of the API, field by field.
+//! Takes the place of apimachinery's codecs: decodes objects into the types of the API and writes them as Go does. The types are
+//! those of `clusterlocal_core::types`.
 
 mod decode;
 mod internal;
-mod quantity;
 mod scalars;
 mod stored;
-pub mod types;
 
 pub(crate) use self::scalars::{to_base64, unbase64};
+use clusterlocal_core::types;
 use serde_json::Value;
 
 pub use self::decode::Problem;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::types::{self, Field, Go, Shape};
+use clusterlocal_core::types::{self, Field, Go, Shape};
 
 /// Drops the lists and maps of `object` that are empty.
 pub(super) fn drop_empty(object: &mut Value) {

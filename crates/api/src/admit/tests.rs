@@ -20,7 +20,7 @@ fn yaml(text: &str) -> Value {
 /// An object of `kind` named `a` in `default`, with the fields in `rest`.
 fn object_of(kind: Kind, rest: &str) -> Value {
     let mut json = yaml(rest);
-    json["apiVersion"] = render::api_version(kind).into();
+    json["apiVersion"] = kind.api_version().into();
     json["kind"] = kind.as_str().into();
     if json["metadata"].get("name").is_none() {
         json["metadata"]["name"] = "a".into();

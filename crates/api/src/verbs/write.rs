@@ -110,9 +110,11 @@ impl Patch {
                 merge::json_merge(&mut patched, &self.json);
                 Ok(())
             }
-            PatchType::Strategic => merge::strategic(resource.kind, &mut patched, &self.json),
+            PatchType::Strategic => {
+                merge::strategic(&resource.api_version(), resource.kind, &mut patched, &self.json)
+            }
             PatchType::Apply => {
-                merge::apply(resource.kind, None, &self.json, &mut patched);
+                merge::apply(&resource.api_version(), resource.kind, None, &self.json, &mut patched);
                 Ok(())
             }
         };

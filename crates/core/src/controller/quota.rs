@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::admission::{Amounts, Quantity, quota, usage};
+use crate::admission::{Amounts, quota, usage};
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{Event, Inert, Name, Object};
+use crate::text::Quantity;
 
 /// Interval at which all quotas are recomputed: kube-controller-manager's default of `--resource-quota-sync-period`.
 pub(super) const RESYNC: Duration = Duration::from_secs(300);

@@ -16,7 +16,7 @@ pub(super) fn identity(item: &Value, keys: &[MergeKey]) -> Option<String> {
     for &(key, default) in keys {
         match (item.get(key), default) {
             (Some(value), _) => identity.push_str(&value.to_string()),
-            (None, Some(default)) => identity.push_str(&Value::from(default).to_string()),
+            (None, Some(default)) => identity.push_str(default),
             (None, None) => return None,
         }
         identity.push('/');

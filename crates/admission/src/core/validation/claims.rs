@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
-use crate::primitives::quantity::Quantity;
 use crate::primitives::{metadata, names, selectors};
+use clusterlocal_core::text::Quantity;
 
 const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 

@@ -13,8 +13,8 @@ use crate::field::{At, Causes};
 use crate::primitives::diff::diff_go_json;
 use crate::primitives::metadata::validate_immutable;
 use crate::primitives::names;
-use crate::primitives::quantity::Quantity;
 use crate::schema;
+use clusterlocal_core::text::Quantity;
 
 const MOUNT_OPTIONS_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
 

@@ -1,51 +1,46 @@
 //! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
 //! not know what the others mean.
 
-mod step;
 mod twice;
-mod unknown;
 
 use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::schema::crd;
 use crate::schema::resource::Resource;
-use crate::schema::{crd, types};
 use clusterlocal_core::manifest;
-use step::text;
 use twice::twice;
-use unknown::search;
-pub(crate) use unknown::unknown_fields;
 
 /// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
 
-/// The fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for those that `before` has
-/// already: a file may have brought them. Of custom resources, `schema` knows the fields.
+/// The errors of strict decoding about fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for
+/// those that `before` has already: a file may have brought them. Of custom resources, `schema` knows the fields.
 pub(crate) fn unknown(
     resource: &Resource,
     object: &Value,
     schema: Option<&Value>,
     before: Option<&Value>,
 ) -> Vec<String> {
-    let unknown = |object, before| match schema {
-        Some(schema) => crd::unknown_fields(object, schema),
+    let unknown = |object: &Value| match schema {
+        Some(schema) => {
+            let paths = crd::unknown_fields(object, schema).into_iter();
+            paths.map(|path| format!("unknown field {path:?}")).collect()
+        }
         None if resource.is_custom() => Vec::new(),
         None => {
-            let mut found = Vec::new();
-            if let Some(known) = types::of(&resource.api_version(), resource.kind) {
-                search(object, before, known, &mut Vec::new(), &mut |path, _| found.push(text(path)));
-            }
-            found
+            let all = clusterlocal_admission::problems(&resource.api_version(), resource.kind, object);
+            all.into_iter().filter(|problem| problem.unknown).map(|problem| problem.message).collect()
         }
     };
-    let mut new = unknown(object, before);
+    let mut new = unknown(object);
     if let Some(before) = before.filter(|_| !new.is_empty()) {
-        let had: HashSet<String> = unknown(before, None).into_iter().collect();
-        new.retain(|path| !had.contains(path));
+        let had: HashSet<String> = unknown(before).into_iter().collect();
+        new.retain(|error| !had.contains(error));
     }
-    new.into_iter().map(|path| format!("unknown field {path:?}")).collect()
+    new
 }
 
 /// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields.

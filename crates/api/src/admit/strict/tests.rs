@@ -1,51 +1,7 @@
 use serde_json::json;
 
-use super::unknown::UnknownField;
 use super::*;
 use clusterlocal_core::store::Kind;
-
-#[test]
-fn what_was_meant_by_an_unknown_field() {
-    let table = [
-        ("Service", json!({"spec": {"clusterIp": "None"}}), "spec.clusterIp", Some("clusterIP")),
-        ("StatefulSet", json!({"spec": {"replcas": 3}}), "spec.replcas", Some("replicas")),
-        (
-            "Service",
-            json!({"spec": {"publishNotReadyAdresses": true}}),
-            "spec.publishNotReadyAdresses",
-            Some("publishNotReadyAddresses"),
-        ),
-        // Indented too little, and too much.
-        ("Service", json!({"clusterIP": "None"}), "clusterIP", Some("spec.clusterIP")),
-        (
-            "StatefulSet",
-            json!({"spec": {"template": {"spec": {"serviceName": "a"}}}}),
-            "spec.template.spec.serviceName",
-            Some("spec.serviceName"),
-        ),
-        (
-            "StatefulSet",
-            json!({"spec": {"template": {"spec": {"containers": [{"volumes": []}]}}}}),
-            "spec.template.spec.containers[0].volumes",
-            Some("spec.template.spec.volumes"),
-        ),
-        (
-            "Pod",
-            json!({"spec": {"containers": [{"image": "a", "ports": [{"targetPort": 1}]}]}}),
-            "spec.containers[0].ports[0].targetPort",
-            None,
-        ),
-        ("Pod", json!({"metadata": {"labels": {"anything": "x"}}, "bogus": 1}), "bogus", None),
-    ];
-    for (kind, object, name, meant) in table {
-        let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
-        let found = unknown_fields(version, kind, &object);
-        let [UnknownField { name: found, meant: proposed, .. }] = &found[..] else {
-            panic!("{object}: {found:?}")
-        };
-        assert_eq!((&**found, proposed.as_deref()), (name, meant), "{object}");
-    }
-}
 
 /// As a real API server answers.
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Shown, api_version, put};
+use super::{Shown, put};
 use crate::schema::field;
 use clusterlocal_core::store::{Extra, Kind, Owner, put_labels};
 
@@ -122,7 +122,7 @@ fn owner(shown: &Shown<'_>, owner: &Owner) -> Option<Value> {
     let namespace = &shown.stored.object.metadata().namespace;
     let uid = owner.uid.or_else(|| shown.uid_of(&owner.key(namespace)))?;
     let mut json = json!({
-        "apiVersion": api_version(owner.kind),
+        "apiVersion": owner.kind.api_version(),
         "kind": owner.kind.as_str(),
         "name": owner.name.as_str(),
         "uid": uid.to_string(),

@@ -18,7 +18,6 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::schema::crd;
-pub use crate::schema::resource::api_version;
 use crate::schema::resource::group_kind;
 use clusterlocal_core::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
@@ -50,7 +49,7 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
     // A custom resource has the version in which it was written.
     match kind {
         Kind::Extra(extra) if extra.is_defined() && json.contains_key("apiVersion") => {}
-        _ => drop(json.insert("apiVersion".into(), api_version(kind).into())),
+        _ => drop(json.insert("apiVersion".into(), kind.api_version().into())),
     }
     let of_given = json.remove("metadata");
     let mut shown = Shown { stored, context: *context, json };

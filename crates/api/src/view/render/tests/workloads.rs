@@ -155,6 +155,6 @@ fn revisions_are_patches_that_restore_the_template() {
     let whole = shown(&store, Kind::StatefulSet, "default", "db");
     let mut patched = whole.clone();
     patched["spec"]["template"]["spec"]["containers"][0]["image"] = "db:2".into();
-    clusterlocal_core::merge::strategic("StatefulSet", &mut patched, &patch).expect("a patch");
+    clusterlocal_core::merge::strategic("apps/v1", "StatefulSet", &mut patched, &patch).expect("a patch");
     assert_eq!(patched, whole);
 }
