@@ -35,6 +35,15 @@ pub(super) fn prepare_deployment_for_update(deployment: &mut Value, before: &Val
     prepare(deployment, before, is_changed);
 }
 
+/// `PrepareForUpdate` of the status of Deployments, whose labels stay as well.
+pub(super) fn prepare_deployment_status(deployment: &mut Value, before: &Value) {
+    let Some(metadata) = part(deployment, "metadata") else { return };
+    match before["metadata"].get("labels") {
+        Some(labels) => _ = metadata.insert("labels".into(), labels.clone()),
+        None => _ = metadata.remove("labels"),
+    }
+}
+
 fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
     if let Some(fields) = object.as_object_mut() {
         match before.get("status") {

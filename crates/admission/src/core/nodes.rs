@@ -28,6 +28,12 @@ pub(crate) const NODE: Strategy = Strategy {
     },
     validate: validate_node,
     validate_update: validate_node_update,
+    prepare_status_for_update: |node, before| {
+        if before["status"].get("config").is_none() {
+            remove(node, "status", "config");
+        }
+    },
+    validate_status_update: validate_node_update,
     warnings: warnings_for_node,
     ..Strategy::of("", "Node", false)
 };

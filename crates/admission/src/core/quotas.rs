@@ -27,6 +27,7 @@ pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
         validate_resource_quota_spec(&quota.at("spec"), causes);
     },
     validate_update: validate_resource_quota_update,
+    validate_status_update: super::statuses::validate_resource_quota_status_update,
     warnings: warnings_for_resource_quota,
     ..Strategy::of("", "ResourceQuota", true)
 };
@@ -47,14 +48,18 @@ fn is_standard_quota_resource(name: &str) -> bool {
     is_standard(name) && name != "storage"
 }
 
+/// `ValidateResourceQuotaResourceName`
+pub(super) fn validate_resource_quota_resource_name(name: &str, amount: &At<'_>, causes: &mut Causes) {
+    validate_resource_name(name, amount, causes);
+    if !name.contains('/') && !is_standard_quota_resource(name) {
+        causes.invalid(amount, name, "must be a standard resource for quota");
+    }
+}
+
 /// `ValidateResourceQuotaSpec`
 fn validate_resource_quota_spec(spec: &At<'_>, causes: &mut Causes) {
     for (name, amount) in spec.at("hard").entries() {
-        // `ValidateResourceQuotaResourceName`
-        validate_resource_name(name, &amount, causes);
-        if !name.contains('/') && !is_standard_quota_resource(name) {
-            causes.invalid(&amount, name, "must be a standard resource for quota");
-        }
+        validate_resource_quota_resource_name(name, &amount, causes);
         validate_resource_quantity_value(name, &amount, causes);
     }
     validate_resource_quota_scopes(spec, causes);

@@ -14,6 +14,9 @@ pub(super) const SERVICE_CIDR: Strategy = Strategy {
     prepare_for_update: keep_status,
     validate: validate_service_cidr,
     validate_update: validate_service_cidr_update,
+    validate_status_update: |cidr, before, causes| {
+        metadata::validate_object_meta_update(&cidr.at("metadata"), &before.at("metadata"), causes);
+    },
     ..Strategy::of(GROUP, "ServiceCIDR", false)
 };
 

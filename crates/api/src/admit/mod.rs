@@ -25,7 +25,9 @@ use clusterlocal_core::store::{
 pub enum Written {
     /// The object, but for its status.
     Whole,
-    /// A part with a path and rules of its own: the status, or the finalizers of a namespace.
+    /// The status, with the metadata.
+    Status,
+    /// Another part with a path and rules of its own: the finalizers of a namespace, the approval of a request.
     Part,
 }
 
@@ -94,11 +96,13 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     // Of a part nothing else changes, so that it is compared as it is shown.
     let compared = |shown: Value| match written {
         Written::Whole => door::canonical(kind, shown),
-        Written::Part => shown,
+        Written::Status | Written::Part => shown,
     };
     let was = compared(before.clone());
-    if written == Written::Whole {
-        door::update(kind, &mut after, &was)?;
+    match written {
+        Written::Whole => door::update(kind, &mut after, &was)?,
+        Written::Status => door::update_status(kind, &mut after, before)?,
+        Written::Part => {}
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
@@ -108,9 +112,6 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     // A spec that the client left as it was shown is the same with its defaults.
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
     let whole = (!is_left).then(|| compared(whole(&object)));
-    if kind == Kind::Job && before.get("status") != after.get("status") {
-        refuse(clusterlocal_admission::validate_job_status(&after, before))?;
-    }
     let changed =
         |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
@@ -154,10 +155,6 @@ pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> 
         store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
     door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
-}
-
-fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
-    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.

@@ -250,8 +250,11 @@ fn write(
     let unprotected = is_unprotected(kind, &before, &after);
     let after = to_store(cluster.store(), resource, name, after)?;
     let written = is_status.then(|| after["status"].clone());
-    let is_part = is_status || subresource == "finalize";
-    let part = if is_part { Written::Part } else { Written::Whole };
+    let part = match subresource {
+        "status" => Written::Status,
+        "approval" | "finalize" => Written::Part,
+        _ => Written::Whole,
+    };
     let admitted = admit::update(&old.object, &before, after, part);
     let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
     if let Some(status) = written {

@@ -3,16 +3,14 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::indexes::{overlap, validate_indexes_format};
-use crate::field::{At, Cause, Causes, Shown};
+use crate::field::{At, Causes, Shown};
 use crate::primitives::metadata;
 use crate::schema::go_json;
 
-/// What is wrong with the status of `job`, which was `before`.
-pub fn validate_job_status(job: &Value, before: &Value) -> Vec<Cause> {
-    let (job, before) = (At::root(job), At::root(before));
+/// `ValidateJobUpdateStatus`
+pub(in crate::batch) fn validate_job_status_update(job: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    metadata::validate_object_meta_update(&job.at("metadata"), &before.at("metadata"), causes);
     let mut check = Check {
         spec: job.at("spec"),
         status: job.at("status"),
@@ -26,7 +24,7 @@ pub fn validate_job_status(job: &Value, before: &Value) -> Vec<Cause> {
     check.indexes();
     check.criteria();
     check.transitions();
-    check.causes.into_vec()
+    causes.append(check.causes);
 }
 
 /// A Job as it would be, and as it is.

@@ -224,7 +224,7 @@ fn schedules_and_time_zones_of_cron_jobs() {
     before["spec"]["timeZone"] = "Mars/Base".into();
     let mut after = before.clone();
     after["spec"]["suspend"] = true.into();
-    assert!(update(&old, &before, after, Written::Part).is_ok());
+    assert!(update(&old, &before, after, Written::Status).is_ok());
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn statuses_of_jobs() {
         let (mut before, mut after) = (job.clone(), job);
         before["status"] = yaml(&format!("{{{status_before}}}"));
         after["status"] = yaml(&format!("{{{status_after}}}"));
-        let causes = update(&old, &before, after, Written::Part)
+        let causes = update(&old, &before, after, Written::Status)
             .err()
             .map(|invalid| told(&invalid))
             .unwrap_or_default();
