@@ -98,6 +98,11 @@ pub fn default(of: GroupKind<'_>, object: &mut Value) {
 /// What is wrong with it: at least one cause.
 pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
+    // Only a deletion sets them.
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("deletionTimestamp");
+        metadata.remove("deletionGracePeriodSeconds");
+    }
     (strategy.prepare_for_create)(object);
     refuse(validate(of, object))?;
     schema::drop_empty(object);
@@ -181,7 +186,9 @@ fn keep_system_fields(object: &mut Value, before: &Value) {
     keep("generation", true);
     keep("uid", false);
     keep("creationTimestamp", true);
-    keep("deletionTimestamp", true);
+    if old.contains_key("deletionTimestamp") {
+        keep("deletionTimestamp", true);
+    }
     keep("deletionGracePeriodSeconds", false);
     keep("resourceVersion", false);
 }

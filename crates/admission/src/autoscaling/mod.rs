@@ -6,9 +6,9 @@ mod validation;
 
 use serde_json::{Value, json};
 
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::counts::validate_counts;
-use crate::primitives::metadata;
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {

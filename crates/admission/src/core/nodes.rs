@@ -27,7 +27,10 @@ pub(crate) const NODE: Strategy = Strategy {
         }
     },
     validate: validate_node,
-    validate_update: validate_node_update,
+    validate_update: |node, before, causes| {
+        validate_node(node, causes);
+        validate_node_update(node, before, causes);
+    },
     prepare_status_for_update: |node, before| {
         if before["status"].get("config").is_none() {
             remove(node, "status", "config");
@@ -211,9 +214,8 @@ fn validate_node_declared_features(features: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// What `Strategy.ValidateUpdate` does.
+/// `ValidateNodeUpdate`
 fn validate_node_update(node: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    validate_node(node, causes);
     let meta = node.at("metadata");
     metadata::validate_object_meta_update(&meta, &before.at("metadata"), causes);
     validate_node_specific_annotations(&meta.at("annotations"), causes);

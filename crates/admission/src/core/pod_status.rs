@@ -29,11 +29,12 @@ pub(super) fn default_pod_ips(pod: &mut Value) {
 
 /// `PrepareForUpdate` of the status of Pods
 pub(super) fn prepare_pod_status(pod: &mut Value, before: &Value) {
-    // Owners are not the kubelet's to write.
-    if let Some(metadata) = pod["metadata"].as_object_mut() {
-        match before["metadata"].get("ownerReferences") {
-            Some(owners) => _ = metadata.insert("ownerReferences".into(), owners.clone()),
-            None => _ = metadata.remove("ownerReferences"),
+    // They are not the kubelet's to write.
+    for field in ["ownerReferences", "deletionTimestamp"] {
+        let Some(metadata) = pod["metadata"].as_object_mut() else { return };
+        match before["metadata"].get(field) {
+            Some(value) => _ = metadata.insert(field.into(), value.clone()),
+            None => _ = metadata.remove(field),
         }
     }
     let (old, Some(status)) = (&before["status"], pod["status"].as_object_mut()) else { return };

@@ -12,9 +12,10 @@ use super::validation::scheduling::{
     validate_only_added_tolerations, validate_only_deleted_scheduling_gates,
 };
 use super::{defaults, pod_fields, pod_status, pod_warnings};
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema;
 use crate::strategy::Strategy;
 

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{GROUP, keep_status};
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema;
 use crate::strategy::Strategy;
 

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{GROUP, keep_status};
 use crate::core::statuses;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses::parse_ip_sloppy;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const INGRESS: Strategy = Strategy {

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 use clusterlocal_core::admission::classes;
 

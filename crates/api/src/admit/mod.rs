@@ -25,9 +25,7 @@ use clusterlocal_core::store::{
 pub enum Written {
     /// The object, but for its status.
     Whole,
-    /// The status, with the metadata.
-    Status,
-    /// Another part with a path and rules of its own: the finalizers of a namespace, the approval of a request.
+    /// A part with a path and rules of its own: the status, or the finalizers of a namespace.
     Part,
 }
 
@@ -50,7 +48,6 @@ pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
 /// As [`create`]; of one that is only to be tried (`dry_run`) it is shown what a controller undoes at once.
 pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
     if let Some(json) = json.as_object_mut() {
-        strip(kind, json);
         // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
         // Of a custom resource only where the status has a path of its own, which the caller has seen to.
         let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
@@ -96,13 +93,11 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     // Of a part nothing else changes, so that it is compared as it is shown.
     let compared = |shown: Value| match written {
         Written::Whole => door::canonical(kind, shown),
-        Written::Status | Written::Part => shown,
+        Written::Part => shown,
     };
     let was = compared(before.clone());
-    match written {
-        Written::Whole => door::update(kind, &mut after, &was)?,
-        Written::Status => door::update_status(kind, &mut after, before)?,
-        Written::Part => {}
+    if written == Written::Whole {
+        door::update(kind, &mut after, &was)?;
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
@@ -136,6 +131,15 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
         object.keep(Given::from(after))
     }
     Ok(keep::unchanged(old, object, changes))
+}
+
+/// Makes of `after`, which is `before` with another status and metadata, an object as it is stored.
+///
+/// # Errors
+///
+/// What the API server would refuse in the status or the metadata.
+pub fn accept_status(kind: Kind, before: &Value, after: &mut Value) -> Result<(), Invalid> {
+    door::update_status(kind, after, before)
 }
 
 /// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.

@@ -1,9 +1,9 @@
 //! `ValidateStatefulSetStatusUpdate`, `ValidateDeploymentStatusUpdate`, `ValidateReplicaSetStatusUpdate`,
 //! `ValidateDaemonSetStatusUpdate`.
 
+use crate::core::validation::metadata::validate_object_meta_update;
 use crate::field::{At, Causes};
 use crate::primitives::counts::{validate_at_most, validate_counts};
-use crate::primitives::metadata::validate_object_meta_update;
 
 const ABOVE_REPLICAS: &str = "cannot be greater than status.replicas";
 

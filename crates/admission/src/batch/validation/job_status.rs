@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 
 use super::indexes::{overlap, validate_indexes_format};
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::metadata;
 use crate::schema::go_json;
 
 /// `ValidateJobUpdateStatus`
 pub(in crate::batch) fn validate_job_status_update(job: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta_update(&job.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&job.at("metadata"), &before.at("metadata"), causes);
     let mut check = Check {
         spec: job.at("spec"),
         status: job.at("status"),
