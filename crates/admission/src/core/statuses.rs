@@ -8,7 +8,6 @@ use super::validation::metadata::validate_object_meta_update;
 use super::validation::resources::{amount, is_native, validate_resource_quantity_value};
 use crate::apps::validate_replica_set_status;
 use crate::field::{At, Causes};
-use crate::primitives::quantity::Quantity;
 use crate::primitives::{addresses, names};
 
 /// `ValidateServiceStatusUpdate`
@@ -134,9 +133,9 @@ const RESIZE_STATUSES: [&str; 5] = [
 
 /// `validateBasicResource`: whether it is one.
 fn validate_basic_resource(quantity: &At<'_>, causes: &mut Causes) -> bool {
-    let is_valid = amount(quantity) >= Quantity::default();
+    let value = amount(quantity).low_value();
+    let is_valid = value >= 0;
     if !is_valid {
-        let value = i64::try_from(amount(quantity).value()).unwrap_or(i64::MIN);
         causes.invalid(quantity, value, "must be a valid resource quantity");
     }
     is_valid

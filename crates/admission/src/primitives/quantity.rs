@@ -52,14 +52,19 @@ impl Quantity {
         Quantity(self.0.saturating_add(other.0))
     }
 
-    /// Whether it is a whole number, as far as thousandths tell.
+    /// Whether it is a whole number, as far as the low 64 bits of its thousandths are: Go has no more in a `MilliValue`.
     pub(crate) fn is_whole(self) -> bool {
-        self.milli() % 1000 == 0
+        (self.milli() as i64) % 1000 == 0
     }
 
     /// `MilliValue`, rounded up.
     pub(crate) fn milli(self) -> i128 {
         -(-self.0).div_euclid(1_000_000)
+    }
+
+    /// `Value` in the 64 bits that Go has for it.
+    pub(crate) fn low_value(self) -> i64 {
+        self.value() as i64
     }
 
     /// `Value`, rounded up.

@@ -28,8 +28,8 @@ fn is_decoded(kind: Kind, object: &mut Value) -> bool {
 /// The UID of a Job that is not stored yet.
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Makes of `object`, which a client sends, a new one as it is stored.
-pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
+/// Makes of `object`, which a client sends, a new one as it is stored; of one that is only to be tried (`dry_run`) as it would be.
+pub(super) fn create(kind: Kind, object: &mut Value, dry_run: bool) -> Result<(), Invalid> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, object)) else { return Ok(()) };
     admission::default(of, object);
     if kind != Kind::Job {
@@ -38,7 +38,11 @@ pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
     // What it makes of a Job has the UID in it that the store is going to give it: a controller does the same there.
     let mut prepared = object.clone();
     prepared["metadata"]["uid"] = NO_UID.into();
-    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })
+    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })?;
+    if dry_run {
+        *object = prepared;
+    }
+    Ok(())
 }
 
 /// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What would be refused if nothing

@@ -60,7 +60,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
             store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
         }
     }
-    door::create(kind, &mut json)?;
+    door::create(kind, &mut json, dry_run)?;
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // A status that is kept would be believed, as that of a snapshot is.
@@ -158,7 +158,7 @@ pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> 
     if let Some(json) = json.as_object_mut().filter(|_| kind.is_namespaced()) {
         store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
-    door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
+    door::create(kind, &mut json, false).err().map(|invalid| invalid.causes).unwrap_or_default()
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.

@@ -61,8 +61,10 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
     }
     if name.is_empty() && !prefix.is_empty() {
         // Drawn again where it is taken: kube-apiserver does so as well, eight times.
+        let ends = (0..=prefix.len().min(GENERATED_MAX)).rev();
+        let begin = ends.filter_map(|end| prefix.get(..end)).next().unwrap_or_default();
         name = (0..8)
-            .map(|_| format!("{prefix}{}", suffix()))
+            .map(|_| format!("{begin}{}", suffix()))
             .find(|name| store.stored(&Key::new(kind, &place.namespace, name)).is_none())
             .ok_or_else(|| Status::already_exists(resource, &prefix))?;
     }
@@ -91,6 +93,9 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
     }
     Ok(name)
 }
+
+/// Maximum length of the beginning of a generated name, in bytes (`MaxGeneratedNameLength`).
+const GENERATED_MAX: usize = 58;
 
 /// Five characters that spell no word, as apimachinery draws them.
 fn suffix() -> String {
