@@ -53,7 +53,10 @@ fn default_node(node: &mut Value) {
     if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut)
         && let Some(capacity) = status.get("capacity").cloned()
     {
-        status.entry("allocatable").or_insert(capacity);
+        let allocatable = status.entry("allocatable").or_insert(Value::Null);
+        if allocatable.as_object().is_none_or(serde_json::Map::is_empty) {
+            *allocatable = capacity;
+        }
     }
     for list in ["/status/capacity", "/status/allocatable"] {
         round_up(node.pointer_mut(list));

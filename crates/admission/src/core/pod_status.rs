@@ -10,12 +10,28 @@ use super::validation::annotations::validate_pod_specific_annotation_updates;
 use super::validation::metadata::validate_object_meta_update;
 use super::validation::resources::is_native;
 use crate::field::{At, Causes, Shown};
-use crate::primitives::quantity::Quantity;
+use crate::primitives::quantity::{Quantity, round_up};
 use crate::primitives::{addresses, names};
 use crate::schema::go_json;
 
+/// The defaults of the status of a Pod: its amounts are in whole thousandths.
+pub(super) fn default_pod_status(pod: &mut Value) {
+    default_pod_ips(pod);
+    let Some(status) = pod.get_mut("status").filter(|status| status.is_object()) else { return };
+    round_up_resources(status);
+    for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
+        items(status, list).for_each(round_up_resources);
+    }
+}
+
+fn round_up_resources(of: &mut Value) {
+    for list in ["/allocatedResources", "/resources/limits", "/resources/requests"] {
+        round_up(of.pointer_mut(list));
+    }
+}
+
 /// `Convert_v1_PodStatus_To_core_PodStatus`, and back: of the two fields for the addresses of a Pod the older counts.
-pub(super) fn default_pod_ips(pod: &mut Value) {
+fn default_pod_ips(pod: &mut Value) {
     let Some(status) = pod.get_mut("status").and_then(Value::as_object_mut) else { return };
     let first = status.get("podIPs").and_then(|all| all.get(0)).map(|first| first["ip"].clone());
     match (status.get("podIP").cloned(), first) {

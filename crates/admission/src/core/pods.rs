@@ -22,7 +22,7 @@ use crate::strategy::Strategy;
 pub(crate) const POD: Strategy = Strategy {
     default: |pod| {
         defaults::default_pod(pod);
-        pod_status::default_pod_ips(pod);
+        pod_status::default_pod_status(pod);
     },
     prepare_for_create,
     prepare_for_update,

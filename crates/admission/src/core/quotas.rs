@@ -17,7 +17,11 @@ use crate::schema;
 use crate::strategy::Strategy;
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
-    default: |quota| round_up(quota.pointer_mut("/spec/hard")),
+    default: |quota| {
+        for list in ["/spec/hard", "/status/hard", "/status/used"] {
+            round_up(quota.pointer_mut(list));
+        }
+    },
     prepare_for_create: |quota| {
         quota["status"] = json!({});
     },

@@ -35,11 +35,11 @@ fn validate_condition(condition: &At<'_>, causes: &mut Causes) {
         causes.invalid(&generation, generation.number(), "must be greater than or equal to zero");
     }
     if !condition.at("lastTransitionTime").is_set() {
-        causes.required(&condition.at("lastTransitionTime"), "must be set");
+        causes.required(&condition.at("lastTransitionTime"), "");
     }
     let reason = condition.at("reason");
     if reason.is_empty() {
-        causes.required(&reason, "must be set");
+        causes.required(&reason, "");
     } else {
         names::check(&reason, reason_form, causes);
         if reason.text().len() > REASON_MAX {

@@ -252,7 +252,7 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -284,7 +284,10 @@ mod tests {
         ];
         for (before, after, expected) in table {
             let job = |status: &Value| json!({ "spec": { "completions": 1 }, "status": status });
-            let causes = validate_job_status(&job(&after), &job(&before));
+            let mut causes = Causes::default();
+            let (job, before) = (job(&after), job(&before));
+            validate_job_status_update(&At::root(&job), &At::root(&before), &mut causes);
+            let causes = causes.into_vec();
             let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
             assert_eq!(causes, expected, "{after}");
         }

@@ -326,7 +326,7 @@ fn statuses_of_jobs() {
         let (mut before, mut after) = (job.clone(), job);
         before["status"] = yaml(&format!("{{{status_before}}}"));
         after["status"] = yaml(&format!("{{{status_after}}}"));
-        let causes = accept_status(Kind::Job, &before, &mut after)
+        let causes = crate::admit::accept_status(Kind::Job, &before, &mut after)
             .err()
             .map(|invalid| told(&invalid))
             .unwrap_or_default();

@@ -225,7 +225,7 @@ fn a_snapshot_is_believed() {
             ("/status/message", "hello"),
             ("/status/podIP", "10.0.0.9"),
             ("/status/qosClass", "BestEffort"),
-            ("/metadata/generation", "~"),
+            ("/metadata/generation", "1"),
         ],
     );
 }
