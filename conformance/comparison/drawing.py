@@ -184,7 +184,8 @@ class Drawer:
     def is_changed(path, part):
         if part:
             return path[0] == part
-        return path[0] not in ("apiVersion", "kind", "status") and not (path[0] == "metadata" and path[1:2] and path[1] in SET_BY_SERVER)
+        is_set = path[0] == "metadata" and len(path) > 1 and path[1] in SET_BY_SERVER
+        return path[0] not in ("apiVersion", "kind", "status") and not is_set
 
     def places(self, value, kind, path=()):
         """Where a value of a type stands: what has it, its key there, its path, its type."""

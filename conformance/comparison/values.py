@@ -144,7 +144,10 @@ TEXTS = [
     (r"^verbs$", ["get", "list", "*"]),
     (r"^clusterIPs?$", ["None", "10.96.3.4", "fd00:10:96::99", "192.0.2.7"]),
     (r"CIDR|^cidr$|^except$|SourceRanges", ["10.0.0.0/8", "10.1.0.0/16", "fd00::/8", "10.0.0.1/8", "010.0.0.0/8", "10.0.0.0"]),
-    (r"^ip$|IPs?$|^addresses$|^nameservers$", ["192.0.2.1", "2001:db8::1", "127.0.0.1", "169.254.1.1", "::ffff:1.2.3.4", "01.2.3.4"]),
+    (
+        r"^ip$|IPs?$|^addresses$|^nameservers$",
+        ["192.0.2.1", "2001:db8::1", "127.0.0.1", "169.254.1.1", "::ffff:1.2.3.4", "01.2.3.4"],
+    ),
     (r"[pP]ath$|^pathPrefix$", ["/", "/data", "data", "a/../b", "..", "a/..data", "/a:b"]),
     (r"[hH]ost|^domain", ["a", "db.example.com", "*.example.com", "192.0.2.1"]),
     (r"^image$|^reference$", ["nginx", "nginx:1", " nginx", ""]),
@@ -160,7 +163,9 @@ TEXTS = [
     (r"^values?$|^labels$|^matchLabels$|elector$", ["a", "b", "ssd", "1"]),
     (r"^finalizers$", ["example.com/hold", "kubernetes.io/pv-protection", "orphan", "hold", "foregroundDeletion"]),
 ]
-WRONG_TEXTS = ["", "Upper_Case", "-x-", "a" * 300, "a" * 64, "a.b", "a/b", "a b", "\u00e9", "*", "1", "nope", "::1", "a//b", "x" * 5000, "a\nb"]
+WRONG_TEXTS = [
+    "", "Upper_Case", "-x-", "a" * 300, "a" * 64, "a.b", "a/b", "a b", "\u00e9", "*", "1", "nope", "::1", "a//b", "x" * 5000, "a\nb",
+]
 # The usual integers of a field whose name fits, and odd ones.
 INTEGERS = (
     [
