@@ -38,6 +38,45 @@ fn with_condition(kind: &str, status: &str) -> Value {
     json!({ "status": { "conditions": [{ "type": kind, "status": status, "reason": "Reported", "message": "so" }] } })
 }
 
+const INDEXED: &str =
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {completionMode: Indexed, completions: 2,
+  parallelism: 2, template: {spec: {restartPolicy: Never, containers: [{name: c, image: i},
+  {name: d, image: i, env: [{name: JOB_COMPLETION_INDEX, value: own}]}]}}}}";
+
+/// `addCompletionIndexEnvVariables` of the Job controller.
+#[tokio::test]
+async fn pods_of_a_job_have_their_index_in_a_variable() {
+    let api = Api::serve(INDEXED).await;
+    let pods = api.get(PODS).await.ok();
+    let pods = pods["items"].as_array().expect("pods");
+    assert_eq!(pods.len(), 2);
+    let path = "metadata.labels['batch.kubernetes.io/job-completion-index']";
+    let of_label = json!({ "fieldRef": { "apiVersion": "v1", "fieldPath": path } });
+    for pod in pods {
+        let containers = &pod["spec"]["containers"];
+        let added = json!([{ "name": "JOB_COMPLETION_INDEX", "valueFrom": of_label }]);
+        let own = json!([{ "name": "JOB_COMPLETION_INDEX", "value": "own" }]);
+        assert_eq!((&containers[0]["env"], &containers[1]["env"]), (&added, &own));
+    }
+}
+
+/// `PrepareForUpdate` of Pods counts; the binding to a node does not.
+#[tokio::test]
+async fn changes_of_the_spec_of_a_pod_are_counted() {
+    let api = Api::serve(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}",
+    )
+    .await;
+    let path = format!("{PODS}/p");
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 1);
+    api.patch(&path, MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).await.ok();
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 1);
+    api.patch(&path, STRATEGIC, &json!({ "spec": { "containers": [{ "name": "c", "image": "j" }] } }))
+        .await
+        .ok();
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 2);
+}
+
 #[tokio::test]
 async fn conditions_that_clients_write_take_effect() {
     let api = Api::serve(RING).await;
@@ -52,12 +91,12 @@ async fn conditions_that_clients_write_take_effect() {
     assert_eq!((ready(&api).await, text(&condition(&shown, "Ready")["message"])), (2, "so"));
     // Other conditions are kept, including unknown ones.
     api.patch(&status, STRATEGIC, &with_condition("example.com/x", "Unknown")).await.ok();
-    api.patch(&status, MERGE, &json!({ "status": { "nominatedNodeName": "node-9" } })).await.ok();
+    api.patch(&status, MERGE, &json!({ "status": { "allocatedResources": { "cpu": "1" } } })).await.ok();
     // An update of the pod itself does not change its status.
     api.patch(&pod, MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).await.ok();
     let shown = api.get(&pod).await.ok();
     assert_eq!(condition(&shown, "example.com/x")["status"], "Unknown");
-    assert_eq!((&shown["status"]["nominatedNodeName"], ready(&api).await), (&json!("node-9"), 2));
+    assert_eq!((&shown["status"]["allocatedResources"]["cpu"], ready(&api).await), (&json!("1"), 2));
     api.patch(&status, STRATEGIC, &with_condition("Ready", "True")).await.ok();
     assert_eq!(ready(&api).await, 3);
 }

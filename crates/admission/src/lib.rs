@@ -27,11 +27,11 @@ mod strategy;
 /// The release of Kubernetes whose API server this is.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
-pub use batch::validate_job_status;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use primitives::names::{Faults, name_faults};
 pub use schema::{Decoded, Problem, decode, problems};
 pub use strategy::{
-    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, warnings,
+    GroupKind, before_create, before_status_update, before_update, default, is_namespaced, is_unconditional,
+    warnings,
 };

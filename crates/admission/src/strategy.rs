@@ -36,6 +36,10 @@ pub(crate) struct Strategy {
     pub(crate) validate: fn(&At<'_>, &mut Causes),
     /// `ValidateUpdate`, of the new object and the one before, after the metadata of both.
     pub(crate) validate_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// `PrepareForUpdate` of the strategy of the status. That all but metadata and status is as before has been seen to.
+    pub(crate) prepare_status_for_update: fn(&mut Value, &Value),
+    /// `ValidateUpdate` of the strategy of the status, after the metadata of both.
+    pub(crate) validate_status_update: fn(&At<'_>, &At<'_>, &mut Causes),
     /// `WarningsOnCreate`, and `WarningsOnUpdate` with the object before.
     pub(crate) warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
@@ -53,6 +57,8 @@ impl Strategy {
             prepare_for_update: |_, _| {},
             validate: |_, _| {},
             validate_update: |_, _, _| {},
+            prepare_status_for_update: |_, _| {},
+            validate_status_update: |_, _, _| {},
             warnings: |_, _| Vec::new(),
         }
     }
@@ -92,6 +98,11 @@ pub fn default(of: GroupKind<'_>, object: &mut Value) {
 /// What is wrong with it: at least one cause.
 pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
+    // Only a deletion sets them.
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("deletionTimestamp");
+        metadata.remove("deletionGracePeriodSeconds");
+    }
     (strategy.prepare_for_create)(object);
     refuse(validate(of, object))?;
     schema::drop_empty(object);
@@ -120,14 +131,41 @@ fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
 /// What is wrong with the object or the change: at least one cause.
 pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
+    update(strategy, strategy.prepare_for_update, strategy.validate_update, object, before)
+}
+
+/// As [`before_update`], of an update of the status: metadata and status change, all else is as before.
+///
+/// # Errors
+///
+/// What is wrong with the status or the metadata: at least one cause.
+pub fn before_status_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
+    let Some(strategy) = strategy(of) else { return Ok(()) };
+    let (Some(new), Some(old)) = (object.as_object_mut(), before.as_object()) else { return Ok(()) };
+    new.retain(|field, _| matches!(field.as_str(), "metadata" | "status"));
+    for (field, value) in old {
+        if !matches!(field.as_str(), "metadata" | "status") {
+            new.insert(field.clone(), value.clone());
+        }
+    }
+    update(strategy, strategy.prepare_status_for_update, strategy.validate_status_update, object, before)
+}
+
+fn update(
+    strategy: &Strategy,
+    prepare: fn(&mut Value, &Value),
+    validate: fn(&At<'_>, &At<'_>, &mut Causes),
+    object: &mut Value,
+    before: &Value,
+) -> Result<(), Vec<Cause>> {
     keep_system_fields(object, before);
-    (strategy.prepare_for_update)(object, before);
+    prepare(object, before);
     let mut causes = Causes::default();
     let (new, old) = (At::root(object), At::root(before));
     let metadata = new.at("metadata");
     metadata::validate_object_meta(&metadata, strategy.namespaced, names::path_segment, &mut causes);
     metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
-    (strategy.validate_update)(&new, &old, &mut causes);
+    validate(&new, &old, &mut causes);
     refuse(causes.into_vec())?;
     schema::drop_empty(object);
     Ok(())
@@ -148,7 +186,9 @@ fn keep_system_fields(object: &mut Value, before: &Value) {
     keep("generation", true);
     keep("uid", false);
     keep("creationTimestamp", true);
-    keep("deletionTimestamp", true);
+    if old.contains_key("deletionTimestamp") {
+        keep("deletionTimestamp", true);
+    }
     keep("deletionGracePeriodSeconds", false);
     keep("resourceVersion", false);
 }

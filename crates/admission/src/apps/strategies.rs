@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::core::persistent_volumes::warnings_for_claim_spec;
+use crate::core::pod_fields::drop_disabled_pod_fields;
 use crate::core::pod_warnings::warnings_for_pod_template;
 use crate::core::validation::claims::semantically_equal;
 use crate::field::At;
@@ -19,6 +20,7 @@ fn part<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Val
 /// `PrepareForCreate` of the kinds that count the generations of their spec
 pub(crate) fn prepare_for_create(object: &mut Value) {
     object.as_object_mut().map(|object| object.remove("status"));
+    drop_disabled_template_fields(object);
     part(object, "metadata").map(|metadata| metadata.insert("generation".into(), 1.into()));
 }
 
@@ -35,7 +37,26 @@ pub(super) fn prepare_deployment_for_update(deployment: &mut Value, before: &Val
     prepare(deployment, before, is_changed);
 }
 
+/// `PrepareForUpdate` of the status of Deployments, whose labels stay as well.
+pub(super) fn prepare_deployment_status(deployment: &mut Value, before: &Value) {
+    let Some(metadata) = part(deployment, "metadata") else { return };
+    match before["metadata"].get("labels") {
+        Some(labels) => _ = metadata.insert("labels".into(), labels.clone()),
+        None => _ = metadata.remove("labels"),
+    }
+}
+
+/// `DropDisabledTemplateFields`
+fn drop_disabled_template_fields(object: &mut Value) {
+    for spec in ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+        if let Some(spec) = object.pointer_mut(spec) {
+            drop_disabled_pod_fields(spec);
+        }
+    }
+}
+
 fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
+    drop_disabled_template_fields(object);
     if let Some(fields) = object.as_object_mut() {
         match before.get("status") {
             Some(status) => fields.insert("status".into(), status.clone()),

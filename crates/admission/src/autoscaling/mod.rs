@@ -6,7 +6,9 @@ mod validation;
 
 use serde_json::{Value, json};
 
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
+use crate::primitives::counts::validate_counts;
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
@@ -23,6 +25,10 @@ pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     },
     validate,
     validate_update,
+    validate_status_update: |autoscaler, before, causes| {
+        metadata::validate_object_meta_update(&autoscaler.at("metadata"), &before.at("metadata"), causes);
+        validate_counts(&autoscaler.at("status"), &["currentReplicas", "desiredReplicas"], causes);
+    },
     ..Strategy::of("autoscaling", "HorizontalPodAutoscaler", true)
 }];
 

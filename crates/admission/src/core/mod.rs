@@ -1,6 +1,7 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+mod container_statuses;
 pub(crate) mod defaults;
 pub(crate) mod endpoints;
 mod events;
@@ -9,12 +10,14 @@ mod nodes;
 pub(crate) mod persistent_volumes;
 pub(crate) mod plugins;
 pub(crate) mod pod_fields;
+mod pod_status;
 pub(crate) mod pod_warnings;
 mod pods;
 mod quotas;
 mod replication_controllers;
 mod secrets;
 mod service;
+pub(crate) mod statuses;
 pub(crate) mod validation;
 pub(crate) mod volumes;
 

@@ -27,6 +27,8 @@ pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
     prepare_for_update: keep_status,
     validate: persistent_volumes::validate_persistent_volume,
     validate_update: persistent_volumes::validate_persistent_volume_update,
+    prepare_status_for_update: super::statuses::prepare_persistent_volume_status,
+    validate_status_update: super::statuses::validate_persistent_volume_status_update,
     warnings: warnings_for_persistent_volume,
     ..Strategy::of("", "PersistentVolume", false)
 };
@@ -44,6 +46,7 @@ pub(crate) const PERSISTENT_VOLUME_CLAIM: Strategy = Strategy {
     },
     validate: claims::validate_persistent_volume_claim,
     validate_update: claims::validate_persistent_volume_claim_update,
+    validate_status_update: super::statuses::validate_persistent_volume_claim_status_update,
     warnings: warnings_for_persistent_volume_claim,
     ..Strategy::of("", "PersistentVolumeClaim", true)
 };

@@ -50,8 +50,12 @@ pub(crate) fn drop_disabled_pod_fields(spec: &mut Value) {
     }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(spec, list) {
-            if let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) {
-                lifecycle.remove("stopSignal");
+            let Some(container) = container.as_object_mut() else { continue };
+            let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            if lifecycle.remove("stopSignal").is_some() && lifecycle.is_empty() {
+                container.remove("lifecycle");
             }
         }
     }

@@ -11,19 +11,25 @@ use super::validation::pod_spec::validate_pod_spec;
 use super::validation::scheduling::{
     validate_only_added_tolerations, validate_only_deleted_scheduling_gates,
 };
-use super::{defaults, pod_fields, pod_warnings};
+use super::{defaults, pod_fields, pod_status, pod_warnings};
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema;
 use crate::strategy::Strategy;
 
 pub(crate) const POD: Strategy = Strategy {
-    default: defaults::default_pod,
+    default: |pod| {
+        defaults::default_pod(pod);
+        pod_status::default_pod_status(pod);
+    },
     prepare_for_create,
     prepare_for_update,
     validate: validate_pod_create,
     validate_update: validate_pod_update,
+    prepare_status_for_update: pod_status::prepare_pod_status,
+    validate_status_update: pod_status::validate_pod_status_update,
     warnings: pod_warnings::warnings_for_pod,
     ..Strategy::of("", "Pod", true)
 };

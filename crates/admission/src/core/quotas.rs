@@ -18,7 +18,11 @@ use crate::strategy::Strategy;
 use clusterlocal_core::text::Quantity;
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
-    default: |quota| round_up(quota.pointer_mut("/spec/hard")),
+    default: |quota| {
+        for list in ["/spec/hard", "/status/hard", "/status/used"] {
+            round_up(quota.pointer_mut(list));
+        }
+    },
     prepare_for_create: |quota| {
         quota["status"] = json!({});
     },
@@ -28,6 +32,7 @@ pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
         validate_resource_quota_spec(&quota.at("spec"), causes);
     },
     validate_update: validate_resource_quota_update,
+    validate_status_update: super::statuses::validate_resource_quota_status_update,
     warnings: warnings_for_resource_quota,
     ..Strategy::of("", "ResourceQuota", true)
 };
@@ -48,14 +53,18 @@ fn is_standard_quota_resource(name: &str) -> bool {
     is_standard(name) && name != "storage"
 }
 
+/// `ValidateResourceQuotaResourceName`
+pub(super) fn validate_resource_quota_resource_name(name: &str, amount: &At<'_>, causes: &mut Causes) {
+    validate_resource_name(name, amount, causes);
+    if !name.contains('/') && !is_standard_quota_resource(name) {
+        causes.invalid(amount, name, "must be a standard resource for quota");
+    }
+}
+
 /// `ValidateResourceQuotaSpec`
 fn validate_resource_quota_spec(spec: &At<'_>, causes: &mut Causes) {
     for (name, amount) in spec.at("hard").entries() {
-        // `ValidateResourceQuotaResourceName`
-        validate_resource_name(name, &amount, causes);
-        if !name.contains('/') && !is_standard_quota_resource(name) {
-            causes.invalid(&amount, name, "must be a standard resource for quota");
-        }
+        validate_resource_quota_resource_name(name, &amount, causes);
         validate_resource_quantity_value(name, &amount, causes);
     }
     validate_resource_quota_scopes(spec, causes);

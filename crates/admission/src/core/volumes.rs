@@ -15,6 +15,9 @@ pub(crate) fn default_claim_spec(spec: &mut Value) {
 /// `SetObjectDefaults_PersistentVolumeClaim`, also of the templates of a StatefulSet.
 pub(crate) fn default_claim(claim: &mut Value) {
     put_default(&mut claim["status"], "phase", "Pending");
+    for list in ["/status/capacity", "/status/allocatedResources"] {
+        round_up(claim.pointer_mut(list));
+    }
     default_claim_spec(&mut claim["spec"]);
 }
 

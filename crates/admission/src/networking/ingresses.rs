@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{GROUP, keep_status};
+use crate::core::statuses;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses::parse_ip_sloppy;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const INGRESS: Strategy = Strategy {
@@ -18,6 +20,14 @@ pub(super) const INGRESS: Strategy = Strategy {
     validate_update: |ingress, before, causes| {
         metadata::validate_object_meta_update(&ingress.at("metadata"), &before.at("metadata"), causes);
         validate_ingress(ingress, Allowed::by(before), causes);
+    },
+    validate_status_update: |ingress, before, causes| {
+        metadata::validate_object_meta_update(&ingress.at("metadata"), &before.at("metadata"), causes);
+        let known = before.at("status.loadBalancer.ingress");
+        for point in ingress.at("status.loadBalancer.ingress").items() {
+            statuses::validate_ingress_ip(&point, &known, causes);
+            statuses::validate_ingress_hostname(&point, causes);
+        }
     },
     warnings,
     ..Strategy::of(GROUP, "Ingress", true)

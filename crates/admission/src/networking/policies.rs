@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::GROUP;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::addresses::{
     masked, parse_cidr_sloppy, validate_cidr_for_legacy_field, warnings_for_cidr,
 };
-use crate::primitives::{metadata, names, selectors};
+use crate::primitives::{names, selectors};
 use crate::strategy::Strategy;
 
 pub(super) const NETWORK_POLICY: Strategy = Strategy {

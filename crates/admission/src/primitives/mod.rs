@@ -2,6 +2,8 @@
 //! group shares. It must not know the kinds.
 
 pub(crate) mod addresses;
+pub(crate) mod conditions;
+pub(crate) mod counts;
 pub(crate) mod defaults;
 pub(crate) mod diff;
 pub(crate) mod domains;

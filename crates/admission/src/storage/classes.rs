@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_immutable;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const STORAGE_CLASS: Strategy = Strategy {

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::Invalid;
 use crate::schema::resource::{Resource, group_kind};
-use clusterlocal_admission as admission;
+use clusterlocal_admission::{self as admission, Cause, GroupKind};
 use clusterlocal_core::store::Kind;
 
 /// `object` as it is compared: as the API server would write it, with its defaults. What a file brought may be as no API server
@@ -28,8 +28,8 @@ fn is_decoded(kind: Kind, object: &mut Value) -> bool {
 /// The UID of a Job that is not stored yet.
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
-/// Makes of `object`, which a client sends, a new one as it is stored.
-pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
+/// Makes of `object`, which a client sends, a new one as it is stored; of one that is only to be tried (`dry_run`) as it would be.
+pub(super) fn create(kind: Kind, object: &mut Value, dry_run: bool) -> Result<(), Invalid> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, object)) else { return Ok(()) };
     admission::default(of, object);
     if kind != Kind::Job {
@@ -38,7 +38,11 @@ pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
     // What it makes of a Job has the UID in it that the store is going to give it: a controller does the same there.
     let mut prepared = object.clone();
     prepared["metadata"]["uid"] = NO_UID.into();
-    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })
+    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })?;
+    if dry_run {
+        *object = prepared;
+    }
+    Ok(())
 }
 
 /// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What would be refused if nothing
@@ -49,8 +53,27 @@ pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<()
         keep_admitted(after, before);
     }
     admission::default(of, after);
-    let Err(mut causes) = admission::before_update(of, after, before) else { return Ok(()) };
-    let unchanged = admission::before_update(of, &mut before.clone(), before).err().unwrap_or_default();
+    refuse_changed(admission::before_update, of, after, before)
+}
+
+/// Makes of `after`, which is `before` with another status and metadata, an object as it is stored.
+pub(super) fn update_status(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Invalid> {
+    let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
+    admission::default(of, after);
+    refuse_changed(admission::before_status_update, of, after, before)
+}
+
+type Validate = fn(GroupKind<'_>, &mut Value, &Value) -> Result<(), Vec<Cause>>;
+
+/// Refuses what would not be refused if nothing changed.
+fn refuse_changed(
+    validate: Validate,
+    of: GroupKind<'_>,
+    after: &mut Value,
+    before: &Value,
+) -> Result<(), Invalid> {
+    let Err(mut causes) = validate(of, after, before) else { return Ok(()) };
+    let unchanged = validate(of, &mut before.clone(), before).err().unwrap_or_default();
     causes.retain(|cause| !unchanged.contains(cause));
     if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
 }

@@ -48,7 +48,6 @@ pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
 /// As [`create`]; of one that is only to be tried (`dry_run`) it is shown what a controller undoes at once.
 pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
     if let Some(json) = json.as_object_mut() {
-        strip(kind, json);
         // No controller has processed it yet. A node's kubelet sets its status from the beginning.
         // Of a custom resource only where the status has a path of its own, which the caller has seen to.
         let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
@@ -61,7 +60,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
             store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
         }
     }
-    door::create(kind, &mut json)?;
+    door::create(kind, &mut json, dry_run)?;
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // A status that is kept would be believed, as that of a snapshot is.
@@ -108,9 +107,6 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     // A spec that the client left as it was shown is the same with its defaults.
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
     let whole = (!is_left).then(|| compared(whole(&object)));
-    if kind == Kind::Job && before.get("status") != after.get("status") {
-        refuse(clusterlocal_admission::validate_job_status(&after, before))?;
-    }
     let changed =
         |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
@@ -137,6 +133,15 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     Ok(keep::unchanged(old, object, changes))
 }
 
+/// Makes of `after`, which is `before` with another status and metadata, an object as it is stored.
+///
+/// # Errors
+///
+/// What the API server would refuse in the status or the metadata.
+pub fn accept_status(kind: Kind, before: &Value, after: &mut Value) -> Result<(), Invalid> {
+    door::update_status(kind, after, before)
+}
+
 /// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
 pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     let kind = old.kind();
@@ -153,11 +158,7 @@ pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> 
     if let Some(json) = json.as_object_mut().filter(|_| kind.is_namespaced()) {
         store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
-    door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
-}
-
-fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
-    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+    door::create(kind, &mut json, false).err().map(|invalid| invalid.causes).unwrap_or_default()
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.

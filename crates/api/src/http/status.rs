@@ -167,6 +167,11 @@ impl Status {
         Status::new(StatusCode::FORBIDDEN, "Forbidden", why)
     }
 
+    /// A value of the client cannot be parsed; kube-apiserver has no reason for that.
+    pub(crate) fn unparsed(why: &str) -> Self {
+        Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", why)
+    }
+
     /// The request is malformed.
     pub(crate) fn bad_request(why: impl Into<String>) -> Self {
         Status::new(StatusCode::BAD_REQUEST, "BadRequest", why)

@@ -133,7 +133,10 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     let resource = call.place.resource;
     identity::check_type(resource, &object)?;
     decode(cluster.store(), call, &mut object, None)?;
+    call.warn(identity::drop_duplicate_owners(&mut object).into_iter().collect());
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
+    let has_version =
+        object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty());
     if resource.is_custom() && resource.subresource("status").is_some() {
         object.as_object_mut().map(|object| object.remove("status"));
     }
@@ -154,6 +157,10 @@ fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Valu
     alone.set_time(cluster.now());
     alone.apply(Change::Put(object.clone()));
     quota::check(cluster, None, &object)?;
+    // Only the store asks for it (`storage.ErrResourceVersionSetOnCreate`).
+    if has_version && !call.query.dry_run {
+        return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
+    }
     let first = if call.query.dry_run { None } else { cluster.request_object(object) };
     let first = first.filter(|_| is_answered_as_written(kind));
     let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
@@ -212,6 +219,7 @@ fn write(
     let Place { resource, name, part, .. } = &call.place;
     identity::check_type(resource, &after)?;
     decode(cluster.store(), call, &mut after, Some(&shown))?;
+    call.warn(identity::drop_duplicate_owners(&mut after).into_iter().collect());
     identity::keep(kind, &call.place, &shown, &mut after)?;
     let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
     let before = if is_before { shown } else { show::rendered(&old, cluster) };
@@ -250,7 +258,11 @@ fn write(
         return Ok(old);
     }
     let unprotected = is_unprotected(kind, &before, &after);
-    let after = to_store(cluster.store(), resource, name, after)?;
+    let mut after = to_store(cluster.store(), resource, name, after)?;
+    if subresource == "status" {
+        let admitted = admit::accept_status(kind, &before, &mut after);
+        admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
+    }
     let written = is_status.then(|| after["status"].clone());
     let is_part = is_status || subresource == "finalize";
     let part = if is_part { Written::Part } else { Written::Whole };

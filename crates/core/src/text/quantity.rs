@@ -269,9 +269,9 @@ impl Quantity {
         })
     }
 
-    /// Whether it is a whole number, to the thousandth.
+    /// Whether it is a whole number, as far as the low 64 bits of its thousandths show: Go has no more in a `MilliValue`.
     pub fn is_whole(self) -> bool {
-        self.milli() % 1000 == 0
+        (self.milli() as i64) % 1000 == 0
     }
 
     /// `MilliValue`: in thousandths, rounded away from zero.
@@ -282,6 +282,11 @@ impl Quantity {
     /// `Value`: as a whole number, rounded away from zero.
     pub fn value(self) -> i128 {
         self.scaled(NANO)
+    }
+
+    /// `Value` in the 64 bits that Go has for it.
+    pub fn low_value(self) -> i64 {
+        self.value() as i64
     }
 
     /// `RoundUp(Milli)`

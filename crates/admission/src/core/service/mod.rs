@@ -17,6 +17,7 @@ pub(crate) const SERVICE: Strategy = Strategy {
     prepare_for_update,
     validate: validation::validate_service_create,
     validate_update: validation::validate_service_update,
+    validate_status_update: super::statuses::validate_service_status_update,
     warnings: warnings::warnings_for_service,
     ..Strategy::of("", "Service", true)
 };

@@ -145,10 +145,9 @@ fn validate_capacity(capacity: &At<'_>, causes: &mut Causes) {
     }
     for (_, amount) in capacity.entries() {
         // `validateBasicResource`
-        let value = Quantity::of(amount.text()).value();
+        let value = Quantity::of(amount.text()).low_value();
         if value < 0 {
-            let shown = i64::try_from(value).unwrap_or(i64::MIN);
-            causes.invalid(&amount, shown, "must be a valid resource quantity");
+            causes.invalid(&amount, value, "must be a valid resource quantity");
         }
         validate_positive_quantity(&amount, causes);
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::containers::all_containers;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::names;
 use clusterlocal_core::text::Quantity;
@@ -268,9 +269,11 @@ fn validate_pod_resource_consistency(spec: &At<'_>, resources: &At<'_>, causes: 
         [("requests", "requests", (|_| true) as fn(&str) -> bool), ("limits", "limits", is_huge_page)]
     {
         for (name, of_pod) in resources.at(if list == "limits" { "limits" } else { "requests" }).entries() {
+            let mut containers =
+                all_containers(spec).map(|container| container.at("resources").at(list).key(name));
             let all = aggregate(spec, list, name);
-            if is_compared(name) && all > amount(&of_pod) {
-                let why = format!("must be greater than or equal to aggregate container {words} of {}", all);
+            if is_compared(name) && containers.any(|amount| amount.is_set()) && all > amount(&of_pod) {
+                let why = format!("must be greater than or equal to aggregate container {words} of {all}");
                 causes.invalid(&of_pod, of_pod.text(), &why);
             }
         }

@@ -52,7 +52,9 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
 /// Whether changes of the object's spec are counted.
 fn has_generation(kind: Kind) -> bool {
     match kind {
-        Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => true,
+        Kind::Pod | Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => {
+            true
+        }
         Kind::Extra(extra) => extra_has_generation(extra),
         kind => kind.is_workload(),
     }

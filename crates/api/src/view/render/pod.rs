@@ -17,6 +17,9 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
         if is_daemon(shown.spec(), pod) {
             bind_to_node(shown.spec(), pod);
         }
+        if is_indexed(pod) {
+            add_completion_index(shown.spec());
+        }
     }
     let spec = shown.spec();
     put(spec, "nodeName", pod.spec.node_name.as_str());
@@ -55,6 +58,31 @@ fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
     objects(required, "nodeSelectorTerms").for_each(|term| {
         term.insert("matchFields".into(), fields.clone());
     });
+}
+
+/// The label with the index of a pod of a Job (`JobCompletionIndexAnnotation`).
+const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
+
+/// Whether a Job made the pod for one of its indexes.
+fn is_indexed(pod: &Pod) -> bool {
+    let metadata = &pod.metadata;
+    metadata.controller().is_some_and(|owner| owner.kind == Kind::Job)
+        && metadata.labels.get(COMPLETION_INDEX).is_some()
+}
+
+/// The variable that the Job controller adds to containers which do not have it (`addCompletionIndexEnvVariables`).
+fn add_completion_index(spec: &mut Map<String, Value>) {
+    const NAME: &str = "JOB_COMPLETION_INDEX";
+    for list in ["initContainers", "containers"] {
+        objects(spec, list).for_each(|container| {
+            let env = container.entry("env").or_insert_with(|| json!([]));
+            let Some(env) = env.as_array_mut().filter(|env| env.iter().all(|one| one["name"] != NAME)) else {
+                return;
+            };
+            let path = format!("metadata.labels['{COMPLETION_INDEX}']");
+            env.push(json!({ "name": NAME, "valueFrom": { "fieldRef": { "fieldPath": path } } }));
+        });
+    }
 }
 
 /// The volumes of a StatefulSet's pod, named after the templates of their claims.

@@ -224,7 +224,7 @@ fn the_status_of_a_snapshot_is_rendered() {
             ("/status/message", "hello"),
             ("/status/podIP", "10.0.0.9"),
             ("/status/qosClass", "BestEffort"),
-            ("/metadata/generation", "~"),
+            ("/metadata/generation", "1"),
         ],
     );
 }
