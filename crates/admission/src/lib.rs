@@ -8,6 +8,8 @@
 //!
 //! It must not know requests, the store, or what a cluster makes of objects.
 
+mod admissionregistration;
+mod apiregistration;
 mod apps;
 mod autoscaling;
 mod batch;
@@ -15,7 +17,9 @@ mod coordination;
 mod core;
 mod discovery;
 mod field;
+mod flowcontrol;
 mod networking;
+mod node;
 mod policy;
 mod primitives;
 mod rbac;

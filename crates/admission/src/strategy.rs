@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
-    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, schema,
-    storage,
+    admissionregistration, apiregistration, apps, autoscaling, batch, coordination, core, discovery,
+    flowcontrol, networking, node, policy, rbac, scheduling, schema, storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -58,14 +58,18 @@ impl Strategy {
     }
 }
 
-static GROUPS: [&[Strategy]; 11] = [
+static GROUPS: [&[Strategy]; 15] = [
     core::STRATEGIES,
+    admissionregistration::STRATEGIES,
+    apiregistration::STRATEGIES,
     apps::STRATEGIES,
     autoscaling::STRATEGIES,
     batch::STRATEGIES,
     coordination::STRATEGIES,
     discovery::STRATEGIES,
+    flowcontrol::STRATEGIES,
     networking::STRATEGIES,
+    node::STRATEGIES,
     policy::STRATEGIES,
     rbac::STRATEGIES,
     scheduling::STRATEGIES,

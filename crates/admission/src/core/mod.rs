@@ -5,7 +5,7 @@ pub(crate) mod defaults;
 pub(crate) mod endpoints;
 mod events;
 mod namespaces;
-mod nodes;
+pub(crate) mod nodes;
 pub(crate) mod persistent_volumes;
 pub(crate) mod plugins;
 pub(crate) mod pod_fields;

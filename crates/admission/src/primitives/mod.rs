@@ -10,3 +10,4 @@ pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod quantity;
 pub(crate) mod selectors;
+pub(crate) mod urls;

@@ -97,6 +97,18 @@ pub(crate) fn dns_label(value: &str) -> Faults {
     Form { max: Some((63, "characters")), ..LABEL }.check(value)
 }
 
+/// `validation.IsDNS1035Label`
+pub(crate) fn dns_1035_label(value: &str) -> Faults {
+    let form = Form {
+        max: Some((63, "characters")),
+        is: |value| is_label(value) && value.starts_with(|c: char| c.is_ascii_lowercase()),
+        words: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+        expression: "[a-z]([-a-z0-9]*[a-z0-9])?",
+        examples: &["my-name", "abc-123"],
+    };
+    form.check(value)
+}
+
 /// `validation.IsDNS1123Subdomain`
 pub(crate) fn dns_subdomain(value: &str) -> Faults {
     Form { max: Some((253, "characters")), ..SUBDOMAIN }.check(value)
