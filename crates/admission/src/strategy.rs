@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
-    admissionregistration, apiregistration, apps, autoscaling, batch, coordination, core, discovery,
-    flowcontrol, networking, node, policy, rbac, scheduling, schema, storage,
+    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
+    discovery, flowcontrol, networking, node, policy, rbac, scheduling, schema, storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -58,13 +58,14 @@ impl Strategy {
     }
 }
 
-static GROUPS: [&[Strategy]; 15] = [
+static GROUPS: [&[Strategy]; 16] = [
     core::STRATEGIES,
     admissionregistration::STRATEGIES,
     apiregistration::STRATEGIES,
     apps::STRATEGIES,
     autoscaling::STRATEGIES,
     batch::STRATEGIES,
+    certificates::STRATEGIES,
     coordination::STRATEGIES,
     discovery::STRATEGIES,
     flowcontrol::STRATEGIES,

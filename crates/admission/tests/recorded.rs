@@ -11,8 +11,10 @@ use clusterlocal_admission::{self as admission, Cause, GroupKind};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-const RECORDING: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/1.36/recordings/objects.jsonl.gz");
+const RECORDINGS: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/1.36/recordings/objects.jsonl.gz"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../../conformance/1.36/recordings/administration.jsonl.gz"),
+];
 
 /// What differs from run to run, or is given by parts of a cluster that this package is not.
 const VOLATILE: [&str; 12] = [
@@ -69,16 +71,22 @@ enum Differs {
     Object,
 }
 
+fn records() -> impl Iterator<Item = Record> {
+    RECORDINGS.into_iter().flat_map(|path| {
+        let file = File::open(path).expect(path);
+        let lines = BufReader::new(flate2::read::GzDecoder::new(file)).lines();
+        lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("a record"))
+    })
+}
+
 #[test]
 fn objects_are_taken_and_refused_as_recorded() {
     let asked = std::env::var("RECORDED").ok();
     let asked: Vec<&str> = asked.as_deref().map(|kinds| kinds.split(',').collect()).unwrap_or_default();
-    let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
     let mut table: BTreeMap<String, BTreeMap<Option<Differs>, usize>> = BTreeMap::new();
     let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
     let mut standing = Value::Null;
-    for line in reader.lines() {
-        let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
+    for record in records() {
         let kind = record.id.split('/').next().unwrap_or_default().to_owned();
         if !asked.is_empty() && !asked.contains(&kind.as_str()) {
             continue;
@@ -95,7 +103,8 @@ fn objects_are_taken_and_refused_as_recorded() {
         }
         let ours = match record.verb.as_str() {
             "create" => create(object),
-            _ => update(object, &standing),
+            "update" => update(object, &standing),
+            _ => update(&with_version(object, &standing), &standing),
         };
         let ours = outcome(object, ours);
         let differs = compare(&record.real, &ours);
@@ -226,7 +235,31 @@ fn create(object: &Value) -> Result<Value, Refused> {
         created["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z".into();
     }
     admission::before_create(of, &mut created).map_err(Refused::Invalid)?;
+    match kind {
+        // What the plugin `StorageObjectInUseProtection` adds, and no controller here would take away.
+        "VolumeAttributesClass" => {
+            let finalizers = &mut created["metadata"]["finalizers"];
+            let mut all = finalizers.as_array().cloned().unwrap_or_default();
+            all.push("kubernetes.io/vac-protection".into());
+            *finalizers = all.into();
+        }
+        // Who the client is.
+        "CertificateSigningRequest" => {
+            created["spec"]["username"] = "admin".into();
+            created["spec"]["groups"] = json!(["system:masters", "system:authenticated"]);
+        }
+        _ => {}
+    }
     Ok(created)
+}
+
+/// `object` as a client sends it that has read the object that is there.
+fn with_version(object: &Value, before: &Value) -> Value {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.insert("resourceVersion".into(), before["metadata"]["resourceVersion"].clone());
+    }
+    object
 }
 
 fn update(object: &Value, before: &Value) -> Result<Value, Refused> {
@@ -324,10 +357,8 @@ fn compare(real: &Outcome, ours: &Outcome) -> Option<Differs> {
 /// Files may have what no client can send: it is shown all the same, with defaults where there is room for them.
 #[test]
 fn defaults_are_set_whatever_the_types() {
-    let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
     let mut failed = Vec::new();
-    for line in reader.lines() {
-        let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
+    for record in records() {
         let (group, kind) = group_kind(&record.input);
         let of = GroupKind { group, kind };
         let mut object = record.input.clone();
