@@ -32,6 +32,7 @@ mod strategy;
 /// The release of Kubernetes whose API server this is.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
+pub use autoscaling::{autoscaler_to_v1, autoscaler_to_v2};
 pub use batch::validate_job_status;
 pub use core::plugins::admit_pod;
 pub use field::Cause;

@@ -36,6 +36,8 @@ pub(crate) struct Strategy {
     pub(crate) validate: fn(&At<'_>, &mut Causes),
     /// `ValidateUpdate`, of the new object and the one before, after the metadata of both.
     pub(crate) validate_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// What the way through the store makes of an object that has been validated.
+    pub(crate) canonicalize: fn(&mut Value),
     /// `WarningsOnCreate`, and `WarningsOnUpdate` with the object before.
     pub(crate) warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Strategy {
             prepare_for_update: |_, _| {},
             validate: |_, _| {},
             validate_update: |_, _, _| {},
+            canonicalize: |_| {},
             warnings: |_, _| Vec::new(),
         }
     }
@@ -99,6 +102,7 @@ pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Ca
     let Some(strategy) = strategy(of) else { return Ok(()) };
     (strategy.prepare_for_create)(object);
     refuse(validate(of, object))?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }
@@ -134,6 +138,7 @@ pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> R
     metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
     (strategy.validate_update)(&new, &old, &mut causes);
     refuse(causes.into_vec())?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }

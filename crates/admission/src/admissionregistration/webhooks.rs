@@ -178,11 +178,9 @@ fn validate_webhook_service(service: &At<'_>, causes: &mut Causes) {
     if !text.starts_with('/') {
         causes.invalid(&path, text, "must start with a '/'");
     }
-    // The first character is not looked at, be it a slash or not.
-    let mut rest = text.chars();
-    rest.next();
-    let rest = rest.as_str();
-    for (index, segment) in rest.strip_suffix('/').unwrap_or(rest).split('/').enumerate() {
+    // The first byte is not looked at, be it a slash or not.
+    let rest = String::from_utf8_lossy(&text.as_bytes()[1..]);
+    for (index, segment) in rest.strip_suffix('/').unwrap_or(&rest).split('/').enumerate() {
         if segment.is_empty() {
             causes.invalid(&path, text, &format!("segment[{index}] may not be empty"));
             continue;

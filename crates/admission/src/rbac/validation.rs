@@ -1,7 +1,7 @@
 //! `pkg/apis/rbac/validation`
 
 use super::GROUP;
-use crate::field::{At, Causes};
+use crate::field::{At, Causes, Shown};
 use crate::primitives::{metadata, names, selectors};
 use crate::schema::go_json;
 
@@ -30,6 +30,9 @@ pub(super) fn validate_cluster_role(role: &At<'_>, causes: &mut Causes) {
         }
         for selector in all.items() {
             selectors::validate_label_selector(&selector, causes);
+            if !selectors::is_valid(&selector) {
+                causes.invalid(&selector, Shown::nil(), "invalid label selector.");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::GROUP;
+use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_non_negative;
@@ -64,7 +65,7 @@ fn validate_csi_node_update(node: &At<'_>, before: &At<'_>, causes: &mut Causes)
     for old in before.at("spec.drivers").items() {
         for new in drivers.items().filter(|new| new.at("name").text() == old.at("name").text()) {
             let (new, old) = (without_allocatable(new.value()), without_allocatable(old.value()));
-            if new != old {
+            if !semantically_equal(&new, &old) {
                 causes.invalid(&drivers, go_json("CSINodeDriver", &new), "field is immutable");
             }
         }
