@@ -24,6 +24,7 @@ mod node;
 mod policy;
 mod primitives;
 mod rbac;
+mod resource;
 mod scheduling;
 mod schema;
 mod storage;

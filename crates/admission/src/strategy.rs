@@ -6,7 +6,7 @@ use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
     admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
-    discovery, flowcontrol, networking, node, policy, rbac, scheduling, schema, storage,
+    discovery, flowcontrol, networking, node, policy, rbac, resource, scheduling, schema, storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -61,7 +61,7 @@ impl Strategy {
     }
 }
 
-static GROUPS: [&[Strategy]; 16] = [
+static GROUPS: [&[Strategy]; 17] = [
     core::STRATEGIES,
     admissionregistration::STRATEGIES,
     apiregistration::STRATEGIES,
@@ -76,6 +76,7 @@ static GROUPS: [&[Strategy]; 16] = [
     node::STRATEGIES,
     policy::STRATEGIES,
     rbac::STRATEGIES,
+    resource::STRATEGIES,
     scheduling::STRATEGIES,
     storage::STRATEGIES,
 ];

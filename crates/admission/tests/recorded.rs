@@ -33,13 +33,26 @@ const VOLATILE: [&str; 12] = [
 ];
 
 /// What differs, by the beginning of its name, and why. Nothing else may, and all of it has to.
-const KNOWN: [(&str, &str); 5] = [
+const KNOWN: [(&str, &str); 10] = [
     ("Service/svc-h create spec.clusterIP \"", "the allocator of addresses refuses it"),
     ("Service/svc-lb create spec.ports.0.nodePort ", "a dry run does not ask the allocator of node ports"),
     ("Service/svc-lb update spec.ports.0.nodePort ", "a dry run does not ask the allocator of node ports"),
     ("Service/svc-lb update spec.ports first one twice", "the allocator of node ports fails with 500"),
     ("PersistentVolumeClaim/pvc-a create spec.storageClassName ", "the plugin DefaultStorageClass gives it"),
+    ("LimitRange/limits-a create metadata", "one without a name gets a UID for a name"),
+    ("ControllerRevision/revision-a replace data.a \"\\u00e9\"", "JSON is repeated as it was sent"),
+    (
+        "ResourceClaim/claim-a replace spec.devices.config.0.opaque.parameters.a ",
+        "JSON is repeated as it was sent",
+    ),
+    ("ResourceSlice/slice-a create spec.devices.0.taints.0.timeAdded ", "there is no clock"),
+    ("ResourceSlice/slice-a replace spec.devices.0.taints.0.timeAdded ", "there is no clock"),
 ];
+
+/// Whether the real server refuses nothing but an expression, which is not compiled here.
+fn is_expression(real: &Outcome) -> bool {
+    !real.fields.is_empty() && real.fields.iter().all(|field| field.ends_with("xpression"))
+}
 
 #[derive(Deserialize)]
 struct Record {
@@ -84,6 +97,7 @@ fn objects_are_taken_and_refused_as_recorded() {
     let asked: Vec<&str> = asked.as_deref().map(|kinds| kinds.split(',').collect()).unwrap_or_default();
     let mut table: BTreeMap<String, BTreeMap<Option<Differs>, usize>> = BTreeMap::new();
     let (mut known, mut unknown) = (BTreeSet::new(), Vec::new());
+    let mut expressions = 0;
     let mut standing = Value::Null;
     for record in records() {
         let kind = record.id.split('/').next().unwrap_or_default().to_owned();
@@ -107,7 +121,9 @@ fn objects_are_taken_and_refused_as_recorded() {
         };
         let ours = outcome(object, ours);
         let differs = compare(&record.real, &ours);
-        if differs.is_some() {
+        if differs == Some(Differs::Verdict) && is_expression(&record.real) {
+            expressions += 1;
+        } else if differs.is_some() {
             match KNOWN.iter().position(|(begin, _)| record.id.starts_with(begin)) {
                 Some(at) => drop(known.insert(at)),
                 None => unknown.push(format!("{} {differs:?}", record.id)),
@@ -138,6 +154,7 @@ fn objects_are_taken_and_refused_as_recorded() {
     print_row("all", &all);
     assert_eq!(unknown, Vec::<String>::new(), "what differs and is not listed");
     if asked.is_empty() {
+        assert!(expressions > 0, "expressions are refused as well");
         assert_eq!(known.len(), KNOWN.len(), "what is listed and does not differ any more: {known:?}");
     }
 }

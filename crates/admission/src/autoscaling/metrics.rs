@@ -176,7 +176,7 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
 }
 
 /// `Quantity.Sign`
-pub(super) fn sign(quantity: &At<'_>) -> i64 {
+pub(crate) fn sign(quantity: &At<'_>) -> i64 {
     let Some(text) = quantity.text_if_set() else { return quantity.number().signum() };
     let digits = text.trim_start_matches(['+', '-']);
     let number = digits.split(|c: char| c.is_ascii_alphabetic()).next().unwrap_or_default();

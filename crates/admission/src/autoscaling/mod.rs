@@ -8,6 +8,7 @@ mod validation;
 use serde_json::Value;
 
 pub use self::conversion::{autoscaler_to_v1, autoscaler_to_v2};
+pub(crate) use self::metrics::sign;
 
 use crate::field::{At, Causes};
 use crate::strategy::Strategy;

@@ -94,17 +94,18 @@ fn validate_series(series: &At<'_>, causes: &mut Causes) {
 
 /// `ValidateEventUpdate`, of the versions with strict rules. A reason that changes is said twice.
 fn validate_event_update(event: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    const TIME: &str = "time";
     const FIELDS: [(&str, &str); 14] = [
         ("involvedObject", "core.ObjectReference"),
         ("reason", ""),
         ("message", ""),
         ("source", "core.EventSource"),
-        ("firstTimestamp", ""),
-        ("lastTimestamp", ""),
+        ("firstTimestamp", TIME),
+        ("lastTimestamp", TIME),
         ("count", ""),
         ("reason", ""),
         ("type", ""),
-        ("eventTime", ""),
+        ("eventTime", TIME),
         ("action", ""),
         ("related", "core.ObjectReference"),
         (CONTROLLER, ""),
@@ -120,7 +121,11 @@ fn validate_event_update(event: &At<'_>, before: &At<'_>, causes: &mut Causes) {
         if new.value() == old.value() || type_name.is_empty() {
             validate_immutable(&new, &old, causes);
         } else {
-            let shown = if new.is_set() { go_json(type_name, new.value()) } else { Shown::nil() };
+            let shown = match new.value() {
+                Value::Null => Shown::nil(),
+                time if type_name == TIME => time.into(),
+                value => go_json(type_name, value),
+            };
             causes.invalid(&new, shown, "field is immutable");
         }
     }

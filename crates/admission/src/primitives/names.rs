@@ -194,6 +194,21 @@ pub(crate) fn label_value(value: &str) -> Faults {
     form.check(value)
 }
 
+/// `content.IsCIdentifier`
+pub(crate) fn c_identifier(value: &str) -> Faults {
+    let form = Form {
+        max: None,
+        is: |value| {
+            value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        },
+        words: "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
+        expression: "[A-Za-z_][A-Za-z0-9_]*",
+        examples: &["my_name", "MY_NAME", "MyName"],
+    };
+    form.check(value)
+}
+
 /// `content.IsPathSegmentName`
 pub(crate) fn path_segment(value: &str) -> Faults {
     if matches!(value, "." | "..") {
