@@ -35,6 +35,7 @@ pub const KUBERNETES_VERSION: &str = "1.36.3";
 
 pub use autoscaling::{autoscaler_to_v1, autoscaler_to_v2};
 pub use batch::validate_job_status;
+pub use certificates::administrator;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use schema::{Decoded, Problem, decode, problems, types};

@@ -1,5 +1,5 @@
-//! Takes the place of `pkg/apis/admissionregistration`: webhooks and policies. Expressions are not compiled: what is wrong within
-//! one is not said.
+//! Takes the place of `pkg/apis/admissionregistration`: webhooks and policies. Expressions are not compiled: an error within
+//! one is not reported.
 
 mod bindings;
 mod conditions;

@@ -194,7 +194,7 @@ fn put(object: &mut Value, pointer: &str, value: Value) {
     };
 }
 
-/// The behavior in an annotation, which has the names of the API server's types; none, if it cannot be read or says nothing.
+/// The behavior in an annotation, which has the names of the API server's types; none, if it cannot be read or is empty.
 fn read_behavior(text: &str) -> Option<Value> {
     const NAMES: [&str; 8] = [
         "scaleUp",

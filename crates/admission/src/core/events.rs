@@ -27,7 +27,7 @@ pub(crate) const EVENT_OF_EVENTS: Strategy = Strategy {
     ..Strategy::of("events.k8s.io", "Event", true)
 };
 
-/// The field of the controller in what is said of an Event of `events.k8s.io`.
+/// The field of the controller in causes of an Event of `events.k8s.io`.
 const CONTROLLER: &str = "reportingController";
 
 /// An Event of `events.k8s.io` with the names that its fields have in the API server (`pkg/apis/events/v1`, conversions).
@@ -92,7 +92,7 @@ fn validate_series(series: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `ValidateEventUpdate`, of the versions with strict rules. A reason that changes is said twice.
+/// `ValidateEventUpdate`, of the versions with strict rules. A reason that changes is reported twice.
 fn validate_event_update(event: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     const TIME: &str = "time";
     const FIELDS: [(&str, &str); 14] = [

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::core::validation::claims::semantically_equal;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
-use crate::primitives::{defaults, metadata, names};
+use crate::primitives::{defaults, names};
 use crate::schema::go_json;
 
 /// Maximum number of queues (`priorityLevelConfigurationQueuingMaxQueues`).

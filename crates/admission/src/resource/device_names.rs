@@ -15,7 +15,7 @@ pub(super) const QUALIFIED_MAX: usize = 63 + 1 + ID_MAX;
 /// Maximum length of the name of a pool, in bytes (`PoolNameMaxLength`).
 const POOL_MAX: usize = 253;
 
-/// `validateQualifiedName`, of a name that is said to be `field`. Names with several slashes are taken.
+/// `validateQualifiedName`, of a name whose causes have the path of `field`. Names with several slashes are taken.
 pub(super) fn validate_qualified_name(field: &At<'_>, name: &str, causes: &mut Causes) {
     let parts: Vec<&str> = name.split('/').collect();
     match parts[..] {

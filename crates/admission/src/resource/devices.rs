@@ -87,7 +87,7 @@ pub(super) fn validate_device(
     validate_node_allocatable_resource_mappings(device, causes);
 }
 
-/// The node of a device, if each device says its own.
+/// The node of a device, which it has of its own with `perDeviceNodeSelection`.
 fn validate_node(device: &At<'_>, is_per_device: bool, causes: &mut Causes) {
     const ONE: &str = "exactly one of `nodeName`, `nodeSelector`, or `allNodes` is required when `perDeviceNodeSelection` is set to true in the ResourceSlice spec";
     let (name, selector, all) = (device.at("nodeName"), device.at("nodeSelector"), device.at("allNodes"));
@@ -98,26 +98,26 @@ fn validate_node(device: &At<'_>, is_per_device: bool, causes: &mut Causes) {
         }
         return;
     }
-    let mut said = Vec::new();
+    let mut fields = Vec::new();
     if name.is_set() && name.is_empty() {
         causes.invalid(&name, "", "must not be empty");
     } else if name.is_set() {
-        said.push("`nodeName`");
+        fields.push("`nodeName`");
         names::check(&name, names::dns_subdomain, causes);
     }
     if selector.is_set() {
-        said.push("`nodeSelector`");
+        fields.push("`nodeSelector`");
         validate_node_selector(&selector, false, causes);
     }
     if all.is_true() {
-        said.push("`allNodes`");
+        fields.push("`allNodes`");
     } else if all.is_set() {
         causes.invalid(&all, false, "must be either unset or set to true");
     }
-    match said.len() {
+    match fields.len() {
         0 => causes.required(device, ONE),
         1 => {}
-        _ => causes.invalid(device, format!("{{{}}}", said.join(", ")).as_str(), ONE),
+        _ => causes.invalid(device, format!("{{{}}}", fields.join(", ")).as_str(), ONE),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::field::{At, Causes};
 
-/// `validateSlice`: of a list that is too long nothing else is said.
+/// `validateSlice`: of a list that is too long only the length is reported.
 pub(super) fn validate_slice(
     list: &At<'_>,
     max: usize,
@@ -48,7 +48,7 @@ fn is_short(list: &At<'_>, max: usize, causes: &mut Causes) -> bool {
     count <= max
 }
 
-/// `validateMap`: what is wrong with a key is said of the map.
+/// `validateMap`: causes of a key have the path of the map.
 pub(super) fn validate_map(
     map: &At<'_>,
     max: Option<usize>,

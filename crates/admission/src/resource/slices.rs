@@ -110,23 +110,23 @@ fn validate_pool(pool: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// Which nodes the devices are on, said in one way.
+/// Which nodes the devices are on: exactly one field.
 fn validate_nodes(spec: &At<'_>, causes: &mut Causes) {
     const ONE: &str =
         "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required";
-    let mut said = Vec::new();
+    let mut fields = Vec::new();
     let name = spec.at("nodeName");
     if name.is_set() {
         if name.is_empty() {
             causes.invalid(&name, "", "must be either unset or set to a non-empty string");
         } else {
-            said.push("`nodeName`");
+            fields.push("`nodeName`");
             names::check(&name, names::dns_subdomain, causes);
         }
     }
     let selector = spec.at("nodeSelector");
     if selector.is_set() {
-        said.push("`nodeSelector`");
+        fields.push("`nodeSelector`");
         validate_node_selector(&selector, false, causes);
         let terms = selector.at("nodeSelectorTerms");
         if terms.list().len() != 1 {
@@ -138,16 +138,16 @@ fn validate_nodes(spec: &At<'_>, causes: &mut Causes) {
     {
         let field = spec.at(field);
         if field.is_true() {
-            said.push(shown);
+            fields.push(shown);
         } else if field.is_set() {
             causes.invalid(&field, false, "must be either unset or set to true");
         }
     }
-    match said.len() {
+    match fields.len() {
         0 => causes.required(spec, ONE),
         1 => {}
         _ => {
-            let shown = format!("{{{}}}", said.join(", "));
+            let shown = format!("{{{}}}", fields.join(", "));
             causes.invalid(spec, shown.as_str(), &format!("{ONE}, but multiple fields are set"));
         }
     }

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::core::nodes::node_label_deprecated_message;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_immutable;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const STORAGE_CLASS: Strategy = Strategy {

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use super::GROUP;
 use crate::apps::strategies;
 use crate::core::validation::claims::semantically_equal;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_immutable;
-use crate::primitives::{defaults, metadata, names};
+use crate::primitives::{defaults, names};
 use crate::strategy::Strategy;
 
 pub(super) const CSI_DRIVER: Strategy = Strategy {
@@ -92,7 +93,7 @@ fn validate_csi_driver_spec(spec: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `attachRequired`, which has another name in what is said of it.
+/// `attachRequired`, which has another name in causes.
 fn attached_required<'o>(spec: &At<'o>) -> At<'o> {
     spec.at("attachedRequired").with(spec.at("attachRequired").value())
 }

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::core::validation::claims::semantically_equal;
+use crate::core::validation::metadata;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_non_negative;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema::go_json;
 use crate::strategy::Strategy;
 
