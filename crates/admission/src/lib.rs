@@ -8,17 +8,23 @@
 //!
 //! It must not know requests, the store, or what a cluster makes of objects.
 
+mod admissionregistration;
+mod apiregistration;
 mod apps;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod coordination;
 mod core;
 mod discovery;
 mod field;
+mod flowcontrol;
 mod networking;
+mod node;
 mod policy;
 mod primitives;
 mod rbac;
+mod resource;
 mod scheduling;
 mod schema;
 mod storage;
@@ -27,6 +33,8 @@ mod strategy;
 /// The release of Kubernetes whose API server this is.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
+pub use autoscaling::{autoscaler_to_v1, autoscaler_to_v2};
+pub use certificates::administrator;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use primitives::names::{Faults, name_faults};

@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
-    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, schema,
-    storage,
+    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
+    discovery, flowcontrol, networking, node, policy, rbac, resource, scheduling, schema, storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -40,6 +40,8 @@ pub(crate) struct Strategy {
     pub(crate) prepare_status_for_update: fn(&mut Value, &Value),
     /// `ValidateUpdate` of the strategy of the status, after the metadata of both.
     pub(crate) validate_status_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// What the way through the store makes of an object that has been validated.
+    pub(crate) canonicalize: fn(&mut Value),
     /// `WarningsOnCreate`, and `WarningsOnUpdate` with the object before.
     pub(crate) warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
@@ -59,21 +61,28 @@ impl Strategy {
             validate_update: |_, _, _| {},
             prepare_status_for_update: |_, _| {},
             validate_status_update: |_, _, _| {},
+            canonicalize: |_| {},
             warnings: |_, _| Vec::new(),
         }
     }
 }
 
-static GROUPS: [&[Strategy]; 11] = [
+static GROUPS: [&[Strategy]; 17] = [
     core::STRATEGIES,
+    admissionregistration::STRATEGIES,
+    apiregistration::STRATEGIES,
     apps::STRATEGIES,
     autoscaling::STRATEGIES,
     batch::STRATEGIES,
+    certificates::STRATEGIES,
     coordination::STRATEGIES,
     discovery::STRATEGIES,
+    flowcontrol::STRATEGIES,
     networking::STRATEGIES,
+    node::STRATEGIES,
     policy::STRATEGIES,
     rbac::STRATEGIES,
+    resource::STRATEGIES,
     scheduling::STRATEGIES,
     storage::STRATEGIES,
 ];
@@ -105,6 +114,7 @@ pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Ca
     }
     (strategy.prepare_for_create)(object);
     refuse(validate(of, object))?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }
@@ -167,6 +177,7 @@ fn update(
     metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
     validate(&new, &old, &mut causes);
     refuse(causes.into_vec())?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }

@@ -63,10 +63,24 @@ fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
             None => fields.remove("status"),
         };
     }
-    if is_changed || !semantically_equal(&object["spec"], &before["spec"]) {
-        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
-        part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
+    if is_changed {
+        add_generation(object, before);
+    } else {
+        count_generation(object, before);
     }
+}
+
+/// A change of the spec is a new generation.
+pub(crate) fn count_generation(object: &mut Value, before: &Value) {
+    if !semantically_equal(&object["spec"], &before["spec"]) {
+        add_generation(object, before);
+    }
+}
+
+/// Makes of `object` the next generation of `before`.
+pub(crate) fn add_generation(object: &mut Value, before: &Value) {
+    let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
+    part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
 }
 
 /// `PrepareForCreate` of StatefulSets

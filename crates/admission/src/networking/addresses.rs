@@ -103,8 +103,9 @@ fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `ValidateIPAddressUpdate`
+/// What `Strategy.ValidateUpdate` does.
 fn validate_ip_address_update(address: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    validate_ip_address(address, causes);
     metadata::validate_object_meta_update(&address.at("metadata"), &before.at("metadata"), causes);
     let parent = address.at("spec.parentRef");
     if parent.value() != before.at("spec.parentRef").value() {

@@ -13,7 +13,7 @@ const ANNOTATIONS_MAX: usize = 256 << 10;
 pub(crate) fn validate_object_meta(
     metadata: &At<'_>,
     namespaced: bool,
-    name_rule: fn(&str) -> Faults,
+    name_rule: impl Fn(&str) -> Faults,
     causes: &mut Causes,
 ) {
     let generate = metadata.at("generateName");

@@ -11,3 +11,4 @@ pub(crate) mod int_or_string;
 pub(crate) mod metadata;
 pub(crate) mod names;
 pub(crate) mod selectors;
+pub(crate) mod urls;

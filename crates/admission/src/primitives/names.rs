@@ -109,6 +109,18 @@ pub(crate) fn dns_label(value: &str) -> Faults {
     Form { max: Some((63, "characters")), ..LABEL }.check(value)
 }
 
+/// `validation.IsDNS1035Label`
+pub(crate) fn dns_1035_label(value: &str) -> Faults {
+    let form = Form {
+        max: Some((63, "characters")),
+        is: |value| is_label(value) && value.starts_with(|c: char| c.is_ascii_lowercase()),
+        words: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+        expression: "[a-z]([-a-z0-9]*[a-z0-9])?",
+        examples: &["my-name", "abc-123"],
+    };
+    form.check(value)
+}
+
 /// `validation.IsDNS1123Subdomain`
 pub(crate) fn dns_subdomain(value: &str) -> Faults {
     Form { max: Some((253, "characters")), ..SUBDOMAIN }.check(value)
@@ -190,6 +202,21 @@ pub(crate) fn label_value(value: &str) -> Faults {
         words: "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
         expression: "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?",
         examples: &["MyValue", "my_value", "12345"],
+    };
+    form.check(value)
+}
+
+/// `content.IsCIdentifier`
+pub(crate) fn c_identifier(value: &str) -> Faults {
+    let form = Form {
+        max: None,
+        is: |value| {
+            value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        },
+        words: "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
+        expression: "[A-Za-z_][A-Za-z0-9_]*",
+        examples: &["my_name", "MY_NAME", "MyName"],
     };
     form.check(value)
 }

@@ -45,6 +45,12 @@ pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, S
     }
 }
 
+/// A value of the type called `name` of the package `alias`, as the API server reads it; nothing, if it is of another type.
+pub(crate) fn decode_part(alias: &str, name: &str, value: Value) -> Option<Value> {
+    let (value, problems) = decode::decode(types::named(alias, name)?, value);
+    decode::wrong(&problems).is_none().then_some(value)
+}
+
 /// Leaves of `object` what the store keeps of it: no empty lists and maps.
 pub(crate) fn drop_empty(object: &mut Value) {
     stored::drop_empty(object);

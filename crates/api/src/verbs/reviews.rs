@@ -1,6 +1,7 @@
 //! Takes the place of kube-apiserver's authentication and authorization in reviews. There is no authentication: every client may do
 //! everything, as the administrator. Must not depend on how requests are served.
 
+use clusterlocal_admission::administrator;
 use data_encoding::BASE64URL_NOPAD;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -44,11 +45,6 @@ pub(crate) fn answer(driver: &Driver, call: &Call) -> Result<Reply, Status> {
         }
         _ => Err(Status::method_not_supported()),
     }
-}
-
-/// The user name of every client.
-fn administrator() -> Value {
-    json!({ "username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"] })
 }
 
 fn status(cluster: &ControlPlane, kind: &str, review: &Value) -> Value {

@@ -33,6 +33,12 @@ fn validate_claim(claim: &At<'_>, allowed: Allowed, causes: &mut Causes) {
 
 /// `ValidatePersistentVolumeClaimTemplate`, of a volume of a Pod.
 pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
+    validate_template_object_meta(&template.at("metadata"), causes);
+    validate_persistent_volume_claim_spec(&template.at("spec"), Allowed::default(), causes);
+}
+
+/// `ValidateTemplateObjectMeta`
+pub(crate) fn validate_template_object_meta(meta: &At<'_>, causes: &mut Causes) {
     // In the order of the fields of `ObjectMeta`.
     const METADATA: [&str; 13] = [
         "name",
@@ -49,7 +55,6 @@ pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
         "finalizers",
         "managedFields",
     ];
-    let meta = template.at("metadata");
     metadata::validate_annotations(&meta.at("annotations"), causes);
     metadata::validate_labels(&meta.at("labels"), causes);
     for field in METADATA {
@@ -59,7 +64,6 @@ pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
             causes.forbidden(&field, "cannot be set");
         }
     }
-    validate_persistent_volume_claim_spec(&template.at("spec"), Allowed::default(), causes);
 }
 
 /// Access modes of claims and volumes: `ReadWriteOncePod` goes with no other.

@@ -197,7 +197,7 @@ fn is_kubernetes_signer_name(signer: &str) -> bool {
 }
 
 /// `ValidateSignerName`: `example.com/name`.
-fn validate_signer_name(signer: &At<'_>, causes: &mut Causes) {
+pub(crate) fn validate_signer_name(signer: &At<'_>, causes: &mut Causes) {
     if signer.is_empty() {
         causes.required(signer, "");
         return;
