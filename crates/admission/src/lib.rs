@@ -1,5 +1,5 @@
 //! Takes the place of kube-apiserver's registry: what it makes of an object that a client sends, field by field, and why it
-//! refuses one, in its words. Plain functions over JSON: [`default`], then [`before_create`] or [`before_update`], then
+//! refuses one, in its words. Plain functions over JSON: [`default`], [`begin`], then [`before_create`] or [`before_update`], then
 //! [`warnings`], as the API server calls them.
 //!
 //! A folder for each group of `pkg/apis`: its `mod.rs` lists the `Strategy` of each kind, `defaults` is
@@ -8,6 +8,7 @@
 //!
 //! It must not know requests, the store, or what a cluster makes of objects.
 
+mod allocation;
 mod apps;
 mod autoscaling;
 mod batch;
@@ -27,10 +28,12 @@ mod strategy;
 /// The release of Kubernetes whose API server this is.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
+pub use allocation::{Allocator, Refusal};
 pub use batch::validate_job_status;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use schema::{Decoded, Problem, decode, problems, types};
 pub use strategy::{
-    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, warnings,
+    GroupKind, before_create, before_update, begin, default, is_namespaced, is_unconditional, is_validated,
+    warnings,
 };

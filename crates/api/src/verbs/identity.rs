@@ -46,9 +46,6 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
     }
     let metadata = &mut object["metadata"];
     let text = |metadata: &Value, field: &str| metadata[field].as_str().unwrap_or_default().to_owned();
-    if !text(metadata, "resourceVersion").is_empty() {
-        return Err(Status::bad_request("resourceVersion should not be set on objects to be created"));
-    }
     check_namespace(place, metadata)?;
     let (mut name, prefix) = (text(metadata, "name"), text(metadata, "generateName"));
     if !place.name.is_empty() {
@@ -69,7 +66,8 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
             .find(|name| store.stored(&Key::new(kind, &place.namespace, name)).is_none())
             .ok_or_else(|| Status::already_exists(resource, &prefix))?;
     }
-    if name.is_empty() {
+    // Where the kind is validated, this is found together with all else that is wrong.
+    if name.is_empty() && !group_kind(kind).is_some_and(clusterlocal_admission::is_validated) {
         let why = "name or generateName is required";
         let cause = Cause {
             field: "metadata.name".into(),
@@ -87,6 +85,12 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
         }
     }
     Ok(name)
+}
+
+/// Whether a new object says what version it is of: its storage refuses that (`etcd3.Store.Create`).
+pub(crate) fn has_version(object: &Value) -> bool {
+    let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    version.parse::<u64>().is_ok_and(|version| version != 0)
 }
 
 /// Five characters that spell no word, as apimachinery draws them.

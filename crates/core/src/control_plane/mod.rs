@@ -324,6 +324,11 @@ impl ControlPlane {
         self.controllers.due().into_iter().chain(self.faults.due()).min()
     }
 
+    /// The range that Services have their addresses from.
+    pub fn service_range(&self) -> &Range {
+        &self.service_range
+    }
+
     /// What time it is in the cluster.
     pub fn now(&self) -> Time {
         self.now

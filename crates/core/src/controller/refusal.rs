@@ -1,8 +1,8 @@
-//! Why the API would refuse an object that a controller makes: validation of pods, and the limit ranges
-//! and quotas of the namespace.
+//! Why the API would refuse an object that a controller makes: validation of pods, their priority class, and the limit ranges and
+//! quotas of the namespace.
 
 use super::queue::Task;
-use crate::admission::{Charges, limits, quota};
+use crate::admission::{Charges, classes, limits, quota};
 use crate::reconcile::{Context, Outcome};
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
@@ -39,13 +39,14 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut Outcome) -
 
 fn of_admission(context: Context<'_>, object: &Object, outcome: &mut Outcome) -> Option<String> {
     let meta = object.metadata();
-    let of_ranges = match object {
-        Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
+    let of_plugins = match object {
+        Object::Pod(pod) => classes::refuses(context.store, pod)
+            .or_else(|| limits::refuses(context.store, &meta.namespace, || pod_spec(pod))),
         _ => None,
     };
     let of_namespace = || Charges::of(context.store, &meta.namespace);
     let charges = outcome.charges.get_or_insert_with(of_namespace);
-    let why = of_ranges.or_else(|| charges.admit(object).err())?;
+    let why = of_plugins.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
 }
 

@@ -233,12 +233,25 @@ pub fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
 /// The object of `kind` that `json` is, or what the API server would refuse in it: what a manifest may not say, nobody
 /// may.
 pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
-    let object = decode::from_json(json, kind)
-        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])?;
+    let object = decode_object(kind, json)?;
     match validate::check(&object) {
         findings if findings.is_empty() => Ok(object),
         findings => Err(findings),
     }
+}
+
+/// The object of `kind` that `json` is, which an API server has validated, or what of it is not supported here.
+pub fn read_validated(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
+    let object = decode_object(kind, json)?;
+    match validate::unsupported(&object) {
+        findings if findings.is_empty() => Ok(object),
+        findings => Err(findings),
+    }
+}
+
+fn decode_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
+    decode::from_json(json, kind)
+        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])
 }
 
 /// What the API server would refuse in `object`, if anything.

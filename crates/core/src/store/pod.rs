@@ -134,6 +134,7 @@ struct WrittenSpec {
     node_name: Name,
     #[serde(deserialize_with = "nullable")]
     host_network: bool,
+    #[serde(deserialize_with = "values::nearest")]
     termination_grace_period_seconds: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     tolerations: Box<[Toleration]>,
@@ -254,6 +255,7 @@ pub struct Toleration {
     #[serde(deserialize_with = "nullable")]
     pub effect: Name,
     /// Absent means for ever.
+    #[serde(deserialize_with = "values::nearest")]
     pub toleration_seconds: Option<u32>,
 }
 
@@ -288,7 +290,7 @@ pub struct ContainerPort {
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub container_port: u16,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "values::word")]
     pub protocol: Protocol,
     /// The port of the node that it takes; 0 for none.
     #[serde(default, deserialize_with = "nullable")]

@@ -1,8 +1,8 @@
 //! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
 //! not know what the others mean.
 
+mod document;
 mod step;
-mod twice;
 mod unknown;
 
 use std::collections::HashSet;
@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::schema::resource::Resource;
 use crate::schema::{crd, types};
 use clusterlocal_core::manifest;
+use document::in_order;
 use step::text;
-use twice::twice;
 use unknown::search;
 pub(crate) use unknown::unknown_fields;
 
@@ -48,10 +48,10 @@ pub(crate) fn unknown(
     new.into_iter().map(|path| format!("unknown field {path:?}")).collect()
 }
 
-/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields.
+/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields, in the order of the
+/// document.
 pub(crate) fn errors(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
-    let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
-    repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
+    repeated_in_yaml(body).into_iter().chain(in_order(unknown, body)).take(FIELDS_MAX).collect()
 }
 
 /// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.

@@ -24,7 +24,7 @@ use clusterlocal_core::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
 
-pub(crate) use metadata::protection;
+pub(crate) use metadata::{protection, remove_protection};
 
 /// What an object is seen in.
 #[derive(Clone, Copy)]

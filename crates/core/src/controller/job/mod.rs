@@ -75,6 +75,14 @@ fn finish(job: Workload, before: &Arc<Workload>, mut outcome: Outcome) -> Outcom
     outcome
 }
 
+/// A new Job with the selector and the labels by which it knows its pods; `None` for others, and for one that has a selector.
+pub fn with_own_selector(stored: &Stored) -> Option<Object> {
+    let Object::Job(job) = &stored.object else { return None };
+    let mut job = job.clone();
+    select_own_pods(Arc::make_mut(&mut job), stored);
+    (Object::Job(job.clone()) != stored.object).then_some(Object::Job(job))
+}
+
 /// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
 /// (pkg/registry/batch/job, generateSelector).
 fn select_own_pods(job: &mut Workload, stored: &Stored) {
