@@ -1,5 +1,6 @@
 //! The Kubernetes API as clients meet it: over HTTP, byte for byte, without a client library's help.
 
+mod admission;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
