@@ -170,7 +170,7 @@ async fn an_update_shows_the_finalizers_that_it_leaves() {
     let api = Api::serve("").await;
     let volume = json!({ "metadata": { "name": "v" }, "spec": {
         "capacity": { "storage": "1Gi" }, "accessModes": ["ReadWriteOnce"], "hostPath": { "path": "/x" } } });
-    let made = api.post(VOLUMES, &volume).await.ok();
+    let mut made = api.post(VOLUMES, &volume).await.ok();
     let protected = json!(["kubernetes.io/pv-protection"]);
     assert_eq!(made["metadata"]["finalizers"], protected);
     let path = format!("{VOLUMES}/v");
@@ -179,6 +179,7 @@ async fn an_update_shows_the_finalizers_that_it_leaves() {
         assert_eq!(updated["metadata"]["finalizers"], Value::Null, "{query}");
         assert_eq!(api.get(&path).await.ok()["metadata"]["finalizers"], protected, "{query}");
     }
+    made["metadata"]["resourceVersion"] = Value::Null;
     let updated = api.put(&path, &made).await.ok();
     assert_eq!(updated["metadata"]["finalizers"], protected, "it was not taken away");
 }
@@ -201,7 +202,7 @@ async fn pods_of_controllers_have_the_priority_of_their_class() {
     assert_eq!(api.get(&format!("{PODS}/unknown-0")).await.code, 404);
     let events = api.get(EVENTS).await.ok();
     let messages = events["items"].as_array().expect("events").iter().map(|event| text(&event["message"]));
-    let refused = "create Pod unknown-0 in StatefulSet unknown failed error: pods \"unknown-0\" is forbidden: no \
+    let refused = "Create Pod unknown-0 in StatefulSet unknown failed error: pods \"unknown-0\" is forbidden: no \
                    PriorityClass with name none was found";
     assert!(messages.into_iter().any(|message| message == refused), "{events}");
 }
