@@ -1,5 +1,6 @@
 //! The Kubernetes API over HTTP, byte for byte, without a client library.
 
+mod admission;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;

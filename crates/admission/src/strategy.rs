@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::allocation::{Allocator, Refusal};
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
@@ -28,6 +29,8 @@ pub(crate) struct Strategy {
     pub(crate) unconditional_update: bool,
     /// `SetObjectDefaults_KIND` of the served version.
     pub(crate) default: fn(&mut Value),
+    /// `BeginCreate`, and `BeginUpdate` with the object before: allocates what of an object is unique in the cluster.
+    pub(crate) begin: fn(&mut Value, Option<&Value>, &Allocator<'_>) -> Result<(), Refusal>,
     /// `PrepareForCreate`: what of a new object the server decides.
     pub(crate) prepare_for_create: fn(&mut Value),
     /// `PrepareForUpdate`, of the new object and the one before.
@@ -55,6 +58,7 @@ impl Strategy {
             namespaced,
             unconditional_update: true,
             default: |_| {},
+            begin: |_, _, _| Ok(()),
             prepare_for_create: |_| {},
             prepare_for_update: |_, _| {},
             validate: |_, _| {},
@@ -99,8 +103,22 @@ pub fn default(of: GroupKind<'_>, object: &mut Value) {
     }
 }
 
+/// `BeginCreate` of a new `object`, and `BeginUpdate` of one in the place of `before`: sets what is allocated for it.
+///
+/// # Errors
+///
+/// Why it cannot be allocated.
+pub fn begin(
+    of: GroupKind<'_>,
+    object: &mut Value,
+    before: Option<&Value>,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
+    strategy(of).map_or(Ok(()), |strategy| (strategy.begin)(object, before, allocator))
+}
+
 /// `rest.BeforeCreate`: sets what of a new object only the server decides, and validates it. It has its name and namespace, and
-/// its defaults.
+/// its defaults, and what [`begin`] sets.
 ///
 /// # Errors
 ///
@@ -211,6 +229,11 @@ fn refuse(causes: Vec<Cause>) -> Result<(), Vec<Cause>> {
 /// Warnings about an accepted object: fields that are deprecated or have no effect.
 pub fn warnings(of: GroupKind<'_>, object: &Value, before: Option<&Value>) -> Vec<String> {
     strategy(of).map(|strategy| (strategy.warnings)(object, before)).unwrap_or_default()
+}
+
+/// Whether objects of such a kind are validated; of others [`before_create`] takes all.
+pub fn is_validated(of: GroupKind<'_>) -> bool {
+    strategy(of).is_some()
 }
 
 /// Whether objects of such a kind are in namespaces.

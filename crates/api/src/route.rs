@@ -19,7 +19,7 @@ use crate::own::{dns, faults};
 use crate::schema::registry::Registry;
 use crate::schema::resource::Held;
 use crate::verbs::call::{Api, Call};
-use crate::verbs::{delete, list, pods, reviews, scale, watch, write};
+use crate::verbs::{delete, list, patch, pods, reviews, scale, watch, write};
 use crate::{discovery, own};
 use clusterlocal_core::store::Kind;
 
@@ -175,7 +175,7 @@ impl Api {
             (&Method::PUT, None | Some("status" | "approval" | "finalize")) if named => {
                 write::replace(driver, kind, call)
             }
-            (&Method::PATCH, None | Some("status" | "approval")) if named => write::patch(driver, kind, call),
+            (&Method::PATCH, None | Some("status" | "approval")) if named => patch::patch(driver, kind, call),
             (&Method::DELETE, None) if named => delete::one(driver, kind, call),
             (&Method::DELETE, None) => delete::collection(driver, kind, call),
             (&Method::GET, Some("status" | "approval")) => list::get(driver, kind, call),

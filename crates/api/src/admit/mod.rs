@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::schema::resource::group_kind;
 use crate::view::render;
-pub use clusterlocal_admission::Cause;
+use clusterlocal_admission::Allocator;
+pub use clusterlocal_admission::{Cause, Refusal};
 use clusterlocal_core::manifest;
 use clusterlocal_core::store::{
     self, Change, Given, Kind, NAMESPACE_NAME_LABEL, NOT_READY_TAINT, Object, Store,
@@ -29,24 +30,13 @@ pub enum Written {
     Part,
 }
 
-/// Why an object is not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// What is wrong, at least one thing.
-    pub causes: Vec<Cause>,
-}
-
-/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to.
+/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to. Of one that is only
+/// tried it is shown what a controller undoes at once.
 ///
 /// # Errors
 ///
 /// What the API server would refuse in it.
-pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
-    create_within(kind, json, false)
-}
-
-/// As [`create`]; of one that is only to be tried (`dry_run`) it is shown what a controller undoes at once.
-pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
+pub(crate) fn create(kind: Kind, mut json: Value, allocator: &Allocator<'_>) -> Result<Object, Refusal> {
     if let Some(json) = json.as_object_mut() {
         // No controller has processed it yet. A node's kubelet sets its status from the beginning.
         // Of a custom resource only where the status has a path of its own, which the caller has seen to.
@@ -60,7 +50,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
             store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
         }
     }
-    door::create(kind, &mut json, dry_run)?;
+    door::create(kind, &mut json, allocator)?;
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // A status that is kept would be believed, as that of a snapshot is.
@@ -69,7 +59,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
         }
         // The taint that a node has until it is ready: here it is at once.
         if kind == Kind::Node
-            && !dry_run
+            && !allocator.dry_run
             && let Some(Value::Array(taints)) = json.get_mut("spec").and_then(|spec| spec.get_mut("taints"))
         {
             taints.retain(|taint| taint["key"] != NOT_READY_TAINT || taint["effect"] != "NoSchedule");
@@ -88,7 +78,13 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
 /// # Errors
 ///
 /// What the API server would refuse in it, or in the change.
-pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) -> Result<Object, Invalid> {
+pub(crate) fn update(
+    old: &Object,
+    before: &Value,
+    mut after: Value,
+    written: Written,
+    allocator: &Allocator<'_>,
+) -> Result<Object, Refusal> {
     let kind = old.kind();
     // Of a part nothing else changes, so that it is compared as it is shown.
     let compared = |shown: Value| match written {
@@ -97,7 +93,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     };
     let was = compared(before.clone());
     if written == Written::Whole {
-        door::update(kind, &mut after, &was)?;
+        door::update(kind, &mut after, &was, allocator)?;
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
@@ -138,7 +134,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
 /// # Errors
 ///
 /// What the API server would refuse in the status or the metadata.
-pub fn accept_status(kind: Kind, before: &Value, after: &mut Value) -> Result<(), Invalid> {
+pub(crate) fn accept_status(kind: Kind, before: &Value, after: &mut Value) -> Result<(), Refusal> {
     door::update_status(kind, after, before)
 }
 
@@ -148,7 +144,7 @@ pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     let namespace = new.metadata().namespace.clone();
     let (old, mut new) = (door::canonical(kind, whole(old)), door::canonical(kind, whole(new)));
     let wrong = refusals(kind, &namespace, &new);
-    let causes = door::update(kind, &mut new, &old).err().map(|invalid| invalid.causes).unwrap_or_default();
+    let causes = causes(door::update(kind, &mut new, &old, &Allocator::default()));
     causes.into_iter().filter(|cause| !wrong.contains(cause)).collect()
 }
 
@@ -158,7 +154,19 @@ pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> 
     if let Some(json) = json.as_object_mut().filter(|_| kind.is_namespaced()) {
         store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
-    door::create(kind, &mut json, false).err().map(|invalid| invalid.causes).unwrap_or_default()
+    causes(door::create(kind, &mut json, &Allocator::default()))
+}
+
+/// What is wrong with an object. What cannot be allocated for it is nothing that its file could change.
+fn causes(admitted: Result<(), Refusal>) -> Vec<Cause> {
+    match admitted {
+        Err(Refusal::Invalid(causes)) => causes,
+        Ok(()) | Err(Refusal::Failed(_) | Refusal::Internal(_)) => Vec::new(),
+    }
+}
+
+fn refuse(causes: Vec<Cause>) -> Result<(), Refusal> {
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::Invalid(causes)) }
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.
@@ -186,11 +194,13 @@ fn whole(object: &Object) -> Value {
     render::object(stored, &render::Context::now(&alone))
 }
 
-/// The object that `json` is, which has been validated. What the store does not take all the same is refused in the words of
-/// manifests.
-fn read(kind: Kind, json: &Value) -> Result<Object, Invalid> {
-    manifest::read_object(kind, json).map_err(|findings| Invalid {
-        causes: findings.into_iter().map(|finding| words::cause(json, finding)).collect(),
+/// The object that `json` is. Where an API server validates its kind, that has been done: only what is not supported here is
+/// refused, in the words of manifests.
+fn read(kind: Kind, json: &Value) -> Result<Object, Refusal> {
+    let is_validated = group_kind(kind).is_some_and(clusterlocal_admission::is_validated);
+    let read = if is_validated { manifest::read_validated } else { manifest::read_object };
+    read(kind, json).map_err(|findings| {
+        Refusal::Invalid(findings.into_iter().map(|finding| words::cause(json, finding)).collect())
     })
 }
 

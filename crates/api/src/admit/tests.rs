@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Written;
-use super::{create, update};
+use super::{Allocator, Refusal, Written};
 use crate::view::render;
 use clusterlocal_core::store::*;
 
@@ -31,8 +30,20 @@ fn object_of(kind: Kind, rest: &str) -> Value {
     json
 }
 
-fn messages(invalid: &super::Invalid) -> Vec<String> {
-    invalid.causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
+fn create(kind: Kind, json: Value) -> Result<Object, Refusal> {
+    super::create(kind, json, &Allocator::default())
+}
+
+fn update(old: &Object, before: &Value, after: Value, written: Written) -> Result<Object, Refusal> {
+    super::update(old, before, after, written, &Allocator::default())
+}
+
+fn causes(refusal: Refusal) -> Vec<super::Cause> {
+    super::causes(Err(refusal))
+}
+
+fn messages(refusal: &Refusal) -> Vec<String> {
+    causes(refusal.clone()).iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
 }
 
 const SET: &str = "{spec: {serviceName: a, replicas: 2, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c, image: i}]}}}}";
@@ -168,7 +179,7 @@ fn what_is_refused_and_why() {
     }
     assert_eq!(wrong, Vec::<String>::new(), "{}", wrong.join("\n"));
     let reasons: Vec<_> =
-        create(Kind::Service, object_of(Kind::Service, "{spec: {type: X}}")).expect_err("a type").causes;
+        causes(create(Kind::Service, object_of(Kind::Service, "{spec: {type: X}}")).expect_err("a type"));
     let reasons: Vec<_> = reasons.iter().map(|cause| cause.reason).collect();
     assert_eq!(reasons, ["FieldValueRequired", "FieldValueNotSupported"]);
 }

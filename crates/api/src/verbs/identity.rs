@@ -68,8 +68,8 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
             .find(|name| store.stored(&Key::new(kind, &place.namespace, name)).is_none())
             .ok_or_else(|| Status::already_exists(resource, &prefix))?;
     }
-    // Of other kinds the whole object is validated first.
-    if name.is_empty() && group_kind(kind).is_none() {
+    // Where the kind is validated, this is found together with all else that is wrong.
+    if name.is_empty() && !group_kind(kind).is_some_and(clusterlocal_admission::is_validated) {
         let why = "name or generateName is required";
         let cause = Cause {
             field: "metadata.name".into(),
@@ -96,6 +96,12 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
 
 /// Maximum length of the beginning of a generated name, in bytes (`MaxGeneratedNameLength`).
 const GENERATED_MAX: usize = 58;
+
+/// Whether a new object says what version it is of: its storage refuses that (`etcd3.Store.Create`).
+pub(crate) fn has_version(object: &Value) -> bool {
+    let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+    version.parse::<u64>().is_ok_and(|version| version != 0)
+}
 
 /// Five characters that spell no word, as apimachinery draws them.
 fn suffix() -> String {

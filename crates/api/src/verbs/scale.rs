@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::patch::Patch;
 use super::show;
-use super::write::{self, Patch};
+use super::write;
 use crate::http::body;
 use crate::http::reply::Reply;
 use crate::http::status::Status;
@@ -52,7 +53,7 @@ fn change(
             put_at(&mut object, &paths.replicas, replicas);
             Ok(object)
         })?;
-        Ok(reply(cluster, call, &updated))
+        Ok(reply(cluster, call, &updated.stored))
     })
 }
 

@@ -324,6 +324,11 @@ impl ControlPlane {
     }
 
     /// The current time of the cluster.
+    pub fn service_range(&self) -> &Range {
+        &self.service_range
+    }
+
+    /// What time it is in the cluster.
     pub fn now(&self) -> Time {
         self.now
     }

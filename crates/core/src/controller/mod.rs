@@ -38,6 +38,7 @@ mod volumes;
 pub(crate) use defaults::nodes_needed;
 pub use defaults::{DEFAULT_NODES, MAX_NODES, with_defaults};
 pub use disruption::{budgets, selects as budget_selects};
+pub use job::with_own_selector;
 pub use refusal::POD_UPDATE;
 pub use volumes::DEFAULT_CLASS;
 

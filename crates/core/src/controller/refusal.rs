@@ -2,7 +2,7 @@
 //! of the namespace.
 
 use super::queue::Task;
-use crate::admission::{Charges, limits, quota};
+use crate::admission::{Charges, classes, limits, quota};
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
@@ -39,13 +39,14 @@ pub(super) fn of(context: Context<'_>, object: &Object, result: &mut SyncResult)
 
 fn of_admission(context: Context<'_>, object: &Object, result: &mut SyncResult) -> Option<String> {
     let meta = object.metadata();
-    let of_ranges = match object {
-        Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
+    let of_plugins = match object {
+        Object::Pod(pod) => classes::refuses(context.store, pod)
+            .or_else(|| limits::refuses(context.store, &meta.namespace, || pod_spec(pod))),
         _ => None,
     };
     let of_namespace = || Charges::of(context.store, &meta.namespace);
     let charges = result.charges.get_or_insert_with(of_namespace);
-    let why = of_ranges.or_else(|| charges.admit(object).err())?;
+    let why = of_plugins.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
 }
 

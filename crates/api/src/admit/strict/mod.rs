@@ -1,7 +1,7 @@
 //! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
 //! not know what the others mean.
 
-mod twice;
+mod document;
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::schema::crd;
 use crate::schema::resource::Resource;
 use clusterlocal_core::manifest;
-use twice::twice;
+use document::in_order;
 
 /// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
@@ -43,10 +43,10 @@ pub(crate) fn unknown(
     new
 }
 
-/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields.
+/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields, in the order of the
+/// document.
 pub(crate) fn errors(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
-    let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
-    repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
+    repeated_in_yaml(body).into_iter().chain(in_order(unknown, body)).take(FIELDS_MAX).collect()
 }
 
 /// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.

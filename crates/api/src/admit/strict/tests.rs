@@ -101,19 +101,40 @@ fn unknown_fields_have_paths() {
     assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
 }
 
+/// The order is that of sigs.k8s.io/json: of a field that stands twice the second counts, and each is named once.
 #[test]
-fn duplicate_fields_have_paths() {
-    let table: [(&str, &[&str]); 4] = [
-        (r#"{"a": 1, "b": {"a": 1}}"#, &[]),
+fn errors_stand_in_the_order_of_the_document() {
+    let unknown = ["spec.a", "spec.x[1].z", "y"];
+    let table: [(&str, &[&str]); 6] = [
+        (r#"{"b": 1, "spec": {"b": 1}}"#, &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
         (
-            r#"{"spec": {"replicas": 2, "replicas": 3, "x": [{"y": 1}, {"y": 1, "y": null}]}}"#,
-            &["spec.replicas", "spec.x[1].y"],
+            r#"{"y": 1, "spec": {"x": [{"z": 1}, {"z": 1}], "a": {"y": 2}}}"#,
+            &["unknown y", "unknown spec.x[1].z", "unknown spec.a"],
         ),
-        (r#"{"a": 1, "a": 2, "a": 3}"#, &["a"]),
-        ("no: json", &[]),
+        (
+            r#"{"spec": {"n": 2, "x": [{"y": 1}, {"y": 1, "y": null}], "n": 3, "a": 1, "a": 1, "n": 4}}"#,
+            &[
+                "duplicate spec.x[1].y",
+                "duplicate spec.n",
+                "unknown spec.a",
+                "duplicate spec.a",
+                "unknown spec.x[1].z",
+                "unknown y",
+            ],
+        ),
+        (
+            r#"{"a": 1, "a": 2, "a": 3, "y": 1}"#,
+            &["duplicate a", "unknown y", "unknown spec.a", "unknown spec.x[1].z"],
+        ),
+        ("y: 1\nspec: {a: 1}", &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
+        ("", &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
     ];
     for (body, expected) in table {
-        assert_eq!(twice(body.as_bytes()), expected, "{body}");
+        let unknown = unknown.map(|path| format!("unknown field {path:?}")).to_vec();
+        let found = errors(unknown, body.as_bytes());
+        let found: Vec<String> =
+            found.iter().map(|error| error.replace(" field \"", " ").replace('"', "")).collect();
+        assert_eq!(found, expected, "{body}");
     }
 }
 

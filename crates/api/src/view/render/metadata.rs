@@ -94,6 +94,17 @@ pub(crate) fn protection(kind: Kind) -> Option<&'static str> {
 }
 
 /// The owners in the order in which they were written. Those of kinds that the store does not have are returned as written.
+pub(crate) fn remove_protection(kind: Kind, object: &mut Value) {
+    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    if let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers") {
+        finalizers.retain(|finalizer| finalizer.as_str() != protection(kind));
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
+    }
+}
+
+/// The owners, in the order in which they were written. Those of kinds that the store does not hold are as written.
 fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     let links = &shown.stored.object.metadata().links;
     let mut left: Vec<&Owner> = links.owners().iter().collect();

@@ -23,7 +23,7 @@ use clusterlocal_core::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
 
-pub(crate) use metadata::protection;
+pub(crate) use metadata::{protection, remove_protection};
 
 /// The input of rendering, besides the object.
 #[derive(Clone, Copy)]

@@ -76,6 +76,14 @@ fn finish(job: Workload, before: &Arc<Workload>, mut result: SyncResult) -> Sync
 }
 
 /// Sets the selector and labels that identify the pods of a Job, unless it has a selector of its own
+pub fn with_own_selector(stored: &Stored) -> Option<Object> {
+    let Object::Job(job) = &stored.object else { return None };
+    let mut job = job.clone();
+    select_own_pods(Arc::make_mut(&mut job), stored);
+    (Object::Job(job.clone()) != stored.object).then_some(Object::Job(job))
+}
+
+/// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
 /// (pkg/registry/batch/job, generateSelector).
 fn select_own_pods(job: &mut Workload, stored: &Stored) {
     if job.spec.selector.is_some() || job.spec.manual_selector {
