@@ -142,12 +142,12 @@ async fn what_is_wrong_is_refused_in_kubernetes_words() {
             json!({ "actions": ["servfail", "nxdomain"] }),
             422,
             "Fault.clusterlocal.dev \"bad\" is invalid: spec.actions[1]: Invalid value: \"nxdomain\": `nxdomain` and \
-             `servfail` cannot both happen to one answer",
+             `servfail` cannot both apply to one answer",
         ),
         (
             json!({ "actions": ["drop"], "times": 0 }),
             422,
-            "Fault.clusterlocal.dev \"bad\" is invalid: spec.times: Invalid value: 0: 0 is never; leave it out for a fault \
+            "Fault.clusterlocal.dev \"bad\" is invalid: spec.times: Invalid value: 0: 0 has no effect; omit it for a fault \
              without a limit",
         ),
         (

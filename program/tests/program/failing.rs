@@ -135,7 +135,7 @@ fn what_is_wrong_is_said() {
             "add drop --times 0",
             "expected a number of questions, a whole number from 1 to 4294967295, such as 2",
         ),
-        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
+        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both apply to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
         ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
         ("clear nobody", "there is no fault nobody; there is no fault at all"),

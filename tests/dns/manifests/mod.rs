@@ -292,7 +292,7 @@ fn files_are_found_read_in_order_and_held_against_each_other() {
         .map(|p| p.to_string().replace(&format!("{}/", directory.path().display()), ""))
         .collect();
     let expected = [
-        "c.json:1:59: warning: Node c: is at a.yaml:7 already, with other contents: this one counts; leave one of them out, or give it another name or namespace",
+        "c.json:1:59: warning: Node c: is at a.yaml:7 already, with other contents: this one counts; delete one of them, or give it another name or namespace",
         "d.yaml:3:18: warning: Node a: is at a.yaml:3 already",
     ];
     assert_eq!(shown, expected);

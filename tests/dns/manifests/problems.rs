@@ -21,7 +21,7 @@ fn mistakes_are_told_with_file_line_and_column() {
         (service("spec: {clusterIP: none, ports: [{port: 80}]}"), "a.yaml:4:19: Service default/a: spec.clusterIP: \"none\" is not an IP address; write None"),
         ("apiVersion: apps/v1\nkind: Statefulset\nmetadata: {name: a}\n".into(), "a.yaml:2:7: kind: no such kind in \"apps/v1\": Statefulset; did you mean StatefulSet? write kind: StatefulSet"),
         ("apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: a}\n".into(), "a.yaml:1:13: warning: apiVersion: clusters since Kubernetes 1.22 do not know Ingress in \"extensions/v1beta1\"; write apiVersion: networking.k8s.io/v1"),
-        ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n".into(), "a.yaml:2:7: kind: a Kustomization says what kustomize makes of other files; render it: -k"),
+        ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n".into(), "a.yaml:2:7: kind: a Kustomization is input for kustomize, not an object; render it: use -k"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: 10.0.0.256}\n".into(), "a.yaml:4:17: Pod default/a: status.podIP: \"10.0.0.256\" is not an IP address"),
         ("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  labels: {x: y}\n".into(), "a.yaml:8:9: warning: Node a: is at a.yaml:3 already, with other contents: this one counts"),
         ("kind: List\napiVersion: v1\nitems:\n- kind: Node\n  apiVersion: v1\nmetadata: {a: [}\n".into(), "a.yaml:4:3: missing field `metadata`"),
