@@ -49,16 +49,17 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     let name = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
     let class = priority_class(store, &name)?;
     let value = class["value"].as_i64().unwrap_or_default();
-    if let Some(said) = spec.get("priority").and_then(Value::as_i64).filter(|said| *said != value) {
+    if let Some(given) = spec.get("priority").and_then(Value::as_i64).filter(|given| *given != value) {
         return Err(format!(
-            "the integer value of priority ({said}) must not be provided in pod spec; priority admission controller \
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
              computed {value} from the given PriorityClass name"
         ));
     }
     let policy = class["preemptionPolicy"].as_str().unwrap_or("PreemptLowerPriority");
-    if let Some(said) = spec.get("preemptionPolicy").and_then(Value::as_str).filter(|said| *said != policy) {
+    if let Some(given) = spec.get("preemptionPolicy").and_then(Value::as_str).filter(|given| *given != policy)
+    {
         return Err(format!(
-            "the string value of PreemptionPolicy ({said}) must not be provided in pod spec; priority admission \
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission \
              controller computed {policy} from the given PriorityClass name"
         ));
     }
@@ -146,7 +147,7 @@ pub fn set_runtime_class(store: &Store, pod: &mut Value) -> Result<(), String> {
         return Err(WITHOUT.into());
     }
     if let Some(overhead) = overhead {
-        if spec.get("overhead").is_some_and(|said| said != overhead) {
+        if spec.get("overhead").is_some_and(|given| given != overhead) {
             return Err("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into());
         }
         spec.insert("overhead".into(), overhead.clone());

@@ -150,22 +150,22 @@ fn owners_by_policy(context: Context<'_>, set: &StatefulSet, condemned: Option<&
 impl Owners {
     /// `links` with these owners. From a claim that another controller manages only wrong owners are removed.
     fn apply(&self, links: &Links) -> Links {
-        let is_ours = |owner: &Owner| {
+        let is_managed = |owner: &Owner| {
             (owner.kind == Kind::StatefulSet && owner.name == self.set.name) || owner.kind == Kind::Pod
         };
-        let strangers = links.owners().iter().any(|owner| owner.controller && !is_ours(owner));
+        let has_other_controller = links.owners().iter().any(|owner| owner.controller && !is_managed(owner));
         let due = match (&self.pod, self.of_set) {
-            _ if strangers => None,
+            _ if has_other_controller => None,
             (Some(pod), _) => Some(pod),
             (None, true) => Some(&self.set),
             (None, false) => None,
         };
-        let ours = links.owners().iter().filter(|owner| is_ours(owner));
-        if ours.eq(due) {
+        let existing = links.owners().iter().filter(|owner| is_managed(owner));
+        if existing.eq(due) {
             return links.clone();
         }
         let mut links = links.clone();
-        links.remove_owners(is_ours);
+        links.remove_owners(is_managed);
         due.into_iter().for_each(|due| links.add_owner(due.clone()));
         links
     }
