@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::{env, fs};
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::cli::Cli;
@@ -49,7 +50,9 @@ fn commands_within_sentences_are_parsed() {
             let words = words.map(|word| if is_open(word) { word.to_lowercase() } else { word.into() });
             let words = [String::from("clusterlocal")].into_iter().chain(words);
             let result = Cli::command().try_get_matches_from(words);
-            assert!(result.is_ok(), "{}: `clusterlocal {command}`: {}", page.display(), result.unwrap_err());
+            // A verb may be named without its arguments.
+            let error = result.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument);
+            assert!(error.is_none(), "{}: `clusterlocal {command}`: {}", page.display(), error.expect("one"));
             parsed += 1;
         }
     }
