@@ -1,8 +1,10 @@
-//! The list of verbs and flags in docs/reference.md is that of the parser. Must not depend on what a verb does.
+//! Verbs and flags in the documentation are those of the parser: the list in docs/reference.md, and commands within sentences.
+//! Must not depend on what a verb does.
 
 use std::fmt::Write;
 use std::{env, fs};
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::cli::Cli;
@@ -25,6 +27,36 @@ fn the_reference_lists_verbs_and_flags() {
             "docs/reference.md does not list the verbs and flags of today; CLUSTERLOCAL_DOCS=write writes:\n{expected}"
         );
     }
+}
+
+/// Transcripts are run by tests/docs; a command within a sentence is parsed, with small letters for what it leaves open.
+#[test]
+fn commands_within_sentences_are_parsed() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let names =
+        fs::read_dir(format!("{root}/docs")).expect("docs").map(|entry| entry.expect("an entry").path());
+    let pages = names.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let pages: Vec<_> = pages.chain([format!("{root}/README.md").into()]).collect();
+    let mut parsed = 0;
+    for page in pages {
+        let text = fs::read_to_string(&page).expect("a page");
+        for rest in text.split("`clusterlocal ").skip(1) {
+            let Some((command, _)) = rest.split_once('`') else { continue };
+            if command.contains("VERB") || command.contains('\n') {
+                continue;
+            }
+            let words = command.split('>').next().unwrap_or_default().split_whitespace();
+            let is_open = |word: &str| word.bytes().all(|byte| byte.is_ascii_uppercase());
+            let words = words.map(|word| if is_open(word) { word.to_lowercase() } else { word.into() });
+            let words = [String::from("clusterlocal")].into_iter().chain(words);
+            let result = Cli::command().try_get_matches_from(words);
+            // A verb may be named without its arguments.
+            let error = result.err().filter(|error| error.kind() != ErrorKind::MissingRequiredArgument);
+            assert!(error.is_none(), "{}: `clusterlocal {command}`: {}", page.display(), error.expect("one"));
+            parsed += 1;
+        }
+    }
+    assert!(parsed > 10, "{parsed} commands were found");
 }
 
 /// A section for each verb.
