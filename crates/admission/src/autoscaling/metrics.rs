@@ -177,7 +177,7 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
 }
 
 /// `Quantity.Sign`
-pub(super) fn sign(quantity: &At<'_>) -> i128 {
+pub(crate) fn sign(quantity: &At<'_>) -> i128 {
     Quantity::read(quantity.value()).map_or(0, Quantity::sign)
 }
 

@@ -269,9 +269,9 @@ impl Quantity {
         })
     }
 
-    /// Whether it is a whole number, to the thousandth.
+    /// Whether the low 64 bits of its thousandths, all that a `MilliValue` has in Go, are those of a whole number.
     pub fn is_whole(self) -> bool {
-        self.milli() % 1000 == 0
+        (self.milli() as i64) % 1000 == 0
     }
 
     /// `MilliValue`: in thousandths, rounded away from zero.
