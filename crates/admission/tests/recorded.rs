@@ -419,10 +419,8 @@ fn in_order(message: &str) -> Vec<&str> {
 /// those of nodes.
 #[test]
 fn what_a_cluster_takes_is_read_from_files() {
-    let reader = BufReader::new(flate2::read::GzDecoder::new(File::open(RECORDING).expect(RECORDING)));
     let (mut refused, mut taken) = (Vec::new(), 0);
-    for line in reader.lines() {
-        let record: Record = serde_json::from_str(&line.expect("a line")).expect("a record");
+    for record in records() {
         if !record.real.ok || record.verb != "create" {
             continue;
         }

@@ -229,7 +229,7 @@ fn validate_node_allocatable_resource_claim_statuses(status: &At<'_>, spec: &At<
             if !is_native(resource) {
                 causes.invalid(&quantity, resource, "must be a node allocatable resource name");
             }
-            if Quantity::of(quantity.text()) < Quantity::default() {
+            if Quantity::of(quantity.text()) < Quantity::ZERO {
                 causes.invalid(&quantity, quantity.text(), "must be non-negative");
             }
         }

@@ -74,7 +74,7 @@ fn validate_range(default: &At<'_>, capacity: &At<'_>, range: &At<'_>, causes: &
         }
     }
     if step.is_set() {
-        let first = amount(&min).plus(amount(&step));
+        let first = amount(&min) + amount(&step);
         if first > amount(capacity) {
             let why =
                 format!("one step {} is larger than capacity value: {}", first.value(), capacity.text());

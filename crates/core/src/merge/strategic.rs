@@ -218,7 +218,7 @@ fn unknown(directive: &Value) -> MergeError {
     MergeError::Malformed(format!("unknown patch type: {directive}, expected merge, replace or delete"))
 }
 
-fn no_key(field: &str, keys: &[MergeKey]) -> MergeError {
+fn no_key(field: &str, keys: &[Key]) -> MergeError {
     let key = keys.first().map_or("", |(key, _)| key);
     MergeError::Malformed(format!("{field}: an item does not contain declared merge key: {key}"))
 }

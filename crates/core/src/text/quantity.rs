@@ -326,7 +326,7 @@ impl fmt::Display for Quantity {
         let nano = self.nano.unsigned_abs();
         let unit = NANO.unsigned_abs();
         let format = match self.format {
-            Format::Binary if nano % unit != 0 || nano < 1024 * unit => Format::Decimal,
+            Format::Binary if !nano.is_multiple_of(unit) || nano < 1024 * unit => Format::Decimal,
             format => format,
         };
         if format != Format::Binary {
@@ -334,7 +334,7 @@ impl fmt::Display for Quantity {
         }
         let (mut value, mut suffix) = (nano / unit, "");
         for (next, _) in BINARY {
-            if value % 1024 != 0 {
+            if !value.is_multiple_of(1024) {
                 break;
             }
             (value, suffix) = (value / 1024, next);
