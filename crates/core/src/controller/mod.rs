@@ -207,6 +207,11 @@ impl Controllers {
         }
     }
 
+    /// The addresses that have been given away.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
     /// Reports the addresses and ports that could not be given away.
     pub fn report_shortage(&mut self) {
         self.addresses.report_shortage();
