@@ -156,7 +156,26 @@ async fn ports_and_addresses_of_services_are_allocated() {
             "{object} {dry}"
         );
     }
+    let named = |name: &str, mut object: Value| {
+        object["metadata"]["name"] = name.into();
+        object
+    };
     let made = api.post(SERVICES, &node_port(30_080)).await.ok();
+    let taken = "422 Invalid Service \"t\" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port is already \
+                 allocated";
+    for query in [DRY, ""] {
+        let answer = api.post(&format!("{SERVICES}?{query}"), &named("t", node_port(30_080))).await;
+        assert_eq!(answer.verdict(), taken, "{query}");
+    }
+    api.post(SERVICES, &named("u", address("127.96.0.9"))).await.ok();
+    let taken = "422 Invalid Service \"v\" is invalid: spec.clusterIPs: Invalid value: [\"127.96.0.9\"]: failed to allocate IP \
+                 127.96.0.9: provided IP is already allocated";
+    for (query, expected) in [(DRY, "taken"), ("", taken)] {
+        let answer = api.post(&format!("{SERVICES}?{query}"), &named("v", address("127.96.0.9"))).await;
+        assert_eq!(answer.verdict(), expected, "{query}");
+    }
+    api.ask("DELETE", &format!("{SERVICES}/u"), &[], "").await.ok();
+    api.post(SERVICES, &named("v", address("127.96.0.9"))).await.ok();
     let mut twice = made.clone();
     let port = |name: &str| json!({ "name": name, "port": 80, "nodePort": 30_080 });
     twice["spec"]["ports"] = json!([port("a"), port("b")]);

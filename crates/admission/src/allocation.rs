@@ -1,14 +1,14 @@
 //! What one request allocates before its object is validated (`BeginCreate` and `BeginUpdate` of a registry).
 
-use clusterlocal_core::addresses::Range;
+use clusterlocal_core::addresses::Addresses;
 
 use crate::field::Cause;
 
 /// From what is allocated for one request.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Allocator<'a> {
-    /// The range of cluster IPs; without one all addresses are taken.
-    pub service_range: Option<&'a Range>,
+    /// The addresses and node ports of the cluster; without them no address and port is of another Service, or of a wrong range.
+    pub addresses: Option<&'a Addresses>,
     /// Whether nothing is stored (`dryRun=All`).
     pub dry_run: bool,
 }

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 
 use clusterlocal_admission::{self as admission, Allocator, Cause, GroupKind, Refusal};
+use clusterlocal_core::addresses::{Addresses, Range, Reuse};
 use clusterlocal_core::manifest::{self, Severity};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -255,8 +256,9 @@ fn read(object: &Value, namespaced: bool) -> Result<Value, Refused> {
 const SERVICE_RANGE: &str = "10.96.0.0/16,fd00:10:96::/112";
 
 fn begin(of: GroupKind<'_>, object: &mut Value, before: Option<&Value>) -> Result<(), Refused> {
-    let range = SERVICE_RANGE.parse().expect("a range");
-    let allocator = Allocator { service_range: Some(&range), dry_run: true };
+    let services = SERVICE_RANGE.parse().expect("a range");
+    let addresses = Addresses::new(Range::default_pods(), services, Reuse::Never);
+    let allocator = Allocator { addresses: Some(&addresses), dry_run: true };
     admission::begin(of, object, before, &allocator).map_err(Refused::Admission)
 }
 

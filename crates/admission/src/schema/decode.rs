@@ -18,8 +18,8 @@ pub struct Problem {
     pub message: String,
     /// Whether it is a field that its struct does not have; otherwise it is a value that its field cannot hold.
     pub unknown: bool,
-    /// Whether decoding ends with it, without a look at the rest.
-    fatal: bool,
+    /// Whether decoding ends with it, and the rest of the object is not read.
+    pub fatal: bool,
 }
 
 /// The fields that a list of problems has at most, as in sigs.k8s.io/json.

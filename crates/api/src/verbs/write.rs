@@ -96,7 +96,7 @@ pub(super) fn put_new(
     let mut object = to_store(cluster.store(), resource, &name, object)?;
     let admitted = admit_by_plugins(cluster.store(), kind, &call.place.namespace, &mut object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
-    let allocator = Allocator { service_range: Some(cluster.service_range()), dry_run };
+    let allocator = Allocator { addresses: Some(cluster.addresses()), dry_run };
     let admitted = admit::create(kind, object, &allocator);
     let object = admitted.map_err(|refusal| refused(resource, &name, refusal))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
@@ -236,7 +236,7 @@ pub(super) fn write(
     let written = is_status.then(|| after["status"].clone());
     let is_part = is_status || subresource == "finalize";
     let part = if is_part { Written::Part } else { Written::Whole };
-    let allocator = Allocator { service_range: Some(cluster.service_range()), dry_run: call.query.dry_run };
+    let allocator = Allocator { addresses: Some(cluster.addresses()), dry_run: call.query.dry_run };
     let admitted = admit::update(&old.object, &before, after, part, &allocator);
     let mut object = admitted.map_err(|refusal| refused(resource, name, refusal))?;
     if let Some(status) = written {
@@ -288,16 +288,16 @@ fn keeps_status(kind: Kind) -> bool {
 fn decode(store: &Store, call: &Call, object: &mut Value, before: Option<&Value>) -> Result<(), Status> {
     let resource = call.place.resource;
     let schema = crd::schema_of(store, resource);
+    // A patch has another order than the object.
+    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let unknown = if resource.is_built_in() {
-        strict::decode(resource, object, before).map_err(Status::bad_request)?
+        strict::decode(resource, object, before, body).map_err(Status::bad_request)?
     } else {
         strict::unknown(resource, object, schema, before)
     };
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
-    // Duplicate keys of a patch differ from those of the object.
-    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let mut errors = strict::errors(unknown, body);
     // A scan of the whole body, which may be megabytes: only where it counts.
     let repeated = if call.is_apply() { strict::repeated_in_apply(&call.body) } else { None };

@@ -323,9 +323,9 @@ impl ControlPlane {
         self.controllers.due().into_iter().chain(self.faults.due()).min()
     }
 
-    /// The current time of the cluster.
-    pub fn service_range(&self) -> &Range {
-        &self.service_range
+    /// The addresses and node ports that the cluster has given away.
+    pub fn addresses(&self) -> &Addresses {
+        self.controllers.addresses()
     }
 
     /// What time it is in the cluster.

@@ -207,6 +207,11 @@ impl Controllers {
     }
 
     /// Reports the addresses and ports that could not be allocated.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Reports the addresses and ports that could not be given away.
     pub fn report_shortage(&mut self) {
         self.addresses.report_shortage();
     }

@@ -58,20 +58,24 @@ fn asked_cluster_ips<'o>(service: &At<'o>, before: Option<&Value>) -> Vec<&'o st
     all.skip(1).collect()
 }
 
-/// `allocIPs`: the first address that is asked for and is not of the range of its family.
+/// `allocIPs`: the first address that is asked for and is not of the range of its family, or is another Service's. A dry run does
+/// not ask for the latter.
 fn check_cluster_ips(
     service: &At<'_>,
     before: Option<&Value>,
     allocator: &Allocator<'_>,
 ) -> Result<(), Refusal> {
     let ips = service.at("spec.clusterIPs");
-    let Some(range) = allocator.service_range else { return Ok(()) };
+    let Some(addresses) = allocator.addresses else { return Ok(()) };
+    let range = addresses.service_range();
     for ip in asked_cluster_ips(service, before) {
         let Ok(address) = ip.parse::<IpAddr>() else { continue };
-        if range.contains(address) {
+        let is_of_range = range.contains(address);
+        if is_of_range && (allocator.dry_run || !addresses.is_of_service(address)) {
             continue;
         }
         let why = match range.network(address) {
+            _ if is_of_range => "provided IP is already allocated".into(),
             Some(network) if allocator.dry_run => format!(
                 "the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
             ),

@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 
+use clusterlocal_core::addresses::Addresses;
 use serde_json::Value;
 
 use super::{needs_health_check, node_ports, spec, type_of};
@@ -17,22 +18,24 @@ const NODE_PORTS: RangeInclusive<i64> = 30_000..=32_767;
 const ALLOCATED: &str = "provided port is already allocated";
 
 /// `PortAllocationOperation`: the ports that one request allocates.
-struct PortOperation {
-    dry_run: bool,
+struct PortOperation<'a> {
+    allocator: &'a Allocator<'a>,
     allocated: Vec<i64>,
 }
 
-impl PortOperation {
+impl PortOperation<'_> {
     /// Takes `port`, or returns why it cannot be taken.
     fn allocate(&mut self, port: i64) -> Result<(), String> {
-        if !self.dry_run && !NODE_PORTS.contains(&port) {
+        if !self.allocator.dry_run && !NODE_PORTS.contains(&port) {
             return Err(format!(
                 "provided port is not in the valid range. The range of valid ports is {}-{}",
                 NODE_PORTS.start(),
                 NODE_PORTS.end()
             ));
         }
-        if self.allocated.contains(&port) {
+        let of_service =
+            |addresses: &Addresses| u16::try_from(port).is_ok_and(|port| addresses.has_node_port(port));
+        if self.allocated.contains(&port) || self.allocator.addresses.is_some_and(of_service) {
             return Err(ALLOCATED.into());
         }
         self.allocated.push(port);
@@ -41,7 +44,7 @@ impl PortOperation {
 
     /// The port that a dry run shows where none was asked for: the one after the greatest.
     fn allocate_next(&mut self) -> Option<i64> {
-        if !self.dry_run {
+        if !self.allocator.dry_run {
             return None;
         }
         let last = match self.allocated.iter().max() {
@@ -59,7 +62,7 @@ pub(super) fn allocate(
     before: Option<&Value>,
     allocator: &Allocator<'_>,
 ) -> Result<(), Refusal> {
-    let mut operation = PortOperation { dry_run: allocator.dry_run, allocated: Vec::new() };
+    let mut operation = PortOperation { allocator, allocated: Vec::new() };
     let new = At::root(service);
     let old = before.map(At::root);
     let has_health_check = needs_health_check(&new) && !old.as_ref().is_some_and(needs_health_check);
@@ -93,7 +96,7 @@ fn invalid(port: &At<'_>, number: i64, why: &str) -> Refusal {
 }
 
 /// `initNodePorts`: the node ports of the ports of a new Service, where one is chosen. Ports of one number share one.
-fn init_node_ports(service: &At<'_>, operation: &mut PortOperation) -> Result<Vec<Option<i64>>, Refusal> {
+fn init_node_ports(service: &At<'_>, operation: &mut PortOperation<'_>) -> Result<Vec<Option<i64>>, Refusal> {
     let ports: Vec<At<'_>> = service.at("spec.ports").items().collect();
     let mut by_port: Vec<(i64, i64)> = Vec::new();
     let mut chosen = Vec::new();
@@ -133,7 +136,7 @@ fn init_node_ports(service: &At<'_>, operation: &mut PortOperation) -> Result<Ve
 fn update_node_ports(
     service: &At<'_>,
     old: &At<'_>,
-    operation: &mut PortOperation,
+    operation: &mut PortOperation<'_>,
 ) -> Result<Vec<Option<i64>>, Refusal> {
     let known = node_ports(old);
     let mut taken: Vec<(&str, i64)> = Vec::new();
@@ -161,7 +164,7 @@ fn update_node_ports(
 }
 
 /// `allocHealthCheckNodePort`
-fn allocate_health_check(service: &mut Value, operation: &mut PortOperation) -> Result<(), Refusal> {
+fn allocate_health_check(service: &mut Value, operation: &mut PortOperation<'_>) -> Result<(), Refusal> {
     let port = At::root(service).at("spec.healthCheckNodePort").number();
     if port != 0 {
         return operation.allocate(port).map_err(|why| {

@@ -5,56 +5,72 @@ use std::collections::HashSet;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use super::FIELDS_MAX;
+use super::ERRORS_MAX;
+use clusterlocal_admission::Problem;
 
 /// The errors of strict decoding of the JSON `body`, in the order in which they stand there (`sigs.k8s.io/json` finds them so):
 /// its `unknown` fields, and those that stand twice. Where it is no JSON, the unknown ones as they are: of YAML the API server
 /// makes JSON with sorted keys.
 pub(super) fn in_order(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
     let mut left: HashSet<String> = unknown.iter().cloned().collect();
-    let mut found = Vec::new();
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let search = Search { path: String::new(), unknown: &mut left, found: &mut found };
-    _ = search.deserialize(&mut json);
+    let mut found: Vec<String> = Vec::new();
+    walk(body, &mut |path, is_repeated| {
+        if !left.is_empty() {
+            found.extend(left.take(&format!("unknown field {path:?}")));
+        }
+        if is_repeated && found.len() < ERRORS_MAX {
+            let error = format!("duplicate field {path:?}");
+            if !found.contains(&error) {
+                found.push(error);
+            }
+        }
+    });
     found.extend(unknown.into_iter().filter(|error| left.contains(error)));
     found
 }
 
-/// Searches what is below `path`.
-struct Search<'f> {
+/// The wrong value of `problems` that stands first in the JSON `body`: decoding ends with the first that is fatal, and reports the
+/// first of the others.
+pub(super) fn first_wrong<'p>(problems: &'p [Problem], body: &[u8]) -> Option<&'p Problem> {
+    let is_fatal = problems.iter().any(|problem| problem.fatal);
+    let wrong = problems.iter().filter(|problem| !problem.unknown && problem.fatal == is_fatal);
+    let wrong: Vec<&Problem> = wrong.collect();
+    let mut first = None;
+    walk(body, &mut |path, _| {
+        if first.is_none() {
+            first = wrong.iter().find(|problem| problem.path == path).copied();
+        }
+    });
+    first.or_else(|| wrong.first().copied())
+}
+
+/// Hands the path of each field and item of the JSON `body` to `found`, in the order of the document, and whether the same field
+/// has been found before. Ends where it is no JSON.
+fn walk(body: &[u8], found: &mut dyn FnMut(&str, bool)) {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    _ = Walk { path: String::new(), found }.deserialize(&mut json);
+}
+
+/// Walks through what is below `path`.
+struct Walk<'f> {
     path: String,
-    /// The errors about unknown fields that have not been found yet.
-    unknown: &'f mut HashSet<String>,
-    found: &'f mut Vec<String>,
+    found: &'f mut dyn FnMut(&str, bool),
 }
 
-impl Search<'_> {
-    fn below(&mut self, path: String) -> Search<'_> {
-        Search { path, unknown: &mut *self.unknown, found: &mut *self.found }
-    }
-
-    /// Reports the field at `path`, if it is unknown or `is_repeated`.
-    fn field(&mut self, path: &str, is_repeated: bool) {
-        if !self.unknown.is_empty() {
-            self.found.extend(self.unknown.take(&format!("unknown field {path:?}")));
-        }
-        if is_repeated && self.found.len() < FIELDS_MAX {
-            let error = format!("duplicate field {path:?}");
-            if !self.found.contains(&error) {
-                self.found.push(error);
-            }
-        }
+impl Walk<'_> {
+    fn below(&mut self, path: String) -> Walk<'_> {
+        Walk { path, found: &mut *self.found }
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Search<'_> {
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
     type Value = ();
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Search<'_> {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = ();
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("JSON")
@@ -81,6 +97,7 @@ impl<'de> Visitor<'de> for Search<'_> {
         let mut at = 0;
         loop {
             let path = format!("{}[{at}]", self.path);
+            (self.found)(&path, false);
             if items.next_element_seed(self.below(path))?.is_none() {
                 return Ok(());
             }
@@ -91,7 +108,7 @@ impl<'de> Visitor<'de> for Search<'_> {
         let mut seen = HashSet::new();
         while let Some(name) = fields.next_key::<String>()? {
             let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
-            self.field(&path, !seen.insert(name));
+            (self.found)(&path, !seen.insert(name));
             fields.next_value_seed(self.below(path))?;
         }
         Ok(())

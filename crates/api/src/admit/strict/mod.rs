@@ -11,13 +11,17 @@ use serde_json::Value;
 use crate::schema::crd;
 use crate::schema::resource::Resource;
 use clusterlocal_core::manifest;
-use document::in_order;
+use document::{first_wrong, in_order};
 
-/// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
+/// Maximum number of fields that a finding about a file names: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
 
 /// The errors of strict decoding about fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for
 /// those that `before` has already: a file may have brought them. Of custom resources, `schema` knows the fields.
+const ERRORS_MAX: usize = 100;
+
+/// The fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for those that `before` has
+/// already: a file may have brought them. Of custom resources, `schema` knows the fields.
 pub(crate) fn unknown(
     resource: &Resource,
     object: &Value,
@@ -46,7 +50,7 @@ pub(crate) fn unknown(
 /// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields, in the order of the
 /// document.
 pub(crate) fn errors(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
-    repeated_in_yaml(body).into_iter().chain(in_order(unknown, body)).take(FIELDS_MAX).collect()
+    repeated_in_yaml(body).into_iter().chain(in_order(unknown, body)).take(ERRORS_MAX).collect()
 }
 
 /// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.
@@ -73,11 +77,12 @@ fn yaml_error(text: &str) -> Option<String> {
 ///
 /// # Errors
 ///
-/// The first value of another type than its field.
+/// The first value of another type than its field, in the order of the JSON `body`.
 pub(crate) fn decode(
     resource: &Resource,
     object: &mut Value,
     before: Option<&Value>,
+    body: &[u8],
 ) -> Result<Vec<String>, String> {
     let decode = |object: &Value| {
         clusterlocal_admission::decode(&resource.api_version(), resource.kind, object.clone())
@@ -87,6 +92,8 @@ pub(crate) fn decode(
         // It stays as the file has it.
         Err(_) if before.is_some_and(|before| decode(before).is_err()) => return Ok(Vec::new()),
         Err(message) => {
+            let problems = clusterlocal_admission::problems(&resource.api_version(), resource.kind, object);
+            let message = first_wrong(&problems, body).map_or(message, |first| first.message.clone());
             let (kind, version) = (resource.kind, resource.version);
             return Err(format!("{kind} in version {version:?} cannot be handled as a {kind}: {message}"));
         }

@@ -94,7 +94,7 @@ fn unknown_fields_have_paths() {
                     \"spec.template.spec.containers[1].imagee\", unknown field \
                     \"spec.template.spec.containers[1].livenessProbe.x\"";
     let refused = |before| {
-        let unknown = decode(resource, &mut set.clone(), before)?;
+        let unknown = decode(resource, &mut set.clone(), before, b"")?;
         check(resource, &errors(unknown, b""))
     };
     assert_eq!(refused(None), Err(expected.into()));
@@ -138,6 +138,35 @@ fn errors_stand_in_the_order_of_the_document() {
     }
 }
 
+/// As kube-apiserver 1.36 answers.
+#[test]
+fn the_wrong_value_that_stands_first_is_named() {
+    let resource = Resource::of_kind(Kind::Pod);
+    let table = [
+        (
+            r#"{"spec": {"containers": 5}, "metadata": {"labels": 5}}"#,
+            "PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            r#"{"metadata": {"labels": 5}, "spec": {"containers": 5}}"#,
+            "ObjectMeta.metadata.labels of type map[string]string",
+        ),
+        (
+            r#"{"spec": {"overhead": {"cpu": "x"}, "hostNetwork": 1}, "metadata": {"deletionTimestamp": "y"}}"#,
+            "quantities must match",
+        ),
+        (
+            r#"{"spec": {"tolerations": [{}, 5], "hostNetwork": 5}}"#,
+            "PodSpec.spec.tolerations of type v1.Toleration",
+        ),
+    ];
+    for (body, expected) in table {
+        let mut object = serde_json::from_str(body).expect(body);
+        let refused = decode(resource, &mut object, None, body.as_bytes()).expect_err(body);
+        assert!(refused.contains(expected), "{body}: {refused}");
+    }
+}
+
 /// Everything that the API shows could be sent back.
 #[test]
 fn what_is_shown_is_known() {
@@ -152,7 +181,7 @@ fn what_is_shown_is_known() {
     for kind in Kind::ALL {
         for stored in cluster.store().all_stored(kind, None) {
             let mut shown = crate::verbs::show::rendered(stored, &cluster);
-            let unknown = decode(Resource::of_kind(kind), &mut shown, None);
+            let unknown = decode(Resource::of_kind(kind), &mut shown, None, b"");
             assert_eq!(unknown, Ok(Vec::new()), "{shown}");
         }
     }
