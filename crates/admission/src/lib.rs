@@ -42,6 +42,6 @@ pub use field::Cause;
 pub use primitives::names::{Faults, name_faults};
 pub use schema::{Decoded, Problem, decode, problems};
 pub use strategy::{
-    GroupKind, before_create, before_status_update, before_update, begin, default, is_namespaced, is_unconditional,
-    is_validated, warnings,
+    GroupKind, before_create, before_status_update, before_update, begin, default, is_namespaced,
+    is_unconditional, is_validated, warnings,
 };

@@ -94,8 +94,11 @@ fn other_metrics(autoscaler: &Value) -> Option<Vec<Value>> {
     read_metrics(autoscaler["metadata"]["annotations"].get(METRICS)?.as_str()?)
 }
 
-/// Makes an autoscaler of `autoscaling/v1` one of `autoscaling/v2`.
+/// Makes an autoscaler of `autoscaling/v1` one of `autoscaling/v2`; one of that is left as it is.
 pub fn autoscaler_to_v2(autoscaler: &mut Value) {
+    if autoscaler["apiVersion"] == "autoscaling/v2" {
+        return;
+    }
     let others = other_metrics(autoscaler).unwrap_or_default();
     let behavior = autoscaler["metadata"]["annotations"].get(BEHAVIOR).and_then(Value::as_str);
     let behavior = behavior.and_then(read_behavior);
@@ -307,7 +310,9 @@ mod tests {
         let v1 = json!({ "apiVersion": "autoscaling/v1", "metadata": { "annotations": annotations },
                          "spec": { "targetCPUUtilizationPercentage": 5 } });
         assert_eq!(autoscaler, v1);
-        autoscaler_to_v2(&mut autoscaler);
-        assert_eq!(autoscaler, v2);
+        for _ in 0..2 {
+            autoscaler_to_v2(&mut autoscaler);
+            assert_eq!(autoscaler, v2);
+        }
     }
 }

@@ -94,7 +94,9 @@ pub fn administrator() -> Value {
 
 /// The server records the user of the request itself.
 fn set_requester(request: &mut Value) {
-    let (Some(spec), Value::Object(user)) = (request["spec"].as_object_mut(), administrator()) else { return };
+    let (Some(spec), Value::Object(user)) = (request["spec"].as_object_mut(), administrator()) else {
+        return;
+    };
     for field in ["username", "uid", "groups", "extra"] {
         spec.remove(field);
     }

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::volumes;
-use crate::primitives::defaults::set_if_zero;
 use crate::primitives::defaults::round_up;
+use crate::primitives::defaults::set_if_zero;
 use clusterlocal_core::store::fill;
 
 /// `SetObjectDefaults_Pod`

@@ -11,9 +11,9 @@ use super::validation::metadata::validate_object_meta_update;
 use super::validation::resources::is_native;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::defaults::round_up;
-use clusterlocal_core::text::Quantity;
 use crate::primitives::{addresses, names};
 use crate::schema::go_json;
+use clusterlocal_core::text::Quantity;
 
 /// The defaults of the status of a Pod: its amounts are in whole thousandths.
 pub(super) fn default_pod_status(pod: &mut Value) {

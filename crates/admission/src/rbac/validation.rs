@@ -1,8 +1,8 @@
 //! `pkg/apis/rbac/validation`
 
 use super::GROUP;
-use crate::field::{At, Causes, Shown};
 use crate::core::validation::metadata;
+use crate::field::{At, Causes, Shown};
 use crate::primitives::{names, selectors};
 use crate::schema::go_json;
 

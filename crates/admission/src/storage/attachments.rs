@@ -10,8 +10,8 @@ use crate::core::validation::persistent_volumes::validate_inline_volume_spec;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
 use crate::core::volumes::default_volume_source;
 use crate::field::{At, Causes};
-use crate::primitives::names;
 use crate::primitives::defaults::round_up;
+use crate::primitives::names;
 use crate::schema::go_json;
 use crate::strategy::Strategy;
 

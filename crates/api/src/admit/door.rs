@@ -94,7 +94,8 @@ pub(super) fn update_status(kind: Kind, after: &mut Value, before: &Value) -> Re
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
     admission::default(of, after);
     let Err(mut causes) = admission::before_status_update(of, after, before) else { return Ok(()) };
-    let unchanged = admission::before_status_update(of, &mut before.clone(), before).err().unwrap_or_default();
+    let unchanged =
+        admission::before_status_update(of, &mut before.clone(), before).err().unwrap_or_default();
     causes.retain(|cause| !unchanged.contains(cause));
     super::refuse(causes)
 }
