@@ -1,5 +1,5 @@
-//! Which room may use which, in all packages of the library: the picture of `docs/architecture.md`, held against the paths of
-//! the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and their arrows.
+//! Checks which room uses which, in all packages of the library: the rules of `docs/architecture.md`, compared with the
+//! paths in the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and what they use.
 
 mod folders;
 
@@ -7,33 +7,34 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where the rooms stand. Cargo holds the arrows between these packages; the table below holds those within them as well.
+/// The packages with the rooms. Cargo checks the dependencies between packages; the table below also those within them.
 const PACKAGES: &[&str] = &["crates/core/src", "src"];
 
-/// A package that is one room, and its sources. Its folders have a table of their own.
+/// A package that is one room, and its sources. Its folders have their own table.
 const API: (&str, &str) = ("api", "crates/api/src");
 
-/// What begins a path that names a room.
+/// Prefixes of a path that names a room.
 const ROOTS: [&str; 2] = ["crate::", "clusterlocal_core::"];
 
-/// Each room with the rooms it may use, all of which stand above it in this table: a circle cannot be written down.
+/// Each room with the rooms that it may use. All of them are above it in this table, so that there are no cycles.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("bind_error", &[]),
     ("parallel", &[]),
     ("descriptors", &[]),
     ("output_file", &[]),
     ("wire", &[]),
-    ("merge", &[]),
+    ("types", &[]),
+    ("merge", &["types"]),
     ("text", &[]),
     ("fault", &["text", "wire"]),
     ("store", &["fault", "text"]),
     ("clock", &["store"]),
-    ("admission", &["store"]),
+    ("admission", &["store", "text"]),
     ("reconcile", &["admission", "store"]),
     ("addresses", &["reconcile", "store"]),
     ("manifest", &["fault", "parallel", "store"]),
     ("kubelet", &["addresses", "reconcile", "store"]),
-    ("controller", &["addresses", "admission", "kubelet", "parallel", "reconcile", "store"]),
+    ("controller", &["addresses", "admission", "kubelet", "parallel", "reconcile", "store", "text"]),
     ("zone", &["parallel", "store", "wire"]),
     ("answer", &["fault", "store", "wire", "zone"]),
     ("queries", &["answer", "fault", "store", "wire"]),
@@ -62,6 +63,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "queries",
             "reconcile",
             "store",
+            "types",
             "wire",
             "zone",
         ],
@@ -127,7 +129,7 @@ fn rooms_use_only_the_rooms_below_them() {
 }
 
 #[test]
-fn the_table_has_no_circles() {
+fn the_table_has_no_cycles() {
     for (place, (room, may)) in MAY_USE.iter().enumerate() {
         let above: BTreeSet<_> = MAY_USE[..place].iter().map(|(name, _)| *name).collect();
         let wrong: Vec<_> = may.iter().filter(|other| !above.contains(**other)).collect();
@@ -135,7 +137,7 @@ fn the_table_has_no_circles() {
     }
 }
 
-/// By room, the rooms that its sources name, each with the files that do.
+/// The rooms that the sources of each room name, with the files that do.
 type Arrows = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 fn arrows() -> Arrows {
@@ -169,7 +171,7 @@ fn arrows() -> Arrows {
     arrows
 }
 
-/// The sources below `folder` that are no tests.
+/// The sources below `folder`, without tests.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -188,7 +190,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// The rooms, or what `lib.rs` exports of them, that the paths in a source begin with, without its tests and comments.
+/// The rooms named by paths in a source, or exports of `lib.rs`, without its tests and comments.
 fn names(source: &str) -> BTreeSet<String> {
     let mut names: BTreeSet<_> = ROOTS.iter().flat_map(|root| names_after(source, root)).collect();
     if !names_after(source, "clusterlocal_api::").is_empty() {
@@ -238,7 +240,7 @@ fn first(path: &str) -> String {
     path.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
 }
 
-/// What `lib.rs` exports again of its rooms, with the room.
+/// The types that `lib.rs` re-exports from its rooms, with the room.
 fn exported(lib: &str) -> BTreeMap<String, String> {
     let mut exported = BTreeMap::new();
     for (_, rest) in lib.match_indices("\npub use ").map(|(at, found)| (at, &lib[at + found.len()..])) {

@@ -1,5 +1,5 @@
-//! A server that has run out of descriptors keeps quiet, answers over UDP, and recovers by itself. A test binary of its
-//! own: the limit is the whole process's.
+//! A server without free file descriptors does not fill the log, answers over UDP, and recovers by itself. A test binary of
+//! its own, because the limit is the process's.
 #![cfg(unix)]
 
 use std::fs::File;
@@ -16,10 +16,10 @@ use tokio::net::{TcpSocket, UdpSocket};
 use tokio::time::timeout;
 use tracing::span;
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// No question, which is enough of a query to be answered.
+/// A header without a question, which gets a reply.
 const QUERY: [u8; 12] = [0xab, 0xcd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 
 /// Counts warnings.
@@ -43,7 +43,7 @@ impl tracing::Subscriber for Warnings {
 }
 
 #[tokio::test]
-async fn running_out_of_descriptors_is_survived() {
+async fn the_server_recovers_from_a_lack_of_file_descriptors() {
     setrlimit(Resource::RLIMIT_NOFILE, 64, 64).expect("a lower limit");
     let warnings = Arc::new(Warnings::default());
     let _guard = tracing::subscriber::set_default(warnings.clone());
@@ -54,22 +54,22 @@ async fn running_out_of_descriptors_is_survived() {
     udp.connect(address).await.unwrap();
     let tcp = TcpSocket::new_v4().unwrap();
 
-    let all_that_is_left: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
-    assert!(!all_that_is_left.is_empty());
+    let taken: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    assert!(!taken.is_empty());
     let mut connection = tcp.connect(address).await.expect("the kernel accepts");
     connection.write_all(&[&[0, 12], QUERY.as_slice()].concat()).await.unwrap();
     let before = cpu_milliseconds();
     let unanswered = timeout(Duration::from_millis(500), connection.read_u8()).await;
     assert!(unanswered.is_err(), "there was a descriptor left: {unanswered:?}");
     let spent = cpu_milliseconds() - before;
-    assert!(spent < 100, "{spent} ms of CPU in 500 ms of having nothing to do");
+    assert!(spent < 100, "{spent} ms of CPU in 500 ms without work");
     udp.send(&QUERY).await.unwrap();
     let mut reply = [0; 512];
-    timeout(SOON, udp.recv(&mut reply)).await.expect("UDP needs no descriptors").unwrap();
+    timeout(TIMEOUT, udp.recv(&mut reply)).await.expect("UDP needs no descriptors").unwrap();
     assert_eq!(reply[..2], QUERY[..2]);
 
-    drop(all_that_is_left);
-    let length = timeout(SOON, connection.read_u16()).await.expect("it recovers").unwrap();
+    drop(taken);
+    let length = timeout(TIMEOUT, connection.read_u16()).await.expect("it recovers").unwrap();
     assert!(length >= 12);
     assert_eq!(warnings.0.load(Ordering::Relaxed), 1, "one line in the log");
 }

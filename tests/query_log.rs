@@ -1,5 +1,5 @@
-//! The query log: a line a query, over either transport, and nothing in it that a terminal would obey. A test binary of
-//! its own: what listens to a log is the whole process's.
+//! The query log: one line per query, over either transport, without control characters. A test binary of its own, because
+//! the log subscriber is the process's.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use tracing::field::Field;
 use tracing::span;
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// `db.ns.svc.cluster.local. A IN` with id 10.
 const QUERY: &[u8] = b"\0\x0a\x01\0\0\x01\0\0\0\0\0\0\x02db\x02ns\x03svc\x07cluster\x05local\0\0\x01\0\x01";
@@ -46,9 +46,9 @@ impl tracing::Subscriber for Log {
 }
 
 #[tokio::test]
-async fn each_query_is_a_line_whatever_its_name() {
+async fn each_query_is_one_line_even_with_control_characters_in_its_name() {
     let log = Arc::new(Log::default());
-    tracing::subscriber::set_global_default(log.clone()).expect("the only listener");
+    tracing::subscriber::set_global_default(log.clone()).expect("the only subscriber");
     let listeners = Listeners::bind(&Options::default()).await.unwrap();
     let address = listeners.addresses()[0];
     let (stop, stopped) = oneshot::channel::<()>();
@@ -58,14 +58,14 @@ async fn each_query_is_a_line_whatever_its_name() {
 
     let mut tcp = TcpStream::connect(address).await.unwrap();
     tcp.write_all(&[&[0, HOSTILE.len() as u8], HOSTILE].concat()).await.unwrap();
-    timeout(SOON, tcp.read_u16()).await.expect("an answer").unwrap();
+    timeout(TIMEOUT, tcp.read_u16()).await.expect("an answer").unwrap();
     let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     udp.connect(address).await.unwrap();
     udp.send(QUERY).await.unwrap();
-    timeout(SOON, udp.recv(&mut [0; 4096])).await.expect("an answer").unwrap();
+    timeout(TIMEOUT, udp.recv(&mut [0; 4096])).await.expect("an answer").unwrap();
     let clients = [tcp.local_addr().unwrap(), udp.local_addr().unwrap()];
     stop.send(()).unwrap();
-    timeout(SOON, server).await.expect("an end").unwrap().unwrap();
+    timeout(TIMEOUT, server).await.expect("an end").unwrap().unwrap();
 
     let expected = [
         format!(r#"DEBUG {} - 9 "A IN \010\".ns.svc.cluster.local. tcp 41 false 512" "#, clients[0]),

@@ -1,16 +1,16 @@
-//! Takes the place of somebody's manifests: headless Services with a StatefulSet each, in twenty namespaces, the same
-//! each time. It must not know who reads them.
+//! Generated manifests: headless Services with a StatefulSet each, in twenty namespaces, the same in each run. Must not
+//! depend on their readers.
 
 /// A cluster of `services` Services with `pods` pods each.
 #[derive(Clone, Copy, Debug)]
 pub struct Cluster {
-    /// How many Services.
+    /// Number of Services.
     pub services: usize,
-    /// How many pods each of them has.
+    /// Number of pods of each Service.
     pub pods: usize,
 }
 
-/// In so many namespaces the Services are.
+/// Number of namespaces of the Services.
 const NAMESPACES: usize = 20;
 
 impl Cluster {
@@ -44,13 +44,13 @@ spec:
         )
     }
 
-    /// All of it in one text.
+    /// The manifests of all Services.
     pub fn manifests(&self) -> String {
         (0..self.services).map(|service| self.manifest(service)).collect()
     }
 }
 
-/// Where the Service numbered `service` is.
+/// The namespace of the Service numbered `service`.
 pub fn namespace(service: usize) -> String {
     format!("ns-{}", service % NAMESPACES)
 }

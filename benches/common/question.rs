@@ -1,7 +1,7 @@
-//! Questions as they stand in a packet (RFC 1035 section 4.1). It must not know what they are answered.
+//! Queries in wire format (RFC 1035 section 4.1). Must not depend on the answers.
 
-/// A query of class IN for `name`, which has no dot at its end. With a `udp_size` above 0 it has an OPT record that says so
-/// many bytes (RFC 6891 section 6.1.2).
+/// A query of class IN for `name`, without a trailing dot. A `udp_size` above 0 adds an OPT record with that UDP size (RFC
+/// 6891 section 6.1.2).
 pub fn query(id: u16, name: &str, record_type: u16, udp_size: u16) -> Vec<u8> {
     let mut packet = id.to_be_bytes().to_vec();
     packet.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, u8::from(udp_size > 0)]);
@@ -17,7 +17,7 @@ pub fn query(id: u16, name: &str, record_type: u16, udp_size: u16) -> Vec<u8> {
     packet
 }
 
-/// The labels of `name`, each behind its length, without the root.
+/// The labels of `name`, each after its length, without the root.
 pub fn wire(name: &str) -> Vec<u8> {
     name.split('.').flat_map(|label| [&[label.len() as u8], label.as_bytes()].concat()).collect()
 }

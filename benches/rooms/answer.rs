@@ -1,4 +1,4 @@
-//! From a request's bytes to the reply's, on the fast path and on the general one.
+//! From the bytes of a query to those of the reply, on the fast path and on the general one.
 
 use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
 use divan::{Bencher, black_box};
@@ -6,8 +6,8 @@ use divan::{Bencher, black_box};
 use crate::cluster::{Cluster, pod_name, port_name, service_name};
 use crate::{A, SRV, STEPS, in_turn, living, question};
 
-/// A reply's size in bytes depends on the names' lengths: those of SRV records of ten pods are about 870 compressed and 1,700
-/// uncompressed.
+/// The size of a reply depends on the lengths of its names: with SRV records of ten pods it is about 870 bytes compressed
+/// and 1,700 uncompressed.
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     Pod,
@@ -39,7 +39,7 @@ impl Asked {
         }
     }
 
-    /// Only over TCP there is room for everything, uncompressed.
+    /// Only TCP has space for all records, uncompressed.
     fn client(self) -> Client {
         Client { udp: !matches!(self, Asked::SrvOfTenUncut), ipv6: false, max_udp: u16::MAX }
     }

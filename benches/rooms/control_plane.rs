@@ -1,4 +1,4 @@
-//! From one pod's change to the zone that shows it, in clusters of all sizes.
+//! From the change of one pod to the published zone, in clusters of several sizes.
 
 use clusterlocal_core::store::{Key, Kind, READY_ANNOTATION};
 use divan::Bencher;
@@ -6,9 +6,9 @@ use divan::Bencher;
 use crate::cluster::{Cluster, namespace};
 use crate::living;
 
-/// A pod gets ready, or is not ready any more.
+/// A pod becomes ready, or not ready.
 #[divan::bench(args = [100, 1_000, 10_000, 100_000], sample_count = 300)]
-fn one_of_so_many_pods(bencher: Bencher<'_, '_>, pods: usize) {
+fn one_pod_among(bencher: Bencher<'_, '_>, pods: usize) {
     let cluster = Cluster { services: pods / 10, pods: 10 };
     let mut control_plane = living(cluster);
     let keys: Vec<_> = (0..cluster.services)

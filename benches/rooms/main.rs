@@ -1,6 +1,7 @@
-//! `cargo bench --profile dist`: what one step costs in each room, without sockets and files. `cargo bench --profile dist -- zone` is one room's alone.
+//! `cargo bench --profile dist`: the cost of one step in each room, without sockets and files. `cargo bench --profile dist
+//! -- zone` measures one room.
 //!
-//! Names are asked for in turn: the same one over and over would be found in the processor's cache.
+//! Names are queried in turn: a single name would always be in the processor's cache.
 
 mod answer;
 #[path = "../common/cluster.rs"]
@@ -18,14 +19,14 @@ use clusterlocal_core::{ControlPlane, Settings};
 const A: u16 = 1;
 const SRV: u16 = 33;
 
-/// So many steps make a sample of what takes less than a clock can tell: every Service once.
+/// Number of steps in a sample, for steps shorter than the clock's resolution: every Service once.
 const STEPS: u32 = Cluster::USUAL.services as u32;
 
 fn main() {
     divan::main();
 }
 
-/// `cluster`, read and alive.
+/// A reconciled cluster of the manifests of `cluster`.
 fn living(cluster: Cluster) -> ControlPlane {
     let read = clusterlocal_core::manifest::read_bytes("cluster.yaml", cluster.manifests().into_bytes());
     let loaded = clusterlocal_core::manifest::combine(vec![read]);
@@ -35,7 +36,7 @@ fn living(cluster: Cluster) -> ControlPlane {
     control_plane
 }
 
-/// Whatever is asked for next, of so many, over and over.
+/// Returns the elements of a slice in turn, repeatedly.
 fn in_turn<'a, T>(of: &'a [T]) -> impl FnMut() -> &'a T {
     let mut all = of.iter().cycle();
     move || all.next().expect("there is something to ask for")

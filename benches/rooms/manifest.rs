@@ -12,7 +12,7 @@ fn a_thousand_in_one_file(bencher: Bencher<'_, '_>) {
     read(bencher, Cluster::USUAL.manifests());
 }
 
-/// One of them: what is read anew when each has a file of its own, and one is saved.
+/// One of them: what a save costs when each has its own file.
 #[divan::bench]
 fn one_in_its_own_file(bencher: Bencher<'_, '_>) {
     read(bencher, Cluster::USUAL.manifest(0));

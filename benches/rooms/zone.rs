@@ -1,4 +1,4 @@
-//! The name tree: from a name to what it means.
+//! The tree of names: from a name to its records.
 
 use clusterlocal_core::zone::Found;
 use divan::{Bencher, black_box};

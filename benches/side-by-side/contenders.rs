@@ -1,5 +1,5 @@
-//! Who is compared, and how each is started on 127.0.0.1 with one worker and without rate limits: where they are on by
-//! default, they would be all that is measured. It must not know what is asked.
+//! The compared servers, and how each is started on 127.0.0.1 with one worker and without rate limits: a default limit
+//! would be all that is measured. Must not depend on the queries.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,43 +9,43 @@ use std::process::Command;
 
 use super::Result;
 
-/// Somebody who answers.
+/// A compared server.
 pub struct Contender {
-    /// As it is shown.
+    /// Its displayed name.
     pub name: &'static str,
-    /// As it says itself.
+    /// Its own version string.
     pub version: String,
     /// Whether it answers over TCP, and with records.
     pub is_dns: bool,
     command: fn(&Place<'_>) -> io::Result<Command>,
 }
 
-/// What a contender is started with.
+/// The input of a contender.
 pub struct Place<'a> {
-    /// Where it is to answer.
+    /// The port to listen on.
     pub port: u16,
-    /// A directory of its own.
+    /// A directory for its files.
     pub directory: &'a Path,
-    /// The cluster, for those who read manifests.
+    /// The manifests of the cluster.
     pub manifests: &'a Path,
-    /// The same, for those who read a zone file.
+    /// The zone file of the cluster.
     pub zone: &'a Path,
 }
 
-/// The name of the least that any server must do.
+/// The name of the echo server, the lower bound of any server's cost.
 pub const ECHO: &str = "echo";
 
 /// The name of the program that this bench belongs to.
 pub const OURS: &str = "clusterlocal";
 
 impl Contender {
-    /// How it is started at `place`.
+    /// Returns the command that starts it at `place`.
     pub fn command(&self, place: &Place<'_>) -> io::Result<Command> {
         (self.command)(place)
     }
 }
 
-/// All that are installed; says which are not.
+/// Returns the installed contenders, and prints which are missing.
 pub fn installed() -> Vec<Contender> {
     let mut all = vec![
         Contender { name: ECHO, version: "recvmmsg, sendmmsg".into(), is_dns: false, command: echo },
@@ -67,26 +67,26 @@ pub fn installed() -> Vec<Contender> {
     all
 }
 
-/// The number in the first line that a program prints of itself.
-fn version(asked: &[&str]) -> Option<String> {
-    let output = Command::new(asked[0]).args(&asked[1..]).output().ok()?;
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said);
+/// Returns the number in the first line of a program's version output.
+fn version(command: &[&str]) -> Option<String> {
+    let output = Command::new(command[0]).args(&command[1..]).output().ok()?;
+    let output = [output.stdout, output.stderr].concat();
+    let output = String::from_utf8_lossy(&output);
     let is_number =
         |word: &&str| word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit());
-    let number = said.split_whitespace().find(is_number)?;
+    let number = output.split_whitespace().find(is_number)?;
     Some(number.split('-').next().unwrap_or(number).into())
 }
 
-/// Ours has the revision too, where there is git.
+/// Our version includes the git revision, if there is one.
 fn own_version() -> String {
     let number = env!("CARGO_PKG_VERSION");
     let git = Command::new("git")
         .args(["-C", env!("CARGO_MANIFEST_DIR"), "describe", "--always", "--dirty", "--exclude", "*"])
         .output();
     match git {
-        Ok(said) if said.status.success() => {
-            format!("{number} ({})", String::from_utf8_lossy(&said.stdout).trim())
+        Ok(output) if output.status.success() => {
+            format!("{number} ({})", String::from_utf8_lossy(&output.stdout).trim())
         }
         _ => number.into(),
     }
@@ -105,10 +105,10 @@ pub fn sized_echo(place: &Place<'_>, sizes: &Path) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Builds the program of this tree, in the profile of this bench and beside it.
+/// Builds the program of this tree, in the profile of this bench and next to it.
 ///
 /// # Errors
-/// Where it cannot be built.
+/// If the build fails.
 pub fn build_clusterlocal() -> Result<()> {
     let bench = std::env::current_exe()?;
     let directory = bench.parent().ok_or("the bench is in no directory")?;
@@ -126,7 +126,7 @@ pub fn build_clusterlocal() -> Result<()> {
     if status.success() { Ok(()) } else { Err("clusterlocal cannot be built".into()) }
 }
 
-/// As people run it: the API is served and queries are written down.
+/// With its defaults: it serves the API and records queries.
 pub fn clusterlocal(place: &Place<'_>) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?.with_file_name("clusterlocal"));
     command.args(["serve", "--exit-with-parent", "--listen", &format!("127.0.0.1:{}", place.port)]);
@@ -222,7 +222,7 @@ setgid=
     Ok(command)
 }
 
-/// The program and arguments `begin`, and behind them the path of `configuration`.
+/// The command `begin`, followed by the path of `configuration`.
 fn configured(place: &Place<'_>, name: &str, configuration: &str, begin: &[&str]) -> io::Result<Command> {
     let path = place.directory.join(name);
     fs::write(&path, configuration)?;

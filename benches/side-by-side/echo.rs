@@ -1,5 +1,5 @@
-//! The least that any DNS server over UDP must do: take what has come, set QR, send it back. What a server costs beyond
-//! this is its own; what the sizes of its replies cost, an echo of the same sizes shows.
+//! The minimal work of a DNS server over UDP: receive, set QR, send back. The rest of a server's cost is its own; an echo
+//! with the same reply sizes shows the share of those.
 
 use std::array;
 use std::fs;
@@ -14,28 +14,28 @@ use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg};
 
 use super::Result;
 
-/// So many datagrams at most are taken together.
-const BATCH: usize = 64;
+/// Maximum number of datagrams in one system call.
+const BATCH_SIZE: usize = 64;
 
 /// The largest reply, in bytes.
 const LARGEST: usize = 4096;
 
-/// Echoes on `port` until it is killed, at the latest with whoever started it. With `sizes` the reply to id N is as many
-/// bytes long as the Nth two of that file say (big-endian).
+/// Echoes on `port` until it is killed, or its parent ends. With `sizes` the reply to id N has the length in the Nth two
+/// bytes of that file (big-endian).
 pub fn serve(port: u16, sizes: Option<&Path>) -> Result<()> {
     set_pdeathsig(Signal::SIGKILL)?;
     let sizes = sizes.map(fs::read).transpose()?;
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, port))?;
     let descriptor = socket.as_raw_fd();
-    let mut buffers = vec![[0; LARGEST]; BATCH];
-    let mut incoming = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-    let mut outgoing = MultiHeaders::<SockaddrIn>::preallocate(BATCH, None);
-    let (mut lengths, mut from) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+    let mut buffers = vec![[0; LARGEST]; BATCH_SIZE];
+    let mut incoming = MultiHeaders::<SockaddrIn>::preallocate(BATCH_SIZE, None);
+    let mut outgoing = MultiHeaders::<SockaddrIn>::preallocate(BATCH_SIZE, None);
+    let (mut lengths, mut from) = (Vec::with_capacity(BATCH_SIZE), Vec::with_capacity(BATCH_SIZE));
     loop {
         lengths.clear();
         from.clear();
         let mut rest = buffers.iter_mut();
-        let mut parts: [[IoSliceMut<'_>; 1]; BATCH] =
+        let mut parts: [[IoSliceMut<'_>; 1]; BATCH_SIZE] =
             array::from_fn(|_| [IoSliceMut::new(rest.next().map_or(&mut [], |buffer| buffer))]);
         let flags = MsgFlags::MSG_WAITFORONE;
         for message in recvmmsg(descriptor, &mut incoming, parts.iter_mut(), flags, None)? {
@@ -50,7 +50,7 @@ pub fn serve(port: u16, sizes: Option<&Path>) -> Result<()> {
                 *length = usize::from(size).max(*length).min(LARGEST);
             }
         }
-        let parts: [[IoSlice<'_>; 1]; BATCH] =
+        let parts: [[IoSlice<'_>; 1]; BATCH_SIZE] =
             array::from_fn(|at| [IoSlice::new(&buffers[at][..lengths.get(at).copied().unwrap_or(0)])]);
         let mut sent = 0;
         while sent < lengths.len() {

@@ -1,8 +1,8 @@
-//! Many measurements, one figure. It must not know what was measured.
+//! Summaries of measurements. Must not depend on what was measured.
 
 use std::time::Duration;
 
-/// The middle one; the mean of both, if there are two. Nothing gives NaN.
+/// The median; the mean of the middle two for an even number. NaN without values.
 pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
@@ -12,32 +12,32 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     }
 }
 
-/// The median of what `figure` says of each of `samples`.
+/// The median of `figure` over `samples`.
 pub fn median_of<T>(samples: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     median(samples.iter().map(figure))
 }
 
-/// How long each of many things took.
+/// A distribution of times.
 #[derive(Clone, Debug, Default)]
 pub struct Times(Vec<u32>);
 
 impl Times {
-    /// One more; what takes more than four seconds counts as four.
+    /// Adds a time; more than four seconds count as four.
     pub fn push(&mut self, time: Duration) {
         self.0.push(u32::try_from(time.as_nanos()).unwrap_or(u32::MAX));
     }
 
-    /// All of another's as well.
+    /// Adds all times of another distribution.
     pub fn append(&mut self, other: &Times) {
         self.0.extend(&other.0);
     }
 
-    /// How many.
+    /// The number of times.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// The time in microseconds that this share of all (0 to 1) took at most. NaN without any.
+    /// The quantile (0 to 1), in microseconds. NaN without any times.
     pub fn at(&mut self, share: f64) -> f64 {
         let Some(last) = self.0.len().checked_sub(1) else { return f64::NAN };
         let at = (last as f64 * share).ceil() as usize;

@@ -1,4 +1,4 @@
-//! How our cost grows with the cluster: of a query, of the start, of memory, and of one change until it is answered.
+//! How our cost grows with the size of the cluster: of a query, the start, memory, and one change until it is answered.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,10 +14,10 @@ use super::server::{On, Server, Start};
 use super::table::{Table, figure};
 use super::{Result, Run, contenders, measure, start, wait};
 
-/// What a cluster of one size costs.
+/// The cost of a cluster of one size.
 #[derive(Clone, Debug)]
 pub struct Size {
-    /// How many pods there are, ten to a Service.
+    /// Number of pods, ten per Service.
     pub pods: usize,
     /// Processor time of a query of the mix, in microseconds.
     pub cpu: f64,
@@ -25,17 +25,17 @@ pub struct Size {
     pub echo: f64,
     /// From the start to the first answer, in milliseconds.
     pub first_answer: f64,
-    /// In memory after the start, in MiB.
+    /// Memory after the start, in MiB.
     pub memory: f64,
-    /// The most that was in memory until then, in MiB.
+    /// Peak memory until then, in MiB.
     pub peak: f64,
-    /// From a pod that is not ready any more, or again, to the answer that shows it, in microseconds: median and 99 of 100.
+    /// From a change of a pod's readiness to the answer with it, in microseconds: median and 99th percentile.
     pub update: [f64; 2],
-    /// From the rename of a Service's file to the answer that shows it, in microseconds: median and 99 of 100.
+    /// From the rename of a Service's file to the answer with it, in microseconds: median and 99th percentile.
     pub save: [f64; 2],
 }
 
-/// A cluster of one size as files, and what was measured of it.
+/// A cluster of one size as files, with its measurements.
 struct Growing {
     cluster: Cluster,
     manifests: PathBuf,
@@ -107,11 +107,11 @@ fn cost(run: &Run, server: &Server, questions: &Questions, is_dns: bool) -> Resu
     Ok((tally.each(cpu), tally.sizes))
 }
 
-/// Who saves more often has several saves read together, which is another figure.
+/// Interval between saves. At shorter intervals several saves are read together, which is another figure.
 const BETWEEN_SAVES: Duration = Duration::from_millis(150);
 
-/// Saves Services' files, once with a pod more and once with as many as before, and waits for each to be answered. An editor
-/// that is careful does it so: it writes another file and renames it.
+/// Saves Services' files, alternately with one pod more and with the original number, and waits for the answer of each.
+/// Files are replaced by a rename, as by a careful editor.
 fn saves(run: &Run, one: &Growing, server: SocketAddr) -> Result<Times> {
     let count = if run.quick { 3 } else { 10 };
     let more = Cluster { pods: one.cluster.pods + 1, ..one.cluster };
@@ -150,15 +150,15 @@ fn size(run: &Run, mut one: Growing) -> Result<Size> {
     })
 }
 
-/// Lets pods of a cluster in this process be not ready and ready again, and waits for each to be answered.
+/// Changes the readiness of pods of a cluster in this process, and waits for the answer of each.
 fn updates(run: &Run, one: &Growing) -> Result<Times> {
     let begun = || clusterlocal::Cluster::builder().path(&one.manifests).start().wait();
-    // Its threads are where the servers are.
+    // Its threads run on the servers' processor.
     let cluster = run.cpus.as_server(begun)??;
     let count = if run.quick { 20 } else { 100 * run.rounds as usize };
     let mut times = Times::default();
     for turn in 0..count {
-        // Any pod, but not the neighbour of the last.
+        // Any pod, but not the neighbour of the last one.
         let (service, number) = (turn * 7919 % one.cluster.services, turn % one.cluster.pods);
         let question = question_of(&pod_name(service, number));
         let pod = cluster.pod(&format!("{}/store-{service}-{number}", namespace(service)));

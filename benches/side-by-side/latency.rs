@@ -1,4 +1,4 @@
-//! How long answers take at a steady pace, while nothing changes and while pods get ready and unready all the time.
+//! Answer times at a steady rate, without changes and while the readiness of pods changes all the time.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -20,11 +20,11 @@ const STEP: Duration = Duration::from_micros(50);
 /// 100 changes a second.
 const CHANGE: Duration = Duration::from_millis(10);
 
-/// What one round brought.
+/// The result of one round.
 struct Round {
     latencies: Times,
     lost: u64,
-    /// How many changes were made.
+    /// Number of changes.
     changes: usize,
 }
 
@@ -65,20 +65,20 @@ pub fn measure(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// What the replies say does not count: the pod that is not ready just now has no name.
+/// Answers are not compared: a pod that is not ready at the moment has no name.
 fn round(tally: Tally, changes: usize) -> Round {
     Round { latencies: tally.latencies, lost: tally.lost, changes }
 }
 
-/// Changes pods over the Kubernetes API, one after the other: not ready, and then ready again. It takes no thread
-/// of its own, which would take the loader's processor at the wrong moments.
+/// Changes pods through the Kubernetes API, one after the other: not ready, and then ready again. It has no thread of its
+/// own, which would use the loader's processor at the wrong moments.
 struct Changes {
     connection: TcpStream,
     api: SocketAddr,
     cluster: Cluster,
     made: usize,
-    /// All that the server said.
-    said: Vec<u8>,
+    /// All responses of the server.
+    responses: Vec<u8>,
 }
 
 impl Changes {
@@ -87,10 +87,10 @@ impl Changes {
             .map_err(|error| format!("cannot connect to the API at {api}: {error}"))?;
         connection.set_nodelay(true)?;
         connection.set_nonblocking(true)?;
-        Ok(Changes { connection, api, cluster, made: 0, said: Vec::new() })
+        Ok(Changes { connection, api, cluster, made: 0, responses: Vec::new() })
     }
 
-    /// Makes the next change if it is due, and takes what the server says of the earlier ones.
+    /// Makes the next change if it is due, and reads the responses to earlier ones.
     fn turn(&mut self, now: Duration) -> Result<()> {
         if now < CHANGE * self.made as u32 {
             return Ok(());
@@ -102,7 +102,7 @@ impl Changes {
         loop {
             match self.connection.read(&mut buffer) {
                 Ok(0) => return Err("the API has closed the connection".into()),
-                Ok(length) => self.said.extend(&buffer[..length]),
+                Ok(length) => self.responses.extend(&buffer[..length]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(format!("the API does not answer: {error}").into()),
             }
@@ -123,9 +123,9 @@ impl Changes {
         .into_bytes()
     }
 
-    /// How many changes the API says have been made, so far as that was read.
+    /// The number of successful changes in the responses read so far.
     fn answered(&self) -> usize {
         let done = b"HTTP/1.1 200";
-        self.said.windows(done.len()).filter(|window| window == done).count()
+        self.responses.windows(done.len()).filter(|window| window == done).count()
     }
 }

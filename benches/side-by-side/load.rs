@@ -1,5 +1,5 @@
-//! As much load as a server takes, over UDP: a fixed number of queries in flight, from several sockets, the next ones
-//! sent as soon as replies come. Datagrams go many at a time, or the loader would be half of what is measured.
+//! The maximum load of a server over UDP: a fixed number of queries in flight, from several sockets, and new ones as soon
+//! as replies arrive. Datagrams are sent and received in batches, to keep the loader's share small.
 
 use std::array;
 use std::collections::VecDeque;
@@ -16,58 +16,58 @@ use super::Result;
 use super::figures::Times;
 use super::questions::{QUESTIONS, Questions};
 
-/// What came of a load.
+/// The result of a load.
 pub struct Tally {
-    /// How many replies came that answer.
+    /// Number of replies with an answer.
     pub answered: u64,
-    /// How many queries had no reply.
+    /// Number of queries without a reply.
     pub lost: u64,
-    /// How many replies said something else.
+    /// Number of other replies.
     pub wrong: u64,
-    /// From the first query on.
+    /// Time since the first query.
     pub took: Duration,
-    /// From a query to its reply.
+    /// Times from query to reply.
     pub latencies: Times,
-    /// The size of the last reply to each question, in bytes; 0 for none.
+    /// Size of the last reply to each question, in bytes; 0 for none.
     pub sizes: Vec<u16>,
 }
 
 impl Tally {
-    /// Of nothing yet.
+    /// An empty result.
     pub fn new() -> Self {
         let sizes = vec![0; usize::from(QUESTIONS)];
         Tally { answered: 0, lost: 0, wrong: 0, took: Duration::ZERO, latencies: Times::default(), sizes }
     }
 
-    /// Answers in a second.
+    /// Answers per second.
     pub fn per_second(&self) -> f64 {
         self.answered as f64 / self.took.as_secs_f64()
     }
 
-    /// `time` divided by the answers, in microseconds.
+    /// `time` divided by the number of answers, in microseconds.
     pub fn each(&self, time: Duration) -> f64 {
         time.as_secs_f64() * 1e6 / self.answered as f64
     }
 
-    /// Counts the reply `reply` to question `id`.
+    /// Counts `reply` to question `id`.
     pub fn count(&mut self, questions: &Questions, is_dns: bool, id: u16, reply: &[u8]) {
         self.sizes[usize::from(id)] = u16::try_from(reply.len()).unwrap_or(u16::MAX);
         if !is_dns || questions.is_answered(id, reply) { self.answered += 1 } else { self.wrong += 1 }
     }
 }
 
-/// As dnsperf's -c 4 -q 200. That is a few more than a socket has room for unless the server asks for more: when the server does not
-/// run for a moment, they are lost.
+/// As dnsperf's -c 4 -q 200. That is slightly more than the default receive buffer holds: without a larger one, a server
+/// that is not scheduled for a moment loses some.
 const SOCKETS: usize = 4;
 const WINDOW: usize = 50;
 
 /// The largest reply, in bytes.
 const LARGEST: usize = 4096;
 
-/// A query without a reply for so long is lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time after which a query without a reply is lost.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks `questions` of `server` for `time`. Of one that `is_dns` every reply is checked.
+/// Sends `questions` to `server` for `time`. If it `is_dns`, every reply is checked.
 pub fn flood(server: SocketAddr, questions: &Questions, is_dns: bool, time: Duration) -> Result<Tally> {
     let mut lanes: Vec<Lane> = (0..SOCKETS).map(|_| Lane::new(server)).collect::<Result<_>>()?;
     let mut buffers = vec![[0; LARGEST]; WINDOW];
@@ -82,7 +82,7 @@ pub fn flood(server: SocketAddr, questions: &Questions, is_dns: bool, time: Dura
             tally.took = now;
         } else {
             let left: usize = lanes.iter().map(|lane| lane.in_flight).sum();
-            if left == 0 || now > time + 2 * PATIENCE {
+            if left == 0 || now > time + 2 * REPLY_TIMEOUT {
                 tally.lost += left as u64;
                 return Ok(tally);
             }
@@ -107,13 +107,13 @@ pub fn flood(server: SocketAddr, questions: &Questions, is_dns: bool, time: Dura
     }
 }
 
-/// One socket and what it has asked.
+/// A socket with its queries.
 struct Lane {
     socket: UdpSocket,
     outgoing: MultiHeaders<SockaddrIn>,
     incoming: MultiHeaders<SockaddrIn>,
     in_flight: usize,
-    /// Ids in the order in which they were sent, with those that have been answered meanwhile.
+    /// Ids in the order of sending, including those that have been answered meanwhile.
     sent: VecDeque<(u16, Duration)>,
 }
 
@@ -141,8 +141,8 @@ impl Lane {
         let parts: [[IoSlice<'_>; 1]; WINDOW] =
             array::from_fn(|nth| [IoSlice::new(questions.packet(id(nth)))]);
         let (descriptor, flags) = (self.socket.as_raw_fd(), MsgFlags::MSG_DONTWAIT);
-        let nobody = [None; WINDOW];
-        let result = sendmmsg(descriptor, &mut self.outgoing, &parts[..room], nobody, [], flags);
+        let no_addresses = [None; WINDOW];
+        let result = sendmmsg(descriptor, &mut self.outgoing, &parts[..room], no_addresses, [], flags);
         let count = match result {
             Ok(sent) => sent.count(),
             Err(Errno::EAGAIN) => 0,
@@ -150,7 +150,7 @@ impl Lane {
         };
         for nth in 0..count {
             let id = id(nth);
-            // Should it still be in flight after all others, this is another query, and the reply counts for one.
+            // If the id is still in flight after all others, this is another query, and one reply counts.
             sent_at[usize::from(id)] = Some(now);
             self.sent.push_back((id, now));
         }
@@ -159,7 +159,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Takes what has come; `count` tells of each reply whether it was waited for.
+    /// Reads the received replies; `count` returns of each whether it was expected.
     fn take(&mut self, buffers: &mut [[u8; LARGEST]], mut count: impl FnMut(&[u8]) -> bool) -> Result<()> {
         let mut rest = buffers.iter_mut();
         let mut parts: [[IoSliceMut<'_>; 1]; WINDOW] =
@@ -177,12 +177,12 @@ impl Lane {
         Ok(())
     }
 
-    /// Gives up what had no reply for too long, and tells how many that are.
+    /// Gives up queries without a reply, and returns their number.
     fn give_up(&mut self, sent_at: &mut [Option<Duration>], now: Duration) -> u64 {
         let mut lost = 0;
         while let Some(&(id, sent)) = self.sent.front() {
             let is_waiting = sent_at[usize::from(id)] == Some(sent);
-            if is_waiting && now.saturating_sub(sent) < PATIENCE {
+            if is_waiting && now.saturating_sub(sent) < REPLY_TIMEOUT {
                 break;
             }
             if is_waiting {

@@ -1,4 +1,4 @@
-//! What the figures hold for: the machine, the day, the versions. And who runs on which of its processors.
+//! The conditions of the measurements: machine, date, versions, and the assignment of processors.
 
 use std::fmt;
 use std::fs;
@@ -8,22 +8,22 @@ use nix::unistd::Pid;
 
 use super::{Result, Run};
 
-/// What is to be said beside every figure.
+/// The conditions that are printed with every figure.
 pub struct Machine {
-    /// The processor's model and number.
+    /// Model and number of the processors.
     pub processor: String,
-    /// Linux's release.
+    /// Release of Linux.
     pub kernel: String,
-    /// The day, in UTC.
+    /// Date, in UTC.
     pub date: String,
     /// Each contender with its version.
     pub versions: Vec<String>,
-    /// How the measurements were made.
+    /// The settings of the measurements.
     pub how: String,
 }
 
 impl Machine {
-    /// The one that this runs on.
+    /// The current machine.
     pub fn seen(run: &Run) -> Result<Self> {
         let cpuinfo = fs::read_to_string("/proc/cpuinfo")?;
         let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
@@ -55,7 +55,7 @@ impl fmt::Display for Machine {
     }
 }
 
-/// The processors that the server and the loader have, each its own.
+/// The processors of the server and the loader, one each.
 pub struct Cpus {
     all: CpuSet,
     server: CpuSet,
@@ -63,10 +63,10 @@ pub struct Cpus {
 }
 
 impl Cpus {
-    /// The first two that this process may use.
+    /// The first two processors that this process may use.
     ///
     /// # Errors
-    /// When there is only one: server and loader would measure each other.
+    /// If there is only one: server and loader would measure each other.
     pub fn of_this_machine() -> Result<Self> {
         let all = sched_getaffinity(Pid::from_raw(0))?;
         let mut usable = (0..CpuSet::count()).filter(|&cpu| all.is_set(cpu).unwrap_or(false));
@@ -80,12 +80,12 @@ impl Cpus {
         Ok(Cpus { all, server, loader })
     }
 
-    /// Does `start` where the server is to run: what it starts stays there. This thread goes on where the loader runs.
+    /// Runs `start` on the server's processor, where its processes stay. This thread continues on the loader's.
     pub fn as_server<T>(&self, start: impl FnOnce() -> T) -> Result<T> {
         self.stay_on(&self.server, start)
     }
 
-    /// Does `start` on all processors; this thread goes on where the loader runs.
+    /// Runs `start` on all processors. This thread continues on the loader's.
     pub fn as_all<T>(&self, start: impl FnOnce() -> T) -> Result<T> {
         self.stay_on(&self.all, start)
     }

@@ -1,15 +1,16 @@
-//! `cargo run --profile dist -p side-by-side`: the program beside the name servers that people know, on the same records and
-//! questions, in one run, and beside the least that any server must do. The story of a run is in `story.rs`.
+//! `cargo run --profile dist -p side-by-side`: the program compared with well-known name servers, on the same records and
+//! queries, in one run, and with the minimal work of a server. `run.rs` has its steps.
 //!
-//! Every figure is the median over the rounds, in which all take turns, so that what else the machine does hits all alike.
+//! Every figure is the median over rounds in which all contenders take turns, so that other load on the machine affects all
+//! of them.
 
 #[cfg(target_os = "linux")]
-#[path = "story.rs"]
-mod story;
+#[path = "run.rs"]
+mod run;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    story::main()
+    run::main()
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -1,11 +1,11 @@
-//! What /proc says of a server: a process and all that it has started. It must not know what the server does.
+//! Figures of a server from /proc: a process with its descendants. Must not depend on what the server does.
 
 use std::fs;
 use std::time::Duration;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// `pid` and all its descendants, as far as they are there.
+/// `pid` and its existing descendants.
 pub fn tree(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut at = 0;
@@ -20,14 +20,14 @@ pub fn tree(pid: u32) -> Vec<u32> {
     found
 }
 
-/// How much time of processors the tree of `pid` has taken, user and system, to the kernel's tick (proc_pid_stat(5)).
+/// Processor time of the tree of `pid`, user and system, with the resolution of the kernel's tick (proc_pid_stat(5)).
 pub fn cpu(pid: u32) -> Duration {
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
     let ticks: u64 = tree(pid)
         .iter()
         .filter_map(|pid| {
             let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-            // The name before may have anything in it, also parentheses.
+            // The name before it may contain any characters, including parentheses.
             let (_, fields) = stat.rsplit_once(')')?;
             let fields: Vec<u64> =
                 fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse().ok()).collect();
@@ -37,12 +37,12 @@ pub fn cpu(pid: u32) -> Duration {
     Duration::from_secs_f64(ticks as f64 / per_second as f64)
 }
 
-/// What the tree of `pid` has in memory, in MiB, shared pages in proportion (Pss of /proc/PID/smaps_rollup).
+/// Memory of the tree of `pid`, in MiB, with shared pages in proportion (Pss of /proc/PID/smaps_rollup).
 pub fn memory(pid: u32) -> f64 {
     tree(pid).iter().filter_map(|pid| kib(&format!("/proc/{pid}/smaps_rollup"), "Pss:")).sum::<f64>() / 1024.0
 }
 
-/// The most that the process `pid` alone ever had in memory, in MiB (VmHWM).
+/// Peak memory of the process `pid` alone, in MiB (VmHWM).
 pub fn peak(pid: u32) -> f64 {
     kib(&format!("/proc/{pid}/status"), "VmHWM:").unwrap_or(f64::NAN) / 1024.0
 }

@@ -1,5 +1,5 @@
-//! Queries at a steady pace, whether or not they are answered: what somebody sees who does not wait for others (an open
-//! loop). A reply's time counts from when its query was due, so that a stall counts for all that it held up.
+//! Queries at a steady rate, answered or not (an open loop), as a client that does not wait for others. The time of a reply
+//! counts from when its query was due, so that a stall counts for all queries that it delayed.
 
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,11 +9,11 @@ use super::Result;
 use super::load::Tally;
 use super::questions::{QUESTIONS, Questions};
 
-/// What comes later than this after the last query is lost.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Time after the last query after which replies are lost.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Asks `questions` of `server`, one each `step`, for `time`. It does not sleep in between, for that is less exact than the
-/// step; `meanwhile` is told what time it is, again and again.
+/// Sends `questions` to `server`, one per `step`, for `time`. Does not sleep in between, because sleeping is less exact
+/// than the step; calls `meanwhile` with the elapsed time, repeatedly.
 pub fn paced(
     server: SocketAddr,
     questions: &Questions,
@@ -52,7 +52,7 @@ pub fn paced(
             Err(error) => return Err(format!("cannot ask {server}: {error}").into()),
         }
         meanwhile(now)?;
-        if now >= time && (waiting == 0 || now > time + PATIENCE) {
+        if now >= time && (waiting == 0 || now > time + REPLY_TIMEOUT) {
             tally.lost += waiting;
             tally.took = time;
             return Ok(tally);

@@ -1,5 +1,5 @@
-//! The figures as one picture (SVG): what a query costs each contender, and how our cost grows. It has a background of its own, to
-//! be read on any page.
+//! The figures as one picture (SVG): the cost of a query for each contender, and the growth of our cost. It has its own
+//! background, for any page.
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
@@ -13,7 +13,7 @@ use super::questions::Mix;
 use super::table::figure;
 use super::udp::Costs;
 
-/// Width of the picture, in pixels, as all here.
+/// Width of the picture, in pixels, the unit of all lengths here.
 const WIDTH: u32 = 900;
 const MARGIN: u32 = 24;
 const HEADLINE: u32 = 28;
@@ -34,7 +34,7 @@ const BACKGROUND: RGBColor = RGBColor(0xf7, 0xf9, 0xfb);
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-/// Draws what there is of both.
+/// Draws the available figures.
 pub fn draw(machine: &Machine, costs: Option<&Costs>, sizes: Option<&[Size]>) -> Result<String> {
     let of_costs = costs.map_or(0, |costs| HEADLINE + BAR * (costs.names.len() as u32 + 2));
     let of_sizes = sizes.map_or(0, |_| HEADLINE + CHART + LEGEND);
@@ -71,13 +71,13 @@ fn bold(colour: &'static RGBColor) -> TextStyle<'static> {
     TextStyle::from(("sans-serif", 15, FontStyle::Bold).into_font()).color(colour)
 }
 
-/// The area below a headline.
+/// Draws a headline, and returns the area below.
 fn headed<'a>(area: &Area<'a>, headline: &str) -> Result<Area<'a>> {
     area.draw(&Text::new(headline, (0, 0), bold(&TEXT_COLOUR)))?;
     Ok(area.split_vertically(HEADLINE).1)
 }
 
-/// For each mix a panel, for each contender a bar; what the echo takes is a line.
+/// A panel for each mix with a bar for each contender; a line marks the echo.
 fn bars(area: &Area<'_>, costs: &Costs) -> Result<()> {
     let area = headed(
         area,
@@ -106,7 +106,7 @@ fn bars(area: &Area<'_>, costs: &Costs) -> Result<()> {
         };
         panel.draw(&Text::new(what, (0, 2), normal(&QUIET_COLOUR)))?;
         let (_, bars) = panel.split_vertically(BAR);
-        // The figures stand behind the bars, the echo's below them.
+        // The figures are after the bars, the echo's below them.
         let most = of_mix.iter().map(|cost| cost.cpu).fold(0.0, f64::max) * 1.6;
         let (bars, below) = bars.split_vertically(BAR * order.len() as u32);
         let mut chart = ChartBuilder::on(&bars).build_cartesian_2d(0.0..most, 0.0..rows)?;
@@ -129,14 +129,14 @@ fn bars(area: &Area<'_>, costs: &Costs) -> Result<()> {
     Ok(())
 }
 
-/// One line of a chart. Of two, the upper one comes first.
+/// A line of a chart. Of two, the upper one comes first.
 struct Series {
     name: &'static str,
     figure: fn(&Size) -> f64,
     colour: &'static RGBColor,
 }
 
-/// Four charts; sizes to the right and costs upwards, both by powers.
+/// Four charts, with logarithmic axes: sizes to the right, costs upwards.
 fn growth(area: &Area<'_>, sizes: &[Size]) -> Result<()> {
     let line = |name, figure, colour| Series { name, figure, colour };
     let charts = [
@@ -177,11 +177,11 @@ fn chart(panel: &Area<'_>, headline: &str, lines: &[Series], sizes: &[Size]) -> 
     let (panel, legend) = panel.split_vertically(CHART);
     let all = || lines.iter().flat_map(|line| sizes.iter().map(line.figure)).filter(|figure| *figure > 0.0);
     let least = all().fold(f64::INFINITY, f64::min);
-    // At least a power of ten from bottom to top, so that noise does not look like growth.
+    // At least a power of ten in height, so that noise does not look like growth.
     let most = all().fold(0.0, f64::max).max(least * 10.0);
     let (Some(first), Some(last)) = (sizes.first(), sizes.last()) else { return Ok(()) };
     let right = (first.pods as f64 / 1.6)..(last.pods as f64 * 1.6);
-    // Figures stand above and below the lines.
+    // Figures are above and below the lines.
     let room = (most / least).powf(0.2);
     let mut chart = ChartBuilder::on(&panel)
         .margin_top(HEADLINE)
@@ -205,7 +205,7 @@ fn chart(panel: &Area<'_>, headline: &str, lines: &[Series], sizes: &[Size]) -> 
         } else {
             chart.draw_series(LineSeries::new(points.clone(), series.colour))?;
         }
-        // Of two lines, the upper one's figures stand above it, the lower one's below.
+        // Of two lines, the upper one has its figures above, the lower one below.
         let (away, side) = if nth == 0 { (-6, VPos::Bottom) } else { (6, VPos::Top) };
         let style = normal(series.colour).pos(Pos::new(HPos::Center, side));
         chart.draw_series(points.iter().map(|&at| {

@@ -1,18 +1,18 @@
-//! What is asked: packets made beforehand, so that asking costs the loader little. It must not know sockets.
+//! The queries: packets built in advance, so that sending costs the loader little. Must not depend on sockets.
 
 use std::fmt;
 
 use super::cluster::{Cluster, pod_name, port_name, service_name};
 use super::question::query;
 
-/// What is asked in which shares.
+/// The shares of queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mix {
     /// A of a pod.
     Pod,
     /// SRV of a headless Service's port.
     Srv,
-    /// Half of it A of a pod, a quarter A of a Service, 15 of 100 SRV, 10 of 100 names that do not exist.
+    /// Half A of a pod, a quarter A of a Service, 15 % SRV, 10 % names that do not exist.
     Mixed,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Display for Mix {
     }
 }
 
-/// So many different questions are asked in turn. Each is an id, so that a reply says which of them it answers.
+/// Number of different questions, sent in turn. The number of each is its id, so that a reply identifies its question.
 pub const QUESTIONS: u16 = 50_000;
 
 /// RFC 1035 and RFC 2782.
@@ -40,20 +40,20 @@ const SRV: u16 = 33;
 /// All questions of a mix. A question's id is its number.
 pub struct Questions {
     packets: Vec<u8>,
-    /// Where each ends in `packets`.
+    /// The end of each in `packets`.
     ends: Vec<usize>,
     /// Whether its name exists.
     exists: Vec<bool>,
 }
 
 impl Questions {
-    /// Questions about `cluster`, the same each time, that offer a UDP size of `edns` bytes if it is above 0.
+    /// Questions about `cluster`, the same in each run, that announce a UDP size of `edns` bytes if it is above 0.
     pub fn new(mix: Mix, cluster: &Cluster, edns: u16) -> Self {
-        let mut lot = fastrand::Rng::with_seed(7);
+        let mut rng = fastrand::Rng::with_seed(7);
         let mut questions = Questions { packets: Vec::new(), ends: Vec::new(), exists: Vec::new() };
         for id in 0..QUESTIONS {
-            let (service, pod) = (lot.usize(..cluster.services), lot.usize(..cluster.pods));
-            let (name, record_type, exists) = match (mix, lot.u8(..100)) {
+            let (service, pod) = (rng.usize(..cluster.services), rng.usize(..cluster.pods));
+            let (name, record_type, exists) = match (mix, rng.u8(..100)) {
                 (Mix::Pod, _) | (Mix::Mixed, 0..50) => (pod_name(service, pod), A, true),
                 (Mix::Mixed, 50..75) => (service_name(service), A, true),
                 (Mix::Srv, _) | (Mix::Mixed, 75..90) => (port_name(service), SRV, true),
@@ -73,26 +73,26 @@ impl Questions {
         &self.packets[begin..self.ends[at]]
     }
 
-    /// The id of a reply, if it is one to any of these questions.
+    /// The id of a reply, if it is one of these questions.
     pub fn id(reply: &[u8]) -> Option<u16> {
         let header = reply.first_chunk::<12>()?;
         let id = u16::from_be_bytes([header[0], header[1]]);
         (header[2] & 0x80 != 0 && id < QUESTIONS).then_some(id)
     }
 
-    /// Whether a reply with that id says what there is to say: an answer (or, where that does not fit, TC), or NXDOMAIN.
+    /// Whether a reply with that id is correct: an answer (or TC if it does not fit), or NXDOMAIN.
     pub fn is_answered(&self, id: u16, reply: &[u8]) -> bool {
         let (truncated, rcode, answers) = (reply[2] & 0x02 != 0, reply[3] & 0x0f, &reply[6..8]);
         if self.exists[usize::from(id)] { rcode == 0 && (truncated || answers != [0, 0]) } else { rcode == 3 }
     }
 }
 
-/// The question whether pod 0 of Service 0 is there, which every cluster here has.
+/// A query for pod 0 of Service 0, which every cluster here has.
 pub fn probe() -> Vec<u8> {
     question_of(&pod_name(0, 0))
 }
 
-/// The question for the addresses of `name`.
+/// A query for the addresses of `name`.
 pub fn question_of(name: &str) -> Vec<u8> {
     query(0x1234, name, A, 0)
 }

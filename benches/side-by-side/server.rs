@@ -1,4 +1,4 @@
-//! A server that runs, from its start to its end. It must not know which one it is.
+//! A running server, from its start to its end. Must not depend on which contender it is.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -13,34 +13,34 @@ use super::contenders::Place;
 use super::questions::probe;
 use super::{Result, Run, measure, wait};
 
-/// A running server; it ends when this is dropped.
+/// A running server; dropping it ends it.
 pub struct Server {
     child: Child,
-    /// Where it answers.
+    /// Its address.
     pub address: SocketAddr,
     /// From its start to its first answer.
     pub first_answer: Duration,
     _directory: tempfile::TempDir,
 }
 
-/// Which processors it has.
+/// The processors of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// One, which is not the loader's.
+    /// One, other than the loader's.
     OneCpu,
-    /// All: as somebody starts it.
+    /// All, as by default.
     AllCpus,
 }
 
-/// What to start, besides where.
+/// What to start, besides the place.
 pub struct Start<'a> {
-    /// What manifests, for who reads them.
+    /// The manifests and the zone file.
     pub manifests: &'a Path,
-    /// What is asked until it is answered.
+    /// The query that is sent until it is answered.
     pub probe: Vec<u8>,
     /// Whether an answer has records.
     pub is_dns: bool,
-    /// On which processors.
+    /// Its processors.
     pub on: On,
 }
 
@@ -51,14 +51,14 @@ impl<'a> Start<'a> {
     }
 }
 
-/// A server that is asked to end has so long for it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time-out of a graceful shutdown.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Server {
-    /// Starts what `command` makes of a place, and waits until it answers.
+    /// Starts the command that `command` returns for a place, and waits until the server answers.
     ///
     /// # Errors
-    /// When it does not; with the end of what it said.
+    /// If it does not answer; with the end of its output.
     pub fn start(
         run: &Run,
         start: &Start<'_>,
@@ -73,8 +73,8 @@ impl Server {
             zone: &run.usual.zone,
         };
         let mut command = command(&place)?;
-        let said = directory.path().join("said");
-        let log = File::create(&said)?;
+        let output = directory.path().join("output");
+        let log = File::create(&output)?;
         command.stdin(std::process::Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let spawn = || {
             let begin = Instant::now();
@@ -90,12 +90,12 @@ impl Server {
         let is_it = |reply: &[u8]| !start.is_dns || wait::has_answers(reply);
         let child = &mut server.child;
         wait::until(address, &start.probe, is_it, || child.try_wait().is_ok_and(|ended| ended.is_some()))
-            .map_err(|error| format!("{program}: {error}\n{}", last_words(&said)))?;
+            .map_err(|error| format!("{program}: {error}\n{}", end_of_output(&output)))?;
         server.first_answer = begin.elapsed();
         Ok(server)
     }
 
-    /// The process's id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
@@ -104,23 +104,23 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         let tree = measure::tree(self.child.id());
-        let tell = |pid: u32, signal| i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), signal));
-        _ = tell(self.child.id(), Signal::SIGTERM);
+        let send = |pid: u32, signal| i32::try_from(pid).map(|pid| kill(Pid::from_raw(pid), signal));
+        _ = send(self.child.id(), Signal::SIGTERM);
         let begin = Instant::now();
-        while begin.elapsed() < PATIENCE && matches!(self.child.try_wait(), Ok(None)) {
+        while begin.elapsed() < SHUTDOWN_TIMEOUT && matches!(self.child.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(2));
         }
-        // Whoever is left of it: had the first ended in time, its children would have too.
+        // Remaining processes: if the first one had ended in time, its children would have as well.
         if matches!(self.child.try_wait(), Ok(None)) {
             for pid in tree {
-                _ = tell(pid, Signal::SIGKILL);
+                _ = send(pid, Signal::SIGKILL);
             }
         }
         _ = self.child.wait();
     }
 }
 
-/// A port of 127.0.0.1 that is free for UDP and TCP now; most likely still when the server comes.
+/// A port of 127.0.0.1 that is free for UDP and TCP, most likely still when the server starts.
 pub fn free_port() -> Result<u16> {
     for _ in 0..100 {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
@@ -131,7 +131,7 @@ pub fn free_port() -> Result<u16> {
     Err("no port is free for both UDP and TCP".into())
 }
 
-fn last_words(path: &PathBuf) -> String {
-    let said = fs::read(path).unwrap_or_default();
-    String::from_utf8_lossy(&said[said.len().saturating_sub(800)..]).into_owned()
+fn end_of_output(path: &PathBuf) -> String {
+    let output = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&output[output.len().saturating_sub(800)..]).into_owned()
 }

@@ -1,4 +1,4 @@
-//! How long each of them takes from its start to its first answer, with all processors, as somebody would start it.
+//! The time from start to first answer, on all processors, as by default.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use super::server::{On, Server, Start};
 use super::table::{Table, figure};
 use super::{Result, Run};
 
-/// The topologies that are served without a word about any.
+/// The topologies that are served by default.
 const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../zones");
 
-/// Measures all, and prints a table.
+/// Measures all contenders, and prints a table.
 pub fn measure(run: &Run) -> Result<()> {
     let services = if run.quick { 1_000 } else { 10_000 };
     let large = Cluster { services, pods: 10 };
@@ -57,8 +57,8 @@ fn milliseconds(server: &Server) -> f64 {
     server.first_answer.as_secs_f64() * 1e3
 }
 
-/// Writes `cluster` into `count` files in `directory`, which it gives back. The file of a Service is that of its number
-/// modulo `count`.
+/// Writes `cluster` to `count` files in `directory`, which it returns. A Service is in the file of its number modulo
+/// `count`.
 pub fn files(cluster: &Cluster, count: usize, directory: &Path) -> Result<PathBuf> {
     fs::create_dir(directory)?;
     for file in 0..count.min(cluster.services) {

@@ -1,5 +1,5 @@
-//! Load over TCP (RFC 1035 section 4.2.2, RFC 7766): on connections that stay, with some queries under way on each, and with
-//! a connection for each query.
+//! Load over TCP (RFC 1035 section 4.2.2, RFC 7766): on persistent connections with several queries in flight, and with one
+//! connection per query.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,21 +9,21 @@ use super::Result;
 use super::load::Tally;
 use super::questions::{QUESTIONS, Questions};
 
-/// So many connections stay.
+/// Number of persistent connections.
 const CONNECTIONS: usize = 8;
 
-/// So many queries are under way on each.
+/// Number of queries in flight on each.
 const PIPELINED: u16 = 16;
 
-/// More connections for a query each are not made in one go: ports stay taken for a while after the end (TIME-WAIT).
-const MOST: u64 = 20_000;
+/// Maximum number of connections of one query: their ports stay in use for some time after the end (TIME-WAIT).
+const MAX_CONNECTIONS: u64 = 20_000;
 
-/// Whoever does not answer for so long does not answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Time-out of an answer.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Asks `questions` of `server` for `time` on connections that stay. While one's replies are taken, the server has the
-/// others' queries.
-pub fn lasting(server: SocketAddr, questions: &Questions, time: Duration) -> Result<Tally> {
+/// Sends `questions` to `server` for `time` on persistent connections. While the replies of one are read, the server has
+/// the queries of the others.
+pub fn persistent(server: SocketAddr, questions: &Questions, time: Duration) -> Result<Tally> {
     let mut streams: Vec<_> = (0..CONNECTIONS).map(|_| Stream::new(server)).collect::<Result<_>>()?;
     let (mut tally, mut next, begin) = (Tally::new(), 0, Instant::now());
     for stream in &mut streams {
@@ -44,12 +44,12 @@ pub fn lasting(server: SocketAddr, questions: &Questions, time: Duration) -> Res
     Ok(tally)
 }
 
-/// A connection that stays.
+/// A persistent connection.
 struct Stream {
     connection: TcpStream,
     under_way: u16,
     frames: Vec<u8>,
-    /// What has come of replies that are not whole yet.
+    /// Bytes of replies that are not complete yet.
     begun: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ impl Stream {
         Ok(Stream { connection: connect(server)?, under_way: 0, frames: Vec::new(), begun: Vec::new() })
     }
 
-    /// Asks so many questions in one write; `next` is the next one's id.
+    /// Sends `count` questions in one write; `next` is the next one's id.
     fn ask(&mut self, questions: &Questions, count: u16, next: &mut u16) -> Result<()> {
         self.frames.clear();
         for _ in 0..count {
@@ -69,9 +69,9 @@ impl Stream {
         Ok(self.connection.write_all(&self.frames)?)
     }
 
-    /// Waits for replies, takes as many as come in one read, and tells how many those are. Who waited for more before asking
-    /// again would measure how long the two kernels wait for each other (delayed acknowledgements, RFC 1122 section 4.2.3.2,
-    /// and Nagle's algorithm).
+    /// Waits for replies, reads as many as one read returns, and returns their number. Waiting for more before sending
+    /// again would measure how the two kernels wait for each other (delayed acknowledgements, RFC 1122 section 4.2.3.2, and
+    /// Nagle's algorithm).
     fn take(&mut self, mut count: impl FnMut(&[u8])) -> Result<u16> {
         let mut buffer = [0; 16 << 10];
         let mut taken = 0;
@@ -93,18 +93,18 @@ impl Stream {
     }
 }
 
-/// The message at the beginning of what came over TCP, once all of it is there.
+/// The message at the beginning of a TCP stream, once it is complete.
 fn whole(stream: &[u8]) -> Option<&[u8]> {
     let (length, rest) = stream.split_first_chunk::<2>()?;
     rest.get(..usize::from(u16::from_be_bytes(*length)))
 }
 
-/// Asks `questions` of `server` for `time`, each on a connection of its own, one after the other.
+/// Sends `questions` to `server` for `time`, each on a new connection, one after the other.
 pub fn single(server: SocketAddr, questions: &Questions, time: Duration) -> Result<Tally> {
     let (mut tally, mut framed, mut reply) = (Tally::new(), Vec::new(), Vec::new());
     let begin = Instant::now();
     for id in (0..QUESTIONS).cycle() {
-        if begin.elapsed() > time || tally.answered >= MOST {
+        if begin.elapsed() > time || tally.answered >= MAX_CONNECTIONS {
             break;
         }
         framed.clear();
@@ -124,11 +124,11 @@ fn connect(server: SocketAddr) -> Result<TcpStream> {
     let connection = TcpStream::connect(server)
         .map_err(|error| format!("cannot connect to {server} over TCP: {error}"))?;
     connection.set_nodelay(true)?;
-    connection.set_read_timeout(Some(PATIENCE))?;
+    connection.set_read_timeout(Some(REPLY_TIMEOUT))?;
     Ok(connection)
 }
 
-/// Each message goes behind its length.
+/// Adds a message with its length.
 fn frame(packet: &[u8], frames: &mut Vec<u8>) {
     frames.extend((packet.len() as u16).to_be_bytes());
     frames.extend(packet);

@@ -1,4 +1,4 @@
-//! Aligned text: the first column to the left, figures to the right. It must not know what they mean.
+//! Aligned text: the first column to the left, figures to the right. Must not depend on their meaning.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ pub struct Table {
 }
 
 impl Table {
-    /// With these columns and no row yet.
+    /// With these columns and no rows.
     pub fn new(headline: impl Into<String>, columns: &[&str]) -> Self {
         Table { headline: headline.into(), rows: vec![columns.iter().map(ToString::to_string).collect()] }
     }
 
-    /// One row more.
+    /// Adds a row.
     pub fn row(&mut self, name: impl fmt::Display, figures: impl IntoIterator<Item = String>) {
         self.rows.push(std::iter::once(name.to_string()).chain(figures).collect());
     }
@@ -42,7 +42,7 @@ impl fmt::Display for Table {
     }
 }
 
-/// With three digits that say something: `0.87`, `12.3`, `4210`; a dash for what was not measured.
+/// Formats a value with three significant digits: `0.87`, `12.3`, `4210`; a dash if it was not measured.
 pub fn figure(value: f64) -> String {
     match value {
         _ if value.is_nan() => "–".into(),

@@ -1,4 +1,4 @@
-//! What a query over TCP costs each of them: on a connection that stays, and on one of its own.
+//! The cost of a query over TCP: on a persistent connection, and on a new one.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,18 +14,18 @@ use super::{Result, Run, measure, streams};
 type Load = fn(SocketAddr, &Questions, Duration) -> Result<Tally>;
 
 const WAYS: [(&str, Load); 2] = [
-    ("TCP, mix: 8 connections that stay, 16 queries under way on each", streams::lasting),
+    ("TCP, mix: 8 connections that stay, 16 queries under way on each", streams::persistent),
     ("TCP, mix: a connection for each query", streams::single),
 ];
 
 struct Sample {
-    /// In microseconds a query.
+    /// Microseconds per query.
     cpu: f64,
     per_second: f64,
     wrong: u64,
 }
 
-/// Measures all that speak TCP, and prints a table for each way to use it.
+/// Measures all contenders with TCP, and prints a table for each kind of connection.
 pub fn measure(run: &Run) -> Result<()> {
     let questions = Questions::new(Mix::Mixed, &run.usual.cluster, run.edns);
     let contenders: Vec<&Contender> = run.contenders.iter().filter(|contender| contender.is_dns).collect();

@@ -1,4 +1,4 @@
-//! What a query over UDP costs each of them: processor time of the server, beside that of the echo.
+//! The cost of a query over UDP: processor time of the server, compared with the echo.
 
 use super::contenders::{Contender, ECHO};
 use super::figures::{median, median_of};
@@ -8,33 +8,33 @@ use super::server::{On, Server, Start};
 use super::table::{Table, figure};
 use super::{Result, Run, measure};
 
-/// What was measured, by mix and contender.
+/// The measurements, by mix and contender.
 pub struct Costs {
-    /// The contenders, in their order everywhere here.
+    /// The contenders, in the order of the tables.
     pub names: Vec<&'static str>,
     /// The costs, in the order of [`Mix::ALL`].
     pub mixes: Vec<Vec<Cost>>,
 }
 
-/// What a contender's queries of one mix cost.
+/// The cost of one mix for a contender.
 #[derive(Clone, Copy, Debug)]
 pub struct Cost {
-    /// Of the server's processor time, in microseconds a query.
+    /// Processor time of the server, in microseconds per query.
     pub cpu: f64,
-    /// To the echo's in the same round.
+    /// Ratio to the echo in the same round.
     pub to_echo: f64,
 }
 
 /// One load on one contender.
 struct Sample {
-    /// In microseconds a query.
+    /// Microseconds per query.
     cpu: f64,
-    /// What the server has in memory afterwards, in MiB.
+    /// Memory of the server afterwards, in MiB.
     memory: f64,
     tally: Tally,
 }
 
-/// Measures all, and prints a table for each mix.
+/// Measures all contenders, and prints a table for each mix.
 pub fn measure(run: &Run) -> Result<Costs> {
     let asked: Vec<_> =
         Mix::ALL.iter().map(|&mix| Questions::new(mix, &run.usual.cluster, run.edns)).collect();
@@ -65,7 +65,7 @@ pub fn measure(run: &Run) -> Result<Costs> {
 }
 
 fn load(run: &Run, contender: &Contender, server: &Server, questions: &Questions) -> Result<Sample> {
-    // What comes first finds cold caches.
+    // The first load runs with cold caches.
     flood(server.address, questions, contender.is_dns, run.time / 10)?;
     let before = measure::cpu(server.id());
     let tally = flood(server.address, questions, contender.is_dns, run.time)

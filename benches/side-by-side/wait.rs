@@ -1,5 +1,5 @@
-//! Asks one question until the answer is the one that is waited for: how long something takes to be visible. It must not know
-//! what is waited for.
+//! Repeats a query until the answer is the expected one, to measure how long a change takes to be visible. Must not depend
+//! on the change.
 
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use super::Result;
 
-/// Everything comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// After so long without an answer a question is asked again: the first may have found nobody.
-const AGAIN: Duration = Duration::from_millis(1);
+/// Time after which an unanswered query is repeated: the server may not have been listening.
+const RETRY: Duration = Duration::from_millis(1);
 
-/// How long nothing is looked at, in between: the server needs the processor too.
-const NAP: Duration = Duration::from_micros(50);
+/// Interval between checks: the server needs the processor as well.
+const POLL: Duration = Duration::from_micros(50);
 
-/// Asks `question` of `server` until `is_it` likes the reply; fails when `is_over` tells that none can come any more.
+/// Sends `question` to `server` until `is_it` accepts the reply; fails if `is_over` returns that no reply can come.
 pub fn until(
     server: SocketAddr,
     question: &[u8],
@@ -29,13 +29,13 @@ pub fn until(
     socket.set_nonblocking(true)?;
     let (begin, mut asked, mut reply) = (Instant::now(), None::<Instant>, [0; 4096]);
     while begin.elapsed() < DEADLINE && !is_over() {
-        if asked.is_none_or(|asked| asked.elapsed() > AGAIN) {
+        if asked.is_none_or(|asked| asked.elapsed() > RETRY) {
             _ = socket.send(question);
             asked = Some(Instant::now());
         }
         match socket.recv(&mut reply) {
             Ok(length) if length > 12 && is_it(&reply[..length]) => return Ok(()),
-            // Another answer than the wanted one: ask again at once.
+            // Another answer than the expected one: repeat at once.
             Ok(_) => asked = None,
             Err(error) => nap(&error),
         }
@@ -43,11 +43,11 @@ pub fn until(
     Err(format!("{server} did not give the awaited answer within {DEADLINE:?}, or ended").into())
 }
 
-/// Nobody is there yet, or nothing has come yet.
+/// Nothing listens yet, or nothing has been received yet.
 fn nap(error: &io::Error) {
     let pause = match error.kind() {
-        ErrorKind::ConnectionRefused => 4 * NAP,
-        _ => NAP,
+        ErrorKind::ConnectionRefused => 4 * POLL,
+        _ => POLL,
     };
     thread::sleep(pause);
 }

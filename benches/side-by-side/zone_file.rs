@@ -1,11 +1,11 @@
-//! The cluster's records as the other servers read them: a zone file (RFC 1035 section 5). It must not know who reads it.
+//! The cluster's records as a zone file (RFC 1035 section 5), for the other servers. Must not depend on its reader.
 
 use std::fmt::Write as _;
 
 use super::cluster::{Cluster, pod_name, port_name, service_name};
 
-/// The records of `cluster` as its DNS has them: of each pod and each Service the addresses, of each port the SRV records,
-/// with the weights that CoreDNS gives.
+/// The records of `cluster` as in its DNS: the addresses of each pod and Service, and the SRV records of each port, with
+/// CoreDNS's weights.
 pub fn zone_file(cluster: &Cluster) -> String {
     let mut zone = String::from(
         "$ORIGIN cluster.local.\n$TTL 30\n\

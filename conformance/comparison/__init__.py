@@ -1,1 +1,1 @@
-"""Compares what a Kubernetes control plane and clusterlocal make of the same steps."""
+"""Compares the results of the same steps in a Kubernetes control plane and in clusterlocal."""

@@ -12,7 +12,7 @@ import urllib.parse
 
 import yaml
 
-# Kind: where its API group has it.
+# Kind: its path in the API.
 GROUPS = {
     "StatefulSet": ("apis/apps/v1", "statefulsets"),
     "Deployment": ("apis/apps/v1", "deployments"),
@@ -56,7 +56,7 @@ class Cluster:
             self.connection = http.client.HTTPConnection(url.netloc, timeout=60)
 
     def request(self, method, path, body=None):
-        """The parsed reply; None where the server has nothing at the path."""
+        """The parsed reply; None if the path does not exist."""
         data = json.dumps(body) if body is not None else None
         for attempt in range(2):
             try:
@@ -76,7 +76,7 @@ class Cluster:
         return json.loads(content)
 
     def list(self, kind, namespace):
-        """The objects of a kind in a namespace, each with its kind; none where the kind is unknown."""
+        """The objects of a kind in a namespace, each with its kind; none if the kind is unknown."""
         group, plural = GROUPS[kind]
         reply = self.request("GET", f"{group}/namespaces/{namespace}/{plural}")
         return [{**item, "kind": kind} for item in (reply or {}).get("items", [])]
@@ -120,7 +120,7 @@ class Cluster:
 
 
 class ControlPlane(Cluster):
-    """The control plane that `cluster up DIRECTORY` started. A process plays each node's kubelet."""
+    """The control plane that `cluster up DIRECTORY` started. A process simulates each node's kubelet."""
 
     def __init__(self, directory, kubectl="kubectl"):
         self.directory = pathlib.Path(directory)

@@ -56,7 +56,7 @@ def name_of(obj):
 
 
 def key_of(obj):
-    """Under what the object is listed: kind and name. Slices of a Service share a key."""
+    """The key of an object: kind and name. Slices of a Service share a key."""
     kind, metadata = obj["kind"], obj["metadata"]
     if kind == "EndpointSlice":
         return f"{kind} {(metadata.get('labels') or {}).get('kubernetes.io/service-name', '')}"
@@ -185,7 +185,7 @@ def describe_budget(obj):
 
 
 def describe(obj, target):
-    """The facts of an object. `target` names what has an address."""
+    """The facts of an object. `target` returns the name of the object that has an address."""
     kind, facts = obj["kind"], describe_metadata(obj["metadata"])
     if kind == "Pod":
         facts |= describe_pod(obj)

@@ -1,4 +1,4 @@
-"""Differences between two runs of a scenario, and the list of those that are known."""
+"""Differences between two runs of a scenario, and the list of known differences."""
 
 import collections
 import dataclasses
@@ -20,7 +20,7 @@ numbers of its steps, and the fact, under the reason. `conformance/judge compare
 
 @dataclasses.dataclass
 class Tally:
-    """How much of a scenario is the same. A fact is a field of an object, or that there is an object."""
+    """How much of a scenario is the same. A fact is a field of an object, or the existence of an object."""
 
     steps: int = 0
     same_steps: int = 0
@@ -45,7 +45,7 @@ def text(value):
 
 
 def fact_differences(expected, actual):
-    """Yields what differs between the facts of two objects."""
+    """Yields the differences between the facts of two objects."""
     for field in sorted({*expected, *actual}):
         a, b = expected.get(field), actual.get(field)
         if a == b:
@@ -59,7 +59,7 @@ def fact_differences(expected, actual):
 
 
 def step_differences(expected, actual):
-    """What differs after a step, how many facts were compared, and how many of them are the same."""
+    """The differences after a step, how many facts were compared, and how many of them are the same."""
     found, facts, same = [], 1, 1
     for field in ("code", "stderr"):
         if expected[field] != actual[field]:
@@ -113,7 +113,7 @@ class Known:
                 reason[scenario, difference] = steps.split(",")
 
     def of(self, scenarios):
-        """The differences that are known of these scenarios."""
+        """The known differences of these scenarios."""
         every = {key: steps for reason in self.reasons.values() for key, steps in reason.items()}
         return {key: steps for key, steps in every.items() if key[0] in scenarios}
 
@@ -130,7 +130,7 @@ class Known:
 
     @classmethod
     def rewrite(cls, path, scenarios, existing, found):
-        """Replaces what the file lists of these scenarios, and of those that do not exist any more.
+        """Replaces what the file lists for these scenarios, and for scenarios that no longer exist.
 
         Reasons are kept, what is new goes under `OPEN`.
         """

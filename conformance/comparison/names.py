@@ -63,7 +63,7 @@ def of_pod(pod):
 
 
 def names(cluster):
-    """All names to ask for, of what the API of the cluster has now."""
+    """All names to query, from the current objects of the cluster's API."""
 
     def items(path):
         return cluster.request("GET", path)["items"]

@@ -1,4 +1,4 @@
-"""Scenarios: the steps that are taken, and the recordings of what became of them."""
+"""Scenarios: their steps, and the recordings of their outcomes."""
 
 import json
 import pathlib
@@ -12,9 +12,9 @@ KINDS = [
     "Endpoints", "Service", "ControllerRevision",
 ]
 
-# A namespace is still when nothing has changed in it for this long, in seconds of its cluster.
+# A namespace has settled when nothing has changed in it for this long, in seconds of its cluster.
 QUIET = 1.5
-# Maximum time until it is, in seconds.
+# Maximum time until it has settled, in seconds.
 UNREST = 30
 
 
@@ -35,7 +35,7 @@ def show(step):
 
 
 class Run:
-    """A scenario that is taking place in a cluster, in a namespace of its own."""
+    """A scenario that runs in a cluster, in its own namespace."""
 
     def __init__(self, cluster, scenario):
         self.cluster, self.scenario = cluster, scenario
@@ -43,7 +43,7 @@ class Run:
         self.kinds = scenario.get("kinds", KINDS)
 
     def outcomes(self):
-        """Takes the steps. Yields what became of each, and at last the events."""
+        """Runs the steps. Yields the outcome of each, and at the end the events."""
         self.cluster.run(["delete", "namespace", self.namespace, "--ignore-not-found", "--timeout=60s"], "default")
         self.cluster.run(["create", "namespace", self.namespace], "default")
         self.cluster.pass_time(0.3)
@@ -64,7 +64,7 @@ class Run:
         self.cluster.run(["delete", "namespace", self.namespace, "--wait=false"], "default")
 
     def act(self, action):
-        """Does one thing. Returns an exit code and what was written to standard error."""
+        """Runs one action. Returns an exit code and the text of standard error."""
         if isinstance(action, str):
             return self.cluster.run(action.split(), self.namespace)
         [(word, value)] = action.items()
@@ -88,7 +88,7 @@ class Run:
         return [obj for obj in every if obj["metadata"]["name"] != "kube-root-ca.crt"]
 
     def settle(self):
-        """Lets time pass until nothing changes any more."""
+        """Lets time pass until the namespace has settled."""
         known, still, passed, pause = None, 0.0, 0.0, 0.5
         while still < QUIET and passed < UNREST:
             versions = sorted((o["kind"], o["metadata"]["name"], o["metadata"]["resourceVersion"]) for o in self.objects())
@@ -99,7 +99,7 @@ class Run:
 
 
 def write_recording(path, outcomes):
-    """Writes what became of a scenario: a line an object that a step changed, so that a new recording shows what is new."""
+    """Writes the outcomes of a scenario, a line for each object that a step changed, so that a diff of recordings is short."""
     lines, before = [], {}
     for outcome in outcomes:
         if "events" in outcome:
@@ -115,7 +115,7 @@ def write_recording(path, outcomes):
 
 
 def read_recording(path):
-    """What became of a scenario, as `Run.outcomes` yields it."""
+    """The outcomes of a scenario, as `Run.outcomes` yields them."""
     outcomes, objects, events = [], {}, []
     for line in path.read_text().splitlines():
         record = json.loads(line)

@@ -1,12 +1,15 @@
-// Writes the types of the Kubernetes API as a table: those that clients send (k8s.io/api) and those that an API server converts
-// them to (k8s.io/kubernetes/pkg/apis). What the table looks like, its head says.
+// Writes the types of the Kubernetes API as a table: those that clients send (k8s.io/api), with what the published OpenAPI documents
+// add to them, and those that an API server converts them to (k8s.io/kubernetes/pkg/apis). The head of the table describes it.
 package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 	"strings"
 
@@ -77,9 +80,56 @@ func alias(path string) string {
 	return parts[len(parts)-1]
 }
 
+// published is the part of a published OpenAPI schema, of a type or a field, that the types of Go do not have.
+type published struct {
+	Properties  map[string]published `json:"properties"`
+	Required    []string             `json:"required"`
+	Default     any                  `json:"default"`
+	ListType    string               `json:"x-kubernetes-list-type"`
+	ListMapKeys []string             `json:"x-kubernetes-list-map-keys"`
+	MapType     string               `json:"x-kubernetes-map-type"`
+}
+
+// schemas reads the documents in folder: the published types by name.
+func schemas(folder string) map[string]published {
+	all := map[string]published{}
+	paths, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil || len(paths) == 0 {
+		panic("no OpenAPI documents in " + folder)
+	}
+	for _, path := range paths {
+		var document struct {
+			Components struct {
+				Schemas map[string]published `json:"schemas"`
+			} `json:"components"`
+		}
+		if err := json.Unmarshal([]byte(read(path)), &document); err != nil {
+			panic(err)
+		}
+		for name, schema := range document.Components.Schemas {
+			all[name] = schema
+		}
+	}
+	return all
+}
+
+// published returns the OpenAPI schema of typ, whose name there is like io.k8s.api.core.v1.Pod.
+func (t *table) published(typ reflect.Type) (published, bool) {
+	if schema, known := t.embedded[typ]; known {
+		return schema, true
+	}
+	host, path, _ := strings.Cut(typ.PkgPath(), "/")
+	parts := strings.Split(host, ".")
+	slices.Reverse(parts)
+	schema, known := t.schemas[strings.Join(parts, ".")+"."+strings.ReplaceAll(path, "/", ".")+"."+typ.Name()]
+	return schema, known
+}
+
 type table struct {
 	packages map[string]map[string]string // by path, the lines by name
 	seen     map[reflect.Type]bool
+	schemas  map[string]published
+	embedded map[reflect.Type]published // types that OpenAPI has only as a part of others
 }
 
 // name is how type t is written inside package in.
@@ -123,13 +173,17 @@ func (t *table) add(typ reflect.Type) {
 	case typ.Kind() == reflect.Interface:
 		line = " = any"
 	case typ.Kind() == reflect.Struct && path != "time":
+		schema, _ := t.published(typ)
 		fields := []string{}
 		for i := range typ.NumField() {
 			if field := typ.Field(i); field.IsExported() {
-				fields = append(fields, t.field(path, field))
+				fields = append(fields, t.field(path, field, schema))
 			}
 		}
 		line = ": " + strings.Join(fields, ", ")
+		if schema.MapType == "atomic" {
+			line = " +atomic" + line
+		}
 	default:
 		line = " = " + t.underlying(path, typ)
 	}
@@ -153,7 +207,7 @@ func (t *table) underlying(in string, typ reflect.Type) string {
 	return typ.Kind().String()
 }
 
-func (t *table) field(in string, field reflect.StructField) string {
+func (t *table) field(in string, field reflect.StructField, schema published) string {
 	tag := field.Tag.Get("json")
 	name, options, _ := strings.Cut(tag, ",")
 	number := "0"
@@ -169,6 +223,9 @@ func (t *table) field(in string, field reflect.StructField) string {
 		words = append(words, "-")
 	case field.Anonymous && name == "":
 		words = append(words, "^")
+		if _, known := t.published(field.Type); !known {
+			t.embedded[field.Type] = schema
+		}
 	case name == "":
 		words = append(words, field.Name)
 	case strings.ToUpper(name[:1])+name[1:] == field.Name:
@@ -193,6 +250,26 @@ func (t *table) field(in string, field reflect.StructField) string {
 	if strategy := field.Tag.Get("patchStrategy"); strategy != "" {
 		words = append(words, strings.TrimSuffix("~"+strategy+":"+field.Tag.Get("patchMergeKey"), ":"))
 	}
+	property := schema.Properties[name]
+	if slices.Contains(schema.Required, name) {
+		words = append(words, "!")
+	}
+	switch {
+	case property.ListType == "map":
+		words = append(words, "+map:"+strings.Join(property.ListMapKeys, "/"))
+	case property.ListType == "set":
+		words = append(words, "+set")
+	case property.MapType != "":
+		words = append(words, "+"+property.MapType)
+	}
+	// A zero value is the default of each field that is no pointer.
+	if property.Default != nil && !reflect.ValueOf(property.Default).IsZero() && property.Default != 0 {
+		if text, err := json.Marshal(property.Default); err != nil {
+			panic(err)
+		} else if string(text) != "{}" {
+			words = append(words, "="+string(text))
+		}
+	}
 	return strings.Join(words, " ")
 }
 
@@ -200,13 +277,15 @@ const head = `# The types of the Kubernetes API, written by conformance/schema/b
 #
 #   kind APIVERSION KIND TYPE [INTERNAL]
 #   package ALIAS NAME: the package of the types that follow, and what Go calls it
-#   TYPE: FIELD, ...
+#   TYPE [+atomic]: FIELD, ...
 #   TYPE = OTHER
 #
-# FIELD is [NUMBER] NAME TYPE [?] [0] [~STRATEGY[:KEY]]: its number in protobuf; its name in JSON ("=" and that in Go, unless only the
-# first letter differs; "^" for a struct whose fields stand beside the others, "-" for what JSON does not have); ? for omitempty, 0 for
-# omitzero; how a strategic merge patch merges it. TYPE is Go's: * is a pointer, [] a list, {} a map by strings, {KEY} by others.
-# A type with "@" has a JSON of its own. Packages called internal/… are those of an API server.
+# FIELD is [NUMBER] NAME TYPE [?] [0] [~STRATEGY[:KEY]] [!] [+map:KEYS|+set|+atomic|+granular] [=DEFAULT]: its number in protobuf; its name
+# in JSON ("=" and that in Go, unless only the first letter differs; "^" for a struct whose fields stand beside the others, "-" for what
+# JSON does not have); ? for omitempty, 0 for omitzero; how a strategic merge patch merges it; ! if it is required; how an apply merges
+# it (lists without + are atomic); its default in JSON. TYPE is Go's: * is a pointer, [] a list, {} a map by strings, {KEY} by others.
+# A type with "@" has a JSON of its own; one with +atomic is replaced whole by an apply, but for fields that are +granular. Packages
+# called internal/… are those of an API server.
 
 `
 
@@ -214,7 +293,7 @@ func main() {
 	scheme := legacyscheme.Scheme
 	apiextensions.Install(scheme)
 	apiregistration.Install(scheme)
-	types := &table{map[string]map[string]string{}, map[reflect.Type]bool{}}
+	types := &table{map[string]map[string]string{}, map[reflect.Type]bool{}, schemas(os.Args[2]), map[reflect.Type]published{}}
 	kinds := []string{}
 	for line := range strings.Lines(read(os.Args[1])) {
 		words := strings.Fields(line)

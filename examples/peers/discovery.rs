@@ -1,9 +1,9 @@
-//! Who the peers are, by the SRV records of a headless Service. What it has learnt from clusters:
+//! Peer discovery by the SRV records of a headless Service, with the lessons of real clusters:
 //!
-//! - no such name, or no records, means that nobody is ready yet: nobody is known then;
-//! - an answer that does not come, or SERVFAIL, means nothing at all: who was known stays known;
-//! - names stay and addresses do not: both are looked up each time;
-//! - the first answer is not all there is: whoever needs a quorum waits for it.
+//! - NXDOMAIN and NODATA mean that no peer is ready yet: the list is empty;
+//! - no answer, or SERVFAIL, means nothing: the last list stays;
+//! - names stay and addresses change: both are looked up each time;
+//! - the first answer may be incomplete: a quorum has to be waited for.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::RData;
 
-/// A peer: its name, which stays, and where it is now.
+/// A peer: its name, which stays, and its current address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Peer {
     /// `db-0.db.default.svc.cluster.local`
@@ -39,24 +39,24 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Nobody is known yet.
+    /// No peer is known yet.
     pub fn new(resolver: TokioResolver, service: impl Into<String>) -> Self {
         Discovery { resolver, service: service.into(), peers: BTreeSet::new() }
     }
 
-    /// Who was there when it was last known.
+    /// The peers of the last successful lookup.
     pub fn peers(&self) -> &BTreeSet<Peer> {
         &self.peers
     }
 
-    /// Looks all of them up again.
+    /// Looks up all peers again.
     ///
     /// # Errors
-    /// When nobody can tell; who was known stays known.
+    /// If the lookup fails; the known peers stay.
     pub async fn refresh(&mut self) -> Result<&BTreeSet<Peer>, NetError> {
         let found = match self.resolver.srv_lookup(self.service.as_str()).await {
             Ok(found) => found,
-            // NXDOMAIN or NODATA; SERVFAIL and the like are no such error.
+            // NXDOMAIN or NODATA; other codes such as SERVFAIL are not this error.
             Err(error) if error.is_no_records_found() => {
                 self.peers.clear();
                 return Ok(&self.peers);
@@ -66,7 +66,7 @@ impl Discovery {
         let mut peers = BTreeSet::new();
         for record in found.answers() {
             let RData::SRV(srv) = &record.data else { continue };
-            // One peer that went meanwhile is no reason to lose the others.
+            // A peer that has gone meanwhile must not hide the others.
             let Ok(addresses) = self.resolver.lookup_ip(srv.target.clone()).await else { continue };
             let name = srv.target.to_string().trim_end_matches('.').to_string();
             let all = addresses.iter().map(|ip| Peer { name: name.clone(), address: (ip, srv.port).into() });
@@ -76,7 +76,7 @@ impl Discovery {
         Ok(&self.peers)
     }
 
-    /// Asks again, every `interval`, until so many are known.
+    /// Looks up the peers every `interval`, until `count` are known.
     pub async fn quorum(&mut self, count: usize, interval: Duration) -> &BTreeSet<Peer> {
         while self.refresh().await.map_or(0, BTreeSet::len) < count {
             tokio::time::sleep(interval).await;
@@ -85,7 +85,7 @@ impl Discovery {
     }
 }
 
-/// A resolver that asks `server`, and keeps nothing.
+/// A resolver that uses `server`, without a cache.
 pub fn resolver(server: SocketAddr) -> Result<TokioResolver, NetError> {
     let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
         connection.port = server.port();

@@ -1,5 +1,5 @@
-//! A store's peer discovery by SRV records, as a program: it waits for a quorum, if it is told of one, then asks again every
-//! second and says who came and who went.
+//! Peer discovery of a store by SRV records, as a program: waits for a quorum, if one is given, then looks up the peers
+//! every second and prints those that came and went.
 //!
 //! ```sh
 //! cargo run --features resolver --example peers -- 127.0.0.1:10053 _http._tcp.migo-svc.default.svc.cluster.local 2

@@ -13,7 +13,7 @@ async fn start() -> Result<(Cluster, Discovery), Error> {
 }
 
 #[tokio::test]
-async fn nobody_is_there_at_first_and_then_all() -> Result<(), Box<dyn std::error::Error>> {
+async fn no_peers_are_found_at_first_and_then_all() -> Result<(), Box<dyn std::error::Error>> {
     let (cluster, mut discovery) = start().await?;
     cluster.scale("db", 0).await?;
     assert!(discovery.refresh().await?.is_empty());
@@ -25,7 +25,7 @@ async fn nobody_is_there_at_first_and_then_all() -> Result<(), Box<dyn std::erro
 }
 
 #[tokio::test]
-async fn a_first_answer_is_not_taken_for_all_there_is() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_partial_answer_does_not_make_a_quorum() -> Result<(), Box<dyn std::error::Error>> {
     let (cluster, mut discovery) = start().await?;
     let _partial = cluster.fault(Fault::on("_peer._tcp.*").does("keep 2").times(1));
     assert_eq!(discovery.quorum(3, Duration::ZERO).await.len(), 3);
@@ -34,7 +34,7 @@ async fn a_first_answer_is_not_taken_for_all_there_is() -> Result<(), Box<dyn st
 }
 
 #[tokio::test]
-async fn a_replaced_pod_is_found_where_it_is_now() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_replaced_pod_is_found_at_its_new_address() -> Result<(), Box<dyn std::error::Error>> {
     let (cluster, mut discovery) = start().await?;
     let before = discovery.refresh().await?.clone();
     let change = cluster.pod("db-1").restart().await?;
@@ -46,7 +46,7 @@ async fn a_replaced_pod_is_found_where_it_is_now() -> Result<(), Box<dyn std::er
 }
 
 #[tokio::test]
-async fn what_does_not_fit_is_asked_for_over_tcp() -> Result<(), Box<dyn std::error::Error>> {
+async fn a_truncated_answer_is_repeated_over_tcp() -> Result<(), Box<dyn std::error::Error>> {
     let (cluster, mut discovery) = start().await?;
     let truncated = cluster.fault(Fault::on("_peer._tcp.*").transport(Transport::Udp).truncate());
     assert_eq!(discovery.refresh().await?.len(), 3);
@@ -56,7 +56,7 @@ async fn what_does_not_fit_is_asked_for_over_tcp() -> Result<(), Box<dyn std::er
 }
 
 #[tokio::test]
-async fn an_outage_costs_nobody() -> Result<(), Box<dyn std::error::Error>> {
+async fn known_peers_survive_an_outage() -> Result<(), Box<dyn std::error::Error>> {
     let (cluster, mut discovery) = start().await?;
     discovery.refresh().await?;
     for fault in [Fault::on("*").servfail(), Fault::on("*").silence()] {

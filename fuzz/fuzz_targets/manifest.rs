@@ -1,4 +1,4 @@
-//! Whatever bytes a file holds, they are read to an end: objects and problems, never a panic.
+//! Any bytes of a file are read as objects and problems, without a panic.
 //!
 //! `cargo +nightly fuzz run manifest fuzz/corpus/manifest fuzz/seeds/manifest`
 

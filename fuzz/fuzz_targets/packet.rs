@@ -1,7 +1,7 @@
-//! Whatever packet comes in, over either transport, with an upstream or without: silence exactly where nothing was
-//! asked, else a reply that fits and that a parser which is not ours can read.
+//! Any packet, over either transport, with an upstream or without: no reply exactly to packets that are no queries,
+//! otherwise a reply that fits and that hickory's parser accepts.
 //!
-//! `cargo +nightly fuzz run packet fuzz/corpus/packet fuzz/seeds/packet`. `tests/dns/wire.rs` has the same in short.
+//! `cargo +nightly fuzz run packet fuzz/corpus/packet fuzz/seeds/packet`. `tests/dns/wire.rs` has a short version.
 
 #![no_main]
 
@@ -47,7 +47,7 @@ fuzz_target!(|packet: &[u8]| {
                 let (owner, record_type) = answerer.target();
                 let record =
                     RecordBuf { owner: owner.to_vec(), record_type, ttl: 5, rdata: vec![192, 0, 2, 7] };
-                // A record of any other type may have any data: parsers differ about it.
+                // Records of other types may have any data, about which parsers differ.
                 let records = if record_type == RecordType::A { vec![record; 100] } else { Vec::new() };
                 for truncated in [false, true] {
                     let answer = UpstreamAnswer { records: records.clone(), truncated };
@@ -65,7 +65,7 @@ fn check(packet: &[u8], reply: &[u8], client: Client) {
     assert!(reply[2] & 0x80 != 0, "a response");
     let message = Message::from_vec(reply).unwrap_or_else(|error| panic!("{error}: {reply:02x?}"));
     if client.udp {
-        // RFC 6891, 6.2.3: less than 512 means 512.
+        // RFC 6891 section 6.2.3: less than 512 means 512.
         let limit = message.edns.as_ref().map_or(512, |edns| edns.max_payload().max(512));
         assert!(reply.len() <= usize::from(limit.min(client.max_udp)), "{} of {limit} bytes", reply.len());
     }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod lint;
+#[cfg(target_os = "linux")]
 mod pods;
 
 use std::panic::resume_unwind;
@@ -26,12 +27,14 @@ use cli::{Failure, Parent, PodsArgs, ServeArgs, Signals, Stop};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match arguments.split_first() {
-        // Before anything else: a process of a node has one thread.
-        Some((verb, of_the_process)) if verb == clusterlocal_node::VERB => clusterlocal_node::process(of_the_process),
-        _ => cli::run(serve),
+    // Before anything else: a process of a node has one thread.
+    #[cfg(target_os = "linux")]
+    if let Some((verb, of_the_process)) = std::env::args().skip(1).collect::<Vec<_>>().split_first()
+        && verb == clusterlocal_node::VERB
+    {
+        return clusterlocal_node::process(of_the_process);
     }
+    cli::run(serve)
 }
 
 /// Serves the cluster of the manifests until the shutdown, with pods that run as processes where there are arguments for them.
@@ -106,9 +109,14 @@ async fn answer(
     clock: Clock,
 ) -> Result<ExitCode, Failure> {
     let options = args.options()?;
+    #[cfg_attr(not(target_os = "linux"), allow(unused_mut))]
     let mut listeners = Listeners::bind(&options).await.map_err(|e| Failure::Network(e.to_string()))?;
     let addresses = listeners.addresses().to_vec();
+    #[cfg(not(target_os = "linux"))]
+    let node = pods;
+    #[cfg(target_os = "linux")]
     let mut node = None;
+    #[cfg(target_os = "linux")]
     if let Some(pods) = pods {
         let begun = pods::Running::begin(&pods, &args.settings(&sources.overrides())?, &cluster)?;
         let (datagrams, listener) = begun.bind_dns()?;
@@ -119,10 +127,12 @@ async fn answer(
     let api = args.bind_api().await?;
     let api_address = api.as_ref().map(api::Server::address);
     let (stop, read_again) = (Stop::default(), Arc::new(Notify::new()));
-    signals.handle(stop.clone(), read_again.clone());
+    // Pods stop before the DNS, which they need until then, and each has its grace period.
+    let requested = if node.is_some() { Stop::default() } else { stop.clone() };
+    signals.handle(requested.clone(), read_again.clone(), node.is_none());
     args.warn_of_other_machines(&addresses);
     if let Some(parent) = parent {
-        tokio::spawn(parent.stop_after_end(stop.clone()));
+        tokio::spawn(parent.stop_after_end(requested.clone()));
     }
     let driver = Driver::new(cluster, clock);
     let mut view = View::from(&driver);
@@ -138,7 +148,14 @@ async fn answer(
     let timers = driver.clone();
     tokio::spawn(async move { timers.run().await });
     tokio::spawn(cli::log_changes(driver.clone()));
-    let running = node.map(|node| tokio::spawn(node.run(driver.clone(), stop.requested())));
+    #[cfg(target_os = "linux")]
+    if let Some(node) = node {
+        let (driver, stop) = (driver.clone(), stop.clone());
+        tokio::spawn(async move {
+            node.run(driver, requested.requested()).await;
+            stop.now();
+        });
+    }
     let unreviewed = sources.take_unreviewed();
     let reviewing = tokio::task::spawn_blocking(move || cli::show(&review(&unreviewed)));
     let mut applier = applier(&args, &sources, driver);
@@ -151,10 +168,6 @@ async fn answer(
         }
         ended = &mut serving => ended,
     };
-    if let Some(running) = running {
-        // Pods stop in order, each within its grace period.
-        _ = running.await;
-    }
     if let Some(api) = api {
         // The API stops with the DNS; its result changes nothing.
         _ = api.await;

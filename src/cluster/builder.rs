@@ -1,4 +1,4 @@
-//! What a cluster is started with. It must not know what becomes of it.
+//! The builder of a [`Cluster`]. Must not depend on what is done with a running cluster.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -16,9 +16,9 @@ use crate::serve::{self, Listeners};
 use crate::wire::DomainName;
 use crate::{Clock, ControlPlane, Driver, Settings};
 
-/// What a [`Cluster`] is started with.
+/// Configuration of a [`Cluster`] before it is started.
 #[derive(Clone, Debug)]
-#[must_use = "nothing is started before `start`"]
+#[must_use = "a builder starts nothing until `start` is called"]
 pub struct Builder {
     manifests: Vec<Manifest>,
     paths: Vec<PathBuf>,
@@ -30,7 +30,7 @@ pub struct Builder {
     options: serve::Options,
 }
 
-/// Settings of single methods: they win over those of [`Builder::settings`], whichever was called first.
+/// Values set by individual methods. They override [`Builder::settings`], in whichever order the methods are called.
 #[derive(Clone, Debug, Default)]
 struct Single {
     delays: Option<Delays>,
@@ -68,66 +68,67 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// With these manifests: YAML documents, or JSON. More than once adds to them.
+    /// Adds manifests: YAML documents, or JSON. Can be called several times.
     pub fn manifests(mut self, text: impl Into<String>) -> Self {
         let name = format!("manifests {}", self.manifests.len() + 1);
         self.manifests.push(manifest::read_bytes(&name, text.into().into_bytes()));
         self
     }
 
-    /// With manifests that were read before.
+    /// Adds manifests that have been parsed already.
     #[doc(hidden)]
     pub fn read(mut self, manifests: Vec<Manifest>) -> Self {
         self.manifests.extend(manifests);
         self
     }
 
-    /// With the short form, its first lines left out: `sets: {db: {replicas: 3, ports: {peer: 7000}}}`. All there is to
-    /// write is told in [`manifest::topology`](crate::manifest::topology).
+    /// Adds a Topology without its first lines: `sets: {db: {replicas: 3, ports: {peer: 7000}}}`. See
+    /// [`manifest::topology`](crate::manifest::topology) for all fields.
     pub fn topology(self, text: &str) -> Self {
         self.manifests(format!("apiVersion: clusterlocal.dev/v1\nkind: Topology\n{text}\n"))
     }
 
-    /// With the manifests in a file, or in all files of a directory. They are read once, at the start.
+    /// Adds the manifests of a file, or of all files in a directory. They are read once, at the start.
     pub fn path(mut self, path: impl AsRef<Path>) -> Self {
         self.paths.push(path.as_ref().into());
         self
     }
 
-    /// With the manifests in a file, or in all files of a directory, as they are read and whenever they are saved: see
-    /// [`files`](Cluster::files). A change that cannot be read or is refused leaves in place what was read before. Of an object that
-    /// other manifests have as well, and of the cluster's settings, what the followed files say counts.
+    /// Adds the manifests of a file, or of all files in a directory, and applies each later save of them: see
+    /// [`files`](Cluster::files). If the new content of a file is malformed or refused, the previous content stays in use.
+    /// The followed files override other manifests that have the same object, and the cluster's settings.
     #[cfg(feature = "watch")]
     pub fn follow(mut self, path: impl AsRef<Path>) -> Self {
         self.followed.push(path.as_ref().into());
         self
     }
 
-    /// With addresses in this order. Without a word they are shuffled, as a cluster does it, from the [`seed`](Self::seed).
+    /// Sets the order of addresses in answers. By default they are shuffled, as CoreDNS's `loadbalance` plugin does, from
+    /// the [`seed`](Self::seed).
     pub fn order(mut self, order: Order) -> Self {
         self.options.order = order;
         self
     }
 
-    /// With everything that goes by lot derived from this; 0 without a word, so that tests can be repeated.
+    /// Sets the seed of all random choices. The default is 0, so that test runs are repeatable.
     pub fn seed(mut self, seed: u64) -> Self {
         self.options.seed = seed;
         self
     }
 
-    /// With this clock. [`Clock::manual`] stands still until [`Cluster::advance`]; without a word time passes.
+    /// Sets the clock. By default time passes; [`Clock::manual`] stands still until [`Cluster::advance`].
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
         self
     }
 
-    /// With pods that take so long to start, to get ready, to stop; without a word none of it takes any time.
+    /// Sets how long pods take to start, become ready and stop. By default they take no time.
     pub fn delays(mut self, delays: Delays) -> Self {
         self.single.delays = Some(delays);
         self
     }
 
-    /// With this cluster domain; by default `cluster.local`. A Topology wins.
+    /// Sets the cluster domain. The default is `cluster.local`. A Topology overrides it.
     ///
     /// ```
     /// # use clusterlocal::Cluster;
@@ -142,49 +143,50 @@ impl Builder {
         self
     }
 
-    /// With this TTL of every record, in seconds; by default 30. A Topology wins.
+    /// Sets the TTL of every record, in seconds. The default is 30. A Topology overrides it.
     pub fn ttl(mut self, ttl: u32) -> Self {
         self.single.ttl = Some(ttl);
         self
     }
 
-    /// With pods' addresses from this range; by default 127.244.0.0/16. A Topology wins.
+    /// Sets the range of pod addresses. The default is 127.244.0.0/16. A Topology overrides it.
     pub fn pod_cidr(mut self, range: Range) -> Self {
         self.single.pod_cidr = Some(range);
         self
     }
 
-    /// With Services' addresses from this range; by default 127.96.0.0/16. A Topology wins.
+    /// Sets the range of Service addresses. The default is 127.96.0.0/16. A Topology overrides it.
     pub fn service_cidr(mut self, range: Range) -> Self {
         self.single.service_cidr = Some(range);
         self
     }
 
-    /// With these settings of the cluster and its zone. What another method of this builder sets wins, in any order; a
-    /// Topology wins over both.
+    /// Sets the settings of the cluster and its zone. Other methods of this builder override them, in any order; a Topology
+    /// overrides both.
     #[doc(hidden)]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// At this address, over UDP and TCP; without a word at a free port of 127.0.0.1.
+    /// Sets the address to listen on, over UDP and TCP. The default is a free port of 127.0.0.1.
     pub fn listen(mut self, address: SocketAddr) -> Self {
         self.options.listen = vec![address];
         self
     }
 
-    /// With names that are not the cluster's asked of this server; by default they do not exist (NXDOMAIN).
+    /// Sets the server to which queries outside the cluster domain are forwarded. By default they are answered with
+    /// NXDOMAIN.
     pub fn upstream(mut self, server: SocketAddr) -> Self {
         self.options.upstream = vec![server];
         self
     }
 
-    /// Starts the cluster; it answers when this is done. Files are read, and the cluster is brought up, on its own thread: a
-    /// caller that awaits this does not block its executor.
+    /// Starts the cluster. It answers queries when the operation is done. The cluster's own thread reads the files and runs
+    /// the controllers, so a caller that awaits this does not block its executor.
     ///
     /// # Errors
-    /// When manifests cannot be read or are refused, or the system does not give what it takes.
+    /// If manifests cannot be read or are refused, or if the system has no port, thread or file descriptor left.
     pub fn start(self) -> Operation<'static, Result<Cluster, Error>> {
         Operation::new(None, async move {
             let (running, begun) = Running::start(move || self.begin()).await?;
@@ -208,7 +210,7 @@ impl Builder {
         })
     }
 
-    /// Reads, brings up and serves, on the runtime that the cluster lives on. It blocks.
+    /// Reads the manifests, reconciles the cluster and starts its listeners, on the cluster's runtime. Blocks.
     async fn begin(self) -> Result<Begun, Error> {
         let Builder {
             mut manifests,
@@ -259,7 +261,7 @@ impl Builder {
     }
 }
 
-/// A cluster that answers, but for the thread that it lives on.
+/// A running cluster without its thread.
 struct Begun {
     driver: Driver,
     queries: QueryLog,

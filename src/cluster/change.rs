@@ -1,22 +1,22 @@
-//! A change that was made, as far as the DNS shows it: for a test to ask what came after. It must not know what was
-//! changed.
+//! Changes of the DNS, for queries that arrive after them. Must not depend on what was changed.
 
 use crate::queries::{Position, QueryLog};
 use crate::zone::NameChange;
 use crate::{ControlPlane, DnsChange, Driver};
 
-/// A change, once the DNS shows it.
+/// A change that is visible in the DNS.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Change {
-    /// The SOA's serial since: who sees it, or a later one, sees the change.
+    /// Serial of the SOA after the change: a client that sees this serial or a later one sees the change.
     pub serial: u32,
-    /// The names that came and went with it.
+    /// Names that were added or removed.
     pub names: Vec<NameChange>,
     pub(super) mark: Mark,
 }
 
-/// A moment, to ask what came after it: of [`Cluster::mark`](super::Cluster::mark), or of a [`Change`].
+/// A point in time, for [`Queries::after`](super::Queries::after): from [`Cluster::mark`](super::Cluster::mark) or a
+/// [`Change`].
 #[derive(Clone, Copy, Debug)]
 pub struct Mark(pub(super) Position);
 
@@ -38,9 +38,9 @@ impl From<&Mark> for Mark {
     }
 }
 
-/// Where a change began.
+/// The state of the DNS before a change.
 pub(super) struct Before {
-    /// The number of the last change of the DNS.
+    /// Number of the last change of the DNS.
     last: u64,
 }
 
@@ -49,18 +49,18 @@ impl Before {
         Before { last: last(cluster) }
     }
 
-    /// What has changed since.
+    /// Returns what has changed since.
     pub(super) fn change(&self, driver: &Driver, queries: &QueryLog) -> Change {
         change(driver, queries, |traced| traced.number > self.last)
     }
 }
 
-/// The change from `mark` to now.
+/// Returns the change from `mark` to now.
 pub(super) fn since(mark: Mark, driver: &Driver, queries: &QueryLog) -> Change {
     change(driver, queries, |traced| mark.0.serial.is_none_or(|before| traced.serial > before))
 }
 
-/// The change that consists of those changes of the DNS that are `part_of` it.
+/// Returns the changes of the DNS that match `part_of`, as one.
 fn change(driver: &Driver, queries: &QueryLog, part_of: impl Fn(&DnsChange) -> bool) -> Change {
     driver.read(|cluster| {
         let parts = cluster.trace().filter(|traced| part_of(traced));

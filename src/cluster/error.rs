@@ -1,4 +1,4 @@
-//! What can go wrong with a fixture, told so that a failed test explains itself.
+//! Errors of a cluster in a test. Their messages are meant to explain a failed test without a debugger.
 
 use std::fmt;
 use std::io;
@@ -10,87 +10,87 @@ use crate::queries::Query;
 use crate::serve::BindError;
 use crate::store::nearest;
 
-/// Why something could not be done with a cluster. Nothing of it was done then.
+/// Why an operation on a cluster failed. The cluster is unchanged, except after [`Timeout`](Error::Timeout).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The manifests cannot be read, or an API server would refuse them: everything that is wrong, with its place.
-    #[error("{}", told(.0))]
+    /// The manifests cannot be read, or an API server would refuse them: all problems, with file, line and column.
+    #[error("{}", errors_of(.0))]
     Manifests(Vec<Problem>),
-    /// A Topology asks for what cannot be.
+    /// A Topology has invalid settings.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// There is no address to listen on.
+    /// The address to listen on is not available.
     #[error(transparent)]
     Listen(#[from] BindError),
-    /// The system gives no thread, or no descriptors.
+    /// The system has no thread or file descriptor left.
     #[error("cannot start a cluster: {0}")]
     Start(#[from] io::Error),
-    /// There is nothing of that name.
-    #[error("there is no {wanted}; {}", what_there_is(wanted, there))]
+    /// The object does not exist.
+    #[error("{wanted} does not exist; {}", alternatives(wanted, there))]
     Missing {
-        /// What was asked for: `Pod default/db-7`.
+        /// The requested object: `Pod default/db-7`.
         wanted: String,
-        /// What there is of its kind.
+        /// Names of the existing objects of its kind.
         there: Vec<String>,
     },
-    /// What was asked for cannot be.
+    /// The request is invalid.
     #[error("{0}")]
     Refused(String),
-    /// It did not come about in time.
-    #[error("{awaited} did not come about within {waited:?}: {state}")]
-    Overdue {
+    /// The expected state was not reached in time.
+    #[error("{awaited} was not complete within {waited:?}: {state}")]
+    Timeout {
         /// What was waited for.
         awaited: String,
-        /// How long.
+        /// How long was waited.
         waited: Duration,
-        /// How it stands.
+        /// The state at the end.
         state: String,
     },
 }
 
-fn told(problems: &[Problem]) -> String {
+fn errors_of(problems: &[Problem]) -> String {
     let errors = problems.iter().filter(|problem| problem.severity == Severity::Error);
     errors.map(|problem| problem.render(false)).collect::<Vec<_>>().join("\n\n")
 }
 
-/// So many names are told of what there is.
-const TOLD: usize = 10;
+/// Maximum number of names that an error lists, to keep it readable.
+const LISTED_NAMES: usize = 10;
 
-fn what_there_is(wanted: &str, there: &[String]) -> String {
+fn alternatives(wanted: &str, there: &[String]) -> String {
     let name = wanted.rsplit_once(' ').map_or(wanted, |(_, name)| name);
     match nearest(name, there.iter().map(String::as_str)) {
         Some(near) => format!("did you mean {near}?"),
-        None if there.is_empty() => "there is none of its kind".into(),
-        None if there.len() > TOLD => {
-            format!("there are {} and {} more", there[..TOLD].join(", "), there.len() - TOLD)
+        None if there.is_empty() => "no object of this kind exists".into(),
+        None if there.len() > LISTED_NAMES => {
+            format!("existing: {} and {} more", there[..LISTED_NAMES].join(", "), there.len() - LISTED_NAMES)
         }
-        None => format!("there is {}", there.join(", ")),
+        None => format!("existing: {}", there.join(", ")),
     }
 }
 
-/// Queries that were waited for did not come.
+/// Fewer queries arrived in time than were waited for.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
-pub struct Unseen {
-    /// How many were waited for.
+pub struct QueryTimeout {
+    /// Number of queries that were waited for.
     pub wanted: usize,
-    /// Those that came.
+    /// The matching queries that arrived.
     pub seen: Vec<Query>,
     /// How long was waited.
     pub within: Duration,
-    /// The latest queries of any kind, to compare with.
+    /// The latest queries of any kind, for comparison.
     pub latest: Vec<Query>,
 }
 
-impl fmt::Display for Unseen {
+impl fmt::Display for QueryTimeout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Unseen { wanted, seen, within, latest } = self;
-        write!(f, "{} of {wanted} queries came within {within:?}", seen.len())?;
+        let QueryTimeout { wanted, seen, within, latest } = self;
+        write!(f, "{} of {wanted} queries arrived within {within:?}", seen.len())?;
         match latest.as_slice() {
-            [] => f.write_str("; nothing was asked at all"),
+            [] => f.write_str("; no query was received at all"),
             latest => {
-                f.write_str("; the latest that were asked:")?;
+                f.write_str("; the latest queries:")?;
                 latest.iter().try_for_each(|query| write!(f, "\n  {query}"))
             }
         }

@@ -1,4 +1,4 @@
-//! What a test lets go wrong, said from Rust; what comes of it is told in [`fault`](crate::fault).
+//! Faults, built in Rust. [`fault`](crate::fault) lists their effects.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -11,21 +11,20 @@ use crate::queries::QueryLog;
 use crate::store::{self, Key, Kind, Object, ObjectMeta};
 use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};
 
-/// What goes wrong, for whom and when: first what it hits, then what happens. Texts are those of `Fault` objects, and of
-/// `clusterlocal fault add`.
+/// Which queries fail, how and when. Texts have the syntax of `Fault` objects and of `clusterlocal fault add`.
 ///
 /// ```
 /// # use clusterlocal::{Cluster, Fault, RecordType};
 /// # use std::time::Duration;
 /// # fn main() -> Result<(), clusterlocal::Error> {
 /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3, ports: {cql: 9042}}}").start().wait()?;
-/// // The first two SRV lookups fail.
+/// // The first two SRV queries fail.
 /// let failing = cluster.fault(Fault::on("_cql._tcp.*").qtype(RecordType::SRV).servfail().times(2));
-/// // One answer in four comes late, to one of the pods.
+/// // A quarter of the answers to one pod are late.
 /// let slow = cluster.fault(Fault::on("*").client("db-1").probability(0.25).delay(Duration::from_secs(3)));
-/// // Only two of the pods are told of, and TC is not set.
+/// // Answers are cut to two records, without TC.
 /// let few = cluster.fault(Fault::on("db.*").does("cut 2"));
-/// // Nothing is answered for half a minute.
+/// // No query is answered for half a minute.
 /// let outage = cluster.fault(Fault::preset("dns-outage 30s"));
 /// assert_eq!(failing.hits(), 0);
 /// drop(outage);
@@ -33,7 +32,7 @@ use crate::{ControlPlane, Driver, RecordType, ResponseCode, manifest};
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "it does nothing before it is given to `Cluster::fault`"]
+#[must_use = "a fault has no effect until it is passed to `Cluster::fault`"]
 pub struct Fault {
     spec: FaultSpec,
     name: Option<String>,
@@ -46,10 +45,10 @@ impl From<FaultSpec> for Fault {
 }
 
 impl Fault {
-    /// On questions for names like `pattern`: `*` stands for any characters, `?` for one; all of them for `*`.
+    /// Matches queries by name: `*` stands for any characters, `?` for one; `*` alone matches all queries.
     ///
     /// # Panics
-    /// If that is no pattern for names: it is empty, or has spaces or commas in it.
+    /// If `pattern` is empty or contains spaces or commas.
     #[track_caller]
     pub fn on(pattern: &str) -> Self {
         let mut fault = Fault::from(FaultSpec::default());
@@ -57,142 +56,144 @@ impl Fault {
         fault
     }
 
-    /// A trouble that people know, by its name: `cache 30`, `nodelocal`, `two-replicas-disagree`, `dns-outage 30s`, `slow 3s`
-    /// and others, see [`PRESETS`](crate::fault::PRESETS). On all questions; the other methods narrow that down.
+    /// A known failure, by its name: `cache 30`, `nodelocal`, `two-replicas-disagree`, `dns-outage 30s`, `slow 3s` and
+    /// others; see [`PRESETS`](crate::fault::PRESETS). It matches all queries; the other methods narrow that down.
     ///
     /// # Panics
-    /// If there is none of that name.
+    /// If there is no preset of that name.
     #[track_caller]
     pub fn preset(preset: &str) -> Self {
         let preset: Preset = parsed(preset);
         Fault::from(FaultSpec { preset: Some(preset), ..FaultSpec::default() })
     }
 
-    /// On questions for records of this type. More than once adds to them.
+    /// Matches queries of this type. Several calls add types.
     pub fn qtype(mut self, qtype: RecordType) -> Self {
         self.spec.matching.types.push(qtype);
         self
     }
 
-    /// On questions over UDP, or over TCP.
+    /// Matches queries over UDP, or over TCP.
     pub fn transport(mut self, transport: Transport) -> Self {
         self.spec.matching.transport = Some(transport);
         self
     }
 
-    /// On questions from a pod (`db-1`, `ring/db-1`), an address or a network. More than once adds to them.
+    /// Matches queries from a pod (`db-1`, `ring/db-1`), an address or a network. Several calls add clients.
     ///
     /// # Panics
-    /// If it is none of these.
+    /// If `client` is none of these.
     #[track_caller]
     pub fn client(mut self, client: &str) -> Self {
         self.spec.matching.clients.push(parsed(client));
         self
     }
 
-    /// On each third, say, of the questions for which all else holds.
+    /// Hits every `count`th matching query.
     ///
     /// # Panics
-    /// If that is each noughth.
+    /// If `count` is 0.
     #[track_caller]
     pub fn every(mut self, count: u32) -> Self {
-        self.spec.matching.every = Some(NonZeroU32::new(count).expect("each noughth question is none"));
+        self.spec.matching.every =
+            Some(NonZeroU32::new(count).expect("every(0) is not allowed: use 1 for each matching query"));
         self
     }
 
-    /// With this probability, from 0 to 1, drawn from the [`seed`](Self::seed) for each question.
+    /// Hits a matching query with this probability, from 0 to 1, drawn from the [`seed`](Self::seed).
     ///
     /// # Panics
-    /// If that is no probability.
+    /// If `probability` is not between 0 and 1.
     #[track_caller]
     pub fn probability(mut self, probability: f64) -> Self {
         self.spec.matching.probability = Some(parsed(&probability.to_string()));
         self
     }
 
-    /// So often at most.
+    /// Maximum number of hits.
     pub fn times(mut self, times: u32) -> Self {
         self.spec.times = Some(times);
         self
     }
 
-    /// Before faults of a lower priority, which is 0 by default; among equals, the one that was created first is tried first.
+    /// Takes precedence over faults of a lower priority, which is 0 by default. Of equals, the one created first is tried
+    /// first.
     pub fn priority(mut self, priority: i32) -> Self {
         self.spec.priority = priority;
         self
     }
 
-    /// From so long after it was made, in the cluster's time.
+    /// Starts this long after its creation, on the cluster's clock.
     pub fn after(mut self, time: Duration) -> Self {
         self.spec.after = time;
         self
     }
 
-    /// For so long, in the cluster's time.
+    /// Ends after this time, on the cluster's clock.
     pub fn lasting(mut self, time: Duration) -> Self {
         self.spec.lasting = Some(time);
         self
     }
 
-    /// With what goes by lot derived from this.
+    /// Sets the seed of its random choices.
     pub fn seed(mut self, seed: u64) -> Self {
         self.spec.seed = seed;
         self
     }
 
-    /// Under this name. Of several faults that hit a question, the first by name has it alone; without a word they are
-    /// called `fault-1`, `fault-2` …, as they are made.
+    /// Sets the name of the fault. Of several faults that match a query, the first by name is applied. The default names
+    /// are `fault-1`, `fault-2` …, in the order of creation.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// SERVFAIL.
+    /// Answers SERVFAIL.
     pub fn servfail(self) -> Self {
         self.action(Action::Rcode(ResponseCode::SERVFAIL))
     }
 
-    /// REFUSED.
+    /// Answers REFUSED.
     pub fn refused(self) -> Self {
         self.action(Action::Rcode(ResponseCode::REFUSED))
     }
 
-    /// NXDOMAIN.
+    /// Answers NXDOMAIN.
     pub fn nxdomain(self) -> Self {
         self.action(Action::Rcode(ResponseCode::NXDOMAIN))
     }
 
-    /// The name exists, and has no such records.
+    /// Answers NOERROR without records.
     pub fn nodata(self) -> Self {
         self.action(Action::NoData)
     }
 
-    /// No answer.
+    /// Drops the query: no answer.
     pub fn silence(self) -> Self {
         self.action(Action::Drop)
     }
 
-    /// The answer comes so much later, by the wall's clock: a client's patience does not know the cluster's.
+    /// Delays the answer, in real time: a client's timeouts do not follow the cluster's clock.
     pub fn delay(self, by: Duration) -> Self {
         self.action(Action::Delay { by, jitter: Duration::ZERO })
     }
 
-    /// TC is set and no record is there, as if the answer did not fit.
+    /// Sets TC and removes all records, as if the answer did not fit.
     pub fn truncate(self) -> Self {
         self.action(Action::Truncate { keep: 0 })
     }
 
-    /// This, too.
+    /// Adds an action.
     #[doc(hidden)]
     pub fn action(mut self, action: Action) -> Self {
         self.spec.actions.0.push(action);
         self
     }
 
-    /// What `actions` says, too: `"omit db-1.*, glue none"`. All there is to say is in [`ACTIONS`](crate::fault::ACTIONS).
+    /// Adds the actions in a text: `"omit db-1.*, glue none"`. See [`ACTIONS`](crate::fault::ACTIONS) for the syntax.
     ///
     /// # Panics
-    /// If it says nothing that there is.
+    /// If `actions` cannot be parsed.
     #[track_caller]
     pub fn does(mut self, actions: &str) -> Self {
         let actions: Actions = parsed(actions);
@@ -200,10 +201,10 @@ impl Fault {
         self
     }
 
-    /// What each of `steps` says, in turn for each name, type and client: `["ok", "ok", "drop"]`.
+    /// Applies `steps` in turn, separately for each name, type and client: `["ok", "ok", "drop"]`.
     ///
     /// # Panics
-    /// If one of them says nothing that there is.
+    /// If a step cannot be parsed.
     #[track_caller]
     pub fn in_turn(mut self, steps: &[&str]) -> Self {
         let steps: Result<Vec<Actions>, _> = steps.iter().map(|step| step.parse()).collect();
@@ -217,8 +218,8 @@ fn parsed<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> T {
     text.parse().unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A fault of a cluster. It is over when this is dropped.
-#[must_use = "the fault is over as soon as this is dropped"]
+/// A fault in a cluster. Dropping it ends the fault.
+#[must_use = "dropping the guard ends the fault"]
 pub struct FaultGuard {
     driver: Driver,
     queries: QueryLog,
@@ -226,19 +227,19 @@ pub struct FaultGuard {
 }
 
 impl Cluster {
-    /// Lets something go wrong, from now on until what is returned is dropped.
+    /// Adds a fault, which lasts until the returned guard is dropped.
     ///
     /// # Panics
-    /// If the fault asks for what cannot be together, or has a name that none can have.
+    /// If the combination of its parts is invalid, or its name is.
     #[track_caller]
     pub fn fault(&self, fault: impl Into<Fault>) -> FaultGuard {
         self.try_fault(fault).unwrap_or_else(|refused| panic!("{refused}"))
     }
 
-    /// As [`fault`](Self::fault), for faults that come from elsewhere.
+    /// As [`fault`](Self::fault), and returns an error instead of a panic.
     ///
     /// # Errors
-    /// If the fault asks for what cannot be together, or has a name that none can have.
+    /// If the combination of its parts is invalid, or its name is.
     pub fn try_fault(&self, fault: impl Into<Fault>) -> Result<FaultGuard, Error> {
         let Fault { spec, name } = fault.into();
         let key = self.driver.write(|cluster| {
@@ -265,17 +266,17 @@ fn free_name(cluster: &ControlPlane) -> String {
 }
 
 impl FaultGuard {
-    /// The fault's name, as queries that it hit tell it.
+    /// The name of the fault, as in the log of queries.
     pub fn name(&self) -> &str {
         &self.key.name
     }
 
-    /// How many questions and connections it has hit.
+    /// Returns the number of queries and connections that it has hit.
     pub fn hits(&self) -> u64 {
         self.driver.read(|cluster| cluster.faults().hits(&self.key.name))
     }
 
-    /// Ends it now, and tells when that was: `queries().after(&ended)`.
+    /// Ends the fault and returns the change, for `queries().after(&ended)`.
     pub fn end(self) -> Change {
         let (driver, queries) = (self.driver.clone(), self.queries.clone());
         let before = driver.read(Before::now);

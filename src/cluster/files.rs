@@ -1,4 +1,4 @@
-//! The files that a cluster follows, for a test that changes them. Must not depend on what is in them.
+//! The files that a cluster follows. Must not depend on their contents.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl Cluster {
     }
 }
 
-/// Reads the files that are to be followed. What they say counts, of `objects` and of `settings`.
+/// Reads the files to follow. They override `objects` and `settings`.
 pub(super) fn read(
     paths: &[PathBuf],
     mut objects: Objects,
@@ -69,7 +69,7 @@ pub(super) fn read(
 }
 
 impl Files {
-    /// Applies each change of `sources` to the cluster of `driver`, for as long as this runtime lives.
+    /// Applies each change of `sources` to the cluster of `driver`, for as long as this runtime runs.
     pub(super) fn follow(sources: Sources, driver: Driver) -> Self {
         let files = Files { problems: sources.problems(), runtime: Handle::current() };
         if sources.is_ready() {
@@ -81,35 +81,35 @@ impl Files {
         files
     }
 
-    /// Why the present content of files is not served, and which paths mean no file; what was read before is served instead. Empty
-    /// where everything is served as it is.
+    /// The problems that keep the current content of files from being served, and the paths at which there is no file. The
+    /// previous content is served instead. Empty if all files are served as they are.
     pub fn problems(&self) -> Vec<Problem> {
         self.problems.borrow().clone()
     }
 
-    /// Waits until there is a problem, at most for `within`, and returns all there are.
+    /// Waits at most `within` until there is a problem, and returns all problems.
     ///
     /// # Errors
-    /// When there is none by then.
+    /// If there is none by then.
     pub fn wait_for_problem(&self, within: Duration) -> Operation<'static, Result<Vec<Problem>, Error>> {
         let mut problems = self.problems.clone();
         Operation::new(Some(self.runtime.clone()), async move {
             let found = timeout(within, problems.wait_for(|problems| !problems.is_empty())).await;
             match found {
                 Ok(Ok(problems)) => Ok(problems.clone()),
-                _ => Err(Error::Overdue {
+                _ => Err(Error::Timeout {
                     awaited: "a problem of the files".into(),
                     waited: within,
-                    state: "all of them are served as they are".into(),
+                    state: "all files are served as they are".into(),
                 }),
             }
         })
     }
 
-    /// Waits until there is no problem, at most for `within`.
+    /// Waits at most `within` until there is no problem.
     ///
     /// # Errors
-    /// The problems that there are by then.
+    /// The problems that are left.
     pub fn wait_until_served(&self, within: Duration) -> Operation<'static, Result<(), Error>> {
         let mut problems = self.problems.clone();
         Operation::new(Some(self.runtime.clone()), async move {
@@ -118,7 +118,11 @@ impl Files {
                 return Ok(());
             }
             let left = problems.borrow().iter().map(Problem::to_string).collect::<Vec<_>>();
-            Err(Error::Overdue { awaited: "all files".into(), waited: within, state: left.join("; ") })
+            Err(Error::Timeout {
+                awaited: "serving all files".into(),
+                waited: within,
+                state: left.join("; "),
+            })
         })
     }
 }

@@ -1,5 +1,5 @@
-//! Takes the place of a cluster in a test: start it, drive it, break it, ask what was asked. Everything it does is in the
-//! other rooms; what is here is how a test says it.
+//! The test fixture: a cluster to start, change, inject faults into and inspect. Takes the place of a cluster in a test. It
+//! only translates a test's calls into those of the other rooms.
 
 #[cfg(feature = "api")]
 mod api;
@@ -32,7 +32,7 @@ use workload::wait_until;
 
 pub use builder::Builder;
 pub use change::{Change, Mark};
-pub use error::{Error, Unseen};
+pub use error::{Error, QueryTimeout};
 pub use fault::{Fault, FaultGuard};
 #[cfg(feature = "watch")]
 pub use files::Files;
@@ -41,13 +41,13 @@ pub use operation::Operation;
 pub use pod::PodHandle;
 pub use queries::Queries;
 
-/// A cluster that lives as long as this does: its DNS, its API, its pods' lives. Nothing of it is left when it is dropped.
+/// A cluster for tests: its DNS, its API and its pods. Dropping it ends all of them.
 ///
-/// It is on a thread of its own, so that a test may block and a test with a runtime of its own needs no particular one.
-/// [`start`](Builder::start), [`scale`](Self::scale), [`rollout`](Self::rollout), a pod's [`restart`](PodHandle::restart) and
-/// [`wait_for`](Queries::wait_for) wait for the cluster and are [`Operation`]s: `.await` them on any runtime, which runs other
-/// tasks meanwhile, or [`wait`](Operation::wait) without one. All other methods return at once; they block the calling thread
-/// for as long as the controllers need to reconcile what was changed: microseconds for a pod, milliseconds for thousands.
+/// It runs on a thread of its own, so a test may block and may use any runtime, or none. [`start`](Builder::start),
+/// [`scale`](Self::scale), [`rollout`](Self::rollout), a pod's [`restart`](PodHandle::restart) and the `wait_for` methods
+/// wait for the cluster and return [`Operation`]s: `.await` them on any runtime, which runs other tasks meanwhile, or call
+/// [`wait`](Operation::wait) without one. All other methods return at once; they block the calling thread until the
+/// controllers have reconciled the change: microseconds for a pod, milliseconds for thousands.
 ///
 /// Objects are named as in `kubectl`: `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
 ///
@@ -77,7 +77,7 @@ pub struct Cluster {
     running: Running,
 }
 
-/// Tests share a cluster between threads and tasks.
+/// Tests share a cluster between threads and tasks: its types are `Send` and `Sync`.
 const _: () = {
     const fn shared<T: Send + Sync>() {}
     shared::<Cluster>();
@@ -87,7 +87,7 @@ const _: () = {
     shared::<Queries>();
 };
 
-/// Where a cluster is to be reached.
+/// The addresses of a cluster's listeners.
 #[derive(Clone, Copy)]
 struct Addresses {
     dns: SocketAddr,
@@ -96,45 +96,45 @@ struct Addresses {
 }
 
 impl Cluster {
-    /// What a cluster is to be started with.
+    /// Returns a builder with the default configuration.
     pub fn builder() -> Builder {
         Builder::default()
     }
 
-    /// Where it answers, over UDP and TCP.
+    /// The address of its DNS server, over UDP and TCP.
     pub fn dns_addr(&self) -> SocketAddr {
         self.addresses.dns
     }
 
-    /// Where its Kubernetes API is, for client libraries: `http://127.0.0.1:41234`.
+    /// The URL of its Kubernetes API, for client libraries: `http://127.0.0.1:41234`.
     #[cfg(feature = "api")]
     pub fn api_url(&self) -> String {
         format!("http://{}", self.addresses.api)
     }
 
-    /// The `resolv.conf` of a pod in `namespace`. Its name server has no port (resolv.conf(5) knows none): only who takes
-    /// the search list from it, and the address from [`dns_addr`](Self::dns_addr), can do without port 53.
+    /// The `resolv.conf` of a pod in `namespace`. Its name server has no port, because resolv.conf(5) has no syntax for
+    /// one: a client without port 53 takes the search list from it, and the address from [`dns_addr`](Self::dns_addr).
     pub fn resolv_conf(&self, namespace: &str) -> String {
         let (ip, search) = (self.addresses.dns.ip(), self.search(namespace).join(" "));
         format!("nameserver {ip}\nsearch {search}\noptions ndots:5\n")
     }
 
-    /// The domains that a pod in `namespace` completes short names with.
+    /// The search domains of a pod in `namespace`.
     pub fn search(&self, namespace: &str) -> [String; 3] {
         self.domain.search_domains(namespace)
     }
 
-    /// The SOA's serial: it grows with every change of the DNS.
+    /// Serial of the SOA: it grows with every change of the DNS.
     pub fn serial(&self) -> u32 {
         self.driver.read(ControlPlane::serial)
     }
 
-    /// What time it is in the cluster.
+    /// The time on the cluster's clock.
     pub fn now(&self) -> Time {
         self.driver.clock().now()
     }
 
-    /// Moves the clock on. What is due by then has happened, each thing at its time, when this is done.
+    /// Advances the clock. When it returns, everything due by then has happened, each event at its time.
     ///
     /// ```
     /// # use clusterlocal::{Clock, Cluster};
@@ -143,7 +143,7 @@ impl Cluster {
     /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 3}}").clock(Clock::manual()).start().wait()?;
     /// cluster.node("node-1").down()?;
     /// let change = cluster.advance(Duration::from_secs(60));
-    /// assert_eq!(change.names[0].name, "db-0.db.default", "its node is not ready any more");
+    /// assert_eq!(change.names[0].name, "db-0.db.default", "its node is not ready");
     /// # Ok(())
     /// # }
     /// ```
@@ -153,24 +153,24 @@ impl Cluster {
         before.change(&self.driver, &self.queries)
     }
 
-    /// The pod `NAME`, or `NAMESPACE/NAME`. That there is one is asked when something is done with it.
+    /// Returns a handle of the pod `NAME`, or `NAMESPACE/NAME`. Its existence is checked by the methods of the handle.
     pub fn pod(&self, name: &str) -> PodHandle<'_> {
         PodHandle::new(self, key(Kind::Pod, name))
     }
 
-    /// The node `NAME`. That there is one is asked when something is done with it.
+    /// Returns a handle of the node `NAME`. Its existence is checked by the methods of the handle.
     pub fn node(&self, name: &str) -> NodeHandle<'_> {
         NodeHandle::new(self, Key::new(Kind::Node, "", name))
     }
 
-    /// This moment, to ask what came [after](Queries::after) it.
+    /// Returns the current position, for queries that arrive [after](Queries::after) it.
     ///
     /// ```
     /// # use clusterlocal::Cluster;
     /// # fn main() -> Result<(), clusterlocal::Error> {
     /// let cluster = Cluster::builder().topology("sets: {db: {replicas: 1}}").start().wait()?;
     /// let mark = cluster.mark();
-    /// // ... the code under test must not ask anything ...
+    /// // ... the code under test must not send queries ...
     /// assert_eq!(cluster.queries().after(&mark).count(), 0);
     /// # Ok(())
     /// # }
@@ -179,11 +179,11 @@ impl Cluster {
         self.driver.read(|cluster| Mark::now(cluster, &self.queries))
     }
 
-    /// Waits for a change of the DNS after a [`Mark`] or a [`Change`], at most for `within` by the wall: for what the test did not
-    /// do by a method of this cluster. A file was saved, a pod's time came, or a client of the API wrote something.
+    /// Waits at most `within`, in real time, for a change of the DNS after a [`Mark`] or a [`Change`]. For changes that are
+    /// not made by a method of this cluster: a saved file, a pod that becomes ready, a write through the API.
     ///
     /// # Errors
-    /// When the DNS has not changed by then.
+    /// If the DNS has not changed by then.
     pub fn wait_for_change(
         &self,
         after: impl Into<Mark>,
@@ -194,7 +194,7 @@ impl Cluster {
             let is_later = |cluster: &ControlPlane| Some(cluster.serial()) != after.0.serial;
             match wait_until(&driver, within, |driver| driver.read(is_later)).await {
                 Ok(()) => Ok(change::since(after, &driver, &queries)),
-                Err(_) => Err(Error::Overdue {
+                Err(_) => Err(Error::Timeout {
                     awaited: "a change of the DNS".into(),
                     waited: within,
                     state: format!("the serial is still {}", driver.read(ControlPlane::serial)),
@@ -203,16 +203,16 @@ impl Cluster {
         })
     }
 
-    /// All that was asked so far.
+    /// Returns all queries so far.
     pub fn queries(&self) -> Queries {
         Queries::new(self.queries.clone(), self.driver.clone(), self.running.handle().clone())
     }
 
-    /// Adds what these manifests say to the cluster, or changes it to what they say; what they do not speak of stays, as
-    /// with `kubectl apply`. Done when the DNS shows what follows at once; see [`rollout`](Self::rollout) for the rest.
+    /// Creates or updates the objects in `manifests`; fields they do not set are kept, as with `kubectl apply`. When it
+    /// returns, the DNS shows the immediate effects; see [`rollout`](Self::rollout) for the rest.
     ///
     /// # Errors
-    /// When they cannot be read or are refused.
+    /// If the manifests cannot be read or are refused.
     pub fn apply(&self, manifests: impl Into<String>) -> Result<Change, Error> {
         let read = manifest::combine(vec![manifest::read_bytes("manifests", manifests.into().into_bytes())]);
         if read.has_errors() {
@@ -225,16 +225,16 @@ impl Cluster {
         })
     }
 
-    /// Deletes the object of `kind` and this name. A pod has as long to stop as it asks for.
+    /// Deletes the object of this kind and name. A pod stops within its grace period.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is no such object.
     pub fn delete(&self, kind: Kind, name: &str) -> Result<Change, Error> {
         let key = if kind.is_namespaced() { key(kind, name) } else { Key::new(kind, "", name) };
         self.change(|cluster| if cluster.delete(&key, None) { Ok(()) } else { Err(missing(cluster, &key)) })
     }
 
-    /// The control plane itself, of the internal package `clusterlocal-core`.
+    /// The control plane, of the internal package `clusterlocal-core`.
     #[doc(hidden)]
     pub fn driver(&self) -> &Driver {
         &self.driver
@@ -244,7 +244,7 @@ impl Cluster {
         Operation::new(Some(self.running.handle().clone()), work)
     }
 
-    /// Lets `act` change the cluster, and tells what the DNS shows of it.
+    /// Applies `act` to the cluster and returns the resulting change of the DNS.
     fn change(&self, act: impl FnOnce(&mut ControlPlane) -> Result<(), Error>) -> Result<Change, Error> {
         let before = self.driver.write(|cluster| {
             let before = change::Before::now(cluster);
@@ -254,7 +254,7 @@ impl Cluster {
     }
 }
 
-/// Whoever waits for a query ends before the timers do.
+/// Wakes tasks that wait for a query before the runtime stops.
 impl Drop for Cluster {
     fn drop(&mut self) {
         self.queries.close();
@@ -267,13 +267,13 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
+/// Parses `NAME` or `NAMESPACE/NAME`: `db-0` is in the namespace `default`, `ring/db-0` in `ring`.
 fn key(kind: Kind, name: &str) -> Key {
     let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
     Key::new(kind, namespace, name)
 }
 
-/// That there is nothing at `key`, and what there is of its kind.
+/// The error for a `key` without an object, with the names of the objects of its kind.
 fn missing(cluster: &ControlPlane, key: &Key) -> Error {
     let within = (!key.namespace.is_empty()).then_some(key.namespace.as_str());
     let there = cluster.store().all_stored(key.kind, within);

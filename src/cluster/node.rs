@@ -1,9 +1,9 @@
-//! A node of a cluster, and what can happen to a machine.
+//! A node of a cluster, and the failures of its machine.
 
 use super::{Change, Cluster, Error, missing};
 use crate::store::{BOOTS_ANNOTATION, Key, Kind, MACHINE_ANNOTATION, Node};
 
-/// A node, to be driven.
+/// A handle of a node.
 #[derive(Clone, Debug)]
 pub struct NodeHandle<'c> {
     cluster: &'c Cluster,
@@ -15,35 +15,35 @@ impl<'c> NodeHandle<'c> {
         NodeHandle { cluster, key }
     }
 
-    /// Nobody hears of it any more; what runs on it runs on, behind a partition. It is not ready after 50 seconds of the
-    /// cluster's time, and its pods are evicted after 300 more, for ever terminating.
+    /// Cuts the node off from the control plane; its containers keep running, as behind a network partition. After 50
+    /// seconds of the cluster's time it is not ready, and after 300 more its pods are evicted and stay terminating.
     ///
     /// # Errors
-    /// When there is no such node.
+    /// If there is no such node.
     pub fn down(&self) -> Result<Change, Error> {
         self.set(Some("unreachable"), false)
     }
 
-    /// The machine is off: as [`down`](Self::down), and nothing runs on it.
+    /// Switches the machine off: as [`down`](Self::down), and its containers stop.
     ///
     /// # Errors
-    /// When there is no such node.
+    /// If there is no such node.
     pub fn off(&self) -> Result<Change, Error> {
         self.set(Some("off"), false)
     }
 
-    /// It is heard of again.
+    /// Reconnects the node to the control plane.
     ///
     /// # Errors
-    /// When there is no such node.
+    /// If there is no such node.
     pub fn up(&self) -> Result<Change, Error> {
         self.set(None, false)
     }
 
-    /// The machine is booted: its pods are the same, with other addresses.
+    /// Boots the machine: its pods stay and get new addresses.
     ///
     /// # Errors
-    /// When there is no such node.
+    /// If there is no such node.
     pub fn reboot(&self) -> Result<Change, Error> {
         self.set(None, true)
     }

@@ -1,4 +1,4 @@
-//! What waits for a cluster, for tests with and without a runtime of their own. It must not know what is done.
+//! Operations that wait for a cluster, for tests with and without a runtime. Must not depend on what the operation does.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -8,11 +8,11 @@ use std::thread::{self, Thread};
 
 use tokio::runtime::Handle;
 
-/// Something that is done when it is awaited, on any runtime, or waited for with [`wait`](Operation::wait), on none.
-#[must_use = "nothing happens before it is awaited, or waited for with `wait`"]
+/// An operation that runs when it is awaited, on any runtime, or with [`wait`](Operation::wait), without one.
+#[must_use = "an operation does nothing until it is awaited or `wait` is called"]
 pub struct Operation<'c, T> {
     work: Pin<Box<dyn Future<Output = T> + Send + 'c>>,
-    /// Whose timers it uses; none before the cluster runs.
+    /// The runtime whose timers it uses; none before the cluster runs.
     runtime: Option<Handle>,
 }
 
@@ -21,7 +21,7 @@ impl<'c, T> Operation<'c, T> {
         Operation { work: Box::pin(work), runtime }
     }
 
-    /// Does it, and blocks this thread until it is done. The cluster has a thread of its own and goes on meanwhile.
+    /// Runs the operation and blocks this thread until it is done. The cluster continues on its own thread.
     pub fn wait(self) -> T {
         struct Unpark(Thread);
         impl Wake for Unpark {

@@ -1,4 +1,4 @@
-//! A pod of a cluster, and what can happen to it.
+//! A pod of a cluster, and what a test can do with it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use crate::store::{
     BOUND_PORT_PREFIX, CRASHES_ANNOTATION, IntOrName, Key, Kind, Pod, READY_ANNOTATION, pinned_ip_annotation,
 };
 
-/// A pod, to be driven. It goes by its name: the pod that replaces it is meant, too.
+/// A handle of a pod, by its name: it also refers to the pod that replaces it.
 #[derive(Clone, Debug)]
 pub struct PodHandle<'c> {
     cluster: &'c Cluster,
@@ -21,44 +21,44 @@ impl<'c> PodHandle<'c> {
         PodHandle { cluster, key }
     }
 
-    /// The address it has now; none if there is no such pod, or it has none yet.
+    /// Its current address; none if there is no such pod, or it has no address yet.
     pub fn address(&self) -> Option<IpAddr> {
         self.cluster.driver.read(|cluster| found(cluster, &self.key).ok()?.status.ips().next())
     }
 
-    /// Whether it is ready now.
+    /// Returns whether the pod is ready.
     pub fn is_ready(&self) -> bool {
         self.cluster
             .driver
             .read(|cluster| found(cluster, &self.key).is_ok_and(|pod| pod.is_running_and_ready()))
     }
 
-    /// Makes it ready, until somebody says otherwise.
+    /// Makes the pod ready, until the test, a client or a file changes that.
     ///
     /// # Errors
-    /// When there is no such pod.
+    /// If there is no such pod.
     pub fn ready(&self) -> Result<Change, Error> {
         self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "true".into())]))
     }
 
-    /// Makes it not ready, until somebody says otherwise.
+    /// Makes the pod not ready, until the test, a client or a file changes that.
     ///
     /// # Errors
-    /// When there is no such pod.
+    /// If there is no such pod.
     pub fn unready(&self) -> Result<Change, Error> {
         self.annotate(|_, _| Ok(vec![(READY_ANNOTATION.into(), "false".into())]))
     }
 
-    /// Lets a container of it crash: the pod stays, and is ready again when it has run for as long as that takes.
+    /// Crashes a container of the pod. The pod stays, and is ready again when its delays have passed.
     ///
     /// # Errors
-    /// When there is no such pod.
+    /// If there is no such pod.
     pub fn crash(&self) -> Result<Change, Error> {
         self.annotate(|_, pod| Ok(vec![(CRASHES_ANNOTATION.into(), (pod.status.restarts + 1).to_string())]))
     }
 
-    /// Lets what stands for it be a socket of the test: `address` is the pod's in A records, and its port is that of
-    /// `port`, a port's name, in SRV records. Until the pod is replaced.
+    /// Binds the pod to a socket of the test until the pod is replaced: A records have the IP of `address`, and SRV records
+    /// of the port named `port` have its port.
     ///
     /// ```
     /// # use clusterlocal::Cluster;
@@ -72,7 +72,7 @@ impl<'c> PodHandle<'c> {
     /// ```
     ///
     /// # Errors
-    /// When there is no such pod, or it has no such port in any Service.
+    /// If there is no such pod, or no Service has such a port for it.
     pub fn bind(&self, port: &str, address: SocketAddr) -> Result<Change, Error> {
         self.annotate(|cluster, pod| {
             check_port(cluster, &self.key, pod, port)?;
@@ -83,27 +83,27 @@ impl<'c> PodHandle<'c> {
         })
     }
 
-    /// Deletes it: it has as long to stop as it asks for, and is replaced if it is somebody's.
+    /// Deletes the pod: it stops within its grace period, and its controller, if any, replaces it.
     ///
     /// # Errors
-    /// When there is no such pod.
+    /// If there is no such pod.
     pub fn delete(&self) -> Result<Change, Error> {
         self.remove(None)
     }
 
-    /// Deletes its object at once, whether or not it has stopped: `kubectl delete --force --grace-period 0`.
+    /// Deletes the pod's object at once, whether or not it has stopped: `kubectl delete --force --grace-period 0`.
     ///
     /// # Errors
-    /// When there is no such pod.
+    /// If there is no such pod.
     pub fn force_delete(&self) -> Result<Change, Error> {
         self.remove(Some(0))
     }
 
-    /// Deletes it. Done when the pod that replaces it is ready, with another address, and the DNS shows it; or when nothing
-    /// more is going to happen before somebody does something.
+    /// Deletes the pod. Done when the pod that replaces it is ready, with another address, and the DNS shows it; or when
+    /// the cluster is idle, with no timer pending.
     ///
     /// # Errors
-    /// When there is no such pod, or it is not replaced within 30 seconds by the wall.
+    /// If there is no such pod, or it is not replaced within 30 seconds of real time.
     pub fn restart(&self) -> Operation<'c, Result<Change, Error>> {
         self.restart_at(None)
     }
@@ -111,7 +111,7 @@ impl<'c> PodHandle<'c> {
     /// As [`restart`](Self::restart), and the pod that replaces it has this address.
     ///
     /// # Errors
-    /// As for `restart`; also when the pod is none of a StatefulSet: the others' pods are called otherwise when they are replaced.
+    /// As for `restart`; also if the pod does not belong to a StatefulSet: replacements of other pods have other names.
     pub fn restart_with_ip(&self, address: IpAddr) -> Operation<'c, Result<Change, Error>> {
         self.restart_at(Some(address))
     }
@@ -127,7 +127,7 @@ impl<'c> PodHandle<'c> {
                 if let Some(address) = address {
                     let set = owner.filter(|owner| owner.kind == Kind::StatefulSet).ok_or_else(|| {
                         Error::Refused(format!(
-                            "{key} belongs to no StatefulSet: nothing makes it again under its name"
+                            "{key} does not belong to a StatefulSet: its replacement would have another name"
                         ))
                     })?;
                     let set = Key::new(set.kind, key.namespace.clone(), set.name);
@@ -145,7 +145,7 @@ impl<'c> PodHandle<'c> {
             let state = |cluster: &ControlPlane| match found(cluster, &key) {
                 Ok(pod) if pod.is_terminating() => format!("{key} is terminating"),
                 Ok(_) => format!("{key} is not ready"),
-                Err(_) => format!("there is no {key}"),
+                Err(_) => format!("{key} does not exist"),
             };
             cluster.until(&format!("the replacement of {key}"), replaced, state).await?;
             Ok(before.change(&cluster.driver, &cluster.queries))
@@ -177,7 +177,7 @@ fn found<'s>(cluster: &'s ControlPlane, key: &Key) -> Result<&'s Pod, Error> {
     pod.map(|pod| &**pod).ok_or_else(|| missing(cluster, key))
 }
 
-/// That `pod`, at `key`, has a port called `port` in some Service.
+/// Checks that some Service has a port called `port` for `pod`, at `key`.
 fn check_port(cluster: &ControlPlane, key: &Key, pod: &Pod, port: &str) -> Result<(), Error> {
     let services = cluster.store().services_selecting(&key.namespace, &pod.metadata.labels);
     let ports = services.iter().flat_map(|service| &service.spec.ports);
@@ -194,10 +194,10 @@ fn check_port(cluster: &ControlPlane, key: &Key, pod: &Pod, port: &str) -> Resul
     names.sort_unstable();
     names.dedup();
     Err(Error::Refused(format!(
-        "{key} has no port {port:?} in any Service; there {}",
+        "no Service of {key} has a port {port:?}; {}",
         match names.join(", ") {
-            names if names.is_empty() => "is none".into(),
-            names => format!("is {names}"),
+            names if names.is_empty() => "none has a port".into(),
+            names => format!("existing: {names}"),
         }
     )))
 }

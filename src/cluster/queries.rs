@@ -1,4 +1,4 @@
-//! What was asked of a cluster: which queries are meant, and what is to be known of them.
+//! The queries that a cluster received: selecting, counting and waiting for them.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -7,16 +7,16 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::error::Unseen;
+use super::error::QueryTimeout;
 use super::{Mark, Operation};
 use crate::fault::Transport;
 use crate::queries::{Filter, Query, QueryLog};
 use crate::{Driver, RecordType, ResponseCode};
 
-/// So many queries of any kind are told where those that were waited for did not come.
-const TOLD: usize = 10;
+/// Maximum number of queries that a failure lists, to keep it readable.
+const LISTED_QUERIES: usize = 10;
 
-/// The queries that were asked, or those of them that are meant. Each method says more of which.
+/// The queries that a cluster received. Each method narrows the selection.
 ///
 /// ```
 /// # use clusterlocal::{Cluster, RecordType};
@@ -35,13 +35,13 @@ const TOLD: usize = 10;
 /// # }
 /// ```
 #[derive(Clone)]
-#[must_use = "which queries are meant is no question yet: ask `all`, `count`, `wait_for` or `assert_none`"]
+#[must_use = "a selection does nothing until `all`, `count`, `wait_for` or `assert_none` is called"]
 pub struct Queries {
     log: QueryLog,
     driver: Driver,
     runtime: Handle,
     filter: Filter,
-    /// From where they are not meant.
+    /// Sockets whose queries are excluded.
     others: HashSet<SocketAddr>,
 }
 
@@ -50,73 +50,74 @@ impl Queries {
         Queries { log, driver, runtime, filter: Filter::default(), others: HashSet::new() }
     }
 
-    /// As `filter` says, instead of what was said before.
+    /// Replaces the selection by `filter`.
     #[doc(hidden)]
     pub fn matching(self, filter: Filter) -> Self {
         Queries { filter, ..self }
     }
 
-    /// None from these sockets.
-    pub(crate) fn but_from(self, others: HashSet<SocketAddr>) -> Self {
+    /// Excludes queries from these sockets.
+    pub(crate) fn excluding(self, others: HashSet<SocketAddr>) -> Self {
         Queries { others, ..self }
     }
 
-    fn but(mut self, narrow: impl FnOnce(&mut Filter)) -> Self {
+    fn narrowed(mut self, narrow: impl FnOnce(&mut Filter)) -> Self {
         narrow(&mut self.filter);
         self
     }
 
-    /// For names like `pattern`: `*` stands for any characters, `?` for one. Case and the last dot do not count.
+    /// Selects names that match `pattern`: `*` stands for any characters, `?` for one. Case and the trailing dot are
+    /// ignored.
     ///
     /// # Panics
-    /// If that is no pattern for names: it is empty, or has spaces or commas in it.
+    /// If `pattern` is empty or contains spaces or commas.
     #[track_caller]
     pub fn name(self, pattern: &str) -> Self {
         let pattern = pattern.parse().unwrap_or_else(|error| panic!("{error}"));
-        self.but(|filter| filter.name = Some(pattern))
+        self.narrowed(|filter| filter.name = Some(pattern))
     }
 
-    /// For records of this type.
+    /// Selects queries of this type.
     pub fn qtype(self, qtype: RecordType) -> Self {
-        self.but(|filter| filter.qtype = Some(qtype))
+        self.narrowed(|filter| filter.qtype = Some(qtype))
     }
 
-    /// From this address.
+    /// Selects queries from this address.
     pub fn client(self, address: IpAddr) -> Self {
-        self.but(|filter| filter.client = Some(address))
+        self.narrowed(|filter| filter.client = Some(address))
     }
 
-    /// From the pod `NAME` or `NAMESPACE/NAME`: from an address that it has, or had.
+    /// Selects queries from the pod `NAME` or `NAMESPACE/NAME`: from any address that it has or had.
     pub fn pod(self, name: impl Into<String>) -> Self {
-        self.but(|filter| filter.pod = Some(name.into()))
+        self.narrowed(|filter| filter.pod = Some(name.into()))
     }
 
-    /// Over UDP, or over TCP.
+    /// Selects queries over UDP, or over TCP.
     pub fn transport(self, transport: Transport) -> Self {
-        self.but(|filter| filter.transport = Some(transport))
+        self.narrowed(|filter| filter.transport = Some(transport))
     }
 
-    /// With this outcome.
+    /// Selects queries that were answered with this code.
     pub fn code(self, code: ResponseCode) -> Self {
-        self.but(|filter| filter.code = Some(Some(code)))
+        self.narrowed(|filter| filter.code = Some(Some(code)))
     }
 
-    /// That nobody answered.
+    /// Selects queries that were not answered.
     pub fn unanswered(self) -> Self {
-        self.but(|filter| filter.code = Some(None))
+        self.narrowed(|filter| filter.code = Some(None))
     }
 
-    /// That this fault hit.
+    /// Selects queries that this fault hit.
     pub fn fault(self, name: impl Into<String>) -> Self {
-        self.but(|filter| filter.fault = Some(name.into()))
+        self.narrowed(|filter| filter.fault = Some(name.into()))
     }
 
-    /// Asked after the DNS showed a [`Change`](super::Change), or after a [`Mark`].
+    /// Selects queries that arrived after the DNS showed a [`Change`](super::Change), or after a [`Mark`].
     pub fn after(self, moment: impl Into<Mark>) -> Self {
-        self.but(|filter| filter.after = Some(moment.into().0))
+        self.narrowed(|filter| filter.after = Some(moment.into().0))
     }
 
-    /// All of them so far, oldest first. The log keeps some 15,000 queries; see [`dropped`](Queries::dropped).
+    /// Returns the queries so far, oldest first. The log keeps some 15,000 queries; see [`dropped`](Queries::dropped).
     pub fn all(&self) -> Vec<Query> {
         let mut queries = self.log.after(self.filter.after.map_or(0, |after| after.number));
         self.driver.name_pods(&mut queries);
@@ -124,25 +125,29 @@ impl Queries {
         queries
     }
 
-    /// How many there are so far.
+    /// Returns the number of queries so far.
     pub fn count(&self) -> usize {
         self.all().len()
     }
 
-    /// How many queries, of any kind, are not kept any more.
+    /// Returns the number of queries, of any kind, that the log has dropped.
     pub fn dropped(&self) -> u64 {
         self.log.dropped()
     }
 
-    /// Waits until there are at least `count`, at most for `within` by the wall, and gives them. What is returned borrows
-    /// nothing: it may be awaited in another task.
+    /// Waits at most `within`, in real time, until there are at least `count` queries, and returns them. The operation
+    /// borrows nothing: it can be awaited in another task.
     ///
     /// # Errors
-    /// When there are fewer by then; it says what was asked instead.
-    pub fn wait_for(&self, count: usize, within: Duration) -> Operation<'static, Result<Vec<Query>, Unseen>> {
+    /// If there are fewer by then. The error lists the latest queries of any kind.
+    pub fn wait_for(
+        &self,
+        count: usize,
+        within: Duration,
+    ) -> Operation<'static, Result<Vec<Query>, QueryTimeout>> {
         let queries = self.clone();
         Operation::new(Some(self.runtime.clone()), async move {
-            let come = async {
+            let arrival = async {
                 loop {
                     let latest = queries.log.latest();
                     let seen = queries.all();
@@ -151,29 +156,24 @@ impl Queries {
                     }
                 }
             };
-            let seen = timeout(within, come).await.unwrap_or_else(|_| queries.all());
+            let seen = timeout(within, arrival).await.unwrap_or_else(|_| queries.all());
             if seen.len() >= count {
                 return Ok(seen);
             }
-            let mut latest = queries.log.after(queries.log.latest().saturating_sub(TOLD as u64));
+            let mut latest = queries.log.after(queries.log.latest().saturating_sub(LISTED_QUERIES as u64));
             queries.driver.name_pods(&mut latest);
-            Err(Unseen { wanted: count, seen, within, latest })
+            Err(QueryTimeout { wanted: count, seen, within, latest })
         })
     }
 
-    /// Fails the test if one of them is as `unwanted` says, and tells which.
+    /// Fails the test if a query matches `unwanted`, and lists the matches.
     ///
     /// # Panics
     /// If there is one.
     #[track_caller]
     pub fn assert_none(&self, unwanted: impl Fn(&Query) -> bool) {
         let found: Vec<_> = self.all().into_iter().filter(|query| unwanted(query)).collect();
-        let lines: Vec<_> = found.iter().take(TOLD).map(|query| format!("  {query}")).collect();
-        assert!(
-            found.is_empty(),
-            "{} queries that should not have been asked:\n{}",
-            found.len(),
-            lines.join("\n")
-        );
+        let lines: Vec<_> = found.iter().take(LISTED_QUERIES).map(|query| format!("  {query}")).collect();
+        assert!(found.is_empty(), "{} unexpected queries:\n{}", found.len(), lines.join("\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! A hickory-resolver that asks the cluster.
+//! A hickory-resolver whose only server is the cluster.
 
 use std::time::Duration;
 
@@ -8,12 +8,13 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 
 use super::Cluster;
 
-/// How long the resolver waits for an answer, before it asks once more: the cluster is in the next thread.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Time-out of one try of the resolver: the cluster answers from a thread of the same process.
+const RESOLVER_TIMEOUT: Duration = Duration::from_millis(500);
 
 impl Cluster {
-    /// A resolver such as a pod in `namespace` has: it completes short names, and asks over TCP for what is truncated. It
-    /// keeps nothing, so that every change is seen at once, and waits half a second for an answer, twice.
+    /// Returns a resolver like that of a pod in `namespace`: it completes short names, and retries truncated answers over
+    /// TCP. It has no cache, so that every change is visible at once, and sends a query at most twice, with a time-out of
+    /// half a second each.
     ///
     /// ```
     /// # use clusterlocal::Cluster;
@@ -39,7 +40,7 @@ impl Cluster {
         let options = builder.options_mut();
         options.ndots = 5;
         options.cache_size = 0;
-        (options.timeout, options.attempts) = (PATIENCE, 1);
-        builder.build().expect("nothing is asked of the system, which alone could say no")
+        (options.timeout, options.attempts) = (RESOLVER_TIMEOUT, 1);
+        builder.build().expect("only reading the system's configuration can fail")
     }
 }

@@ -1,5 +1,5 @@
-//! The thread that a cluster lives on: its own, so that nothing a test does or blocks can keep it from answering, and all
-//! of it ends with the cluster. It must not know who drives it.
+//! The thread of a cluster: its own, so that a test that blocks does not delay answers, and everything ends with the
+//! cluster. Must not depend on what runs on it.
 
 use std::future::Future;
 use std::io;
@@ -8,20 +8,21 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 
-/// A runtime on a thread; both end when this is dropped.
+/// A runtime on a thread; dropping it ends both.
 pub(super) struct Running {
     runtime: Handle,
-    /// Dropped to say that it is over.
+    /// Dropped to stop the thread.
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Running {
-    /// Runs `begin` on a thread of its own; what it spawns lives until this is dropped. Returns what it gives. The caller's
-    /// executor is not blocked: `begin` may block. Where the returned future is dropped early, the thread ends after `begin`.
+    /// Runs `begin` on a thread of its own and returns its result; tasks that it spawns run until this is dropped. `begin`
+    /// may block: the caller's executor is not blocked. If the returned future is dropped early, the thread ends after
+    /// `begin`.
     ///
     /// # Errors
-    /// When the system gives no thread or descriptors.
+    /// If the system has no thread or file descriptor left.
     pub(super) async fn start<T, F>(begin: impl FnOnce() -> F + Send + 'static) -> io::Result<(Self, T)>
     where
         T: Send + 'static,
@@ -33,22 +34,22 @@ impl Running {
         let mut running = Running { runtime: runtime.handle().clone(), stop: Some(stop), thread: None };
         let thread = thread::Builder::new().name("clusterlocal".into()).spawn(move || {
             runtime.block_on(async {
-                // Without a receiver the start was given up, and `stopped` resolves at once.
+                // Without a receiver the start was cancelled, and `stopped` resolves at once.
                 _ = begun.send(begin().await);
                 _ = stopped.await;
             });
         })?;
         match begins.await {
             Ok(first) => {
-                // Joined from now on. Before, a drop would wait for `begin`.
+                // Joined from here on: before, a drop would wait for `begin`.
                 running.thread = Some(thread);
                 Ok((running, first))
             }
-            Err(_) => Err(io::Error::other("the cluster's thread panicked while it began")),
+            Err(_) => Err(io::Error::other("the cluster's thread panicked at its start")),
         }
     }
 
-    /// Where its timers are.
+    /// The runtime, for its timers.
     pub(super) fn handle(&self) -> &Handle {
         &self.runtime
     }
@@ -57,7 +58,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.stop.take());
-        // Sockets are closed when the runtime is gone, and that is when the thread ends. A panic there was told there.
+        // The thread ends after the runtime has closed its sockets. A panic was reported when it happened.
         if let Some(thread) = self.thread.take() {
             _ = thread.join();
         }

@@ -1,10 +1,10 @@
-//! What a driven cluster shows to the servers of its DNS: what joins `driver` and `serve`, which must not depend on each other.
+//! The view of a cluster for its DNS servers. It joins `driver` and `serve`, which must not depend on each other.
 
 use super::Cluster;
 use crate::Driver;
 use crate::serve::View;
 
-/// The zone and the faults of a cluster that is kept in step with its clock.
+/// The zone and the faults of a cluster whose driver follows its clock.
 impl From<&Driver> for View {
     fn from(driver: &Driver) -> Self {
         let (zone, faults) = driver.read(|cluster| (cluster.published(), cluster.faults()));
@@ -12,7 +12,7 @@ impl From<&Driver> for View {
     }
 }
 
-/// The cluster of a test: what is asked of the view is in [`Cluster::queries`] as well.
+/// The cluster of a test: queries of this view are also in [`Cluster::queries`].
 impl From<&Cluster> for View {
     fn from(cluster: &Cluster) -> Self {
         View::from(&cluster.driver).with_queries(cluster.queries.clone())

@@ -1,4 +1,4 @@
-//! What makes a cluster's pods, and when that is done.
+//! Scaling workloads, and waiting for their rollouts.
 
 use std::time::Duration;
 
@@ -10,18 +10,18 @@ use super::{Change, Cluster, Error, Operation, key, missing};
 use crate::store::{Key, Kind, StatefulSet, Workload};
 use crate::{ControlPlane, Driver};
 
-/// How long is waited for pods, by the wall. Where that is not enough, the clock runs too slowly for a test.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// Time-out of a rollout, in real time: enough for any test whose clock is not slowed down.
+pub(super) const ROLLOUT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What makes pods, in the order in which names are looked up.
+/// Kinds that `scale` and `rollout` accept, in the order of lookup.
 const SCALABLE: [Kind; 3] = [Kind::StatefulSet, Kind::Deployment, Kind::ReplicaSet];
 
 impl Cluster {
-    /// Lets the StatefulSet, Deployment or ReplicaSet of this name have so many pods. Done when it has, all of them
-    /// ready, and the DNS shows it; see [`rollout`](Self::rollout) for how long that is waited for.
+    /// Sets the number of replicas of the StatefulSet, Deployment or ReplicaSet `name`. Done when all of its pods are ready
+    /// and the DNS shows them; see [`rollout`](Self::rollout) for the time-out.
     ///
     /// # Errors
-    /// When there is none, or it has them not in time.
+    /// If there is no such workload, or its pods are not ready in time.
     pub fn scale(&self, name: &str, replicas: u32) -> Operation<'_, Result<Change, Error>> {
         let named = key(Kind::StatefulSet, name);
         self.operation(async move {
@@ -36,12 +36,12 @@ impl Cluster {
         })
     }
 
-    /// Waits until the StatefulSet, Deployment or ReplicaSet of this name has all its pods, of its latest template and
-    /// ready: `kubectl rollout status`. Also done when nothing more is going to happen before somebody does something: a pod's
-    /// readiness is held, or the clock stands still.
+    /// Waits until the StatefulSet, Deployment or ReplicaSet `name` has all its pods, of its latest template and ready:
+    /// `kubectl rollout status`. Also done when the cluster is idle, with no timer pending: the readiness of a pod is held
+    /// by an annotation, or the clock stands still.
     ///
     /// # Errors
-    /// When there is none, or after 30 seconds by the wall.
+    /// If there is no such workload, or after 30 seconds of real time.
     pub fn rollout(&self, name: &str) -> Operation<'_, Result<Change, Error>> {
         let named = key(Kind::StatefulSet, name);
         self.operation(async move {
@@ -63,7 +63,7 @@ impl Cluster {
         .await
     }
 
-    /// Waits until `aim` holds, or nothing more is going to happen before somebody does something.
+    /// Waits until `aim` holds, or the cluster is idle, with no timer pending.
     pub(super) async fn until(
         &self,
         awaited: &str,
@@ -72,20 +72,22 @@ impl Cluster {
     ) -> Result<(), Error> {
         let is_over = |driver: &Driver| {
             let running = driver.clock().get().is_running();
-            // The deadline of a rollout that stands still is no work that is left.
-            let idle =
-                |cluster: &ControlPlane| cluster.due().is_none_or(|due| due.since(cluster.now()) > PATIENCE);
+            // The progress deadline of a stalled rollout does not count as pending work.
+            let idle = |cluster: &ControlPlane| {
+                cluster.due().is_none_or(|due| due.since(cluster.now()) > ROLLOUT_TIMEOUT)
+            };
             driver.read(|cluster| aim(cluster) || !running || idle(cluster))
         };
-        wait_until(&self.driver, PATIENCE, is_over).await.map_err(|_| Error::Overdue {
+        wait_until(&self.driver, ROLLOUT_TIMEOUT, is_over).await.map_err(|_| Error::Timeout {
             awaited: awaited.into(),
-            waited: PATIENCE,
+            waited: ROLLOUT_TIMEOUT,
             state: self.driver.read(state),
         })
     }
 }
 
-/// Waits until the cluster of `driver` `is_over`, or ends, and looks again at each of its changes: at most for `within`, by the wall.
+/// Waits at most `within`, in real time, until `is_over` holds for `driver`, checked at each change of its cluster, or the
+/// cluster ends.
 pub(super) async fn wait_until(
     driver: &Driver,
     within: Duration,
@@ -103,19 +105,19 @@ pub(super) async fn wait_until(
     timeout(within, over).await
 }
 
-/// What makes pods under the name of `named`.
+/// Returns the key of the workload that `named` refers to by its name.
 fn workload(cluster: &ControlPlane, named: &Key) -> Result<Key, Error> {
     let keys = SCALABLE.map(|kind| Key { kind, ..named.clone() });
     let found = keys.into_iter().find(|key| cluster.store().object(key).is_some());
     found.ok_or_else(|| missing(cluster, named))
 }
 
-/// How far a rollout is.
+/// The progress of a rollout.
 struct Progress {
     wanted: u32,
     all: u32,
     ready: u32,
-    /// Of the latest template, where those before are to be replaced at all.
+    /// Pods of the latest template; all of them if older pods are not replaced.
     updated: u32,
 }
 
@@ -137,7 +139,7 @@ impl Progress {
                 let updated = if key.kind == Kind::Deployment { status.updated_replicas } else { wanted };
                 Progress { wanted, all: status.replicas, ready: status.ready_replicas, updated }
             }
-            // It is gone, and so are its pods.
+            // The workload is deleted, and so are its pods.
             None => Progress { wanted: 0, all: 0, ready: 0, updated: 0 },
         }
     }
@@ -150,9 +152,6 @@ impl Progress {
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Progress { wanted, all, ready, updated } = self;
-        write!(
-            f,
-            "{wanted} pods are wanted, there are {all}, {ready} are ready, {updated} of the latest template"
-        )
+        write!(f, "{all} of {wanted} pods exist, {ready} are ready, {updated} are of the latest template")
     }
 }

@@ -1,5 +1,5 @@
-//! A client that asks one question and takes what comes: over UDP or TCP, from a pod's address, without trying again. It must
-//! not know what is expected.
+//! A DNS client that sends one query from a given address, over UDP or TCP, without retries. Must not depend on the
+//! expected answer.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
@@ -11,7 +11,7 @@ use crate::answer::Reply;
 use crate::fault::Transport;
 use crate::wire::{DomainName, Question as Asked, RecordType};
 
-/// What to ask, and how.
+/// A query, and how to send it.
 pub(super) struct Ask<'a> {
     pub(super) name: &'a DomainName,
     pub(super) qtype: RecordType,
@@ -19,31 +19,32 @@ pub(super) struct Ask<'a> {
     /// The client's address.
     pub(super) from: IpAddr,
     pub(super) transport: Transport,
-    /// What the client can take over UDP, in bytes; 0 is without EDNS.
+    /// UDP size that the client announces, in bytes; 0 is without EDNS.
     pub(super) edns: u16,
     pub(super) patience: Duration,
     pub(super) id: u16,
 }
 
-/// What came.
-pub(super) enum Heard {
+/// The result of a query.
+pub(super) enum Received {
     Reply(Reply),
-    /// Something that is no answer to the question, and what.
+    /// Something other than an answer to the query, in the words of [`play`](super).
     Odd(&'static str),
 }
 
 impl Ask<'_> {
-    /// Asks. The client's own address is told, too: what it asked is not what others asked.
-    pub(super) fn ask(&self) -> io::Result<(Heard, SocketAddr)> {
+    /// Sends the query. Also returns the client's address and port, so that the query can be distinguished from those of other
+    /// clients.
+    pub(super) fn ask(&self) -> io::Result<(Received, SocketAddr)> {
         let request = self.request();
         let (reply, client) = if self.transport == Transport::Tcp {
             self.over_tcp(&request)?
         } else {
             self.over_udp(&request)?
         };
-        let heard = match reply {
-            Ok(reply) => self.hear(&request, &reply),
-            Err(error) => Heard::Odd(match error.kind() {
+        let received = match reply {
+            Ok(reply) => self.classify(&request, &reply),
+            Err(error) => Received::Odd(match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => "silence",
                 ErrorKind::ConnectionRefused => "refused",
                 ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => "reset",
@@ -51,7 +52,7 @@ impl Ask<'_> {
                 _ => return Err(error),
             }),
         };
-        Ok((heard, client))
+        Ok((received, client))
     }
 
     fn request(&self) -> Vec<u8> {
@@ -84,7 +85,7 @@ impl Ask<'_> {
         let socket = Socket::new(Domain::for_address(self.server), Type::STREAM, None)?;
         socket.bind(&SocketAddr::new(self.from, 0).into())?;
         let client = socket.local_addr()?.as_socket().ok_or(ErrorKind::Unsupported)?;
-        let converse = || {
+        let exchange = || {
             socket.connect_timeout(&self.server.into(), self.patience)?;
             let mut stream = TcpStream::from(socket);
             let left = self.patience.saturating_sub(began.elapsed()).max(Duration::from_millis(1));
@@ -97,19 +98,19 @@ impl Ask<'_> {
             stream.read_exact(&mut reply)?;
             Ok(reply)
         };
-        Ok((converse(), client))
+        Ok((exchange(), client))
     }
 
-    fn hear(&self, request: &[u8], reply: &[u8]) -> Heard {
+    fn classify(&self, request: &[u8], reply: &[u8]) -> Received {
         if reply.get(..2) != request.get(..2) {
-            return Heard::Odd("wrong-id");
+            return Received::Odd("wrong-id");
         }
         let question = |message| Asked::read(message).map(|asked| asked.bytes.to_ascii_lowercase());
-        // A server that cannot read the question need not repeat it.
+        // A server that cannot parse the question need not repeat it.
         let repeats = reply.get(5).is_some_and(|count| *count > 0);
         if repeats && question(reply) != question(request) {
-            return Heard::Odd("wrong-question");
+            return Received::Odd("wrong-question");
         }
-        Reply::read(reply).map_or(Heard::Odd("malformed"), Heard::Reply)
+        Reply::read(reply).map_or(Received::Odd("malformed"), Received::Reply)
     }
 }

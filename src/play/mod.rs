@@ -1,28 +1,28 @@
-//! Takes the place of whoever stands beside a cluster with kubectl, dig and a watch: lets a [`Scenario`] happen to a
-//! cluster, and tells what is seen. It must not know where it is told.
+//! Runs a [`Scenario`] against a cluster, and reports what is observed. Takes the place of an operator with kubectl, dig
+//! and a watch. Must not depend on where the report goes.
 //!
-//! What an answer `says` is told in words, so that it can be written down beforehand:
+//! The field `says` has the expected answer, in these words:
 //!
 //! | word | means |
 //! |---|---|
 //! | `db-0` | an address that this pod has; in another namespace than `default` it is `ring/db-0` |
-//! | `db-0 (gone)` | an address that this pod had, and nobody has now |
-//! | `db-0 (not ready)`, `(stopping)`, `(unreachable)` | how the pod at the address fares |
-//! | `db-0 (old process)` | the address of a pod whose object is gone, while it runs on behind a partition |
+//! | `db-0 (gone)` | an address that this pod had, and that is free now |
+//! | `db-0 (not ready)`, `(stopping)`, `(unreachable)` | the state of the pod at the address |
+//! | `db-0 (old process)` | the address of a deleted pod whose container still runs behind a network partition |
 //! | `svc/db` | the address of a Service |
 //! | `db-0:7000` | an SRV record: target and port |
-//! | `db-0:7000 (no address)`, `(at db-1)` | its target's address did not come along, or it is somebody else's |
+//! | `db-0:7000 (no address)`, `(at db-1)` | the target's address is missing, or belongs to another pod |
 //! | `cname:db.` | an alias |
-//! | `NODATA`, `NXDOMAIN`, `SERVFAIL` … | what there is instead of records |
+//! | `NODATA`, `NXDOMAIN`, `SERVFAIL` … | an answer without records |
 //! | `truncated` | TC is set |
 //! | `ttl=5` | a TTL other than the cluster's |
-//! | `silence`, `refused`, `reset`, `closed` | no answer, and what came of the connection |
-//! | `wrong-id`, `wrong-question`, `malformed` | what came is no answer to the question |
+//! | `silence`, `refused`, `reset`, `closed` | no answer, with the state of the connection |
+//! | `wrong-id`, `wrong-question`, `malformed` | a reply that does not answer the query |
 
 mod ask;
-mod says;
 pub mod scenario;
 mod search;
+mod words;
 
 use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -34,57 +34,57 @@ use crate::queries::Filter;
 use crate::store::Name;
 use crate::wire::DomainName;
 use crate::{Clock, Cluster, Error, Fault, FaultGuard, MANUAL_START, Mark, Settings};
-use ask::{Ask, Heard};
+use ask::{Ask, Received};
 use scenario::{Event, Expectation, NodeEvent, PodEvent, Question, Says};
 pub use scenario::{Scenario, scenarios};
 use search::Verdict;
 
-/// What was seen of a story.
+/// An observation of a run.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Seen {
-    /// Time has to pass, by the wall, before a step.
+    /// The run waits, in real time, for the time of a step.
     Waiting {
-        /// How long.
+        /// The remaining time.
         left: Duration,
-        /// For what.
+        /// The step.
         next: String,
     },
-    /// A step, done.
+    /// The result of a step.
     Step(Outcome),
-    /// An expectation, and whether it holds.
+    /// The result of an expectation.
     Expectation(Outcome),
 }
 
-/// What came of a step or an expectation.
+/// The result of a step or an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// When, since the beginning, in the cluster's time.
+    /// Time since the start, on the cluster's clock.
     pub at: Duration,
-    /// Duration of the step or check on the wall clock, without the wait before it.
+    /// Duration of the step or check in real time, without the wait before it.
     pub took: Duration,
-    /// What: `restart db-1`.
+    /// The step or expectation: `restart db-1`.
     pub what: String,
-    /// What was seen of it: names that came and went, what was answered.
+    /// What was observed: changed names, or the answer.
     pub seen: Vec<String>,
-    /// Why it is not as it should be; `None` if it is.
+    /// Why it failed; `None` if it passed.
     pub failure: Option<String>,
-    /// In which line of the file it stands.
+    /// Its line in the file.
     pub line: u32,
 }
 
-/// A story that is being played.
+/// A run of a scenario.
 pub struct Play<'s> {
     scenario: &'s Scenario,
     cluster: Cluster,
     began: Instant,
     faults: BTreeMap<Name, FaultGuard>,
-    /// What was answered, by what it is called.
+    /// Addresses of remembered answers, by their names.
     remembered: BTreeMap<Name, Vec<IpAddr>>,
-    /// The steps so far, and where each ended.
+    /// The steps so far, each with the position and time of its end.
     done: Vec<(String, Mark, Instant)>,
-    /// Where questions of the story's own came from.
+    /// Sockets that the scenario's own queries came from.
     own: HashSet<SocketAddr>,
 }
 
@@ -92,7 +92,7 @@ impl<'s> Play<'s> {
     /// Starts the cluster that `manifests` describe, answering at `listen`.
     ///
     /// # Errors
-    /// As for [`Cluster`].
+    /// Those of [`Builder::start`](crate::Builder::start).
     pub fn begin(
         scenario: &'s Scenario,
         manifests: Vec<Manifest>,
@@ -124,19 +124,19 @@ impl<'s> Play<'s> {
         })
     }
 
-    /// The cluster that it happens to.
+    /// The cluster of the run.
     pub fn cluster(&self) -> &Cluster {
         &self.cluster
     }
 
-    /// Lets all of it happen, and tells what is seen of it. Whether everything was as it should be is returned.
-    pub fn run(mut self, mut tell: impl FnMut(&Seen)) -> bool {
+    /// Runs all steps, checks the expectations, and passes each observation to `report`. Returns whether everything passed.
+    pub fn run(mut self, mut report: impl FnMut(&Seen)) -> bool {
         let mut passed = true;
         for step in &self.scenario.steps {
             let what = step.event.to_string();
-            self.wait_until(step.at, &what, &mut tell);
+            self.wait_until(step.at, &what, &mut report);
             let began = Instant::now();
-            let (seen, failure) = match self.happen(&step.event) {
+            let (seen, failure) = match self.perform(&step.event) {
                 Ok((seen, failure)) => (seen, failure),
                 Err(error) => (Vec::new(), Some(error.to_string())),
             };
@@ -145,7 +145,7 @@ impl<'s> Play<'s> {
             let ended = Instant::now();
             self.done.push((what.clone(), now, ended));
             let took = ended - began;
-            tell(&Seen::Step(Outcome { at: step.at, took, what, seen, failure, line: step.line }));
+            report(&Seen::Step(Outcome { at: step.at, took, what, seen, failure, line: step.line }));
         }
         let at = self.scenario.steps.last().map_or(Duration::ZERO, |last| last.at);
         for expectation in &self.scenario.expectations {
@@ -154,13 +154,13 @@ impl<'s> Play<'s> {
             let took = began.elapsed();
             passed &= failure.is_none();
             let what = expectation.to_string();
-            tell(&Seen::Expectation(Outcome { at, took, what, seen, failure, line: expectation.line }));
+            report(&Seen::Expectation(Outcome { at, took, what, seen, failure, line: expectation.line }));
         }
         passed
     }
 
-    /// Lets time pass until `at`.
-    fn wait_until(&self, at: Duration, next: &str, tell: &mut impl FnMut(&Seen)) {
+    /// Waits, or advances a manual clock, until `at`.
+    fn wait_until(&self, at: Duration, next: &str, report: &mut impl FnMut(&Seen)) {
         if self.scenario.manual {
             let now = self.cluster.now().since(MANUAL_START);
             if at > now {
@@ -174,13 +174,13 @@ impl<'s> Play<'s> {
             if left.is_zero() {
                 return;
             }
-            tell(&Seen::Waiting { left, next: next.into() });
+            report(&Seen::Waiting { left, next: next.into() });
             std::thread::sleep(left.min(Duration::from_secs(1)));
         }
     }
 
-    /// Lets `event` happen. Tells what was seen of it, and why that is not as it should be.
-    fn happen(&mut self, event: &Event) -> Result<(Vec<String>, Option<String>), Error> {
+    /// Performs `event`. Returns what was observed, and why it failed, if it did.
+    fn perform(&mut self, event: &Event) -> Result<(Vec<String>, Option<String>), Error> {
         let cluster = &self.cluster;
         let change = match event {
             Event::Pods(what, names) => {
@@ -234,9 +234,9 @@ impl<'s> Play<'s> {
             Event::Remember(called, says) => {
                 let Some(addresses) = self.remembered.get(called) else {
                     let there = self.remembered.keys().map(ToString::to_string).collect();
-                    return Err(Error::Missing { wanted: format!("answer called {called}"), there });
+                    return Err(Error::Missing { wanted: format!("answer named {called}"), there });
                 };
-                return Ok(compared(says::tenants(cluster.driver(), addresses), Some(says)));
+                return Ok(compared(words::address_owners(cluster.driver(), addresses), Some(says)));
             }
             Event::Wait => return Ok((Vec::new(), None)),
         };
@@ -246,31 +246,31 @@ impl<'s> Play<'s> {
     fn ask(&mut self, question: &Question) -> Result<(Vec<String>, Option<String>), Error> {
         let from = match &question.from {
             Some(pod) => self.cluster.pod(pod).address().ok_or_else(|| {
-                Error::Refused(format!("ask from {pod}: there is no such pod, or it has no address"))
+                Error::Refused(format!("ask from {pod}: the pod does not exist, or has no address"))
             })?,
             None => Ipv4Addr::LOCALHOST.into(),
         };
-        let heard = self.search(question, from)?;
-        let words = match heard {
-            Heard::Reply(reply) => {
+        let received = self.search(question, from)?;
+        let words = match received {
+            Received::Reply(reply) => {
                 if let Some(called) = &question.called {
-                    self.remembered.insert(called.clone(), says::addresses(&reply));
+                    self.remembered.insert(called.clone(), words::addresses(&reply));
                 }
-                says::words(self.cluster.driver(), &reply)
+                words::words(self.cluster.driver(), &reply)
             }
-            Heard::Odd(what) => vec![what.into()],
+            Received::Odd(what) => vec![what.into()],
         };
         Ok(compared(words, question.says.as_ref()))
     }
 
-    /// Sends the question for each name of the search list of a pod in the namespace of the one that asks, until an answer
+    /// Resolves a question as the resolver of its pod does: sends a query for each name of the search list until an answer
     /// is final. Returns the answer that takes precedence: that one, or NODATA, SERVFAIL, NXDOMAIN, in this order.
-    fn search(&mut self, question: &Question, from: IpAddr) -> Result<Heard, Error> {
+    fn search(&mut self, question: &Question, from: IpAddr) -> Result<Received, Error> {
         let namespace =
             question.from.as_deref().and_then(|pod| pod.split_once('/')).map_or("default", |(ns, _)| ns);
         let candidates = search::candidates(&question.name, &self.cluster.search(namespace));
         let is_completed = candidates.len() > 1;
-        let mut best: Option<(Verdict, Heard)> = None;
+        let mut best: Option<(Verdict, Received)> = None;
         for candidate in candidates {
             let name: DomainName = match candidate.parse() {
                 Ok(name) => name,
@@ -286,15 +286,16 @@ impl<'s> Play<'s> {
                 transport: question.transport,
                 edns: question.edns,
                 patience: question.patience,
-                // Any will do, and each time the same.
+                // Any id is valid; this one is the same in each run.
                 id: u16::try_from(self.done.len()).unwrap_or(u16::MAX),
             };
-            let (heard, client) =
-                ask.ask().map_err(|error| Error::Refused(format!("cannot ask from {from}: {error}")))?;
+            let (received, client) = ask
+                .ask()
+                .map_err(|error| Error::Refused(format!("cannot send a query from {from}: {error}")))?;
             self.own.insert(client);
-            let verdict = Verdict::of(&heard);
+            let verdict = Verdict::of(&received);
             if best.as_ref().is_none_or(|(known, _)| verdict < *known) {
-                best = Some((verdict, heard));
+                best = Some((verdict, received));
             }
             if verdict == Verdict::Final {
                 break;
@@ -305,14 +306,14 @@ impl<'s> Play<'s> {
         Ok(best.1)
     }
 
-    /// Whether what was asked is as expected, and what was.
+    /// Checks an expectation. Returns the matching queries, and why it failed, if it did.
     fn check(&self, expected: &Expectation) -> (Vec<String>, Option<String>) {
         let mut queries = self.cluster.queries().matching(expected.filter());
         let mut since = self.began;
         if let Some(after) = &expected.after {
             let Some((_, mark, at)) = self.done.iter().find(|(what, ..)| what.starts_with(after.as_str()))
             else {
-                return (Vec::new(), Some(format!("no step is called {after:?}")));
+                return (Vec::new(), Some(format!("no step begins with {after:?}")));
             };
             queries = queries.after(mark);
             since = *at;
@@ -322,23 +323,23 @@ impl<'s> Play<'s> {
         } else {
             expected.within.div_f64(self.scenario.speed).saturating_sub(since.elapsed())
         };
-        let queries = queries.but_from(self.own.clone());
-        let seen = queries.wait_for(expected.at_least, within).wait().unwrap_or_else(|unseen| unseen.seen);
+        let queries = queries.excluding(self.own.clone());
+        let seen = queries.wait_for(expected.at_least, within).wait().unwrap_or_else(|timeout| timeout.seen);
         let too_few = seen.len() < expected.at_least;
         let too_many = expected.at_most.is_some_and(|most| seen.len() > most);
-        let shown: Vec<_> = seen.iter().take(SHOWN).map(ToString::to_string).collect();
-        let failure = (too_few || too_many).then(|| format!("{} queries were asked", seen.len()));
+        let shown: Vec<_> = seen.iter().take(LISTED_QUERIES).map(ToString::to_string).collect();
+        let failure = (too_few || too_many).then(|| format!("there were {} queries", seen.len()));
         (shown, failure)
     }
 }
 
-/// So many queries of an expectation are shown.
-const SHOWN: usize = 5;
+/// Maximum number of queries that an expectation lists.
+const LISTED_QUERIES: usize = 5;
 
-/// `words`, and that they are not what was expected.
+/// Returns `words`, and how they differ from the expected ones.
 fn compared(words: Vec<String>, says: Option<&Says>) -> (Vec<String>, Option<String>) {
-    let wrong = says.filter(|says| !says::are(&words, says));
-    let failure = wrong.map(|says| format!("should say: {says}"));
+    let wrong = says.filter(|says| !words::match_expected(&words, says));
+    let failure = wrong.map(|says| format!("expected: {says}"));
     (vec![words.join(" ")], failure)
 }
 

@@ -1,7 +1,7 @@
-//! The stub resolver of a pod: the names that a question is sent for, one after the other, and which of the answers
-//! counts (resolv.conf(5), glibc's `resolv/res_query.c`, `__res_context_search`). Must not depend on sockets or the cluster.
+//! The stub resolver of a pod: the names that are queried in turn, and which answer takes precedence (resolv.conf(5),
+//! glibc's `resolv/res_query.c`, `__res_context_search`). Must not depend on sockets or the cluster.
 
-use super::ask::Heard;
+use super::ask::Received;
 use crate::wire::ResponseCode;
 
 /// `options ndots:5` of the resolv.conf that the kubelet writes: a name with fewer dots is completed first.
@@ -35,11 +35,11 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    pub(super) fn of(heard: &Heard) -> Verdict {
-        let Heard::Reply(reply) = heard else { return Verdict::Final };
+    pub(super) fn of(received: &Received) -> Verdict {
+        let Received::Reply(reply) = received else { return Verdict::Final };
         match reply.code {
             ResponseCode::NOERROR if reply.answers.is_empty() && !reply.truncated => Verdict::NoData,
-            // Also of an upstream that does not answer for the name: the search goes on.
+            // REFUSED is the answer of an upstream that does not serve the name: the search continues.
             ResponseCode::NXDOMAIN | ResponseCode::REFUSED => Verdict::NoName,
             ResponseCode::SERVFAIL => Verdict::Failed,
             _ => Verdict::Final,
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_completed_by_the_search_list_as_ndots_5_demands() {
+    fn names_with_fewer_than_five_dots_are_completed_first() {
         let domains = ["default.svc.cluster.local", "svc.cluster.local", "cluster.local"].map(String::from);
         let table = [
             ("db.default.svc.cluster.local.", "db.default.svc.cluster.local."),

@@ -1,5 +1,5 @@
-//! Which TCP connections are held: a limit for all and one for each client; where either is reached, the connection that has been
-//! idle longest is closed. Must not depend on what goes over the connections.
+//! Limits on open TCP connections: one in total and one per client. At a limit, the connection that has been idle longest
+//! is closed. Must not depend on what is sent on the connections.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// The connections that are open.
+/// The open connections.
 pub(super) struct Admissions {
     limit: usize,
     per_client: usize,
-    /// What idleness is measured from.
+    /// Idle times are measured from here.
     epoch: Instant,
     open: Mutex<Open>,
 }
@@ -26,12 +26,12 @@ struct Open {
 
 struct Seat {
     client: IpAddr,
-    /// When something was last answered, in milliseconds since the epoch.
+    /// Time of the last answer, in milliseconds since the epoch.
     active: AtomicU64,
     evicted: Notify,
 }
 
-/// A connection's leave to be open; dropping it gives the place to another.
+/// Permission of one connection to be open. Dropping it frees its place.
 pub(super) struct Admission {
     admissions: Arc<Admissions>,
     number: u64,
@@ -39,7 +39,7 @@ pub(super) struct Admission {
 }
 
 impl Admissions {
-    /// For `limit` connections, of which `per_client` may come from one address that is not a loopback address.
+    /// At most `limit` connections, and at most `per_client` from one address other than loopback.
     pub(super) fn new(limit: usize, per_client: usize) -> Self {
         Admissions {
             limit: limit.max(1),
@@ -49,7 +49,7 @@ impl Admissions {
         }
     }
 
-    /// Admits a connection of `client`; returns as well whether another one was evicted for it.
+    /// Admits a connection of `client`, and returns whether another one was evicted for it.
     pub(super) fn admit(self: &Arc<Self>, client: IpAddr) -> (Admission, bool) {
         let mut open = self.open();
         let of_client = |seat: &Seat| seat.client == client;
@@ -79,8 +79,8 @@ impl Admissions {
 }
 
 impl Open {
-    /// Ends the connection that has been idle longest among those that `concerned` holds for; the older one of two
-    /// that are equally idle.
+    /// Evicts the connection that has been idle longest among those that match `concerned`; of two that are equal, the
+    /// older one.
     fn evict(&mut self, concerned: impl Fn(&Seat) -> bool) -> bool {
         let idlest = self
             .seats
@@ -97,12 +97,12 @@ impl Open {
 }
 
 impl Admission {
-    /// Notes that the connection was of use just now.
+    /// Records that the connection was used just now.
     pub(super) fn touch(&self) {
         self.seat.active.store(self.admissions.now(), Ordering::Relaxed);
     }
 
-    /// Returns when the connection has to make room for another.
+    /// Returns once the connection is evicted.
     pub(super) async fn evicted(&self) {
         self.seat.evicted.notified().await;
     }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_makes_room() {
+    async fn at_the_limit_the_longest_idle_connection_is_evicted() {
         let local = "127.0.0.1".parse().unwrap();
         let admissions = Arc::new(Admissions::new(2, 1));
         let (first, _) = admissions.admit(local);
@@ -139,17 +139,20 @@ mod tests {
         assert!(evicted);
         assert_eq!([is_evicted(&first).await, is_evicted(&second).await], [false, true]);
         drop((second, third));
-        assert!(!admissions.admit(local).1, "a closed connection leaves its place, an evicted one has none");
+        assert!(
+            !admissions.admit(local).1,
+            "a closed connection frees a place, an evicted one did so before"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_client_at_its_limit_makes_room_for_itself() {
+    async fn a_client_at_its_limit_evicts_its_own_connection() {
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|ip| ip.parse().unwrap());
         let admissions = Arc::new(Admissions::new(10, 2));
         let (others, _) = admissions.admit(other);
         advance(Duration::from_millis(5)).await;
         let held: Vec<_> = (0..3).map(|_| admissions.admit(one).0).collect();
-        assert!(!is_evicted(&others).await, "it has been idle longest, but is somebody else's");
+        assert!(!is_evicted(&others).await, "idle longest, but of another client");
         assert!(is_evicted(&held[0]).await);
         assert!(!is_evicted(&held[1]).await && !is_evicted(&held[2]).await);
     }

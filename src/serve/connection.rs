@@ -1,4 +1,4 @@
-//! One TCP connection (RFC 7766): queries in, answers out, in order. It must not know how many others there are.
+//! One TCP connection (RFC 7766): reads queries and writes their answers, in order. Must not depend on other connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -20,20 +20,20 @@ use crate::answer::fault::Ending;
 use crate::fault::Tcp as Fault;
 use crate::wire::HEADER;
 
-/// How much is read at a time, in bytes.
+/// Bytes that are read at a time.
 const CHUNK: usize = 16 * 1024;
 
-/// How much of the answers is collected before it is written, in bytes.
-const BATCH: usize = 64 * 1024;
+/// Size at which collected answers are written, in bytes.
+const WRITE_SIZE: usize = 64 * 1024;
 
-/// Once draining has begun: how long a client may send nothing before it counts as having sent everything. What was
-/// sent but had no room in our receive buffer arrives within a round trip of our reading.
-const QUIET: Duration = Duration::from_millis(50);
+/// Time without data, while draining, after which a client is taken to have sent everything. Data that had no room in our
+/// receive buffer arrives within a round trip after we read.
+const DRAIN_IDLE: Duration = Duration::from_millis(50);
 
-/// Once draining has begun: how long a client that never falls quiet is answered.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Maximum time, while draining, of answering a client that keeps sending.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// Answers what `client` asks until it leaves, breaks a rule, has to make room, or is answered while draining.
+/// Answers the queries of `client` until it disconnects, sends what is not DNS, times out, is evicted, or draining is over.
 pub(super) async fn converse(
     stream: TcpStream,
     client: SocketAddr,
@@ -42,7 +42,7 @@ pub(super) async fn converse(
     responder: Arc<Responder>,
     draining: Draining,
 ) {
-    // Without it the kernel holds the second of two answers back until the first is acknowledged.
+    // Without TCP_NODELAY the kernel delays the second of two answers until the first is acknowledged.
     let _ = stream.set_nodelay(true);
     let mut connection = Connection {
         stream,
@@ -63,7 +63,7 @@ pub(super) async fn converse(
     }
 }
 
-/// Does what `fault` does to a connection, instead of answering on it.
+/// Applies `fault` to a connection, instead of answering on it.
 pub(super) async fn fail(
     stream: TcpStream,
     (fault, mut ending): (Fault, Ending),
@@ -78,16 +78,16 @@ pub(super) async fn fail(
             biased;
             () = admission.evicted() => return,
             () = draining.begun() => return,
-            // The client connects anew, and is answered.
+            // The client reconnects, and is answered.
             () = ending.ended() => {}
             () = ignore(&stream) => return,
         },
     }
-    // Without time to linger, closing resets.
+    // With a linger time of zero, closing sends RST.
     let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
-/// Reads what comes on `stream` until the client gives up.
+/// Discards input of `stream` until the client closes it.
 async fn ignore(stream: &TcpStream) {
     let mut ignored = [0; 512];
     while stream.readable().await.is_ok() {
@@ -105,37 +105,37 @@ struct Connection {
     client: SocketAddr,
     limits: TcpLimits,
     responder: Arc<Responder>,
-    /// What was read and not yet answered: less than one message, between two reads.
+    /// Bytes read and not yet answered: less than one message, between two reads.
     input: Vec<u8>,
-    /// The answer being made.
+    /// The answer being built.
     reply: Vec<u8>,
-    /// Answers with their lengths, not yet written.
+    /// Answers that are not yet written, each with its length.
     output: Vec<u8>,
-    /// How many answers `output` holds.
+    /// Number of answers in `output`.
     answers: u64,
-    /// When the last whole message came.
+    /// When the last whole message arrived.
     active: Instant,
-    /// When the message that `input` holds the beginning of began.
+    /// When the first byte of the incomplete message in `input` arrived.
     unfinished: Option<Instant>,
 }
 
 impl Connection {
     async fn run(&mut self, admission: &Admission, mut draining: Draining) -> io::Result<()> {
-        let mut last_words: Option<Instant> = None;
-        while last_words.is_none_or(|end| Instant::now() < end) {
-            // However many connections wait, they hold no more memory than they were sent.
+        let mut drain_until: Option<Instant> = None;
+        while drain_until.is_none_or(|end| Instant::now() < end) {
+            // Idle connections keep no memory beyond what they were sent.
             self.input.shrink_to_fit();
             (self.reply, self.output) = (Vec::new(), Vec::new());
-            let deadline = match (last_words, self.unfinished) {
-                (Some(end), _) => end.min(Instant::now() + QUIET),
+            let deadline = match (drain_until, self.unfinished) {
+                (Some(end), _) => end.min(Instant::now() + DRAIN_IDLE),
                 (None, Some(began)) => began + self.limits.message,
                 (None, None) => self.active + self.limits.idle,
             };
             tokio::select! {
                 biased;
                 readable = self.stream.readable() => readable?,
-                () = draining.begun(), if last_words.is_none() => {
-                    last_words = Some(Instant::now() + LAST_WORDS);
+                () = draining.begun(), if drain_until.is_none() => {
+                    drain_until = Some(Instant::now() + DRAIN_LIMIT);
                     continue;
                 }
                 () = sleep_until(deadline) => break,
@@ -147,33 +147,33 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
-            let heard = self.answer_what_is_whole().await?;
-            if let Heard::Queries = heard {
+            let input = self.answer_complete().await?;
+            if let Input::Queries = input {
                 admission.touch();
             }
             self.flush().await?;
-            if let Heard::Nonsense = heard {
+            if let Input::Malformed = input {
                 return Ok(());
             }
         }
-        // Everything that was read is answered: a client that only closed its half still gets to the end.
+        // Everything that was read is answered: a client that closed only its sending side gets all answers.
         self.stream.shutdown().await
     }
 
-    /// Answers the messages that `input` holds whole and keeps the rest of it.
-    async fn answer_what_is_whole(&mut self) -> io::Result<Heard> {
+    /// Answers the complete messages in `input`, and keeps the incomplete rest.
+    async fn answer_complete(&mut self) -> io::Result<Input> {
         let mut at = 0;
         while let Some((&length, rest)) = self.input[at..].split_first_chunk::<2>() {
             let length = usize::from(u16::from_be_bytes(length));
             if length < HEADER {
-                return Ok(Heard::Nonsense);
+                return Ok(Input::Malformed);
             }
             if rest.len() < length {
                 break;
             }
             self.answer(at + 2, length).await;
             at += 2 + length;
-            if self.output.len() >= BATCH {
+            if self.output.len() >= WRITE_SIZE {
                 self.flush().await?;
             }
         }
@@ -182,31 +182,31 @@ impl Connection {
         let began = if at > 0 { now } else { self.unfinished.unwrap_or(now) };
         self.unfinished = (!self.input.is_empty()).then_some(began);
         if at == 0 {
-            return Ok(Heard::Part);
+            return Ok(Input::Incomplete);
         }
         self.active = now;
-        Ok(Heard::Queries)
+        Ok(Input::Queries)
     }
 
-    /// Answers the message of `length` bytes at `at` of `input`.
+    /// Answers the message of `length` bytes at offset `at` of `input`.
     async fn answer(&mut self, at: usize, length: usize) {
         let Connection { client: peer, responder, input, reply, output, .. } = self;
         let client = Client { udp: false, ipv6: peer.is_ipv6(), max_udp: u16::MAX };
         let request = &input[at..at + length];
-        // Answers keep their order, so whatever is asked next on this connection waits as well, as in CoreDNS.
+        // Answers keep their order: a delayed answer delays the next ones on its connection, as in CoreDNS.
         let is_sent =
             responder.answer(Received { request, peer: *peer, client, protocol: &"tcp" }, reply).await;
         if !is_sent {
             return;
         }
-        // A reply longer than its length field can say cannot be sent.
+        // A reply longer than its length field can express cannot be sent.
         let Ok(length) = u16::try_from(reply.len()) else { return };
         output.extend_from_slice(&length.to_be_bytes());
         output.extend_from_slice(reply);
         self.answers += 1;
     }
 
-    /// Writes the answers that are ready: their lengths in the same segment as they (RFC 7766 section 8).
+    /// Writes the collected answers, each in one segment with its length (RFC 7766 section 8).
     async fn flush(&mut self) -> io::Result<()> {
         if self.output.is_empty() {
             return Ok(());
@@ -222,12 +222,12 @@ impl Connection {
     }
 }
 
-/// What the last read brought.
-enum Heard {
-    /// One message or more.
+/// What a read returned.
+enum Input {
+    /// At least one message.
     Queries,
-    /// Not yet a whole message.
-    Part,
-    /// A length shorter than a header: the client does not speak DNS.
-    Nonsense,
+    /// An incomplete message.
+    Incomplete,
+    /// A length shorter than a header: not DNS.
+    Malformed,
 }

@@ -1,4 +1,4 @@
-//! Replies that are held back for a while: how many there may be, and their end. Must not depend on the reason.
+//! Replies that are delayed: their maximum number, and their cancellation. Must not depend on the reason.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use tokio::time::sleep;
 
 use crate::answer::fault::Ending;
 
-/// Maximum number of replies that are held back at a time: about as many as clients on one machine can wait for.
-const HELD: usize = 10_000;
+/// Maximum number of delayed replies at a time: about as many as clients on one machine can wait for.
+const DELAYED_REPLIES: usize = 10_000;
 
-/// The places for replies that are held back.
+/// The places of delayed replies.
 pub(super) struct Delays {
     places: Arc<Semaphore>,
     over: watch::Sender<bool>,
 }
 
-/// A place, and how long it is needed.
+/// A place, and the time for which it is needed.
 pub(super) struct Delay {
     by: Duration,
     ending: Ending,
@@ -27,25 +27,25 @@ pub(super) struct Delay {
 
 impl Default for Delays {
     fn default() -> Self {
-        Delays { places: Arc::new(Semaphore::new(HELD)), over: watch::Sender::new(false) }
+        Delays { places: Arc::new(Semaphore::new(DELAYED_REPLIES)), over: watch::Sender::new(false) }
     }
 }
 
 impl Delays {
-    /// A place for `by`, or until the fault behind it ends, unless all are taken.
+    /// Returns a place for `by`, or until the fault ends; none if all are taken.
     pub(super) fn admit(&self, by: Duration, ending: Ending) -> Option<Delay> {
         let place = self.places.clone().try_acquire_owned().ok()?;
         Some(Delay { by, ending, over: self.over.subscribe(), _place: place })
     }
 
-    /// Ends all waiting: what is held back is not sent.
+    /// Cancels all delays: their replies are not sent.
     pub(super) fn give_up(&self) {
         self.over.send_replace(true);
     }
 }
 
 impl Delay {
-    /// Waits for the time, or for the end of the fault. Returns whether the reply is to be sent then.
+    /// Waits for the time, or for the end of the fault. Returns whether the reply is to be sent.
     pub(super) async fn wait(mut self) -> bool {
         tokio::select! {
             () = sleep(self.by) => true,
@@ -67,7 +67,7 @@ mod tests {
     use crate::answer::fault::Rule;
     use crate::fault::FaultSpec;
 
-    /// A fault in force, and its end.
+    /// Publishes a fault, and returns its end.
     fn fault(faults: &Faults) -> Ending {
         let spec = FaultSpec { actions: "tcp hang".parse().expect("an action"), ..FaultSpec::default() };
         let rule = Rule {
@@ -104,7 +104,7 @@ mod tests {
         let (delays, faults) = (Delays::default(), Faults::default());
         let ending = fault(&faults);
         let held: Vec<Delay> = std::iter::from_fn(|| delays.admit(Duration::ZERO, ending.clone())).collect();
-        assert_eq!(held.len(), HELD);
+        assert_eq!(held.len(), DELAYED_REPLIES);
         drop(held);
         assert!(delays.admit(Duration::ZERO, ending).is_some());
     }

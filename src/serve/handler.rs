@@ -1,5 +1,5 @@
-//! The cluster's zone as a `RequestHandler`: to mount it in any hickory server, and through that on DNS over TLS, HTTPS
-//! and QUIC. It must not answer anything differently from our own transports.
+//! The cluster's zone as a `RequestHandler`, for any hickory server, and so for DNS over TLS, HTTPS and QUIC. Its answers
+//! must not differ from those of this room's own transports.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::answer::Client;
 use crate::descriptors::Shares;
 use crate::wire::{self, HEADER};
 
-/// Answers a hickory server's requests with what the listeners of this module would say.
+/// Answers the requests of a hickory server as [`Listeners`](super::Listeners) do.
 ///
 /// ```
 /// use clusterlocal::Cluster;
@@ -41,27 +41,27 @@ pub struct ClusterHandler {
 }
 
 impl ClusterHandler {
-    /// A handler that answers what `view` shows, which a [`Cluster`](crate::Cluster) is. Of the options it follows the order, the seed, the upstream and the UDP
-    /// size; listeners and their limits are the hickory server's. Faults that delay or drop answers do so here as well;
-    /// those that are about connections cannot, and hickory does not compress SRV targets.
+    /// Returns a handler that answers from `view`, for instance a [`Cluster`](crate::Cluster). It uses the order, the seed,
+    /// the upstream and the UDP size of the options; listeners and their limits are the hickory server's. Faults that delay
+    /// or drop answers apply; faults of connections do not. Hickory does not compress SRV targets.
     pub fn new(view: impl Into<View>, options: &Options) -> Self {
         let stats = Arc::new(Stats::default());
         let responder = Arc::new(options.responder(view.into(), Shares::now().upstream, stats.clone()));
         ClusterHandler { responder, stats, max_udp_size: options.max_udp_size }
     }
 
-    /// What was counted so far; replies are counted by the hickory server only.
+    /// The counters. Replies are counted by the hickory server only.
     pub fn stats(&self) -> &Stats {
         &self.stats
     }
 
-    /// The reply to `request`, if there is to be one.
+    /// Returns the reply to `request`, if one is sent.
     async fn reply(&self, request: &Request) -> Option<Vec<u8>> {
         let peer = request.src();
         let client = Client {
             udp: request.protocol() == Protocol::Udp,
             ipv6: peer.is_ipv6(),
-            // The listener's address is not known here; a client with a loopback address has come to one.
+            // The listener's address is not known here; a client with a loopback address has reached a loopback listener.
             max_udp: max_udp(self.max_udp_size, peer.ip()),
         };
         let protocol = request.protocol();
@@ -84,20 +84,20 @@ impl RequestHandler for ClusterHandler {
             wire::truncate(&mut wire);
         }
         let Some(parsed) = Parsed::read(&wire) else {
-            tracing::error!("a reply could not be handed to the hickory server: it does not read it");
+            tracing::error!("cannot pass a reply to the hickory server: hickory failed to parse it");
             return nothing_sent(request);
         };
         response_handle.send_response(parsed.response()).await.unwrap_or_else(|error| {
-            tracing::debug!(%error, "a reply could not be sent");
+            tracing::debug!(%error, "cannot send a reply");
             nothing_sent(request)
         })
     }
 }
 
-/// One of our replies, as hickory models messages.
+/// A reply in hickory's types.
 struct Parsed {
     message: Message,
-    /// The reply's own, not the request's: some replies come without.
+    /// The questions of the reply, not of the request: some replies have none.
     queries: Queries,
 }
 
@@ -121,7 +121,7 @@ impl Parsed {
         impl Iterator<Item = &Record> + Send,
     > {
         let Message { metadata, answers, authorities, additionals, edns, .. } = &self.message;
-        // The SOA of a negative answer stands among the authorities already.
+        // The SOA of a negative answer is among the authorities already.
         let soa: &[Record] = &[];
         MessageResponseBuilder::new(&self.queries, edns.as_ref()).build(
             *metadata,
@@ -132,9 +132,9 @@ impl Parsed {
         )
     }
 
-    /// Whether hickory's encoder can write the reply within the size it keeps to over UDP. It needs a little more
-    /// room than ours, and where it has to leave records out of a message without OPT, hickory 0.26.3 leaves bytes of
-    /// them behind its end; so it must never come to that.
+    /// Whether hickory's encoder can write the reply within its size limit over UDP. It needs a little more space than
+    /// ours, and when it leaves records out of a message without OPT, hickory 0.26.3 leaves bytes of them behind the end.
+    /// Such a reply is truncated first.
     fn fits(&self) -> bool {
         let Message { answers, authorities, additionals, edns, .. } = &self.message;
         let mut wire = Vec::new();
@@ -148,7 +148,7 @@ impl Parsed {
     }
 }
 
-/// What hickory wants to hear where no reply was sent; it only goes into its log.
+/// The result for hickory if no reply was sent; hickory only logs it.
 fn nothing_sent(request: &Request) -> ResponseInfo {
     let mut metadata = Metadata::response_from_request(&request.metadata);
     metadata.response_code = ResponseCode::ServFail;
@@ -208,8 +208,8 @@ mod tests {
     }
 
     #[test]
-    fn what_hickory_cannot_fit_is_known_before_it_tries() {
-        // As compact as can be: each owner a pointer, 16 bytes a record.
+    fn a_reply_too_large_for_hickorys_encoder_is_detected_before_encoding() {
+        // As compact as possible: each owner is a pointer, 16 bytes per record.
         let reply = |count: u8, opt: &[u8]| {
             let mut wire =
                 [b"\x12\x34\x85\0\0\x01\0", [count].as_slice(), b"\0\0\0", &[!opt.is_empty() as u8]].concat();

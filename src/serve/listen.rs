@@ -1,4 +1,4 @@
-//! Sockets, bound before anything is served: UDP and TCP on every address, all of them or none. Must not depend on
+//! Binding of sockets, before anything is served: UDP and TCP on every address, all of them or none. Must not depend on
 //! what is served.
 
 use std::io;
@@ -11,26 +11,26 @@ use tokio::net::TcpListener;
 use super::BindError;
 use super::udp;
 
-/// What the kernel is asked for, to outlast bursts, in bytes. It may give less.
+/// Requested size of the receive buffer, in bytes, for bursts of queries. The kernel may grant less.
 const RECEIVE_BUFFER: usize = 4 << 20;
-/// As above, for replies.
+/// Requested size of the send buffer, in bytes.
 const SEND_BUFFER: usize = 1 << 20;
 
-/// How many connections may wait to be accepted.
+/// Maximum number of connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// How often another port is tried where the kernel's choice for UDP is taken for TCP.
+/// Maximum number of ports to try if the kernel's choice for UDP is taken for TCP.
 const PORT_TRIES: u32 = 32;
 
-/// UDP and TCP at one address.
+/// The sockets of one address.
 pub(super) struct Pair {
     pub(super) address: SocketAddr,
-    /// Sockets that share the address; the kernel sends each client to one of them.
+    /// UDP sockets that share the address; the kernel assigns each client to one of them.
     pub(super) datagrams: Vec<udp::Socket>,
     pub(super) listener: TcpListener,
 }
 
-/// Binds UDP, on up to `sockets` sockets, and TCP at `address`; port 0 becomes one port for all.
+/// Binds TCP and up to `sockets` UDP sockets at `address`. Port 0 becomes one port for all.
 pub(super) fn bind(address: SocketAddr, sockets: NonZeroUsize) -> Result<Pair, BindError> {
     let failed = |transport| move |reason| BindError { address, transport, reason };
     let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
@@ -61,11 +61,11 @@ pub(super) fn adopt(datagrams: UdpSocket, listener: std::net::TcpListener) -> io
 /// Refuses an upstream that is one of the addresses `listening`: queries would go in circles.
 ///
 /// # Errors
-/// The address that it is.
+/// The listening address that equals the upstream.
 pub(super) fn check_upstream(upstream: SocketAddr, listening: &[SocketAddr]) -> Result<(), BindError> {
     let leads_to = |address: &&SocketAddr| {
         let (to, here) = (upstream.ip().to_canonical(), address.ip().to_canonical());
-        // What is sent to the unspecified address goes to the machine itself.
+        // Packets to the unspecified address reach the host itself.
         let is_local = || to.is_loopback() || to.is_unspecified() || UdpSocket::bind((to, 0)).is_ok();
         upstream.port() == address.port()
             && (to == here
@@ -78,7 +78,7 @@ pub(super) fn check_upstream(upstream: SocketAddr, listening: &[SocketAddr]) -> 
             let reason = io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "the upstream {upstream} leads back to this server, and queries would go in circles: choose another \
+                    "the upstream {upstream} is this server, and queries would be forwarded in a loop: choose another \
                      upstream, for instance 1.1.1.1:53"
                 ),
             );
@@ -102,8 +102,8 @@ fn udp_socket(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The socket `first`, which is bound to `address`, and as many others there as make `count` together, or fewer where the
-/// system will not share it. Linux shares an address that is bound already: only from then on others may have it, too.
+/// Returns `first`, bound to `address`, and further sockets of the same address, `count` in all, or fewer if the system
+/// does not share it. Linux lets a bound socket share its address afterwards: until then no other process can take it.
 #[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
 fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket> {
     let another = || {
@@ -119,7 +119,7 @@ fn shared(first: UdpSocket, address: SocketAddr, count: usize) -> Vec<UdpSocket>
     sockets
 }
 
-/// Elsewhere sharing is for restarts: the latest socket gets everything.
+/// On other systems SO_REUSEPORT is for restarts: the latest socket receives everything.
 #[cfg(any(not(target_os = "linux"), clusterlocal_portable))]
 fn shared(first: UdpSocket, _: SocketAddr, _: usize) -> Vec<UdpSocket> {
     vec![first]
@@ -127,7 +127,7 @@ fn shared(first: UdpSocket, _: SocketAddr, _: usize) -> Vec<UdpSocket> {
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket(address, Type::STREAM, Protocol::TCP)?;
-    // A restart must not wait for the old connections' TIME_WAIT. Elsewhere than on Unix it means something else.
+    // A restart must not wait for old connections in TIME_WAIT. On systems other than Unix the option has another meaning.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;
@@ -138,7 +138,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
     if address.is_ipv6() {
-        // `::` next to `0.0.0.0`, whatever the system's default.
+        // `::` and `0.0.0.0` can be bound side by side, whatever the system's default is.
         socket.set_only_v6(true)?;
     }
     socket.set_nonblocking(true)?;
@@ -149,9 +149,9 @@ fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Soc
 mod tests {
     use super::*;
 
-    /// An upstream, the address that is listened on, and whether the one leads to the other.
+    /// An upstream, a listening address, and whether the upstream is refused.
     #[test]
-    fn an_upstream_does_not_lead_back() {
+    fn an_upstream_that_is_the_server_itself_is_refused() {
         let table = [
             ("127.0.0.1:53", "127.0.0.1:53", true),
             ("127.0.0.1:54", "127.0.0.1:53", false),

@@ -1,5 +1,5 @@
-//! Takes the place of the CoreDNS process: sockets, limits, and a shutdown that answers what was asked before it. Must not depend on
-//! YAML, Kubernetes objects or the control plane.
+//! The DNS server: sockets, limits, and a shutdown that answers pending queries. Takes the place of the CoreDNS process.
+//! Must not depend on YAML, Kubernetes objects or the control plane.
 //!
 //! ```text
 //!   Listeners ─┬▶ udp ───────────────┬▶ responder ─┬▶ answer
@@ -9,18 +9,18 @@
 //!
 //! # Why not `hickory_server::Server`
 //!
-//! `ClusterHandler`, of the feature `hickory`, is mounted in one, and takes from hickory the transport only. The transports here
-//! stand in for it because `Server` 0.26.3
+//! `ClusterHandler`, of the feature `hickory`, can be mounted in a `Server` and uses only its transports. The program and
+//! the fixture use the transports of this room instead, because `Server` 0.26.3
 //!
-//! - answers packets that are responses themselves when they are malformed, which makes two servers talk for ever;
-//! - has no limit on TCP connections, keeps a core busy when descriptors run out, and stops listening for good, without
-//!   a word, at the first connection that is reset before it is accepted;
-//! - drops the answers it owes when it is shut down;
+//! - answers packets that are responses themselves when they are malformed, so that two servers can reply to each other without end;
+//! has no limit on TCP connections, keeps a core busy when file descriptors run out, and stops listening, without a log
+//! line, at the first connection that is reset before it is accepted;
+//! - drops pending answers at shutdown;
 //! - replies from the wrong address where it is bound to the wildcard address;
-//! - leaves bytes of cut records behind the end of truncated messages;
+//! - leaves bytes of removed records behind the end of truncated messages;
 //! - spawns a task for each datagram and allocates some 27 times for each query.
 //!
-//! None of that can be mended from a `RequestHandler`. Both ways lead to the same [`answer`](crate::answer).
+//! A `RequestHandler` cannot change any of that. Both use the same [`answer`](crate::answer).
 
 mod admission;
 mod connection;
@@ -65,10 +65,10 @@ use listen::Pair;
 use options::max_udp;
 use tcp::Tcp;
 
-/// Maximum time of draining. With what else there is to end, a process ends within five seconds.
+/// Maximum time of draining. The rest of a shutdown is short enough that a process ends within five seconds.
 const DRAIN: Duration = Duration::from_secs(4);
 
-/// Bound sockets; what arrives waits in them until [`serve`](Listeners::serve).
+/// Bound sockets. Queries wait in their buffers until [`serve`](Listeners::serve).
 pub struct Listeners {
     pairs: Vec<Pair>,
     addresses: Vec<SocketAddr>,
@@ -77,9 +77,9 @@ pub struct Listeners {
     stats: Arc<Stats>,
 }
 
-/// Draining took too long: some clients had not taken their answers, or an upstream had not given them.
+/// Draining timed out: clients had not read their answers, or an upstream had not replied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("some clients could not be answered within {} s of the end; their connections were cut", DRAIN.as_secs())]
+#[error("some clients could not be answered within {} s of the shutdown; their connections were closed", DRAIN.as_secs())]
 pub struct CutOff;
 
 /// Signals the transports that draining has begun.
@@ -95,11 +95,11 @@ impl Draining {
 }
 
 impl Listeners {
-    /// Binds UDP and TCP on every address of `options`, all or none, and raises the process's descriptor limit as far
-    /// as it may, once for all. Asynchronous because sockets belong to the runtime they are bound in.
+    /// Binds UDP and TCP on every address of `options`, all or none, and raises the process's limit of file descriptors as
+    /// far as permitted, once per process. Asynchronous because sockets belong to the runtime in which they are bound.
     ///
     /// # Errors
-    /// The first address that cannot be bound.
+    /// The error of the first address that cannot be bound.
     pub async fn bind(options: &Options) -> Result<Self, BindError> {
         let shares = Shares::of(descriptors::raise_limit());
         let pairs: Vec<Pair> = options
@@ -114,7 +114,7 @@ impl Listeners {
         Ok(Listeners { pairs, addresses, options: options.clone(), shares, stats: Arc::default() })
     }
 
-    /// The addresses as they are bound, in the order of the options, with the ports that 0 became.
+    /// The bound addresses, in the order of the options; port 0 is replaced by the chosen port.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -135,11 +135,11 @@ impl Listeners {
         self.stats.clone()
     }
 
-    /// Answers what `view` shows until `shutdown` resolves. Then no new client is accepted, and queries that came before
-    /// that are still answered, unless a fault holds the answer back.
+    /// Answers queries from `view` until `shutdown` resolves. Then no new client is accepted, and queries that arrived
+    /// earlier are still answered, unless a fault delays the answer.
     ///
     /// # Errors
-    /// When that was not done after four seconds; it is given up then.
+    /// If draining takes more than four seconds. Connections that are left are closed.
     pub async fn serve(
         self,
         view: impl Into<View>,
@@ -165,7 +165,8 @@ impl Listeners {
         loop {
             tokio::select! {
                 () = &mut shutdown => break,
-                // No transport ends by itself. One that panics must not leave a server that only looks alive.
+                // A transport does not end by itself. If one panics, end the server: one that no longer answers must not
+                // seem to run.
                 Some(Err(ended)) = transports.join_next() => {
                     if let Ok(panic) = ended.try_into_panic() {
                         resume_unwind(panic);

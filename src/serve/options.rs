@@ -1,4 +1,4 @@
-//! What a server is started with. Must not depend on a transport.
+//! Options of a DNS server. Must not depend on a transport.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
@@ -10,28 +10,27 @@ use super::upstream::Upstream;
 use super::{Stats, View};
 use crate::answer::{Order, Outside};
 
-/// How to serve.
+/// Options of a DNS server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen, over UDP and TCP alike; port 0 is any free port, the same for both.
+    /// Addresses to listen on, over both UDP and TCP. Port 0 is any free port, the same for both.
     pub listen: Vec<SocketAddr>,
-    /// The largest UDP reply, in bytes, at least 512. `None`: what the client can take on loopback addresses, 1232
-    /// elsewhere.
+    /// Maximum size of a UDP reply, in bytes, at least 512. `None`: the size that the client accepts on loopback addresses,
+    /// 1232 on others.
     pub max_udp_size: Option<u16>,
-    /// In which order the records of an answer stand.
+    /// Order of the records in an answer.
     pub order: Order,
-    /// What shuffles are derived from: the same seed and the same queries over UDP on one address, by one thread, give the
-    /// same answers.
+    /// Seed of the shuffles. With one UDP thread and one address, the same seed and the same queries give the same answers.
     pub seed: u64,
-    /// The servers that are asked for names outside the cluster, in this order: the next one where one is silent. Empty:
-    /// none is asked, and `outside` decides.
+    /// Servers to which queries outside the cluster domain are forwarded, in this order: the next one if one does not
+    /// reply. If empty, `outside` decides.
     pub upstream: Vec<SocketAddr>,
-    /// The answer for names outside the cluster without an upstream.
+    /// Answer to queries outside the cluster domain if there is no upstream.
     pub outside: Outside,
-    /// How many threads, at most, answer over UDP on each address; where the system cannot share an address among sockets
-    /// (SO_REUSEPORT, as Linux has it), there is one.
+    /// Maximum number of UDP threads for each address. One on systems where sockets cannot share an address (SO_REUSEPORT
+    /// with the semantics of Linux).
     pub udp_threads: NonZeroUsize,
-    /// What TCP clients may take.
+    /// Limits for TCP clients.
     pub tcp: TcpLimits,
 }
 
@@ -68,15 +67,16 @@ pub(super) fn max_udp(asked: Option<u16>, address: IpAddr) -> u16 {
 /// Limits for TCP clients. The defaults are for a server that any host can reach.
 #[derive(Clone, Copy, Debug)]
 pub struct TcpLimits {
-    /// Connections at a time, on all listeners together. Never more than their [share](super::Shares) of the descriptors.
+    /// Maximum number of open connections, on all listeners together. It is capped at their [share](super::Shares) of the
+    /// file descriptors.
     pub connections: usize,
-    /// Connections at a time of one client address; loopback addresses are exempt.
+    /// Maximum number of open connections of one client address. Loopback addresses are exempt.
     pub per_client: usize,
-    /// How long a connection may be open without a query.
+    /// Maximum time without a query on a connection.
     pub idle: Duration,
-    /// How long a message may take from its first byte to its last.
+    /// Maximum time from the first byte of a message to its last.
     pub message: Duration,
-    /// How long a client may take to take its answers.
+    /// Maximum time for a client to read its answers.
     pub write: Duration,
 }
 

@@ -1,12 +1,12 @@
-//! The query log: one line a query, as CoreDNS's `log` plugin writes it, so that whatever reads those reads these.
+//! The query log: one line per query in the format of CoreDNS's `log` plugin, so that the same tools can read it.
 //!
 //! ```text
 //! 127.0.0.1:40212 - 26456 "A IN example.com. udp 44 false 4096" NOERROR qr,aa,rd 106 0.000123456s
 //! ```
 //!
-//! Client, id, then type, class, name, protocol, size in bytes, DO bit and UDP size of the query; response code, flags
-//! and size in bytes of the reply (`- - 0` for none); how long it took; and `fault=NAME` where a
-//! fault has hit it. Names come from any client: [`Presentation`] lets no control byte through.
+//! The fields are client and id; then type, class, name, protocol, size in bytes, DO bit and UDP size of the query;
+//! response code, flags and size in bytes of the reply (`- - 0` without a reply); the duration; and `fault=NAME` if a fault
+//! hit the query. Names come from clients: [`Presentation`] escapes control bytes.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,10 +22,10 @@ use crate::queries::Exchanged;
 use crate::store::{Name, Time};
 use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 
-/// What the query log's lines are filtered by.
+/// Target of the query log's events, for filters.
 pub const TARGET: &str = "clusterlocal::queries";
 
-/// When a query came.
+/// When a query arrived.
 #[derive(Clone, Copy)]
 pub(super) struct Began {
     at: Time,
@@ -38,11 +38,11 @@ pub(super) struct Received<'a> {
     pub(super) request: &'a [u8],
     pub(super) peer: SocketAddr,
     pub(super) client: Client,
-    /// `udp`, `tcp`, or what a hickory server calls its own.
+    /// `udp`, `tcp`, or a hickory server's name of its protocol.
     pub(super) protocol: &'a (dyn fmt::Display + Sync),
 }
 
-/// The time, if queries are recorded: nothing is measured otherwise.
+/// Returns the time if queries are recorded or logged, and none otherwise, so that it costs nothing.
 pub(super) fn begin(view: &View) -> Option<Began> {
     let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
     let now = || {
@@ -52,8 +52,7 @@ pub(super) fn begin(view: &View) -> Option<Began> {
     wanted.then(now)
 }
 
-/// Records queries that were received together, and their replies, if there are any, in the log and in the query log of the
-/// view.
+/// Records queries that were received together, with their replies if any, in the log and in the view's record of queries.
 pub(super) fn end<'a>(
     view: &View,
     began: Option<Began>,
@@ -83,7 +82,7 @@ struct Line<'a> {
     received: Received<'a>,
     reply: &'a [u8],
     took: Duration,
-    /// Which fault has hit it.
+    /// The fault that hit it.
     fault: Option<&'a Name>,
 }
 
@@ -169,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_has_a_number_and_what_is_not_there_a_dash() {
+    fn unknown_values_are_numbers_and_missing_ones_dashes() {
         let query = b"\0\x01\0\0\0\x01\0\0\0\0\0\x01\0\x02\x9a\x02\x9b\0\0\x29\0\x64\0\0\x80\0\0\0";
         let reply = b"\0\x01\x80\x0b\0\0\0\0\0\0\0\0";
         let expected =

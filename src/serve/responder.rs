@@ -1,5 +1,5 @@
-//! Replies for every transport: `answer`, guarded against panics, the upstream for names that are not the cluster's, the delays of
-//! faults, and the query log. Must not depend on a transport.
+//! Replies for every transport: `answer`, guarded against panics, the upstream for names outside the cluster domain, the
+//! delays of faults, and the query log. Must not depend on a transport.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,47 +17,47 @@ use crate::answer::{Answerer, Client, Hit, Order, Outside, Query, Verdict};
 use crate::wire::{self, Header, RecordType, ResponseCode, flag};
 use crate::zone::Zone;
 
-/// What all transports of one server share.
+/// State that all transports of one server share.
 pub(super) struct Responder {
     view: View,
     order: Order,
-    /// The next answerer's.
+    /// Seed of the next answerer.
     seed: AtomicU64,
     upstream: Option<Upstream>,
     outside: Outside,
     delays: Delays,
     stats: Arc<Stats>,
-    /// Answerers between two uses, so that ten thousand connections need no more of them than there are threads.
+    /// Idle answerers, so that ten thousand connections need no more of them than there are threads.
     spare: Mutex<Vec<Answerer>>,
 }
 
-/// Queries that were received together: answered from one state of the zone, one after the other.
+/// Queries that were received together. They are answered from one state of the zone, in order.
 pub(super) struct Batch<'r> {
     responder: &'r Responder,
     zone: Guard<Arc<Zone>>,
     began: Option<Began>,
 }
 
-/// What became of a query.
+/// The result of a query.
 pub(super) enum Outcome {
     /// No reply is sent.
     Silent(Basis),
-    /// The reply is to be sent.
+    /// The reply is sent.
     Reply(Basis),
     /// The reply has to wait; see [`Responder::conclude`].
     Pending(Pending),
 }
 
-/// What a reply is based on, for the query log.
+/// The zone and the fault of a reply, for the query log.
 pub(super) struct Basis {
-    /// The serial of the zone that was asked.
+    /// Serial of the zone that answered.
     pub(super) serial: u32,
     /// The fault that hit the query.
     pub(super) hit: Option<Hit>,
 }
 
-/// What a reply has to wait for: the upstream, or a fault that holds it back. Until it is dropped it holds its place among
-/// those that may wait at a time.
+/// A reply that waits for the upstream or for a fault's delay. Until it is dropped it occupies a place among the replies
+/// that may wait at a time.
 pub(super) struct Pending {
     task: Option<(UpstreamTask, OwnedSemaphorePermit)>,
     delay: Option<Delay>,
@@ -65,11 +65,11 @@ pub(super) struct Pending {
     began: Option<Began>,
 }
 
-/// What the upstream is asked.
+/// The query for the upstream.
 enum UpstreamTask {
     /// The query itself.
     Forward,
-    /// The target of an alias.
+    /// A query for the target of an alias.
     Chase { name: Vec<u8>, record_type: RecordType },
 }
 
@@ -97,17 +97,17 @@ impl Responder {
         &self.stats
     }
 
-    /// What is served.
+    /// The source of the answers.
     pub(super) fn view(&self) -> &View {
         &self.view
     }
 
-    /// An answerer with a seed of its own, to keep.
+    /// Returns an answerer with its own seed, for a thread to keep.
     pub(super) fn answerer(&self) -> Answerer {
         Answerer::new(self.order, self.seed.fetch_add(1, Ordering::Relaxed), self.outside)
     }
 
-    /// Lends `work` an answerer.
+    /// Runs `work` with an idle answerer.
     pub(super) fn with_answerer<T>(&self, work: impl FnOnce(&mut Answerer) -> T) -> T {
         let spare = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         let lent = spare().pop();
@@ -117,14 +117,14 @@ impl Responder {
         result
     }
 
-    /// Begins a batch of `queries` queries.
+    /// Starts a batch of `queries` queries.
     pub(super) fn batch(&self, queries: usize) -> Batch<'_> {
         self.stats.queries.add(queries as u64);
         let began = query_log::begin(&self.view);
         Batch { responder: self, zone: self.view.zone.load(), began }
     }
 
-    /// Answers `received` into `reply` and records it; returns whether the reply is to be sent.
+    /// Answers `received` into `reply` and records it. Returns whether the reply is sent.
     pub(super) async fn answer(&self, received: Received<'_>, reply: &mut Vec<u8>) -> bool {
         let pending = {
             let batch = self.batch(1);
@@ -143,7 +143,7 @@ impl Responder {
         self.conclude(pending, received, reply).await
     }
 
-    /// Waits for what the reply has to wait for and records the query; returns whether the reply is to be sent.
+    /// Waits until the reply is complete, and records the query. Returns whether the reply is sent.
     pub(super) async fn conclude(
         &self,
         Pending { task, delay, basis, began }: Pending,
@@ -162,8 +162,8 @@ impl Responder {
         is_sent
     }
 
-    /// Completes `reply` with what the upstream answers. Where it does not, a forwarded request gets SERVFAIL, with
-    /// the question and OPT record the reply has already, and an alias goes out without its target's records.
+    /// Completes `reply` with the upstream's answer. If there is none, a forwarded query gets SERVFAIL, with the question
+    /// and OPT record that the reply has already, and an alias is sent without its target's records.
     async fn relay(
         &self,
         task: UpstreamTask,
@@ -182,7 +182,7 @@ impl Responder {
                         }
                     }
                     Err(error) => {
-                        tracing::debug!(%error, "the upstream did not answer a forwarded query");
+                        tracing::debug!(%error, "forwarding a query failed");
                         wire::set_response_code(reply, ResponseCode::SERVFAIL);
                     }
                 }
@@ -213,13 +213,13 @@ impl Responder {
         }
     }
 
-    /// Drops the replies that faults hold back: a server that ends does not send them.
+    /// Cancels delayed replies: a server that shuts down does not send them.
     pub(super) fn give_up_delays(&self) {
         self.delays.give_up();
     }
 
-    /// Runs `answer`. A panic costs one query its answer, not all clients the listener: its client gets SERVFAIL, and
-    /// the answerer, of whose state nothing is known then, is replaced.
+    /// Runs `answer`. A panic costs one query its answer and does not end the listener: the client gets SERVFAIL, and the
+    /// answerer, whose state is unknown, is replaced.
     fn guarded(
         &self,
         answerer: &mut Answerer,
@@ -233,7 +233,7 @@ impl Responder {
             self.stats.panics.add(1);
             tracing::error!(
                 bytes = request.len(),
-                "answering a query panicked; its client gets SERVFAIL. This is a bug in clusterlocal: please report it"
+                "the handler of a query panicked; its client gets SERVFAIL. This is a bug in clusterlocal: please report it"
             );
             wire::error_reply(request, ResponseCode::SERVFAIL, reply);
             let is_request = Header::read(request).is_some_and(|header| !header.has(flag::RESPONSE));
@@ -243,7 +243,7 @@ impl Responder {
 }
 
 impl Batch<'_> {
-    /// Answers `received` into `reply`, as far as that goes without waiting.
+    /// Answers `received` into `reply`, as far as possible without waiting.
     pub(super) fn answer(
         &self,
         answerer: &mut Answerer,
@@ -287,7 +287,7 @@ impl Batch<'_> {
         }
     }
 
-    /// Records queries of this batch, and their replies where there are any.
+    /// Records queries of this batch, with their replies if any.
     pub(super) fn record<'a>(
         &self,
         exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
@@ -296,8 +296,8 @@ impl Batch<'_> {
     }
 }
 
-/// How long a reply over UDP may be (RFC 6891 section 6.2.3), in bytes: what the client's OPT record says, at least
-/// 512, and no more than the listener sends.
+/// Maximum size of a reply over UDP (RFC 6891 section 6.2.3), in bytes: that of the client's OPT record, at least 512, and
+/// at most that of the listener.
 fn udp_limit(request: &[u8], client: Client) -> usize {
     let asked = wire::opt(request).map_or(512, |opt| opt.edns.udp_size.max(512));
     usize::from(asked.min(client.max_udp))

@@ -1,38 +1,37 @@
-//! Counters of the transports. Counting takes one relaxed addition; nothing here decides
-//! anything.
+//! Counters of the transports. Counting is one relaxed addition. No decision depends on a counter.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// The counters of one set of listeners, all since they were bound.
+/// The counters of one set of listeners, since they were bound.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages read, whatever became of them.
+    /// Messages read, answered or not.
     pub queries: Counter,
     /// Replies sent over UDP.
     pub udp_replies: Counter,
     /// Replies sent over TCP.
     pub tcp_replies: Counter,
-    /// Datagrams that could not be read or answered, replies that a TCP client did not take, and those that found no
-    /// place to be held back in by a fault.
+    /// Datagrams that could not be read or answered, replies that a TCP client did not read, and replies beyond the maximum
+    /// number of delayed ones.
     pub dropped: Counter,
-    /// TCP connections closed because there were too many.
+    /// TCP connections that were closed at a limit.
     pub evicted: Counter,
-    /// Queries whose answering panicked; their clients got SERVFAIL.
+    /// Queries whose handler panicked. Their clients got SERVFAIL.
     pub panics: Counter,
 }
 
-/// A number that only grows.
+/// A counter.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// The count so far.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts `n` more.
+    /// Adds `n`.
     pub(super) fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }

@@ -1,4 +1,4 @@
-//! Accepts TCP connections, as many as there may be, and waits for the end of each. Must not depend on what is said on them.
+//! Accepts TCP connections within the limits, and waits for the end of each. Must not depend on what is sent on them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,24 +16,24 @@ use super::connection;
 use super::options::TcpLimits;
 use super::responder::Responder;
 
-/// Pause after descriptors or memory have run out.
+/// Pause after file descriptors or memory have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
-/// Minimum interval of two log lines about a shortage.
+/// Minimum interval between two log lines about a shortage.
 const REPORT: Duration = Duration::from_secs(5);
 
-/// What serving TCP on one address needs.
+/// TCP on one address.
 pub(super) struct Tcp {
     pub(super) listener: TcpListener,
     pub(super) limits: TcpLimits,
-    /// Shared by all listeners: descriptors are.
+    /// Shared by all listeners, as the file descriptors are.
     pub(super) admissions: Arc<Admissions>,
     pub(super) responder: Arc<Responder>,
     pub(super) draining: Draining,
 }
 
 impl Tcp {
-    /// Serves until draining begins, and then the clients that have connected by then.
+    /// Serves until draining begins, and then answers the clients that are connected by then.
     pub(super) async fn serve(mut self) {
         let mut connections = JoinSet::new();
         let mut reported = None;
@@ -44,10 +44,10 @@ impl Tcp {
                 Some(_) = connections.join_next() => {}
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, client)) => self.admit(&mut connections, stream, client),
-                    Err(error) if is_the_clients(&error) => {}
+                    Err(error) if is_of_one_client(&error) => {}
                     Err(error) => {
                         if reported.is_none_or(|at: Instant| at.elapsed() >= REPORT) {
-                            tracing::warn!(%error, "no TCP connection can be accepted for now; trying again");
+                            tracing::warn!(%error, "cannot accept TCP connections at the moment; retrying");
                             reported = Some(Instant::now());
                         }
                         sleep(SHORTAGE).await;
@@ -55,8 +55,8 @@ impl Tcp {
                 },
             }
         }
-        // Those whose connection was complete before draining began have a right to be answered. The runtime hears of
-        // the last of them only when its driver has had a turn.
+        // Clients whose connection was complete before draining began are answered. The runtime reports the last of them
+        // only after its I/O driver has run once more.
         sleep(Duration::from_millis(1)).await;
         loop {
             consume_budget().await;
@@ -91,9 +91,9 @@ impl Tcp {
     }
 }
 
-/// Whether `accept` failed for the one connection it was about, which was gone before we came to it: the next may be
-/// fine. Everything else is ours, and lasts.
-fn is_the_clients(error: &io::Error) -> bool {
+/// Whether `accept` failed for a single connection, which the client closed before it was accepted. All other errors are
+/// the server's, and persist.
+fn is_of_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }

@@ -1,5 +1,5 @@
-//! Queries of upstream servers, as CoreDNS's `forward` plugin sends them, and checks that a reply belongs to its query. Must not depend
-//! on what the question is about, nor on what waits for the answer.
+//! Forwards queries to upstream servers, as CoreDNS's `forward` plugin does, and checks that a reply belongs to its query.
+//! Must not depend on what the query is about, nor on what waits for the answer.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -17,37 +17,37 @@ use tokio::time::timeout;
 use crate::answer::UpstreamAnswer;
 use crate::wire::{self, HEADER, Header, IN, Opcode, RecordType, ResponseCode, Section, Whole, flag};
 
-/// Maximum number of questions that wait for the upstream at a time. More are REFUSED, as the `forward` plugin does at its
+/// Maximum number of queries that wait for the upstream. Further ones are REFUSED, as by the `forward` plugin at its
 /// `max_concurrent`, which kubeadm sets to this number.
 const IN_FLIGHT: u32 = 1000;
 
-/// Number of times that an upstream of one server is asked before it counts as silent; several are asked once each.
+/// Number of tries with an upstream of one server; several servers are tried once each.
 const TRIES: usize = 2;
 
 /// Time-out of one try.
 const UPSTREAM_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The servers that names outside the cluster are asked of.
+/// The servers to which queries outside the cluster domain are forwarded.
 pub(super) struct Upstream {
-    /// In the order in which they are asked, at least one.
+    /// In the order of the tries; at least one.
     addresses: Vec<SocketAddr>,
     in_flight: Arc<Semaphore>,
-    /// How many permits there are.
+    /// Number of permits.
     places: u32,
-    /// Keyed by the operating system's randomness: hashing a counter gives ids that no other host can foretell
-    /// (RFC 5452 section 9.2), without a generator of our own.
+    /// Hashing a counter with the operating system's random keys gives ids that no other host can predict (RFC 5452 section
+    /// 9.2), without a random number generator.
     ids: RandomState,
     asked: AtomicU64,
-    /// The questions that are being asked, by the query without its id. Another client's same question waits for the same
-    /// reply, and so does a question that comes back here by way of the upstream: it goes round once.
+    /// The queries in progress, by their content without the id. The same query of another client waits for the same reply,
+    /// and so does a query that the upstream forwards back to this server: a forwarding loop ends after one round.
     asking: Mutex<HashMap<Box<[u8]>, Arc<Asking>>>,
 }
 
-/// The reply to a question, once it has come or will not come.
+/// The reply to a query, or its failure, once it is known.
 type Asking = OnceCell<Result<Vec<u8>, io::ErrorKind>>;
 
 impl Upstream {
-    /// `addresses` are asked in their order, the next one where one is silent, on `sockets` sockets at most.
+    /// Forwards to `addresses` in their order, the next one if one does not reply, on at most `sockets` sockets.
     pub(super) fn new(addresses: Vec<SocketAddr>, sockets: usize) -> Self {
         let places = IN_FLIGHT.min(u32::try_from(sockets).unwrap_or(u32::MAX));
         Upstream {
@@ -60,20 +60,20 @@ impl Upstream {
         }
     }
 
-    /// Leave to ask one question, unless too many wait already.
+    /// Returns a permit for one query, unless too many wait already.
     pub(super) fn admit(&self) -> Option<OwnedSemaphorePermit> {
         self.in_flight.clone().try_acquire_owned().ok()
     }
 
-    /// Returns once no question waits any more.
+    /// Returns once no query waits.
     pub(super) async fn idle(&self) {
         let _ = self.in_flight.acquire_many(self.places).await;
     }
 
-    /// Asks `query`, over TCP as well where the reply does not fit UDP. The reply has the id of `query`.
+    /// Forwards `query`, and repeats it over TCP if the reply is truncated. The reply has the id of `query`.
     ///
     /// # Errors
-    /// The last try's, when each of them failed or took longer than [`UPSTREAM_TIMEOUT`].
+    /// The error of the last try, if each of them failed or took longer than [`UPSTREAM_TIMEOUT`].
     pub(super) async fn ask(&self, query: &[u8]) -> io::Result<Vec<u8>> {
         if query.len() < HEADER {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -101,7 +101,7 @@ impl Upstream {
             asked[..2].copy_from_slice(&id.to_be_bytes());
             match within(UPSTREAM_TIMEOUT, over_udp(address, &asked)).await {
                 Ok(mut reply) => {
-                    // A reply that stayed cut is better than none.
+                    // A truncated reply is better than none.
                     if wire::is_truncated(&reply)
                         && let Ok(whole) = within(UPSTREAM_TIMEOUT, over_tcp(address, &asked)).await
                     {
@@ -116,7 +116,7 @@ impl Upstream {
     }
 }
 
-/// A client that waits for the reply to its question.
+/// A client that waits for the reply to its query.
 struct Waiting<'a> {
     upstream: &'a Upstream,
     question: &'a [u8],
@@ -130,7 +130,7 @@ impl<'a> Waiting<'a> {
     }
 }
 
-/// A question is forgotten once it has its reply, or no client waits for it any more: one that leaves must not leave an entry
+/// Removes the query once it has its reply or no client waits for it: a client that disconnects must not leave an entry
 /// behind.
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
@@ -144,9 +144,9 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Asks `query` of the server at `address` over UDP.
+/// Sends `query` to the server at `address` over UDP.
 async fn over_udp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
-    // A port of its own for each question, connected: only the upstream can answer, and it has to hit the port.
+    // One connected socket per query: only the upstream can answer it, and a spoofed reply has to match a random port.
     let any: SocketAddr = match address {
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
@@ -164,7 +164,7 @@ async fn over_udp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Asks `query` of the server at `address` over TCP.
+/// Sends `query` to the server at `address` over TCP.
 async fn over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     let length = u16::try_from(query.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
@@ -175,8 +175,8 @@ async fn over_tcp(address: SocketAddr, query: &[u8]) -> io::Result<Vec<u8>> {
     if answers(query, &reply) { well_formed(reply) } else { Err(io::ErrorKind::InvalidData.into()) }
 }
 
-/// `reply`, if it is a message that can be relayed: a reply to a query, with as many records as it says, all of them whole, and
-/// nothing behind them. A client's parser must not be the first to find out.
+/// Returns `reply` if it can be relayed: a reply to a query, with the number of records that its header states, all of them
+/// complete, and nothing behind them. Clients never get a malformed message.
 fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
     let is_sound = |whole: Whole| {
         whole.header.opcode() == Opcode::QUERY && whole.header.counts[0] == 1 && whole.end == reply.len()
@@ -187,7 +187,7 @@ fn well_formed(reply: Vec<u8>) -> io::Result<Vec<u8>> {
     Err(io::Error::new(io::ErrorKind::InvalidData, "the upstream's reply is malformed"))
 }
 
-/// Whether `reply` is a response to `query`: the id and the question are the same (RFC 5452 section 9.1).
+/// Whether `reply` is a response to `query`: id and question are the same (RFC 5452 section 9.1).
 fn answers(query: &[u8], reply: &[u8]) -> bool {
     Header::read(reply).is_some_and(|header| header.has(flag::RESPONSE))
         && reply[..2] == query[..2]
@@ -202,8 +202,8 @@ async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -
     timeout(limit, work).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// A query for `name` (wire form) and `record_type`, of class IN, with recursion desired. Its OPT record promises to
-/// take 1232 bytes over UDP: what fits every path; more comes over TCP.
+/// Returns a query for `name` (wire form) and `record_type`, class IN, with recursion desired. Its OPT record allows 1232
+/// bytes over UDP, which every path carries; longer replies use TCP.
 pub(super) fn query_for(name: &[u8], record_type: RecordType) -> Vec<u8> {
     let mut query = b"\0\0\x01\0\0\x01\0\0\0\0\0\x01".to_vec();
     query.extend_from_slice(name);
@@ -213,8 +213,8 @@ pub(super) fn query_for(name: &[u8], record_type: RecordType) -> Vec<u8> {
     query
 }
 
-/// The answer section of `reply`, class IN. `None` where it is malformed, or says neither that the name
-/// exists nor that it does not: such a reply means nothing for the name.
+/// Returns the answer section of `reply`, class IN. `None` if it is malformed or has a code other than NOERROR and
+/// NXDOMAIN: such a reply does not state whether the name exists.
 pub(super) fn answer_of(reply: &[u8]) -> Option<UpstreamAnswer> {
     let code = Header::read(reply)?.response_code();
     if ![ResponseCode::NOERROR, ResponseCode::NXDOMAIN].contains(&code) {

@@ -1,30 +1,30 @@
-//! What is served: the zone, the faults in force and the time, and where queries are recorded. Must not depend on what keeps them up
-//! to date.
+//! The input of a server: the zone, the faults in force, the time, and the record of queries. Must not depend on what
+//! updates them.
 
 use crate::answer::Faults;
 use crate::queries::QueryLog;
 use crate::{SharedClock, zone};
 
-/// What answers are made from. A clone shows the same.
+/// The source of answers. Clones share it.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct View {
-    /// The names.
+    /// The published zone.
     #[doc(hidden)]
     pub zone: zone::Published,
-    /// What goes wrong.
+    /// The faults in force.
     #[doc(hidden)]
     pub faults: Faults,
-    /// What time it is in the cluster, for what goes wrong with time.
+    /// The cluster's clock, for faults that depend on time.
     #[doc(hidden)]
     pub clock: SharedClock,
-    /// Where queries are written down, if anywhere.
+    /// The record of queries, if they are recorded.
     #[doc(hidden)]
     pub queries: Option<QueryLog>,
 }
 
 impl View {
-    /// The same, with every query written down in `queries`.
+    /// Returns the view with every query recorded in `queries`.
     #[doc(hidden)]
     #[must_use]
     pub fn with_queries(self, queries: QueryLog) -> Self {
@@ -32,7 +32,7 @@ impl View {
     }
 }
 
-/// A zone with which nothing goes wrong.
+/// A zone without faults.
 impl From<zone::Published> for View {
     fn from(zone: zone::Published) -> Self {
         View { zone, faults: Faults::default(), clock: SharedClock::default(), queries: None }

@@ -1,46 +1,45 @@
-//! Decides when a missing file counts as deleted.
-//! Editors and git take files away for a moment, and a directory without any manifest is an accident; only what stays
-//! away while others remain was deleted.
+//! Decides when a missing file counts as deleted. Editors and git remove files for a moment, and a directory without
+//! manifests is most likely an accident: only a file that stays missing while others remain was deleted.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long something has not been there.
+/// A missing file or path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Absence {
     since: Instant,
-    /// Since when other manifests have been in its directory without it.
+    /// Since when its directory has had other manifests.
     left_out: Option<Instant>,
-    told: bool,
+    reported: bool,
 }
 
 impl Absence {
-    /// Something is not there `now`, for the first time.
+    /// Something is missing since `now`.
     pub(super) fn new(now: Instant) -> Self {
-        Absence { since: now, left_out: None, told: false }
+        Absence { since: now, left_out: None, reported: false }
     }
 
-    /// When it is to be told of, if it was not.
-    pub(super) fn tell_at(&self, patience: Duration) -> Option<Instant> {
-        (!self.told).then(|| self.since + patience)
+    /// Returns when to report it, unless it has been reported.
+    pub(super) fn report_at(&self, delay: Duration) -> Option<Instant> {
+        (!self.reported).then(|| self.since + delay)
     }
 
-    /// Whether it was told of.
-    pub(super) fn is_told(&self) -> bool {
-        self.told
+    /// Whether it has been reported.
+    pub(super) fn is_reported(&self) -> bool {
+        self.reported
     }
 
-    /// It has been told of.
-    pub(super) fn told(&mut self) {
-        self.told = true;
+    /// Records that it has been reported.
+    pub(super) fn mark_reported(&mut self) {
+        self.reported = true;
     }
 
-    /// It is still not there `now`; `others` says whether other manifests are. Returns when it is to be taken for
-    /// deleted, if that is left as it is.
-    pub(super) fn deleted_at(&mut self, others: bool, now: Instant, patience: Duration) -> Option<Instant> {
+    /// Updates the absence; `others` states whether its directory has other manifests `now`. Returns when it counts as
+    /// deleted, if nothing changes.
+    pub(super) fn deleted_at(&mut self, others: bool, now: Instant, delay: Duration) -> Option<Instant> {
         self.left_out = others.then(|| self.left_out.unwrap_or(now));
-        self.left_out.map(|since| since + patience)
+        self.left_out.map(|since| since + delay)
     }
 }
 
@@ -49,12 +48,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_stays_away_while_others_remain_was_deleted() {
-        // At which second, whether others are there; when it will be taken for deleted.
+    fn a_file_counts_as_deleted_only_while_other_files_remain() {
+        // Second, whether other files exist; when it counts as deleted.
         let table: &[&[(u64, bool, Option<u64>)]] = &[
             &[(0, true, Some(5)), (4, true, Some(5)), (9, true, Some(5))],
             &[(0, false, None), (100, false, None)],
-            // The others are put back one after the other, and this one comes later.
+            // The others are restored one after the other, and this one last.
             &[(0, true, Some(5)), (1, false, None), (10, true, Some(15)), (12, true, Some(15))],
         ];
         let start = Instant::now();
@@ -69,11 +68,11 @@ mod tests {
     }
 
     #[test]
-    fn an_absence_is_told_once() {
+    fn an_absence_is_reported_once() {
         let start = Instant::now();
         let mut absence = Absence::new(start);
-        assert_eq!(absence.tell_at(Duration::from_secs(1)), Some(start + Duration::from_secs(1)));
-        absence.told();
-        assert_eq!(absence.tell_at(Duration::from_secs(1)), None);
+        assert_eq!(absence.report_at(Duration::from_secs(1)), Some(start + Duration::from_secs(1)));
+        absence.mark_reported();
+        assert_eq!(absence.report_at(Duration::from_secs(1)), None);
     }
 }

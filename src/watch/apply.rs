@@ -1,5 +1,4 @@
-//! What joins followed files to a cluster: applies each change of theirs to a driven control plane, and logs what came of it. Must not
-//! depend on how changes are noticed.
+//! Applies the changes of followed files to a cluster, and logs the effects. Must not depend on how changes are detected.
 
 use tracing::{error, info, warn};
 
@@ -8,14 +7,14 @@ use crate::manifest::Overrides;
 use crate::store::{Change, Object};
 use crate::{Driver, Replaced, Settings};
 
-/// Judges the change of an object by a file, from what there is to what the file asks for: the reasons for which an API server
+/// Checks the change of an object, from its current state to that in a file. Returns the reasons for which an API server
 /// would forbid it.
 pub type Judge = fn(&Object, &Object) -> Vec<String>;
 
-/// The settings of a cluster whose Topologies say this.
+/// Computes the settings of a cluster from its Topologies.
 type Configure = Box<dyn FnOnce(&Overrides) -> Result<Settings, String> + Send>;
 
-/// Applies what followed files ask for to a cluster.
+/// Applies the changes of followed files to a cluster.
 ///
 /// ```no_run
 /// # use clusterlocal::watch::{Applier, Options, Sources, follow};
@@ -32,19 +31,19 @@ pub struct Applier {
 }
 
 impl Applier {
-    /// Applies to the cluster of `driver`, which has its settings already.
+    /// Applies to the cluster of `driver`, which keeps its settings.
     pub fn new(driver: Driver) -> Self {
         Applier { driver, judge: |_, _| Vec::new(), configure: None }
     }
 
-    /// The same; an object whose change `judge` gives reasons against is deleted and created anew.
+    /// Deletes and recreates objects whose change `judge` forbids.
     #[must_use]
     pub fn judged_by(self, judge: Judge) -> Self {
         Applier { judge, ..self }
     }
 
-    /// The same for a cluster that was started before any file could be read: it begins anew with the settings that `configure`
-    /// makes of the first Topologies.
+    /// Resets a cluster that was started before any file could be read, with the settings that `configure` computes from
+    /// the first Topologies.
     #[must_use]
     pub fn configured_by(
         self,
@@ -53,13 +52,13 @@ impl Applier {
         Applier { configure: Some(Box::new(configure)), ..self }
     }
 
-    /// Applies `changes`, as [`follow`](super::follow) hands them over.
+    /// Applies the `changes` that [`follow`](super::follow) passes on.
     pub fn apply(&mut self, changes: &[Change], report: &Report) {
         let settings = self.configure.take().map(|configure| configure(&report.overrides));
         let (changed, replaced) = self.driver.write(|cluster| {
             match settings {
                 Some(Ok(settings)) => cluster.reset(settings),
-                Some(Err(failure)) => error!("{failure}; going on without"),
+                Some(Err(failure)) => error!("{failure}; keeping the default settings"),
                 None => {}
             }
             cluster.apply_checked(changes.iter().cloned(), self.judge)
@@ -69,13 +68,13 @@ impl Applier {
                 report.places.get(key).map(|(file, line)| format!("{file}:{line}: ")).unwrap_or_default();
             let reasons = reasons.join("; ");
             if *held {
-                warn!("{place}{key}: {reasons}: left as it was, because finalizers hold it")
+                warn!("{place}{key}: {reasons}: unchanged, because finalizers block its deletion")
             } else {
-                warn!("{place}{key}: {reasons}: deleted and created anew, as by `kubectl replace --force`")
+                warn!("{place}{key}: {reasons}: deleted and created again, as by `kubectl replace --force`")
             }
         }
         if !changed {
-            info!("nothing that shows in the DNS has changed");
+            info!("no DNS records changed");
         }
     }
 }

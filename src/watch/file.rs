@@ -1,5 +1,5 @@
-//! One file: its last content that could be served, and what became of its present content. Must not depend on other files, nor on
-//! when to look.
+//! The state of one file: its last accepted content, and what is wrong with its current one. Must not depend on other
+//! files, nor on when files are checked.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Timings;
 use super::absence::Absence;
-use super::between::{Kept, same};
+use super::conflicts::{Accepted, same};
 use super::fingerprint::Fingerprint;
 use super::holders::difference;
 use super::reading::{self, Content, Reading};
@@ -17,49 +17,49 @@ use super::settling::Settling;
 use crate::manifest::{Known, Problem, Severity};
 use crate::store::Change;
 
-/// One file.
+/// The state of one file.
 #[derive(Default)]
 pub(super) struct File {
-    /// In which of the named directories it was found; `None` if it is named itself.
+    /// Index of the directory in which it was found; `None` if it is named itself.
     pub(super) directory: Option<usize>,
-    /// The place of what it was found by among all that is named: of an object that several files say, the last counts.
+    /// Its position in the order of the command line: of several definitions of an object, the last one is used.
     pub(super) rank: usize,
-    /// How it comes to be, if it is what a kustomization renders to.
+    /// The inputs of its content, if it is a kustomization.
     pub(super) rendering: Option<Rendering>,
     pub(super) settling: Settling,
-    /// What it said last that could be served, and the hash of that if it was read while following.
-    pub(super) kept: Option<Kept>,
+    /// The last accepted content, and its hash if it was read while following.
+    pub(super) accepted: Option<Accepted>,
     pub(super) hash: Option<u64>,
-    /// Why its present content is not served.
+    /// Why its current content is not served.
     pub(super) refused: Option<Refused>,
-    /// What is wrong with that.
+    /// The problems of its current content.
     pub(super) problems: Vec<Problem>,
     pub(super) absent: Option<Absence>,
-    /// What was complained of last, as a hash, and when.
-    pub(super) complaint: Option<(u64, Instant)>,
+    /// Hash and time of the problems that were logged last.
+    pub(super) last_logged: Option<(u64, Instant)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refused {
-    /// It is not fine on its own.
-    Itself,
-    /// It contradicts other files, which may change.
-    Between,
+    /// It has errors of its own.
+    Invalid,
+    /// It conflicts with other files, which may change.
+    Conflict,
 }
 
-/// The moment of a look, and how long to wait for what.
+/// The time of a pass, and the configured delays.
 #[derive(Clone, Copy)]
-pub(super) struct At<'a> {
+pub(super) struct Moment<'a> {
     pub(super) now: Instant,
     pub(super) timings: &'a Timings,
 }
 
-/// Interval after which the same problems of a file are logged again.
-const TELL_AGAIN: Duration = Duration::from_secs(60);
+/// Minimum interval between two log lines about the same problems of a file.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 impl File {
-    /// It is where it should be. If it was not for a while, it is read again, because others may have taken the place
-    /// of its objects.
+    /// Records that the file exists. If it was missing, it is read again, because other files may have defined its objects
+    /// meanwhile.
     pub(super) fn is_there(&mut self) {
         if self.absent.take().is_some() {
             self.hash = None;
@@ -67,13 +67,13 @@ impl File {
         }
     }
 
-    /// What to make of a reading: the content, if that is to be compared with other files.
+    /// Evaluates a reading. Returns the content if it is to be compared with other files.
     pub(super) fn judge(
         &mut self,
         path: &Path,
         reading: Reading,
         seen: Option<Fingerprint>,
-        at: At<'_>,
+        at: Moment<'_>,
     ) -> Option<Box<Content>> {
         let problems = match reading {
             Reading::Torn => return None,
@@ -82,13 +82,13 @@ impl File {
                 return None;
             }
             Reading::Good(content)
-                if content.blank && self.kept.as_ref().is_some_and(|k| !k.asks_for_nothing()) =>
+                if content.blank && self.accepted.as_ref().is_some_and(|k| !k.is_empty()) =>
             {
                 let help = "to serve nothing from it, write a List without items, or delete the file";
-                vec![Problem::of_file(&content.manifest.name, "nothing in it any more").with_help(help)]
+                vec![Problem::of_file(&content.manifest.name, "is empty now").with_help(help)]
             }
             Reading::Good(mut content) if content.manifest.foreign => {
-                let holds = self.kept.as_ref().is_some_and(|kept| !kept.asks_for_nothing());
+                let holds = self.accepted.as_ref().is_some_and(|accepted| !accepted.is_empty());
                 // A manifest that has just lost its first lines is being written.
                 if self.directory.is_none() || holds {
                     std::mem::take(&mut content.manifest.problems)
@@ -100,18 +100,18 @@ impl File {
             Reading::Good(content) => return Some(content),
             Reading::Bad(problems) => problems,
         };
-        self.refuse(path, problems, Refused::Itself, seen, at);
+        self.refuse(path, problems, Refused::Invalid, seen, at);
         None
     }
 
-    /// Keeps what it said before.
+    /// Keeps the previous content.
     pub(super) fn refuse(
         &mut self,
         path: &Path,
         problems: Vec<Problem>,
         why: Refused,
         seen: Option<Fingerprint>,
-        at: At<'_>,
+        at: Moment<'_>,
     ) {
         self.refused = Some(why);
         if let Some(seen) = seen {
@@ -119,7 +119,7 @@ impl File {
         }
         let lines: Vec<String> = problems.iter().map(Problem::to_string).collect();
         self.problems = problems;
-        if !self.complains(&lines, at.now) {
+        if !self.should_log(&lines, at.now) {
             return;
         }
         for (problem, line) in self.problems.iter().zip(lines) {
@@ -128,51 +128,55 @@ impl File {
                 Severity::Warning => tracing::warn!("{line}"),
             }
         }
-        if self.kept.is_some() {
-            tracing::warn!("{:?} is refused: still serving what it said before", path.display().to_string());
+        if self.accepted.is_some() {
+            tracing::warn!(
+                "{:?} is refused: its previous content is still served",
+                path.display().to_string()
+            );
         }
     }
 
-    /// Whether to log a complaint `now`, or whether that was done a moment ago.
-    fn complains(&mut self, lines: &[String], now: Instant) -> bool {
-        let complaint = reading::hash(lines);
-        let told = self.complaint.is_some_and(|(last, when)| last == complaint && now < when + TELL_AGAIN);
-        if !told {
-            self.complaint = Some((complaint, now));
+    /// Whether to log these problems `now`, or whether they were logged just before.
+    fn should_log(&mut self, lines: &[String], now: Instant) -> bool {
+        let hash = reading::hash(lines);
+        let is_logged =
+            self.last_logged.is_some_and(|(last, when)| last == hash && now < when + LOG_INTERVAL);
+        if !is_logged {
+            self.last_logged = Some((hash, now));
         }
-        !told
+        !is_logged
     }
 
-    /// Replaces what it said before. Returns what it asks for differently, if it asks for anything else.
+    /// Replaces the previous content. Returns the changes of its objects if it differs in objects or settings.
     pub(super) fn accept(
         &mut self,
         content: Box<Content>,
         seen: Option<Fingerprint>,
-        at: At<'_>,
+        at: Moment<'_>,
     ) -> Option<Vec<Change>> {
         let Content { hash, blank, mut manifest } = *content;
         self.is_good(seen, at);
         self.hash = Some(hash);
         let warnings = std::mem::take(&mut manifest.problems);
-        let kept = Kept::new(manifest, blank);
-        let changes = difference(self.objects(), &kept.objects);
-        let said = self.kept.as_ref().map(|kept| kept.overrides.clone()).unwrap_or_default();
-        let same = changes.is_empty() && same(&said, &kept.overrides);
-        self.kept = Some(kept);
+        let accepted = Accepted::new(manifest, blank);
+        let changes = difference(self.objects(), &accepted.objects);
+        let before = self.accepted.as_ref().map(|accepted| accepted.overrides.clone()).unwrap_or_default();
+        let same = changes.is_empty() && same(&before, &accepted.overrides);
+        self.accepted = Some(accepted);
         let lines: Vec<String> = warnings.iter().map(Problem::to_string).collect();
-        if !lines.is_empty() && (!same || self.complains(&lines, at.now)) {
+        if !lines.is_empty() && (!same || self.should_log(&lines, at.now)) {
             lines.iter().for_each(|line| tracing::warn!("{line}"));
         }
         (!same).then_some(changes)
     }
 
-    /// What it said last that could be served, in its order.
+    /// The objects of the last accepted content, in the order of the file.
     pub(super) fn objects(&self) -> &[Known] {
-        self.kept.as_ref().map_or(&[], |kept| &kept.objects)
+        self.accepted.as_ref().map_or(&[], |accepted| &accepted.objects)
     }
 
-    /// Whether what is kept is its present content. Where files contradict each other, one of which this does not hold yields.
-    pub(super) fn stands(&self) -> bool {
+    /// Whether the accepted content is the file's current one. In a conflict, a stale content yields.
+    pub(super) fn is_current(&self) -> bool {
         self.absent.is_none() && self.refused.is_none()
     }
 
@@ -184,15 +188,15 @@ impl File {
         }
     }
 
-    fn is_good(&mut self, seen: Option<Fingerprint>, at: At<'_>) {
+    fn is_good(&mut self, seen: Option<Fingerprint>, at: Moment<'_>) {
         if let Some(seen) = seen {
             self.settling.read(seen, true, at.now, at.timings);
         }
         if self.refused.take().is_some() {
-            self.complaint = None;
+            self.last_logged = None;
             self.problems = Vec::new();
-            if let Some(kept) = &self.kept {
-                tracing::info!("{:?} is good again", kept.name);
+            if let Some(accepted) = &self.accepted {
+                tracing::info!("{:?} is served again", accepted.name);
             }
         }
     }
@@ -203,8 +207,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_complaint_is_made_once_a_minute() {
-        // At which second which complaint comes, and whether it is told.
+    fn the_same_problem_is_logged_once_a_minute() {
+        // Second, problem, and whether it is logged.
         let table = [
             (0, "a", true),
             (1, "a", false),
@@ -214,9 +218,9 @@ mod tests {
             (62, "a", true),
         ];
         let (start, mut file) = (Instant::now(), File::default());
-        for (time, complaint, told) in table {
+        for (time, problem, logged) in table {
             let now = start + Duration::from_secs(time);
-            assert_eq!(file.complains(&[complaint.into()], now), told, "{complaint} at {time} s");
+            assert_eq!(file.should_log(&[problem.into()], now), logged, "{problem} at {time} s");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! What identifies a state of a file without reading it. Must not depend on what follows from a change.
+//! Identity of a file's state, from `stat`. Must not depend on what follows from a change.
 
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// What `stat` shows of a file that changes with its content.
+/// The fields of `stat` that change with a file's content.
 ///
-/// Two of them are compared for being different, never for being newer: a restored backup is older. The time of the
-/// last change of the inode, which no program can set, shows even writes that keep size and modification time.
+/// Fingerprints are compared for equality, never by age: a restored backup is older. The time of the last change of the
+/// inode, which no program can set, shows even writes that keep size and modification time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     /// Device and number of the inode.
@@ -20,7 +20,7 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// That of the file at `path` now; follows links.
+    /// Returns that of the file at `path`; follows links.
     ///
     /// # Errors
     /// Those of `stat`.
@@ -39,7 +39,7 @@ impl Fingerprint {
         }
     }
 
-    /// Without inodes a replaced file looks like one that was written in place, which only costs time.
+    /// Without inodes a replaced file looks like one that was written in place, which only takes longer to settle.
     #[cfg(not(unix))]
     pub(super) fn of(meta: &Metadata) -> Self {
         let since = meta.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
@@ -47,13 +47,13 @@ impl Fingerprint {
         Fingerprint { inode: (0, 0), size: meta.len(), modified, changed: modified }
     }
 
-    /// Whether it was renamed, or given its times, after the last write: that sets the time of change alone. Both in one tick of
+    /// Whether it was renamed, or its times were set, after the last write: that changes `ctime` alone. Both in one tick of
     /// the kernel's clock count as a write.
     pub(super) fn is_written_before(&self) -> bool {
         self.modified < self.changed
     }
 
-    /// How long ago the inode changed, by a clock that may not be the one it was changed by.
+    /// Time since the inode changed. The clock may differ from that of the file system.
     pub(super) fn age(&self) -> Option<Duration> {
         let changed = UNIX_EPOCH + Duration::from_secs(u64::try_from(self.changed.0).ok()?);
         changed.elapsed().ok()

@@ -1,8 +1,8 @@
-//! Notifications of the operating system about changed files. They show
-//! that something happened, hardly ever what: all kinds of events but those of reading are the same hint, except for
-//! a rename to a name, after which there is nothing to wait for. It must not know which files matter.
+//! Notifications of the operating system about changed files. They show that something happened, hardly ever what: all
+//! events other than those of reading are the same hint, except that a file that was renamed to a name is complete. Must
+//! not depend on which files matter.
 //!
-//! Directories are watched, never files: a watched file that is renamed over is watched for ever under its old inode.
+//! Only directories are watched: a watched file that is replaced by a rename stays watched under its old inode.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,28 +12,28 @@ use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RemoveKind, 
 use notify::{ErrorKind, Event, EventHandler, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-use super::settling::Said;
+use super::settling::LastEvent;
 
-/// Watches directories, and renews what it loses.
+/// Watches directories, and renews watches that are lost.
 pub(super) struct Hints {
     signal: Arc<Signal>,
     start: Start,
     watcher: Option<RecommendedWatcher>,
-    /// What is watched: the directory as it was then.
+    /// The watched directories, with their identity at that time.
     armed: BTreeMap<PathBuf, Identity>,
-    /// Whether some directory could not be watched, mostly because it is not there.
+    /// Whether some directory could not be watched, mostly because it does not exist.
     incomplete: bool,
-    /// Whether the operating system gives no more watches: looking has to do.
+    /// Whether the operating system has no watches left, so that only polling remains.
     exhausted: bool,
 }
 
 type Start = fn(Listener) -> notify::Result<RecommendedWatcher>;
 
-/// Which directory a path means: its device and inode.
+/// Identity of a directory: its device and inode.
 type Identity = (u64, u64);
 
 impl Hints {
-    /// Hints that are given through `signal`.
+    /// Returns hints that are signalled through `signal`.
     pub(super) fn new(signal: Arc<Signal>) -> Self {
         Self::started_by(signal, notify::recommended_watcher)
     }
@@ -43,37 +43,36 @@ impl Hints {
         Hints { signal, start, watcher: None, armed, incomplete: true, exhausted: false }
     }
 
-    /// What was heard since the last time.
-    pub(super) fn take(&mut self) -> Heard {
+    /// Returns the events since the last call.
+    pub(super) fn take(&mut self) -> Events {
         std::mem::take(&mut *self.signal.lock())
     }
 
-    /// Watches the `directories` and no others, if something `heard` or seen (`moved`) says that these may be others
-    /// than before. Returns whether any was not watched until now.
+    /// Watches exactly `directories`, if `events` or `moved` mean that they may have changed. Returns
+    /// whether any was not watched before.
     pub(super) fn arm(
         &mut self,
-        heard: &Heard,
+        events: &Events,
         moved: bool,
         directories: impl FnOnce() -> BTreeSet<PathBuf>,
     ) -> bool {
-        if self.exhausted || !(self.incomplete || moved || heard.directories || heard.lost || heard.ended) {
+        if self.exhausted || !(self.incomplete || moved || events.directories || events.lost || events.ended)
+        {
             return false;
         }
-        if heard.ended
+        if events.ended
             && let Some(watcher) = self.watcher.take()
         {
-            tracing::warn!("notifications of changed files ended; asking for them again");
+            tracing::warn!("notifications of changed files ended; subscribing again");
             self.armed.clear();
-            // Dropping it would end its thread, and panic because there is none.
+            // Dropping it would stop its thread, and panic because that has ended.
             std::mem::forget(watcher);
         }
         let directories = directories();
-        match self.rearm(heard.lost, &directories) {
-            Ok(news) => news,
+        match self.rearm(events.lost, &directories) {
+            Ok(added) => added,
             Err(error) => {
-                tracing::warn!(
-                    "no notifications of changed files ({error}): looking at them each second instead"
-                );
+                tracing::warn!("no notifications of changed files ({error}): polling each second instead");
                 self.exhausted = true;
                 self.watcher = None;
                 self.armed.clear();
@@ -90,12 +89,12 @@ impl Hints {
         self.armed.retain(|path, armed| {
             let stays = !lost && directories.contains(path) && identity(path) == Some(*armed);
             if !stays {
-                // It fails where the directory is gone, and its watch with it.
+                // Fails if the directory is deleted, and its watch with it.
                 let _ = watcher.unwatch(path);
             }
             stays
         });
-        let mut news = false;
+        let mut added = false;
         self.incomplete = false;
         for path in directories {
             if self.armed.contains_key(path) {
@@ -108,7 +107,7 @@ impl Hints {
             match watcher.watch(path, RecursiveMode::NonRecursive) {
                 Ok(()) => {
                     self.armed.insert(path.clone(), identity);
-                    news = true;
+                    added = true;
                 }
                 Err(error) if is_exhaustion(&error) => return Err(error),
                 Err(error) => {
@@ -117,11 +116,11 @@ impl Hints {
                 }
             }
         }
-        Ok(news)
+        Ok(added)
     }
 }
 
-/// Whether no directory at all could be watched now, rather than this one.
+/// Whether the error means that no directory at all can be watched, rather than only this one.
 fn is_exhaustion(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::MaxFilesWatch => true,
@@ -141,122 +140,122 @@ fn identity(path: &Path) -> Option<Identity> {
     std::fs::metadata(path).ok().filter(|meta| meta.is_dir()).map(|_| (0, 0))
 }
 
-/// What was heard and not taken yet, and who waits for it.
+/// The events that are not taken yet, and the waiting task.
 #[derive(Default)]
 pub(super) struct Signal {
-    heard: Mutex<Heard>,
+    events: Mutex<Events>,
     notify: Notify,
 }
 
-/// What was heard.
+/// Events of the operating system.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Events {
     pub(super) names: Names,
-    /// How many writings and renames ended.
+    /// Number of finished writes and renames.
     ended_writings: usize,
-    /// Whether a directory may have come, in which others are to be watched.
+    /// Whether a directory may have been created, which is to be watched.
     directories: bool,
     /// Whether events or watches may have been lost.
     lost: bool,
-    /// Whether the thread that listens has ended.
+    /// Whether the thread of the watcher has ended.
     ended: bool,
 }
 
-/// What was heard of names.
+/// Events by name.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Those that something was renamed to, and that nothing was written to since.
+    /// Names that something was renamed to and that were not written to since.
     pub(super) renamed: HashSet<PathBuf>,
-    /// Those that were written to, and that nothing was renamed to since.
+    /// Names that were written to and that nothing was renamed to since.
     written: HashSet<PathBuf>,
 }
 
 impl Names {
-    /// Something was renamed to `path`.
+    /// Records that something was renamed to `path`.
     fn rename(&mut self, path: PathBuf) {
         self.written.remove(&path);
-        if self.renamed.len() < ARRIVALS {
+        if self.renamed.len() < MAX_NAMES {
             self.renamed.insert(path);
         }
     }
 
-    /// Something was written to `path`.
+    /// Records that `path` was written to.
     fn write(&mut self, path: &Path) {
         self.renamed.remove(path);
-        if self.written.len() < ARRIVALS {
+        if self.written.len() < MAX_NAMES {
             self.written.insert(path.to_path_buf());
         } else {
-            // Which of them were written to is not known any more.
+            // The list of written names is incomplete from here on.
             self.renamed.clear()
         }
     }
 
-    /// Nothing is at `path` any more.
+    /// Records that nothing is at `path` any more.
     fn leave(&mut self, path: &Path) {
         self.renamed.remove(path);
         self.written.remove(path);
     }
 
-    /// Whether nothing is known of any name.
+    /// Whether there are no events.
     pub(super) fn is_empty(&self) -> bool {
         self.renamed.is_empty() && self.written.is_empty()
     }
 
-    /// Whether anything was written to that is still there.
+    /// Whether there are writes to names that still exist.
     pub(super) fn has_written(&self) -> bool {
         !self.written.is_empty()
     }
 
-    /// What was heard of the file that this is the `way` to: names of links, and at last the file's own.
-    pub(super) fn said_of(&self, way: &[PathBuf]) -> Said {
+    /// Returns the last event of a file. `way` lists the names of links on its path, and at last the file's own.
+    pub(super) fn last_event(&self, way: &[PathBuf]) -> LastEvent {
         match way.last() {
-            Some(file) if self.written.contains(file) => Said::Written,
-            _ if way.iter().any(|hop| self.renamed.contains(hop)) => Said::Renamed,
-            _ => Said::Nothing,
+            Some(file) if self.written.contains(file) => LastEvent::Written,
+            _ if way.iter().any(|hop| self.renamed.contains(hop)) => LastEvent::Renamed,
+            _ => LastEvent::None,
         }
     }
 }
 
-/// More names than this are not remembered: their files wait for quiet, as if they had been written in place.
-const ARRIVALS: usize = 1_000;
+/// Maximum number of names that are kept. Further files wait until they are quiet, as if written in place.
+const MAX_NAMES: usize = 1_000;
 
-/// Two files that were written and renamed: four ends.
-const A_FEW: usize = 4;
+/// Number of close and rename events of two saved files.
+const INTERACTIVE_EVENTS: usize = 4;
 
 impl Signal {
-    /// Waits until something is heard.
-    pub(super) async fn heard(&self) {
+    /// Waits for an event.
+    pub(super) async fn notified(&self) {
         self.notify.notified().await;
     }
 
     /// Whether something was renamed to a name.
-    pub(super) fn has_arrivals(&self) -> bool {
+    pub(super) fn has_renames(&self) -> bool {
         !self.lock().names.renamed.is_empty()
     }
 
-    /// Whether more writes finished since hints were taken last than an interactive edit makes.
-    pub(super) fn is_much(&self) -> bool {
-        self.lock().ended_writings > A_FEW
+    /// Whether more writes finished since the last [`Hints::take`] than an interactive edit makes.
+    pub(super) fn has_many_writes(&self) -> bool {
+        self.lock().ended_writings > INTERACTIVE_EVENTS
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
-        // A thread that panicked with it left a set of paths in one piece.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Events> {
+        // A thread that panicked with the lock left the sets valid.
+        self.events.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The operating system's end; it must not wait for anything.
+/// The receiver of the operating system's events. It must not block.
 struct Listener(Arc<Signal>);
 
 impl EventHandler for Listener {
     fn handle_event(&mut self, event: notify::Result<Event>) {
-        if self.0.lock().hear(event) {
+        if self.0.lock().record(event) {
             self.0.notify.notify_one();
         }
     }
 }
 
-/// The thread that listens owns this, and it goes when that thread ends, however it does.
+/// Dropped when the thread of the watcher ends, for whatever reason.
 impl Drop for Listener {
     fn drop(&mut self) {
         self.0.lock().ended = true;
@@ -264,23 +263,23 @@ impl Drop for Listener {
     }
 }
 
-impl Heard {
-    /// Takes note of an event. Returns whether it is a hint.
-    fn hear(&mut self, event: notify::Result<Event>) -> bool {
+impl Events {
+    /// Records an event. Returns whether it is a hint.
+    fn record(&mut self, event: notify::Result<Event>) -> bool {
         let Ok(mut event) = event else {
             self.lost = true;
             return true;
         };
         self.lost |= event.need_rescan();
         match event.kind {
-            // Our own reading raises these. The end of a writing is a hint.
+            // Reading manifests causes these events. The end of a write is a hint.
             EventKind::Access(access) => {
                 let ended = access == AccessKind::Close(AccessMode::Write);
                 self.ended_writings += usize::from(ended);
                 return ended;
             }
             EventKind::Modify(ModifyKind::Name(mode @ (RenameMode::To | RenameMode::Both))) => {
-                // Of one rename both are told.
+                // One rename raises both.
                 self.ended_writings += usize::from(mode == RenameMode::To);
                 event.paths.pop().into_iter().for_each(|path| self.names.rename(path));
             }
@@ -289,7 +288,7 @@ impl Heard {
                     matches!(event.kind, EventKind::Create(CreateKind::Folder | CreateKind::Any));
                 event.paths.iter().for_each(|path| self.names.write(path));
             }
-            // A file that was written to under a name of its own is whole when that goes.
+            // A file that was written under a temporary name is complete when that name is gone.
             EventKind::Modify(ModifyKind::Name(RenameMode::From)) | EventKind::Remove(RemoveKind::File) => {
                 event.paths.iter().for_each(|path| self.names.leave(path));
             }
@@ -310,11 +309,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_is_no_hint_and_only_a_rename_to_a_name_arrives() {
+    fn reads_are_not_hints_and_only_a_rename_marks_a_name_as_complete() {
         let name = |mode| EventKind::Modify(ModifyKind::Name(mode));
         let data = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-        // One event of "a" (of "b", then "a", where there are two), after "a" arrived: is it a hint, has "a" arrived
-        // then, may anything have been lost?
+        // An event of "a" (of "b" and "a", if there are two paths) after "a" was renamed to; whether it is a hint, whether
+        // "a" is still marked as renamed, and whether events may have been lost.
         let table = [
             (EventKind::Access(AccessKind::Open(AccessMode::Any)), 1, (false, true, false)),
             (EventKind::Access(AccessKind::Close(AccessMode::Read)), 1, (false, true, false)),
@@ -328,79 +327,79 @@ mod tests {
             (EventKind::Remove(RemoveKind::Folder), 1, (true, true, true)),
         ];
         for (kind, paths, expected) in table {
-            let mut heard = Heard::default();
-            heard.names.rename("a".into());
+            let mut events = Events::default();
+            events.names.rename("a".into());
             let mut event = Event::new(kind);
             event.paths = ["b", "a"][2 - paths..].iter().map(PathBuf::from).collect();
-            let hint = heard.hear(Ok(event));
-            let said = heard.names.said_of(&["a".into()]);
-            assert_eq!((hint, said == Said::Renamed, heard.lost), expected, "{kind:?}");
-            assert_ne!(heard.names.said_of(&["b".into()]), Said::Renamed, "{kind:?}");
+            let hint = events.record(Ok(event));
+            let event = events.names.last_event(&["a".into()]);
+            assert_eq!((hint, event == LastEvent::Renamed, events.lost), expected, "{kind:?}");
+            assert_ne!(events.names.last_event(&["b".into()]), LastEvent::Renamed, "{kind:?}");
         }
     }
 
     #[test]
-    fn what_was_lost_is_a_hint() {
+    fn lost_events_are_a_hint() {
         let overflow = Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan));
         for event in [overflow, Err(notify::Error::generic("poll failed"))] {
-            let mut heard = Heard::default();
-            assert!(heard.hear(event));
-            assert!(heard.lost);
+            let mut events = Events::default();
+            assert!(events.record(event));
+            assert!(events.lost);
         }
     }
 
     #[test]
-    fn arrivals_are_bounded() {
-        let mut heard = Heard::default();
-        for name in 0..ARRIVALS + 10 {
+    fn the_number_of_names_is_bounded() {
+        let mut events = Events::default();
+        for name in 0..MAX_NAMES + 10 {
             let kind = EventKind::Modify(ModifyKind::Name(RenameMode::To));
-            assert!(heard.hear(Ok(Event::new(kind).add_path(name.to_string().into()))));
+            assert!(events.record(Ok(Event::new(kind).add_path(name.to_string().into()))));
         }
-        assert_eq!(heard.names.renamed.len(), ARRIVALS);
-        // Nor are those that are written to; then no name is believed to be renamed only.
-        for name in 0..=ARRIVALS {
+        assert_eq!(events.names.renamed.len(), MAX_NAMES);
+        // Written names are bounded as well; beyond the bound no name counts as renamed.
+        for name in 0..=MAX_NAMES {
             let kind = EventKind::Modify(ModifyKind::Data(DataChange::Any));
-            assert!(heard.hear(Ok(Event::new(kind).add_path(format!("w{name}").into()))));
+            assert!(events.record(Ok(Event::new(kind).add_path(format!("w{name}").into()))));
         }
-        assert_eq!((heard.names.written.len(), heard.names.renamed.len()), (ARRIVALS, 0));
+        assert_eq!((events.names.written.len(), events.names.renamed.len()), (MAX_NAMES, 0));
     }
 
     #[test]
-    fn without_watches_it_gives_up_once_and_for_all() {
+    fn without_watches_it_does_not_try_again() {
         for kind in [ErrorKind::MaxFilesWatch, ErrorKind::Io(std::io::Error::from_raw_os_error(24))] {
             let start: Start = match kind {
                 ErrorKind::MaxFilesWatch => |_| Err(notify::Error::new(ErrorKind::MaxFilesWatch)),
                 _ => |_| Err(notify::Error::io(std::io::Error::from_raw_os_error(24))),
             };
             let mut hints = Hints::started_by(Arc::default(), start);
-            assert!(!hints.arm(&Heard::default(), true, BTreeSet::new));
-            assert!(!hints.arm(&Heard::default(), true, || panic!("tried again")));
+            assert!(!hints.arm(&Events::default(), true, BTreeSet::new));
+            assert!(!hints.arm(&Events::default(), true, || panic!("tried again")));
         }
     }
 
     #[tokio::test]
-    async fn a_listener_that_ended_is_replaced() {
+    async fn a_watcher_whose_thread_ended_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let signal = Arc::new(Signal::default());
         let mut hints = Hints::new(signal.clone());
         let directories = || [root.clone()].into();
-        assert!(hints.arm(&Heard::default(), false, directories), "watched at first");
-        assert!(!hints.arm(&Heard::default(), true, directories), "watched already");
-        assert!(hints.arm(&Heard { lost: true, ..Heard::default() }, false, directories), "renewed");
+        assert!(hints.arm(&Events::default(), false, directories), "watched at first");
+        assert!(!hints.arm(&Events::default(), true, directories), "watched already");
+        assert!(hints.arm(&Events { lost: true, ..Events::default() }, false, directories), "renewed");
 
         let watcher = hints.watcher.take();
         drop(watcher);
         let deadline = Duration::from_secs(5);
-        tokio::time::timeout(deadline, signal.heard()).await.expect("nobody tells of the end");
-        // Stands for the dead one, which cannot be dropped.
+        tokio::time::timeout(deadline, signal.notified()).await.expect("a hint of the end");
+        // In place of the ended watcher, which cannot be dropped.
         hints.watcher = Some((hints.start)(Listener(Arc::default())).unwrap());
-        let heard = hints.take();
-        assert!(heard.ended);
-        assert!(hints.arm(&heard, false, directories), "watched again");
+        let events = hints.take();
+        assert!(events.ended);
+        assert!(hints.arm(&events, false, directories), "watched again");
 
         std::fs::write(root.join("a.yaml"), "").unwrap();
-        tokio::time::timeout(deadline, signal.heard()).await.expect("the new one hears nothing");
+        tokio::time::timeout(deadline, signal.notified()).await.expect("an event of the new watcher");
     }
 
     #[test]
@@ -410,12 +409,12 @@ mod tests {
         let zones = root.join("zones");
         let mut hints = Hints::new(Arc::default());
         let directories = || [zones.clone()].into();
-        assert!(!hints.arm(&Heard::default(), false, directories), "not there yet");
+        assert!(!hints.arm(&Events::default(), false, directories), "it does not exist yet");
         std::fs::create_dir(&zones).unwrap();
-        assert!(hints.arm(&Heard::default(), false, directories), "it came");
+        assert!(hints.arm(&Events::default(), false, directories), "it was created");
         std::fs::rename(&zones, root.join("old")).unwrap();
         std::fs::create_dir(&zones).unwrap();
-        assert!(hints.arm(&Heard::default(), true, directories), "another one");
-        assert!(!hints.arm(&Heard::default(), true, directories), "the same");
+        assert!(hints.arm(&Events::default(), true, directories), "another inode");
+        assert!(!hints.arm(&Events::default(), true, directories), "the same inode");
     }
 }

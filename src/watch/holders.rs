@@ -1,5 +1,5 @@
-//! Which files say which object, so that a change of one file is compared with the others without reading through them. Must not
-//! depend on what is in objects, nor on why a file yields.
+//! Index of the files that define each object, so that a change of one file is compared with the others without reading all
+//! of them. Must not depend on the contents of objects, nor on why a file yields.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use smallvec::SmallVec;
 use crate::manifest::Known;
 use crate::store::{Change, Key, Object};
 
-/// An object as one file says it.
+/// The definition of an object in one file.
 #[derive(Clone, Debug)]
 pub(super) struct Holder {
     pub(super) path: Arc<Path>,
     pub(super) object: Object,
 }
 
-/// All that files say, by what it is about; of one object mostly one file.
+/// The definitions in all files, by object; most objects have one.
 #[derive(Debug, Default)]
 pub(super) struct Holders(FxHashMap<Key, SmallVec<[Holder; 1]>>);
 
 impl Holders {
-    /// The file at `path` says this as well.
+    /// Adds the definitions of the file at `path`.
     pub(super) fn add(&mut self, path: &Arc<Path>, known: &[Known]) {
         self.0.reserve(known.len());
         for known in known {
@@ -30,7 +30,7 @@ impl Holders {
         }
     }
 
-    /// What the file at `path` says has changed so.
+    /// Applies `changes` of the file at `path`.
     pub(super) fn change(&mut self, path: &Arc<Path>, changes: &[Change]) {
         for change in changes {
             match change {
@@ -60,13 +60,14 @@ impl Holders {
         }
     }
 
-    /// Who says something about `key`, by path.
+    /// Returns the definitions of `key`, ordered by path.
     pub(super) fn of(&self, key: &Key) -> &[Holder] {
         self.0.get(key).map_or(&[], |holders| holders)
     }
 }
 
-/// What leads from `old` to `new`. Where they begin and end alike, which they mostly do, nothing is looked up.
+/// Returns the changes from `old` to `new`. Equal objects at the beginning and end, which are usually most of them, are
+/// skipped without a lookup.
 pub(super) fn difference(old: &[Known], new: &[Known]) -> Vec<Change> {
     let same = |(a, b): &(&Known, &Known)| a.object == b.object;
     let begin = old.iter().zip(new).take_while(same).count();
@@ -88,9 +89,9 @@ mod tests {
     use crate::manifest::read_bytes;
 
     /// ExternalName Services: `a=1 b=2`.
-    fn known(says: &str) -> Vec<Known> {
+    fn known(services: &str) -> Vec<Known> {
         let mut text = String::from("apiVersion: clusterlocal.dev/v1\nkind: Topology\nexternal:\n");
-        for (name, value) in says.split_whitespace().filter_map(|say| say.split_once('=')) {
+        for (name, value) in services.split_whitespace().filter_map(|service| service.split_once('=')) {
             text += &format!("  {name}: v{value}.example.org\n");
         }
         let manifest = read_bytes("a.yaml", text.into());
@@ -98,9 +99,9 @@ mod tests {
         manifest.objects.into_iter().map(Known::from).collect()
     }
 
-    /// Changes of them: `a=1 -b`.
-    fn told(changes: &[Change]) -> String {
-        let mut told: Vec<String> = changes
+    /// Renders changes of them: `a=1 -b`.
+    fn rendered(changes: &[Change]) -> String {
+        let mut rendered: Vec<String> = changes
             .iter()
             .map(|change| match change {
                 Change::Put(Object::Service(service)) => {
@@ -112,12 +113,12 @@ mod tests {
                 Change::Delete(key) => format!("-{}", key.name),
             })
             .collect();
-        told.sort();
-        told.join(" ")
+        rendered.sort();
+        rendered.join(" ")
     }
 
     #[test]
-    fn a_difference_is_what_changed() {
+    fn a_difference_lists_exactly_the_changed_objects() {
         let table = [
             ("", "", ""),
             ("", "a=1", "a=1"),
@@ -130,12 +131,12 @@ mod tests {
             ("a=1 b=1 c=1 d=1", "c=1 b=2 e=1 d=1", "-a b=2 e=1"),
         ];
         for (old, new, expected) in table {
-            assert_eq!(told(&difference(&known(old), &known(new))), expected, "{old} to {new}");
+            assert_eq!(rendered(&difference(&known(old), &known(new))), expected, "{old} to {new}");
         }
     }
 
     #[test]
-    fn files_that_say_the_same_object_are_known_by_path() {
+    fn several_files_may_define_an_object() {
         let (a, b): (Arc<Path>, Arc<Path>) = (Path::new("a").into(), Path::new("b").into());
         let mut holders = Holders::default();
         holders.add(&b, &known("x=1 y=1"));

@@ -1,17 +1,16 @@
-//! Takes the place of the kernel's path walk: which names on the way to a file are symbolic links, so that it can be
-//! noticed when one of them is exchanged. A mounted ConfigMap changes by one rename of a link that no file is named
-//! after.
+//! Resolves symbolic links of a path one by one, so that the replacement of one of them is noticed: a mounted ConfigMap
+//! changes by the rename of a link that is no file's own name. Must not depend on what the files contain.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 
-/// The most links on one way, as in Linux.
+/// Maximum number of links in one path, as in Linux.
 const LINKS: usize = 40;
 
-/// Every link on the way of `path`, and at last what it means; each as a path without links before its last name.
+/// Returns every link on the path, and at last the file itself, each as a path whose parent has no links.
 ///
-/// What is not there is taken for no link.
+/// A missing name counts as no link.
 pub(super) fn hops(path: &Path) -> Vec<PathBuf> {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
     let mut hops = Vec::new();
@@ -26,7 +25,7 @@ pub(super) fn hops(path: &Path) -> Vec<PathBuf> {
         match std::fs::read_link(&next) {
             Ok(target) if hops.len() < LINKS => {
                 hops.push(next);
-                // An absolute target begins with the root, and joining that leaves nothing of what was before.
+                // An absolute target begins with the root, which replaces everything before it.
                 for name in components(&target).rev() {
                     rest.push_front(name);
                 }
@@ -50,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_way_to_a_mounted_config_map_has_two_links() {
+    fn the_path_of_a_mounted_config_map_has_two_links() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         fs::create_dir_all(root.join("mount/..2026")).unwrap();

@@ -1,15 +1,15 @@
-//! Takes the place of `kubectl apply` after every save: learns that something on disk may have changed, reads what did, and hands over
-//! the objects that changed. What cannot be read, is refused or is gone leaves the last good objects in place. Must not depend on
-//! the DNS.
+//! Following of manifests on disk. Takes the place of `kubectl apply` after every save: detects changed files, reads them,
+//! and passes on the objects that changed. While a file is malformed, refused or missing, its last good objects stay in
+//! use. Must not depend on the DNS.
 //!
-//! A `stat` of every file each second is the truth; notifications of the operating system (`hints`) only make it
-//! quick, because they are lost on network file systems, when a queue overflows and when a directory is replaced.
-//! `settling` decides when a file is whole enough to be read, `sources` what is made of it, `between` what
-//! files may not say together. `apply` applies the changes to a cluster.
+//! Correctness comes from a `stat` of every file each second. Notifications of the operating system (`hints`) only make it
+//! faster: they are lost on network file systems, when a queue overflows and when a directory is replaced. `settling`
+//! decides when a file is complete, `sources` processes its content, `conflicts` compares it with other files, and `apply`
+//! applies the changes to a cluster.
 
 mod absence;
 mod apply;
-mod between;
+mod conflicts;
 mod file;
 mod fingerprint;
 mod hints;
@@ -33,36 +33,36 @@ use tokio::time::{Instant, sleep_until};
 use crate::manifest::Overrides;
 use crate::store::{Change, Key};
 pub use apply::{Applier, Judge};
-use file::At;
+use file::Moment;
 use hints::{Hints, Signal};
 pub use reading::Review;
 pub use sources::Sources;
 
-/// How changes are noticed.
+/// How changes are detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// By notifications of the operating system, and by looking each second.
+    /// By notifications of the operating system, and by polling.
     #[default]
     Auto,
-    /// By looking each second.
+    /// By polling.
     Poll,
-    /// Only by force, until what is seen then has been read.
+    /// Only on request, until the changes seen by then have been read.
     Off,
 }
 
-/// How long to wait for what.
+/// Intervals and delays.
 #[derive(Clone, Copy, Debug)]
 pub struct Timings {
-    /// How often every file is looked at.
+    /// Interval at which every file is checked.
     pub poll: Duration,
-    /// A file that is written in place is read once it has not changed for so long.
+    /// Time without a change after which a file that is written in place is read.
     pub quiet: Duration,
-    /// A file that never is quiet is read after so long all the same, unless it is still growing.
+    /// Maximum time until a file that keeps changing is read, unless it is still growing.
     pub quiet_max: Duration,
-    /// A file that lost more than half of its size, other than by a rename, is read once it has not changed for so long: its
-    /// writer has most likely not come to its end.
+    /// Time without a change after which a file that lost more than half of its size, other than by a rename, is read: its
+    /// writer has most likely not finished.
     pub quiet_shrunk: Duration,
-    /// How long a file may be missing from a directory before its objects go: editors and git take files away for a
+    /// Time after which a file that is missing from a directory counts as deleted: editors and git remove files for a
     /// moment.
     pub absence: Duration,
 }
@@ -79,35 +79,34 @@ impl Default for Timings {
     }
 }
 
-/// How to follow.
+/// Options of [`follow`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// How changes are noticed.
+    /// How changes are detected.
     pub mode: Mode,
-    /// How long to wait for what.
+    /// Intervals and delays.
     pub timings: Timings,
 }
 
-/// What comes with changed objects.
+/// What [`follow`] passes on with changed objects.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The names of the files that changed, or whose objects went.
+    /// Names of the files that changed or were deleted.
     pub changed: Vec<Arc<str>>,
-    /// What the Topologies of all files say about the cluster now.
+    /// The settings of the Topologies of all files.
     pub overrides: Overrides,
-    /// Where the objects are that changed, where few did: the file's name, and the line that the object begins at.
+    /// File name and first line of each changed object, if there are few.
     pub places: HashMap<Key, (Arc<str>, u32)>,
 }
 
-/// Follows `sources` until `shutdown` is ready, and calls `on_change` each time the objects change with what leads from
-/// those before to those now: from [`Sources::objects`] after [`Sources::read`], from nothing after
-/// [`Sources::waiting`], as soon as every source is good. An object that is changed may be what it was.
+/// Follows `sources` until `shutdown` resolves. Calls `on_change` with each change of the objects: the first call starts
+/// from [`Sources::objects`] after [`Sources::read`], and from no objects after [`Sources::waiting`], once every source is
+/// good. A changed object may be equal to its previous state.
 ///
-/// [`Notify::notify_one`] of `force` makes it read every file again, whether it settled or not; many within one reading
-/// count as one. `on_change` is called
-/// on a thread that may block, one call at a time, and never after this returned.
+/// [`Notify::notify_one`] of `force` makes it read every file again, settled or not; several during one pass count as one.
+/// `on_change` is called on a thread that may block, one call at a time, and never after this has returned.
 ///
-/// Never fails: what goes wrong is logged, the last good objects stay, and it is tried again.
+/// Never fails: errors are logged, the last good objects stay, and the next pass tries again.
 pub async fn follow<F>(
     sources: Sources,
     options: Options,
@@ -124,7 +123,7 @@ pub async fn follow<F>(
     let mut pace = Pace::default();
     let mut shutdown = pin!(shutdown);
     let mut forced = false;
-    // The files may have changed since they were read first.
+    // The files may have changed since they were read.
     let mut due = (mode != Mode::Off || !follower.sources.is_ready()).then(Instant::now);
     loop {
         tokio::select! {
@@ -132,124 +131,126 @@ pub async fn follow<F>(
             () = &mut shutdown => return,
             () = force.notified() => {
                 forced = true;
-                due = earlier(due, pace.asked(Instant::now(), Duration::ZERO, true));
+                due = earlier(due, pace.request(Instant::now(), Duration::ZERO, true));
                 continue;
             }
-            () = signal.heard() => {
-                let wish = if signal.has_arrivals() { Duration::ZERO } else { GATHER };
-                due = earlier(due, pace.asked(Instant::now(), wish, signal.is_much()));
+            () = signal.notified() => {
+                let delay = if signal.has_renames() { Duration::ZERO } else { HINT_DELAY };
+                due = earlier(due, pace.request(Instant::now(), delay, signal.has_many_writes()));
                 continue;
             }
-            () = at(due.map(|due| pace.hold(due))) => {}
+            () = at(due.map(|due| pace.limit(due))) => {}
         }
-        let looked = Instant::now();
+        let started = Instant::now();
         let was_forced = std::mem::take(&mut forced);
         let pass = tokio::task::spawn_blocking(move || {
-            // Whatever goes wrong with one pass must not end all of them.
-            let pass = catch_unwind(AssertUnwindSafe(|| follower.pass(looked, was_forced)));
+            // A panic must not end more than one pass.
+            let pass = catch_unwind(AssertUnwindSafe(|| follower.pass(started, was_forced)));
             (follower, pass)
         });
-        // It fails only when the runtime ends.
+        // Fails only when the runtime ends.
         let Ok((back, pass)) = pass.await else { return };
         follower = back;
         let pass = pass.unwrap_or_else(|_| {
             tracing::error!(
-                "reading manifests failed (a bug of ours, see above); serving what was read before"
+                "reading the manifests panicked, see above; the previous content is still served. This is a bug in clusterlocal: please report it"
             );
             Pass { read: true, again: None }
         });
-        pace.passed(looked, pass.read);
+        pace.record(started, pass.read);
         let now = Instant::now();
         due = (mode != Mode::Off).then(|| now + timings.poll);
         if let Some(again) = pass.again {
-            due = earlier(due, again.max(looked + LOOKS_APART));
+            due = earlier(due, again.max(started + PASS_INTERVAL));
         }
     }
 }
 
-/// What a pass came to.
+/// The result of a pass.
 #[derive(Clone, Copy, Debug)]
 struct Pass {
     /// Whether any file was read.
     read: bool,
-    /// When to look again, if that is before the next poll.
+    /// Time of the next pass, if before the next poll.
     again: Option<Instant>,
 }
 
-/// Everything that a pass works on; it moves to a thread that may block, and back.
+/// The state of a pass. It is moved to a blocking thread, and back.
 struct Follower<F> {
     sources: Sources,
     hints: Option<Hints>,
     timings: Timings,
     on_change: F,
-    /// What is not handed over yet; whatever a panic kept from that is, the next time.
+    /// Changes that are not passed on yet: after a panic, those of the last pass.
     changes: Vec<Change>,
 }
 
 impl<F: FnMut(&[Change], &Report)> Follower<F> {
-    /// Looks at every source, reads what changed and hands over what comes of it.
+    /// Checks every source, reads changed files and passes on the changes.
     fn pass(&mut self, now: Instant, forced: bool) -> Pass {
-        let heard = self.hints.as_mut().map(Hints::take).unwrap_or_default();
-        let mut looked = self.sources.look(At { now, timings: &self.timings }, forced, &heard.names);
-        let mut again = looked.again;
+        let events = self.hints.as_mut().map(Hints::take).unwrap_or_default();
+        let mut result = self.sources.pass(Moment { now, timings: &self.timings }, forced, &events.names);
+        let mut again = result.again;
         if let Some(hints) = &mut self.hints {
             let watched = || self.sources.directories();
-            // What happened in a directory before it was watched is not notified.
-            if hints.arm(&heard, looked.moved, watched) {
+            // Events before a directory was watched are lost: check it again.
+            if hints.arm(&events, result.moved, watched) {
                 again = earlier(again, now);
             }
         }
-        let read = looked.read;
-        if let Some((report, changes)) = looked.report.take() {
+        let read = result.read;
+        if let Some((report, changes)) = result.report.take() {
             self.changes.extend(changes);
             (self.on_change)(&self.changes, &report);
             self.changes = Vec::new();
         }
-        self.sources.publish(looked);
+        self.sources.publish(result);
         Pass { read, again }
     }
 }
 
-/// After a hint that is no rename, more are waited for: a file that is being written is not read at once anyway.
-const GATHER: Duration = Duration::from_millis(10);
-/// Minimum interval of two looks.
-const LOOKS_APART: Duration = Duration::from_millis(5);
-/// Readings that would be closer than this because much is written are a storm, in which they are `STORM_APART` from each
-/// other.
-const STORM: Duration = Duration::from_millis(25);
-const STORM_APART: Duration = Duration::from_millis(100);
+/// Delay after a hint other than a rename: a file that is being written is not read at once anyway.
+const HINT_DELAY: Duration = Duration::from_millis(10);
+/// Minimum interval between two passes.
+const PASS_INTERVAL: Duration = Duration::from_millis(5);
+/// Minimum interval between two readings. If many files are written and readings would follow faster, there is a storm.
+const STORM_LIMIT: Duration = Duration::from_millis(25);
+/// Minimum interval between two readings during a storm.
+const STORM_INTERVAL: Duration = Duration::from_millis(100);
 
-/// How fast one look may follow another.
+/// Limits the rate of passes.
 #[derive(Debug, Default)]
 struct Pace {
-    looked: Option<Instant>,
+    last_pass: Option<Instant>,
     read: Option<Instant>,
-    /// Whether a look was asked for so soon after the last reading that it is a storm.
+    /// Whether a pass was requested so soon after the last reading that it is a storm.
     storm: bool,
-    /// Whether it was one at that reading: it is over when there is a pause.
+    /// Whether there was a storm at the last reading: a storm ends with a pause.
     was_storm: bool,
 }
 
 impl Pace {
-    fn passed(&mut self, looked: Instant, read: bool) {
-        self.looked = Some(looked);
+    fn record(&mut self, started: Instant, read: bool) {
+        self.last_pass = Some(started);
         if read {
-            self.read = self.looked;
+            self.read = self.last_pass;
             self.was_storm = std::mem::take(&mut self.storm);
         }
     }
 
-    /// When to look, if it is to be in `wish` from `now`, because `much` is written or not.
-    fn asked(&mut self, now: Instant, wish: Duration, much: bool) -> Instant {
-        let at = self.looked.map_or(now + wish, |looked| (now + wish).max(looked + LOOKS_APART));
-        self.storm |= (much || self.was_storm) && self.read.is_some_and(|read| at < read + STORM);
+    /// Returns when to run a pass that is requested to follow `delay` after `now`; `many_writes` states whether many files are
+    /// written.
+    fn request(&mut self, now: Instant, delay: Duration, many_writes: bool) -> Instant {
+        let at = self.last_pass.map_or(now + delay, |last| (now + delay).max(last + PASS_INTERVAL));
+        self.storm |=
+            (many_writes || self.was_storm) && self.read.is_some_and(|read| at < read + STORM_LIMIT);
         at
     }
 
-    /// When to look, if it is due then.
-    fn hold(&self, due: Instant) -> Instant {
+    /// Returns when to run a pass that is due at `due`.
+    fn limit(&self, due: Instant) -> Instant {
         match self.read {
-            Some(read) if self.storm => due.max(read + STORM_APART),
+            Some(read) if self.storm => due.max(read + STORM_INTERVAL),
             _ => due,
         }
     }
@@ -272,10 +273,10 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_save_is_looked_at_at_once_and_a_storm_ten_times_a_second() {
+    async fn a_save_is_checked_at_once_and_a_storm_ten_times_a_second() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        // Looked and read so long ago; what is wished for; when it is granted, if much is written.
+        // Milliseconds since the last pass and reading, requested delay, granted delay while many files are written.
         let table = [
             (None, None, 0, 0),
             (None, None, 10, 10),
@@ -291,23 +292,23 @@ mod tests {
         tokio::time::advance(Duration::from_secs(10)).await;
         let now = Instant::now();
         assert_eq!(now - start, Duration::from_secs(10));
-        for (looked, read, wish, granted) in table {
+        for (last_pass, read, delay, granted) in table {
             let ago = |time: Option<u64>| time.map(|time| now - ms(time));
-            let mut pace = Pace { looked: ago(looked), read: ago(read), ..Pace::default() };
-            let due = pace.asked(now, ms(wish), true);
-            assert_eq!(pace.hold(due) - now, ms(granted), "{looked:?} {read:?} {wish}");
+            let mut pace = Pace { last_pass: ago(last_pass), read: ago(read), ..Pace::default() };
+            let due = pace.request(now, ms(delay), true);
+            assert_eq!(pace.limit(due) - now, ms(granted), "{last_pass:?} {read:?} {delay}");
         }
-        // One save after the other, each when the one before shows.
-        for (looked, granted) in [(2, 3), (5, 0), (10, 0)] {
-            let at = Some(now - ms(looked));
-            let mut pace = Pace { looked: at, read: at, ..Pace::default() };
-            let due = pace.asked(now, Duration::ZERO, false);
-            assert_eq!(pace.hold(due) - now, ms(granted), "{looked}");
+        // Single saves, each after the previous one is visible.
+        for (last_pass, granted) in [(2, 3), (5, 0), (10, 0)] {
+            let at = Some(now - ms(last_pass));
+            let mut pace = Pace { last_pass: at, read: at, ..Pace::default() };
+            let due = pace.request(now, Duration::ZERO, false);
+            assert_eq!(pace.limit(due) - now, ms(granted), "{last_pass}");
         }
     }
 
     #[test]
-    fn what_is_gone_is_not_looked_for_in_a_circle() {
+    fn a_deleted_directory_is_reported_once_and_causes_no_busy_loop() {
         let dir = tempfile::tempdir().unwrap();
         let zones = dir.path().join("zones");
         std::fs::create_dir(&zones).unwrap();
@@ -315,13 +316,13 @@ mod tests {
         std::fs::write(zones.join("a.yaml"), text).unwrap();
         let (mut sources, problems) = Sources::read(std::slice::from_ref(&zones));
         assert_eq!(problems, []);
-        // Just written, it would be read once more.
+        // A file just written would be read once more.
         std::fs::remove_dir_all(&zones).unwrap();
         let timings = Timings::default();
-        let (gone, told) = (Instant::now(), Instant::now() + timings.quiet_max);
-        let mut look = |now| sources.look(At { now, timings: &timings }, false, &Names::default()).again;
-        assert_eq!(look(gone), Some(gone + timings.quiet_max), "it is told of");
-        assert_eq!(look(told), None);
+        let (gone, reported) = (Instant::now(), Instant::now() + timings.quiet_max);
+        let mut pass = |now| sources.pass(Moment { now, timings: &timings }, false, &Names::default()).again;
+        assert_eq!(pass(gone), Some(gone + timings.quiet_max), "reported once it is due");
+        assert_eq!(pass(reported), None);
     }
 
     #[test]
@@ -331,10 +332,10 @@ mod tests {
         let (mut readings, mut due) = (0, None);
         for time in 0..10_000 {
             let now = start + Duration::from_millis(time);
-            due = earlier(due, pace.asked(now, Duration::ZERO, true));
-            if due.is_some_and(|due| pace.hold(due) <= now) {
-                pace.passed(now, true);
-                // Something of the reading is due before the storm lets it.
+            due = earlier(due, pace.request(now, Duration::ZERO, true));
+            if due.is_some_and(|due| pace.limit(due) <= now) {
+                pace.record(now, true);
+                // A later pass is due earlier than the storm permits.
                 (readings, due) = (readings + 1, Some(now + Duration::from_millis(50)));
             }
         }

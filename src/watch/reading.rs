@@ -1,5 +1,5 @@
-//! Reads one file, from its path to a judgement of its content. Must not depend on other files, nor on what was decided about this one
-//! before, except for the hash and the objects of its last content.
+//! Reads one file, from its path to its checked content. Must not depend on other files, nor on earlier decisions about
+//! this one, except for the hash and the objects of its last content.
 
 use std::hash::{BuildHasher, Hash};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,32 +11,33 @@ use super::fingerprint::Fingerprint;
 use super::survey::STANDARD_INPUT;
 use crate::manifest::{self, Input, Known, Manifest, Problem, Severity};
 
-/// What came of reading a file.
+/// The result of reading a file.
 pub(super) enum Reading {
-    /// It changed meanwhile: what was read may be half of one content and half of another.
+    /// The file changed meanwhile: the bytes may be half of one content and half of another.
     Torn,
-    /// It says what it said.
+    /// The content is unchanged.
     Same,
-    /// None of it may be served.
+    /// The content has errors.
     Bad(Vec<Problem>),
-    /// It is fine on its own.
+    /// The content is valid by itself.
     Good(Box<Content>),
 }
 
-/// A file's content that is fine on its own.
+/// A file's content that is valid by itself.
 pub(super) struct Content {
-    /// Of the bytes.
+    /// Hash of the bytes.
     pub(super) hash: u64,
-    /// Whether there is nothing, or nothing but comments.
+    /// Whether there is nothing but comments.
     pub(super) blank: bool,
-    /// What it says; only warnings among the problems, unless it is [foreign](Manifest::foreign).
+    /// The parsed content. Its problems are only warnings, unless it is [foreign](Manifest::foreign).
     pub(super) manifest: Manifest,
 }
 
-/// Judges a manifest that is read again: warnings about those of its objects that are not among the known ones.
+/// Reviews a manifest that is read again. Returns warnings about those of its objects that are not among the known ones.
 pub type Review = fn(&Manifest, &[Known]) -> Vec<Problem>;
 
-/// Reads the file at `path`, which was `seen` before. `last` is the hash of its last good content, `known` the objects of that.
+/// Reads the file at `path`, which had the fingerprint `seen`. `last` is the hash of its last good content, `known` has the
+/// objects of that.
 pub(super) fn read(
     path: &Path,
     seen: Fingerprint,
@@ -54,7 +55,7 @@ pub(super) fn read(
     }
 }
 
-/// What comes of `bytes`, the content of what is called `name`.
+/// Parses `bytes`, the content of `name`.
 pub(super) fn judge_bytes(
     name: &str,
     bytes: Vec<u8>,
@@ -67,8 +68,8 @@ pub(super) fn judge_bytes(
         return Reading::Same;
     }
     let blank = manifest::is_blank(&bytes);
-    let is_small = bytes.len() <= REVIEWED_BYTES;
-    // A bug that one file brings to light must not keep the others from being read.
+    let is_small = bytes.len() <= MAX_REVIEWED;
+    // A panic that one file causes must not keep the others from being read.
     let manifest = catch_unwind(AssertUnwindSafe(|| {
         let mut manifest = manifest::read_again(name, bytes, known);
         if is_small {
@@ -80,11 +81,11 @@ pub(super) fn judge_bytes(
     judge(name, hash, blank, manifest.ok())
 }
 
-/// Maximum length of what is read at once and reviewed, in bytes: a review takes as long as a reading, and the first answer is
-/// waited for. `check` reviews any amount.
-pub(super) const REVIEWED_BYTES: usize = 256 << 10;
+/// Maximum size of what is read at once and reviewed, in bytes: a review takes as long as a reading, and delays the first
+/// answer. `check` reviews any amount.
+pub(super) const MAX_REVIEWED: usize = 256 << 10;
 
-/// Reads `input` before it is followed. Returns the hash of its bytes as well, if it is a file.
+/// Reads `input` before it is followed. Also returns the hash of its bytes, if it is a file.
 pub(super) fn read_first(input: &Input) -> (Option<u64>, Manifest) {
     let (path, listed) = match input {
         Input::Named(path) if path.as_os_str() != STANDARD_INPUT => (path, false),
@@ -113,7 +114,7 @@ fn judge(name: &str, hash: u64, blank: bool, manifest: Option<Manifest>) -> Read
     let Some(manifest) = manifest else {
         return Reading::Bad(vec![Problem::of_file(
             name,
-            "reading it failed; this is a bug of clusterlocal",
+            "reading it panicked. This is a bug in clusterlocal: please report it",
         )]);
     };
     if !manifest.foreign && manifest.problems.iter().any(|problem| problem.severity == Severity::Error) {

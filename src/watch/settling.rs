@@ -1,5 +1,5 @@
-//! Decides from the fingerprints of a file over time whether it is complete, so that it is read now or later. Must not depend on
-//! the contents of files.
+//! Decides from the fingerprints of a file over time whether it is complete, and so whether to read it now or later. Must
+//! not depend on the contents of files.
 
 use std::time::Duration;
 
@@ -8,58 +8,63 @@ use tokio::time::Instant;
 use super::Timings;
 use super::fingerprint::Fingerprint;
 
-/// What the operating system said of a file since the last look.
+/// The last event that the operating system reported for a file since the last check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    Nothing,
-    /// It was renamed to its place, and not written to since.
+pub(super) enum LastEvent {
+    None,
+    /// It was renamed to its name, and not written to since.
     Renamed,
     /// It was written to.
     Written,
 }
 
-/// Minimum time for which a file that was renamed to its place stays as it is before it is believed to be whole, where its
-/// times do not show that it was not written to since: a write after the rename is reported within a fraction of that. Looks are
-/// 5 ms apart.
-const RENAMED: Duration = Duration::from_millis(4);
+/// Minimum time without a change after which a renamed file counts as complete, if its times do not show that it was not
+/// written to since the rename: a write is reported within a fraction of that. Passes are at least 5 ms apart.
+const RENAME_DELAY: Duration = Duration::from_millis(4);
 
-/// What is to be done about a file now.
+/// What to do with a file now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It is what it was.
+    /// It is unchanged.
     Unchanged,
-    /// It changed, but may not be whole before then.
+    /// It changed, and may not be complete until then.
     Wait(Instant),
     Read,
 }
 
-/// How far a file has come on the way from changed to read.
+/// The state of a file between its change and its reading.
 #[derive(Debug, Default)]
 pub(super) struct Settling {
-    /// What was read last, and accepted or refused.
+    /// What was read last, whether it was accepted or refused.
     read: Option<Fingerprint>,
-    /// The size of what was accepted last.
+    /// Size of the last accepted content.
     good: Option<u64>,
     pending: Option<Pending>,
-    /// When to read it again although nothing is seen to have changed. Times have the resolution of the kernel's tick,
-    /// some milliseconds: what is written in the tick of the reading leaves no trace.
+    /// When to read it again although no change is visible. Times have the resolution of the kernel's tick, some
+    /// milliseconds: a write in the tick of the reading leaves no trace.
     confirm: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     seen: Fingerprint,
-    /// Since when it has been so.
+    /// Since when it has had this fingerprint.
     since: Instant,
-    /// Since when it has been different from what was read, without its length changing in place.
+    /// Since when it has differed from what was read, without a change of its size in place.
     first: Instant,
-    /// Whether it was renamed to its place, and not written to since, as far as is known.
+    /// Whether it was renamed to its name and, as far as is known, not written to since.
     renamed: bool,
 }
 
 impl Settling {
-    /// The file as it is `now`, of which this was `said`.
-    pub(super) fn see(&mut self, seen: Fingerprint, said: Said, now: Instant, timings: &Timings) -> Verdict {
+    /// Returns what to do `now` with a file whose fingerprint is `seen` and whose last event is `event`.
+    pub(super) fn see(
+        &mut self,
+        seen: Fingerprint,
+        event: LastEvent,
+        now: Instant,
+        timings: &Timings,
+    ) -> Verdict {
         if self.read == Some(seen) {
             self.pending = None;
             return match self.confirm {
@@ -70,7 +75,7 @@ impl Settling {
         }
         let pending = match self.pending {
             Some(pending) if pending.seen == seen => pending,
-            // Of another length in place: its writer has not come to the end, however long it takes.
+            // The size changed in place: its writer has not finished, however long it takes.
             Some(Pending { seen: before, .. }) if before.inode == seen.inode && before.size != seen.size => {
                 Pending { seen, since: now, first: now, renamed: false }
             }
@@ -82,37 +87,38 @@ impl Settling {
             },
             None => Pending { seen, since: now, first: now, renamed: false },
         };
-        let renamed = match said {
-            Said::Nothing => pending.renamed,
-            Said::Renamed => true,
-            Said::Written => false,
+        let renamed = match event {
+            LastEvent::None => pending.renamed,
+            LastEvent::Renamed => true,
+            LastEvent::Written => false,
         };
         let replaced_again = self.pending.is_some_and(|before| before.seen.inode != seen.inode);
         let pending = Pending { renamed, ..pending };
         self.pending = Some(pending);
-        // A file that was whole when it came to its place, and was not written to there. Who replaces a file again and again does
-        // it with such: waiting for quiet would take as long as that goes on.
+        // The file was complete when it was renamed to its name, and was not written to there. A program that replaces a
+        // file again and again does it with such files: waiting for a quiet period would last as long as that does.
         if (renamed || replaced_again) && seen.is_written_before() {
             return Verdict::Read;
         }
-        // Of another inode too: a file that was created, or written to right after a rename, is as short while it is written.
+        // Also with another inode: a file that was created, or written to right after a rename, is equally short while it
+        // is written.
         let shrunk = self.good.is_some_and(|good| seen.size < good.div_ceil(2));
         let due = if renamed && !shrunk {
-            pending.since + RENAMED
+            pending.since + RENAME_DELAY
         } else if renamed {
             pending.since + timings.quiet
         } else if shrunk {
             pending.since + timings.quiet_shrunk
         } else {
-            let longest = (pending.first + timings.quiet_max).max(pending.since + RENAMED);
+            let longest = (pending.first + timings.quiet_max).max(pending.since + RENAME_DELAY);
             (pending.since + timings.quiet).min(longest)
         };
         if due <= now { Verdict::Read } else { Verdict::Wait(due) }
     }
 
-    /// What was `seen` has been read `now`; `good` says that it was accepted.
+    /// Records that `seen` was read `now`; `good` states whether it was accepted.
     pub(super) fn read(&mut self, seen: Fingerprint, good: bool, now: Instant, timings: &Timings) {
-        // Who waited for quiet has seen that the last write was long ago, and so has who confirms.
+        // After a quiet period, or when confirming, the last write is known to be long ago.
         let quiet = self.pending.is_some_and(|pending| pending.since + timings.quiet <= now);
         let confirmed = self.confirm.is_some_and(|due| due <= now) && self.read == Some(seen);
         self.confirm = (!quiet && !confirmed).then(|| now + timings.quiet);
@@ -123,16 +129,16 @@ impl Settling {
         }
     }
 
-    /// What was `seen` has been read `now`, before it was followed, and accepted.
+    /// Records that `seen` was read and accepted `now`, before it was followed.
     pub(super) fn read_first(&mut self, seen: Fingerprint, now: Instant, timings: &Timings) {
         self.read(seen, true, now, timings);
-        // At the start files are many, and mostly old.
+        // Moment the start there are many files, and most are old.
         if seen.age().is_some_and(|age| age > timings.quiet_max) {
             self.confirm = None;
         }
     }
 
-    /// It changed while it was read. Returns when to try again.
+    /// Records that it changed while it was read. Returns when to try again.
     pub(super) fn torn(&mut self, now: Instant, timings: &Timings) -> Instant {
         if let Some(pending) = &mut self.pending {
             (pending.since, pending.first) = (now, now);
@@ -140,28 +146,28 @@ impl Settling {
         now + timings.quiet
     }
 
-    /// It is to be read again, whatever it looks like.
+    /// Marks it to be read again, whether or not it changes.
     pub(super) fn forget(&mut self) {
         self.read = None;
         self.pending = None;
     }
 
-    /// When it is to be read once more, although it may be as it was.
+    /// When to read it once more although it may be unchanged.
     pub(super) fn confirm_at(&self) -> Option<Instant> {
         self.confirm
     }
 
-    /// Whether it was read as `seen`, and is not to be confirmed `now`.
+    /// Whether it was read as `seen`, with no confirmation due `now`.
     pub(super) fn is_read(&self, seen: &Fingerprint, now: Instant) -> bool {
         self.read == Some(*seen) && self.confirm.is_none_or(|due| due > now)
     }
 
-    /// Whether it is as it was when it was read.
+    /// Whether it is unchanged since it was read.
     pub(super) fn is_as_read(&self, seen: &Fingerprint) -> bool {
         self.read == Some(*seen)
     }
 
-    /// Whether `seen` is another file than the one that was read.
+    /// Whether `seen` has another inode than the file that was read.
     pub(super) fn is_other_file(&self, seen: &Fingerprint) -> bool {
         self.read.is_none_or(|read| read.inode != seen.inode)
     }
@@ -178,33 +184,33 @@ mod tests {
     fn settled(now: Instant) -> Settling {
         let mut settling = Settling::default();
         let timings = Timings { quiet: Duration::ZERO, ..Timings::default() };
-        settling.see(print(1, 1000, 0), Said::Nothing, now, &timings);
+        settling.see(print(1, 1000, 0), LastEvent::None, now, &timings);
         settling.read(print(1, 1000, 0), true, now, &timings);
         settling
     }
 
     const READ: i64 = 0;
     const SAME: i64 = -1;
-    const NOTHING: Said = Said::Nothing;
-    const RENAMED: Said = Said::Renamed;
-    const WRITTEN: Said = Said::Written;
+    const NOTHING: LastEvent = LastEvent::None;
+    const RENAMED: LastEvent = LastEvent::Renamed;
+    const WRITTEN: LastEvent = LastEvent::Written;
 
-    /// A file of 1,000 bytes, inode 1, written at 0, was read in quiet. Then, at which millisecond, it is seen to be what (inode,
-    /// length, written when, or changed later if that is told apart), and what was said of it; what is to be done: `READ`, `SAME`,
-    /// or wait until when.
-    type Steps<'a> = &'a [(u64, (u64, u64, i64), Said, i64)];
+    /// A file of 1,000 bytes, inode 1, written at time 0 and read after a quiet period. Each step has a millisecond; inode,
+    /// size and time of write, or of a later change; the reported event; and the expected result: `READ`, `SAME`, or the
+    /// time until which to wait.
+    type Steps<'a> = &'a [(u64, (u64, u64, i64), LastEvent, i64)];
 
-    /// The time of a file that was renamed after it was written, in another tick.
+    /// Offset for a file that was renamed after it was written, in another tick.
     const LATER: i64 = 1 << 32;
 
     #[test]
-    fn a_file_is_read_when_it_is_whole() {
+    fn a_file_is_read_once_it_is_complete() {
         let table: &[(&str, Steps<'_>)] = &[
             ("nothing happens", &[(0, (1, 1000, 0), NOTHING, SAME), (1000, (1, 1000, 0), NOTHING, SAME)]),
-            ("renamed over", &[(0, (2, 1100, 5 + LATER), RENAMED, READ)]),
-            ("renamed over by something small", &[(0, (2, 10, 5 + LATER), RENAMED, READ)]),
+            ("replaced by a rename", &[(0, (2, 1100, 5 + LATER), RENAMED, READ)]),
+            ("replaced by a rename of a small file", &[(0, (2, 10, 5 + LATER), RENAMED, READ)]),
             (
-                "renamed over in the tick of the write",
+                "replaced by a rename in the tick of the write",
                 &[
                     (0, (2, 1100, 5), RENAMED, 4),
                     (3, (2, 1100, 5), NOTHING, 4),
@@ -212,7 +218,7 @@ mod tests {
                 ],
             ),
             (
-                "renamed over, and written in place before that is said",
+                "replaced by a rename, and written in place before that is reported",
                 &[
                     (0, (2, 600, 5), RENAMED, 4),
                     (2, (2, 600, 5), WRITTEN, 50),
@@ -221,7 +227,7 @@ mod tests {
                 ],
             ),
             (
-                "renamed over, and written in place after it was seen",
+                "replaced by a rename, and written in place after the check",
                 &[
                     (0, (2, 1100, 5), RENAMED, 4),
                     (5, (2, 600, 6), NOTHING, 55),
@@ -251,15 +257,15 @@ mod tests {
                 ],
             ),
             (
-                "another file, nobody said how",
+                "another inode without an event",
                 &[(0, (2, 700, 5), NOTHING, 50), (50, (2, 700, 5), NOTHING, READ)],
             ),
             (
-                "another file, much smaller, nobody said how",
+                "another inode, much smaller, without an event",
                 &[(0, (2, 10, 5), NOTHING, 1000), (1000, (2, 10, 5), NOTHING, READ)],
             ),
             (
-                "renamed over by something small, in the tick of the write",
+                "replaced by a rename of a small file, in the tick of the write",
                 &[(0, (2, 10, 5), RENAMED, 50), (20, (2, 10, 5), WRITTEN, 1000)],
             ),
             ("rewritten in place", &[(0, (1, 1100, 5), NOTHING, 50), (50, (1, 1100, 5), NOTHING, READ)]),
@@ -283,7 +289,7 @@ mod tests {
             ),
             ("half is not less than half", &[(0, (1, 500, 5), NOTHING, 50)]),
             (
-                "never quiet, of one length",
+                "never quiet, constant size",
                 &[
                     (0, (1, 900, 1), NOTHING, 50),
                     (40, (1, 900, 2), NOTHING, 90),
@@ -301,7 +307,7 @@ mod tests {
                 ],
             ),
             (
-                "never quiet, and truncated when that has lasted",
+                "never quiet, and truncated at the end",
                 &[
                     (0, (1, 900, 1), NOTHING, 50),
                     (960, (1, 900, 3), NOTHING, 1000),
@@ -309,11 +315,11 @@ mod tests {
                 ],
             ),
             (
-                "replaced by other files, nobody said how",
+                "replaced by other inodes without an event",
                 &[(0, (2, 1100, 1), NOTHING, 50), (50, (3, 1200, 2 + LATER), NOTHING, READ)],
             ),
             (
-                "replaced by other files again and again, in the tick of the write",
+                "replaced by other inodes again and again, in the tick of the write",
                 &[
                     (0, (2, 1100, 1), NOTHING, 50),
                     (40, (3, 1200, 2), NOTHING, 90),
@@ -330,13 +336,13 @@ mod tests {
             let start = Instant::now();
             let after = |time: i64| start + Duration::from_millis(time as u64);
             let mut settling = settled(start);
-            for &(time, (inode, size, written), said, expected) in *steps {
+            for &(time, (inode, size, written), event, expected) in *steps {
                 let now = after(time as i64);
                 let mut seen = print(inode, size, written % LATER);
                 if written >= LATER {
                     seen.changed.0 += 1;
                 }
-                let verdict = settling.see(seen, said, now, &timings);
+                let verdict = settling.see(seen, event, now, &timings);
                 let expected = match expected {
                     READ => Verdict::Read,
                     SAME => Verdict::Unchanged,
@@ -359,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_the_fingerprint_counts() {
+    fn a_change_of_any_part_of_the_fingerprint_is_detected() {
         let read = print(1, 1000, 7);
         let others = [
             Fingerprint { inode: (2, 1), ..read },
@@ -375,14 +381,14 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_reading_is_tried_again_later_and_not_in_a_circle() {
+    fn a_torn_reading_is_repeated_only_after_a_quiet_period() {
         let (timings, start) = (Timings::default(), Instant::now());
         let mut settling = settled(start);
         let late = start + Duration::from_secs(5);
         settling.see(print(1, 1000, 1), NOTHING, start, &timings);
         assert_eq!(
             settling.see(print(1, 1000, 2), NOTHING, late, &timings),
-            Verdict::Wait(late + super::RENAMED)
+            Verdict::Wait(late + super::RENAME_DELAY)
         );
         assert_eq!(settling.torn(late, &timings), late + timings.quiet);
         let verdict = settling.see(print(1, 1000, 3), NOTHING, late, &timings);
@@ -390,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_without_quiet_is_read_once_more() {
+    fn a_file_read_without_a_quiet_period_is_read_once_more() {
         let (timings, start) = (Timings::default(), Instant::now());
         let mut settling = settled(start);
         let new = Fingerprint { changed: (2, 0), ..print(2, 1000, 1) };

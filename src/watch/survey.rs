@@ -1,5 +1,5 @@
-//! Which files the named paths mean now, and their fingerprints. Must not depend on what was there before, except for this: what was
-//! named as a file stays one, and so does a directory.
+//! The files at the named paths, with their fingerprints. Must not depend on earlier surveys, except that a path keeps its
+//! kind: file or directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,33 +7,34 @@ use std::path::{Path, PathBuf};
 use super::fingerprint::Fingerprint;
 use crate::manifest;
 
-/// The path that means standard input.
+/// The path of standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
 /// A path of the command line.
 pub(super) struct Named {
     pub(super) path: PathBuf,
-    /// What it was when it was there first.
+    /// Its kind when it first existed.
     pub(super) kind: Option<Kind>,
-    /// Whether it meant any file before. A directory may begin empty; one that becomes empty is rather being replaced.
-    meant: bool,
-    /// Whether a directory stands for those in it as well.
+    /// Whether it had a file before. A directory may be empty at first; one that becomes empty is more likely being
+    /// replaced.
+    had_files: bool,
+    /// Whether subdirectories are included.
     recursive: bool,
 }
 
-/// What a path of the command line means.
+/// The kind of a path of the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
-    /// The manifests in it.
+    /// A directory: its manifests.
     Directory,
-    /// It is read once.
+    /// Standard input, which is read once.
     StandardInput,
 }
 
 impl Named {
     pub(super) fn new(path: &Path, recursive: bool) -> Self {
-        let mut named = Named { path: path.to_path_buf(), kind: None, meant: false, recursive };
+        let mut named = Named { path: path.to_path_buf(), kind: None, had_files: false, recursive };
         named.identify();
         named
     }
@@ -48,7 +49,7 @@ impl Named {
         }
     }
 
-    /// The directories in which files may come to be, if it stands for those in it as well.
+    /// Returns the subdirectories, in which files may be created, if they are included.
     pub(super) fn directories(&self) -> Vec<PathBuf> {
         if self.recursive && self.kind == Some(Kind::Directory) {
             manifest::directories(&self.path)
@@ -57,7 +58,7 @@ impl Named {
         }
     }
 
-    /// The files it means, or why there is none.
+    /// Returns its files, or why there is none.
     fn files(&mut self) -> Result<Vec<(PathBuf, Fingerprint)>, String> {
         self.identify();
         match self.kind {
@@ -72,36 +73,36 @@ impl Named {
 
     fn manifests(&mut self) -> Result<Vec<(PathBuf, Fingerprint)>, String> {
         if self.path.is_file() {
-            return Err("not a directory any more".into());
+            return Err("no longer a directory".into());
         }
         let found = manifest::list(&self.path, self.recursive)?;
-        // A link to nowhere is as good as no file.
+        // A link without a target counts as no file.
         let files = found.into_iter().filter_map(|path| Fingerprint::at(&path).ok().map(|seen| (path, seen)));
         let files: Vec<_> = files.collect();
-        self.meant |= !files.is_empty();
-        if files.is_empty() && self.meant { Err("directory without manifests".into()) } else { Ok(files) }
+        self.had_files |= !files.is_empty();
+        if files.is_empty() && self.had_files { Err("directory without manifests".into()) } else { Ok(files) }
     }
 }
 
-/// What there is.
+/// The files that exist.
 #[derive(Default)]
 pub(super) struct Survey {
-    /// Every file: what it looks like, and what it was found by.
+    /// Every file, with its fingerprint and the path that led to it.
     pub(super) files: BTreeMap<PathBuf, (Fingerprint, FoundBy)>,
-    /// Which of the named paths mean no file, and why.
+    /// Indices of the named paths that have no file, with the reasons.
     pub(super) missing: BTreeMap<usize, String>,
 }
 
-/// What a file was found by.
+/// The named path that led to a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FoundBy {
-    /// The first of the named paths that means it.
+    /// Index of the first named path that includes the file.
     pub(super) rank: usize,
-    /// The directory that it is in, if it is not named itself.
+    /// Index of the directory that includes it, if it is not named itself.
     pub(super) directory: Option<usize>,
 }
 
-/// Looks at all that is `named`.
+/// Surveys all `named` paths.
 pub(super) fn survey(named: &mut [Named]) -> Survey {
     let mut survey = Survey::default();
     for (at, named) in named.iter_mut().enumerate() {
@@ -110,7 +111,7 @@ pub(super) fn survey(named: &mut [Named]) -> Survey {
             Ok(files) => {
                 let directory = Some(at).filter(|_| named.kind == Some(Kind::Directory));
                 for (path, seen) in files {
-                    // A file that is named counts as such, also where its directory is named.
+                    // A file that is named itself counts as such, even if its directory is named as well.
                     let known = survey.files.entry(path).or_insert((seen, FoundBy { rank: at, directory }));
                     known.1.directory = known.1.directory.and(directory);
                 }

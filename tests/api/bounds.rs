@@ -1,4 +1,4 @@
-//! What clients can take of the server: bytes, work, connections.
+//! Limits on what clients can use of the server: bytes, work, connections.
 
 use clusterlocal_api::Limits;
 use clusterlocal_core::Settings;
@@ -16,7 +16,7 @@ fn config_map(name: &str, bytes: usize) -> Value {
     json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": { "name": name }, "data": { "x": "x".repeat(bytes) } })
 }
 
-/// What a patch does to a ConfigMap or pod, its type, and the answer.
+/// A patch of a ConfigMap or pod, its type, and the code of the answer.
 #[tokio::test]
 async fn patches_have_bounded_work() {
     let api = Api::serve(RING).await;
@@ -90,7 +90,7 @@ async fn patches_have_bounded_work() {
 }
 
 #[tokio::test]
-async fn history_is_bounded_in_bytes_and_who_is_behind_is_told() {
+async fn history_is_bounded_in_bytes_and_older_revisions_are_410_gone() {
     let api = Api::serve("").await;
     let begin = api.post(MAPS, &config_map("big", 1 << 20)).await.ok();
     let begin = text(&begin["metadata"]["resourceVersion"]).to_owned();
@@ -113,7 +113,7 @@ async fn history_is_bounded_in_bytes_and_who_is_behind_is_told() {
 }
 
 #[tokio::test]
-async fn the_store_is_bounded_in_bytes_and_gives_back_what_is_deleted() {
+async fn the_store_is_bounded_in_bytes_and_deletion_frees_them() {
     let settings = Settings { max_store_bytes: 20 << 20, ..Settings::default() };
     let api = Api::serve_within("", QueryLog::default(), settings, Limits::default()).await;
     let before = api.driver.read(|cluster| cluster.store().bytes());
@@ -131,7 +131,7 @@ async fn the_store_is_bounded_in_bytes_and_gives_back_what_is_deleted() {
         assert_eq!((code, reason), (507, "InsufficientStorage"), "{message}");
         assert!(message.contains("--max-store-size"), "{message}");
         assert!((20..=21).contains(&created), "{created} of nearly a MiB, round {round}");
-        // What grows is refused, in every way; what shrinks or stays is taken.
+        // Growth is refused for every verb; updates that shrink or keep the size are accepted.
         let small = config_map("m-0", 10);
         assert_eq!(api.put(&format!("{MAPS}/m-0"), &config_map("m-0", 1 << 20)).await.code, 507);
         let scaled = json!({ "spec": { "replicas": 240_000 } });
@@ -151,7 +151,7 @@ async fn the_store_is_bounded_in_bytes_and_gives_back_what_is_deleted() {
         assert_eq!(api.patch(&format!("{}/many/scale", super::SETS), MERGE, &scaled).await.code, 507);
         api.ask("DELETE", &format!("{}/many", super::SETS), &[], "").await.ok();
         let gone = api.ask("DELETE", MAPS, &[], "").await.ok();
-        assert_eq!(gone["kind"], "Status", "more than is shown at once");
+        assert_eq!(gone["kind"], "Status", "more than one answer holds");
         let after = api.driver.read(|cluster| cluster.store().bytes());
         assert!(after < before + (100 << 10), "{after} bytes after {before}");
     }
@@ -160,8 +160,8 @@ async fn the_store_is_bounded_in_bytes_and_gives_back_what_is_deleted() {
     assert_eq!((text(&gone["kind"]), super::names(&gone).contains(&"few")), ("ConfigMapList", true));
 }
 
-/// A client that asks for `path` and reads nothing of the answer.
-async fn deaf(api: &Api, path: &str) -> TcpStream {
+/// A client that requests `path` and does not read the answer.
+async fn silent_client(api: &Api, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(api.address).await.expect("a connection");
     let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", api.address);
     stream.write_all(request.as_bytes()).await.expect("a request");
@@ -169,27 +169,27 @@ async fn deaf(api: &Api, path: &str) -> TcpStream {
 }
 
 #[tokio::test]
-async fn the_slowest_watchers_are_cut_off() {
+async fn the_slowest_watchers_are_disconnected() {
     let limits = Limits { waiting_bytes: 1 << 20, ..Limits::default() };
     let api = Api::serve_within("", QueryLog::default(), Settings::default(), limits).await;
     api.post(MAPS, &config_map("big", 1 << 20)).await.ok();
     let watch = format!("{MAPS}?watch=true");
     let mut reader = api.watch(&watch, &[]).await;
-    assert_eq!(reader.told().await, "ADDED big");
-    assert_eq!(reader.told().await, "ADDED kube-root-ca.crt");
+    assert_eq!(reader.next_event().await, "ADDED big");
+    assert_eq!(reader.next_event().await, "ADDED kube-root-ca.crt");
     let mut slow = Vec::new();
     for _ in 0..8 {
-        slow.push(deaf(&api, &watch).await);
+        slow.push(silent_client(&api, &watch).await);
     }
-    // Much more than the buffers of the kernel hold.
+    // Much more than the kernel's buffers hold.
     for number in 0..30 {
         let patch = json!({ "metadata": { "annotations": { "n": number.to_string() } } });
         api.patch(&format!("{MAPS}/big"), MERGE, &patch).await.ok();
-        assert_eq!(reader.told().await, "MODIFIED big", "who reads goes on");
+        assert_eq!(reader.next_event().await, "MODIFIED big", "a client that reads keeps its watch");
     }
     let mut cut_off = 0;
     for mut stream in slow {
-        // What is in the buffers comes, and then the end, which is no end of an answer.
+        // The buffered part arrives, and then the connection closes without the end of the answer.
         let mut taken = Vec::new();
         let mut buffer = vec![0; 1 << 20];
         let ended = timeout(std::time::Duration::from_secs(2), async {
@@ -204,22 +204,22 @@ async fn the_slowest_watchers_are_cut_off() {
 }
 
 #[tokio::test]
-async fn idle_connections_give_way() {
+async fn idle_connections_are_closed_for_new_ones() {
     let limits = Limits { connections: 4, ..Limits::default() };
     let api = Api::serve_within(RING, QueryLog::default(), Settings::default(), limits).await;
     let mut watch = api.watch(&format!("{PODS}?watch=true"), &[]).await;
-    assert_eq!(watch.told().await, "ADDED db-0");
+    assert_eq!(watch.next_event().await, "ADDED db-0");
     let mut idle = Vec::new();
     for _ in 0..200 {
         idle.push(TcpStream::connect(api.address).await.expect("a connection"));
     }
     api.get(PODS).await.ok();
-    assert_eq!(watch.told().await, "ADDED db-1", "a watch is not idle");
+    assert_eq!(watch.next_event().await, "ADDED db-1", "a watch is not idle");
 }
 
-/// Method, path, headers and body; code, and whether the connection is said to be closed.
+/// Method, path, headers and body; code, and whether the answer has `connection: close`.
 #[tokio::test]
-async fn requests_that_are_refused_early() {
+async fn invalid_requests_are_refused_before_their_body_is_read() {
     let api = Api::serve(RING).await;
     let typed = ("content-type", JSON);
     type Headers<'a> = &'a [(&'a str, &'a str)];
@@ -257,15 +257,15 @@ async fn requests_that_are_refused_early() {
     for (method, path, headers, body, code, closes) in table {
         let answer = api.ask(method, path, headers, body).await;
         assert_eq!(answer.code, code, "{method} {path} {}", answer.text);
-        let said = answer.headers.get("connection").is_some_and(|value| value == "close");
-        assert_eq!(said, closes, "{method} {path}");
+        let announced = answer.headers.get("connection").is_some_and(|value| value == "close");
+        assert_eq!(announced, closes, "{method} {path}");
     }
     assert_eq!(super::names(&api.get(PODS).await.ok()).len(), 3);
 }
 
-/// The type and nodePort of a Service; the code.
+/// Type and nodePort of a Service; the code.
 #[tokio::test]
-async fn node_ports_are_of_the_range() {
+async fn node_ports_are_in_the_range() {
     let api = Api::serve("").await;
     let table = [
         ("NodePort", json!(30_080), 201),

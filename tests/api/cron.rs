@@ -1,4 +1,4 @@
-//! CronJobs by the cluster's clock, as `pkg/controller/cronjob/cronjob_controllerv2.go` has them. The clock begins at
+//! CronJobs on the cluster's clock, as in `pkg/controller/cronjob/cronjob_controllerv2.go`. The clock begins at
 //! 2023-11-14T22:13:20Z.
 
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ const CRONS: &str = "/apis/batch/v1/namespaces/default/cronjobs";
 const JOBS: &str = "/apis/batch/v1/namespaces/default/jobs";
 
 impl Api {
-    /// A cluster with the CronJob `c`, which has this in its spec beside a template.
+    /// A cluster with the CronJob `c`, with these fields besides a template.
     async fn with_cron(spec: Value) -> Api {
         let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
         let pod = json!({ "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] });
@@ -23,7 +23,7 @@ impl Api {
         self.post("/apis/clusterlocal.dev/v1/clocks/cluster/advance", &json!({ "by": by })).await.ok();
     }
 
-    /// The events of the CronJob, as `REASON: MESSAGE`, each once.
+    /// The Events of the CronJob, as `REASON: MESSAGE`, without duplicates.
     async fn cron_events(&self) -> Vec<String> {
         let events = self.get("/api/v1/namespaces/default/events").await.ok();
         let items = events["items"].as_array().expect("items").iter();
@@ -31,7 +31,7 @@ impl Api {
         of_cron.map(|event| format!("{}: {}", text(&event["reason"]), text(&event["message"]))).collect()
     }
 
-    /// When the Jobs of the CronJob were to be created.
+    /// The times for which the Jobs of the CronJob were scheduled.
     async fn scheduled(&self) -> Vec<String> {
         let jobs = self.get(JOBS).await.ok();
         let items = jobs["items"].as_array().expect("items").iter();
@@ -45,7 +45,7 @@ impl Api {
 
 #[tokio::test]
 async fn schedules_follow_their_time_zone() {
-    // The schedule and its zone, how long to wait; when Jobs were to be created.
+    // Schedule, time zone, time to wait; the times of the Jobs.
     let table: [(&str, Option<&str>, &str, &[&str]); 4] = [
         ("0 9 * * *", None, "24h", &["2023-11-15T09:00:00Z"]),
         ("0 9 * * *", Some("Etc/UTC"), "24h", &["2023-11-15T09:00:00Z"]),
@@ -72,9 +72,9 @@ async fn schedules_follow_their_time_zone() {
 }
 
 #[tokio::test]
-async fn jobs_that_run_by_the_concurrency_policy() {
+async fn running_jobs_are_handled_by_the_concurrency_policy() {
     const FORBIDDEN: &str = "JobAlreadyActive: Not starting job because prior execution is running and concurrency policy is Forbid";
-    // The policy; the Jobs after two minutes, those in status.active, and the events but for those of creation.
+    // Concurrency policy; the Jobs after two minutes, those in status.active, and the Events other than those of creation.
     let table: [(&str, &[&str], &[&str]); 3] = [
         ("Allow", &["c-28333334", "c-28333335"], &[]),
         ("Forbid", &["c-28333334"], &[FORBIDDEN]),
@@ -95,16 +95,15 @@ async fn jobs_that_run_by_the_concurrency_policy() {
 }
 
 #[tokio::test]
-async fn missed_times_by_the_starting_deadline() {
+async fn missed_times_are_handled_by_the_starting_deadline() {
     const MANY: &str = "TooManyMissedTimes: too many missed start times. Set or decrease .spec.startingDeadlineSeconds or check clock skew";
-    /// The schedule, the deadline, how long it is suspended; how many Jobs there are then, and the events about
-    /// missed times.
+    /// Schedule, deadline, duration of the suspension; the number of Jobs afterwards, and the Events about missed times.
     type Case = (&'static str, Option<u32>, &'static str, usize, &'static [&'static str]);
     let table: [Case; 4] = [
         ("* * * * *", None, "10m", 1, &[]),
         ("* * * * *", None, "3h", 1, &[MANY]),
         ("* * * * *", Some(200), "3h", 1, &[]),
-        // The last time is 22:15:00, three minutes ago.
+        // The last scheduled time is 22:15:00, three minutes ago.
         ("*/15 * * * *", Some(60), "5m", 0, &[]),
     ];
     for (schedule, deadline, by, jobs, events) in table {
@@ -121,7 +120,7 @@ async fn missed_times_by_the_starting_deadline() {
 }
 
 #[tokio::test]
-async fn a_cron_job_states_what_became_of_its_jobs() {
+async fn the_status_of_a_cron_job_follows_its_jobs() {
     let api = Api::with_cron(json!({ "schedule": "* * * * *", "successfulJobsHistoryLimit": 1 })).await;
     api.wait("50s").await;
     for (minute, phase) in [(4, "Succeeded"), (5, "Succeeded"), (6, "Failed")] {
@@ -156,7 +155,7 @@ async fn a_cron_job_states_what_became_of_its_jobs() {
 }
 
 #[tokio::test]
-async fn a_job_is_not_created_in_the_place_of_a_stranger() {
+async fn a_cron_job_does_not_replace_a_job_of_another_owner() {
     let api = Api::with_cron(json!({ "schedule": "14 22 * * *" })).await;
     let pod = json!({ "restartPolicy": "Never", "containers": [{ "name": "c", "image": "i" }] });
     let stranger = json!({ "metadata": { "name": "c-28333334" }, "spec": { "template": { "spec": pod } } });
@@ -168,7 +167,7 @@ async fn a_job_is_not_created_in_the_place_of_a_stranger() {
 }
 
 #[tokio::test]
-async fn a_new_schedule_begins_with_its_next_time() {
+async fn a_changed_schedule_starts_at_its_next_time() {
     let api = Api::with_cron(json!({ "schedule": "0 0 1 1 *" })).await;
     api.wait("10m").await;
     api.patch(&format!("{CRONS}/c"), MERGE, &json!({ "spec": { "schedule": "* * * * *" } })).await.ok();

@@ -1,4 +1,4 @@
-//! Custom resources: from their definition to objects that follow it, and to their end.
+//! Custom resources: from their definition, through their objects, to its deletion.
 
 use serde_json::{Value, json};
 
@@ -56,12 +56,12 @@ async fn a_definition_is_established_and_served() {
     api.post(DEFINITIONS, &definition()).await.ok();
     let made = api.get(&format!("{DEFINITIONS}/rings.example.com")).await.ok();
     let conditions = made["status"]["conditions"].as_array().expect("conditions");
-    let told: Vec<_> = conditions.iter().map(|c| (text(&c["type"]), text(&c["status"]))).collect();
-    assert_eq!(told, [("NamesAccepted", "True"), ("Established", "True")]);
+    let states: Vec<_> = conditions.iter().map(|c| (text(&c["type"]), text(&c["status"]))).collect();
+    assert_eq!(states, [("NamesAccepted", "True"), ("Established", "True")]);
     assert_eq!(made["status"]["acceptedNames"]["listKind"], "RingList");
     assert_eq!(made["status"]["storedVersions"], json!(["v1"]));
     let group = api.get("/apis/example.com").await.ok();
-    assert_eq!(group["preferredVersion"]["version"], "v1", "before v1beta1");
+    assert_eq!(group["preferredVersion"]["version"], "v1", "v1 takes precedence over v1beta1");
     let resources = api.get("/apis/example.com/v1").await.ok();
     let listed: Vec<_> =
         resources["resources"].as_array().expect("resources").iter().map(|r| text(&r["name"])).collect();
@@ -79,15 +79,15 @@ async fn objects_follow_their_definition() {
     let strict = api.post(&format!("{RINGS}?fieldValidation=Strict"), &ring).await;
     assert_eq!(strict.failure().2, "strict decoding error: unknown field \"spec.mdoe\"");
     let made = api.post(RINGS, &ring).await.ok();
-    assert_eq!(made["spec"], json!({ "replicas": 3, "mode": "slow" }), "pruned and completed");
+    assert_eq!(made["spec"], json!({ "replicas": 3, "mode": "slow" }), "pruned and with defaults");
     assert!(made.get("status").is_none() && made["metadata"]["generation"] == 1, "{made}");
     let other = api.get(&RINGS.replace("/v1/", "/v1beta1/")).await.ok();
     assert_eq!((text(&other["kind"]), names(&other)), ("RingList", vec!["a"]));
     assert_eq!(other["items"][0]["apiVersion"], "example.com/v1beta1");
     let status = json!({ "status": { "replicas": 2 }, "spec": { "replicas": 7 } });
-    let told = api.patch(&format!("{RINGS}/a/status"), MERGE, &status).await.ok();
-    assert_eq!((&told["status"]["replicas"], &told["spec"]["replicas"]), (&2.into(), &3.into()));
-    assert_eq!(told["metadata"]["generation"], 1, "a status is no other spec");
+    let updated = api.patch(&format!("{RINGS}/a/status"), MERGE, &status).await.ok();
+    assert_eq!((&updated["status"]["replicas"], &updated["spec"]["replicas"]), (&2.into(), &3.into()));
+    assert_eq!(updated["metadata"]["generation"], 1, "a status update does not change the generation");
     let scale = api.get(&format!("{RINGS}/a/scale")).await.ok();
     assert_eq!((&scale["spec"]["replicas"], &scale["status"]["replicas"]), (&3.into(), &2.into()));
     let scaled = json!({ "spec": { "replicas": 5 } });
@@ -103,23 +103,23 @@ async fn objects_follow_their_definition() {
 }
 
 #[tokio::test]
-async fn objects_are_watched_and_go_with_their_definition() {
+async fn objects_are_watched_and_deleted_with_their_definition() {
     let api = Api::serve(RING).await;
     api.post(DEFINITIONS, &definition()).await.ok();
     let mut watch = api.watch(&format!("{RINGS}?watch=true"), &[]).await;
     let ring = json!({ "metadata": { "name": "a" }, "spec": { "replicas": 1 } });
     api.post(RINGS, &ring).await.ok();
-    assert_eq!(watch.told().await, "ADDED a");
+    assert_eq!(watch.next_event().await, "ADDED a");
     api.ask("DELETE", &format!("{DEFINITIONS}/rings.example.com"), &[], "").await.ok();
-    assert_eq!(watch.told().await, "DELETED a");
+    assert_eq!(watch.next_event().await, "DELETED a");
     assert_eq!(api.get(&format!("{RINGS}/a")).await.code, 404);
     api.post(DEFINITIONS, &definition()).await.ok();
-    assert!(names(&api.get(RINGS).await.ok()).is_empty(), "they do not come back with it");
+    assert!(names(&api.get(RINGS).await.ok()).is_empty(), "the objects are not restored with the definition");
 }
 
-/// Go's YAML parser names the line on which the value of the repeated key begins.
+/// Go's YAML parser reports the line on which the value of the duplicate key begins.
 #[tokio::test]
-async fn keys_that_stand_twice_in_yaml_are_refused() {
+async fn duplicate_keys_in_yaml_are_refused() {
     let api = Api::serve(RING).await;
     api.post(DEFINITIONS, &definition()).await.ok();
     let ring =
@@ -147,7 +147,7 @@ async fn keys_that_stand_twice_in_yaml_are_refused() {
                 assert_eq!(answer.failure(), (400, "BadRequest", expected), "{case}");
                 continue;
             }
-            // Of a key that stands twice, the last counts.
+            // Of a duplicate key the last value is used.
             let shown = answer.ok();
             let value = shown.pointer("/spec/mode").or_else(|| shown.pointer("/spec/ports/0/port"));
             assert!(value == Some(&json!("fast")) || value == Some(&json!(81)), "{case}: {shown}");

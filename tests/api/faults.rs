@@ -1,4 +1,4 @@
-//! Faults by the API: objects like any others, with a status that says what became of them.
+//! Faults through the API: ordinary objects, whose status has their effects.
 
 use std::net::{SocketAddr, UdpSocket};
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::common::Asked;
-use super::{Api, MERGE, RING, SOON, names, text};
+use super::{Api, MERGE, RING, TIMEOUT, names, text};
 
 const FAULTS: &str = "/apis/clusterlocal.dev/v1/faults";
 const TABLE: (&str, &str) = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
@@ -16,7 +16,7 @@ fn fault(name: &str, spec: Value) -> Value {
     json!({ "apiVersion": "clusterlocal.dev/v1", "kind": "Fault", "metadata": { "name": name }, "spec": spec })
 }
 
-/// The DNS of the cluster, at a free port.
+/// Serves the DNS of the cluster on a free port.
 async fn serve_dns(api: &Api) -> SocketAddr {
     let listeners = Listeners::bind(&Options::default()).await.expect("a free port");
     let address = listeners.addresses()[0];
@@ -29,7 +29,7 @@ async fn serve_dns(api: &Api) -> SocketAddr {
 async fn ask(dns: SocketAddr, question: &'static str) -> u8 {
     let asked = spawn_blocking(move || {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.set_read_timeout(Some(SOON)).expect("a timeout");
+        socket.set_read_timeout(Some(TIMEOUT)).expect("a timeout");
         socket.send_to(&Asked::parse(question).request, dns).expect("a query leaves");
         let mut reply = [0; 4096];
         socket.recv(&mut reply).expect("an answer");
@@ -39,7 +39,7 @@ async fn ask(dns: SocketAddr, question: &'static str) -> u8 {
 }
 
 #[tokio::test]
-async fn a_status_follows_the_time() {
+async fn the_status_of_a_fault_follows_the_clock() {
     let api = Api::serve(RING).await;
     let spec = json!({ "actions": ["delay 3s", "servfail"], "match": { "types": ["SRV"] }, "after": "5s", "for": "30s" });
     let made = api.post(FAULTS, &fault("late", spec.clone())).await.ok();
@@ -66,7 +66,7 @@ async fn a_status_follows_the_time() {
 }
 
 #[tokio::test]
-async fn what_was_hit_is_counted() {
+async fn hits_are_counted_in_the_status() {
     let api = Api::serve(RING).await;
     let dns = serve_dns(&api).await;
     let (srv, a) = ("_cql._tcp.db.default.svc.cluster.local SRV", "db.default.svc.cluster.local A");
@@ -87,9 +87,9 @@ async fn what_was_hit_is_counted() {
     assert_eq!(api.get(&format!("{FAULTS}/twice")).await.failure().0, 404);
 }
 
-/// A preset's status says what it stands for, and a sequence's what comes in turn.
+/// The status of a preset lists its actions, and that of a sequence its steps.
 #[tokio::test]
-async fn a_status_says_what_happens() {
+async fn the_status_lists_the_actions() {
     let api = Api::serve(RING).await;
     let table = [
         (json!({ "preset": "kube-dns-3-of-n" }), "cut 3", "transport=udp"),
@@ -110,7 +110,7 @@ async fn a_status_says_what_happens() {
 }
 
 #[tokio::test]
-async fn a_status_is_nobodys_to_write() {
+async fn clients_cannot_write_the_status() {
     let api = Api::serve(RING).await;
     let mut made = fault("mine", json!({ "actions": ["drop"] }));
     made["status"] = json!({ "phase": "Ended", "hits": 7 });
@@ -126,9 +126,9 @@ async fn a_status_is_nobodys_to_write() {
     assert_eq!(patched.ok()["status"]["hits"], 0);
 }
 
-/// (spec, code, what is said)
+/// Spec, code, message.
 #[tokio::test]
-async fn what_is_wrong_is_refused_in_kubernetes_words() {
+async fn invalid_faults_are_refused_with_kubernetes_messages() {
     let api = Api::serve(RING).await;
     let table = [
         (json!({}), 422, "Fault.clusterlocal.dev \"bad\" is invalid: spec: Required value"),
@@ -142,12 +142,12 @@ async fn what_is_wrong_is_refused_in_kubernetes_words() {
             json!({ "actions": ["servfail", "nxdomain"] }),
             422,
             "Fault.clusterlocal.dev \"bad\" is invalid: spec.actions[1]: Invalid value: \"nxdomain\": `nxdomain` and \
-             `servfail` cannot both happen to one answer",
+             `servfail` cannot both apply to one answer",
         ),
         (
             json!({ "actions": ["drop"], "times": 0 }),
             422,
-            "Fault.clusterlocal.dev \"bad\" is invalid: spec.times: Invalid value: 0: 0 is never; leave it out for a fault \
+            "Fault.clusterlocal.dev \"bad\" is invalid: spec.times: Invalid value: 0: 0 has no effect; omit it for a fault \
              without a limit",
         ),
         (
@@ -158,10 +158,10 @@ async fn what_is_wrong_is_refused_in_kubernetes_words() {
     ];
     for (spec, code, message) in table {
         let answer = api.post(&format!("{FAULTS}?fieldValidation=Strict"), &fault("bad", spec)).await;
-        let (failed, _, said) = answer.failure();
-        assert_eq!((failed, said), (code, message));
+        let (failed, _, got) = answer.failure();
+        assert_eq!((failed, got), (code, message));
     }
-    // Who does not ask for strictness is not let off either: what is not known would not be heeded.
+    // Unknown fields are refused without strict field validation too, because they would have no effect.
     let answer = api.post(FAULTS, &fault("bad", json!({ "actions": ["drop"], "timse": 3 }))).await;
     assert_eq!(answer.failure().0, 422, "{}", answer.text);
 }
@@ -174,10 +174,12 @@ async fn faults_are_watched_and_explained() {
     api.patch(&format!("{FAULTS}/one"), MERGE, &json!({ "spec": { "times": 1 } })).await.ok();
     api.ask("DELETE", &format!("{FAULTS}/one"), &[], "").await.ok();
     for expected in ["ADDED one", "MODIFIED one", "DELETED one"] {
-        assert_eq!(watch.told().await, expected);
+        assert_eq!(watch.next_event().await, expected);
     }
     let document = api.get("/openapi/v3/apis/clusterlocal.dev/v1").await.ok();
-    let fields = document["components"]["schemas"]["FaultSpec"]["properties"].as_object().expect("fields");
+    let fields = document["components"]["schemas"]["dev.clusterlocal.v1.FaultSpec"]["properties"]
+        .as_object()
+        .expect("fields");
     let known: Vec<&str> = fields.keys().map(String::as_str).collect();
     assert_eq!(known, ["actions", "after", "for", "match", "preset", "seed", "sequence", "times"]);
 }

@@ -1,4 +1,4 @@
-//! Files that change what the API does not let change.
+//! Changes of files that the API forbids.
 
 use clusterlocal_api::admit::forbidden_changes;
 use clusterlocal_core::store::{Change, Object};
@@ -6,16 +6,16 @@ use serde_json::json;
 
 use super::{Api, MERGE, PODS, RING, SETS, common, names, text};
 
-/// What `kubectl apply` of a manifest would answer, a field each.
+/// The errors of `kubectl apply` for the new manifest, one per field.
 fn judge(there: &Object, wanted: &Object) -> Vec<String> {
     forbidden_changes(there, wanted).iter().map(ToString::to_string).collect()
 }
 
 #[tokio::test]
-async fn an_object_with_another_immutable_field_is_created_anew() {
+async fn an_object_with_a_changed_immutable_field_is_created_again() {
     let forbidden = "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden";
     let fixed = RING.replace("clusterIP: None", "clusterIP: 127.96.7.7");
-    // The manifest before and after, which object is created anew, and what apply would have said.
+    // The manifest before and after, the object that is created again, and the errors of `kubectl apply`.
     let table = [
         (RING.to_string(), RING.replace("replicas: 3", "replicas: 2"), None),
         (
@@ -45,13 +45,13 @@ async fn an_object_with_another_immutable_field_is_created_anew() {
         let changes: Vec<Change> =
             common::objects("test.yaml", after.as_str()).into_values().map(Change::Put).collect();
         let (_, replaced) = api.driver.write(|cluster| cluster.apply_checked(changes, judge));
-        let said =
+        let found =
             replaced.iter().find(|replaced| expected.is_some_and(|(key, _)| key == replaced.key.to_string()));
         assert_eq!(replaced.is_empty(), expected.is_none(), "{after}: {replaced:?}");
         if let Some((key, reason)) = expected {
-            let said = said.unwrap_or_else(|| panic!("{key} is not among {replaced:?}"));
+            let found = found.unwrap_or_else(|| panic!("{key} is not among {replaced:?}"));
             assert_eq!(
-                (said.held, said.reasons.as_slice()),
+                (found.held, found.reasons.as_slice()),
                 (false, [reason.to_string()].as_slice()),
                 "{after}"
             );
@@ -67,7 +67,7 @@ async fn an_object_with_another_immutable_field_is_created_anew() {
 }
 
 #[tokio::test]
-async fn an_object_that_finalizers_hold_stays_as_it_was() {
+async fn an_object_with_finalizers_is_unchanged() {
     let api = Api::serve(RING).await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     api.patch(&format!("{SETS}/db"), MERGE, &hold).await.ok();

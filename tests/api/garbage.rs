@@ -1,4 +1,4 @@
-//! The garbage collector with owners of every kind: custom resources, kinds that are only kept, objects without a namespace
+//! The garbage collector with owners of every kind: custom resources, kinds without a controller, cluster-scoped objects
 //! (`pkg/controller/garbagecollector`).
 
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::{Api, MERGE, names, text};
 const CONFIGS: &str = "/api/v1/namespaces/default/configmaps";
 const DEFINITIONS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-/// A kind of owner: `apiVersion`, kind, and where its objects are.
+/// A kind of owner: `apiVersion`, kind, and the path of its objects.
 type Owners = (&'static str, &'static str, &'static str);
 
 const OWNERS: [Owners; 5] = [
     ("example.com/v1", "Ring", "/apis/example.com/v1/namespaces/default/rings"),
     ("example.com/v1", "Realm", "/apis/example.com/v1/realms"),
-    // Named as a kind of Kubernetes.
+    // Has the name of a built-in kind.
     ("example.com/v1", "Service", "/apis/example.com/v1/namespaces/default/services"),
     ("coordination.k8s.io/v1", "Lease", "/apis/coordination.k8s.io/v1/namespaces/default/leases"),
     ("v1", "ConfigMap", CONFIGS),
@@ -51,7 +51,7 @@ impl Api {
         api
     }
 
-    /// Makes an object of the kind with these owners. Returns its UID.
+    /// Creates an object of the kind with these owners. Returns its UID.
     async fn make_owned(&self, (api_version, kind, path): Owners, name: &str, owners: &[Value]) -> Value {
         let metadata = json!({ "name": name, "ownerReferences": owners });
         let object = json!({ "apiVersion": api_version, "kind": kind, "metadata": metadata });
@@ -63,7 +63,7 @@ impl Api {
         self.ask("DELETE", path, &[("content-type", super::JSON)], options.to_string()).await.ok();
     }
 
-    /// The ConfigMaps of the test, each with how many owners it names.
+    /// The ConfigMaps of the test, each with the number of its owners.
     async fn owned_configs(&self) -> Vec<(String, usize)> {
         let list = self.get(CONFIGS).await.ok();
         let items = list["items"].as_array().expect("items").iter();
@@ -83,7 +83,7 @@ async fn dependents_follow_owners_of_every_kind() {
     };
     for owners in OWNERS {
         let (_, kind, path) = owners;
-        // What becomes of a dependent that blocks and is held by a finalizer, and of one that does not block; of the owner.
+        // What happens to a dependent that blocks and has a finalizer, to one that does not block, and to the owner.
         let table = [
             ("Background", own(&[("blocking", 1)]), false),
             ("Foreground", own(&[("blocking", 1)]), true),
@@ -133,26 +133,26 @@ async fn custom_resources_are_dependents() {
 }
 
 #[tokio::test]
-async fn an_object_goes_where_none_of_its_owners_exists() {
+async fn an_object_without_any_existing_owner_is_deleted() {
     const GONE: &str = "11111111-1111-4111-8111-111111111111";
     let [ring, realm, .., config] = OWNERS;
     let missing = |owners: Owners| reference(owners, "missing", &json!(GONE), false);
     let unknown = ("example.com/v1", "Stranger", "");
     let elsewhere = ("other.example.com/v1", "Service", "");
-    // The kind of the dependent, its missing owners, whether it has one that exists beside them; whether it stays, and with
-    // how many owners.
+    // The kind of the dependent, its missing owners, whether it has an existing one as well; whether it stays, and with how
+    // many owners.
     let table = [
         (config, vec![missing(ring)], false, None),
         (config, vec![missing(realm)], false, None),
         (config, vec![missing(ring), missing(config)], false, None),
         (config, vec![missing(ring)], true, Some(1)),
-        // Whether an owner of an unknown kind exists cannot be found out.
+        // For an owner of an unknown kind, existence cannot be determined.
         (config, vec![missing(unknown)], false, Some(1)),
         (config, vec![missing(elsewhere), missing(ring)], false, Some(2)),
         (config, vec![missing(unknown)], true, Some(2)),
         (ring, vec![missing(config)], false, None),
         (realm, vec![missing(realm)], false, None),
-        // An object without a namespace can have no owner in one.
+        // A cluster-scoped object cannot have a namespaced owner.
         (realm, vec![missing(config)], false, Some(1)),
     ];
     for (dependents, mut owners, has_owner, expected) in table {
@@ -171,7 +171,7 @@ async fn an_object_goes_where_none_of_its_owners_exists() {
 }
 
 #[tokio::test]
-async fn an_owner_in_another_namespace_is_none() {
+async fn an_owner_in_another_namespace_does_not_count() {
     let api = Api::with_kinds().await;
     let ring = OWNERS[0];
     api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "other" } })).await.ok();

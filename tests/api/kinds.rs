@@ -1,10 +1,10 @@
-//! The kinds of Kubernetes that nothing here follows from: they are there, and behave as objects do.
+//! The kinds that no controller here uses: they can be created, read, changed and deleted.
 
 use serde_json::{Value, json};
 
 use super::{Api, JSON, MERGE, RING, names, text};
 
-/// Every resource of every version that discovery lists, with its path and whether it is namespaced.
+/// Every resource of every version in discovery, with its path and whether it is namespaced.
 async fn resources(api: &Api) -> Vec<(String, Value)> {
     let mut versions = vec!["/api/v1".to_owned()];
     for group in api.get("/apis").await.ok()["groups"].as_array().expect("groups") {
@@ -23,8 +23,8 @@ async fn resources(api: &Api) -> Vec<(String, Value)> {
     all
 }
 
-/// The least that each kind with rules of its own asks for. Everything else takes a name.
-fn least(kind: &str) -> Option<Value> {
+/// The required fields of each kind with its own rules. All others only need a name.
+fn required(kind: &str) -> Option<Value> {
     let pod = json!({ "containers": [{ "name": "c", "image": "i" }] });
     let template = json!({ "metadata": { "labels": { "app": "x" } }, "spec": pod });
     let selector = json!({ "matchLabels": { "app": "x" } });
@@ -74,13 +74,13 @@ fn least(kind: &str) -> Option<Value> {
 }
 
 #[tokio::test]
-async fn every_kind_can_be_made_read_changed_and_deleted() {
+async fn every_kind_can_be_created_read_changed_and_deleted() {
     let api = Api::serve(RING).await;
-    let mut seen = 0;
+    let mut checked = 0;
     for (version, resource) in resources(&api).await {
         let (plural, kind) = (text(&resource["name"]), text(&resource["kind"]));
         let can = |verb: &str| resource["verbs"].as_array().is_some_and(|verbs| verbs.contains(&verb.into()));
-        let Some(mut object) = least(kind).filter(|_| can("create") && can("delete")) else { continue };
+        let Some(mut object) = required(kind).filter(|_| can("create") && can("delete")) else { continue };
         let namespace = if resource["namespaced"] == true { "/namespaces/default" } else { "" };
         let collection = format!("{version}{namespace}/{plural}");
         let name = if kind == "IPAddress" { "192.0.2.1" } else { "a1" };
@@ -97,7 +97,7 @@ async fn every_kind_can_be_made_read_changed_and_deleted() {
         let labelled = api.patch(&path, MERGE, &labels).await.ok();
         assert_eq!(labelled["metadata"]["labels"]["a"], "b", "{path}");
         assert_ne!(labelled["metadata"]["resourceVersion"], made.json["metadata"]["resourceVersion"]);
-        // Written from what was there before.
+        // Derived from the object as it was read.
         assert_eq!(api.put(&path, &made.json).await.failure().1, "Conflict", "{path}");
         let list = api.get(&format!("{collection}?labelSelector=a%3Db")).await.ok();
         assert_eq!((text(&list["kind"]), names(&list)), (format!("{kind}List").as_str(), vec![name]));
@@ -105,14 +105,15 @@ async fn every_kind_can_be_made_read_changed_and_deleted() {
         let table = api.ask("GET", &path, &[("accept", table)], "").await.ok();
         assert_eq!(table["rows"][0]["cells"][0], name, "{path}");
         api.ask("DELETE", &format!("{path}?gracePeriodSeconds=0"), &[], "").await.ok();
-        seen += 1;
+        checked += 1;
     }
-    assert!(seen >= 50, "{seen} kinds");
+    assert!(checked >= 50, "{checked} kinds");
 }
 
-/// Names of RBAC and a few others only have to stand in a path; the others are DNS names (the kinds' ValidateName).
+/// Names of RBAC and a few other kinds only have to be path segments; other names are DNS names (ValidateName of each
+/// kind).
 #[tokio::test]
-async fn names_that_a_kind_allows() {
+async fn names_are_validated_by_the_rules_of_their_kind() {
     let api = Api::serve(RING).await;
     let rbac = "/apis/rbac.authorization.k8s.io/v1";
     let segments = ["system:a", "A", "a_b", "a b", "10.0.0.1"];
@@ -139,7 +140,7 @@ async fn names_that_a_kind_allows() {
         ("/api/v1/namespaces".into(), json!({}), &labels, &not_labels),
         (
             "/apis/apps/v1/namespaces/default/statefulsets".into(),
-            least("StatefulSet").expect("least"),
+            required("StatefulSet").expect("required fields"),
             &labels,
             &not_labels,
         ),
@@ -155,12 +156,12 @@ async fn names_that_a_kind_allows() {
     }
 }
 
-/// The least that a binding of RBAC has.
+/// The required fields of an RBAC binding.
 fn role_ref() -> Value {
     json!({ "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "x" } })
 }
 
-/// kubectl stopped at the first kind that a known group lacked, and applied nothing after it.
+/// kubectl stopped at the first missing kind of a known group, and applied nothing after it.
 #[tokio::test]
 async fn no_kind_of_a_known_group_is_missing() {
     let api = Api::serve(RING).await;
@@ -189,7 +190,7 @@ async fn no_kind_of_a_known_group_is_missing() {
 }
 
 #[tokio::test]
-async fn versions_show_one_object() {
+async fn all_versions_of_a_kind_share_its_objects() {
     let api = Api::serve(RING).await;
     let scaler = json!({
         "metadata": { "name": "s" },
@@ -220,7 +221,7 @@ async fn versions_show_one_object() {
 }
 
 #[tokio::test]
-async fn reviews_are_answered() {
+async fn access_reviews_are_answered() {
     let api = Api::serve(RING).await;
     let ask = |verb: &str| json!({ "spec": { "resourceAttributes": { "verb": verb, "resource": "pods" } } });
     for (path, expected) in [
@@ -234,7 +235,7 @@ async fn reviews_are_answered() {
         assert_eq!(answer.code, 201, "{path}: {}", answer.text);
         assert!(answer.json.pointer(expected).is_some_and(|value| *value != false), "{}", answer.text);
     }
-    // A table of what has no metadata is none.
+    // A resource without metadata is not rendered as a table.
     let table = [("accept", "application/json;as=Table;v=v1;g=meta.k8s.io"), ("content-type", JSON)];
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     assert_eq!(api.ask("POST", path, &table, ask("get").to_string()).await.code, 406);
@@ -252,7 +253,7 @@ async fn reviews_are_answered() {
 }
 
 #[tokio::test]
-async fn misspelt_and_repeated_fields() {
+async fn unknown_and_duplicate_fields_are_reported_by_field_validation() {
     let api = Api::serve(RING).await;
     let body = r#"{"metadata": {"name": "m"}, "datta": {}, "data": {"a": "1", "a": "2"}}"#;
     let maps = "/api/v1/namespaces/default/configmaps";
@@ -273,7 +274,7 @@ async fn misspelt_and_repeated_fields() {
 }
 
 #[tokio::test]
-async fn yaml_for_those_who_ask_for_it() {
+async fn yaml_is_served_on_request() {
     let api = Api::serve(RING).await;
     let yaml = api.ask("GET", "/api/v1/namespaces/default", &[("accept", "application/yaml")], "").await;
     assert_eq!(yaml.headers["content-type"], "application/yaml");
@@ -282,7 +283,7 @@ async fn yaml_for_those_who_ask_for_it() {
 
 /// `pkg/registry/core/pod/storage/eviction.go` and the disruption controller.
 #[tokio::test]
-async fn a_budget_refuses_evictions() {
+async fn a_disruption_budget_refuses_evictions() {
     let api = Api::serve(RING).await;
     let budgets = "/apis/policy/v1/namespaces/default/poddisruptionbudgets";
     let budget = |spec: Value| {
@@ -292,7 +293,7 @@ async fn a_budget_refuses_evictions() {
         }
         budget
     };
-    // current, desired, expected, allowed: of three pods that are ready.
+    // Current, desired, expected and allowed, of three ready pods.
     let table = [
         (json!({ "minAvailable": 2 }), [3, 2, 3, 1]),
         (json!({ "minAvailable": "50%" }), [3, 2, 3, 1]),
@@ -316,7 +317,7 @@ async fn a_budget_refuses_evictions() {
         api.post(&format!("/api/v1/namespaces/default/pods/{pod}/eviction"), &eviction).await
     };
     assert_eq!(evict("db-2").await.code, 201);
-    // The pod that took its place is ready at once.
+    // The replacement is ready at once.
     api.ask("DELETE", &format!("{budgets}/b"), &[], "").await.ok();
     api.post(budgets, &budget(json!({ "minAvailable": 3 }))).await.ok();
     let refused = evict("db-1").await;
@@ -329,9 +330,9 @@ async fn a_budget_refuses_evictions() {
     );
 }
 
-/// A budget says of which pods it cannot know how many there should be (disruption.go, trySync, getExpectedScale).
+/// A budget states which pods it cannot count (disruption.go, trySync, getExpectedScale).
 #[tokio::test]
-async fn a_budget_says_what_it_cannot_count() {
+async fn a_disruption_budget_reports_pods_it_cannot_count() {
     let template = json!({ "metadata": { "labels": { "app": "x" } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } });
     let daemons = json!({ "selector": { "matchLabels": { "app": "x" } }, "template": template });
     let three = json!({ "replicas": 3, "selector": { "app": "x" }, "template": template });
@@ -345,7 +346,7 @@ async fn a_budget_says_what_it_cannot_count() {
                     implement the scale subresource";
     let (pods, sets) = ("/api/v1/namespaces/default/pods", "/apis/apps/v1/namespaces/default/daemonsets");
     let controllers = "/api/v1/namespaces/default/replicationcontrollers";
-    // What has the pods, what the budget asks for, the event, the condition, the expected pods.
+    // Owner of the pods, budget, Event, condition, expected pods.
     let table = [
         (None, json!({ "maxUnavailable": 1 }), Some("NoPods: No matching pods found"), "InsufficientPods", 0),
         (Some((pods, &bare)), json!({ "maxUnavailable": 1 }), Some(unmanaged), "InsufficientPods", 0),
@@ -370,16 +371,16 @@ async fn a_budget_says_what_it_cannot_count() {
         let events = api.get("/api/v1/namespaces/default/events").await.ok();
         let items = events["items"].as_array().expect("items").iter();
         let of_budget = items.filter(|event| event["involvedObject"]["kind"] == "PodDisruptionBudget");
-        let said: Vec<String> = of_budget
+        let events: Vec<String> = of_budget
             .map(|event| format!("{}: {}", text(&event["reason"]), text(&event["message"])))
             .collect();
-        assert_eq!(said, event.into_iter().collect::<Vec<_>>(), "{spec}");
+        assert_eq!(events, event.into_iter().collect::<Vec<_>>(), "{spec}");
     }
 }
 
-/// The quota controller counts, the admission plugin refuses.
+/// The quota controller computes the usage, the admission plugin refuses requests.
 #[tokio::test]
-async fn a_quota_counts_and_refuses() {
+async fn a_quota_counts_usage_and_refuses_excess() {
     let api = Api::serve(RING).await;
     api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "q" } })).await.ok();
     let quotas = "/api/v1/namespaces/q/resourcequotas";
@@ -416,7 +417,7 @@ async fn a_quota_counts_and_refuses() {
 }
 
 #[tokio::test]
-async fn a_limit_range_gives_and_refuses() {
+async fn a_limit_range_sets_defaults_and_refuses_excess() {
     let api = Api::serve(RING).await;
     let limits = json!([{
         "type": "Container",

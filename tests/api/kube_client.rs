@@ -1,5 +1,5 @@
-//! kube-rs against the API: a client that lists and watches Services, EndpointSlices, Pods and Namespaces misses nothing,
-//! through a scale-up, a replacement, and a watch that was left behind so far that it has to begin anew.
+//! kube-rs against the API: a client that lists and watches Services, EndpointSlices, Pods and Namespaces misses no change,
+//! through a scale-up, a replacement, and a watch that falls so far behind that it has to list again.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::{RING, common};
 
-/// A cluster, its API, and a client of it.
+/// A cluster, its API, and a client.
 struct Fixture {
     driver: Driver,
     client: Client,
@@ -58,7 +58,7 @@ impl Fixture {
     }
 }
 
-/// `namespace/name` of an object, and its UID and revision.
+/// `namespace/name` of an object, with its UID and revision.
 fn identity<K: Resource>(object: &K) -> (String, (String, String)) {
     let meta = object.meta();
     let text = |field: &Option<String>| field.clone().unwrap_or_default();
@@ -68,27 +68,27 @@ fn identity<K: Resource>(object: &K) -> (String, (String, String)) {
 
 type Seen = BTreeMap<String, (String, String)>;
 
-/// What a watcher knows, and what it was told.
+/// The state of a watcher, and the UIDs that it has received.
 #[derive(Clone, Debug, Default)]
 struct Known {
     objects: Seen,
-    /// How often it has listed everything.
+    /// Number of complete lists.
     lists: usize,
-    /// Every UID that it was told of, by name.
+    /// Every UID that it has received, by name.
     uids: BTreeMap<String, Vec<String>>,
 }
 
-/// Follows all objects of a kind for as long as the test runs.
+/// Watches all objects of a kind for as long as the test runs.
 fn follow<K>(api: Api<K>, config: watcher::Config) -> watch::Receiver<Known>
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let (tell, told) = watch::channel(Known::default());
+    let (sender, receiver) = watch::channel(Known::default());
     tokio::spawn(async move {
         let mut events = std::pin::pin!(watcher(api, config));
         let mut listed = Seen::new();
         while let Some(event) = events.next().await {
-            tell.send_modify(|known| {
+            sender.send_modify(|known| {
                 let note = |known: &mut Known, object: &K| {
                     let (key, (uid, revision)) = identity(object);
                     let uids = known.uids.entry(key.clone()).or_default();
@@ -109,16 +109,16 @@ where
                         known.objects.insert(key, is);
                     }
                     Ok(Event::Delete(object)) => drop(known.objects.remove(&identity(object).0)),
-                    // The watcher tells of a watch that ended, and lists anew.
+                    // The watcher reports a watch that ended, and lists again.
                     Err(_) => {}
                 }
             });
         }
     });
-    told
+    receiver
 }
 
-/// Waits until a watcher knows what a list says.
+/// Waits until the state of a watcher equals a list.
 async fn settle<K>(name: &str, api: &Api<K>, known: &mut watch::Receiver<Known>)
 where
     K: Resource<DynamicType: Default> + Clone + Debug + DeserializeOwned,
@@ -141,7 +141,7 @@ macro_rules! settle {
     };
 }
 
-async fn through_its_life(config: watcher::Config) {
+async fn check(config: watcher::Config) {
     let fixture = Fixture::start().await;
     let mut services = follow(fixture.api::<Service>(), config.clone());
     let mut slices = follow(fixture.api::<EndpointSlice>(), config.clone());
@@ -156,17 +156,17 @@ async fn through_its_life(config: watcher::Config) {
     settle!(fixture, services, slices, pods, namespaces);
     assert!(pods.borrow().objects.contains_key("default/db-4"));
 
-    // A replacement: the name stays, the pod does not.
+    // A replacement: the same name, another pod.
     let in_default: Api<Pod> = fixture.in_default();
     let was = in_default.get("db-1").await.expect("the pod").metadata.uid;
     in_default.delete("db-1", &DeleteParams::default().grace_period(0)).await.expect("a deletion");
     settle!(fixture, services, slices, pods, namespaces);
     let is = in_default.get("db-1").await.expect("its successor").metadata.uid;
     assert_ne!(was, is);
-    let told: Vec<_> = [was, is].into_iter().flatten().collect();
-    assert_eq!(pods.borrow().uids["default/db-1"], told, "the watcher was told of both");
+    let expected: Vec<_> = [was, is].into_iter().flatten().collect();
+    assert_eq!(pods.borrow().uids["default/db-1"], expected, "the watcher received both");
 
-    // A namespace comes and goes.
+    // A namespace is created and deleted.
     let spaces: Api<Namespace> = fixture.api();
     let space: Namespace =
         serde_json::from_value(serde_json::json!({ "metadata": { "name": "other" } })).expect("JSON");
@@ -176,7 +176,7 @@ async fn through_its_life(config: watcher::Config) {
     settle!(fixture, services, slices, pods, namespaces);
     assert!(!namespaces.borrow().objects.contains_key("/other"));
 
-    // More happens at once than is kept for those who are behind: 410, and the watchers list anew.
+    // More changes at once than the history keeps: 410 Gone, and the watchers list again.
     let lists = pods.borrow().lists;
     let key = Key::new(Kind::Pod, "default", "db-0");
     fixture.driver.write(|cluster| {
@@ -192,21 +192,21 @@ async fn through_its_life(config: watcher::Config) {
     sets.patch_scale("db", &PatchParams::default(), &Patch::Merge(four)).await.expect("a scale");
     settle!(fixture, services, slices, pods, namespaces);
     assert!(!pods.borrow().objects.contains_key("default/db-4"));
-    assert!(pods.borrow().lists > lists, "nobody had to begin anew");
+    assert!(pods.borrow().lists > lists, "no watcher had to list again");
 }
 
 #[tokio::test]
 async fn a_watcher_that_lists_and_watches_misses_nothing() {
-    through_its_life(watcher::Config::default()).await;
+    check(watcher::Config::default()).await;
 }
 
 #[tokio::test]
 async fn a_watcher_that_streams_its_lists_misses_nothing() {
-    through_its_life(watcher::Config::default().streaming_lists()).await;
+    check(watcher::Config::default().streaming_lists()).await;
 }
 
 #[tokio::test]
-async fn typed_objects_are_whole() {
+async fn objects_decode_as_their_types() {
     let fixture = Fixture::start().await;
     let pods: Api<Pod> = fixture.in_default();
     for pod in pods.list(&ListParams::default().labels("app=db")).await.expect("a list") {
@@ -223,6 +223,6 @@ async fn typed_objects_are_whole() {
     let of_db = ListParams::default().labels("kubernetes.io/service-name=db");
     let slices = slices.list(&of_db).await.expect("a list").items;
     assert_eq!(slices.iter().map(|slice| slice.endpoints.len()).sum::<usize>(), 3);
-    let missing = pods.get("nobody").await.expect_err("no such pod");
+    let missing = pods.get("missing").await.expect_err("no such pod");
     assert!(matches!(missing, kube::Error::Api(status) if status.code == 404 && status.reason == "NotFound"));
 }

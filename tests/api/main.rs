@@ -1,5 +1,6 @@
-//! The Kubernetes API as clients meet it: over HTTP, byte for byte, without a client library's help.
+//! The Kubernetes API over HTTP, byte for byte, without a client library.
 
+mod admission;
 mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
@@ -42,10 +43,10 @@ use tokio::time::timeout;
 
 use common::ring;
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A set of three, and what it needs.
+/// A StatefulSet of three pods, and what it needs.
 const RING: &str = ring!(
     "cql",
     9042,
@@ -57,7 +58,7 @@ const SETS: &str = "/apis/apps/v1/namespaces/default/statefulsets";
 const JSON: &str = "application/json";
 const MERGE: &str = "application/merge-patch+json";
 
-/// A cluster with an API, whose clock stands still.
+/// A cluster with an API and a manual clock.
 #[derive(Clone)]
 struct Api {
     address: SocketAddr,
@@ -66,17 +67,17 @@ struct Api {
 }
 
 impl Api {
-    /// The cluster that `manifests` describe.
+    /// Serves the cluster in `manifests`.
     async fn serve(manifests: &str) -> Api {
         Api::serve_with(manifests, QueryLog::default()).await
     }
 
-    /// The same, with queries written down there.
+    /// The same, with queries recorded in `queries`.
     async fn serve_with(manifests: &str, queries: QueryLog) -> Api {
         Api::serve_within(manifests, queries, Settings::default(), Limits::default()).await
     }
 
-    /// The same, within these bounds.
+    /// The same, with these settings and limits.
     async fn serve_within(manifests: &str, queries: QueryLog, settings: Settings, limits: Limits) -> Api {
         let begin = Time::from_unix_millis(1_700_000_000_000);
         let mut cluster = ControlPlane::new(settings);
@@ -91,7 +92,7 @@ impl Api {
         Api { address, driver, queries }
     }
 
-    /// A request with these headers beside the host.
+    /// Sends a request with these headers besides the host.
     async fn send(
         &self,
         method: &str,
@@ -110,10 +111,10 @@ impl Api {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body.into())).expect("a request");
-        timeout(SOON, sender.send_request(request)).await.expect("an answer in time").expect("an answer")
+        timeout(TIMEOUT, sender.send_request(request)).await.expect("an answer in time").expect("an answer")
     }
 
-    /// The same, and everything that comes back.
+    /// Sends a request, and reads the whole answer.
     async fn ask(
         &self,
         method: &str,
@@ -144,7 +145,7 @@ impl Api {
         self.ask("PATCH", path, &[("content-type", content_type)], body.to_string()).await
     }
 
-    /// A watch of `path`, which has its query.
+    /// Starts a watch of `path`, which includes its query.
     async fn watch(&self, path: &str, headers: &[(&str, &str)]) -> Watch {
         let response = self.send("GET", path, headers, "").await;
         assert_eq!(response.status(), 200, "{path}");
@@ -152,7 +153,7 @@ impl Api {
     }
 }
 
-/// What came back.
+/// An answer.
 struct Answer {
     code: u16,
     headers: HeaderMap,
@@ -161,7 +162,7 @@ struct Answer {
 }
 
 impl Answer {
-    /// The answer's JSON, which has to be a success.
+    /// The JSON of an answer, which has to be a success.
     #[track_caller]
     fn ok(self) -> Value {
         assert!((200..300).contains(&self.code), "{} {}", self.code, self.text);
@@ -190,7 +191,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// The next event; nothing at the end.
+    /// Returns the next event; `None` at the end.
     async fn next(&mut self) -> Option<Value> {
         loop {
             while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
@@ -200,13 +201,13 @@ impl Watch {
             if let Some(event) = self.lines.pop_front() {
                 return Some(event);
             }
-            let frame = timeout(SOON, self.body.frame()).await.expect("an event in time")?;
+            let frame = timeout(TIMEOUT, self.body.frame()).await.expect("an event in time")?;
             self.text.extend_from_slice(&frame.expect("a stream").into_data().expect("data"));
         }
     }
 
-    /// The next event as `ADDED db-0`.
-    async fn told(&mut self) -> String {
+    /// Returns the next event as `ADDED db-0`.
+    async fn next_event(&mut self) -> String {
         let event = self.next().await.expect("an event");
         format!("{} {}", text(&event["type"]), text(&event["object"]["metadata"]["name"]))
     }

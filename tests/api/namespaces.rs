@@ -1,4 +1,4 @@
-//! The end of a namespace, as `pkg/controller/namespace/deletion` has it: pods first, then everything else, and what remains
+//! Deletion of a namespace, as in `pkg/controller/namespace/deletion`: pods first, then everything else, and what remains
 //! is stated in conditions.
 
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use super::{Api, MERGE, names, text};
 const NAMESPACES: &str = "/api/v1/namespaces";
 const HELD: &str = "/api/v1/namespaces/held";
 
-/// The conditions of a namespace of which nothing remains.
+/// The conditions of a namespace without remaining content.
 const DONE: [&str; 5] = [
     "NamespaceDeletionDiscoveryFailure=False ResourcesDiscovered: All resources successfully discovered",
     "NamespaceDeletionGroupVersionParsingFailure=False ParsedGroupVersions: All legacy kube types successfully parsed",
@@ -33,7 +33,7 @@ fn object(kind: &str, name: &str, finalizers: &[&str]) -> Value {
     }
 }
 
-/// Where objects of a kind are in the namespace `held`.
+/// The path of objects of a kind in the namespace `held`.
 fn path(kind: &str) -> String {
     match kind {
         "Pod" => format!("{HELD}/pods"),
@@ -100,9 +100,9 @@ impl Api {
 
 #[tokio::test]
 async fn conditions_state_what_remains_of_a_terminating_namespace() {
-    /// The kind, name and finalizers of an object.
+    /// Kind, name and finalizers of an object.
     type Made = (&'static str, &'static str, &'static [&'static str]);
-    // What there is; what the last conditions state of resources and finalizers, where it is not that all is well.
+    // Objects; the reasons of the last conditions, about resources and finalizers, unless they are the usual ones.
     let table: [(&[Made], Option<[&str; 2]>); 4] = [
         (
             &[
@@ -130,7 +130,7 @@ async fn conditions_state_what_remains_of_a_terminating_namespace() {
                 "Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",
             ]),
         ),
-        // While pods remain, nothing else is looked at.
+        // While pods remain, nothing else is deleted.
         (&[("Pod", "p", &["example.com/hold"]), ("ConfigMap", "c", &["example.com/hold"])], None),
     ];
     for (made, remains) in table {
@@ -155,13 +155,13 @@ async fn conditions_state_what_remains_of_a_terminating_namespace() {
 }
 
 #[tokio::test]
-async fn pods_of_a_terminating_namespace_go_before_everything_else() {
+async fn pods_of_a_terminating_namespace_are_deleted_first() {
     let api = Api::with_held().await;
     api.make("StatefulSet", "db", &[]).await;
     api.make("ConfigMap", "c", &[]).await;
     api.make("Pod", "p", &["example.com/hold"]).await;
     api.ask("DELETE", HELD, &[], "").await.ok();
-    // No pod is made in the place of those of the set.
+    // The set does not replace its pods.
     assert_eq!(names(&api.get(&path("Pod")).await.ok()), ["p"]);
     assert_eq!(names(&api.get(&path("StatefulSet")).await.ok()), ["db"]);
     assert_eq!(names(&api.get(&path("ConfigMap")).await.ok()), ["c", "kube-root-ca.crt"]);
@@ -173,7 +173,7 @@ async fn pods_of_a_terminating_namespace_go_before_everything_else() {
 
 #[tokio::test]
 async fn finalizers_of_a_namespace_hold_it() {
-    // The finalizers in the spec and in the metadata; whether the namespace is there once it is deleted.
+    // Finalizers in the spec and in the metadata; whether the namespace exists after its deletion.
     let table: [(&[&str], &[&str], bool); 4] = [
         (&["kubernetes"], &[], false),
         (&["kubernetes", "example.com/hold"], &[], true),
@@ -206,7 +206,7 @@ async fn finalizers_of_a_namespace_hold_it() {
 }
 
 #[tokio::test]
-async fn a_namespace_without_its_finalizer_goes_before_its_contents() {
+async fn a_namespace_without_its_finalizer_is_deleted_before_its_contents() {
     let api = Api::with_held().await;
     api.make("ConfigMap", "c", &["example.com/hold"]).await;
     api.ask("DELETE", HELD, &[], "").await.ok();

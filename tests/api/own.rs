@@ -1,4 +1,4 @@
-//! The group `clusterlocal.dev`: time, and what became of the DNS.
+//! The group `clusterlocal.dev`: the clock, and changes of the DNS.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ const CLOCK: &str = "/apis/clusterlocal.dev/v1/clocks/cluster";
 const CHANGES: &str = "/apis/clusterlocal.dev/v1/changes";
 
 #[tokio::test]
-async fn time_passes_when_it_is_told_to() {
+async fn the_clock_is_set_through_the_api() {
     let api = Api::serve(&RING.replace("replicas: 3", "replicas: 1")).await;
     let clock = api.get(CLOCK).await.ok();
     assert_eq!(clock["status"], json!({ "now": "2023-11-14T22:13:20Z", "running": false, "speed": 1.0 }));
@@ -37,7 +37,7 @@ async fn time_passes_when_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn changes_of_the_dns_are_told() {
+async fn changes_of_the_dns_are_listed() {
     let api = Api::serve(RING).await;
     let scaled = api.patch(&format!("{SETS}/db/scale"), MERGE, &json!({ "spec": { "replicas": 4 } })).await;
     let serial = scaled.headers["clusterlocal-serial"].to_str().unwrap().to_owned();
@@ -62,7 +62,7 @@ async fn changes_of_the_dns_are_told() {
 }
 
 #[tokio::test]
-async fn changes_of_the_dns_are_told_as_they_happen() {
+async fn changes_of_the_dns_are_watched() {
     let api = Api::serve(RING).await;
     let last = api.get(CHANGES).await.ok()["metadata"]["resourceVersion"].clone();
     let table = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io,application/json");

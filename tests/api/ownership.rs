@@ -1,5 +1,5 @@
-//! Who owns what, and what holds a deletion: adoption, release, strangers, finalizers and the garbage collector, as
-//! `pkg/controller/controller_ref_manager.go` and `pkg/controller/garbagecollector` have it.
+//! Ownership and blocked deletion: adoption, release, other pods, finalizers and the garbage collector, as in
+//! `pkg/controller/controller_ref_manager.go` and `pkg/controller/garbagecollector`.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ fn pod(name: &str, app: &str) -> Value {
 }
 
 impl Api {
-    /// The pods, each with the kind and name of its controller: `db-0 StatefulSet/db`, `stray -`.
+    /// The pods, each with kind and name of its controller: `db-0 StatefulSet/db`, `stray -`.
     async fn owned(&self) -> Vec<String> {
         let pods = self.get(PODS).await.ok();
         let owner = |pod: &Value| {
@@ -51,11 +51,11 @@ impl Api {
 async fn a_set_releases_a_pod_whose_labels_stop_matching() {
     let api = Api::serve(RING).await;
     api.label("db-1", json!("quarantine")).await;
-    // The name is taken, so no other db-1 is made.
+    // The name is taken, so no other db-1 is created.
     assert_eq!(api.owned().await, ["db-0 StatefulSet/db", "db-1 -", "db-2 StatefulSet/db"]);
     let set = api.get(SET).await.ok();
     assert_eq!((&set["status"]["replicas"], &set["status"]["readyReplicas"]), (&json!(2), &json!(2)));
-    // A rollout and the set's deletion leave it alone.
+    // A rollout and the set's deletion do not affect it.
     let image =
         json!({ "spec": { "template": { "spec": { "containers": [{ "name": "c", "image": "x:2" }] } } } });
     api.patch(SET, "application/strategic-merge-patch+json", &image).await.ok();
@@ -66,7 +66,7 @@ async fn a_set_releases_a_pod_whose_labels_stop_matching() {
 }
 
 #[tokio::test]
-async fn a_set_never_touches_a_stranger() {
+async fn a_set_does_not_change_pods_of_other_owners() {
     let set = RING;
     let table = [
         ("an orphan that the selector does not match", json!({}), "db-1 -"),
@@ -87,10 +87,10 @@ async fn a_set_never_touches_a_stranger() {
     assert_eq!(api.owned().await, ["db-0 StatefulSet/db", *stays]);
     let set = api.get(SET).await.ok();
     assert_eq!(set["status"]["replicas"], 1, "{}", set["status"]);
-    // With the stranger gone, the set goes on.
+    // Without that pod the set continues.
     api.delete(&format!("{PODS}/db-1"), "Background").await;
     assert_eq!(api.owned().await, ["db-0 StatefulSet/db", "db-1 StatefulSet/db", "db-2 StatefulSet/db"]);
-    // A pod that names an owner that does not exist is garbage.
+    // A pod whose owner does not exist is deleted.
     let (_, owners, _) = &table[1];
     let mut owned = pod("lost", "other");
     owned["metadata"]["ownerReferences"] = owners.clone();
@@ -134,7 +134,7 @@ async fn finalizers_hold_a_deletion() {
     api.patch(&path, MERGE, &release).await.ok();
     let new = api.get(&path).await.ok();
     assert_ne!(new["metadata"]["uid"], pod["metadata"]["uid"]);
-    // A namespace waits for what is in it.
+    // A namespace waits for its content.
     let namespaces = "/api/v1/namespaces";
     api.post(namespaces, &json!({ "metadata": { "name": "held" } })).await.ok();
     let mut config = json!({ "metadata": { "name": "c" } });
@@ -149,7 +149,7 @@ async fn finalizers_hold_a_deletion() {
 }
 
 #[tokio::test]
-async fn foreground_deletion_waits_for_what_blocks_it() {
+async fn foreground_deletion_waits_for_blocking_dependents() {
     let api = Api::serve(RING).await;
     let hold = json!({ "metadata": { "finalizers": ["example.com/hold"] } });
     api.patch(&format!("{PODS}/db-0"), MERGE, &hold).await.ok();
@@ -162,7 +162,7 @@ async fn foreground_deletion_waits_for_what_blocks_it() {
 }
 
 #[tokio::test]
-async fn owners_in_a_circle_go_together() {
+async fn owners_in_a_cycle_are_deleted_together() {
     let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
     let mut uids = Vec::new();
     for name in ["a", "b", "c"] {
@@ -182,11 +182,11 @@ async fn owners_in_a_circle_go_together() {
 }
 
 #[tokio::test]
-async fn a_set_whose_pods_the_api_refuses_says_why() {
+async fn a_set_reports_why_the_api_refuses_its_pods() {
     let name = "a-name-of-fifty-eight-characters-which-is-long-for-any-set";
     let set = RING.replace("name: db}\nspec:\n", &format!("name: {name}}}\nspec:\n"));
     let api = Api::serve(&set).await;
-    // What is there from the beginning has no events: it is asked for again by its next change.
+    // The bring-up emits no Events: a later change makes the controller try again.
     let annotate = json!({ "metadata": { "annotations": { "a": "b" } } });
     let set = api.patch(&format!("{SETS}/{name}"), MERGE, &annotate).await.ok();
     assert_eq!(set["status"]["replicas"], 0);
@@ -214,7 +214,7 @@ async fn a_set_whose_pods_the_api_refuses_says_why() {
 }
 
 #[tokio::test]
-async fn an_update_strategy_is_one_or_the_other() {
+async fn fields_of_the_other_update_strategy_are_refused() {
     let api = Api::serve(RING).await;
     let table = [
         (
@@ -235,16 +235,16 @@ async fn an_update_strategy_is_one_or_the_other() {
     api.patch(SET, MERGE, &both).await.ok();
 }
 
-/// A pod is adopted with the volumes that it has: where they are not the claims of its ordinal, the API refuses the update, and
-/// the set stops there (stateful_pod_control.go, UpdateStatefulPod).
+/// A pod is adopted with the volumes that it has: if they are not the claims of its ordinal, the API refuses the update,
+/// and the set stops there (stateful_pod_control.go, UpdateStatefulPod).
 #[tokio::test]
-async fn a_set_adopts_a_pod_with_its_volumes_only() {
+async fn a_set_adopts_only_pods_with_the_volumes_of_their_ordinal() {
     let claimed = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "data-db-1" } }]);
     let of_other = json!([{ "name": "data", "persistentVolumeClaim": { "claimName": "mine" } }]);
     let otherwise_named = json!([{ "name": "d", "persistentVolumeClaim": { "claimName": "data-db-1" } }]);
     let stopped = ["db-0", "db-1"].as_slice();
     let all = ["db-0", "db-1", "db-2", "db-3"].as_slice();
-    // The policy, the volumes of the stranger, the set's pods then: in parallel, the batch that db-1 is in is done.
+    // Policy, volumes of the other pod, the set's pods afterwards: in parallel, the batch that includes db-1 is completed.
     let table = [
         ("OrderedReady", json!([]), stopped, "FailedUpdate"),
         ("OrderedReady", of_other, stopped, "FailedUpdate"),
@@ -298,8 +298,8 @@ async fn a_set_adopts_a_pod_with_its_volumes_only() {
     }
 }
 
-/// A CronJob lists the Jobs that it made itself: one that names it as its owner is unexpected (syncCronJob). All of them count
-/// for the last success.
+/// A CronJob lists the Jobs that it created: another one that names it as its owner is unexpected (syncCronJob). All of
+/// them count for the last success.
 #[tokio::test]
 async fn a_cron_job_does_not_list_the_job_of_a_client() {
     let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;

@@ -1,4 +1,4 @@
-//! Pods as the API shows them: why they wait, what clients write of their status, and how they are driven away.
+//! Pods through the API: why they wait, which parts of their status clients can write, and evictions.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::{Api, MERGE, PODS, RING, text};
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const SLICES: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 
-/// `Ready=False ReadinessGatesNotReady`, in order of the types.
+/// `Ready=False ReadinessGatesNotReady`, ordered by type.
 fn conditions(pod: &Value) -> Vec<String> {
     let all = pod["status"]["conditions"].as_array().map_or(&[][..], Vec::as_slice);
     let shown =
@@ -26,7 +26,7 @@ fn condition<'a>(pod: &'a Value, kind: &str) -> &'a Value {
     all.iter().find(|condition| condition["type"] == kind).expect(kind)
 }
 
-/// How many endpoints of the Service `db` are ready.
+/// The number of ready endpoints of the Service `db`.
 async fn ready(api: &Api) -> usize {
     let slices = api.get(&format!("{SLICES}?labelSelector=kubernetes.io/service-name=db")).await.ok();
     let endpoints =
@@ -35,11 +35,50 @@ async fn ready(api: &Api) -> usize {
 }
 
 fn with_condition(kind: &str, status: &str) -> Value {
-    json!({ "status": { "conditions": [{ "type": kind, "status": status, "reason": "Told", "message": "so" }] } })
+    json!({ "status": { "conditions": [{ "type": kind, "status": status, "reason": "Reported", "message": "so" }] } })
+}
+
+const INDEXED: &str =
+    "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {completionMode: Indexed, completions: 2,
+  parallelism: 2, template: {spec: {restartPolicy: Never, containers: [{name: c, image: i},
+  {name: d, image: i, env: [{name: JOB_COMPLETION_INDEX, value: own}]}]}}}}";
+
+/// `addCompletionIndexEnvVariables` of the Job controller.
+#[tokio::test]
+async fn pods_of_a_job_have_their_index_in_a_variable() {
+    let api = Api::serve(INDEXED).await;
+    let pods = api.get(PODS).await.ok();
+    let pods = pods["items"].as_array().expect("pods");
+    assert_eq!(pods.len(), 2);
+    let path = "metadata.labels['batch.kubernetes.io/job-completion-index']";
+    let of_label = json!({ "fieldRef": { "apiVersion": "v1", "fieldPath": path } });
+    for pod in pods {
+        let containers = &pod["spec"]["containers"];
+        let added = json!([{ "name": "JOB_COMPLETION_INDEX", "valueFrom": of_label }]);
+        let own = json!([{ "name": "JOB_COMPLETION_INDEX", "value": "own" }]);
+        assert_eq!((&containers[0]["env"], &containers[1]["env"]), (&added, &own));
+    }
+}
+
+/// `PrepareForUpdate` of Pods counts; the binding to a node does not.
+#[tokio::test]
+async fn changes_of_the_spec_of_a_pod_are_counted() {
+    let api = Api::serve(
+        "{apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c, image: i}]}}",
+    )
+    .await;
+    let path = format!("{PODS}/p");
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 1);
+    api.patch(&path, MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).await.ok();
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 1);
+    api.patch(&path, STRATEGIC, &json!({ "spec": { "containers": [{ "name": "c", "image": "j" }] } }))
+        .await
+        .ok();
+    assert_eq!(api.get(&path).await.ok()["metadata"]["generation"], 2);
 }
 
 #[tokio::test]
-async fn conditions_that_clients_write_decide() {
+async fn conditions_that_clients_write_take_effect() {
     let api = Api::serve(RING).await;
     let (pod, status) = (format!("{PODS}/db-0"), format!("{PODS}/db-0/status"));
     assert_eq!(ready(&api).await, 3);
@@ -47,23 +86,23 @@ async fn conditions_that_clients_write_decide() {
     let shown = api.get(&pod).await.ok();
     assert_eq!(
         conditions(&shown),
-        ["ContainersReady=True", "Initialized=True", "PodScheduled=True", "Ready=False Told"]
+        ["ContainersReady=True", "Initialized=True", "PodScheduled=True", "Ready=False Reported"]
     );
     assert_eq!((ready(&api).await, text(&condition(&shown, "Ready")["message"])), (2, "so"));
-    // Others are kept as well, and so is what no kubelet knows.
+    // Other conditions are kept, including unknown ones.
     api.patch(&status, STRATEGIC, &with_condition("example.com/x", "Unknown")).await.ok();
-    api.patch(&status, MERGE, &json!({ "status": { "nominatedNodeName": "node-9" } })).await.ok();
-    // A change of the pod itself leaves its status as it is.
+    api.patch(&status, MERGE, &json!({ "status": { "allocatedResources": { "cpu": "1" } } })).await.ok();
+    // An update of the pod itself does not change its status.
     api.patch(&pod, MERGE, &json!({ "metadata": { "labels": { "a": "b" } } })).await.ok();
     let shown = api.get(&pod).await.ok();
     assert_eq!(condition(&shown, "example.com/x")["status"], "Unknown");
-    assert_eq!((&shown["status"]["nominatedNodeName"], ready(&api).await), (&json!("node-9"), 2));
+    assert_eq!((&shown["status"]["allocatedResources"]["cpu"], ready(&api).await), (&json!("1"), 2));
     api.patch(&status, STRATEGIC, &with_condition("Ready", "True")).await.ok();
     assert_eq!(ready(&api).await, 3);
 }
 
 #[tokio::test]
-async fn a_pod_that_a_client_lets_fail_is_replaced() {
+async fn a_pod_that_a_client_marks_as_failed_is_replaced() {
     let api = Api::serve(RING).await;
     let uid = |pod: &Value| text(&pod["metadata"]["uid"]).to_string();
     let before = uid(&api.get(&format!("{PODS}/db-1")).await.ok());
@@ -73,7 +112,7 @@ async fn a_pod_that_a_client_lets_fail_is_replaced() {
 }
 
 #[tokio::test]
-async fn readiness_gates() {
+async fn readiness_gates_block_readiness() {
     let gated = RING.replace(
         "spec: {containers:",
         "spec: {readinessGates: [{conditionType: example.com/synced}], containers:",
@@ -115,7 +154,7 @@ async fn readiness_gates() {
 }
 
 #[tokio::test]
-async fn a_pod_waits_until_a_node_takes_it() {
+async fn a_pod_waits_until_a_node_admits_it() {
     let api = Api::serve("").await;
     let pod = |name: &str, spec: Value| {
         let mut spec = spec;

@@ -1,4 +1,4 @@
-//! What the DNS was asked: listed, watched and waited for.
+//! Queries of the DNS: listed, watched and waited for.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,12 +12,12 @@ use serde_json::json;
 use tokio::time::timeout;
 
 use super::common::Asked;
-use super::{Api, RING, SOON, names, text};
+use super::{Api, RING, TIMEOUT, names, text};
 
 const QUERIES: &str = "/apis/clusterlocal.dev/v1/queries";
 const TABLE: (&str, &str) = ("accept", "application/json;as=Table;v=v1;g=meta.k8s.io");
 
-/// The cluster answers `question`, written as in the wire tests, to `client`, and it is written down.
+/// Answers `question`, written as in the wire tests, to `client`, and records it.
 fn ask(api: &Api, client: IpAddr, question: &str) {
     record(api, client, question, None);
 }
@@ -50,7 +50,7 @@ fn pod(api: &Api, name: &str) -> IpAddr {
     pod.expect("a pod").status.ips().next().expect("an address")
 }
 
-/// Six queries: from db-0, from elsewhere; found, missing, over TCP, hit by a fault.
+/// Six queries: from db-0 and from another address; found, missing, over TCP, hit by a fault.
 async fn six() -> Api {
     let api = Api::serve(RING).await;
     let (db_0, other) = (pod(&api, "db-0"), IpAddr::from([192, 0, 2, 7]));
@@ -64,7 +64,7 @@ async fn six() -> Api {
 }
 
 #[tokio::test]
-async fn a_query_tells_everything() {
+async fn a_query_has_all_fields() {
     let api = six().await;
     let query = api.get(&format!("{QUERIES}/2")).await.ok();
     let address = pod(&api, "db-1").to_string();
@@ -123,7 +123,7 @@ async fn a_query_tells_everything() {
     assert_eq!(api.ask("DELETE", QUERIES, &[], "").await.failure().0, 405);
 }
 
-/// (selector, which queries)
+/// Selector, expected queries.
 #[tokio::test]
 async fn queries_are_selected() {
     let api = six().await;
@@ -185,24 +185,24 @@ async fn queries_are_selected() {
 }
 
 #[tokio::test]
-async fn queries_are_told_as_they_come() {
+async fn queries_are_watched() {
     let api = six().await;
     let mut watch = api.watch(&format!("{QUERIES}?watch=1&fieldSelector=type%3DSRV"), &[]).await;
     let mut later = api.watch(&format!("{QUERIES}?watch=1&resourceVersion=6"), &[TABLE]).await;
-    assert_eq!(watch.told().await, "ADDED 1");
+    assert_eq!(watch.next_event().await, "ADDED 1");
     let client = IpAddr::from([192, 0, 2, 7]);
     ask(&api, client, "db.default.svc.cluster.local A");
     ask(&api, client, "db.default.svc.cluster.local SRV");
-    assert_eq!(watch.told().await, "ADDED 8");
+    assert_eq!(watch.next_event().await, "ADDED 8");
     for number in ["7", "8"] {
         let row = later.next().await.expect("an event")["object"]["rows"][0].clone();
         assert_eq!(row["cells"][0], number);
     }
 }
 
-/// (what is expected, what there was if that is not so)
+/// Expectation, and the queries that were seen if it does not hold.
 #[tokio::test]
-async fn what_is_expected_is_said_to_be_so_or_not() {
+async fn expectations_are_reported_as_met_or_not() {
     let api = six().await;
     let changed = api.post("/apis/clusterlocal.dev/v1/clocks/cluster/pause", &json!({})).await;
     let serial: u32 = changed.headers["clusterlocal-serial"].to_str().unwrap().parse().unwrap();
@@ -245,7 +245,7 @@ async fn what_is_expected_is_said_to_be_so_or_not() {
 }
 
 #[tokio::test]
-async fn who_waits_hears_as_soon_as_it_is_certain() {
+async fn a_waiting_client_is_answered_as_soon_as_the_result_is_certain() {
     let (client, question) = (IpAddr::from([192, 0, 2, 7]), "db.default.svc.cluster.local A");
     let begun = Instant::now();
     for (expected, holds) in [("atLeast=2", true), ("atMost=1", false)] {
@@ -256,15 +256,15 @@ async fn who_waits_hears_as_soon_as_it_is_certain() {
         let early = timeout(Duration::from_millis(50), &mut waiting).await;
         assert!(early.is_err(), "{expected}: it is not certain yet, and there is an answer");
         ask(&api, client, question);
-        let answer = timeout(SOON, waiting).await.expect("an answer in time").unwrap();
+        let answer = timeout(TIMEOUT, waiting).await.expect("an answer in time").unwrap();
         assert_eq!(answer.code == 200, holds, "{}", answer.text);
     }
     assert!(begun.elapsed() < Duration::from_secs(3600));
 }
 
-/// That there were not too many cannot be told of queries that are not kept.
+/// A maximum cannot be confirmed if some queries are no longer kept.
 #[tokio::test]
-async fn what_is_not_kept_is_not_sworn_to() {
+async fn a_maximum_is_not_confirmed_for_dropped_queries() {
     let api = Api::serve_with(RING, QueryLog::new(2000)).await;
     let (client, question) = (IpAddr::from([192, 0, 2, 7]), "db.default.svc.cluster.local A");
     let serial = api.driver.read(|cluster| cluster.serial());
@@ -278,7 +278,7 @@ async fn what_is_not_kept_is_not_sworn_to() {
     assert!(answer.failure().2.contains("older ones are not kept any more"), "{}", answer.text);
     assert!(api.get(QUERIES).await.ok()["metadata"]["dropped"].as_u64() > Some(0));
     api.get(&format!("{QUERIES}?atLeast=1&sinceSerial={serial}")).await.ok();
-    // All that was asked since then is still there.
+    // All queries since then are kept.
     let scaled = super::MERGE;
     let scaled =
         api.patch(&format!("{}/db/scale", super::SETS), scaled, &json!({ "spec": { "replicas": 4 } })).await;
@@ -287,9 +287,9 @@ async fn what_is_not_kept_is_not_sworn_to() {
     api.get(&format!("{QUERIES}?atMost=1&sinceSerial={serial}")).await.ok();
 }
 
-/// A query that is longer than the whole log is counted, and no reason to look again and again.
+/// A query that is larger than the whole log is counted, and does not cause a busy loop.
 #[tokio::test]
-async fn what_is_too_long_is_passed_over() {
+async fn a_query_larger_than_the_log_is_skipped() {
     let api = Api::serve_with(RING, QueryLog::new(100)).await;
     let client = IpAddr::from([192, 0, 2, 7]);
     let mut watch = api.watch(&format!("{QUERIES}?watch=1&timeoutSeconds=1"), &[]).await;
@@ -302,11 +302,11 @@ async fn what_is_too_long_is_passed_over() {
     );
     let list = api.get(QUERIES).await.ok();
     assert_eq!(list["metadata"], json!({ "resourceVersion": "1", "dropped": 1 }));
-    assert!(watch.next().await.is_none(), "nothing to tell");
+    assert!(watch.next().await.is_none(), "no event");
 }
 
 #[tokio::test]
-async fn a_server_without_a_log_says_so() {
+async fn a_server_without_a_query_log_refuses() {
     let api = Api::serve(RING).await;
     let server = Server::bind(Options::at("127.0.0.1:0".parse().unwrap())).await.expect("a free port");
     let address = server.address();

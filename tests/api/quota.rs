@@ -1,5 +1,5 @@
-//! Quotas bind controllers as they bind clients: what the API refuses of made objects, the events and conditions that say so,
-//! and the repetition (plugin/pkg/admission/resourcequota, and the controllers' FailedCreate).
+//! Quotas apply to controllers as to clients: refused objects, the Events and conditions about them, and retries
+//! (plugin/pkg/admission/resourcequota, and the controllers' FailedCreate).
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const CORE: &str = "/api/v1/namespaces/q";
 const QUOTA: &str = "/api/v1/namespaces/q/resourcequotas/q";
 
 impl Api {
-    /// A cluster with the namespace `q`, which has a quota `q`.
+    /// A cluster with the namespace `q` and a quota `q` in it.
     async fn with_quota(hard: Value) -> Api {
         let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: q}\n").await;
         let quota = json!({ "metadata": { "name": "q" }, "spec": { "hard": hard } });
@@ -26,7 +26,7 @@ impl Api {
         names(&self.get(path).await.ok()).len()
     }
 
-    /// The messages of the events of `kind` with `reason`.
+    /// The messages of the Events of `kind` with `reason`.
     async fn messages_of(&self, kind: &str, reason: &str) -> Vec<String> {
         let events = self.get(&format!("{CORE}/events")).await.ok();
         let items = events["items"].as_array().expect("items").iter();
@@ -36,12 +36,12 @@ impl Api {
     }
 }
 
-/// A pod template, of the pods `app`.
+/// A pod template with the label `app`.
 fn template(app: &str) -> Value {
     json!({ "metadata": { "labels": { "app": app } }, "spec": { "containers": [{ "name": "c", "image": "i" }] } })
 }
 
-/// A workload of three pods, `w`.
+/// A workload `w` of three pods.
 fn workload(kind: &str) -> (String, Value) {
     let selector = json!({ "matchLabels": { "app": "w" } });
     let mut spec = json!({ "replicas": 3, "selector": selector, "template": template("w") });
@@ -69,10 +69,10 @@ fn workload(kind: &str) -> (String, Value) {
     (path, json!({ "metadata": { "name": "w" }, "spec": spec }))
 }
 
-/// No controller makes more pods than the quota admits; each says so in the API's words, and tries again.
+/// No controller creates more pods than the quota admits; each reports the API's message, and retries.
 #[tokio::test]
-async fn a_quota_bounds_what_controllers_make() {
-    // The kind of the workload, the kind that the event is about, how the message begins, pods that the quota admits.
+async fn a_quota_limits_the_pods_of_controllers() {
+    // Kind of the workload, kind that the Event is about, beginning of the message, pods that the quota admits.
     let table = [
         ("Deployment", "ReplicaSet", "Error creating: pods \"w-", 2),
         ("ReplicaSet", "ReplicaSet", "Error creating: pods \"w-", 2),
@@ -112,17 +112,17 @@ async fn a_quota_bounds_what_controllers_make() {
         let has_condition = matches!(kind, "Deployment" | "ReplicaSet" | "ReplicationController");
         let found = failing(&api.get(&format!("{path}/w")).await.ok());
         assert_eq!(found, expected.filter(|_| has_condition), "{kind}");
-        // There is more room, which the controller finds when it tries again.
+        // With a larger quota, the controller's next retry succeeds.
         api.patch(QUOTA, MERGE, &json!({ "spec": { "hard": { "pods": "10" } } })).await.ok();
         api.pass("1m").await;
-        let wanted = api.count("/api/v1/nodes").await.max(3);
-        let wanted = if kind == "DaemonSet" { wanted } else { 3 };
-        assert_eq!(api.count(&format!("{CORE}/pods")).await, wanted, "{kind}");
+        let expected = api.count("/api/v1/nodes").await.max(3);
+        let expected = if kind == "DaemonSet" { expected } else { 3 };
+        assert_eq!(api.count(&format!("{CORE}/pods")).await, expected, "{kind}");
         assert_eq!(failing(&api.get(&format!("{path}/w")).await.ok()), None, "{kind}");
     }
 }
 
-/// Workloads of one namespace share its quota, however many are looked at in a moment.
+/// Workloads of one namespace share its quota, even if they are reconciled at the same time.
 #[tokio::test]
 async fn workloads_share_a_quota() {
     let api = Api::with_quota(json!({ "pods": "4" })).await;
@@ -139,10 +139,10 @@ async fn workloads_share_a_quota() {
     assert_eq!(api.count(&format!("{CORE}/pods")).await, 4);
 }
 
-/// The claims of a StatefulSet count against a quota of claims or of storage, and its pod is not made without them
+/// The claims of a StatefulSet count against a quota of claims or of storage, and its pod is not created without them
 /// (stateful_pod_control.go, createPersistentVolumeClaims).
 #[tokio::test]
-async fn a_quota_bounds_the_claims_of_a_set() {
+async fn a_quota_limits_the_claims_of_a_set() {
     let table = [
         (json!({ "persistentvolumeclaims": "1" }), "persistentvolumeclaims=1"),
         (json!({ "requests.storage": "1Gi" }), "requests.storage=1Gi"),
@@ -171,9 +171,9 @@ async fn a_quota_bounds_the_claims_of_a_set() {
     }
 }
 
-/// A quota of Jobs holds a CronJob back.
+/// A quota of Jobs limits a CronJob.
 #[tokio::test]
-async fn a_quota_bounds_the_jobs_of_a_cron_job() {
+async fn a_quota_limits_the_jobs_of_a_cron_job() {
     let api = Api::with_quota(json!({ "count/jobs.batch": "1" })).await;
     let (_, job) = workload("Job");
     let cron = json!({
@@ -194,16 +194,16 @@ async fn a_quota_bounds_the_jobs_of_a_cron_job() {
     );
 }
 
-/// Pods that controllers make have the defaults of a LimitRange, and are refused by its bounds
-/// (plugin/pkg/admission/limitranger). A quota that asks for requests admits them with the defaults.
+/// Pods of controllers get the defaults of a LimitRange, and are refused beyond its limits
+/// (plugin/pkg/admission/limitranger). A quota of requests admits them with the defaults.
 #[tokio::test]
-async fn a_limit_range_holds_for_what_controllers_make() {
+async fn a_limit_range_applies_to_pods_of_controllers() {
     let kinds = ["Deployment", "ReplicationController", "StatefulSet", "DaemonSet", "Job"];
     let default = json!({ "requests": { "cpu": "100m" }, "limits": { "cpu": "300m" } });
     let own = json!({ "requests": { "cpu": "50m" }, "limits": { "cpu": "400m" } });
     let large = json!({ "limits": { "cpu": "600m" } });
     let too_much = "is forbidden: maximum cpu usage per Container is 500m, but limit is 600m";
-    // What the template asks for, what the pods ask for, why they are refused.
+    // Requests of the template, requests of the pods, reason of the refusal.
     let table =
         [(json!({}), Some(default), None), (own.clone(), Some(own), None), (large, None, Some(too_much))];
     for kind in kinds {
@@ -245,14 +245,13 @@ async fn a_limit_range_holds_for_what_controllers_make() {
     }
 }
 
-/// The controller does not look at a status that a client wrote until it computes all quotas anew
-/// (`--resource-quota-sync-period`).
+/// The controller ignores a status that a client wrote until its periodic full sync (`--resource-quota-sync-period`).
 #[tokio::test]
-async fn a_quota_keeps_the_status_that_a_client_wrote_for_five_minutes() {
+async fn a_status_of_a_quota_written_by_a_client_stays_for_five_minutes() {
     let api = Api::with_quota(json!({ "pods": "1" })).await;
     let hard = async |api: &Api| api.get(QUOTA).await.ok()["status"]["hard"]["pods"].clone();
     let write = json!({ "status": { "hard": { "pods": "2" } } });
-    // What is written to the spec, how long is waited; the status then.
+    // Change of the spec, time to wait; the status afterwards.
     let table = [(None, "1s", "2"), (Some("3"), "0s", "3"), (None, "0s", "2"), (None, "300s", "3")];
     for (spec, by, expected) in table {
         let case = format!("{spec:?} {by}");

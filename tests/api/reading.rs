@@ -1,4 +1,4 @@
-//! Lists and discovery: what is there, in the form that was asked for.
+//! Lists and discovery: existing objects, in the requested form.
 
 use serde_json::json;
 
@@ -34,12 +34,12 @@ async fn discovery_and_health() {
 }
 
 #[tokio::test]
-async fn pages_show_one_state() {
+async fn pages_of_a_list_show_one_state() {
     let api = Api::serve(RING).await;
     let first = api.get(&format!("{PODS}?limit=2")).await.ok();
     assert_eq!(names(&first), ["db-0", "db-1"]);
     assert_eq!(first["metadata"]["remainingItemCount"], 1);
-    // What happens between two pages shows in neither.
+    // A change between two pages is in neither of them.
     api.patch(&format!("{PODS}/db-2"), MERGE, &json!({ "metadata": { "labels": { "late": "yes" } } }))
         .await
         .ok();
@@ -57,7 +57,7 @@ async fn pages_show_one_state() {
 }
 
 #[tokio::test]
-async fn selectors_and_forms() {
+async fn selectors_and_tables_are_applied_to_lists() {
     let api = Api::serve(RING).await;
     let table = [
         ("labelSelector=app%3Ddb", 3),
@@ -89,9 +89,9 @@ async fn selectors_and_forms() {
     );
 }
 
-/// More objects than are made into JSON at once.
+/// More objects than are rendered at once.
 #[tokio::test]
-async fn long_lists_come_whole() {
+async fn long_lists_are_complete() {
     let many = RING.replace("replicas: 3", "replicas: 1500\n  podManagementPolicy: Parallel");
     let api = Api::serve(&many).await;
     let list = api.get(PODS).await.ok();
@@ -108,11 +108,11 @@ async fn long_lists_come_whole() {
 }
 
 #[tokio::test]
-async fn what_a_process_would_answer() {
+async fn requests_to_containers_are_refused_as_not_supported() {
     let api = Api::serve(RING).await;
     let log = api.get(&format!("{PODS}/db-0/log")).await;
     assert!(log.failure().0 == 501 && log.failure().2.contains("default/db-0"), "{}", log.text);
-    // What a client sends to a proxy may be of any type.
+    // Requests to a proxy may have any content type.
     let text = api.ask("POST", &format!("{PODS}/db-0/proxy/x"), &[("content-type", "text/plain")], "a").await;
     assert_eq!(text.failure().0, 501);
     for part in ["exec?command=ls", "attach", "portforward", "proxy/metrics"] {
@@ -122,7 +122,7 @@ async fn what_a_process_would_answer() {
     assert_eq!(api.get(&format!("{PODS}/db-9/log")).await.failure().2, "pods \"db-9\" not found");
 }
 
-/// The API server publishes the range that Services have their addresses from (`servicecidr` in kubectl).
+/// The API server publishes the range of Service addresses (`servicecidr` in kubectl).
 #[tokio::test]
 async fn the_service_range_is_an_object() {
     let api = Api::serve(RING).await;
@@ -133,7 +133,7 @@ async fn the_service_range_is_an_object() {
     assert_eq!(status["metadata"]["uid"], range["metadata"]["uid"]);
 }
 
-/// The ServiceAccount controller and the root CA publisher give every namespace what pods in it need.
+/// The ServiceAccount controller and the root CA publisher create these objects in every namespace.
 #[tokio::test]
 async fn a_namespace_has_a_service_account_and_the_root_ca() {
     let api = Api::serve(RING).await;
@@ -146,7 +146,7 @@ async fn a_namespace_has_a_service_account_and_the_root_ca() {
         assert_eq!(api.get(&account).await.ok()["kind"], "ServiceAccount");
         let first = api.get(&bundle).await.ok();
         assert!(first["data"]["ca.crt"].is_string(), "{first}");
-        // Both are put back, and so is what the ConfigMap says.
+        // Both are restored, including the data of the ConfigMap.
         for path in [&account, &bundle] {
             let uid = api.get(path).await.ok()["metadata"]["uid"].clone();
             api.ask("DELETE", path, &[], "").await.ok();

@@ -1,5 +1,4 @@
-//! Services, their slices and their Endpoints, as kube-apiserver and the three endpoints controllers of a cluster have
-//! them.
+//! Services, their slices and their Endpoints, as made by kube-apiserver and the three endpoints controllers.
 
 use serde_json::{Value, json};
 
@@ -66,7 +65,7 @@ impl Api {
 }
 
 #[tokio::test]
-async fn a_service_that_selects_nothing_has_an_empty_slice_in_each_family() {
+async fn a_service_that_matches_no_pods_has_an_empty_slice_per_family() {
     let api = Api::serve("").await;
     let table = [
         ("one", "{selector: {app: none}, ports: [{port: 1}]}", 1),
@@ -95,7 +94,7 @@ async fn a_service_that_selects_nothing_has_an_empty_slice_in_each_family() {
     api.patch(&format!("{SERVICES}/headless"), MERGE, &patch).await.ok();
     let list = api.get(&format!("{SLICES}?labelSelector=kubernetes.io/service-name=headless,x=y")).await.ok();
     let managed = &labels(&list["items"][0])["endpointslice.kubernetes.io/managed-by"];
-    assert_eq!(managed, "endpointslice-controller.k8s.io", "reserved labels are the controller's");
+    assert_eq!(managed, "endpointslice-controller.k8s.io", "the controller sets the reserved labels");
     let endpoints = labels(&api.get(&format!("{ENDPOINTS}/headless")).await.ok());
     assert_eq!(
         endpoints,
@@ -107,7 +106,7 @@ async fn a_service_that_selects_nothing_has_an_empty_slice_in_each_family() {
 }
 
 #[tokio::test]
-async fn without_its_selector_a_service_keeps_the_endpoints_it_had() {
+async fn a_service_whose_selector_is_removed_keeps_its_endpoints() {
     let api = Api::serve(RING).await;
     let before = (api.endpoints("db").await, api.slices("db").await);
     api.change("db", "{selector: null}").await.ok();
@@ -130,7 +129,7 @@ async fn without_its_selector_a_service_keeps_the_endpoints_it_had() {
 }
 
 #[tokio::test]
-async fn a_service_that_becomes_an_alias_leaves_its_endpoints() {
+async fn a_service_that_becomes_an_alias_keeps_its_endpoints() {
     let api = Api::serve(RING).await;
     api.post(SERVICES, &service("web", "{selector: {app: db}, ports: [{port: 80}]}")).await.ok();
     let before = (api.endpoints("web").await, api.slices("web").await);
@@ -141,7 +140,7 @@ async fn a_service_that_becomes_an_alias_leaves_its_endpoints() {
 }
 
 #[tokio::test]
-async fn hand_made_endpoints_are_mirrored_and_go_with_their_service() {
+async fn hand_made_endpoints_are_mirrored_and_deleted_with_their_service() {
     let api = Api::serve("").await;
     api.post(SERVICES, &service("man", "{ports: [{port: 5432}]}")).await.ok();
     let subset = |ready: &str, ports: &str| json!({ "addresses": yaml(ready), "ports": yaml(ports) });
@@ -170,7 +169,7 @@ async fn hand_made_endpoints_are_mirrored_and_go_with_their_service() {
     let list = api.get(&format!("{SLICES}?labelSelector=a=b")).await.ok();
     assert_eq!(list["items"].as_array().map(Vec::len), Some(2), "with the labels of the Endpoints");
     assert_eq!(list["items"][0]["metadata"]["annotations"], json!({ "c": "d" }));
-    // A selector makes them the controller's; without it they are mirrored again.
+    // With a selector they belong to the controller; without it they are mirrored again.
     api.change("man", "{selector: {app: none}}").await.ok();
     assert_eq!(api.slices("man").await, ["endpointslice-controller Service:"]);
     assert_eq!(api.endpoints("man").await, Vec::<String>::new());
@@ -184,11 +183,11 @@ async fn hand_made_endpoints_are_mirrored_and_go_with_their_service() {
     assert_eq!(api.get(&format!("{ENDPOINTS}/man")).await.code, 404);
     assert_eq!(api.slices("man").await, Vec::<String>::new());
     api.post(SERVICES, &service("man", "{ports: [{port: 5432}]}")).await.ok();
-    assert_eq!(api.slices("man").await, Vec::<String>::new(), "nothing comes back");
+    assert_eq!(api.slices("man").await, Vec::<String>::new(), "no slice is created again");
 }
 
 #[tokio::test]
-async fn endpoints_of_a_selector_are_written_back() {
+async fn endpoints_of_a_service_with_a_selector_are_restored() {
     let api = Api::serve(RING).await;
     let before = api.endpoints("db").await;
     let patch = json!({
@@ -198,18 +197,18 @@ async fn endpoints_of_a_selector_are_written_back() {
     api.patch(&format!("{ENDPOINTS}/db"), MERGE, &patch).await.ok();
     let after = api.get(&format!("{ENDPOINTS}/db")).await.ok();
     assert_eq!(subsets(&after), before);
-    assert_eq!(after["metadata"]["annotations"]["mine"], "yes", "annotations are not the controller's");
+    assert_eq!(after["metadata"]["annotations"]["mine"], "yes", "the controller keeps annotations");
     assert_eq!(after["metadata"]["labels"]["other"], Value::Null);
-    assert_eq!(api.slices("db").await.len(), 1, "and they are not mirrored");
+    assert_eq!(api.slices("db").await.len(), 1, "its Endpoints are not mirrored");
     let old = text(&after["metadata"]["uid"]).to_owned();
     api.ask("DELETE", &format!("{ENDPOINTS}/db"), &[], "").await.ok();
     let again = api.get(&format!("{ENDPOINTS}/db")).await.ok();
     assert_eq!(subsets(&again), before);
-    assert_ne!(text(&again["metadata"]["uid"]), old, "deleted, they are made again");
+    assert_ne!(text(&again["metadata"]["uid"]), old, "deleted Endpoints are created again");
 }
 
 #[tokio::test]
-async fn a_watch_of_endpoints_shows_them_as_they_were() {
+async fn a_watch_of_endpoints_replays_former_states() {
     let api = Api::serve(RING).await;
     let list = api.get(ENDPOINTS).await.ok();
     let since = text(&list["metadata"]["resourceVersion"]).to_owned();
@@ -218,7 +217,7 @@ async fn a_watch_of_endpoints_shows_them_as_they_were() {
         api.patch(&set, MERGE, &json!({ "spec": { "replicas": replicas } })).await.ok();
     }
     api.ask("DELETE", &format!("{SERVICES}/db"), &[], "").await.ok();
-    // Long after all of it.
+    // Long after all changes.
     let mut watch = api.watch(&format!("{ENDPOINTS}?watch=1&resourceVersion={since}"), &[]).await;
     let mut counts = Vec::new();
     loop {
@@ -229,15 +228,15 @@ async fn a_watch_of_endpoints_shows_them_as_they_were() {
             break;
         }
     }
-    // First five are reached, then two, then four again.
+    // First five addresses, then two, then four.
     let mut left = counts.iter();
-    let reached = [5, 2, 4].iter().all(|wanted| left.any(|count| count == wanted));
-    assert!(reached, "{counts:?}");
-    assert_eq!(counts.last(), Some(&4), "deleted as they were last: {counts:?}");
+    let replayed = [5, 2, 4].iter().all(|expected| left.any(|count| count == expected));
+    assert!(replayed, "{counts:?}");
+    assert_eq!(counts.last(), Some(&4), "deleted in the last state: {counts:?}");
 }
 
 #[tokio::test]
-async fn a_policy_adds_and_releases_the_second_family_at_once() {
+async fn a_change_of_the_ip_family_policy_adds_or_releases_the_second_family() {
     let api = Api::serve(RING).await;
     let of = |service: &Value| {
         let list = |field: &str| service["spec"][field].as_array().map_or(0, Vec::len);
@@ -269,7 +268,7 @@ async fn a_policy_adds_and_releases_the_second_family_at_once() {
 }
 
 #[tokio::test]
-async fn types_of_services() {
+async fn changes_of_the_type_of_a_service_assign_and_release_addresses() {
     let api = Api::serve("").await;
     for of_type in ["LoadBalancer", "NodePort"] {
         let spec = format!("{{type: {of_type}, clusterIP: None, ports: [{{port: 1}}]}}");
@@ -309,9 +308,10 @@ async fn types_of_services() {
     assert_eq!(warning, Some("299 - \"spec.SessionAffinity is ignored for headless services\""));
 }
 
-/// Endpoints come into slices as their pods come up, so that the last slice has the youngest, which go first.
+/// Endpoints are added to slices as their pods become ready, so that the last slice has the youngest, which are deleted
+/// first.
 #[tokio::test]
-async fn a_deployment_that_is_scaled_down_leaves_full_slices() {
+async fn a_scale_down_of_a_deployment_leaves_full_slices() {
     let api = Api::serve("apiVersion: v1\nkind: Namespace\nmetadata: {name: default}\n").await;
     let service = json!({ "metadata": { "name": "w" }, "spec": {
         "clusterIP": "None", "selector": { "app": "w" }, "ports": [{ "port": 80 }],

@@ -1,5 +1,5 @@
-//! The status of workloads as clients write it: the server keeps it, and the workload's controller writes its own over what
-//! it works out.
+//! The status of workloads when clients write it: the server keeps it, except for the fields that the workload's controller
+//! computes.
 
 use serde_json::{Value, json};
 
@@ -43,9 +43,9 @@ fn has_condition(object: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn a_condition_that_a_client_writes() {
-    // The path, a field of the status that the controller counts, and whether the condition outlasts a status that the
-    // controller writes: only the StatefulSet controller begins with an empty one (updateStatefulSet).
+async fn a_condition_that_a_client_writes_is_kept_until_the_controller_replaces_it() {
+    // Path, a counted field of the status, and whether the condition survives a status update of the controller: only the
+    // StatefulSet controller begins with an empty status (updateStatefulSet).
     let table = [
         ("api/v1", "replicationcontrollers", "replicas", true),
         ("apis/apps/v1", "replicasets", "replicas", true),
@@ -64,7 +64,7 @@ async fn a_condition_that_a_client_writes() {
         let before = api.get(&whole).await.ok();
         let mut conditions = before["status"]["conditions"].as_array().cloned().unwrap_or_default();
         conditions.push(condition.clone());
-        // The main resource takes no status.
+        // An update of the main resource ignores the status.
         let body = json!({ "status": { "conditions": conditions } });
         api.patch(&whole, MERGE, &body).await.ok();
         assert!(!has_condition(&api.get(&whole).await.ok()), "{plural}: written to the main resource");
@@ -76,14 +76,14 @@ async fn a_condition_that_a_client_writes() {
         api.patch(&status, MERGE, &body).await.ok();
         let shown = api.get(&whole).await.ok();
         assert!(has_condition(&shown), "{plural}: {shown}");
-        assert_eq!(shown["spec"], before["spec"], "{plural}: the status says nothing of the spec");
+        assert_eq!(shown["spec"], before["spec"], "{plural}: a status update does not change the spec");
         assert_eq!(shown["metadata"]["annotations"]["written"], "true", "{plural}");
         // deploymentStatusStrategy.PrepareForUpdate
         let labelled = shown["metadata"]["labels"]["other"] == "label";
         assert_eq!(labelled, plural != "deployments", "{plural}");
-        // A number is the controller's own.
+        // The controller overwrites counted fields.
         let answer = api.patch(&status, MERGE, &json!({ "status": { counted: 99 } })).await.ok();
-        assert_eq!(answer["status"][counted], 99, "{plural}: the answer comes before the controller looks");
+        assert_eq!(answer["status"][counted], 99, "{plural}: the answer precedes the controller");
         let shown = api.get(&whole).await.ok();
         assert_eq!(shown["status"][counted], before["status"][counted], "{plural}");
         assert_eq!(has_condition(&shown), outlasts, "{plural}: {shown}");
@@ -91,7 +91,7 @@ async fn a_condition_that_a_client_writes() {
 }
 
 #[tokio::test]
-async fn times_and_counts_that_no_controller_works_out_stay() {
+async fn times_and_counts_that_no_controller_computes_stay() {
     let table = [
         ("apis/batch/v1", "cronjobs", "lastSuccessfulTime", json!("2020-01-02T03:04:05Z")),
         ("apis/apps/v1", "deployments", "collisionCount", json!(3)),
@@ -102,14 +102,14 @@ async fn times_and_counts_that_no_controller_works_out_stay() {
         let whole = path(group, plural);
         api.patch(&format!("{whole}/status"), MERGE, &json!({ "status": { field: value } })).await.ok();
         assert_eq!(api.get(&whole).await.ok()["status"][field], value, "{plural}");
-        // Another write leaves them as they are.
+        // Another write does not change them.
         api.patch(&whole, MERGE, &json!({ "metadata": { "annotations": { "a": "b" } } })).await.ok();
         assert_eq!(api.get(&whole).await.ok()["status"][field], value, "{plural}");
     }
 }
 
 #[tokio::test]
-async fn a_cluster_that_has_come_up_has_counted_its_pods() {
+async fn statuses_are_complete_after_the_start() {
     let table = [
         ("api/v1", "replicationcontrollers", "readyReplicas", 2),
         ("apis/apps/v1", "replicasets", "readyReplicas", 2),

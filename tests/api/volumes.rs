@@ -1,5 +1,4 @@
-//! Volume claims and volumes: which are bound, what holds those that are deleted, and what the events say of it. The
-//! answers are those of Kubernetes 1.36.
+//! Volume claims and volumes: binding, protection against deletion, and their Events, as in Kubernetes 1.36.
 
 use serde_json::{Value, json};
 
@@ -31,7 +30,7 @@ fn user(name: &str, claim: &str) -> Value {
 }
 
 impl Api {
-    /// `Bound to VOLUME`, or the phase; whether it is being deleted.
+    /// `Bound to VOLUME`, or the phase; whether it is terminating.
     async fn claimed(&self, name: &str) -> String {
         let answer = self.get(&format!("{CLAIMS}/{name}")).await;
         if answer.code == 404 {
@@ -45,7 +44,7 @@ impl Api {
         }
     }
 
-    /// The phase of a volume; whether it is being deleted.
+    /// The phase of a volume; whether it is terminating.
     async fn volume_phase(&self, name: &str) -> String {
         let answer = self.get(&format!("{VOLUMES}/{name}")).await;
         if answer.code == 404 {
@@ -56,8 +55,8 @@ impl Api {
         format!("{going}{}", text(&volume["status"]["phase"]))
     }
 
-    /// The latest event about a claim, as `REASON: MESSAGE`.
-    async fn said_of(&self, name: &str) -> String {
+    /// The latest Event about a claim, as `REASON: MESSAGE`.
+    async fn last_event(&self, name: &str) -> String {
         let events = self.get("/api/v1/events").await.ok();
         let events = events["items"].as_array().cloned().unwrap_or_default();
         let is_about = |event: &&Value| {
@@ -82,13 +81,13 @@ async fn a_claim_without_a_class_waits_for_a_volume() {
     api.post(PODS, &user("p", "c")).await.ok();
     assert_eq!(api.claimed("c").await, "Pending");
     assert_eq!(
-        api.said_of("c").await,
+        api.last_event("c").await,
         "FailedBinding: no persistent volumes available for this claim and no storage class is set"
     );
     let waiting = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found";
     let pod = api.get(&format!("{PODS}/p")).await.ok();
     assert_eq!(pod["status"]["conditions"][0]["message"], waiting, "{pod}");
-    // One of another class, one that is too small, and one that fits.
+    // One of another class, one that is too small, and one that matches.
     api.post(VOLUMES, &volume("classy", json!({ "storageClassName": "slow" }))).await.ok();
     api.post(VOLUMES, &volume("small", json!({ "capacity": { "storage": "1M" } }))).await.ok();
     assert_eq!(
@@ -101,7 +100,7 @@ async fn a_claim_without_a_class_waits_for_a_volume() {
         ("Bound to fits".into(), "Bound".into())
     );
     let bound = api.get(&format!("{CLAIMS}/c")).await.ok();
-    assert_eq!(bound["status"]["capacity"]["storage"], "2Gi", "that of the volume");
+    assert_eq!(bound["status"]["capacity"]["storage"], "2Gi", "the capacity of the volume");
     assert_eq!(
         bound["metadata"]["annotations"],
         json!({ "pv.kubernetes.io/bind-completed": "yes", "pv.kubernetes.io/bound-by-controller": "yes" })
@@ -110,7 +109,7 @@ async fn a_claim_without_a_class_waits_for_a_volume() {
 }
 
 #[tokio::test]
-async fn what_is_in_use_stays_until_it_is_not() {
+async fn claims_and_volumes_in_use_are_protected_from_deletion() {
     let api = Api::serve("").await;
     for (name, policy) in [("kept", "Retain"), ("dropped", "Delete"), ("other", "Retain")] {
         let more = json!({ "persistentVolumeReclaimPolicy": policy, "storageClassName": name, "hostPath": { "path": "/tmp/x" } });
@@ -124,14 +123,14 @@ async fn what_is_in_use_stays_until_it_is_not() {
         api.remove(&format!("{VOLUMES}/{name}")).await;
         let (claim, volume) = (api.claimed(name).await, api.volume_phase(name).await);
         assert_eq!((claim, volume), (format!("terminating Bound to {name}"), "terminating Bound".into()));
-        // A pod that has ended is still a user of its claim.
+        // A pod that has ended still uses its claim.
         let ended = json!({ "status": { "phase": "Succeeded" } });
         api.patch(&format!("{PODS}/{name}/status"), MERGE, &ended).await.ok();
         assert_eq!(api.claimed(name).await, format!("terminating Bound to {name}"));
         api.remove(&format!("{PODS}/{name}")).await;
         assert_eq!((api.claimed(name).await, api.volume_phase(name).await), ("gone".into(), "gone".into()));
     }
-    // Without the finalizer nothing protects it.
+    // Without the finalizer it is not protected.
     api.remove(&format!("{CLAIMS}/other")).await;
     let shown = api.get(&format!("{CLAIMS}/other")).await.ok();
     assert_eq!(shown["metadata"]["finalizers"], json!(["kubernetes.io/pvc-protection"]));
@@ -143,7 +142,7 @@ async fn what_is_in_use_stays_until_it_is_not() {
 }
 
 #[tokio::test]
-async fn claims_that_name_a_volume_and_volumes_that_name_a_claim() {
+async fn references_between_claims_and_volumes_are_followed() {
     let api = Api::serve("").await;
     let named = |name: &str, volume: &str| {
         let mut claim = claim(name, "");
@@ -153,7 +152,7 @@ async fn claims_that_name_a_volume_and_volumes_that_name_a_claim() {
     let kept = json!({ "claimRef": { "namespace": "default", "name": "kept" } });
     api.post(VOLUMES, &volume("v-kept", kept)).await.ok();
     assert_eq!(api.volume_phase("v-kept").await, "Available");
-    // Claim; what becomes of it, and what is said.
+    // Claim; its state, and its last Event.
     let table = [
         (
             claim("another", ""),
@@ -168,19 +167,19 @@ async fn claims_that_name_a_volume_and_volumes_that_name_a_claim() {
         (claim("kept", ""), "Bound to v-kept", ""),
         (named("early", "v-late"), "Pending", ""),
     ];
-    for (claim, becomes, said) in table {
+    for (claim, becomes, event) in table {
         let name = text(&claim["metadata"]["name"]).to_owned();
         api.post(CLAIMS, &claim).await.ok();
         assert_eq!(
-            (api.claimed(&name).await.as_str(), api.said_of(&name).await.as_str()),
-            (becomes, said),
+            (api.claimed(&name).await.as_str(), api.last_event(&name).await.as_str()),
+            (becomes, event),
             "{name}"
         );
     }
     api.remove(&format!("{CLAIMS}/another")).await;
     api.post(VOLUMES, &volume("v-late", json!({ "capacity": { "storage": "1Mi" } }))).await.ok();
     assert_eq!(
-        api.said_of("early").await,
+        api.last_event("early").await,
         "VolumeMismatch: Cannot bind to requested volume \"v-late\": requested PV is too small"
     );
     api.patch(&format!("{VOLUMES}/v-late"), MERGE, &json!({ "spec": { "capacity": { "storage": "1Gi" } } }))
@@ -196,12 +195,12 @@ async fn claims_that_name_a_volume_and_volumes_that_name_a_claim() {
 }
 
 #[tokio::test]
-async fn a_class_says_who_makes_volumes_and_when() {
+async fn the_storage_class_sets_the_provisioner_and_the_binding_mode() {
     let api = Api::serve("").await;
     let by_hand = "Waiting for a volume to be created either by the external provisioner 'kubernetes.io/no-provisioner' or \
                    manually by the system administrator. If volume creation is delayed, please verify that the provisioner \
                    is running and correctly registered.";
-    // Class, its provisioner and mode; whether a pod uses the claim; what becomes of it, and what is said.
+    // Class, its provisioner and mode; whether a pod uses the claim; the state of the claim, and its last Event.
     let table = [
         ("now", "x.io/p", "Immediate", false, "Bound", ""),
         ("hand", "kubernetes.io/no-provisioner", "Immediate", true, "Pending", by_hand),
@@ -215,7 +214,7 @@ async fn a_class_says_who_makes_volumes_and_when() {
         ),
         ("used", "x.io/p", "WaitForFirstConsumer", true, "Bound", ""),
     ];
-    for (class, provisioner, mode, used, becomes, said) in table {
+    for (class, provisioner, mode, used, becomes, event) in table {
         let of =
             json!({ "metadata": { "name": class }, "provisioner": provisioner, "volumeBindingMode": mode });
         api.post(CLASSES, &of).await.ok();
@@ -223,15 +222,15 @@ async fn a_class_says_who_makes_volumes_and_when() {
         if used {
             api.post(PODS, &user(class, class)).await.ok();
         }
-        let (claimed, events) = (api.claimed(class).await, api.said_of(class).await);
+        let (claimed, events) = (api.claimed(class).await, api.last_event(class).await);
         assert!(claimed.starts_with(becomes), "{class}: {claimed}");
-        assert!(events.contains(said), "{class}: {events}");
+        assert!(events.contains(event), "{class}: {events}");
     }
     assert_eq!(api.get(&format!("{PODS}/used")).await.ok()["status"]["phase"], "Running");
 }
 
 #[tokio::test]
-async fn a_set_waits_for_volumes_that_nobody_makes() {
+async fn a_set_waits_for_volumes_without_a_provisioner() {
     let set = "
 {apiVersion: apps/v1, kind: StatefulSet, metadata: {name: db}, spec: {serviceName: db, replicas: 2, selector: {matchLabels: {a: b}},
  template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: i}]}}, volumeClaimTemplates: [{metadata: {name: data},

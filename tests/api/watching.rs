@@ -1,4 +1,4 @@
-//! Watches: every event once, in order; what is forgotten is said to be.
+//! Watches: every event once, in order, and 410 Gone for revisions that are no longer kept.
 
 use serde_json::{Value, json};
 
@@ -11,34 +11,34 @@ fn revision(object: &Value) -> u64 {
 }
 
 #[tokio::test]
-async fn a_watch_from_a_list_misses_nothing() {
+async fn a_watch_from_a_list_misses_no_event() {
     let api = Api::serve(RING).await;
     let list = api.get(PODS).await.ok();
     let mut watch = api.watch(&format!("{PODS}?watch=1&resourceVersion={}", revision(&list)), &[]).await;
     api.patch(&format!("{SETS}/db"), MERGE, &json!({ "spec": { "replicas": 4 } })).await.ok();
     api.ask("DELETE", &format!("{PODS}/db-1?gracePeriodSeconds=0"), &[], "").await.ok();
     let mut last = revision(&list);
-    let mut told = Vec::new();
-    // The replacement is the last that comes of it, once it is ready.
+    let mut events = Vec::new();
+    // The replacement is the last expected event, once it is ready.
     loop {
         let event = watch.next().await.expect("an event");
         let object = &event["object"];
         assert!(revision(object) > last, "{event}");
         last = revision(object);
-        told.push(format!("{} {}", text(&event["type"]), text(&object["metadata"]["name"])));
+        events.push(format!("{} {}", text(&event["type"]), text(&object["metadata"]["name"])));
         let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
         let ready = conditions.clone().any(|c| c["type"] == "Ready" && c["status"] == "True");
-        if told.last().is_some_and(|last| last.ends_with("db-1")) && event["type"] != "DELETED" && ready {
+        if events.last().is_some_and(|last| last.ends_with("db-1")) && event["type"] != "DELETED" && ready {
             break;
         }
     }
-    let first = |event: &str| told.iter().position(|told| told == event);
-    assert!(first("ADDED db-3").is_some() && first("ADDED db-3") < first("DELETED db-1"), "{told:?}");
-    assert!(first("DELETED db-1") < first("ADDED db-1"), "{told:?}");
+    let first = |event: &str| events.iter().position(|seen| seen == event);
+    assert!(first("ADDED db-3").is_some() && first("ADDED db-3") < first("DELETED db-1"), "{events:?}");
+    assert!(first("DELETED db-1") < first("ADDED db-1"), "{events:?}");
 }
 
 #[tokio::test]
-async fn objects_come_and_go_by_what_a_selector_admits() {
+async fn objects_that_start_or_stop_matching_a_selector_are_added_or_deleted() {
     let api = Api::serve(RING).await;
     let current = revision(&api.get(PODS).await.ok());
     let selected = format!("{PODS}?watch=1&resourceVersion={current}");
@@ -50,21 +50,21 @@ async fn objects_come_and_go_by_what_a_selector_admits() {
     {
         api.patch(&format!("{PODS}/{pod}"), MERGE, &label(tier)).await.ok();
     }
-    assert_eq!(labelled.told().await, "ADDED db-0");
-    assert_eq!(labelled.told().await, "ADDED db-1");
+    assert_eq!(labelled.next_event().await, "ADDED db-0");
+    assert_eq!(labelled.next_event().await, "ADDED db-1");
     let gone = labelled.next().await.expect("an event");
     assert_eq!((text(&gone["type"]), text(&gone["object"]["metadata"]["name"])), ("DELETED", "db-0"));
-    assert_eq!(gone["object"]["metadata"]["labels"]["tier"], "gold", "as it was last");
-    assert_eq!(labelled.told().await, "DELETED db-1");
-    assert_eq!(named.told().await, "MODIFIED db-1");
-    assert_eq!(named.told().await, "MODIFIED db-1");
+    assert_eq!(gone["object"]["metadata"]["labels"]["tier"], "gold", "in its last state");
+    assert_eq!(labelled.next_event().await, "DELETED db-1");
+    assert_eq!(named.next_event().await, "MODIFIED db-1");
+    assert_eq!(named.next_event().await, "MODIFIED db-1");
 }
 
 #[tokio::test]
-async fn what_is_forgotten_is_gone() {
+async fn old_revisions_are_410_gone() {
     let api = Api::serve(RING).await;
     let current = revision(&api.get(PODS).await.ok());
-    // The first load is not kept; and what is yet to come was another server's.
+    // The initial load is not kept, and a later revision belongs to another server.
     for asked in [1, current + 1000] {
         let mut watch = api.watch(&format!("{PODS}?watch=1&resourceVersion={asked}"), &[]).await;
         let event = watch.next().await.expect("an event");
@@ -80,12 +80,12 @@ async fn what_is_forgotten_is_gone() {
 }
 
 #[tokio::test]
-async fn a_watch_may_begin_with_what_is_there() {
+async fn a_watch_may_begin_with_the_current_objects() {
     let api = Api::serve(RING).await;
     let stream = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let mut watch = api.watch(&format!("{PODS}?{stream}"), &[]).await;
     for expected in ["ADDED db-0", "ADDED db-1", "ADDED db-2"] {
-        assert_eq!(watch.told().await, expected);
+        assert_eq!(watch.next_event().await, expected);
     }
     let bookmark = watch.next().await.expect("a bookmark");
     assert_eq!((text(&bookmark["type"]), text(&bookmark["object"]["kind"])), ("BOOKMARK", "Pod"));
@@ -93,25 +93,25 @@ async fn a_watch_may_begin_with_what_is_there() {
     assert_eq!(metadata["annotations"]["k8s.io/initial-events-end"], "true");
     assert_eq!(revision(&bookmark["object"]), revision(&api.get(PODS).await.ok()));
     api.patch(&format!("{PODS}/db-0"), MERGE, &json!({ "metadata": { "labels": { "x": "y" } } })).await.ok();
-    assert_eq!(watch.told().await, "MODIFIED db-0");
-    // Without a revision it begins like that as well, but says nothing of the end.
+    assert_eq!(watch.next_event().await, "MODIFIED db-0");
+    // Without a revision it begins in the same way, without a bookmark at the end of the list.
     let mut plain = api.watch(&format!("{PODS}?watch=1"), &[]).await;
     for expected in ["ADDED db-0", "ADDED db-1", "ADDED db-2"] {
-        assert_eq!(plain.told().await, expected);
+        assert_eq!(plain.next_event().await, expected);
     }
     api.patch(&format!("{PODS}/db-1"), MERGE, &json!({ "metadata": { "labels": { "x": "y" } } })).await.ok();
-    assert_eq!(plain.told().await, "MODIFIED db-1");
+    assert_eq!(plain.next_event().await, "MODIFIED db-1");
     let refused = api.get(&format!("{PODS}?watch=1&sendInitialEvents=true")).await;
     assert_eq!(refused.failure().0, 400);
 }
 
 #[tokio::test]
-async fn a_watch_ends_when_it_asked_to_and_says_where() {
+async fn a_watch_ends_at_its_timeout_with_a_bookmark() {
     let api = Api::serve(RING).await;
     let current = revision(&api.get(PODS).await.ok());
     let query = format!("watch=1&resourceVersion={current}&allowWatchBookmarks=true&timeoutSeconds=1");
     let mut watch = api.watch(&format!("{PODS}?{query}"), &[]).await;
-    // Other kinds' events count as seen.
+    // Events of other kinds advance the bookmark.
     api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "other" } })).await.ok();
     let bookmark = watch.next().await.expect("a bookmark");
     assert_eq!(bookmark["type"], "BOOKMARK");
@@ -120,7 +120,7 @@ async fn a_watch_ends_when_it_asked_to_and_says_where() {
 }
 
 #[tokio::test]
-async fn tables_are_watched_too() {
+async fn tables_can_be_watched() {
     let api = Api::serve(RING).await;
     let mut watch = api.watch(&format!("{PODS}?watch=1"), &[TABLE]).await;
     let first = watch.next().await.expect("an event");
@@ -129,13 +129,13 @@ async fn tables_are_watched_too() {
     assert_eq!(object["columnDefinitions"][0]["name"], "Name");
     assert_eq!(object["rows"][0]["cells"][0], "db-0");
     let second = watch.next().await.expect("an event");
-    assert_eq!(second["object"]["columnDefinitions"], Value::Null, "columns are told once");
+    assert_eq!(second["object"]["columnDefinitions"], Value::Null, "columns are sent once");
     assert_eq!(second["object"]["rows"][0]["object"]["metadata"]["name"], "db-1");
 }
 
-/// Nothing is queued for a client that does not read, and it does not hold up those who do.
+/// Events are not queued for a client that does not read, and it does not delay others.
 #[tokio::test]
-async fn a_slow_reader_holds_nobody_up() {
+async fn a_slow_client_does_not_delay_others() {
     let api = Api::serve(RING).await;
     let _slow: Vec<_> = {
         let mut all = Vec::new();
@@ -153,7 +153,7 @@ async fn a_slow_reader_holds_nobody_up() {
     }
 }
 
-/// Nobody keeps them, but they are there for those who ask.
+/// Endpoints are not stored, but served on request.
 #[tokio::test]
 async fn endpoints_follow_their_service() {
     let api = Api::serve(RING).await;

@@ -1,4 +1,4 @@
-//! Writes: what is taken, what is refused and in which words, and where it shows.
+//! Writes: what is accepted, what is refused and with which message, and the serial of the DNS.
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ fn pod(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn an_object_is_made_once_in_a_namespace_that_is_there() {
+async fn an_object_is_created_once_in_an_existing_namespace() {
     let api = Api::serve(RING).await;
     let made = api.post(PODS, &pod("solo")).await;
     assert_eq!(made.code, 201);
@@ -44,7 +44,7 @@ async fn an_object_is_made_once_in_a_namespace_that_is_there() {
 }
 
 #[tokio::test]
-async fn what_breaks_the_rules_of_its_kind_is_refused() {
+async fn invalid_objects_are_refused() {
     let api = Api::serve(RING).await;
     let set = json!({
         "metadata": { "name": "x" },
@@ -62,7 +62,7 @@ async fn what_breaks_the_rules_of_its_kind_is_refused() {
 }
 
 #[tokio::test]
-async fn trying_changes_nothing() {
+async fn a_dry_run_changes_nothing() {
     let api = Api::serve(RING).await;
     let before = api.driver.read(|cluster| cluster.store().revision());
     let dry = "dryRun=All";
@@ -82,7 +82,7 @@ async fn trying_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_old_state_does_not_overwrite_a_new_one() {
+async fn an_update_with_an_old_resource_version_conflicts() {
     let api = Api::serve(RING).await;
     let old = api.get(&format!("{SETS}/db")).await.ok();
     let mut new = old.clone();
@@ -98,7 +98,7 @@ async fn an_old_state_does_not_overwrite_a_new_one() {
     assert!(
         message.starts_with("Operation cannot be fulfilled on statefulsets.apps \"db\": the object has been")
     );
-    // Who names no version does not mind.
+    // An update without a resourceVersion is unconditional.
     new["metadata"].as_object_mut().unwrap().remove("resourceVersion");
     new["spec"]["replicas"] = 5.into();
     assert_eq!(api.put(&format!("{SETS}/db"), &new).await.ok()["spec"]["replicas"], 5);
@@ -114,7 +114,7 @@ async fn an_old_state_does_not_overwrite_a_new_one() {
 }
 
 #[tokio::test]
-async fn status_has_a_path_of_its_own() {
+async fn status_is_a_subresource() {
     let api = Api::serve(RING).await;
     let path = format!("{PODS}/db-0");
     let changed = json!({ "metadata": { "labels": { "a": "b" } }, "status": { "phase": "Failed" } });
@@ -125,7 +125,7 @@ async fn status_has_a_path_of_its_own() {
 }
 
 #[tokio::test]
-async fn patches_of_all_sorts() {
+async fn patches_of_all_types_are_applied() {
     let api = Api::serve(RING).await;
     let path = format!("{SETS}/db");
     let image = |set: &Value| set["spec"]["template"]["spec"]["containers"][0]["image"].clone();
@@ -140,7 +140,7 @@ async fn patches_of_all_sorts() {
     assert_eq!(image(&api.patch(&path, "application/json-patch+json", &list).await.ok()), "a:2");
     let failing = json!([{ "op": "test", "path": "/spec/replicas", "value": 99 }]);
     assert_eq!(api.patch(&path, "application/json-patch+json", &failing).await.failure().0, 422);
-    // Applied is YAML, and what is not there is made.
+    // An apply patch is YAML, and creates a missing object.
     let yaml = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n";
     let headers = [("content-type", "application/apply-patch+yaml")];
     assert_eq!(api.ask("PATCH", &format!("{PODS}/x"), &headers, yaml).await.failure().0, 400);
@@ -156,7 +156,7 @@ async fn patches_of_all_sorts() {
 }
 
 #[tokio::test]
-async fn pods_get_time_to_stop_unless_they_get_none() {
+async fn pods_stop_within_their_grace_period() {
     let api = Api::serve(&RING.replace(
         "{app: db}}\n    spec",
         "{app: db}, annotations: {clusterlocal.dev/stop-delay: 1h}}\n    spec",
@@ -173,8 +173,8 @@ async fn pods_get_time_to_stop_unless_they_get_none() {
     let refused = api.ask("DELETE", &format!("{PODS}/db-2"), &[("content-type", JSON)], wrong).await;
     assert_eq!((refused.failure().0, refused.failure().1), (409, "Conflict"));
     let gone = api.ask("DELETE", &format!("{PODS}/db-2?gracePeriodSeconds=0"), &[], "").await.ok();
-    assert_eq!((&gone["kind"], &gone["metadata"]["uid"]), (&json!("Pod"), &uid), "as it was last");
-    assert_ne!(api.get(&format!("{PODS}/db-2")).await.ok()["metadata"]["uid"], uid, "its successor");
+    assert_eq!((&gone["kind"], &gone["metadata"]["uid"]), (&json!("Pod"), &uid), "in its last state");
+    assert_ne!(api.get(&format!("{PODS}/db-2")).await.ok()["metadata"]["uid"], uid, "the replacement");
     let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": "db-1" } });
     assert_eq!(api.post(&format!("{PODS}/db-1/eviction"), &eviction).await.code, 201);
     let evicted = api.get(&format!("{PODS}/db-1")).await.ok();
@@ -182,7 +182,7 @@ async fn pods_get_time_to_stop_unless_they_get_none() {
 }
 
 #[tokio::test]
-async fn what_is_owned_goes_along_or_stays() {
+async fn dependents_are_deleted_or_orphaned_by_the_propagation_policy() {
     let api = Api::serve(RING).await;
     let orphan = format!("{SETS}/db?propagationPolicy=Orphan");
     api.ask("DELETE", &orphan, &[], "").await.ok();
@@ -197,7 +197,7 @@ async fn what_is_owned_goes_along_or_stays() {
 }
 
 #[tokio::test]
-async fn a_namespace_goes_with_what_is_in_it() {
+async fn a_namespace_is_deleted_with_its_content() {
     let api = Api::serve(RING).await;
     api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "team" } })).await.ok();
     api.post("/api/v1/namespaces/team/pods", &pod("solo")).await.ok();
@@ -208,9 +208,9 @@ async fn a_namespace_goes_with_what_is_in_it() {
     assert_eq!(kept.failure().0, 403);
 }
 
-/// What client-go's typed clients send: `kubectl create namespace` among them.
+/// Bodies of client-go's typed clients, among them `kubectl create namespace`.
 #[tokio::test]
-async fn bodies_in_protobuf_and_yaml() {
+async fn bodies_may_be_protobuf_or_yaml() {
     let api = Api::serve(RING).await;
     let protobuf = [("content-type", "application/vnd.kubernetes.protobuf")];
     // runtime.Unknown {typeMeta {v1, Namespace}, raw {metadata {name: "wire", labels {a: b}}}}
@@ -226,7 +226,7 @@ async fn bodies_in_protobuf_and_yaml() {
 }
 
 #[tokio::test]
-async fn what_a_web_page_could_send_is_refused() {
+async fn requests_that_a_web_page_could_send_are_refused() {
     let api = Api::serve(RING).await;
     let body = pod("evil").to_string();
     let table: [(&[(&str, &str)], u16); 4] = [
@@ -247,19 +247,19 @@ async fn what_a_web_page_could_send_is_refused() {
     assert_eq!(names(&api.get(PODS).await.ok()), ["db-0", "db-1", "db-2"]);
 }
 
-/// The serial that comes with the answer is one in which the DNS has the change.
+/// The DNS has the change from the serial in the answer on.
 #[tokio::test]
-async fn an_answer_tells_where_it_shows() {
+async fn an_answer_has_the_serial_of_its_change() {
     let api = Api::serve(RING).await;
     let serial = || api.driver.read(|cluster| cluster.serial());
     let before = serial();
     let scaled = api.patch(&format!("{SETS}/db/scale"), MERGE, &json!({ "spec": { "replicas": 4 } })).await;
-    let told: u32 = scaled.headers["clusterlocal-serial"].to_str().unwrap().parse().unwrap();
-    assert!(told > before && told == serial(), "{before} {told}");
+    let announced: u32 = scaled.headers["clusterlocal-serial"].to_str().unwrap().parse().unwrap();
+    assert!(announced > before && announced == serial(), "{before} {announced}");
 }
 
 #[tokio::test]
-async fn what_somebody_waits_for_goes_last() {
+async fn a_claim_is_deleted_after_the_pod_that_uses_it() {
     let claims = "\n  volumeClaimTemplates:\n  - metadata: {name: data}\n    spec: {accessModes: [ReadWriteOnce], resources: \
                   {requests: {storage: 1Gi}}}\n";
     let api = Api::serve(&(RING.trim_end().to_owned() + claims)).await;
@@ -276,5 +276,5 @@ async fn what_somebody_waits_for_goes_last() {
     let marked = api.get(claim).await.ok();
     assert!(!text(&marked["metadata"]["deletionTimestamp"]).is_empty(), "db-2 uses it: {marked}");
     api.patch(&format!("{SETS}/db"), MERGE, &json!({ "spec": { "replicas": 2 } })).await.ok();
-    assert_eq!(api.get(claim).await.failure().0, 404, "nobody uses it any more");
+    assert_eq!(api.get(claim).await.failure().0, 404, "no pod uses it any more");
 }

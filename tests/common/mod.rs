@@ -1,4 +1,4 @@
-//! What several tests share: a cluster from text, questions, and replies as a parser that is not ours reads them.
+//! Shared by several tests: clusters from text, queries, and replies as hickory's parser reads them.
 #![allow(dead_code, reason = "each test uses its part")]
 
 mod ring;
@@ -32,7 +32,7 @@ pub fn zone_of(objects: &Objects, settings: Settings) -> Zone {
     Zone::clone(&cluster.published().load())
 }
 
-/// How many records a zone lists.
+/// The number of records that a zone lists.
 pub fn listed(zone: &Zone) -> usize {
     let mut count = 0;
     forward_records(zone, |_| count += 1);
@@ -40,12 +40,12 @@ pub fn listed(zone: &Zone) -> usize {
     count
 }
 
-/// A client over UDP whose EDNS size is followed.
+/// A client over UDP without a size limit besides its EDNS size.
 pub const UDP: Client = Client { udp: true, ipv6: false, max_udp: u16::MAX };
 /// A client over TCP.
 pub const TCP: Client = Client { udp: false, ipv6: false, max_udp: u16::MAX };
 
-/// A question: `NAME TYPE [edns=N] [noedns] [tcp]`.
+/// A query: `NAME TYPE [edns=N] [noedns] [tcp]`.
 pub struct Asked {
     pub request: Vec<u8>,
     pub client: Client,
@@ -67,7 +67,7 @@ impl Asked {
         Asked { request: request(name, record_type, size), client }
     }
 
-    /// The reply's bytes.
+    /// Returns the reply's bytes.
     pub fn ask(&self, zone: &Zone, order: Order) -> Vec<u8> {
         let mut reply = Vec::new();
         let verdict = Answerer::new(order, 7, Outside::NxDomain).answer(
@@ -80,7 +80,7 @@ impl Asked {
     }
 }
 
-/// A request as a resolver would send it.
+/// A query as a resolver sends it.
 pub fn request(name: &str, record_type: &str, edns_size: Option<u16>) -> Vec<u8> {
     let labels = name.trim_end_matches('.').split('.').filter(|label| !label.is_empty());
     let name = Name::from_labels(labels.map(str::as_bytes)).expect("labels");
@@ -107,7 +107,7 @@ pub fn flags(message: &[u8]) -> String {
     set.join(" ")
 }
 
-/// The OPT's UDP size as it stands in the reply.
+/// The UDP size in the reply's OPT record.
 pub fn opt_size(message: &Message) -> Option<u16> {
     message.edns.as_ref().map(Edns::max_payload)
 }
@@ -154,7 +154,7 @@ pub fn data(data: &RData) -> String {
     }
 }
 
-/// Both sides of a comparison of sets, where they differ.
+/// The differences between two sets.
 pub fn difference(want: &[String], got: &[String]) -> String {
     let (want, got): (BTreeSet<_>, BTreeSet<_>) = (want.iter().collect(), got.iter().collect());
     let missing: Vec<_> = want.difference(&got).collect();

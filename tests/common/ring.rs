@@ -1,8 +1,8 @@
-//! A headless Service `db` and a StatefulSet `db` of three, as manifests have them.
+//! A headless Service `db` and a StatefulSet `db` with three replicas, as manifests.
 
-#![allow(unused_macros, reason = "not each test binary has it")]
+#![allow(unused_macros, reason = "not every test binary uses it")]
 
-/// The manifest, with the Service's port and what the pods' specification has.
+/// The manifest, with the Service's port and fields of the pod spec.
 macro_rules! ring {
     ($port:literal, $number:literal, $pod:literal) => {
         concat!(

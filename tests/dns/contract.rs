@@ -1,4 +1,4 @@
-//! The answers of a kubeadm cluster's CoreDNS, question by question: `contract/answers.txt` for `contract/cluster.yaml`.
+//! The answers of CoreDNS in a kubeadm cluster, query by query: `contract/answers.txt` for `contract/cluster.yaml`.
 
 use std::net::IpAddr;
 
@@ -13,7 +13,7 @@ use crate::common::{self, Asked, TCP, UDP};
 const CLUSTER: &str = include_str!("../contract/cluster.yaml");
 const ANSWERS: &str = include_str!("../contract/answers.txt");
 
-/// One row of the table.
+/// A row of the table.
 struct Row<'t> {
     number: &'t str,
     setting: &'t str,
@@ -41,7 +41,7 @@ fn rows() -> Vec<Row<'static>> {
     .collect()
 }
 
-/// The zone under the plugin's setting that a row names.
+/// The zone with the plugin's setting of a row.
 fn zone(objects: &Objects, setting: &str) -> Zone {
     let mut settings = Settings::default();
     let zone = &mut settings.zone;
@@ -66,7 +66,7 @@ fn zone(objects: &Objects, setting: &str) -> Zone {
     common::zone_of(objects, settings)
 }
 
-/// A zone whose first reading of the cluster is not done: it has the objects, but does not know whether they are all.
+/// A zone before its first synchronization: it has the objects, but does not know whether they are complete.
 fn not_synced(objects: &Objects, settings: zone::Settings) -> Zone {
     let mut store = clusterlocal_core::store::Store::new();
     for object in objects.values() {
@@ -77,8 +77,8 @@ fn not_synced(objects: &Objects, settings: zone::Settings) -> Zone {
     feed.zone().clone()
 }
 
-/// What a row says, in the words of [`got`].
-fn wanted(row: &Row<'_>) -> Vec<String> {
+/// The expected answer of a row, in the format of [`got`].
+fn expected(row: &Row<'_>) -> Vec<String> {
     let ttl = |text: &str| match row.setting.strip_prefix("ttl=") {
         Some(ttl) if text != "SOA" => ttl.to_string(),
         Some(ttl) => ttl.parse::<u32>().unwrap().min(300).to_string(),
@@ -119,9 +119,9 @@ fn wanted(row: &Row<'_>) -> Vec<String> {
     lines
 }
 
-/// A reply, line by line: the code and whether it is authoritative, then the records.
+/// A reply in lines: the code and AA flag, then the records.
 fn got(reply: &[u8]) -> Vec<String> {
-    let message = Message::from_vec(reply).expect("a reply that can be read");
+    let message = Message::from_vec(reply).expect("a valid message");
     let rcode = clusterlocal_core::ResponseCode(message.metadata.response_code.into());
     let flags = common::flags(reply);
     assert!(flags.starts_with("QR") && !flags.contains("AD"), "{flags}");
@@ -140,7 +140,7 @@ fn got(reply: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn answers() {
+fn answers_equal_coredns() {
     let objects = common::objects("cluster.yaml", CLUSTER);
     let mut zones = std::collections::BTreeMap::new();
     let mut wrong = Vec::new();
@@ -158,19 +158,19 @@ fn answers() {
                 &mut reply,
             );
             assert_eq!(verdict, Verdict::Reply, "{}", row.number);
-            let (got, wanted) = (got(&reply), wanted(row));
-            if got != wanted {
+            let (got, expected) = (got(&reply), expected(row));
+            if got != expected {
                 wrong.push(format!(
                     "{} {} {}\n  {}",
                     row.number,
                     row.name,
                     row.record_type,
-                    common::difference(&wanted, &got)
+                    common::difference(&expected, &got)
                 ));
             }
         }
     }
-    // What only hides records is not taken into account.
+    // The count does not consider settings that only hide records.
     let hiding =
         ["namespaces=db", "no-endpoints", "ignore-empty-services", "reverse-zone=0.96.10.in-addr.arpa"];
     for (setting, zone) in zones.into_iter().filter(|(setting, _)| !hiding.contains(setting)) {
@@ -180,7 +180,7 @@ fn answers() {
     assert!(wrong.is_empty(), "{} answers differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// (question, bytes, TC, answers, additional records without the OPT), for the client that the question describes.
+/// Question, bytes, TC, answers, and additional records without the OPT, for the client that the question describes.
 const SIZES: [(&str, usize, bool, usize, usize); 14] = [
     ("kubernetes.default.svc.cluster.local A noedns", 106, false, 1, 0),
     ("kubernetes.default.svc.cluster.local A edns=1232", 117, false, 1, 0),
@@ -199,7 +199,7 @@ const SIZES: [(&str, usize, bool, usize, usize); 14] = [
 ];
 
 #[test]
-fn sizes() {
+fn sizes_and_truncation_equal_coredns() {
     let mut objects = common::objects("cluster.yaml", CLUSTER);
     objects.extend(common::objects("big.yaml", big_slice()));
     let zone = common::zone_of(&objects, Settings::default());

@@ -1,5 +1,5 @@
-//! Ten thousand answers of CoreDNS, and the same from here: response code, flags, spelling, TTLs, data, sizes, and how
-//! much of it fits where not all does.
+//! More than ten thousand recorded answers of CoreDNS, compared with ours: response code, flags, spelling, TTLs, data,
+//! sizes, and what is left out of truncated answers.
 
 use clusterlocal_core::Settings;
 use clusterlocal_core::answer::Order;
@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::common::{self, Asked};
 
-/// Questions whose cut answer depends on which slice comes first. CoreDNS walks the slices of a Service in the order of
-/// a Go map, anew for each question: of the questions about `nats.web` in s3, three were answered in one order, three in
-/// the other. How many records of the additional section fitted, and the size, are luck there.
+/// Questions whose truncated answer depends on the order of slices. CoreDNS iterates over the slices of a Service in the
+/// order of a Go map, which differs between queries: of the queries for `nats.web` in s3, three were answered in one order
+/// and three in the other. The number of additional records that fit, and the size, are random there.
 const SLICES_IN_RANDOM_ORDER: [&str; 5] = [
     "_client._tcp.nats.monitoring.svc.cluster.local SRV",
     "_grpc._tcp.web-client.default.svc.cluster.local SRV",
@@ -19,7 +19,7 @@ const SLICES_IN_RANDOM_ORDER: [&str; 5] = [
     "_METRICS._TCP.nats.web.svc.cluster.local SRV",
 ];
 
-/// The reply as the recorded lines show it.
+/// A reply in the format of the recorded lines.
 fn shown(question: &str, reply: &[u8]) -> Value {
     let message = Message::from_vec(reply).unwrap_or_else(|e| panic!("{question}: {e}"));
     let rcode = match message.metadata.response_code.low() {

@@ -1,4 +1,5 @@
-//! Answers: of manifests' clusters to each question, byte by byte where it matters, and of the controllers' objects to names.
+//! Answers: to queries of a cluster from manifests, byte by byte where it matters, and the names of the controllers'
+//! objects.
 
 mod cluster;
 #[path = "../common/mod.rs"]

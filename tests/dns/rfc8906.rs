@@ -1,6 +1,6 @@
-//! The promise of RFC 8906: whatever type, flag, option, version or operation a well-formed request has, there is an
-//! answer, and the right one. The checks and their names are those of the DNS-Compliance-Testing suite (`genreport`),
-//! asked of a running server.
+//! RFC 8906: every well-formed request gets an answer, and the right one, whatever type, flag, option, version or operation
+//! it has. The checks and their names are those of the DNS-Compliance-Testing suite (`genreport`), against a running
+//! server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,8 +16,8 @@ use tokio::time::timeout;
 
 use crate::common;
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const ID: [u8; 2] = [0xab, 0xcd];
 
@@ -50,10 +50,10 @@ const EXPIRE: &[u8] = &[0, 9, 0, 0];
 const COOKIE: &[u8] = &[0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
 const OPTION_100: &[u8] = &[0, 100, 0, 0];
 
-/// Of a request: EDNS version, size, flags, options.
+/// EDNS of a request: version, size, flags, options.
 type Edns<'a> = (u8, u16, u16, &'a [&'a [u8]]);
 
-/// (name, type, flags, EDNS)
+/// Name, type, flags, EDNS.
 const OVER_UDP: [(&str, u16, u16, Option<Edns<'_>>); 29] = [
     ("dns", SOA, 0, None),
     ("aa", SOA, AA, None),
@@ -86,12 +86,12 @@ const OVER_UDP: [(&str, u16, u16, Option<Edns<'_>>); 29] = [
     ("dig11", SOA, AD | RD, Some((0, 4096, 0, &[COOKIE]))),
 ];
 
-/// The same over TCP, where size is no matter.
+/// The same over TCP, where size does not matter.
 const OVER_TCP: [(&str, u16, u16, Option<Edns<'_>>); 2] =
     [("tcp", SOA, 0, None), ("ednstcp", DNSKEY, 0, Some((0, 512, DO, &[])))];
 
 #[tokio::test]
-async fn every_request_has_its_answer() {
+async fn every_request_gets_the_right_answer() {
     let server = serve().await;
     for (name, record_type, flags, edns) in OVER_UDP {
         let request = request(record_type, flags, edns);
@@ -103,21 +103,21 @@ async fn every_request_has_its_answer() {
     }
     for (name, flags) in [("opcode", 0), ("opcodeflg", TC | RD | RA | CD | AD | AA | Z)] {
         let request = [&ID[..], &(OPCODE_15 | flags).to_be_bytes(), &[0; 8]].concat();
-        // NOTIMP; no flag but QR, and no section.
+        // NOTIMP, with no flag but QR, and no sections.
         let expected = [&ID[..], &[0xf8, 4], &[0; 8]].concat();
         assert_eq!(over_udp(server, &request).await, expected, "{name}");
     }
 }
 
-/// All types that IANA has given a meaning, and some that have none. Transfers are requests of another kind.
+/// All types assigned by IANA, and some unassigned ones. Transfers are requests of another kind.
 #[tokio::test]
-async fn every_type_is_one_to_ask_for() {
+async fn queries_for_every_type_are_answered() {
     let server = serve().await;
     for record_type in (1..=266).filter(|n| !(251..=252).contains(n)).chain([32768, 32769, 65280, 65535]) {
         let request = request(record_type, 0, None);
         let reply = Message::from_vec(&over_udp(server, &request).await).unwrap();
         let data = [2, SOA].contains(&record_type);
-        // CoreDNS has TXT records for one name, and takes those that have no address for missing.
+        // CoreDNS has TXT records for one name only, and answers NXDOMAIN for others.
         let code = if record_type == 16 { NXDOMAIN } else { NOERROR };
         assert_eq!(u16::from(reply.metadata.response_code), code, "TYPE{record_type}");
         assert!(reply.metadata.authoritative, "TYPE{record_type}");
@@ -129,9 +129,9 @@ async fn every_type_is_one_to_ask_for() {
     }
 }
 
-/// Who has no keys takes a signature for one more unknown record (RFC 8945, 5.2 is for those who have).
+/// A server without keys treats TSIG as an unknown record (RFC 8945 section 5.2 is about servers with keys).
 #[tokio::test]
-async fn a_signature_is_ignored() {
+async fn a_tsig_record_is_ignored() {
     let server = serve().await;
     let mut request = request(SOA, 0, None);
     request[11] = 1;
@@ -147,7 +147,7 @@ fn check(name: &str, request: &[u8], reply: &[u8], record_type: u16, sent: u16, 
     let version = edns.map_or(0, |(version, ..)| version);
     assert_eq!(reply[..2], ID, "{name}");
     assert_eq!(reply[12..12 + 19], request[12..12 + 19], "{name}: the question");
-    // CD is copied, as CoreDNS does; of the others only RD has a meaning in a reply.
+    // CD is copied, as in CoreDNS; of the others only RD has a meaning in a reply.
     let flags = u16::from_be_bytes([reply[2], reply[3]]);
     let authoritative = if version == 0 { AA } else { 0 };
     assert_eq!(flags & !0x000f, 0x8000 | authoritative | sent & (RD | CD), "{name}");
@@ -165,9 +165,9 @@ fn check(name: &str, request: &[u8], reply: &[u8], record_type: u16, sent: u16, 
     assert_eq!(message.edns.is_some(), edns.is_some(), "{name}: an OPT for an OPT");
     if let (Some(back), Some((_, size, flags, _))) = (message.edns, edns) {
         assert_eq!(back.version(), 0, "{name}");
-        assert_eq!(back.flags().z, 0, "{name}: flags that nobody knows");
+        assert_eq!(back.flags().z, 0, "{name}: unknown flags");
         assert_eq!(back.flags().dnssec_ok, version == 0 && flags & DO != 0, "{name}");
-        assert_eq!(back.option(100.into()), None, "{name}: an option that nobody knows");
+        assert_eq!(back.option(100.into()), None, "{name}: an unknown option");
         assert!(reply.len() <= usize::from(size), "{name}: {} bytes", reply.len());
     }
 }
@@ -205,7 +205,7 @@ async fn over_udp(server: SocketAddr, request: &[u8]) -> Vec<u8> {
     socket.connect(server).await.unwrap();
     socket.send(request).await.unwrap();
     let mut reply = vec![0; 65536];
-    let length = timeout(SOON, socket.recv(&mut reply)).await.expect("a reply").unwrap();
+    let length = timeout(TIMEOUT, socket.recv(&mut reply)).await.expect("a reply").unwrap();
     reply.truncate(length);
     reply
 }
@@ -218,5 +218,5 @@ async fn over_tcp(server: SocketAddr, request: &[u8]) -> Vec<u8> {
         stream.read_exact(&mut reply).await?;
         std::io::Result::Ok(reply)
     };
-    timeout(SOON, exchange).await.expect("a reply").unwrap()
+    timeout(TIMEOUT, exchange).await.expect("a reply").unwrap()
 }

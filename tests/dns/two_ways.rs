@@ -1,4 +1,4 @@
-//! The fast path and the general path of an answer write the same bytes, and take the same random numbers for the shuffle.
+//! The fast path and the general path of an answer write the same bytes, and use the same random numbers for shuffles.
 
 use clusterlocal_core::Settings;
 use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query};
@@ -9,7 +9,7 @@ use crate::common::{self, Asked};
 
 const CLUSTERS: [&str; 6] = ["s1.yaml", "s2.json", "s3.yaml", "s4.yaml", "s5.json", "s6.yaml"];
 
-/// Sets whose answers fit uncompressed, compressed, and not at all, in one family and in both.
+/// Sets whose answers fit uncompressed, compressed, and not at all, in one address family and in both.
 const LARGE: &str = "
 apiVersion: clusterlocal.dev/v1
 kind: Topology
@@ -93,7 +93,7 @@ fn large() -> Zone {
     common::zone_of(&common::objects("large.yaml", LARGE), settings)
 }
 
-/// Two answerers that differ in nothing but the way, and with the same luck.
+/// Two answerers with the same seed, one of them without the fast path.
 struct Both([Answerer; 2]);
 
 impl Both {
@@ -113,7 +113,7 @@ impl Both {
     }
 }
 
-/// Asks every question, by every client and with every size.
+/// Sends every question as every client and with every size.
 fn check_all(zone: &Zone, order: Order, questions: &[&str]) {
     let mut both = Both::new(order);
     for question in questions {
@@ -129,14 +129,14 @@ fn check_all(zone: &Zone, order: Order, questions: &[&str]) {
 }
 
 #[test]
-fn large_sets() {
+fn both_paths_agree_on_large_sets() {
     let questions: Vec<&str> = QUESTIONS.lines().filter(|line| !line.is_empty()).collect();
     for order in [Order::Shuffle, Order::Stable] {
         check_all(&large(), order, &questions);
     }
 }
 
-/// What CoreDNS was asked.
+/// The queries that were recorded with CoreDNS.
 fn golden_questions(cluster: &str) -> Vec<String> {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let lines = std::fs::read_to_string(folder.join(cluster).with_extension("jsonl")).unwrap();
@@ -148,7 +148,7 @@ fn golden_questions(cluster: &str) -> Vec<String> {
 }
 
 #[test]
-fn golden_questions_whatever_the_settings() {
+fn both_paths_agree_on_recorded_queries_for_all_settings() {
     let settings = [
         ZoneSettings::default(),
         ZoneSettings { pods: PodNames::Verified, ttl: 0, ..ZoneSettings::default() },
@@ -172,7 +172,7 @@ fn golden_questions_whatever_the_settings() {
 }
 
 #[test]
-fn before_the_cluster_has_been_read() {
+fn both_paths_agree_before_the_first_synchronization() {
     let zone = Zone::new(ZoneSettings::default());
     check_all(
         &zone,
@@ -181,7 +181,7 @@ fn before_the_cluster_has_been_read() {
     );
 }
 
-/// What becomes of a packet on its way.
+/// A change of a packet.
 #[derive(Clone, Debug)]
 enum Mutation {
     Set(prop::sample::Index, u8),
@@ -193,7 +193,7 @@ enum Mutation {
 fn mutation() -> impl Strategy<Value = Mutation> {
     prop_oneof![
         (any::<prop::sample::Index>(), any::<u8>()).prop_map(|(at, byte)| Mutation::Set(at, byte)),
-        // The bit of a letter's case among them.
+        // Includes the bit of a letter's case.
         (any::<prop::sample::Index>(), 0..8u8).prop_map(|(at, bit)| Mutation::Flip(at, 1 << bit)),
         any::<prop::sample::Index>().prop_map(Mutation::Cut),
         prop::collection::vec(any::<u8>(), 1..30).prop_map(Mutation::Append),
@@ -212,7 +212,7 @@ impl Mutation {
     }
 }
 
-/// A cluster and questions about it that make sense.
+/// A cluster, and a recorded query about it.
 fn asked() -> impl Strategy<Value = (usize, Asked)> {
     let questions: Vec<(usize, String)> = (0..CLUSTERS.len())
         .flat_map(|at| golden_questions(CLUSTERS[at]).into_iter().map(move |question| (at, question)))
@@ -227,7 +227,7 @@ impl std::fmt::Debug for Asked {
 }
 
 #[test]
-fn mutated_and_random_packets() {
+fn both_paths_agree_on_mutated_and_random_packets() {
     let zones = CLUSTERS.map(|cluster| zone(cluster, Settings::default()));
     let mutated = (asked(), prop::collection::vec(mutation(), 0..4));
     proptest!(ProptestConfig::with_cases(20_000), |(((at, asked), mutations) in mutated)| {

@@ -1,5 +1,5 @@
-//! Packets, byte by byte: headers, EDNS, what is malformed, and what must be met with silence. Expectations are those
-//! of CoreDNS for well-formed requests, and of RFC 8906, 6891 and 9619 for the others.
+//! Packets, byte by byte: headers, EDNS, malformed packets, and packets without a reply. Well-formed requests are expected
+//! to be answered as by CoreDNS, others as RFC 8906, 6891 and 9619 require.
 
 use clusterlocal_core::Settings;
 use clusterlocal_core::answer::{Answerer, Client, Order, Outside, Query, Verdict};
@@ -51,12 +51,12 @@ fn question(name: &str, record_type: u16, class: u16) -> Vec<u8> {
     wire
 }
 
-/// An A question for the API's Service with these flags.
+/// An A query for the API's Service with these flags.
 fn plain(flags: u16) -> Vec<u8> {
     [header(flags, [1, 0, 0, 0]), question(NAME, 1, 1)].concat()
 }
 
-/// An OPT record: size, the TTL field, options.
+/// An OPT record: size, TTL field, options.
 fn opt(size: u16, ttl: u32, options: &[u8]) -> Vec<u8> {
     let mut wire = vec![0, 0, 41];
     wire.extend(size.to_be_bytes());
@@ -79,13 +79,13 @@ fn counts(reply: &[u8]) -> [u16; 4] {
 }
 
 #[test]
-fn headers() {
+fn flags_of_a_request_are_copied_as_by_coredns() {
     let zone = zone();
     let table = [
-        ("a resolver's question", RD, 0x8500),
+        ("a resolver's query", RD, 0x8500),
         ("RD is copied: not set", 0x0000, 0x8400),
         ("CD is copied, AD and Z are not", 0x0170, 0x8510),
-        ("AA, TC and RA of a request mean nothing", 0x0780, 0x8500),
+        ("AA, TC and RA of a request are ignored", 0x0780, 0x8500),
     ];
     for (what, sent, expected) in table {
         let reply = ask(&zone, &plain(sent), UDP).unwrap();
@@ -97,7 +97,7 @@ fn headers() {
 }
 
 #[test]
-fn silence() {
+fn responses_and_short_packets_get_no_reply() {
     let zone = zone();
     let table = [
         ("a response", plain(0x8100)),
@@ -114,9 +114,9 @@ fn silence() {
     }
 }
 
-/// What cannot be read is answered with twelve bytes: flags (with the code) and no sections.
+/// Packets that cannot be parsed are answered with twelve bytes: flags, with the code, and no sections.
 #[test]
-fn bare_headers() {
+fn unparsable_requests_get_a_bare_header() {
     let zone = zone();
     let one = [1, 0, 0, 0];
     let with = |counts, rest: &[u8]| [header(RD, counts), rest.to_vec()].concat();
@@ -152,9 +152,9 @@ fn bare_headers() {
     }
 }
 
-/// FORMERR with the question, where that could be read and what follows could not. No OPT.
+/// FORMERR with the question, if the question is valid and the rest is not. No OPT.
 #[test]
-fn malformed_after_the_question() {
+fn requests_malformed_after_the_question_get_formerr() {
     let zone = zone();
     let padding = [vec![0, 12, 2, 0x58], vec![0; 600]].concat();
     let table = [
@@ -183,29 +183,29 @@ fn malformed_after_the_question() {
     }
 }
 
-/// Odd, and answered all the same.
+/// Irregular requests that are answered.
 #[test]
-fn tolerated() {
+fn harmless_irregularities_are_tolerated() {
     let zone = zone();
     let junk = [plain(RD), vec![0xff; 6]].concat();
-    let promised = |counts| [header(RD, counts), question(NAME, 1, 1)].concat();
+    let counted = |counts| [header(RD, counts), question(NAME, 1, 1)].concat();
     let table = [
         ("bytes after the message", junk),
-        ("an answer that is promised and not there", promised([1, 1, 0, 0])),
-        ("an additional record that is not there", promised([1, 0, 0, 1])),
+        ("an answer that is counted and missing", counted([1, 1, 0, 0])),
+        ("an additional record that is counted and missing", counted([1, 0, 0, 1])),
     ];
     for (what, packet) in table {
         let reply = ask(&zone, &packet, UDP).unwrap();
         assert_eq!((flags(&reply), counts(&reply), reply.len()), (0x8500, [1, 1, 0, 0], 106), "{what}");
     }
-    // The whole message, padding included, is there over TCP.
+    // Over TCP the whole message is accepted, including the padding.
     let padded = with_opts(&[opt(1232, 0, &[vec![0, 12, 2, 0x58], vec![0; 600]].concat())]);
     assert_eq!(ask(&zone, &padded, TCP).unwrap().len(), 106 + 11 + 604);
 }
 
-/// (what, size and TTL field and options sent, those that come back).
+/// Case; size, TTL field and options that are sent; those that are returned.
 #[test]
-fn edns() {
+fn edns_fields_and_options_are_returned_as_by_coredns() {
     let zone = zone();
     let cookie = [0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8];
     let (nsid, keepalive, expire, padding) = ([0, 3, 0, 0], [0, 11, 0, 0], [0, 9, 0, 0], [0, 12, 0, 2, 0, 0]);
@@ -213,10 +213,10 @@ fn edns() {
     type Fields<'a> = (u16, u32, &'a [u8]);
     let table: [(&str, Fields<'_>, Fields<'_>); 13] = [
         ("size", (1232, 0, &[]), (1232, 0, &[])),
-        ("a size below 512 comes back as it is", (100, 0, &[]), (100, 0, &[])),
+        ("a size below 512 is returned unchanged", (100, 0, &[]), (100, 0, &[])),
         ("DO", (1232, 0x8000, &[]), (1232, 0x8000, &[])),
         ("the lower eight flag bits are cleared", (1232, 0xffff, &[]), (1232, 0xff00, &[])),
-        ("so is the extended response code", (1232, 0x0500_0000, &[]), (1232, 0, &[])),
+        ("the extended response code is cleared", (1232, 0x0500_0000, &[]), (1232, 0, &[])),
         ("cookie", (1232, 0, &cookie), (1232, 0, &cookie)),
         ("name server id", (1232, 0, &nsid), (1232, 0, &nsid)),
         ("keepalive", (1232, 0, &keepalive), (1232, 0, &keepalive)),
@@ -224,7 +224,11 @@ fn edns() {
         ("padding", (1232, 0, &padding), (1232, 0, &padding)),
         ("client subnet is dropped", (1232, 0, &subnet), (1232, 0, &[])),
         ("an unknown option is dropped", (1232, 0, &[0xfd, 0xe9, 0, 0]), (1232, 0, &[])),
-        ("among others", (1232, 0, &[subnet.as_slice(), &nsid].concat()), (1232, 0, &nsid)),
+        (
+            "an unsupported option among others is dropped",
+            (1232, 0, &[subnet.as_slice(), &nsid].concat()),
+            (1232, 0, &nsid),
+        ),
     ];
     for (what, sent, back) in &table {
         let reply = ask(&zone, &with_opts(&[opt(sent.0, sent.1, sent.2)]), UDP).unwrap();
@@ -235,7 +239,7 @@ fn edns() {
 }
 
 #[test]
-fn edns_version_1_is_refused_before_the_name_is_looked_at() {
+fn edns_version_1_is_refused_before_the_name_is_looked_up() {
     let zone = zone();
     for name in [NAME, "nope.cluster.local", "www.example.com"] {
         let request = [header(RD, [1, 0, 0, 1]), question(name, 1, 1), opt(1232, 0x0001_8000, &[])].concat();
@@ -245,23 +249,23 @@ fn edns_version_1_is_refused_before_the_name_is_looked_at() {
     }
 }
 
-/// (name, type, class, with EDNS) → (flags with the code, counts, bytes)
+/// Name, type, class, with EDNS; flags with the code, counts, bytes.
 #[test]
-fn refused_and_empty() {
+fn unsupported_queries_are_refused_or_empty() {
     let zone = zone();
     let table = [
-        ("zone transfer, in our zone", "cluster.local", 252, 1, true, 0x8105, [1, 0, 0, 1], 42),
+        ("zone transfer, within a zone", "cluster.local", 252, 1, true, 0x8105, [1, 0, 0, 1], 42),
         ("incremental transfer", "cluster.local", 251, 1, false, 0x8105, [1, 0, 0, 0], 31),
         ("class CH", NAME, 1, 3, false, 0x8105, [1, 0, 0, 0], 54),
         ("class HS", NAME, 1, 4, false, 0x8105, [1, 0, 0, 0], 54),
         ("class NONE", NAME, 1, 254, false, 0x8105, [1, 0, 0, 0], 54),
         ("class ANY", NAME, 1, 255, false, 0x8105, [1, 0, 0, 0], 54),
         ("class 0", NAME, 1, 0, false, 0x8105, [1, 0, 0, 0], 54),
-        ("a name that is not ours", "example.com", 1, 1, false, 0x8183, [1, 0, 0, 0], 29),
+        ("a name outside the zones", "example.com", 1, 1, false, 0x8183, [1, 0, 0, 0], 29),
         ("… with an extended error (RFC 8914)", "example.com", 1, 1, true, 0x8183, [1, 0, 0, 1], 29 + 11 + 6),
-        ("the root, above our zones", "", 2, 1, false, 0x8180, [1, 0, 0, 0], 17),
-        ("a name that only ends like ours", "xcluster.local", 1, 1, false, 0x8183, [1, 0, 0, 0], 32),
-        ("transfer of a zone that is not ours", "example.com", 252, 1, false, 0x8105, [1, 0, 0, 0], 29),
+        ("the root, above the zones", "", 2, 1, false, 0x8180, [1, 0, 0, 0], 17),
+        ("a name with the domain as a mere suffix", "xcluster.local", 1, 1, false, 0x8183, [1, 0, 0, 0], 32),
+        ("transfer of another zone", "example.com", 252, 1, false, 0x8105, [1, 0, 0, 0], 29),
         ("type 0", NAME, 0, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
         ("type OPT", NAME, 41, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
         ("type ANY", NAME, 255, 1, false, 0x8500, [1, 0, 1, 0], 54 + 93),
@@ -284,9 +288,9 @@ fn refused_and_empty() {
     }
 }
 
-/// Only A to Z are the same as a to z (RFC 4343); anything else in a label is compared as it is.
+/// Only A to Z equal a to z (RFC 4343); all other bytes of a label are compared exactly.
 #[test]
-fn labels_of_any_bytes() {
+fn labels_may_have_any_bytes() {
     let zone = zone();
     for label in [&b"\xc4"[..], b"\0", b"a.b", b"\x1b]0;", &[0x80; 63], b"*", b" "] {
         let mut name = vec![label.len() as u8];
@@ -298,9 +302,9 @@ fn labels_of_any_bytes() {
     }
 }
 
-/// A listener that is not on loopback has a limit of its own, and says so.
+/// A listener that is not on loopback announces its own limit.
 #[test]
-fn a_listener_with_a_limit() {
+fn a_listeners_limit_bounds_and_announces_the_size() {
     let zone = zone();
     let client = Client { max_udp: 1232, ..UDP };
     let request = common::request("cass.db.svc.cluster.local", "SRV", Some(65535));
@@ -309,7 +313,7 @@ fn a_listener_with_a_limit() {
     assert!(reply.len() <= 1232);
 }
 
-/// Over UDP a large reply is compressed even where it fits: from 1220 bytes on for IPv6, from 1480 on for IPv4.
+/// Over UDP a large reply is compressed even if it fits: from 1220 bytes on for IPv6, from 1480 on for IPv4.
 #[test]
 fn large_replies_are_compressed() {
     let cluster = common::objects("cluster.yaml", include_str!("../contract/cluster.yaml"));
@@ -339,17 +343,18 @@ fn large_replies_are_compressed() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
-    /// Whatever comes in: silence exactly for responses and runts; else a reply with the same id that two parsers can read.
+    /// Any packet: no reply exactly for responses and short packets; otherwise a reply with the same id that two parsers
+    /// accept.
     #[test]
-    fn any_packet(packet in prop::collection::vec(any::<u8>(), 0..80), udp in any::<bool>()) {
+    fn any_packet_is_answered_or_dropped_correctly(packet in prop::collection::vec(any::<u8>(), 0..80), udp in any::<bool>()) {
         let zone = ZONE.with(Zone::clone);
         let client = if udp { UDP } else { TCP };
         prop_check(&zone, &packet, client)?;
     }
 
-    /// The same for requests with a few bytes changed.
+    /// The same for requests with some bytes changed.
     #[test]
-    fn nearly_a_request(changes in prop::collection::vec((2usize..140, any::<u8>()), 0..6), cut in 0usize..160, srv in any::<bool>()) {
+    fn any_mutated_request_is_answered_or_dropped_correctly(changes in prop::collection::vec((2usize..140, any::<u8>()), 0..6), cut in 0usize..160, srv in any::<bool>()) {
         let zone = ZONE.with(Zone::clone);
         let name = if srv { "_cql._tcp.cass.db.svc.cluster.local" } else { "ds-0.ds-hl.db.svc.cluster.local" };
         let mut packet = common::request(name, if srv { "SRV" } else { "AAAA" }, Some(512));
@@ -387,7 +392,7 @@ fn prop_check(zone: &Zone, packet: &[u8], client: Client) -> Result<(), TestCase
             Ok(message) => message,
             Err(error) => return Err(TestCaseError::fail(format!("{error}: {reply:02x?}"))),
         };
-        // RFC 6891, 6.2.3: less than 512 means 512.
+        // RFC 6891 section 6.2.3: less than 512 means 512.
         let limit = common::opt_size(&message).unwrap_or_default().max(512).min(max_udp);
         prop_assert!(!client.udp || reply.len() <= usize::from(limit));
     }

@@ -1,21 +1,21 @@
-//! Other people's clients, and what they see in a line.
+//! External DNS clients, with their output reduced to one line.
 
 use std::net::SocketAddr;
 use std::process::Command;
 
-/// Who asks.
+/// A client.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Client {
     Dig,
     Kdig,
-    /// dnspython, which says what is wrong with a reply.
+    /// dnspython, which reports what is wrong with a reply.
     Python,
 }
 
 impl Client {
     pub const ALL: [Client; 3] = [Client::Dig, Client::Kdig, Client::Python];
 
-    /// As stories call it.
+    /// Its name in test cases.
     pub fn name(self) -> &'static str {
         match self {
             Client::Dig => "dig",
@@ -24,7 +24,7 @@ impl Client {
         }
     }
 
-    /// A command that succeeds where it is installed.
+    /// A shell command that succeeds if the client is installed.
     pub fn test(self) -> &'static str {
         match self {
             Client::Dig => "command -v dig",
@@ -33,8 +33,8 @@ impl Client {
         }
     }
 
-    /// What it sees: the code, flags and sizes that are not as usual, the answers, `+` the addresses that came with
-    /// them, `soa` if there is one; or why it sees nothing.
+    /// Sends a query, and returns the code, flags and sizes that differ from the usual ones, the answers, `+` the
+    /// additional addresses, and `soa` if there is one; or why there is no reply.
     pub fn ask(self, server: SocketAddr, question: &str) -> String {
         let mut command = match self {
             Client::Dig => {
@@ -66,13 +66,13 @@ impl Client {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         match self {
             Client::Python => text.trim().to_owned(),
-            _ => seen(&text).unwrap_or_else(|| trouble(&text)),
+            _ => summary(&text).unwrap_or_else(|| failure(&text)),
         }
     }
 }
 
-/// dig's and kdig's output in a line; nothing if it shows no reply.
-fn seen(text: &str) -> Option<String> {
+/// Summarizes the output of dig or kdig; `None` if it has no reply.
+fn summary(text: &str) -> Option<String> {
     let after = |text: &str, word: &str| {
         let rest = &text[text.find(word)? + word.len()..];
         Some(rest.trim_start().split([' ', ',', ';', '\n']).next().unwrap_or_default().to_owned())
@@ -109,7 +109,7 @@ fn seen(text: &str) -> Option<String> {
 }
 
 /// Why there is no reply.
-fn trouble(text: &str) -> String {
+fn failure(text: &str) -> String {
     let text = text.to_lowercase();
     let known = ["connection reset", "timed out", "end of file", "can't receive reply", "connection refused"];
     known.into_iter().find(|known| text.contains(known)).map_or(text.clone(), Into::into)

@@ -1,4 +1,4 @@
-//! Whatever the fault and whatever is asked: silence, or a reply that can be read and that fits.
+//! Any fault and any query: no reply, or one that can be parsed and fits.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use libtest_mimic::Failed;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-/// Two sets, large and small, and an alias.
+/// A large set and a small one, and aliases.
 const CLUSTER: &str = "apiVersion: clusterlocal.dev/v1
 kind: Topology
 podCIDR: [127.244.0.0/16, fd00:244::/112]
@@ -32,7 +32,7 @@ const NAMES: &[&str] = &[
     "_http._tcp.big.default.svc.cluster.local",
     "mail.default.svc.cluster.local",
     "here.default.svc.cluster.local",
-    "nobody.default.svc.cluster.local",
+    "missing.default.svc.cluster.local",
     "cluster.local",
     "dns-version.cluster.local",
     "1.0.244.127.in-addr.arpa",
@@ -48,7 +48,7 @@ struct Question {
     edns: Option<u16>,
     client: Client,
     asker: IpAddr,
-    /// How much later it is asked, in seconds.
+    /// Time before the query, in seconds.
     later: u32,
 }
 

@@ -1,4 +1,4 @@
-//! A ring of three on a clock that is moved by hand, answered for in this process, and what is done to it.
+//! A set of three pods on a manual clock, served in this process, and the changes that a test makes to it.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use clusterlocal_core::store::{Objects, Time};
 use clusterlocal_core::{Clock, ControlPlane, Driver, Settings, manifest};
 use tokio::runtime::Runtime;
 
-/// A served cluster; it ends when this is dropped.
+/// A served cluster. Dropping it ends it.
 pub struct Ring {
     pub address: SocketAddr,
     driver: Driver,
@@ -20,13 +20,13 @@ pub struct Ring {
 }
 
 impl Ring {
-    /// Three peers, `cassandra-0` at 127.244.0.1 and so on, with the fault `f` whose spec is given in YAML's flow style.
+    /// Three pods, `cassandra-0` at 127.244.0.1 and so on, and the fault `f` with this spec, in YAML's flow style.
     pub fn with(fault: &str) -> Self {
         let begin = Time::from_unix_millis(1_700_000_000_000);
         Ring::on(Clock::paused_at(begin), fault)
     }
 
-    /// The same on a clock that runs `speed` times as fast as the wall's.
+    /// The same on a clock that runs at `speed` times real time.
     pub fn running(fault: &str, speed: f64) -> Self {
         let ring = Ring::on(Clock::real().at_speed(speed), fault);
         let driver = ring.driver.clone();
@@ -51,20 +51,20 @@ impl Ring {
         ring
     }
 
-    /// What is served.
+    /// The view of the cluster.
     pub fn view(&self) -> View {
         View::from(&self.driver)
     }
 
-    /// Scales the set, and lets its pods come up or go.
+    /// Scales the set, and waits for its pods.
     pub fn scale(&mut self, replicas: u32) {
         self.replicas = replicas;
         self.apply();
-        // Step by step, for those who keep what showed on the way.
+        // Second by second: `cache` and `stale` faults keep answers of intermediate states.
         (0..30).for_each(|_| self.advance(1));
     }
 
-    /// Lets so many seconds pass.
+    /// Advances the clock.
     pub fn advance(&self, seconds: u64) {
         self.driver.set_clock(|clock| clock.advance(Duration::from_secs(seconds)));
     }

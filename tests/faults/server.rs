@@ -1,4 +1,4 @@
-//! What faults do to a server as a whole: one of hickory's that our zone is mounted in, and one that ends.
+//! Effects of faults on a server as a whole: a hickory server with our handler, and a server that shuts down.
 
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use tokio::sync::oneshot;
 use crate::ask::Client;
 use crate::ring::Ring;
 
-/// A question for the ring's addresses.
+/// A query for the addresses of the set.
 const QUESTION: &str = "A ~";
 
-/// In a hickory server, answers are dropped and delayed as well.
+/// A hickory server also drops and delays answers.
 pub fn hickory() -> Result<(), Failed> {
     let mut ring = Ring::with("sequence: [drop, delay 300ms, servfail, ok]");
     let handler = ClusterHandler::new(ring.view(), &Options::default());
@@ -37,7 +37,7 @@ pub fn hickory() -> Result<(), Failed> {
     Ok(())
 }
 
-/// A server that ends waits neither for answers that are held back nor for connections that hang.
+/// A server that shuts down waits neither for delayed answers nor for hanging connections.
 pub fn ending() -> Result<(), Failed> {
     let ring = Ring::with("match: {transport: udp}, actions: [delay 1h]");
     let hanging = Ring::with("actions: [tcp hang]");
@@ -51,13 +51,13 @@ pub fn ending() -> Result<(), Failed> {
         until(|| ring.view().faults.hits("f") > 0)?;
         end.send(()).expect("it serves");
         let asked = Instant::now();
-        runtime.block_on(serving).expect("no panic").expect("nobody is cut off");
+        runtime.block_on(serving).expect("no panic").expect("no client is cut off");
         assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
     }
     Ok(())
 }
 
-/// On a clock that runs, faults come and go by themselves.
+/// On a running clock, faults start and end by themselves.
 pub fn running() -> Result<(), Failed> {
     let ring = Ring::running("after: 200s, for: 4000s, actions: [servfail]", 1000.0);
     let faults = ring.view().faults;
@@ -68,7 +68,7 @@ pub fn running() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Asks over UDP and TCP, and waits for nothing.
+/// Sends a query over UDP and connects over TCP, without waiting for answers.
 fn ask(address: SocketAddr) -> (UdpSocket, TcpStream) {
     let question =
         b"\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x07cluster\x05local\x00\x00\x01\x00\x01";

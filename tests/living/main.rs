@@ -1,4 +1,5 @@
-//! A cluster in time: pods, nodes and workloads on a clock that is moved by hand, files beside requests, and back to files.
+//! A cluster over time: pods, nodes and workloads on a manual clock, files together with requests, and the way back to
+//! files.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! Nodes that nobody hears of: which of them lose their pods, and when; and which pods stay.
+//! Unreachable nodes: which of them lose their pods, and when; and which pods stay.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use clusterlocal_core::{ControlPlane, Settings};
 
 use crate::common;
 
-/// A cluster of so many nodes, and a pod `p-N` on each of them, with these tolerations.
+/// A cluster with this number of nodes, and a pod `p-N` on each of them, with these tolerations.
 fn cluster(nodes: u32, tolerations: &str) -> ControlPlane {
     let mut cluster = ControlPlane::new(Settings::default());
     cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
@@ -43,7 +43,7 @@ fn advance(cluster: &mut ControlPlane, seconds: u64) {
     cluster.advance(Duration::from_secs(seconds));
 }
 
-/// The nodes that drive their pods away, by number.
+/// The nodes with the NoExecute taint, by number.
 fn tainted(cluster: &ControlPlane) -> String {
     let nodes = cluster.store().list::<Node>(Kind::Node);
     let tainted = nodes.filter(|node| node.has_taint(UNREACHABLE_TAINT, "NoExecute"));
@@ -53,20 +53,20 @@ fn tainted(cluster: &ControlPlane) -> String {
         .join(" ")
 }
 
-/// The pods that terminate, by number.
+/// The terminating pods, by number.
 fn terminating(cluster: &ControlPlane) -> String {
     let pods = cluster.store().list_in::<Pod>(Kind::Pod, "default").filter(|pod| pod.is_terminating());
     pods.map(|pod| pod.metadata.name.trim_start_matches("p-").to_string()).collect::<Vec<_>>().join(" ")
 }
 
 #[test]
-fn nodes_lose_their_pods_one_after_the_other() {
+fn unreachable_nodes_are_tainted_one_at_a_time() {
     let mut cluster = cluster(3, "[]");
     machine(&mut cluster, &[1, 2], "unreachable");
     advance(&mut cluster, 54);
     assert_eq!(tainted(&cluster), "");
     advance(&mut cluster, 1);
-    assert_eq!(tainted(&cluster), "1", "after 50 s and another look");
+    assert_eq!(tainted(&cluster), "1", "after 50 s and the next check");
     advance(&mut cluster, 9);
     assert_eq!(tainted(&cluster), "1");
     advance(&mut cluster, 1);
@@ -77,10 +77,10 @@ fn nodes_lose_their_pods_one_after_the_other() {
     assert_eq!(terminating(&cluster), "1 2");
 }
 
-/// (nodes, how many are lost, how many of those drive their pods away)
+/// Nodes, unreachable nodes, and how many of those evict their pods.
 #[test]
-fn when_most_are_lost_the_fault_is_elsewhere() {
-    for (nodes, lost, driving) in
+fn no_pods_are_evicted_if_most_nodes_are_unreachable() {
+    for (nodes, lost, evicting) in
         [(3, 1, 1), (3, 2, 2), (3, 3, 0), (5, 2, 2), (5, 3, 0), (6, 3, 3), (6, 4, 0)]
     {
         let mut cluster = cluster(nodes, "[]");
@@ -88,13 +88,13 @@ fn when_most_are_lost_the_fault_is_elsewhere() {
         machine(&mut cluster, &numbers, "unreachable");
         advance(&mut cluster, 3600);
         let count = tainted(&cluster).split_whitespace().count();
-        assert_eq!(count, driving, "{lost} of {nodes}");
-        assert_eq!(terminating(&cluster).split_whitespace().count(), driving, "{lost} of {nodes}");
+        assert_eq!(count, evicting, "{lost} of {nodes}");
+        assert_eq!(terminating(&cluster).split_whitespace().count(), evicting, "{lost} of {nodes}");
     }
 }
 
 #[test]
-fn once_fewer_are_lost_the_others_lose_their_pods() {
+fn evictions_start_once_fewer_nodes_are_unreachable() {
     let mut cluster = cluster(3, "[]");
     machine(&mut cluster, &[1, 2, 3], "unreachable");
     advance(&mut cluster, 3600);
@@ -104,9 +104,9 @@ fn once_fewer_are_lost_the_others_lose_their_pods() {
     assert_eq!((tainted(&cluster).as_str(), terminating(&cluster).as_str()), ("1 2", "1 2"));
 }
 
-/// (tolerations, seconds after the taint, whether the pod terminates)
+/// Tolerations, seconds after the taint, and whether the pod terminates.
 #[test]
-fn pods_stay_as_long_as_they_put_up_with_it() {
+fn pods_stay_as_long_as_they_tolerate_the_taint() {
     let unreachable = "key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute";
     let table = [
         ("[]".to_string(), 299, false),
@@ -126,9 +126,9 @@ fn pods_stay_as_long_as_they_put_up_with_it() {
     }
 }
 
-/// A taint of somebody's own takes effect at once.
+/// A taint that a client sets takes effect at once.
 #[test]
-fn a_taint_by_hand_drives_pods_away() {
+fn a_taint_set_by_a_client_evicts_pods() {
     let mut cluster = cluster(3, "[]");
     let taint = "[{key: maintenance, effect: NoExecute}]";
     write(
@@ -140,24 +140,24 @@ fn a_taint_by_hand_drives_pods_away() {
     assert_eq!(left, ["p-1", "p-3"]);
 }
 
-/// What a node that is not heard of means for a pod, second by second after the taint; (conditions, events).
+/// Conditions and Events of a pod on an unreachable node, before and after the eviction.
 #[test]
-fn an_evicted_pod_says_why() {
+fn an_evicted_pod_has_the_reason_in_its_conditions() {
     let unreachable = "key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute";
     let mut cluster = cluster(3, &format!("[{{{unreachable}, tolerationSeconds: 5}}]"));
     machine(&mut cluster, &[2], "unreachable");
     advance(&mut cluster, 50);
-    let node = cluster.store().get::<Node>(Kind::Node, "", "node-2").expect("it is there").clone();
+    let node = cluster.store().get::<Node>(Kind::Node, "", "node-2").expect("the node").clone();
     assert!(
         node.has_taint(UNREACHABLE_TAINT, "NoSchedule") && !node.has_taint(UNREACHABLE_TAINT, "NoExecute")
     );
-    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("it is there").clone();
+    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("the pod").clone();
     assert!(
         !pod.status.ready && pod.status.containers_ready && pod.status.condition(DISRUPTION_TARGET).is_none()
     );
     advance(&mut cluster, 10);
-    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("it is there").clone();
-    let condition = pod.status.condition(DISRUPTION_TARGET).expect("it is a target");
+    let pod = cluster.store().get::<Pod>(Kind::Pod, "default", "p-2").expect("the pod").clone();
+    let condition = pod.status.condition(DISRUPTION_TARGET).expect("the condition");
     assert!(pod.is_terminating());
     assert_eq!(
         (&*condition.status, &*condition.reason, &*condition.message),
@@ -166,15 +166,14 @@ fn an_evicted_pod_says_why() {
     cluster.request(vec![Change::Delete(pod.metadata.key(Kind::Pod))]);
     let events = cluster.store().list::<EventRecord>(Kind::Event);
     let evictions = events.filter(|event| event.reason == "TaintManagerEviction");
-    // What has begun is not cancelled when the pod goes.
+    // An eviction that has started is not cancelled when the pod is gone.
     let messages: Vec<&str> = evictions.map(|event| event.message.as_str()).collect();
     assert_eq!(messages, ["Marking for deletion Pod default/p-2"]);
 }
 
-/// What becomes of pods whose node is gone, which a finalizer keeps: (phase before, phase after, reason of the condition
-/// DisruptionTarget).
+/// Pods of a deleted node that a finalizer keeps: phase before, phase after, and reason of the condition DisruptionTarget.
 #[test]
-fn the_garbage_collector_fails_pods_of_a_node_that_is_gone() {
+fn the_garbage_collector_fails_pods_of_a_deleted_node() {
     let table = [
         (PodPhase::Running, PodPhase::Failed, Some("DeletionByPodGC")),
         (PodPhase::Succeeded, PodPhase::Succeeded, None),
@@ -193,7 +192,7 @@ fn the_garbage_collector_fails_pods_of_a_node_that_is_gone() {
         (changed.status.phase, changed.status.ready) = (Some(before), before == PodPhase::Running);
         cluster.request_status(&Object::Pod(held));
         cluster.request(vec![Change::Delete(Key::new(Kind::Node, "", "node-2"))]);
-        // The collector waits for 40 s, and looks every 20 s.
+        // The collector waits for 40 s, and checks every 20 s.
         advance(&mut cluster, 39);
         assert!(!pod(&cluster).is_terminating(), "{before:?}");
         advance(&mut cluster, 41);
@@ -212,7 +211,7 @@ fn the_garbage_collector_fails_pods_of_a_node_that_is_gone() {
 fn a_cordoned_node_is_tainted() {
     let mut cluster = cluster(1, "[]");
     let tainted = |cluster: &ControlPlane| {
-        let node = cluster.store().get::<Node>(Kind::Node, "", "node-1").expect("it is there");
+        let node = cluster.store().get::<Node>(Kind::Node, "", "node-1").expect("the node");
         node.has_taint("node.kubernetes.io/unschedulable", "NoSchedule")
     };
     let cordon = |unschedulable: bool| {
@@ -226,9 +225,9 @@ fn a_cordoned_node_is_tainted() {
     assert!(!tainted(&cluster));
 }
 
-/// After a lost node the replacement of a pod that wants a node of its own waits.
+/// After the loss of a node the replacement of a pod with required anti-affinity waits.
 #[test]
-fn a_replacement_waits_where_no_node_is_left() {
+fn a_replacement_waits_until_a_node_admits_it() {
     let mut cluster = ControlPlane::new(Settings { nodes: Some(3), ..Settings::default() });
     cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
     cluster.apply(&Objects::new());
@@ -253,9 +252,9 @@ fn a_replacement_waits_where_no_node_is_left() {
     assert_eq!(phases(&cluster), ["db-0 node-1", "db-1 node-2", "db-2 node-3"]);
 }
 
-/// (nodes asked for, replicas, how many nodes there are)
+/// Requested nodes, replicas, and the resulting number of nodes.
 #[test]
-fn nodes_grow_for_what_is_served() {
+fn the_number_of_nodes_follows_the_pods_unless_it_is_set() {
     for (nodes, replicas, expected) in [(None, 2, 3), (None, 5, 5), (Some(3), 5, 3), (Some(7), 5, 7)] {
         let mut cluster = ControlPlane::new(Settings { nodes, ..Settings::default() });
         let manifest = format!(
@@ -272,10 +271,10 @@ fn nodes_grow_for_what_is_served() {
     }
 }
 
-/// The periods of the node controllers begin at a fixed time: the same steps happen at the same times.
+/// The periods of the node controllers begin at a fixed time, so that the same steps happen at the same times.
 #[test]
-fn the_same_steps_happen_at_the_same_times() {
-    let story = || {
+fn the_same_steps_take_the_same_time_in_each_run() {
+    let run = || {
         let clock = clusterlocal_core::Clock::manual();
         let mut cluster = ControlPlane::new(Settings::default());
         cluster.advance_to(clock.now());
@@ -287,6 +286,6 @@ fn the_same_steps_happen_at_the_same_times() {
         }
         cluster.now()
     };
-    assert_eq!(story(), story());
-    assert_eq!(story().since(clusterlocal_core::MANUAL_START), Duration::from_secs(65));
+    assert_eq!(run(), run());
+    assert_eq!(run().since(clusterlocal_core::MANUAL_START), Duration::from_secs(65));
 }

@@ -1,5 +1,5 @@
-//! `kubectl get … -o yaml` is a manifest: what the API shows of a cluster, read again, is a cluster with the same names
-//! and addresses.
+//! `kubectl get … -o yaml` prints a manifest: objects of the API, read again, make a cluster with the same names and
+//! addresses.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::common;
 
-/// What `kubectl get -A` would be asked for.
+/// The kinds that are saved.
 const KINDS: [Kind; 12] = [
     Kind::Namespace,
     Kind::Node,
@@ -35,7 +35,7 @@ fn cluster(objects: &Objects) -> ControlPlane {
     cluster
 }
 
-/// The cluster as the List that kubectl makes of all that it is shown.
+/// Renders the cluster as the List that kubectl prints.
 fn saved(cluster: &ControlPlane) -> Value {
     let context = &render::Context::now(cluster.store());
     let mut items = Vec::new();
@@ -59,7 +59,7 @@ fn records(zone: &Zone) -> Vec<String> {
 }
 
 #[test]
-fn what_the_api_shows_is_the_same_cluster_when_it_is_read_again() {
+fn objects_of_the_api_read_again_make_the_same_cluster() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let in_folder = |folder: &str| {
         std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).filter(|path| {

@@ -1,5 +1,5 @@
-//! Files and requests together: what a file says is applied when it changes, what somebody asked for otherwise stays;
-//! and a snapshot is where a cluster begins once somebody drives it.
+//! Files together with requests: a change of a file is applied, changes by clients otherwise stay; and a snapshot is the
+//! initial state of a cluster until a client changes it.
 
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ fn save(cluster: &mut ControlPlane, manifests: &[String]) {
     cluster.apply(&common::objects("cluster.yaml", manifests.join("\n---\n")));
 }
 
-/// Asks for another version of an object, as a client that has read it does.
+/// Writes a changed object, as a client that has read it does.
 fn write(cluster: &mut ControlPlane, kind: Kind, name: &str, change: impl FnOnce(&mut serde_json::Value)) {
     let key = Key::new(kind, "default", name);
     let given = cluster
         .store()
         .object(&key)
         .and_then(|object| object.metadata().given.clone())
-        .expect("it was written");
+        .expect("the object as it was written");
     let mut json = given.json().clone();
     change(&mut json);
     let objects = common::objects("request.json", json.to_string());
@@ -59,17 +59,17 @@ fn answers(cluster: &ControlPlane, question: &str) -> usize {
 }
 
 #[test]
-fn what_a_file_does_not_change_stays_as_it_was_asked_for() {
+fn fields_a_file_does_not_change_keep_the_clients_values() {
     let mut cluster = cluster(&[SERVICE.into(), set(2, "v1")]);
     write(&mut cluster, Kind::StatefulSet, "db", |json| json["spec"]["replicas"] = 4.into());
     assert_eq!(pods(&cluster), "db-0 db-1 db-2 db-3");
     let published = SERVICE.replace("clusterIP: None", "clusterIP: None, publishNotReadyAddresses: true");
     save(&mut cluster, &[published, set(2, "v1")]);
-    assert_eq!(pods(&cluster), "db-0 db-1 db-2 db-3", "the file said something else, but nothing new");
+    assert_eq!(pods(&cluster), "db-0 db-1 db-2 db-3", "the file has another value, but it did not change");
 }
 
 #[test]
-fn what_a_file_changes_is_as_it_says_and_what_it_does_not_speak_of_stays() {
+fn fields_that_a_file_changes_are_set_and_others_stay() {
     let mut cluster = cluster(&[SERVICE.into(), set(2, "v1")]);
     write(&mut cluster, Kind::StatefulSet, "db", |json| {
         json["spec"]["replicas"] = 4.into();
@@ -77,7 +77,7 @@ fn what_a_file_changes_is_as_it_says_and_what_it_does_not_speak_of_stays() {
         json["metadata"]["labels"] = serde_json::json!({"tier": "store"});
     });
     save(&mut cluster, &[SERVICE.into(), set(2, "v2")]);
-    assert_eq!(pods(&cluster), "db-0 db-1", "the file names its replicas");
+    assert_eq!(pods(&cluster), "db-0 db-1", "the file sets the replicas");
     let set = cluster.store().get::<StatefulSet>(Kind::StatefulSet, "default", "db").expect("the set");
     assert_eq!(set.metadata.labels.get("tier"), Some("store"));
     assert_eq!(set.spec.pod_management_policy, PodManagementPolicy::Parallel);
@@ -87,11 +87,11 @@ fn what_a_file_changes_is_as_it_says_and_what_it_does_not_speak_of_stays() {
         .as_ref()
         .map(|given| given.json()["spec"]["template"]["spec"]["containers"][0]["image"].clone());
     assert_eq!(image, Some("v2".into()));
-    assert_eq!(set.status.updated_replicas, 2, "and it was rolled out");
+    assert_eq!(set.status.updated_replicas, 2, "the image was rolled out");
 }
 
 #[test]
-fn a_file_takes_along_what_it_does_not_say_any_more_and_nothing_else() {
+fn objects_removed_from_a_file_are_deleted_and_no_others() {
     let mut cluster = cluster(&[SERVICE.into(), set(2, "v1")]);
     let other = "{apiVersion: v1, kind: Service, metadata: {name: other}, spec: {ports: [{port: 80}]}}";
     cluster.request(common::objects("request.yaml", other).into_values().map(Change::Put).collect());
@@ -101,7 +101,7 @@ fn a_file_takes_along_what_it_does_not_say_any_more_and_nothing_else() {
     assert_eq!(answers(&cluster, "db.default.svc.cluster.local A"), 0);
 }
 
-/// A cluster of which somebody took a picture while db-1 was not there.
+/// A snapshot of a cluster, taken while db-1 did not exist.
 const SNAPSHOT: &str = "
 apiVersion: v1
 kind: List
@@ -129,17 +129,17 @@ items:
 ";
 
 #[test]
-fn a_snapshot_is_believed_until_somebody_drives_it() {
+fn a_snapshot_is_unchanged_until_a_client_writes() {
     let mut cluster = cluster(&[SNAPSHOT.into(), set(2, "v1")]);
     cluster.advance(std::time::Duration::from_secs(3600));
-    assert_eq!(pods(&cluster), "db-0", "db-1 was not there");
+    assert_eq!(pods(&cluster), "db-0", "db-1 did not exist");
     write(&mut cluster, Kind::StatefulSet, "db", |json| json["spec"]["replicas"] = 3.into());
     assert_eq!(pods(&cluster), "db-0 db-1 db-2");
     assert_eq!(answers(&cluster, "db.default.svc.cluster.local A"), 3, "the endpoints follow the pods");
     assert_eq!(answers(&cluster, "db-0.db.default.svc.cluster.local A"), 1);
-    let recorded = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("it is there").clone();
+    let recorded = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("the pod").clone();
     cluster.request(vec![delete_pod(&recorded, cluster.now(), 30)]);
-    let replaced: &Arc<Pod> = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("it is back");
+    let replaced: &Arc<Pod> = cluster.store().get::<Pod>(Kind::Pod, "default", "db-0").expect("the new pod");
     assert_ne!(replaced.status.ips, recorded.status.ips);
     assert_eq!(answers(&cluster, "db.default.svc.cluster.local A"), 3);
 }

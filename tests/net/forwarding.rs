@@ -1,5 +1,5 @@
-//! Names that are not the cluster's, with an upstream that is asked about them: over either transport and through a
-//! hickory server.
+//! Queries outside the cluster domain, which are forwarded to an upstream: over either transport and through a hickory
+//! server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const MANIFEST: &str = "
 apiVersion: v1
@@ -43,7 +43,7 @@ fn zone() -> Published {
     cluster.published()
 }
 
-/// Knows `search.example.com. A 192.0.2.7` and refuses to say anything of other names.
+/// Answers `search.example.com. A 192.0.2.7` and refuses other names.
 async fn upstream() -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = socket.local_addr().unwrap();
@@ -80,7 +80,7 @@ async fn over_udp(server: SocketAddr, query: &[u8]) -> Vec<u8> {
     socket.connect(server).await.unwrap();
     socket.send(query).await.unwrap();
     let mut reply = vec![0; 4096];
-    let length = timeout(SOON, socket.recv(&mut reply)).await.expect("a reply").unwrap();
+    let length = timeout(TIMEOUT, socket.recv(&mut reply)).await.expect("a reply").unwrap();
     reply.truncate(length);
     reply
 }
@@ -93,7 +93,7 @@ async fn over_tcp(server: SocketAddr, query: &[u8]) -> Vec<u8> {
         stream.read_exact(&mut reply).await?;
         std::io::Result::Ok(reply)
     };
-    timeout(SOON, exchange).await.expect("a reply").unwrap()
+    timeout(TIMEOUT, exchange).await.expect("a reply").unwrap()
 }
 
 /// Response code, AA, RA and the answer section as text.
@@ -104,7 +104,7 @@ fn gist(reply: &[u8]) -> (String, bool, bool, Vec<String>) {
 }
 
 #[tokio::test]
-async fn the_clusters_names_come_from_the_zone_and_all_others_from_the_upstream() {
+async fn queries_outside_the_cluster_domain_are_forwarded() {
     let options = Options { order: Order::Stable, upstream: vec![upstream().await], ..Options::default() };
     let listeners = Listeners::bind(&options).await.unwrap();
     let ours = listeners.addresses()[0];
@@ -114,7 +114,7 @@ async fn the_clusters_names_come_from_the_zone_and_all_others_from_the_upstream(
     let (socket, listener) = super::sockets::both_of_one_port().await;
     let theirs = socket.local_addr().unwrap();
     hickory.register_socket(socket);
-    hickory.register_listener(listener, SOON, 16);
+    hickory.register_listener(listener, TIMEOUT, 16);
 
     let (no_error, refused) = (ResponseCode::NoError.to_string(), ResponseCode::Refused.to_string());
     let web = "web.default.svc.cluster.local. 30 IN A 127.96.0.80";

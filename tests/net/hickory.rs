@@ -1,5 +1,4 @@
-//! The same replies through hickory: what `ClusterHandler` hands to a hickory server is what our own transports send, for
-//! every question that CoreDNS's answers are recorded for.
+//! Replies through hickory equal those of our own transports, for every query for which CoreDNS's answer is recorded.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -78,7 +77,7 @@ async fn check(cluster: &str) {
             same += 1;
             continue;
         }
-        // Hickory's encoder needs some more room. Where there is none, the client is sent to TCP.
+        // Hickory's encoder needs a little more space. Without it, the client is sent to TCP.
         assert!(asked.client.udp && theirs.metadata.truncation, "{cluster}: {question}");
         theirs.metadata.truncation = ours.metadata.truncation;
         let records = [&theirs.answers, &theirs.authorities, &theirs.additionals].map(Vec::len);

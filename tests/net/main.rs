@@ -1,4 +1,4 @@
-//! What reaches the process from outside: sockets over either transport, an upstream, hickory's server, and files that change.
+//! The interfaces of the process: sockets of either transport, an upstream, hickory's server, and files that change.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
 //! Takes the place of kube-apiserver's registry: what it makes of an object that a client sends, field by field, and why it
-//! refuses one, in its words. Plain functions over JSON: [`default`], then [`before_create`] or [`before_update`], then
+//! refuses one, in its words. Plain functions over JSON: [`default`], [`begin`], then [`before_create`] or [`before_update`], then
 //! [`warnings`], as the API server calls them.
 //!
 //! A folder for each group of `pkg/apis`: its `mod.rs` lists the `Strategy` of each kind, `defaults` is
@@ -8,17 +8,24 @@
 //!
 //! It must not know requests, the store, or what a cluster makes of objects.
 
+mod admissionregistration;
+mod allocation;
+mod apiregistration;
 mod apps;
 mod autoscaling;
 mod batch;
+mod certificates;
 mod coordination;
 mod core;
 mod discovery;
 mod field;
+mod flowcontrol;
 mod networking;
+mod node;
 mod policy;
 mod primitives;
 mod rbac;
+mod resource;
 mod scheduling;
 mod schema;
 mod storage;
@@ -27,10 +34,14 @@ mod strategy;
 /// The release of Kubernetes whose API server this is.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
-pub use batch::validate_job_status;
+pub use allocation::{Allocator, Refusal};
+pub use autoscaling::{autoscaler_to_v1, autoscaler_to_v2};
+pub use certificates::administrator;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
-pub use schema::{Decoded, Problem, decode, problems, types};
+pub use primitives::names::{Faults, name_faults};
+pub use schema::{Decoded, Problem, decode, problems};
 pub use strategy::{
-    GroupKind, before_create, before_update, default, is_namespaced, is_unconditional, warnings,
+    GroupKind, before_create, before_status_update, before_update, begin, default, is_namespaced,
+    is_unconditional, is_validated, warnings,
 };

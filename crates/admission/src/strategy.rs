@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
+use crate::allocation::{Allocator, Refusal};
 use crate::field::{At, Cause, Causes};
 use crate::primitives::{metadata, names};
 use crate::{
-    apps, autoscaling, batch, coordination, core, discovery, networking, policy, rbac, scheduling, schema,
-    storage,
+    admissionregistration, apiregistration, apps, autoscaling, batch, certificates, coordination, core,
+    discovery, flowcontrol, networking, node, policy, rbac, resource, scheduling, schema, storage,
 };
 
 /// What an object is, whatever its version: `apps`, `StatefulSet`. The group of `v1` is empty.
@@ -28,6 +29,8 @@ pub(crate) struct Strategy {
     pub(crate) unconditional_update: bool,
     /// `SetObjectDefaults_KIND` of the served version.
     pub(crate) default: fn(&mut Value),
+    /// `BeginCreate`, and `BeginUpdate` with the object before: allocates what of an object is unique in the cluster.
+    pub(crate) begin: fn(&mut Value, Option<&Value>, &Allocator<'_>) -> Result<(), Refusal>,
     /// `PrepareForCreate`: what of a new object the server decides.
     pub(crate) prepare_for_create: fn(&mut Value),
     /// `PrepareForUpdate`, of the new object and the one before.
@@ -36,6 +39,12 @@ pub(crate) struct Strategy {
     pub(crate) validate: fn(&At<'_>, &mut Causes),
     /// `ValidateUpdate`, of the new object and the one before, after the metadata of both.
     pub(crate) validate_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// `PrepareForUpdate` of the strategy of the status. That all but metadata and status is as before has been seen to.
+    pub(crate) prepare_status_for_update: fn(&mut Value, &Value),
+    /// `ValidateUpdate` of the strategy of the status, after the metadata of both.
+    pub(crate) validate_status_update: fn(&At<'_>, &At<'_>, &mut Causes),
+    /// What the way through the store makes of an object that has been validated.
+    pub(crate) canonicalize: fn(&mut Value),
     /// `WarningsOnCreate`, and `WarningsOnUpdate` with the object before.
     pub(crate) warnings: fn(&Value, Option<&Value>) -> Vec<String>,
 }
@@ -49,25 +58,35 @@ impl Strategy {
             namespaced,
             unconditional_update: true,
             default: |_| {},
+            begin: |_, _, _| Ok(()),
             prepare_for_create: |_| {},
             prepare_for_update: |_, _| {},
             validate: |_, _| {},
             validate_update: |_, _, _| {},
+            prepare_status_for_update: |_, _| {},
+            validate_status_update: |_, _, _| {},
+            canonicalize: |_| {},
             warnings: |_, _| Vec::new(),
         }
     }
 }
 
-static GROUPS: [&[Strategy]; 11] = [
+static GROUPS: [&[Strategy]; 17] = [
     core::STRATEGIES,
+    admissionregistration::STRATEGIES,
+    apiregistration::STRATEGIES,
     apps::STRATEGIES,
     autoscaling::STRATEGIES,
     batch::STRATEGIES,
+    certificates::STRATEGIES,
     coordination::STRATEGIES,
     discovery::STRATEGIES,
+    flowcontrol::STRATEGIES,
     networking::STRATEGIES,
+    node::STRATEGIES,
     policy::STRATEGIES,
     rbac::STRATEGIES,
+    resource::STRATEGIES,
     scheduling::STRATEGIES,
     storage::STRATEGIES,
 ];
@@ -84,16 +103,36 @@ pub fn default(of: GroupKind<'_>, object: &mut Value) {
     }
 }
 
+/// `BeginCreate` of a new `object`, and `BeginUpdate` of one in the place of `before`: sets what is allocated for it.
+///
+/// # Errors
+///
+/// Why it cannot be allocated.
+pub fn begin(
+    of: GroupKind<'_>,
+    object: &mut Value,
+    before: Option<&Value>,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
+    strategy(of).map_or(Ok(()), |strategy| (strategy.begin)(object, before, allocator))
+}
+
 /// `rest.BeforeCreate`: sets what of a new object only the server decides, and validates it. It has its name and namespace, and
-/// its defaults.
+/// its defaults, and what [`begin`] sets.
 ///
 /// # Errors
 ///
 /// What is wrong with it: at least one cause.
 pub fn before_create(of: GroupKind<'_>, object: &mut Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
+    // Only a deletion sets them.
+    if let Some(metadata) = object["metadata"].as_object_mut() {
+        metadata.remove("deletionTimestamp");
+        metadata.remove("deletionGracePeriodSeconds");
+    }
     (strategy.prepare_for_create)(object);
     refuse(validate(of, object))?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }
@@ -120,15 +159,43 @@ fn validate(of: GroupKind<'_>, object: &Value) -> Vec<Cause> {
 /// What is wrong with the object or the change: at least one cause.
 pub fn before_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
     let Some(strategy) = strategy(of) else { return Ok(()) };
+    update(strategy, strategy.prepare_for_update, strategy.validate_update, object, before)
+}
+
+/// As [`before_update`], of an update of the status: metadata and status change, all else is as before.
+///
+/// # Errors
+///
+/// What is wrong with the status or the metadata: at least one cause.
+pub fn before_status_update(of: GroupKind<'_>, object: &mut Value, before: &Value) -> Result<(), Vec<Cause>> {
+    let Some(strategy) = strategy(of) else { return Ok(()) };
+    let (Some(new), Some(old)) = (object.as_object_mut(), before.as_object()) else { return Ok(()) };
+    new.retain(|field, _| matches!(field.as_str(), "metadata" | "status"));
+    for (field, value) in old {
+        if !matches!(field.as_str(), "metadata" | "status") {
+            new.insert(field.clone(), value.clone());
+        }
+    }
+    update(strategy, strategy.prepare_status_for_update, strategy.validate_status_update, object, before)
+}
+
+fn update(
+    strategy: &Strategy,
+    prepare: fn(&mut Value, &Value),
+    validate: fn(&At<'_>, &At<'_>, &mut Causes),
+    object: &mut Value,
+    before: &Value,
+) -> Result<(), Vec<Cause>> {
     keep_system_fields(object, before);
-    (strategy.prepare_for_update)(object, before);
+    prepare(object, before);
     let mut causes = Causes::default();
     let (new, old) = (At::root(object), At::root(before));
     let metadata = new.at("metadata");
     metadata::validate_object_meta(&metadata, strategy.namespaced, names::path_segment, &mut causes);
     metadata::validate_object_meta_update(&metadata, &old.at("metadata"), &mut causes);
-    (strategy.validate_update)(&new, &old, &mut causes);
+    validate(&new, &old, &mut causes);
     refuse(causes.into_vec())?;
+    (strategy.canonicalize)(object);
     schema::drop_empty(object);
     Ok(())
 }
@@ -148,7 +215,9 @@ fn keep_system_fields(object: &mut Value, before: &Value) {
     keep("generation", true);
     keep("uid", false);
     keep("creationTimestamp", true);
-    keep("deletionTimestamp", true);
+    if old.contains_key("deletionTimestamp") {
+        keep("deletionTimestamp", true);
+    }
     keep("deletionGracePeriodSeconds", false);
     keep("resourceVersion", false);
 }
@@ -157,9 +226,14 @@ fn refuse(causes: Vec<Cause>) -> Result<(), Vec<Cause>> {
     if causes.is_empty() { Ok(()) } else { Err(causes) }
 }
 
-/// What the answer to a client says of an object that is taken: fields without effect, or deprecated.
+/// Warnings about an accepted object: fields that are deprecated or have no effect.
 pub fn warnings(of: GroupKind<'_>, object: &Value, before: Option<&Value>) -> Vec<String> {
     strategy(of).map(|strategy| (strategy.warnings)(object, before)).unwrap_or_default()
+}
+
+/// Whether objects of such a kind are validated; of others [`before_create`] takes all.
+pub fn is_validated(of: GroupKind<'_>) -> bool {
+    strategy(of).is_some()
 }
 
 /// Whether objects of such a kind are in namespaces.

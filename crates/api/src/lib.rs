@@ -11,10 +11,10 @@
 //! | `own` | `clusterlocal.dev/v1`, `/dns/…` | nothing: what a cluster does not offer |
 //! | `discovery` | groups, resources, OpenAPI | `endpoints/discovery`, kube-openapi |
 //!
-//! `route` leads a request through `http` to its handler. A folder uses only those that stand above it in this table, as a test of
-//! the package `clusterlocal` holds. [`review`] inspects files by the same schema and rules.
+//! `route` passes a request through `http` to its handler. A folder uses only those above it in this table, which a test of
+//! the package `clusterlocal` checks. [`review`] inspects files by the same schema and rules.
 //!
-//! It is internal: its API may change with any release.
+//! Internal: its API may change with any release.
 
 pub mod admit;
 mod discovery;
@@ -47,15 +47,15 @@ pub use http::status::{Details, Status};
 pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
 pub use view::render;
 
-/// How the API is served.
+/// Options of the API server.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Where; port 0 is any free port.
+    /// The address to listen on; port 0 is any free port.
     pub listen: SocketAddr,
-    /// Whether an address that other machines can reach is meant. There are no credentials: whoever reaches it may
-    /// change everything.
+    /// Whether an address that other machines can reach is allowed. There are no credentials: every client that reaches it
+    /// may change everything.
     pub allow_remote: bool,
-    /// What clients may take.
+    /// The limits of clients.
     pub limits: Limits,
 }
 
@@ -69,19 +69,19 @@ impl Options {
 /// Why the API cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Other machines could reach the address, and nobody said that they may.
+    /// Other machines could reach the address, and that is not allowed.
     #[error(
-        "the API at {0} could be reached from other machines, and it asks nobody who they are: choose a loopback address, \
-         or say --api-allow-remote"
+        "the API at {0} would be reachable from other machines, and has no authentication: choose a loopback address, \
+         or pass --api-allow-remote"
     )]
     Remote(SocketAddr),
-    /// The address cannot be had.
+    /// The address is not available.
     #[error(transparent)]
     Bind(#[from] BindError),
 }
 
 impl ServerError {
-    /// Whether somebody else has the address.
+    /// Whether the address is in use.
     pub fn is_in_use(&self) -> bool {
         matches!(self, ServerError::Bind(error) if error.reason.kind() == std::io::ErrorKind::AddrInUse)
     }
@@ -100,7 +100,7 @@ impl Server {
     /// Binds the address of `options`.
     ///
     /// # Errors
-    /// Where that is not possible, or not safe.
+    /// If the address is not available, or not allowed.
     pub async fn bind(options: Options) -> Result<Self, ServerError> {
         let address = options.listen;
         if !address.ip().is_loopback() && !options.allow_remote {
@@ -112,25 +112,25 @@ impl Server {
         Ok(Server { listener, address, options, queries: None, upstream: Vec::new() })
     }
 
-    /// Where it was bound.
+    /// The bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The same, which tells of the DNS queries in `queries`. Without this it says that none are written down.
+    /// Serves the DNS queries recorded in `queries`. Without it, requests for them are refused.
     #[must_use]
     pub fn with_queries(self, queries: QueryLog) -> Self {
         Server { queries: Some(queries), ..self }
     }
 
-    /// The same, which states that the DNS asks these servers for names outside the cluster.
+    /// Sets the servers to which the DNS forwards queries outside the cluster, for explanations.
     #[must_use]
     pub fn with_upstream(self, upstream: Vec<SocketAddr>) -> Self {
         Server { upstream, ..self }
     }
 
-    /// Answers for the cluster that `driver` drives until `shutdown` resolves, and then for a moment more: requests
-    /// under way are answered, watches end.
+    /// Answers requests for the cluster of `driver` until `shutdown` resolves. Then watches end, and requests in progress
+    /// are answered for a moment.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
         let Server { listener, address, options, queries, upstream } = self;
         let (stop, stopped) = stopping::channel(false);

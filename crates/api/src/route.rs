@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's handler chain: from a request, by guard, path and verb, to whoever answers it.
-//! It must not know how objects are changed or shown.
+//! Takes the place of kube-apiserver's handler chain: passes a request, by guard, path and verb, to its handler. Must not
+//! depend on how objects are changed or rendered.
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,13 +19,13 @@ use crate::own::{dns, faults};
 use crate::schema::registry::Registry;
 use crate::schema::resource::Held;
 use crate::verbs::call::{Api, Call};
-use crate::verbs::{delete, list, pods, reviews, scale, watch, write};
+use crate::verbs::{delete, list, patch, pods, reviews, scale, watch, write};
 use crate::{discovery, own};
 use clusterlocal_core::store::Kind;
 
-/// Whether a request has to say of which type its body is, and does not: a page can send such a body anywhere without asking
-/// first. Clients built on client-go may leave it out, as `kubectl create --raw` does; they call themselves `NAME/VERSION
-/// (OS/ARCH) kubernetes/COMMIT` (`rest.DefaultKubernetesUserAgent`), and a page cannot do that without asking first.
+/// Whether a request lacks the content type that it needs: a web page can send such a body to any site without a preflight
+/// request. Clients built on client-go may leave it out, as `kubectl create --raw` does; their user agent is `NAME/VERSION
+/// (OS/ARCH) kubernetes/COMMIT` (`rest.DefaultKubernetesUserAgent`), which a page cannot send without a preflight request.
 fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let by_client_go = agent.starts_with("kubectl") || agent.contains(" kubernetes/");
@@ -34,11 +34,11 @@ fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
         && !by_client_go
 }
 
-/// Tells the SOA serial in which everything shows that had happened by the time of the answer.
+/// The SOA serial from which on the DNS shows everything before the answer.
 const SERIAL: HeaderName = HeaderName::from_static("clusterlocal-serial");
 
 impl Api {
-    /// The answer to `request`, whatever it is.
+    /// Answers `request`.
     pub(crate) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let mut unread = !request.body().is_end_stream();
         let mut response = match self.respond(request, &mut unread).await {
@@ -46,13 +46,14 @@ impl Api {
             Err(status) => reply::failure(&status),
         };
         if unread {
-            // What follows on the connection is the rest of the body, so it is closed; the client is told (RFC 9112, 9.6).
+            // The rest of the body would follow on the connection, so it is closed, and the client is informed (RFC 9112
+            // section 9.6).
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    /// `unread` is whether the request's body is still on its way.
+    /// `unread` states whether the request's body is not read completely.
     async fn respond(
         self: Arc<Self>,
         request: Request<Incoming>,
@@ -71,8 +72,7 @@ impl Api {
                 let query = parts.uri.query().unwrap_or_default().to_owned();
                 let answer = move || dns::answer(&self.driver, &self.upstream, dns, &query);
                 let asked = tokio::task::spawn_blocking(answer).await;
-                let reply =
-                    asked.map_err(|_| Status::internal("the request handler failed; the log says why"))?;
+                let reply = asked.map_err(|_| Status::internal("the request handler failed; see the log"))?;
                 return Ok(reply?.into_response());
             }
             target => {
@@ -85,10 +85,10 @@ impl Api {
             return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
         }
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        let form = Form::wanted(&parts.headers)?;
+        let form = Form::requested(&parts.headers)?;
         let body = body::read(incoming, self.limits).await?;
         *unread = false;
-        // From now on the connection does not have to make room.
+        // From here on the connection is not evicted.
         let busy = open.map(|open| Arc::new(open.busy()));
         let call = Call {
             method: parts.method,
@@ -100,19 +100,18 @@ impl Api {
             warnings: Mutex::default(),
         };
         own::expected(&self, &call).await?;
-        // Others answer DNS queries on the threads of the runtime; a list of all pods takes its time.
+        // DNS queries are answered on the threads of the runtime, and a list of all pods takes some time.
         let deprecated = call.place.resource.deprecation();
         let (api, call) = (self.clone(), Arc::new(call));
         let asked = call.clone();
         let answered = tokio::task::spawn_blocking(move || api.carry_out(&asked)).await;
-        let reply =
-            answered.map_err(|_| Status::internal("the request handler failed; the log says why"))??;
+        let reply = answered.map_err(|_| Status::internal("the request handler failed; see the log"))??;
         let reply = if accept::is_yaml(&call.headers) { reply.into_yaml() } else { reply };
         let mut response = reply.into_response();
         reply::attach_warnings(response.headers_mut(), deprecated);
-        let told = call.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        reply::attach_warnings(response.headers_mut(), told.iter());
-        drop(told);
+        let warnings = call.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+        reply::attach_warnings(response.headers_mut(), warnings.iter());
+        drop(warnings);
         response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
         if let Some(busy) = busy {
             response.extensions_mut().insert(busy);
@@ -120,8 +119,7 @@ impl Api {
         Ok(response)
     }
 
-    /// The resources that `path` may be about: those that clients defined are looked for only where it leads to none of
-    /// Kubernetes' groups.
+    /// Returns the resources for `path`: those that clients defined are added only if it is in none of Kubernetes' groups.
     async fn registry(self: Arc<Self>, path: &str) -> Result<Cow<'static, Registry>, Status> {
         let built_in = Registry::built_in();
         let mut segments = path.trim_matches('/').split('/');
@@ -135,12 +133,10 @@ impl Api {
         }
         let read =
             tokio::task::spawn_blocking(move || self.driver.read(|cluster| Registry::of(cluster.store())));
-        read.await
-            .map(Cow::Owned)
-            .map_err(|_| Status::internal("the request handler failed; the log says why"))
+        read.await.map(Cow::Owned).map_err(|_| Status::internal("the request handler failed; see the log"))
     }
 
-    /// Does what is asked with objects.
+    /// Handles requests for objects.
     fn carry_out(self: &Arc<Self>, call: &Arc<Call>) -> Result<Reply, Status> {
         match call.place.resource.held {
             Held::Store(kind) => {
@@ -179,7 +175,7 @@ impl Api {
             (&Method::PUT, None | Some("status" | "approval" | "finalize")) if named => {
                 write::replace(driver, kind, call)
             }
-            (&Method::PATCH, None | Some("status" | "approval")) if named => write::patch(driver, kind, call),
+            (&Method::PATCH, None | Some("status" | "approval")) if named => patch::patch(driver, kind, call),
             (&Method::DELETE, None) if named => delete::one(driver, kind, call),
             (&Method::DELETE, None) => delete::collection(driver, kind, call),
             (&Method::GET, Some("status" | "approval")) => list::get(driver, kind, call),

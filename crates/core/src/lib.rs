@@ -4,9 +4,9 @@
 //!
 //! Most rooms take the place of one part of Kubernetes and are named after it; see `docs/architecture.md`. Dependencies
 //! between the rooms are acyclic, which a test of the package `clusterlocal` checks. [`wire`] is the DNS wire format
-//! and depends on no other room; [`zone`], [`answer`], [`controller`] and [`merge`] are pure functions; YAML is parsed
-//! in [`manifest`] only. [`ControlPlane`] is all of it up to the zone and gets the time from its caller; a [`Driver`]
-//! keeps it in step with a [`Clock`]. [`explain`] inspects it.
+//! and depends on no other room; [`types`] are those of the Kubernetes API; [`zone`], [`answer`], [`controller`] and
+//! [`merge`] are pure functions; YAML is parsed in [`manifest`] only. [`ControlPlane`] is all of it up to the zone and
+//! gets the time from its caller; a [`Driver`] keeps it in step with a [`Clock`]. [`explain`] inspects it.
 //!
 //! No room uses sockets, HTTP or the crates of hickory.
 
@@ -30,6 +30,7 @@ pub mod queries;
 pub mod reconcile;
 pub mod store;
 pub mod text;
+pub mod types;
 pub mod wire;
 pub mod zone;
 

@@ -1,4 +1,6 @@
-//! Notation of names and durations, in objects and in faults. Must not depend on their owners.
+//! Notation of names, durations and quantities, in objects and in faults. Must not depend on their owners.
+
+mod quantity;
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +8,8 @@ use std::time::Duration;
 
 use arcstr::ArcStr;
 use jiff::SignedDuration;
+
+pub use self::quantity::{Quantity, QuantityError};
 
 /// A name, namespace, label or port name: a pointer of eight bytes to shared text.
 pub type Name = ArcStr;

@@ -273,14 +273,13 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 /// The notation of actions and presets.
 fn notation() -> String {
-    let mut text = String::new();
-    let mut table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
-        text.push_str(&format!("{title}:\n"));
-        rows.for_each(|(written, about)| text.push_str(&help::row(written, 27, about)));
+    let table = |title: &str, rows: &mut dyn Iterator<Item = (&str, &str)>| {
+        let rows: String = rows.map(|(written, about)| help::row(written, 27, about)).collect();
+        format!("{title}:\n{rows}")
     };
-    table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
-    table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
-    text
+    let actions = table("Actions", &mut ACTIONS.iter().map(|action| (action.written, action.about)));
+    let presets = table("Presets", &mut PRESETS.iter().map(|preset| (preset.written, preset.about)));
+    format!("{actions}\n{presets}")
 }
 
 #[cfg(test)]

@@ -25,7 +25,11 @@ mod process;
 mod queries;
 mod query;
 mod records;
+#[cfg(test)]
+#[path = "tests/reference.rs"]
+mod reference;
 mod resolv_conf;
+#[cfg(target_os = "linux")]
 mod run;
 mod running;
 mod serve;
@@ -43,8 +47,10 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 pub use changes::log_changes;
 pub use failure::{Failure, show};
 pub use process::{Parent, Signals, Stop};
+#[cfg(target_os = "linux")]
 pub use run::PodsArgs;
 pub use serve::ServeArgs;
+#[cfg(target_os = "linux")]
 use run::RunArgs;
 
 /// cluster.local, without the cluster: a Kubernetes cluster's DNS, from manifests alone.
@@ -61,7 +67,8 @@ pub struct Cli {
 enum Verb {
     /// Answer DNS queries for the cluster of the manifests, and follow their changes
     Serve(Box<ServeArgs>),
-    /// Serve, and run the containers of pods as processes (Linux)
+    /// Serve, and run the containers of pods as processes
+    #[cfg(target_os = "linux")]
     Run(Box<RunArgs>),
     /// Check that the DNS of a server answers, for health checks of containers
     Health(health::HealthArgs),
@@ -101,6 +108,11 @@ enum Verb {
     Crash(running::PodArgs),
 }
 
+/// How the containers of pods run: on this system they do not.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub enum PodsArgs {}
+
 /// Runs the verb of the command line; `serve` runs the server, with pods that run as processes where there are arguments for them.
 pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failure>) -> ExitCode {
     let cli = match parsed() {
@@ -110,6 +122,7 @@ pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failu
     let result = match cli.verb {
         None => serve(cli.serve, None),
         Some(Verb::Serve(args)) => serve(*args, None),
+        #[cfg(target_os = "linux")]
         Some(Verb::Run(args)) => args.begin().and_then(|(args, pods)| serve(args, Some(pods))),
         Some(Verb::Health(args)) => health::run(&args),
         Some(Verb::Check(args)) => check::run(args),

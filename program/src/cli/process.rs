@@ -42,7 +42,7 @@ impl Stop {
 pub struct Signals(Arc<Mutex<Answering>>);
 
 /// The shutdown and the rescan that signals request, once the server answers.
-type Answering = Option<(Stop, Arc<Notify>)>;
+type Answering = Option<(Stop, Arc<Notify>, bool)>;
 
 impl Signals {
     /// Installs the handler. Until [`handle`](Self::handle), SIGTERM and SIGINT end the process at once.
@@ -58,9 +58,9 @@ impl Signals {
     }
 
     /// From now on SIGTERM and SIGINT start `stop`, a second one ends the process at once, and SIGHUP notifies `read_again`.
-    /// Others are ignored.
-    pub fn handle(self, stop: Stop, read_again: Arc<Notify>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, read_again));
+    /// Others are ignored. With a `deadline` the process ends in any case after [`STOP_TIMEOUT`].
+    pub fn handle(self, stop: Stop, read_again: Arc<Notify>, deadline: bool) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, read_again, deadline));
     }
 }
 
@@ -71,16 +71,18 @@ fn handle_all(mut signals: Taken, answering: &Mutex<Answering>) {
         let name = signal_name(signal).unwrap_or("a signal");
         let answering = answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match (signal, answering, stopping) {
-            (SIGHUP, Some((_, read_again)), _) => {
+            (SIGHUP, Some((_, read_again, _)), _) => {
                 info!("SIGHUP: reading the manifests again");
                 read_again.notify_one();
             }
             (SIGTERM | SIGINT, None, _) => std::process::exit(128 + signal),
-            (SIGTERM | SIGINT, Some((stop, _)), None) => {
+            (SIGTERM | SIGINT, Some((stop, _, deadline)), None) => {
                 info!("{name}: answering the queries received so far, then stopping");
                 stopping = Some(Instant::now());
                 stop.now();
-                _ = thread::Builder::new().name("deadline".into()).spawn(end_late);
+                if deadline {
+                    _ = thread::Builder::new().name("deadline".into()).spawn(end_late);
+                }
             }
             (SIGTERM | SIGINT, _, Some(since)) if since.elapsed() < REDELIVERY => {}
             (SIGTERM | SIGINT, ..) => {

@@ -1,7 +1,7 @@
 import java.net.InetAddress;
 import java.net.UnknownHostException;
 
-/** Prints what Java says of each name, which it asks the C library for. Arguments: names. */
+/** Resolves each name with Java, which uses the C library, and prints the result. Arguments: names. */
 class Missing {
     public static void main(String[] names) {
         for (var name : names) {

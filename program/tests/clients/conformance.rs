@@ -1,8 +1,8 @@
-//! The recorded steps of `conformance/` against this program, by the manual clock: what became of them is what became of
-//! them in a Kubernetes control plane, but for the listed differences (docs/conformance.md).
+//! Replays the recorded steps of `conformance/` against this program, on the manual clock: the results equal those of a
+//! Kubernetes control plane, except for the listed differences (docs/fidelity.md).
 //!
-//! Needs kubectl as `.ci/run` installs it, and Python with PyYAML; without them the scenarios are listed as ignored, unless
-//! `CLUSTERLOCAL_TEST_CLIENTS=all` requires them. `CLUSTERLOCAL_CONFORMANCE=write` writes the list of differences anew.
+//! Needs kubectl as installed by `.ci/run`, and Python with PyYAML; without them the scenarios are listed as ignored,
+//! unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires them. `CLUSTERLOCAL_CONFORMANCE=write` rewrites the list of differences.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use crate::Test;
 
 const KUBECTL: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/kubectl/1.37/kubectl");
 const CONFORMANCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../conformance");
-/// The Kubernetes minor whose recordings are compared.
+/// The minor version of Kubernetes whose recordings are compared.
 const MINOR: &str = "1.36";
 
 pub fn tests() -> Vec<Test> {
@@ -29,7 +29,7 @@ pub fn tests() -> Vec<Test> {
     scenarios.into_iter().map(test).collect()
 }
 
-/// Takes the steps of a scenario at a server of its own, and compares.
+/// Replays the steps of a scenario against a new server, and compares the results.
 fn replay(scenario: &str) -> Result<(), Failed> {
     let mut judge = Command::new("python3");
     judge.arg(Path::new(CONFORMANCE).join("judge"));

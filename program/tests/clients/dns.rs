@@ -1,8 +1,7 @@
-//! Peer discovery with other people's DNS clients: each finds the three peers of a StatefulSet, and the fourth after the
-//! manifest was saved. And other people's servers: each loads our zone file and answers the same.
+//! Peer discovery with external DNS clients: each finds the three peers of a StatefulSet, and the fourth after the manifest
+//! is saved. And external DNS servers: each loads our zone file and answers the same.
 //!
-//! A client that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that all have to be
-//! there.
+//! A client that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires all of them.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::UdpSocket;
@@ -37,8 +36,8 @@ pub fn tests() -> Vec<Test> {
     ]
 }
 
-/// For tools that print records: their SRV lines (`… SRV priority weight port target`), each with the A record that came
-/// in the additional section.
+/// Parses the SRV lines of tools that print records (`… SRV priority weight port target`), each with the A record of its
+/// target in the additional section.
 fn from_records(text: &str) -> Peers {
     let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
     let mut found = Peers::new();
@@ -57,7 +56,7 @@ fn from_records(text: &str) -> Peers {
 
 fn dig(port: u16) -> Result<Peers, String> {
     let text = output(Command::new("dig").args(["@127.0.0.1", "-p", &port.to_string(), SERVICE, "SRV"]))?;
-    // dig tells of anything odd in a message in a line of its own.
+    // dig reports irregularities of a message on a line of their own.
     if text.contains("WARNING") && !text.contains("recursion requested but not available")
         || text.contains("malformed")
     {
@@ -76,22 +75,22 @@ fn drill(port: u16) -> Result<Peers, String> {
         .map(|t| from_records(&t))
 }
 
-/// The official Python client of Kubernetes, which lists, watches and changes things.
+/// The official Python client of Kubernetes: lists, watches and changes objects.
 fn kubernetes() -> Result<(), Failed> {
     let manifest = Manifest::new(&ring(3));
     let server = Server::start(&manifest.path(), &[]);
     let api = server.api.expect("an address").to_string();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/lifecycle.py");
-    let told = output(Command::new("python3").arg(script).args([api.as_str(), "cassandra"]))?;
+    let printed = output(Command::new("python3").arg(script).args([api.as_str(), "cassandra"]))?;
     let four = "cassandra-0 cassandra-1 cassandra-2 cassandra-3";
     let expected = format!(
         "listed cassandra-0 cassandra-1 cassandra-2\nscaled {four}\nreplaced {four}\nendpoints True\nold 410\nmissing \
-         404 pods \"nobody\" not found\n"
+         404 pods \"missing\" not found\n"
     );
-    if told == expected { Ok(()) } else { Err(format!("expected {expected:?}, got {told:?}").into()) }
+    if printed == expected { Ok(()) } else { Err(format!("expected {expected:?}, got {printed:?}").into()) }
 }
 
-/// The C library asks port 53 and nothing else, and by short names: in namespaces of its own it can.
+/// The C library only uses port 53, and short names: tested in network and mount namespaces of its own.
 fn getent() -> Result<(), Failed> {
     let manifest = Manifest::new(&ring(3));
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -142,11 +141,10 @@ fn getent() -> Result<(), Failed> {
     Ok(())
 }
 
-/// What can be done without root.
+/// A command that succeeds if namespaces can be created without root.
 const NAMESPACES: &str = "unshare -U -r -n -m true";
 
-/// A pod that is not there yet is "not found", by its short name: no client takes it for a failure that goes away, or for one
-/// of the server's.
+/// A pod that does not exist is "not found" by its short name: no client reports a temporary or a server failure.
 fn missing(client: &[&str]) -> Result<(), Failed> {
     let manifest = Manifest::new(&ring(3));
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
@@ -159,18 +157,18 @@ fn missing(client: &[&str]) -> Result<(), Failed> {
         .arg(manifest.folder.path())
         .args(&client[..client.len() - 1])
         .arg(clients.join(client[client.len() - 1]))
-        .args(["cassandra-0.cassandra", "cassandra-9.cassandra", "nobody", "www.example.com"])
+        .args(["cassandra-0.cassandra", "cassandra-9.cassandra", "missing", "www.example.com"])
         .env("GO111MODULE", "off")
         .env("GOFLAGS", "")
         .env("GOCACHE", concat!(env!("CARGO_TARGET_TMPDIR"), "/go-cache"));
-    let told = output(&mut command)?;
-    // c-ares asks for names as they stand, so that it does not find what is there either.
-    let expected = "cassandra-0.cassandra found\ncassandra-9.cassandra not found\nnobody not found\nwww.example.com not \
+    let printed = output(&mut command)?;
+    // c-ares does not complete names, so it finds no short name.
+    let expected = "cassandra-0.cassandra found\ncassandra-9.cassandra not found\nmissing not found\nwww.example.com not \
                     found\n";
-    if told == expected { Ok(()) } else { Err(format!("{client:?}: {told:?}").into()) }
+    if printed == expected { Ok(()) } else { Err(format!("{client:?}: {printed:?}").into()) }
 }
 
-/// A process that ends with the test.
+/// A process that is stopped when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -180,8 +178,8 @@ impl Drop for Running {
     }
 }
 
-/// Writes the configuration of another name server for a zone file, and gives the command that checks it, and the one
-/// that runs it.
+/// Writes the configuration of another DNS server for a zone file. Returns the command that checks it, and the one that
+/// runs it.
 type OtherServer = fn(folder: &Path, port: u16) -> (Command, Command);
 
 fn other_server(configure: OtherServer) -> Result<(), Failed> {
@@ -193,10 +191,10 @@ fn other_server(configure: OtherServer) -> Result<(), Failed> {
     let port = free_port();
     let (mut check, mut run) = configure(folder.path(), port);
     let checked = check.output().map_err(|e| e.to_string())?;
-    let said = [checked.stdout, checked.stderr].concat();
-    let said = String::from_utf8_lossy(&said).to_lowercase();
-    if !checked.status.success() || said.contains("warning") || said.contains("error") {
-        return Err(format!("{check:?}: {said}").into());
+    let text = [checked.stdout, checked.stderr].concat();
+    let text = String::from_utf8_lossy(&text).to_lowercase();
+    if !checked.status.success() || text.contains("warning") || text.contains("error") {
+        return Err(format!("{check:?}: {text}").into());
     }
     let log = std::fs::File::create(folder.path().join("log")).map_err(|e| e.to_string())?;
     run.stdout(log.try_clone().map_err(|e| e.to_string())?).stderr(log);
@@ -219,7 +217,7 @@ fn other_server(configure: OtherServer) -> Result<(), Failed> {
     if asked > 50 { Ok(()) } else { Err(format!("only {asked} questions in {zone}").into()) }
 }
 
-/// The answer section, sorted, over TCP: other servers cut UDP replies elsewhere.
+/// The answer section, sorted, over TCP: other servers truncate UDP replies at other sizes.
 fn answers(port: u16, name: &str, record_type: &str) -> Result<Vec<String>, String> {
     let port = port.to_string();
     let options = ["+tcp", "+noall", "+answer", "@127.0.0.1", "-p", &port, name, record_type];
@@ -228,7 +226,7 @@ fn answers(port: u16, name: &str, record_type: &str) -> Result<Vec<String>, Stri
         .lines()
         .filter(|line| !line.starts_with(';') && !line.is_empty())
         .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-        // What an alias leads to is listed where it belongs.
+        // The target of an alias has records of its own.
         .filter(|line| line.split(' ').nth(3) == Some(record_type))
         .collect();
     lines.sort();

@@ -1,8 +1,7 @@
-//! The habits of people who use kubectl, with an old one and a new one: what they type works, and shows what a cluster
-//! would show.
+//! Common uses of kubectl, with an old version and a new one: the commands work, and their output is that of a cluster.
 //!
-//! A version that is not installed (`.ci/run` does that) is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all`
-//! says that all have to be there.
+//! A version that is not installed (by `.ci/run`) is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires all
+//! of them.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -16,10 +15,10 @@ use crate::Test;
 use crate::ring::ring;
 use crate::server::Server;
 
-/// Where `.ci/run` puts kubectl, a directory a version.
+/// Where `.ci/run` installs kubectl, one directory per version.
 const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/kubectl");
 
-/// The oldest and the newest that are promised to work.
+/// The oldest and the newest supported version.
 const VERSIONS: [&str; 2] = ["1.27", "1.37"];
 
 const RING: &str = ring!(
@@ -28,7 +27,7 @@ const RING: &str = ring!(
     "terminationGracePeriodSeconds: 1, containers: [{name: c, image: 'cassandra:5', ports: [{name: cql, containerPort: 9042}]}]"
 );
 
-/// What somebody does, one command after the other.
+/// A sequence of commands.
 type Habit = fn(&Kubectl) -> Result<(), Failed>;
 
 const HABITS: [(&str, Habit); 10] = [
@@ -57,7 +56,7 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-/// A kubectl, a server of its own, and a home directory of its own: it keeps what it discovers there.
+/// A kubectl with its own server, and its own home directory for its discovery cache.
 struct Kubectl {
     program: PathBuf,
     home: TempDir,
@@ -75,7 +74,7 @@ impl Kubectl {
         Kubectl { program, home, _server: server }
     }
 
-    /// kubectl with these arguments, which are words; `'` holds some together.
+    /// kubectl with these arguments, split at spaces; `'` quotes words.
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new(&self.program);
         for (at, part) in arguments.split('\'').enumerate() {
@@ -89,17 +88,17 @@ impl Kubectl {
         command
     }
 
-    /// The standard output of a command that has to succeed and say each of `expected`.
+    /// Runs a command that has to succeed and print each of `expected`. Returns its standard output.
     fn run(&self, arguments: &str, expected: &[&str]) -> Result<String, Failed> {
-        said(&mut self.command(arguments), Some(0), expected)
+        check(&mut self.command(arguments), Some(0), expected)
     }
 
-    /// The same of one that has to end with `code`; what it says on standard error counts as well.
+    /// Runs a command that has to end with `code`; standard error is included in the output.
     fn fail(&self, code: i32, arguments: &str, expected: &[&str]) -> Result<String, Failed> {
-        said(&mut self.command(arguments), Some(code), expected)
+        check(&mut self.command(arguments), Some(code), expected)
     }
 
-    /// Repeats a command until it says `expected`.
+    /// Repeats a command until it prints `expected`.
     fn until(&self, arguments: &str, expected: &str) -> Result<(), Failed> {
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
@@ -116,11 +115,11 @@ impl Kubectl {
     }
 }
 
-fn said(command: &mut Command, code: Option<i32>, expected: &[&str]) -> Result<String, Failed> {
+fn check(command: &mut Command, code: Option<i32>, expected: &[&str]) -> Result<String, Failed> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let said = if code == Some(0) { out.clone() } else { format!("{out}{err}") };
-    let words = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    let printed = if code == Some(0) { out.clone() } else { format!("{out}{err}") };
+    let words = printed.split_whitespace().collect::<Vec<_>>().join(" ");
     let missing = expected.iter().find(|expected| !words.contains(*expected));
     if output.status.code() != code || missing.is_some() || err.contains("panic") {
         let status = output.status;
@@ -256,7 +255,7 @@ fn change(kubectl: &Kubectl) -> Result<(), Failed> {
     kubectl.write("edit.sh", "#!/bin/sh\nsed -i '/^spec:/,/selector:/s/replicas: 3/replicas: 1/' \"$1\"\n");
     let mut edit = kubectl.command("edit sts db");
     edit.env("EDITOR", format!("sh {}", edited.display()));
-    said(&mut edit, Some(0), &["statefulset.apps/db edited"])?;
+    check(&mut edit, Some(0), &["statefulset.apps/db edited"])?;
     kubectl.until("get sts db", "db 1/1")?;
     kubectl.fail(
         1,
@@ -325,7 +324,7 @@ fn drain(kubectl: &Kubectl) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A process that ends with the test.
+/// A process that is stopped when the test ends.
 struct Running(Child);
 
 impl Drop for Running {
@@ -380,7 +379,7 @@ fn fault(kubectl: &Kubectl) -> Result<(), Failed> {
     kubectl.run("apply -f fault.yaml", &["fault.clusterlocal.dev/srv-fails created"])?;
     kubectl.run("apply -f fault.yaml", &["unchanged"])?;
     kubectl.write("fault.yaml", &FAULT.replace("times: 3", "times: 4"));
-    kubectl.run("diff -f fault.yaml", &[]).err().ok_or("a difference is told by the exit code")?;
+    kubectl.run("diff -f fault.yaml", &[]).err().ok_or("the exit code of a difference")?;
     kubectl.run("apply -f fault.yaml", &["configured"])?;
     let shown = "NAME MATCH ACTIONS HITS STATE AGE srv-fails types=SRV every=3 delay 3s, servfail 0 Active";
     kubectl.run("get faults", &[shown])?;
@@ -388,7 +387,7 @@ fn fault(kubectl: &Kubectl) -> Result<(), Failed> {
     kubectl.run("describe fault srv-fails", &["Name: srv-fails", "Phase: Active", "servfail"])?;
     kubectl.run("explain faults.spec", &["KIND: Fault", "sequence", "preset"])?;
     let mut edit = kubectl.command("edit fault srv-fails");
-    said(edit.env("KUBE_EDITOR", "sed -i s/servfail/refused/"), Some(0), &["edited"])?;
+    check(edit.env("KUBE_EDITOR", "sed -i s/servfail/refused/"), Some(0), &["edited"])?;
     kubectl.run("get faults", &["delay 3s, refused"])?;
     for (from, to, expected) in [
         ("servfail", "servfial", "spec.actions[1]: Invalid value: \"servfial\""),

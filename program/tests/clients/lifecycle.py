@@ -1,5 +1,5 @@
-"""Follows a StatefulSet's pods through a scale-up and a replacement with the official Kubernetes client, and prints what
-it saw, a fact a line. Arguments: the API's address, the set's name."""
+"""Follows a StatefulSet's pods through a scale-up and a replacement with the official Kubernetes client, and prints its
+observations, one per line. Arguments: address of the API, name of the set."""
 import json
 import sys
 from kubernetes import client, watch
@@ -15,7 +15,7 @@ def is_ready(pod):
 
 
 def follow(pods, since, until):
-    """Keeps `pods`, which are those of revision `since`, up to date until they are as they should be. Returns the
+    """Updates `pods`, which are those of revision `since`, until the condition `until` holds. Returns the
     revision."""
     events = watch.Watch().stream(core.list_namespaced_pod, namespace, resource_version=since, timeout_seconds=20)
     for event in events:
@@ -54,6 +54,6 @@ except client.exceptions.ApiException as error:
     print("old", error.status)
 
 try:
-    core.read_namespaced_pod("nobody", namespace)
+    core.read_namespaced_pod("missing", namespace)
 except client.exceptions.ApiException as error:
     print("missing", error.status, json.loads(error.body)["message"])

@@ -1,8 +1,8 @@
-//! The program with its clients: DNS clients and servers, kubectl, the recipes of `env`, a tutorial's walk, the traps of peer
-//! discovery, and the steps that were recorded at a Kubernetes control plane.
+//! The program with its clients: DNS clients and servers, kubectl, the recipes of `env`, a tutorial, the traps of peer
+//! discovery, and the steps recorded with a Kubernetes control plane.
 //!
-//! A test whose client is not installed is listed as ignored; `CLUSTERLOCAL_TEST_CLIENTS=all` requires all clients.
-//! `cargo test --test clients kubectl` runs the tests of one module.
+//! A test whose client is not installed is listed as ignored; `CLUSTERLOCAL_TEST_CLIENTS=all` requires all clients. `cargo
+//! test --test clients kubectl` runs the tests of one module.
 
 mod conformance;
 mod dns;
@@ -41,7 +41,7 @@ fn main() {
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit();
 }
 
-/// A test, and whether the clients that it runs are installed.
+/// A test, and whether its clients are installed.
 struct Test {
     name: String,
     is_installed: bool,
@@ -54,7 +54,7 @@ impl Test {
         Test { name: name.into(), is_installed: true, run: Box::new(run) }
     }
 
-    /// The same, of clients that may not be installed.
+    /// The same test with clients that may be missing.
     fn needs(self, is_installed: bool) -> Self {
         Test { is_installed, ..self }
     }

@@ -1,4 +1,4 @@
-// Prints what Go's own resolver says of each name. Arguments: names.
+// Resolves each name with Go's own resolver, and prints the result. Arguments: names.
 package main
 
 import (

@@ -1,4 +1,4 @@
-"""Prints what the C library says of each name: its addresses, or why there is none. Arguments: names."""
+"""Resolves each name with the C library, and prints the result. Arguments: names."""
 import socket
 import sys
 

@@ -1,5 +1,5 @@
-"""Prints what musl would say of each name, by the rules of its lookup_name.c: a response code other than NOERROR and NXDOMAIN
-ends the search, SERVFAIL as a temporary failure and others as a failure for good. Arguments: names."""
+"""Resolves each name by the rules of musl's lookup_name.c, and prints the result: a response code other than NOERROR and NXDOMAIN
+ends the search, SERVFAIL as a temporary failure and others as a permanent one. Arguments: names."""
 import sys
 import dns.message
 import dns.query

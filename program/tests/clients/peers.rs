@@ -1,4 +1,4 @@
-//! Peer discovery by other people's programs: what they are to find, and how it is judged.
+//! Peer discovery by external programs: the expected peers, and the check.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeSet;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::server::Server;
 
-/// What clients look the peers up by.
+/// The name that clients look up.
 pub const SERVICE: &str = "_cql._tcp.cassandra.default.svc.cluster.local";
 
 /// Whether a program is on the PATH, or a command with arguments succeeds.
@@ -29,7 +29,7 @@ pub fn ring(replicas: u32) -> String {
     )
 }
 
-/// A manifest in a folder of its own, and how it is saved: whole, by renaming.
+/// A manifest in its own folder, which is saved by a rename.
 pub struct Manifest {
     pub folder: TempDir,
 }
@@ -55,7 +55,7 @@ impl Manifest {
 /// A peer as a client sees it: name, port, address.
 pub type Peers = BTreeSet<(String, u16, String)>;
 
-/// Three peers are found, and a fourth after the manifest was saved, by a client that asks this port of 127.0.0.1.
+/// Checks that a client of this port of 127.0.0.1 finds three peers, and a fourth after the manifest is saved.
 pub fn discover(client: impl Fn(u16) -> Result<Peers, String>) -> Result<(), Failed> {
     let manifest = Manifest::new(&ring(3));
     let server = Server::start(&manifest.path(), &[]);
@@ -90,7 +90,7 @@ fn expect_peers(peers: &Peers, count: usize) -> Result<(), Failed> {
     Err(format!("expected {expected:?}, got {peers:?}").into())
 }
 
-/// The standard output of a command that has to succeed.
+/// Runs a command that has to succeed. Returns its standard output.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|e| format!("{command:?}: {e}"))?;
     if !output.status.success() {
@@ -99,7 +99,7 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     String::from_utf8(output.stdout).map_err(|e| e.to_string())
 }
 
-/// Lines of `target port address`.
+/// Parses lines of `target port address`.
 pub fn peers(lines: &str) -> Peers {
     let line = |line: &str| {
         let [name, port, address] = line.split_whitespace().collect::<Vec<_>>()[..] else { return None };

@@ -1,10 +1,10 @@
-//! What `env` prints, followed to the letter: a program in each language is given what is printed for it, finds the peers
-//! of a StatefulSet, the fourth after the manifest was saved, and reaches one of them by its name.
+//! The output of `env`, followed literally: a program in each language uses it, finds the peers of a StatefulSet, the
+//! fourth after the manifest is saved, and connects to one of them by its name.
 //!
-//! A language that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that all have to be
-//! there. The C library's turn, with `resolv-conf`, is in `dns.rs`.
+//! A language that is not installed is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires all of them. The
+//! C library, with `resolv-conf`, is tested in `dns.rs`.
 
-// What is printed is this file: a unit test of `env` holds that.
+// A unit test of `env` compares its output with this file.
 #[path = "../../src/cli/recipes/rust.rs"]
 mod recipe;
 
@@ -19,23 +19,23 @@ use crate::server::Server;
 use hickory_proto::rr::RData;
 use libtest_mimic::Failed;
 
-/// A program that is to ask the server.
+/// A program that queries the server.
 #[derive(Clone, Copy)]
 struct Program {
-    /// What `env --for` calls it.
+    /// Its name in `env --for`.
     name: &'static str,
-    /// What has to be there for it to run.
+    /// The commands that it needs.
     needs: &'static [&'static str],
-    /// What the recipe is saved as. It says so.
+    /// The file name of the recipe, which the recipe names.
     saved_as: &'static str,
-    /// What the recipe says of how to start a program, word by word.
-    told: &'static [&'static str],
-    /// The program, from `tests/clients`, and how it is started.
+    /// The words of the recipe about starting a program.
+    documented: &'static [&'static str],
+    /// The program in `tests/clients`, and its command line.
     source: &'static str,
     command: &'static str,
-    /// The name of a peer as the recipe lets a program use it.
+    /// The name of a peer in the form that the recipe supports.
     peer: &'static str,
-    /// Whether names outside the cluster are left to the system.
+    /// Whether names outside the cluster are resolved by the system.
     falls_back: bool,
 }
 
@@ -47,7 +47,7 @@ const PROGRAMS: [Program; 5] = [
         name: "node",
         needs: &["node"],
         saved_as: "clusterlocal.mjs",
-        told: &["node --import ./clusterlocal.mjs"],
+        documented: &["node --import ./clusterlocal.mjs"],
         source: "peers.mjs",
         command: "node --import ./clusterlocal.mjs peers.mjs",
         peer: SHORT,
@@ -57,7 +57,7 @@ const PROGRAMS: [Program; 5] = [
         name: "go",
         needs: &["go"],
         saved_as: "clusterlocal.go",
-        told: &[],
+        documented: &[],
         source: "peers.go",
         command: "GO111MODULE=off GOFLAGS= go run .",
         peer: WHOLE,
@@ -67,7 +67,7 @@ const PROGRAMS: [Program; 5] = [
         name: "java",
         needs: &["java", "javac"],
         saved_as: "Clusterlocal.java",
-        told: &[
+        documented: &[
             "clusterlocal records -o hosts cassandra.yaml > cluster.hosts",
             "java -Djdk.net.hosts.file=cluster.hosts -Dsun.net.inetaddr.ttl=0 -Dsun.net.inetaddr.negative.ttl=0",
         ],
@@ -82,7 +82,7 @@ const PROGRAMS: [Program; 5] = [
         name: "python",
         needs: &["python3", "python3 -c \"import dns.resolver\""],
         saved_as: "clusterlocal.py",
-        told: &[],
+        documented: &[],
         source: "peers.py",
         command: "python3 peers.py",
         peer: SHORT,
@@ -92,7 +92,7 @@ const PROGRAMS: [Program; 5] = [
         name: "elixir",
         needs: &["escript"],
         saved_as: "erl_inetrc",
-        told: &["ERL_INETRC=./erl_inetrc"],
+        documented: &["ERL_INETRC=./erl_inetrc"],
         source: "peers.erl",
         command: "ERL_INETRC=./erl_inetrc escript peers.erl",
         peer: SHORT,
@@ -112,22 +112,22 @@ pub fn tests() -> Vec<Test> {
     tests
 }
 
-/// What `env --for` prints for a server at this port.
-fn told(name: &str, port: u16) -> Result<String, String> {
+/// The output of `env --for` for a server at this port.
+fn recipe(name: &str, port: u16) -> Result<String, String> {
     let server = format!("127.0.0.1:{port}");
     output(Command::new(env!("CARGO_BIN_EXE_clusterlocal")).args(["env", "--for", name, "--dns", &server]))
 }
 
 impl Program {
-    /// Starts it as its recipe says, in a folder of its own, and gives what it prints.
+    /// Runs the program as the recipe describes, in its own folder. Returns its output.
     fn run(&self, port: u16, arguments: &[&str]) -> Result<String, String> {
-        let recipe = told(self.name, port)?;
-        for words in self.told.iter().chain([&self.saved_as]) {
+        let recipe = recipe(self.name, port)?;
+        for words in self.documented.iter().chain([&self.saved_as]) {
             if !recipe.contains(words) {
                 return Err(format!("{words:?} is not in {recipe}"));
             }
         }
-        assert!(self.told.iter().all(|words| self.command.contains(words)), "{}", self.name);
+        assert!(self.documented.iter().all(|words| self.command.contains(words)), "{}", self.name);
         let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
         let save = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
@@ -148,40 +148,40 @@ fn follow(program: Program) -> Result<(), Failed> {
     discover(|port| Ok(peers(&program.run(port, &[SERVICE])?)))?;
     let (_manifest, server, found) = three(|port| Ok(peers(&program.run(port, &[SERVICE])?)))?;
     let (.., address) = found.first().expect("three");
-    // Nobody but who resolves the name comes here.
+    // Only a client that resolves the name reaches this listener.
     let listener = TcpListener::bind(format!("{address}:0")).map_err(|e| format!("{address}: {e}"))?;
     let url =
         format!("http://{}:{}/", program.peer, listener.local_addr().map_err(|e| e.to_string())?.port());
     std::thread::spawn(move || greet(&listener));
-    let said = program.run(server.dns.port(), &[SERVICE, &url])?;
-    let greeting = said.lines().any(|line| line == GREETING);
+    let printed = program.run(server.dns.port(), &[SERVICE, &url])?;
+    let greeting = printed.lines().any(|line| line == GREETING);
     if !greeting {
-        return Err(format!("it was not greeted at {url}: {said}").into());
+        return Err(format!("no greeting from {url}: {printed}").into());
     }
     if program.falls_back { outside(&program, server.dns.port()) } else { Ok(()) }
 }
 
-/// A name that only the system knows, that of this machine, is found as it was before.
+/// The machine's own name, which only the system resolves, is still resolved.
 fn outside(program: &Program, port: u16) -> Result<(), Failed> {
     let host = output(&mut Command::new("hostname"))?;
     let host = host.trim();
     let Some(address) = (host, 0).to_socket_addrs().ok().and_then(|mut found| found.find(|at| at.is_ipv4()))
     else {
-        // A machine that does not know its own name.
+        // The machine does not resolve its own name.
         return Ok(());
     };
     let listener = TcpListener::bind((address.ip(), 0)).map_err(|e| format!("{address}: {e}"))?;
     let url = format!("http://{host}:{}/", listener.local_addr().map_err(|e| e.to_string())?.port());
     std::thread::spawn(move || greet(&listener));
-    let said = program.run(port, &[SERVICE, &url])?;
-    if said.lines().any(|line| line == GREETING) {
+    let printed = program.run(port, &[SERVICE, &url])?;
+    if printed.lines().any(|line| line == GREETING) {
         Ok(())
     } else {
-        Err(format!("it was not greeted at {url}: {said}").into())
+        Err(format!("no greeting from {url}: {printed}").into())
     }
 }
 
-/// A server, and what a client finds there.
+/// A server, and the peers that a client finds.
 fn three(client: impl Fn(u16) -> Result<Peers, String>) -> Result<(Manifest, Server, Peers), String> {
     let manifest = Manifest::new(&ring(3));
     let server = Server::start(&manifest.path(), &[]);
@@ -191,7 +191,7 @@ fn three(client: impl Fn(u16) -> Result<Peers, String>) -> Result<(Manifest, Ser
 
 const GREETING: &str = "a peer greets";
 
-/// The shortest of HTTP servers.
+/// A minimal HTTP server.
 fn greet(listener: &TcpListener) {
     while let Ok((mut stream, _)) = listener.accept() {
         _ = stream.read(&mut [0; 4096]);
@@ -203,23 +203,23 @@ fn greet(listener: &TcpListener) {
     }
 }
 
-/// The recipe is a target, and its last line.
+/// The recipe is a target, in its last line.
 fn grpc() -> Result<(), Failed> {
     let (_manifest, server, found) = three(rust)?;
-    let recipe = told("grpc", server.dns.port())?;
+    let recipe = recipe("grpc", server.dns.port())?;
     let target = recipe.lines().last().unwrap_or_default();
     let addresses: Vec<_> = found.into_iter().map(|(.., address)| address).collect();
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/grpc_peers.py");
-    let heard = output(Command::new("python3").arg(program).arg(target).args(&addresses))?;
-    let heard: Vec<_> = heard.split_whitespace().collect();
-    if heard == addresses { Ok(()) } else { Err(format!("{addresses:?}, heard of {heard:?}").into()) }
+    let found = output(Command::new("python3").arg(program).arg(target).args(&addresses))?;
+    let found: Vec<_> = found.split_whitespace().collect();
+    if found == addresses { Ok(()) } else { Err(format!("{addresses:?}, found {found:?}").into()) }
 }
 
 fn rust(port: u16) -> Result<Peers, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.map_err(|e| e.to_string())?.block_on(async {
         let resolver = recipe::resolver(([127, 0, 0, 1], port).into()).map_err(|e| e.to_string())?;
-        // Search domains complete it.
+        // Completed by the search domains.
         let service = SERVICE.trim_end_matches(".default.svc.cluster.local");
         let answer = resolver.srv_lookup(service).await.map_err(|e| e.to_string())?;
         let mut found = Peers::new();
@@ -234,7 +234,7 @@ fn rust(port: u16) -> Result<Peers, String> {
     })
 }
 
-/// What is not followed here begins with the word, and nothing else does.
+/// Recipes without a test here begin with "untested", and no others do.
 fn all_others_are_untested() -> Result<(), Failed> {
     let listed = output(Command::new(env!("CARGO_BIN_EXE_clusterlocal")).arg("env"))?;
     let mut untested = 0;
@@ -242,13 +242,14 @@ fn all_others_are_untested() -> Result<(), Failed> {
         let (name, about) = line.split_once(' ').ok_or(line)?;
         let followed =
             ["grpc", "rust"].contains(&name) || PROGRAMS.iter().any(|program| program.name == name);
-        let says = about.trim_start().starts_with("untested: ");
-        let recipe = told(name, 10053)?;
-        if says == followed || !recipe.lines().next().is_some_and(|first| first.ends_with(about.trim_start()))
+        let is_untested = about.trim_start().starts_with("untested: ");
+        let recipe = self::recipe(name, 10053)?;
+        if is_untested == followed
+            || !recipe.lines().next().is_some_and(|first| first.ends_with(about.trim_start()))
         {
             return Err(format!("{line:?} and\n{recipe}").into());
         }
-        untested += usize::from(says);
+        untested += usize::from(is_untested);
     }
     if untested == 6 { Ok(()) } else { Err(format!("{untested} are untested in\n{listed}").into()) }
 }

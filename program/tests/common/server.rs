@@ -1,4 +1,4 @@
-//! The program as a user runs it: started on free ports, stopped by its id when the test ends.
+//! The program as a user runs it: started on free ports, and stopped by its process id when the test ends.
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::io::{BufRead, BufReader};
@@ -10,12 +10,12 @@ use std::process::{Child, Command, Stdio};
 pub struct Server {
     child: Child,
     pub dns: SocketAddr,
-    /// Where the API is, if it is served.
+    /// The address of the API, if it is served.
     pub api: Option<SocketAddr>,
 }
 
 impl Server {
-    /// Serves `manifest` with more arguments, and waits until it says that it is ready.
+    /// Serves `manifest` with further arguments, and waits until it is ready.
     pub fn start(manifest: &Path, arguments: &[&str]) -> Server {
         let mut command = Command::new(env!("CARGO_BIN_EXE_clusterlocal"));
         command
@@ -25,7 +25,7 @@ impl Server {
         Server::spawn(&mut command)
     }
 
-    /// The same with a command line of one's own.
+    /// The same with another command line.
     pub fn spawn(command: &mut Command) -> Server {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
@@ -39,7 +39,7 @@ impl Server {
 }
 
 impl Server {
-    /// The process's id.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -1,4 +1,4 @@
-//! `log`: what a running server was asked.
+//! `log`: the queries of a running server.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{Directory, Ended, Server, ask, field, program, run, serve_ring, wait};
 
-/// The verb, asked of `server`.
+/// The verb, about `server`.
 fn log(server: &Server, arguments: &str) -> Command {
     let mut command = program(&format!("log {arguments}"));
     command.env("CLUSTERLOCAL_API", field(&server.ready, "api"));
     command
 }
 
-/// A server that was asked three questions, and has written them down.
+/// A server that has received and recorded three queries.
 fn asked(directory: &Directory, arguments: &str) -> Server {
     let server = serve_ring(directory, &format!("--api 127.0.0.1:0 {arguments}"));
     for question in [
@@ -49,9 +49,9 @@ fn queries_are_shown() {
     }
 }
 
-/// (flags, exit code, what is said)
+/// Flags, exit code, message.
 #[test]
-fn what_is_expected_is_the_exit_code() {
+fn expectations_decide_the_exit_code() {
     let directory = Directory::with(&[]);
     let server = asked(&directory, "");
     let table = [
@@ -71,13 +71,13 @@ fn what_is_expected_is_the_exit_code() {
         ("--within 1s", 2, "error: within needs atLeast or atMost"),
         ("--type SRVX", 2, "error: invalid value 'SRVX' for '--type <TYPE>'"),
     ];
-    for (flags, code, said) in table {
+    for (flags, code, message) in table {
         let Ended { code: ended, stderr, .. } = run(&mut log(&server, flags));
         assert_eq!(ended, Some(code), "{flags}: {stderr}");
-        assert!(stderr.starts_with(said), "{flags}: {stderr}");
+        assert!(stderr.starts_with(message), "{flags}: {stderr}");
     }
-    let nobody = run(program("log").env("CLUSTERLOCAL_API", "127.0.0.1:1"));
-    assert_eq!(nobody.code, Some(3), "{nobody:?}");
+    let without_server = run(program("log").env("CLUSTERLOCAL_API", "127.0.0.1:1"));
+    assert_eq!(without_server.code, Some(3), "{without_server:?}");
 }
 
 #[test]
@@ -101,12 +101,12 @@ fn queries_are_followed() {
 }
 
 #[test]
-fn how_much_is_kept_is_said() {
+fn dropped_queries_are_reported() {
     let directory = Directory::with(&[]);
     let without = asked(&directory, "--query-log 0");
-    let said = run(&mut log(&without, ""));
-    assert_eq!(said.code, Some(2));
-    assert!(said.stderr.contains("the server was started with --query-log 0"), "{said:?}");
+    let ended = run(&mut log(&without, ""));
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.stderr.contains("the server was started with --query-log 0"), "{ended:?}");
     let small = asked(&directory, "--query-log 500");
     let shown = run(&mut log(&small, "--at-least 1 --within 20s --rcode NXDOMAIN"));
     assert_eq!((shown.code, shown.stdout.lines().count()), (Some(0), 1), "{shown:?}");

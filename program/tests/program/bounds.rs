@@ -1,4 +1,4 @@
-//! What others can take of the program, and what it takes of them: descriptors, time, files, the terminal.
+//! Limits on what others can use of the program, and on what it uses: descriptors, time, files, the terminal.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -13,10 +13,10 @@ use nix::unistd::mkfifo;
 
 use super::{DEADLINE, Directory, RING, Server, answers, field, run, serve_ring, soon, text, wait};
 
-/// A flag that has a file written, and what is there: it is refused at once, and stays as it is.
+/// A flag that names an output file, and an existing file there: it is refused at once and unchanged.
 #[test]
-fn files_of_others_are_not_written() {
-    let story =
+fn files_of_other_programs_are_not_overwritten() {
+    let scenario =
         "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps: [{at: 1s}]\n";
     let commands = [
         (
@@ -27,12 +27,12 @@ fn files_of_others_are_not_written() {
             "serve ring.yaml --listen 127.0.0.1:0 --api 127.0.0.1:0 --ready-file",
             "cannot write the ready file",
         ),
-        ("play story.yaml --junit", "cannot write the JUnit report"),
+        ("play scenario.yaml --junit", "cannot write the JUnit report"),
     ];
     for (command, error) in commands {
         let directory = Directory::with(&[
             ("ring.yaml", RING),
-            ("story.yaml", story),
+            ("scenario.yaml", scenario),
             ("notes", "my notes"),
             ("empty", ""),
             ("other.kubeconfig", "apiVersion: v1\nkind: Config\nclusters: []\n"),
@@ -59,12 +59,12 @@ fn files_of_others_are_not_written() {
         }
         assert_eq!(fs::read_to_string(directory.path("notes")).unwrap(), "my notes");
         assert!(fs::symlink_metadata(directory.path("link")).unwrap().is_symlink());
-        assert_eq!(fs::read_dir(directory.path("")).unwrap().count(), 8, "nothing is left behind");
+        assert_eq!(fs::read_dir(directory.path("")).unwrap().count(), 8, "no other file is left");
     }
 }
 
 #[test]
-fn own_files_are_written_again_and_only_they_are_removed() {
+fn own_files_are_overwritten_and_only_they_are_removed() {
     let directory = Directory::with(&[]);
     let flags = "--api 127.0.0.1:0 --kubeconfig config --ready-file ready";
     for _ in 0..2 {
@@ -73,19 +73,19 @@ fn own_files_are_written_again_and_only_they_are_removed() {
         assert_eq!(server.stop(), Some(0));
         assert!(directory.path("config").exists() && !directory.path("ready").exists());
     }
-    // Another server takes the file over: the first one leaves it alone.
+    // Another server takes the file over: the first one leaves it unchanged.
     let mut first = serve_ring(&directory, flags);
     let second = serve_ring(&directory, flags);
     assert_eq!(first.stop(), Some(0));
     assert_eq!(fs::read_to_string(directory.path("ready")).unwrap(), second.ready);
-    // Somebody writes to it: that stays as well.
+    // Another program writes to it: it stays unchanged as well.
     directory.save("ready", "mine now");
     drop(second);
     assert_eq!(fs::read_to_string(directory.path("ready")).unwrap(), "mine now");
 }
 
 #[test]
-fn other_signals_do_not_end_it() {
+fn other_signals_do_not_stop_the_server() {
     let mut server = serve_ring(&Directory::with(&[]), "");
     for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGALRM] {
         server.signal(signal);
@@ -94,7 +94,7 @@ fn other_signals_do_not_end_it() {
     assert_eq!(server.stop(), Some(0));
 }
 
-/// A server that reads manifests for longer than a stop may take.
+/// A server that reads manifests for longer than a shutdown may take.
 fn busy(directory: &Directory) -> Server {
     let mut server = Server::start(
         directory
@@ -115,7 +115,7 @@ fn busy(directory: &Directory) -> Server {
 }
 
 #[test]
-fn a_large_file_does_not_hold_up_the_end() {
+fn a_large_file_does_not_delay_the_shutdown() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let mut server = busy(&directory);
     let asked = Instant::now();
@@ -134,7 +134,7 @@ fn a_large_file_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn idle_api_connections_leave_the_rest_alone() {
+fn idle_api_connections_do_not_affect_dns_and_files() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let mut shell = std::process::Command::new("sh");
     shell.current_dir(directory.path(""));
@@ -157,14 +157,14 @@ fn idle_api_connections_leave_the_rest_alone() {
     kubectl.read_to_string(&mut answer).expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     directory.save("ring.yaml", &RING.replace("replicas: 3", "replicas: 5"));
-    assert!(soon(|| answers(server.address(), question).len() == 5), "manifests are read again");
+    assert!(soon(|| answers(server.address(), question).len() == 5), "changed manifests are still read");
     drop(idle);
     assert_eq!(server.stop(), Some(0));
     let log = text(&log);
     assert!(log.matches("can be accepted").count() <= 1, "{log}");
 }
 
-/// Of 200 MiB of ConfigMaps, a deletion leaves the 64 MiB that the history of watches holds.
+/// Of 200 MiB of deleted ConfigMaps, the 64 MiB that the watch history holds remain.
 #[cfg(target_os = "linux")]
 #[test]
 fn memory_of_deleted_objects_is_returned() {
@@ -206,34 +206,34 @@ fn memory_of_deleted_objects_is_returned() {
     assert_eq!(server.stop(), Some(0));
 }
 
-/// What a Scenario says that drives a terminal, and the output.
+/// Control characters in a Scenario, and the output.
 #[test]
 fn control_characters_do_not_reach_the_terminal() {
-    let story = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: \"a\\e[31mb\\a\"}\nsees: \"\\e]0;title\\a \\u009b2J\"\n\
+    let scenario = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: \"a\\e[31mb\\a\"}\nsees: \"\\e]0;title\\a \\u009b2J\"\n\
                  steps:\n- {ask: \"db\\e[2J.default A\", says: \"x\\e[1m\"}\n---\n";
-    let directory = Directory::with(&[("story.yaml", &format!("{story}{RING}"))]);
-    let played = run(&mut directory.program("play story.yaml --junit report.xml"));
+    let directory = Directory::with(&[("scenario.yaml", &format!("{scenario}{RING}"))]);
+    let played = run(&mut directory.program("play scenario.yaml --junit report.xml"));
     let report = fs::read_to_string(directory.path("report.xml")).unwrap_or_default();
     for (what, text) in [("stdout", &played.stdout), ("stderr", &played.stderr), ("report", &report)] {
         assert!(!text.contains(['\u{1b}', '\u{7}', '\u{9b}']), "{what}: {text:?}");
     }
     for arguments in ["play \u{1b}[31m", "query \u{1b}[31m.x A", "fault clear \u{1b}[2J", "serve \u{7}x"] {
         let ended = run(&mut directory.program(arguments));
-        let said = ended.stdout + &ended.stderr;
-        assert!(!said.contains(['\u{1b}', '\u{7}']), "{arguments:?}: {said:?}");
+        let output = ended.stdout + &ended.stderr;
+        assert!(!output.contains(['\u{1b}', '\u{7}']), "{arguments:?}: {output:?}");
     }
 }
 
-/// Arguments, the code, and what is said.
+/// Arguments, exit code, message.
 #[test]
 fn numbers_and_addresses_have_bounds() {
-    let story = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps:\n- {scale: {db: 4294967295}}\n---\n";
-    let directory = Directory::with(&[("ring.yaml", RING), ("story.yaml", &format!("{story}{RING}"))]);
+    let scenario = "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: x\nsteps:\n- {scale: {db: 4294967295}}\n---\n";
+    let directory = Directory::with(&[("ring.yaml", RING), ("scenario.yaml", &format!("{scenario}{RING}"))]);
     let table = [
         ("serve ring.yaml --query-log 18446744073709551615", 2, "--query-log"),
         ("serve ring.yaml --query-log 1073741825", 2, "--query-log"),
         ("serve ring.yaml --max-store-size 10", 2, "--max-store-size"),
-        ("play story.yaml", 2, "4294967295 pods are more than the 250000 that are supported"),
+        ("play scenario.yaml", 2, "4294967295 pods are more than the 250000 that are supported"),
         (
             "serve ring.yaml --api off --listen 127.0.0.1:15353 --upstream 127.0.0.1:15353",
             3,
@@ -245,10 +245,10 @@ fn numbers_and_addresses_have_bounds() {
             "leads back to this server",
         ),
     ];
-    for (arguments, code, said) in table {
+    for (arguments, code, message) in table {
         let ended = run(&mut directory.program(arguments));
         assert_eq!(ended.code, Some(code), "{arguments}: {}", ended.stderr);
-        assert!(ended.stderr.contains(said), "{arguments}: {}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{arguments}: {}", ended.stderr);
     }
     let mut server = Server::start(
         directory.program("serve ring.yaml --api off --listen 0.0.0.0:0").stderr(Stdio::piped()),

@@ -1,4 +1,4 @@
-//! `clusterlocal check`: what it prints, and what it tells a script.
+//! `clusterlocal check`: its output and exit codes.
 
 use std::fs;
 use std::path::Path;
@@ -21,14 +21,14 @@ fn check(arguments: &[&str], input: &str) -> Output {
 }
 
 #[test]
-fn a_clean_run_says_so_in_one_line() {
+fn a_run_without_findings_prints_one_line() {
     let output = check(&[], GOOD);
     assert_eq!((output.code, &*output.stderr), (0, ""));
     assert_eq!(output.stdout, "no problems; 2 objects read, 1 skipped (1 ConfigMap)\n");
 }
 
 #[test]
-fn findings_are_drawn_at_their_place_and_counted() {
+fn findings_are_rendered_at_their_position_and_counted() {
     let output = check(&["--deny", "warnings"], &GOOD.replace("serviceName: db", "serviceName: bd"));
     assert_eq!((output.code, &*output.stderr), (1, ""));
     for part in [
@@ -47,13 +47,13 @@ fn what_an_api_server_refuses_is_an_error() {
     let output = check(&[], &GOOD.replace("port: 5432", "port: 70000"));
     assert_eq!((output.code, &*output.stderr), (2, ""));
     assert!(output.stdout.contains("error: Service default/db: "), "{}", output.stdout);
-    // The set without its Service is not judged: nobody knows what the Service would have been.
+    // The set without its Service is not checked further: the refused Service might have matched it.
     assert!(!output.stdout.contains("warning"), "{}", output.stdout);
     assert!(output.stdout.ends_with("1 error in 1 file; 1 object read, 1 skipped (1 ConfigMap)\n"));
 }
 
 #[test]
-fn a_path_that_is_not_there_is_an_error() {
+fn a_missing_path_is_an_error() {
     let output = run(&["check", "no-such-file.yaml"]);
     assert_eq!(output.code, 2);
     assert!(output.stdout.contains("no-such-file.yaml"), "{}", output.stdout);
@@ -80,7 +80,7 @@ fn json_has_an_object_for_each_finding() {
 }
 
 #[test]
-fn findings_go_across_files() {
+fn findings_consider_all_files() {
     let directory = tempfile::tempdir().expect("a directory");
     let (service, set) = GOOD.split_once("---\n").expect("two documents");
     let write = |name: &str, text: &str| fs::write(directory.path().join(name), text).expect("a file");
@@ -92,9 +92,9 @@ fn findings_go_across_files() {
     assert_eq!(run(&["check", "--deny=governing-service-missing", path]).code, 1);
 }
 
-/// (flags, what is changed, exit code, the codes that are printed)
+/// Flags, change of the manifest, exit code, codes in the output.
 #[test]
-fn what_fails_can_be_chosen() {
+fn flags_decide_which_findings_fail() {
     let unnamed = ("name: sql, port", "port");
     let gone = ("apps/v1", "apps/v1beta2");
     type Case<'c> = (&'c [&'c str], (&'c str, &'c str), i32, &'c str);
@@ -120,15 +120,15 @@ fn what_fails_can_be_chosen() {
             "no problems",
         ),
     ];
-    for (flags, (from, to), code, said) in table {
+    for (flags, (from, to), code, message) in table {
         let output = check(flags, &GOOD.replacen(from, to, 1));
         let all = format!("{}{}", output.stdout, output.stderr);
         assert_eq!(output.code, code, "{flags:?} {to}: {all}");
-        assert!(all.contains(said), "{flags:?} {to}: {all}");
+        assert!(all.contains(message), "{flags:?} {to}: {all}");
     }
 }
 
-/// Documentation is where people look a code up.
+/// A code in the output can be looked up in the help.
 #[test]
 fn help_lists_every_rule() {
     let help = run(&["check", "--help"]).stdout;

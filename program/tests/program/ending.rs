@@ -1,4 +1,4 @@
-//! How a run ends, and what it does with signals until then.
+//! The end of a run, and the signals until then.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use super::{DEADLINE, Directory, RING, Server, answers, becomes, common, serve_ring, soon, wait};
 
 #[test]
-fn sigterm_and_sigint_end_it_once_everybody_is_answered() {
+fn sigterm_and_sigint_stop_the_server_once_all_queries_are_answered() {
     const QUERIES: usize = 500;
     let query = common::request("db.default.svc.cluster.local", "A", None);
     let framed = [&(query.len() as u16).to_be_bytes(), query.as_slice()].concat();
@@ -27,7 +27,7 @@ fn sigterm_and_sigint_end_it_once_everybody_is_answered() {
         for _ in 0..QUERIES {
             read_answer(&mut client);
         }
-        assert_eq!(client.read(&mut [0]).unwrap(), 0, "and then the end");
+        assert_eq!(client.read(&mut [0]).unwrap(), 0, "the connection is closed after the answers");
         assert_eq!(wait(&mut server.child).code(), Some(0), "{signal}");
     }
 }
@@ -39,8 +39,8 @@ fn read_answer(client: &mut TcpStream) {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
-    // An upstream that never answers keeps a query unanswered, and so the server waiting.
+fn a_second_signal_stops_the_server_at_once() {
+    // An upstream that never answers keeps a query, and so the server, waiting.
     let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
     upstream.set_read_timeout(Some(DEADLINE)).unwrap();
     let directory = Directory::with(&[]);
@@ -54,11 +54,11 @@ fn a_second_signal_does_not_wait() {
     client.send_to(&query, server.address()).unwrap();
     upstream.recv(&mut [0; 512]).expect("the query is forwarded");
     server.signal(Signal::SIGTERM);
-    assert!(becomes(&directory.path("ready"), false), "who stops is not ready");
-    // The same signal may come twice, as it does from timeout(1): that is no second one.
+    assert!(becomes(&directory.path("ready"), false), "a server that shuts down is not ready");
+    // The same signal may arrive twice, for instance from timeout(1): that does not count as a second one.
     server.signal(Signal::SIGTERM);
-    assert!(server.child.try_wait().unwrap().is_none(), "it still waits for the upstream");
-    // One that comes later is.
+    assert!(server.child.try_wait().unwrap().is_none(), "the server still waits for the upstream");
+    // A later one counts.
     let mut ended = None;
     soon(|| {
         server.signal(Signal::SIGINT);
@@ -66,25 +66,25 @@ fn a_second_signal_does_not_wait() {
         ended.is_some()
     });
     assert_eq!(ended.expect("an end").code(), Some(130));
-    assert!(super::text(&log).contains("SIGINT again"), "and it says so");
+    assert!(super::text(&log).contains("SIGINT again"), "the log has the second signal");
 }
 
 #[test]
-fn sighup_has_the_manifests_read_again() {
+fn sighup_reloads_the_manifests() {
     let directory = Directory::with(&[]);
     let mut server = serve_ring(&directory, "--watch off");
     let question = "db.default.svc.cluster.local A";
     directory.save("ring.yaml", &RING.replace("replicas: 3", "replicas: 4"));
-    // Longer than a server that looks each second needs.
+    // Longer than a server that polls each second needs.
     let until = Instant::now() + Duration::from_millis(1500);
     while Instant::now() < until {
-        assert_eq!(answers(server.address(), question).len(), 3, "nobody asked for that");
+        assert_eq!(answers(server.address(), question).len(), 3, "no reload without a signal");
     }
     for _ in 0..100 {
         server.signal(Signal::SIGHUP);
     }
     assert!(soon(|| answers(server.address(), question).len() == 4));
-    // A bad file changes nothing, nor does it end anything.
+    // A malformed file changes nothing, and the server keeps running.
     directory.save("ring.yaml", "kind: [\n");
     server.signal(Signal::SIGHUP);
     directory.save("ring.yaml", &RING.replace("replicas: 3", "replicas: 2"));
@@ -94,11 +94,11 @@ fn sighup_has_the_manifests_read_again() {
 }
 
 #[test]
-fn it_ends_with_its_parent() {
+fn the_server_ends_with_its_parent() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let mut shell = std::process::Command::new("sh");
     shell.current_dir(directory.path(""));
-    // The shell stays until its standard input ends, then it goes without a word to its child.
+    // The shell runs until its standard input ends, and does not signal its child.
     shell.args([
         "-c",
         "\"$0\" serve ring.yaml --listen 127.0.0.1:0 --exit-with-parent & echo $! > id; read end",
@@ -108,7 +108,7 @@ fn it_ends_with_its_parent() {
     assert_eq!(answers(parent.address(), "db.default.svc.cluster.local A").len(), 3);
     drop(parent.child.stdin.take());
     wait(&mut parent.child);
-    // Its standard output ends when the last process that has it ends.
+    // Its standard output ends with the last process that has it.
     if parent.rest.recv_timeout(DEADLINE).is_err() {
         let orphan = fs::read_to_string(directory.path("id")).unwrap().trim().parse().unwrap();
         _ = kill(Pid::from_raw(orphan), Signal::SIGKILL);

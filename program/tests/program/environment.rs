@@ -1,11 +1,11 @@
-//! Every flag is also an environment variable, and a flag on the command line wins over it.
+//! Every flag is also an environment variable, and the flag on the command line overrides it.
 
 use super::flags::upstream;
 use super::{Directory, RING, Server, ask, in_order, run};
 
-/// A variable is the flag: the same nonsense is the same error.
+/// A variable behaves as its flag: the same invalid value gives the same error.
 #[test]
-fn a_bad_value_is_refused_wherever_it_stands() {
+fn an_invalid_value_is_refused_in_flag_and_variable() {
     let table = [
         ("domain", "a..b"),
         ("ttl", "3601"),
@@ -34,12 +34,16 @@ fn a_bad_value_is_refused_wherever_it_stands() {
     ];
     let directory = Directory::with(&[("zones/a.yaml", RING)]);
     for (flag, value) in table {
-        let said = run(directory.program("serve").arg(format!("--{flag}={value}")));
+        let given = run(directory.program("serve").arg(format!("--{flag}={value}")));
         let variable = variable(flag);
         let set = run(directory.program("serve").env(&variable, value));
-        assert_eq!((said.code, set.code), (Some(2), Some(2)), "{flag}: {said:?} {set:?}");
-        assert!(said.stderr.contains(value) && said.stderr.contains(&format!("--{flag}")), "{}", said.stderr);
-        assert_eq!(said.stderr, set.stderr, "{flag}");
+        assert_eq!((given.code, set.code), (Some(2), Some(2)), "{flag}: {given:?} {set:?}");
+        assert!(
+            given.stderr.contains(value) && given.stderr.contains(&format!("--{flag}")),
+            "{}",
+            given.stderr
+        );
+        assert_eq!(given.stderr, set.stderr, "{flag}");
     }
 }
 
@@ -47,10 +51,10 @@ fn variable(flag: &str) -> String {
     format!("CLUSTERLOCAL_{}", flag.to_uppercase().replace('-', "_"))
 }
 
-/// (flag, a value, another value): what is printed with the one in the environment is what is printed with the flag;
-/// with the other as a flag beside it, the flag alone counts.
+/// Flag, a value, another value. A variable has the same effect as the flag; if both are set, the flag overrides the
+/// variable.
 #[test]
-fn what_is_printed_follows_the_environment_and_then_the_flag() {
+fn flags_override_variables_of_verbs_that_print() {
     let deployment = "---\napiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {headless: true, ports: \
                       {http: 80}}}\n";
     let directory = Directory::with(&[("zones/a.yaml", &format!("{RING}{deployment}"))]);
@@ -63,12 +67,12 @@ fn what_is_printed_follows_the_environment_and_then_the_flag() {
         ("query -f zones 192-0-2-9.default.pod.cluster.local", "pods", "disabled", "insecure"),
     ];
     for (verb, flag, value, other) in table {
-        let with = |set: Option<&str>, said: Option<&str>| {
+        let with = |set: Option<&str>, given: Option<&str>| {
             let mut command = directory.program(verb);
-            command.args(said.map(|value| format!("--{flag}={value}")));
+            command.args(given.map(|value| format!("--{flag}={value}")));
             command.envs(set.map(|value| (variable(flag), value)));
             let ended = run(&mut command);
-            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{flag} {set:?} {said:?}");
+            assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{flag} {set:?} {given:?}");
             ended.stdout
         };
         assert_eq!(with(Some(value), None), with(None, Some(value)), "{flag}");
@@ -83,9 +87,9 @@ fn what_is_printed_follows_the_environment_and_then_the_flag() {
     assert!(set("query -f b.yaml db.default.svc.cluster.local").contains("NXDOMAIN"));
 }
 
-/// Flags without a value, as people write yes and no.
+/// Flags without a value, set to yes or no.
 #[test]
-fn switches() {
+fn switches_can_be_set_by_variables() {
     let deployment = "apiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {headless: true, ports: \
                       {http: 80}}}\n";
     let directory = Directory::with(&[("zones/a.yaml", deployment)]);
@@ -111,7 +115,7 @@ fn switches() {
 
 /// The flags of a running server.
 #[test]
-fn what_is_served_follows_the_environment_and_then_the_flag() {
+fn flags_override_variables_of_the_server() {
     let directory = Directory::with(&[("zones/a.yaml", RING)]);
     let [first, second] = ["192.0.2.1", "192.0.2.2"].map(|address| upstream(address).to_string());
     let question = "db.default.svc.cluster.local A";
@@ -133,9 +137,9 @@ fn what_is_served_follows_the_environment_and_then_the_flag() {
         }),
     ];
     for (flag, value, other, look) in table {
-        let with = |set: Option<&str>, said: Option<&str>| {
+        let with = |set: Option<&str>, given: Option<&str>| {
             let mut command = directory.program("serve");
-            command.args(said.map(|value| format!("--{flag}={value}"))).stderr(std::process::Stdio::null());
+            command.args(given.map(|value| format!("--{flag}={value}"))).stderr(std::process::Stdio::null());
             command.env("CLUSTERLOCAL_LISTEN", "127.0.0.1:0");
             command.envs(set.map(|value| (variable(flag), value)));
             let mut server = Server::start(&mut command);
@@ -143,12 +147,12 @@ fn what_is_served_follows_the_environment_and_then_the_flag() {
             assert_eq!(server.stop(), Some(0));
             seen
         };
-        let (set, said) = (with(Some(value), None), with(None, Some(other)));
+        let (set, given) = (with(Some(value), None), with(None, Some(other)));
         assert_eq!(set, with(None, Some(value)), "{flag}");
-        assert_ne!(set, said, "{flag}");
-        assert_eq!(said, with(Some(value), Some(other)), "{flag}");
+        assert_ne!(set, given, "{flag}");
+        assert_eq!(given, with(Some(value), Some(other)), "{flag}");
     }
-    // An order that does not change is seen without knowing it.
+    // An order that does not change is recognized as `stable`.
     let mut command = directory.program("serve --listen 127.0.0.1:0");
     let server =
         Server::start(command.env("CLUSTERLOCAL_ORDER", "stable").stderr(std::process::Stdio::null()));
@@ -156,9 +160,10 @@ fn what_is_served_follows_the_environment_and_then_the_flag() {
     assert!(orders.iter().all(|order| *order == orders[0]), "{orders:?}");
 }
 
-/// The flags of `serve` are those of the program without a verb: set for a server, they stop no other verb.
+/// `serve` and the program without a verb have the same flags: variables that are set for a server do not affect other
+/// verbs.
 #[test]
-fn variables_for_a_server_do_not_stop_other_verbs() {
+fn variables_of_serve_do_not_affect_other_verbs() {
     let directory = Directory::with(&[("zones/a.yaml", RING)]);
     for verb in ["serve --help", "check", "records zones", "query -f zones db.default.svc.cluster.local"] {
         let mut command = directory.program(verb);

@@ -1,4 +1,4 @@
-//! `clusterlocal explain`: what it prints, and what it tells a script.
+//! `clusterlocal explain`: its output and exit codes.
 
 use super::one_run::{Output, run, run_with_input};
 
@@ -16,7 +16,7 @@ fn explain(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn exit_codes_tell_whether_there_is_a_record() {
+fn exit_codes_state_whether_there_is_a_record() {
     let table: &[(&[&str], i32, &str)] = &[
         (&["cass.db"], 0, "NOERROR with 2 records"),
         (&["cass.db", "SRV"], 0, "NOERROR with 2 records"),
@@ -24,7 +24,7 @@ fn exit_codes_tell_whether_there_is_a_record() {
         (&["cass-2.cass.db"], 1, "NXDOMAIN: Service db/cass has no endpoint cass-2"),
         (&["cass"], 1, "NXDOMAIN: Service cass exists in namespace db, not in default"),
         (&["cass", "-n", "db"], 0, "NOERROR with 2 records"),
-        // With its final dot, a name is not searched for.
+        // A name with a trailing dot is not completed.
         (&["cass.db."], 1, "NXDOMAIN: "),
         (&["example.org"], 1, "NXDOMAIN: "),
         (&["127.244.0.99"], 1, "NXDOMAIN: 127.244.0.99 is neither a cluster IP nor"),
@@ -38,7 +38,7 @@ fn exit_codes_tell_whether_there_is_a_record() {
 }
 
 #[test]
-fn an_explanation_reads_from_the_answer_to_the_reason() {
+fn an_explanation_leads_from_the_answer_to_the_reason() {
     let output = explain(&["cass-2.cass.db.svc.cluster.local"]);
     let expected = "\
 NXDOMAIN: Service db/cass has no endpoint cass-2
@@ -58,7 +58,7 @@ selector app=cass matches
 }
 
 #[test]
-fn manifests_that_cannot_be_read_are_told_of() {
+fn malformed_manifests_are_reported() {
     let output = run_with_input(&["explain", "cass.db", "-f", "-"], "kind: [");
     assert_eq!((output.code, &*output.stdout), (2, ""));
     assert!(output.stderr.starts_with("error: "), "{}", output.stderr);

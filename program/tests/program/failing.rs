@@ -1,11 +1,11 @@
-//! `fault`: how the DNS of a running server fails.
+//! `fault`: faults of a running server.
 
 use hickory_proto::op::ResponseCode;
 use serde_json::Value;
 
 use super::{Directory, Ended, Server, ask, field, program, run, serve_ring};
 
-/// The verb, asked of `server`; `'` holds words together.
+/// The verb, about `server`; `'` quotes words.
 fn fault(server: &Server, arguments: &str) -> Ended {
     let mut command = program("fault");
     for (at, part) in arguments.split('\'').enumerate() {
@@ -18,14 +18,14 @@ fn fault(server: &Server, arguments: &str) -> Ended {
 }
 
 #[test]
-fn faults_come_and_go() {
+fn faults_are_added_and_cleared() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let code = |question: &str| ask(server.address(), question).metadata.response_code;
     let (srv, a) = ("_cql._tcp.db.default.svc.cluster.local SRV", "db-1.db.default.svc.cluster.local A");
     let added = fault(&server, "add srv-fails servfail --type SRV,PTR --match '_cql.*' --client 127.0.0.1");
-    let told = "fault/srv-fails added: servfail; name=_cql.* types=SRV,PTR clients=127.0.0.1\n";
-    assert_eq!((added.code, added.stdout.as_str()), (Some(0), told), "{added:?}");
+    let message = "fault/srv-fails added: servfail; name=_cql.* types=SRV,PTR clients=127.0.0.1\n";
+    assert_eq!((added.code, added.stdout.as_str()), (Some(0), message), "{added:?}");
     assert_eq!((code(srv), code(a)), (ResponseCode::ServFail, ResponseCode::NoError));
     let listed = fault(&server, "list");
     let expected = "\
@@ -49,7 +49,7 @@ srv-fails  Active        1  servfail; name=_cql.* types=SRV,PTR clients=127.0.0.
     assert_eq!(fault(&server, "list").stdout, "");
 }
 
-/// Of two faults the one that was created first hits, whatever they are called, unless a priority says otherwise.
+/// Of two faults the one created first is applied, whatever their names are, unless a priority changes that.
 #[test]
 fn faults_are_tried_in_the_order_of_creation() {
     let directory = Directory::with(&[]);
@@ -82,9 +82,9 @@ fn faults_are_tried_in_the_order_of_creation() {
     }
 }
 
-/// (arguments, what is warned of; nothing if it is empty)
+/// Arguments, warning; none if it is empty.
 #[test]
-fn what_cannot_hit_is_warned_of() {
+fn faults_that_cannot_hit_cause_a_warning() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let table = [
@@ -111,19 +111,19 @@ fn what_cannot_hit_is_warned_of() {
             "{arguments}: {ended:?}"
         );
     }
-    // What asks from the machine's address is no pod.
+    // A query from the machine's own address belongs to no pod.
     ask(server.address(), "db.default.svc.cluster.local A");
     let ended = fault(&server, "add drop --client db-1 --type TXT");
     assert!(ended.stderr.contains("queries come from 127.0.0.1, which is no pod's"), "{ended:?}");
-    // Nothing is left for a fault behind one that takes all.
+    // A fault that hits everything leaves nothing for the next one.
     assert_eq!(fault(&server, "add all servfail").stderr, "");
     let ended = fault(&server, "add behind drop");
     assert!(ended.stderr.contains("fault all is matched first and hits every question"), "{ended:?}");
 }
 
-/// (arguments, exit code, what is said)
+/// Arguments, message.
 #[test]
-fn what_is_wrong_is_said() {
+fn invalid_faults_are_refused_with_a_message() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let table = [
@@ -135,15 +135,15 @@ fn what_is_wrong_is_said() {
             "add drop --times 0",
             "expected a number of questions, a whole number from 1 to 4294967295, such as 2",
         ),
-        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both happen to one answer"),
+        ("add servfail, nxdomain", "`nxdomain` and `servfail` cannot both apply to one answer"),
         ("add A! drop", "metadata.name: Invalid value: \"A!\""),
         ("add x drop --sequence ok", "expected either actions or a --sequence of them, not both"),
-        ("clear nobody", "there is no fault nobody; there are no faults"),
+        ("clear missing", "there is no fault missing; there are no faults"),
     ];
-    for (arguments, said) in table {
+    for (arguments, message) in table {
         let ended = fault(&server, arguments);
         assert_eq!(ended.code, Some(2), "{arguments}: {ended:?}");
-        assert!(ended.stderr.contains(said), "{arguments}: {}", ended.stderr);
+        assert!(ended.stderr.contains(message), "{arguments}: {}", ended.stderr);
     }
     let help = run(&mut program("fault add --help")).stdout;
     for written in ["delay D [±J]", "omit GLOB|N|asker", "dns-outage D", "kube-dns-3-of-n"] {

@@ -1,4 +1,4 @@
-//! What the flags change, and that they win over a Topology's fields.
+//! The effects of flags, which override the fields of a Topology.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::Stdio;
@@ -8,9 +8,9 @@ use hickory_proto::rr::{RData, Record};
 
 use super::{Directory, RING, Server, answers, ask, in_order, run, serve_ring};
 
-/// (flags, the answer for db-0 of a Topology that says something else about everything)
+/// Flags, and the answer for db-0 of a Topology that sets everything else differently.
 #[test]
-fn a_flag_wins_over_a_topology() {
+fn a_flag_overrides_a_topology() {
     let topology = format!(
         "{RING}domain: k8s.test\nttl: 7\npodCIDR: [10.9.0.0/16, 'fd09::/64']\nserviceCIDR: 10.8.0.0/16\n"
     );
@@ -33,13 +33,13 @@ fn a_flag_wins_over_a_topology() {
     }
 }
 
-/// Twelve answers as they come.
+/// Twelve answers in order of arrival.
 fn orders(server: &Server) -> Vec<Vec<String>> {
     (0..12).map(|_| in_order(server.address(), "db.default.svc.cluster.local A")).collect()
 }
 
 #[test]
-fn orders_can_be_had_again() {
+fn a_seed_repeats_the_order_of_addresses() {
     let directory = Directory::with(&[]);
     let of = |flags| orders(&serve_ring(&directory, flags));
     let stable = of("--order stable");
@@ -48,12 +48,12 @@ fn orders_can_be_had_again() {
     let seeded = of("--seed 7");
     assert!(seeded.iter().any(|order| *order != seeded[0]), "{seeded:?}");
     assert_eq!(seeded, of("--seed 7"));
-    // Six orders of three addresses: twelve of them are the same by chance in one of two thousand million runs.
+    // Three addresses have six orders: twelve answers are equal by chance in one of two billion runs.
     assert_ne!(seeded, of("--seed 8"));
     assert_ne!(of(""), of(""));
 }
 
-/// A server that gives every name one address.
+/// A server that answers one address for every name.
 pub(crate) fn upstream(address: &'static str) -> SocketAddr {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let at = socket.local_addr().unwrap();
@@ -71,7 +71,7 @@ pub(crate) fn upstream(address: &'static str) -> SocketAddr {
 }
 
 #[test]
-fn an_upstream_knows_what_the_cluster_does_not() {
+fn queries_outside_the_cluster_domain_are_forwarded() {
     let directory = Directory::with(&[]);
     let (foreign, alias) = ("www.example.com A", "away.default.svc.cluster.local A");
     let cname = "away.default.svc.cluster.local. 30 CNAME www.example.com.";
@@ -84,12 +84,16 @@ fn an_upstream_knows_what_the_cluster_does_not() {
     assert_eq!(answers(helped.address(), foreign), ["www.example.com. 60 A 192.0.2.7"]);
     assert_eq!(answers(helped.address(), alias), [cname, "www.example.com. 60 A 192.0.2.7"]);
     let ours = ask(helped.address(), "nope.default.svc.cluster.local A");
-    assert_eq!(ours.metadata.response_code, ResponseCode::NXDomain, "that is for the cluster to say");
+    assert_eq!(
+        ours.metadata.response_code,
+        ResponseCode::NXDomain,
+        "the cluster is authoritative for its domain"
+    );
 }
 
-/// (flag, the client's EDNS size, whether forty addresses fit, the size that is advertised)
+/// Flag, the client's EDNS size, whether forty addresses fit, the announced size.
 #[test]
-fn udp_replies_have_a_limit() {
+fn udp_replies_are_limited() {
     let directory = Directory::with(&[("many.yaml", &RING.replace("replicas: 3", "replicas: 40"))]);
     let table = [
         ("", "noedns", false, None),
@@ -106,9 +110,10 @@ fn udp_replies_have_a_limit() {
     }
 }
 
-/// The `pods` option of CoreDNS's `kubernetes` plugin: (flag, whether a pod's address has a name, whether any has)
+/// The `pods` option of CoreDNS's `kubernetes` plugin: flag, whether a pod's address has a name, whether any address has
+/// one.
 #[test]
-fn names_of_pods() {
+fn the_flag_pods_selects_which_addresses_have_names() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let of_pod = run(&mut directory.program("query -f ring.yaml db-0.db.default.svc.cluster.local")).stdout;
     let address = of_pod.trim_end().rsplit('\t').next().unwrap().replace('.', "-");
@@ -127,9 +132,9 @@ fn names_of_pods() {
     }
 }
 
-/// Pods of a Deployment have no hostname: their endpoints are called after the address, or after the pod.
+/// Pods of a Deployment have no hostname: their endpoints are named after the address, or after the pod.
 #[test]
-fn names_of_endpoints() {
+fn endpoints_are_named_after_addresses_or_pods() {
     let deployment = "apiVersion: clusterlocal.dev/v1\nkind: Topology\ndeployments: {web: {replicas: 1, headless: \
                       true, ports: {http: 80}}}\n";
     let directory = Directory::with(&[("a.yaml", deployment)]);

@@ -1,4 +1,4 @@
-//! Folders as people have them: kustomizations, charts, subfolders, and files that are no manifests beside those that are.
+//! Folders from practice: kustomizations, charts, subfolders, and other files beside manifests.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn service(name: &str) -> String {
@@ -41,7 +41,7 @@ impl Folder {
         fs::write(path, text).expect("a file");
     }
 
-    /// A program on the PATH.
+    /// Adds a program to the PATH.
     fn install(&self, name: &str, script: &str) {
         self.write(&format!("bin/{name}"), &format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n"));
         let mode = fs::Permissions::from_mode(0o755);
@@ -60,7 +60,7 @@ impl Folder {
         command
     }
 
-    /// Exit code, standard output and error.
+    /// Returns exit code, standard output and standard error.
     fn run(&self, arguments: &str) -> (i32, String, String) {
         let output = self.command(arguments).output().expect("the program starts");
         let text = |bytes| String::from_utf8(bytes).expect("text");
@@ -100,7 +100,7 @@ struct Server {
 }
 
 impl Server {
-    /// The names of the Services in `namespace`, but for the cluster's own.
+    /// The names of the Services in `namespace`, except the cluster's own.
     fn services(&self, namespace: &str) -> Vec<String> {
         let mut stream = std::net::TcpStream::connect(&self.api).expect("the API");
         let path = format!("/api/v1/namespaces/{namespace}/services");
@@ -136,7 +136,7 @@ impl Drop for Server {
 
 const KUSTOMIZATION: &str = "resources: [svc.yaml, ../base]\n";
 
-/// Renders as kubectl would: what the kustomization names, in another namespace.
+/// Renders like kubectl: the resources of the kustomization, in another namespace.
 const RENDERER: &str = r#"[ "$1" = kustomize ] || exit 9
 [ -e "$2/fails" ] && { echo "error: accumulating resources: no such thing" >&2; exit 1; }
 for file in "$2"/*.yaml "$2"/../base/*.yaml; do
@@ -170,15 +170,15 @@ fn every_verb_that_reads_manifests_renders_a_kustomization() {
         assert!(stdout.contains(part), "{arguments}: {stdout}{stderr}");
     }
     folder.write(
-        "story.yaml",
+        "scenario.yaml",
         "apiVersion: clusterlocal.dev/v1\nkind: Scenario\nmetadata: {name: s}\nsees: an alias\nsteps:\n- ask: a.prod.svc.cluster.local. CNAME\n  says: 'cname:example.org.'\n",
     );
-    let (code, stdout, stderr) = folder.run("play story.yaml -k k");
+    let (code, stdout, stderr) = folder.run("play scenario.yaml -k k");
     assert!(code == 0, "{stdout}{stderr}");
 }
 
 #[test]
-fn a_kustomization_that_cannot_be_rendered_says_why() {
+fn a_kustomization_that_cannot_be_rendered_is_reported() {
     let folder = kustomized();
     // Without -k its files would be read as they are.
     for verb in ["serve", "check", "records"] {
@@ -190,8 +190,8 @@ fn a_kustomization_that_cannot_be_rendered_says_why() {
     assert!(code == 2 && stdout.contains("render it: -k k"), "{stdout}");
     folder.write("k/fails", "");
     let (code, _, stderr) = folder.run("records -k k");
-    let told = "kubectl kustomize k failed (exit status: 1): accumulating resources: no such thing";
-    assert!(code == 2 && stderr.contains(told), "{stderr}");
+    let message = "kubectl kustomize k failed (exit status: 1): accumulating resources: no such thing";
+    assert!(code == 2 && stderr.contains(message), "{stderr}");
     for (arguments, part) in [
         ("records -k base/svc.yaml", "-k takes the directory"),
         ("records -k bin", "no kustomization.yaml"),
@@ -202,9 +202,9 @@ fn a_kustomization_that_cannot_be_rendered_says_why() {
     }
     fs::remove_file(folder.path("bin/kubectl")).expect("a file");
     let (code, _, stderr) = folder.run("records -k k");
-    let told = "neither kubectl nor kustomize is on the PATH";
+    let message = "neither kubectl nor kustomize is on the PATH";
     assert!(
-        code == 2 && stderr.contains(told) && stderr.contains("kubernetes.io/docs/tasks/tools"),
+        code == 2 && stderr.contains(message) && stderr.contains("kubernetes.io/docs/tasks/tools"),
         "{stderr}"
     );
     folder.install("kustomize", &RENDERER.replace("= kustomize", "= build"));
@@ -214,11 +214,11 @@ fn a_kustomization_that_cannot_be_rendered_says_why() {
 }
 
 #[test]
-fn what_a_kustomization_follows_from_is_followed() {
+fn the_inputs_of_a_kustomization_are_followed() {
     let folder = kustomized();
     let server = folder.serve("-k k");
     server.becomes("prod", &["a", "b"]);
-    // A base, in place; a resource, renamed; the last good state stays where rendering fails.
+    // A base, written in place; a resource, renamed; if rendering fails, the last good state stays.
     folder.write("base/svc.yaml", &service("c"));
     server.becomes("prod", &["a", "c"]);
     folder.write("new", &service("d"));
@@ -231,16 +231,16 @@ fn what_a_kustomization_follows_from_is_followed() {
     fs::remove_file(folder.path("k/fails")).expect("a file");
     folder.write("k/svc.yaml", &service("e"));
     server.becomes("prod", &["c", "e"]);
-    // One that is gone for long is missing, and one that is back counts.
+    // An input that stays deleted is missing; one that is created again is used.
     fs::remove_file(folder.path("base/svc.yaml")).expect("a file");
     server.becomes("prod", &["e"]);
     folder.write("base/svc.yaml", &service("f"));
     server.becomes("prod", &["e", "f"]);
 }
 
-/// (what lies there; what kubectl makes of it has to be what is read)
+/// Files; the objects that kubectl renders from them are expected.
 #[test]
-fn a_real_kubectl_is_believed() {
+fn objects_equal_those_rendered_by_kubectl() {
     let candidates = std::env::var_os("PATH").unwrap_or_default();
     let here = [Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tmp/kubectl/1.37")];
     let kubectl = here.into_iter().chain(std::env::split_paths(&candidates)).map(|dir| dir.join("kubectl"));
@@ -291,7 +291,7 @@ fn a_real_kubectl_is_believed() {
 }
 
 #[test]
-fn what_is_no_manifest_is_passed_over() {
+fn files_that_are_no_manifests_are_skipped() {
     let foreign = [
         ("d/values.yaml", "replicas: 3\n"),
         ("d/compose.yaml", "services: {a: {image: b}}\n"),
@@ -313,17 +313,17 @@ fn what_is_no_manifest_is_passed_over() {
     }
     let server = folder.serve("d");
     assert_eq!(server.services("default"), ["a"]);
-    // One that becomes a manifest is one; a manifest that loses its head for a moment is not passed over.
+    // A skipped file that becomes a manifest is read; a manifest whose first lines are missing for a moment is not skipped.
     folder.write("d/values.yaml", &service("b"));
     server.becomes("default", &["a", "b"]);
     folder.write(
         "d/svc.yaml",
         "metadata: {name: a}\nspec: {type: ExternalName, externalName: example.org, ports: []}\n",
     );
-    folder.becomes_logged("still serving what it said before");
+    folder.becomes_logged("its previous content is still served");
     assert_eq!(server.services("default"), ["a", "b"]);
     drop(server);
-    // An error in what claims to be a manifest still stops the start, and so does a file that is named.
+    // A malformed manifest still stops the start, and so does a file that is named.
     for broken in [
         "apiVersion: v1\nkind: Service\nspec: [\n",
         "kind: Service\nmetadata: {name: a}\n",
@@ -336,7 +336,7 @@ fn what_is_no_manifest_is_passed_over() {
 }
 
 #[test]
-fn subfolders_are_read_and_followed_if_that_is_asked_for() {
+fn subfolders_are_read_and_followed_with_recursive() {
     let folder = Folder::with(&[("d/app/svc.yaml", &service("a"))]);
     let (code, stdout, _) = folder.run("check d");
     let text = "manifests in subdirectories are not read: app (1 file)";
@@ -347,7 +347,7 @@ fn subfolders_are_read_and_followed_if_that_is_asked_for() {
     assert!(folder.run("records -R d").1.contains("a.default.svc"));
     let server = folder.serve("--recursive d");
     assert_eq!(server.services("default"), ["a"]);
-    // A new one, one in that, and one that is renamed.
+    // A new subfolder, one in it, and a renamed one.
     fs::create_dir_all(folder.path("d/new/deep")).expect("a directory");
     folder.write("d/new/deep/svc.yaml", &service("b"));
     server.becomes("default", &["a", "b"]);
@@ -355,14 +355,14 @@ fn subfolders_are_read_and_followed_if_that_is_asked_for() {
     server.becomes("default", &["b", "c"]);
     fs::rename(folder.path("d/new"), folder.path("d/old")).expect("a rename");
     folder.write("d/old/deep/svc.yaml", &service("e"));
-    // The old name's objects go after a while.
+    // The objects under the old name are deleted after a while.
     server.becomes("default", &["c", "e"]);
     folder.write("d/old/deep/more.yaml", &service("f"));
     server.becomes("default", &["c", "e", "f"]);
 }
 
 #[test]
-fn a_chart_is_to_be_rendered() {
+fn a_chart_is_refused_with_the_command_that_renders_it() {
     let folder = Folder::with(&[
         ("chart/Chart.yaml", "apiVersion: v2\nname: c\nversion: 0.1.0\n"),
         ("chart/values.yaml", "replicas: 3\n"),
@@ -373,8 +373,8 @@ fn a_chart_is_to_be_rendered() {
     ]);
     for arguments in ["check chart", "serve chart", "check chart/Chart.yaml"] {
         let (code, stdout, stderr) = folder.run(arguments);
-        let told = "helm template NAME chart | clusterlocal serve -";
-        assert!(code == 2 && (stdout.clone() + &stderr).contains(told), "{arguments}: {stdout}{stderr}");
+        let message = "helm template NAME chart | clusterlocal serve -";
+        assert!(code == 2 && (stdout.clone() + &stderr).contains(message), "{arguments}: {stdout}{stderr}");
     }
     folder.write("svc.yaml", &service("a"));
     let (code, stdout, _) = folder.run("check -R .");
@@ -384,7 +384,7 @@ fn a_chart_is_to_be_rendered() {
     );
 }
 
-/// What a failed command leaves for the next one in a pipe.
+/// What a failed command passes to the next one in a pipe.
 #[test]
 fn an_empty_standard_input_is_an_error() {
     let folder = Folder::with(&[]);
@@ -395,9 +395,9 @@ fn an_empty_standard_input_is_an_error() {
                 command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
             child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
             let output = child.wait_with_output().unwrap();
-            let told = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
-            assert_eq!(output.status.code(), Some(2), "{arguments} {input:?}: {told}");
-            assert!(told.contains("nothing on standard input"), "{told}");
+            let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert_eq!(output.status.code(), Some(2), "{arguments} {input:?}: {text}");
+            assert!(text.contains("nothing on standard input"), "{text}");
         }
     }
 }

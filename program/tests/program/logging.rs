@@ -1,4 +1,4 @@
-//! The log goes to standard error, whatever becomes of that: nobody is answered later because of it.
+//! The log on standard error: whatever happens to that, no answer is delayed.
 
 use std::net::UdpSocket;
 use std::process::Stdio;
@@ -9,7 +9,7 @@ use super::{DEADLINE, Directory, RING, Server, answers, becomes, common, read_al
 
 const QUESTION: &str = "db.default.svc.cluster.local A";
 
-/// A question for a name whose first label has these bytes.
+/// A query for a name whose first label has these bytes.
 fn question(label: &[u8]) -> Vec<u8> {
     let mut query = common::request("x.default.svc.cluster.local", "A", None);
     query.splice(12..14, [&[label.len() as u8], label].concat());
@@ -17,7 +17,7 @@ fn question(label: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn nothing_in_the_log_moves_a_cursor_or_breaks_a_line() {
+fn the_log_has_no_control_characters() {
     let hostile: [(&[u8], &str); 6] = [
         (b"a\nb", r"a\010b"),
         (b"\x1b]0;x\x07", r"\027]0\;x\007"),
@@ -47,13 +47,13 @@ fn nothing_in_the_log_moves_a_cursor_or_breaks_a_line() {
         };
         for (_, name) in hostile {
             let name = format!("A IN {name}.default.svc.cluster.local. udp");
-            let told = messages.iter().filter(|message| message.contains(&name)).count();
-            assert_eq!(told, 1, "{form}: {name} in:\n{log}");
+            let logged = messages.iter().filter(|message| message.contains(&name)).count();
+            assert_eq!(logged, 1, "{form}: {name} in:\n{log}");
         }
     }
 }
 
-/// The message of a line of JSON, which has a time and a level as well.
+/// The message of a line of JSON, which also has a time and a level.
 fn message(line: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
     assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
@@ -61,22 +61,22 @@ fn message(line: &str) -> String {
 }
 
 #[test]
-fn a_log_that_nobody_reads_stops_nothing() {
+fn a_log_that_is_not_read_delays_nothing() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let command = "serve ring.yaml --listen 127.0.0.1:0 --log debug";
     let mut server = Server::start(directory.program(command).stderr(Stdio::piped()));
-    // More lines than a pipe (64 KiB) and the buffer in front of it (10,000 lines) hold.
+    // More lines than a pipe (64 KiB) and the buffer before it (10,000 lines) hold.
     for _ in 0..11_000 {
         assert_eq!(answers(server.address(), QUESTION).len(), 3);
     }
     directory.save("ring.yaml", &RING.replace("replicas: 3", "replicas: 4"));
-    assert!(soon(|| answers(server.address(), QUESTION).len() == 4), "nor does it stop reading");
+    assert!(soon(|| answers(server.address(), QUESTION).len() == 4), "files are still followed");
     assert_eq!(server.stop(), Some(0));
 }
 
-/// Standard output and error that are closed, or whose reader is gone, before anything is written.
+/// Standard output and error that are closed, or whose reader has ended, before anything is written.
 #[test]
-fn it_serves_without_anybody_to_tell() {
+fn it_serves_without_standard_output_and_error() {
     for closing in [">&-", "2>&-", ">&- 2>&- <&-", "2>/dev/full >/dev/full"] {
         let directory = Directory::with(&[("ring.yaml", RING)]);
         let mut shell = std::process::Command::new("sh");

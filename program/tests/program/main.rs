@@ -1,5 +1,5 @@
-//! The promise of the program: what a user at a shell, or a test harness that starts it, sees of it. Exit codes, the
-//! ready line, signals, flags and their environment variables, and what the verbs print.
+//! The program as a user at a shell, or a test harness, runs it: exit codes, the ready line, signals, flags and their
+//! environment variables, and the output of the verbs.
 
 #![cfg(unix)]
 
@@ -19,8 +19,7 @@ mod folders;
 mod logging;
 mod one_run;
 mod playing;
-mod readme;
-/// The rules of `check`: a program has no library to take them from.
+/// The rules of `check`, included from the source: the program is not a library.
 #[path = "../../src/lint/rules.rs"]
 mod rules;
 mod running;
@@ -42,10 +41,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Three peers, and names of each other kind.
+/// Three peers, and a name of each other kind.
 const RING: &str = "
 apiVersion: clusterlocal.dev/v1
 kind: Topology
@@ -55,8 +54,7 @@ external:
   away: www.example.com
 ";
 
-/// The program with these arguments, split at blanks: without any variable of its own in the environment, and without
-/// anything on standard input.
+/// The program with these arguments, split at spaces, without its variables in the environment and without standard input.
 fn program(arguments: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clusterlocal"));
     command.args(arguments.split_whitespace()).stdin(Stdio::null());
@@ -68,7 +66,7 @@ fn program(arguments: &str) -> Command {
     command
 }
 
-/// A directory to run in, gone with the test.
+/// A directory to run in, deleted with the test.
 struct Directory(TempDir);
 
 impl Directory {
@@ -86,7 +84,7 @@ impl Directory {
         self.0.path().join(name)
     }
 
-    /// Replaces a file by one that was whole before.
+    /// Replaces a file by a rename.
     fn save(&self, name: &str, content: &str) {
         fs::write(self.path("unfinished"), content).expect("a file");
         fs::rename(self.path("unfinished"), self.path(name)).expect("a rename");
@@ -100,7 +98,7 @@ impl Directory {
     }
 }
 
-/// What came of a run.
+/// The result of a run.
 #[derive(Debug)]
 struct Ended {
     code: Option<i32>,
@@ -119,21 +117,21 @@ fn run(command: &mut Command) -> Ended {
 }
 
 fn read_all(mut from: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
-    let (tell, told) = channel();
+    let (sender, receiver) = channel();
     thread::spawn(move || {
         let mut all = Vec::new();
         from.read_to_end(&mut all).expect("a pipe can be read");
-        // Whoever waited may have given up.
-        _ = tell.send(all);
+        // The receiver may be gone.
+        _ = sender.send(all);
     });
-    told
+    receiver
 }
 
-fn text(told: &Receiver<Vec<u8>>) -> String {
-    String::from_utf8(told.recv_timeout(DEADLINE).expect("an end of the output")).expect("UTF-8")
+fn text(output: &Receiver<Vec<u8>>) -> String {
+    String::from_utf8(output.recv_timeout(DEADLINE).expect("an end of the output")).expect("UTF-8")
 }
 
-/// The exit status of a child that ends soon.
+/// Waits for the exit status of a child that ends soon.
 fn wait(child: &mut Child) -> ExitStatus {
     let mut status = None;
     let ended = soon(|| {
@@ -147,7 +145,7 @@ fn wait(child: &mut Child) -> ExitStatus {
     status.expect("just seen")
 }
 
-/// Whether something becomes true before the deadline.
+/// Whether a condition becomes true before the deadline.
 fn soon(mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + DEADLINE;
     while !condition() {
@@ -159,33 +157,33 @@ fn soon(mut condition: impl FnMut() -> bool) -> bool {
     true
 }
 
-/// A running server; killed when the test ends.
+/// A running server, which is killed when the test ends.
 struct Server {
     child: Child,
-    /// The first line that it printed.
+    /// The first line of its output.
     ready: String,
-    /// What it printed after that, when it has ended.
+    /// The rest of its output, once it has ended.
     rest: Receiver<Vec<u8>>,
     addresses: Vec<SocketAddr>,
 }
 
 impl Server {
-    /// Waits until it says that it is ready. Where standard error goes is the caller's choice.
+    /// Waits until it is ready. The caller decides where standard error goes.
     fn start(command: &mut Command) -> Self {
         Server::of(command.stdout(Stdio::piped()).spawn().expect("the program starts"))
     }
 
-    /// The same, of a process whose standard output is a pipe.
+    /// The same for a process whose standard output is a pipe.
     fn of(child: Child) -> Self {
         let mut server = Server { child, ready: String::new(), rest: channel().1, addresses: Vec::new() };
         let mut stdout = BufReader::new(server.child.stdout.take().expect("a pipe"));
-        let (tell, told) = channel();
+        let (sender, receiver) = channel();
         thread::spawn(move || {
             let mut line = String::new();
             stdout.read_line(&mut line).expect("a line of UTF-8");
-            _ = tell.send((line, stdout));
+            _ = sender.send((line, stdout));
         });
-        let (line, stdout) = told.recv_timeout(DEADLINE).expect("a line before the deadline");
+        let (line, stdout) = receiver.recv_timeout(DEADLINE).expect("a line before the deadline");
         server.rest = read_all(stdout);
         server.ready = line;
         server.addresses =
@@ -201,7 +199,7 @@ impl Server {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).expect("a signal to a child of ours");
     }
 
-    /// The exit code after SIGTERM.
+    /// Sends SIGTERM, and returns the exit code.
     fn stop(&mut self) -> Option<i32> {
         self.signal(Signal::SIGTERM);
         wait(&mut self.child).code()
@@ -221,7 +219,7 @@ fn field<'a>(ready: &'a str, name: &str) -> &'a str {
     ready.split_whitespace().find_map(value).unwrap_or_else(|| panic!("no {name} in {ready:?}"))
 }
 
-/// What a server says to a question like `db.default.svc.cluster.local A noedns`.
+/// Sends a query such as `db.default.svc.cluster.local A noedns`, and returns the reply.
 fn ask(server: SocketAddr, question: &str) -> Message {
     let socket = UdpSocket::bind((server.ip(), 0)).expect("a socket");
     socket.connect(server).expect("a peer");
@@ -237,7 +235,7 @@ fn answers(server: SocketAddr, question: &str) -> Vec<String> {
     common::lines(&ask(server, question).answers)
 }
 
-/// The answer section's data, in the order in which it came.
+/// The data of the answer section, in the order of the reply.
 fn in_order(server: SocketAddr, question: &str) -> Vec<String> {
     ask(server, question).answers.iter().map(|record| common::data(&record.data)).collect()
 }
@@ -249,7 +247,7 @@ fn serve_ring(directory: &Directory, arguments: &str) -> Server {
     Server::start(directory.program(&arguments).stderr(Stdio::null()))
 }
 
-/// Whether a file comes to be there, or not to be there.
+/// Whether a file is created, or deleted, before the deadline.
 fn becomes(path: &Path, there: bool) -> bool {
     soon(|| path.exists() == there)
 }

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-/// What a run left behind.
+/// The result of a run.
 pub struct Output {
     pub code: i32,
     pub stdout: String,
@@ -15,7 +15,7 @@ pub fn run(arguments: &[&str]) -> Output {
     run_with_input(arguments, "")
 }
 
-/// Runs the program with these arguments and something to read. What the environment says of its settings is left out.
+/// Runs the program with these arguments and this standard input, without its variables in the environment.
 pub fn run_with_input(arguments: &[&str], input: &str) -> Output {
     let settings = std::env::vars_os().map(|(name, _)| name);
     let settings =
@@ -24,7 +24,7 @@ pub fn run_with_input(arguments: &[&str], input: &str) -> Output {
     settings.for_each(|name| _ = command.env_remove(name));
     let command = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
-    // A program that does not read its input may be gone already.
+    // A program that does not read its input may have ended already.
     _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
     let output = child.wait_with_output().expect("the program ends");
     let text = |bytes| String::from_utf8(bytes).expect("text");

@@ -1,8 +1,8 @@
-//! `play`: stories, what is told of them, and how they end.
+//! `play`: scenarios, their reports, and their exit codes.
 
 use super::{Directory, run};
 
-const STORY: &str = "\
+const SCENARIO: &str = "\
 apiVersion: clusterlocal.dev/v1
 kind: Scenario
 metadata: {name: restart}
@@ -20,9 +20,9 @@ sets: {db: {replicas: 3, ports: {peer: 7000}}}
 ";
 
 #[test]
-fn a_story_is_told_and_passes() {
-    let directory = Directory::with(&[("story.yaml", STORY)]);
-    let played = run(&mut directory.program("play story.yaml --junit report.xml"));
+fn a_scenario_is_reported_and_passes() {
+    let directory = Directory::with(&[("scenario.yaml", SCENARIO)]);
+    let played = run(&mut directory.program("play scenario.yaml --junit report.xml"));
     assert_eq!((played.code, played.stderr.as_str()), (Some(0), ""), "{}", played.stdout);
     let lines: Vec<_> =
         played.stdout.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
@@ -45,7 +45,7 @@ fn a_story_is_told_and_passes() {
 }
 
 /// Question and answer: names with fewer than five dots are completed by the search list of a pod in `default`, or in the
-/// namespace of the pod that asks.
+/// namespace of the pod that sends the query.
 #[test]
 fn short_names_are_completed_as_in_a_pod() {
     let table = [
@@ -60,34 +60,34 @@ fn short_names_are_completed_as_in_a_pod() {
         ("ask: db-client.default AAAA", "NODATA"),
     ];
     for (ask, answer) in table {
-        let story = STORY.replace(
+        let scenario = SCENARIO.replace(
             "ask: db-1.db A, as: first, says: db-1}",
             &format!("{ask}, as: first, says: '{answer}'}}"),
         );
-        let story = story.replace("- {remember: first, says: db-1 (gone)}\n", "");
-        let story = story
+        let scenario = scenario.replace("- {remember: first, says: db-1 (gone)}\n", "");
+        let scenario = scenario
             .replace("replicas: 3, ports", "replicas: 1, client: db-client, ports")
             .replace("restart: db-1", "restart: db-0");
-        let directory = Directory::with(&[("story.yaml", &story)]);
-        let played = run(&mut directory.program("play story.yaml"));
+        let directory = Directory::with(&[("scenario.yaml", &scenario)]);
+        let played = run(&mut directory.program("play scenario.yaml"));
         assert_eq!(played.code, Some(0), "{ask}: {}{}", played.stdout, played.stderr);
     }
 }
 
-/// (what is changed in the story, exit code, what is said)
+/// Change of the scenario, exit code, message.
 #[test]
-fn what_comes_of_a_story_is_the_exit_code() {
+fn the_result_of_a_scenario_decides_the_exit_code() {
     let table = [
-        ("says: db-1}", "says: db-2}", 1, "FAILED (line 6): should say: db-2\n"),
+        ("says: db-1}", "says: db-2}", 1, "FAILED (line 6): expected: db-2\n"),
         ("atMost: 0", "atLeast: 1", 1, "FAILED (line 10): 0 queries were asked\n"),
-        ("restart: db-1", "restart: db-9", 1, "there is no Pod default/db-9; there is db-0, db-1, db-2"),
+        ("restart: db-1", "restart: db-9", 1, "Pod default/db-9 does not exist; existing: db-0, db-1, db-2"),
         ("restart: db-1", "restrat: db-1", 2, "did you mean `restart`?"),
         ("kind: Scenario", "kind: Senario", 2, "did you mean `Scenario`?"),
         ("sets: {db:", "setz: {db:", 2, "unknown field `setz`"),
     ];
     for (from, to, code, expected) in table {
-        let directory = Directory::with(&[("story.yaml", &STORY.replacen(from, to, 1))]);
-        let played = run(&mut directory.program("play story.yaml"));
+        let directory = Directory::with(&[("scenario.yaml", &SCENARIO.replacen(from, to, 1))]);
+        let played = run(&mut directory.program("play scenario.yaml"));
         assert_eq!(played.code, Some(code), "{to}: {}{}", played.stdout, played.stderr);
         assert!(
             format!("{}{}", played.stdout, played.stderr).contains(expected),
@@ -105,8 +105,8 @@ fn what_comes_of_a_story_is_the_exit_code() {
     );
 }
 
-/// Element, the attributes that it must have, and those that it may have, in the schema of Jenkins' xUnit plugin
-/// (`junit-10.xsd`). GitLab reads `name`, `classname`, `file`, `time` of a case, and the text of a failure.
+/// Element, its required attributes, and its optional ones, in the schema of Jenkins' xUnit plugin (`junit-10.xsd`). GitLab
+/// reads `name`, `classname`, `file`, `time` of a case, and the text of a failure.
 const JUNIT: [(&str, &str, &str); 4] = [
     ("testsuites", "", "name time tests failures errors"),
     (
@@ -120,9 +120,9 @@ const JUNIT: [(&str, &str, &str); 4] = [
 
 #[test]
 fn the_junit_report_is_valid_for_jenkins_and_gitlab_and_has_the_time_of_each_case() {
-    let story = STORY.replace("says: db-1}", "says: db-2}");
-    let directory = Directory::with(&[("story.yaml", &story)]);
-    assert_eq!(run(&mut directory.program("play story.yaml --junit report.xml")).code, Some(1));
+    let scenario = SCENARIO.replace("says: db-1}", "says: db-2}");
+    let directory = Directory::with(&[("scenario.yaml", &scenario)]);
+    assert_eq!(run(&mut directory.program("play scenario.yaml --junit report.xml")).code, Some(1));
     let report = std::fs::read_to_string(directory.path("report.xml")).unwrap();
     let mut cases = 0;
     for tag in report.split('<').skip(1).filter(|tag| !tag.starts_with(['?', '/'])) {
@@ -155,51 +155,51 @@ fn the_junit_report_is_valid_for_jenkins_and_gitlab_and_has_the_time_of_each_cas
     assert_eq!(cases, 4, "{report}");
 }
 
-/// What is tested is started with the server's address, and what it asks is what the story is about.
+/// The tested command is started with the server's address, and its queries meet the scenario's expectations.
 #[test]
-fn a_program_is_tested_by_a_story() {
-    let story = STORY.replace("steps:", "clock: 1000x\nsteps:").replace(
+fn a_command_is_tested_by_a_scenario() {
+    let scenario = SCENARIO.replace("steps:", "clock: 1000x\nsteps:").replace(
         "{queries: {type: ANY}, atMost: 0}",
         "{queries: {name: nope, type: A}, atLeast: 1, within: 3h}",
     );
-    let directory = Directory::with(&[("story.yaml", &story)]);
+    let directory = Directory::with(&[("scenario.yaml", &scenario)]);
     // A query for `nope.`, as bytes.
     let ask = "import os, socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); \
                s.sendto(b'\\0\\1\\1\\0\\0\\1\\0\\0\\0\\0\\0\\0\\4nope\\0\\0\\1\\0\\1', \
                (os.environ['CLUSTERLOCAL_DNS_HOST'], int(os.environ['CLUSTERLOCAL_DNS_PORT'])))";
-    let mut command = directory.program("play story.yaml --");
+    let mut command = directory.program("play scenario.yaml --");
     command.args(["python3", "-c", ask]);
     let played = run(&mut command);
     assert_eq!((played.code, played.stderr.as_str()), (Some(0), ""), "{}", played.stdout);
-    let mut command = directory.program("play story.yaml --");
+    let mut command = directory.program("play scenario.yaml --");
     let failed = run(command.arg("./no-such-program"));
     assert_eq!(failed.code, Some(2));
     assert!(failed.stderr.starts_with("error: cannot start ./no-such-program: "), "{}", failed.stderr);
 }
 
-/// Whether a process runs, rather than being gone or waited for.
+/// Whether a process runs, and is not a zombie.
 fn runs(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
 }
 
-/// (the command, exit code, what is said)
+/// Command, exit code, message.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_story_fails_with_its_command() {
-    let directory = Directory::with(&[("story.yaml", STORY)]);
+fn a_scenario_fails_with_its_command() {
+    let directory = Directory::with(&[("scenario.yaml", SCENARIO)]);
     let table = [
         ("exit 0", 0, "passed in"),
         ("exit 3", 1, "FAILED: sh ended with exit code 3"),
         ("kill -KILL $$", 1, "FAILED: sh was ended by SIGKILL"),
-        // Ended by the end of the story, as it asks.
+        // Stopped at the end of the scenario, with a handler of its own.
         ("trap 'exit 7' TERM; while :; do sleep 0.05; done", 0, "passed in"),
     ];
-    for (script, code, said) in table {
-        let mut command = directory.program("play story.yaml --junit report.xml -- sh -c");
+    for (script, code, message) in table {
+        let mut command = directory.program("play scenario.yaml --junit report.xml -- sh -c");
         let played = run(command.arg(script));
         assert_eq!(played.code, Some(code), "{script}: {played:?}");
-        assert!(played.stdout.contains(said), "{script}: {}", played.stdout);
+        assert!(played.stdout.contains(message), "{script}: {}", played.stdout);
         let report = std::fs::read_to_string(directory.path("report.xml")).expect("a report");
         assert!(
             report.contains("name=\"command sh\"") && report.contains(&format!("failures=\"{code}\"")),
@@ -208,11 +208,11 @@ fn a_story_fails_with_its_command() {
     }
 }
 
-/// Children of the command end with it, wherever they have got to; nothing else does.
+/// Processes that the command has started end with it, even in other sessions; no others do.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_command_ends_with_all_that_it_started() {
-    let directory = Directory::with(&[("story.yaml", STORY)]);
+fn processes_of_a_command_end_with_it() {
+    let directory = Directory::with(&[("scenario.yaml", SCENARIO)]);
     let mut other = std::process::Command::new("sleep").arg("300").spawn().expect("sleep");
     // One that ignores SIGTERM, of a command that has ended; one of a command that runs.
     let table = [
@@ -221,17 +221,17 @@ fn a_command_ends_with_all_that_it_started() {
     ];
     for script in table {
         _ = std::fs::remove_file(directory.path("child"));
-        let played = run(directory.program("play story.yaml -- sh -c").arg(script));
+        let played = run(directory.program("play scenario.yaml -- sh -c").arg(script));
         assert_eq!(played.code, Some(0), "{script}: {played:?}");
         let child = std::fs::read_to_string(directory.path("child")).expect("a process id");
         assert!(super::soon(|| !runs(&child)), "{script}: {child} still runs");
     }
     assert!(runs(&other.id().to_string()), "another process was ended");
-    // Signals end it too, though the terminal's do not reach it.
-    let slow = STORY.replace("steps:", "clock: 1x\nsteps:");
-    directory.save("story.yaml", &slow);
+    // Signals end it as well, although the terminal's do not reach it.
+    let slow = SCENARIO.replace("steps:", "clock: 1x\nsteps:");
+    directory.save("scenario.yaml", &slow);
     _ = std::fs::remove_file(directory.path("child"));
-    let mut command = directory.program("play story.yaml -- sh -c");
+    let mut command = directory.program("play scenario.yaml -- sh -c");
     let mut played =
         command.arg(table[1]).stdout(std::process::Stdio::null()).spawn().expect("the program starts");
     assert!(super::soon(

@@ -1,4 +1,4 @@
-//! Verbs about a running server: they ask it, find it, and say where things are instead.
+//! Verbs about a running server: they use its API, find it, and report when there is none.
 
 use std::fs;
 use std::net::TcpListener;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::{Directory, Server, field, run};
 
-/// Two namespaces, of which one has the store.
+/// Two namespaces, one of which has the store.
 const STORE: &str = "
 apiVersion: clusterlocal.dev/v1
 kind: Topology
@@ -19,7 +19,7 @@ kind: Namespace
 metadata: {name: web}
 ";
 
-/// A directory with the store, and one for runtime files, which the verbs and servers of the test share.
+/// A directory with the store, and one for runtime files that the verbs and servers of the test share.
 fn directory() -> Directory {
     Directory::with(&[("store.yaml", STORE), ("runtime/.keep", "")])
 }
@@ -35,9 +35,9 @@ fn serve(directory: &Directory, arguments: &str) -> Server {
     Server::start(verb(directory, &arguments).stderr(Stdio::null()))
 }
 
-/// What the server knows by now is what is said, not what the file says.
+/// The current state of the server is reported, not that of the file.
 #[test]
-fn explain_query_and_records_speak_of_the_running_server() {
+fn explain_query_and_records_use_the_running_server() {
     let directory = directory();
     let server = serve(&directory, "--api 127.0.0.1:0 --domain k8s.test");
     let ask = |arguments: &str| {
@@ -50,28 +50,31 @@ fn explain_query_and_records_speak_of_the_running_server() {
     assert!(ask("records -o zone").1.starts_with("$ORIGIN k8s.test.\n$TTL 30\n"));
     assert_eq!(ask("unready pod/db-1 -n store").0, Some(0));
     assert!(!records().contains("db-1.db.store"), "{}", records());
-    let (code, said) = ask("explain db-1.db -n store");
-    assert_eq!(code, Some(1), "{said}");
+    let (code, output) = ask("explain db-1.db -n store");
+    assert_eq!(code, Some(1), "{output}");
     assert!(
-        said.starts_with("NXDOMAIN: pod store/db-1 is selected by Service db but is not ready\n"),
-        "{said}"
+        output.starts_with("NXDOMAIN: pod store/db-1 is selected by Service db but is not ready\n"),
+        "{output}"
     );
-    let (_, said) = ask("query db-0.db -n store");
+    let (_, output) = ask("query db-0.db -n store");
     let expected = ";; ->>HEADER<<- opcode: QUERY, status: NOERROR\n;; flags: qr aa rd; QUERY: 1, ANSWER: 1";
     assert!(
-        said.starts_with(expected) && said.contains("\ndb-0.db.store.svc.k8s.test.\t30\tIN\tA\t127."),
-        "{said}"
+        output.starts_with(expected) && output.contains("\ndb-0.db.store.svc.k8s.test.\t30\tIN\tA\t127."),
+        "{output}"
     );
-    // Files still mean what they say, where they are named.
+    // If files are named, they are used.
     for arguments in
         ["explain db-1.db -n store -f store.yaml", "records store.yaml", "query db-1.db.store -f store.yaml"]
     {
-        let (code, said) = ask(arguments);
-        assert!(code == Some(0) && said.contains("db-1.db.store.svc.cluster.local"), "{arguments}: {said}");
+        let (code, output) = ask(arguments);
+        assert!(
+            code == Some(0) && output.contains("db-1.db.store.svc.cluster.local"),
+            "{arguments}: {output}"
+        );
     }
 }
 
-/// (verb, exit code, what comes first, what else is said)
+/// Verb, exit code, beginning of the output, further parts.
 #[test]
 fn the_search_list_is_that_of_a_pod() {
     let directory = directory();
@@ -125,22 +128,22 @@ fn the_search_list_is_that_of_a_pod() {
             &["ANSWER: 2", "SRV\t0 50 9042 db-0.db.store.svc"],
         ),
     ];
-    for (arguments, code, first, said) in table {
-        // The same of the server and of the file it serves.
+    for (arguments, code, first, parts) in table {
+        // The same for the server and for the file that it serves.
         for source in [format!("--api {}", field(&server.ready, "api")), "-f store.yaml".into()] {
             let ended = run(&mut verb(&directory, &format!("{arguments} {source}")));
             assert_eq!(ended.code, Some(code), "{arguments} {source}: {ended:?}");
             assert!(ended.stdout.starts_with(first), "{arguments} {source}: {}", ended.stdout);
-            for part in said {
+            for part in parts {
                 assert!(ended.stdout.contains(part), "{arguments} {source}: no {part:?} in {}", ended.stdout);
             }
         }
     }
 }
 
-/// (verb, whether the server has an upstream, exit code, what comes first, what is not said)
+/// Verb, whether the server has an upstream, exit code, beginning of the output, text that is absent.
 #[test]
-fn names_outside_the_cluster_are_those_of_the_upstream() {
+fn explanations_of_names_outside_the_cluster_consider_the_upstream() {
     const FORWARDED: &str =
         ";; example.org. A is outside the cluster: the server forwards the query to 192.0.2.1:53\n";
     let table = [
@@ -162,7 +165,7 @@ fn names_outside_the_cluster_are_those_of_the_upstream() {
 }
 
 #[test]
-fn faults_are_left_out_and_that_is_said() {
+fn faults_are_ignored_with_a_notice() {
     let directory = directory();
     let server = serve(&directory, "--api 127.0.0.1:0");
     let ask = |arguments: &str| {
@@ -176,11 +179,11 @@ fn faults_are_left_out_and_that_is_said() {
     }
 }
 
-/// The usual port is taken: by another server or by another program.
+/// The default port is in use by another server or another program.
 #[test]
-fn a_server_is_found_where_the_usual_port_was_taken() {
+fn a_server_is_found_if_the_default_port_is_in_use() {
     let directory = directory();
-    // Taken by this test or by another process: either way it is not free.
+    // In use by this test or by another process.
     let _taken = TcpListener::bind("127.0.0.1:10054");
     let arguments = "serve store.yaml --listen 127.0.0.1:0";
     let log = fs::File::create(directory.path("log")).expect("a file");
@@ -192,7 +195,7 @@ fn a_server_is_found_where_the_usual_port_was_taken() {
     assert!(super::soon(|| log().contains(&warned)), "{}", log());
     let ended = run(&mut verb(&directory, "unready db-0 -n store"));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""), "{ended:?}");
-    // The one that began last, and that is said; --api wins.
+    // The server that started last, with a notice; --api overrides it.
     let second = Server::start(verb(&directory, arguments).stderr(Stdio::null()));
     let ended = run(&mut verb(&directory, "explain db-0.db -n store"));
     assert_eq!(ended.code, Some(0), "the second server's is ready: {ended:?}");
@@ -201,7 +204,7 @@ fn a_server_is_found_where_the_usual_port_was_taken() {
     assert!(ended.stderr.contains(&note), "{ended:?}");
     let ended = run(&mut verb(&directory, &format!("explain db-0.db -n store --api {api}")));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
-    // One that ended is not found; nor is one that was killed.
+    // A server that has ended is not found, nor is one that was killed.
     drop(second);
     let ended = run(&mut verb(&directory, "explain db-0.db -n store"));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(1), ""), "{ended:?}");
@@ -210,9 +213,9 @@ fn a_server_is_found_where_the_usual_port_was_taken() {
     assert_eq!(left, 0);
 }
 
-/// A server with an address of its own is not asked unless that is named, and is named where none is found.
+/// A server with its own address is only used if that is given, and listed if no other is found.
 #[test]
-fn a_server_with_an_address_of_its_own_is_named() {
+fn a_server_with_its_own_address_is_listed() {
     let directory = directory();
     let server = serve(&directory, "--api 127.0.0.1:0");
     let ended = run(verb(&directory, "unready db-0 -n store").env("CLUSTERLOCAL_API", "127.0.0.1:1"));
@@ -224,9 +227,9 @@ fn a_server_with_an_address_of_its_own_is_named() {
     assert_eq!(text, format!("{api} explicit\n"));
 }
 
-/// A directory that others can write to is not believed.
+/// A directory that others can write to is not trusted.
 #[test]
-fn only_a_private_directory_is_believed() {
+fn only_a_private_directory_is_trusted() {
     use std::os::unix::fs::PermissionsExt;
     let directory = directory();
     let open = directory.path("runtime/clusterlocal");

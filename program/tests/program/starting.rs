@@ -1,4 +1,4 @@
-//! From the command line to the ready line, or to the reason why there is none.
+//! From the command line to the ready line, or to the reason of the failure.
 
 use std::fs;
 use std::io::Write;
@@ -10,13 +10,14 @@ use hickory_proto::op::ResponseCode;
 use super::{Directory, RING, Server, answers, ask, field, run, serve_ring, soon, wait};
 
 #[test]
-fn the_ready_line_says_where_and_what() {
+fn the_ready_line_has_addresses_and_counts() {
     let directory = Directory::with(&[]);
     let mut server = serve_ring(&directory, "--listen 127.0.0.2:0 --listen [::1]:0");
     let fields: Vec<_> =
         server.ready.split_whitespace().map(|word| word.split('=').next().unwrap()).collect();
     assert_eq!(fields, ["ready", "dns", "api", "services", "pods", "records"], "{}", server.ready);
-    // Ours, and kubernetes.default and kube-dns.kube-system; three pods are ours, two are CoreDNS's.
+    // The Services of the manifest, kubernetes.default and kube-dns.kube-system; three pods of the manifest, and two of
+    // CoreDNS.
     assert_eq!((field(&server.ready, "services"), field(&server.ready, "pods")), ("5", "5"));
     let hosts: Vec<_> = server.addresses.iter().map(|address| address.ip().to_string()).collect();
     assert_eq!(hosts, ["127.0.0.1", "127.0.0.2", "::1"]);
@@ -27,40 +28,40 @@ fn the_ready_line_says_where_and_what() {
     }
     assert_eq!(server.stop(), Some(0));
     let rest = super::text(&server.rest);
-    assert_eq!(rest, "", "nothing but one line");
+    assert_eq!(rest, "", "no output besides the line");
 }
 
 #[test]
-fn the_ready_file_holds_the_line_and_is_whole() {
+fn the_ready_file_has_the_line_and_is_complete() {
     let directory = Directory::with(&[]);
     let mut server = serve_ring(&directory, "--ready-file ready");
     let path = directory.path("ready");
-    // The file comes before the line: whoever saw the line need not wait for it.
+    // The file is written before the line: a reader of the line need not wait for it.
     assert_eq!(fs::read_to_string(&path).unwrap(), server.ready);
     let files: Vec<_> =
         fs::read_dir(directory.path("")).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(files.len(), 2, "something unfinished was left: {files:?}");
+    assert_eq!(files.len(), 2, "a temporary file is left: {files:?}");
     assert_eq!(server.stop(), Some(0));
-    assert!(!path.exists(), "there is nobody any more");
+    assert!(!path.exists(), "the ready file of an ended server");
 }
 
 #[test]
-fn a_kubeconfig_leads_to_the_api_and_stays() {
+fn a_kubeconfig_has_the_api_and_stays() {
     let directory = Directory::with(&[]);
     let mut server = serve_ring(&directory, "--api 127.0.0.1:0 --kubeconfig config");
     let config = fs::read_to_string(directory.path("config")).expect("a kubeconfig");
     assert!(config.contains(&format!("server: http://{}\n", field(&server.ready, "api"))), "{config}");
     TcpStream::connect(field(&server.ready, "api")).expect("the API");
     assert_eq!(server.stop(), Some(0));
-    // A kubectl without it would turn to whatever cluster comes next.
+    // Without the file kubectl would use another cluster.
     assert_eq!(fs::read_to_string(directory.path("config")).expect("a kubeconfig"), config);
     let server = serve_ring(&directory, "--api off");
     assert!(!server.ready.contains("api="), "{}", server.ready);
 }
 
-/// (what, files, arguments, exit code, what standard error must say)
+/// Case, files, arguments, exit code, parts of standard error.
 #[test]
-fn what_cannot_be_started_says_why() {
+fn a_failed_start_reports_the_reason() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -104,16 +105,16 @@ fn what_cannot_be_started_says_why() {
             3,
             &[&taken, "another program listens there"],
         ),
-        // TEST-NET-1 (RFC 5737) is nobody's.
+        // TEST-NET-1 (RFC 5737) is not assigned to any host.
         (
-            "an address of nobody",
+            "an address of no interface",
             &[("a.yaml", RING)],
             "serve a.yaml --listen 192.0.2.1:0",
             3,
             &["192.0.2.1:0", "no interface of this machine"],
         ),
         (
-            "an API for everybody",
+            "an API for other machines",
             &[("a.yaml", RING)],
             "serve a.yaml --listen 127.0.0.1:0 --api 0.0.0.0:0",
             2,
@@ -148,10 +149,10 @@ fn what_cannot_be_started_says_why() {
             &["no/where", "No such file"],
         ),
     ];
-    for (what, files, arguments, code, said) in table {
+    for (what, files, arguments, code, parts) in table {
         let ended = run(&mut Directory::with(files).program(arguments));
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(code), ""), "{what}: {}", ended.stderr);
-        for text in said {
+        for text in parts {
             assert!(ended.stderr.contains(text), "{what}: no {text:?} in:\n{}", ended.stderr);
         }
     }
@@ -159,7 +160,7 @@ fn what_cannot_be_started_says_why() {
 
 #[test]
 fn denied_findings_are_exit_code_1() {
-    // A governing Service that is not there.
+    // A missing governing Service.
     let set = "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: db}\nspec:\n  serviceName: db\n  selector: \
                {matchLabels: {app: db}}\n  template:\n    metadata: {labels: {app: db}}\n    spec: {containers: \
                [{name: db, image: db}]}\n";
@@ -183,7 +184,7 @@ fn manifests_may_be_waited_for() {
         directory.save("a.yaml", topology);
         let question = "db.default.svc.k8s.test A";
         assert!(soon(|| !answers(server.address(), question).is_empty()), "missing: {missing}");
-        // The Topology's settings are those of a server that began with it.
+        // The Topology's settings are those of a server that started with it.
         let answers = answers(server.address(), question);
         assert_eq!(answers.len(), 2);
         for answer in answers {
@@ -214,7 +215,7 @@ fn standard_input_is_a_manifest() {
 }
 
 #[test]
-fn the_verb_may_be_left_out_and_so_may_the_path() {
+fn verb_and_path_are_optional() {
     let directory = Directory::with(&[("zones/a.yaml", RING), ("b.yaml", &RING.replace("db", "other"))]);
     for (arguments, name) in [("", "db"), ("serve", "db"), ("b.yaml", "other"), ("zones", "db")] {
         let mut command = directory.program(arguments);
@@ -225,9 +226,9 @@ fn the_verb_may_be_left_out_and_so_may_the_path() {
     }
 }
 
-/// An empty directory is an empty cluster: the DNS knows what every cluster has, and takes in what comes.
+/// An empty directory is an empty cluster: it has the default objects, and files that are added are served.
 #[test]
-fn a_directory_may_begin_empty() {
+fn a_directory_may_be_empty_at_first() {
     let directory = Directory::with(&[]);
     fs::create_dir(directory.path("empty")).unwrap();
     let server = Server::start(&mut directory.program("serve --listen 127.0.0.1:0 empty"));

@@ -1,4 +1,4 @@
-//! What the verbs print.
+//! The output of the verbs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,9 +12,9 @@ use super::{Directory, RING, Server, ask, common, program, run, wait};
 /// The zones that are served by default.
 const ZONES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../zones");
 
-/// Every record that `-o json` lists is what a server answers for its name and type, and nothing else is.
+/// Every record of `-o json` is a server's answer for its name and type, and there are no other answers.
 #[test]
-fn the_list_is_what_a_server_answers() {
+fn records_lists_exactly_the_answers_of_a_server() {
     let ended = run(program("records -o json").arg(ZONES));
     let listed: Vec<Value> = serde_json::from_str(&ended.stdout).expect("JSON");
     let mut records: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -22,7 +22,7 @@ fn the_list_is_what_a_server_answers() {
         let field = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{name} in {record}"));
         let (name, record_type, mut data) = (field("name"), field("type"), field("data").to_owned());
         if record_type == "SOA" {
-            // When the list was made.
+            // The time of the list.
             let mut words: Vec<_> = data.split(' ').collect();
             words[2] = "SERIAL";
             data = words.join(" ");
@@ -34,7 +34,7 @@ fn the_list_is_what_a_server_answers() {
     let server = Server::start(program("serve --listen 127.0.0.1:0").arg(ZONES).stderr(Stdio::null()));
     for (question, mut expected) in records {
         let mut answered = common::lines(&ask(server.address(), &question).answers);
-        // Where an alias leads in the cluster comes with it.
+        // The target of an alias within the cluster is included in the answer.
         answered.retain(|line| line.split(' ').nth(2) == question.split(' ').nth(1));
         expected.sort();
         assert_eq!(answered, expected, "{question}");
@@ -42,7 +42,7 @@ fn the_list_is_what_a_server_answers() {
 }
 
 #[test]
-fn four_forms_say_the_same() {
+fn all_output_formats_have_the_same_records() {
     let list = |form| run(program("records").arg(ZONES).args(["-o", form])).stdout;
     let json: Vec<Value> = serde_json::from_str(&list("json")).unwrap();
     let rows: BTreeSet<String> = json
@@ -72,7 +72,7 @@ fn plain(value: &Value) -> String {
 }
 
 #[test]
-fn a_query_is_answered_in_digs_layout() {
+fn query_prints_answers_in_digs_layout() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
     let query = |question: &str| {
         run(&mut directory.program(&format!("query -f ring.yaml --service-cidr 10.8.0.0/16 {question}")))
@@ -94,7 +94,7 @@ away.default.svc.cluster.local.\t30\tIN\tCNAME\twww.example.com.
     for part in [";; ADDITIONAL SECTION:\n", "\tSRV\t0 33 9042 db-2.db.default.svc.cluster.local.\n"] {
         assert!(srv.contains(part), "{srv}");
     }
-    // An address is the question for its name, in either family.
+    // An address stands for its reverse name, in either family.
     let forward = query("db-1.db.default.svc.cluster.local").stdout;
     let address = forward.trim_end().rsplit('\t').next().unwrap();
     let reverse = query(address).stdout;
@@ -108,9 +108,9 @@ away.default.svc.cluster.local.\t30\tIN\tCNAME\twww.example.com.
     assert_eq!(query("a..b").code, Some(2));
 }
 
-/// What `query` prints of an answer is what dig would be sent.
+/// The output of `query` has the answer that dig receives.
 #[test]
-fn a_query_is_what_a_server_answers() {
+fn query_prints_the_answer_of_a_server() {
     let server =
         Server::start(program("serve --order stable --listen 127.0.0.1:0").arg(ZONES).stderr(Stdio::null()));
     for question in [
@@ -130,9 +130,9 @@ fn a_query_is_what_a_server_answers() {
     }
 }
 
-/// (flags, the file)
+/// Flags, file.
 #[test]
-fn a_resolv_conf_is_a_pods() {
+fn resolv_conf_prints_the_file_of_a_pod() {
     let elsewhere = "\
 # The C library queries port 53 only, and the server is at port 10053. Without root, port 53 is free
 # in new namespaces: unshare -U -r -n -m, and in them serve --listen 127.0.0.1:53
@@ -161,9 +161,9 @@ fn a_resolv_conf_is_a_pods() {
     assert_eq!(run(&mut program("env --for cobol")).code, Some(2));
 }
 
-/// `| head` reads a line and goes.
+/// `| head` reads a line and ends.
 #[test]
-fn a_reader_may_have_seen_enough() {
+fn a_closed_pipe_is_not_an_error() {
     // More than a pipe holds.
     let directory = Directory::with(&[("many.yaml", &RING.replace("replicas: 3", "replicas: 2000"))]);
     let mut child =

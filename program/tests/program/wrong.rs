@@ -1,10 +1,10 @@
-//! Wrong uses: each is an error that says what was expected, with an example or the word that was meant, and what to do.
+//! Wrong uses: each error states what was expected, with an example or the nearest valid word, and what to do.
 
 use std::process::Stdio;
 
 use super::{Directory, RING, field, program, run, serve_ring};
 
-/// What is typed, and what the error says of it. `API` is a running server with the ring.
+/// A command line, and parts of the error. `API` is a running server with the ring.
 const COMMANDS: &[(&str, &[&str])] = &[
     // Verbs.
     ("serv", &["\"serv\" is neither a verb nor a file", "did you mean `clusterlocal serve`?"]),
@@ -19,7 +19,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("serve --lisen 127.0.0.1:0", &["unexpected argument '--lisen'", "'--listen'"]),
     ("check --denny warnings ring.yaml", &["unexpected argument '--denny'", "'--deny'"]),
     ("--listen 127.0.0.1:0 unready db-1", &["unexpected argument '--listen'", "Usage: clusterlocal unready"]),
-    // Nothing, or too little.
+    // Missing arguments.
     ("query", &["<NAME>", "example: clusterlocal query _cql._tcp.cassandra SRV -n ring"]),
     ("ready", &["<POD>", "example: clusterlocal ready db-1 -n default"]),
     ("clock advance", &["<TIME>", "example: clusterlocal clock advance 5m"]),
@@ -63,7 +63,7 @@ const COMMANDS: &[(&str, &[&str])] = &[
     ("serve --upstream sytem", &["expected ADDR:PORT", "did you mean system?"]),
     ("serve --upstream dns.example.com", &["write an IP address"]),
     ("serve --pod-cidr 10.244.0.0", &["is not a network: write ADDRESS/LENGTH, for instance 10.244.0.0/16"]),
-    // Words out of a few.
+    // Words of an enumeration.
     ("serve --outside nxdomian", &["possible values: nxdomain, refused", "'nxdomain'"]),
     ("serve --watch pol", &["possible values: auto, poll, off", "'poll'"]),
     ("serve --feature-gates Everything=true", &["expected MaxUnavailableStatefulSet"]),
@@ -118,15 +118,15 @@ const COMMANDS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn each_wrong_use_says_what_was_expected() {
+fn each_wrong_use_states_what_was_expected() {
     let directory = Directory::with(&[]);
     let server = serve_ring(&directory, "--api 127.0.0.1:0");
     let api = field(&server.ready, "api");
     let mut wrong = Vec::new();
-    for (typed, said) in COMMANDS {
+    for (typed, parts) in COMMANDS {
         let ended = run(&mut directory.program(&typed.replace("API", api)));
         let all = format!("{}{}", ended.stdout, ended.stderr);
-        let missing: Vec<_> = said.iter().filter(|part| !all.contains(**part)).collect();
+        let missing: Vec<_> = parts.iter().filter(|part| !all.contains(**part)).collect();
         if ended.code != Some(2) || !missing.is_empty() {
             wrong.push(format!("{typed}: {:?} without {missing:?}: {all}", ended.code));
         }
@@ -135,7 +135,7 @@ fn each_wrong_use_says_what_was_expected() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// No message has the words of a parser in it.
+/// Messages have no words of a parser's internals.
 fn is_plain(of: &str, message: &str) {
     let jargon = [
         "expected u32",
@@ -156,7 +156,7 @@ fn is_plain(of: &str, message: &str) {
     }
 }
 
-/// A variable, its value, the verb, and what the error says.
+/// Variable, value, verb, and parts of the error.
 const VARIABLES: &[(&str, &str, &str, &[&str])] = &[
     (
         "CLUSTERLOCAL_TLL",
@@ -173,13 +173,14 @@ const VARIABLES: &[(&str, &str, &str, &[&str])] = &[
 #[test]
 fn variables_are_checked_too() {
     let directory = Directory::with(&[("ring.yaml", RING)]);
-    for (variable, value, verb, said) in VARIABLES {
+    for (variable, value, verb, parts) in VARIABLES {
         let ended = run(directory.program(verb).env(variable, value));
         assert_eq!(ended.code, Some(2), "{variable}={value}: {ended:?}");
-        said.iter()
+        parts
+            .iter()
             .for_each(|part| assert!(ended.stderr.contains(part), "{variable}={value}: {}", ended.stderr));
     }
-    // Not ours, and near to nothing: the server starts, and says so.
+    // An unknown variable that resembles no known one: the server starts, with a warning.
     let ended = run(directory.program("check ring.yaml").env("CLUSTERLOCAL_SOMETHING_ELSE", "1"));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(
@@ -191,7 +192,7 @@ fn variables_are_checked_too() {
     assert_eq!((of_kubernetes.code, of_kubernetes.stderr.as_str()), (Some(0), ""));
 }
 
-/// A file, and what is said of it.
+/// A file, and parts of the error.
 const FILES: &[(&str, &[&str])] = &[
     (
         "kind: Topology\nsets: {db: {replicas: x}}\n",
@@ -212,7 +213,7 @@ const FILES: &[(&str, &[&str])] = &[
     ("kind: Scenario\nsteps: {at: 5s}\n", &["steps: expected a list, such as [a, b], not a mapping"]),
     (
         "kind: Scenario\nsteps: [{at: 5s, ask: db A, says: {x: 1}}]\n",
-        &["expected what is answered", "such as says: db-0 db-1"],
+        &["expected the words of an answer", "such as says: db-0 db-1"],
     ),
     (
         "kind: Scenario\nsteps: [{at: 5s, bind: {db-0: localhost}}]\n",
@@ -235,19 +236,20 @@ const FILES: &[(&str, &[&str])] = &[
 ];
 
 #[test]
-fn files_are_told_what_was_expected() {
-    for (text, said) in FILES {
+fn errors_in_files_state_what_was_expected() {
+    for (text, parts) in FILES {
         let text = format!("apiVersion: clusterlocal.dev/v1\n{text}");
         let directory = Directory::with(&[("a.yaml", &text)]);
         let ended = run(&mut directory.program("check a.yaml"));
         assert_eq!(ended.code, Some(2), "{text}: {ended:?}");
-        said.iter()
+        parts
+            .iter()
             .for_each(|part| assert!(ended.stdout.contains(part), "{text}: no {part:?} in {}", ended.stdout));
         is_plain(&text, &ended.stdout);
     }
 }
 
-/// Options before the verb do what they do behind it.
+/// Options before the verb have the same effect as after it.
 #[test]
 fn options_may_stand_before_the_verb() {
     let directory = Directory::with(&[]);

@@ -1,7 +1,7 @@
-//! The promise of following: however a manifest is written, in place, in pieces, by renames in turns or by a link, no answer is
-//! ever that of a file that is half written, and the last state is served soon.
+//! Following under load: however a manifest is written, in place, in pieces, by renames or through a link, no answer shows
+//! a half-written file, and the last state is served soon.
 //!
-//! `CLUSTERLOCAL_TEST_EDITS` says how many edits there are; `--nocapture` shows what was counted.
+//! `CLUSTERLOCAL_TEST_EDITS` sets the number of edits; `--nocapture` prints the counts.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
@@ -17,8 +17,8 @@ use hickory_proto::rr::RData;
 use super::common;
 use super::server::Server;
 
-/// Time from the end of one edit to the next, in turn: hardly any, the time in which a rename shows, and longer than what is
-/// written in place is waited for.
+/// Time between two edits, in turn: almost none, the time in which a rename is visible, and longer than the quiet period of
+/// a file written in place.
 const PAUSES: [Duration; 5] = [
     Duration::from_millis(2),
     Duration::from_millis(11),
@@ -27,13 +27,14 @@ const PAUSES: [Duration; 5] = [
     Duration::from_millis(70),
 ];
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Addresses of the Service, all of the same state: a file that was cut has fewer.
+/// Number of addresses of the Service, all of the same state: a truncated file has fewer.
 const ADDRESSES: usize = 40;
 
-/// The file in a `state`: its number is in each of the [`ADDRESSES`] addresses. What comes before a cut is a manifest as well.
+/// The file in a `state`: its number is in each of the [`ADDRESSES`] addresses. A prefix of the file is a valid manifest as
+/// well.
 fn text(state: usize) -> String {
     let mut text = String::from(
         "apiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {clusterIP: None, ports: [{port: 1}]}\n",
@@ -48,7 +49,7 @@ fn text(state: usize) -> String {
     text
 }
 
-/// The ways in which a file gets a new content.
+/// The ways to replace the content of a file.
 #[derive(Clone, Copy, Debug)]
 enum Edit {
     Truncated,
@@ -84,7 +85,7 @@ const EDITS: [Edit; 14] = [
     Edit::HardLinked,
 ];
 
-/// Writes whole documents at a time: whatever is there at any moment is a manifest, of fewer addresses.
+/// Writes whole documents one at a time: the file is a valid manifest at any moment, with fewer addresses.
 fn pieces(mut file: File, text: &str, pause: Duration) {
     let documents: Vec<&str> = text.split_inclusive("---\n").collect();
     for piece in documents.chunks(documents.len().div_ceil(5)) {
@@ -93,12 +94,12 @@ fn pieces(mut file: File, text: &str, pause: Duration) {
     }
 }
 
-/// Gives the file in `directory` the content of `state`.
+/// Replaces the content of the file in `directory` by that of `state`.
 fn edit(directory: &Path, edit: Edit, state: usize) {
     let (path, text) = (directory.join("db.yaml"), text(state));
     let aside = directory.join("aside");
     let ms = Duration::from_millis;
-    // A link stays one where it is written through, and goes where its name is replaced.
+    // A link stays one if written through, and is replaced if its name is.
     match edit {
         Edit::Truncated => fs::write(&path, &text).expect("a write"),
         Edit::InPieces => pieces(File::create(&path).expect("a file"), &text, ms(1)),
@@ -162,15 +163,15 @@ fn edit(directory: &Path, edit: Edit, state: usize) {
 }
 
 #[test]
-fn no_answer_is_that_of_a_half_written_file() {
+fn no_answer_shows_a_half_written_file() {
     for watch in ["auto", "poll"] {
-        hold(watch, &EDITS);
+        check(watch, &EDITS);
     }
 }
 
-/// Where a rename says that a file is whole, and its next content is being written already.
+/// A rename marks a file as complete while its next content is already being written.
 #[test]
-fn a_file_that_is_renamed_and_written_in_turns_is_never_half_served() {
+fn no_answer_shows_a_file_that_is_written_after_a_rename() {
     let turns = [
         Edit::Renamed,
         Edit::InPieces,
@@ -178,10 +179,10 @@ fn a_file_that_is_renamed_and_written_in_turns_is_never_half_served() {
         Edit::Renamed,
         Edit::RenamedThenWritten,
     ];
-    hold("auto", &turns);
+    check("auto", &turns);
 }
 
-fn hold(watch: &str, kinds: &[Edit]) {
+fn check(watch: &str, kinds: &[Edit]) {
     let edits: usize = std::env::var("CLUSTERLOCAL_TEST_EDITS").map_or(200, |n| n.parse().expect("a number"));
     let directory = tempfile::tempdir().expect("a directory");
     let zones = directory.path().join("zones");
@@ -215,7 +216,8 @@ fn hold(watch: &str, kinds: &[Edit]) {
     assert_eq!(newest.load(SeqCst), edits, "{watch}: the last state is not served");
 }
 
-/// Asks until `ended`; how many times, what was wrong, and how many states there were. An answer that does not come is wrong.
+/// Sends queries until `ended`. Returns their number, the wrong answers, and the number of states. A missing answer is
+/// wrong.
 fn ask(server: &Server, ended: &AtomicBool, newest: &AtomicUsize) -> (usize, Vec<String>, usize) {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.connect(server.dns).expect("a peer");

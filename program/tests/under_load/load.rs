@@ -1,8 +1,8 @@
-//! The promise about many watchers: while pods change, each of them sees every change, in order; the server's memory
-//! does not grow, and the DNS answers as quickly as before.
+//! Many watchers: while pods change, each of them receives every change, in order; the server's memory does not grow, and
+//! the DNS answers as quickly as before.
 //!
-//! `CLUSTERLOCAL_TEST_LOAD=full` is 10,000 pods, 200 watchers and 100 changes a second for a minute; measured with
-//! `CLUSTERLOCAL_TEST_LOAD=full cargo test --profile dist --test under_load load::everybody -- --nocapture`.
+//! `CLUSTERLOCAL_TEST_LOAD=full` means 10,000 pods, 200 watchers and 100 changes a second for a minute; measured with
+//! `CLUSTERLOCAL_TEST_LOAD=full cargo test --profile dist --test under_load load::every_watcher -- --nocapture`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -25,13 +25,13 @@ struct Load {
     every: Duration,
 }
 
-/// Where the API has the pods.
+/// The path of the pods in the API.
 const PODS: &str = "/api/v1/namespaces/default/pods";
 
-/// Pods in a set.
+/// Pods per set.
 const REPLICAS: u32 = 10;
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 fn load() -> Load {
@@ -50,17 +50,17 @@ fn manifests(sets: u32) -> String {
 }
 
 #[test]
-fn everybody_sees_everything() {
+fn every_watcher_receives_every_change() {
     let load = load();
     let directory = tempfile::tempdir().expect("a directory");
     let manifest = directory.path().join("many.yaml");
     std::fs::write(&manifest, manifests(load.sets)).expect("a file");
     let server = Server::start(&manifest, &["--log", "warn"]);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.expect("a runtime").block_on(hold(&load, &server));
+    runtime.expect("a runtime").block_on(check(&load, &server));
 }
 
-async fn hold(load: &Load, server: &Server) {
+async fn check(load: &Load, server: &Server) {
     let api = server.api.expect("the API is served");
     let list = ureq::get(format!("http://{api}{PODS}?limit=1"))
         .call()
@@ -114,13 +114,13 @@ async fn hold(load: &Load, server: &Server) {
         at(990),
         at(1000)
     );
-    // What is kept of the past is full long before half of so many changes.
+    // The watch history is full long before half of the changes.
     if load.changes >= 5_000 {
-        assert!(after < halfway + halfway / 10, "memory goes on growing: {before}, {halfway}, {after} KiB");
+        assert!(after < halfway + halfway / 10, "memory keeps growing: {before}, {halfway}, {after} KiB");
     }
 }
 
-/// A watcher of all pods, which ends when it has seen the last change, and fails if it missed one.
+/// A watcher of all pods, which ends with the last change, and fails if it missed one.
 async fn watch(api: SocketAddr, from: &str, changes: u32) -> tokio::task::JoinHandle<()> {
     let mut stream = TcpStream::connect(api).await.expect("a connection");
     let request = format!(
@@ -138,7 +138,7 @@ async fn watch(api: SocketAddr, from: &str, changes: u32) -> tokio::task::JoinHa
             let Some(now) = number(&text, "\"resourceVersion\":\"") else { continue };
             assert!(now > version, "{now} after {version}");
             version = now;
-            // Each change is seen once as it was asked for, and once more when the pod's readiness has followed.
+            // Each change is received once as written, and once more when the pod's readiness follows.
             let change = number(&text, "\"example.org/change\":\"").expect("the change's number") as u32;
             assert!(change == next || change + 1 == next, "change {change} after {next}");
             next = change + 1;
@@ -146,13 +146,13 @@ async fn watch(api: SocketAddr, from: &str, changes: u32) -> tokio::task::JoinHa
     })
 }
 
-/// The number behind `key` in a line of JSON.
+/// The number after `key` in a line of JSON.
 fn number(text: &str, key: &str) -> Option<u64> {
     let (_, rest) = text.split_once(key)?;
     rest.split('"').next()?.parse().ok()
 }
 
-/// Asks for what changes, until told to end; how long each answer took.
+/// Sends queries about the changing pods until `ended`. Returns the time of each answer.
 async fn ask(dns: SocketAddr, ended: Arc<AtomicBool>) -> Vec<Duration> {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     socket.connect(dns).await.expect("a peer");
@@ -168,7 +168,7 @@ async fn ask(dns: SocketAddr, ended: Arc<AtomicBool>) -> Vec<Duration> {
     latencies
 }
 
-/// What the server alone takes, in KiB.
+/// The memory of the server alone, in KiB.
 fn memory(server: &Server) -> u64 {
     let path = format!("/proc/{}/smaps_rollup", server.id());
     let rollup = std::fs::read_to_string(path).unwrap_or_default();

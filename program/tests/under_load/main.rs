@@ -1,5 +1,5 @@
-//! What holds while files and pods change at a pace: each change is seen, and none half. These tests run beside each other only:
-//! they measure time, and on two cores other tests would be part of the measure.
+//! Properties under a steady load of changes to files and pods: each change is served, and none partially. These tests run
+//! apart from others: they measure time, and on two cores other tests would be measured as well.
 
 #![cfg(unix)]
 

@@ -1,7 +1,7 @@
-//! The promise of a rename: while a manifest is replaced again and again, every query is answered, at once and with one
-//! of the states that were written, never with an older one than before; and the last state is served soon.
+//! Renames under load: while a manifest is replaced again and again, every query is answered at once, with one of the
+//! states that were written, never with an older one than before; and the last state is served soon.
 //!
-//! `CLUSTERLOCAL_TEST_RENAMES` says how often; `--nocapture` shows how soon. Measured with
+//! `CLUSTERLOCAL_TEST_RENAMES` sets the number of renames; `--nocapture` prints the times. Measured with
 //! `CLUSTERLOCAL_TEST_RENAMES=1000 cargo test --profile dist --test under_load renames -- --nocapture --test-threads 1`.
 
 use std::collections::HashMap;
@@ -25,35 +25,35 @@ use super::server::Server;
 const RENAME_EVERY: Duration = Duration::from_millis(50);
 const QUERY_EVERY: Duration = Duration::from_micros(500);
 
-/// So many queries may wait for an answer: fewer than the socket's buffers hold, so that none gets lost on our side.
+/// Maximum number of unanswered queries: fewer than the socket's buffers hold, so that none is lost on the client's side.
 const UNANSWERED: usize = 64;
 
-/// An answer that has not come after this is lost. Nothing is asked twice.
+/// Time after which an answer counts as lost. No query is repeated.
 const LOST: Duration = Duration::from_secs(2);
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Asked in turn. The last one is nobody's, in every state.
+/// The queries, sent in turn. The last name does not exist in any state.
 const QUESTIONS: [&str; 4] = [
     "db.default.svc.cluster.local A",
     "state.default.svc.cluster.local CNAME",
     "db-1.db.default.svc.cluster.local A",
-    "nobody.default.svc.cluster.local A",
+    "missing.default.svc.cluster.local A",
 ];
 
 #[test]
 fn with_notifications() {
-    hold(20, |path| Server::start(path, &["--watch", "auto"]));
+    check_renames(20, |path| Server::start(path, &["--watch", "auto"]));
 }
 
 #[test]
-fn by_looking() {
-    hold(20, |path| Server::start(path, &["--watch", "poll"]));
+fn by_polling() {
+    check_renames(20, |path| Server::start(path, &["--watch", "poll"]));
 }
 
-/// As by looking, where notifications are wanted and the system has none left: in a user namespace of its own, whose
-/// limit disturbs nobody else.
+/// Polling, because the system has no notifications left: in a user namespace of its own, whose limit affects no other
+/// process.
 #[cfg(target_os = "linux")]
 #[test]
 fn with_no_notifications_left() {
@@ -63,7 +63,7 @@ fn with_no_notifications_left() {
     if !possible.is_ok_and(|output| output.status.success()) {
         return eprintln!("no user namespaces here");
     }
-    hold(40, |path| {
+    check_renames(40, |path| {
         let serve = format!("{none_left} && exec \"$0\" serve --watch auto --listen 127.0.0.1:0 \"$1\"");
         let mut command = Command::new("unshare");
         command.args(namespace).arg(serve).arg(env!("CARGO_BIN_EXE_clusterlocal")).arg(path);
@@ -71,30 +71,30 @@ fn with_no_notifications_left() {
     });
 }
 
-/// What the writer and the clients know of each other.
+/// State that the writer and the clients share.
 #[derive(Default)]
 struct Course {
-    /// The newest state that may be there.
+    /// The newest state that may be served.
     begun: AtomicUsize,
     /// The newest state that was answered.
     seen: AtomicUsize,
     ended: AtomicBool,
-    /// When each state was there.
+    /// When each state was written.
     renamed: Mutex<Vec<Instant>>,
-    /// When each state, or a newer one, was answered first.
+    /// When each state, or a newer one, was first answered.
     answered: Mutex<Vec<Instant>>,
 }
 
-/// A query on its way.
+/// A query without an answer yet.
 struct Sent {
     question: usize,
     at: Instant,
-    /// What had been answered before it was sent.
+    /// The newest answered state when it was sent.
     floor: usize,
 }
 
 /// Replaces a manifest under load.
-fn hold(fewest: usize, serve: impl Fn(&Path) -> Server) {
+fn check_renames(fewest: usize, serve: impl Fn(&Path) -> Server) {
     let renames = std::env::var("CLUSTERLOCAL_TEST_RENAMES").map_or(60, |n| n.parse().expect("a number"));
     let renames = fewest.max(renames);
     let directory = tempfile::tempdir().expect("a directory");
@@ -105,7 +105,7 @@ fn hold(fewest: usize, serve: impl Fn(&Path) -> Server) {
     let began = Instant::now();
     let (written, mut latencies) = thread::scope(|scope| {
         let load = scope.spawn(|| ask(&server, &course));
-        // Whatever happens here, the load must end: the scope waits for it.
+        // The load must end in any case: the scope waits for it.
         let written = scope.spawn(|| rename(directory.path(), renames, &course)).join();
         course.ended.store(true, SeqCst);
         (written, load.join().expect("no answer is lost and none is wrong"))
@@ -134,7 +134,7 @@ fn summary(durations: &mut [Duration]) -> String {
     format!("p50 {:.1?}, p99 {:.1?}, max {:.1?}", at(500), at(990), at(1000))
 }
 
-/// A thousand Services that stay as they are.
+/// A thousand Services that do not change.
 fn others() -> String {
     let mut text = String::new();
     for n in 0..1000 {
@@ -144,7 +144,7 @@ fn others() -> String {
     text
 }
 
-/// Writes a state: every address of three pods and an alias tell its number.
+/// Writes a state: every address of three pods and an alias has its number.
 fn write(directory: &Path, state: usize) {
     let [high, low] = [state >> 8, state & 0xff];
     let text = format!(
@@ -157,7 +157,7 @@ fn write(directory: &Path, state: usize) {
     fs::rename(unfinished, directory.join("db.yaml")).expect("a rename");
 }
 
-/// Writes one state after the other, and waits for the last one to be answered.
+/// Writes the states in order, and waits until the last one is answered.
 fn rename(directory: &Path, renames: usize, course: &Course) {
     let began = Instant::now();
     for (state, nth) in (1..=renames).zip(0u32..) {
@@ -174,7 +174,7 @@ fn rename(directory: &Path, renames: usize, course: &Course) {
     }
 }
 
-/// Asks, as fast as was promised, until the course has ended and all is answered; how long each answer took.
+/// Sends queries at the specified rate until the course has ended and all are answered. Returns the time of each answer.
 fn ask(server: &Server, course: &Course) -> Vec<Duration> {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     socket.connect(server.dns).expect("a peer");
@@ -199,10 +199,10 @@ fn ask(server: &Server, course: &Course) -> Vec<Duration> {
             let question = usize::from(next_id) % QUESTIONS.len();
             let request = [&next_id.to_be_bytes(), &requests[question][2..]].concat();
             let sent = Sent { question, at: now, floor: course.seen.load(SeqCst) };
-            assert!(unanswered.insert(next_id, sent).is_none(), "an id that is still waited for");
+            assert!(unanswered.insert(next_id, sent).is_none(), "the id of an unanswered query");
             socket.send(&request).expect("a query leaves");
             next_id = next_id.wrapping_add(1);
-            // Somebody who was kept from asking asks somewhat faster for a while, but not all at once.
+            // A delayed sender catches up at a limited rate.
             due = (due + QUERY_EVERY).max(now.checked_sub(20 * QUERY_EVERY).unwrap_or(now));
             continue;
         }
@@ -213,8 +213,7 @@ fn ask(server: &Server, course: &Course) -> Vec<Duration> {
     }
 }
 
-/// Panics unless the answer is that of a state that was written, and of none that is older than what was answered when
-/// the query was sent.
+/// Panics unless the answer has a state that was written, and none older than what was answered when the query was sent.
 fn check(reply: &[u8], sent: &Sent, course: &Course, now: Instant) {
     let question = QUESTIONS[sent.question];
     let message = Message::from_vec(reply).unwrap_or_else(|error| panic!("{question}: {error}"));
@@ -235,7 +234,7 @@ fn check(reply: &[u8], sent: &Sent, course: &Course, now: Instant) {
     }
 }
 
-/// The number of the state that a record is of.
+/// The number of the state of a record.
 fn state(data: &RData) -> usize {
     match data {
         RData::A(address) => {

@@ -1,20 +1,20 @@
-//! `kind: Scenario`: a story about a cluster, in steps at times, and what has to have been asked when it is over. What is
-//! this is how a file has it; [`play`](crate::play) lets it happen.
+//! `kind: Scenario`: steps at times, and the queries expected at their end. This is the file format; [`play`](crate::play)
+//! runs it.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1
 //! kind: Scenario
 //! metadata: {name: new-address}
-//! sees: The name stays and the address does not. Whoever looked it up once talks to nobody.
-//! clock: manual                     # time passes from step to step; or real, at some speed: 10x
-//! seed: 42                          # what goes by lot follows from it
+//! sees: The name stays and the address changes. A client that looked it up only once has a stale address.
+//! clock: manual                     # time passes only between steps; or real, or a speed: 10x
+//! seed: 42                          # of random choices
 //! delays: {start: 1s, ready: 5s, stop: 30s}
-//! addressReuse: lifo                # or never
+//! addressReuse: lifo                # order in which free addresses are used again; or never
 //! order: stable                     # of addresses; or shuffle
-//! steps:                            # one thing each; without `at`, at the time of the one before
+//! steps:                            # one action each; without `at`, at the time of the previous step
 //! - {ask: db-1.db A, as: first, says: db-1}
 //! - {at: 10s, restart: db-1}        # or delete, forceDelete, ready, unready, crash: POD, or a list of pods
-//! - {remember: first, says: db-1 (gone)}       # who has now what was answered then
+//! - {remember: first, says: db-1 (gone)}       # the current owners of the remembered addresses
 //! - {at: 20s, scale: {db: 5}}
 //! - {at: 30s, node: {down: node-1}} # or off, up, reboot
 //! - {at: 40s, fault: {slow: {match: {types: [SRV]}, actions: [delay 100ms]}}}
@@ -23,16 +23,17 @@
 //! - {at: 1m10s, remove: Service db}
 //! - {at: 1m20s, apply: "apiVersion: v1 ..."}
 //! - {ask: _peer._tcp.db SRV, from: db-0, tcp: true, edns: 1232, says: [db-0:7000, db-2:7000]}
-//! expect:                           # of the queries of others, when the steps are done
+//! expect:                           # of the queries of other clients, after the last step
 //! - {queries: {name: "db-1.db.*", type: A, after: restart db-1}, atLeast: 1, within: 10s}
 //! - {queries: {type: ANY}, atMost: 0}
 //! ```
 //!
-//! Names in questions are completed by the search list of a pod (`ndots:5`), in the namespace of the pod that asks or else in
-//! `default`, unless they end with a dot. [`play`](crate::play) describes what `says` means. An unknown field is an error: a slip of the pen must not change what is tested.
+//! Names in questions are completed by the search list of a pod (`ndots:5`), in the namespace of the querying pod or else
+//! in `default`, unless they end with a dot. [`play`](crate::play) lists the words of `says`. An unknown field is an error:
+//! a misspelling must not change what is tested.
 
-mod shown;
-mod written;
+mod display;
+mod spec;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -45,94 +46,94 @@ use crate::manifest::{DOCUMENT_PROBLEMS, Manifest, Place, Problem, decode};
 use crate::reconcile::Delays;
 use crate::store::{Kind, Name};
 use crate::wire::{RecordType, ResponseCode};
-use written::{Clock, OrderWord, ReuseWord, Written};
+use spec::{Clock, OrderWord, ReuseWord, ScenarioSpec};
 
-/// A story about a cluster.
+/// A scenario.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Scenario {
-    /// What it is called.
+    /// Its name.
     pub name: Name,
-    /// What whoever plays it will see, in a sentence or two.
+    /// What a reader of the run will observe, in a sentence or two.
     pub sees: String,
-    /// Whether time passes only from step to step.
+    /// Whether time passes only between steps.
     #[doc(hidden)]
     pub manual: bool,
-    /// How many times as fast as the wall's the clock runs, if it does.
+    /// Speed of the clock relative to real time, unless it is manual.
     #[doc(hidden)]
     pub speed: f64,
-    /// What goes by lot follows from it.
+    /// Seed of random choices.
     #[doc(hidden)]
     pub seed: u64,
-    /// How long pods take.
+    /// Delays of pods.
     #[doc(hidden)]
     pub delays: Delays,
-    /// What becomes of the addresses that pods give back.
+    /// How free addresses are used again.
     #[doc(hidden)]
     pub address_reuse: Reuse,
-    /// The order of addresses in answers.
+    /// Order of addresses in answers.
     #[doc(hidden)]
     pub order: Order,
-    /// What happens, by time.
+    /// The steps, ordered by time.
     #[doc(hidden)]
     pub steps: Vec<Step>,
-    /// What has to have been asked in the end.
+    /// The expectations, checked after the last step.
     #[doc(hidden)]
     pub expectations: Vec<Expectation>,
-    /// Where it stands.
+    /// Its position in the file.
     #[doc(hidden)]
     pub place: Place,
 }
 
-/// One thing that happens.
+/// A step.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Step {
-    /// When, since the beginning, in the cluster's time.
+    /// Time since the start, on the cluster's clock.
     pub at: Duration,
-    /// What.
+    /// The action.
     pub event: Event,
-    /// In which line of the file.
+    /// Its line in the file.
     pub line: u32,
 }
 
-/// What can happen.
+/// An action.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Something happens to pods.
+    /// Changes pods.
     Pods(PodEvent, Vec<Name>),
-    /// A pod is replaced, by one that has this address.
+    /// Replaces a pod by one with this address.
     RestartAt(Name, IpAddr),
-    /// What stands for a pod listens elsewhere: at this address, for the port of this name.
+    /// Binds a pod to this address, for the port of this name.
     Bind(Name, String, SocketAddr),
-    /// A workload gets another number of pods.
+    /// Scales a workload.
     Scale(Name, u32),
-    /// Something happens to a node.
+    /// Changes a node.
     Node(NodeEvent, Name),
-    /// Something begins to go wrong, under this name.
+    /// Adds a fault with this name.
     Fault(Name, Box<FaultSpec>),
-    /// It is over; `*` for everything that goes wrong.
+    /// Removes faults; `*` for all.
     Clear(Vec<Name>),
-    /// Manifests are applied.
+    /// Applies manifests.
     Apply(String),
-    /// An object is deleted.
+    /// Deletes an object.
     Remove(Kind, Name),
-    /// Somebody asks.
+    /// Sends a query.
     Ask(Question),
-    /// Somebody remembers what was answered to the question of this name.
+    /// Checks the current owners of the addresses in the answer of this name.
     Remember(Name, Says),
-    /// Nothing; time passes until then.
+    /// Does nothing until its time.
     Wait,
 }
 
-/// What can happen to a pod.
+/// A change of a pod.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "as Cluster's pod handles have them")]
+#[allow(missing_docs, reason = "documented at `PodHandle`")]
 pub enum PodEvent {
     Ready,
     Unready,
@@ -142,11 +143,11 @@ pub enum PodEvent {
     Restart,
 }
 
-/// What can happen to a node.
+/// A change of a node.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "as Cluster's node handles have them")]
+#[allow(missing_docs, reason = "documented at `NodeHandle`")]
 pub enum NodeEvent {
     Down,
     Off,
@@ -154,64 +155,64 @@ pub enum NodeEvent {
     Reboot,
 }
 
-/// A question, and what is expected to be said.
+/// A query, with the expected answer.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Question {
-    /// As it is written: short, or with a dot at the end.
+    /// The name as written: relative, or with a trailing dot.
     pub name: String,
-    /// For what.
+    /// The type.
     pub qtype: RecordType,
-    /// The pod whose address it comes from.
+    /// The pod that sends the query.
     pub from: Option<Name>,
-    /// How.
+    /// The transport.
     pub transport: Transport,
-    /// How much is taken over UDP, in bytes; 0 is without EDNS.
+    /// UDP size that the client announces, in bytes; 0 is without EDNS.
     pub edns: u16,
-    /// How long an answer is waited for, by the wall.
+    /// Time-out, in real time.
     pub patience: Duration,
-    /// What the answer is called, to be remembered.
+    /// Name under which the answer is remembered.
     pub called: Option<Name>,
-    /// What has to be said, if anything has to.
+    /// The expected answer, if any.
     pub says: Option<Says>,
 }
 
-/// What is expected to be said: words that have to be there and no others, in any order or in this one.
+/// An expected answer: exactly these words, in any order or in this one.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Says {
     /// In any order.
     Words(Vec<String>),
-    /// In this one.
+    /// In this order.
     List(Vec<String>),
 }
 
-/// What has to have been asked in the end.
+/// The expected number of queries.
 #[doc(hidden)]
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Expectation {
-    /// The name that was asked for.
+    /// Name of the query.
     pub name: Option<Glob>,
-    /// The type.
+    /// Type of the query.
     pub qtype: Option<RecordType>,
-    /// The pod that asked.
+    /// Pod that sent it.
     pub pod: Option<Name>,
-    /// How it was asked.
+    /// Transport of the query.
     pub transport: Option<Transport>,
-    /// What was said.
+    /// Response code of the reply.
     pub code: Option<ResponseCode>,
-    /// After which step it was asked: the first that begins so, as it is shown.
+    /// Only queries after this step: the first whose rendering begins with this text.
     pub after: Option<String>,
-    /// How many at least.
+    /// Minimum number of queries.
     pub at_least: usize,
-    /// How many at most.
+    /// Maximum number of queries.
     pub at_most: Option<usize>,
-    /// How long is waited for the first of them, from then on or from the beginning: in the cluster's time if that passes, else by
-    /// the wall.
+    /// Time to wait for the minimum number, from that step or the start: on the cluster's clock if it runs, otherwise in
+    /// real time.
     pub within: Duration,
-    /// In which line of the file.
+    /// Its line in the file.
     pub line: u32,
 }
 
@@ -219,7 +220,7 @@ pub struct Expectation {
 ///
 /// # Errors
 ///
-/// Every problem of every Scenario, where one is malformed or asks for the impossible.
+/// Every problem of every Scenario, if one is malformed or invalid.
 pub fn scenarios(manifest: &Manifest) -> Result<Vec<Scenario>, Vec<Problem>> {
     let (mut scenarios, mut problems) = (Vec::new(), Vec::new());
     for place in &manifest.scenarios {
@@ -232,9 +233,9 @@ pub fn scenarios(manifest: &Manifest) -> Result<Vec<Scenario>, Vec<Problem>> {
 }
 
 fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
-    let written: Written = decode(place).map_err(|problem| vec![*problem])?;
+    let written: ScenarioSpec = decode(place).map_err(|problem| vec![*problem])?;
     let mut problems = Vec::new();
-    let mut complain = |path: String, message: String| {
+    let mut report = |path: String, message: String| {
         if problems.len() < DOCUMENT_PROBLEMS {
             problems.push(Problem::at(place, place.locate(&path), format!("{path}: {message}")));
         }
@@ -244,16 +245,13 @@ fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
         let path = format!("steps[{number}]");
         let at = step.at.map_or(last, |at| at.0);
         if at < last {
-            complain(
-                format!("{path}.at"),
-                format!("is before the step that comes before it, at {}", Span(last)),
-            );
+            report(format!("{path}.at"), format!("is earlier than the previous step, at {}", Span(last)));
         }
         last = at.max(last);
         let line = place.locate(&path).line;
         match step.events() {
             Ok(events) => steps.extend(events.into_iter().map(|event| Step { at, event, line })),
-            Err(message) => complain(path, message),
+            Err(message) => report(path, message),
         }
     }
     let mut expectations = Vec::new();
@@ -262,9 +260,9 @@ fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
         let line = place.locate(&path).line;
         let queries = expected.queries;
         let code = queries.rcode.as_ref().map(|code| {
-            // The last code that there is, RFC 7873's BADCOOKIE, is 23.
+            // The highest assigned code, BADCOOKIE of RFC 7873, is 23.
             let known = code.parse().ok().filter(|known: &ResponseCode| known.0 < 24);
-            known.ok_or_else(|| format!("{code:?} is no response code: write NXDOMAIN or SERVFAIL"))
+            known.ok_or_else(|| format!("{code:?} is not a response code such as NXDOMAIN or SERVFAIL"))
         });
         match code.transpose() {
             Ok(code) => expectations.push(Expectation {
@@ -279,7 +277,7 @@ fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
                 within: expected.within.0,
                 line,
             }),
-            Err(message) => complain(format!("{path}.queries.rcode"), message),
+            Err(message) => report(format!("{path}.queries.rcode"), message),
         }
     }
     if !problems.is_empty() {
@@ -303,7 +301,7 @@ fn decoded(place: &Place) -> Result<Scenario, Vec<Problem>> {
 }
 
 impl Says {
-    /// The words of `text`; what is in brackets belongs to the word before.
+    /// Splits `text` into words; text in brackets belongs to the preceding word.
     pub(crate) fn words(text: &str) -> Self {
         let mut words: Vec<String> = Vec::new();
         for word in text.split_whitespace() {

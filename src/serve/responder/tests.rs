@@ -20,7 +20,7 @@ fn responder(upstream: SocketAddr) -> Responder {
     Responder::new(zone.into(), Order::Stable, 0, (upstream, Outside::NxDomain), Arc::default())
 }
 
-/// What a client gets for `request` that is forwarded; REFUSED, with the question, is what stands in the reply.
+/// Returns the reply to `request` when it is forwarded. Before that the reply is REFUSED, with the question.
 async fn forwarded(upstream: SocketAddr, request: &[u8], client: Client) -> Vec<u8> {
     let responder = responder(upstream);
     let permit = responder.upstream.as_ref().and_then(Upstream::admit).expect("a place");
@@ -36,7 +36,7 @@ async fn forwarded(upstream: SocketAddr, request: &[u8], client: Client) -> Vec<
 }
 
 #[tokio::test]
-async fn a_forwarded_query_gets_the_upstreams_reply_as_far_as_it_fits() {
+async fn a_forwarded_reply_that_is_too_large_for_the_client_is_truncated() {
     let record = |length: u16| {
         let text = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e".as_slice(), &length.to_be_bytes()].concat();
         [text, vec![b'x'; usize::from(length)]].concat()
@@ -53,9 +53,9 @@ async fn a_forwarded_query_gets_the_upstreams_reply_as_far_as_it_fits() {
         ("512 bytes without EDNS", QUERY.to_vec(), UDP, 473, whole(473)),
         ("513 bytes without EDNS", QUERY.to_vec(), UDP, 474, cut.clone()),
         ("513 bytes over TCP", QUERY.to_vec(), TCP, 474, whole(474)),
-        ("513 bytes, the client takes 100", with_opt(100), UDP, 474, cut.clone()),
-        ("513 bytes, the client takes 1000", with_opt(1000), UDP, 474, whole(474)),
-        ("the client takes more than the listener sends", with_opt(4096), UDP, 1300, cut),
+        ("513 bytes, the client accepts 100", with_opt(100), UDP, 474, cut.clone()),
+        ("513 bytes, the client accepts 1000", with_opt(1000), UDP, 474, whole(474)),
+        ("the client accepts more than the listener sends", with_opt(4096), UDP, 1300, cut),
     ];
     for (what, query, client, length, expected) in table {
         let upstream = stub(move |query| vec![reply_to(query, 0x8180, 1, &record(length))], |_| vec![]).await;
@@ -64,13 +64,13 @@ async fn a_forwarded_query_gets_the_upstreams_reply_as_far_as_it_fits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_upstream_is_servfail_with_the_question() {
+async fn an_upstream_that_does_not_reply_gives_servfail_with_the_question() {
     let upstream = stub(|_| vec![], |_| vec![]).await;
     assert_eq!(forwarded(upstream, QUERY, UDP).await, reply_to(QUERY, 0x8102, 0, b""));
 }
 
 #[tokio::test]
-async fn beyond_the_limit_foreign_names_are_refused() {
+async fn forwarded_queries_beyond_the_limit_are_refused() {
     let responder = responder((Ipv4Addr::LOCALHOST, 1).into());
     let mut answerer = responder.answerer();
     let mut reply = Vec::new();
@@ -89,7 +89,7 @@ async fn beyond_the_limit_foreign_names_are_refused() {
     ));
 }
 
-/// What becomes of a question that is forwarded while a fault does `actions`; `None` for silence.
+/// Returns the reply to a query that is forwarded while a fault applies `actions`; `None` for no reply.
 async fn forwarded_amid(actions: &str, upstream: SocketAddr, client: Client) -> Option<Vec<u8>> {
     let responder = responder(upstream);
     let rule = Rule {
@@ -106,7 +106,7 @@ async fn forwarded_amid(actions: &str, upstream: SocketAddr, client: Client) -> 
 }
 
 #[tokio::test(start_paused = true)]
-async fn faults_hit_forwarded_queries_too() {
+async fn faults_apply_to_forwarded_queries() {
     let relayed = reply_to(QUERY, 0x8180, 0, b"");
     let servfail = reply_to(QUERY, 0x8102, 0, b"");
     let mut another_id = relayed.clone();
@@ -135,7 +135,7 @@ async fn faults_hit_forwarded_queries_too() {
 }
 
 #[tokio::test]
-async fn a_panic_costs_one_answer() {
+async fn a_panic_gives_servfail_and_the_next_query_is_answered() {
     let responder = responder((Ipv4Addr::LOCALHOST, 1).into());
     let mut answerer = responder.answerer();
     let mut reply = Vec::new();
@@ -153,5 +153,5 @@ async fn a_panic_costs_one_answer() {
     assert_eq!(responder.stats().panics.get(), 3);
     let mut reply = Vec::new();
     responder.batch(1).answer(&mut answerer, &received(QUERY, UDP), &mut reply);
-    assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""), "the next is answered as ever");
+    assert_eq!(reply, reply_to(QUERY, 0x8105, 0, b""), "the next query is answered");
 }

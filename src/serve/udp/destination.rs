@@ -9,14 +9,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, RecvMsg, SockaddrStorage, setsockopt, sockopt};
 
-/// The address that a datagram was sent to, and the interface that it came through.
+/// Destination address of a datagram, and the interface that received it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct Destination {
     address: IpAddr,
     interface: u32,
 }
 
-impl Asked {
+impl Destination {
     /// Makes the kernel report the destination of each datagram that `socket` receives.
     ///
     /// # Errors
@@ -29,16 +29,16 @@ impl Asked {
         Ok(())
     }
 
-    /// The destination of `message`, if the kernel reported it.
+    /// Returns the destination of `message`, if the kernel reported it.
     pub(super) fn of(message: &RecvMsg<'_, '_, SockaddrStorage>) -> Option<Self> {
         message.cmsgs().ok()?.find_map(|part| match part {
             ControlMessageOwned::Ipv4PacketInfo(info) => {
                 let address = Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into();
-                Some(Asked { address, interface: 0 })
+                Some(Destination { address, interface: 0 })
             }
             ControlMessageOwned::Ipv6PacketInfo(info) => {
                 let address = Ipv6Addr::from(info.ipi6_addr.s6_addr).into();
-                Some(Asked { address, interface: info.ipi6_ifindex as _ })
+                Some(Destination { address, interface: info.ipi6_ifindex as _ })
             }
             _ => None,
         })
@@ -51,19 +51,19 @@ pub(super) enum Info {
     V6(in6_pktinfo),
 }
 
-impl From<&Asked> for Info {
-    fn from(asked: &Asked) -> Self {
-        match asked.address {
+impl From<&Destination> for Info {
+    fn from(destination: &Destination) -> Self {
+        match destination.address {
             IpAddr::V4(local) => Info::V4(in_pktinfo {
-                // Interface 0: the routes decide, as for any other packet.
+                // Interface 0: the route is chosen as for any other packet.
                 ipi_ifindex: 0,
                 ipi_spec_dst: in_addr { s_addr: u32::from_ne_bytes(local.octets()) },
                 ipi_addr: in_addr { s_addr: 0 },
             }),
             IpAddr::V6(local) => Info::V6(in6_pktinfo {
                 ipi6_addr: in6_addr { s6_addr: local.octets() },
-                // The interface is part of a link-local address; for others the routes decide.
-                ipi6_ifindex: if local.is_unicast_link_local() { asked.interface as _ } else { 0 },
+                // The interface is part of a link-local address; other addresses are routed.
+                ipi6_ifindex: if local.is_unicast_link_local() { destination.interface as _ } else { 0 },
             }),
         }
     }

@@ -1,8 +1,8 @@
-//! The UDP transport: a thread for each socket, which receives, answers and sends in turn, many datagrams at a time where the system
-//! can. Must not depend on what makes the replies.
+//! The UDP transport: one thread per socket, which receives, answers and sends in turn, many datagrams at a time where the
+//! system supports it. Must not depend on what makes the replies.
 //!
-//! It is a thread and not a task because waiting inside the receiving call wakes it soonest: a runtime would need a call of its own
-//! to find out that there is something to receive.
+//! A thread and not a task, because a thread that blocks in the receiving call is woken soonest: a runtime would need
+//! another system call to detect that the socket is readable.
 
 #[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
 mod destination;
@@ -34,37 +34,37 @@ use portable as system;
 pub(super) use system::Socket;
 use system::{Inbox, Origin, Outbox};
 
-/// Bytes of a datagram that are read: more than a query may have, so that one that is too long is recognised.
+/// Bytes of a datagram that are read: more than a query may have, so that a query that is too long is detected.
 const REQUEST_SIZE: usize = 1024;
 
-/// How long a reply waits for room in the send buffer, before it is dropped.
+/// Maximum time that a reply waits for space in the send buffer before it is dropped.
 const SEND_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// Maximum number of datagrams that are answered once draining has begun: more than the receive buffer holds, so that later ones
-/// were sent later.
+/// Maximum number of datagrams that are answered after draining has begun: more than the receive buffer holds, so that any
+/// further ones were sent later.
 const BACKLOG: usize = 16_384;
 
-/// Pause after an error of receiving: a socket that keeps failing must not keep a core busy.
+/// Pause after a receive error: a socket that keeps failing must not keep a core busy.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Maximum capacity of a reply's buffer that is kept for the next turn, in bytes.
-const KEPT: usize = 8192;
+/// Maximum capacity of a reply buffer that is reused, in bytes. Larger ones are freed.
+const REUSED_CAPACITY: usize = 8192;
 
-/// Answers what comes in on `socket` until draining begins, and then what had come in by then. Replies are at
-/// most `max_udp` bytes long.
+/// Answers the datagrams of `socket` until draining begins, and then those received by then. Replies have at most `max_udp`
+/// bytes.
 pub(super) async fn serve(socket: Socket, max_udp: u16, responder: Arc<Responder>, mut draining: Draining) {
     let mut thread = Thread::start(socket, max_udp, responder.clone());
     tokio::select! {
         biased;
         () = draining.begun() => {}
-        // It does not end by itself, unless it panics.
+        // The thread ends by itself only if it panics.
         _ = &mut thread.ended => {}
     }
     thread.end().await;
     responder.idle().await;
 }
 
-/// The thread of one socket; it ends when this is dropped, at the latest.
+/// The thread of one socket. Dropping this ends it.
 struct Thread {
     socket: Arc<Socket>,
     over: Arc<AtomicBool>,
@@ -74,7 +74,7 @@ struct Thread {
 
 impl Thread {
     /// # Panics
-    /// When the system gives no thread.
+    /// If the system has no thread left.
     fn start(socket: Socket, max_udp: u16, responder: Arc<Responder>) -> Self {
         let (socket, over) = (Arc::new(socket), Arc::new(AtomicBool::new(false)));
         let (ends, ended) = oneshot::channel();
@@ -96,7 +96,7 @@ impl Thread {
         self.socket.end_waiting();
     }
 
-    /// Returns once it has answered what has come in.
+    /// Ends the thread, and returns once it has answered what was received.
     async fn end(mut self) {
         self.request_end();
         _ = (&mut self.ended).await;
@@ -113,23 +113,23 @@ impl Drop for Thread {
     }
 }
 
-/// One socket and what answering on it needs, allocated once.
+/// A socket with the buffers for answering on it, allocated once.
 struct Worker {
     socket: Arc<Socket>,
     max_udp: u16,
     responder: Arc<Responder>,
     answerer: Answerer,
-    /// Where replies wait that are not ready.
+    /// Runs the tasks of replies that are not ready.
     runtime: Handle,
     inbox: Inbox,
     outbox: Outbox,
-    /// The replies of this turn, and after them what buffers there are.
+    /// The replies of this turn, followed by spare buffers.
     replies: Vec<(Vec<u8>, Origin)>,
     /// The datagrams of this turn, for the query log.
     answered: Vec<Answered>,
 }
 
-/// What became of a datagram.
+/// The result of a datagram.
 struct Answered {
     datagram: usize,
     basis: Basis,
@@ -156,8 +156,7 @@ impl Worker {
             match self.inbox.receive(&self.socket, true) {
                 Ok(()) => self.answer(),
                 Err(error) if is_timeout(&error) => {}
-                // An ICMP message about an earlier reply, an interface that went down: some client's trouble, not
-                // the socket's.
+                // An ICMP message about an earlier reply, or an interface that went down: the socket itself is usable.
                 Err(_) => {
                     self.responder.stats().dropped.add(1);
                     thread::sleep(PAUSE);
@@ -171,7 +170,7 @@ impl Worker {
         }
     }
 
-    /// Answers what is in the inbox.
+    /// Answers the datagrams in the inbox.
     fn answer(&mut self) {
         let Worker { responder, inbox, replies, answered, max_udp, .. } = self;
         let batch = responder.batch(inbox.len());
@@ -180,7 +179,7 @@ impl Worker {
         answered.clear();
         for datagram in 0..inbox.len() {
             let (received, origin) = (received(datagram), *inbox.datagram(datagram).1);
-            // Nothing can receive at port 0: a reply would only show what this host does with it.
+            // A reply to port 0 cannot be delivered: drop the datagram.
             if origin.peer.port() == 0 {
                 responder.stats().dropped.add(1);
                 continue;
@@ -236,19 +235,19 @@ impl Worker {
         let stats = self.responder.stats();
         stats.udp_replies.add(sent as u64);
         stats.dropped.add((ready - sent) as u64);
-        for (reply, _) in self.replies.iter_mut().filter(|(reply, _)| reply.capacity() > KEPT) {
+        for (reply, _) in self.replies.iter_mut().filter(|(reply, _)| reply.capacity() > REUSED_CAPACITY) {
             *reply = Vec::new();
         }
     }
 }
 
-/// A datagram and where it came from, as the responder takes it.
+/// The datagram in the form that the responder takes.
 fn received<'a>((request, origin): (&'a [u8], &Origin), max_udp: u16) -> Received<'a> {
     let client = Client { udp: true, ipv6: origin.peer.is_ipv6(), max_udp };
     Received { request, peer: origin.peer, client, protocol: &"udp" }
 }
 
-/// A reply that has to wait, in a task of its own: no other waits for it.
+/// A reply that is not ready, in a task of its own, so that no other reply waits for it.
 struct Late {
     socket: Arc<Socket>,
     responder: Arc<Responder>,
@@ -273,7 +272,7 @@ impl Late {
         count.add(1);
     }
 
-    /// Sends the reply, as soon as there is room.
+    /// Sends the reply as soon as the send buffer has space.
     async fn send(&self) -> io::Result<()> {
         const TRIES: u32 = 10;
         for _ in 0..TRIES {
@@ -286,8 +285,8 @@ impl Late {
     }
 }
 
-/// Truncates a reply that `error` says is too long for a datagram, and returns whether it was: an IP packet has a little less room
-/// than the 65,535 bytes that EDNS can promise.
+/// Truncates `reply` if `error` means that it is too long for a datagram, and returns whether it did: an IP packet holds a
+/// little less than the 65,535 bytes that EDNS can announce.
 fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
     #[cfg(unix)]
     const MESSAGE_SIZE: i32 = nix::libc::EMSGSIZE;
@@ -301,7 +300,7 @@ fn shorten(reply: &mut Vec<u8>, error: &io::Error) -> bool {
     is_too_long
 }
 
-/// Whether no datagram came.
+/// Whether no datagram was received.
 fn is_timeout(error: &io::Error) -> bool {
     use io::ErrorKind::{Interrupted, TimedOut, WouldBlock};
     matches!(error.kind(), Interrupted | TimedOut | WouldBlock)
@@ -316,7 +315,7 @@ mod tests {
     use crate::zone::{Published, Settings, Zone};
 
     #[tokio::test]
-    async fn what_no_datagram_holds_is_truncated() {
+    async fn a_reply_too_long_for_a_datagram_is_truncated() {
         let zone = Published::new(Zone::new(Settings::default()));
         let responder =
             Responder::new(zone.into(), Order::Stable, 0, (None, Outside::NxDomain), Arc::default());

@@ -1,5 +1,5 @@
-//! Sockets as every system has them: one datagram a call, and replies from the address that the system chooses. On Linux this is
-//! compiled with `--cfg clusterlocal_portable`, so that CI runs it. Must not depend on what datagrams contain.
+//! Sockets on all systems: one datagram per call, and replies from the address that the system chooses. On Linux CI
+//! compiles this with `--cfg clusterlocal_portable`. Must not depend on what datagrams contain.
 
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use super::{REQUEST_SIZE, SEND_TIMEOUT};
 
-/// How long a thread waits for a datagram before it looks whether it has to end.
+/// Maximum time that a thread waits for a datagram before it checks whether it has to end.
 const RECEIVE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// A bound UDP socket; receiving on it blocks, and so does sending.
+/// A bound UDP socket; receiving and sending block.
 pub(in super::super) struct Socket(UdpSocket);
 
-/// Where a datagram came from, and so where its reply goes.
+/// Sender of a datagram, to which its reply is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Origin {
     pub(super) peer: SocketAddr,
@@ -23,26 +23,26 @@ impl Socket {
     /// Takes over a bound socket.
     ///
     /// # Errors
-    /// When it cannot be made to block.
+    /// If it cannot be set to blocking mode.
     pub(in super::super) fn new(socket: UdpSocket) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_write_timeout(Some(SEND_TIMEOUT))?;
         Ok(Socket(socket))
     }
 
-    /// Sends `reply` to where `origin`'s datagram came from.
+    /// Sends `reply` to the sender of `origin`'s datagram.
     ///
     /// # Errors
-    /// Those of the system; `WouldBlock` or `TimedOut` when the send buffer stays full.
+    /// Those of the system; `WouldBlock` or `TimedOut` if the send buffer stays full.
     pub(super) fn send(&self, reply: &[u8], origin: &Origin) -> io::Result<()> {
         self.0.send_to(reply, origin.peer).map(drop)
     }
 
-    /// Has nothing to do: no thread waits for longer than [`RECEIVE_TIMEOUT`].
+    /// Does nothing: no thread waits for longer than [`RECEIVE_TIMEOUT`].
     pub(super) fn end_waiting(&self) {}
 }
 
-/// The datagram of one turn, as it came.
+/// The datagram of one turn.
 pub(super) struct Inbox {
     buffer: [u8; REQUEST_SIZE],
     received: Option<(usize, Origin)>,
@@ -53,10 +53,10 @@ impl Inbox {
         Inbox { buffer: [0; REQUEST_SIZE], received: None }
     }
 
-    /// Replaces the datagram by the next one; waits a little for it if there is none and `wait` is set.
+    /// Replaces the datagram by the next one; waits up to [`RECEIVE_TIMEOUT`] for it if `wait` is set.
     ///
     /// # Errors
-    /// `WouldBlock` or `TimedOut` when there is none; all others of the system.
+    /// `WouldBlock` or `TimedOut` if there is none; other errors of the system.
     pub(super) fn receive(&mut self, socket: &Socket, wait: bool) -> io::Result<()> {
         self.received = None;
         socket.0.set_read_timeout(Some(if wait { RECEIVE_TIMEOUT } else { Duration::from_millis(1) }))?;
@@ -70,7 +70,7 @@ impl Inbox {
         usize::from(self.received.is_some())
     }
 
-    /// The datagram `at`, and where it came from.
+    /// The datagram `at`, and its origin.
     pub(super) fn datagram(&self, at: usize) -> (&[u8], &Origin) {
         let (length, origin) = self.received.iter().nth(at).expect("less than `len`");
         (&self.buffer[..*length], origin)
@@ -88,7 +88,7 @@ impl Outbox {
     /// Sends the first of `replies` and returns their number.
     ///
     /// # Errors
-    /// The system's.
+    /// Errors of the system.
     pub(super) fn send(&mut self, socket: &Socket, replies: &[(Vec<u8>, Origin)]) -> io::Result<usize> {
         let Some((reply, to)) = replies.first() else { return Ok(0) };
         socket.send(reply, to)?;

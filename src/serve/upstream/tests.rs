@@ -8,7 +8,7 @@ use crate::wire::RecordBuf;
 /// A query as a client sends it: id 0x1234, RD, `a.example. A IN`.
 pub(in super::super) const QUERY: &[u8] = b"\x12\x34\x01\0\0\x01\0\0\0\0\0\0\x01a\x07example\0\0\x01\0\x01";
 
-/// `query`'s header and question with these flags, and as the answer records what `records` holds.
+/// Returns the header and question of `query` with these flags, and `records` as its answer section.
 pub(in super::super) fn reply_to(query: &[u8], flags: u16, count: u8, records: &[u8]) -> Vec<u8> {
     let question = wire::question(query).expect("a question").bytes;
     let mut reply = [&query[..HEADER], question, records].concat();
@@ -17,15 +17,15 @@ pub(in super::super) fn reply_to(query: &[u8], flags: u16, count: u8, records: &
     reply
 }
 
-/// An upstream on a port of its own: each query over UDP gets the datagrams of `udp`, over TCP the message of
-/// `tcp`.
+/// Starts an upstream on a free port. A query over UDP gets the datagrams that `udp` returns, over TCP the message that
+/// `tcp` returns.
 pub(in super::super) async fn stub(
     udp: impl Fn(&[u8]) -> Vec<Vec<u8>> + Send + 'static,
     tcp: impl Fn(&[u8]) -> Vec<u8> + Send + 'static,
 ) -> SocketAddr {
     let (datagrams, listener) = loop {
         let datagrams = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-        // Somebody else may have that port for TCP.
+        // Another process may have that port for TCP.
         if let Ok(listener) = TcpListener::bind(datagrams.local_addr().unwrap()).await {
             break (datagrams, listener);
         }
@@ -54,11 +54,11 @@ pub(in super::super) async fn stub(
 }
 
 fn no_tcp(_: &[u8]) -> Vec<u8> {
-    panic!("nothing was to be asked over TCP")
+    panic!("unexpected query over TCP")
 }
 
 #[tokio::test]
-async fn the_reply_has_the_askers_id_and_the_upstream_saw_another() {
+async fn a_forwarded_query_has_a_random_id_and_the_reply_the_clients() {
     let (seen, mut ids) = tokio::sync::mpsc::unbounded_channel();
     let udp = move |query: &[u8]| {
         seen.send(wire::u16_at(query, 0).unwrap()).unwrap();
@@ -73,7 +73,7 @@ async fn the_reply_has_the_askers_id_and_the_upstream_saw_another() {
 }
 
 #[tokio::test]
-async fn what_does_not_answer_the_question_is_not_heard() {
+async fn replies_to_other_queries_are_ignored() {
     let udp = |query: &[u8]| {
         let right = reply_to(query, 0x8180, 0, b"");
         let mut wrong_id = right.clone();
@@ -89,7 +89,7 @@ async fn what_does_not_answer_the_question_is_not_heard() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_for_udp_is_asked_over_tcp() {
+async fn a_truncated_reply_is_asked_again_over_tcp() {
     let whole = [b"\xc0\x0c\xff\0\0\x01\0\0\0\x1e\x07\xd0".as_slice(), &[b'x'; 2000]].concat();
     let expected = reply_to(QUERY, 0x8180, 1, &whole);
     let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
@@ -98,15 +98,18 @@ async fn what_is_too_long_for_udp_is_asked_over_tcp() {
     assert_eq!(upstream.ask(QUERY).await.unwrap(), expected);
 }
 
-/// What is wrong with a reply, and the reply: none of them is relayed.
+/// Malformed replies: none of them is relayed.
 #[tokio::test]
 async fn malformed_replies_are_failures() {
     let address = b"\xc0\x0c\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
     let to_itself = b"\xc0\x21\0\x01\0\x01\0\0\0\x1e\0\x04\x7f\0\0\x01";
     type Reply = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
     let table: [(&str, Reply); 7] = [
-        ("more records than it says", Box::new(|query| reply_to(query, 0x8180, 1, &address.repeat(2)))),
-        ("fewer records than it says", Box::new(|query| reply_to(query, 0x8180, 2, address))),
+        (
+            "more records than the header states",
+            Box::new(|query| reply_to(query, 0x8180, 1, &address.repeat(2))),
+        ),
+        ("fewer records than the header states", Box::new(|query| reply_to(query, 0x8180, 2, address))),
         ("a record that is cut", Box::new(|query| reply_to(query, 0x8180, 1, &address[..14]))),
         (
             "an address of three bytes",
@@ -130,9 +133,9 @@ async fn malformed_replies_are_failures() {
     }
 }
 
-/// A question that comes back here is not asked again: it waits for itself until the upstream counts as silent.
+/// A query that is forwarded back to this server is not forwarded again: it waits for itself until the upstream times out.
 #[tokio::test(start_paused = true)]
-async fn the_same_question_is_asked_once_at_a_time() {
+async fn the_same_query_is_in_progress_only_once() {
     let (seen, mut asked) = tokio::sync::mpsc::unbounded_channel();
     let udp = move |_: &[u8]| {
         seen.send(()).unwrap();
@@ -153,7 +156,7 @@ async fn the_same_question_is_asked_once_at_a_time() {
         count += 1;
     }
     assert_eq!(count, TRIES);
-    assert!(upstream.asking().is_empty(), "forgotten once it is answered");
+    assert!(upstream.asking().is_empty(), "removed once it is answered");
     let left = again(0);
     while upstream.asking().is_empty() {
         tokio::task::yield_now().await;
@@ -161,19 +164,19 @@ async fn the_same_question_is_asked_once_at_a_time() {
     left.abort();
     assert!(
         left.await.unwrap_err().is_cancelled() && upstream.asking().is_empty(),
-        "and when the client leaves"
+        "removed when its client disconnects"
     );
 }
 
 #[tokio::test]
-async fn a_cut_reply_is_better_than_none() {
+async fn a_truncated_reply_is_relayed_if_tcp_fails() {
     let udp = |query: &[u8]| vec![reply_to(query, 0x8380, 0, b"")];
     let upstream = Upstream::new(vec![stub(udp, |_| b"no reply to that".to_vec()).await], 1000);
     assert_eq!(upstream.ask(QUERY).await.unwrap(), reply_to(QUERY, 0x8380, 0, b""));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_upstream_is_asked_twice() {
+async fn a_single_upstream_that_does_not_reply_is_tried_twice() {
     let (seen, mut tries) = tokio::sync::mpsc::unbounded_channel();
     let udp = move |_: &[u8]| {
         seen.send(()).unwrap();
@@ -187,7 +190,7 @@ async fn a_silent_upstream_is_asked_twice() {
 }
 
 #[tokio::test]
-async fn only_so_many_wait() {
+async fn the_number_of_waiting_queries_is_limited() {
     let upstream = Upstream::new(vec![(Ipv4Addr::LOCALHOST, 1).into()], 1000);
     let mut waiting: Vec<_> = (0..IN_FLIGHT).map_while(|_| upstream.admit()).collect();
     assert_eq!(waiting.len(), IN_FLIGHT as usize);
@@ -211,7 +214,10 @@ fn records_come_out_uncompressed() {
     let alias = record(b"\x01a\x07example\0", RecordType::CNAME, 30, b"\x01b\x07example\0");
     assert_eq!(records, [alias, record(b"\x01b\x07example\0", RecordType::A, 60, &[127, 0, 0, 1])]);
     assert!(!truncated);
-    assert!(answer_of(&reply_to(QUERY, 0x8182, 0, b"")).is_none(), "SERVFAIL says nothing of the name");
+    assert!(
+        answer_of(&reply_to(QUERY, 0x8182, 0, b"")).is_none(),
+        "SERVFAIL does not state whether the name exists"
+    );
     assert_eq!(answer_of(&reply_to(QUERY, 0x8183, 0, b"")), Some(UpstreamAnswer::default()), "NXDOMAIN does");
     assert!(answer_of(&reply[..reply.len() - 1]).is_none(), "malformed");
 }

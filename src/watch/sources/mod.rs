@@ -1,6 +1,6 @@
-//! Takes the place of `kubectl.kubernetes.io/last-applied-configuration`: what every file said last that could be served. Each look
-//! scans and reads the files that have settled (`scan`) and accepts their contents (`accept`): the old objects stay wherever new
-//! content is refused or missing. Must not depend on what makes it look, nor on what objects mean.
+//! The last accepted content of every file. Takes the place of `kubectl.kubernetes.io/last-applied-configuration`. Each
+//! pass scans and reads the files that have settled (`scan`) and accepts their contents (`accept`): while new content is
+//! refused or missing, the old objects stay. Must not depend on what triggers a pass, nor on what objects mean.
 
 mod accept;
 mod scan;
@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::absence::Absence;
-use super::between::Kept;
-use super::file::{At, File};
+use super::conflicts::Accepted;
+use super::file::{File, Moment};
 use super::hints::Names;
 use super::holders::Holders;
 use super::links::hops;
@@ -27,44 +27,44 @@ use crate::parallel;
 use crate::store::{Change, Objects};
 use scan::Scope;
 
-/// The files and directories of a command line, and what they said last that could be served.
+/// The files and directories of a command line, with their last accepted contents.
 pub struct Sources {
     named: Vec<Named>,
     files: BTreeMap<Arc<Path>, File>,
-    /// The files of each object, from the first change of several files on: one file contradicts no other.
+    /// The definitions of each object, from the first change of several files on: a single file conflicts with no other.
     holders: Option<Holders>,
-    /// Which of the named paths mean no file.
+    /// The named paths that have no file.
     missing: BTreeMap<usize, Absence>,
-    /// What the Topologies said when all was good first; before that nothing is handed over.
+    /// The settings when all sources were first good; before that no objects are passed on.
     running: Option<Overrides>,
-    /// What they say now, if it is different and that was told.
-    told: Option<Overrides>,
-    /// What was read first, until it is taken to be reviewed.
+    /// The current settings, if they differ and that was reported.
+    reported: Option<Overrides>,
+    /// The manifests of the first reading, until they are taken for a review.
     unreviewed: Vec<Manifest>,
-    /// Judges what is read while following.
+    /// Reviews manifests that are read while following.
     review: Review,
-    /// Why contents of files are not served now.
+    /// The problems that keep contents from being served.
     problems: watch::Sender<Vec<Problem>>,
 }
 
-/// What comes of a look.
+/// The result of a pass.
 #[derive(Default)]
-pub(super) struct Looked {
-    /// What changed, if anything did, and the changes of objects that follow.
+pub(super) struct PassResult {
+    /// The report, and the changes of objects, if anything changed.
     pub(super) report: Option<(Report, Vec<Change>)>,
     /// Whether any file was read.
     pub(super) read: bool,
-    /// Whether a file is another one than before, so that the way to it may have changed.
+    /// Whether a file has another inode than before, so that links on its path may have changed.
     pub(super) moved: bool,
-    /// When there will be something to do, if nothing happens.
+    /// When to run the next pass, if nothing happens.
     pub(super) again: Option<Instant>,
-    /// What is not served, if all files were looked at.
+    /// The problems of unserved contents, if all files were checked.
     problems: Option<Vec<Problem>>,
 }
 
 impl Sources {
-    /// Reads everything that `inputs` mean; see [`manifest::find_any`]. Returns what is wrong as well; if that has errors,
-    /// nothing is kept, and the sources are as [`Sources::waiting`] makes them.
+    /// Reads all `inputs`; see [`manifest::find_any`]. Also returns the problems. If there are errors, nothing is accepted, and
+    /// the result equals [`Sources::waiting`].
     pub fn read(inputs: impl Into<Inputs>) -> (Self, Vec<Problem>) {
         let inputs = inputs.into();
         let mut sources = Sources::waiting(&inputs);
@@ -74,16 +74,16 @@ impl Sources {
             Err(problems) => return (sources, problems),
         };
         let (now, timings) = (Instant::now(), Timings::default());
-        let at = At { now, timings: &timings };
+        let at = Moment { now, timings: &timings };
         for rendering in sources.files.values_mut().filter_map(|file| file.rendering.as_mut()) {
-            // What changes while it is rendered looks different at the first look.
+            // A change during the rendering is detected by the first pass.
             rendering.see(&Names::default(), at);
         }
         let read = parallel::map(&found, 2, reading::read_first);
         let (hashes, manifests): (Vec<_>, Vec<_>) = read.into_iter().unzip();
         let loaded = manifest::combine(manifests);
         let has_errors = loaded.has_errors();
-        if files.values().map(|(seen, _)| seen.size).sum::<u64>() <= reading::REVIEWED_BYTES as u64 {
+        if files.values().map(|(seen, _)| seen.size).sum::<u64>() <= reading::MAX_REVIEWED as u64 {
             sources.unreviewed.clone_from(&loaded.manifests);
         }
         problems.extend(loaded.problems);
@@ -96,7 +96,7 @@ impl Sources {
             file.hash = hash;
             if let Some(&(seen, FoundBy { rank, directory })) = files.get(&path) {
                 (file.rank, file.directory) = (rank, directory);
-                // If it changes while it is read, it looks different at the first look.
+                // A change during the reading is detected by the first pass.
                 file.settling.read_first(seen, now, &timings);
             } else if path.as_os_str() == STANDARD_INPUT {
                 file.rank = inputs.paths.iter().position(|named| *named == path).unwrap_or_default();
@@ -104,14 +104,14 @@ impl Sources {
             if let Some(rendering) = &mut file.rendering {
                 rendering.rendered(true, at);
             }
-            file.kept = Some(Kept::new(manifest, false));
+            file.accepted = Some(Accepted::new(manifest, false));
         }
         sources.running = Some(loaded.overrides);
         (sources, problems)
     }
 
-    /// Sources of which nothing is read yet. Following them hands over the first objects as soon as all of them are
-    /// there and good, and one of them says anything.
+    /// Sources that are not read yet. Following them passes on the first objects once all of them exist and are good, and
+    /// one of them has content.
     pub fn waiting(inputs: impl Into<Inputs>) -> Self {
         let Inputs { paths, recursive, kustomizations } = inputs.into();
         let renderings = kustomizations.iter().enumerate().map(|(at, directory)| {
@@ -124,63 +124,63 @@ impl Sources {
             holders: None,
             missing: BTreeMap::new(),
             running: None,
-            told: None,
+            reported: None,
             unreviewed: Vec::new(),
             review: |_, _| Vec::new(),
             problems: watch::Sender::default(),
         }
     }
 
-    /// The same, with warnings of `review` about each file that is read while following: about what is new in the manifest, the
-    /// objects of which were known before. Long files are not reviewed, because the answer waits for it.
+    /// Adds the warnings of `review` for each file that is read while following: it gets the manifest and the objects known
+    /// before. Large files are not reviewed, because that would delay answers.
     #[must_use]
     pub fn reviewed_by(self, review: Review) -> Self {
         Sources { review, ..self }
     }
 
-    /// Why the present content of files is not served, and which of the named paths mean no file: as of the last look while
-    /// following, published once its changes are applied. Empty where everything is served as it is.
+    /// Why current contents are not served, and which named paths have no file: as of the last pass, published once its
+    /// changes are applied. Empty if all files are served as they are.
     pub fn problems(&self) -> watch::Receiver<Vec<Problem>> {
         self.problems.subscribe()
     }
 
-    /// The manifests that were read first, for `review::review`: a review takes as long as reading them, and the first answer does
-    /// not wait for it. None where they are long: `check` reviews any amount.
+    /// Takes the manifests of the first reading, for `review::review`: a review takes as long as the reading, and the first
+    /// answer does not wait for it. None if they are large: `check` reviews any amount.
     pub fn take_unreviewed(&mut self) -> Vec<Manifest> {
         std::mem::take(&mut self.unreviewed)
     }
 
-    /// Whether all sources have been good at once, so that there is something to serve.
+    /// Whether all sources have been good at one time, so that there are objects to serve.
     pub fn is_ready(&self) -> bool {
         self.running.is_some()
     }
 
-    /// All objects that the files ask for.
+    /// Returns the objects of all files.
     pub fn objects(&self) -> Objects {
-        // Where a file that is missing or refused contradicts one that is neither, it gives way; of others the last counts.
+        // In a conflict, a stale file yields to a current one; of equals the last one is used.
         let mut files: Vec<&File> = self.files.values().collect();
-        files.sort_by_key(|file| (file.stands(), file.rank));
+        files.sort_by_key(|file| (file.is_current(), file.rank));
         let known = files.into_iter().flat_map(File::objects);
         known.map(|known| (known.object.key(), known.object.clone())).collect()
     }
 
-    /// What the Topologies of all files together say about the cluster.
+    /// Returns the settings of the Topologies of all files.
     pub fn overrides(&self) -> Overrides {
         let mut overrides = Overrides::default();
-        for kept in self.files.values().filter_map(|file| file.kept.as_ref()) {
-            overrides.merge(&kept.overrides);
+        for accepted in self.files.values().filter_map(|file| file.accepted.as_ref()) {
+            overrides.merge(&accepted.overrides);
         }
         overrides
     }
 
-    /// Publishes the problems of a look.
-    pub(super) fn publish(&self, looked: Looked) {
-        if let Some(now) = looked.problems {
+    /// Publishes the problems of a pass.
+    pub(super) fn publish(&self, result: PassResult) {
+        if let Some(now) = result.problems {
             self.problems.send_if_modified(|before| std::mem::replace(before, now) != *before);
         }
     }
 
-    /// The directories in which something may happen that changes what is read; their paths have no links.
+    /// The directories in which an event may concern the files; their paths have no links.
     pub(super) fn directories(&self) -> BTreeSet<PathBuf> {
         let mut directories = BTreeSet::new();
         let named = self.named.iter().filter(|named| named.kind != Some(Kind::StandardInput));
@@ -197,24 +197,24 @@ impl Sources {
         directories
     }
 
-    /// Scans the files, reads those that have settled and accepts what is good. `forced` reads every file again; `names`
-    /// are those of which something was heard since the last look.
-    pub(super) fn look(&mut self, at: At<'_>, forced: bool, names: &Names) -> Looked {
-        let mut looked = Looked::default();
+    /// Scans the files, reads those that have settled and accepts valid contents. `forced` reads every file again; `names`
+    /// has the events since the last pass.
+    pub(super) fn pass(&mut self, at: Moment<'_>, forced: bool, names: &Names) -> PassResult {
+        let mut result = PassResult::default();
         let scan = self.scan(forced, names);
-        let contents = self.read_settled(&scan, at, &mut looked);
-        self.accept(contents, &scan, at, &mut looked);
+        let contents = self.read_settled(&scan, at, &mut result);
+        self.accept(contents, &scan, at, &mut result);
         if scan.scope == Scope::Renamed {
-            // All other files are looked at next.
-            looked.again = earlier(looked.again, at.now);
-            return looked;
+            // The other files are checked by the next pass.
+            result.again = earlier(result.again, at.now);
+            return result;
         }
-        looked.problems = Some(self.unserved(&scan.survey));
-        // What is not there cannot be confirmed, and is not waited for.
+        result.problems = Some(self.unserved(&scan.survey));
+        // A missing file cannot be confirmed.
         let there = self.files.values().filter(|file| file.absent.is_none());
         for due in there.filter_map(File::confirm_at) {
-            looked.again = earlier(looked.again, due);
+            result.again = earlier(result.again, due);
         }
-        looked
+        result
     }
 }

@@ -1,5 +1,5 @@
-//! The first half of a look: which files there are, and the contents of those that have settled. Must not depend on what one file says
-//! about another.
+//! First half of a pass: finds the files, and reads those that have settled. Must not depend on how the contents of files
+//! relate.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::Metadata;
@@ -7,40 +7,40 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::super::earlier;
-use super::super::file::At;
+use super::super::file::Moment;
 use super::super::fingerprint::Fingerprint;
 use super::super::hints::Names;
 use super::super::links::hops;
 use super::super::reading::{self, Content, Reading};
-use super::super::settling::{Said, Verdict};
+use super::super::settling::{LastEvent, Verdict};
 use super::super::survey::{FoundBy, Kind, Survey, survey};
-use super::{Looked, Sources};
+use super::{PassResult, Sources};
 
-/// The files that a look is about.
+/// The files of a pass.
 pub(super) struct Scan<'a> {
     pub(super) survey: Survey,
     pub(super) scope: Scope,
-    /// What was heard of since the last look.
+    /// The events since the last pass.
     names: &'a Names,
 }
 
-/// Which files a scan covers.
+/// The files that a scan covers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// Those that something was renamed to.
+    /// Files that something was renamed to.
     Renamed,
-    /// All, of which those are read that changed.
+    /// All files; those that changed are read.
     All,
-    /// All, each of which is read.
+    /// All files; each of them is read.
     Forced,
 }
 
-/// What was read and is fine on its own, with the fingerprint that it was read at.
+/// Contents that are valid by themselves, with the fingerprints of their files.
 pub(super) type Contents = BTreeMap<Arc<Path>, (Option<Fingerprint>, Box<Content>)>;
 
 impl Sources {
-    /// The files that there are, or those that were replaced if nothing else can have changed: with many files it takes long to
-    /// look at all of them, and a complete file in the place of another is read before that.
+    /// Returns all files, or only those that were replaced if nothing else can have changed: checking many files takes
+    /// long, and a complete file in place of another is read before that.
     pub(super) fn scan<'a>(&mut self, forced: bool, names: &'a Names) -> Scan<'a> {
         let replaced = if forced || names.has_written() { None } else { self.replaced(&names.renamed) };
         match replaced {
@@ -52,21 +52,21 @@ impl Sources {
         }
     }
 
-    /// The files that something was renamed to, if all that `arrived` are known files, so that nothing else follows from it: none
-    /// of the named paths is missing for them, and the way to them is what it was.
-    fn replaced(&self, arrived: &HashSet<PathBuf>) -> Option<Survey> {
-        if arrived.is_empty() || !self.is_ready() {
+    /// Returns the replaced files, if all of `renamed` are known files, so that nothing else changes: no named path is
+    /// missing, and the links on the paths are the same.
+    fn replaced(&self, renamed: &HashSet<PathBuf>) -> Option<Survey> {
+        if renamed.is_empty() || !self.is_ready() {
             return None;
         }
         let directories = self.named.iter().filter(|named| named.kind == Some(Kind::Directory));
         let directories: Vec<_> =
             directories.filter_map(|named| Some((&named.path, hops(&named.path).pop()?))).collect();
         let mut survey = Survey::default();
-        for path in arrived {
+        for path in renamed {
             let name = path.file_name()?;
-            let (directory, _) = directories.iter().find(|(_, meant)| path.parent() == Some(meant))?;
+            let (directory, _) = directories.iter().find(|(_, target)| path.parent() == Some(target))?;
             let path = directory.join(name);
-            let file = self.files.get(&*path).filter(|file| file.stands())?;
+            let file = self.files.get(&*path).filter(|file| file.is_current())?;
             let meta = path.symlink_metadata().ok().filter(Metadata::is_file)?;
             let found_by = FoundBy { rank: file.rank, directory: file.directory };
             survey.files.insert(path, (Fingerprint::of(&meta), found_by));
@@ -74,12 +74,17 @@ impl Sources {
         Some(survey)
     }
 
-    /// Reads what has settled. Returns the contents that are fine on their own.
-    pub(super) fn read_settled(&mut self, scan: &Scan<'_>, at: At<'_>, looked: &mut Looked) -> Contents {
+    /// Reads the files that have settled. Returns the contents that are valid by themselves.
+    pub(super) fn read_settled(
+        &mut self,
+        scan: &Scan<'_>,
+        at: Moment<'_>,
+        result: &mut PassResult,
+    ) -> Contents {
         let mut contents = Contents::new();
-        self.read_files(scan, at, looked, &mut contents);
+        self.read_files(scan, at, result, &mut contents);
         if scan.scope != Scope::Renamed {
-            self.render(scan, at, looked, &mut contents);
+            self.render(scan, at, result, &mut contents);
             self.read_standard_input(at, &mut contents);
         }
         contents
@@ -88,8 +93,8 @@ impl Sources {
     fn read_files(
         &mut self,
         Scan { survey, scope, names }: &Scan<'_>,
-        at: At<'_>,
-        looked: &mut Looked,
+        at: Moment<'_>,
+        result: &mut PassResult,
         contents: &mut Contents,
     ) {
         for (path, &(seen, FoundBy { rank, directory })) in &survey.files {
@@ -99,27 +104,27 @@ impl Sources {
             };
             (file.rank, file.directory) = (rank, directory);
             file.is_there();
-            looked.moved |= *scope != Scope::Renamed && file.settling.is_other_file(&seen);
+            result.moved |= *scope != Scope::Renamed && file.settling.is_other_file(&seen);
             if *scope == Scope::Forced {
                 file.settling.forget();
             }
-            let said = if *scope == Scope::Renamed {
-                Said::Renamed
+            let event = if *scope == Scope::Renamed {
+                LastEvent::Renamed
             } else if names.is_empty() || file.settling.is_as_read(&seen) {
-                Said::Nothing
+                LastEvent::None
             } else {
-                names.said_of(&hops(path))
+                names.last_event(&hops(path))
             };
-            let verdict = file.settling.see(seen, said, at.now, at.timings);
+            let verdict = file.settling.see(seen, event, at.now, at.timings);
             match if *scope == Scope::Forced { Verdict::Read } else { verdict } {
                 Verdict::Unchanged => {}
-                Verdict::Wait(until) => looked.again = earlier(looked.again, until),
+                Verdict::Wait(until) => result.again = earlier(result.again, until),
                 Verdict::Read => match reading::read(path, seen, file.hash, file.objects(), self.review) {
                     Reading::Torn => {
-                        looked.again = earlier(looked.again, file.settling.torn(at.now, at.timings))
+                        result.again = earlier(result.again, file.settling.torn(at.now, at.timings))
                     }
                     reading => {
-                        looked.read |= !matches!(reading, Reading::Same);
+                        result.read |= !matches!(reading, Reading::Same);
                         let good = file.judge(path, reading, Some(seen), at);
                         contents.extend(good.map(|good| ((**path).into(), (Some(seen), good))));
                     }
@@ -132,8 +137,8 @@ impl Sources {
     fn render(
         &mut self,
         Scan { scope, names, .. }: &Scan<'_>,
-        at: At<'_>,
-        looked: &mut Looked,
+        at: Moment<'_>,
+        result: &mut PassResult,
         contents: &mut Contents,
     ) {
         let forced = *scope == Scope::Forced;
@@ -146,11 +151,11 @@ impl Sources {
             let before: BTreeSet<PathBuf> = rendering.files().map(Path::to_path_buf).collect();
             match rendering.see(names, at) {
                 Verdict::Unchanged => {}
-                Verdict::Wait(until) if !forced => looked.again = earlier(looked.again, until),
+                Verdict::Wait(until) if !forced => result.again = earlier(result.again, until),
                 _ => match rendering.read(file.hash, file.objects(), self.review) {
-                    Reading::Torn => looked.again = earlier(looked.again, rendering.torn(at)),
+                    Reading::Torn => result.again = earlier(result.again, rendering.torn(at)),
                     reading => {
-                        looked.read |= !matches!(reading, Reading::Same);
+                        result.read |= !matches!(reading, Reading::Same);
                         let good = !matches!(reading, Reading::Bad(_));
                         rendering.rendered(good, at);
                         let content = file.judge(path, reading, None, at);
@@ -158,13 +163,13 @@ impl Sources {
                     }
                 },
             }
-            looked.moved |= rendering.files().any(|file| !before.contains(file));
+            result.moved |= rendering.files().any(|file| !before.contains(file));
             file.rendering = Some(rendering);
         }
     }
 
-    /// Reads standard input, the first time.
-    fn read_standard_input(&mut self, at: At<'_>, contents: &mut Contents) {
+    /// Reads standard input, once.
+    fn read_standard_input(&mut self, at: Moment<'_>, contents: &mut Contents) {
         let named = self.named.iter().enumerate();
         for (rank, named) in named.filter(|(_, named)| named.kind == Some(Kind::StandardInput)) {
             if !self.files.contains_key(&*named.path) {

@@ -1,8 +1,8 @@
-//! Changes: addresses of objects that stay and that are replaced, serials and revisions.
+//! Changes of objects: their addresses when they stay and when they are replaced, serials, and revisions.
 
 use super::*;
 
-/// Every address of every object, by its key.
+/// The addresses of all objects.
 fn addresses(cluster: &ControlPlane) -> BTreeMap<String, String> {
     let pods = cluster.store().list::<Pod>(Kind::Pod);
     let pods = pods.map(|pod| {
@@ -31,7 +31,7 @@ fn many(count: usize, without: Option<usize>) -> Objects {
 }
 
 #[test]
-fn a_new_object_moves_nobodys_address() {
+fn a_new_object_changes_no_other_address() {
     for added in [0, 17, 39] {
         let mut cluster = ControlPlane::new(settings());
         cluster.apply(&many(40, Some(added)));
@@ -42,15 +42,16 @@ fn a_new_object_moves_nobodys_address() {
         for (key, address) in &before {
             assert_eq!(after.get(key), Some(address), "{key} moved");
         }
-        // Nor does it matter much when the cluster is set up anew: only who would have had the very place moves.
-        let mut anew = ControlPlane::new(settings());
-        anew.apply(&many(40, Some(added)));
-        assert_eq!(addresses(&anew), before);
+        // In a new cluster without the object, too, the addresses are the same, except of an object with the same preferred
+        // address.
+        let mut second = ControlPlane::new(settings());
+        second.apply(&many(40, Some(added)));
+        assert_eq!(addresses(&second), before);
     }
 }
 
 #[test]
-fn everybody_has_an_address_of_their_own() {
+fn addresses_are_unique() {
     let mut cluster = ControlPlane::new(settings());
     cluster.apply(&many(200, None));
     let all = addresses(&cluster);
@@ -60,7 +61,7 @@ fn everybody_has_an_address_of_their_own() {
 }
 
 #[test]
-fn the_serial_grows_with_every_visible_change_and_not_without_one() {
+fn the_serial_grows_exactly_with_visible_changes() {
     let mut cluster = ControlPlane::new(settings());
     let serial = |cluster: &ControlPlane| cluster.published().load().serial();
     let three = common::objects("set.yaml", SET);
@@ -80,10 +81,10 @@ fn the_serial_grows_with_every_visible_change_and_not_without_one() {
         change.names.iter().map(|n| n.to_string().split("  ").next().unwrap().to_string()).collect();
     assert_eq!(gone, ["- db-2.db.default"]);
     assert!(cluster.apply(&three));
-    assert_eq!(serial(&cluster), 201, "also when the clock stands still");
+    assert_eq!(serial(&cluster), 201, "even if the clock stands still");
 }
 
-/// Whoever watched an earlier cluster must not take this one's revisions for its own.
+/// A client that watched an earlier cluster must not mistake this one's revisions for those.
 #[test]
 fn a_later_cluster_has_later_revisions() {
     let begun = |seconds: i64| {
@@ -102,7 +103,7 @@ fn a_later_cluster_has_later_revisions() {
 }
 
 #[test]
-fn a_change_and_its_reverse_leave_nothing_behind() {
+fn a_change_and_its_reverse_leave_the_same_objects() {
     let mut cluster = ControlPlane::new(settings());
     let none = Objects::new();
     cluster.apply(&none);
@@ -115,7 +116,7 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
         .store()
         .objects()
         .map(|object| object.key())
-        // Events tell of it for a while.
+        // Events are kept for some time.
         .filter(|key| key.namespace == "default" && key.kind != Kind::Event)
         .collect();
     let expected = [
@@ -129,7 +130,7 @@ fn a_change_and_its_reverse_leave_nothing_behind() {
 }
 
 #[test]
-fn a_replaced_pod_has_another_address() {
+fn a_replaced_pod_has_a_new_address() {
     let mut cluster = ControlPlane::new(settings());
     cluster.apply(&common::objects("set.yaml", SET));
     let before = addresses(&cluster);
@@ -138,14 +139,17 @@ fn a_replaced_pod_has_another_address() {
     let after = addresses(&cluster);
     for pod in ["Pod default/db-0", "Pod default/db-1", "Pod default/db-2"] {
         assert_ne!(before[pod], after[pod], "{pod}");
-        assert!(!before.values().any(|address| *address == after[pod]), "{pod} has what another had");
+        assert!(
+            !before.values().any(|address| *address == after[pod]),
+            "{pod} has the former address of another pod"
+        );
     }
     assert_eq!(before["Service default/kubernetes"], after["Service default/kubernetes"]);
 }
 
-/// The range goes round several times while one set is replaced again and again; the other one keeps its addresses.
+/// One set is replaced until the range has been used several times; the other one keeps its addresses.
 #[test]
-fn a_small_range_goes_round() {
+fn addresses_of_a_small_range_are_used_again() {
     let small = Settings { pod_range: "10.9.0.0/27".parse().unwrap(), ..settings() };
     let mut cluster = ControlPlane::new(small);
     let set = |name: &str, version: u32| {
@@ -155,7 +159,7 @@ fn a_small_range_goes_round() {
     };
     for version in 0..40 {
         let mut objects = set("db", version.min(1));
-        objects.extend(set("restless", version));
+        objects.extend(set("changing", version));
         cluster.apply(&objects);
         let all = addresses(&cluster);
         let pods = all.iter().filter(|(key, address)| key.starts_with("Pod") && !address.is_empty());

@@ -1,4 +1,4 @@
-//! What the controllers make of manifests, seen through the DNS: which names a cluster has once everything is ready.
+//! The objects of the controllers, seen through the DNS: the names of a cluster in which everything is ready.
 
 mod changes;
 mod snapshots;
@@ -13,15 +13,15 @@ use clusterlocal_core::{ControlPlane, Settings};
 
 use crate::common::{self, ring};
 
-/// The records of namespace `default`, but for the API's own: `NAME TYPE DATA`, without the cluster domain. Addresses are
-/// numbered in order of appearance.
+/// The records of namespace `default`, except those of Service `kubernetes`: `NAME TYPE DATA`, without the cluster domain.
+/// Addresses are numbered in order of appearance.
 fn names(manifests: &str) -> Vec<String> {
     let zone = common::zone_of(&common::objects("test.yaml", manifests), settings());
     assert_eq!(zone.record_count(), common::listed(&zone), "records");
     listed(&zone)
 }
 
-/// Pods and Services in ranges that are easily told apart.
+/// Different ranges for pods and Services.
 fn settings() -> Settings {
     Settings {
         pod_range: "10.244.0.0/16,fd00:10:244::/64".parse().unwrap(),
@@ -41,7 +41,7 @@ fn listed(zone: &Zone) -> Vec<String> {
         }
         lines.push(format!("{owner} {} {}", record.record_type, data(&record, &mut numbers)));
     });
-    // Names that are addresses are numbered like the addresses.
+    // Names derived from addresses get the numbers of the addresses.
     for line in &mut lines {
         for (dashed, number) in numbers.iter().filter(|(dashed, _)| dashed.contains('-')) {
             *line = line.replace(dashed.as_str(), &format!("dashed-{number}"));
@@ -64,7 +64,7 @@ fn data(record: &RecordView<'_>, numbers: &mut BTreeMap<String, String>) -> Stri
         return number.clone();
     }
     let count = numbers.values().filter(|n| n.trim_end_matches(|c: char| c.is_ascii_digit()) == kind).count();
-    // pod6 ends in a digit itself: it is followed by a colon.
+    // pod6 ends in a digit: a colon separates the number.
     let number = if kind.ends_with('6') {
         format!("{kind}:{}", numbers.values().filter(|n| n.starts_with(&format!("{kind}:"))).count() / 2)
     } else {
@@ -76,11 +76,11 @@ fn data(record: &RecordView<'_>, numbers: &mut BTreeMap<String, String>) -> Stri
     number
 }
 
-/// A headless Service `db` and a StatefulSet of three.
+/// A headless Service `db` and a StatefulSet with three replicas.
 const SET: &str = ring!("peer", 7000, "containers: [{name: c, ports: [{name: peer, containerPort: 7000}]}]");
 
 #[test]
-fn a_set_and_its_governing_service() {
+fn records_of_a_set_and_its_governing_service() {
     let expected = [
         "_peer._tcp.db A pod0",
         "_peer._tcp.db A pod1",
@@ -104,9 +104,9 @@ fn a_set_and_its_governing_service() {
     assert_eq!(names(SET), expected);
 }
 
-/// Each: what differs from the set above, and names that are there or (with a minus) are not.
+/// Changes of the set above, and names that exist or, with a minus, do not.
 #[test]
-fn variations() {
+fn variations_of_a_set() {
     type Variation<'t> = (&'t str, &'t [(&'t str, &'t str)], &'t [&'t str]);
     let table: [Variation<'_>; 13] = [
         (
@@ -114,7 +114,7 @@ fn variations() {
             &[("replicas: 3", "replicas: 2\n  ordinals: {start: 5}")],
             &["db-5.db", "db-6.db", "-db-0.db", "-db-7.db"],
         ),
-        ("one replica where nothing is said", &[("  replicas: 3\n", "")], &["db-0.db", "-db-1.db"]),
+        ("one replica by default", &[("  replicas: 3\n", "")], &["db-0.db", "-db-1.db"]),
         ("no replicas", &[("replicas: 3", "replicas: 0")], &["-db", "-db-0.db"]),
         ("another Service governs", &[("serviceName: db", "serviceName: other")], &["db", "-db-0.db"]),
         (
@@ -183,13 +183,13 @@ fn an_srv_record_has_the_port_that_the_pod_listens_on() {
     assert!(names(&manifests).contains(&"db-0.db SRV 0 100 7000 db-0.db".to_string()));
     let manifests = SET.replace("port: 7000}]}\n---", "port: 80, targetPort: 7001}]}\n---");
     assert!(names(&manifests).contains(&"db-0.db SRV 0 100 7001 db-0.db".to_string()));
-    // Without a target port it is the Service's own, whatever the containers say.
+    // Without a target port it is the Service's own, whatever ports the containers have.
     let manifests = SET.replace("port: 7000}]}\n---", "port: 80}]}\n---");
     assert!(names(&manifests).contains(&"db-0.db SRV 0 100 80 db-0.db".to_string()));
 }
 
 #[test]
-fn pods_have_their_names_under_their_governing_service_only() {
+fn pods_have_their_hostnames_only_below_their_governing_service() {
     let more = "
 ---
 apiVersion: v1
@@ -217,7 +217,7 @@ spec: {selector: {app: db}, ports: [{name: peer, port: 7000}]}
 }
 
 #[test]
-fn dual_stack() {
+fn dual_stack_services_have_addresses_of_both_families() {
     let manifests = SET.replace("clusterIP: None, ", "clusterIP: None, ipFamilyPolicy: PreferDualStack, ");
     let lines = names(&manifests);
     for line in ["db A pod0", "db AAAA pod6:0", "db-2.db AAAA pod6:2", "db SRV 0 16 7000 db-1.db"] {
@@ -241,7 +241,7 @@ spec: {ipFamilyPolicy: RequireDualStack, ports: [{name: http, port: 80}]}
 }
 
 #[test]
-fn other_workloads() {
+fn records_of_other_workloads() {
     let manifests = "
 apiVersion: v1
 kind: Service
@@ -275,8 +275,8 @@ spec: {selector: {matchLabels: {tier: web}}, template: {metadata: {labels: {tier
 ";
     let lines = names(manifests);
     let owned = |owner: &str| lines.iter().filter(|line| line.starts_with(owner)).count();
-    // Two of the Deployment, two of the Job, one on each of three nodes, and the one that was made by hand: the ReplicaSet,
-    // whose selector matches it, adopts it and needs no other.
+    // Two of the Deployment, two of the Job, one on each of three nodes, and the single Pod: the selector of the ReplicaSet
+    // matches it, so the ReplicaSet adopts it and creates no other.
     assert_eq!(owned("web A "), 8, "{lines:#?}");
     assert_eq!(owned("here.web A "), 1);
     assert_eq!(
@@ -288,7 +288,7 @@ spec: {selector: {matchLabels: {tier: web}}, template: {metadata: {labels: {tier
 }
 
 #[test]
-fn verified_pod_names_know_primary_addresses_of_living_pods() {
+fn verified_pod_names_exist_for_primary_addresses_of_running_pods() {
     let manifests = "
 apiVersion: v1
 kind: Pod

@@ -1,10 +1,10 @@
-//! Snapshots: what recorded Pods, EndpointSlices and Endpoints decide, and what hand-made ones add.
+//! Snapshots: recorded Pods, EndpointSlices and Endpoints, and hand-made ones.
 
 use super::*;
 
-/// A snapshot: (the pod's status and metadata, is it under the Service, is it under one that publishes not-ready pods).
+/// Metadata and status of a pod; whether its Service lists it, and one that publishes not-ready pods.
 #[test]
-fn pods_of_a_snapshot_are_believed() {
+fn the_status_of_recorded_pods_is_used() {
     let ready = "conditions: [{type: Ready, status: 'True'}]";
     let unready = "conditions: [{type: Ready, status: 'False'}]";
     let ip = "podIP: 10.1.0.1";
@@ -49,7 +49,7 @@ status: {{{status}}}
 }
 
 #[test]
-fn slices_and_endpoints_of_a_snapshot_are_believed() {
+fn recorded_slices_and_endpoints_are_used() {
     let slice = "---
 apiVersion: discovery.k8s.io/v1
 kind: EndpointSlice
@@ -79,7 +79,7 @@ subsets: [{addresses: [{ip: 192.0.2.1, hostname: db-7}], notReadyAddresses: [{ip
 }
 
 #[test]
-fn hand_made_endpoints_count_for_a_service_without_a_selector() {
+fn hand_made_endpoints_are_used_for_a_service_without_a_selector() {
     const PLAIN: &str = "
 apiVersion: v1
 kind: Service
@@ -98,7 +98,7 @@ subsets: [{{addresses: [{{ip: 192.0.2.1{address}}}], ports: [{{name: peer, port:
     };
     let target = ", targetRef: {kind: Pod, name: db-0}";
     let managed = "endpoints.kubernetes.io/managed-by: endpoint-controller";
-    // Service, labels of the Endpoints, what their address says besides, and whether the address is served.
+    // Service, labels of the Endpoints, other fields of their address, and whether the address is served.
     let table = [
         (PLAIN, "", "", true),
         (PLAIN, "endpointslice.kubernetes.io/skip-mirror: 'true'", "", false),

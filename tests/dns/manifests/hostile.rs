@@ -1,11 +1,11 @@
-//! Hostile and random input: refused within bounds, and read to an end.
+//! Hostile and random input is refused within bounds.
 
 use super::*;
 
-/// Time that only work out of proportion to the input takes, which is minutes: no measure of speed, also not on a busy machine.
+/// Time-out that only work out of proportion to the input exceeds, which would take minutes; not a measure of speed.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Runs `read`, which ends within [`DEADLINE`] and refuses everything.
+/// Runs `read`, which must end within [`DEADLINE`] and refuse everything.
 fn refused(what: &str, read: impl FnOnce() -> Manifest) -> String {
     let begin = Instant::now();
     let manifest = read();
@@ -19,7 +19,7 @@ fn refused(what: &str, read: impl FnOnce() -> Manifest) -> String {
 }
 
 #[test]
-fn hostile_text_is_refused_cheaply() {
+fn hostile_text_is_refused_within_bounds() {
     let service = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n";
     let bomb =
         format!("{service}l: &l [{}]\nspec: {{ports: [{}]}}\n", "x,".repeat(100_000), "*l,".repeat(2_000));
@@ -55,14 +55,14 @@ fn hostile_text_is_refused_cheaply() {
         let shown = refused(what, || manifest::read_bytes("a.yaml", bytes));
         assert!(shown.contains(expected), "{what}: {shown}");
     }
-    // Warnings are counted from a number on, and nothing is looked up for them.
+    // Beyond a number, warnings are only counted, without any lookup.
     for document in ["apiVersion: v1\nkind: Nonsense\n", "apiVersion: v1\nkind: Node\nmetadata: {name: a}\n"]
     {
         let begin = Instant::now();
         let many = manifest::read_bytes("a.yaml", format!("---\n{document}").repeat(50_000).into());
         assert!(begin.elapsed() < DEADLINE, "{document} took {:?}", begin.elapsed());
         let last = many.problems.last().map(ToString::to_string).unwrap_or_default();
-        assert!(last.contains("more warnings in this file are left out"), "{document}: {last}");
+        assert!(last.contains("more warnings in this file are omitted"), "{document}: {last}");
         assert!(many.problems.len() < 60 && many.objects.len() < 2, "{document}: {}", many.problems.len());
     }
     let nested =
@@ -72,7 +72,7 @@ fn hostile_text_is_refused_cheaply() {
 
 #[cfg(unix)]
 #[test]
-fn what_is_no_file_is_refused_without_waiting() {
+fn other_kinds_of_files_are_refused_without_blocking() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name);
     nix::unistd::mkfifo(&path("fifo.yaml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
@@ -94,21 +94,21 @@ fn what_is_no_file_is_refused_without_waiting() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever the bytes, there are objects and problems in the end; the body of the fuzz target `manifest`.
+    /// Any bytes give objects and problems, without a panic; the body of the fuzz target `manifest`.
     #[test]
-    fn any_bytes_are_read_to_an_end(bytes in prop::collection::vec(any::<u8>(), 0..512), json: bool) {
+    fn any_bytes_are_read_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..512), json: bool) {
         manifest::read_bytes(if json { "a.json" } else { "a.yaml" }, bytes);
     }
 
-    /// The same for what is nearly a manifest: real ones, cut and with pieces changed.
+    /// The same for almost valid manifests: real ones with pieces inserted.
     #[test]
-    fn spoilt_manifests_are_read_to_an_end(
+    fn broken_manifests_are_read_without_a_panic(
         which in 0..3_usize,
-        spoilt in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(PIECES)), 1..6),
+        pieces in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(PIECES)), 1..6),
         json: bool,
     ) {
         let mut text = [BY_HAND, RENDERED, DUMPED][which].to_owned();
-        for (at, piece) in spoilt {
+        for (at, piece) in pieces {
             let at = at.index(text.len());
             if text.is_char_boundary(at) {
                 text.insert_str(at, piece);
@@ -124,7 +124,7 @@ proptest! {
     }
 }
 
-/// What manifests are spoilt with: everything that means something to YAML, JSON or us.
+/// Pieces for breaking manifests: everything with a meaning in YAML, JSON or manifests.
 const PIECES: &[&str] = &[
     "\n---\n",
     "\n...\n",

@@ -1,5 +1,4 @@
-//! Manifests as people have them become the objects a cluster would have, and files that are none of that are
-//! refused without harm.
+//! Manifests from practice become the objects that a cluster would have; other files are refused without harm.
 
 mod hostile;
 mod problems;
@@ -29,7 +28,7 @@ fn object<'a>(manifest: &'a Manifest, key: &str) -> &'a Object {
     &found.unwrap_or_else(|| panic!("no {key} in {:?}", keys(manifest))).object
 }
 
-/// Written by hand over the years: comments everywhere, no namespace, an unnamed port, kinds that do not matter.
+/// Written by hand over the years: comments everywhere, no namespace, an unnamed port, kinds without effect on the DNS.
 const BY_HAND: &str = r#"# kubectl apply -f this.yaml
 %YAML 1.1
 ---
@@ -86,7 +85,7 @@ data:
 "#;
 
 #[test]
-fn manifests_written_by_hand() {
+fn manifests_written_by_hand_are_read() {
     let manifest = read(BY_HAND);
     assert_eq!(problems(&manifest), [""; 0]);
     assert_eq!(keys(&manifest), ["Service default/ring", "StatefulSet default/ring"]);
@@ -103,7 +102,7 @@ fn manifests_written_by_hand() {
     assert!(manifest.objects.iter().zip(&windows.objects).all(|(a, b)| a.object == b.object));
 }
 
-/// As jsonnet and Helm render them: quoted keys, nulls, numbers as targetPort, source comments.
+/// As rendered by jsonnet and Helm: quoted keys, nulls, numbers as targetPort, source comments.
 const RENDERED: &str = r#"---
 # Source: broker/templates/service.yaml
 "apiVersion": "v1"
@@ -148,7 +147,7 @@ spec:
 "#;
 
 #[test]
-fn manifests_rendered_by_tools() {
+fn manifests_rendered_by_tools_are_read() {
     let manifest = read(RENDERED);
     assert_eq!(problems(&manifest), [""; 0]);
     let Object::Service(service) = object(&manifest, "Service queue/broker") else { unreachable!() };
@@ -159,7 +158,7 @@ fn manifests_rendered_by_tools() {
     assert_eq!(set.spec.pod_management_policy, PodManagementPolicy::Parallel);
 }
 
-/// As `kubectl get … -o yaml` and `-o json` print what a cluster has.
+/// As printed by `kubectl get … -o yaml` and `-o json`.
 const DUMPED: &str = r#"apiVersion: v1
 items:
 - apiVersion: v1
@@ -204,7 +203,7 @@ metadata:
 "#;
 
 #[test]
-fn dumps_of_a_cluster_in_yaml_and_json() {
+fn dumps_of_a_cluster_are_read_in_yaml_and_json() {
     let yaml = read(DUMPED);
     assert_eq!(problems(&yaml), [""; 0]);
     assert_eq!(keys(&yaml), ["Namespace shop", "Pod shop/cart-0", "EndpointSlice shop/cart-x7"]);
@@ -215,7 +214,7 @@ fn dumps_of_a_cluster_in_yaml_and_json() {
 
     let value: serde_json::Value = serde_yaml::from_str(DUMPED).unwrap();
     let json = serde_json::to_string_pretty(&value).unwrap();
-    // Two values in one file, as `kubectl get a -o json; kubectl get b -o json` make it.
+    // Two values in one file, as made by `kubectl get a -o json; kubectl get b -o json`.
     let twice =
         format!("{json}\n{}", r#"{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "more"}}"#);
     let json = manifest::read_bytes("a.json", twice.into_bytes());
@@ -226,7 +225,7 @@ fn dumps_of_a_cluster_in_yaml_and_json() {
 }
 
 #[test]
-fn lists_in_any_style_hold_the_same() {
+fn lists_of_any_style_have_the_same_objects() {
     let table = [
         "{kind: List, apiVersion: v1, items: [{kind: Node, apiVersion: v1, metadata: {name: n}}, {kind: Pod, apiVersion: v1, metadata: {name: p}}]}",
         "kind: List\napiVersion: v1\nitems:\n- kind: Node\n  apiVersion: v1\n  metadata: {name: n}\n-\n  kind: Pod\n  apiVersion: v1\n  metadata: {name: p}\n",
@@ -255,7 +254,7 @@ fn lists_in_any_style_hold_the_same() {
 }
 
 #[test]
-fn merge_keys_merge() {
+fn yaml_merge_keys_are_applied() {
     let manifest = read(
         "x-base: &base {clusterIP: None}\napiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  <<: *base\n  selector: {app: a}\n",
     );
@@ -265,7 +264,7 @@ fn merge_keys_merge() {
 }
 
 #[test]
-fn files_are_found_read_in_order_and_held_against_each_other() {
+fn files_are_read_in_order_and_compared() {
     let directory = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
     let node = |name: &str, zone: &str| {
@@ -284,7 +283,7 @@ fn files_are_found_read_in_order_and_held_against_each_other() {
 
     let loaded = manifest::load(&[directory.path().into(), directory.path().join("b.yml")]);
     let read: Vec<_> = loaded.manifests.iter().flat_map(keys).collect();
-    // Of the two that are called c the last counts.
+    // Of the two nodes named c the last one is used.
     assert_eq!(read, ["Node a", "Node b", "Node c", "Node a", "Node d"]);
     let shown: Vec<_> = loaded
         .problems
@@ -292,7 +291,7 @@ fn files_are_found_read_in_order_and_held_against_each_other() {
         .map(|p| p.to_string().replace(&format!("{}/", directory.path().display()), ""))
         .collect();
     let expected = [
-        "c.json:1:59: warning: Node c: is at a.yaml:7 already, with other contents: this one counts; leave one of them out, or give it another name or namespace",
+        "c.json:1:59: warning: Node c: is at a.yaml:7 already, with other contents: this one counts; delete one of them, or give it another name or namespace",
         "d.yaml:3:18: warning: Node a: is at a.yaml:3 already",
     ];
     assert_eq!(shown, expected);

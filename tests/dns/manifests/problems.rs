@@ -1,9 +1,9 @@
-//! Problems: their messages, and the places that they point to.
+//! Problems of manifests: messages and positions.
 
 use super::*;
 
 #[test]
-fn mistakes_are_told_with_file_line_and_column() {
+fn problems_have_file_line_and_column() {
     let service = |rest: &str| format!("apiVersion: v1\nkind: Service\nmetadata: {{name: a}}\n{rest}");
     let table = [
         ("kind: Pod\nmetadata: {name: a}\n".into(), "a.yaml:1:1: apiVersion is missing"),
@@ -21,7 +21,7 @@ fn mistakes_are_told_with_file_line_and_column() {
         (service("spec: {clusterIP: none, ports: [{port: 80}]}"), "a.yaml:4:19: Service default/a: spec.clusterIP: \"none\" is not an IP address; write None"),
         ("apiVersion: apps/v1\nkind: Statefulset\nmetadata: {name: a}\n".into(), "a.yaml:2:7: kind: no such kind in \"apps/v1\": Statefulset; did you mean StatefulSet? write kind: StatefulSet"),
         ("apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: a}\n".into(), "a.yaml:1:13: warning: apiVersion: clusters since Kubernetes 1.22 do not know Ingress in \"extensions/v1beta1\"; write apiVersion: networking.k8s.io/v1"),
-        ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n".into(), "a.yaml:2:7: kind: a Kustomization says what kustomize makes of other files; render it: -k"),
+        ("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n".into(), "a.yaml:2:7: kind: a Kustomization is input for kustomize, not an object; render it: use -k"),
         ("apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nstatus: {podIP: 10.0.0.256}\n".into(), "a.yaml:4:17: Pod default/a: status.podIP: \"10.0.0.256\" is not an IP address"),
         ("apiVersion: v1\nkind: Node\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Node\nmetadata:\n  name: a\n  labels: {x: y}\n".into(), "a.yaml:8:9: warning: Node a: is at a.yaml:3 already, with other contents: this one counts"),
         ("kind: List\napiVersion: v1\nitems:\n- kind: Node\n  apiVersion: v1\nmetadata: {a: [}\n".into(), "a.yaml:4:3: missing field `metadata`"),
@@ -38,7 +38,7 @@ fn mistakes_are_told_with_file_line_and_column() {
 }
 
 #[test]
-fn what_kubectl_takes_is_taken() {
+fn manifests_that_kubectl_accepts_are_accepted() {
     let set = |replicas: &str| {
         format!(
             "apiVersion: apps/v1\nkind: StatefulSet\nmetadata: {{name: a}}\nspec:\n  {replicas}\n  template: {{}}\n"
@@ -49,7 +49,7 @@ fn what_kubectl_takes_is_taken() {
             r#"{{"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {{"name": "a"}}, "spec": {{{replicas}, "template": {{}}}}}}"#
         )
     };
-    // Of a key that is there twice the last counts, and 3.0 is a whole number.
+    // Of a duplicate key the last value is used, and 3.0 is a whole number.
     let table = [
         set("replicas: 3.0"),
         set("replicas: 3e0"),
@@ -82,7 +82,7 @@ fn what_kubectl_takes_is_taken() {
 }
 
 #[test]
-fn a_json_mistake_is_told_at_its_place() {
+fn problems_in_json_have_their_position() {
     let json = r#"{"apiVersion": "v1", "kind": "List", "items": [
   {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
    "spec": {"ports": [{"port": "80"}]}},
@@ -98,7 +98,7 @@ fn a_json_mistake_is_told_at_its_place() {
 }
 
 #[test]
-fn one_bad_document_leaves_the_others_alone() {
+fn a_malformed_document_does_not_affect_the_others() {
     let manifest = read(
         "apiVersion: v1\nkind: Node\nmetadata: {name: a}\n---\n]\n---\napiVersion: v1\nkind: Node\nmetadata: {name: b}\n---\n: :\n  - }\n",
     );
@@ -107,7 +107,7 @@ fn one_bad_document_leaves_the_others_alone() {
 }
 
 #[test]
-fn a_problem_is_drawn_with_its_line() {
+fn a_problem_is_rendered_with_its_source_line() {
     let manifest =
         read("apiVersion: v1\nkind: Service\nmetadata:\n  name: Web\nspec: {ports: [{port: 80}]}\n");
     let expected = "\

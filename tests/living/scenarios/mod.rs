@@ -1,12 +1,12 @@
-//! The promise about change: whatever happens to a StatefulSet, its pods and their nodes, the DNS shows the states that a
-//! cluster's would, in their order; on a clock that is moved by hand.
+//! Changes: for any event of a StatefulSet, its pods and their nodes, the DNS shows the states that a cluster's DNS shows,
+//! in the same order, on a manual clock.
 
 mod properties;
 mod world;
 
 use world::{Given, World};
 
-/// One scenario: its number and title, and its lines with their numbers.
+/// A scenario: its number and title, and its lines with their numbers.
 struct Scenario {
     title: String,
     lines: Vec<(usize, String)>,
@@ -25,7 +25,7 @@ fn scenarios() -> Vec<Scenario> {
     all
 }
 
-fn play(scenario: &Scenario) -> Result<(), String> {
+fn run(scenario: &Scenario) -> Result<(), String> {
     let mut given = Given::default();
     let is_given = |line: &str| line.strip_prefix("given ").map(str::to_string);
     for word in scenario
@@ -41,20 +41,20 @@ fn play(scenario: &Scenario) -> Result<(), String> {
         world.claims_now().split(' ').map(|name| (name.to_string(), world.claim_uid(name))).collect();
     for (number, line) in scenario.lines.iter().filter(|(_, line)| is_given(line).is_none()) {
         let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let (got, wanted) = match verb {
+        let (got, expected) = match verb {
             "do" => {
                 let mut parts = rest.split(" -> ");
                 let event = parts.next().unwrap_or_default();
-                let wanted: Vec<_> = parts.map(str::trim).collect();
-                let got = world.happen(event);
-                (got.join(" -> "), wanted.join(" -> "))
+                let expected: Vec<_> = parts.map(str::trim).collect();
+                let got = world.apply(event);
+                (got.join(" -> "), expected.join(" -> "))
             }
             "pods" => (world.pods_now(), rest.to_string()),
             "revisions" => (world.revisions_now(), rest.to_string()),
             "replaced" => (world.replaced_now(), rest.to_string()),
             "claims" => (world.claims_now(), rest.to_string()),
             "left-behind" => (world.left_behind(), rest.to_string()),
-            "told" => {
+            "event" => {
                 if world.reasons().contains(rest) {
                     continue;
                 } else {
@@ -62,23 +62,23 @@ fn play(scenario: &Scenario) -> Result<(), String> {
                 }
             }
             "claim" => {
-                let (name, wanted) = rest.split_once(' ').expect("a name, and same or new");
+                let (name, expected) = rest.split_once(' ').expect("a name, and same or new");
                 let then = claims.iter().find(|(claim, _)| claim == name).and_then(|(_, uid)| uid.clone());
                 let got = if then == world.claim_uid(name) { "same" } else { "new" };
-                (got.to_string(), wanted.to_string())
+                (got.to_string(), expected.to_string())
             }
             "ask" | "cached" | "count" => {
-                let (question, wanted) = rest.split_once(" = ").expect("a question and an answer");
+                let (question, expected) = rest.split_once(" = ").expect("a question and an answer");
                 let got = match verb {
                     "ask" => world.ask(question),
                     "cached" => world.ask_cached(question),
                     _ => world.count(question),
                 };
-                (got, wanted.to_string())
+                (got, expected.to_string())
             }
             _ => panic!("line {number}: {verb}?"),
         };
-        if got != wanted {
+        if got != expected {
             return Err(format!(
                 "{}\n  line {number}, after {:?}: {line}\n  got {got}",
                 scenario.title,
@@ -90,11 +90,11 @@ fn play(scenario: &Scenario) -> Result<(), String> {
 }
 
 #[test]
-fn every_scenario() {
+fn every_scenario_shows_the_expected_states() {
     let all = scenarios();
     let numbers: std::collections::BTreeSet<_> =
         all.iter().map(|scenario| scenario.title.split(' ').next()).collect();
-    assert_eq!(numbers.len(), 59, "each of the scenarios is there");
-    let failed: Vec<_> = all.iter().filter_map(|scenario| play(scenario).err()).collect();
+    assert_eq!(numbers.len(), 59, "the number of scenarios");
+    let failed: Vec<_> = all.iter().filter_map(|scenario| run(scenario).err()).collect();
     assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), all.len(), failed.join("\n"));
 }

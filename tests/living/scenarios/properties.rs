@@ -1,6 +1,6 @@
-//! What holds whatever happens: random events, some thousand sequences of them.
+//! Properties that hold for any events, checked with some thousand random sequences.
 //!
-//! `PROPTEST_CASES` says how many.
+//! `PROPTEST_CASES` sets their number.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::world::{Given, World};
 
-/// At least so many sequences.
+/// Minimum number of sequences.
 const SEQUENCES: u32 = 2_000;
 
 fn given() -> impl Strategy<Value = Given> {
@@ -44,14 +44,14 @@ fn event() -> impl Strategy<Value = String> {
         1 => (0u32..4).prop_map(|start| format!("set start={start}")),
         3 => (1u32..4, on_node).prop_map(|(node, what)| format!("node {node} {what}")),
         6 => time.prop_map(|time| format!("advance {time}")),
-        1 => prop::sample::select(vec!["service delete", "service create", "service selects nobody"])
+        1 => prop::sample::select(vec!["service delete", "service create", "service selects nothing"])
             .prop_map(str::to_string),
         1 => prop::sample::select(vec!["delete-set", "create"]).prop_map(str::to_string),
     ]
 }
 
-/// Lets all events happen that can; holds everything after each.
-fn hold(given: Given, events: &[String]) -> Result<Vec<DnsChange>, TestCaseError> {
+/// Applies all possible events, and checks all properties after each.
+fn check(given: Given, events: &[String]) -> Result<Vec<DnsChange>, TestCaseError> {
     let ordered = !given.parallel;
     let mut world = World::new(given);
     let mut follower = Follower::new(&world);
@@ -59,12 +59,12 @@ fn hold(given: Given, events: &[String]) -> Result<Vec<DnsChange>, TestCaseError
         if !world.can(event) {
             continue;
         }
-        world.happen(event);
-        let mut hold = || {
+        world.apply(event);
+        let mut check_properties = || {
             follower.follow(&world, ordered)?;
-            names_are_of_living_pods(&world)
+            names_belong_to_running_pods(&world)
         };
-        hold().map_err(|why| TestCaseError::fail(format!("after {event}: {why}")))?;
+        check_properties().map_err(|why| TestCaseError::fail(format!("after {event}: {why}")))?;
     }
     let trace: Vec<_> = world.cluster.trace().cloned().collect();
     // (f) The serial grows with every visible change.
@@ -74,16 +74,16 @@ fn hold(given: Given, events: &[String]) -> Result<Vec<DnsChange>, TestCaseError
     Ok(trace)
 }
 
-/// (a), (b): every name has one address and is that of a pod that has not ended; unless not-ready addresses are
-/// published, the pod is ready and does not terminate.
-fn names_are_of_living_pods(world: &World) -> Result<(), String> {
+/// (a), (b): every name has one address, that of a pod that has not ended; unless not-ready addresses are published, the
+/// pod is ready and not terminating.
+fn names_belong_to_running_pods(world: &World) -> Result<(), String> {
     for (host, ips) in &world.shown {
         let ip = match ips.iter().collect::<Vec<_>>()[..] {
             [ip] => *ip,
             _ => return Err(format!("{host} has {ips:?}")),
         };
         let pod = world.cluster.store().get::<Pod>(Kind::Pod, "default", host);
-        let pod = pod.ok_or_else(|| format!("{host} is nobody's name"))?;
+        let pod = pod.ok_or_else(|| format!("no pod has the name {host}"))?;
         if pod.is_terminal() || !pod.status.ips().any(|own| own == ip) {
             return Err(format!("{host} is at {ip}, but {:?}", pod.status));
         }
@@ -94,11 +94,11 @@ fn names_are_of_living_pods(world: &World) -> Result<(), String> {
     Ok(())
 }
 
-/// Sees every event of the store, and remembers what has to be remembered.
+/// Follows the events of the store, with the state that the properties need.
 struct Follower {
     seen: u64,
     pods: BTreeMap<String, Pod>,
-    /// Per name: the address it had, the UID of the pod that had it, and at which boot of its node.
+    /// By name: the address, the UID of the pod that has or had it, and the boot of its node.
     had: BTreeMap<String, (IpAddr, Uid, u32)>,
 }
 
@@ -128,9 +128,9 @@ impl Follower {
         let name = pod.metadata.name.to_string();
         match (&event.before, &event.after) {
             (None, Some(stored)) => {
-                // (d) Nobody takes a name that somebody has.
+                // (d) No pod is created under the name of an existing one.
                 if let Some(other) = self.pods.get(&name) {
-                    return Err(format!("{name} was made while {other:?} was there"));
+                    return Err(format!("{name} was created while {other:?} existed"));
                 }
                 if ordered {
                     self.no_gap_below(&name, world, stored.created)?;
@@ -140,9 +140,9 @@ impl Follower {
             _ => {}
         }
         if let Some(pod) = event.now().and_then(Pod::of) {
-            let stored = event.after.as_ref().expect("it is there");
+            let stored = event.after.as_ref().expect("the pod");
             if let Some(ip) = pod.status.ips().next() {
-                // (e) A name has another address if, and only if, it is another pod's or its node was rebooted.
+                // (e) The address of a name changes if, and only if, the pod is replaced or its node was rebooted.
                 let now = (ip, stored.uid(), pod.status.boot);
                 if let Some(had) = self.had.get(&name) {
                     let other = (had.1 != now.1) || (had.2 != now.2);
@@ -157,7 +157,7 @@ impl Follower {
         Ok(())
     }
 
-    /// (c) Below a pod that the controller makes there is no gap, and everybody is well.
+    /// (c) A controller creates a pod only if all pods of lower ordinals exist and are ready.
     fn no_gap_below(&self, name: &str, world: &World, now: Time) -> Result<(), String> {
         let ordinal: u32 = name.trim_start_matches("db-").parse().map_err(|_| format!("{name}?"))?;
         for below in world.given.start..ordinal {
@@ -165,7 +165,7 @@ impl Follower {
                 Some(pod) if pod.is_running_and_ready() && !pod.is_terminating() => {}
                 other => {
                     return Err(format!(
-                        "{name} was made at {now}, but db-{below} is {:?}",
+                        "{name} was created at {now}, but db-{below} is {:?}",
                         other.map(|pod| &pod.status)
                     ));
                 }
@@ -179,20 +179,20 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: SEQUENCES.max(ProptestConfig::default().cases), ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_happens(given in given(), events in prop::collection::vec(event(), 1..24)) {
-        let trace = hold(given.clone(), &events)?;
-        // (g) The same events, the same trace.
-        prop_assert_eq!(hold(given, &events)?, trace);
+    fn any_events_keep_the_properties(given in given(), events in prop::collection::vec(event(), 1..24)) {
+        let trace = check(given.clone(), &events)?;
+        // (g) The same events give the same changes.
+        prop_assert_eq!(check(given, &events)?, trace);
     }
 }
 
-/// The follower sees what it should: one that is told wrong things complains.
+/// The checks detect violations: each fails for a manipulated state.
 #[test]
 fn the_properties_can_fail() {
     let mut world = World::new(Given::default());
     let mut follower = Follower::new(&world);
     follower.pods.insert("db-3".into(), Pod::default());
-    world.happen("scale 4");
+    world.apply("scale 4");
     assert!(follower.follow(&world, true).is_err(), "(d)");
     let mut follower = Follower::new(&world);
     follower.had.insert(
@@ -204,8 +204,8 @@ fn the_properties_can_fail() {
         ),
     );
     follower.pods.remove("db-1");
-    world.happen("scale 5");
+    world.apply("scale 5");
     assert!(follower.follow(&world, true).is_err_and(|why| why.contains("db-1 is None")), "(c)");
     world.shown.insert("db-9".into(), ["10.0.0.1".parse().expect("an address")].into());
-    assert!(names_are_of_living_pods(&world).is_err(), "(a)");
+    assert!(names_belong_to_running_pods(&world).is_err(), "(a)");
 }

@@ -1,4 +1,4 @@
-//! One StatefulSet `db` with its Service on the manual clock: what can happen to it, and what the DNS shows of it.
+//! A StatefulSet `db` with its Service on a manual clock: the events of scenarios, and what the DNS shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -18,22 +18,22 @@ mod seen;
 
 use crate::common;
 
-/// When every scenario begins: not at a round time, so that loops that run at round times show.
+/// Start of every scenario: not a round time, so that controllers with fixed periods are noticed.
 const BEGIN: Time = Time::from_unix_millis(1_700_000_001_000);
 
-/// What a scenario is given.
+/// The initial state of a scenario.
 #[derive(Clone, Debug)]
 pub struct Given {
     pub replicas: u32,
-    /// Nobody has created the set yet.
+    /// The set is not created yet.
     pub empty: bool,
-    /// Pods become ready when somebody says so.
+    /// Pods become ready only by an event.
     pub held: bool,
     pub publish: bool,
     pub parallel: bool,
     pub min_ready: u32,
     pub start: u32,
-    /// The YAML of `updateStrategy`, if it is written.
+    /// `updateStrategy` in YAML, if it is set.
     pub strategy: Option<String>,
     pub claims: bool,
     pub retention: Option<String>,
@@ -44,9 +44,9 @@ pub struct Given {
     pub max_unavailable_gate: bool,
     pub delays: Delays,
     pub reuse: Reuse,
-    /// Not everything holds that states usually imply.
+    /// Not everything holds that states imply otherwise.
     pub unusual: bool,
-    /// Nothing has been read yet.
+    /// The zone is not synchronized yet.
     pub unsynced: bool,
 }
 
@@ -77,7 +77,7 @@ impl Default for Given {
 }
 
 impl Given {
-    /// Reads a word of a `given` line: `parallel`, `replicas=4`.
+    /// Parses a word of a `given` line: `parallel`, `replicas=4`.
     pub fn add(&mut self, word: &str) {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         let number = || value.parse().unwrap_or_else(|_| panic!("{word}: not a number"));
@@ -114,7 +114,7 @@ impl Given {
             "unusual" => self.unusual = true,
             "unsynced" => self.unsynced = true,
             "lifo" => self.reuse = Reuse::Lifo,
-            _ => panic!("{word}: nothing that can be given"),
+            _ => panic!("{word}: unknown word"),
         }
     }
 
@@ -166,22 +166,22 @@ pub struct World {
     pub given: Given,
     pub cluster: ControlPlane,
     image: String,
-    /// The addresses in the order in which pods got them: a1, a2, …
+    /// The addresses in the order of their assignment: a1, a2, …
     addresses: Vec<IpAddr>,
-    noted: u64,
-    traced: u64,
-    /// What the DNS showed last: `db-0` → its addresses.
+    seen_revision: u64,
+    seen_change: u64,
+    /// The last visible state: the addresses by host name.
     pub shown: BTreeMap<String, BTreeSet<IpAddr>>,
-    /// The pods' UIDs at the beginning, by ordinal.
+    /// The UIDs of the pods at the start, by ordinal.
     uids: BTreeMap<String, String>,
-    /// What a cache in front would still say, and until when.
+    /// Answers of a resolver cache, each with the time of its expiry.
     cache: BTreeMap<String, (Time, String)>,
-    /// The zones that were published and not looked at yet.
+    /// The published zones that are not checked yet.
     zones: Arc<Mutex<Vec<Zone>>>,
 }
 
 impl World {
-    /// The cluster that a scenario begins with.
+    /// Returns the cluster at the start of a scenario.
     pub fn new(given: Given) -> Self {
         let settings = Settings {
             delays: given.delays,
@@ -196,21 +196,21 @@ impl World {
         }
         cluster.apply(&common::objects("service.yaml", given.service("db")));
         let mut world = World::of(given, cluster);
-        world.happen("nothing");
+        world.apply("nothing");
         if !world.given.empty {
-            world.happen("create");
+            world.apply("create");
             for ordinal in world.given.start..world.given.start + world.given.replicas {
-                world.happen(&format!(
+                world.apply(&format!(
                     "advance {}s",
                     world.given.delays.start.as_secs() + world.given.delays.ready.as_secs()
                 ));
                 if world.given.held {
-                    world.happen(&format!("ready {ordinal}"));
+                    world.apply(&format!("ready {ordinal}"));
                 }
-                world.happen(&format!("advance {}s", world.given.min_ready));
+                world.apply(&format!("advance {}s", world.given.min_ready));
             }
             let pods: Vec<_> = world.pods().map(|pod| pod.metadata.name.clone()).collect();
-            assert_eq!(pods.len(), world.given.replicas as usize, "all are there at the beginning");
+            assert_eq!(pods.len(), world.given.replicas as usize, "all pods exist at the start");
         }
         world.uids = world.all_uids();
         world
@@ -219,13 +219,15 @@ impl World {
     fn of(given: Given, mut cluster: ControlPlane) -> Self {
         let zones = Arc::new(Mutex::new(Vec::new()));
         let published = zones.clone();
-        cluster.observe(move |zone| published.lock().expect("nobody panics with it").push(zone.clone()));
+        cluster.observe(move |zone| {
+            published.lock().expect("no thread panics with the lock").push(zone.clone())
+        });
         World {
             zones,
             given,
-            // Nobody watches before the first manifest is read.
-            noted: cluster.store().revision(),
-            traced: cluster.trace().last().map_or(0, |change| change.number),
+            // There are no clients before the first manifest is read.
+            seen_revision: cluster.store().revision(),
+            seen_change: cluster.trace().last().map_or(0, |change| change.number),
             cluster,
             image: "v1".into(),
             addresses: Vec::new(),
@@ -261,8 +263,8 @@ impl World {
         self.cluster.store().all_stored(Kind::Pod, Some("default")).map(of).collect()
     }
 
-    /// Lets something happen; returns the states that the DNS showed then, one after the other.
-    pub fn happen(&mut self, event: &str) -> Vec<String> {
+    /// Applies an event. Returns the states that the DNS showed afterwards, in order.
+    pub fn apply(&mut self, event: &str) -> Vec<String> {
         let mut words = event.split_whitespace();
         let verb = words.next().unwrap_or_default();
         let rest: Vec<&str> = words.collect();
@@ -329,19 +331,19 @@ impl World {
                 if first == "orphan" {
                     for pod in self.pods() {
                         let mut pod = (**pod).clone();
-                        pod.metadata.links.set_owners([Owner::controller(Kind::StatefulSet, "nobody", None)]);
+                        pod.metadata.links.set_owners([Owner::controller(Kind::StatefulSet, "missing", None)]);
                         changes.push(Change::Put(Object::Pod(Arc::new(pod))));
                     }
                 }
                 changes.push(Change::Delete(set));
                 self.cluster.request(changes);
             }
-            _ => panic!("{event}: nothing that happens"),
+            _ => panic!("{event}: unknown event"),
         }
         self.states()
     }
 
-    /// Whether something can happen now: it is about a pod that is there.
+    /// Whether an event is possible: the pod that it is about exists.
     pub fn can(&self, event: &str) -> bool {
         let mut words = event.split_whitespace();
         let (verb, first) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -386,12 +388,12 @@ impl World {
                 let key = Key::new(Kind::Node, "", node.metadata.name.clone());
                 return self.cluster.request(vec![Change::Delete(key)]);
             }
-            _ => panic!("node {number} {event}: nothing that happens"),
+            _ => panic!("node {number} {event}: unknown event"),
         }
         self.cluster.request(vec![Change::Put(Object::Node(Arc::new(node)))]);
     }
 
-    /// How long it has been since the beginning.
+    /// The time since the start.
     pub fn elapsed(&self) -> Duration {
         self.cluster.now().since(BEGIN)
     }

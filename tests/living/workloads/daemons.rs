@@ -1,4 +1,4 @@
-//! DaemonSets: which nodes get a pod, and how a new template comes to them.
+//! DaemonSets: the nodes that get a pod, and the rollout of a new template.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,16 +16,16 @@ fn manifest(image: &str, strategy: &str, pod: &str) -> String {
     )
 }
 
-/// The nodes that have a pod that is not being deleted.
+/// The nodes with a pod that is not terminating.
 fn nodes(cluster: &ControlPlane) -> String {
     let live = pods(cluster).into_iter().filter(|pod| !pod.is_terminating());
     let nodes: BTreeSet<String> = live.map(|pod| pod.spec.node_name.to_string()).collect();
     nodes.into_iter().collect::<Vec<_>>().join(" ")
 }
 
-/// (strategy, fewest pods ready, most pods there) on three nodes while a new template is rolled out
+/// Strategy, minimum of ready pods, maximum of pods, on three nodes while a new template is rolled out.
 #[test]
-fn a_new_template_comes_to_as_many_nodes_at_once_as_may_be() {
+fn a_rollout_of_a_daemon_set_stays_within_the_limits_of_its_strategy() {
     let table = [
         ("{rollingUpdate: {maxUnavailable: 1}}", 2, 3),
         ("{rollingUpdate: {maxUnavailable: 2}}", 1, 3),
@@ -34,7 +34,7 @@ fn a_new_template_comes_to_as_many_nodes_at_once_as_may_be() {
         ("{rollingUpdate: {maxUnavailable: 0, maxSurge: 1}}", 3, 4),
         ("{rollingUpdate: {maxUnavailable: 0, maxSurge: 34%}}", 3, 5),
         ("{rollingUpdate: {maxUnavailable: 0, maxSurge: 3}}", 3, 6),
-        // Nothing is replaced before a client deletes it.
+        // A pod is replaced only after a client deletes it.
         ("{type: OnDelete}", 3, 3),
     ];
     for (strategy, fewest, most) in table {
@@ -51,9 +51,9 @@ fn a_new_template_comes_to_as_many_nodes_at_once_as_may_be() {
     }
 }
 
-/// (what the template says of nodes, nodes with a pod): node-1 has the label, node-2 the taint
+/// Node constraints of the template, and the nodes with a pod. Node-1 has the label, node-2 the taint.
 #[test]
-fn a_pod_is_on_each_node_that_the_template_admits() {
+fn a_daemon_set_has_a_pod_on_each_node_that_admits_the_template() {
     let table = [
         ("", "node-1 node-3"),
         ("nodeSelector: {disk: ssd},", "node-1"),
@@ -77,9 +77,9 @@ fn a_pod_is_on_each_node_that_the_template_admits() {
     }
 }
 
-/// (image, revisions that there are then): the newest is that of the pods
+/// Image, and the revisions afterwards; the newest is that of the pods.
 #[test]
-fn an_old_template_gets_the_next_number() {
+fn a_former_template_gets_a_new_revision() {
     let table: [(&str, &[u64]); 4] = [("v1", &[1]), ("v2", &[1, 2]), ("v3", &[1, 2, 3]), ("v1", &[2, 3, 4])];
     let mut cluster = cluster();
     for (image, expected) in table {

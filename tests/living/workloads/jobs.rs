@@ -1,4 +1,4 @@
-//! Jobs that stop, fail or succeed before all of their pods have ended, in the cluster's time.
+//! Jobs that are suspended, fail or succeed before all of their pods have ended, on the cluster's clock.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{ask_for, cluster, pods};
 
 const INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
-/// A Job `j` with what `spec` says, whose pods run until a test ends them.
+/// A Job `j` with this `spec`, whose pods run until a test ends them.
 fn manifest(spec: &str) -> String {
     format!(
         "{{apiVersion: batch/v1, kind: Job, metadata: {{name: j}}, spec: {{{spec}, template: {{spec: {{restartPolicy: Never, \
@@ -22,21 +22,21 @@ fn job(cluster: &ControlPlane) -> &Workload {
     cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job")
 }
 
-/// The type and the reason of the condition that says how the Job ended; empty while it has not.
+/// Type and reason of the condition that ended the Job; empty until then.
 fn end_of(cluster: &ControlPlane) -> String {
     let conditions = &job(cluster).status.conditions;
     let ends = ["Complete", "Failed"].into_iter().filter(|kind| conditions.holds(kind));
     ends.filter_map(|kind| conditions.get(kind)).map(|end| format!("{} {}", end.kind, end.reason)).collect()
 }
 
-/// Pods that run and are not being deleted.
+/// Pods that run and are not terminating.
 fn active(cluster: &ControlPlane) -> Vec<Arc<Pod>> {
     let live = |pod: &&Arc<Pod>| !pod.is_terminal() && !pod.is_terminating();
     pods(cluster).into_iter().filter(live).cloned().collect()
 }
 
-/// Writes to the status of a pod that it has ended, as its kubelet would: its container with an exit code, and conditions
-/// that are true.
+/// Records the end of a pod in its status, as its kubelet does: the exit code of its container, and conditions that are
+/// true.
 fn end(cluster: &mut ControlPlane, pod: &Pod, code: i32, conditions: &[&str]) {
     let mut pod = pod.clone();
     let conditions: Vec<_> =
@@ -57,15 +57,15 @@ fn end_index(cluster: &mut ControlPlane, index: u32, code: i32) {
     end(cluster, &pod, code, &[]);
 }
 
-/// (seconds, suspended, active pods, the condition Suspended, whether there is a start time)
+/// Seconds, suspended, active pods, the condition Suspended, whether there is a start time.
 #[test]
-fn a_suspended_job_has_no_pods_and_begins_anew() {
+fn a_suspended_job_has_no_pods_and_starts_again_when_resumed() {
     let mut cluster = cluster();
     let table = [
         (0, true, 0, "True JobSuspended", false),
         (10, false, 2, "False JobResumed", true),
         (25, true, 0, "True JobSuspended", false),
-        // The deadline counts from here on.
+        // The deadline counts from the new start.
         (60, false, 2, "False JobResumed", true),
         (79, false, 2, "False JobResumed", true),
     ];
@@ -91,9 +91,9 @@ fn a_suspended_job_has_no_pods_and_begins_anew() {
     assert_eq!((end_of(&cluster).as_str(), active(&cluster).len()), ("Failed DeadlineExceeded", 0));
 }
 
-/// (seconds after the Job has finished, seconds that it stays, whether it is there)
+/// Seconds after the end of the Job, its TTL, whether it exists.
 #[test]
-fn a_finished_job_stays_for_its_time() {
+fn a_finished_job_is_deleted_after_its_ttl() {
     let table = [(0, 0, false), (9, 10, true), (10, 10, false)];
     for (seconds, ttl, there) in table {
         for code in [0, 1] {
@@ -108,10 +108,10 @@ fn a_finished_job_stays_for_its_time() {
     }
 }
 
-/// Each index has a limit of its own: (limit, failed indexes at most, pods that end as index and exit code, failed
-/// indexes, the end of the Job)
+/// Each index has its own limit: limit, maximum of failed indexes, pods that end with index and exit code, failed indexes,
+/// the end of the Job.
 #[test]
-fn indexes_fail_for_themselves() {
+fn each_index_has_its_own_backoff_limit() {
     type Ends = &'static [(u32, i32)];
     let table: [(u32, &str, Ends, &str, &str); 5] = [
         (1, "", &[(1, 1)], "", ""),
@@ -142,11 +142,11 @@ fn indexes_fail_for_themselves() {
     }
 }
 
-/// Rule, exit code, conditions, pods that count as failed, whether another runs, the end of the Job.
+/// Rule, exit code, conditions, pods that count as failed, whether another pod runs, the end of the Job.
 type Failure<'a> = (&'a str, i32, &'a [&'a str], u32, bool, &'a str);
 
 #[test]
-fn a_failed_pod_means_what_the_policy_says() {
+fn a_failed_pod_is_handled_by_the_pod_failure_policy() {
     const DISRUPTED: &str = "onPodConditions: [{type: DisruptionTarget, status: 'True'}]";
     const OTHER: &str = "onPodConditions: [{type: DisruptionTarget, status: 'False'}]";
     let table: &[Failure<'_>] = &[
@@ -216,9 +216,9 @@ fn a_failed_pod_means_what_the_policy_says() {
     }
 }
 
-/// (rules, indexes that succeed, the message of the condition that the Job has succeeded)
+/// Rules, indexes that succeed, and the message of the condition SuccessCriteriaMet.
 #[test]
-fn a_job_succeeds_as_soon_as_a_rule_is_met() {
+fn a_job_succeeds_as_soon_as_a_rule_of_its_success_policy_is_met() {
     let table: [(&str, &[u32], &str); 8] = [
         ("{succeededIndexes: '0'}", &[1, 2], ""),
         ("{succeededIndexes: '0'}", &[1, 0], "Matched rules at index 0"),
@@ -252,7 +252,7 @@ fn a_job_succeeds_as_soon_as_a_rule_is_met() {
 }
 
 #[test]
-fn each_index_has_its_hostname() {
+fn pods_of_an_indexed_job_have_the_hostname_of_their_index() {
     let mut cluster = cluster();
     ask_for(&mut cluster, &manifest("parallelism: 3, completions: 5, completionMode: Indexed"));
     end_index(&mut cluster, 1, 1);

@@ -1,4 +1,4 @@
-//! Deployments, ReplicaSets and DaemonSets in the cluster's time: how many pods there are at each moment of a change.
+//! Deployments, ReplicaSets and DaemonSets over time: the number of pods during a change.
 
 mod daemons;
 mod jobs;
@@ -23,7 +23,7 @@ fn deployment(replicas: u32, image: &str, more: &str) -> String {
     )
 }
 
-/// A cluster whose pods take five seconds to be ready, and three to stop.
+/// A cluster whose pods take five seconds to become ready, and three to stop.
 fn cluster() -> ControlPlane {
     let second = Duration::from_secs(1);
     let delays = Delays { start: Duration::ZERO, ready: 5 * second, stop: 3 * second };
@@ -52,7 +52,7 @@ fn sets(cluster: &ControlPlane) -> Vec<(u64, u32)> {
     sets
 }
 
-/// Lets a minute pass, second by second; the fewest pods that were ready, and the most that there were.
+/// Advances by a minute, second by second. Returns the minimum of ready pods and the maximum of pods.
 fn minute(cluster: &mut ControlPlane) -> (usize, usize) {
     let (mut fewest, mut most) = (usize::MAX, 0);
     for _ in 0..60 {
@@ -63,9 +63,9 @@ fn minute(cluster: &mut ControlPlane) -> (usize, usize) {
     (fewest, most)
 }
 
-/// (strategy, fewest pods ready, most pods there) of four while a new template is rolled out
+/// Strategy, minimum of ready pods, maximum of pods, of four while a new template is rolled out.
 #[test]
-fn a_rollout_keeps_within_its_strategy() {
+fn a_rollout_stays_within_the_limits_of_its_strategy() {
     let table = [
         ("", 3, 5),
         (", strategy: {rollingUpdate: {maxSurge: 2, maxUnavailable: 0}}", 4, 6),
@@ -85,13 +85,13 @@ fn a_rollout_keeps_within_its_strategy() {
 }
 
 #[test]
-fn an_old_template_is_the_newest_again() {
+fn a_former_template_gets_a_new_revision_of_its_replica_set() {
     let mut cluster = cluster();
     for image in ["v1", "v2", "v1"] {
         ask_for(&mut cluster, &deployment(2, image, ""));
         minute(&mut cluster);
     }
-    assert_eq!(sets(&cluster), [(2, 0), (3, 2)], "the first set is the third");
+    assert_eq!(sets(&cluster), [(2, 0), (3, 2)], "the first ReplicaSet has revision 3");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_paused_deployment_is_scaled_and_not_rolled_out() {
 }
 
 #[test]
-fn a_deleted_pod_is_made_up_for_at_once_under_another_name() {
+fn a_deleted_pod_is_replaced_at_once_under_another_name() {
     let mut cluster = cluster();
     ask_for(&mut cluster, &deployment(2, "v1", ""));
     minute(&mut cluster);
@@ -122,7 +122,7 @@ fn a_deleted_pod_is_made_up_for_at_once_under_another_name() {
 }
 
 #[test]
-fn those_that_are_not_ready_go_first() {
+fn pods_that_are_not_ready_are_deleted_first() {
     let mut cluster = cluster();
     ask_for(&mut cluster, &deployment(2, "v1", ""));
     minute(&mut cluster);
@@ -135,7 +135,7 @@ fn those_that_are_not_ready_go_first() {
 }
 
 #[test]
-fn a_daemon_follows_the_nodes() {
+fn a_daemon_set_has_a_pod_on_each_node() {
     let mut cluster = cluster();
     let set = |image: &str| {
         format!(
@@ -164,12 +164,12 @@ fn a_daemon_follows_the_nodes() {
         "{apiVersion: v1, kind: Node, metadata: {name: node-4, annotations: {clusterlocal.dev/machine: unreachable}}}",
     );
     cluster.advance(Duration::from_secs(3600));
-    assert_eq!(on(&cluster).len(), 4, "nobody evicts a daemon");
+    assert_eq!(on(&cluster).len(), 4, "pods of a DaemonSet are not evicted");
     assert_eq!(ready(&cluster), 3);
 }
 
 #[test]
-fn pods_wait_for_a_node_that_takes_them() {
+fn pods_wait_until_a_node_admits_them() {
     let mut cluster = cluster();
     for node in 1..=3 {
         let cordon = format!(
@@ -188,7 +188,7 @@ fn pods_wait_for_a_node_that_takes_them() {
 }
 
 #[test]
-fn a_namespace_takes_everything_along() {
+fn deleting_a_namespace_deletes_its_objects() {
     let mut cluster = cluster();
     ask_for(&mut cluster, "{apiVersion: v1, kind: Namespace, metadata: {name: ring}}");
     let manifest = deployment(2, "v1", "")
@@ -196,7 +196,7 @@ fn a_namespace_takes_everything_along() {
     ask_for(&mut cluster, &manifest);
     minute(&mut cluster);
     let mut namespace =
-        (**cluster.store().get::<Namespace>(Kind::Namespace, "", "ring").expect("it is there")).clone();
+        (**cluster.store().get::<Namespace>(Kind::Namespace, "", "ring").expect("the Namespace")).clone();
     namespace.metadata.deletion_timestamp = Some(cluster.now());
     cluster.request(vec![Change::Put(Object::Namespace(Arc::new(namespace)))]);
     minute(&mut cluster);
@@ -210,9 +210,9 @@ fn a_namespace_takes_everything_along() {
     assert_eq!(left, []);
 }
 
-/// So many steps nobody follows: what takes no time is there in one change of the DNS.
+/// No client follows so many steps: pods without delays appear in one change of the DNS.
 #[test]
-fn very_many_pods_come_at_once() {
+fn many_pods_without_delays_appear_in_one_change() {
     let mut cluster = ControlPlane::new(Settings::default());
     cluster.advance_to(Time::from_unix_millis(1_700_000_000_000));
     cluster.apply(&Objects::new());
@@ -230,7 +230,7 @@ fn very_many_pods_come_at_once() {
     assert_eq!(cluster.trace().count(), before + 1);
 }
 
-/// Names of pods without the random end, with their owner's name, by name.
+/// Names of pods, without the random suffix, and of their owners, sorted.
 fn owned(cluster: &ControlPlane) -> Vec<(String, String)> {
     let owner = |pod: &Pod| pod.metadata.controller().map(|owner| owner.name.to_string()).unwrap_or_default();
     let base = |pod: &Pod| match pod.metadata.links.generate_name().as_str() {
@@ -266,17 +266,17 @@ fn pods_are_adopted_and_released_by_selector() {
     ];
     for set in sets {
         let mut cluster = cluster();
-        // (label of the pod p1, pods with their owners)
+        // Label of the pod p1; pods with their owners.
         let table = [
             ("r", "p1:r r-:r"),
             ("x", "p1: r-:r r-:r"),
-            // One too many: the youngest, that is not ready, goes.
+            // One pod too many: the youngest, which is not ready, is deleted.
             ("r", "p1:r r-:r"),
         ];
         ask_for(&mut cluster, &POD_P1.replace("LABEL", "other"));
         cluster.advance(Duration::from_secs(10));
         ask_for(&mut cluster, &set);
-        assert_eq!(owned(&cluster), pairs("p1: r-:r r-:r"), "a stranger is not touched");
+        assert_eq!(owned(&cluster), pairs("p1: r-:r r-:r"), "a pod with other labels is not adopted");
         ask_for(&mut cluster, &set.replace("replicas: 2", "replicas: 1"));
         cluster.advance(Duration::from_secs(10));
         ask_for(&mut cluster, &set);
@@ -293,14 +293,14 @@ fn pods_are_adopted_and_released_by_selector() {
 }
 
 #[test]
-fn an_indexed_job_runs_to_its_end() {
+fn an_indexed_job_completes() {
     let mut cluster = cluster();
     ask_for(
         &mut cluster,
         "{apiVersion: batch/v1, kind: Job, metadata: {name: ix}, spec: {completions: 3, parallelism: 2, completionMode: Indexed, \
          template: {metadata: {annotations: {clusterlocal.dev/completes: 10s}}, spec: {subdomain: ix, restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
     );
-    // (seconds, active, succeeded, completed indexes, complete)
+    // Seconds, active, succeeded, completed indexes, complete.
     let table = [(0, 2, 0, "", false), (10, 1, 2, "0,1", false), (20, 0, 3, "0-2", true)];
     let start = cluster.now();
     for (seconds, active, succeeded, indexes, complete) in table {
@@ -319,19 +319,19 @@ fn an_indexed_job_runs_to_its_end() {
         assert_eq!(pod.spec.hostname, format!("ix-{index}"));
         assert!(pod.metadata.name.starts_with(&format!("ix-{index}-")), "{}", pod.metadata.name);
         assert_eq!(pod.metadata.labels.get("job-name"), Some("ix"));
-        assert!(pod.metadata.links.finalizers().is_empty(), "its end was counted");
+        assert!(pod.metadata.links.finalizers().is_empty(), "its end is counted");
     }
 }
 
 #[test]
-fn a_job_that_fails_waits_longer_each_time() {
+fn a_failing_job_retries_with_increasing_delays() {
     let mut cluster = cluster();
     ask_for(
         &mut cluster,
         "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {backoffLimit: 1, \
          template: {metadata: {annotations: {clusterlocal.dev/fails: 5s}}, spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
     );
-    // (seconds, failed, the Job has failed): a pod runs for 5 s, the second one 10 s after the end of the first.
+    // Seconds, failed pods, whether the Job has failed: a pod runs for 5 s, the second one 10 s after the end of the first.
     let table = [(4, 0, false), (5, 1, false), (14, 1, false), (19, 1, false), (20, 2, true)];
     let start = cluster.now();
     for (seconds, failed, over) in table {
@@ -345,11 +345,11 @@ fn a_job_that_fails_waits_longer_each_time() {
         );
     }
     let job = cluster.store().get::<Workload>(Kind::Job, "default", "j").expect("the Job");
-    assert_eq!(job.status.conditions.get("Failed").expect("it").reason, "BackoffLimitExceeded");
+    assert_eq!(job.status.conditions.get("Failed").expect("the condition").reason, "BackoffLimitExceeded");
 }
 
 #[test]
-fn a_cron_job_makes_a_job_each_minute() {
+fn a_cron_job_creates_a_job_each_minute() {
     let mut cluster = cluster();
     let cron = |more: &str| {
         format!(
@@ -357,7 +357,7 @@ fn a_cron_job_makes_a_job_each_minute() {
              {{spec: {{restartPolicy: Never, containers: [{{name: c, image: i}}]}}}}}}}}}}}}"
         )
     };
-    // (change, Jobs after two minutes more)
+    // Change, and the number of Jobs two minutes later.
     let table = [
         ("", 2),
         ("suspend: true,", 2),

@@ -1,9 +1,9 @@
-//! One file: its content is taken whole, or refused with the reason.
+//! A single file: its content is accepted as a whole, or refused with the reason.
 
 use super::*;
 
 in_both_modes! {
-    async fn a_renamed_file_is_taken_every_time(mode: Mode) {
+    async fn every_replacement_by_a_rename_is_served(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         let rounds = if mode == Mode::Auto { 30 } else { 3 };
         for round in 1..=rounds {
@@ -13,8 +13,8 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn a_file_written_in_chunks_is_taken_whole(mode: Mode) {
-        // Longer than a busy machine keeps the writer from its next chunk.
+    async fn a_file_written_in_chunks_is_served_only_when_complete(mode: Mode) {
+        // Longer than a busy machine delays the writer's next chunk.
         let timings = Timings { quiet: Duration::from_millis(500), quiet_shrunk: Duration::from_secs(2), ..timings(mode) };
         let mut files = Followed::with(&[("a.yaml", "a=1")], &["a.yaml"], Options { mode, timings }).await;
         let whole: Vec<String> = (0..40).map(|at| format!("name-{at:02}=2")).collect();
@@ -28,20 +28,20 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn a_stalled_writer_never_gets_half_a_file_served(mode: Mode) {
+    async fn an_incomplete_file_of_a_stalled_writer_is_not_served(mode: Mode) {
         let timings = Timings { quiet_shrunk: NEVER, ..timings(mode) };
         let mut files = Followed::with(&[("a.yaml", "a=1 b=1 c=1 d=1 e=1 f=1"), ("y.yaml", "y=1")], &["a.yaml", "y.yaml"], Options { mode, timings }).await;
         let mut file = fs::File::create(files.path("a.yaml")).unwrap();
-        // Less than half, and well-formed: it is waited for, while other files are taken.
+        // Less than half of the size, and well-formed: it is not read yet, while other files are served.
         file.write_all(zone("a=2").as_bytes()).unwrap();
         for y in [2, 3] {
             files.rename_over("y.yaml", &zone(&format!("y={y}")));
             files.becomes(&format!("a=1 b=1 c=1 d=1 e=1 f=1 y={y}")).await;
         }
-        // More than half, and it does not parse: it is told of, and not taken.
+        // More than half of the size, and malformed: it is reported and not served.
         file.write_all(b"  b: v2.example.org\n  c: v2.example.org\n  d: v2.example.org\n  e: [v2").unwrap();
         files.logged("a.yaml:").await;
-        files.logged("still serving what it said before").await;
+        files.logged("its previous content is still served").await;
         file.set_len(0).unwrap();
         drop(file);
         files.rename_over("a.yaml", &zone("a=2 b=2"));
@@ -49,22 +49,22 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn what_cannot_be_served_is_refused_and_told_of(mode: Mode) {
+    async fn malformed_content_is_refused_and_logged(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0"), ("other.yaml", "y=0")], &["a.yaml", "other.yaml"], mode).await;
         let table = [
-            ("", "nothing in it any more"),
-            ("# nothing\n---\n", "nothing in it any more"),
+            ("", "is empty now"),
+            ("# nothing\n---\n", "is empty now"),
             ("{}", "apiVersion and kind are missing"),
             ("apiVersion: v1\nkind: [\n", "a.yaml:"),
             ("apiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {clusterIP: 10.0.0.300}\n", "10.0.0.300"),
             (&zone("UPPER=1"), "UPPER"),
             ("\u{0}\u{1}", "NUL"),
         ];
-        for (round, (content, told)) in table.iter().enumerate() {
+        for (round, (content, message)) in table.iter().enumerate() {
             files.rename_over("a.yaml", content);
             files.logged(&format!("ERROR {}", files.path("a.yaml").display())).await;
-            files.logged(told).await;
-            // Files that are fine go on.
+            files.logged(message).await;
+            // Other files are still served.
             files.rename_over("other.yaml", &zone(&format!("y={}", round + 10)));
             files.becomes(&format!("x={round} y={}", round + 10)).await;
             files.rename_over("a.yaml", &zone(&format!("x={}", round + 1)));
@@ -73,7 +73,7 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn an_explicitly_empty_list_is_taken(mode: Mode) {
+    async fn an_explicitly_empty_list_is_served(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         files.rename_over("a.yaml", "apiVersion: v1\nkind: List\nitems: []\n");
         files.becomes("").await;
@@ -82,7 +82,7 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn times_are_not_believed(mode: Mode) {
+    async fn a_change_is_detected_whatever_the_modification_time(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         let path = files.path("a.yaml");
         let (size, modified) = (fs::metadata(&path).unwrap().size(), fs::metadata(&path).unwrap().modified().unwrap());
@@ -94,7 +94,7 @@ in_both_modes! {
         let meta = fs::metadata(&path).unwrap();
         assert_eq!((meta.size(), meta.modified().unwrap()), (size, modified));
         files.becomes("x=1").await;
-        // Older than what was there.
+        // Older than the previous content.
         fs::write(files.path("old"), zone("x=2")).unwrap();
         let old = fs::File::options().write(true).open(files.path("old")).unwrap();
         old.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(86_400)).unwrap();
@@ -103,7 +103,7 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn what_is_no_file_is_refused_and_nothing_hangs(mode: Mode) {
+    async fn other_kinds_of_files_are_refused_without_blocking(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         let path = files.path("a.yaml");
         let make: [(&str, &dyn Fn()); 3] = [
@@ -111,13 +111,13 @@ in_both_modes! {
             ("not a regular file", &|| fs::create_dir(&path).unwrap()),
             ("larger than", &|| fs::File::create(&path).unwrap().set_len(200 << 20).unwrap()),
         ];
-        for (round, (told, make)) in make.into_iter().enumerate() {
-            let before = files.count_logged(told);
+        for (round, (message, make)) in make.into_iter().enumerate() {
+            let before = files.count_logged(message);
             fs::remove_file(&path).unwrap();
             make();
             let deadline = tokio::time::Instant::now() + DEADLINE;
-            while files.count_logged(told) == before {
-                assert!(tokio::time::Instant::now() < deadline, "{told}: {:?}", files.log());
+            while files.count_logged(message) == before {
+                assert!(tokio::time::Instant::now() < deadline, "{message}: {:?}", files.log());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             if path.is_dir() { fs::remove_dir(&path).unwrap() } else { fs::remove_file(&path).unwrap() }
@@ -127,7 +127,7 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn what_only_a_restart_can_change_is_told_once(mode: Mode) {
+    async fn a_change_that_requires_a_restart_is_logged_once(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         for round in 1..=2 {
             files.rename_over("a.yaml", &(zone(&format!("x={round}")) + "ttl: 7\n"));

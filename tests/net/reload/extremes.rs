@@ -1,10 +1,10 @@
-//! What is tried in one mode: storms of writes, panics, a first reading that fails, and no notifications left.
+//! Cases for one mode: storms of writes, panics, a first reading that fails, and an exhausted inotify.
 
 use super::*;
 
-/// The kernel's clock for times of files ticks every few milliseconds.
+/// File times have the resolution of the kernel's tick, a few milliseconds.
 #[tokio::test]
-async fn a_write_right_after_a_reading_is_seen() {
+async fn a_write_right_after_a_reading_is_detected() {
     let mut files = Followed::new(&[("a.yaml", "x=10")], &["a.yaml"], Mode::Auto).await;
     for round in (11..30).step_by(2) {
         files.rename_over("a.yaml", &zone(&format!("x={round}")));
@@ -17,7 +17,7 @@ async fn a_write_right_after_a_reading_is_seen() {
 }
 
 #[tokio::test]
-async fn a_storm_is_ridden_out() {
+async fn a_storm_of_writes_causes_at_most_ten_changes_a_second() {
     let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], Mode::Auto).await;
     let path = files.path("a.yaml");
     let writes = Duration::from_secs(3);
@@ -35,21 +35,22 @@ async fn a_storm_is_ridden_out() {
     let mut last = String::new();
     while !writer.is_finished() {
         match tokio::time::timeout(Duration::from_millis(100), files.next()).await {
-            Ok((says, _)) => (changes, last) = (changes + 1, says),
+            Ok((content, _)) => (changes, last) = (changes + 1, content),
             Err(_) => continue,
         }
     }
-    let wanted = writer.await.unwrap();
-    while last != wanted {
+    let expected = writer.await.unwrap();
+    while last != expected {
         (changes, last) = (changes + 1, files.next().await.0);
     }
-    // Ten a second and the first. How few there are depends on how often a rename comes between a reading and the look after it.
+    // Ten a second and the first. Their minimum depends on how often a rename falls between a reading and the following
+    // check.
     assert!(changes <= 3 * 10 + 3, "{changes} changes");
     files.end().await;
 }
 
 #[tokio::test]
-async fn without_following_it_reads_when_it_is_told_to() {
+async fn without_following_it_reads_only_on_request() {
     let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], Mode::Off).await;
     files.rename_over("a.yaml", &zone("x=1"));
     for _ in 0..100 {
@@ -63,33 +64,33 @@ async fn without_following_it_reads_when_it_is_told_to() {
 }
 
 #[tokio::test]
-async fn a_panic_of_whoever_is_told_does_not_end_it() {
+async fn a_panic_of_the_callback_does_not_end_following() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.yaml");
     fs::write(&path, zone("x=0 y=0")).unwrap();
     let (sources, _) = Sources::read(std::slice::from_ref(&path));
-    let (told, mut changes) = mpsc::unbounded_channel();
+    let (sender, mut changes) = mpsc::unbounded_channel();
     let mut objects = sources.objects();
     let on_change = move |changes: &[Change], _: &Report| {
         let mut changed = objects.clone();
         change(&mut changed, changes);
-        let says = says(&changed);
-        told.send(says.clone()).unwrap();
-        assert_ne!(says, "x=1 y=0", "a bug of somebody else's");
+        let content = content(&changed);
+        sender.send(content.clone()).unwrap();
+        assert_ne!(content, "x=1 y=0", "a panic of the callback");
         objects = changed;
     };
     let shutdown = std::future::pending();
     let task = tokio::spawn(watch::follow(sources, Options::default(), Arc::default(), shutdown, on_change));
-    for says in ["x=1 y=0", "x=1 y=2"] {
-        rename_over(&path, &zone(says));
+    for content in ["x=1 y=0", "x=1 y=2"] {
+        rename_over(&path, &zone(content));
         let next = tokio::time::timeout(DEADLINE, changes.recv()).await.expect("no change");
-        assert_eq!(next.as_deref(), Some(says));
+        assert_eq!(next.as_deref(), Some(content));
     }
     task.abort();
 }
 
 #[tokio::test]
-async fn the_first_reading_tells_everything_and_takes_all_or_nothing() {
+async fn the_first_reading_reports_all_problems_and_accepts_all_or_nothing() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("a.yaml"), zone("x=0")).unwrap();
     fs::write(dir.path().join("b.yaml"), "kind: Service\n").unwrap();
@@ -100,23 +101,22 @@ async fn the_first_reading_tells_everything_and_takes_all_or_nothing() {
     assert!(!sources.is_ready() && sources.objects().is_empty());
 }
 
-/// Whether this process is the one whose inotify is used up, and that another one waits for.
+/// Set in the child process whose inotify is exhausted.
 const EXHAUSTED: &str = "CLUSTERLOCAL_TEST_EXHAUSTED";
 
-/// Uses up the limits of a user namespace of its own, which nobody else is in.
+/// Exhausts the limits of a user namespace of its own, which no other process uses.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn without_notifications_left_it_looks() {
+async fn without_notifications_it_polls() {
     if std::env::var_os(EXHAUSTED).is_some() {
         let options = Options::default();
         let mut files = Followed::with(&[("a.yaml", "x=0")], &["a.yaml"], options).await;
-        for says in ["x=1 y=0", "x=1 y=2"] {
-            files.rename_over("a.yaml", &zone(says));
-            files.becomes(says).await;
+        for content in ["x=1 y=0", "x=1 y=2"] {
+            files.rename_over("a.yaml", &zone(content));
+            files.becomes(content).await;
         }
         files.end().await;
-        let warnings =
-            LOG.lock().unwrap().iter().filter(|line| line.contains("looking at them each second")).count();
+        let warnings = LOG.lock().unwrap().iter().filter(|line| line.contains("polling each second")).count();
         return assert_eq!(warnings, 1);
     }
     if !Command::new("unshare").args(["-Ur", "true"]).output().is_ok_and(|output| output.status.success()) {
@@ -124,7 +124,7 @@ async fn without_notifications_left_it_looks() {
     }
     for limit in ["max_inotify_instances", "max_inotify_watches"] {
         let script = format!(
-            "echo 0 > /proc/sys/user/{limit} && exec \"$0\" --exact reload::extremes::without_notifications_left_it_looks"
+            "echo 0 > /proc/sys/user/{limit} && exec \"$0\" --exact reload::extremes::without_notifications_it_polls"
         );
         let child = Command::new("unshare")
             .args(["-Ur", "sh", "-c", &script])

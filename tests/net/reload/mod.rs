@@ -1,6 +1,6 @@
-//! The promise of a reload: whatever is done to the files, what is served is some whole good state of them, the newest
-//! one soon, and it says what it did not take. Each case is done to real files, once with notifications of the
-//! operating system and once without.
+//! Following files: whatever is done to the files, a complete and valid state of them is served, the newest one soon, and
+//! refused content is reported. Each case changes real files, once with notifications of the operating system and once
+//! without.
 
 mod contents;
 mod extremes;
@@ -22,38 +22,38 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Everything that is waited for comes much sooner, or never.
+/// Time-out of anything that is expected to happen.
 const DEADLINE: Duration = Duration::from_secs(20);
 const NEVER: Duration = Duration::from_secs(3600);
 
-/// With notifications nothing is noticed otherwise; without, more often than each second, which takes less long.
+/// With notifications no poll helps; without them, polls are more frequent than the default, to save time.
 fn timings(mode: Mode) -> Timings {
     let poll = if mode == Mode::Poll { Duration::from_millis(200) } else { NEVER };
     Timings { poll, ..Timings::default() }
 }
 
 /// A manifest of ExternalName Services: `a=1 b=2`.
-fn zone(says: &str) -> String {
+fn zone(content: &str) -> String {
     let mut text = String::from("apiVersion: clusterlocal.dev/v1\nkind: Topology\nexternal:\n");
-    for (name, value) in says.split_whitespace().filter_map(|say| say.split_once('=')) {
+    for (name, value) in content.split_whitespace().filter_map(|service| service.split_once('=')) {
         writeln!(text, "  {name}: v{value}.example.org").unwrap();
     }
     text
 }
 
-/// The same, of objects.
-fn says(objects: &Objects) -> String {
-    let say = |object: &Object| match object {
+/// The same for objects.
+fn content(objects: &Objects) -> String {
+    let service = |object: &Object| match object {
         Object::Service(service) => {
             let value = service.spec.external_name.as_ref().unwrap();
             format!("{}={}", service.metadata.name, value.trim_start_matches('v').split('.').next().unwrap())
         }
         other => panic!("{other:?}"),
     };
-    objects.values().map(say).collect::<Vec<_>>().join(" ")
+    objects.values().map(service).collect::<Vec<_>>().join(" ")
 }
 
-/// Carries out `changes` on `objects`.
+/// Applies `changes` to `objects`.
 fn change(objects: &mut Objects, changes: &[Change]) {
     for change in changes {
         match change {
@@ -63,7 +63,7 @@ fn change(objects: &mut Objects, changes: &[Change]) {
     }
 }
 
-/// A directory of files, and somebody who follows them.
+/// A directory of files, and a task that follows them.
 struct Followed {
     root: PathBuf,
     _dir: TempDir,
@@ -74,7 +74,7 @@ struct Followed {
 }
 
 impl Followed {
-    /// Puts `files` there, reads what `paths` mean and follows them.
+    /// Creates `files`, reads `paths` and follows them.
     async fn new(files: &[(&str, &str)], paths: &[&str], mode: Mode) -> Self {
         Self::with(files, paths, Options { mode, timings: timings(mode) }).await
     }
@@ -97,13 +97,13 @@ impl Followed {
         listen_to_the_log();
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
-        for (name, says) in files {
+        for (name, content) in files {
             fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
-            fs::write(root.join(name), zone(says)).unwrap();
+            fs::write(root.join(name), zone(content)).unwrap();
         }
         let paths: Vec<PathBuf> = paths.iter().map(|path| root.join(path)).collect();
         let sources = read(&paths);
-        let (told, changes) = mpsc::unbounded_channel();
+        let (sender, changes) = mpsc::unbounded_channel();
         let (stop, stopped) = oneshot::channel();
         let force = Arc::new(Notify::new());
         let shutdown = async { drop(stopped.await) };
@@ -111,33 +111,33 @@ impl Followed {
         let on_change = move |changes: &[Change], report: &Report| {
             change(&mut objects, changes);
             // The test may have ended.
-            let _ = told.send((says(&objects), report.clone()));
+            let _ = sender.send((content(&objects), report.clone()));
         };
         let task = tokio::spawn(watch::follow(sources, options, force.clone(), shutdown, on_change));
         Followed { root, _dir: dir, force, changes, stop: Some(stop), task: Some(task) }
     }
 
-    /// What the next change says, and the names of the files it came from.
+    /// Returns the objects after the next change, and the names of the changed files.
     async fn next(&mut self) -> (String, Vec<String>) {
         let next = tokio::time::timeout(DEADLINE, self.changes.recv()).await;
-        let (says, report) = next.expect("no change").expect("following ended");
+        let (content, report) = next.expect("no change").expect("following ended");
         let name =
             |name: &Arc<str>| Path::new(&**name).strip_prefix(&self.root).unwrap().display().to_string();
-        (says, report.changed.iter().map(name).collect())
+        (content, report.changed.iter().map(name).collect())
     }
 
-    /// The next change, which says this: nothing else was handed over before.
-    async fn becomes(&mut self, says: &str) {
-        assert_eq!(self.next().await.0, says);
+    /// Expects these objects after the next change.
+    async fn becomes(&mut self, content: &str) {
+        assert_eq!(self.next().await.0, content);
     }
 
-    /// Waits for a line of the log about these files.
+    /// Waits for a log line about these files.
     async fn logged(&self, what: &str) {
         let deadline = tokio::time::Instant::now() + DEADLINE;
         while self.count_logged(what) == 0 {
             assert!(
                 tokio::time::Instant::now() < deadline,
-                "nobody logged {what:?} in:\n{}",
+                "no line with {what:?} in:\n{}",
                 self.log().join("\n")
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -157,7 +157,7 @@ impl Followed {
         self.root.join(name)
     }
 
-    /// Replaces a file by one that was whole before.
+    /// Replaces a file by a complete one.
     fn rename_over(&self, name: &str, content: &str) {
         rename_over(&self.path(name), content);
     }
@@ -177,7 +177,7 @@ fn rename_over(path: &Path, content: &str) {
 
 static LOG: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Keeps what is logged, as `LEVEL message`.
+/// Keeps log lines as `LEVEL message`.
 struct Log;
 
 impl tracing::Subscriber for Log {
@@ -217,7 +217,7 @@ macro_rules! in_both_modes {
             use super::Mode;
             $(#[tokio::test] async fn $name() { super::$name(Mode::Auto).await })*
         }
-        mod by_looking {
+        mod by_polling {
             use super::Mode;
             $(#[tokio::test] async fn $name() { super::$name(Mode::Poll).await })*
         }

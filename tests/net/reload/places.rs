@@ -1,9 +1,9 @@
-//! Directories, links and several files: which of them count, and what becomes of objects that move.
+//! Directories, links and several files: which of them are served, and how objects move between them.
 
 use super::*;
 
 in_both_modes! {
-    async fn a_config_map_is_swapped(mode: Mode) {
+    async fn an_update_of_a_mounted_config_map_is_served(mode: Mode) {
         let mut files = Followed::new(&[("mount/..0/a.yaml", "x=0")], &[], Mode::Off).await;
         let root = files.path("mount");
         symlink("..0", root.join("..data")).unwrap();
@@ -28,22 +28,22 @@ in_both_modes! {
         drop(files.stop.take());
     }
 
-    async fn a_named_file_that_is_missing_is_still_served(mode: Mode) {
+    async fn a_named_file_that_is_deleted_is_still_served(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0"), ("b.yaml", "y=0")], &["a.yaml", "b.yaml"], mode).await;
         fs::remove_file(files.path("a.yaml")).unwrap();
         files.logged("missing: cannot open").await;
         files.rename_over("b.yaml", &zone("y=1"));
         files.becomes("x=0 y=1").await;
-        // The same again is no change.
+        // The same content is no change.
         fs::write(files.path("a.yaml"), zone("x=0")).unwrap();
-        files.logged("is there again").await;
+        files.logged("exists again").await;
         fs::remove_file(files.path("a.yaml")).unwrap();
         fs::write(files.path("a.yaml"), zone("x=2")).unwrap();
         files.becomes("x=2 y=1").await;
         files.end().await;
     }
 
-    async fn unreadable_is_as_good_as_missing(mode: Mode) {
+    async fn an_unreadable_file_counts_as_missing(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0")], &["a.yaml"], mode).await;
         let set = |bits| fs::set_permissions(files.path("a.yaml"), std::os::unix::fs::PermissionsExt::from_mode(bits)).unwrap();
         set(0o000);
@@ -53,14 +53,14 @@ in_both_modes! {
         }
         files.logged("cannot open").await;
         set(0o644);
-        files.logged("is good again").await;
+        files.logged("is served again").await;
         files.rename_over("a.yaml", &zone("x=1"));
         files.becomes("x=1").await;
         files.end().await;
     }
 
-    async fn the_directory_around_is_replaced(mode: Mode) {
-        // Nobody tells of a directory that is renamed: looking has to do.
+    async fn a_replaced_parent_directory_is_followed(mode: Mode) {
+        // There is no notification when a watched directory is renamed: only polling detects it.
         let options = Options { mode, timings: Timings::default() };
         let mut files = Followed::with(&[("zones/a.yaml", "x=0")], &["zones/a.yaml"], options).await;
         for round in 1..=2 {
@@ -69,7 +69,7 @@ in_both_modes! {
             fs::write(files.path("zones/a.yaml"), zone(&format!("x={round}"))).unwrap();
             files.becomes(&format!("x={round}")).await;
         }
-        // Removed and made again, most likely under the same inode.
+        // Removed and created again, most likely with the same inode.
         fs::remove_dir_all(files.path("zones")).unwrap();
         files.logged("missing: cannot open").await;
         fs::create_dir(files.path("zones")).unwrap();
@@ -80,24 +80,24 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn a_directory_is_followed(mode: Mode) {
+    async fn created_renamed_and_deleted_files_of_a_directory_are_followed(mode: Mode) {
         let timings = Timings { absence: Duration::from_millis(500), ..timings(mode) };
         let mut files = Followed::with(&[("zones/a.yaml", "x=0")], &["zones"], Options { mode, timings }).await;
         files.rename_over("zones/m.yaml", &zone("y=0"));
         assert_eq!(files.next().await, ("x=0 y=0".into(), vec!["zones/m.yaml".into()]));
-        // Renamed by hand and changed: the new file takes over at once, and nothing is ever missing.
+        // Renamed and changed: the new file takes over at once, and no object is missing in between.
         fs::write(files.path("zones/m.new"), zone("y=1 z=1")).unwrap();
         fs::remove_file(files.path("zones/m.yaml")).unwrap();
         fs::rename(files.path("zones/m.new"), files.path("zones/c.yaml")).unwrap();
         files.becomes("x=0 y=1 z=1").await;
         files.becomes("x=0 y=1 z=1").await;
         files.logged("was deleted").await;
-        // Deleted while another remains.
+        // Deleted while another file remains.
         fs::remove_file(files.path("zones/c.yaml")).unwrap();
         assert_eq!(files.next().await, ("x=0".into(), vec!["zones/c.yaml".into()]));
-        // All of them: an accident.
+        // All files deleted: an accident.
         fs::remove_dir_all(files.path("zones")).unwrap();
-        files.logged("still serving what it had").await;
+        files.logged("its previous content is still served").await;
         fs::create_dir(files.path("zones")).unwrap();
         files.rename_over("zones/d.yaml", &zone("d=1"));
         files.becomes("d=1 x=0").await;
@@ -107,37 +107,37 @@ in_both_modes! {
 
     async fn an_object_moves_from_one_file_to_another(mode: Mode) {
         let mut files = Followed::new(&[("a.yaml", "x=0"), ("b.yaml", "y=0")], &["a.yaml", "b.yaml"], mode).await;
-        // First it is in both, and different: the last counts.
+        // At first it is in both, with other contents: the last one is used.
         files.rename_over("b.yaml", &zone("x=1 y=1"));
         files.becomes("x=1 y=1").await;
-        files.logged("a.yaml:1 already, with other contents: this one counts").await;
+        files.logged("a.yaml:1, with other contents: this one is used").await;
         files.rename_over("a.yaml", &zone("w=1"));
         files.becomes("w=1 x=1 y=1").await;
-        // Back to the first, which the other says otherwise.
+        // Back in the first file, with other contents than in the second.
         files.rename_over("a.yaml", &zone("w=1 x=2"));
         files.becomes("w=1 x=1 y=1").await;
-        files.logged("b.yaml:1 already, with other contents: that one counts").await;
+        files.logged("b.yaml:1, with other contents: that one is used").await;
         files.rename_over("b.yaml", &zone("y=1"));
         files.becomes("w=1 x=2 y=1").await;
         files.end().await;
     }
 
-    async fn what_several_files_say_is_there_while_one_says_it(mode: Mode) {
+    async fn an_object_in_several_files_exists_until_the_last_one_drops_it(mode: Mode) {
         let timings = Timings { absence: Duration::from_millis(300), ..timings(mode) };
         let begin = [("zones/a.yaml", "a=0 x=1"), ("zones/b.yaml", "b=0"), ("zones/c.yaml", "c=0")];
         let mut files = Followed::with(&begin, &["zones"], Options { mode, timings }).await;
-        // The same in two files is odd, and may be.
+        // The same object in two files is a warning.
         files.rename_over("zones/b.yaml", &zone("b=1 x=1"));
         files.becomes("a=0 b=1 c=0 x=1").await;
         files.logged("WARN").await;
-        files.logged("zones/a.yaml:1 already").await;
-        // The first says it no more.
+        files.logged("zones/a.yaml:1").await;
+        // The first file drops it.
         files.rename_over("zones/a.yaml", &zone("a=1"));
         files.becomes("a=1 b=1 c=0 x=1").await;
-        // Another says it otherwise, and comes later.
+        // A later file has other contents.
         files.rename_over("zones/c.yaml", &zone("c=1 x=2"));
         files.becomes("a=1 b=1 c=1 x=2").await;
-        files.logged("zones/b.yaml:1 already, with other contents: this one counts").await;
+        files.logged("zones/b.yaml:1, with other contents: this one is used").await;
         files.rename_over("zones/b.yaml", &zone("b=2"));
         files.becomes("a=1 b=2 c=1 x=2").await;
         fs::remove_file(files.path("zones/c.yaml")).unwrap();
@@ -147,7 +147,7 @@ in_both_modes! {
         files.end().await;
     }
 
-    async fn nothing_is_served_before_everything_is_good(mode: Mode) {
+    async fn nothing_is_served_until_all_files_are_good(mode: Mode) {
         let options = Options { mode, timings: timings(mode) };
         let mut files = Followed::start(&[("b.yaml", "y=0")], &["a.yaml", "b.yaml", "zones"], options, |paths| Sources::waiting(paths));
         files.logged("waiting for it").await;

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_was_asked_before_the_end_is_answered() {
+async fn queries_received_before_the_shutdown_are_answered() {
     const QUERIES: u16 = 5000;
     let server = Server::start(Options::default()).await;
     let mut stream = server.connect().await;
@@ -18,21 +18,21 @@ async fn what_was_asked_before_the_end_is_answered() {
             reader.read_exact(&mut reply).await.unwrap();
             assert_answers(&reply, id);
         }
-        assert!(reader.read_u8().await.is_err(), "and then the end");
+        assert!(reader.read_u8().await.is_err(), "the connection is closed after the answers");
     };
-    let asked_and_stopped = async {
+    let queries_and_shutdown = async {
         writer.write_all(&all).await.unwrap();
         udp.send(&query(1)).await.unwrap();
         server.drain().await;
     };
-    soon(async { tokio::join!(answers, asked_and_stopped) }).await;
+    soon(async { tokio::join!(answers, queries_and_shutdown) }).await;
     let mut reply = [0; 4096];
     let length = soon(udp.recv(&mut reply)).await.unwrap();
     assert_answers(&reply[..length], 1);
 }
 
 #[tokio::test]
-async fn the_end_does_not_wait_for_idle_clients() {
+async fn the_shutdown_does_not_wait_for_idle_clients() {
     let server = Server::start(Options::default()).await;
     let mut idle = server.connect().await;
     idle.write_all(&framed(1)).await.unwrap();
@@ -44,7 +44,7 @@ async fn the_end_does_not_wait_for_idle_clients() {
 }
 
 #[tokio::test]
-async fn the_end_comes_even_to_clients_that_never_stop_asking() {
+async fn the_shutdown_does_not_wait_for_clients_that_keep_asking() {
     let server = Server::start(Options::default()).await;
     let mut stream = server.connect().await;
     let (asked, mut is_asking) = tokio::sync::mpsc::channel(1);
@@ -55,5 +55,5 @@ async fn the_end_comes_even_to_clients_that_never_stop_asking() {
     });
     soon(is_asking.recv()).await.expect("an answer");
     server.drain().await;
-    soon(client).await.expect("a client that saw the end");
+    soon(client).await.expect("the client's connection is closed");
 }

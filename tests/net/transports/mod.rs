@@ -1,5 +1,5 @@
-//! What the transports promise, whatever the answers are: one reply for each query, over UDP and TCP, from the address
-//! that was asked, within limits, and up to the end.
+//! Properties of the transports, whatever the answers: one reply for each query, over UDP and TCP, from the address that
+//! was queried, within limits, until the shutdown.
 
 mod ending;
 mod tcp;
@@ -17,10 +17,10 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How long anything may take that is to happen at all.
-const SOON: Duration = Duration::from_secs(20);
+/// Time-out of anything that is expected to happen.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A server that runs until it is told to stop.
+/// A server that runs until `stop` is sent.
 struct Server {
     addresses: Vec<SocketAddr>,
     stats: Arc<Stats>,
@@ -56,7 +56,7 @@ impl Server {
 
     async fn drain(self) {
         self.stop.send(()).expect("a running server");
-        soon(self.ended).await.expect("no panic").expect("everybody answered");
+        soon(self.ended).await.expect("no panic").expect("all clients are answered");
     }
 }
 
@@ -69,7 +69,7 @@ fn at(address: &str) -> Options {
 }
 
 async fn soon<T>(work: impl Future<Output = T>) -> T {
-    timeout(SOON, work).await.expect("something did not happen in time")
+    timeout(TIMEOUT, work).await.expect("the expected event within the time-out")
 }
 
 /// `web-0.db.default.svc.cluster.local. A IN`.
@@ -84,7 +84,7 @@ fn query(id: u16) -> Vec<u8> {
     query
 }
 
-/// As TCP wants it.
+/// The query with the length prefix of TCP.
 fn framed(id: u16) -> Vec<u8> {
     let query = query(id);
     [&(query.len() as u16).to_be_bytes(), query.as_slice()].concat()
@@ -110,14 +110,14 @@ async fn expect_answer(stream: &mut TcpStream, id: u16) {
     assert_answers(&read_answer(stream).await.expect("an answer"), id);
 }
 
-/// Nothing more comes over `stream`, and the server has closed it.
+/// Expects that the server closes `stream` without sending more.
 async fn expect_closed(stream: &mut TcpStream) {
     let mut rest = Vec::new();
     let _ = soon(stream.read_to_end(&mut rest)).await;
     assert!(rest.is_empty(), "{rest:02x?}");
 }
 
-/// Asks from a connected socket, which hears only whom it asked.
+/// Sends a query from a connected socket, which receives only from its peer.
 async fn ask_udp(server: SocketAddr, id: u16) {
     let any: SocketAddr =
         if server.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
@@ -162,20 +162,22 @@ async fn all_addresses_are_bound_or_none() {
         );
         assert!(error.to_string().contains("another program listens there"), "{error}");
     }
-    Listeners::bind(&at(&free.to_string())).await.expect("what was bound before the error was let go");
-    // TEST-NET-1 (RFC 5737) is nobody's.
+    Listeners::bind(&at(&free.to_string()))
+        .await
+        .expect("the address that was bound before the error is free");
+    // TEST-NET-1 (RFC 5737) is not assigned to any host.
     let error = Listeners::bind(&at("192.0.2.1:0")).await.err().expect("an error");
     assert!(error.to_string().contains("no interface of this machine"), "{error}");
 }
 
 #[tokio::test]
-async fn a_hickory_server_gives_the_same_replies() {
+async fn a_hickory_server_sends_the_same_replies() {
     let ours = Server::start(Options::default()).await;
     let mut theirs = hickory_server::Server::new(ClusterHandler::new(empty_zone(), &Options::default()));
     let (socket, listener) = crate::sockets::both_of_one_port().await;
     let address = socket.local_addr().unwrap();
     theirs.register_socket(socket);
-    theirs.register_listener(listener, SOON, 16);
+    theirs.register_listener(listener, TIMEOUT, 16);
     let mut edns = query(2);
     edns[11] = 1;
     edns.extend_from_slice(b"\0\0\x29\x04\xd0\0\0\x80\0\0\0");

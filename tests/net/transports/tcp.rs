@@ -14,7 +14,7 @@ async fn queries_in_one_write_are_answered_in_order() {
 }
 
 #[tokio::test]
-async fn a_query_may_come_byte_by_byte() {
+async fn a_query_received_byte_by_byte_is_answered() {
     let server = Server::start(Options::default()).await;
     let mut stream = server.connect().await;
     stream.set_nodelay(true).unwrap();
@@ -27,7 +27,7 @@ async fn a_query_may_come_byte_by_byte() {
 }
 
 #[tokio::test]
-async fn a_client_that_closed_its_half_is_answered() {
+async fn a_client_that_closed_its_sending_side_is_answered() {
     let server = Server::start(Options::default()).await;
     let mut stream = server.connect().await;
     let cut = &framed(3)[..9];
@@ -41,9 +41,9 @@ async fn a_client_that_closed_its_half_is_answered() {
 #[tokio::test]
 async fn a_length_shorter_than_a_header_ends_the_connection() {
     let server = Server::start(Options::default()).await;
-    for nonsense in [&b"\0\0"[..], b"\0\x05hello", b"\0\x0bhello world"] {
+    for bytes in [&b"\0\0"[..], b"\0\x05hello", b"\0\x0bhello world"] {
         let mut stream = server.connect().await;
-        stream.write_all(nonsense).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
         expect_closed(&mut stream).await;
     }
 }
@@ -63,14 +63,14 @@ async fn idle_connections_are_closed() {
 }
 
 #[tokio::test]
-async fn a_message_has_a_deadline_however_its_bytes_dribble() {
+async fn a_message_that_takes_too_long_ends_the_connection() {
     let message = Duration::from_millis(300);
-    let limits = TcpLimits { message, idle: SOON * 10, ..TcpLimits::default() };
+    let limits = TcpLimits { message, idle: TIMEOUT * 10, ..TcpLimits::default() };
     let server = Server::with_limits(limits).await;
     let (mut reader, mut writer) = server.connect().await.into_split();
     let began = Instant::now();
-    // It claims the longest message there is.
-    let dribble = async {
+    // The first bytes are the length of the longest possible message.
+    let send_slowly = async {
         while writer.write_all(b"\xff").await.is_ok() {
             tokio::time::sleep(message / 10).await;
         }
@@ -79,27 +79,27 @@ async fn a_message_has_a_deadline_however_its_bytes_dribble() {
         let _ = reader.read_u8().await;
     };
     soon(async {
-        tokio::select! { () = dribble => {}, () = closed => {} }
+        tokio::select! { () = send_slowly => {}, () = closed => {} }
     })
     .await;
     assert!(began.elapsed() >= message);
 }
 
 #[tokio::test]
-async fn who_does_not_take_the_answers_is_cut_off() {
+async fn a_client_that_does_not_read_its_answers_is_disconnected() {
     let write = Duration::from_millis(200);
-    let limits = TcpLimits { write, idle: SOON * 10, message: SOON * 10, ..TcpLimits::default() };
+    let limits = TcpLimits { write, idle: TIMEOUT * 10, message: TIMEOUT * 10, ..TcpLimits::default() };
     let server = Server::with_limits(limits).await;
     let mut stream = server.connect().await;
     let batch: Vec<u8> = (0..1000).flat_map(framed).collect();
-    // Until the buffers of both ends are full and the server has lost its patience.
+    // Until the buffers of both ends are full and the server's time-out has passed.
     soon(async { while stream.write_all(&batch).await.is_ok() {} }).await;
     assert!(server.stats.dropped.get() > 0);
     ask_udp(server.address(), 1).await;
 }
 
 #[tokio::test]
-async fn the_longest_idle_connection_makes_room() {
+async fn at_the_limit_the_longest_idle_connection_is_closed() {
     let server = Server::with_limits(TcpLimits { connections: 2, ..TcpLimits::default() }).await;
     let mut streams = [server.connect().await, server.connect().await];
     for stream in &mut streams {
@@ -107,7 +107,7 @@ async fn the_longest_idle_connection_makes_room() {
         expect_answer(stream, 1).await;
     }
     let [mut first, mut second] = streams;
-    // Idleness is counted in milliseconds.
+    // Idle times are measured in milliseconds.
     tokio::time::sleep(Duration::from_millis(2)).await;
     first.write_all(&framed(2)).await.unwrap();
     expect_answer(&mut first, 2).await;

@@ -1,9 +1,9 @@
-//! UDP: which listener and which address a reply comes from, and what is not answered.
+//! UDP: which listener receives a query, which address the reply comes from, and which packets get none.
 
 use super::*;
 
 #[tokio::test]
-async fn threads_share_an_address_with_nobody_else() {
+async fn udp_threads_share_an_address_that_other_sockets_cannot_bind() {
     for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
         let options = Options { udp_threads: 4.try_into().unwrap(), ..at(address) };
         let server = Server::start(options.clone()).await;
@@ -15,7 +15,7 @@ async fn threads_share_an_address_with_nobody_else() {
             IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
             IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
         };
-        // So many clients come to all threads, and each has more than one query in one batch.
+        // This many clients reach all threads, each with several queries in a batch.
         let ask = async |_: u32| {
             let socket = UdpSocket::bind((host, 0)).await.unwrap();
             socket.connect((host, address.port())).await.unwrap();
@@ -40,7 +40,7 @@ async fn threads_share_an_address_with_nobody_else() {
 }
 
 #[tokio::test]
-async fn silence_to_what_is_no_query() {
+async fn packets_that_are_not_queries_get_no_reply() {
     let server = Server::start(Options::default()).await;
     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     socket.connect(server.address()).await.unwrap();
@@ -56,7 +56,7 @@ async fn silence_to_what_is_no_query() {
 
 #[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
 #[tokio::test]
-async fn a_wildcard_listener_replies_from_the_address_that_was_asked() {
+async fn a_wildcard_listener_replies_from_the_queried_address() {
     let server = Server::start(at("0.0.0.0:0")).await;
     let port = server.address().port();
     for host in 1..=3 {
@@ -65,7 +65,7 @@ async fn a_wildcard_listener_replies_from_the_address_that_was_asked() {
 }
 
 #[tokio::test]
-async fn both_wildcards_are_served_side_by_side() {
+async fn the_wildcard_addresses_of_ipv4_and_ipv6_can_be_bound_side_by_side() {
     if std::net::UdpSocket::bind("[::1]:0").is_err() {
         return eprintln!("no IPv6 here");
     }

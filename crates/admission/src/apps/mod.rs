@@ -5,6 +5,8 @@ mod defaults;
 pub(crate) mod strategies;
 mod validation;
 
+pub(crate) use validation::statuses::validate_replica_set_status;
+
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[
@@ -15,6 +17,8 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         validate: validation::deployments::validate_deployment,
         validate_update: validation::deployments::validate_deployment_update,
         warnings: strategies::warnings,
+        prepare_status_for_update: strategies::prepare_deployment_status,
+        validate_status_update: validation::statuses::validate_deployment_status_update,
         ..Strategy::of("apps", "Deployment", true)
     },
     Strategy {
@@ -24,6 +28,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         validate: validation::replica_sets::validate_replica_set,
         validate_update: validation::replica_sets::validate_replica_set_update,
         warnings: strategies::warnings,
+        validate_status_update: validation::statuses::validate_replica_set_status_update,
         ..Strategy::of("apps", "ReplicaSet", true)
     },
     Strategy {
@@ -33,6 +38,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         validate: validation::stateful_sets::validate_stateful_set,
         validate_update: validation::stateful_sets::validate_stateful_set_update,
         warnings: strategies::stateful_set_warnings,
+        validate_status_update: validation::statuses::validate_stateful_set_status_update,
         ..Strategy::of("apps", "StatefulSet", true)
     },
     Strategy {
@@ -42,6 +48,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         validate: validation::daemon_sets::validate_daemon_set,
         validate_update: validation::daemon_sets::validate_daemon_set_update,
         warnings: strategies::daemon_set_warnings,
+        validate_status_update: validation::statuses::validate_daemon_set_status_update,
         ..Strategy::of("apps", "DaemonSet", true)
     },
     Strategy {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::core::persistent_volumes::warnings_for_claim_spec;
+use crate::core::pod_fields::drop_disabled_pod_fields;
 use crate::core::pod_warnings::warnings_for_pod_template;
 use crate::core::validation::claims::semantically_equal;
 use crate::field::At;
@@ -19,6 +20,7 @@ fn part<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Val
 /// `PrepareForCreate` of the kinds that count the generations of their spec
 pub(crate) fn prepare_for_create(object: &mut Value) {
     object.as_object_mut().map(|object| object.remove("status"));
+    drop_disabled_template_fields(object);
     part(object, "metadata").map(|metadata| metadata.insert("generation".into(), 1.into()));
 }
 
@@ -35,17 +37,50 @@ pub(super) fn prepare_deployment_for_update(deployment: &mut Value, before: &Val
     prepare(deployment, before, is_changed);
 }
 
+/// `PrepareForUpdate` of the status of Deployments, whose labels stay as well.
+pub(super) fn prepare_deployment_status(deployment: &mut Value, before: &Value) {
+    let Some(metadata) = part(deployment, "metadata") else { return };
+    match before["metadata"].get("labels") {
+        Some(labels) => _ = metadata.insert("labels".into(), labels.clone()),
+        None => _ = metadata.remove("labels"),
+    }
+}
+
+/// `DropDisabledTemplateFields`
+fn drop_disabled_template_fields(object: &mut Value) {
+    for spec in ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec"] {
+        if let Some(spec) = object.pointer_mut(spec) {
+            drop_disabled_pod_fields(spec);
+        }
+    }
+}
+
 fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
+    drop_disabled_template_fields(object);
     if let Some(fields) = object.as_object_mut() {
         match before.get("status") {
             Some(status) => fields.insert("status".into(), status.clone()),
             None => fields.remove("status"),
         };
     }
-    if is_changed || !semantically_equal(&object["spec"], &before["spec"]) {
-        let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
-        part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
+    if is_changed {
+        add_generation(object, before);
+    } else {
+        count_generation(object, before);
     }
+}
+
+/// A change of the spec is a new generation.
+pub(crate) fn count_generation(object: &mut Value, before: &Value) {
+    if !semantically_equal(&object["spec"], &before["spec"]) {
+        add_generation(object, before);
+    }
+}
+
+/// Makes of `object` the next generation of `before`.
+pub(crate) fn add_generation(object: &mut Value, before: &Value) {
+    let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
+    part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
 }
 
 /// `PrepareForCreate` of StatefulSets
@@ -105,7 +140,7 @@ pub(super) fn warnings(object: &Value, before: Option<&Value>) -> Vec<String> {
     all
 }
 
-/// What is said of a new object whose pods cannot have its name in a hostname.
+/// The warning about a new object whose name cannot be part of its pods' hostnames.
 pub(crate) fn warning_of_name(object: &Value) -> Option<String> {
     let faults = names::dns_label(object["metadata"]["name"].as_str().unwrap_or_default());
     (!faults.is_empty()).then(|| {
@@ -137,7 +172,7 @@ pub(super) fn daemon_set_warnings(daemon_set: &Value, before: Option<&Value>) ->
 pub(super) fn stateful_set_warnings(stateful_set: &Value, before: Option<&Value>) -> Vec<String> {
     let mut all = template_warnings(stateful_set, before);
     for claim in At::root(stateful_set).at("spec.volumeClaimTemplates").items() {
-        // The paths are those that the API server says.
+        // The paths are those of the API server's messages.
         let at = if before.is_some() { claim.at("Spec") } else { claim.clone() };
         all.extend(warnings_for_claim_spec(&at.with(claim.at("spec").value())));
     }

@@ -2,15 +2,12 @@
 
 use serde_json::{Map, Value, json};
 
-/// The share of the requested CPU that an autoscaler without metrics aims at, in percent (`DefaultCPUUtilization`).
-const CPU_UTILIZATION: i64 = 80;
-/// Metrics that `autoscaling/v1` has no fields for (`MetricSpecsAnnotation`).
-const METRICS_ANNOTATION: &str = "autoscaling.alpha.kubernetes.io/metrics";
+use super::conversion::{self, CPU_UTILIZATION};
 
 /// `SetDefaults_HorizontalPodAutoscaler` of both versions.
 pub(super) fn set_defaults_horizontal_pod_autoscaler(autoscaler: &mut Value) {
     let is_v1 = autoscaler["apiVersion"] == "autoscaling/v1";
-    let has_other_metrics = autoscaler["metadata"]["annotations"].get(METRICS_ANNOTATION).is_some();
+    let has_other_metrics = is_v1 && conversion::has_other_metrics(autoscaler);
     let Some(autoscaler) = autoscaler.as_object_mut() else { return };
     let spec = autoscaler.entry("spec").or_insert_with(|| json!({}));
     let Some(spec) = spec.as_object_mut() else { return };
@@ -23,9 +20,7 @@ pub(super) fn set_defaults_horizontal_pod_autoscaler(autoscaler: &mut Value) {
         return;
     }
     if spec.get("metrics").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-        let target = json!({ "type": "Utilization", "averageUtilization": CPU_UTILIZATION });
-        let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
-        spec.insert("metrics".into(), json!([metric]));
+        spec.insert("metrics".into(), json!([conversion::cpu(CPU_UTILIZATION.into())]));
     }
     if let Some(behavior) = spec.get_mut("behavior").and_then(Value::as_object_mut) {
         let policy = |kind: &str, value: i64| json!({ "type": kind, "value": value, "periodSeconds": 15 });

@@ -4,6 +4,7 @@ use super::validation::{Versions, validate_cross_version_object_reference, valid
 use crate::core::validation::resources;
 use crate::field::{At, Causes};
 use crate::primitives::names;
+use clusterlocal_core::text::Quantity;
 
 /// The types of metrics, with their fields, in the order in which they are looked at.
 const SOURCES: [(&str, &str); 5] = [
@@ -176,17 +177,8 @@ fn validate_container_resource_name(name: &At<'_>, causes: &mut Causes) {
 }
 
 /// `Quantity.Sign`
-pub(super) fn sign(quantity: &At<'_>) -> i64 {
-    let Some(text) = quantity.text_if_set() else { return quantity.number().signum() };
-    let digits = text.trim_start_matches(['+', '-']);
-    let number = digits.split(|c: char| c.is_ascii_alphabetic()).next().unwrap_or_default();
-    if !number.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) {
-        0
-    } else if text.starts_with('-') {
-        -1
-    } else {
-        1
-    }
+pub(crate) fn sign(quantity: &At<'_>) -> i128 {
+    Quantity::read(quantity.value()).map_or(0, Quantity::sign)
 }
 
 #[cfg(test)]

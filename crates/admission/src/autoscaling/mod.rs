@@ -1,12 +1,18 @@
 //! Takes the place of `pkg/apis/autoscaling`: HorizontalPodAutoscalers, as `autoscaling/v1` and `autoscaling/v2` write them.
 
+mod conversion;
 mod defaults;
 mod metrics;
 mod validation;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+pub use self::conversion::{autoscaler_to_v1, autoscaler_to_v2};
+pub(crate) use self::metrics::sign;
+
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
+use crate::primitives::counts::validate_counts;
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
@@ -23,6 +29,11 @@ pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     },
     validate,
     validate_update,
+    validate_status_update: |autoscaler, before, causes| {
+        metadata::validate_object_meta_update(&autoscaler.at("metadata"), &before.at("metadata"), causes);
+        validate_counts(&autoscaler.at("status"), &["currentReplicas", "desiredReplicas"], causes);
+    },
+    canonicalize,
     ..Strategy::of("autoscaling", "HorizontalPodAutoscaler", true)
 }];
 
@@ -37,15 +48,20 @@ fn validate_update(autoscaler: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     validation::validate_horizontal_pod_autoscaler_update(&new, &old, causes);
 }
 
-/// An autoscaler with its metrics, also if `autoscaling/v1` writes it, which has one number for the share of CPU
-/// (`Convert_v1_HorizontalPodAutoscalerSpec_To_autoscaling_HorizontalPodAutoscalerSpec`).
+/// An autoscaler as `autoscaling/v2` writes it, which the API server validates.
 fn internal(autoscaler: &Value) -> Value {
     let mut internal = autoscaler.clone();
-    let share = autoscaler["spec"].get("targetCPUUtilizationPercentage").cloned();
-    if let (Some(share), Some(spec)) = (share, internal["spec"].as_object_mut()) {
-        let target = json!({ "type": "Utilization", "averageUtilization": share });
-        let metric = json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } });
-        spec.entry("metrics").or_insert_with(|| json!([metric]));
+    if internal["apiVersion"] == "autoscaling/v1" {
+        autoscaler_to_v2(&mut internal);
     }
     internal
+}
+
+/// An autoscaler of `autoscaling/v1` is stored in the other version, with the defaults of that.
+fn canonicalize(autoscaler: &mut Value) {
+    if autoscaler["apiVersion"] == "autoscaling/v1" {
+        autoscaler_to_v2(autoscaler);
+        defaults::set_defaults_horizontal_pod_autoscaler(autoscaler);
+        autoscaler_to_v1(autoscaler);
+    }
 }

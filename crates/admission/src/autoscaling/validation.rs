@@ -1,8 +1,9 @@
 //! `pkg/apis/autoscaling/validation`: the target, the bounds and the behavior.
 
 use super::metrics;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 
 /// Longest period of a scaling policy, in seconds (`MaxPeriodSeconds`).
 const PERIOD_MAX: i64 = 1800;

@@ -4,8 +4,6 @@ mod defaults;
 mod strategies;
 mod validation;
 
-pub use validation::validate_job_status;
-
 use crate::apps::strategies::{prepare_for_create, prepare_for_update};
 use crate::strategy::Strategy;
 
@@ -16,6 +14,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
         prepare_for_update,
         validate: validation::validate_job,
         validate_update: validation::validate_job_update,
+        validate_status_update: validation::validate_job_status_update,
         warnings: strategies::job_warnings,
         ..Strategy::of("batch", "Job", true)
     },

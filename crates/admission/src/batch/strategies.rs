@@ -29,7 +29,7 @@ pub(super) fn prepare_job_for_create(job: &mut Value) {
     }
 }
 
-/// `generateSelector`: labels that are there already and differ are refused later.
+/// `generateSelector`: existing labels that differ are refused later.
 fn generate_selector(job: &mut Value) {
     let name = job["metadata"]["name"].as_str().unwrap_or_default().to_owned();
     let uid = job["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
@@ -55,7 +55,7 @@ pub(super) fn cron_job_warnings(cron_job: &Value, before: Option<&Value>) -> Vec
     let mut all = warnings(cron_job, before, &At::root(cron_job).at("spec.jobTemplate.spec"));
     let schedule = cron_job["spec"]["schedule"].as_str().unwrap_or_default();
     if before.is_some() && schedule.contains("TZ") {
-        // The API server says `spec.spec.schedule`.
+        // The API server's message has `spec.spec.schedule`.
         let warning = "cannot use TZ or CRON_TZ in spec.spec.schedule, use timeZone instead, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details";
         all.push(warning.into());
     }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::volumes;
+use crate::primitives::defaults::round_up;
 use crate::primitives::defaults::set_if_zero;
 use clusterlocal_core::store::fill;
 
@@ -94,6 +95,9 @@ pub(crate) fn default_pod_spec(spec: &mut Value) {
             default_container(container);
         }
     }
+    for list in ["/overhead", "/resources/limits", "/resources/requests"] {
+        round_up(spec.pointer_mut(list));
+    }
     let Some(spec) = spec.as_object_mut() else { return };
     set_if_zero(spec, "dnsPolicy", "ClusterFirst");
     set_if_zero(spec, "restartPolicy", "Always");
@@ -122,6 +126,9 @@ fn write_sources(volumes: &mut Value) {
 
 /// `SetDefaults_Container`, and the defaults of what is in a container.
 fn default_container(container: &mut Value) {
+    for list in ["/resources/limits", "/resources/requests"] {
+        round_up(container.pointer_mut(list));
+    }
     for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
         if let Some(probe) = container.get_mut(probe).and_then(Value::as_object_mut) {
             for (field, number) in [

@@ -1,20 +1,24 @@
 //! Takes the place of `pkg/apis/core`.
 
 mod config;
+mod container_statuses;
 pub(crate) mod defaults;
 pub(crate) mod endpoints;
 mod events;
 mod namespaces;
-mod nodes;
+pub(crate) mod nodes;
 pub(crate) mod persistent_volumes;
 pub(crate) mod plugins;
 pub(crate) mod pod_fields;
+mod pod_status;
+mod pod_templates;
 pub(crate) mod pod_warnings;
 mod pods;
 mod quotas;
 mod replication_controllers;
 mod secrets;
 mod service;
+pub(crate) mod statuses;
 pub(crate) mod validation;
 pub(crate) mod volumes;
 
@@ -34,5 +38,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     quotas::RESOURCE_QUOTA,
     quotas::LIMIT_RANGE,
     events::EVENT,
+    events::EVENT_OF_EVENTS,
+    pod_templates::POD_TEMPLATE,
     replication_controllers::REPLICATION_CONTROLLER,
 ];

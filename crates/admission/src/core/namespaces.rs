@@ -35,6 +35,7 @@ pub(crate) const NAMESPACE: Strategy = Strategy {
         validate_namespace(namespace, causes);
         metadata::validate_object_meta_update(&namespace.at("metadata"), &before.at("metadata"), causes);
     },
+    validate_status_update: super::statuses::validate_namespace_status_update,
     ..Strategy::of("", "Namespace", false)
 };
 

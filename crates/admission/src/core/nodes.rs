@@ -8,7 +8,7 @@ use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::validate_resource_quantity_value;
 use crate::field::{At, Causes};
-use crate::primitives::quantity::round_up;
+use crate::primitives::defaults::round_up;
 use crate::primitives::{addresses, names};
 use crate::schema;
 use crate::strategy::Strategy;
@@ -27,7 +27,16 @@ pub(crate) const NODE: Strategy = Strategy {
         }
     },
     validate: validate_node,
-    validate_update: validate_node_update,
+    validate_update: |node, before, causes| {
+        validate_node(node, causes);
+        validate_node_update(node, before, causes);
+    },
+    prepare_status_for_update: |node, before| {
+        if before["status"].get("config").is_none() {
+            remove(node, "status", "config");
+        }
+    },
+    validate_status_update: validate_node_update,
     warnings: warnings_for_node,
     ..Strategy::of("", "Node", false)
 };
@@ -44,7 +53,10 @@ fn default_node(node: &mut Value) {
     if let Some(status) = node.get_mut("status").and_then(Value::as_object_mut)
         && let Some(capacity) = status.get("capacity").cloned()
     {
-        status.entry("allocatable").or_insert(capacity);
+        let allocatable = status.entry("allocatable").or_insert(Value::Null);
+        if allocatable.as_object().is_none_or(serde_json::Map::is_empty) {
+            *allocatable = capacity;
+        }
     }
     for list in ["/status/capacity", "/status/allocatable"] {
         round_up(node.pointer_mut(list));
@@ -79,7 +91,7 @@ fn validate_node(node: &At<'_>, causes: &mut Causes) {
     let meta = node.at("metadata");
     metadata::validate_object_meta(&meta, false, names::dns_subdomain, causes);
     validate_node_specific_annotations(&meta.at("annotations"), causes);
-    // They are said to be in the metadata.
+    // The messages have the path of the metadata.
     validate_node_taints(&meta.at("taints").with(node.at("spec.taints").value()), causes);
     validate_node_resources(node, causes);
     let swap = meta.at("nodeSwapStatus.capacity").with(node.at("status.nodeInfo.swap.capacity").value());
@@ -205,9 +217,8 @@ fn validate_node_declared_features(features: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// What `Strategy.ValidateUpdate` does.
+/// `ValidateNodeUpdate`
 fn validate_node_update(node: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    validate_node(node, causes);
     let meta = node.at("metadata");
     metadata::validate_object_meta_update(&meta, &before.at("metadata"), causes);
     validate_node_specific_annotations(&meta.at("annotations"), causes);
@@ -294,8 +305,9 @@ pub(crate) fn warnings_for_node_selector_term(term: &At<'_>, check_values: bool)
         }
         for value in requirement.at("values").items().filter(|_| check_values) {
             let faults = names::label_value(value.text());
-            let said = faults.iter().map(|fault| format!("{value}: {} is invalid, {fault}", value.text()));
-            warnings.extend(said);
+            let messages =
+                faults.iter().map(|fault| format!("{value}: {} is invalid, {fault}", value.text()));
+            warnings.extend(messages);
         }
     }
     warnings

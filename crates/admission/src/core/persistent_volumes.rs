@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::validation::{claims, persistent_volumes};
 use super::volumes::{default_claim, default_volume_source, put_default};
 use crate::field::At;
-use crate::primitives::quantity::{Quantity, round_up};
+use crate::primitives::defaults::round_up;
 use crate::strategy::Strategy;
+use clusterlocal_core::text::Quantity;
 
 pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
     default: |volume| {
@@ -26,6 +27,8 @@ pub(crate) const PERSISTENT_VOLUME: Strategy = Strategy {
     prepare_for_update: keep_status,
     validate: persistent_volumes::validate_persistent_volume,
     validate_update: persistent_volumes::validate_persistent_volume_update,
+    prepare_status_for_update: super::statuses::prepare_persistent_volume_status,
+    validate_status_update: super::statuses::validate_persistent_volume_status_update,
     warnings: warnings_for_persistent_volume,
     ..Strategy::of("", "PersistentVolume", false)
 };
@@ -43,6 +46,7 @@ pub(crate) const PERSISTENT_VOLUME_CLAIM: Strategy = Strategy {
     },
     validate: claims::validate_persistent_volume_claim,
     validate_update: claims::validate_persistent_volume_claim_update,
+    validate_status_update: super::statuses::validate_persistent_volume_claim_status_update,
     warnings: warnings_for_persistent_volume_claim,
     ..Strategy::of("", "PersistentVolumeClaim", true)
 };
@@ -66,8 +70,8 @@ fn protect(object: &mut Value, finalizer: &str) {
     }
 }
 
-/// `DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility` and `NormalizeDataSources`: the two fields for what a volume
-/// is filled with say the same.
+/// `DropDisabledFields`, `EnforceDataSourceBackwardsCompatibility` and `NormalizeDataSources`: sets each of
+/// the two fields for a volume's data source from the other.
 fn prepare_data_sources(spec: &mut Value, before: &Value) {
     let Some(spec) = spec.as_object_mut() else { return };
     let in_use = |field: &str| before.get(field).is_some();

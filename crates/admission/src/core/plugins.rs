@@ -26,7 +26,7 @@ pub fn admit_pod(pod: &mut Value) {
     }
 }
 
-/// Whether a Pod says itself how long it tolerates the taint `key`.
+/// Whether a Pod has its own toleration of the taint `key`.
 fn is_tolerated(toleration: &Value, key: &str) -> bool {
     let is = |field: &str, value: &str| {
         let text = toleration[field].as_str().unwrap_or_default();

@@ -1,10 +1,12 @@
 //! What the API server makes of the spec of a Pod on its way to the store: its class of service, fields that are dropped, label
 //! keys that become selectors (`pkg/api/pod`, `pkg/apis/core/helper/qos`).
 
+use std::ops::Add;
+
 use serde_json::{Map, Value, json};
 
 use super::defaults::items;
-use crate::primitives::quantity::Quantity;
+use clusterlocal_core::text::Quantity;
 
 /// `qos.GetPodQOS`
 pub(crate) fn qos_class(spec: &Value) -> &'static str {
@@ -15,7 +17,7 @@ pub(crate) fn qos_class(spec: &Value) -> &'static str {
     };
     let amount = |container: &Value, list: &str, name: &str| {
         let text = container["resources"][list][name].as_str().unwrap_or_default();
-        Some(Quantity::of(text)).filter(|amount| *amount > Quantity::default())
+        Some(Quantity::of(text)).filter(|amount| *amount > Quantity::ZERO)
     };
     const COUNTED: [&str; 2] = ["cpu", "memory"];
     let has_any = all.iter().any(|container| {
@@ -24,13 +26,13 @@ pub(crate) fn qos_class(spec: &Value) -> &'static str {
         })
     });
     let sum = |list: &str, name: &str| {
-        all.iter().filter_map(|one| amount(one, list, name)).fold(Quantity::default(), Quantity::plus)
+        all.iter().filter_map(|one| amount(one, list, name)).fold(Quantity::ZERO, Add::add)
     };
     let all_limited =
         all.iter().all(|container| COUNTED.iter().all(|name| amount(container, "limits", name).is_some()));
     let is_same = COUNTED.iter().all(|name| {
         let requests = sum("requests", name);
-        requests == Quantity::default() || requests == sum("limits", name)
+        requests == Quantity::ZERO || requests == sum("limits", name)
     });
     match (has_any, all_limited && is_same) {
         (false, _) => "BestEffort",
@@ -48,8 +50,12 @@ pub(crate) fn drop_disabled_pod_fields(spec: &mut Value) {
     }
     for list in ["initContainers", "containers", "ephemeralContainers"] {
         for container in items(spec, list) {
-            if let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) {
-                lifecycle.remove("stopSignal");
+            let Some(container) = container.as_object_mut() else { continue };
+            let Some(lifecycle) = container.get_mut("lifecycle").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            if lifecycle.remove("stopSignal").is_some() && lifecycle.is_empty() {
+                container.remove("lifecycle");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the answer says of a Pod or template that is taken (`pkg/api/pod/warnings.go`).
+//! Warnings about an accepted Pod or template (`pkg/api/pod/warnings.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,7 +29,7 @@ const ANNOTATIONS: [(&str, &str); 3] = [
     ),
 ];
 
-/// Sources of volumes that do nothing any more, with where they are said to be.
+/// Sources of volumes without effect, with their paths in messages.
 const VOLUMES: [(&str, &str, &str); 9] = [
     ("photonPersistentDisk", "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"),
     ("gitRepo", "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"),

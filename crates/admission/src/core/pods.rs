@@ -11,24 +11,30 @@ use super::validation::pod_spec::validate_pod_spec;
 use super::validation::scheduling::{
     validate_only_added_tolerations, validate_only_deleted_scheduling_gates,
 };
-use super::{defaults, pod_fields, pod_warnings};
+use super::{defaults, pod_fields, pod_status, pod_warnings};
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema;
 use crate::strategy::Strategy;
 
 pub(crate) const POD: Strategy = Strategy {
-    default: defaults::default_pod,
+    default: |pod| {
+        defaults::default_pod(pod);
+        pod_status::default_pod_status(pod);
+    },
     prepare_for_create,
     prepare_for_update,
     validate: validate_pod_create,
     validate_update: validate_pod_update,
+    prepare_status_for_update: pod_status::prepare_pod_status,
+    validate_status_update: pod_status::validate_pod_status_update,
     warnings: pod_warnings::warnings_for_pod,
     ..Strategy::of("", "Pod", true)
 };
 
-/// `updatablePodSpecFields`, as the message says them.
+/// `updatablePodSpecFields`, in the order of the message.
 const UPDATABLE: &str = "`spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
 
 /// `PrepareForCreate`. Conditions and the class of service are those of a Pod that was just made.
@@ -289,7 +295,7 @@ fn validate_node_affinity_mutation(new: &At<'_>, before: &At<'_>, causes: &mut C
     }
 }
 
-/// `apiequality.Semantic.DeepEqual`: an empty list or map is as none, and quantities are compared by what they say.
+/// `apiequality.Semantic.DeepEqual`: an empty list or map equals none, and quantities are compared by value.
 fn is_semantically_equal(one: &Value, other: &Value) -> bool {
     let is_void = |value: &Value| match value {
         Value::Null => true,

@@ -11,13 +11,18 @@ use super::validation::resources::{
     validate_resource_quantity_value,
 };
 use crate::field::{At, Causes};
+use crate::primitives::defaults::round_up;
 use crate::primitives::names;
-use crate::primitives::quantity::{Quantity, round_up};
 use crate::schema;
 use crate::strategy::Strategy;
+use clusterlocal_core::text::Quantity;
 
 pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
-    default: |quota| round_up(quota.pointer_mut("/spec/hard")),
+    default: |quota| {
+        for list in ["/spec/hard", "/status/hard", "/status/used"] {
+            round_up(quota.pointer_mut(list));
+        }
+    },
     prepare_for_create: |quota| {
         quota["status"] = json!({});
     },
@@ -27,6 +32,7 @@ pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
         validate_resource_quota_spec(&quota.at("spec"), causes);
     },
     validate_update: validate_resource_quota_update,
+    validate_status_update: super::statuses::validate_resource_quota_status_update,
     warnings: warnings_for_resource_quota,
     ..Strategy::of("", "ResourceQuota", true)
 };
@@ -42,19 +48,23 @@ pub(crate) const LIMIT_RANGE: Strategy = Strategy {
     ..Strategy::of("", "LimitRange", true)
 };
 
-/// `IsStandardQuotaResourceName`: all standard ones but the storage that one claim asks for.
+/// `IsStandardQuotaResourceName`: all standard ones except the storage that a single claim requests.
 fn is_standard_quota_resource(name: &str) -> bool {
     is_standard(name) && name != "storage"
+}
+
+/// `ValidateResourceQuotaResourceName`
+pub(super) fn validate_resource_quota_resource_name(name: &str, amount: &At<'_>, causes: &mut Causes) {
+    validate_resource_name(name, amount, causes);
+    if !name.contains('/') && !is_standard_quota_resource(name) {
+        causes.invalid(amount, name, "must be a standard resource for quota");
+    }
 }
 
 /// `ValidateResourceQuotaSpec`
 fn validate_resource_quota_spec(spec: &At<'_>, causes: &mut Causes) {
     for (name, amount) in spec.at("hard").entries() {
-        // `ValidateResourceQuotaResourceName`
-        validate_resource_name(name, &amount, causes);
-        if !name.contains('/') && !is_standard_quota_resource(name) {
-            causes.invalid(&amount, name, "must be a standard resource for quota");
-        }
+        validate_resource_quota_resource_name(name, &amount, causes);
         validate_resource_quantity_value(name, &amount, causes);
     }
     validate_resource_quota_scopes(spec, causes);
@@ -195,7 +205,7 @@ fn warnings_for_resource_quota(quota: &Value, before: Option<&Value>) -> Vec<Str
     warnings
 }
 
-/// `SetDefaults_LimitRangeItem`: what containers get is what they may have at most, and ask for at least.
+/// `SetDefaults_LimitRangeItem`: the default limit is the maximum, and the default request the minimum.
 fn default_limit_range_item(item: &mut Value) {
     for list in ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"] {
         round_up(item.get_mut(list));
@@ -346,7 +356,7 @@ fn validate_ratio(
 mod tests {
     use super::*;
 
-    fn said(validate: impl Fn(&At<'_>, &mut Causes), value: &Value) -> Vec<String> {
+    fn messages(validate: impl Fn(&At<'_>, &mut Causes), value: &Value) -> Vec<String> {
         let mut causes = Causes::default();
         validate(&At::root(value), &mut causes);
         causes.into_vec().iter().map(ToString::to_string).collect()
@@ -358,7 +368,7 @@ mod tests {
         default_limit_range_item(&mut item);
         assert_eq!(item["defaultRequest"], json!({ "cpu": "1" }));
         assert_eq!(
-            said(validate_limit_range_item, &item),
+            messages(validate_limit_range_item, &item),
             [
                 "min[cpu]: Invalid value: \"2\": min value 2 is greater than max value 1",
                 "defaultRequest[cpu]: Invalid value: \"1\": min value 2 is greater than default request value 1",
@@ -367,7 +377,7 @@ mod tests {
         );
         let item = json!({ "type": "Pod", "max": { "cpu": "1" }, "min": { "cpu": "500m" }, "maxLimitRequestRatio": { "cpu": "3" } });
         assert_eq!(
-            said(validate_limit_range_item, &item),
+            messages(validate_limit_range_item, &item),
             ["maxLimitRequestRatio[cpu]: Invalid value: \"3\": ratio 3 is greater than max/min = 2.000000"]
         );
     }
@@ -380,6 +390,6 @@ mod tests {
             "hard[a]: Invalid value: \"a\": must be a standard resource for quota",
             "scopes: Invalid value: [\"BestEffort\"]: unsupported scope applied to resource",
         ];
-        assert_eq!(said(validate_resource_quota_spec, &spec), expected);
+        assert_eq!(messages(validate_resource_quota_spec, &spec), expected);
     }
 }

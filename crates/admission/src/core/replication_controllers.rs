@@ -32,6 +32,7 @@ pub(crate) const REPLICATION_CONTROLLER: Strategy = Strategy {
         validate_replication_controller_spec(&controller.at("spec"), causes);
     },
     validate_update: validate_replication_controller_update,
+    validate_status_update: super::statuses::validate_replication_controller_status_update,
     warnings: warnings_for_replication_controller,
     ..Strategy::of("", "ReplicationController", true)
 };

@@ -97,7 +97,7 @@ fn validate_json(value: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// What Go's `json.Unmarshal` into a map says.
+/// The error of Go's `json.Unmarshal` into a map.
 fn json_fault(json: &[u8]) -> Option<String> {
     let type_name = match serde_json::from_slice::<Value>(json) {
         Ok(Value::Object(_) | Value::Null) => return None,
@@ -187,8 +187,8 @@ mod tests {
             secret["metadata"] = json!({ "name": "a", "namespace": "b" });
             let mut causes = Causes::default();
             validate_secret(&At::root(&secret), &mut causes);
-            let said: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
-            assert_eq!(said.join(", "), expected);
+            let messages: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
+            assert_eq!(messages.join(", "), expected);
         }
     }
 }

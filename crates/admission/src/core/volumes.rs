@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::primitives::quantity::round_up;
+use crate::primitives::defaults::round_up;
 
 /// `SetDefaults_PersistentVolumeClaimSpec`
 pub(crate) fn default_claim_spec(spec: &mut Value) {
@@ -15,6 +15,9 @@ pub(crate) fn default_claim_spec(spec: &mut Value) {
 /// `SetObjectDefaults_PersistentVolumeClaim`, also of the templates of a StatefulSet.
 pub(crate) fn default_claim(claim: &mut Value) {
     put_default(&mut claim["status"], "phase", "Pending");
+    for list in ["/status/capacity", "/status/allocatedResources"] {
+        round_up(claim.pointer_mut(list));
+    }
     default_claim_spec(&mut claim["spec"]);
 }
 
@@ -97,7 +100,7 @@ pub(crate) fn put_default(object: &mut Value, field: &str, value: impl Into<Valu
     }
 }
 
-/// Whether an image has the tag `latest`, be it said or not (`ParseImageName`).
+/// Whether an image has the tag `latest`, explicitly or by default (`ParseImageName`).
 fn is_latest(reference: &str) -> bool {
     let last = reference.rsplit('/').next().unwrap_or_default();
     let is_valid = !last.is_empty() && !reference.contains(|c: char| c.is_ascii_whitespace());

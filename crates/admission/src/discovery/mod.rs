@@ -29,7 +29,7 @@ fn set_defaults_endpoint_slice(slice: &mut Value) {
         port.entry("name").or_insert_with(|| "".into());
         port.entry("protocol").or_insert_with(|| "TCP".into());
     }
-    // Neither list is left out where it is empty; protobuf does not tell it from none.
+    // Neither list is left out where it is empty; protobuf does not distinguish it from none.
     if let Some(slice) = slice.as_object_mut() {
         for field in ["endpoints", "ports"] {
             if slice.get(field).and_then(Value::as_array).is_none_or(Vec::is_empty) {

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use serde_json::Value;
 
 use crate::core::endpoints::validate_endpoint_ip;
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes};
 use crate::primitives::addresses::{is_valid_ip, is_valid_ip_for_legacy_field, parse_ip_sloppy};
 use crate::primitives::names::{self, Faults};
@@ -22,7 +23,7 @@ const TOPOLOGY_LABELS: usize = 16;
 type Rule = fn(&str) -> Faults;
 
 pub(super) fn validate_endpoint_slice(slice: &At<'_>, before: Option<&At<'_>>, causes: &mut Causes) {
-    metadata::validate_object_meta(&slice.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&slice.at("metadata"), true, names::dns_subdomain, causes);
     let of = slice.at("addressType");
     match of.text() {
         "" => causes.required(&of, ""),

@@ -1,4 +1,4 @@
-//! What is wrong with a field: apimachinery's `field.Error`, as it stands in the causes of a `Status`.
+//! What is wrong with a field: apimachinery's `field.Error`, as in the causes of a `Status`.
 
 use std::fmt::{self, Write as _};
 
@@ -152,7 +152,7 @@ impl Causes {
         self.add_plain(field, "FieldValueInvalid", "Invalid value", why);
     }
 
-    /// `field.NotSupported`, with the supported values in the order in which they are said.
+    /// `field.NotSupported`, with the supported values in the order of the message.
     pub(crate) fn not_supported(&mut self, field: &At<'_>, value: impl Into<Shown>, supported: &[&str]) {
         let all: Vec<String> = supported.iter().map(|one| Shown::from(*one).0).collect();
         let why =
@@ -165,7 +165,7 @@ impl Causes {
         self.add_with_value(field, "FieldValueDuplicate", "Duplicate value", value, "");
     }
 
-    /// `field.Duplicate` that says why there can be only one.
+    /// `field.Duplicate` with the reason why there can be only one.
     pub(crate) fn duplicate_because(&mut self, field: &At<'_>, value: impl Into<Shown>, why: &str) {
         self.add_with_value(field, "FieldValueDuplicate", "Duplicate value", value, why);
     }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{GROUP, keep_status};
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::schema;
 use crate::strategy::Strategy;
 
@@ -14,6 +15,9 @@ pub(super) const SERVICE_CIDR: Strategy = Strategy {
     prepare_for_update: keep_status,
     validate: validate_service_cidr,
     validate_update: validate_service_cidr_update,
+    validate_status_update: |cidr, before, causes| {
+        metadata::validate_object_meta_update(&cidr.at("metadata"), &before.at("metadata"), causes);
+    },
     ..Strategy::of(GROUP, "ServiceCIDR", false)
 };
 
@@ -99,8 +103,9 @@ fn validate_ip_address(address: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `ValidateIPAddressUpdate`
+/// What `Strategy.ValidateUpdate` does.
 fn validate_ip_address_update(address: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    validate_ip_address(address, causes);
     metadata::validate_object_meta_update(&address.at("metadata"), &before.at("metadata"), causes);
     let parent = address.at("spec.parentRef");
     if parent.value() != before.at("spec.parentRef").value() {

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::GROUP;
 use super::ingresses::validate_ingress_typed_local_object_reference;
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes};
 use crate::primitives::{domains, metadata, names};
 use crate::strategy::Strategy;
@@ -12,7 +13,7 @@ pub(super) const INGRESS_CLASS: Strategy = Strategy {
     default: set_defaults_ingress_class,
     validate: validate_ingress_class,
     validate_update: |class, before, causes| {
-        metadata::validate_object_meta_update(&class.at("metadata"), &before.at("metadata"), causes);
+        core_metadata::validate_object_meta_update(&class.at("metadata"), &before.at("metadata"), causes);
         let controller = class.at("spec.controller");
         metadata::validate_immutable(&controller, &before.at("spec.controller"), causes);
         validate_ingress_class(class, causes);
@@ -30,7 +31,7 @@ fn set_defaults_ingress_class(class: &mut Value) {
 }
 
 fn validate_ingress_class(class: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&class.at("metadata"), false, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&class.at("metadata"), false, names::dns_subdomain, causes);
     let controller = class.at("spec.controller");
     if controller.text().len() > CONTROLLER {
         causes.too_long(&controller, CONTROLLER);

@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{GROUP, keep_status};
+use crate::core::statuses;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses::parse_ip_sloppy;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const INGRESS: Strategy = Strategy {
@@ -19,6 +21,14 @@ pub(super) const INGRESS: Strategy = Strategy {
         metadata::validate_object_meta_update(&ingress.at("metadata"), &before.at("metadata"), causes);
         validate_ingress(ingress, Allowed::by(before), causes);
     },
+    validate_status_update: |ingress, before, causes| {
+        metadata::validate_object_meta_update(&ingress.at("metadata"), &before.at("metadata"), causes);
+        let known = before.at("status.loadBalancer.ingress");
+        for point in ingress.at("status.loadBalancer.ingress").items() {
+            statuses::validate_ingress_ip(&point, &known, causes);
+            statuses::validate_ingress_hostname(&point, causes);
+        }
+    },
     warnings,
     ..Strategy::of(GROUP, "Ingress", true)
 };
@@ -26,7 +36,7 @@ pub(super) const INGRESS: Strategy = Strategy {
 /// The annotation that `ingressClassName` took the place of.
 const CLASS: &str = "kubernetes.io/ingress.class";
 
-/// What an Ingress that is there may keep (`IngressValidationOptions`).
+/// What an existing Ingress may keep (`IngressValidationOptions`).
 #[derive(Clone, Copy, Default)]
 struct Allowed {
     secret_names: bool,
@@ -74,7 +84,7 @@ fn validate_ingress(ingress: &At<'_>, allowed: Allowed, causes: &mut Causes) {
     }
 }
 
-/// `ValidateIngressCreate`: both ways of saying the class say the same.
+/// `ValidateIngressCreate`: field and annotation must have the same class.
 fn validate_class_annotation(ingress: &At<'_>, causes: &mut Causes) {
     let annotation = ingress.at("metadata.annotations").key(CLASS);
     let class = ingress.at("spec.ingressClassName");

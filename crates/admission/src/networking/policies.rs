@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::GROUP;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::addresses::{
     masked, parse_cidr_sloppy, validate_cidr_for_legacy_field, warnings_for_cidr,
 };
-use crate::primitives::{metadata, names, selectors};
+use crate::primitives::{names, selectors};
 use crate::strategy::Strategy;
 
 pub(super) const NETWORK_POLICY: Strategy = Strategy {
@@ -45,7 +46,7 @@ fn set_defaults_network_policy(policy: &mut Value) {
     }
 }
 
-/// The CIDRs of a policy that is there: they may stay as they are.
+/// The CIDRs of an existing policy: they may stay unchanged.
 fn existing_cidrs<'o>(policy: &At<'o>) -> Vec<&'o str> {
     let mut all = Vec::new();
     for (direction, peers) in RULES {

@@ -2,7 +2,8 @@
 
 use crate::apps::strategies::{prepare_for_create, prepare_for_update};
 use crate::field::{At, Causes};
-use crate::primitives::{int_or_string, selectors};
+use crate::primitives::counts::validate_counts;
+use crate::primitives::{conditions, int_or_string, selectors};
 use crate::schema::go_json;
 use crate::strategy::Strategy;
 
@@ -12,6 +13,12 @@ pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     prepare_for_update,
     validate: validate_pod_disruption_budget,
     validate_update: |budget, _, causes| validate_pod_disruption_budget(budget, causes),
+    validate_status_update: |budget, _, causes| {
+        let status = budget.at("status");
+        conditions::validate_conditions(&status.at("conditions"), causes);
+        let counts = ["disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"];
+        validate_counts(&status, &counts, causes);
+    },
     ..Strategy::of("policy", "PodDisruptionBudget", true)
 }];
 

@@ -103,7 +103,7 @@ pub(crate) fn warnings_for_ip(field: &At<'_>) -> Option<String> {
         .then(|| format!("{field}: IPv6 address {value:?} should be in RFC 5952 canonical format (\"{ip}\")"))
 }
 
-/// A range of addresses, and the address that it was written with. An IPv4 range inside of IPv6 is IPv4, if its prefix says so.
+/// A range of addresses, with the address as written. An IPv4-mapped range of IPv6 counts as IPv4, if its prefix covers the mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Cidr {
     written: IpAddr,
@@ -193,7 +193,7 @@ pub(crate) fn validate_cidr_for_legacy_field(field: &At<'_>, causes: &mut Causes
     validate_cidr(field, field.text(), causes);
 }
 
-/// The same of `text`, which is what is meant by the value of `field`.
+/// The same for `text`, the parsed value of `field`.
 pub(crate) fn validate_cidr(field: &At<'_>, text: &str, causes: &mut Causes) {
     parse_cidr(field, text, causes);
 }

@@ -128,7 +128,7 @@ fn runs(old: &[&str], new: &[&str]) -> Vec<Run> {
 struct Texts<'t> {
     old: &'t [&'t str],
     new: &'t [&'t str],
-    /// Where in the new text a line is. Those that are there very often are left out, as in Python's `difflib`.
+    /// Where in the new text a line is. Lines that occur very often are left out, as in Python's `difflib`.
     lines: HashMap<&'t str, Vec<usize>>,
 }
 

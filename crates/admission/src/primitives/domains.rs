@@ -3,6 +3,21 @@
 use super::names;
 use crate::field::{At, Causes};
 
+/// `IsFullyQualifiedName`
+pub(crate) fn validate_fully_qualified_name(name: &At<'_>, causes: &mut Causes) {
+    if name.is_empty() {
+        causes.required(name, "");
+        return;
+    }
+    let text = name.text();
+    let faults = names::dns_subdomain(text);
+    if !faults.is_empty() {
+        causes.invalid(name, text, &faults.join(","));
+    } else if text.split('.').count() < 3 {
+        causes.invalid(name, text, "should be a domain with at least three segments separated by dots");
+    }
+}
+
 /// `IsFullyQualifiedDomainName`
 pub(crate) fn validate_fully_qualified_domain_name(name: &At<'_>, causes: &mut Causes) {
     if name.is_empty() {

@@ -1,4 +1,4 @@
-//! Takes the place of `k8s.io/apimachinery/pkg/api/validation/objectmeta.go`: what every object says of itself.
+//! Takes the place of `k8s.io/apimachinery/pkg/api/validation/objectmeta.go`: validation of every object's metadata.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ const ANNOTATIONS_MAX: usize = 256 << 10;
 pub(crate) fn validate_object_meta(
     metadata: &At<'_>,
     namespaced: bool,
-    name_rule: fn(&str) -> Faults,
+    name_rule: impl Fn(&str) -> Faults,
     causes: &mut Causes,
 ) {
     let generate = metadata.at("generateName");
@@ -84,7 +84,7 @@ pub(crate) fn validate_object_meta_update(metadata: &At<'_>, before: &At<'_>, ca
     validate_written(metadata, causes);
 }
 
-/// `ValidateImmutableField`, of a value that is written as in JSON. Of others the caller says how they are.
+/// `ValidateImmutableField`, of a value that is written as in JSON. Callers render other values themselves.
 pub(crate) fn validate_immutable(field: &At<'_>, before: &At<'_>, causes: &mut Causes) {
     if field.value() != before.value() {
         let shown = match (field.value(), before.value()) {
@@ -139,7 +139,8 @@ fn validate_owner_references(owners: &At<'_>, causes: &mut Causes) {
         // Its path has no index there: `validateOwnerReference` is called with that of the list.
         let owner_at = owners.with(owner.value());
         let version = owner.at("apiVersion").text();
-        if version.rsplit('/').next().is_none_or(str::is_empty) {
+        // `FromAPIVersionAndKind`: what cannot be parsed has no version.
+        if version.split('/').count() > 2 || version.rsplit('/').next().is_none_or(str::is_empty) {
             causes.invalid(&owner_at.at("apiVersion"), version, "version must not be empty");
         }
         for name in ["kind", "name", "uid"] {
@@ -148,8 +149,8 @@ fn validate_owner_references(owners: &At<'_>, causes: &mut Causes) {
             }
         }
         if version == "v1" && owner.at("kind").text() == "Event" {
-            let shown = Shown::from(owner.value());
-            causes.invalid(owners, shown, "/v1, Kind=Event is disallowed from being an owner");
+            let shown = shown_owner(owner.value());
+            causes.invalid(owners, Shown::plain(shown), "/v1, Kind=Event is disallowed from being an owner");
         }
         if owner.at("controller").is_true() {
             let this = format!("{}/{}", owner.at("kind").text(), owner.at("name").text());
@@ -158,12 +159,28 @@ fn validate_owner_references(owners: &At<'_>, causes: &mut Causes) {
                     let why = format!(
                         "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {this}"
                     );
-                    causes.invalid(owners, owners.value(), &why);
+                    causes.invalid(owners, shown_owners(owners), &why);
                 }
                 None => controller = Some(this),
             }
         }
     }
+}
+
+/// An owner as JSON, with its fields in the order of its type.
+fn shown_owner(owner: &Value) -> String {
+    let fields = ["apiVersion", "kind", "name", "uid", "controller", "blockOwnerDeletion"];
+    let written = fields.iter().filter_map(|field| {
+        let required = || ["apiVersion", "kind", "name", "uid"].contains(field).then_some(r#""""#.to_owned());
+        let value = owner.get(field).filter(|value| !value.is_null());
+        value.map(Value::to_string).or_else(required).map(|value| format!("{field:?}:{value}"))
+    });
+    format!("{{{}}}", written.collect::<Vec<_>>().join(","))
+}
+
+fn shown_owners(owners: &At<'_>) -> Shown {
+    let all: Vec<String> = owners.list().iter().map(shown_owner).collect();
+    Shown::plain(format!("[{}]", all.join(",")))
 }
 
 /// `ValidateFinalizers`

@@ -1,15 +1,27 @@
 //! The forms of names, labels and numbers. Each function returns what is wrong, in the words of
 //! `k8s.io/apimachinery/pkg/util/validation` and `api/validate/content`; nothing, if nothing is.
 
+use clusterlocal_core::manifest::NameRule;
+
 use crate::field::{At, Causes};
 
-/// What is wrong with a value, in the order in which an API server says it.
-pub(crate) type Faults = Vec<String>;
+/// The errors of a value, in the order of an API server.
+pub type Faults = Vec<String>;
 
 /// Reports each fault of the text of `field` as an invalid value.
 pub(crate) fn check(field: &At<'_>, rule: fn(&str) -> Faults, causes: &mut Causes) {
     for fault in rule(field.text()) {
         causes.invalid(field, field.text(), &fault);
+    }
+}
+
+/// The faults of a name that has to follow `rule`; none if it does.
+pub fn name_faults(rule: NameRule, name: &str) -> Faults {
+    match rule {
+        NameRule::Label => dns_label(name),
+        NameRule::Subdomain => dns_subdomain(name),
+        NameRule::PathSegment => path_segment(name),
+        NameRule::ServiceName => port_name(name),
     }
 }
 
@@ -87,7 +99,7 @@ const SUBDOMAIN: Form = Form {
     examples: &["example.com"],
 };
 
-/// `validation.IsDNS1123Label`, whose lengths are said in characters.
+/// `validation.IsDNS1123Label`, whose messages have lengths in characters.
 pub(crate) fn dns_label(value: &str) -> Faults {
     if is_subdomain(value) && value.contains('.') {
         let mut faults = Form { is: |_| true, max: Some((63, "characters")), ..LABEL }.check(value);
@@ -95,6 +107,18 @@ pub(crate) fn dns_label(value: &str) -> Faults {
         return faults;
     }
     Form { max: Some((63, "characters")), ..LABEL }.check(value)
+}
+
+/// `validation.IsDNS1035Label`
+pub(crate) fn dns_1035_label(value: &str) -> Faults {
+    let form = Form {
+        max: Some((63, "characters")),
+        is: |value| is_label(value) && value.starts_with(|c: char| c.is_ascii_lowercase()),
+        words: "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an alphanumeric character",
+        expression: "[a-z]([-a-z0-9]*[a-z0-9])?",
+        examples: &["my-name", "abc-123"],
+    };
+    form.check(value)
 }
 
 /// `validation.IsDNS1123Subdomain`
@@ -178,6 +202,21 @@ pub(crate) fn label_value(value: &str) -> Faults {
         words: "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character",
         expression: "(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?",
         examples: &["MyValue", "my_value", "12345"],
+    };
+    form.check(value)
+}
+
+/// `content.IsCIdentifier`
+pub(crate) fn c_identifier(value: &str) -> Faults {
+    let form = Form {
+        max: None,
+        is: |value| {
+            value.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && value.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        },
+        words: "a valid C identifier must start with alphabetic character or '_', followed by a string of alphanumeric characters or '_'",
+        expression: "[A-Za-z_][A-Za-z0-9_]*",
+        examples: &["my_name", "MY_NAME", "MyName"],
     };
     form.check(value)
 }

@@ -38,7 +38,7 @@ fn validate_requirement(requirement: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// Whether `selector` asks for nothing: `len(MatchLabels) + len(MatchExpressions) == 0`.
+/// Whether `selector` is empty: `len(MatchLabels) + len(MatchExpressions) == 0`.
 pub(crate) fn is_empty(selector: &At<'_>) -> bool {
     selector.at("matchLabels").is_empty() && selector.at("matchExpressions").is_empty()
 }

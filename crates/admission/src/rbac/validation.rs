@@ -1,8 +1,9 @@
 //! `pkg/apis/rbac/validation`
 
 use super::GROUP;
-use crate::field::{At, Causes};
-use crate::primitives::{metadata, names, selectors};
+use crate::core::validation::metadata;
+use crate::field::{At, Causes, Shown};
+use crate::primitives::{names, selectors};
 use crate::schema::go_json;
 
 pub(super) fn validate_role(role: &At<'_>, causes: &mut Causes) {
@@ -30,6 +31,9 @@ pub(super) fn validate_cluster_role(role: &At<'_>, causes: &mut Causes) {
         }
         for selector in all.items() {
             selectors::validate_label_selector(&selector, causes);
+            if !selectors::is_valid(&selector) {
+                causes.invalid(&selector, Shown::nil(), "invalid label selector.");
+            }
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use serde_json::Value;
 
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 use clusterlocal_core::admission::classes;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     default: set_defaults_priority_class,
+    prepare_for_create: |class| class["metadata"]["generation"] = 1.into(),
     validate: validate_priority_class,
     validate_update: validate_priority_class_update,
     ..Strategy::of("scheduling.k8s.io", "PriorityClass", false)

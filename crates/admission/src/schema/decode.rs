@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::types::{self, Field, Go, Own, Shape, Type};
-use super::{quantity, scalars};
+use super::scalars;
 use crate::field::Shown;
+use clusterlocal_core::text::Quantity;
+use clusterlocal_core::types::{self, Field, Go, Own, Shape, Type};
 
 /// What strict decoding refuses in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +18,8 @@ pub struct Problem {
     pub message: String,
     /// Whether it is a field that its struct does not have; otherwise it is a value that its field cannot hold.
     pub unknown: bool,
-    /// Whether decoding ends with it, without a look at the rest.
-    fatal: bool,
+    /// Whether decoding ends with it, and the rest of the object is not read.
+    pub fatal: bool,
 }
 
 /// The fields that a list of problems has at most, as in sigs.k8s.io/json.
@@ -40,7 +41,7 @@ pub(super) fn wrong(problems: &[Problem]) -> Option<&Problem> {
 /// Part of the way to a value.
 enum Step {
     Field(&'static str),
-    /// A struct whose fields stand beside the others: only messages about wrong values name it.
+    /// A struct whose fields are inlined among the others: only messages about wrong values name it.
     Within(&'static str),
     Key(String),
     Item(usize),
@@ -184,7 +185,7 @@ impl Decoder {
                     Value::String(text) => text,
                     other => other.to_string(),
                 };
-                fatal(self, quantity::canonical(&text).map(Value::from).map_err(str::to_owned))
+                fatal(self, Quantity::canonical(&text).map(Value::from).map_err(|error| error.to_string()))
             }
             (Own::IntOrString, value @ Value::String(_)) => value,
             (Own::IntOrString, value) => match integer(&value, i32::MIN.into(), i32::MAX.into()) {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::types::{self, Field, Go, Own, Shape, Type};
+use clusterlocal_core::types::{self, Field, Go, Own, Shape, Type};
 
 /// The packages in which a type is looked for that is called by its name alone, in this order.
 const PACKAGES: [&str; 18] = [

@@ -1,21 +1,21 @@
-//! Takes the place of `k8s.io/api`: the types of the API, field by field.
+//! Takes the place of apimachinery's codecs: decodes objects into the types of the API and writes them as Go does. The types are
+//! those of `clusterlocal_core::types`.
 
 mod decode;
 mod internal;
-mod quantity;
 mod scalars;
 mod stored;
-pub mod types;
 
 pub(crate) use self::scalars::{to_base64, unbase64};
+use clusterlocal_core::types;
 use serde_json::Value;
 
 pub use self::decode::Problem;
 use crate::field::Shown;
 
 /// A value of the type called `type_name` as Go's `encoding/json` writes the internal type that it is converted to: that is how
-/// `field.Error` shows structs. Also of lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, says which of several
-/// types of the name it is.
+/// `field.Error` shows structs. Also for lists and maps, `[]EnvVar`; a group before the name, `rbac.RoleRef`, selects one of several
+/// types with that name.
 pub(crate) fn go_json(type_name: &str, value: &Value) -> Shown {
     Shown::plain(internal::json(type_name, value))
 }
@@ -45,13 +45,19 @@ pub fn decode(api_version: &str, kind: &str, object: Value) -> Result<Decoded, S
     }
 }
 
+/// A value of the type called `name` of the package `alias`, as the API server reads it; nothing, if it is of another type.
+pub(crate) fn decode_part(alias: &str, name: &str, value: Value) -> Option<Value> {
+    let (value, problems) = decode::decode(types::named(alias, name)?, value);
+    decode::wrong(&problems).is_none().then_some(value)
+}
+
 /// Leaves of `object` what the store keeps of it: no empty lists and maps.
 pub(crate) fn drop_empty(object: &mut Value) {
     stored::drop_empty(object);
 }
 
-/// All that strict decoding refuses in `object`, with the places: [`decode`] says only the first wrong value, or all unknown
-/// fields.
+/// All problems that strict decoding finds in `object`, with their paths: [`decode`] reports only the first wrong value, or all
+/// unknown fields.
 pub fn problems(api_version: &str, kind: &str, object: &Value) -> Vec<Problem> {
     types::of_kind(api_version, kind).map(|of| decode::decode(of, object.clone()).1).unwrap_or_default()
 }

@@ -40,7 +40,7 @@ fn quoted(text: &str) -> String {
 ///
 /// # Errors
 ///
-/// What `time.Parse` says of it.
+/// The error of `time.Parse`.
 pub(super) fn time(text: &str, micro: bool) -> Result<Option<String>, String> {
     let layout = if micro { "2006-01-02T15:04:05.000000Z07:00" } else { "2006-01-02T15:04:05Z07:00" };
     let cannot = |rest: &str, element: &str| {
@@ -61,7 +61,7 @@ pub(super) fn time(text: &str, micro: bool) -> Result<Option<String>, String> {
     for ((before, element, name, most), number) in elements.into_iter().zip(&mut numbers) {
         rest = rest.strip_prefix(before).ok_or_else(|| cannot(rest, before))?;
         let digits = rest.bytes().take_while(u8::is_ascii_digit).count().min(element.len());
-        // Go takes one digit for an hour, and asks only for the first digit of a year here.
+        // Go takes one digit for an hour, and requires only the first digit of a year here.
         let enough = digits == element.len() || element == "15" && digits == 1;
         if !enough {
             return Err(cannot(rest, element));
@@ -134,7 +134,7 @@ const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 ///
 /// # Errors
 ///
-/// What `base64.StdEncoding` says of it.
+/// The error of `base64.StdEncoding`.
 pub(super) fn base64(text: &str) -> Result<String, String> {
     let bytes = unbase64(text.as_bytes()).map_err(|at| format!("illegal base64 data at input byte {at}"))?;
     Ok(to_base64(&bytes))

@@ -1,8 +1,8 @@
-//! What the store keeps of an object: protobuf does not tell an empty list or map from none.
+//! An object as it is stored: protobuf does not distinguish an empty list or map from none.
 
 use serde_json::Value;
 
-use super::types::{self, Field, Go, Shape};
+use clusterlocal_core::types::{self, Field, Go, Shape};
 
 /// Drops the lists and maps of `object` that are empty.
 pub(super) fn drop_empty(object: &mut Value) {

@@ -1,12 +1,15 @@
-//! StorageClasses (`pkg/apis/storage/validation`, `pkg/apis/storage/v1/defaults.go`).
+//! StorageClasses and VolumeAttributesClasses (`pkg/apis/storage/validation`, `pkg/apis/storage/v1/defaults.go`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::GROUP;
+use crate::core::nodes::node_label_deprecated_message;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_immutable;
-use crate::primitives::{metadata, names};
+use crate::primitives::names;
 use crate::strategy::Strategy;
 
 pub(super) const STORAGE_CLASS: Strategy = Strategy {
@@ -16,7 +19,25 @@ pub(super) const STORAGE_CLASS: Strategy = Strategy {
         validate_storage_class(class, causes);
         validate_storage_class_update(class, before, causes);
     },
-    ..Strategy::of("storage.k8s.io", "StorageClass", false)
+    warnings: |class, _| warnings_for_storage_class(&At::root(class)),
+    ..Strategy::of(GROUP, "StorageClass", false)
+};
+
+pub(super) const VOLUME_ATTRIBUTES_CLASS: Strategy = Strategy {
+    validate: validate_volume_attributes_class,
+    validate_update: |class, before, causes| {
+        metadata::validate_object_meta_update(&class.at("metadata"), &before.at("metadata"), causes);
+        for (field, why) in [
+            ("driverName", "updates to driverName are forbidden."),
+            ("parameters", "updates to parameters are forbidden."),
+        ] {
+            if class.at(field).value() != before.at(field).value() {
+                causes.forbidden(&class.at(field), why);
+            }
+        }
+        validate_volume_attributes_class(class, causes);
+    },
+    ..Strategy::of(GROUP, "VolumeAttributesClass", false)
 };
 
 /// Maximum size of all parameters, keys and values, in bytes (`maxProvisionerParameterSize`).
@@ -33,16 +54,8 @@ fn set_defaults_storage_class(class: &mut Value) {
 
 fn validate_storage_class(class: &At<'_>, causes: &mut Causes) {
     metadata::validate_object_meta(&class.at("metadata"), false, names::dns_subdomain, causes);
-    let provisioner = class.at("provisioner");
-    if provisioner.is_empty() {
-        causes.required(&provisioner, "");
-    } else {
-        let lower = provisioner.text().to_lowercase();
-        for fault in names::label_key(&lower) {
-            causes.invalid(&provisioner, &*lower, &fault);
-        }
-    }
-    validate_parameters(&class.at("parameters"), causes);
+    validate_provisioner(&class.at("provisioner"), causes);
+    validate_parameters(&class.at("parameters"), true, causes);
     let policy = class.at("reclaimPolicy");
     if !matches!(policy.text(), "" | "Delete" | "Retain") {
         causes.not_supported(&policy, policy.text(), &["Delete", "Retain"]);
@@ -56,7 +69,24 @@ fn validate_storage_class(class: &At<'_>, causes: &mut Causes) {
     validate_allowed_topologies(&class.at("allowedTopologies"), causes);
 }
 
-fn validate_parameters(parameters: &At<'_>, causes: &mut Causes) {
+fn validate_volume_attributes_class(class: &At<'_>, causes: &mut Causes) {
+    metadata::validate_object_meta(&class.at("metadata"), false, names::dns_subdomain, causes);
+    validate_provisioner(&class.at("driverName"), causes);
+    validate_parameters(&class.at("parameters"), false, causes);
+}
+
+fn validate_provisioner(provisioner: &At<'_>, causes: &mut Causes) {
+    if provisioner.is_empty() {
+        causes.required(provisioner, "");
+        return;
+    }
+    let lower = provisioner.text().to_lowercase();
+    for fault in names::label_key(&lower) {
+        causes.invalid(provisioner, &*lower, &fault);
+    }
+}
+
+fn validate_parameters(parameters: &At<'_>, allow_empty: bool, causes: &mut Causes) {
     let all = parameters.map().map_or(0, serde_json::Map::len);
     if all > PARAMETERS {
         causes.too_long(parameters, PARAMETERS);
@@ -71,6 +101,9 @@ fn validate_parameters(parameters: &At<'_>, causes: &mut Causes) {
     }
     if size > PARAMETERS_SIZE {
         causes.too_long(parameters, PARAMETERS_SIZE);
+    }
+    if !allow_empty && all == 0 {
+        causes.required(parameters, "must contain at least one key/value pair");
     }
 }
 
@@ -119,4 +152,18 @@ fn validate_storage_class_update(class: &At<'_>, before: &At<'_>, causes: &mut C
     for field in ["parameters", "provisioner", "reclaimPolicy", "volumeBindingMode"] {
         validate_immutable(&class.at(field), &before.at(field), causes);
     }
+}
+
+/// `GetWarningsForStorageClass`
+fn warnings_for_storage_class(class: &At<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for term in class.at("allowedTopologies").items() {
+        for requirement in term.at("matchLabelExpressions").items() {
+            let key = requirement.at("key");
+            if let Some(message) = node_label_deprecated_message(key.text()) {
+                warnings.push(format!("{key}: {message}"));
+            }
+        }
+    }
+    warnings
 }

@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 
-use super::Invalid;
 use crate::schema::resource::{Resource, group_kind};
-use clusterlocal_admission as admission;
-use clusterlocal_core::store::Kind;
+use clusterlocal_admission::{self as admission, Allocator, GroupKind, Refusal};
+use clusterlocal_core::store::{Kind, objects};
 
 /// `object` as it is compared: as the API server would write it, with its defaults. What a file brought may be as no API server
 /// would write it.
@@ -29,30 +28,76 @@ fn is_decoded(kind: Kind, object: &mut Value) -> bool {
 const NO_UID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Makes of `object`, which a client sends, a new one as it is stored.
-pub(super) fn create(kind: Kind, object: &mut Value) -> Result<(), Invalid> {
+pub(super) fn create(kind: Kind, object: &mut Value, allocator: &Allocator<'_>) -> Result<(), Refusal> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, object)) else { return Ok(()) };
     admission::default(of, object);
     if kind != Kind::Job {
-        return admission::before_create(of, object).map_err(|causes| Invalid { causes });
+        admission::begin(of, object, None, allocator)?;
+        admission::before_create(of, object).map_err(Refusal::Invalid)?;
+        drop_impossible_ports(kind, object, allocator);
+        return Ok(());
     }
     // What it makes of a Job has the UID in it that the store is going to give it: a controller does the same there.
     let mut prepared = object.clone();
     prepared["metadata"]["uid"] = NO_UID.into();
-    admission::before_create(of, &mut prepared).map_err(|causes| Invalid { causes })
+    admission::before_create(of, &mut prepared).map_err(Refusal::Invalid)
+}
+
+/// Takes away the node ports that no node has: a dry run takes any number, and nothing is stored.
+fn drop_impossible_ports(kind: Kind, object: &mut Value, allocator: &Allocator<'_>) {
+    let Some(spec) = object["spec"].as_object_mut() else { return };
+    if kind == Kind::Service && allocator.dry_run {
+        for port in objects(spec, "ports") {
+            let is_possible = |port: &Value| port.as_i64().is_some_and(|port| u16::try_from(port).is_ok());
+            if !port.get("nodePort").is_none_or(is_possible) {
+                port.remove("nodePort");
+            }
+        }
+    }
 }
 
 /// Makes of `after`, which a client wants in the place of `before`, an object as it is stored. What would be refused if nothing
 /// changed may stay: a file may have brought it.
-pub(super) fn update(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Invalid> {
+pub(super) fn update(
+    kind: Kind,
+    after: &mut Value,
+    before: &Value,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
     if kind == Kind::Pod {
         keep_admitted(after, before);
     }
     admission::default(of, after);
-    let Err(mut causes) = admission::before_update(of, after, before) else { return Ok(()) };
-    let unchanged = admission::before_update(of, &mut before.clone(), before).err().unwrap_or_default();
+    let refusal = change(of, after, before, allocator).err();
+    drop_impossible_ports(kind, after, allocator);
+    let Some(Refusal::Invalid(mut causes)) = refusal else { return refusal.map_or(Ok(()), Err) };
+    if let Err(Refusal::Invalid(unchanged)) = change(of, &mut before.clone(), before, allocator) {
+        causes.retain(|cause| !unchanged.contains(cause));
+    }
+    super::refuse(causes)
+}
+
+fn change(
+    of: GroupKind<'_>,
+    after: &mut Value,
+    before: &Value,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
+    admission::begin(of, after, Some(before), allocator)?;
+    admission::before_update(of, after, before).map_err(Refusal::Invalid)
+}
+
+/// Makes of `after`, which is `before` with another status and metadata, an object as it is stored. What would be refused if nothing
+/// changed may stay.
+pub(super) fn update_status(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Refusal> {
+    let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
+    admission::default(of, after);
+    let Err(mut causes) = admission::before_status_update(of, after, before) else { return Ok(()) };
+    let unchanged =
+        admission::before_status_update(of, &mut before.clone(), before).err().unwrap_or_default();
     causes.retain(|cause| !unchanged.contains(cause));
-    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+    super::refuse(causes)
 }
 
 /// What admission plugins gave a Pod stays where an update leaves it out (`plugin/pkg/admission/priority`), and is given again

@@ -16,8 +16,8 @@ pub(super) struct Changes {
     pub(super) status: bool,
 }
 
-/// `new` with what is known of `old` and cannot be said in JSON. What was left alone is the same as before, however the
-/// API showed it: nothing is rolled out for it.
+/// `new` with the state of `old` that has no JSON. Unchanged fields are the same as before, however the API rendered them: they
+/// cause no rollout.
 pub(super) fn unchanged(old: &Object, mut new: Object, changes: Changes) -> Object {
     new.metadata_mut().synthesized = old.metadata().synthesized;
     match (old, &mut new) {

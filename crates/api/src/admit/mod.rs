@@ -1,6 +1,6 @@
-//! Takes the place of kube-apiserver's strategies: from JSON that a client sends to an object of the store, or to what
-//! is wrong with it, field by field and in Kubernetes' words. What manifests may not say, clients may not either; and
-//! some of what a manifest may leave open a client has to say. It must not know requests, nor what else there is.
+//! Takes the place of kube-apiserver's strategies: converts JSON of a client to an object of the store, or returns its errors,
+//! by field and with Kubernetes' messages. What is refused in manifests is refused for clients as well, who also have to set some
+//! fields that manifests may leave out. Must not depend on requests, nor on other objects.
 
 mod door;
 mod keep;
@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 
 use crate::schema::resource::group_kind;
 use crate::view::render;
-pub use clusterlocal_admission::Cause;
+use clusterlocal_admission::Allocator;
+pub use clusterlocal_admission::{Cause, Refusal};
 use clusterlocal_core::manifest;
 use clusterlocal_core::store::{
     self, Change, Given, Kind, NAMESPACE_NAME_LABEL, NOT_READY_TAINT, Object, Store,
@@ -29,27 +30,15 @@ pub enum Written {
     Part,
 }
 
-/// Why an object is not taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// What is wrong, at least one thing.
-    pub causes: Vec<Cause>,
-}
-
-/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to.
+/// The new object of `kind` that `json` asks for: with its name and namespace, which the caller has seen to. Of one that is only
+/// tried it is shown what a controller undoes at once.
 ///
 /// # Errors
 ///
 /// What the API server would refuse in it.
-pub fn create(kind: Kind, json: Value) -> Result<Object, Invalid> {
-    create_within(kind, json, false)
-}
-
-/// As [`create`]; of one that is only to be tried (`dry_run`) it is shown what a controller undoes at once.
-pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Result<Object, Invalid> {
+pub(crate) fn create(kind: Kind, mut json: Value, allocator: &Allocator<'_>) -> Result<Object, Refusal> {
     if let Some(json) = json.as_object_mut() {
-        strip(kind, json);
-        // Nobody has looked after it yet. A node's kubelet knows how it is from the beginning.
+        // No controller has processed it yet. A node's kubelet sets its status from the beginning.
         // Of a custom resource only where the status has a path of its own, which the caller has seen to.
         let is_custom = matches!(kind, Kind::Extra(extra) if extra.is_defined());
         if kind != Kind::Node && !is_custom {
@@ -61,7 +50,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
             store::object(metadata, "labels").insert(NAMESPACE_NAME_LABEL.into(), name);
         }
     }
-    door::create(kind, &mut json)?;
+    door::create(kind, &mut json, allocator)?;
     if let Some(json) = json.as_object_mut() {
         strip(kind, json);
         // A status that is kept would be believed, as that of a snapshot is.
@@ -70,7 +59,7 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
         }
         // The taint that a node has until it is ready: here it is at once.
         if kind == Kind::Node
-            && !dry_run
+            && !allocator.dry_run
             && let Some(Value::Array(taints)) = json.get_mut("spec").and_then(|spec| spec.get_mut("taints"))
         {
             taints.retain(|taint| taint["key"] != NOT_READY_TAINT || taint["effect"] != "NoSchedule");
@@ -89,7 +78,13 @@ pub(crate) fn create_within(kind: Kind, mut json: Value, dry_run: bool) -> Resul
 /// # Errors
 ///
 /// What the API server would refuse in it, or in the change.
-pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) -> Result<Object, Invalid> {
+pub(crate) fn update(
+    old: &Object,
+    before: &Value,
+    mut after: Value,
+    written: Written,
+    allocator: &Allocator<'_>,
+) -> Result<Object, Refusal> {
     let kind = old.kind();
     // Of a part nothing else changes, so that it is compared as it is shown.
     let compared = |shown: Value| match written {
@@ -98,7 +93,7 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     };
     let was = compared(before.clone());
     if written == Written::Whole {
-        door::update(kind, &mut after, &was)?;
+        door::update(kind, &mut after, &was, allocator)?;
     }
     if let Some(json) = after.as_object_mut() {
         strip(kind, json);
@@ -108,16 +103,13 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     // A spec that the client left as it was shown is the same with its defaults.
     let is_left = (kind == Kind::Pod || kind.is_workload()) && was.get("spec") == after.get("spec");
     let whole = (!is_left).then(|| compared(whole(&object)));
-    if kind == Kind::Job && before.get("status") != after.get("status") {
-        refuse(clusterlocal_admission::validate_job_status(&after, before))?;
-    }
     let changed =
         |pointer: &str| whole.as_ref().is_some_and(|whole| was.pointer(pointer) != whole.pointer(pointer));
     let changes = keep::Changes {
         spec: changed("/spec"),
         template: changed("/spec/template"),
         claims: changed("/spec/volumeClaimTemplates"),
-        status: after.get("status").is_some_and(|told| Some(told) != before.get("status")),
+        status: after.get("status").is_some_and(|status| Some(status) != before.get("status")),
     };
     let given = old.metadata().given.as_ref().and_then(|given| given.json().get("spec"));
     if let Some(spec) = given.filter(|_| !changes.spec) {
@@ -137,13 +129,22 @@ pub fn update(old: &Object, before: &Value, mut after: Value, written: Written) 
     Ok(keep::unchanged(old, object, changes))
 }
 
+/// Makes of `after`, which is `before` with another status and metadata, an object as it is stored.
+///
+/// # Errors
+///
+/// What the API server would refuse in the status or the metadata.
+pub(crate) fn accept_status(kind: Kind, before: &Value, after: &mut Value) -> Result<(), Refusal> {
+    door::update_status(kind, after, before)
+}
+
 /// What an update of `old` to `new` would change that may not be changed: what `kubectl apply` of a manifest answers.
 pub fn forbidden_changes(old: &Object, new: &Object) -> Vec<Cause> {
     let kind = old.kind();
     let namespace = new.metadata().namespace.clone();
     let (old, mut new) = (door::canonical(kind, whole(old)), door::canonical(kind, whole(new)));
     let wrong = refusals(kind, &namespace, &new);
-    let causes = door::update(kind, &mut new, &old).err().map(|invalid| invalid.causes).unwrap_or_default();
+    let causes = causes(door::update(kind, &mut new, &old, &Allocator::default()));
     causes.into_iter().filter(|cause| !wrong.contains(cause)).collect()
 }
 
@@ -153,11 +154,19 @@ pub(crate) fn refusals(kind: Kind, namespace: &str, json: &Value) -> Vec<Cause> 
     if let Some(json) = json.as_object_mut().filter(|_| kind.is_namespaced()) {
         store::object(json, "metadata").insert("namespace".into(), namespace.into());
     }
-    door::create(kind, &mut json).err().map(|invalid| invalid.causes).unwrap_or_default()
+    causes(door::create(kind, &mut json, &Allocator::default()))
 }
 
-fn refuse(causes: Vec<Cause>) -> Result<(), Invalid> {
-    if causes.is_empty() { Ok(()) } else { Err(Invalid { causes }) }
+/// What is wrong with an object. What cannot be allocated for it is nothing that its file could change.
+fn causes(admitted: Result<(), Refusal>) -> Vec<Cause> {
+    match admitted {
+        Err(Refusal::Invalid(causes)) => causes,
+        Ok(()) | Err(Refusal::Failed(_) | Refusal::Internal(_)) => Vec::new(),
+    }
+}
+
+fn refuse(causes: Vec<Cause>) -> Result<(), Refusal> {
+    if causes.is_empty() { Ok(()) } else { Err(Refusal::Invalid(causes)) }
 }
 
 /// Whether the API works out the whole status of such an object: what was shown of it last need not be kept.
@@ -177,7 +186,7 @@ fn is_status_worked_out(object: &Object) -> bool {
     }
 }
 
-/// What the API would show of `object`, were it alone: what it does not say is filled in.
+/// Renders `object` without other objects, with its defaults.
 fn whole(object: &Object) -> Value {
     let mut alone = Store::new();
     alone.apply(Change::Put(object.clone()));
@@ -185,15 +194,17 @@ fn whole(object: &Object) -> Value {
     render::object(stored, &render::Context::now(&alone))
 }
 
-/// The object that `json` is, which has been validated. What the store does not take all the same is refused in the words of
-/// manifests.
-fn read(kind: Kind, json: &Value) -> Result<Object, Invalid> {
-    manifest::read_object(kind, json).map_err(|findings| Invalid {
-        causes: findings.into_iter().map(|finding| words::cause(json, finding)).collect(),
+/// The object that `json` is. Where an API server validates its kind, that has been done: only what is not supported here is
+/// refused, in the words of manifests.
+fn read(kind: Kind, json: &Value) -> Result<Object, Refusal> {
+    let is_validated = group_kind(kind).is_some_and(clusterlocal_admission::is_validated);
+    let read = if is_validated { manifest::read_validated } else { manifest::read_object };
+    read(kind, json).map_err(|findings| {
+        Refusal::Invalid(findings.into_iter().map(|finding| words::cause(json, finding)).collect())
     })
 }
 
-/// Takes away what the server says of an object, not whoever wrote it: it would be out of date at once.
+/// Removes the fields that only the server sets: a client's values would be out of date at once.
 fn strip(kind: Kind, json: &mut Map<String, Value>) {
     let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
     for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"] {

@@ -1,4 +1,4 @@
-//! What clients may make and change, and what they are told if not.
+//! Creation and updates of objects, and the messages if they are refused.
 
 mod hostile;
 mod jobs;
@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::Written;
-use super::{create, update};
+use super::{Allocator, Refusal, Written};
 use crate::view::render;
 use clusterlocal_core::store::*;
 
@@ -17,10 +16,10 @@ fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// An object of `kind` called `a` in `default`, with what `rest` says.
+/// An object of `kind` named `a` in `default`, with the fields in `rest`.
 fn object_of(kind: Kind, rest: &str) -> Value {
     let mut json = yaml(rest);
-    json["apiVersion"] = render::api_version(kind).into();
+    json["apiVersion"] = kind.api_version().into();
     json["kind"] = kind.as_str().into();
     if json["metadata"].get("name").is_none() {
         json["metadata"]["name"] = "a".into();
@@ -31,8 +30,20 @@ fn object_of(kind: Kind, rest: &str) -> Value {
     json
 }
 
-fn told(invalid: &super::Invalid) -> Vec<String> {
-    invalid.causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
+fn create(kind: Kind, json: Value) -> Result<Object, Refusal> {
+    super::create(kind, json, &Allocator::default())
+}
+
+fn update(old: &Object, before: &Value, after: Value, written: Written) -> Result<Object, Refusal> {
+    super::update(old, before, after, written, &Allocator::default())
+}
+
+fn causes(refusal: Refusal) -> Vec<super::Cause> {
+    super::causes(Err(refusal))
+}
+
+fn messages(refusal: &Refusal) -> Vec<String> {
+    causes(refusal.clone()).iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect()
 }
 
 const SET: &str = "{spec: {serviceName: a, replicas: 2, selector: {matchLabels: {app: a}}, template: {metadata: {labels: {app: a}}, spec: {containers: [{name: c, image: i}]}}}}";
@@ -59,7 +70,7 @@ fn what_is_taken() {
     ];
     for (kind, rest) in table {
         let made = create(kind, object_of(kind, rest))
-            .unwrap_or_else(|invalid| panic!("{rest}: {:?}", told(&invalid)));
+            .unwrap_or_else(|invalid| panic!("{rest}: {:?}", messages(&invalid)));
         assert_eq!(
             made.key().to_string(),
             if kind.is_namespaced() { format!("{kind} default/a") } else { format!("{kind} a") }
@@ -160,15 +171,15 @@ fn what_is_refused_and_why() {
     let mut wrong = Vec::new();
     for (kind, rest, expected) in table {
         let invalid = create(*kind, object_of(*kind, rest)).expect_err(rest);
-        let told = told(&invalid);
-        let is_expected = |(told, expected): (&String, &&str)| told.starts_with(*expected);
-        if told.len() != expected.len() || !told.iter().zip(*expected).all(is_expected) {
-            wrong.push(format!("{rest}: {told:#?}"));
+        let messages = messages(&invalid);
+        let is_expected = |(message, expected): (&String, &&str)| message.starts_with(*expected);
+        if messages.len() != expected.len() || !messages.iter().zip(*expected).all(is_expected) {
+            wrong.push(format!("{rest}: {messages:#?}"));
         }
     }
     assert_eq!(wrong, Vec::<String>::new(), "{}", wrong.join("\n"));
     let reasons: Vec<_> =
-        create(Kind::Service, object_of(Kind::Service, "{spec: {type: X}}")).expect_err("a type").causes;
+        causes(create(Kind::Service, object_of(Kind::Service, "{spec: {type: X}}")).expect_err("a type"));
     let reasons: Vec<_> = reasons.iter().map(|cause| cause.reason).collect();
     assert_eq!(reasons, ["FieldValueRequired", "FieldValueNotSupported"]);
 }
@@ -176,8 +187,8 @@ fn what_is_refused_and_why() {
 /// A store with one object, as the API would make it.
 fn stored(kind: Kind, rest: &str) -> Store {
     let mut store = Store::new();
-    let made =
-        create(kind, object_of(kind, rest)).unwrap_or_else(|invalid| panic!("{rest}: {:?}", told(&invalid)));
+    let made = create(kind, object_of(kind, rest))
+        .unwrap_or_else(|invalid| panic!("{rest}: {:?}", messages(&invalid)));
     store.apply(Change::Put(made));
     store
 }
@@ -196,7 +207,7 @@ fn edit(store: &Store, patch: &str) -> Result<Object, Vec<String>> {
     let before = shown(store);
     let mut after = before.clone();
     clusterlocal_core::merge::json_merge(&mut after, &yaml(patch));
-    update(&the_one(store).object, &before, after, Written::Whole).map_err(|invalid| told(&invalid))
+    update(&the_one(store).object, &before, after, Written::Whole).map_err(|invalid| messages(&invalid))
 }
 
 #[test]
@@ -247,7 +258,7 @@ fn what_may_be_changed_and_what_not() {
         // Admission adds what every pod tolerates.
         (Kind::Pod, POD, "{spec: {tolerations: [{key: x}]}}", ""),
         (Kind::Pod, POD, "{spec: {containers: [{name: c, image: 'j:1'}]}}", pod_only),
-        // The policy follows from the tag where nobody says it.
+        // The default of the policy derives from the tag.
         (Kind::Pod, POD, "{spec: {containers: [{name: c, image: j}]}}", ""),
         (
             Kind::PersistentVolumeClaim,
@@ -288,7 +299,7 @@ fn a_manifest_may_be_sent_again_as_it_is() {
     {
         let store = stored(kind, rest);
         let again = update(&the_one(&store).object, &shown(&store), object_of(kind, rest), Written::Whole);
-        let again = again.unwrap_or_else(|invalid| panic!("{kind}: {:?}", told(&invalid)));
+        let again = again.unwrap_or_else(|invalid| panic!("{kind}: {:?}", messages(&invalid)));
         assert_eq!(super::whole(&again), super::whole(&the_one(&store).object), "{kind}");
     }
 }

@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::Cause;
-use clusterlocal_core::manifest::{Fault, Finding, NameRule};
-use clusterlocal_core::store::{LABEL_MAX, is_subdomain};
+use clusterlocal_core::manifest::{Fault, Finding};
 
-/// `finding` about `json`, as the API tells it.
+/// The API's cause for a `finding` about `json`.
 pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
     let Finding { path, fault, message, .. } = finding;
     // One address, written where only the first is, is the list as well.
@@ -20,8 +19,9 @@ pub(super) fn cause(json: &Value, finding: Finding) -> Cause {
         Fault::Duplicate => duplicate(path, value),
         Fault::Name(rule) => {
             let text = value.and_then(Value::as_str).unwrap_or_default();
-            let why = rule_broken(rule, text);
-            invalid(path, value, &why)
+            let faults = clusterlocal_admission::name_faults(rule, text);
+            // A rule of files may be narrower than the API's.
+            invalid(path, value, faults.first().map_or(&message, |fault| fault))
         }
         Fault::Invalid => match unknown_variant(&message) {
             Some((unknown, known)) => not_supported(path, unknown, &known),
@@ -42,7 +42,7 @@ pub(super) fn invalid(field: impl Into<String>, value: Option<&Value>, why: &str
     Cause { field: field.into(), reason: "FieldValueInvalid", message }
 }
 
-/// A field that is there already with this value.
+/// A field that has this value already.
 pub(super) fn duplicate(field: impl Into<String>, value: Option<&Value>) -> Cause {
     let message = format!("Duplicate value: {}", shown(value));
     Cause { field: field.into(), reason: "FieldValueDuplicate", message }
@@ -55,7 +55,7 @@ pub(super) fn not_supported(field: impl Into<String>, value: &str, known: &[&str
     Cause { field: field.into(), reason: "FieldValueNotSupported", message }
 }
 
-/// So much of a value is repeated to whoever sent it, in characters.
+/// Maximum length of a value in a message, in characters.
 const VALUE_CHARS: usize = 300;
 
 fn shown(value: Option<&Value>) -> String {
@@ -92,45 +92,4 @@ fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
     let words = message.strip_prefix("unknown variant `")?;
     let (unknown, expected) = words.split_once('`')?;
     Some((unknown, expected.split('`').skip(1).step_by(2).collect()))
-}
-
-/// Why `text` is no such name, as apimachinery's `validation` says it.
-pub(super) fn rule_broken(rule: NameRule, text: &str) -> String {
-    if rule == NameRule::Label && text.len() <= LABEL_MAX && is_subdomain(text) {
-        return "must not contain dots".into();
-    }
-    let too_long = |max: usize| (text.len() > max).then(|| format!("must be no more than {max} characters"));
-    let (max, why) = match rule {
-        NameRule::Label => (
-            63,
-            "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end \
-             with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is \
-             '[a-z0-9]([-a-z0-9]*[a-z0-9])?')",
-        ),
-        NameRule::Subdomain => (
-            253,
-            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
-             and end with an alphanumeric character (e.g. 'example.com', regex used for validation is \
-             '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')",
-        ),
-        NameRule::PathSegment => {
-            let why = match text {
-                "." | ".." => format!("may not be '{text}'"),
-                _ if text.contains('/') => "may not contain '/'".into(),
-                _ => "may not contain '%'".into(),
-            };
-            return why;
-        }
-        NameRule::ServiceName if !text.bytes().any(|byte| byte.is_ascii_lowercase()) => {
-            (15, "must contain at least one letter (a-z)")
-        }
-        NameRule::ServiceName if text.contains("--") => (15, "must not contain consecutive hyphens"),
-        NameRule::ServiceName if text.starts_with('-') || text.ends_with('-') => {
-            (15, "must not begin or end with a hyphen")
-        }
-        NameRule::ServiceName => {
-            (15, "must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)")
-        }
-    };
-    too_long(max).unwrap_or_else(|| why.into())
 }

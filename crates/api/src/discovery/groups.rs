@@ -1,5 +1,5 @@
-//! Which groups and resources there are, as clients find out before they ask: a document for each group, or all in one
-//! (aggregated discovery). It must not know objects.
+//! The groups and resources, which clients discover before they send requests: a document per group, or all in one
+//! (aggregated discovery). Must not depend on objects.
 
 use std::net::SocketAddr;
 
@@ -9,8 +9,8 @@ use crate::http::accept::Aggregated;
 use crate::schema::registry::Registry;
 use crate::schema::resource::{KUBERNETES_VERSION, Resource, Subresource};
 
-/// The document at `/version`. kubectl warns of servers more than one minor release away from its own; a
-/// recent one keeps it calm.
+/// The document at `/version`. kubectl warns about servers more than one minor release away from its own; a recent version
+/// avoids that.
 pub(super) fn version() -> Value {
     json!({
         "major": "1",
@@ -29,7 +29,7 @@ pub(super) fn version() -> Value {
     })
 }
 
-/// The processor as Go calls it.
+/// The processor architecture in Go's terms.
 fn go_arch() -> &'static str {
     match std::env::consts::ARCH {
         "x86_64" => "amd64",
@@ -38,7 +38,7 @@ fn go_arch() -> &'static str {
     }
 }
 
-/// `/`: the paths there are.
+/// `/`: the paths of the server.
 pub(super) fn paths(registry: &Registry) -> Value {
     let mut paths: Vec<String> = vec!["/api".into(), "/api/v1".into(), "/apis".into()];
     for group in groups(registry) {
@@ -51,12 +51,12 @@ pub(super) fn paths(registry: &Registry) -> Value {
     json!({ "paths": paths })
 }
 
-/// The groups beside the core.
+/// The groups other than the core.
 fn groups(registry: &Registry) -> impl Iterator<Item = &'static str> {
     registry.groups().into_iter().filter(|group| !group.is_empty())
 }
 
-/// `/api`. `address` is where this server is.
+/// `/api`. `address` is the address of this server.
 pub(super) fn core_group(address: SocketAddr) -> Value {
     json!({
         "kind": "APIVersions",
@@ -134,7 +134,7 @@ fn part_kind<'a>(resource: &'a Resource, part: &'a Subresource) -> &'a str {
     if part.has_own_type() { part.kind } else { resource.kind }
 }
 
-/// `/api` and `/apis` in one form: each group with all its resources.
+/// `/api` and `/apis` in one document: each group with all its resources.
 pub(super) fn aggregated(registry: &Registry, form: Aggregated, core: bool) -> Value {
     let groups = registry.groups().into_iter().filter(|group| group.is_empty() == core);
     let items: Vec<Value> = groups
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_say_the_same() {
+    fn both_forms_have_the_same_resources() {
         for (core, group) in [(true, ""), (false, "apps"), (false, "batch")] {
             let registry = Registry::built_in();
             let old = resources(registry, group, "v1");
@@ -212,12 +212,12 @@ mod tests {
     }
 
     #[test]
-    fn what_kubectl_looks_for() {
+    fn fields_that_kubectl_depends_on_are_present() {
         let core = resources(Registry::built_in(), "", "v1");
-        // `kubectl drain` evicts only where this is so.
+        // `kubectl drain` evicts only if this is present.
         let eviction = entry(&core["resources"], "name", "pods/eviction");
         assert_eq!((&eviction["kind"], &eviction["group"]), (&"Eviction".into(), &"policy".into()));
-        // `kubectl scale` sends what this says.
+        // `kubectl scale` sends the kind that is stated here.
         let apps = resources(Registry::built_in(), "apps", "v1");
         let scale = entry(&apps["resources"], "name", "statefulsets/scale");
         assert_eq!((&scale["kind"], &scale["group"]), (&"Scale".into(), &"autoscaling".into()));

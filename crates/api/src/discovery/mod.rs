@@ -14,7 +14,7 @@ use crate::http::reply::Reply;
 use crate::schema::registry::Registry;
 use clusterlocal_core::{ControlPlane, Driver};
 
-/// The document that `target` asks for: which groups, versions, resources and fields there are.
+/// The document for `target`: groups, versions, resources or fields.
 pub(crate) fn document(
     driver: &Driver,
     address: SocketAddr,
@@ -31,7 +31,7 @@ pub(crate) fn document(
         };
         Reply::Typed(content_type, groups::aggregated(registry, form, core).to_string().into_bytes())
     };
-    match (target, Aggregated::wanted(headers)) {
+    match (target, Aggregated::requested(headers)) {
         (Target::Health, _) => Reply::text("ok"),
         (Target::Version, _) => Reply::ok(&groups::version()),
         (Target::CoreGroup, Some(form)) => aggregated(form, true),

@@ -9,8 +9,8 @@ use crate::schema::crd;
 use crate::schema::protobuf::put;
 use crate::schema::registry::Registry;
 use crate::schema::resource::{Held, Resource};
-use crate::schema::types::{self, Field, Shape, Type};
 use clusterlocal_core::store::Store;
+use clusterlocal_core::types::{self, Field, Go, ListType, Own, PatchMerge, Shape, Type};
 
 /// What a PATCH takes in its query.
 const PARAMETERS: [&str; 4] = ["dryRun", "fieldManager", "fieldValidation", "force"];
@@ -59,81 +59,122 @@ pub(crate) fn document(registry: &Registry, store: &Store, group: &str, version:
 /// The types of the kinds of `group`, and those that they are made of.
 fn schemas(registry: &Registry, store: &Store, group: &str, version: &str) -> Map<String, Value> {
     let mut schemas = Map::new();
-    let mut wanted: Vec<&'static str> = Vec::new();
+    let mut wanted: Vec<&'static Type> = Vec::new();
     for resource in stored(registry).filter(|resource| is_of(resource, group, version)) {
-        let metadata = "#/components/schemas/ObjectMeta";
-        if let Some(definition) = crd::openapi::definition(store, resource, metadata) {
-            wanted.push("ObjectMeta");
-            schemas.insert(crd::openapi::name(resource), definition);
+        if resource.is_custom() {
+            let Some(metadata) = types::named("meta", "ObjectMeta") else { continue };
+            let reference = reference(metadata);
+            if let Some(definition) = crd::openapi::definition(store, resource, &reference) {
+                wanted.push(metadata);
+                schemas.insert(crd::openapi::name(resource), definition);
+            }
             continue;
         }
-        let Some(fields) = types::of(&resource.api_version(), resource.kind) else { continue };
-        let mut kind = type_schema(fields, &mut wanted);
-        for said in ["apiVersion", "kind"] {
-            kind["properties"][said] = json!({ "type": "string" });
-        }
+        let Some(of) = types::of_kind(&resource.api_version(), resource.kind) else { continue };
+        let mut kind = type_schema(of, &mut wanted);
         kind["x-kubernetes-group-version-kind"] =
             json!([{ "group": group, "version": version, "kind": resource.kind }]);
-        schemas.insert(resource.kind.into(), kind);
+        schemas.insert(of.published_name(), kind);
     }
-    while let Some(name) = wanted.pop() {
-        if let (false, Some(fields)) = (schemas.contains_key(name), types::fields(name)) {
-            schemas.insert(name.into(), type_schema(fields, &mut wanted));
+    while let Some(of) = wanted.pop() {
+        let name = of.published_name();
+        if !schemas.contains_key(&name) {
+            schemas.insert(name, type_schema(of, &mut wanted));
         }
     }
     schemas
 }
 
-/// A type with these fields; those that it is made of are `wanted` as well.
-fn type_schema(fields: &'static [Field], wanted: &mut Vec<&'static str>) -> Value {
-    let mut properties = Map::new();
-    let mut rest = vec![fields];
-    while let Some(fields) = rest.pop() {
-        for field in fields {
-            let one = match field.kind {
-                Type::Named(name) if field.shape != Shape::Inline => {
-                    wanted.push(name);
-                    json!({ "$ref": format!("#/components/schemas/{name}") })
-                }
-                Type::Named(_) => json!({}),
-                Type::String | Type::Quantity | Type::Duration => json!({ "type": "string" }),
-                Type::Integer => json!({ "type": "integer" }),
-                Type::Float => json!({ "type": "number" }),
-                Type::Strings => json!({ "type": "array", "items": { "type": "string" } }),
-                Type::SchemaOr(_) => json!({}),
-                Type::Boolean => json!({ "type": "boolean" }),
-                Type::Bytes => json!({ "type": "string", "format": "byte" }),
-                Type::Time | Type::MicroTime => json!({ "type": "string", "format": "date-time" }),
-                Type::IntOrString => json!({ "type": "string", "format": "int-or-string" }),
-                Type::Raw | Type::Object => json!({ "type": "object" }),
-            };
-            let property = match field.shape {
-                Shape::One { .. } => one,
-                Shape::List => json!({ "type": "array", "items": one }),
-                Shape::Map => json!({ "type": "object", "additionalProperties": one }),
-                Shape::Inline => {
-                    rest.extend(field.kind.fields());
-                    continue;
-                }
-            };
-            let mut property = property;
-            if let Some(text) = description(fields, field.name) {
-                property["description"] = text.into();
-            }
-            properties.insert(field.name.into(), property);
-        }
-    }
-    json!({ "type": "object", "properties": properties })
+fn reference(of: &Type) -> String {
+    format!("#/components/schemas/{}", of.published_name())
 }
 
-/// What is told of a field that people ask about; most have no description here.
-fn description(fields: &[Field], name: &str) -> Option<&'static str> {
-    let is_metadata = fields.iter().any(|field| field.name == "creationTimestamp");
-    (is_metadata && name == "creationTimestamp").then_some(
-        "CreationTimestamp is a timestamp representing the server time when this object was created. It is not guaranteed \
-         to be set in happens-before order across separate operations.",
-    )
+/// The schema of a struct; the types of its fields are `wanted` as well.
+fn type_schema(of: &'static Type, wanted: &mut Vec<&'static Type>) -> Value {
+    let mut properties = Map::new();
+    for field in of.fields() {
+        let mut property = value_schema(&field.go, wanted);
+        let marks = marks(of, field);
+        if !marks.is_empty() && property.get("$ref").is_some() {
+            // What stands beside a $ref does not count.
+            property = json!({ "allOf": [property] });
+        }
+        if let Some(property) = property.as_object_mut() {
+            property.extend(marks);
+        }
+        properties.insert(field.json.into(), property);
+    }
+    let mut schema = json!({ "type": "object", "properties": properties });
+    let required: Vec<&str> =
+        of.fields().iter().filter(|field| field.is_required()).map(|field| field.json).collect();
+    if !required.is_empty() {
+        schema["required"] = required.into();
+    }
+    if of.is_atomic() {
+        schema["x-kubernetes-map-type"] = "atomic".into();
+    }
+    schema
 }
+
+/// The schema of a value.
+fn value_schema(go: &'static Go, wanted: &mut Vec<&'static Type>) -> Value {
+    match go.resolved() {
+        go if go.is_bytes() => json!({ "type": "string", "format": "byte" }),
+        Go::Named(of) => match of.shape() {
+            Shape::Own(Own::Time | Own::MicroTime) => json!({ "type": "string", "format": "date-time" }),
+            Shape::Own(Own::Quantity) => json!({ "type": "string" }),
+            Shape::Own(Own::IntOrString) => json!({ "type": "string", "format": "int-or-string" }),
+            Shape::Own(Own::Raw) => json!({ "type": "object" }),
+            Shape::Own(Own::SchemaOrBool | Own::SchemaOrArray | Own::SchemaOrStrings) => json!({}),
+            _ => {
+                wanted.push(of);
+                json!({ "$ref": reference(of) })
+            }
+        },
+        Go::List(of) => json!({ "type": "array", "items": value_schema(of, wanted) }),
+        Go::Map(_, of) => json!({ "type": "object", "additionalProperties": value_schema(of, wanted) }),
+        Go::Text => json!({ "type": "string" }),
+        Go::Boolean => json!({ "type": "boolean" }),
+        Go::Integer(format @ ("int32" | "int64"), ..) => json!({ "type": "integer", "format": format }),
+        Go::Integer(..) => json!({ "type": "integer" }),
+        Go::Float => json!({ "type": "number", "format": "double" }),
+        Go::Pointer(_) | Go::Any => json!({}),
+    }
+}
+
+/// What stands beside the type of a field of `of`.
+fn marks(of: &Type, field: &Field) -> Map<String, Value> {
+    let mut marks = Map::new();
+    let mut mark = |name: &str, value: Value| drop(marks.insert(name.into(), value));
+    if of.name == "ObjectMeta" && field.json == "creationTimestamp" {
+        mark("description", CREATION_TIMESTAMP.into());
+    }
+    if let Some(default) = field.default().and_then(|text| serde_json::from_str(text).ok()) {
+        mark("default", default);
+    }
+    if let Some(strategy) = field.patch_strategy() {
+        mark("x-kubernetes-patch-strategy", strategy.into());
+    }
+    if let Some(PatchMerge::ByKey(key)) = field.patch_merge() {
+        mark("x-kubernetes-patch-merge-key", key.into());
+    }
+    match field.list_type() {
+        ListType::Map(keys) => {
+            mark("x-kubernetes-list-type", "map".into());
+            mark("x-kubernetes-list-map-keys", keys.split('/').collect());
+        }
+        ListType::Set => mark("x-kubernetes-list-type", "set".into()),
+        ListType::Atomic => {}
+    }
+    if let Some(map_type) = field.map_type() {
+        mark("x-kubernetes-map-type", map_type.into());
+    }
+    marks
+}
+
+/// The description of `metadata.creationTimestamp`, the only one of a built-in type.
+const CREATION_TIMESTAMP: &str = "CreationTimestamp is a timestamp representing the server time when this object was created. It is \
+    not guaranteed to be set in happens-before order across separate operations.";
 
 /// `/openapi/v2` in JSON: the types of what clients defined. Those of Kubernetes are in version 3 only.
 pub(crate) fn v2_json(registry: &Registry, store: &Store) -> Value {
@@ -254,10 +295,26 @@ mod tests {
             }
         }
         let pods = document(Registry::built_in(), &Store::new(), "", "v1");
-        let volume = &pods["components"]["schemas"]["Volume"]["properties"];
+        let schemas = &pods["components"]["schemas"];
+        let volume = &schemas["io.k8s.api.core.v1.Volume"]["properties"];
         assert_eq!(
-            volume["emptyDir"]["$ref"], "#/components/schemas/EmptyDirVolumeSource",
+            volume["emptyDir"]["$ref"], "#/components/schemas/io.k8s.api.core.v1.EmptyDirVolumeSource",
             "stands beside the name"
         );
+        let service = &schemas["io.k8s.api.core.v1.ServiceSpec"]["properties"];
+        let port = json!({ "$ref": "#/components/schemas/io.k8s.api.core.v1.ServicePort" });
+        assert_eq!(
+            service["ports"],
+            json!({
+                "type": "array",
+                "items": port,
+                "x-kubernetes-list-type": "map",
+                "x-kubernetes-list-map-keys": ["port", "protocol"],
+                "x-kubernetes-patch-strategy": "merge",
+                "x-kubernetes-patch-merge-key": "port",
+            })
+        );
+        assert_eq!(service["selector"]["x-kubernetes-map-type"], "atomic");
+        assert_eq!(schemas["io.k8s.api.core.v1.Container"]["required"], json!(["name"]));
     }
 }

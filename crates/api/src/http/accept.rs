@@ -1,14 +1,14 @@
-//! What a client can read, from its `Accept` header: plain objects, tables or metadata only, and which form of
-//! discovery; as JSON or as YAML. It must not know objects.
+//! The forms that a client accepts, by its `Accept` header: plain objects, tables or metadata only, and the form of
+//! discovery; as JSON or YAML. Must not depend on objects.
 
 use hyper::header::{ACCEPT, HeaderMap};
 
 use super::status::Status;
 
-/// What objects are answered as.
+/// The form of objects in an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// As they are.
+    /// The objects as they are.
     Json,
     /// `meta.k8s.io/v1` Table: what `kubectl get` prints.
     Table,
@@ -16,14 +16,14 @@ pub(crate) enum Form {
     Metadata,
 }
 
-/// Which form of discovery of all groups at once.
+/// The form of aggregated discovery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Aggregated {
     V2,
     V2Beta1,
 }
 
-/// One entry of the header.
+/// An entry of the header.
 struct Range<'a> {
     is_yaml: bool,
     parameters: Vec<(&'a str, &'a str)>,
@@ -34,7 +34,7 @@ impl Range<'_> {
         self.parameters.iter().find(|(k, _)| k.eq_ignore_ascii_case(key)).map(|(_, value)| *value)
     }
 
-    /// Whether it asks for the kind `kind` of `group`.
+    /// Whether it requests the kind `kind` of `group`.
     fn is(&self, kind: &str, group: &str, versions: &[&str]) -> bool {
         self.get("as") == Some(kind)
             && self.get("g") == Some(group)
@@ -42,21 +42,21 @@ impl Range<'_> {
     }
 }
 
-/// How objects are called that are written as YAML.
+/// The content type of YAML.
 pub(crate) const YAML: &str = "application/yaml";
 
-/// Whether the client would rather have YAML than JSON.
+/// Whether the client prefers YAML to JSON.
 pub(crate) fn is_yaml(headers: &HeaderMap) -> bool {
     ranges(&header(headers)).next().is_some_and(|range| range.is_yaml)
 }
 
-/// Whether the client takes JSON, where something else could be made as well.
+/// Whether the client accepts JSON, if there is another form as well.
 pub(crate) fn is_json(headers: &HeaderMap) -> bool {
     let accept = header(headers);
     accept.trim().is_empty() || ranges(&accept).next().is_some_and(|range| !range.is_yaml)
 }
 
-/// The header's entries that JSON or YAML is one of, first choice first: clients of Kubernetes list them in order and give no
+/// The header's entries that include JSON or YAML, in order: clients of Kubernetes order them by preference, without
 /// weights.
 fn ranges(accept: &str) -> impl Iterator<Item = Range<'_>> {
     accept.split(',').filter_map(|entry| {
@@ -68,15 +68,15 @@ fn ranges(accept: &str) -> impl Iterator<Item = Range<'_>> {
     })
 }
 
-/// The whole header; nothing where there is none, and then anything goes.
+/// The whole header; empty if there is none, which accepts anything.
 fn header(headers: &HeaderMap) -> String {
     let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     values.collect::<Vec<_>>().join(",")
 }
 
 impl Form {
-    /// The first that the client names and that can be made.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Result<Form, Status> {
+    /// Returns the first form in the header that is supported.
+    pub(crate) fn requested(headers: &HeaderMap) -> Result<Form, Status> {
         let accept = header(headers);
         if accept.trim().is_empty() {
             return Ok(Form::Json);
@@ -93,8 +93,8 @@ impl Form {
 }
 
 impl Aggregated {
-    /// The form that the client names before the older one of a document a group, if it does.
-    pub(crate) fn wanted(headers: &HeaderMap) -> Option<Aggregated> {
+    /// Returns the form if the header has it before the older one, which is a document per group.
+    pub(crate) fn requested(headers: &HeaderMap) -> Option<Aggregated> {
         const KIND: &str = "APIGroupDiscoveryList";
         let accept = header(headers);
         let form = |range: Range<'_>| match range.get("as") {
@@ -106,7 +106,7 @@ impl Aggregated {
         ranges(&accept).find_map(form).flatten()
     }
 
-    /// As in `apiVersion` and the content type.
+    /// The version in `apiVersion` and the content type.
     pub(crate) fn version(self) -> &'static str {
         match self {
             Aggregated::V2 => "v2",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn forms() {
+    fn the_first_supported_form_is_used() {
         let get = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,\
                    application/json";
         let table = [
@@ -145,13 +145,13 @@ mod tests {
             ("text/html,application/xhtml+xml,*/*;q=0.8", Some(Form::Json)),
         ];
         for (accept, expected) in table {
-            assert_eq!(Form::wanted(&headers(accept)).ok(), expected, "{accept}");
+            assert_eq!(Form::requested(&headers(accept)).ok(), expected, "{accept}");
         }
-        assert_eq!(Form::wanted(&HeaderMap::new()), Ok(Form::Json));
+        assert_eq!(Form::requested(&HeaderMap::new()), Ok(Form::Json));
     }
 
     #[test]
-    fn discovery() {
+    fn aggregated_discovery_is_used_if_it_comes_first() {
         let old =
             "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
         let new = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json;\
@@ -163,7 +163,7 @@ mod tests {
             ("application/json;g=apidiscovery.k8s.io;v=v3;as=APIGroupDiscoveryList,application/json", None),
         ];
         for (accept, expected) in table {
-            assert_eq!(Aggregated::wanted(&headers(accept)), expected, "{accept}");
+            assert_eq!(Aggregated::requested(&headers(accept)), expected, "{accept}");
         }
     }
 }

@@ -1,5 +1,4 @@
-//! The body of a request: read whole within bounds, and understood by its content type. It must not know what it is
-//! for.
+//! The body of a request: read within the limits, and decoded by its content type. Must not depend on its purpose.
 
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -15,7 +14,7 @@ use clusterlocal_core::manifest;
 /// The content types of objects.
 pub(crate) const OBJECT_TYPES: [&str; 3] = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
 
-/// How a patch is meant, by its content type.
+/// The type of a patch, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PatchType {
     /// RFC 6902.
@@ -24,11 +23,11 @@ pub(crate) enum PatchType {
     Merge,
     /// Server-side apply.
     Apply,
-    /// Kubernetes' own merge, which knows which lists are maps.
+    /// Kubernetes' strategic merge, which treats some lists as maps.
     Strategic,
 }
 
-/// In the order in which kube-apiserver lists them.
+/// In the order of kube-apiserver's message.
 const PATCH_TYPES: [(&str, PatchType); 4] = [
     ("application/json-patch+json", PatchType::Json),
     ("application/merge-patch+json", PatchType::Merge),
@@ -37,7 +36,7 @@ const PATCH_TYPES: [(&str, PatchType); 4] = [
 ];
 
 impl PatchType {
-    /// The one that the request's content type names.
+    /// Returns the type for the request's content type.
     pub(crate) fn of(headers: &HeaderMap) -> Result<PatchType, Status> {
         let essence = essence(headers);
         let found = PATCH_TYPES.iter().find(|(name, _)| *name == essence);
@@ -47,13 +46,13 @@ impl PatchType {
     }
 }
 
-/// The content type without its parameters, in lower case; empty where there is none.
+/// The content type without its parameters, in lower case; empty if there is none.
 fn essence(headers: &HeaderMap) -> String {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// The whole body.
+/// Reads the whole body.
 pub(crate) async fn read(body: Incoming, limits: Limits) -> Result<Bytes, Status> {
     let collected = timeout(limits.body, Limited::new(body, limits.body_bytes).collect()).await;
     match collected {
@@ -64,7 +63,7 @@ pub(crate) async fn read(body: Incoming, limits: Limits) -> Result<Bytes, Status
     }
 }
 
-/// The object that `body` is, by the content type. A deletion may have none, and has JSON then.
+/// Decodes the object in `body` by its content type. A deletion may have none, and has JSON then.
 pub(crate) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> {
     match essence(headers).as_str() {
         "" | "application/json" => json(body),
@@ -74,12 +73,12 @@ pub(crate) fn object(headers: &HeaderMap, body: &[u8]) -> Result<Value, Status> 
     }
 }
 
-/// JSON in `body`.
+/// Decodes JSON.
 pub(crate) fn json(body: &[u8]) -> Result<Value, Status> {
     serde_json::from_slice(body).map_err(|error| Status::bad_request(format!("error decoding JSON: {error}")))
 }
 
-/// YAML, or JSON, which is YAML as well, in `body`.
+/// Decodes YAML, of which JSON is a subset.
 pub(crate) fn yaml(body: &[u8]) -> Result<Value, Status> {
     manifest::read_value(body).map_err(|why| Status::bad_request(format!("error decoding YAML: {why}")))
 }

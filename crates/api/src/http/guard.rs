@@ -1,6 +1,6 @@
-//! Who may ask. The API has no credentials, so nobody else's web page must be able to drive it: a browser says where a
-//! page is from (`Origin`, `Sec-Fetch-Site`), calls the server by the page's name (`Host`, which gives a rebound
-//! domain away), and sends only a few content types without asking first. It must not know what is asked.
+//! Protects the API from web pages: it has no credentials, so a page of another site must not be able to use it. A browser
+//! states the origin of a page (`Origin`, `Sec-Fetch-Site`), sends the page's name of the server (`Host`, which reveals a
+//! rebound domain), and sends only a few content types without a preflight request. Must not depend on what is requested.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,17 +10,17 @@ use hyper::{Method, Uri};
 use super::body::OBJECT_TYPES;
 use super::status::Status;
 
-/// The rules for requests that came to one address.
+/// The rules for requests to one address.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Guard {
-    /// Whether people on other machines may ask too, who call this one by a name of their network.
+    /// Whether clients on other machines are allowed, which use a name of this machine in their network.
     pub(crate) remote: bool,
-    /// Where the request came to.
+    /// The address that the request was sent to.
     pub(crate) bound: SocketAddr,
 }
 
 impl Guard {
-    /// Refuses what a browser sent on a page's behalf.
+    /// Refuses requests that a browser sent for a page.
     pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Status> {
         if headers.contains_key(ORIGIN) {
             return Err(Status::refused(
@@ -31,11 +31,11 @@ impl Guard {
         if site.is_some_and(|site| site != b"none" && site != b"same-origin") {
             return Err(Status::refused("requests of web pages of other sites are not answered"));
         }
-        // RFC 9112, 3.2.
+        // RFC 9112 section 3.2.
         if headers.get_all(HOST).iter().count() > 1 {
             return Err(Status::bad_request("the request has more than one Host header"));
         }
-        // An absolute URI wins over the header (RFC 9112, 3.2.2).
+        // An absolute URI overrides the header (RFC 9112 section 3.2.2).
         let authority = match uri.authority() {
             Some(authority) => Some(authority.as_str()),
             None => headers.get(HOST).and_then(|host| host.to_str().ok()),
@@ -49,7 +49,7 @@ impl Guard {
                 "the request is for host {host:?}, which is not this server; use http://{bound} as the server's address"
             )));
         }
-        // What is sent to a pod's or node's proxy goes nowhere, whatever its type.
+        // Requests to a proxy of a pod or node have no effect, whatever their type.
         let proxied = uri.path().split('/').any(|part| part == "proxy");
         if is_write(method)
             && !proxied
@@ -60,8 +60,8 @@ impl Guard {
         Ok(())
     }
 
-    /// Whether this server is called `host`. A page's own domain that was made to resolve to us is always a name with
-    /// a dot: addresses are safe, and so are names that only the own network can resolve.
+    /// Whether `host` is a name of this server. A domain of an attacker that resolves to this server always has a dot:
+    /// addresses are safe, and so are names without a dot, which only the local network resolves.
     fn is_ours(&self, host: &str) -> bool {
         if host.eq_ignore_ascii_case("localhost") {
             return true;
@@ -90,8 +90,8 @@ fn is_write(method: &Method) -> bool {
     !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// The content types that a form or `fetch` may send anywhere without asking (Fetch standard, "CORS-safelisted
-/// request-header").
+/// The content types that a form or `fetch` may send to any site without a preflight request (Fetch standard,
+/// "CORS-safelisted request-header").
 fn is_simple(content_type: &[u8]) -> bool {
     let essence = content_type.split(|b| *b == b';').next().unwrap_or_default().trim_ascii();
     let simple: [&[u8]; 3] = [b"text/plain", b"application/x-www-form-urlencoded", b"multipart/form-data"];
@@ -106,7 +106,7 @@ mod tests {
 
     type Headers = [(&'static str, &'static str)];
 
-    /// The code that a request of this machine, or of any, is answered with.
+    /// The code of the answer to a request from this machine, or from any.
     fn asked(remote: bool, method: Method, sent: &Headers) -> u16 {
         let guard = Guard { remote, bound: "127.0.0.1:10054".parse().unwrap() };
         let mut headers = HeaderMap::new();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts() {
+    fn hosts_other_than_the_server_are_refused() {
         let table = [
             ("localhost", true, true),
             ("localhost:10054", true, true),
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn pages() {
+    fn requests_of_other_sites_pages_are_refused() {
         let host = ("host", "localhost");
         let table: [(Method, &Headers, u16); 10] = [
             (Method::GET, &[], 400),

@@ -1,5 +1,5 @@
-//! What clients were sent and have not taken yet: how many bytes of it may wait in all. Where it is more, the connection
-//! that has taken nothing for longest is cut off. It must not know what is sent.
+//! Bytes that clients have been sent and have not read: the maximum for all clients together. Beyond it, the connection
+//! that has read nothing for the longest time is closed. Must not depend on what is sent.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use hyper::body::Bytes;
 use tokio::sync::Notify;
 
-/// Maximum of the bytes that wait for all clients together.
+/// Maximum number of waiting bytes of all clients together.
 pub(crate) const WAITING_BYTES: usize = 64 << 20;
 
-/// About how long a piece of a stream is, in bytes: a watch's or list's memory for one client. A single object may be
-/// longer.
+/// Approximate size of a piece of a stream, in bytes: the memory of a watch or list for one client. A single object may be
+/// larger.
 pub(crate) const PIECE_BYTES: usize = 64 << 10;
 
-/// The bytes that wait, by connection.
+/// The waiting bytes of all connections.
 pub(crate) struct Outgoing {
     bound: usize,
     state: Mutex<State>,
@@ -23,21 +23,21 @@ pub(crate) struct Outgoing {
 #[derive(Default)]
 struct State {
     bytes: usize,
-    /// By number of the connection: those for which something waits.
+    /// By number: the connections with waiting bytes.
     accounts: BTreeMap<u64, Account>,
     next: u64,
-    /// Counts pieces that were sent or taken: the order of what happens.
+    /// Number of pieces sent or read so far, as a logical clock.
     clock: u64,
 }
 
 struct Account {
     bytes: usize,
-    /// When the client took something last, or else when it was sent the first piece.
+    /// When the client last read something, or was sent the first piece.
     active: u64,
     cut_off: Arc<Notify>,
 }
 
-/// One connection. A clone is the same.
+/// A connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Connection {
     outgoing: Arc<Outgoing>,
@@ -45,19 +45,19 @@ pub(crate) struct Connection {
     cut_off: Arc<Notify>,
 }
 
-/// Bytes that count as long as they wait.
+/// Bytes that are counted while they wait.
 struct Waiting {
     bytes: Bytes,
     connection: Connection,
 }
 
 impl Outgoing {
-    /// As many bytes as `bound` may wait.
+    /// With a maximum of `bound` waiting bytes.
     pub(crate) fn new(bound: usize) -> Arc<Self> {
         Arc::new(Outgoing { bound, state: Mutex::default() })
     }
 
-    /// A connection, for which nothing waits yet.
+    /// A connection without waiting bytes.
     pub(crate) fn connection(self: &Arc<Self>) -> Connection {
         let mut state = self.state();
         state.next += 1;
@@ -75,7 +75,7 @@ impl State {
         self.clock
     }
 
-    /// Cuts off the slowest connection but for `number`; false if there is no other.
+    /// Closes the slowest connection other than `number`. Returns false if there is none.
     fn cut_off_slowest(&mut self, number: u64) -> bool {
         let others = self.accounts.iter().filter(|(other, _)| **other != number);
         let Some(slowest) = others.min_by_key(|(_, account)| account.active).map(|(other, _)| *other) else {
@@ -90,7 +90,7 @@ impl State {
 }
 
 impl Connection {
-    /// `bytes`, which wait until they are dropped.
+    /// Counts `bytes` as waiting until the result is dropped.
     pub(crate) fn send(&self, bytes: Bytes) -> Bytes {
         let mut state = self.outgoing.state();
         let now = state.tick();
@@ -104,7 +104,7 @@ impl Connection {
         Bytes::from_owner(Waiting { bytes, connection: self.clone() })
     }
 
-    /// Returns when the connection is to be cut off.
+    /// Returns once the connection is to be closed.
     pub(crate) async fn cut_off(&self) {
         self.cut_off.notified().await;
     }
@@ -120,7 +120,7 @@ impl Drop for Waiting {
     fn drop(&mut self) {
         let mut state = self.connection.outgoing.state();
         let now = state.tick();
-        // One that was cut off has no account any more.
+        // A closed connection has no account.
         let Some(account) = state.accounts.get_mut(&self.connection.number) else { return };
         let taken = self.bytes.len().min(account.bytes);
         account.bytes -= taken;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_slowest_makes_room() {
+    async fn the_slowest_connection_is_closed() {
         let outgoing = Outgoing::new(100);
         let [slow, reader, other] = [(); 3].map(|()| outgoing.connection());
         let piece = |length: usize| Bytes::from(vec![0; length]);

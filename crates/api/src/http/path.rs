@@ -1,23 +1,23 @@
-//! What the path of a request means: discovery, or a resource and perhaps one object and a part of it. It must not
-//! know verbs, queries or objects.
+//! Parses the path of a request: discovery, or a resource with an object and a part of it, if any. Must not depend on
+//! verbs, queries or objects.
 
 use percent_encoding::percent_decode_str;
 
 use crate::schema::registry::Registry;
 use crate::schema::resource::{Resource, Subresource};
 
-/// Which document about the DNS a path is for.
+/// The documents about the DNS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dns {
     /// All records: `{"domain", "ttl", "records": [{"name", "ttl", "type", "data"}]}`.
     Records,
-    /// The reply to one question as a pod asks it: `?name=&type=&namespace=`.
+    /// The reply to a query as a pod sends it: `?name=&type=&namespace=`.
     Query,
-    /// Why it has that answer.
+    /// The reasons of that reply.
     Explain,
 }
 
-/// What a path leads to.
+/// The target of a path.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Target {
     /// `/healthz`, `/livez`, `/readyz`.
@@ -46,28 +46,28 @@ pub(crate) enum Target {
     Place(Place),
 }
 
-/// Where objects are.
+/// A resource, or an object.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Place {
     pub(crate) resource: &'static Resource,
-    /// Empty for a resource without namespaces, and for all namespaces.
+    /// Empty for a cluster-scoped resource, and for all namespaces.
     pub(crate) namespace: String,
     /// Empty for the collection.
     pub(crate) name: String,
     pub(crate) part: Part,
 }
 
-/// What of an object is meant.
+/// The part of an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Part {
     Whole,
     Subresource(&'static Subresource),
-    /// What a process in a pod answers to HTTP.
+    /// The HTTP proxy to a container.
     Proxy,
 }
 
 impl Target {
-    /// What `path` leads to among the resources of `registry`, if anywhere.
+    /// Returns the target of `path` among the resources of `registry`, if any.
     pub(crate) fn of(path: &str, registry: &Registry) -> Option<Target> {
         let decoded: Vec<_> = path
             .trim_matches('/')
@@ -108,7 +108,7 @@ impl Target {
     }
 }
 
-/// A group that is not the core, and one of its versions, if there are any such resources.
+/// A group other than the core, with one of its versions, if it has resources.
 fn known(registry: &Registry, group: &str, version: Option<&str>) -> Option<(String, String)> {
     let is = |resource: &&Resource| {
         resource.group == group && version.is_none_or(|version| version == resource.version)
@@ -120,7 +120,7 @@ fn known(registry: &Registry, group: &str, version: Option<&str>) -> Option<(Str
 impl Place {
     fn of(registry: &Registry, group: &str, version: &str, segments: &[&str]) -> Option<Place> {
         let (namespace, rest) = match segments {
-            // A namespace's own parts, rather than what is in it.
+            // The parts of a namespace itself, rather than resources in it.
             ["namespaces", _] | ["namespaces", _, "status" | "finalize"] => ("", segments),
             ["namespaces", "", ..] => return None,
             ["namespaces", namespace, rest @ ..] => (*namespace, rest),
@@ -133,7 +133,7 @@ impl Place {
         }
         let (name, part) = match rest {
             [] => ("", Part::Whole),
-            // Objects of all namespaces can be listed, but one of them has to be named with its namespace.
+            // Objects of all namespaces can be listed, but a single one needs its namespace.
             _ if resource.namespaced && namespace.is_empty() => return None,
             ["", ..] => return None,
             [name] => (*name, Part::Whole),
@@ -151,8 +151,8 @@ impl Place {
 mod tests {
     use super::*;
 
-    /// `group plural namespace name part`, as far as there are any.
-    fn told(path: &str) -> String {
+    /// Renders `group plural namespace name part`, as far as present.
+    fn rendered(path: &str) -> String {
         match Target::of(path, Registry::built_in()) {
             None => "nothing".into(),
             Some(Target::Place(place)) => {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn paths_are_parsed_like_kube_apiservers() {
         let table = [
             ("/", "Root"),
             ("/api", "CoreGroup"),
@@ -207,7 +207,7 @@ mod tests {
             ("/api/v1/%ff", "nothing"),
         ];
         for (path, expected) in table {
-            assert_eq!(told(path), expected, "{path}");
+            assert_eq!(rendered(path), expected, "{path}");
         }
     }
 }

@@ -1,13 +1,12 @@
-//! Who may hold an API connection: a limit for all, and the rule for when it is reached: the connection that has waited
-//! longest for a request makes room. One whose request is being answered, such as a watch, does not. It must not know what
-//! is asked.
+//! Limits API connections. At the limit, the connection that has waited longest for a request is closed, but none whose
+//! request is being answered, such as a watch. Must not depend on what is requested.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-/// The connections that are open.
+/// The open connections.
 pub(crate) struct Places {
     limit: usize,
     open: Mutex<Open>,
@@ -16,18 +15,18 @@ pub(crate) struct Places {
 #[derive(Default)]
 struct Open {
     next: u64,
-    /// Counts what happens: the order in which connections became idle.
+    /// A logical clock, for the order in which connections became idle.
     clock: u64,
     seats: HashMap<u64, Seat>,
 }
 
 struct Seat {
-    /// Since when it has waited for a request, in the order of what happens; `None` while one is answered.
+    /// When it became idle, on the logical clock; `None` while a request is answered.
     idle: Option<u64>,
     evicted: Arc<Notify>,
 }
 
-/// A connection's leave to be open. When its last clone is dropped, the place is free again.
+/// Permission of a connection to be open. Dropping its last clone frees the place.
 #[derive(Clone)]
 pub(crate) struct Place(Arc<Held>);
 
@@ -37,16 +36,16 @@ struct Held {
     evicted: Arc<Notify>,
 }
 
-/// A request that is being answered; when it is dropped, the connection is idle again.
+/// A request that is being answered. Dropping this makes the connection idle again.
 pub(crate) struct Busy(Place);
 
 impl Places {
-    /// For `limit` connections at a time, at least one.
+    /// With a maximum of `limit` connections, at least one.
     pub(crate) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Places { limit: limit.max(1), open: Mutex::default() })
     }
 
-    /// A place for a new connection, unless all are taken by requests that are being answered.
+    /// Returns a place for a new connection, unless all are answering requests.
     pub(crate) fn admit(self: &Arc<Self>) -> Option<Place> {
         let mut open = self.open();
         if open.seats.len() >= self.limit {
@@ -69,7 +68,7 @@ impl Places {
 }
 
 impl Place {
-    /// A whole request is there and is being answered.
+    /// Marks the connection as answering a request.
     pub(crate) fn busy(&self) -> Busy {
         if let Some(seat) = self.0.places.open().seats.get_mut(&self.0.number) {
             seat.idle = None;
@@ -77,7 +76,7 @@ impl Place {
         Busy(self.clone())
     }
 
-    /// Returns when the connection has to make room for another.
+    /// Returns once the connection is evicted.
     pub(crate) async fn evicted(&self) {
         self.0.evicted.notified().await;
     }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_idle_makes_room_and_one_that_is_answered_does_not() {
+    async fn the_longest_idle_connection_is_evicted_and_no_busy_one() {
         let places = Places::new(2);
         let [first, second] = [places.admit().expect("a place"), places.admit().expect("a place")];
         drop(first.busy());
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_closed_connection_leaves_its_place() {
+    async fn a_closed_connection_frees_its_place() {
         let places = Places::new(1);
         let first = places.admit().expect("a place");
         let busy = first.busy();

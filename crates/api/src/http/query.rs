@@ -1,5 +1,5 @@
-//! The query of a request, as `ListOptions`, `CreateOptions` and their siblings have it. What a verb does not take is
-//! passed over, as kube-apiserver does. It must not know objects.
+//! The query of a request, with the fields of `ListOptions`, `CreateOptions` and the like. A verb ignores other fields, as
+//! in kube-apiserver. Must not depend on objects.
 
 use std::time::Duration;
 
@@ -8,66 +8,66 @@ use crate::view::table::Include;
 use clusterlocal_core::reconcile::Propagation;
 use clusterlocal_core::store::duration;
 
-/// What a client asks for beside the path.
+/// The options of a request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Query {
     pub(crate) label_selector: String,
     pub(crate) field_selector: String,
-    /// So many objects at a time; none is all.
+    /// Maximum number of objects in an answer; none for all.
     pub(crate) limit: Option<usize>,
-    /// Where the last answer with a limit ended.
+    /// The end of the previous answer with a limit.
     pub(crate) continue_from: String,
-    /// None is the newest.
+    /// None for the newest.
     pub(crate) resource_version: Option<u64>,
     pub(crate) version_match: Option<VersionMatch>,
     pub(crate) watch: bool,
-    /// A watch begins with what is there.
+    /// A watch begins with the current objects.
     pub(crate) send_initial_events: bool,
     pub(crate) allow_bookmarks: bool,
-    /// When a watch ends.
+    /// Time-out of a watch.
     pub(crate) timeout: Option<Duration>,
-    /// Everything but the change itself.
+    /// Does everything except the change itself.
     pub(crate) dry_run: bool,
     pub(crate) grace_period_seconds: Option<u32>,
     pub(crate) propagation_policy: Option<Propagation>,
-    /// What becomes of fields that a kind does not have.
+    /// How unknown fields are handled.
     pub(crate) validation: FieldValidation,
-    /// How much of the object a table's rows carry.
+    /// How much of the object the rows of a table have.
     pub(crate) include_object: Include,
-    /// Of DNS queries: those that were answered from the zone of this serial, or a later one.
+    /// For DNS queries: only those answered from the zone of this serial, or a later one.
     pub(crate) since_serial: Option<u32>,
-    /// Of DNS queries: how many have to be there, at least and at most, and how long to wait for that.
+    /// For DNS queries: the expected minimum and maximum, and the time to wait for that.
     pub(crate) at_least: Option<u64>,
     pub(crate) at_most: Option<u64>,
     pub(crate) within: Duration,
 }
 
-/// How long somebody may wait for DNS queries.
+/// Maximum time to wait for DNS queries.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// How a list's `resourceVersion` is meant.
+/// The meaning of a list's `resourceVersion`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum VersionMatch {
-    /// As it was then.
+    /// The state at that version.
     Exact,
-    /// As it was then, or later.
+    /// The state at that version, or a later one.
     NotOlderThan,
 }
 
-/// `fieldValidation`: kubectl asks for `Strict`.
+/// `fieldValidation`: kubectl sends `Strict`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum FieldValidation {
-    /// They are refused.
+    /// Unknown fields are refused.
     Strict,
-    /// They are warned of.
+    /// Unknown fields cause warnings.
     #[default]
     Warn,
-    /// Nothing.
+    /// Unknown fields are ignored.
     Ignore,
 }
 
 impl Query {
-    /// Reads what stands after the `?`.
+    /// Parses the query without its `?`.
     pub(crate) fn parse(text: &str) -> Result<Query, Status> {
         let mut query = Query::default();
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -128,10 +128,11 @@ impl Query {
     }
 }
 
-/// The policy called `text`; none for an empty text.
+/// Parses a propagation policy; none for an empty text.
 ///
 /// # Errors
-/// What there is instead of another text.
+///
+/// For any other text, with the valid ones.
 pub(crate) fn propagation(text: &str) -> Result<Option<Propagation>, Status> {
     match text {
         "" => Ok(None),
@@ -142,7 +143,7 @@ pub(crate) fn propagation(text: &str) -> Result<Option<Propagation>, Status> {
     }
 }
 
-/// Reads one value of `dryRun`: kube-apiserver knows only `All`.
+/// Parses a value of `dryRun`: kube-apiserver only accepts `All`.
 pub(crate) fn dry_run(text: &str) -> Result<bool, Status> {
     match text {
         "" => Ok(false),
@@ -151,7 +152,7 @@ pub(crate) fn dry_run(text: &str) -> Result<bool, Status> {
     }
 }
 
-/// As kube-apiserver converts query parameters: only these say no.
+/// Parses a boolean as kube-apiserver does: only these values are false.
 fn boolean(text: &str) -> bool {
     !matches!(text, "0" | "false" | "False" | "FALSE")
 }
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clients_ask() {
+    fn queries_of_clients_are_parsed() {
         let table = [
             ("", Query::default()),
             (

@@ -1,4 +1,4 @@
-//! What goes back over HTTP: documents, failures and streams. It must not know what they say.
+//! HTTP answers: documents, failures and streams. Must not depend on their content.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -16,10 +16,10 @@ use super::status::Status;
 /// The body of a response.
 pub(crate) type Body = Either<Full<Bytes>, Streamed>;
 
-/// The content type of almost everything.
+/// The content type of almost all answers.
 pub(crate) const JSON: &str = "application/json";
 
-/// Something to answer with.
+/// An answer.
 pub(crate) enum Reply {
     /// A document, with the HTTP status code.
     Json(StatusCode, Vec<u8>),
@@ -27,14 +27,14 @@ pub(crate) enum Reply {
     Yaml(StatusCode, Vec<u8>),
     /// Another content type.
     Typed(&'static str, Vec<u8>),
-    /// JSON that comes as it happens.
+    /// A stream of JSON.
     Stream(Streamed),
-    /// An answer, and what is to be said with it.
+    /// An answer with warnings.
     Warned(Box<Reply>, Vec<String>),
 }
 
 impl Reply {
-    /// `value`, and all is well.
+    /// `value`, with the code 200.
     pub(crate) fn ok(value: &Value) -> Reply {
         Reply::json(StatusCode::OK, value)
     }
@@ -44,17 +44,17 @@ impl Reply {
         Reply::Json(code, value.to_string().into_bytes())
     }
 
-    /// A line for people.
+    /// A line of plain text.
     pub(crate) fn text(text: impl Into<String>) -> Reply {
         Reply::Typed("text/plain; charset=utf-8", text.into().into_bytes())
     }
 
-    /// This answer with `warnings`, if there are any.
+    /// Adds `warnings`, if there are any.
     pub(crate) fn warned(self, warnings: Vec<String>) -> Reply {
         if warnings.is_empty() { self } else { Reply::Warned(Box::new(self), warnings) }
     }
 
-    /// The same as YAML. What comes bit by bit is JSON, which is YAML as well.
+    /// The same as YAML. A stream stays JSON, which is YAML as well.
     pub(crate) fn into_yaml(self) -> Reply {
         match self {
             Reply::Json(code, json) => {
@@ -67,7 +67,7 @@ impl Reply {
         }
     }
 
-    /// As HTTP has it.
+    /// The HTTP response.
     pub(crate) fn into_response(self) -> Response<Body> {
         if let Reply::Warned(reply, warnings) = self {
             let mut response = reply.into_response();
@@ -92,7 +92,7 @@ impl Reply {
     }
 }
 
-/// A failure as HTTP has it.
+/// The HTTP response of a failure.
 pub(crate) fn failure(status: &Status) -> Response<Body> {
     let mut response = Reply::json(status.code, &status.json()).into_response();
     if let Some(seconds) = status.details.as_ref().and_then(|details| details.retry_after) {
@@ -101,26 +101,26 @@ pub(crate) fn failure(status: &Status) -> Response<Body> {
     response
 }
 
-/// Adds `warnings` to the headers of an answer (RFC 9111's `Warning: 299`).
+/// Adds `warnings` to the headers of an answer (`Warning: 299` of RFC 9111).
 pub(crate) fn attach_warnings<T: AsRef<str>>(headers: &mut HeaderMap, warnings: impl IntoIterator<Item = T>) {
     for warning in warnings {
         let quoted = warning.as_ref().replace('\\', "\\\\").replace('"', "\\\"");
-        // What cannot stand in a header is left out (apimachinery/pkg/util/net, NewWarningHeader).
+        // Warnings with characters that headers cannot have are left out (apimachinery/pkg/util/net, NewWarningHeader).
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             headers.append(WARNING, value);
         }
     }
 }
 
-/// Pieces of a body, each asked for only when the last one is on its way, so that nothing piles up for a client that
-/// reads slowly.
+/// The pieces of a body. Each is produced only after the previous one has been sent, so that nothing accumulates for a slow
+/// client.
 pub(crate) struct Streamed(Option<Piece>);
 
-/// The next piece and what comes after it; nothing at the end.
+/// The next piece and the rest of the stream; nothing at the end.
 type Piece = Pin<Box<dyn Future<Output = Option<(Bytes, Streamed)>> + Send>>;
 
 impl Streamed {
-    /// What `piece` yields, and so on.
+    /// The stream that begins with the result of `piece`.
     pub(crate) fn new(piece: impl Future<Output = Option<(Bytes, Streamed)>> + Send + 'static) -> Self {
         Streamed(Some(Box::pin(piece)))
     }

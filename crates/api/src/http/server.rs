@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's front door: HTTP/1.1 connections, as many as there may be, each bounded in what
-//! it sends, how slowly, and how long it leaves an answer unread. It must not know what is asked or answered.
+//! Takes the place of kube-apiserver's server: HTTP/1.1 connections, limited in number, in the size and speed of requests,
+//! and in the time for which an answer may stay unread. Must not depend on requests or answers.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -25,23 +25,23 @@ use super::places::{Busy, Place, Places};
 use super::reply::{self, Body};
 use super::status::{RETRY_AFTER, Status};
 
-/// What clients may take of us.
+/// The limits of clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Connections at a time, and no more than a quarter of the descriptors that the process may open; a watch needs one.
-    /// When there are as many, the one that has waited longest for a request is closed; where all are being answered, later
-    /// ones are told to try again.
+    /// Maximum number of connections, at most a quarter of the file descriptors that the process may open; a watch needs
+    /// one. At the limit, the connection that has waited longest for a request is closed; if all are being answered, new
+    /// ones get 429 Too Many Requests.
     pub connections: usize,
-    /// How long a connection may be open without a whole request head. Go's client closes one after 90 seconds without
-    /// a request; whoever closes first must not be us, or a request may be lost on the way.
+    /// Maximum time without a complete request head. Go's client closes a connection after 90 seconds without a request;
+    /// the server must not close it first, or a request may be lost.
     pub head: Duration,
-    /// How long the body of a request may take.
+    /// Maximum time of a request body.
     pub body: Duration,
-    /// How long a client may take to take any of its answer.
+    /// Maximum time in which a client reads nothing of its answer.
     pub write: Duration,
-    /// The longest body of a request in bytes, as kube-apiserver has it.
+    /// Maximum size of a request body, in bytes, as in kube-apiserver.
     pub body_bytes: usize,
-    /// Maximum of the bytes that all clients together have not taken yet. Where it is more, the slowest is cut off.
+    /// Maximum number of unread bytes of all clients together. Beyond it, the slowest is disconnected.
     pub waiting_bytes: usize,
 }
 
@@ -58,19 +58,19 @@ impl Default for Limits {
     }
 }
 
-/// The longest head of a request in bytes.
+/// Maximum size of a request head, in bytes.
 const HEAD_BYTES: usize = 64 << 10;
 
-/// How long to wait for descriptors or memory to come free, once they have run out.
+/// Pause after file descriptors or memory have run out.
 const SHORTAGE: Duration = Duration::from_millis(100);
 
-/// Minimum interval of warnings about that.
+/// Minimum interval between two log lines about that.
 const REPORT: Duration = Duration::from_secs(5);
 
-/// How long requests that are being answered may still take once the server stops.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Maximum time in which requests are still answered after the server stops.
+const DRAIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// Answers requests on `listener` with `answer` until `stop` holds true, and then those under way.
+/// Answers requests on `listener` with `answer` until `stop` is true, and then those in progress.
 pub(crate) async fn serve<A, F>(
     listener: TcpListener,
     limits: Limits,
@@ -86,7 +86,7 @@ pub(crate) async fn serve<A, F>(
     loop {
         tokio::select! {
             biased;
-            () = told(&mut stop) => break,
+            () = stopped(&mut stop) => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => match places.admit() {
@@ -109,29 +109,29 @@ pub(crate) async fn serve<A, F>(
     }
     drop(listener);
     let rest = async { while connections.join_next().await.is_some() {} };
-    _ = timeout(LAST_WORDS, rest).await;
+    _ = timeout(DRAIN_LIMIT, rest).await;
 }
 
-/// Returns when the server stops.
-pub(crate) async fn told(stop: &mut watch::Receiver<bool>) {
-    // Whoever could tell otherwise is gone.
+/// Returns once the server stops.
+pub(crate) async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A closed channel means that the server stops.
     _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Whether `accept` failed for the one connection it was about, which was gone before we came to it.
+/// Whether `accept` failed for a single connection, which the client closed before it was accepted.
 fn is_the_clients(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
-/// `stream` with writes that fail once the client has taken nothing for `limit`.
+/// `stream` with writes that fail after the client has read nothing for `limit`.
 fn bounded(stream: TcpStream, limit: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limit));
     Box::pin(stream)
 }
 
-/// One connection, request by request.
+/// Answers the requests of one connection.
 async fn converse<A, F>(
     stream: TcpStream,
     limits: Limits,
@@ -142,7 +142,7 @@ async fn converse<A, F>(
     A: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Body>>,
 {
-    // An event of a watch must not wait for the last one to be acknowledged.
+    // An event of a watch must not wait for the acknowledgement of the previous one.
     let _ = stream.set_nodelay(true);
     let io = TokioIo::new(bounded(stream, limits.write));
     let (seat, outgoing) = (place.clone(), client.clone());
@@ -169,7 +169,7 @@ async fn converse<A, F>(
             tracing::debug!("an API client that does not read was cut off");
             return;
         }
-        () = told(&mut stop) => {
+        () = stopped(&mut stop) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -179,11 +179,11 @@ async fn converse<A, F>(
     }
 }
 
-/// A body whose bytes count for as long as the client has not taken them.
+/// A body whose bytes are counted until the client has read them.
 struct Counted {
     body: Body,
     outgoing: Connection,
-    /// The connection is busy until the answer is whole.
+    /// The connection is busy until the answer is complete.
     _busy: Option<Arc<Busy>>,
 }
 
@@ -213,7 +213,7 @@ impl HttpBody for Counted {
     }
 }
 
-/// Tells a client for whom there is no place to try again.
+/// Answers 429 Too Many Requests to a client beyond the limit.
 fn turn_away(stream: TcpStream) {
     let body = Status::too_many().json().to_string();
     let head = format!(
@@ -223,7 +223,7 @@ fn turn_away(stream: TcpStream) {
         RETRY_AFTER,
         body.len()
     );
-    // A new connection's buffer has room for it. Whoever never looks has lost nothing.
+    // The buffer of a new connection has room for it. It does not matter if the client never reads it.
     _ = stream.try_write(&[head.as_bytes(), body.as_bytes()].concat());
 }
 
@@ -247,8 +247,8 @@ mod tests {
         (address, stop)
     }
 
-    /// What comes back for `sent`, until the server closes.
-    async fn said(address: SocketAddr, sent: &str) -> String {
+    /// Sends `sent`, and returns everything until the server closes.
+    async fn reply(address: SocketAddr, sent: &str) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent.as_bytes()).await.unwrap();
         let mut text = String::new();
@@ -259,11 +259,11 @@ mod tests {
     const CLOSING: &str = "GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
     #[tokio::test]
-    async fn idle_connections_make_room_and_busy_ones_do_not() {
+    async fn idle_connections_are_evicted_and_busy_ones_are_not() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_stop, stopped) = watch::channel(false);
-        // `/slow` is answered until the client leaves.
+        // `/slow` is answered until the client disconnects.
         let begun = Arc::new(Notify::new());
         let slow_begins = begun.clone();
         let answer = move |request: Request<Incoming>| {
@@ -282,19 +282,19 @@ mod tests {
         let limits = Limits { connections: 1, ..Limits::default() };
         tokio::spawn(serve(listener, limits, stopped, answer));
         let mut idle = TcpStream::connect(address).await.unwrap();
-        assert!(said(address, CLOSING).await.starts_with("HTTP/1.1 200 "));
+        assert!(reply(address, CLOSING).await.starts_with("HTTP/1.1 200 "));
         assert_eq!(idle.read(&mut [0; 12]).await.unwrap_or(0), 0, "closed");
         let mut first = TcpStream::connect(address).await.unwrap();
         first.write_all(b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         begun.notified().await;
-        let away = said(address, "").await;
+        let away = reply(address, "").await;
         assert!(
             away.starts_with("HTTP/1.1 429 ") && away.contains("\"reason\":\"TooManyRequests\""),
             "{away}"
         );
         drop(first);
         let mut tries = 0;
-        while !said(address, CLOSING).await.starts_with("HTTP/1.1 200 ") {
+        while !reply(address, CLOSING).await.starts_with("HTTP/1.1 200 ") {
             tries += 1;
             assert!(tries < 1000, "the place did not come free");
             sleep(Duration::from_millis(5)).await;
@@ -302,11 +302,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_sends_too_slowly_or_too_much_is_cut_off() {
+    async fn requests_that_are_too_slow_or_too_large_end_the_connection() {
         let (address, _stop) = server(Limits { head: Duration::from_millis(50), ..Limits::default() }).await;
-        assert_eq!(said(address, "GET / HTTP/1.1\r\nHost:").await, "");
+        assert_eq!(reply(address, "GET / HTTP/1.1\r\nHost:").await, "");
         let long = format!("GET / HTTP/1.1\r\nHost: {}", "x".repeat(HEAD_BYTES));
-        assert!(said(address, &long).await.starts_with("HTTP/1.1 431 "));
+        assert!(reply(address, &long).await.starts_with("HTTP/1.1 431 "));
     }
 
     #[tokio::test]
@@ -323,13 +323,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_write_fails_where_the_client_reads_nothing() {
+    async fn a_write_fails_if_the_client_reads_nothing() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut reader = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let mut writer = bounded(stream, Duration::from_millis(200));
         let chunk = vec![0; 1 << 20];
-        // Much more than the buffers of the kernel hold, slowly taken.
+        // Much more than the kernel's buffers hold, read slowly.
         let taken = tokio::spawn(async move {
             let mut buffer = vec![0; 64 << 10];
             let mut left = 32 << 20;

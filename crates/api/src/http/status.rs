@@ -1,5 +1,5 @@
-//! Takes the place of apimachinery's `errors`: what a request that fails is answered with, a `Status` object in the
-//! words that users of kubectl know. It must not know who asks or where the objects are.
+//! Takes the place of apimachinery's `errors`: the answer to a request that fails, a `Status` object with Kubernetes'
+//! messages. Must not depend on the client, or on where objects are stored.
 
 use std::collections::HashSet;
 
@@ -9,34 +9,34 @@ use serde_json::{Value, json};
 use crate::schema::resource::Resource;
 use clusterlocal_admission::Cause;
 
-/// Interval after which a client that was refused for lack of room may try again, in seconds.
+/// Time after which a client that was refused by a limit may retry, in seconds.
 pub(crate) const RETRY_AFTER: u32 = 1;
 
-/// Why a request fails: the API's `Status` with `status: Failure`.
+/// A failure of a request: the API's `Status` with `status: Failure`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
     /// The HTTP status code.
     pub code: StatusCode,
-    /// For programs: `NotFound`, `AlreadyExists`, …; empty where Kubernetes has no word.
+    /// The reason, for programs: `NotFound`, `AlreadyExists`, …; empty if Kubernetes has none.
     pub reason: &'static str,
-    /// For people.
+    /// The message.
     pub message: String,
-    /// Which object it is about, and what is wrong in it.
+    /// The object, and its errors.
     pub details: Option<Box<Details>>,
 }
 
-/// What a failed request was about.
+/// The details of a failure.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Details {
-    /// The object's name.
+    /// The name of the object.
     pub name: String,
     /// The API group; empty for the core.
     pub group: &'static str,
-    /// The resource (`pods`), or for an invalid object its kind (`Pod`): so does kube-apiserver.
+    /// The resource (`pods`), or for an invalid object its kind (`Pod`), as in kube-apiserver.
     pub kind: String,
-    /// What is wrong, field by field.
+    /// The errors by field.
     pub causes: Vec<Cause>,
-    /// In how many seconds to try again.
+    /// Seconds after which to retry.
     pub retry_after: Option<u32>,
 }
 
@@ -54,7 +54,7 @@ impl Status {
         self.with(Details { name, group: resource.group, kind, ..Details::default() })
     }
 
-    /// There is no such object.
+    /// The object does not exist.
     pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
         let message = format!("{} {name:?} not found", resource.qualified());
         Status::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
@@ -68,46 +68,46 @@ impl Status {
         status.with(Details { causes: vec![cause], ..Details::default() })
     }
 
-    /// A failure without a reason of its own, as kube-apiserver answers where a handler returned a plain error.
+    /// A failure without a reason, as kube-apiserver answers plain errors of handlers.
     pub(crate) fn untyped(message: impl Into<String>) -> Self {
         Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }
 
-    /// There is no such resource or path.
+    /// The resource or path does not exist.
     pub(crate) fn no_such_path() -> Self {
         let message = "the server could not find the requested resource";
         Status::new(StatusCode::NOT_FOUND, "NotFound", message).with(Details::default())
     }
 
-    /// The path exists and the verb is not for it.
+    /// The path exists, but does not support the method.
     pub(crate) fn method_not_supported() -> Self {
         let message = "the server does not allow this method on the requested resource";
         Status::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message).with(Details::default())
     }
 
-    /// An object of that name is there already.
+    /// An object of that name exists already.
     pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
         let message = format!("{} {name:?} already exists", resource.qualified());
         Status::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
     }
 
-    /// The object is not what the request takes it for. `why` is Kubernetes' sentence.
+    /// The object is not in the state that the request requires. `why` is Kubernetes' message.
     pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.qualified());
         Status::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
     }
 
-    /// A patch that is one, but not for this object as it is.
+    /// A valid patch that cannot be applied to this object.
     pub(crate) fn unprocessable(resource: &Resource, name: &str, why: impl Into<String>) -> Self {
         Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", why).about(resource, name)
     }
 
-    /// A request whose cost has no bounds.
+    /// A request without a limit on its cost.
     pub(crate) fn too_costly(why: impl Into<String>) -> Self {
         Status::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", why)
     }
 
-    /// The store has no room for `more` bytes.
+    /// The store has no space for `more` bytes.
     pub(crate) fn storage_full(used: usize, more: usize, most: usize) -> Self {
         let message = format!(
             "the store is full: its objects take {used} bytes of memory, this one needs {more} more, and at most {most} are \
@@ -116,20 +116,20 @@ impl Status {
         Status::new(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage", message)
     }
 
-    /// Somebody else changed the object since the client read it.
+    /// Another client changed the object since it was read.
     pub(crate) fn modified(resource: &Resource, name: &str) -> Self {
         let why =
             "the object has been modified; please apply your changes to the latest version and try again";
         Status::conflict(resource, name, why)
     }
 
-    /// The object breaks rules of its kind; `causes` is not empty.
+    /// The object is invalid; `causes` is not empty.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: Vec<Cause>) -> Self {
         let kind = resource.qualified_kind();
-        // The causes have each error, the message has equal ones once (`errors.NewAggregate`).
-        let mut said = HashSet::new();
+        // The causes include each error, the message equal ones only once (`errors.NewAggregate`).
+        let mut seen = HashSet::new();
         let mut all: Vec<String> = causes.iter().map(Cause::to_string).collect();
-        all.retain(|error| said.insert(error.clone()));
+        all.retain(|error| seen.insert(error.clone()));
         let message = match &all[..] {
             [one] => format!("{kind} {name:?} is invalid: {one}"),
             many => format!("{kind} {name:?} is invalid: [{}]", many.join(", ")),
@@ -145,7 +145,7 @@ impl Status {
         status.with(details)
     }
 
-    /// An update of such an object has to have its resource version (`genericregistry.Store.Update`).
+    /// An update of such an object needs its resource version (`genericregistry.Store.Update`).
     pub(crate) fn without_version(resource: &Resource, name: &str) -> Self {
         let field = "metadata.resourceVersion".to_owned();
         let message = "Invalid value: 0: must be specified for an update".to_owned();
@@ -156,28 +156,33 @@ impl Status {
         status.with(Details { name: name.into(), group, kind, causes, retry_after: None })
     }
 
-    /// The object may not be made or changed like this.
+    /// The operation is forbidden.
     pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
         let message = format!("{} {name:?} is forbidden: {why}", resource.qualified());
         Status::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
-    /// Whoever asks may not.
+    /// The client is not allowed to send the request.
     pub(crate) fn refused(why: impl Into<String>) -> Self {
         Status::new(StatusCode::FORBIDDEN, "Forbidden", why)
     }
 
-    /// The request cannot be understood.
+    /// A value of the client cannot be parsed; kube-apiserver has no reason for that.
+    pub(crate) fn unparsed(why: &str) -> Self {
+        Status::new(StatusCode::INTERNAL_SERVER_ERROR, "", why)
+    }
+
+    /// The request is malformed.
     pub(crate) fn bad_request(why: impl Into<String>) -> Self {
         Status::new(StatusCode::BAD_REQUEST, "BadRequest", why)
     }
 
-    /// What the client expects is not so.
+    /// An expectation of the client does not hold.
     pub(crate) fn expectation_failed(why: impl Into<String>) -> Self {
         Status::new(StatusCode::EXPECTATION_FAILED, "ExpectationFailed", why)
     }
 
-    /// The body is written in a way that the path does not take.
+    /// The path does not support the content type of the body.
     pub(crate) fn unsupported_media_type(accepted: &[&str]) -> Self {
         let message = format!(
             "the body of the request was in an unknown format - accepted media types include: {}",
@@ -186,29 +191,29 @@ impl Status {
         Status::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
-    /// The client takes nothing that is made here.
+    /// No form that the client accepts is supported.
     pub(crate) fn not_acceptable(offered: &[&str]) -> Self {
         let message = format!("only the following media types are accepted: {}", offered.join(", "));
         Status::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 
-    /// The body is longer than `limit` bytes.
+    /// The body is larger than `limit` bytes.
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("Request entity too large: limit is {limit}");
         Status::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
     }
 
-    /// The state of that time is forgotten: list again.
+    /// The state at that version is no longer kept: list again.
     pub(crate) fn expired(why: impl Into<String>) -> Self {
         Status::new(StatusCode::GONE, "Expired", why)
     }
 
-    /// A watch, or a list, from a revision that is forgotten.
+    /// A watch, or a list, from a revision that is no longer kept.
     pub(crate) fn too_old(asked: u64, oldest: u64) -> Self {
         Status::expired(format!("too old resource version: {asked} ({oldest})"))
     }
 
-    /// The state of that time is yet to come: kube-apiserver waits for it for a while, and then says this.
+    /// The state at that version is in the future: kube-apiserver waits for some time before it answers this.
     pub(crate) fn too_new(asked: u64, current: u64) -> Self {
         let message = format!("Too large resource version: {asked}, current: {current}");
         let cause = Cause {
@@ -221,7 +226,7 @@ impl Status {
         status.with(details)
     }
 
-    /// There are as many connections as there may be.
+    /// The maximum number of connections is reached.
     pub(crate) fn too_many() -> Self {
         let message = "The server has received too many requests and has asked us to try again later";
         let details = Details { retry_after: Some(RETRY_AFTER), ..Details::default() };
@@ -229,23 +234,23 @@ impl Status {
         status.with(details)
     }
 
-    /// The body did not come in time.
+    /// The body was not received in time.
     pub(crate) fn timeout(why: impl Into<String>) -> Self {
         Status::new(StatusCode::REQUEST_TIMEOUT, "Timeout", why)
     }
 
-    /// Something that a cluster with real pods could do.
+    /// An operation that needs real pods.
     pub(crate) fn simulated(why: impl Into<String>) -> Self {
         Status::new(StatusCode::NOT_IMPLEMENTED, "", why)
     }
 
-    /// A fault of ours.
+    /// An internal error.
     pub(crate) fn internal(why: impl std::fmt::Display) -> Self {
         let message = format!("Internal error occurred: {why}");
         Status::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
-    /// As the API writes it.
+    /// The `Status` object.
     pub fn json(&self) -> Value {
         let mut status = json!({
             "kind": "Status",
@@ -294,7 +299,7 @@ fn cause_json(cause: &Cause) -> Value {
     json
 }
 
-/// The `Status` of an object that is gone now.
+/// The `Status` of a deleted object.
 pub(crate) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
     let mut details = json!({ "name": name, "kind": resource.plural, "uid": uid });
     if !resource.group.is_empty() {
@@ -313,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn in_the_words_of_kubernetes() {
+    fn messages_are_those_of_kubernetes() {
         let (pods, sets) = (resource("pods"), resource("statefulsets"));
         let required = |field: &str| Cause {
             field: field.into(),

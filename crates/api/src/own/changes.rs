@@ -1,4 +1,4 @@
-//! `changes`: what became visible in the DNS, to be listed and watched. It must not know how the trace is kept.
+//! `changes`: the visible changes of the DNS, listed and watched. Must not depend on how the trace is stored.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use crate::verbs::call::{Api, Call};
 use crate::view::table::Column;
 use clusterlocal_core::{ControlPlane, DnsChange};
 
-/// So many names of a change are in a table's cell.
+/// Maximum number of names of a change in a table's cell.
 const NAMES_SHOWN: usize = 3;
 
-/// Requests for `changes`.
+/// Answers requests for `changes`.
 pub(crate) fn changes(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, Status> {
     let resource = call.place.resource;
     if !is_get(&call) {
         return Err(Status::method_not_supported());
     }
     if call.query.watch && call.place.name.is_empty() {
-        let untold = Untold::new(api, &call);
-        return Ok(Follower::reply(api, call, &COLUMNS, untold));
+        let source = Unsent::new(api, &call);
+        return Ok(Follower::reply(api, call, &COLUMNS, source));
     }
     api.driver.read(|cluster| {
         let object = |traced: &DnsChange| object(resource, traced);
@@ -50,7 +50,7 @@ static COLUMNS: Columns = Columns {
         Column::text("Name", "The number of the change."),
         Column::text("At", "When it became visible, in the cluster's time."),
         Column::number("Serial", "The serial of the SOA from then on."),
-        Column::text("Names", "What came and went."),
+        Column::text("Names", "The names that were added and removed."),
         Column::text("Cause", "What happened in the cluster."),
     ],
     cells,
@@ -76,50 +76,50 @@ fn object(resource: &Resource, traced: &DnsChange) -> Value {
 
 fn cells(change: &Value) -> Vec<Value> {
     let names = change["names"].as_array().map_or(&[][..], Vec::as_slice);
-    let told = names.iter().take(NAMES_SHOWN).map(|name| {
+    let shown = names.iter().take(NAMES_SHOWN).map(|name| {
         let sign = if name["added"] == true { '+' } else { '-' };
         format!("{sign}{}", name["name"].as_str().unwrap_or_default())
     });
-    let mut told: Vec<String> = told.collect();
+    let mut shown: Vec<String> = shown.collect();
     if names.len() > NAMES_SHOWN {
-        told.push(format!("and {} more", names.len() - NAMES_SHOWN));
+        shown.push(format!("and {} more", names.len() - NAMES_SHOWN));
     }
     vec![
         change["metadata"]["name"].clone(),
         change["at"].clone(),
         change["serial"].clone(),
-        told.join(" ").into(),
+        shown.join(" ").into(),
         change["cause"].clone(),
     ]
 }
 
-/// Maximum number of names, of one change or several, that are made into one piece of a stream.
+/// Maximum number of names in one piece of a stream, of one change or several.
 const PIECE_NAMES: usize = 2048;
 
-/// The changes that were not told yet.
-struct Untold {
+/// The changes that are not sent yet.
+struct Unsent {
     api: Arc<Api>,
     resource: &'static Resource,
-    /// The last change that was told.
-    told: u64,
+    /// The last change that was sent.
+    sent: u64,
     revisions: signal::Receiver<u64>,
 }
 
-impl Untold {
-    /// Those after the change that the query's `resourceVersion` names: without one, all that are kept.
+impl Unsent {
+    /// The changes after the query's `resourceVersion`; without one, all that are kept.
     fn new(api: &Arc<Api>, call: &Call) -> Self {
-        let told = call.query.resource_version.unwrap_or(0);
-        Untold { api: api.clone(), resource: call.place.resource, told, revisions: api.driver.revisions() }
+        let sent = call.query.resource_version.unwrap_or(0);
+        Unsent { api: api.clone(), resource: call.place.resource, sent, revisions: api.driver.revisions() }
     }
 }
 
-impl Source for Untold {
+impl Source for Unsent {
     fn gather(&mut self) -> Vec<Value> {
         self.revisions.mark_unchanged();
         self.api.driver.read(|cluster| {
-            // Another cluster began, whose changes are counted anew.
-            self.told = if self.told > last(cluster) { 0 } else { self.told };
-            let new = cluster.trace().filter(|traced| traced.number > self.told);
+            // A new cluster has started, with its own numbers.
+            self.sent = if self.sent > last(cluster) { 0 } else { self.sent };
+            let new = cluster.trace().filter(|traced| traced.number > self.sent);
             let mut names = 0;
             let within = |traced: &&DnsChange| {
                 let is_first = names == 0;
@@ -127,7 +127,7 @@ impl Source for Untold {
                 is_first || names <= PIECE_NAMES
             };
             let new: Vec<&DnsChange> = new.take_while(within).collect();
-            self.told = new.last().map_or(self.told, |last| last.number);
+            self.sent = new.last().map_or(self.sent, |last| last.number);
             new.into_iter().map(|traced| object(self.resource, traced)).collect()
         })
     }

@@ -1,4 +1,4 @@
-//! `clocks`: the one clock, to be read and moved. It must not know what happens meanwhile.
+//! `clocks`: the cluster's clock, read and advanced. Must not depend on the effects of time.
 
 use std::time::Duration;
 
@@ -15,13 +15,13 @@ use crate::view::table::Column;
 use clusterlocal_core::Driver;
 use clusterlocal_core::store::duration;
 
-/// The one clock's name.
+/// The name of the clock.
 const CLOCK: &str = "cluster";
 
-/// The longest that a clock is moved at once: everything that is due on the way happens before the answer.
+/// Maximum time of one advance: everything that is due until then happens before the answer.
 const LONGEST_ADVANCE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Requests for `clocks`.
+/// Answers requests for `clocks`.
 pub(crate) fn clock(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let resource = call.place.resource;
     if !matches!(call.place.name.as_str(), "" | CLOCK) {
@@ -57,10 +57,10 @@ pub(crate) fn clock(driver: &Driver, call: &Call) -> Result<Reply, Status> {
 
 const COLUMNS: Columns = Columns {
     columns: &[
-        Column::text("Name", "There is one clock."),
+        Column::text("Name", "The name of the clock."),
         Column::text("Now", "The cluster's time."),
         Column::text("Running", "Whether time passes by itself."),
-        Column::text("Speed", "How many times as fast as elsewhere."),
+        Column::text("Speed", "How fast it is, relative to real time."),
     ],
     cells,
 };
@@ -72,7 +72,7 @@ fn cells(clock: &Value) -> Vec<Value> {
     vec![clock["metadata"]["name"].clone(), status["now"].clone(), running, speed]
 }
 
-/// By how much the clock is to be moved: `{"by": "50s"}`.
+/// The time of an advance: `{"by": "50s"}`.
 fn advance(call: &Call) -> Result<Duration, Status> {
     let body = body::object(&call.headers, &call.body)?;
     let by = body["by"].as_str().and_then(duration);

@@ -1,5 +1,5 @@
-//! `/dns/records`, `/dns/query` and `/dns/explain`: what the DNS of this cluster has, answers and why, for the verbs of the
-//! program. They are paths beside the resources, as `/version` is. Must not depend on how clients show it.
+//! `/dns/records`, `/dns/query` and `/dns/explain`: the records of the DNS, its answers and their reasons, for the verbs of
+//! the program. They are paths besides the resources, as `/version` is. Must not depend on how clients show them.
 
 use std::net::SocketAddr;
 
@@ -15,10 +15,12 @@ use clusterlocal_core::wire::{Presentation, RecordView};
 use clusterlocal_core::zone::Zone;
 use clusterlocal_core::{ControlPlane, Driver, RecordType};
 
-/// The answer; `query` is what stands after the `?`. For names outside the cluster the DNS asks the servers in `upstream`.
+/// Answers a request; `query` is the part after the `?`. The DNS forwards queries outside the cluster to the servers in
+/// `upstream`.
 ///
 /// # Errors
-/// Where the name, the type or the namespace is none.
+///
+/// If the name, the type or the namespace is invalid.
 pub(crate) fn answer(
     driver: &Driver,
     upstream: &[SocketAddr],
@@ -26,7 +28,7 @@ pub(crate) fn answer(
     query: &str,
 ) -> Result<Reply, Status> {
     if dns == Dns::Records {
-        // Outside the lock: this takes its time with 100,000 pods.
+        // Without the lock: it takes some time with 100,000 pods.
         let zone = driver.read(|cluster| cluster.published().load().clone());
         return Ok(Reply::ok(&records(&zone)));
     }
@@ -35,9 +37,9 @@ pub(crate) fn answer(
 }
 
 fn asked(query: &str) -> Result<(Question, String), Status> {
-    let parameter = |wanted: &str| {
+    let parameter = |name: &str| {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(key, value)| key == wanted && !value.is_empty()).map(|(_, value)| value.into_owned())
+        pairs.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.into_owned())
     };
     let bad = |key: &str, value: &str, why: &dyn std::fmt::Display| {
         Status::bad_request(format!("{key}: Invalid value: {value:?}: {why}"))

@@ -1,5 +1,5 @@
-//! What a request expects of the DNS queries: so many at least, so many at most, within a time. It takes the place of a
-//! loop around `kubectl get`. It must not know how queries are shown.
+//! The expected number of DNS queries in a request: a minimum, a maximum, and a time to wait. Takes the place of a loop
+//! around `kubectl get`. Must not depend on how queries are rendered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,50 +9,50 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 
 use super::queries::log;
-use super::wanted::Wanted;
+use super::selection::Selection;
 use crate::http::query;
-use crate::http::server::told;
+use crate::http::server::stopped;
 use crate::http::status::Status;
 use crate::schema::resource::Held;
 use crate::verbs::call::{Api, Call};
 use clusterlocal_core::queries::QueryLog;
 
-/// So many queries are told where they are not as they should be.
-const TOLD: usize = 10;
+/// Maximum number of queries that a failure lists.
+const LISTED_QUERIES: usize = 10;
 
-/// Returns once what `call` expects of the queries holds; at once if it expects nothing.
+/// Returns once the expectation of `call` holds; at once if it has none.
 ///
 /// # Errors
-/// As soon as it cannot hold any more: what was seen instead.
+/// As soon as it can no longer hold, with the queries that were seen.
 pub(crate) async fn expected(api: &Arc<Api>, call: &Call) -> Result<(), Status> {
     let (Held::Queries, false) = (call.place.resource.held, call.query.watch) else { return Ok(()) };
     let Some(expectation) = Expectation::read(&call.query)? else { return Ok(()) };
     let (log, mut stop) = (log(api)?, api.stop.clone());
-    let wanted = Arc::new(Wanted::read(&call.query)?);
+    let selection = Arc::new(Selection::read(&call.query)?);
     let mut ends = Instant::now() + expectation.within;
     let mut seen = Seen::default();
     loop {
         let is_over = Instant::now() >= ends;
-        let (wanted_too, log_too, api_too) = (wanted.clone(), log.clone(), api.clone());
-        // Others answer DNS queries on the threads of the runtime; a long log takes its time.
-        let look = move || {
-            seen.look(&wanted_too, &log_too, &api_too);
+        let (selection_too, log_too, api_too) = (selection.clone(), log.clone(), api.clone());
+        // DNS queries are answered on the threads of the runtime, and a long log takes some time.
+        let update = move || {
+            seen.update(&selection_too, &log_too, &api_too);
             seen
         };
-        seen = spawn_blocking(look).await.map_err(|_| Status::internal("reading the query log failed"))?;
+        seen = spawn_blocking(update).await.map_err(|_| Status::internal("reading the query log failed"))?;
         if let Some(holds) = expectation.judge(&seen, is_over) {
-            return if holds { Ok(()) } else { Err(seen.failed(&expectation, &wanted)) };
+            return if holds { Ok(()) } else { Err(seen.failed(&expectation, &selection)) };
         }
         tokio::select! {
-            // Where nothing comes any more, what there is now is what there will be.
-            more = log.arrived(seen.looked_at) => ends = if more { ends } else { Instant::now() },
+            // If no query can arrive any more, the current number is final.
+            more = log.arrived(seen.checked) => ends = if more { ends } else { Instant::now() },
             () = sleep_until(ends) => {}
-            () = told(&mut stop) => return Err(seen.failed(&expectation, &wanted)),
+            () = stopped(&mut stop) => return Err(seen.failed(&expectation, &selection)),
         }
     }
 }
 
-/// What is expected.
+/// An expected number of queries.
 #[derive(Clone, Copy, Debug)]
 struct Expectation {
     at_least: u64,
@@ -73,7 +73,7 @@ impl Expectation {
         }
     }
 
-    /// Whether it holds, if that is certain. That there are not too many is so at the end only.
+    /// Whether it holds, as soon as that is certain. A maximum is only certain at the end.
     fn judge(&self, seen: &Seen, is_over: bool) -> Option<bool> {
         let enough = seen.count >= self.at_least;
         match self.at_most {
@@ -99,48 +99,48 @@ impl fmt::Display for Expectation {
     }
 }
 
-/// What was seen so far.
+/// The queries seen so far.
 #[derive(Debug, Default)]
 struct Seen {
     count: u64,
-    /// The number of the last query that was looked at.
-    looked_at: u64,
-    /// Queries that may have been meant were gone from the log before anybody looked.
+    /// Number of the last query that was checked.
+    checked: u64,
+    /// Whether queries that may match were dropped from the log before they were checked.
     lost: bool,
-    /// Some that were meant, and the latest of any kind.
-    meant: Vec<String>,
+    /// Some matching queries, and the latest of any kind.
+    matching: Vec<String>,
     latest: Vec<String>,
 }
 
 impl Seen {
-    /// Takes in what came since the last look.
-    fn look(&mut self, wanted: &Wanted, log: &QueryLog, api: &Api) {
-        let (new, latest) = wanted.after(self.looked_at, log, &api.driver);
-        let is_gap = new.first().map_or(latest, |first| first.number - 1) > self.looked_at;
-        // What came before the first that is kept is older than it.
-        self.lost |= is_gap && new.first().is_none_or(|first| wanted.is_in_time(first));
-        self.looked_at = latest;
-        for query in new.iter().filter(|query| wanted.admits(query)) {
+    /// Adds the queries since the last call.
+    fn update(&mut self, selection: &Selection, log: &QueryLog, api: &Api) {
+        let (new, latest) = selection.after(self.checked, log, &api.driver);
+        let is_gap = new.first().map_or(latest, |first| first.number - 1) > self.checked;
+        // Queries before the first one that is kept are older than it.
+        self.lost |= is_gap && new.first().is_none_or(|first| selection.is_in_time(first));
+        self.checked = latest;
+        for query in new.iter().filter(|query| selection.admits(query)) {
             self.count += 1;
-            if self.meant.len() < TOLD {
-                self.meant.push(query.to_string());
+            if self.matching.len() < LISTED_QUERIES {
+                self.matching.push(query.to_string());
             }
         }
-        self.latest.extend(new.iter().rev().take(TOLD).rev().map(ToString::to_string));
-        self.latest.drain(..self.latest.len().saturating_sub(TOLD));
+        self.latest.extend(new.iter().rev().take(LISTED_QUERIES).rev().map(ToString::to_string));
+        self.latest.drain(..self.latest.len().saturating_sub(LISTED_QUERIES));
     }
 
-    fn failed(&self, expectation: &Expectation, wanted: &Wanted) -> Status {
-        let mut message = format!("expected {expectation}{wanted}, there were {}", self.count);
+    fn failed(&self, expectation: &Expectation, selection: &Selection) -> Status {
+        let mut message = format!("expected {expectation}{selection}, there were {}", self.count);
         if self.lost {
             message.push_str(
-                "; older ones are not kept any more, so nobody can tell: say since when, or see serve --query-log",
+                "; older ones are no longer kept, so their number is unknown: pass sinceSerial, or see serve --query-log",
             );
         }
-        let (intro, lines) = match (self.meant.is_empty(), self.latest.is_empty()) {
-            (false, _) => ("", &self.meant),
+        let (intro, lines) = match (self.matching.is_empty(), self.latest.is_empty()) {
+            (false, _) => ("", &self.matching),
             (true, false) => ("; the latest of any kind", &self.latest),
-            (true, true) => ("; nothing was asked", &self.latest),
+            (true, true) => ("; there were no queries of any kind", &self.latest),
         };
         message.push_str(intro);
         for line in lines {

@@ -1,4 +1,4 @@
-//! What a client that writes a Fault is warned of: reasons why it may hit no query. Must not depend on what faults do to answers.
+//! Warnings for a client that writes a Fault: why it may hit no query. Must not depend on the effects of faults on answers.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -7,9 +7,9 @@ use crate::verbs::call::Api;
 use clusterlocal_core::explain;
 use clusterlocal_core::store::{Fault, Kind, Resource};
 
-/// Reasons why the fault that was written last may hit nothing, for the client that wrote it.
+/// Returns the reasons why the fault that was written last may hit nothing.
 pub(crate) fn doubts(api: &Api) -> Vec<String> {
-    // Which clients have asked; not under the cluster's lock.
+    // The clients that have sent queries; without the cluster's lock.
     let asked: Option<Vec<IpAddr>> = api.queries.as_ref().map(|log| {
         let clients: BTreeSet<IpAddr> =
             log.after(0).iter().map(|query| query.client.ip().to_canonical()).collect();

@@ -1,5 +1,5 @@
-//! Watches of what the store does not hold: whoever watches is told what there is and then what comes, each once. It must
-//! not know what that is.
+//! Watches of what is not in the store: a client receives the current items and then new ones, each once. Must not depend
+//! on the items.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use tokio::time::{Instant, sleep_until};
 use super::{Columns, of_form};
 use crate::http::accept::Form;
 use crate::http::reply::{Reply, Streamed};
-use crate::http::server::told;
+use crate::http::server::stopped;
 use crate::verbs::call::{Api, Call};
 use crate::verbs::watch;
 
-/// What can be followed.
+/// A source of items.
 pub(super) trait Source: Send + 'static {
-    /// What was not told yet, as objects; of very much, the first part.
+    /// Returns the items that are not sent yet, as objects; the first part if there are many.
     fn gather(&mut self) -> Vec<Value>;
 
     /// Returns once there may be more; `false` if there never will be.
     fn more(&mut self) -> impl Future<Output = bool> + Send;
 }
 
-/// One who is told what a source has, as it comes.
+/// A watch that sends the items of a source.
 pub(super) struct Follower<S> {
     source: S,
     call: Arc<Call>,
@@ -36,7 +36,7 @@ pub(super) struct Follower<S> {
 }
 
 impl<S: Source> Follower<S> {
-    /// Tells `source` to whoever made the `call`.
+    /// Answers `call` with a watch of `source`.
     pub(super) fn reply(api: &Api, call: Arc<Call>, columns: &'static Columns, source: S) -> Reply {
         let (ends, stop) = (watch::end(&call.query), api.stop.clone());
         Reply::Stream(Follower { source, call, columns, columns_told: false, ends, stop }.stream())
@@ -53,7 +53,7 @@ impl<S: Source> Follower<S> {
     async fn next(mut self) -> Option<(Bytes, Self)> {
         loop {
             let lines;
-            // Others answer DNS queries on the threads of the runtime.
+            // DNS queries are answered on the threads of the runtime.
             (self, lines) = spawn_blocking(move || {
                 let lines = self.lines();
                 (self, lines)
@@ -64,7 +64,7 @@ impl<S: Source> Follower<S> {
                 return Some((lines.into(), self));
             }
             tokio::select! {
-                () = told(&mut self.stop) => return None,
+                () = stopped(&mut self.stop) => return None,
                 () = sleep_until(self.ends) => return None,
                 more = self.source.more() => more.then_some(())?,
             }

@@ -1,6 +1,6 @@
-//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns`. `changes` is what became visible in
-//! the DNS and why, `queries` what was asked; `clocks` has the one clock, `cluster`. Faults are objects of the store like any
-//! others. Must not depend on what time does.
+//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns`. `changes` has the visible
+//! changes of the DNS with their causes, `queries` the queries that were received; `clocks` has the one clock, `cluster`.
+//! Faults are ordinary objects of the store. Must not depend on the effects of time.
 
 mod changes;
 mod clocks;
@@ -9,7 +9,7 @@ mod expectation;
 pub(crate) mod faults;
 mod follow;
 mod queries;
-mod wanted;
+mod selection;
 
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -26,14 +26,14 @@ pub(crate) use clocks::clock;
 pub(crate) use expectation::expected;
 pub(crate) use queries::queries;
 
-/// How objects of a kind are shown in a table.
+/// The columns of a kind in a table.
 struct Columns {
     columns: &'static [Column],
     cells: fn(&Value) -> Vec<Value>,
 }
 
 impl Columns {
-    /// The table of `objects`, as `call` asks for it.
+    /// The table of `objects`, in the form that `call` requests.
     fn table(&self, objects: &[Value], metadata: Value, call: &Call) -> Value {
         let row = |object: &Value| table::row_of((self.cells)(object), object, call.query.include_object);
         table::of_rows(self.columns, objects.iter().map(row).collect(), metadata)
@@ -49,7 +49,7 @@ fn revision(revision: u64) -> Value {
     json!({ "resourceVersion": revision.to_string() })
 }
 
-/// `objects` in a list with this metadata, or the one that was named, in the form that was asked for.
+/// `objects` in a list with this metadata, or the named one, in the requested form.
 fn reply(call: &Call, objects: Vec<Value>, metadata: Value, columns: &Columns) -> Reply {
     let resource = call.place.resource;
     let shown = match call.form {
@@ -71,7 +71,7 @@ fn reply(call: &Call, objects: Vec<Value>, metadata: Value, columns: &Columns) -
     Reply::json(StatusCode::OK, &shown)
 }
 
-/// An object that is no row.
+/// An object in a form other than a table.
 fn of_form(object: Value, form: Form) -> Value {
     match form {
         Form::Metadata => show::metadata_only(&object),

@@ -1,12 +1,11 @@
-//! `queries`: what the DNS was asked and what it said, to be listed, watched and waited for. It must not know how the log
-//! is kept.
+//! `queries`: the DNS queries with their answers, listed, watched and waited for. Must not depend on how the log is stored.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::follow::{Follower, Source};
-use super::wanted::Wanted;
+use super::selection::Selection;
 use super::{Columns, is_get, reply, revision};
 use crate::http::reply::Reply;
 use crate::http::status::Status;
@@ -16,24 +15,24 @@ use crate::view::table::Column;
 use clusterlocal_core::answer::Record;
 use clusterlocal_core::queries::{Query, QueryLog};
 
-/// Requests for `queries`.
+/// Answers requests for `queries`.
 pub(crate) fn queries(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, Status> {
     let resource = call.place.resource;
     if !is_get(&call) {
         return Err(Status::method_not_supported());
     }
     let log = log(api)?;
-    let wanted = Wanted::read(&call.query)?;
+    let selection = Selection::read(&call.query)?;
     if call.query.watch && call.place.name.is_empty() {
-        let told = call.query.resource_version.unwrap_or(0);
-        let untold = Untold { api: api.clone(), log: log.clone(), resource, wanted, told };
-        return Ok(Follower::reply(api, call, &COLUMNS, untold));
+        let sent = call.query.resource_version.unwrap_or(0);
+        let source = Unsent { api: api.clone(), log: log.clone(), resource, selection, sent };
+        return Ok(Follower::reply(api, call, &COLUMNS, source));
     }
-    let (found, latest) = wanted.after(0, log, &api.driver);
+    let (found, latest) = selection.after(0, log, &api.driver);
     let found = found.into_iter();
     let (objects, latest): (Vec<Value>, u64) = match call.place.name.as_str() {
         "" => (
-            found.filter(|query| wanted.admits(query)).map(|query| object(resource, &query)).collect(),
+            found.filter(|query| selection.admits(query)).map(|query| object(resource, &query)).collect(),
             latest,
         ),
         name => {
@@ -46,28 +45,27 @@ pub(crate) fn queries(api: &Arc<Api>, call: Arc<Call>) -> Result<Reply, Status> 
     Ok(reply(&call, objects, metadata, &COLUMNS))
 }
 
-/// The log, where there is one.
+/// The log, if there is one.
 pub(super) fn log(api: &Api) -> Result<&QueryLog, Status> {
-    let none =
-        || Status::refused("no DNS queries are written down: the server was started with --query-log 0");
+    let none = || Status::refused("there is no query log: the server was started with --query-log 0");
     api.queries.as_ref().ok_or_else(none)
 }
 
 static COLUMNS: Columns = Columns {
     columns: &[
         Column::text("Name", "The number of the query."),
-        Column::text("At", "When it came, in the cluster's time."),
-        Column::text("Client", "The pod that asked, or its address."),
-        Column::text("Question", "What was asked, over which transport."),
-        Column::text("Rcode", "What was said."),
-        Column::number("Answers", "How many records were answered."),
-        Column::text("Fault", "The fault that hit it."),
+        Column::text("At", "When it was received, in the cluster's time."),
+        Column::text("Client", "The pod that sent it, or its address."),
+        Column::text("Question", "The type, the name and the transport."),
+        Column::text("Rcode", "The response code."),
+        Column::number("Answers", "The number of records in the answer."),
+        Column::text("Fault", "The fault that applied to it."),
         Column::number("Serial", "The serial of the zone that the answer is from."),
     ],
     cells,
 };
 
-/// `line` is the query as CoreDNS's `log` plugin would tell it.
+/// `line` is the query in the format of CoreDNS's `log` plugin.
 fn object(resource: &Resource, query: &Query) -> Value {
     let (number, at) = (query.number.to_string(), query.time.to_string());
     let records = |records: &[Record]| -> Vec<Value> {
@@ -119,31 +117,31 @@ fn cells(query: &Value) -> Vec<Value> {
     ]
 }
 
-/// Maximum of the queries and replies that are made into one piece of a stream, in bytes on the wire: as JSON they are about
-/// ten times as long.
+/// Maximum size of queries and replies in one piece of a stream, in bytes on the wire: as JSON they are about ten times as
+/// large.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// The queries that were not told yet.
-struct Untold {
+/// The queries that are not sent yet.
+struct Unsent {
     api: Arc<Api>,
     log: QueryLog,
     resource: &'static Resource,
-    wanted: Wanted,
-    /// The number of the last query that was looked at.
-    told: u64,
+    selection: Selection,
+    /// Number of the last query that was checked.
+    sent: u64,
 }
 
-impl Source for Untold {
+impl Source for Unsent {
     fn gather(&mut self) -> Vec<Value> {
-        let (new, latest) = self.wanted.first_after(self.told, PIECE_BYTES, &self.log, &self.api.driver);
-        self.told = latest;
+        let (new, latest) = self.selection.first_after(self.sent, PIECE_BYTES, &self.log, &self.api.driver);
+        self.sent = latest;
         new.iter()
-            .filter(|query| self.wanted.admits(query))
+            .filter(|query| self.selection.admits(query))
             .map(|query| object(self.resource, query))
             .collect()
     }
 
     async fn more(&mut self) -> bool {
-        self.log.arrived(self.told).await
+        self.log.arrived(self.sent).await
     }
 }

@@ -1,8 +1,9 @@
 //! Takes the place of `kubectl apply --dry-run=server`: what an API server would refuse in manifests from which it is clear all
-//! the same what the cluster would be. Fields that a kind does not have, values of another type, keys that are there twice, and
+//! the same what the cluster would be. Fields that a kind does not have, values of another type, duplicate keys, and
 //! what validation refuses: all of it by the same schema and rules as the API here, and in its words. It must not know the DNS,
 //! nor what a cluster makes of objects.
 
+mod near;
 #[cfg(test)]
 mod tests;
 
@@ -12,11 +13,11 @@ use std::ops::Range;
 
 use serde_json::Value;
 
-use crate::admit::strict;
 use crate::admit::{self, Cause};
 use clusterlocal_core::manifest::tree::Tree;
 use clusterlocal_core::manifest::{Known, Manifest, Place, Problem, fresh};
 use clusterlocal_core::store::{Key, Kind};
+use clusterlocal_core::types;
 
 /// Maximum number of warnings of one document: more are rarely read, and finding the place of each costs a pass over it.
 const DOCUMENT_WARNINGS: usize = 10;
@@ -52,7 +53,7 @@ pub fn changed(manifest: &Manifest, known: &[Known]) -> Vec<Problem> {
     review.problems
 }
 
-/// `value` as a string, where a string is wanted, as `message` says, and it would be one in quotes.
+/// `value` as a string, if `message` is that a string is required, and quotes would make it one.
 fn quoted(value: &Value, message: &str) -> Option<String> {
     let is_plain = matches!(value, Value::Number(_) | Value::Bool(_));
     (is_plain && message.ends_with(" of type string")).then(|| value.to_string())
@@ -61,7 +62,7 @@ fn quoted(value: &Value, message: &str) -> Option<String> {
 /// Goes through a file.
 #[derive(Default)]
 struct Review {
-    /// The document that was parsed last: the items of a List that cannot be told apart have one in common.
+    /// The document that was parsed last: items of a List whose places are not distinguished share one.
     parsed: Option<(Range<usize>, Tree)>,
     problems: Vec<Problem>,
     /// How many of them are of that document.
@@ -98,22 +99,30 @@ impl Review {
 
     fn object(&mut self, place: &Place, object: &Value, key: Option<Key>) {
         let text = |field: &str| object.get(field).and_then(Value::as_str);
-        // An item of a ServiceList need not say what it is.
-        let kind = text("kind").or(key.as_ref().map(|key| key.kind.as_str())).unwrap_or_default();
         let version = text("apiVersion").unwrap_or("v1");
-        for unknown in strict::unknown_fields(version, kind, object) {
-            let problem =
-                Problem::at(place, place.locate(&unknown.path), format!("unknown field {:?}", unknown.name));
-            let problem = match unknown.meant {
-                Some(meant) => problem.with_help(format!("did you mean {meant}?")),
+        // An item of a ServiceList need not have a kind, and a version of before is validated as the one of today.
+        let key_version = key.as_ref().map(|key| key.kind.api_version());
+        let key_kind = key.as_ref().map(|key| key.kind.as_str());
+        let kind = text("kind").or(key_kind).unwrap_or_default();
+        let (of, version, kind) = match (types::of_kind(version, kind), &key_version, key_kind) {
+            (None, Some(version), Some(kind)) => (types::of_kind(version, kind), &**version, kind),
+            (of, ..) => (of, version, kind),
+        };
+        let problems = clusterlocal_admission::problems(version, kind, object);
+        let (unknown, wrong): (Vec<_>, Vec<_>) = problems.into_iter().partition(|problem| problem.unknown);
+        for unknown in unknown {
+            let problem = Problem::at(place, place.locate(&unknown.path), unknown.message);
+            let problem = match of.and_then(|of| near::known_field(of, &unknown.pointer)) {
+                Some(known) => problem.with_help(format!("did you mean {known}?")),
                 None => problem.with_help(format!("a {kind} has no such field: it has no effect")),
             };
             self.add(problem, key.as_ref());
         }
         // What could be read after all is validated as it would be.
         let mut readable = Cow::Borrowed(object);
-        let problems = clusterlocal_admission::problems(version, kind, object);
-        for wrong in problems.into_iter().filter(|problem| !problem.unknown) {
+        // Reading a fault has found its values right.
+        let is_fault = key.as_ref().is_some_and(|key| key.kind == Kind::Fault);
+        for wrong in wrong.into_iter().filter(|_| !is_fault) {
             let place_of = place.locate(&wrong.path);
             let problem = Problem::at(place, place_of, {
                 let message = wrong.message.strip_prefix("json: ").unwrap_or(&wrong.message);
@@ -133,9 +142,9 @@ impl Review {
             self.add(problem, key.as_ref());
         }
         if let Some(key) = &key
-            && key.kind != Kind::Fault
+            && !is_fault
         {
-            let of_old = SELECTOR_DEFAULTED.contains(&version);
+            let of_old = text("apiVersion").is_some_and(|version| SELECTOR_DEFAULTED.contains(&version));
             // A template is validated once for itself, and once more with what selects its pods.
             let mut said = HashSet::new();
             for cause in admit::refusals(key.kind, &key.namespace, &readable) {

@@ -1,4 +1,4 @@
-//! What is said of manifests that kubectl would not apply.
+//! Warnings about manifests that kubectl would not apply.
 
 use super::review;
 use clusterlocal_core::manifest::read_bytes;
@@ -35,7 +35,7 @@ metadata: {name: c}
 data: {a: b}
 ";
 
-fn told(name: &str, text: &str) -> Vec<String> {
+fn warnings(name: &str, text: &str) -> Vec<String> {
     let manifest = read_bytes(name, text.into());
     assert!(
         manifest
@@ -49,8 +49,8 @@ fn told(name: &str, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_kubectl_would_refuse_is_said_at_its_line() {
-    // What is exchanged in the manifest for what; what is said.
+fn problems_are_reported_with_their_line() {
+    // A part of the manifest, its replacement, and the warnings.
     let table: &[(&str, &str, &[&str])] = &[
         ("", "", &[]),
         // Fields that there are not.
@@ -170,7 +170,7 @@ fn what_kubectl_would_refuse_is_said_at_its_line() {
             "{value: '1'}",
             &["spec.template.spec.containers[0].env[0].name: Required value"],
         ),
-        // Keys that are there twice.
+        // Duplicate keys.
         (
             "replicas: 3\n",
             "replicas: 3\n  replicas: 4\n",
@@ -189,10 +189,10 @@ fn what_kubectl_would_refuse_is_said_at_its_line() {
     ];
     let mut wrong = Vec::new();
     for (from, to, expected) in table {
-        let told = told("a.yaml", &GOOD.replacen(from, to, 1));
-        let all = told.len() == expected.len()
-            && told.iter().zip(*expected).all(|(line, part)| line.contains(part));
-        wrong.extend((!all).then(|| format!("{to}: {told:#?}")));
+        let warnings = warnings("a.yaml", &GOOD.replacen(from, to, 1));
+        let all = warnings.len() == expected.len()
+            && warnings.iter().zip(*expected).all(|(line, part)| line.contains(part));
+        wrong.extend((!all).then(|| format!("{to}: {warnings:#?}")));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
@@ -212,30 +212,30 @@ fn items_of_lists_are_reviewed_in_every_form() {
     for (name, text, line) in
         [("a.yaml", &*block, 5), ("a.yaml", &*flow, 2), ("a.json", json, 2), ("a.yaml", typed, 5)]
     {
-        let told = told(name, text);
-        assert_eq!(told.len(), 1, "{text} {told:?}");
+        let warnings = warnings(name, text);
+        assert_eq!(warnings.len(), 1, "{text} {warnings:?}");
         assert!(
-            told[0].starts_with(&format!("{line}:"))
-                && told[0].contains("Service default/b: unknown field \"spec.replcas\""),
-            "{text} {told:?}"
+            warnings[0].starts_with(&format!("{line}:"))
+                && warnings[0].contains("Service default/b: unknown field \"spec.replcas\""),
+            "{text} {warnings:?}"
         );
     }
 }
 
 #[test]
-fn a_wrong_file_is_not_repeated_as_a_whole() {
+fn the_number_of_warnings_per_file_is_limited() {
     let bad = "apiVersion: v1\nkind: Service\nmetadata: {name: a#}\nspec: {type: ExternalName, externalName: a.b, x: 1}\n---\n";
     let many: String = (0..500).map(|n| bad.replace('#', &n.to_string())).collect();
-    let told = told("a.yaml", &many);
-    assert_eq!(told.len(), super::FILE_WARNINGS + 1);
-    assert!(told.last().is_some_and(|last| last.contains("450 more")), "{:?}", told.last());
+    let warnings = warnings("a.yaml", &many);
+    assert_eq!(warnings.len(), super::FILE_WARNINGS + 1);
+    assert!(warnings.last().is_some_and(|last| last.contains("450 more")), "{:?}", warnings.last());
 }
 
-/// Our own examples, and what is in the corpus of tests, would be taken by a cluster.
+/// An API server would accept the project's examples and the manifests of its tests.
 #[test]
-fn nothing_is_said_of_the_examples() {
+fn the_examples_have_no_warnings() {
     let zones = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../zones");
     let loaded = clusterlocal_core::manifest::load(&[zones.clone(), zones.join("traps")]);
-    let told: Vec<String> = review(&loaded.manifests).iter().map(ToString::to_string).collect();
-    assert_eq!(told, [""; 0]);
+    let warnings: Vec<String> = review(&loaded.manifests).iter().map(ToString::to_string).collect();
+    assert_eq!(warnings, [""; 0]);
 }

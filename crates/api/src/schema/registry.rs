@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use super::crd;
-use super::resource::{Held, OWN_GROUP, Resource, Subresource, api_version, verbs};
+use super::resource::{Held, OWN_GROUP, Resource, Subresource, verbs};
 use clusterlocal_core::store::{Extra, Kind, Store};
 
 /// Resources that are served, in the order in which discovery lists them.
@@ -66,7 +66,7 @@ fn part(word: &'static str) -> Option<Subresource> {
 
 fn held(group: &str, kind: &str, letters: &str) -> Held {
     let is = |known: &Kind| {
-        known.as_str() == kind && api_version(*known).rsplit_once('/').map_or("", |(g, _)| g) == group
+        known.as_str() == kind && known.api_version().rsplit_once('/').map_or("", |(g, _)| g) == group
     };
     match (group, kind) {
         (OWN_GROUP, "Change") => Held::Changes,
@@ -165,6 +165,16 @@ fn shared(resource: Resource) -> Option<&'static Resource> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_resource_has_its_type() {
+        for resource in Registry::built_in().all() {
+            if matches!(resource.held, Held::Store(_) | Held::Answered) {
+                let of = clusterlocal_core::types::of_kind(&resource.api_version(), resource.kind);
+                assert!(of.is_some(), "{resource:?}");
+            }
+        }
+    }
 
     #[test]
     fn every_kind_of_the_store_has_its_resource() {

@@ -1,6 +1,5 @@
 //! A resource: a kind as paths and discovery have it, with its names, version, verbs and subresources. Must not depend on requests.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
@@ -153,46 +152,6 @@ fn qualified(name: &str, group: &str) -> String {
         "" => name.into(),
         group => format!("{name}.{group}"),
     }
-}
-
-/// The `apiVersion` of the objects of `kind`.
-pub fn api_version(kind: Kind) -> Cow<'static, str> {
-    let version = match kind {
-        Kind::StatefulSet
-        | Kind::Deployment
-        | Kind::ReplicaSet
-        | Kind::DaemonSet
-        | Kind::ControllerRevision => "apps/v1",
-        Kind::Job | Kind::CronJob => "batch/v1",
-        Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Namespace
-        | Kind::Node
-        | Kind::Service
-        | Kind::ReplicationController
-        | Kind::Pod
-        | Kind::Endpoints
-        | Kind::PersistentVolumeClaim
-        | Kind::PersistentVolume
-        | Kind::Event
-        | Kind::ConfigMap
-        | Kind::Secret
-        | Kind::ServiceAccount => "v1",
-        Kind::PodDisruptionBudget => "policy/v1",
-        Kind::NetworkPolicy | Kind::Ingress => "networking.k8s.io/v1",
-        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding => {
-            "rbac.authorization.k8s.io/v1"
-        }
-        Kind::StorageClass => "storage.k8s.io/v1",
-        Kind::Fault => "clusterlocal.dev/v1",
-        Kind::Extra(extra) => {
-            return match (extra.names().group, extra.names().kind) {
-                ("", _) => "v1".into(),
-                ("autoscaling", _) => "autoscaling/v2".into(),
-                (group, _) => format!("{group}/v1").into(),
-            };
-        }
-    };
-    version.into()
 }
 
 /// `text` for as long as the process lives.

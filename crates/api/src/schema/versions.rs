@@ -1,10 +1,10 @@
 //! Takes the place of kube-apiserver's conversions: an object is stored in one form, and read and written in each version
 //! of its resource. It must not know requests.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::crd;
 use super::resource::Resource;
-use super::{crd, field};
 use clusterlocal_core::store::Store;
 
 /// `object`, as it is stored and rendered, in the version of `resource`.
@@ -32,10 +32,7 @@ pub(crate) fn accept(resource: &Resource, object: &mut Value) {
             rename(object, EVENT.map(|(core, events)| (events, core)));
             object["apiVersion"] = "v1".into();
         }
-        ("autoscaling", "v1") => {
-            autoscaler_v2(object);
-            object["apiVersion"] = "autoscaling/v2".into();
-        }
+        ("autoscaling", "v1") => clusterlocal_admission::autoscaler_to_v2(object),
         _ => {}
     }
 }
@@ -60,28 +57,9 @@ fn rename<const N: usize>(object: &mut Value, names: [(&str, &str); N]) {
     }
 }
 
-/// The share of CPU that the pods shall use on average, which is all that version 1 can say.
-fn autoscaler_v2(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    if let Some(share) = spec.remove("targetCPUUtilizationPercentage") {
-        let target = json!({ "type": "Utilization", "averageUtilization": share });
-        let metrics = spec.entry("metrics").or_insert_with(|| json!([]));
-        if let Some(metrics) = metrics.as_array_mut() {
-            metrics.insert(0, json!({ "type": "Resource", "resource": { "name": "cpu", "target": target } }));
-        }
-    }
-}
-
+/// An autoscaler in version 1, whose status has fewer fields.
 fn autoscaler_v1(object: &mut Value) {
-    let Some(spec) = object.get_mut("spec").and_then(Value::as_object_mut) else { return };
-    let is_cpu = |metric: &&Value| field::text(metric, "/resource/name") == "cpu";
-    let share = |metric: &Value| metric.pointer("/resource/target/averageUtilization").cloned();
-    let metrics = spec.remove("metrics").unwrap_or_default();
-    let found = metrics.as_array().and_then(|metrics| metrics.iter().find(is_cpu)).and_then(share);
-    if let Some(share) = found {
-        spec.insert("targetCPUUtilizationPercentage".into(), share);
-    }
-    spec.remove("behavior");
+    clusterlocal_admission::autoscaler_to_v1(object);
     let status: Map<String, Value> = object["status"]
         .as_object()
         .into_iter()
@@ -96,6 +74,8 @@ fn autoscaler_v1(object: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::schema::registry::Registry;
 

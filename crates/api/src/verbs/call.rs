@@ -1,4 +1,4 @@
-//! What the handler of a verb is given: the decoded request, and what all requests share. Must not depend on handlers.
+//! The input of a verb's handler: the decoded request, and the state that all requests share. Must not depend on handlers.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
@@ -20,13 +20,13 @@ use clusterlocal_core::Driver;
 use clusterlocal_core::queries::QueryLog;
 use clusterlocal_core::store::Kind;
 
-/// What all requests share.
+/// The state that all requests share.
 pub(crate) struct Api {
     pub(crate) driver: Driver,
     pub(crate) journal: Journal,
-    /// What was asked, if it is written down.
+    /// The query log, if the server keeps one.
     pub(crate) queries: Option<QueryLog>,
-    /// The servers that the DNS asks for names outside the cluster.
+    /// The servers that the DNS queries for names outside the cluster.
     pub(crate) upstream: Vec<SocketAddr>,
     pub(crate) address: SocketAddr,
     pub(crate) guard: Guard,
@@ -35,7 +35,7 @@ pub(crate) struct Api {
     pub(crate) stop: stopping::Receiver<bool>,
 }
 
-/// A request for objects, with everything that came with it.
+/// A request for objects, with its headers and body.
 pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) place: Place,
@@ -43,14 +43,14 @@ pub(crate) struct Call {
     pub(crate) form: Form,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    /// What the client is warned of.
+    /// Warnings for the client.
     pub(crate) warnings: Mutex<Vec<String>>,
 }
 
 impl Call {
-    /// Warns the client of `told`.
-    pub(crate) fn warn(&self, told: Vec<String>) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(told);
+    /// Adds warnings to the answer.
+    pub(crate) fn warn(&self, warnings: Vec<String>) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).extend(warnings);
     }
 
     /// Whether it is a server-side apply.
@@ -59,7 +59,7 @@ impl Call {
             && matches!(body::PatchType::of(&self.headers), Ok(body::PatchType::Apply))
     }
 
-    /// How objects of `kind`, that of the place, are shown.
+    /// The form of objects of `kind`, the kind of the place.
     pub(crate) fn presentation(&self, kind: Kind) -> Presentation {
         Presentation {
             kind,

@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's delete handlers: what a client wants to be gone, when, and what is to become of
-//! what it owns. It must not know how pods stop.
+//! Takes the place of kube-apiserver's delete handlers: the deletion of objects and of their
+//! dependents, and evictions. Must not depend on how pods stop.
 
 use std::sync::Arc;
 
@@ -19,21 +19,21 @@ use clusterlocal_core::reconcile::{Deletion, Propagation, deletion};
 use clusterlocal_core::store::{Change, Condition, Key, Kind, Object, PodPhase, Store, Stored, View};
 use clusterlocal_core::{ControlPlane, Driver};
 
-/// How something is to go: `DeleteOptions`.
+/// The options of a deletion: `DeleteOptions`.
 #[derive(Debug, Default, PartialEq)]
 struct Options {
-    /// In seconds; none is what the object says.
+    /// In seconds; none for the grace period of the object.
     grace: Option<u32>,
     policy: Option<Propagation>,
-    /// Which object is meant: one that was made later under the same name is not.
+    /// The UID of the object: another object of the same name is not deleted.
     uid: Option<String>,
-    /// Which state of it is meant.
+    /// The required version of the object.
     resource_version: Option<String>,
     dry_run: bool,
 }
 
 impl Options {
-    /// What the query and the body say; the body wins.
+    /// Reads the query and the body, which overrides it.
     fn of(call: &Call) -> Result<Options, Status> {
         let body = if call.body.is_empty() { json!({}) } else { body::object(&call.headers, &call.body)? };
         Options::read(call, &body)
@@ -43,7 +43,7 @@ impl Options {
         let text = |at: &str| body.pointer(at).and_then(Value::as_str).map(String::from);
         let grace = match &body["gracePeriodSeconds"] {
             Value::Null => call.query.grace_period_seconds,
-            // Less than nothing is kube-apiserver's way to say one second.
+            // kube-apiserver treats a negative number as one second.
             seconds => match seconds.as_i64() {
                 Some(seconds @ ..0) => Some(seconds.unsigned_abs().min(1) as u32),
                 Some(seconds) => Some(u32::try_from(seconds).unwrap_or(u32::MAX)),
@@ -86,7 +86,7 @@ pub(crate) fn evict(driver: &Driver, call: &Call) -> Result<Reply, Status> {
         if !options.dry_run {
             mark_evicted(cluster, &stored);
         }
-        // What was asked for was the pod as it was before that.
+        // The required version was that before the condition was set.
         let options = Options { resource_version: None, ..options };
         let stored = show::stored(cluster.store(), Kind::Pod, &call.place)?.clone();
         remove(cluster, call.place.resource, &stored, &options)?;
@@ -96,7 +96,7 @@ pub(crate) fn evict(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     })
 }
 
-/// Gives a pod the condition that says why it goes (addConditionAndDeletePod).
+/// Sets the condition with the reason of the eviction on a pod (addConditionAndDeletePod).
 fn mark_evicted(cluster: &mut ControlPlane, stored: &Stored) {
     let mut object = stored.object.clone();
     if let Object::Pod(pod) = &mut object {
@@ -110,7 +110,7 @@ fn mark_evicted(cluster: &mut ControlPlane, stored: &Stored) {
 /// Whether the budget of a pod allows its eviction (`pkg/registry/core/pod/storage/eviction.go`).
 fn check_budget(store: &Store, stored: &Stored) -> Result<(), Status> {
     let Object::Pod(pod) = &stored.object else { return Ok(()) };
-    // `canIgnorePDB`: what has ended, or not begun, or goes already is missed by nobody.
+    // `canIgnorePDB`: pods that have ended, not started, or are terminating are not counted.
     if pod.is_terminal() || pod.is_terminating() || matches!(pod.status.phase, None | Some(PodPhase::Pending))
     {
         return Ok(());
@@ -141,23 +141,23 @@ fn check_budget(store: &Store, stored: &Stored) -> Result<(), Status> {
     )))
 }
 
-/// `DELETE` of a collection: each of its objects that the selectors mean.
+/// `DELETE` of a collection: each object that the selectors match.
 pub(crate) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
     let options = Options::of(call)?;
     let scope = Scope::of(kind, &call.place, &call.query)?;
     let resource = call.place.resource;
-    // By key: what is deleted is not kept until all of it is.
-    let meant: Vec<(Key, u64, usize)> = driver.read(|cluster| {
-        let meant = list::as_of(cluster, &scope, cluster.store().revision())?;
-        let meant = meant
+    // By key, so that deleted objects are not held in memory until the last is deleted.
+    let selected: Vec<(Key, u64, usize)> = driver.read(|cluster| {
+        let selected = list::as_of(cluster, &scope, cluster.store().revision())?;
+        let selected = selected
             .into_iter()
             .filter(|stored| scope.admits(stored, cluster, View::now(cluster.store())))
             .map(|stored| (stored.object.key(), stored.born(), stored.object.weight()));
-        Ok::<_, Status>(meant.collect())
+        Ok::<_, Status>(selected.collect())
     })?;
-    let bytes: usize = meant.iter().map(|(.., weight)| weight).sum();
+    let bytes: usize = selected.iter().map(|(.., weight)| weight).sum();
     let mut items = (bytes <= SHOWN_BYTES).then(Vec::new);
-    let mut rest = meant.as_slice();
+    let mut rest = selected.as_slice();
     while !rest.is_empty() {
         let piece;
         (piece, rest) = rest.split_at(piece_of(rest));
@@ -165,7 +165,7 @@ pub(crate) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
             let found = |(key, born, _): &(Key, u64, usize)| {
                 cluster.store().stored(key).filter(|now| now.born() == *born).cloned()
             };
-            // What went along with one of the others is gone as it should be.
+            // An object may have been deleted as a dependent of another one.
             let piece: Vec<Stored> = piece.iter().filter_map(found).collect();
             if let Some(items) = &mut items {
                 items.extend(piece.iter().map(|stored| show::rendered_as(resource, stored, cluster)));
@@ -186,25 +186,25 @@ pub(crate) fn collection(driver: &Driver, kind: Kind, call: &Call) -> Result<Rep
             "metadata": { "resourceVersion": driver.read(|cluster| cluster.store().revision()).to_string() },
             "items": items,
         }),
-        // What the API reference has for this operation.
+        // As the API reference documents this operation.
         None => json!({
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
             "status": "Success",
-            "message": format!("{} {} were deleted", meant.len(), resource.plural),
+            "message": format!("{} {} were deleted", selected.len(), resource.plural),
         }),
     }))
 }
 
-/// Maximum memory of a collection whose objects are all shown when it is deleted, in bytes.
+/// Maximum memory of a deleted collection whose objects are in the answer, in bytes.
 const SHOWN_BYTES: usize = 16 << 20;
 
-/// Maximum number, and memory in bytes, of the objects that are deleted at a time: other requests wait as long.
+/// Maximum number, and memory in bytes, of the objects that are deleted at a time, while other requests wait.
 const PIECE_OBJECTS: usize = 64;
 const PIECE_BYTES: usize = 16 << 20;
 
-/// How many of `objects` are deleted at a time, from the first on.
+/// The number of `objects`, from the first on, that are deleted at a time.
 fn piece_of(objects: &[(Key, u64, usize)]) -> usize {
     let mut bytes = 0;
     let within = |(.., weight): &&(Key, u64, usize)| {
@@ -214,7 +214,7 @@ fn piece_of(objects: &[(Key, u64, usize)]) -> usize {
     objects.iter().take(PIECE_OBJECTS).take_while(within).count().max(1)
 }
 
-/// Lets `stored` go, unless it is only to be tried.
+/// Deletes `stored`, unless the request is a dry run.
 fn remove(
     cluster: &mut ControlPlane,
     resource: &Resource,
@@ -231,7 +231,7 @@ fn remove(
         cluster.request(defined.unwrap_or_default());
         cluster.request_deletion(&key, deletion);
     }
-    // An object that stays for a while is shown as it is while it does.
+    // The answer has an object that is not deleted at once, in its current state.
     let mut shown = stored.clone();
     match change {
         Some(Change::Delete(_)) if !is_shown_last(key.kind) => {
@@ -253,28 +253,28 @@ fn defined_by(cluster: &ControlPlane, change: &Change, stored: &Stored) -> Vec<C
     cluster.store().all_stored(kind, None).map(|stored| Change::Delete(stored.object.key())).collect()
 }
 
-/// What becomes of dependents where a client does not say (the registries' DefaultGarbageCollectionPolicy).
+/// The default policy for dependents (the registries' DefaultGarbageCollectionPolicy).
 fn default_policy(kind: Kind) -> Option<Propagation> {
     (kind == Kind::Job).then_some(Propagation::Orphan)
 }
 
-/// Whether a deletion answers with the object as it was last, even if it is gone at once: the registry's
-/// `ReturnDeletedObject`. Clients with types rely on it.
+/// Whether the answer to a deletion has the last state of the object, even if it is deleted at once: the registry's
+/// `ReturnDeletedObject`. Typed clients rely on it.
 fn is_shown_last(kind: Kind) -> bool {
     matches!(kind, Kind::Pod | Kind::Service | Kind::PersistentVolumeClaim | Kind::PersistentVolume)
 }
 
-/// Whether this object, in this state, is meant, and may go at all.
+/// Checks the preconditions, and whether the object may be deleted.
 fn check(resource: &Resource, stored: &Stored, uid: &str, options: &Options) -> Result<(), Status> {
     let name = &stored.object.metadata().name;
-    if let Some(meant) = options.uid.as_deref().filter(|meant| *meant != uid) {
-        let why = format!("Precondition failed: UID in precondition: {meant}, UID in object meta: {uid}");
+    if let Some(required) = options.uid.as_deref().filter(|required| *required != uid) {
+        let why = format!("Precondition failed: UID in precondition: {required}, UID in object meta: {uid}");
         return Err(Status::conflict(resource, name, &why));
     }
     let version = stored.revision.to_string();
-    if let Some(meant) = options.resource_version.as_deref().filter(|meant| *meant != version) {
+    if let Some(required) = options.resource_version.as_deref().filter(|required| *required != version) {
         let why = format!(
-            "Precondition failed: ResourceVersion in precondition: {meant}, ResourceVersion in object meta: {version}"
+            "Precondition failed: ResourceVersion in precondition: {required}, ResourceVersion in object meta: {version}"
         );
         return Err(Status::conflict(resource, name, &why));
     }

@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's read handlers: one object, or the objects of a kind, whole or page by page, as
-//! they are or as they were. It must not know HTTP.
+//! Takes the place of kube-apiserver's read handlers: one object, or the objects of a kind, all or by page, in
+//! their current or an earlier state. Must not depend on HTTP.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub(crate) fn list(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, Sta
     Ok(Reply::Stream(Streamed::new(async move { Some((Bytes::from(first), listing.stream())) })))
 }
 
-/// A list or table up to its first item. `]}` is left to be said after the last.
+/// A list or table up to its first item. `]}` follows after the last.
 fn head(presentation: &Presentation, metadata: Value, cluster: &ControlPlane) -> String {
     let (list_kind, api_version) = match presentation.form {
         Form::Table => {
@@ -59,23 +59,23 @@ fn head(presentation: &Presentation, metadata: Value, cluster: &ControlPlane) ->
     format!("{{\"kind\":\"{list_kind}\",\"apiVersion\":\"{api_version}\",\"metadata\":{metadata},\"items\":[")
 }
 
-/// Maximum number of objects that are made into JSON at a time, as long as they are no more than [`PIECE_BYTES`]: neither
-/// the memory for all of them is needed, nor is the cluster kept from other requests for long.
+/// Maximum number of objects that are rendered at a time, if they are within [`PIECE_BYTES`]: a list needs little memory, and
+/// other requests do not wait long for the cluster.
 const CHUNK: usize = 512;
 
-/// A list on its way to a client.
+/// A list that is being sent.
 struct Listing {
     api: Arc<Api>,
     presentation: Presentation,
     /// By key: an object that changes before its turn is not kept for each client that reads slowly.
     items: Vec<Key>,
-    /// Of the state that the items are of.
+    /// The revision of the items' state.
     revision: u64,
-    /// How many of the items are looked at.
+    /// The number of items processed so far.
     at: usize,
-    /// How many are written: one that is gone, and whose past is forgotten, is left out.
+    /// The number of items written so far: a deleted object whose earlier state is no longer kept is left out.
     written: usize,
-    /// What is to be written before the next item.
+    /// The bytes before the next item.
     head: Vec<u8>,
 }
 
@@ -86,7 +86,7 @@ impl Listing {
         let chunk = self.items[self.at..].iter().take(CHUNK);
         self.api.driver.read(|cluster| {
             let store = cluster.store();
-            // Where the state is no longer kept, the items, and what they are rendered from, are those of now.
+            // If the state is no longer kept, the current one is used.
             let undone = Undone::since(store, self.revision).unwrap_or_default();
             let view = View::past(store, &undone);
             for key in chunk {
@@ -130,14 +130,14 @@ impl Listing {
 /// Objects of one state of the cluster.
 struct Page {
     items: Vec<Key>,
-    /// Of the state.
+    /// The revision of the state.
     revision: u64,
-    /// After which object the next page begins, and how many are left, if that is known.
+    /// The last object of the page, and the number of objects after it, if known.
     rest: Option<(Continue, Option<usize>)>,
 }
 
 impl Page {
-    /// What `query` asks for.
+    /// The list that `query` requests.
     fn select(cluster: &ControlPlane, scope: &Scope, query: &Query) -> Result<Page, Status> {
         let store = cluster.store();
         let (revision, after) = match Continue::parse(&query.continue_from)? {
@@ -184,7 +184,7 @@ impl Page {
     }
 }
 
-/// Which state a list is to show.
+/// The revision of the state that a list has.
 fn revision(store: &Store, query: &Query) -> Result<u64, Status> {
     match (query.resource_version, query.version_match) {
         (Some(asked), _) if asked > store.revision() => Err(Status::too_new(asked, store.revision())),
@@ -199,14 +199,14 @@ fn revision(store: &Store, query: &Query) -> Result<u64, Status> {
     }
 }
 
-/// The objects of `scope` by namespace and name, as they were at `revision`; its selectors are not looked at.
+/// The objects of `scope` by namespace and name, as they were at `revision`; its selectors are ignored.
 pub(crate) fn as_of<'c>(
     cluster: &'c ControlPlane,
     scope: &Scope,
     revision: u64,
 ) -> Result<Vec<Cow<'c, Stored>>, Status> {
     let store = cluster.store();
-    // What an object was then is what it was before the first event since.
+    // The state of an object at that time is the one before its first event since then.
     let mut then: BTreeMap<(&Name, &Name), Option<&Stored>> = BTreeMap::new();
     if revision < store.revision() {
         let events = store.watch(revision).map_err(|compacted| Status::too_old(revision, compacted.0))?;
@@ -230,7 +230,7 @@ fn position(stored: &Stored) -> (&Name, &Name) {
     (&metadata.namespace, &metadata.name)
 }
 
-/// Where the next page begins: behind an object, in a state. Opaque to clients, as text `revision/namespace/name`.
+/// The start of the next page: after an object, in a state. Opaque to clients, as text `revision/namespace/name`.
 #[derive(Debug, PartialEq)]
 struct Continue {
     revision: u64,
@@ -250,7 +250,7 @@ impl Continue {
         };
         read()
             .map(Some)
-            .ok_or_else(|| Status::bad_request("continue key is not valid: it is none of this server's"))
+            .ok_or_else(|| Status::bad_request("continue key is not valid: it is not from this server"))
     }
 
     fn position(&self) -> (&Name, &Name) {

@@ -5,6 +5,7 @@ pub(crate) mod call;
 pub(crate) mod delete;
 mod identity;
 pub(crate) mod list;
+pub(crate) mod patch;
 pub(crate) mod pods;
 mod quota;
 pub(crate) mod reviews;

@@ -1,4 +1,5 @@
-//! What only a process in a pod could answer. Pods are simulated, and none runs. It must not know how they are.
+//! The requests that only a process in a pod could answer: pods are simulated, and no process runs. Must not depend on how
+//! pods are simulated.
 
 use super::call::Call;
 use super::show;
@@ -7,7 +8,7 @@ use crate::http::status::Status;
 use clusterlocal_core::Driver;
 use clusterlocal_core::store::Kind;
 
-/// The log of a pod: there is none. Text in its place would be taken for what a process wrote.
+/// Refuses the log of a pod: any text would look like the output of a process.
 pub(crate) fn log(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| show::stored(cluster.store(), Kind::Pod, &call.place).map(|_| ()))?;
     let (namespace, name) = (&call.place.namespace, &call.place.name);

@@ -1,15 +1,14 @@
-//! Takes the place of etcd's quota: whether the store has room for what a client writes. It must not know what is
-//! written.
+//! Takes the place of etcd's quota: the space of the store. Must not depend on the contents of objects.
 
 use crate::http::status::Status;
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{OBJECT_BYTES, Object};
 
-/// Refuses to make `new` of `old` where the store would hold more than it may then. What does not grow is always taken:
-/// a full store can be emptied, and finalizers can be removed.
+/// Refuses a change of `old` to `new` that exceeds the maximum size of the store. A change that needs no more space is always
+/// accepted: in a full store, objects can be deleted, and finalizers removed.
 ///
 /// # Errors
-/// A `Status` with code 507 that names the bound.
+/// A `Status` with code 507 that has the maximum.
 pub(crate) fn check(cluster: &ControlPlane, old: Option<&Object>, new: &Object) -> Result<(), Status> {
     let needs = |object: &Object| object.weight() + pods(object) * OBJECT_BYTES;
     let more = needs(new).saturating_sub(old.map_or(0, needs));
@@ -20,7 +19,7 @@ pub(crate) fn check(cluster: &ControlPlane, old: Option<&Object>, new: &Object) 
     Err(Status::storage_full(used, more, most))
 }
 
-/// How many pods a workload asks for.
+/// The number of pods that a workload requests.
 fn pods(object: &Object) -> usize {
     let replicas = match object {
         Object::StatefulSet(set) => set.spec.replicas.unwrap_or(1),

@@ -1,6 +1,7 @@
-//! Takes the place of kube-apiserver's authentication and authorization as far as clients ask about them. Nobody is asked
-//! who they are here: every client may do everything, and is the administrator. It must not know how requests are served.
+//! Takes the place of kube-apiserver's authentication and authorization in reviews. There is no authentication: every client may do
+//! everything, as the administrator. Must not depend on how requests are served.
 
+use clusterlocal_admission::administrator;
 use data_encoding::BASE64URL_NOPAD;
 use hyper::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -14,7 +15,8 @@ use crate::http::status::Status;
 use clusterlocal_core::store::{Kind, Time};
 use clusterlocal_core::{ControlPlane, Driver};
 
-/// `POST` of a review: what was sent, with its answer as the status. `GET` of what there is none of here.
+/// `POST` of a review: the object that was sent, with the result as its status. `GET` of ComponentStatuses, of
+/// which there are none.
 pub(crate) fn answer(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let resource = call.place.resource;
     // Reviews have no metadata to make a table of.
@@ -45,11 +47,6 @@ pub(crate) fn answer(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     }
 }
 
-/// Who every client is.
-fn administrator() -> Value {
-    json!({ "username": "kubernetes-admin", "groups": ["system:masters", "system:authenticated"] })
-}
-
 fn status(cluster: &ControlPlane, kind: &str, review: &Value) -> Value {
     match kind {
         "SelfSubjectReview" => json!({ "userInfo": administrator() }),
@@ -63,10 +60,10 @@ fn status(cluster: &ControlPlane, kind: &str, review: &Value) -> Value {
     }
 }
 
-/// How long a token holds unless a client asks for another time, in seconds.
+/// How long a token is valid unless the request has another time, in seconds.
 const TOKEN_SECONDS: i64 = 3600;
 
-/// `POST` of a TokenRequest: a token of a ServiceAccount. It is not signed: nothing here is kept from anybody.
+/// `POST` of a TokenRequest: a token of a ServiceAccount. It is not signed: there is no authentication.
 pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let mut request = body::object(&call.headers, &call.body)?;
     driver.read(|cluster| {
@@ -102,10 +99,10 @@ pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     })
 }
 
-/// Whom tokens are for unless a client says otherwise.
+/// The default audience of tokens.
 const AUDIENCE: &str = "https://kubernetes.default.svc.cluster.local";
 
-/// Whose token a client asks about.
+/// Reviews the token of a client.
 fn authenticate(cluster: &ControlPlane, spec: &Value) -> Value {
     let token = spec["token"].as_str().unwrap_or_default();
     let claims = token

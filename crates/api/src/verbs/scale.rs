@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::patch::Patch;
 use super::show;
-use super::write::{self, Patch};
+use super::write;
 use crate::http::body;
 use crate::http::reply::Reply;
 use crate::http::status::Status;
@@ -52,7 +53,7 @@ fn change(
             put_at(&mut object, &paths.replicas, replicas);
             Ok(object)
         })?;
-        Ok(reply(cluster, call, &updated))
+        Ok(reply(cluster, call, &updated.stored))
     })
 }
 
@@ -61,7 +62,7 @@ fn reply(cluster: &ControlPlane, call: &Call, stored: &Stored) -> Reply {
     Reply::ok(&scale(&object, &Paths::of(cluster, call)))
 }
 
-/// Where an object says how many pods it wants and has, as JSON pointers. A custom resource's definition says where.
+/// JSON pointers to the requested and the current number of pods. For custom resources the definition has them.
 struct Paths {
     replicas: String,
     status: String,

@@ -1,4 +1,4 @@
-//! Objects as a request wants to see them: which ones, and in which form. It must not know verbs.
+//! Objects as a request selects and formats them. Must not depend on verbs.
 
 use serde_json::{Value, json};
 
@@ -15,20 +15,20 @@ use crate::view::{columns, fault};
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Key, Kind, Name, Object, Store, Stored, Time, View};
 
-/// Which objects of a kind are meant.
+/// The objects of a kind that a request selects.
 #[derive(Clone, Debug)]
 pub(crate) struct Scope {
     pub(crate) kind: Kind,
-    /// None is all.
+    /// None for all.
     namespace: Option<Name>,
     labels: LabelSelector,
     fields: FieldSelector,
-    /// Whether `fields` asks for more than a name.
+    /// Whether `fields` has other terms than a name.
     by_fields: bool,
 }
 
 impl Scope {
-    /// What `place` and the selectors of `query` mean.
+    /// The objects at `place` that match the selectors of `query`.
     pub(crate) fn of(kind: Kind, place: &Place, query: &Query) -> Result<Scope, Status> {
         let labels = LabelSelector::parse(&query.label_selector).map_err(|why| {
             Status::bad_request(format!("unable to parse labelSelector {:?}: {why}", query.label_selector))
@@ -42,20 +42,20 @@ impl Scope {
         Ok(Scope { kind, namespace, labels, by_fields: !query.field_selector.is_empty(), fields })
     }
 
-    /// The namespace, if only one is meant.
+    /// The namespace, if there is only one.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
 
-    /// Whether `key` is where such objects are.
+    /// Whether `key` is of the kind and in the namespace.
     pub(crate) fn is_at(&self, key: &Key) -> bool {
         key.kind == self.kind && self.namespace.as_ref().is_none_or(|namespace| *namespace == key.namespace)
     }
 
-    /// Whether `stored`, which is where such objects are, is meant, as `view` shows it.
+    /// Whether the selectors match `stored`, whose kind and namespace match; rendered from `view`.
     pub(crate) fn admits(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> bool {
         let metadata = stored.object.metadata();
-        // Most that are not meant are told apart without making their JSON.
+        // Most others are excluded without rendering their JSON.
         self.labels.admits(&metadata.labels)
             && self.fields.name().is_none_or(|name| name == metadata.name)
             && (!self.by_fields || self.fields.matches(&rendered_in(stored, cluster, view)))
@@ -68,12 +68,12 @@ pub(crate) fn stored<'s>(store: &'s Store, kind: Kind, place: &Place) -> Result<
     store.stored(&key).ok_or_else(|| Status::not_found(place.resource, &place.name))
 }
 
-/// The object as the API shows it now.
+/// The object in the API's form, from the current store.
 pub(crate) fn rendered(stored: &Stored, cluster: &ControlPlane) -> Value {
     rendered_in(stored, cluster, View::now(cluster.store()))
 }
 
-/// The object as the API showed it when the store was as `view` has it.
+/// The object in the API's form, from the store in `view`.
 pub(crate) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
     let mut shown = render::object(stored, &Context { store: view });
     if let Object::Fault(fault) = &stored.object {
@@ -82,12 +82,12 @@ pub(crate) fn rendered_in(stored: &Stored, cluster: &ControlPlane, view: View<'_
     shown
 }
 
-/// The object as the API shows it in the version of `resource`.
+/// The object in the API's form, in the version of `resource`.
 pub(crate) fn rendered_as(resource: &Resource, stored: &Stored, cluster: &ControlPlane) -> Value {
     versions::present(cluster.store(), resource, rendered(stored, cluster))
 }
 
-/// How objects of a resource are shown to one client.
+/// The form in which a client receives objects of a resource.
 #[derive(Clone, Copy)]
 pub(crate) struct Presentation {
     pub(crate) kind: Kind,
@@ -97,12 +97,12 @@ pub(crate) struct Presentation {
 }
 
 impl Presentation {
-    /// `stored` in the version that is meant, when the store was as `view` has it.
+    /// Renders `stored` in the requested version, from `view`.
     pub(crate) fn rendered(&self, stored: &Stored, cluster: &ControlPlane, view: View<'_>) -> Value {
         versions::present(cluster.store(), self.resource, rendered_in(stored, cluster, view))
     }
 
-    /// Whether objects are shown in the form in which they are kept.
+    /// Whether objects are sent in their stored form.
     pub(crate) fn is_stored_form(&self) -> bool {
         !self.resource.is_custom() && std::ptr::eq(self.resource, Resource::of_kind(self.kind))
     }

@@ -1,4 +1,4 @@
-//! Takes the place of kube-apiserver's create, update and patch handlers: from what a client sends to a change of the
+//! Takes the place of kube-apiserver's create and update handlers: from what a client sends to a change of the
 //! store, or to the reason why not. It must not know what a kind's fields mean, nor what follows from a change.
 
 use hyper::Method;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::{identity, quota, show};
 use crate::admit::{self, Written, strict};
-use crate::http::body::{self, PatchType};
+use crate::http::body;
 use crate::http::path::{Part, Place};
 use crate::http::query::FieldValidation;
 use crate::http::reply::Reply;
@@ -15,9 +15,10 @@ use crate::http::status::Status;
 use crate::schema::resource::{Held, Resource, group_kind};
 use crate::schema::{crd, field, versions};
 use crate::view::render;
+use clusterlocal_admission::{Allocator, Refusal};
 use clusterlocal_core::admission::{Charges, classes, limits};
-use clusterlocal_core::merge::{self, MergeError};
-use clusterlocal_core::store::{Change, Key, Kind, Store, Stored};
+use clusterlocal_core::controller::with_own_selector;
+use clusterlocal_core::store::{Change, Key, Kind, Object, Store, Stored};
 use clusterlocal_core::{ControlPlane, Driver};
 
 /// `POST` to a collection.
@@ -38,124 +39,100 @@ pub(crate) fn replace(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply,
     })
 }
 
-/// `PATCH` of an object or its status. Server-side apply makes what is not there.
-pub(crate) fn patch(driver: &Driver, kind: Kind, call: &Call) -> Result<Reply, Status> {
-    let patch = Patch::read(call)?;
-    let resource = call.place.resource;
-    let key = Key::new(kind, &call.place.namespace, &call.place.name);
-    // The cluster is not kept from others while the patch is computed. Where the object has changed in the meantime, it is
-    // computed anew; where that happens every time, at last while all others wait.
-    for _ in 0..PATCH_TRIES {
-        let read = driver.read(|cluster| {
-            let stored = cluster.store().stored(&key)?;
-            Some((stored.revision, show::rendered_as(resource, stored, cluster)))
-        });
-        let Some((revision, object)) = read else { break };
-        let patched = patch.apply(resource, &object)?;
-        let updated = driver.write(|cluster| {
-            let same = cluster.store().stored(&key).filter(|stored| stored.revision == revision)?.clone();
-            let updated = write(cluster, call, same, object, patched);
-            Some(updated.map(|updated| reply(cluster, kind, call, &updated, hyper::StatusCode::OK)))
-        });
-        if let Some(updated) = updated {
-            return updated;
-        }
+pub(super) fn reply(
+    cluster: &ControlPlane,
+    kind: Kind,
+    call: &Call,
+    written: &Answered,
+    code: hyper::StatusCode,
+) -> Reply {
+    let mut object = show::rendered_as(call.place.resource, &written.stored, cluster);
+    if written.is_unprotected {
+        render::remove_protection(kind, &mut object);
     }
-    driver.write(|cluster| {
-        if patch.of == PatchType::Apply && cluster.store().stored(&key).is_none() {
-            let created = put_new(cluster, kind, call, patch.json)?;
-            return Ok(reply(cluster, kind, call, &created, hyper::StatusCode::CREATED));
-        }
-        let updated = update(cluster, kind, call, |object| patch.apply(resource, object))?;
-        Ok(reply(cluster, kind, call, &updated, hyper::StatusCode::OK))
-    })
-}
-
-/// How often a patch is computed for an object that others change at the same time: kube-apiserver's
-/// `maxRetryWhenPatchConflicts`.
-const PATCH_TRIES: u32 = 5;
-
-fn reply(cluster: &ControlPlane, kind: Kind, call: &Call, stored: &Stored, code: hyper::StatusCode) -> Reply {
-    let object = show::rendered_as(call.place.resource, stored, cluster);
-    // Warnings are about what was written, not about what a controller says in its status.
+    // Warnings are about the written object, not about a status that a controller writes.
     let of = group_kind(kind).filter(|_| matches!(call.place.part, Part::Whole));
-    let said = of.map(|of| clusterlocal_admission::warnings(of, &object, None)).unwrap_or_default();
-    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(said)
+    let warnings = of.map(|of| clusterlocal_admission::warnings(of, &object, None)).unwrap_or_default();
+    Reply::json(code, &call.presentation(kind).object(object, cluster)).warned(warnings)
 }
 
-/// What a client wants to be different.
-pub(crate) struct Patch {
-    of: PatchType,
-    json: Value,
+/// The result of a write.
+pub(crate) struct Answered {
+    pub(crate) stored: Stored,
+    /// Whether the client took away the finalizer that protects the object. The answer is without it; then the controller gives it
+    /// back.
+    is_unprotected: bool,
 }
 
-impl Patch {
-    /// What `call` carries.
-    pub(crate) fn read(call: &Call) -> Result<Patch, Status> {
-        let of = PatchType::of(&call.headers)?;
-        let json = match of {
-            PatchType::Apply => body::yaml(&call.body)?,
-            _ => body::json(&call.body)?,
-        };
-        Ok(Patch { of, json })
-    }
-
-    /// `object` with the differences.
-    pub(crate) fn apply(&self, resource: &Resource, object: &Value) -> Result<Value, Status> {
-        let mut patched = object.clone();
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
-        let merged = match self.of {
-            PatchType::Json => merge::json_patch(&mut patched, &self.json),
-            PatchType::Merge => {
-                merge::json_merge(&mut patched, &self.json);
-                Ok(())
-            }
-            PatchType::Strategic => merge::strategic(resource.kind, &mut patched, &self.json),
-            PatchType::Apply => {
-                merge::apply(resource.kind, None, &self.json, &mut patched);
-                Ok(())
-            }
-        };
-        match merged {
-            Ok(()) => Ok(patched),
-            Err(MergeError::Malformed(why)) => Err(Status::bad_request(why)),
-            Err(MergeError::DoesNotApply(why)) => Err(Status::unprocessable(resource, name, why)),
-            Err(MergeError::TooLarge(why)) => Err(Status::too_costly(why)),
-            Err(MergeError::TooMuchWork(why)) => Err(Status::unprocessable(resource, name, why)),
-        }
+/// The answer to a refused write of `name`.
+fn refused(resource: &Resource, name: &str, refusal: Refusal) -> Status {
+    match refusal {
+        Refusal::Invalid(causes) => Status::invalid(resource, name, causes),
+        Refusal::Failed(why) => Status::untyped(why),
+        Refusal::Internal(why) => Status::internal(why),
     }
 }
 
 /// Makes `object` in the store, unless `call` is only to be tried.
-fn put_new(cluster: &mut ControlPlane, kind: Kind, call: &Call, mut object: Value) -> Result<Stored, Status> {
+pub(super) fn put_new(
+    cluster: &mut ControlPlane,
+    kind: Kind,
+    call: &Call,
+    mut object: Value,
+) -> Result<Answered, Status> {
     let resource = call.place.resource;
     identity::check_type(resource, &object)?;
     decode(cluster.store(), call, &mut object, None)?;
+    call.warn(identity::drop_duplicate_owners(&mut object).into_iter().collect());
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
+    let has_version =
+        object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty());
     if resource.is_custom() && resource.subresource("status").is_some() {
         object.as_object_mut().map(|object| object.remove("status"));
     }
     identity::check_namespace_lives(cluster.store(), resource, &call.place.namespace, &name)?;
     let key = Key::new(kind, &call.place.namespace, &name);
-    if cluster.store().stored(&key).is_some() {
-        return Err(Status::already_exists(resource, &name));
-    }
+    let (dry_run, has_version) = (call.query.dry_run, identity::has_version(&object));
     let mut object = to_store(cluster.store(), resource, &name, object)?;
     let admitted = admit_by_plugins(cluster.store(), kind, &call.place.namespace, &mut object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
-    let admitted = admit::create_within(kind, object, call.query.dry_run);
-    let object = admitted.map_err(|invalid| Status::invalid(resource, &name, invalid.causes))?;
+    let allocator = Allocator { addresses: Some(cluster.addresses()), dry_run };
+    let admitted = admit::create(kind, object, &allocator);
+    let object = admitted.map_err(|refusal| refused(resource, &name, refusal))?;
     let admitted = Charges::of(cluster.store(), &call.place.namespace).admit(&object);
     admitted.map_err(|why| Status::forbidden(resource, &name, &why))?;
-    // What it is before anybody looks after it, should it be tried only, or be gone at once.
-    let mut alone = Store::new();
-    alone.set_time(cluster.now());
-    alone.apply(Change::Put(object.clone()));
+    if has_version && !dry_run {
+        return Err(Status::untyped("resourceVersion should not be set on objects to be created"));
+    }
+    if let Some(there) = cluster.store().stored(&key) {
+        let status = Status::already_exists(resource, &name);
+        let is_deleted = there.object.metadata().deletion_timestamp.is_some();
+        let message = format!("object is being deleted: {}", status.message);
+        return Err(if is_deleted { Status { message, ..status } } else { status });
+    }
     quota::check(cluster, None, &object)?;
-    let first = if call.query.dry_run { None } else { cluster.request_object(object) };
+    // What it is before a controller has seen it, should it only be tried, or be gone at once.
+    let alone = alone(cluster, object.clone());
+    let first = if dry_run { None } else { cluster.request_object(object) };
     let first = first.filter(|_| is_answered_as_written(kind));
-    let made = first.or_else(|| cluster.store().stored(&key).or(alone.stored(&key)).cloned());
-    Ok(made.expect("it was put there"))
+    let stored = first.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(alone);
+    Ok(Answered { stored, is_unprotected: false })
+}
+
+/// `object` as the API server stores it, before a controller has seen it.
+fn alone(cluster: &ControlPlane, object: Object) -> Stored {
+    let put = |object: Object| {
+        let mut store = Store::new();
+        store.set_time(cluster.now());
+        let key = object.key();
+        store.apply(Change::Put(object));
+        store.stored(&key).expect("it was put there").clone()
+    };
+    let stored = put(object);
+    match with_own_selector(&stored) {
+        Some(job) => put(job),
+        None => stored,
+    }
 }
 
 /// What the admission plugins that every API server runs make of a new object, in their order.
@@ -191,7 +168,7 @@ pub(crate) fn update(
     kind: Kind,
     call: &Call,
     edit: impl FnOnce(&Value) -> Result<Value, Status>,
-) -> Result<Stored, Status> {
+) -> Result<Answered, Status> {
     let old = show::stored(cluster.store(), kind, &call.place)?.clone();
     let shown = show::rendered_as(call.place.resource, &old, cluster);
     let after = edit(&shown)?;
@@ -199,17 +176,18 @@ pub(crate) fn update(
 }
 
 /// Makes `after` of the object that `call` names, which is `old` and of which the client was `shown` that.
-fn write(
+pub(super) fn write(
     cluster: &mut ControlPlane,
     call: &Call,
     old: Stored,
     shown: Value,
     mut after: Value,
-) -> Result<Stored, Status> {
+) -> Result<Answered, Status> {
     let kind = old.object.kind();
     let Place { resource, name, part, .. } = &call.place;
     identity::check_type(resource, &after)?;
     decode(cluster.store(), call, &mut after, Some(&shown))?;
+    call.warn(identity::drop_duplicate_owners(&mut after).into_iter().collect());
     identity::keep(kind, &call.place, &shown, &mut after)?;
     let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
     let before = if is_before { shown } else { show::rendered(&old, cluster) };
@@ -245,15 +223,22 @@ fn write(
         }
     }
     if after == before {
-        return Ok(old);
+        return Ok(Answered { stored: old, is_unprotected: false });
     }
-    let unprotected = is_unprotected(kind, &before, &after);
-    let after = to_store(cluster.store(), resource, name, after)?;
+    let is_unprotected = is_unprotected(kind, &before, &after);
+    // The controller gives it back to any other (pvc_protection_controller.go, pv_protection_controller.go).
+    let is_released = is_unprotected && field::is_set(&before, "/metadata/deletionTimestamp");
+    let mut after = to_store(cluster.store(), resource, name, after)?;
+    if subresource == "status" {
+        let admitted = admit::accept_status(kind, &before, &mut after);
+        admitted.map_err(|refusal| refused(resource, name, refusal))?;
+    }
     let written = is_status.then(|| after["status"].clone());
     let is_part = is_status || subresource == "finalize";
     let part = if is_part { Written::Part } else { Written::Whole };
-    let admitted = admit::update(&old.object, &before, after, part);
-    let mut object = admitted.map_err(|invalid| Status::invalid(resource, name, invalid.causes))?;
+    let allocator = Allocator { addresses: Some(cluster.addresses()), dry_run: call.query.dry_run };
+    let admitted = admit::update(&old.object, &before, after, part, &allocator);
+    let mut object = admitted.map_err(|refusal| refused(resource, name, refusal))?;
     if let Some(status) = written {
         object = object.with_written_status(status);
     }
@@ -262,9 +247,9 @@ fn write(
     let mut updated = old;
     updated.object = object.clone();
     if call.query.dry_run {
-        return Ok(updated);
+        return Ok(Answered { stored: updated, is_unprotected });
     }
-    let written = if unprotected && object.metadata().links.finalizers().is_empty() {
+    let written = if is_released && object.metadata().links.finalizers().is_empty() {
         cluster.request(vec![Change::Delete(key.clone())]);
         None
     } else if is_status && !keeps_status(kind) {
@@ -274,7 +259,8 @@ fn write(
         cluster.request_object(object)
     };
     let written = written.filter(|_| is_status || is_answered_as_written(kind));
-    Ok(written.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(updated))
+    let stored = written.or_else(|| cluster.store().stored(&key).cloned()).unwrap_or(updated);
+    Ok(Answered { stored, is_unprotected })
 }
 
 /// Whether the answer shows such an object before its controller has looked at it, as kube-apiserver's does: clients watch
@@ -284,13 +270,12 @@ fn is_answered_as_written(kind: Kind) -> bool {
     kind.is_workload() && !matches!(kind, Kind::Job | Kind::CronJob)
 }
 
-/// Whether a client takes the finalizer that protects what is in use from an object that is being deleted. The controller
-/// gives it back to any other (pvc_protection_controller.go, pv_protection_controller.go).
+/// Whether a client takes away the finalizer that protects what is in use.
 fn is_unprotected(kind: Kind, before: &Value, after: &Value) -> bool {
     let Some(finalizer) = render::protection(kind) else { return false };
     let has =
         |object: &Value| field::items(object, "/metadata/finalizers").iter().any(|own| own == finalizer);
-    field::is_set(before, "/metadata/deletionTimestamp") && has(before) && !has(after)
+    has(before) && !has(after)
 }
 
 /// Whether the status of such an object is what was written: no controller here works it out.
@@ -303,16 +288,16 @@ fn keeps_status(kind: Kind) -> bool {
 fn decode(store: &Store, call: &Call, object: &mut Value, before: Option<&Value>) -> Result<(), Status> {
     let resource = call.place.resource;
     let schema = crd::schema_of(store, resource);
+    // A patch has another order than the object.
+    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let unknown = if resource.is_built_in() {
-        strict::decode(resource, object, before).map_err(Status::bad_request)?
+        strict::decode(resource, object, before, body).map_err(Status::bad_request)?
     } else {
         strict::unknown(resource, object, schema, before)
     };
     if call.query.validation == FieldValidation::Ignore {
         return Ok(());
     }
-    // What a patch says twice is another matter than what the object does.
-    let body = if call.method == Method::PATCH { &[][..] } else { &call.body };
     let mut errors = strict::errors(unknown, body);
     // A scan of the whole body, which may be megabytes: only where it counts.
     let repeated = if call.is_apply() { strict::repeated_in_apply(&call.body) } else { None };

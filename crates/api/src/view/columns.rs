@@ -1,5 +1,5 @@
-//! The tables of custom resources: the columns that their definition asks for (`pkg/registry/customresource/tableconvertor`).
-//! It must not know requests.
+//! The tables of custom resources: the columns in their definition (`pkg/registry/customresource/tableconvertor`). Must not
+//! depend on requests.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::table::{Include, row_of, since};
 use crate::schema::field;
 use clusterlocal_core::store::Time;
 
-/// The column of an object's age, where a definition names none.
+/// The column of an object's age, if a definition has no columns.
 fn age() -> Value {
     json!([{
         "name": "Age",
@@ -17,8 +17,8 @@ fn age() -> Value {
     }])
 }
 
-/// What `version` of a definition asks for.
-fn asked(version: &Value) -> Vec<Value> {
+/// The columns in `version` of a definition.
+fn additional_columns(version: &Value) -> Vec<Value> {
     let asked = field::items(version, "/additionalPrinterColumns");
     if asked.is_empty() { age().as_array().cloned().unwrap_or_default() } else { asked.to_vec() }
 }
@@ -32,7 +32,7 @@ pub(crate) fn columns(version: &Value) -> Vec<Value> {
         "description": "The object's name, unique within its namespace.",
         "priority": 0,
     });
-    let shown = asked(version).into_iter().map(|column| {
+    let shown = additional_columns(version).into_iter().map(|column| {
         json!({
             "name": column["name"],
             "type": column["type"],
@@ -47,7 +47,7 @@ pub(crate) fn columns(version: &Value) -> Vec<Value> {
 /// The row of `object` at `now`.
 pub(crate) fn row(version: &Value, object: &Value, now: Time, include: Include) -> Value {
     let mut cells = vec![object["metadata"]["name"].clone()];
-    for column in asked(version) {
+    for column in additional_columns(version) {
         let found = pick(object, field::text(&column, "/jsonPath"));
         cells.push(match (field::text(&column, "/type"), found) {
             ("date", Some(Value::String(text))) => since(text, now).into(),
@@ -64,8 +64,8 @@ pub(crate) fn row(version: &Value, object: &Value, now: Time, include: Include) 
     row_of(cells, object, include)
 }
 
-/// What the JSON path `path` leads to: names and places, `.spec.items[0].name`, `.metadata.labels['a\.b']`; and of what
-/// is chosen by a filter, `[?(@.type=="Ready")]`, the first.
+/// The value at the JSON path `path`: names and indices, `.spec.items[0].name`, `.metadata.labels['a\.b']`; of a filter,
+/// `[?(@.type=="Ready")]`, the first match.
 fn pick<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
     let mut value = object;
     let mut rest = path.trim();
@@ -76,9 +76,9 @@ fn pick<'v>(object: &'v Value, path: &str) -> Option<&'v Value> {
             rest = &inside[end + 1..];
             value = match index.strip_prefix("?(@.") {
                 Some(filter) => {
-                    let (name, wanted) = filter.trim_end_matches(')').split_once("==")?;
-                    let wanted = wanted.trim().trim_matches(['"', '\'']);
-                    value.as_array()?.iter().find(|item| item[name.trim()] == wanted)?
+                    let (name, expected) = filter.trim_end_matches(')').split_once("==")?;
+                    let expected = expected.trim().trim_matches(['"', '\'']);
+                    value.as_array()?.iter().find(|item| item[name.trim()] == expected)?
                 }
                 None => match index.parse::<usize>() {
                     Ok(at) => value.get(at)?,
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_lead_to_cells() {
+    fn json_paths_select_cells() {
         let object = json!({
             "metadata": { "labels": { "a.b": "c" } },
             "spec": { "items": [{ "name": "x" }] },

@@ -1,12 +1,12 @@
-//! The status of a Fault, which depends on the time and on the number of queries that it hit. Must not depend on what faults do to
-//! answers.
+//! The status of a Fault, which depends on the time and on the number of its hits. Must not depend on the effects of faults
+//! on answers.
 
 use serde_json::{Value, json};
 
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Fault, Stored};
 
-/// The `status` of `fault`, which is `stored`. Clients cannot write it, and a change of it is no change of the object.
+/// The `status` of `fault`, which is `stored`. Clients cannot write it, and a change of it creates no new revision.
 pub(crate) fn status(fault: &Fault, stored: &Stored, cluster: &ControlPlane) -> Value {
     let spec = fault.spec.expanded();
     let begins = stored.created.after(spec.after);

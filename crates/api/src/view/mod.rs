@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's read side: objects of the store as clients see them, as JSON and as rows of a table, and the
-//! selectors that choose among them. Must not depend on requests.
+//! Takes the place of kube-apiserver's read side: objects of the store as JSON and as rows of a table, and the selectors
+//! among them. Must not depend on requests.
 
 pub(crate) mod columns;
 pub(crate) mod fault;

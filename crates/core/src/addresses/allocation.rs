@@ -75,6 +75,11 @@ impl NodePorts {
         self.free(&(key.namespace.clone(), key.name.clone()));
     }
 
+    /// Whether a Service has `port`.
+    pub(super) fn has(&self, port: u16) -> bool {
+        self.owners.contains_key(&port)
+    }
+
     fn free(&mut self, owner: &(Name, Name)) {
         for port in self.ports.remove(owner).into_iter().flatten() {
             if self.owners.get(&port) == Some(owner) {

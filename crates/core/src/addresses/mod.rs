@@ -132,6 +132,11 @@ impl Pool {
         self.requested.insert(key, numbers);
     }
 
+    /// Whether `number` has an owner.
+    fn has(&self, number: u32) -> bool {
+        self.owners.values().chain(self.requested.values().flatten()).any(|other| *other == number)
+    }
+
     fn release(&mut self, key: &Owner) {
         let number = self.owners.remove(key);
         if self.reuse == Reuse::Lifo {
@@ -209,6 +214,21 @@ impl Addresses {
             services: Pool::new(services, Reuse::Never),
             node_ports: NodePorts::default(),
         }
+    }
+
+    /// The range of Services.
+    pub fn service_range(&self) -> &Range {
+        &self.services.range
+    }
+
+    /// Whether a Service has the address `ip`.
+    pub fn is_of_service(&self, ip: IpAddr) -> bool {
+        self.services.range.number(ip).is_some_and(|number| self.services.has(number))
+    }
+
+    /// Whether a Service has the node port `port`.
+    pub fn has_node_port(&self, port: u16) -> bool {
+        self.node_ports.has(port)
     }
 
     /// Records the addresses that manifests request, and releases those of deleted objects. An object whose name has

@@ -126,6 +126,22 @@ impl Range {
     }
 
     /// The address of that number in the primary family.
+    pub fn contains(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(ip) => self.v4.is_some_and(|net| net.contains(&ip)),
+            IpAddr::V6(ip) => self.v6.is_some_and(|net| net.contains(&ip)),
+        }
+    }
+
+    /// The network of the family of `ip`, `10.96.0.0/12`.
+    pub fn network(&self, ip: IpAddr) -> Option<String> {
+        match ip {
+            IpAddr::V4(_) => self.v4.map(|net| net.to_string()),
+            IpAddr::V6(_) => self.v6.map(|net| net.to_string()),
+        }
+    }
+
+    /// The address of that number, of the family that comes first.
     pub(crate) fn primary(&self, number: u32) -> Option<IpAddr> {
         self.address(IpFamily::IPv4, number).or_else(|| self.address(IpFamily::IPv6, number))
     }

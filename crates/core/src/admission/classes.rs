@@ -1,9 +1,12 @@
 //! The admission plugins that look up a class: DefaultStorageClass, DefaultIngressClass, Priority and RuntimeClass
 //! (`plugin/pkg/admission/{storage,network,priority,runtimeclass}`). Must not depend on requests.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::store::{self, Extra, Kind, Store, Stored};
+use crate::store::{self, Extra, Given, Kind, Part, Pod, PodTemplate, Store, Stored};
 
 /// The priority classes that every cluster has, and their values (`SystemPriorityClasses`).
 pub const SYSTEM: [(&str, i64); 2] =
@@ -46,16 +49,17 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     let name = spec.get("priorityClassName").and_then(Value::as_str).unwrap_or_default().to_owned();
     let class = priority_class(store, &name)?;
     let value = class["value"].as_i64().unwrap_or_default();
-    if let Some(said) = spec.get("priority").and_then(Value::as_i64).filter(|said| *said != value) {
+    if let Some(given) = spec.get("priority").and_then(Value::as_i64).filter(|given| *given != value) {
         return Err(format!(
-            "the integer value of priority ({said}) must not be provided in pod spec; priority admission controller \
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
              computed {value} from the given PriorityClass name"
         ));
     }
     let policy = class["preemptionPolicy"].as_str().unwrap_or("PreemptLowerPriority");
-    if let Some(said) = spec.get("preemptionPolicy").and_then(Value::as_str).filter(|said| *said != policy) {
+    if let Some(given) = spec.get("preemptionPolicy").and_then(Value::as_str).filter(|given| *given != policy)
+    {
         return Err(format!(
-            "the string value of PreemptionPolicy ({said}) must not be provided in pod spec; priority admission \
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission \
              controller computed {policy} from the given PriorityClass name"
         ));
     }
@@ -70,9 +74,39 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
 }
 
 /// The class called `name`, or the default class for an empty name; without a default, priority 0.
-fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
+pub(crate) fn with_priority<'t>(store: &Store, template: &'t Arc<PodTemplate>) -> Cow<'t, Arc<PodTemplate>> {
+    let has_classes = || priority_classes(store).next().is_some();
+    if class_of(template).is_none() && !has_classes() {
+        return Cow::Borrowed(template);
+    }
+    let mut json = template.json();
+    if set_priority(store, &mut json).is_err() {
+        return Cow::Borrowed(template);
+    }
+    let mut prioritized = PodTemplate::clone(template);
+    prioritized.given = Some(Part::new(&Given::from(json), ""));
+    Cow::Owned(Arc::new(prioritized))
+}
+
+/// Why a controller's `pod` is forbidden: there is no such class as its template names.
+pub(crate) fn refuses(store: &Store, pod: &Pod) -> Option<String> {
+    priority_class(store, class_of(pod.spec.shared.template.as_ref()?)?).err()
+}
+
+/// The name of the priority class of a template, if it has one.
+fn class_of(template: &PodTemplate) -> Option<&str> {
+    let name = template.given.as_ref()?.json().pointer("/spec/priorityClassName")?.as_str()?;
+    Some(name).filter(|name| !name.is_empty())
+}
+
+fn priority_classes(store: &Store) -> impl Iterator<Item = &Value> {
     let kind = Extra::built_in("scheduling.k8s.io", "PriorityClass").map(Kind::Extra);
-    let mut all = kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of);
+    kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of)
+}
+
+/// The class called `name`, or the default one where there is no name; where there is none, that of priority 0.
+fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
+    let mut all = priority_classes(store);
     if name.is_empty() {
         let default = all.filter(|class| class["globalDefault"] == true);
         // Of several default classes, the one with the lowest value.
@@ -113,7 +147,7 @@ pub fn set_runtime_class(store: &Store, pod: &mut Value) -> Result<(), String> {
         return Err(WITHOUT.into());
     }
     if let Some(overhead) = overhead {
-        if spec.get("overhead").is_some_and(|said| said != overhead) {
+        if spec.get("overhead").is_some_and(|given| given != overhead) {
             return Err("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead".into());
         }
         spec.insert("overhead".into(), overhead.clone());
@@ -165,6 +199,40 @@ fn newest(store: &Store, kind: Kind, marks: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn template(spec: Value) -> Arc<PodTemplate> {
+        let json = json!({ "spec": spec });
+        let mut template: PodTemplate = serde_json::from_value(json.clone()).expect("a template");
+        template.given = Some(Part::new(&Given::from(json), ""));
+        Arc::new(template)
+    }
+
+    #[test]
+    fn pods_of_controllers_have_the_priority_of_their_class() {
+        let mut store = Store::new();
+        let priority = |store: &Store, template: &Arc<PodTemplate>| {
+            let json = with_priority(store, template).json();
+            (json["spec"]["priorityClassName"].clone(), json["spec"]["priority"].clone())
+        };
+        let (system, other) = (json!({ "priorityClassName": "system-node-critical" }), json!({}));
+        let (system, other) = (template(system), template(other));
+        assert_eq!(priority(&store, &system), (json!("system-node-critical"), json!(2_000_001_000)));
+        assert_eq!(priority(&store, &other), (Value::Null, Value::Null), "there is no class");
+        let class = json!({ "metadata": { "name": "low" }, "value": -5, "globalDefault": true });
+        let kind = Kind::Extra(Extra::built_in("scheduling.k8s.io", "PriorityClass").expect("a kind"));
+        let mut class_object = crate::manifest::read_object(kind, &class).expect("a class");
+        class_object.keep(Given::from(class));
+        store.apply(store::Change::Put(class_object));
+        assert_eq!(priority(&store, &other), (json!("low"), json!(-5)));
+        let named = |class: &str| {
+            let mut pod = Pod::default();
+            let shared = Arc::make_mut(&mut pod.spec.shared);
+            shared.template = Some(template(json!({ "priorityClassName": class })));
+            refuses(&store, &pod)
+        };
+        assert_eq!(named("x"), Some("no PriorityClass with name x was found".into()));
+        assert_eq!([named("low"), named("")], [None, None]);
+    }
 
     #[test]
     fn priorities_follow_the_class() {

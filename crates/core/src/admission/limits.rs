@@ -7,9 +7,9 @@ use std::sync::Arc;
 use serde_json::Map;
 use serde_json::{Value, json};
 
-use super::quantity::{Quantity, read as read_quantity};
 use super::usage::amounts;
 use crate::store::{self, Extra, Given, Kind, Part, PodTemplate, Store};
+use crate::text::Quantity;
 
 /// The annotation that records the defaults a pod was given.
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
@@ -158,7 +158,7 @@ fn sums(pod: &Value) -> Value {
     for container in items(pod, "/spec/containers") {
         for which in ["requests", "limits"] {
             for (name, amount) in amounts(&container["resources"][which]) {
-                let before = read_quantity(&sums[which][name.as_str()]).unwrap_or(Quantity::ZERO);
+                let before = Quantity::read(&sums[which][name.as_str()]).unwrap_or(Quantity::ZERO);
                 sums[which][name.as_str()] = (before + amount).to_string().into();
             }
         }

@@ -4,10 +4,8 @@
 
 pub mod classes;
 pub mod limits;
-mod quantity;
 pub(crate) mod quota;
 mod usage;
 
-pub(crate) use quantity::{Quantity, read as read_quantity};
 pub use quota::Charges;
 pub(crate) use usage::{Amounts, usage};

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::quantity::Quantity;
 use super::usage::{self, Amounts, amounts};
 use crate::store::{Change, Extra, Kind, Object, Store, Stored, pod_spec};
+use crate::text::Quantity;
 
 /// The kind ResourceQuota.
 pub(crate) const QUOTA: Kind = Kind::Extra(Extra::RESOURCE_QUOTA);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::quantity::{Quantity, read};
 use crate::store::{Kind, Object, pod_spec};
+use crate::text::Quantity;
 
 /// Amounts by the name of the resource.
 pub(crate) type Amounts = BTreeMap<String, Quantity>;
@@ -13,7 +13,7 @@ pub(crate) type Amounts = BTreeMap<String, Quantity>;
 /// The amounts in a JSON object like `requests`.
 pub(crate) fn amounts(json: &Value) -> Amounts {
     let all = json.as_object().into_iter().flatten();
-    all.filter_map(|(name, amount)| Some((name.clone(), read(amount)?))).collect()
+    all.filter_map(|(name, amount)| Some((name.clone(), Quantity::read(amount)?))).collect()
 }
 
 fn add(amounts: &mut Amounts, name: impl Into<String>, amount: Quantity) {
@@ -82,8 +82,9 @@ pub(crate) fn usage(object: &Object) -> Amounts {
         Object::PersistentVolumeClaim(claim) => {
             add(&mut amounts, name, Quantity::ONE);
             let given = given.or(claim.template.as_ref().map(|template| template.json()));
-            let storage =
-                given.and_then(|json| json.pointer("/spec/resources/requests/storage")).and_then(read);
+            let storage = given
+                .and_then(|json| json.pointer("/spec/resources/requests/storage"))
+                .and_then(Quantity::read);
             let class = given.and_then(|json| json.pointer("/spec/storageClassName")).and_then(Value::as_str);
             if let Some(class) = class.filter(|class| !class.is_empty()) {
                 let of_class = format!("{class}.storageclass.storage.k8s.io");

@@ -63,7 +63,7 @@ pub struct Client {
     pub udp: bool,
     /// Whether the client's address is IPv6: replies are compressed from 1220 bytes on instead of 1480.
     pub ipv6: bool,
-    /// Maximum size of a UDP reply of this listener, in bytes, whatever the client's EDNS size. At least 512.
+    /// Maximum size of a UDP reply of this listener, in bytes, regardless of the client's EDNS size. At least 512.
     pub max_udp: u16,
 }
 

@@ -32,7 +32,7 @@ pub(super) enum RequestError<'p> {
 const UDP_REQUEST_MAX: usize = 512;
 
 impl<'p> Request<'p> {
-    /// Parses the question of `packet` if it is readable, whatever else is wrong with the packet.
+    /// Parses the question of `packet` if it is readable, even if the rest of the packet is malformed.
     pub fn asked(packet: &'p [u8]) -> Option<Self> {
         match Request::read(packet, false) {
             Ok(request) | Err(RequestError::AfterQuestion(request)) => Some(request),

@@ -45,7 +45,7 @@ impl ControlPlane {
         let event = EmittedEvent {
             about: about.clone(),
             warning,
-            by: "kubelet",
+            component: "kubelet",
             reason: Cow::Owned(reason.to_owned()),
             message: message.to_owned(),
         };

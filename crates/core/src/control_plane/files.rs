@@ -278,12 +278,13 @@ fn applied(last: &Object, wanted: &Object, live: &Object) -> Object {
         return wanted.clone();
     }
     let mut merged = there.json().clone();
-    crate::merge::apply(wanted.kind().as_str(), Some(before.json()), now.json(), &mut merged);
-    if wanted.kind().is_namespaced() {
+    let kind = wanted.kind();
+    crate::merge::apply(&kind.api_version(), kind.as_str(), Some(before.json()), now.json(), &mut merged);
+    if kind.is_namespaced() {
         // The namespace may be omitted in a manifest.
         merged["metadata"]["namespace"] = wanted.metadata().namespace.as_str().into();
     }
-    match crate::manifest::read_object(wanted.kind(), &merged) {
+    match crate::manifest::read_object(kind, &merged) {
         Ok(mut object) => {
             object.keep(merged.into());
             object

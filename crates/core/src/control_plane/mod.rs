@@ -332,7 +332,12 @@ impl ControlPlane {
         self.controllers.due().into_iter().chain(self.faults.due()).min()
     }
 
-    /// The current time of the cluster.
+    /// The addresses and node ports that the cluster has given away.
+    pub fn addresses(&self) -> &Addresses {
+        self.controllers.addresses()
+    }
+
+    /// What time it is in the cluster.
     pub fn now(&self) -> Time {
         self.now
     }

@@ -72,12 +72,12 @@ impl Binder {
 
     /// Syncs the claim at `key` (syncClaim): binds it, or removes it once no pod uses it any more.
     pub(super) fn sync(&mut self, context: Context<'_>, key: &Key) -> SyncResult {
-        let mut outcome = SyncResult::default();
+        let mut result = SyncResult::default();
         let volume = self.released.remove(key);
         let volume =
             volume.and_then(|name| volume_named(context.store, &name)).filter(|volume| is_of(volume, key));
         if let Some(volume) = volume {
-            release(context.store, volume, &mut outcome);
+            release(context.store, volume, &mut result);
         }
         let lost = self.lost.remove(key);
         let Some(claim) = context.store.get::<PersistentVolumeClaim>(
@@ -85,25 +85,25 @@ impl Binder {
             &key.namespace,
             &key.name,
         ) else {
-            return outcome;
+            return result;
         };
         if claim.metadata.deletion_timestamp.is_some() {
             let change = deletion::released(context.store, Object::PersistentVolumeClaim(claim.clone()));
-            outcome.changes.extend(Some(change).filter(|change| matches!(change, Change::Delete(_))));
+            result.changes.extend(Some(change).filter(|change| matches!(change, Change::Delete(_))));
         } else if claim.status.phase.is_empty() {
-            self.bind(context, key, claim, &mut outcome);
+            self.bind(context, key, claim, &mut result);
         } else if lost && is_bound(claim) && volume_named(context.store, &claim.spec.volume_name).is_none() {
             let mut claim = PersistentVolumeClaim::clone(claim);
             claim.status.phase = arcstr::literal!("Lost");
-            outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
+            result.put(Object::PersistentVolumeClaim(Arc::new(claim)));
             let message = "Bound claim has lost its PersistentVolume. Data on the volume is lost!";
-            outcome.emit_warning(COMPONENT, key.clone(), "ClaimLost", message);
+            result.emit_warning(COMPONENT, key.clone(), "ClaimLost", message);
         }
-        outcome
+        result
     }
 
     /// Binds an unbound claim if there is a volume for it, or one can be provisioned (syncUnboundClaim).
-    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut SyncResult) {
+    fn bind(&self, context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, result: &mut SyncResult) {
         let store = context.store;
         let request = Request::of(store, claim);
         let named = &claim.spec.volume_name;
@@ -111,12 +111,12 @@ impl Binder {
             let Some(volume) = volume_named(store, named) else { return };
             if volume.spec.claim_ref.is_some() && !is_of(volume, key) {
                 let message = format!("volume {named:?} already bound to a different claim.");
-                outcome.emit_warning(COMPONENT, key.clone(), "FailedBinding", message);
+                result.emit_warning(COMPONENT, key.clone(), "FailedBinding", message);
             } else if let Some(why) = request.mismatch(volume).filter(|_| volume.spec.claim_ref.is_none()) {
                 let message = format!("Cannot bind to requested volume {named:?}: {why}");
-                outcome.emit_warning(COMPONENT, key.clone(), "VolumeMismatch", message);
+                result.emit_warning(COMPONENT, key.clone(), "VolumeMismatch", message);
             } else {
-                bind_to(key, claim, volume, outcome);
+                bind_to(key, claim, volume, result);
             }
             return;
         }
@@ -125,10 +125,10 @@ impl Binder {
         if mode == BindingMode::WaitForFirstConsumer && consumers.is_empty() {
             let kept = self.available(store).find(|volume| is_of(volume, key) && request.fits(volume));
             return match kept {
-                Some(volume) => bind_to(key, claim, volume, outcome),
+                Some(volume) => bind_to(key, claim, volume, result),
                 None => {
                     let message = "waiting for first consumer to be created before binding";
-                    outcome.emit_event(COMPONENT, key.clone(), "WaitForFirstConsumer", message);
+                    result.emit_event(COMPONENT, key.clone(), "WaitForFirstConsumer", message);
                 }
             };
         }
@@ -138,10 +138,10 @@ impl Binder {
         if let Some(volume) =
             request.best(self.available(store).filter(reachable), |volume| is_of(volume, key))
         {
-            bind_to(key, claim, volume, outcome);
+            bind_to(key, claim, volume, result);
         } else if request.class.is_empty() {
             let message = "no persistent volumes available for this claim and no storage class is set";
-            outcome.emit_event(COMPONENT, key.clone(), "FailedBinding", message);
+            result.emit_event(COMPONENT, key.clone(), "FailedBinding", message);
         } else if volumes::has_no_provisioner(store, request.class) {
             let message = format!(
                 "Waiting for a volume to be created either by the external provisioner '{}' or manually by the system \
@@ -149,9 +149,9 @@ impl Binder {
                  registered.",
                 volumes::NO_PROVISIONER
             );
-            outcome.emit_event(COMPONENT, key.clone(), "ExternalProvisioning", message);
+            result.emit_event(COMPONENT, key.clone(), "ExternalProvisioning", message);
         } else {
-            provision(context, key, claim, outcome);
+            provision(context, key, claim, result);
         }
     }
 
@@ -186,7 +186,7 @@ fn consumers<'s>(store: &'s Store, claim: &Key) -> Vec<&'s Arc<Pod>> {
 
 /// Binds a claim and a volume to each other (bind). An annotation on each records that its author did not choose the
 /// other.
-fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, outcome: &mut SyncResult) {
+fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, result: &mut SyncResult) {
     const NAMED: [(&str, &str); 1] = [BOUND[0]];
     let mut volume = volume.clone();
     if volume.spec.claim_ref.is_none() {
@@ -194,18 +194,18 @@ fn bind_to(key: &Key, claim: &PersistentVolumeClaim, volume: &PersistentVolume, 
     }
     let own = &claim.metadata.annotations;
     let annotations = if claim.spec.volume_name.is_empty() { own.with(BOUND) } else { own.with(NAMED) };
-    put_bound(key, claim, annotations, volume, outcome);
+    put_bound(key, claim, annotations, volume, result);
 }
 
 /// Creates a volume for a claim, as the provisioner of its class would, and binds it.
-fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, outcome: &mut SyncResult) {
+fn provision(context: Context<'_>, key: &Key, claim: &PersistentVolumeClaim, result: &mut SyncResult) {
     let uid = context.store.stored(key).map(Stored::uid);
     put_bound(
         key,
         claim,
         provisioned_annotations(&claim.metadata.annotations),
         provisioned(key, uid),
-        outcome,
+        result,
     );
 }
 
@@ -214,7 +214,7 @@ fn put_bound(
     claim: &PersistentVolumeClaim,
     annotations: Labels,
     mut volume: PersistentVolume,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) {
     volume.spec.claim_ref = Some(ObjectReference {
         kind: arcstr::literal!("PersistentVolumeClaim"),
@@ -226,8 +226,8 @@ fn put_bound(
     claim.metadata.annotations = annotations;
     claim.spec = ClaimSpec { volume_name: volume.metadata.name.clone() };
     claim.status = VolumeStatus { phase: arcstr::literal!("Bound") };
-    outcome.put(Object::PersistentVolume(Arc::new(volume)));
-    outcome.put(Object::PersistentVolumeClaim(Arc::new(claim)));
+    result.put(Object::PersistentVolume(Arc::new(volume)));
+    result.put(Object::PersistentVolumeClaim(Arc::new(claim)));
 }
 
 /// The provisioner of the default StorageClass, as annotations of claims name it.
@@ -266,19 +266,19 @@ fn provisioned(claim: &Key, uid: Option<Uid>) -> PersistentVolume {
 
 /// Reclaims the volume of a deleted claim (reclaimVolume): a provisioned one is deleted, another is deleted or retained
 /// with its data according to its policy.
-fn release(store: &Store, volume: &Arc<PersistentVolume>, outcome: &mut SyncResult) {
+fn release(store: &Store, volume: &Arc<PersistentVolume>, result: &mut SyncResult) {
     let key = volume.metadata.key(Kind::PersistentVolume);
     let reclaimed = volumes::reclaim(volume);
     if volume.metadata.synthesized || matches!(reclaimed, Ok(true)) {
-        return outcome.changes.push(Change::Delete(key));
+        return result.changes.push(Change::Delete(key));
     }
     let mut released = PersistentVolume::clone(volume);
     released.status.phase = match reclaimed {
         Err(_) => arcstr::literal!("Failed"),
         Ok(_) => arcstr::literal!("Released"),
     };
-    outcome.changes.push(deletion::released(store, Object::PersistentVolume(Arc::new(released))));
+    result.changes.push(deletion::released(store, Object::PersistentVolume(Arc::new(released))));
     if let Err(why) = reclaimed {
-        outcome.emit_warning(COMPONENT, key, "VolumeFailedDelete", why);
+        result.emit_warning(COMPONENT, key, "VolumeFailedDelete", why);
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn make(
     set: &StatefulSet,
     ordinal: u32,
     pod: &Name,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> Result<(), String> {
     let mut wrong = Vec::new();
     let about = || set.metadata.key(Kind::StatefulSet);
@@ -78,17 +78,17 @@ pub(super) fn make(
                 let mut claim = from_template(template, set, name.clone());
                 claim.metadata.links = owners_by_policy(context, set, None).apply(&claim.metadata.links);
                 let claim = Object::PersistentVolumeClaim(Arc::new(claim));
-                if let Some(why) = refusal::of(context, &claim, outcome) {
+                if let Some(why) = refusal::of(context, &claim, result) {
                     let message = format!(
                         "Create Claim {name} for Pod {pod} in StatefulSet {set_name} failed error: {why}"
                     );
-                    outcome.emit_warning(statefulset::COMPONENT, about(), "FailedCreate", message);
+                    result.emit_warning(statefulset::COMPONENT, about(), "FailedCreate", message);
                     wrong.push(format!("failed to create PVC {name}: {why}"));
                     continue;
                 }
                 let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
-                outcome.emit_event(statefulset::COMPONENT, about(), "SuccessfulCreate", message);
-                outcome.put(claim);
+                result.emit_event(statefulset::COMPONENT, about(), "SuccessfulCreate", message);
+                result.put(claim);
             }
         }
     }
@@ -150,22 +150,22 @@ fn owners_by_policy(context: Context<'_>, set: &StatefulSet, condemned: Option<&
 impl Owners {
     /// `links` with these owners. From a claim that another controller manages only wrong owners are removed.
     fn apply(&self, links: &Links) -> Links {
-        let is_ours = |owner: &Owner| {
+        let is_managed = |owner: &Owner| {
             (owner.kind == Kind::StatefulSet && owner.name == self.set.name) || owner.kind == Kind::Pod
         };
-        let strangers = links.owners().iter().any(|owner| owner.controller && !is_ours(owner));
+        let has_other_controller = links.owners().iter().any(|owner| owner.controller && !is_managed(owner));
         let due = match (&self.pod, self.of_set) {
-            _ if strangers => None,
+            _ if has_other_controller => None,
             (Some(pod), _) => Some(pod),
             (None, true) => Some(&self.set),
             (None, false) => None,
         };
-        let ours = links.owners().iter().filter(|owner| is_ours(owner));
-        if ours.eq(due) {
+        let existing = links.owners().iter().filter(|owner| is_managed(owner));
+        if existing.eq(due) {
             return links.clone();
         }
         let mut links = links.clone();
-        links.remove_owners(is_ours);
+        links.remove_owners(is_managed);
         due.into_iter().for_each(|due| links.add_owner(due.clone()));
         links
     }
@@ -178,7 +178,7 @@ pub(super) fn retain(
     set: &StatefulSet,
     pod: &Pod,
     condemned: bool,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> bool {
     let mut changed = false;
     let templates = &set.spec.volume_claim_templates;
@@ -199,7 +199,7 @@ pub(super) fn retain(
         if links != claim.metadata.links {
             let mut claim = claim.clone();
             Arc::make_mut(&mut claim).metadata.links = links;
-            outcome.put(Object::PersistentVolumeClaim(claim));
+            result.put(Object::PersistentVolumeClaim(claim));
             changed = true;
         }
     }

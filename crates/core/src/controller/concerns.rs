@@ -65,8 +65,8 @@ impl SnapshotOwnership {
             return false;
         }
         let by_controller = |slice: &EndpointSlice| slice.is_managed_by(SLICE_CONTROLLER);
-        let theirs = store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice));
-        theirs && self.services.insert((namespace.clone(), service.clone()))
+        let all_managed = store.slices_of(namespace, service).into_iter().all(|slice| by_controller(slice));
+        all_managed && self.services.insert((namespace.clone(), service.clone()))
     }
 }
 

@@ -30,17 +30,17 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     };
     let jobs = jobs_of(context, key);
     let cron = CronJob::clone(before);
-    let mut sync = Sync { context, key, cron, jobs, outcome: SyncResult::default() };
+    let mut sync = Sync { context, key, cron, jobs, result: SyncResult::default() };
     sync.clean_up();
     sync.update_active_jobs();
     if sync.cron.metadata.deletion_timestamp.is_none() {
         sync.follow_schedule();
     }
-    let Sync { cron, mut outcome, .. } = sync;
+    let Sync { cron, mut result, .. } = sync;
     if cron != **before {
-        outcome.put(Object::CronJob(Arc::new(cron)));
+        result.put(Object::CronJob(Arc::new(cron)));
     }
-    outcome
+    result
 }
 
 /// The next time of a CronJob's new schedule, if the schedule has changed.
@@ -72,7 +72,7 @@ struct Sync<'a> {
     key: &'a Key,
     cron: CronJob,
     jobs: Vec<&'a Arc<Workload>>,
-    outcome: SyncResult,
+    result: SyncResult,
 }
 
 impl Sync<'_> {
@@ -101,9 +101,9 @@ impl Sync<'_> {
             deletion::delete(self.context.store, &Object::Job(job.clone()), self.context.now, deletion);
         // One that finalizers hold is being deleted already.
         if change.is_some() {
-            self.outcome.changes.extend(change);
+            self.result.changes.extend(change);
             let name = &job.metadata.name;
-            self.outcome.emit_event(
+            self.result.emit_event(
                 COMPONENT,
                 self.key.clone(),
                 "SuccessfulDelete",
@@ -123,7 +123,7 @@ impl Sync<'_> {
                 None if is_listed => {}
                 None if self.context.driven => {
                     let message = format!("Saw a job that the controller did not create or forgot: {name}");
-                    self.outcome.emit_warning(COMPONENT, self.key.clone(), "UnexpectedJob", message);
+                    self.result.emit_warning(COMPONENT, self.key.clone(), "UnexpectedJob", message);
                 }
                 // The Jobs of a snapshot count as created by this controller.
                 None => status.active.push(name.clone()),
@@ -131,7 +131,7 @@ impl Sync<'_> {
                     if is_listed {
                         status.active.retain(|active| active != name);
                         let message = format!("Saw completed job: {name}, condition: {condition}");
-                        self.outcome.emit_event(COMPONENT, self.key.clone(), "SawCompletedJob", message);
+                        self.result.emit_event(COMPONENT, self.key.clone(), "SawCompletedJob", message);
                     }
                     if condition == "Complete" {
                         let completed = job.status.job.as_ref().and_then(|facts| facts.completion_time);
@@ -144,13 +144,13 @@ impl Sync<'_> {
             if self.context.store.get::<Workload>(Kind::Job, &self.key.namespace, &name).is_none() {
                 self.cron.status.active.retain(|active| *active != name);
                 let message = format!("Active job went missing: {name}");
-                self.outcome.emit_event(COMPONENT, self.key.clone(), "MissingJob", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "MissingJob", message);
             }
         }
     }
 
     fn emit_warning(&mut self, reason: &'static str, message: String) {
-        self.outcome.emit_warning(COMPONENT, self.key.clone(), reason, message);
+        self.result.emit_warning(COMPONENT, self.key.clone(), reason, message);
     }
 
     /// Creates the Job of the most recent missed time, if there is one, and waits for the next time (syncCronJob).
@@ -181,7 +181,7 @@ impl Sync<'_> {
             }
         };
         if let Some(next) = schedule.next(self.context.now) {
-            self.outcome.requeue_at(next);
+            self.result.requeue_at(next);
         }
         let missed = match self.missed(&schedule) {
             Ok(missed) => missed,
@@ -226,7 +226,7 @@ impl Sync<'_> {
             ConcurrencyPolicy::Forbid if !status.active.is_empty() => {
                 let message =
                     "Not starting job because prior execution is running and concurrency policy is Forbid";
-                return self.outcome.emit_event(COMPONENT, self.key.clone(), "JobAlreadyActive", message);
+                return self.result.emit_event(COMPONENT, self.key.clone(), "JobAlreadyActive", message);
             }
             ConcurrencyPolicy::Replace => {
                 for active in self.cron.status.active.clone() {
@@ -245,12 +245,12 @@ impl Sync<'_> {
             Some(_) => {}
             None => {
                 let job = self.job(&name, due, zone);
-                if let Some(why) = refusal::of(self.context, &job, &mut self.outcome) {
+                if let Some(why) = refusal::of(self.context, &job, &mut self.result) {
                     return self.emit_warning("FailedCreate", format!("Error creating job: {why}"));
                 }
-                self.outcome.put(job);
+                self.result.put(job);
                 let message = format!("Created job {name}");
-                self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
             }
         }
         self.cron.status.active.push(name);

@@ -27,7 +27,7 @@ pub(super) struct History {
 impl History {
     /// Finds the revisions of `set`. Creates one for its template, or makes an old one with the same template the
     /// newest.
-    pub(super) fn of(context: Context<'_>, key: &Key, set: &Workload, outcome: &mut SyncResult) -> Self {
+    pub(super) fn of(context: Context<'_>, key: &Key, set: &Workload, result: &mut SyncResult) -> Self {
         let prefix = format!("{}-", key.name);
         let kind = Kind::ControllerRevision;
         let there = context.store.list_prefixed::<ControllerRevision>(kind, &key.namespace, &prefix);
@@ -41,12 +41,12 @@ impl History {
             Some(current) if current.revision >= next => current,
             Some(mut current) => {
                 Arc::make_mut(&mut current).revision = next;
-                outcome.put(Object::ControllerRevision(current.clone()));
+                result.put(Object::ControllerRevision(current.clone()));
                 current
             }
             None => {
                 let new = Arc::new(new(context, key, set, next));
-                outcome.put(Object::ControllerRevision(new.clone()));
+                result.put(Object::ControllerRevision(new.clone()));
                 new
             }
         };
@@ -55,14 +55,14 @@ impl History {
     }
 
     /// Deletes the oldest revisions without pods beyond the history limit (cleanupHistory).
-    pub(super) fn clean_up(&self, set: &Workload, pods: &[Arc<Pod>], outcome: &mut SyncResult) {
+    pub(super) fn clean_up(&self, set: &Workload, pods: &[Arc<Pod>], result: &mut SyncResult) {
         let limit = set.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         let mut surplus = self.old.len().saturating_sub(limit);
         for revision in &self.old {
             let hash = revision.metadata.labels.get(REVISION_LABEL);
             let used = pods.iter().any(|pod| pod.metadata.labels.get(REVISION_LABEL) == hash);
             if surplus > 0 && !used {
-                outcome.changes.push(Change::Delete(revision.metadata.key(Kind::ControllerRevision)));
+                result.changes.push(Change::Delete(revision.metadata.key(Kind::ControllerRevision)));
                 surplus -= 1;
             }
         }

@@ -51,15 +51,15 @@ fn tolerates(key: &'static str, effect: &'static str) -> Toleration {
 
 /// Syncs the DaemonSet at `key` (syncDaemonSet).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let Some(set) = context.store.get::<Workload>(Kind::DaemonSet, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
     if pods::are_snapshot_owned(context, key) || set.metadata.deletion_timestamp.is_some() {
-        return outcome;
+        return result;
     }
-    let history = daemon_history::History::of(context, key, set, &mut outcome);
-    let all = ownership::claim_pods(context, key, set, &mut outcome);
+    let history = daemon_history::History::of(context, key, set, &mut result);
+    let all = ownership::claim_pods(context, key, set, &mut result);
     let mut builder = PodBuilder::new(context.store, &set.spec.template, &set.metadata, Kind::DaemonSet);
     builder.labels = builder.labels.with([
         (REVISION_LABEL, history.hash.clone()),
@@ -78,7 +78,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
         nodes: BTreeMap::new(),
         builder,
         made: set.status.made,
-        outcome,
+        result,
     };
     for pod in &all {
         if !(pod.is_terminal() && pod.is_terminating()) {
@@ -95,7 +95,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     if settled {
         daemons.roll();
     }
-    history.clean_up(set, &all, &mut daemons.outcome);
+    history.clean_up(set, &all, &mut daemons.result);
     daemons.finish(history.revision)
 }
 
@@ -147,7 +147,7 @@ struct Daemons<'a> {
     nodes: BTreeMap<Name, Fit>,
     builder: PodBuilder<'a>,
     made: u32,
-    outcome: SyncResult,
+    result: SyncResult,
 }
 
 impl<'a> Daemons<'a> {
@@ -207,16 +207,16 @@ impl<'a> Daemons<'a> {
             let failed = pod.status.phase == Some(PodPhase::Failed);
             let at = pod.status.since.unwrap_or_default().after(FAILED_BACKOFF);
             if failed && at > self.context.now {
-                self.outcome.requeue_at(at);
+                self.result.requeue_at(at);
                 continue;
             }
             if failed {
                 let message = format!("Found failed daemon pod {name} on node {node}, will try to kill it");
-                self.outcome.emit_warning(COMPONENT, self.key.clone(), "FailedDaemonPod", message);
+                self.result.emit_warning(COMPONENT, self.key.clone(), "FailedDaemonPod", message);
             } else {
                 let message =
                     format!("Found succeeded daemon pod {name} on node {node}, will try to delete it");
-                self.outcome.emit_event(COMPONENT, self.key.clone(), "SucceededDaemonPod", message);
+                self.result.emit_event(COMPONENT, self.key.clone(), "SucceededDaemonPod", message);
             }
             doomed.push(pod);
         }
@@ -252,22 +252,22 @@ impl<'a> Daemons<'a> {
         pod.spec.node_name = node.clone();
         let message = format!("Created pod: {}", pod.metadata.name);
         let pod = Object::Pod(Arc::new(pod));
-        if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
-            return self.outcome.emit_warning(
+        if let Some(why) = refusal::of(self.context, &pod, &mut self.result) {
+            return self.result.emit_warning(
                 COMPONENT,
                 self.key.clone(),
                 "FailedCreate",
                 format!("Error creating: {why}"),
             );
         }
-        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
-        self.outcome.put(pod);
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
+        self.result.put(pod);
     }
 
     fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Deleted pod: {}", pod.metadata.name);
-        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
-        self.outcome.changes.push(pods::delete(pod, self.context.now));
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
+        self.result.changes.push(pods::delete(pod, self.context.now));
     }
 
     /// Writes the status (updateDaemonSetStatus).
@@ -295,15 +295,15 @@ impl<'a> Daemons<'a> {
             status.updated_replicas += u32::from(self.is_updated(pod));
             let from = pod.available_from(self.set.spec.min_ready_seconds);
             if let Some(from) = from.filter(|from| *from > self.context.now) {
-                self.outcome.requeue_at(from);
+                self.result.requeue_at(from);
             }
         }
         status.unavailable_replicas = status.desired - status.available_replicas;
         if status != self.set.status {
             let mut set = self.set.clone();
             Arc::make_mut(&mut set).status = status;
-            self.outcome.put(Object::DaemonSet(set));
+            self.result.put(Object::DaemonSet(set));
         }
-        self.outcome
+        self.result
     }
 }

@@ -58,22 +58,22 @@ impl Allowance {
 
 /// Writes the status of the budget at `key` (`trySync`).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
-    let Some(stored) = context.store.stored(key) else { return outcome };
-    let Some(given) = &stored.object.metadata().given else { return outcome };
+    let mut result = SyncResult::default();
+    let Some(stored) = context.store.stored(key) else { return result };
+    let Some(given) = &stored.object.metadata().given else { return result };
     let json = given.json();
     let pods = context.store.list_in::<Pod>(Kind::Pod, &key.namespace);
     let pods: Vec<&Arc<Pod>> = pods.filter(|pod| selects(json, &pod.metadata.labels)).collect();
     if pods.is_empty() {
-        outcome.emit_event(COMPONENT, key.clone(), "NoPods", "No matching pods found");
+        result.emit_event(COMPONENT, key.clone(), "NoPods", "No matching pods found");
     }
     let allowance = match allowance(context.store, json, &pods) {
         Ok(allowance) => allowance,
         Err(why) => {
             let message = format!("Failed to calculate the number of expected pods: {why}");
-            outcome.emit_warning(COMPONENT, key.clone(), "CalculateExpectedPodCountFailed", message);
-            fail_safe(context, stored, json, &why, &mut outcome);
-            return outcome;
+            result.emit_warning(COMPONENT, key.clone(), "CalculateExpectedPodCountFailed", message);
+            fail_safe(context, stored, json, &why, &mut result);
+            return result;
         }
     };
     if allowance.unmanaged {
@@ -83,7 +83,7 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
              status of the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these \
              pods please set \".spec.minAvailable\" field of the PDB to an integer value."
         );
-        outcome.emit_warning(COMPONENT, key.clone(), "UnmanagedPods", message);
+        result.emit_warning(COMPONENT, key.clone(), "UnmanagedPods", message);
     }
     let allowed = allowance.disruptions();
     let mut status = json["status"].as_object().cloned().unwrap_or_default();
@@ -95,23 +95,23 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     let (holds, reason) =
         if allowed > 0 { ("True", "SufficientPods") } else { ("False", "InsufficientPods") };
     set_condition(context, &mut status, (holds, reason, ""));
-    write_status(stored, status, &mut outcome);
-    outcome
+    write_status(stored, status, &mut result);
+    result
 }
 
 /// Sets the allowed disruptions to 0 if pods cannot be counted (`failSafe`).
-fn fail_safe(context: Context<'_>, stored: &Stored, json: &Value, why: &str, outcome: &mut SyncResult) {
+fn fail_safe(context: Context<'_>, stored: &Stored, json: &Value, why: &str, result: &mut SyncResult) {
     let mut status = json["status"].as_object().cloned().unwrap_or_default();
     status.insert("disruptionsAllowed".into(), 0.into());
     for count in ["currentHealthy", "desiredHealthy", "expectedPods"] {
         status.entry(count).or_insert(0.into());
     }
     set_condition(context, &mut status, ("False", "SyncFailed", why));
-    write_status(stored, status, outcome);
+    write_status(stored, status, result);
 }
 
-fn write_status(stored: &Stored, status: Map<String, Value>, outcome: &mut SyncResult) {
-    stored.object.with_given_status(status.into()).into_iter().for_each(|object| outcome.put(object));
+fn write_status(stored: &Stored, status: Map<String, Value>, result: &mut SyncResult) {
+    stored.object.with_given_status(status.into()).into_iter().for_each(|object| result.put(object));
 }
 
 /// Sets the condition `DisruptionAllowed` to a status, reason and message.

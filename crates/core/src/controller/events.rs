@@ -69,7 +69,7 @@ impl Recorder {
                     reason: Name::from(&*event.reason),
                     message: event.message,
                     event_type: Name::from(if event.warning { "Warning" } else { "Normal" }),
-                    source: EventSource { component: Name::from(event.by) },
+                    source: EventSource { component: Name::from(event.component) },
                     count: 1,
                     first_timestamp: Some(now),
                     last_timestamp: Some(now),

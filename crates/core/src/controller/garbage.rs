@@ -10,55 +10,55 @@ const COMPONENT: &str = "garbage-collector-controller";
 /// Processes the dependents of the object at `owner`, which has been or is being deleted, according to its propagation
 /// policy.
 pub(super) fn collect(context: Context<'_>, owner: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let dependents = dependents(context.store, owner);
     let Some(stored) = context.store.stored(owner) else {
         for dependent in dependents {
-            outcome.changes.extend(attempt_to_delete(context, dependent));
+            result.changes.extend(attempt_to_delete(context, dependent));
         }
-        return outcome;
+        return result;
     };
     let meta = stored.object.metadata();
     if deletion::is_orphaning(meta) {
         for dependent in dependents {
             let mut left = dependent.object.clone();
             left.metadata_mut().links.remove_owners(|other| other.is(owner));
-            outcome.changes.push(deletion::released(context.store, left));
+            result.changes.push(deletion::released(context.store, left));
         }
-        outcome.changes.push(without_finalizer(context.store, &stored.object, ORPHAN_FINALIZER));
+        result.changes.push(without_finalizer(context.store, &stored.object, ORPHAN_FINALIZER));
     } else if deletion::is_foreground(meta) {
         let blocks = |other: &Owner| other.is(owner) && other.has_uid(stored.uid()) && other.blocks_deletion;
         let blocking = |dependent: &&Stored| dependent.object.metadata().links.owners().iter().any(blocks);
         if !dependents.iter().any(blocking) {
-            outcome.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
+            result.changes.push(without_finalizer(context.store, &stored.object, FOREGROUND_FINALIZER));
         }
         for dependent in dependents {
-            outcome.changes.extend(attempt_to_delete(context, dependent));
+            result.changes.extend(attempt_to_delete(context, dependent));
         }
     } else {
         // Objects may refer to an earlier object of that name.
         let stale = |other: &Owner| other.is(owner) && !other.has_uid(stored.uid());
         for dependent in dependents {
             if dependent.object.metadata().links.owners().iter().any(stale) {
-                outcome.changes.extend(attempt_to_delete(context, dependent));
+                result.changes.extend(attempt_to_delete(context, dependent));
             }
         }
     }
-    outcome
+    result
 }
 
 /// Deletes the object at `key` if none of its owners exists any more.
 pub(super) fn check_owners(context: Context<'_>, key: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
-    let Some(stored) = context.store.stored(key) else { return outcome };
-    outcome.changes.extend(attempt_to_delete(context, stored));
+    let mut result = SyncResult::default();
+    let Some(stored) = context.store.stored(key) else { return result };
+    result.changes.extend(attempt_to_delete(context, stored));
     for owner in stored.object.metadata().links.owners() {
         if let Some(invalid) = invalid_reference(context.store, &stored.object, owner) {
             let message = format!("ownerRef {invalid} does not exist in namespace {:?}", key.namespace);
-            outcome.emit_warning(COMPONENT, key.clone(), "OwnerRefInvalidNamespace", message);
+            result.emit_warning(COMPONENT, key.clone(), "OwnerRefInvalidNamespace", message);
         }
     }
-    outcome
+    result
 }
 
 /// The owner reference of `object` to an object in another namespace, which is invalid, in the words of the event

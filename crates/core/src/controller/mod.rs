@@ -38,6 +38,7 @@ mod volumes;
 pub(crate) use defaults::nodes_needed;
 pub use defaults::{DEFAULT_NODES, MAX_NODES, with_defaults};
 pub use disruption::{budgets, selects as budget_selects};
+pub use job::with_own_selector;
 pub use refusal::POD_UPDATE;
 pub use volumes::DEFAULT_CLASS;
 
@@ -196,10 +197,10 @@ impl Controllers {
     }
 
     fn run_batch(&mut self, store: &mut Store, now: Time, at_once: bool, tasks: Vec<Task>) {
-        let outcomes = self.work(store, now, at_once, &tasks);
-        for (task, outcome) in tasks.into_iter().zip(outcomes) {
-            let charged = outcome.charges.into_iter().flat_map(Charges::changes);
-            let SyncResult { changes, events, mut requeue_at, refused, .. } = outcome;
+        let results = self.work(store, now, at_once, &tasks);
+        for (task, result) in tasks.into_iter().zip(results) {
+            let charged = result.charges.into_iter().flat_map(Charges::changes);
+            let SyncResult { changes, events, mut requeue_at, refused, .. } = result;
             for change in changes.into_iter().chain(charged) {
                 store.apply(change);
             }
@@ -218,6 +219,11 @@ impl Controllers {
     }
 
     /// Reports the addresses and ports that could not be allocated.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Reports the addresses and ports that could not be given away.
     pub fn report_shortage(&mut self) {
         self.addresses.report_shortage();
     }
@@ -252,12 +258,12 @@ impl Controllers {
             _ => usize::MAX,
         };
         let (snapshot, queues) = (&self.snapshot, &self.queues);
-        let mut outcomes = parallel::map(tasks, items_min, |task| match task {
+        let mut results = parallel::map(tasks, items_min, |task| match task {
             Task::Garbage(key) => {
-                let mut outcome = garbage::collect(context, key);
+                let mut result = garbage::collect(context, key);
                 // Deleted before the slices from which they are computed.
-                outcome.changes.splice(0..0, endpoints::delete(store, key, driven));
-                outcome
+                result.changes.splice(0..0, endpoints::delete(store, key, driven));
+                result
             }
             Task::Owned(key) => garbage::check_owners(context, key),
             Task::Workload(key) => match key.kind {
@@ -279,23 +285,23 @@ impl Controllers {
             }
             Task::Node(_) | Task::Service(_) | Task::Pod(_) | Task::Claim(_) => SyncResult::default(),
         });
-        for (task, outcome) in tasks.iter().zip(&mut outcomes) {
+        for (task, result) in tasks.iter().zip(&mut results) {
             match task {
                 // A StatefulSet assigns a node to a new pod only if the pod runs at once.
                 Task::Workload(key) if at_once || key.kind == Kind::StatefulSet => {
-                    outcome.changes.iter_mut().for_each(|change| self.start(context, change));
+                    result.changes.iter_mut().for_each(|change| self.start(context, change));
                 }
-                Task::Node(name) => *outcome = self.nodes.sync(context, name),
+                Task::Node(name) => *result = self.nodes.sync(context, name),
                 Task::Service(key) => {
-                    outcome.changes.extend(self.addresses.reconcile_service(store, key));
-                    outcome.changes.extend(endpoints::delete(store, key, driven));
+                    result.changes.extend(self.addresses.reconcile_service(store, key));
+                    result.changes.extend(endpoints::delete(store, key, driven));
                 }
-                Task::Pod(key) => *outcome = self.pod(context, key),
-                Task::Claim(key) => *outcome = self.binder.sync(context, key),
+                Task::Pod(key) => *result = self.pod(context, key),
+                Task::Claim(key) => *result = self.binder.sync(context, key),
                 _ => {}
             }
         }
-        outcomes
+        results
     }
 
     /// The next stage of a pod: scheduling, running, or deletion.

@@ -46,11 +46,11 @@ pub(super) fn concerns(key: &Key) -> bool {
 /// Creates the ServiceAccount and the ConfigMap of `namespace` where they are missing, and restores the ConfigMap's
 /// data.
 pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let store = context.store;
     let found = store.object(&Key::new(Kind::Namespace, "", namespace.clone()));
     if found.is_none_or(|namespace| namespace.metadata().deletion_timestamp.is_some()) {
-        return outcome;
+        return result;
     }
     let named = |name: &'static str| ObjectMeta {
         name: Name::from(name),
@@ -60,7 +60,7 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
     };
     let account = named(SERVICE_ACCOUNT);
     if store.object(&account.key(Kind::ServiceAccount)).is_none() {
-        outcome.put(Object::Inert(Kind::ServiceAccount, Arc::new(Inert { metadata: account })));
+        result.put(Object::Inert(Kind::ServiceAccount, Arc::new(Inert { metadata: account })));
     }
     let shared = &*SHARED;
     let mut bundle = named(ROOT_CA);
@@ -72,9 +72,9 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
             bundle.labels = stored.labels.clone();
             bundle.annotations = stored.annotations.with([DESCRIPTION]);
         }
-        outcome.put(Object::Inert(Kind::ConfigMap, Arc::new(Inert { metadata: bundle })));
+        result.put(Object::Inert(Kind::ConfigMap, Arc::new(Inert { metadata: bundle })));
     }
-    outcome
+    result
 }
 
 /// Whether the ConfigMap with `metadata` is as the publisher writes it.

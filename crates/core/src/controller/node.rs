@@ -112,21 +112,21 @@ impl Lifecycle {
 
     /// Syncs a node.
     pub(super) fn sync(&mut self, context: Context<'_>, name: &Name) -> SyncResult {
-        let mut outcome = SyncResult::default();
+        let mut result = SyncResult::default();
         self.cancelled
             .remove(name)
             .into_iter()
             .flatten()
-            .for_each(|key| record_cancellation(key, &mut outcome));
+            .for_each(|key| record_cancellation(key, &mut result));
         let Some(node) = context.store.get::<Node>(Kind::Node, "", name) else {
-            self.collect_orphans(context, name, &mut outcome);
-            return outcome;
+            self.collect_orphans(context, name, &mut result);
+            return result;
         };
         let mut next = (**node).clone();
         next.status.left_behind.extend(self.left_behind.remove(name).unwrap_or_default());
         match node.machine() {
-            Machine::Up => mark_reachable(context, &mut next, &mut outcome),
-            Machine::Unreachable | Machine::Off => self.mark_lost(context, &mut next, &mut outcome),
+            Machine::Up => mark_reachable(context, &mut next, &mut result),
+            Machine::Unreachable | Machine::Off => self.mark_lost(context, &mut next, &mut result),
         }
         if node.machine() == Machine::Off {
             // Nothing runs on a machine that is off.
@@ -135,37 +135,37 @@ impl Lifecycle {
         taint_cordoned(context, &mut next);
         if next != **node {
             // Evictions depend on the updated node.
-            outcome.put(Object::Node(Arc::new(next)));
-            return outcome;
+            result.put(Object::Node(Arc::new(next)));
+            return result;
         }
-        self.evict(context, node, &mut outcome);
-        collect_out_of_service(context, node, &mut outcome);
-        outcome
+        self.evict(context, node, &mut result);
+        collect_out_of_service(context, node, &mut result);
+        result
     }
 
     /// An unreachable node: after the grace period the node and its pods become not ready, then it is tainted.
-    fn mark_lost(&mut self, context: Context<'_>, node: &mut Node, outcome: &mut SyncResult) {
+    fn mark_lost(&mut self, context: Context<'_>, node: &mut Node, result: &mut SyncResult) {
         let now = context.now;
         let about = Key::new(Kind::Node, "", node.metadata.name.clone());
         let last_heard = *node.status.last_heartbeat.get_or_insert(now);
         let given_up = last_heard.after(GRACE).next_tick(MONITOR_PERIOD);
         if now < given_up {
-            return outcome.requeue_at(given_up);
+            return result.requeue_at(given_up);
         }
         if node.status.ready != ConditionStatus::Unknown {
             let message = format!("Node {} status is now: NodeNotReady", node.metadata.name);
-            outcome.emit_event(COMPONENT, about, "NodeNotReady", message);
+            result.emit_event(COMPONENT, about, "NodeNotReady", message);
             (node.status.ready, node.status.ready_since) = (ConditionStatus::Unknown, Some(now));
             taint(node, UNREACHABLE_TAINT, "NoSchedule", now);
             for pod in of_node(context.store, &node.metadata.name).filter(|pod| pod.status.ready) {
-                outcome.emit_warning(COMPONENT, key_of(pod), "NodeNotReady", "Node is not ready");
-                outcome.put(Object::Pod(not_ready(pod, now)));
+                result.emit_warning(COMPONENT, key_of(pod), "NodeNotReady", "Node is not ready");
+                result.put(Object::Pod(not_ready(pod, now)));
             }
-            return outcome.requeue_at(now.after(MONITOR_PERIOD));
+            return result.requeue_at(now.after(MONITOR_PERIOD));
         }
         let since = node.status.ready_since.unwrap_or(now).after(MONITOR_PERIOD);
         if now < since {
-            return outcome.requeue_at(since);
+            return result.requeue_at(since);
         }
         if evictions_stop(context.store, node.zone()) {
             return node
@@ -179,14 +179,14 @@ impl Lifecycle {
         let zone = Name::from(node.zone());
         let turn = self.evicted.get(&zone).map(|last| last.after(EVICTION_PERIOD)).filter(|turn| now < *turn);
         if let Some(turn) = turn {
-            return outcome.requeue_at(turn);
+            return result.requeue_at(turn);
         }
         self.evicted.insert(zone, now);
         taint(node, UNREACHABLE_TAINT, "NoExecute", now);
     }
 
     /// The pods of a deleted node: after the quarantine they count as failed.
-    fn collect_orphans(&mut self, context: Context<'_>, node: &Name, outcome: &mut SyncResult) {
+    fn collect_orphans(&mut self, context: Context<'_>, node: &Name, result: &mut SyncResult) {
         let Some(since) = self.gone.get(node) else { return };
         if of_node(context.store, node).next().is_none() {
             return;
@@ -194,17 +194,17 @@ impl Lifecycle {
         let found = since.next_tick(COLLECT_PERIOD);
         let due = found.after(QUARANTINE).next_tick(COLLECT_PERIOD);
         if context.now < due {
-            return outcome.requeue_at(due);
+            return result.requeue_at(due);
         }
         for pod in of_node(context.store, node) {
             let condition =
                 Condition::disruption("DeletionByPodGC", "PodGC: node no longer exists", context.now);
-            fail_and_delete(pod, Some(condition), context.now, outcome);
+            fail_and_delete(pod, Some(condition), context.now, result);
         }
     }
 
     /// Deletes the pods that do not tolerate the node's taints, or no longer (tainteviction, processPodOnNode).
-    fn evict(&mut self, context: Context<'_>, node: &Arc<Node>, outcome: &mut SyncResult) {
+    fn evict(&mut self, context: Context<'_>, node: &Arc<Node>, result: &mut SyncResult) {
         let name = &node.metadata.name;
         let taints: Vec<&Taint> =
             node.spec.taints.iter().filter(|taint| taint.effect == "NoExecute").collect();
@@ -213,7 +213,7 @@ impl Lifecycle {
                 self.evicting.iter().filter(|(_, on)| *on == name).map(|(key, _)| key.clone()).collect();
             for key in stay {
                 self.evicting.remove(&key);
-                record_cancellation(key, outcome);
+                record_cancellation(key, result);
             }
             return;
         }
@@ -230,27 +230,27 @@ impl Lifecycle {
                 Some(due) if due <= context.now => {
                     let meta = &pod.metadata;
                     let message = format!("Marking for deletion Pod {}/{}", meta.namespace, meta.name);
-                    outcome.emit_event(EVICTION_COMPONENT, key.clone(), "TaintManagerEviction", message);
+                    result.emit_event(EVICTION_COMPONENT, key.clone(), "TaintManagerEviction", message);
                     let mut marked = pod.clone();
                     Arc::make_mut(&mut marked).status.set_condition(Condition::disruption(
                         "DeletionByTaintManager",
                         "Taint manager: deleting due to NoExecute taint",
                         context.now,
                     ));
-                    outcome.put(Object::Pod(marked.clone()));
-                    outcome.changes.push(pods::delete(&marked, context.now));
+                    result.put(Object::Pod(marked.clone()));
+                    result.changes.push(pods::delete(&marked, context.now));
                     // A deletion that has started is not cancelled (TimedWorkerQueue.CancelWork).
                     self.evicting.remove(&key);
                     // The garbage collector may have to process it.
-                    outcome.requeue_at(context.now.after(Duration::from_millis(1)));
+                    result.requeue_at(context.now.after(Duration::from_millis(1)));
                 }
                 Some(due) => {
                     self.evicting.insert(key, name.clone());
-                    outcome.requeue_at(due);
+                    result.requeue_at(due);
                 }
                 None => {
                     if self.evicting.remove(&key).is_some() {
-                        record_cancellation(key, outcome);
+                        record_cancellation(key, result);
                     }
                 }
             }
@@ -259,9 +259,9 @@ impl Lifecycle {
 }
 
 /// Records that the eviction of a pod by taints was cancelled, or that the pod has been deleted.
-fn record_cancellation(pod: Key, outcome: &mut SyncResult) {
+fn record_cancellation(pod: Key, result: &mut SyncResult) {
     let message = format!("Cancelling deletion of Pod {}/{}", pod.namespace, pod.name);
-    outcome.emit_event(EVICTION_COMPONENT, pod, "TaintManagerEviction", message);
+    result.emit_event(EVICTION_COMPONENT, pod, "TaintManagerEviction", message);
 }
 
 /// Adds a taint, or updates its time.
@@ -297,28 +297,28 @@ fn not_ready(pod: &Arc<Pod>, now: Time) -> Arc<Pod> {
 
 /// Marks a pod that has not ended as failed, so that it is not an endpoint, and deletes it without waiting for its
 /// kubelet. A pod that has ended keeps its phase (podgc, markFailedAndDeletePodWithCondition).
-fn fail_and_delete(pod: &Arc<Pod>, condition: Option<Condition>, now: Time, outcome: &mut SyncResult) {
+fn fail_and_delete(pod: &Arc<Pod>, condition: Option<Condition>, now: Time, result: &mut SyncResult) {
     if pod.is_terminal() {
-        outcome.changes.push(pods::delete(pod, now));
+        result.changes.push(pods::delete(pod, now));
         return;
     }
     let mut failed = pod.clone();
     let status = &mut Arc::make_mut(&mut failed).status;
     (status.phase, status.ready) = (Some(PodPhase::Failed), false);
     condition.map(|condition| status.set_condition(condition));
-    outcome.put(Object::Pod(failed.clone()));
-    outcome.changes.push(pods::delete(&failed, now));
+    result.put(Object::Pod(failed.clone()));
+    result.changes.push(pods::delete(&failed, now));
 }
 
 /// A reachable node: it becomes ready, and its taints are removed. The status of a node from a snapshot is not changed.
-fn mark_reachable(context: Context<'_>, node: &mut Node, outcome: &mut SyncResult) {
+fn mark_reachable(context: Context<'_>, node: &mut Node, result: &mut SyncResult) {
     if node.status.last_heartbeat.take().is_none() {
         return;
     }
     let about = Key::new(Kind::Node, "", node.metadata.name.clone());
     if node.status.ready != ConditionStatus::True {
         let message = format!("Node {} status is now: NodeReady", node.metadata.name);
-        outcome.emit_event("kubelet", about, "NodeReady", message);
+        result.emit_event("kubelet", about, "NodeReady", message);
         (node.status.ready, node.status.ready_since) = (ConditionStatus::True, Some(context.now));
     }
     node.spec.taints.retain(|taint| taint.key != UNREACHABLE_TAINT);
@@ -337,7 +337,7 @@ fn evictions_stop(store: &Store, zone: &str) -> bool {
 }
 
 /// Removes the terminating pods of a node that the out-of-service taint declares to be off (KEP-2268).
-fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, outcome: &mut SyncResult) {
+fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, result: &mut SyncResult) {
     let out_of_service = node.spec.taints.iter().any(|taint| taint.key == OUT_OF_SERVICE_TAINT);
     if !out_of_service || node.status.ready == ConditionStatus::True {
         return;
@@ -346,9 +346,9 @@ fn collect_out_of_service(context: Context<'_>, node: &Arc<Node>, outcome: &mut 
         let asked = pod.metadata.deletion_requested().unwrap_or(context.now);
         let due = asked.after(Duration::from_millis(1)).next_tick(COLLECT_PERIOD);
         if due <= context.now {
-            fail_and_delete(pod, None, context.now, outcome)
+            fail_and_delete(pod, None, context.now, result)
         } else {
-            outcome.requeue_at(due)
+            result.requeue_at(due)
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) fn claim_pods(
     context: Context<'_>,
     key: &Key,
     set: &Workload,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> Vec<Arc<Pod>> {
     let selector = selector_of(set);
     let deleting = set.metadata.deletion_timestamp.is_some();
@@ -86,13 +86,13 @@ pub(super) fn claim_pods(
             Claim::Adopt => {
                 let mut pod = pod.clone();
                 adopt(context, key, &mut Arc::make_mut(&mut pod).metadata);
-                outcome.put(Object::Pod(pod.clone()));
+                result.put(Object::Pod(pod.clone()));
                 pods.push(pod);
             }
             Claim::Release if !pod.is_terminating() => {
                 let mut pod = pod.clone();
                 release(key, &mut Arc::make_mut(&mut pod).metadata);
-                outcome.put(Object::Pod(pod));
+                result.put(Object::Pod(pod));
             }
             Claim::Release | Claim::None => {}
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::admission::limits;
+use crate::admission::{classes, limits};
 use crate::reconcile::{Context, delete_pod};
 use crate::store::{
     Change, Key, Kind, Labels, Links, Name, ObjectMeta, Owner, Pod, PodSpec, PodStatus, PodTemplate,
@@ -26,7 +26,8 @@ impl<'a> PodBuilder<'a> {
         workload: &'a ObjectMeta,
         kind: Kind,
     ) -> Self {
-        let template = &limits::with_defaults(store, &workload.namespace, template);
+        let template = classes::with_priority(store, template);
+        let template = &limits::with_defaults(store, &workload.namespace, &template);
         let uid = store.stored(&workload.key(kind)).map(Stored::uid);
         let owner = Owner::controller(kind, workload.name.clone(), uid);
         let mut links = Links::of_controller(owner, format!("{}-", workload.name));

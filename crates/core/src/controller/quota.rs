@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::admission::{Amounts, Quantity, quota, usage};
+use crate::admission::{Amounts, quota, usage};
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{Event, Inert, Name, Object};
+use crate::text::Quantity;
 
 /// Interval at which all quotas are recomputed: kube-controller-manager's default of `--resource-quota-sync-period`.
 pub(super) const RESYNC: Duration = Duration::from_secs(300);
@@ -24,7 +25,7 @@ pub(super) fn is_status_only(event: &Event) -> bool {
 
 /// Writes the usage into the status of the quotas of `namespace` (`syncResourceQuota`).
 pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let store = context.store;
     for (stored, written) in quota::quotas(store, namespace) {
         let hard = quota::hard(written);
@@ -38,7 +39,7 @@ pub(super) fn sync(context: Context<'_>, namespace: &Name) -> SyncResult {
             }
         }
         let status = json!({ "hard": written["spec"]["hard"], "used": quota::json_of(&used) });
-        stored.object.with_given_status(status).into_iter().for_each(|object| outcome.put(object));
+        stored.object.with_given_status(status).into_iter().for_each(|object| result.put(object));
     }
-    outcome
+    result
 }

@@ -2,7 +2,7 @@
 //! of the namespace.
 
 use super::queue::Task;
-use crate::admission::{Charges, limits, quota};
+use crate::admission::{Charges, classes, limits, quota};
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{LABEL_MAX, Name, Object, Pod, Store, is_label, pod_spec};
 
@@ -20,7 +20,7 @@ pub(super) fn depends_on_others(store: &Store, task: &Task) -> bool {
 
 /// The API's error for the new `object`, if it is refused: the sync has to be retried then. An admitted object is
 /// charged to the quotas of the namespace before the next object of the sync.
-pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut SyncResult) -> Option<String> {
+pub(super) fn of(context: Context<'_>, object: &Object, result: &mut SyncResult) -> Option<String> {
     let namespace = &object.metadata().namespace;
     if context.terminating.contains(namespace) {
         // No retry: controllers give up at this cause (NamespaceTerminatingCause).
@@ -32,20 +32,21 @@ pub(super) fn of(context: Context<'_>, object: &Object, outcome: &mut SyncResult
         Object::Pod(pod) => of_pod(pod),
         _ => None,
     };
-    let why = why.or_else(|| of_admission(context, object, outcome));
-    outcome.refused |= why.is_some();
+    let why = why.or_else(|| of_admission(context, object, result));
+    result.refused |= why.is_some();
     why
 }
 
-fn of_admission(context: Context<'_>, object: &Object, outcome: &mut SyncResult) -> Option<String> {
+fn of_admission(context: Context<'_>, object: &Object, result: &mut SyncResult) -> Option<String> {
     let meta = object.metadata();
-    let of_ranges = match object {
-        Object::Pod(pod) => limits::refuses(context.store, &meta.namespace, || pod_spec(pod)),
+    let of_plugins = match object {
+        Object::Pod(pod) => classes::refuses(context.store, pod)
+            .or_else(|| limits::refuses(context.store, &meta.namespace, || pod_spec(pod))),
         _ => None,
     };
     let of_namespace = || Charges::of(context.store, &meta.namespace);
-    let charges = outcome.charges.get_or_insert_with(of_namespace);
-    let why = of_ranges.or_else(|| charges.admit(object).err())?;
+    let charges = result.charges.get_or_insert_with(of_namespace);
+    let why = of_plugins.or_else(|| charges.admit(object).err())?;
     Some(format!("{} \"{}\" is forbidden: {why}", quota::resource_of(object), meta.name))
 }
 

@@ -21,14 +21,14 @@ const DELETION_COST_ANNOTATION: &str = "controller.kubernetes.io/pod-deletion-co
 
 /// Syncs the ReplicaSet or ReplicationController at `key`.
 pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let Some(set) = context.store.get::<Workload>(key.kind, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
     if pods::are_snapshot_owned(context, key) {
-        return outcome;
+        return result;
     }
-    let all = ownership::claim_pods(context, key, set, &mut outcome);
+    let all = ownership::claim_pods(context, key, set, &mut result);
     // Ended pods are replaced.
     let active: Vec<&Arc<Pod>> =
         all.iter().filter(|pod| !pod.is_terminating() && !pod.is_terminal()).collect();
@@ -36,24 +36,24 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     let mut made = CreatedPods { made: set.status.made, ..CreatedPods::default() };
     if set.metadata.deletion_timestamp.is_none() {
         let wanted = set.replicas() as usize;
-        made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut outcome);
+        made.fill(context, key, set, wanted.saturating_sub(active.len()), &mut result);
         for pod in surplus(context, set, &active, wanted) {
             let message = format!("Deleted pod: {}", pod.metadata.name);
-            outcome.emit_event(controller(key), key.clone(), "SuccessfulDelete", message);
-            outcome.changes.push(pods::delete(pod, context.now));
+            result.emit_event(controller(key), key.clone(), "SuccessfulDelete", message);
+            result.changes.push(pods::delete(pod, context.now));
         }
     }
     for pod in &active {
         let from = pod.available_from(set.spec.min_ready_seconds).filter(|from| *from > context.now);
-        from.into_iter().for_each(|from| outcome.requeue_at(from));
+        from.into_iter().for_each(|from| result.requeue_at(from));
     }
     let status = status(context, key, set, &active, terminating, made);
     if status != set.status {
         let mut set = set.clone();
         Arc::make_mut(&mut set).status = status;
-        outcome.put(Object::workload(key.kind, set));
+        result.put(Object::workload(key.kind, set));
     }
-    outcome
+    result
 }
 
 fn controller(key: &Key) -> &'static str {
@@ -79,7 +79,7 @@ impl CreatedPods {
         key: &Key,
         set: &Workload,
         missing: usize,
-        outcome: &mut SyncResult,
+        result: &mut SyncResult,
     ) {
         if missing == 0 {
             return;
@@ -99,14 +99,14 @@ impl CreatedPods {
             }
             let message = format!("Created pod: {}", pod.metadata.name);
             let pod = Object::Pod(Arc::new(pod));
-            if let Some(why) = refusal::of(context, &pod, outcome) {
-                outcome.emit_warning(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
-                self.refused = Some(why).filter(|_| outcome.refused);
+            if let Some(why) = refusal::of(context, &pod, result) {
+                result.emit_warning(by, key.clone(), "FailedCreate", format!("Error creating: {why}"));
+                self.refused = Some(why).filter(|_| result.refused);
                 return;
             }
             self.at_once += u32::from(at_once);
-            outcome.emit_event(by, key.clone(), "SuccessfulCreate", message);
-            outcome.put(pod);
+            result.emit_event(by, key.clone(), "SuccessfulCreate", message);
+            result.put(pod);
         }
     }
 

@@ -30,7 +30,7 @@ impl Revisions {
         key: &Key,
         uid: Uid,
         set: &StatefulSet,
-        outcome: &mut SyncResult,
+        result: &mut SyncResult,
     ) -> Self {
         let prefix = format!("{}-", key.name);
         let there = context.store.list_prefixed::<ControllerRevision>(
@@ -46,12 +46,12 @@ impl Revisions {
             Some(at) => {
                 let mut again = all.remove(at);
                 Arc::make_mut(&mut again).revision = newest + 1;
-                outcome.put(Object::ControllerRevision(again.clone()));
+                result.put(Object::ControllerRevision(again.clone()));
                 all.push(again);
             }
             None => {
                 let new = Arc::new(new(key, uid, set, newest + 1));
-                outcome.put(Object::ControllerRevision(new.clone()));
+                result.put(Object::ControllerRevision(new.clone()));
                 all.push(new);
             }
         }
@@ -74,7 +74,7 @@ impl Revisions {
         set: &StatefulSet,
         current: &Name,
         pods: &[&Arc<Pod>],
-        outcome: &mut SyncResult,
+        result: &mut SyncResult,
     ) {
         let limit = set.spec.revision_history_limit.map_or(HISTORY_LIMIT, |limit| limit as usize);
         if self.all.len() <= limit {
@@ -87,7 +87,7 @@ impl Revisions {
         };
         let unused: Vec<_> = self.all.iter().filter(|revision| !used(&revision.metadata.name)).collect();
         for old in unused.iter().take(unused.len().saturating_sub(limit)) {
-            outcome.changes.push(Change::Delete(old.metadata.key(Kind::ControllerRevision)));
+            result.changes.push(Change::Delete(old.metadata.key(Kind::ControllerRevision)));
         }
     }
 }

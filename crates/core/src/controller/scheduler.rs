@@ -105,32 +105,32 @@ pub(super) fn schedule(context: Context<'_>, key: &Key) -> Option<SyncResult> {
         Some((_, ordinal)) if of_set => ordinal as usize,
         _ => age_among_siblings(context.store, pod).unwrap_or_else(|| digest(&pod.metadata.name)) as usize,
     };
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let gated = pod.spec.shared.constraints.as_ref().is_some_and(|constraints| !constraints.gates.is_empty());
     if gated {
         // No Event: gated pods never reach the queue (schedulinggates, PreEnqueue).
         let message = "Scheduling is blocked due to non-empty scheduling gates";
-        wait(context, pod, "SchedulingGated", message, &mut outcome);
-        return Some(outcome);
+        wait(context, pod, "SchedulingGated", message, &mut result);
+        return Some(result);
     }
     match place(context.store, pod, &nodes, turn) {
         Ok(node) => {
             let name = node.metadata.name.clone();
             let message = format!("Successfully assigned {}/{} to {name}", key.namespace, key.name);
-            outcome.emit_event(COMPONENT, key.clone(), "Scheduled", message);
+            result.emit_event(COMPONENT, key.clone(), "Scheduled", message);
             let mut pod = pod.clone();
             let bound = Arc::make_mut(&mut pod);
             bound.spec.node_name = name;
             bound.status.set_scheduled(context.now);
-            outcome.put(Object::Pod(pod));
+            result.put(Object::Pod(pod));
         }
         Err(message) => {
-            if wait(context, pod, "Unschedulable", &message, &mut outcome) {
-                outcome.emit_warning(COMPONENT, key.clone(), "FailedScheduling", message);
+            if wait(context, pod, "Unschedulable", &message, &mut result) {
+                result.emit_warning(COMPONENT, key.clone(), "FailedScheduling", message);
             }
         }
     }
-    Some(outcome)
+    Some(result)
 }
 
 /// Age of a pod relative to its controller, in changes of the store. Pods created one after the other get the nodes in
@@ -207,7 +207,7 @@ fn wait(
     pod: &Arc<Pod>,
     reason: &'static str,
     message: &str,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> bool {
     let condition = Condition::unscheduled(reason, message, context.now);
     let mut waiting = pod.clone();
@@ -217,7 +217,7 @@ fn wait(
     }
     let news = status.set_condition(condition);
     if news {
-        outcome.put(Object::Pod(waiting));
+        result.put(Object::Pod(waiting));
     }
     news
 }

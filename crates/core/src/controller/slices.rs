@@ -142,9 +142,9 @@ impl SliceBuilder {
     /// (ownedBy).
     fn is_owner(&self, slice: &EndpointSlice) -> bool {
         let own = self.links.controller();
-        slice.metadata.links.controller().zip(own).is_some_and(|(theirs, own)| {
-            let same = own.kind == Kind::Endpoints || own.uid.is_none_or(|uid| theirs.has_uid(uid));
-            theirs.kind == own.kind && theirs.name == own.name && same
+        slice.metadata.links.controller().zip(own).is_some_and(|(owner, own)| {
+            let same = own.kind == Kind::Endpoints || own.uid.is_none_or(|uid| owner.has_uid(uid));
+            owner.kind == own.kind && owner.name == own.name && same
         })
     }
 
@@ -198,7 +198,7 @@ pub(super) fn reconcile(
     mut groups: Groups,
 ) -> Vec<Change> {
     let mut plan = Plan::default();
-    let (owned, strange): (Vec<_>, Vec<_>) =
+    let (owned, not_owned): (Vec<_>, Vec<_>) =
         existing.iter().copied().partition(|slice| builder.is_owner(slice));
     let mut left = owned;
     for group in &mut groups.0 {
@@ -210,7 +210,7 @@ pub(super) fn reconcile(
         plan.fill(builder, &of_group, group);
     }
     plan.delete.extend(left);
-    plan.finish(store, builder, strange)
+    plan.finish(store, builder, not_owned)
 }
 
 /// The planned changes of slices.
@@ -288,13 +288,13 @@ impl<'s> Plan<'s> {
         }
     }
 
-    /// The changes. A slice that would be deleted is reused for a new one (finalize), unless it is in `strange`, whose
+    /// The changes. A slice that would be deleted is reused for a new one (finalize), unless it is in `not_owned`, whose
     /// owners differ.
     fn finish(
         self,
         store: &Store,
         builder: &SliceBuilder,
-        strange: Vec<&'s Arc<EndpointSlice>>,
+        not_owned: Vec<&'s Arc<EndpointSlice>>,
     ) -> Vec<Change> {
         let Plan { mut update, create, mut delete } = self;
         let mut made: Vec<Name> = Vec::new();
@@ -324,7 +324,7 @@ impl<'s> Plan<'s> {
             made.push(name.clone());
             update.push(builder.slice(name, group));
         }
-        let deleted = delete.into_iter().chain(strange);
+        let deleted = delete.into_iter().chain(not_owned);
         let deleted = deleted.map(|slice| Change::Delete(slice.metadata.key(Kind::EndpointSlice)));
         let put = |slice| Change::Put(Object::EndpointSlice(Arc::new(slice)));
         update.into_iter().map(put).chain(deleted).collect()

@@ -32,16 +32,16 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     if pods::are_snapshot_owned(context, key) {
         return SyncResult::default();
     }
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let there: Vec<&Arc<Pod>> = pods::of_workload(context.store, key).collect();
-    let pods = claim_pods(key, uid, set, there, &mut outcome);
+    let pods = claim_pods(key, uid, set, there, &mut result);
     let pods: Vec<&Arc<Pod>> = pods.iter().map(Cow::as_ref).collect();
-    let revisions = Revisions::of(context, key, uid, set, &mut outcome);
-    if repin(set, &pods, &mut outcome) {
+    let revisions = Revisions::of(context, key, uid, set, &mut result);
+    if repin(set, &pods, &mut result) {
         // Every pod has changed: sync again with their new state.
-        return outcome;
+        return result;
     }
-    let mut sync = Sync::new(context, key, set, &pods, revisions, outcome);
+    let mut sync = Sync::new(context, key, set, &pods, revisions, result);
     if set.metadata.deletion_timestamp.is_none() && sync.fill() && sync.shrink() {
         sync.update();
     }
@@ -55,7 +55,7 @@ fn claim_pods<'a>(
     uid: Uid,
     set: &StatefulSet,
     there: Vec<&'a Arc<Pod>>,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> Vec<Cow<'a, Arc<Pod>>> {
     let deleting = set.metadata.deletion_timestamp.is_some();
     let selects = |pod: &Pod| match &set.spec.selector {
@@ -73,12 +73,12 @@ fn claim_pods<'a>(
             let mut pod = pod.clone();
             let owner = Owner::controller(key.kind, key.name.clone(), Some(uid));
             Arc::make_mut(&mut pod).metadata.links.add_owner(owner);
-            outcome.put(Object::Pod(pod.clone()));
+            result.put(Object::Pod(pod.clone()));
             claimed.push(Cow::Owned(pod));
         } else if !selected && owned && !deleting {
             let mut pod = pod.clone();
             Arc::make_mut(&mut pod).metadata.links.remove_owners(|owner| owner.is(key));
-            outcome.put(Object::Pod(pod));
+            result.put(Object::Pod(pod));
         }
     }
     claimed
@@ -86,7 +86,7 @@ fn claim_pods<'a>(
 
 /// Sets the addresses of running pods to those that the set's annotations pin now, all at once. Returns whether any
 /// changed.
-fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut SyncResult) -> bool {
+fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], result: &mut SyncResult) -> bool {
     let mut any = false;
     for pod in pods.iter().filter(|pod| pod.metadata.synthesized && !set.metadata.annotations.is_empty()) {
         let annotation = pinned_ip_annotation(&pod.metadata.name);
@@ -99,7 +99,7 @@ fn repin(set: &StatefulSet, pods: &[&Arc<Pod>], outcome: &mut SyncResult) -> boo
         if !pod.status.ips.is_empty() {
             pod.status.ips = kubelet::pinned(&pod);
         }
-        outcome.put(Object::Pod(Arc::new(pod)));
+        result.put(Object::Pod(Arc::new(pod)));
         any = true;
     }
     any
@@ -147,7 +147,7 @@ struct Sync<'a> {
     text: String,
     /// Whether the API refused a change.
     failed: bool,
-    outcome: SyncResult,
+    result: SyncResult,
 }
 
 impl<'a> Sync<'a> {
@@ -157,7 +157,7 @@ impl<'a> Sync<'a> {
         set: &'a Arc<StatefulSet>,
         pods: &[&'a Arc<Pod>],
         revisions: Revisions,
-        outcome: SyncResult,
+        result: SyncResult,
     ) -> Self {
         let ordinals = set.ordinals();
         let mut slots: Vec<Slot<'a>> = ordinals.clone().map(|_| Slot::Empty).collect();
@@ -191,7 +191,7 @@ impl<'a> Sync<'a> {
             builders: Vec::new(),
             text: String::new(),
             failed: false,
-            outcome,
+            result,
         }
     }
 
@@ -236,8 +236,8 @@ impl<'a> Sync<'a> {
     /// Records that the API refused to `verb` a pod; the sync is retried.
     fn fail(&mut self, verb: &str, reason: &'static str, pod: &Name, why: &str) -> bool {
         let message = format!("{verb} Pod {pod} in StatefulSet {} failed error: {why}", self.key.name);
-        self.outcome.emit_warning(COMPONENT, self.key.clone(), reason, message);
-        self.outcome.refused = true;
+        self.result.emit_warning(COMPONENT, self.key.clone(), reason, message);
+        self.result.refused = true;
         self.failed = true;
         false
     }
@@ -253,15 +253,15 @@ impl<'a> Sync<'a> {
         }
         if pod.status.phase == Some(PodPhase::Pending) && !pod.is_terminating() {
             let ordinal = ordinal(&pod.metadata.name).map_or(0, |(_, ordinal)| ordinal);
-            if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.outcome).is_err() {
+            if claims::make(self.context, self.set, ordinal, &pod.metadata.name, &mut self.result).is_err() {
                 self.failed = true;
-                self.outcome.refused = true;
+                self.result.refused = true;
                 return false;
             }
         }
         let from = pod.available_from(self.set.spec.min_ready_seconds);
         if let Some(from) = from.filter(|from| *from > self.context.now) {
-            self.outcome.requeue_at(from);
+            self.result.requeue_at(from);
         }
         let well = pod.is_running_and_ready() && !self.is_unavailable(pod);
         if well || !self.is_ordered() {
@@ -278,11 +278,11 @@ impl<'a> Sync<'a> {
         let mounted = claims::are_mounted(self.set, pod);
         if !mounted {
             let ordinal = ordinal(name).map_or(0, |(_, ordinal)| ordinal);
-            if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.outcome) {
+            if let Err(why) = claims::make(self.context, self.set, ordinal, name, &mut self.result) {
                 return self.fail("Update", "FailedUpdate", name, &why);
             }
         }
-        let retained = !claims::retain(self.context, self.set, pod, false, &mut self.outcome);
+        let retained = !claims::retain(self.context, self.set, pod, false, &mut self.result);
         if !mounted {
             let why = format!("Pod {name:?} is invalid: spec: Forbidden: {}", refusal::POD_UPDATE);
             return self.fail("Update", "FailedUpdate", name, &why);
@@ -294,10 +294,10 @@ impl<'a> Sync<'a> {
             let mut pod = pod.clone();
             let meta = &mut Arc::make_mut(&mut pod).metadata;
             meta.labels = meta.labels.of_pod(name);
-            self.outcome.put(Object::Pod(pod));
+            self.result.put(Object::Pod(pod));
         }
         let message = format!("Update Pod {name} in StatefulSet {} successful", self.key.name);
-        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulUpdate", message);
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulUpdate", message);
         true
     }
 
@@ -311,7 +311,7 @@ impl<'a> Sync<'a> {
             self.condemned.iter().rev().find(|(_, pod)| self.is_unavailable(pod)).map(|(ordinal, _)| *ordinal)
         };
         for (_, pod) in self.condemned.clone() {
-            claims::retain(self.context, self.set, pod, true, &mut self.outcome);
+            claims::retain(self.context, self.set, pod, true, &mut self.result);
         }
         for (ordinal, pod) in self.condemned.clone() {
             if pod.is_terminating() {
@@ -375,8 +375,8 @@ impl<'a> Sync<'a> {
 
     fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Delete Pod {} in StatefulSet {} successful", pod.metadata.name, self.key.name);
-        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
-        self.outcome.changes.push(pods::delete(pod, self.context.now));
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
+        self.result.changes.push(pods::delete(pod, self.context.now));
     }
 
     /// Writes the set's status (updateStatus, completeRollingUpdate).
@@ -413,14 +413,14 @@ impl<'a> Sync<'a> {
             status.current_revision = new;
             status.current_replicas = status.updated_replicas;
         }
-        self.revisions.prune(self.set, &status.current_revision, pods, &mut self.outcome);
+        self.revisions.prune(self.set, &status.current_revision, pods, &mut self.result);
         // Changed conditions alone do not cause a write, and a written status has none (inconsistentStatus).
         let conditions = self.set.status.conditions.clone();
         if (StatefulSetStatus { conditions, ..status.clone() }) != self.set.status {
             let mut set = self.set.clone();
             Arc::make_mut(&mut set).status = status;
-            self.outcome.put(Object::StatefulSet(set));
+            self.result.put(Object::StatefulSet(set));
         }
-        self.outcome
+        self.result
     }
 }

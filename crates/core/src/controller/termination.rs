@@ -22,53 +22,49 @@ struct Contents<'s> {
 
 /// Syncs a namespace (`namespacedResourcesDeleter.Delete`).
 pub(super) fn sync(context: Context<'_>, name: &Name) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let key = Key::new(Kind::Namespace, "", name.clone());
     let found = context.store.get::<Namespace>(Kind::Namespace, "", name);
     let Some(namespace) = found.filter(|namespace| namespace.metadata.deletion_timestamp.is_some()) else {
-        return outcome;
+        return result;
     };
     let finalizers = namespace.spec_finalizers();
     if !finalizers.iter().any(|finalizer| finalizer == NAMESPACE_FINALIZER) {
-        return outcome;
+        return result;
     }
-    let contents = delete_contents(context, namespace, &mut outcome);
-    let is_empty = contents.remaining.is_empty() && outcome.changes.is_empty();
+    let contents = delete_contents(context, namespace, &mut result);
+    let is_empty = contents.remaining.is_empty() && result.changes.is_empty();
     if let Some(estimate) = contents.estimate {
-        outcome.requeue_at(estimate);
+        result.requeue_at(estimate);
     }
     let conditions = conditions::update(context, namespace, &contents);
     if !is_empty {
-        outcome.changes.extend(conditions.map(Change::Put));
-        return outcome;
+        result.changes.extend(conditions.map(Change::Put));
+        return result;
     }
     let mut left = finalizers;
     left.retain(|finalizer| finalizer != NAMESPACE_FINALIZER);
     if left.is_empty() && namespace.metadata.links.finalizers().is_empty() {
-        outcome.changes.push(Change::Delete(key));
-        return outcome;
+        result.changes.push(Change::Delete(key));
+        return result;
     }
     let stated = conditions.unwrap_or_else(|| Object::Namespace(namespace.clone()));
     if let Object::Namespace(stated) = stated {
-        outcome.put(stated.with_spec_finalizers(&left));
+        result.put(stated.with_spec_finalizers(&left));
     }
-    outcome
+    result
 }
 
 /// Deletes the pods of a namespace, and once none is left all other objects (deleteAllContent).
-fn delete_contents<'s>(
-    context: Context<'s>,
-    namespace: &Namespace,
-    outcome: &mut SyncResult,
-) -> Contents<'s> {
+fn delete_contents<'s>(context: Context<'s>, namespace: &Namespace, result: &mut SyncResult) -> Contents<'s> {
     let name = &namespace.metadata.name;
     let store = context.store;
     let pods: Vec<&Stored> = store.all_stored(Kind::Pod, Some(name)).collect();
     let estimate = estimate(namespace, &pods).filter(|estimate| *estimate > context.now);
-    let mut remaining = delete(context, pods.into_iter(), outcome);
+    let mut remaining = delete(context, pods.into_iter(), result);
     let has_pods = !remaining.is_empty();
-    if !has_pods && outcome.changes.is_empty() {
-        remaining = delete(context, store.all_in(name), outcome);
+    if !has_pods && result.changes.is_empty() {
+        remaining = delete(context, store.all_in(name), result);
     }
     Contents { remaining, has_pods, estimate: estimate.filter(|_| has_pods) }
 }
@@ -77,7 +73,7 @@ fn delete_contents<'s>(
 fn delete<'s>(
     context: Context<'s>,
     objects: impl Iterator<Item = &'s Stored>,
-    outcome: &mut SyncResult,
+    result: &mut SyncResult,
 ) -> Vec<&'s Stored> {
     let deletion = Deletion { grace: None, propagation: Some(Propagation::Background) };
     let mut remaining = Vec::new();
@@ -90,7 +86,7 @@ fn delete<'s>(
         if !matches!(change, Some(Change::Delete(_))) {
             remaining.push(stored);
         }
-        outcome.changes.extend(change);
+        result.changes.extend(change);
     }
     remaining
 }

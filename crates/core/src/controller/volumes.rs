@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::admission::{Quantity, read_quantity};
 use crate::store::{
     ClaimTemplate, Key, Kind, LabelSelector, Labels, PersistentVolume, PersistentVolumeClaim, Store,
 };
+use crate::text::Quantity;
 
 /// The default storage class.
 pub const DEFAULT_CLASS: &str = "standard";
@@ -91,7 +91,7 @@ pub(super) struct Request<'a> {
 impl<'a> Request<'a> {
     pub(super) fn of(store: &Store, claim: &'a PersistentVolumeClaim) -> Self {
         let spec = claim.written_spec();
-        let size = spec.and_then(|spec| spec.pointer("/resources/requests/storage")).and_then(read_quantity);
+        let size = spec.and_then(|spec| spec.pointer("/resources/requests/storage")).and_then(Quantity::read);
         let class = written_class(&claim.metadata.annotations, spec);
         let selector = spec.and_then(|spec| spec.get("selector")).filter(|selector| !selector.is_null());
         Request {
@@ -162,7 +162,7 @@ struct Offer<'a> {
 impl<'a> Offer<'a> {
     fn of(volume: &'a PersistentVolume) -> Self {
         let spec = volume.written_spec();
-        let size = spec.and_then(|spec| spec.pointer("/capacity/storage")).and_then(read_quantity);
+        let size = spec.and_then(|spec| spec.pointer("/capacity/storage")).and_then(Quantity::read);
         let annotation = volume.metadata.annotations.get(CLASS_ANNOTATION);
         Offer {
             size: size.unwrap_or(Quantity::ZERO),

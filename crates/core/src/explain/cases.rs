@@ -328,7 +328,7 @@ fn names_outside_the_cluster_are_forwarded() {
         (
             &["192.0.2.1:53", "192.0.2.2:53"],
             "example.org.",
-            "forwarded to 192.0.2.1:53, or 192.0.2.2:53 where that is silent: the name is",
+            "forwarded to 192.0.2.1:53, or 192.0.2.2:53 if that does not reply: the name is",
             true,
         ),
         (&["192.0.2.1:53"], "cass.db.svc.cluster.local.", "NOERROR with 3 records", false),

@@ -108,12 +108,12 @@ impl fmt::Display for Explanation {
     }
 }
 
-/// `192.0.2.1:53, or 192.0.2.2:53 where that is silent`
+/// `192.0.2.1:53, or 192.0.2.2:53 if that does not reply`
 fn addresses(upstream: &[SocketAddr]) -> String {
     let all: Vec<String> = upstream.iter().map(SocketAddr::to_string).collect();
     match &all[..] {
         [one] => one.clone(),
-        [first, rest @ ..] => format!("{first}, or {} where that is silent", rest.join(", ")),
+        [first, rest @ ..] => format!("{first}, or {} if that does not reply", rest.join(", ")),
         [] => String::new(),
     }
 }

@@ -18,11 +18,11 @@ const COMPONENT: &str = "kubelet";
 /// A pod whose manifest has a phase is part of a snapshot: its status is kept until a client deletes the pod or sets
 /// one of the annotations that control it.
 pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -> SyncResult {
-    let mut outcome = SyncResult::default();
-    let Some(pod) = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name) else { return outcome };
+    let mut result = SyncResult::default();
+    let Some(pod) = context.store.get::<Pod>(Kind::Pod, &key.namespace, &key.name) else { return result };
     let node = context.store.get::<Node>(Kind::Node, "", &pod.spec.node_name);
     if node.is_some_and(|node| node.machine() != Machine::Up) {
-        return outcome;
+        return result;
     }
     if context.kubelets == Kubelets::External {
         return external(context, key, pod, addresses);
@@ -30,13 +30,13 @@ pub(crate) fn sync(context: Context<'_>, key: &Key, addresses: &mut Addresses) -
     let boots = node.map_or(0, |node| node.boots());
     let life = PodSync { context, key, pod, boots };
     if pod.is_terminating() {
-        life.stop(&mut outcome);
+        life.stop(&mut result);
     } else if !pod.is_terminal()
-        && let Some(status) = life.next(addresses, &mut outcome)
+        && let Some(status) = life.next(addresses, &mut result)
     {
-        outcome.changes.push(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))));
+        result.changes.push(Change::Put(Object::Pod(Arc::new(Pod { status, ..(**pod).clone() }))));
     }
-    outcome
+    result
 }
 
 /// What is left to do for a pod that a kubelet outside of the control plane runs: it gets its addresses, and if it is deleted before
@@ -146,7 +146,7 @@ struct PodSync<'a> {
 
 impl PodSync<'_> {
     /// Stops the pod after its grace period: its status becomes terminal, then its object is removed.
-    fn stop(&self, outcome: &mut SyncResult) {
+    fn stop(&self, result: &mut SyncResult) {
         let (now, pod) = (self.context.now, self.pod);
         if pod.is_terminal() && pod.metadata.is_deleted_but_for_finalizers() {
             return;
@@ -154,27 +154,27 @@ impl PodSync<'_> {
         let requested = pod.metadata.deletion_requested().unwrap_or(now);
         if requested == now {
             let name = pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
-            outcome.emit_event(COMPONENT, self.key.clone(), "Killing", format!("Stopping container {name}"));
+            result.emit_event(COMPONENT, self.key.clone(), "Killing", format!("Stopping container {name}"));
         }
         let grace = pod.metadata.deletion_grace_period_seconds;
         let stopped = requested.after(self.context.delays.of(pod).stop).min(requested.after_secs(grace));
         if now < stopped && !pod.is_terminal() {
-            return outcome.requeue_at(stopped);
+            return result.requeue_at(stopped);
         }
         let mut ended = pod.clone();
         if !pod.is_terminal() {
             let status = &mut Arc::make_mut(&mut ended).status;
             (status.phase, status.ready, status.containers_ready) = (Some(PodPhase::Succeeded), false, false);
-            outcome.changes.push(Change::Put(Object::Pod(ended.clone())));
+            result.changes.push(Change::Put(Object::Pod(ended.clone())));
         }
-        outcome.changes.push(deletion::stopped(Arc::unwrap_or_clone(ended), now));
+        result.changes.push(deletion::stopped(Arc::unwrap_or_clone(ended), now));
     }
 
     /// The pod's next status, if it changes now.
-    fn next(&self, addresses: &mut Addresses, outcome: &mut SyncResult) -> Option<PodStatus> {
+    fn next(&self, addresses: &mut Addresses, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         if status.is_recorded() {
-            return self.readiness(outcome);
+            return self.readiness(result);
         }
         let delays = self.context.delays.of(self.pod);
         // A status that a client wrote to a pod with an address is not overwritten.
@@ -185,7 +185,7 @@ impl PodSync<'_> {
         if !runs {
             let taken = status.since.unwrap_or(now);
             if now < taken.after(delays.start) {
-                outcome.requeue_at(taken.after(delays.start));
+                result.requeue_at(taken.after(delays.start));
                 let pending = PodStatus {
                     phase: Some(PodPhase::Pending),
                     since: Some(taken),
@@ -199,7 +199,7 @@ impl PodSync<'_> {
             if !stays && started.phase == Some(PodPhase::Running) {
                 let name =
                     self.pod.spec.shared.containers.first().map_or("", |container| container.name.as_str());
-                outcome.emit_event(
+                result.emit_event(
                     COMPONENT,
                     self.key.clone(),
                     "Started",
@@ -211,11 +211,11 @@ impl PodSync<'_> {
         if status.boot != self.boots {
             return Some(self.after_reboot(addresses));
         }
-        if let Some(ended) = self.ended(outcome) {
+        if let Some(ended) = self.ended(result) {
             return Some(ended);
         }
         if self.crashes() > status.restarts {
-            outcome.emit_warning(
+            result.emit_warning(
                 COMPONENT,
                 self.key.clone(),
                 "BackOff",
@@ -241,12 +241,12 @@ impl PodSync<'_> {
         if ips != status.ips && !ips.is_empty() {
             return Some(PodStatus { ips, ..status.clone() });
         }
-        self.readiness(outcome)
+        self.readiness(result)
     }
 
     /// The status of a pod that has run for the time in its annotation. If its restart policy allows, its containers
     /// are restarted instead.
-    fn ended(&self, outcome: &mut SyncResult) -> Option<PodStatus> {
+    fn ended(&self, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         let annotations = &self.pod.metadata.annotations;
         let after = |annotation| annotations.get(annotation).and_then(duration);
@@ -255,7 +255,7 @@ impl PodSync<'_> {
         let (after, phase) = ends.min_by_key(|(after, _)| *after)?;
         let at = status.since.unwrap_or(now).after(after);
         if now < at {
-            outcome.requeue_at(at);
+            result.requeue_at(at);
             return None;
         }
         let policy =
@@ -265,7 +265,7 @@ impl PodSync<'_> {
         if again && !after.is_zero() {
             let ready = status.ready && self.context.delays.of(self.pod).ready.is_zero();
             let restarts = status.restarts + 1;
-            outcome.requeue_at(now.after(after));
+            result.requeue_at(now.after(after));
             return Some(PodStatus {
                 restarts,
                 ready,
@@ -301,7 +301,7 @@ impl PodSync<'_> {
     }
 
     /// Readiness after its delay, or as an annotation or a client sets it.
-    fn readiness(&self, outcome: &mut SyncResult) -> Option<PodStatus> {
+    fn readiness(&self, result: &mut SyncResult) -> Option<PodStatus> {
         let (now, status) = (self.context.now, &self.pod.status);
         let gated = !self.pod.spec.shared.readiness_gates.is_empty();
         let (containers_ready, ready) = match (held(self.pod), status.is_written_true("ContainersReady")) {
@@ -312,7 +312,7 @@ impl PodSync<'_> {
             (None, None) => {
                 let due = status.since.unwrap_or(now).after(self.context.delays.of(self.pod).ready);
                 if now < due {
-                    outcome.requeue_at(due);
+                    result.requeue_at(due);
                 }
                 (now >= due, now >= due && gates_are_open(self.pod))
             }
@@ -321,7 +321,7 @@ impl PodSync<'_> {
             return None;
         }
         if !containers_ready && status.containers_ready {
-            outcome.emit_warning(COMPONENT, self.key.clone(), "Unhealthy", "Readiness probe failed");
+            result.emit_warning(COMPONENT, self.key.clone(), "Unhealthy", "Readiness probe failed");
         }
         let ready_since = if ready == status.ready { status.ready_since } else { Some(now) };
         Some(PodStatus { ready, containers_ready, ready_since, ..status.clone() })

@@ -120,8 +120,8 @@ pub(super) fn text(bytes: Vec<u8>) -> Result<String, InvalidText> {
     }
     // Most files are printable ASCII, which is quickly checked.
     let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n' | b'\r' | b'\t'));
-    let strange = if plain { None } else { text.char_indices().find(|&(_, c)| !printable(c)) };
-    match strange {
+    let unprintable = if plain { None } else { text.char_indices().find(|&(_, c)| !printable(c)) };
+    match unprintable {
         None => Ok(text),
         Some((at, c)) => {
             text.truncate(at);

@@ -234,8 +234,7 @@ pub fn read_again(name: &str, bytes: Vec<u8>, known: &[Known]) -> Manifest {
 /// Decodes and validates `json` as an object of `kind`; the error is what the API server would refuse. A manifest and a
 /// request have the same rules.
 pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
-    let object = decode::from_json(json, kind)
-        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])?;
+    let object = decode_object(kind, json)?;
     match validate::check(&object) {
         findings if findings.is_empty() => Ok(object),
         findings => Err(findings),
@@ -243,6 +242,20 @@ pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<F
 }
 
 /// The errors of `object` that the API server would report, if any.
+pub fn read_validated(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
+    let object = decode_object(kind, json)?;
+    match validate::unsupported(&object) {
+        findings if findings.is_empty() => Ok(object),
+        findings => Err(findings),
+    }
+}
+
+fn decode_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
+    decode::from_json(json, kind)
+        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])
+}
+
+/// What the API server would refuse in `object`, if anything.
 pub fn refused(object: &Object) -> Option<String> {
     let findings = validate::check(object);
     let shown = findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message));

@@ -88,12 +88,12 @@ impl Overrides {
     /// Adds the settings in `more`; returns the fields that conflict.
     pub fn merge(&mut self, more: &Overrides) -> Vec<&'static str> {
         /// Whether they conflict.
-        fn field<T: Clone + Default + PartialEq>(ours: &mut T, theirs: &T) -> bool {
+        fn field<T: Clone + Default + PartialEq>(current: &mut T, new: &T) -> bool {
             let unset = T::default();
-            if *ours == unset {
-                ours.clone_from(theirs);
+            if *current == unset {
+                current.clone_from(new);
             }
-            *theirs != unset && ours != theirs
+            *new != unset && current != new
         }
         let fields = [
             ("domain", field(&mut self.domain, &more.domain)),

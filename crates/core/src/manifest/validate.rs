@@ -2,16 +2,16 @@
 
 mod annotations;
 mod faults;
+mod supported;
 
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::limits::{DOCUMENT_PROBLEMS, REPLICAS};
+use super::limits::DOCUMENT_PROBLEMS;
 use crate::store::{
-    AddressType, ClusterIp, CronJob, EndpointPort, EndpointSlice, EndpointSubset, Endpoints, IntOrName,
-    IpFamily, Kind, LABEL_MAX, LabelSelector, Name, Object, ObjectMeta, PINNED_IP_PREFIX, PodSpec,
-    PodTemplate, SUBDOMAIN_MAX, Service, ServicePort, ServiceType, SliceAddress, StatefulSet, Workload,
-    is_label, is_subdomain, parse_ip,
+    AddressType, ClusterIp, EndpointSlice, EndpointSubset, Endpoints, IntOrName, IpFamily, Kind, LABEL_MAX,
+    LabelSelector, Name, Object, ObjectMeta, PodSpec, PodTemplate, SUBDOMAIN_MAX, Service, ServicePort,
+    ServiceType, SliceAddress, StatefulSet, is_label, is_subdomain,
 };
 
 /// An error that the API server would report.
@@ -50,23 +50,30 @@ pub(super) fn check(object: &Object) -> Vec<Finding> {
         | Object::ReplicaSet(workload)
         | Object::ReplicationController(workload)
         | Object::DaemonSet(workload)
-        | Object::Job(workload) => check.workload(workload),
-        Object::CronJob(cron) => check.cron_job(cron),
-        Object::Pod(pod) => {
-            check.pod_annotations("metadata.annotations", &pod.metadata.annotations);
-            check.pod_spec("spec", &pod.spec);
+        | Object::Job(workload) => check.template(workload.spec.selector.as_ref(), &workload.spec.template),
+        Object::CronJob(cron) => {
+            check.pod_spec("spec.jobTemplate.spec.template.spec", &cron.spec.job_template.spec.template.spec);
         }
-        Object::Node(node) => check.node_annotations(&node.metadata.annotations),
+        Object::Pod(pod) => check.pod_spec("spec", &pod.spec),
         Object::EndpointSlice(slice) => check.endpoint_slice(slice),
         Object::Endpoints(endpoints) => check.endpoints(endpoints),
-        Object::Fault(fault) => check.fault(fault),
-        Object::Namespace(_)
+        Object::Node(_)
+        | Object::Namespace(_)
         | Object::PersistentVolumeClaim(_)
         | Object::PersistentVolume(_)
         | Object::ControllerRevision(_)
         | Object::Event(_)
+        | Object::Fault(_)
         | Object::Inert(..) => {}
     }
+    check.supported(object);
+    check.0
+}
+
+/// What of `object`, which an API server takes, is not supported here.
+pub(super) fn unsupported(object: &Object) -> Vec<Finding> {
+    let mut check = Check(Vec::new());
+    check.supported(object);
     check.0
 }
 
@@ -87,7 +94,12 @@ pub enum NameRule {
 /// those of RBAC have colons, those of IPv6 addresses too, and those of Events are derived from any of these.
 fn is_path_segment(kind: Kind) -> bool {
     match kind {
-        Kind::Role | Kind::RoleBinding | Kind::ClusterRole | Kind::ClusterRoleBinding | Kind::Event => true,
+        Kind::Role
+        | Kind::RoleBinding
+        | Kind::ClusterRole
+        | Kind::ClusterRoleBinding
+        | Kind::Event
+        | Kind::PodDisruptionBudget => true,
         Kind::Extra(extra) => {
             matches!(extra.names().kind, "IPAddress" | "APIService" | "CertificateSigningRequest")
         }
@@ -284,14 +296,8 @@ impl Check {
     }
 
     fn stateful_set(&mut self, set: &StatefulSet) {
-        for (key, value) in set.metadata.annotations.iter() {
-            if let Some(pod) = key.strip_prefix(PINNED_IP_PREFIX) {
-                self.pinned(&format!("metadata.annotations[{key}]"), pod, value);
-            }
-        }
         let spec = &set.spec;
         self.optional_name("spec.serviceName", &spec.service_name, NameRule::Label);
-        self.replicas("spec.replicas", spec.replicas);
         if spec.update_strategy.is_on_delete() && spec.update_strategy.rolling_update.is_some() {
             self.add_with_help(
                 "spec.updateStrategy.rollingUpdate",
@@ -299,40 +305,7 @@ impl Check {
                 "omit rollingUpdate, or set it to null in a patch",
             );
         }
-        // Ordinals are signed 32-bit integers.
-        if spec.ordinals.start > i32::MAX as u32 - REPLICAS {
-            self.add("spec.ordinals.start", format!("{} is too large an ordinal", spec.ordinals.start));
-        }
         self.template(spec.selector.as_ref(), &spec.template);
-    }
-
-    /// Validates the addresses that a pod is pinned to.
-    fn pinned(&mut self, path: &str, pod: &str, value: &str) {
-        self.name(path, pod, NameRule::Subdomain);
-        let parsed: Result<Vec<IpAddr>, String> = value.split(',').map(|ip| parse_ip(ip.trim())).collect();
-        match parsed {
-            Ok(addresses) => self.one_of_each_family(path, &addresses),
-            Err(message) => self.add(path, message),
-        }
-    }
-
-    fn workload(&mut self, workload: &Workload) {
-        let spec = &workload.spec;
-        self.replicas("spec.replicas", spec.replicas);
-        self.replicas("spec.parallelism", spec.parallelism);
-        self.template(spec.selector.as_ref(), &spec.template);
-    }
-
-    fn cron_job(&mut self, cron: &CronJob) {
-        let spec = &cron.spec.job_template.spec;
-        self.replicas("spec.jobTemplate.spec.parallelism", spec.parallelism);
-        self.pod_spec("spec.jobTemplate.spec.template.spec", &spec.template.spec);
-    }
-
-    fn replicas(&mut self, path: &str, replicas: Option<u32>) {
-        if let Some(replicas) = replicas.filter(|&n| n > REPLICAS) {
-            self.add(path, format!("{replicas} pods are more than the maximum of {REPLICAS}"));
-        }
     }
 
     fn template(&mut self, selector: Option<&LabelSelector>, template: &PodTemplate) {
@@ -344,7 +317,6 @@ impl Check {
                 "give spec.template.metadata.labels every label of the selector",
             );
         }
-        self.pod_annotations("spec.template.metadata.annotations", &template.metadata.annotations);
         self.pod_spec("spec.template.spec", &template.spec);
     }
 
@@ -376,7 +348,10 @@ impl Check {
             }
             self.optional_name(format!("{path}.hostname"), &endpoint.hostname, NameRule::Label);
         }
-        self.endpoint_ports("ports", &slice.ports);
+        let mut names = HashSet::new();
+        for (at, port) in slice.ports.iter().enumerate() {
+            self.port_name(format!("ports[{at}].name"), &port.name, NameRule::Label, &mut names);
+        }
     }
 
     fn address(&mut self, path: String, address: SliceAddress<'_>, wanted: AddressType) {
@@ -385,13 +360,6 @@ impl Check {
             (AddressType::IPv4, Ok(IpAddr::V4(_))) | (AddressType::IPv6, Ok(IpAddr::V6(_))) => {}
             (_, Ok(ip)) => self.add(path, format!("{ip} is not of the slice's addressType {wanted:?}")),
             (_, Err(message)) => self.add(path, message),
-        }
-    }
-
-    fn endpoint_ports(&mut self, path: &str, ports: &[EndpointPort]) {
-        let mut names = HashSet::new();
-        for (at, port) in ports.iter().enumerate() {
-            self.port_name(format!("{path}[{at}].name"), &port.name, NameRule::Label, &mut names);
         }
     }
 
@@ -413,7 +381,15 @@ impl Check {
                 );
             }
         }
-        self.endpoint_ports(&format!("{path}.ports"), &subset.ports);
+        // Unlike those of a slice, ports may have the same name (validateEndpointPort).
+        for (at, port) in subset.ports.iter().enumerate() {
+            let path = format!("{path}.ports[{at}].name");
+            if port.name.is_empty() && subset.ports.len() > 1 {
+                self.missing(path, "is missing: a subset with several ports names them all");
+            } else {
+                self.optional_name(path, &port.name, NameRule::Label);
+            }
+        }
     }
 }
 

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::schema::MergeKey;
+use super::schema::Key;
 
 /// The identity of a list item: the values of its keys as text. Without keys, the item itself. `None` if the item lacks
 /// a key.
-pub(super) fn identity(item: &Value, keys: &[MergeKey]) -> Option<String> {
+pub(super) fn identity(item: &Value, keys: &[Key]) -> Option<String> {
     if keys.is_empty() {
         return Some(item.to_string());
     }
@@ -16,7 +16,7 @@ pub(super) fn identity(item: &Value, keys: &[MergeKey]) -> Option<String> {
     for &(key, default) in keys {
         match (item.get(key), default) {
             (Some(value), _) => identity.push_str(&value.to_string()),
-            (None, Some(default)) => identity.push_str(&Value::from(default).to_string()),
+            (None, Some(default)) => identity.push_str(default),
             (None, None) => return None,
         }
         identity.push('/');
@@ -25,7 +25,7 @@ pub(super) fn identity(item: &Value, keys: &[MergeKey]) -> Option<String> {
 }
 
 /// The identities of all `items`, or `None` if one has none or two are the same.
-pub(super) fn identities(items: &[Value], keys: &[MergeKey]) -> Option<Vec<String>> {
+pub(super) fn identities(items: &[Value], keys: &[Key]) -> Option<Vec<String>> {
     let all: Vec<String> = items.iter().map(|item| identity(item, keys)).collect::<Option<_>>()?;
     let distinct: HashSet<&String> = all.iter().collect();
     (distinct.len() == all.len()).then_some(all)
@@ -38,7 +38,7 @@ pub(super) fn identities(items: &[Value], keys: &[MergeKey]) -> Option<Vec<Strin
 /// that only the server has. New items that replace deleted ones count as the server's last ones, because apimachinery
 /// compares with a list into whose memory it has written them (mergeSliceWithoutSpecialElements). They are not included
 /// in `added`.
-pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], keys: &[MergeKey]) {
+pub(super) fn arrange(items: &mut Vec<Value>, added: usize, wanted: &[String], keys: &[Key]) {
     let mut places: HashMap<&str, usize> = HashMap::with_capacity(wanted.len());
     for (at, identity) in wanted.iter().enumerate() {
         places.entry(identity).or_insert(at);

@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 
 use super::MergeError;
 use super::lists::{arrange, identity};
-use super::schema::{self, Fields, Keyed, Merge, MergeKey};
+use super::schema::{self, Fields, Items, Key};
 use super::work::Work;
 
-/// Patches `live`, an object of `kind` (`StatefulSet`), with a strategic merge patch.
+/// Patches `live`, an object of `kind` (`StatefulSet`) of `api_version`, with a strategic merge patch.
 ///
 /// # Errors
 ///
 /// [`MergeError::Malformed`] if a directive is misused or an item of a keyed list lacks its key,
 /// [`MergeError::TooMuchWork`] if the same long lists are merged again and again.
-pub fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
+pub fn strategic(api_version: &str, kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
     match (live, patch) {
         (Value::Object(live), Value::Object(patch)) => {
-            map(live, patch, schema::of(kind), &mut Work::default())
+            map(live, patch, schema::of(api_version, kind), &mut Work::default())
         }
         _ => Err(MergeError::Malformed("a strategic merge patch has to be an object".into())),
     }
@@ -72,15 +72,14 @@ fn map(
         }
     }
     for (field, value) in patch.iter().filter(|(field, _)| !is_directive(field)) {
-        let merge = schema::field(fields, field);
         match (live.get_mut(field), value) {
             (_, Value::Null) => drop(live.remove(field)),
             (Some(Value::Object(live)), Value::Object(patch)) => {
-                map(live, patch, Merge::inside(merge), work)?;
+                map(live, patch, fields.inside(field), work)?;
             }
             (Some(Value::Array(live)), Value::Array(patch_items)) => {
                 let order = patch.get(&format!("{ELEMENT_ORDER}{field}"));
-                list(field, live, patch_items, order, merge, work)?;
+                list(field, live, patch_items, order, fields, work)?;
             }
             _ => drop(live.insert(field.clone(), plain(value))),
         }
@@ -90,7 +89,7 @@ fn map(
             && !patch.contains_key(field)
             && let Some(Value::Array(live)) = live.get_mut(field)
         {
-            list(field, live, &[], Some(order), schema::field(fields, field), work)?;
+            list(field, live, &[], Some(order), fields, work)?;
         }
     }
     Ok(())
@@ -107,33 +106,31 @@ fn retain(live: &mut Map<String, Value>, patch: &Map<String, Value>, keys: &Valu
     Ok(())
 }
 
+/// Merges the list in `field` of an object with `fields`.
 fn list(
     field: &str,
     live: &mut Vec<Value>,
     patch: &[Value],
     order: Option<&Value>,
-    merge: Option<Merge>,
+    fields: Fields,
     work: &mut Work,
 ) -> Result<(), MergeError> {
     let before = live.len();
     work.spend(COMPARISON_COST * (before + patch.len()))?;
-    let added;
-    let keys: &[MergeKey] = match merge {
-        Some(Merge::Keyed(how)) => {
-            added = keyed(field, live, patch, how, work)?;
-            how.patch
+    let Some(items) = fields.patched(field) else {
+        // An order alone does not change an atomic list.
+        if !patch.is_empty() || order.is_none() {
+            *live = patch.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect();
         }
-        Some(Merge::Set) => {
+        return Ok(());
+    };
+    let keys = items.keys();
+    let added = match items {
+        Items::ByKeys(_) => keyed(field, live, patch, keys, fields.item(field), work)?,
+        Items::Set => {
             let had: HashSet<Value> = live.iter().cloned().collect();
             live.extend(patch.iter().filter(|value| !had.contains(value)).cloned());
-            added = live.len() - before;
-            &[]
-        }
-        // No order is needed: an atomic list stays as given.
-        _ if patch.is_empty() && order.is_some() => return Ok(()),
-        _ => {
-            *live = patch.iter().filter(|item| item.get(PATCH).is_none()).map(plain).collect();
-            return Ok(());
+            live.len() - before
         }
     };
     let directive = format!("{ELEMENT_ORDER}{field}");
@@ -151,15 +148,16 @@ fn list(
     Ok(())
 }
 
-/// Merges a list whose items have keys. Returns the number of new items at its end.
+/// Merges a list whose items have `keys` and `fields`. Returns the number of new items at its end.
 fn keyed(
     field: &str,
     live: &mut Vec<Value>,
     patch: &[Value],
-    how: Keyed,
+    keys: &[Key],
+    fields: Fields,
     work: &mut Work,
 ) -> Result<usize, MergeError> {
-    let key = |item: &Value| identity(item, how.patch).ok_or_else(|| no_key(field, how.patch));
+    let key = |item: &Value| identity(item, keys).ok_or_else(|| no_key(field, keys));
     let mut gone = HashSet::new();
     let mut replaced = false;
     for item in patch {
@@ -174,11 +172,11 @@ fn keyed(
             Some((directive, _)) => return Err(unknown(directive)),
         }
     }
-    live.retain(|item| !replaced && identity(item, how.patch).is_none_or(|item| !gone.contains(&item)));
+    live.retain(|item| !replaced && identity(item, keys).is_none_or(|item| !gone.contains(&item)));
     let kept = live.len();
     let mut places = HashMap::new();
     for (at, item) in live.iter().enumerate() {
-        if let Some(identity) = identity(item, how.patch) {
+        if let Some(identity) = identity(item, keys) {
             // Of two ports with the same number, one TCP and one UDP, the first is patched.
             places.entry(identity).or_insert(at);
         }
@@ -186,7 +184,7 @@ fn keyed(
     for item in patch.iter().filter(|item| item.get(PATCH).is_none()) {
         let identity = key(item)?;
         match (places.get(&identity).map(|&at| &mut live[at]), item) {
-            (Some(Value::Object(live)), Value::Object(item)) => map(live, item, how.item, work)?,
+            (Some(Value::Object(live)), Value::Object(item)) => map(live, item, fields, work)?,
             _ => {
                 places.insert(identity, live.len());
                 live.push(plain(item));
@@ -220,7 +218,7 @@ fn unknown(directive: &Value) -> MergeError {
     MergeError::Malformed(format!("unknown patch type: {directive}, expected merge, replace or delete"))
 }
 
-fn no_key(field: &str, keys: &[MergeKey]) -> MergeError {
+fn no_key(field: &str, keys: &[Key]) -> MergeError {
     let key = keys.first().map_or("", |(key, _)| key);
     MergeError::Malformed(format!("{field}: an item does not contain declared merge key: {key}"))
 }

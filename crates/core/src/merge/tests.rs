@@ -4,7 +4,19 @@ mod properties;
 
 use serde_json::{Value, json};
 
-use super::{MergeError, apply, json_merge, json_patch, strategic};
+use super::{MergeError, json_merge, json_patch};
+
+fn version(kind: &str) -> &'static str {
+    if matches!(kind, "Deployment" | "StatefulSet") { "apps/v1" } else { "v1" }
+}
+
+fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
+    super::strategic(version(kind), kind, live, patch)
+}
+
+fn apply(kind: &str, last: Option<&Value>, wanted: &Value, live: &mut Value) {
+    super::apply(version(kind), kind, last, wanted, live);
+}
 
 fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"))

@@ -6,16 +6,16 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::lists::{arrange, identities};
-use super::schema::{self, Fields, Keyed, Merge, MergeKey};
+use super::schema::{self, Fields, Key};
 
-/// Applies `wanted` to `live`, an object of `kind`: its fields are set, those that are in `last` (the last applied
-/// object, if any) but not in `wanted` are removed, and all others are kept.
+/// Applies `wanted` to `live`, an object of `kind` of `api_version`: its fields are set, those that are in `last` (the last
+/// applied object, if any) but not in `wanted` are removed, and all others are kept.
 ///
 /// Without `last` this is a server-side apply that forces conflicts.
-pub fn apply(kind: &str, last: Option<&Value>, wanted: &Value, live: &mut Value) {
+pub fn apply(api_version: &str, kind: &str, last: Option<&Value>, wanted: &Value, live: &mut Value) {
     match (live, wanted) {
         (Value::Object(live), Value::Object(wanted)) => {
-            map(last.and_then(Value::as_object), wanted, live, schema::of(kind));
+            map(last.and_then(Value::as_object), wanted, live, schema::of(api_version, kind));
         }
         (live, wanted) => *live = without_nulls(wanted),
     }
@@ -32,28 +32,23 @@ fn map(
     }
     for (field, value) in wanted {
         let last = last.and_then(|last| last.get(field));
-        let merge = schema::field(fields, field);
-        match (live.get_mut(field), value, merge) {
-            (_, Value::Null, _) => drop(live.remove(field)),
-            (Some(Value::Object(live)), Value::Object(wanted), merge)
-                if !matches!(merge, Some(Merge::Atomic)) =>
-            {
-                map(last.and_then(Value::as_object), wanted, live, Merge::inside(merge));
+        match (live.get_mut(field), value) {
+            (_, Value::Null) => drop(live.remove(field)),
+            (Some(Value::Object(live)), Value::Object(wanted)) if !fields.is_atomic(field) => {
+                map(last.and_then(Value::as_object), wanted, live, fields.inside(field));
             }
-            (Some(Value::Array(live)), Value::Array(wanted), Some(Merge::Keyed(how))) => {
-                list(last, wanted, live, how);
-            }
-            (Some(Value::Array(live)), Value::Array(wanted), Some(Merge::Set)) => {
-                list(last, wanted, live, Keyed { patch: &[], apply: &[], item: &[] });
-            }
+            (Some(Value::Array(live)), Value::Array(wanted)) => match fields.applied(field) {
+                Some(items) => list(last, wanted, live, items.keys(), fields.item(field)),
+                None => *live = wanted.iter().map(without_nulls).collect(),
+            },
             _ => drop(live.insert(field.clone(), without_nulls(value))),
         }
     }
 }
 
-/// Merges two lists by identity. Lists whose items have no identity are replaced.
-fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keyed) {
-    let keys: &[MergeKey] = how.apply;
+/// Merges two lists by the `keys` of their items, which have `fields`. A list is replaced if an item has no identity, or two have
+/// the same.
+fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, keys: &[Key], fields: Fields) {
     let (Some(order), Some(had)) = (identities(wanted, keys), identities(live, keys)) else {
         *live = wanted.iter().map(without_nulls).collect();
         return;
@@ -73,10 +68,10 @@ fn list(last: Option<&Value>, wanted: &[Value], live: &mut Vec<Value>, how: Keye
     }
     for (identity, item) in order.iter().zip(wanted) {
         match (places.get(identity).map(|&at| &mut kept[at]), item) {
-            (Some(Value::Object(live)), Value::Object(wanted)) => {
-                map(last.get(identity).and_then(|last| last.as_object()), wanted, live, how.item);
+            (Some(Value::Object(live)), Value::Object(wanted)) if !fields.are_atomic() => {
+                map(last.get(identity).and_then(|last| last.as_object()), wanted, live, fields);
             }
-            (Some(live), wanted) => *live = wanted.clone(),
+            (Some(live), wanted) => *live = without_nulls(wanted),
             (None, wanted) => kept.push(without_nulls(wanted)),
         }
     }

@@ -62,7 +62,7 @@ pub(crate) struct EmittedEvent {
     pub(crate) about: Key,
     pub(crate) warning: bool,
     /// The reporting component: `statefulset-controller`.
-    pub(crate) by: &'static str,
+    pub(crate) component: &'static str,
     pub(crate) reason: Cow<'static, str>,
     pub(crate) message: String,
 }
@@ -74,22 +74,22 @@ impl SyncResult {
 
     pub(crate) fn emit_event(
         &mut self,
-        by: &'static str,
+        component: &'static str,
         about: Key,
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: false, by, reason: reason.into(), message: message.into() });
+        self.events.push(EmittedEvent { about, warning: false, component, reason: reason.into(), message: message.into() });
     }
 
     pub(crate) fn emit_warning(
         &mut self,
-        by: &'static str,
+        component: &'static str,
         about: Key,
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: true, by, reason: reason.into(), message: message.into() });
+        self.events.push(EmittedEvent { about, warning: true, component, reason: reason.into(), message: message.into() });
     }
 
     /// Syncs again at `time`, or at the time already requested, whichever is earlier.

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::names::Name;
 use super::object::ObjectMeta;
 use super::time::Time;
-use super::values::nullable;
+use super::values::{self, nullable};
 
 /// An Event of the API (`v1`): an action or observation about an object, and its count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,7 +24,7 @@ pub struct EventRecord {
     pub event_type: Name,
     #[serde(deserialize_with = "nullable")]
     pub source: EventSource,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "values::nearest_or_zero")]
     pub count: u32,
     pub first_timestamp: Option<Time>,
     pub last_timestamp: Option<Time>,

@@ -62,7 +62,7 @@ impl From<Value> for Given {
     }
 }
 
-/// Whether both have the same JSON, whatever their format.
+/// Whether both have the same JSON, in any format.
 impl PartialEq for Given {
     fn eq(&self, other: &Self) -> bool {
         let same_text = || match (&self.0.text, &other.0.text) {

@@ -1,5 +1,6 @@
 //! The kinds of objects, and their keys: kind, namespace and name.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::extra::Extra;
@@ -42,41 +43,41 @@ pub enum Kind {
     Extra(Extra),
 }
 
-const NETWORKING: &str = "networking.k8s.io";
-const RBAC: &str = "rbac.authorization.k8s.io";
+const NETWORKING: &str = "networking.k8s.io/v1";
+const RBAC: &str = "rbac.authorization.k8s.io/v1";
 
-/// The kinds with a Rust type or a special use, each with its API group, its name in manifests and whether it is
+/// The kinds with a Rust type or a special use, each with its `apiVersion`, its name in manifests and whether it is
 /// namespaced, in the order of [`Kind`].
 const NAMED: [(Kind, &str, &str, bool); 29] = [
-    (Kind::Namespace, "", "Namespace", false),
-    (Kind::Node, "", "Node", false),
-    (Kind::Service, "", "Service", true),
-    (Kind::StatefulSet, "apps", "StatefulSet", true),
-    (Kind::Deployment, "apps", "Deployment", true),
-    (Kind::ReplicaSet, "apps", "ReplicaSet", true),
-    (Kind::ReplicationController, "", "ReplicationController", true),
-    (Kind::DaemonSet, "apps", "DaemonSet", true),
-    (Kind::Job, "batch", "Job", true),
-    (Kind::CronJob, "batch", "CronJob", true),
-    (Kind::Pod, "", "Pod", true),
-    (Kind::EndpointSlice, "discovery.k8s.io", "EndpointSlice", true),
-    (Kind::Endpoints, "", "Endpoints", true),
-    (Kind::PersistentVolumeClaim, "", "PersistentVolumeClaim", true),
-    (Kind::PersistentVolume, "", "PersistentVolume", false),
-    (Kind::ControllerRevision, "apps", "ControllerRevision", true),
-    (Kind::Event, "", "Event", true),
-    (Kind::ConfigMap, "", "ConfigMap", true),
-    (Kind::Secret, "", "Secret", true),
-    (Kind::ServiceAccount, "", "ServiceAccount", true),
-    (Kind::PodDisruptionBudget, "policy", "PodDisruptionBudget", true),
+    (Kind::Namespace, "v1", "Namespace", false),
+    (Kind::Node, "v1", "Node", false),
+    (Kind::Service, "v1", "Service", true),
+    (Kind::StatefulSet, "apps/v1", "StatefulSet", true),
+    (Kind::Deployment, "apps/v1", "Deployment", true),
+    (Kind::ReplicaSet, "apps/v1", "ReplicaSet", true),
+    (Kind::ReplicationController, "v1", "ReplicationController", true),
+    (Kind::DaemonSet, "apps/v1", "DaemonSet", true),
+    (Kind::Job, "batch/v1", "Job", true),
+    (Kind::CronJob, "batch/v1", "CronJob", true),
+    (Kind::Pod, "v1", "Pod", true),
+    (Kind::EndpointSlice, "discovery.k8s.io/v1", "EndpointSlice", true),
+    (Kind::Endpoints, "v1", "Endpoints", true),
+    (Kind::PersistentVolumeClaim, "v1", "PersistentVolumeClaim", true),
+    (Kind::PersistentVolume, "v1", "PersistentVolume", false),
+    (Kind::ControllerRevision, "apps/v1", "ControllerRevision", true),
+    (Kind::Event, "v1", "Event", true),
+    (Kind::ConfigMap, "v1", "ConfigMap", true),
+    (Kind::Secret, "v1", "Secret", true),
+    (Kind::ServiceAccount, "v1", "ServiceAccount", true),
+    (Kind::PodDisruptionBudget, "policy/v1", "PodDisruptionBudget", true),
     (Kind::NetworkPolicy, NETWORKING, "NetworkPolicy", true),
     (Kind::Ingress, NETWORKING, "Ingress", true),
     (Kind::Role, RBAC, "Role", true),
     (Kind::RoleBinding, RBAC, "RoleBinding", true),
     (Kind::ClusterRole, RBAC, "ClusterRole", false),
     (Kind::ClusterRoleBinding, RBAC, "ClusterRoleBinding", false),
-    (Kind::StorageClass, "storage.k8s.io", "StorageClass", false),
-    (Kind::Fault, "clusterlocal.dev", "Fault", false),
+    (Kind::StorageClass, "storage.k8s.io/v1", "StorageClass", false),
+    (Kind::Fault, "clusterlocal.dev/v1", "Fault", false),
 ];
 
 impl Kind {
@@ -135,6 +136,18 @@ impl Kind {
         }
     }
 
+    /// The `apiVersion` of its objects; of a custom resource, its group in version 1.
+    pub fn api_version(self) -> Cow<'static, str> {
+        match self.index() {
+            Ok(index) => NAMED[index].1.into(),
+            Err(extra) => match extra.names().group {
+                "" => "v1".into(),
+                "autoscaling" => "autoscaling/v2".into(),
+                group => format!("{group}/v1").into(),
+            },
+        }
+    }
+
     /// Whether objects of this kind are namespaced.
     pub fn is_namespaced(self) -> bool {
         match self.index() {
@@ -146,9 +159,9 @@ impl Kind {
     /// The kind in an object reference; `None` if it is unknown. The version is ignored; without an API version the
     /// kind is looked up by name in [`Kind::ALL`].
     pub fn referred(api_version: &str, kind: &str) -> Option<Kind> {
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
-        let is = |(_, of, name, _): &&(Kind, &str, &str, bool)| {
-            *name == kind && (*of == group || api_version.is_empty())
+        let group = group_of(api_version);
+        let is = |(_, version, name, _): &&(Kind, &str, &str, bool)| {
+            *name == kind && (group_of(version) == group || api_version.is_empty())
         };
         let extra = || Extra::built_in(group, kind).or_else(|| Extra::known(group, kind)).map(Kind::Extra);
         NAMED.iter().find(is).map(|(kind, ..)| *kind).or_else(extra)
@@ -186,6 +199,11 @@ impl Kind {
                 | Kind::Extra(_)
         )
     }
+}
+
+/// The group of an `apiVersion`; empty for the core.
+fn group_of(api_version: &str) -> &str {
+    api_version.split_once('/').map_or("", |(group, _)| group)
 }
 
 impl fmt::Display for Kind {

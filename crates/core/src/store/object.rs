@@ -273,7 +273,7 @@ impl Object {
         }
     }
 
-    /// Whether its spec equals that of `other`.
+    /// Whether its spec equals that of `other`: generations count changes of workloads and Pods only.
     pub(super) fn has_spec_of(&self, other: &Object) -> bool {
         let spec =
             |object: &Object| Some(Part::new(object.metadata().given.as_ref()?, arcstr::literal!("/spec")));
@@ -281,6 +281,8 @@ impl Object {
         let same_given = || spec(self).zip(spec(other)).is_none_or(|(a, b)| a == b);
         match (self, other) {
             (Object::StatefulSet(a), Object::StatefulSet(b)) => a.spec == b.spec && same_given(),
+            // A Pod that a client changes; the node that it gets is no change.
+            (Object::Pod(_), Object::Pod(_)) => same_given(),
             (Object::Inert(..), Object::Inert(..)) => has_written_spec_of(self, other),
             (Object::Deployment(a), Object::Deployment(b))
             | (Object::ReplicaSet(a), Object::ReplicaSet(b))

@@ -133,6 +133,7 @@ struct WrittenSpec {
     node_name: Name,
     #[serde(deserialize_with = "nullable")]
     host_network: bool,
+    #[serde(deserialize_with = "values::nearest")]
     termination_grace_period_seconds: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     tolerations: Box<[Toleration]>,
@@ -253,6 +254,7 @@ pub struct Toleration {
     #[serde(deserialize_with = "nullable")]
     pub effect: Name,
     /// Unlimited if absent.
+    #[serde(deserialize_with = "values::nearest")]
     pub toleration_seconds: Option<u32>,
 }
 
@@ -287,7 +289,7 @@ pub struct ContainerPort {
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub container_port: u16,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "values::word")]
     pub protocol: Protocol,
     /// The host port; 0 for none.
     #[serde(default, deserialize_with = "nullable")]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use smallvec::SmallVec;
 
 use super::addresses::EndpointAddresses;
@@ -21,7 +21,7 @@ pub struct Service {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
-    #[serde(rename = "type", deserialize_with = "nullable")]
+    #[serde(rename = "type", deserialize_with = "values::word")]
     pub service_type: ServiceType,
     /// `None` is the string "None" of a headless Service; absent means not yet allocated.
     #[serde(rename = "clusterIP", deserialize_with = "nullable")]
@@ -175,7 +175,7 @@ pub struct ServicePort {
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub port: u16,
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "values::word")]
     pub protocol: Protocol,
     /// The port that the pods listen on; the default is `port`. 0 and the empty string count as absent
     /// (pkg/apis/core/v1/defaults.go, SetDefaults_Service).
@@ -196,7 +196,7 @@ pub struct EndpointSlice {
     pub address_type: AddressType,
     #[serde(default, deserialize_with = "values::list")]
     pub endpoints: Vec<Endpoint>,
-    #[serde(default, deserialize_with = "values::list")]
+    #[serde(default, deserialize_with = "slice_ports")]
     pub ports: Vec<EndpointPort>,
 }
 
@@ -269,13 +269,36 @@ pub struct EndpointPort {
     pub name: Name,
     /// Absent: the slice has no port number; addresses are found, SRV records are not.
     pub port: Option<u16>,
-    #[serde(deserialize_with = "nullable")]
+    #[serde(deserialize_with = "values::word")]
     pub protocol: Protocol,
     #[serde(rename = "appProtocol")]
     pub app_protocol: Option<Name>,
 }
 
 /// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
+fn slice_ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EndpointPort>, D::Error> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct SlicePort {
+        #[serde(deserialize_with = "nullable")]
+        name: Name,
+        #[serde(deserialize_with = "values::slice_port")]
+        port: Option<u16>,
+        #[serde(deserialize_with = "nullable")]
+        protocol: Protocol,
+        app_protocol: Option<Name>,
+    }
+    let ports: Vec<SlicePort> = values::list(d)?;
+    let port = |SlicePort { name, port, protocol, app_protocol }| EndpointPort {
+        name,
+        port,
+        protocol,
+        app_protocol,
+    };
+    Ok(ports.into_iter().map(port).collect())
+}
+
+/// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Endpoints {
     pub metadata: ObjectMeta,

@@ -109,9 +109,9 @@ impl Object {
     /// subresource (the status strategies' `PrepareForUpdate`). The state of the simulated kubelet is kept.
     #[must_use]
     pub fn with_status_of(mut self, written: &Object) -> Object {
-        let (own, theirs) = (self.metadata(), written.metadata());
-        if own.labels != theirs.labels || own.annotations != theirs.annotations {
-            let (labels, annotations) = (theirs.labels.clone(), theirs.annotations.clone());
+        let (own, meta) = (self.metadata(), written.metadata());
+        if own.labels != meta.labels || own.annotations != meta.annotations {
+            let (labels, annotations) = (meta.labels.clone(), meta.annotations.clone());
             let metadata = self.metadata_mut();
             (metadata.labels, metadata.annotations) = (labels, annotations);
         }

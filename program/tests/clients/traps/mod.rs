@@ -1,12 +1,11 @@
-//! The traps of peer discovery in `zones/traps`: each is played as it says and the same each time, nothing that it says
-//! could be otherwise, and the tutorial's data store is asked in the midst of each. Their README says what is found here.
+//! The traps of peer discovery in `zones/traps`: each passes, with the same result in each run; each expectation is
+//! necessary; and the tutorial's data store is queried during each. Their README describes the results.
 //!
-//! Where there is no Node the store's part is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that it has to
-//! be there.
+//! Without Node the tests of the store are listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` requires it.
 
 mod pods;
 mod store;
-mod story;
+mod trap;
 mod verdicts;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +14,7 @@ use libtest_mimic::Failed;
 
 use crate::Test;
 use crate::peers::is_installed;
-use story::Story;
+use trap::Trap;
 
 const TRAPS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../zones/traps");
 
@@ -23,18 +22,18 @@ pub fn tests() -> Vec<Test> {
     let node = is_installed("node");
     let mut tests = vec![
         Test::new("every number has its file", complete),
-        Test::new("the README says what the files do", readme),
+        Test::new("the README describes the files", readme),
     ];
     for path in files() {
         let name = stem(&path);
         let played = path.clone();
-        tests.push(Test::new(format!("{name} as it says"), move || Story::read(&played)?.holds()));
+        tests.push(Test::new(format!("{name} passes"), move || Trap::read(&played)?.holds()));
         let played = path.clone();
-        tests.push(Test::new(format!("{name} and nothing else"), move || Story::read(&played)?.counts()));
+        tests.push(Test::new(format!("{name} and nothing else"), move || Trap::read(&played)?.counts()));
         if let Some(verdict) = verdicts::all().into_iter().find(|verdict| name.starts_with(&verdict.number))
             && !verdict.moments.is_empty()
         {
-            let test = move || Story::read(&path)?.asks_the_store(&verdict);
+            let test = move || Trap::read(&path)?.asks_the_store(&verdict);
             tests.push(Test::new(format!("{name} and the store"), test).needs(node));
         }
     }
@@ -53,7 +52,7 @@ fn stem(path: &Path) -> String {
     path.file_stem().expect("a name").to_string_lossy().into_owned()
 }
 
-/// There are traps 01 to 36, each in a file of its own, and something is known of the store in each.
+/// There are traps 01 to 36, each in a file of its own, with a verdict on the store.
 fn complete() -> Result<(), Failed> {
     let numbered = |names: Vec<String>| names.iter().map(|name| name[..2].to_string()).collect::<Vec<_>>();
     let expected: Vec<_> = (1..=36).map(|number| format!("{number:02}")).collect();
@@ -62,14 +61,14 @@ fn complete() -> Result<(), Failed> {
     Ok(())
 }
 
-/// Each trap has its row, with what is seen in it, who was bitten, and what becomes of the store.
+/// Each trap has its row, with its description, where it occurs, and the verdict on the store.
 fn readme() -> Result<(), Failed> {
     let readme = std::fs::read_to_string(Path::new(TRAPS).join("README.md")).map_err(|e| e.to_string())?;
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| [")).collect();
     let mut wrong = Vec::new();
     for (at, (path, verdict)) in files().iter().zip(verdicts::all()).enumerate() {
-        let (name, story) = (stem(path), Story::read(path)?);
-        let begins = format!("| [{name}]({name}.yaml) | {} | ", story.sees());
+        let (name, trap) = (stem(path), Trap::read(path)?);
+        let begins = format!("| [{name}]({name}.yaml) | {} | ", trap.sees());
         let ends = format!(" | {} |", verdict.word);
         let trouble = rows.get(at).and_then(|row| row.strip_prefix(&begins)?.strip_suffix(&ends));
         if trouble.is_none_or(|trouble| trouble.trim().is_empty() || trouble.contains('|')) {

@@ -1,5 +1,5 @@
-//! Takes the place of the processes in a cluster's pods: each pod that runs has a server at its address and its container's
-//! port, which tells its data. A pod behind a partition takes connections and says nothing; one that crashed or is gone
+//! Takes the place of the processes in a cluster's pods: each running pod has a server at its address and its container's
+//! port, which returns its data. A pod behind a partition accepts connections and does not answer; a crashed or deleted one
 //! refuses them.
 
 use std::collections::BTreeMap;
@@ -14,7 +14,7 @@ use clusterlocal_core::Driver;
 use clusterlocal_core::manifest::{self, Manifest};
 use clusterlocal_core::store::{Kind, Machine, Node, Pod, PodPhase, Store};
 
-/// Addresses for the pods that are not those of somebody who runs the same test at the same time.
+/// Addresses for the pods that differ from those of the same test in another process.
 pub fn range() -> Manifest {
     let range = format!(
         "apiVersion: clusterlocal.dev/v1\nkind: Topology\npodCIDR: 127.{}.0.0/16\n",
@@ -26,14 +26,14 @@ pub fn range() -> Manifest {
 /// The processes in the pods of a cluster.
 pub struct Pods {
     cluster: Driver,
-    /// The pod that connects to them; whether a partition is between depends on it.
+    /// The connecting pod, which decides whether a partition is in between.
     asker: Option<String>,
     servers: BTreeMap<Process, Server>,
-    /// Pods that were connected to and say nothing.
+    /// Pods that accepted a connection and do not answer.
     hanging: Arc<Mutex<Vec<String>>>,
 }
 
-/// What runs where.
+/// A process, and its address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Process {
     pod: String,
@@ -46,7 +46,7 @@ impl Pods {
         Pods { cluster, asker, servers: BTreeMap::new(), hanging: Arc::default() }
     }
 
-    /// Starts and stops processes until they are those of the pods that there are now.
+    /// Starts and stops processes until they match the current pods.
     pub fn follow(&mut self) -> Result<(), String> {
         let processes = self.cluster.read(|cluster| processes(cluster.store(), self.asker.as_deref()));
         self.servers.retain(|process, _| processes.contains(process));
@@ -61,7 +61,7 @@ impl Pods {
         Ok(())
     }
 
-    /// The pods that somebody has connected to and that say nothing.
+    /// The pods that accepted a connection and do not answer.
     pub fn hanging(&self) -> Vec<String> {
         self.hanging.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -86,7 +86,7 @@ fn processes(store: &Store, asker: Option<&str>) -> Vec<Process> {
     pods().filter_map(process).collect()
 }
 
-/// A listening socket and the thread that serves it; both end when this is dropped.
+/// A listening socket and the thread that serves it; dropping it ends both.
 struct Server {
     at: SocketAddr,
     over: Arc<AtomicBool>,
@@ -109,8 +109,8 @@ impl Server {
                     hanging.lock().unwrap_or_else(PoisonError::into_inner).push(process.pod.clone());
                     waiting.push(stream);
                 } else {
-                    // Whoever has gone away meanwhile does not want it.
-                    _ = tell(stream, &process.pod);
+                    // The client may have disconnected.
+                    _ = respond(stream, &process.pod);
                 }
             }
         });
@@ -121,7 +121,7 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.over.store(true, Ordering::Relaxed);
-        // The thread sees that it is over when somebody connects.
+        // A connection makes the thread check whether it has to end.
         if TcpStream::connect(self.at).is_ok()
             && let Some(thread) = self.thread.take()
         {
@@ -130,8 +130,8 @@ impl Drop for Server {
     }
 }
 
-/// Reads a request of a few lines, whatever it asks for, and tells the pod's data.
-fn tell(mut stream: TcpStream, pod: &str) -> std::io::Result<()> {
+/// Reads a request of a few lines, and returns the pod's data.
+fn respond(mut stream: TcpStream, pod: &str) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let (mut request, mut part) = (Vec::new(), [0; 1024]);
     while !request.ends_with(b"\r\n\r\n") && request.len() < 4096 {

@@ -1,19 +1,19 @@
-// The tutorial's data store, as far as it looks for peers: whoever asks it is told the data of all, by SRV records that are
-// looked up anew for each question, and by a connection to each of their targets.
+// The peer lookup of the tutorial's data store: each request is answered with the data of all peers, by a new lookup of SRV
+// records, and a connection to each of their targets.
 //
-// From the environment: CLUSTERLOCAL_DNS, whom to ask; CLUSTERLOCAL_SERVICE, what for; CLUSTERLOCAL_PORT, where peers listen,
-// whatever the records say; CLUSTERLOCAL_FROM, the address to ask from, if any.
+// Environment: CLUSTERLOCAL_DNS, the DNS server; CLUSTERLOCAL_SERVICE, the name to look up; CLUSTERLOCAL_PORT, the port of the
+// peers, which overrides that of the records; CLUSTERLOCAL_FROM, the address to send queries from, if any.
 import { Resolver } from "node:dns";
 import { createServer, get } from "node:http";
 
 const { CLUSTERLOCAL_DNS, CLUSTERLOCAL_SERVICE, CLUSTERLOCAL_PORT, CLUSTERLOCAL_FROM } = process.env;
 
-// By default silence is taken for an answer after much longer: five seconds, and four times.
+// The default is much longer: five seconds, and four tries.
 const resolver = new Resolver({ timeout: 300, tries: 2 });
 resolver.setServers([CLUSTERLOCAL_DNS]);
 if (CLUSTERLOCAL_FROM) resolver.setLocalAddress(CLUSTERLOCAL_FROM);
 
-// What a pod's resolv.conf does for a connection by name.
+// Resolves names of connections with this DNS, as a pod's resolv.conf would.
 function lookup(name, options, callback) {
   resolver.resolve4(name, (error, found) => {
     if (error) callback(error);

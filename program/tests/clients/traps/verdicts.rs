@@ -1,31 +1,31 @@
-//! What is expected of the tutorial's data store in each trap, from `verdicts.txt`.
+//! The expected behaviour of the tutorial's data store in each trap, from `verdicts.txt`.
 
 const VERDICTS: &str = include_str!("verdicts.txt");
 
-/// What becomes of the store in one trap.
+/// The behaviour of the store in one trap.
 pub struct Verdict {
     /// `09`.
     pub number: String,
-    /// In a few words, as the README has them.
+    /// The summary, as in the README.
     pub word: String,
     /// The Service by which it finds its peers.
     pub service: String,
-    /// Where it thinks that they listen.
+    /// The port that it expects them to listen on.
     pub port: u16,
-    /// The pod that it runs in, where that matters.
+    /// The pod that it runs in, if that matters.
     pub asker: Option<String>,
-    /// When it is asked; never if the trap is none for it.
+    /// When it is asked; empty if the trap does not concern it.
     pub moments: Vec<Moment>,
 }
 
-/// A moment of a story, and what the store answers then.
+/// A moment of a scenario, and the store's answer.
 pub struct Moment {
-    /// The step that it comes after, as `play` shows it.
+    /// The preceding step, as `play` prints it.
     pub at: String,
-    pub heard: String,
+    pub answer: String,
 }
 
-/// All of them, by number.
+/// All verdicts, by number.
 pub fn all() -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = Vec::new();
     for line in VERDICTS.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
@@ -47,8 +47,8 @@ pub fn all() -> Vec<Verdict> {
             ("port", port) => verdict.port = port.parse().expect("a port"),
             ("in", pod) => verdict.asker = Some(pod.into()),
             ("at", moment) => {
-                let (at, heard) = moment.split_once(" => ").expect("a moment and an answer");
-                verdict.moments.push(Moment { at: at.into(), heard: heard.into() });
+                let (at, expected) = moment.split_once(" => ").expect("a moment and an answer");
+                verdict.moments.push(Moment { at: at.into(), answer: expected.into() });
             }
             _ => panic!("{line:?} is not understood"),
         }

@@ -1,7 +1,7 @@
-//! A tutorial's walk through StatefulSets, with an old kubectl and a new one, and dig beside them.
+//! A tutorial on StatefulSets, command by command, with an old kubectl and a new one, and dig.
 //!
-//! What is not installed (`.ci/run` does that) is listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all` says that all
-//! have to be there.
+//! Tests without their clients (installed by `.ci/run`) are listed as ignored, unless `CLUSTERLOCAL_TEST_CLIENTS=all`
+//! requires all of them.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +15,7 @@ const WALK: &str = include_str!("walk.txt");
 const MANIFESTS: [(&str, &str); 2] =
     [("volumes.yaml", include_str!("volumes.yaml")), ("stateful.yaml", include_str!("stateful.yaml"))];
 
-/// Where `.ci/run` puts kubectl, a directory a version.
+/// Where `.ci/run` installs kubectl, one directory per version.
 const INSTALLED: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/kubectl");
 
 pub fn tests() -> Vec<Test> {
@@ -28,7 +28,7 @@ pub fn tests() -> Vec<Test> {
     walks.into()
 }
 
-/// A command, the line that it stands at, and what is expected of it.
+/// A command, its line, and its expected output.
 struct Step<'a> {
     line: usize,
     command: &'a str,
@@ -80,16 +80,16 @@ fn walk(kubectl: &Path) -> Result<(), Failed> {
         command.env("HOME", home).env("KUBECONFIG", config).env("CLUSTERLOCAL_API", &api);
         let output = command.output().map_err(|error| format!("line {}: {program}: {error}", step.line))?;
         let text = String::from_utf8_lossy(&output.stdout);
-        let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let printed = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let wrong = step.expected.iter().find(|expected| match expected.strip_prefix("! ") {
-            Some(unwanted) => said.contains(unwanted),
-            None => !said.contains(*expected),
+            Some(unwanted) => printed.contains(unwanted),
+            None => !printed.contains(*expected),
         });
         if !output.status.success() || wrong.is_some() {
             let errors = String::from_utf8_lossy(&output.stderr);
             let wrong = wrong.copied().unwrap_or("it failed");
             return Err(
-                format!("line {}: {}\n{wrong}\nit said:\n{text}{errors}", step.line, step.command).into()
+                format!("line {}: {}\n{wrong}\noutput:\n{text}{errors}", step.line, step.command).into()
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What is seen of a world: the states that the DNS shows, answers, and the facts beside them.
+//! Observations of a world: the states of the DNS, answers, and facts about objects.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,10 +15,10 @@ use super::World;
 use crate::common;
 
 impl World {
-    /// The states that the DNS has shown since this was asked last.
+    /// The states that the DNS has shown since the last call.
     pub(super) fn states(&mut self) -> Vec<String> {
         let store = self.cluster.store();
-        for event in store.watch(self.noted).expect("events are kept") {
+        for event in store.watch(self.seen_revision).expect("events are kept") {
             let Some(Object::Pod(pod)) = event.now() else { continue };
             if pod.metadata.namespace == "default" {
                 for ip in pod.status.ips().take(1) {
@@ -30,15 +30,15 @@ impl World {
                 }
             }
         }
-        self.noted = store.revision();
+        self.seen_revision = store.revision();
         let changes: Vec<_> =
-            self.cluster.trace().filter(|change| change.number > self.traced).cloned().collect();
-        let zones = std::mem::take(&mut *self.zones.lock().expect("nobody panics with it"));
-        assert_eq!(zones.len(), changes.len(), "every change of the DNS is traced");
+            self.cluster.trace().filter(|change| change.number > self.seen_change).cloned().collect();
+        let zones = std::mem::take(&mut *self.zones.lock().expect("no thread panics with the lock"));
+        assert_eq!(zones.len(), changes.len(), "every change of the DNS is recorded");
         let mut states = Vec::new();
         for (change, zone) in changes.into_iter().zip(zones) {
             let before = self.show();
-            self.traced = change.number;
+            self.seen_change = change.number;
             for name in &change.names {
                 let Some(host) = name.name.strip_suffix(".db.default") else { continue };
                 let ip: IpAddr = name.target.parse().expect("an address");
@@ -51,7 +51,7 @@ impl World {
             }
             self.shown.retain(|_, addresses| !addresses.is_empty());
             if !self.given.unusual {
-                self.hold_implied(&zone);
+                self.check_implied(&zone);
             }
             let state = self.show();
             if state != before {
@@ -61,7 +61,7 @@ impl World {
         states
     }
 
-    /// `{0:a1,2:a3}`; endpoints without a name of their own by their address alone.
+    /// `{0:a1,2:a3}`; endpoints without a hostname only by their address.
     pub fn show(&self) -> String {
         let entries = self.shown.iter().map(|(host, ips)| {
             let ips: Vec<_> = ips.iter().map(|ip| self.address(*ip)).collect();
@@ -78,8 +78,8 @@ impl World {
         number.map_or_else(|| ip.to_string(), |number| format!("a{}", number + 1))
     }
 
-    /// The pods that there are: `0 1! 2-`, with `!` for one that terminates, `-` for one that is not ready, `*` for one
-    /// that has ended.
+    /// The existing pods: `0 1! 2-`, with `!` for a terminating one, `-` for one that is not ready, `*` for one that has
+    /// ended.
     pub fn pods_now(&self) -> String {
         let show = |pod: &Arc<Pod>| {
             let mut text = pod.metadata.name.trim_start_matches("db-").to_string();
@@ -94,7 +94,7 @@ impl World {
         self.pods().map(show).collect::<Vec<_>>().join(" ")
     }
 
-    /// The templates that pods are made from, by their number: `0:r1 1:r1 2:r2`.
+    /// The revision of each pod's template: `0:r1 1:r1 2:r2`.
     pub fn revisions_now(&self) -> String {
         let number = |pod: &Pod| {
             let name = pod.metadata.labels.written("controller-revision-hash").cloned().unwrap_or_default();
@@ -107,7 +107,7 @@ impl World {
         self.pods().map(show).collect::<Vec<_>>().join(" ")
     }
 
-    /// The pods that are others than at the beginning.
+    /// The pods whose UIDs differ from those at the start.
     pub fn replaced_now(&self) -> String {
         let now = self.all_uids();
         let other =
@@ -115,19 +115,19 @@ impl World {
         other.map(|(ordinal, _)| ordinal.clone()).collect::<Vec<_>>().join(" ")
     }
 
-    /// The claims that there are, with the revision of the store that made them.
+    /// The existing claims.
     pub fn claims_now(&self) -> String {
         let claims = self.cluster.store().all_stored(Kind::PersistentVolumeClaim, Some("default"));
         claims.map(|claim| claim.object.metadata().name.to_string()).collect::<Vec<_>>().join(" ")
     }
 
-    /// A claim's identity.
+    /// The UID of a claim.
     pub fn claim_uid(&self, name: &str) -> Option<String> {
         let key = Key::new(Kind::PersistentVolumeClaim, "default", name);
         self.cluster.store().stored(&key).map(|claim| claim.uid().to_string())
     }
 
-    /// What runs on though its pod is gone: `db-1:a2`.
+    /// Containers that still run although their pod is deleted: `db-1:a2`.
     pub fn left_behind(&self) -> String {
         let nodes = self.cluster.store().list::<Node>(Kind::Node).flat_map(|node| &node.status.left_behind);
         let show = |left: &LeftBehind| {
@@ -142,8 +142,8 @@ impl World {
         all.map(|event| event.reason.to_string()).collect()
     }
 
-    /// What a resolver says that keeps answers for as long as they allow: by their TTL, or by the SOA's minimum
-    /// (RFC 2308, 5), and never for more than 30 seconds (CoreDNS, `cache 30`).
+    /// The answer of a resolver that caches answers for their TTL, or for the SOA's minimum (RFC 2308 section 5), and at
+    /// most 30 seconds (CoreDNS, `cache 30`).
     pub fn ask_cached(&mut self, question: &str) -> String {
         let now = self.cluster.now();
         if let Some((until, answer)) = self.cache.get(question).filter(|(until, _)| now < *until) {
@@ -164,7 +164,7 @@ impl World {
         answer
     }
 
-    /// `FLAGS ANSWERS ADDITIONALS` of a reply; the OPT record is not counted.
+    /// `FLAGS ANSWERS ADDITIONALS` of a reply, without the OPT record.
     pub fn count(&self, question: &str) -> String {
         let message = self.reply(question);
         let flags = if message.metadata.truncation { "TC" } else { "-" };
@@ -175,12 +175,12 @@ impl World {
         reply(&self.cluster.published().load(), question)
     }
 
-    /// What is answered to `NAME TYPE [noedns] [tcp]`, below `default.svc.cluster.local` unless the name ends in a dot.
+    /// The answer to `NAME TYPE [noedns] [tcp]`, below `default.svc.cluster.local` unless the name ends in a dot.
     pub fn ask(&self, question: &str) -> String {
         self.ask_zone(&self.cluster.published().load(), question)
     }
 
-    /// What `zone` answers, with addresses by their number.
+    /// The answer of `zone`, with numbered addresses.
     fn ask_zone(&self, zone: &Zone, question: &str) -> String {
         let message = reply(zone, question);
         match (message.metadata.response_code, message.answers.len()) {
@@ -188,7 +188,7 @@ impl World {
             (ResponseCode::ServFail, _) => "SERVFAIL".into(),
             (ResponseCode::NoError, 0) => "NODATA".into(),
             (ResponseCode::NoError, _) => {
-                let mut all: Vec<_> = message.answers.iter().map(|record| self.told(&record.data)).collect();
+                let mut all: Vec<_> = message.answers.iter().map(|record| self.data(&record.data)).collect();
                 all.sort();
                 all.join(" ")
             }
@@ -196,8 +196,8 @@ impl World {
         }
     }
 
-    /// A record's data: `a2`, `db-1.db`, and of an SRV record `7000/db-1.db`.
-    fn told(&self, data: &RData) -> String {
+    /// The data of a record: `a2`, `db-1.db`, and of an SRV record `7000/db-1.db`.
+    fn data(&self, data: &RData) -> String {
         let text = common::data(data).replace(".default.svc.cluster.local.", "");
         if let Ok(ip) = text.parse() {
             return self.address(ip);
@@ -206,14 +206,14 @@ impl World {
             let dashed = ip.to_string().replace('.', "-");
             text.replace(&dashed, &format!("[{}]", self.address(*ip)))
         });
-        // Priority and weight are the same for all.
+        // Priority and weight are the same for all records.
         let words: Vec<_> = text.split(' ').collect();
         words[words.len().saturating_sub(2)..].join("/")
     }
 
-    /// Holds against the zone what every state implies: the Service's own names, its SRV records, the reverse names, and
-    /// that nobody else has a name.
-    fn hold_implied(&self, zone: &Zone) {
+    /// Checks what every state implies in the zone: the Service's own names, its SRV records, the reverse names, and that no other
+    /// pod has a name.
+    fn check_implied(&self, zone: &Zone) {
         let ordinals: BTreeMap<String, IpAddr> = self
             .shown
             .iter()

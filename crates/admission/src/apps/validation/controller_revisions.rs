@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes};
 use crate::primitives::{metadata, names};
 
@@ -22,13 +23,13 @@ pub(in crate::apps) fn validate_controller_revision_update(
     before: &At<'_>,
     causes: &mut Causes,
 ) {
-    metadata::validate_object_meta_update(&revision.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&revision.at("metadata"), &before.at("metadata"), causes);
     validate_controller_revision(revision, causes);
     metadata::validate_immutable(&revision.at("data"), &before.at("data"), causes);
 }
 
 /// `validateControllerRevision`
 fn validate_controller_revision(revision: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&revision.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&revision.at("metadata"), true, names::dns_subdomain, causes);
     metadata::validate_non_negative(&revision.at("revision"), causes);
 }

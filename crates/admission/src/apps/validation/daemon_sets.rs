@@ -1,6 +1,7 @@
 //! `ValidateDaemonSet`, `ValidateDaemonSetUpdate`. The generation of the template is the server's: a client cannot make it wrong.
 
 use super::{shown, validate_immutable_selector, validate_runs_for_ever};
+use crate::core::validation::metadata as core_metadata;
 use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{int_or_string, metadata, names, selectors};
@@ -8,13 +9,13 @@ use crate::schema::go_json;
 
 /// `ValidateDaemonSet`
 pub(in crate::apps) fn validate_daemon_set(daemon_set: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&daemon_set.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&daemon_set.at("metadata"), true, names::dns_subdomain, causes);
     validate_daemon_set_spec(&daemon_set.at("spec"), causes);
 }
 
 /// `ValidateDaemonSetUpdate`
 pub(in crate::apps) fn validate_daemon_set_update(daemon_set: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta_update(&daemon_set.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&daemon_set.at("metadata"), &before.at("metadata"), causes);
     validate_immutable_selector(&daemon_set.at("spec"), &before.at("spec"), causes);
     validate_daemon_set_spec(&daemon_set.at("spec"), causes);
 }

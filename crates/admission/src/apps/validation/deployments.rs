@@ -2,19 +2,20 @@
 
 use super::replica_sets::validate_pod_template_spec_for_replica_set;
 use super::{validate_immutable_selector, validate_selector};
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes};
 use crate::primitives::{int_or_string, metadata, names};
 use crate::schema::go_json;
 
 /// `ValidateDeployment`
 pub(in crate::apps) fn validate_deployment(deployment: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&deployment.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&deployment.at("metadata"), true, names::dns_subdomain, causes);
     validate_deployment_spec(&deployment.at("spec"), causes);
 }
 
 /// `ValidateDeploymentUpdate`
 pub(in crate::apps) fn validate_deployment_update(deployment: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta_update(&deployment.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&deployment.at("metadata"), &before.at("metadata"), causes);
     validate_deployment_spec(&deployment.at("spec"), causes);
     validate_immutable_selector(&deployment.at("spec"), &before.at("spec"), causes);
 }

@@ -5,6 +5,7 @@ pub(super) mod daemon_sets;
 pub(super) mod deployments;
 pub(super) mod replica_sets;
 pub(super) mod stateful_sets;
+pub(super) mod statuses;
 
 use crate::core::validation::claims::semantically_equal;
 use crate::field::{At, Causes, Shown};

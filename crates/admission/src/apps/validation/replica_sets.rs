@@ -1,13 +1,14 @@
 //! `ValidateReplicaSet`, `ValidateReplicaSetUpdate`
 
 use super::{validate_immutable_selector, validate_runs_for_ever, validate_selected, validate_selector};
+use crate::core::validation::metadata as core_metadata;
 use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{metadata, names};
 
 /// `ValidateReplicaSet`
 pub(in crate::apps) fn validate_replica_set(replica_set: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&replica_set.at("metadata"), true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&replica_set.at("metadata"), true, names::dns_subdomain, causes);
     validate_replica_set_spec(&replica_set.at("spec"), causes);
 }
 
@@ -17,7 +18,7 @@ pub(in crate::apps) fn validate_replica_set_update(
     before: &At<'_>,
     causes: &mut Causes,
 ) {
-    metadata::validate_object_meta_update(&replica_set.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&replica_set.at("metadata"), &before.at("metadata"), causes);
     validate_replica_set_spec(&replica_set.at("spec"), causes);
     validate_immutable_selector(&replica_set.at("spec"), &before.at("spec"), causes);
 }
@@ -27,7 +28,7 @@ fn validate_replica_set_spec(spec: &At<'_>, causes: &mut Causes) {
     metadata::validate_non_negative(&spec.at("replicas"), causes);
     metadata::validate_non_negative(&spec.at("minReadySeconds"), causes);
     let selector = spec.at("selector");
-    // That is what it says of a ReplicaSet.
+    // The message for a ReplicaSet.
     if validate_selector(&selector, "deployment", "invalid label selector", causes) {
         validate_pod_template_spec_for_replica_set(&spec.at("template"), &selector, causes);
     }

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{validate_selected, validate_selector};
 use crate::core::validation::claims::{self, semantically_equal};
+use crate::core::validation::metadata as core_metadata;
 use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
 use crate::primitives::{int_or_string, metadata, names, selectors};
@@ -32,7 +33,7 @@ const MUTABLE: [&str; 7] = [
 
 /// `ValidateStatefulSet`
 pub(in crate::apps) fn validate_stateful_set(stateful_set: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta(&stateful_set.at("metadata"), true, names::dns_label, causes);
+    core_metadata::validate_object_meta(&stateful_set.at("metadata"), true, names::dns_label, causes);
     validate_stateful_set_spec(&stateful_set.at("spec"), Skip::default(), causes);
 }
 
@@ -42,7 +43,7 @@ pub(in crate::apps) fn validate_stateful_set_update(
     before: &At<'_>,
     causes: &mut Causes,
 ) {
-    metadata::validate_object_meta_update(&stateful_set.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&stateful_set.at("metadata"), &before.at("metadata"), causes);
     let (spec, old) = (stateful_set.at("spec"), before.at("spec"));
     let mut skip = Skip { service_name: true, template: false, claim_templates: true };
     let mut wrong_before = Causes::default();

@@ -3,6 +3,7 @@
 use clusterlocal_core::store::{Schedule, TimeZone};
 
 use super::job_spec::validate_job_spec;
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::{metadata, names};
 use crate::schema::go_json;
@@ -13,7 +14,7 @@ const NAME_MAX: usize = 52;
 /// `ValidateCronJobCreate`
 pub(in crate::batch) fn validate_cron_job_create(cron_job: &At<'_>, causes: &mut Causes) {
     let metadata = cron_job.at("metadata");
-    metadata::validate_object_meta(&metadata, true, names::dns_subdomain, causes);
+    core_metadata::validate_object_meta(&metadata, true, names::dns_subdomain, causes);
     validate_cron_job_spec(&cron_job.at("spec"), None, causes);
     let name = metadata.at("name");
     if name.text().len() > NAME_MAX {
@@ -23,7 +24,7 @@ pub(in crate::batch) fn validate_cron_job_create(cron_job: &At<'_>, causes: &mut
 
 /// `ValidateCronJobUpdate`
 pub(in crate::batch) fn validate_cron_job_update(cron_job: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    metadata::validate_object_meta_update(&cron_job.at("metadata"), &before.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&cron_job.at("metadata"), &before.at("metadata"), causes);
     validate_cron_job_spec(&cron_job.at("spec"), Some(&before.at("spec")), causes);
 }
 

@@ -3,16 +3,15 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::indexes::{overlap, validate_indexes_format};
-use crate::field::{At, Cause, Causes, Shown};
+use crate::core::validation::metadata as core_metadata;
+use crate::field::{At, Causes, Shown};
 use crate::primitives::metadata;
 use crate::schema::go_json;
 
-/// What is wrong with the status of `job`, which was `before`.
-pub fn validate_job_status(job: &Value, before: &Value) -> Vec<Cause> {
-    let (job, before) = (At::root(job), At::root(before));
+/// `ValidateJobUpdateStatus`
+pub(in crate::batch) fn validate_job_status_update(job: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    core_metadata::validate_object_meta_update(&job.at("metadata"), &before.at("metadata"), causes);
     let mut check = Check {
         spec: job.at("spec"),
         status: job.at("status"),
@@ -26,7 +25,7 @@ pub fn validate_job_status(job: &Value, before: &Value) -> Vec<Cause> {
     check.indexes();
     check.criteria();
     check.transitions();
-    check.causes.into_vec()
+    causes.append(check.causes);
 }
 
 /// A Job as it would be, and as it is.
@@ -253,7 +252,7 @@ impl Check<'_> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -285,7 +284,10 @@ mod tests {
         ];
         for (before, after, expected) in table {
             let job = |status: &Value| json!({ "spec": { "completions": 1 }, "status": status });
-            let causes = validate_job_status(&job(&after), &job(&before));
+            let mut causes = Causes::default();
+            let (job, before) = (job(&after), job(&before));
+            validate_job_status_update(&At::root(&job), &At::root(&before), &mut causes);
+            let causes = causes.into_vec();
             let causes: Vec<String> = causes.iter().map(ToString::to_string).collect();
             assert_eq!(causes, expected, "{after}");
         }

@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use super::job_spec::validate_job_spec;
 use crate::batch::strategies::{CONTROLLER_UID_LABELS, JOB_NAME_LABELS};
 use crate::core::validation::claims::semantically_equal;
+use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
-use crate::primitives::{metadata, names, selectors};
+use crate::primitives::{names, selectors};
 use crate::schema::go_json;
 
 /// `ValidateJob` of a new Job
@@ -156,7 +157,7 @@ fn validate_pod_template_update(spec: &At<'_>, before: &At<'_>, causes: &mut Cau
     immutable(&new, &At::root(&expected), "PodSpec", causes);
 }
 
-/// Takes what says where pods go from `new`.
+/// Copies the scheduling fields from `new`.
 fn allow_scheduling_directives(old: &mut Value, new: &Value) {
     for name in ["nodeSelector", "tolerations", "schedulingGates"] {
         old[name] = new[name].clone();

@@ -8,5 +8,5 @@ mod jobs;
 mod policies;
 
 pub(super) use cron_jobs::{validate_cron_job_create, validate_cron_job_update};
-pub use job_status::validate_job_status;
+pub(super) use job_status::validate_job_status_update;
 pub(super) use jobs::{validate_job, validate_job_update};

@@ -113,7 +113,7 @@ pub(super) fn validate_success_policy(spec: &At<'_>, causes: &mut Causes) {
     if rules.list().len() > RULES_MAX {
         causes.too_many(&rules, rules.list().len(), RULES_MAX);
     }
-    // That they are missing is said elsewhere.
+    // Their absence is reported elsewhere.
     let completions = spec.at("completions").number_if_set().unwrap_or(1);
     for rule in rules.items() {
         validate_success_policy_rule(&rule, completions, causes);

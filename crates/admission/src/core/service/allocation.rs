@@ -1,64 +1,92 @@
 //! `pkg/registry/core/service/storage/{storage,alloc}.go`: what an API server makes of families, policies and addresses before it
-//! validates a Service. The addresses and node ports themselves are chosen elsewhere. Clusters here have both families.
+//! validates a Service. The addresses themselves are chosen elsewhere. Clusters here have both families.
 
-use std::ops::RangeInclusive;
+use std::net::IpAddr;
 
 use serde_json::{Map, Value};
 
 use super::cluster_ips::{shown_policy, validate_cluster_ips};
 use super::{is_headless, needs_cluster_ip, needs_health_check, node_ports, spec, type_of};
+use crate::allocation::{Allocator, Refusal};
 use crate::field::{At, Causes};
 use crate::primitives::addresses;
 
-/// `--service-node-port-range`
-const NODE_PORTS: RangeInclusive<i64> = 30_000..=32_767;
+/// `beginCreate`, and `beginUpdate` with the Service before.
+pub(super) fn begin(
+    service: &mut Value,
+    before: Option<&Value>,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
+    match before {
+        None => normalize_new_cluster_ips(service),
+        Some(before) => {
+            patch_allocated_values(service, before);
+            normalize_cluster_ips(service, before);
+        }
+    }
+    let causes = init_ip_family_fields(service, before);
+    if !causes.is_empty() {
+        return Err(Refusal::Invalid(causes.into_vec()));
+    }
+    check_cluster_ips(&At::root(service), before, allocator)?;
+    super::node_ports::allocate(service, before, allocator)
+}
 
-/// `beginCreate`
-pub(super) fn begin_create(service: &mut Value) {
+/// `normalizeClusterIPs` of a new Service.
+fn normalize_new_cluster_ips(service: &mut Value) {
     if let Some(spec) = spec(service)
         && is_empty(spec.get("clusterIPs"))
         && let Some(ip) = spec.get("clusterIP").filter(|ip| *ip != "").cloned()
     {
         spec.insert("clusterIPs".into(), [ip].into_iter().collect());
     }
-    init_ip_family_fields(service, None);
 }
 
-/// `beginUpdate`
-pub(super) fn begin_update(service: &mut Value, before: &Value) {
-    patch_allocated_values(service, before);
-    normalize_cluster_ips(service, before);
-    init_ip_family_fields(service, Some(before));
-}
-
-/// What `beginCreate` and `beginUpdate` refuse, before anything else is looked at.
-pub(super) fn refused(service: &At<'_>, before: Option<&At<'_>>) -> Causes {
-    let mut again = service.value().clone();
-    let mut causes = init_ip_family_fields(&mut again, before.map(At::value));
-    if causes.is_empty() {
-        check_node_ports(service, before, &mut causes);
+/// The addresses that are asked for and have to be allocated: all of a new Service (`allocClusterIPs`), of another those that its
+/// type or its families add (`updateClusterIPs`).
+fn asked_cluster_ips<'o>(service: &At<'o>, before: Option<&Value>) -> Vec<&'o str> {
+    let all = service.at("spec.clusterIPs").items().map(|ip| ip.text()).filter(|ip| !ip.is_empty());
+    if !needs_cluster_ip(service) || is_headless(service) {
+        return Vec::new();
     }
-    causes
+    let Some(before) = before.map(At::root).filter(needs_cluster_ip) else { return all.collect() };
+    let families = |service: &At<'_>| service.at("spec.ipFamilies").list().len();
+    let is_upgraded = families(&before) == 1 && families(service) == 2;
+    if is_headless(&before) || !is_upgraded || is_matching_prefer_dual_stack(service, &before) {
+        return Vec::new();
+    }
+    all.skip(1).collect()
 }
 
-/// `initNodePorts` and `updateNodePorts`: the first port that is not one of a node.
-fn check_node_ports(service: &At<'_>, before: Option<&At<'_>>, causes: &mut Causes) {
-    if !matches!(type_of(service), "NodePort" | "LoadBalancer") {
-        return;
-    }
-    let known = before.map(node_ports).unwrap_or_default();
-    for port in service.at("spec.ports").items() {
-        let field = port.at("nodePort");
-        let number = field.number();
-        if number != 0 && !NODE_PORTS.contains(&number) && !known.contains(&number) {
-            let why = format!(
-                "provided port is not in the valid range. The range of valid ports is {}-{}",
-                NODE_PORTS.start(),
-                NODE_PORTS.end()
-            );
-            return causes.invalid(&field, number, &why);
+/// `allocIPs`: the first address that is asked for and is not of the range of its family, or is another Service's. A dry run does
+/// not ask for the latter.
+fn check_cluster_ips(
+    service: &At<'_>,
+    before: Option<&Value>,
+    allocator: &Allocator<'_>,
+) -> Result<(), Refusal> {
+    let ips = service.at("spec.clusterIPs");
+    let Some(addresses) = allocator.addresses else { return Ok(()) };
+    let range = addresses.service_range();
+    for ip in asked_cluster_ips(service, before) {
+        let Ok(address) = ip.parse::<IpAddr>() else { continue };
+        let is_of_range = range.contains(address);
+        if is_of_range && (allocator.dry_run || !addresses.is_of_service(address)) {
+            continue;
         }
+        let why = match range.network(address) {
+            _ if is_of_range => "provided IP is already allocated".into(),
+            Some(network) if allocator.dry_run => format!(
+                "the provided IP ({address}) is not in the valid range. The range of valid IPs is {network}"
+            ),
+            // `ErrMismatchedNetwork`
+            _ => "the provided network does not match the current range".into(),
+        };
+        let mut causes = Causes::default();
+        causes.invalid(&ips, ips.value(), &format!("failed to allocate IP {ip}: {why}"));
+        return Err(Refusal::Invalid(causes.into_vec()));
     }
+    Ok(())
 }
 
 fn is_empty(value: Option<&Value>) -> bool {
@@ -129,7 +157,7 @@ fn normalize_cluster_ips(service: &mut Value, before: &Value) {
     }
 }
 
-/// `initIPFamilyFields`: fills in the policy and the families. What it refuses, it refuses of its own result as well.
+/// `initIPFamilyFields`: fills in the policy and the families.
 fn init_ip_family_fields(service: &mut Value, before: Option<&Value>) -> Causes {
     let mut causes = Causes::default();
     let old = before.map(At::root);

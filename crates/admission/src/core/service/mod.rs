@@ -3,6 +3,7 @@
 mod allocation;
 mod cluster_ips;
 mod defaults;
+mod node_ports;
 mod validation;
 mod warnings;
 
@@ -13,10 +14,12 @@ use crate::strategy::Strategy;
 
 pub(crate) const SERVICE: Strategy = Strategy {
     default: defaults::set_defaults_service,
+    begin: allocation::begin,
     prepare_for_create,
     prepare_for_update,
     validate: validation::validate_service_create,
     validate_update: validation::validate_service_update,
+    validate_status_update: super::statuses::validate_service_status_update,
     warnings: warnings::warnings_for_service,
     ..Strategy::of("", "Service", true)
 };
@@ -65,12 +68,10 @@ fn spec(service: &mut Value) -> Option<&mut Map<String, Value>> {
 }
 
 fn prepare_for_create(service: &mut Value) {
-    allocation::begin_create(service);
     service["status"] = json!({ "loadBalancer": {} });
 }
 
 fn prepare_for_update(service: &mut Value, before: &Value) {
-    allocation::begin_update(service, before);
     if let Some(service) = service.as_object_mut() {
         match before.get("status") {
             Some(status) => _ = service.insert("status".into(), status.clone()),

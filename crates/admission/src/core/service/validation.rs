@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{allocation, cluster_ips};
+use super::cluster_ips;
 use super::{externally_accessible, is_headless, is_load_balancer, needs_health_check, type_of};
+use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::{addresses, metadata, names};
 use crate::schema;
@@ -19,23 +20,15 @@ const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ran
 /// `MaxClientIPServiceAffinitySeconds`
 const AFFINITY_SECONDS_MAX: i64 = 86_400;
 
-/// `ValidateServiceCreate`, after what the allocation refuses.
+/// `ValidateServiceCreate`
 pub(super) fn validate_service_create(service: &At<'_>, causes: &mut Causes) {
-    let refused = allocation::refused(service, None);
-    if !refused.is_empty() {
-        return causes.append(refused);
-    }
-    metadata::validate_object_meta(&service.at("metadata"), true, names::dns_label, causes);
+    core_metadata::validate_object_meta(&service.at("metadata"), true, names::dns_label, causes);
     validate_service(service, None, causes);
 }
 
-/// `ValidateServiceUpdate`, after what the allocation refuses.
+/// `ValidateServiceUpdate`
 pub(super) fn validate_service_update(service: &At<'_>, old: &At<'_>, causes: &mut Causes) {
-    let refused = allocation::refused(service, Some(old));
-    if !refused.is_empty() {
-        return causes.append(refused);
-    }
-    metadata::validate_object_meta_update(&service.at("metadata"), &old.at("metadata"), causes);
+    core_metadata::validate_object_meta_update(&service.at("metadata"), &old.at("metadata"), causes);
     cluster_ips::validate_upgrade_downgrade_cluster_ips(old, service, causes);
     cluster_ips::validate_upgrade_downgrade_ip_families(old, service, causes);
     validate_load_balancer_class(Some(old), service, causes);

@@ -1,4 +1,4 @@
-//! Annotations that say something to Kubernetes about a Pod (`ValidatePodSpecificAnnotations`).
+//! Annotations of a Pod that Kubernetes reads (`ValidatePodSpecificAnnotations`).
 
 use super::containers::all_containers;
 use super::paths::validate_local_descending_path;

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
-use crate::primitives::quantity::Quantity;
 use crate::primitives::{metadata, names, selectors};
+use clusterlocal_core::text::Quantity;
 
 const STORAGE_CLASS_ANNOTATION: &str = "volume.beta.kubernetes.io/storage-class";
 
@@ -33,6 +33,12 @@ fn validate_claim(claim: &At<'_>, allowed: Allowed, causes: &mut Causes) {
 
 /// `ValidatePersistentVolumeClaimTemplate`, of a volume of a Pod.
 pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
+    validate_template_object_meta(&template.at("metadata"), causes);
+    validate_persistent_volume_claim_spec(&template.at("spec"), Allowed::default(), causes);
+}
+
+/// `ValidateTemplateObjectMeta`
+pub(crate) fn validate_template_object_meta(meta: &At<'_>, causes: &mut Causes) {
     // In the order of the fields of `ObjectMeta`.
     const METADATA: [&str; 13] = [
         "name",
@@ -49,7 +55,6 @@ pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
         "finalizers",
         "managedFields",
     ];
-    let meta = template.at("metadata");
     metadata::validate_annotations(&meta.at("annotations"), causes);
     metadata::validate_labels(&meta.at("labels"), causes);
     for field in METADATA {
@@ -59,7 +64,6 @@ pub(crate) fn validate_claim_template(template: &At<'_>, causes: &mut Causes) {
             causes.forbidden(&field, "cannot be set");
         }
     }
-    validate_persistent_volume_claim_spec(&template.at("spec"), Allowed::default(), causes);
 }
 
 /// Access modes of claims and volumes: `ReadWriteOncePod` goes with no other.
@@ -115,7 +119,7 @@ pub(crate) fn validate_persistent_volume_claim_spec(spec: &At<'_>, allowed: Allo
             validate_data_source(source, allowed, causes);
         }
     }
-    // The value said is the path itself, a struct without public fields.
+    // The value in the message is the path itself, a struct without public fields.
     let shown = || Shown::plain("{}");
     if source.is_set() && !reference.at("namespace").is_empty() {
         causes.invalid(spec, shown(), "may not be specified when dataSourceRef.namespace is specified");
@@ -134,7 +138,7 @@ fn validate_class_name(name: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `validateDataSource` and `validateDataSourceRef`, which may say a namespace.
+/// `validateDataSource` and `validateDataSourceRef`, which may have a namespace.
 fn validate_data_source(source: &At<'_>, allowed: Allowed, causes: &mut Causes) {
     super::volume_sources::require(source, &["name", "kind"], causes);
     let (group, kind) = (source.at("apiGroup"), source.at("kind"));

@@ -130,7 +130,7 @@ fn validate_file_key_selector(selector: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `ValidateEnvFrom`: that there is one source is said of the list.
+/// `ValidateEnvFrom`: errors about the number of sources have the path of the list.
 pub(crate) fn validate_env_from(list: &At<'_>, causes: &mut Causes) {
     for from in list.items() {
         let prefix = from.at("prefix");
@@ -200,7 +200,7 @@ pub(crate) fn validate_volume_mounts(container: &At<'_>, volumes: &Volumes<'_>, 
         if devices.values().any(|device| *device == path.text()) {
             causes.invalid(&path, path.text(), "must not already exist as a path in volumeDevices");
         }
-        // What is below is said without the index.
+        // Errors below have no index in their path.
         let at_list = list.with(mount.value());
         let (sub, expression) = (mount.at("subPath"), mount.at("subPathExpr"));
         if !sub.is_empty() {

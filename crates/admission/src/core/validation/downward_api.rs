@@ -1,4 +1,4 @@
-//! The downward API: what variables and files say of their Pod.
+//! The downward API: variables and files with fields of their Pod.
 
 use super::paths::validate_local_non_reserved_path;
 use super::volume_sources::validate_mode;
@@ -117,7 +117,7 @@ fn split_maybe_subscripted_path(path: &str) -> Option<(&str, &str)> {
     (!path.is_empty()).then_some((path, subscript))
 }
 
-/// `validateContainerResourceFieldSelector`: in a volume the container has to be said.
+/// `validateContainerResourceFieldSelector`: in a volume the container name is required.
 pub(crate) fn validate_container_resource_field_selector(
     selector: &At<'_>,
     in_volume: bool,

@@ -8,7 +8,7 @@ use crate::primitives::names::Faults;
 pub(crate) fn validate_object_meta(
     meta: &At<'_>,
     namespaced: bool,
-    name_rule: fn(&str) -> Faults,
+    name_rule: impl Fn(&str) -> Faults,
     causes: &mut Causes,
 ) {
     metadata::validate_object_meta(meta, namespaced, name_rule, causes);

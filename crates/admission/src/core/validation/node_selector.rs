@@ -128,9 +128,9 @@ mod tests {
         ] });
         let mut causes = Causes::default();
         validate_node_selector(&At::root(&selector), true, &mut causes);
-        let said: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
+        let messages: Vec<String> = causes.into_vec().iter().map(ToString::to_string).collect();
         assert_eq!(
-            said,
+            messages,
             [
                 "nodeSelectorTerms[0].matchExpressions[1].values: Required value: must be specified single value when `operator` is 'Lt' or 'Gt'",
                 "nodeSelectorTerms[0].matchExpressions[2].values: Forbidden: may not be specified when `operator` is 'Exists' or 'DoesNotExist'",

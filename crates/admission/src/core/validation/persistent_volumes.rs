@@ -13,8 +13,8 @@ use crate::field::{At, Causes};
 use crate::primitives::diff::diff_go_json;
 use crate::primitives::metadata::validate_immutable;
 use crate::primitives::names;
-use crate::primitives::quantity::Quantity;
 use crate::schema;
+use clusterlocal_core::text::Quantity;
 
 const MOUNT_OPTIONS_ANNOTATION: &str = "volume.beta.kubernetes.io/mount-options";
 
@@ -46,7 +46,7 @@ const SOURCES: [Source; 21] = [
     one("storageos", sources::validate_storage_os_persistent_volume_source),
 ];
 
-/// A FlexVolume is never said to be one too many.
+/// A FlexVolume is never reported as one source too many.
 const FLEX: &str = "flexVolume";
 
 /// Sources of which a mount knows options (`checkMountOption` of `pkg/volume/validation`).
@@ -92,11 +92,7 @@ fn check_mount_option(volume: &At<'_>, causes: &mut Causes) {
 /// `ValidatePersistentVolumeSpec`
 fn validate_persistent_volume_spec(spec: &At<'_>, name: &str, causes: &mut Causes) {
     const POLICIES: &[&str] = &["Delete", "Recycle", "Retain"];
-    let modes = spec.at("accessModes");
-    if modes.is_empty() {
-        causes.required(&modes, "");
-    }
-    validate_access_modes(&modes, causes);
+    validate_modes(&spec.at("accessModes"), causes);
     validate_capacity(&spec.at("capacity"), causes);
     let policy = spec.at("persistentVolumeReclaimPolicy");
     if !policy.is_empty() && !POLICIES.contains(&policy.text()) {
@@ -112,15 +108,60 @@ fn validate_persistent_volume_spec(spec: &At<'_>, name: &str, causes: &mut Cause
         }
     }
     validate_source(spec, name, causes);
-    let path = spec.at("hostPath.path");
-    if spec.at("hostPath").is_set() && is_root(path.text()) && policy.text() == "Recycle" {
-        causes.forbidden(&policy, "may not be 'recycle' for a hostPath mount of '/'");
-    }
+    validate_recycling(spec, causes);
     let class = spec.at("storageClassName");
     if !class.is_empty() {
         names::check(&class, names::dns_subdomain, causes);
     }
     validate_volume_mode(&spec.at("volumeMode"), causes);
+    validate_attributes_class(spec, causes);
+}
+
+/// `ValidatePersistentVolumeSpec` of a volume that a VolumeAttachment has within itself.
+pub(crate) fn validate_inline_volume_spec(spec: &At<'_>, causes: &mut Causes) {
+    const INLINE: &str = "in the context of inline volumes";
+    let forbid = |name: &'static str, is_said: bool, causes: &mut Causes| {
+        if is_said {
+            causes.forbidden(&spec.at(name), &format!("may not be specified {INLINE}"));
+        }
+    };
+    forbid("claimRef", spec.at("claimRef").is_set(), causes);
+    forbid("capacity", !spec.at("capacity").is_empty(), causes);
+    if !spec.at("csi").is_set() {
+        causes.required(&spec.at("csi"), &format!("has to be specified {INLINE}"));
+    }
+    validate_modes(&spec.at("accessModes"), causes);
+    let policy = spec.at("persistentVolumeReclaimPolicy");
+    if !matches!(policy.text(), "" | "Retain") {
+        causes.forbidden(&policy, &format!("may only be Retain {INLINE}"));
+    }
+    forbid("nodeAffinity", spec.at("nodeAffinity").is_set(), causes);
+    validate_source(spec, "", causes);
+    validate_recycling(spec, causes);
+    forbid("storageClassName", !spec.at("storageClassName").is_empty(), causes);
+    let mode = spec.at("volumeMode");
+    if mode.text_if_set().is_some_and(|mode| mode != "Filesystem") {
+        let why = format!("may not specify volumeMode other than Filesystem {INLINE}");
+        causes.forbidden(&mode, &why);
+    }
+}
+
+fn validate_modes(modes: &At<'_>, causes: &mut Causes) {
+    if modes.is_empty() {
+        causes.required(modes, "");
+    }
+    validate_access_modes(modes, causes);
+}
+
+fn validate_recycling(spec: &At<'_>, causes: &mut Causes) {
+    let policy = spec.at("persistentVolumeReclaimPolicy");
+    let path = spec.at("hostPath.path");
+    if spec.at("hostPath").is_set() && is_root(path.text()) && policy.text() == "Recycle" {
+        causes.forbidden(&policy, "may not be 'recycle' for a hostPath mount of '/'");
+    }
+}
+
+fn validate_attributes_class(spec: &At<'_>, causes: &mut Causes) {
     let class = spec.at("volumeAttributesClassName");
     if class.is_set() {
         if class.is_empty() {
@@ -145,10 +186,9 @@ fn validate_capacity(capacity: &At<'_>, causes: &mut Causes) {
     }
     for (_, amount) in capacity.entries() {
         // `validateBasicResource`
-        let value = Quantity::of(amount.text()).value();
+        let value = Quantity::of(amount.text()).low_value();
         if value < 0 {
-            let shown = i64::try_from(value).unwrap_or(i64::MIN);
-            causes.invalid(&amount, shown, "must be a valid resource quantity");
+            causes.invalid(&amount, value, "must be a valid resource quantity");
         }
         validate_positive_quantity(&amount, causes);
     }

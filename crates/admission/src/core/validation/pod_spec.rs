@@ -37,7 +37,7 @@ pub(crate) enum Within {
 /// `ValidatePodTemplateSpec`
 pub(crate) fn validate_pod_template_spec(template: &At<'_>, causes: &mut Causes) {
     let (spec, annotations) = (template.at("spec"), template.at("metadata.annotations"));
-    // Labels and annotations are said to be fields of the template.
+    // Errors of labels and annotations have the path of the template.
     metadata::validate_labels(&template.at("labels").with(template.at("metadata.labels").value()), causes);
     let shown = template.at("annotations").with(annotations.value());
     metadata::validate_annotations(&shown, causes);

@@ -48,7 +48,7 @@ impl<'o> Projection<'_, 'o> {
         }
     }
 
-    /// Each path can be had once in the whole volume; `shown` is what a second one is said to be.
+    /// Each path may occur once in the whole volume; `shown` is the value in the message about a second one.
     fn add(&mut self, path: &At<'o>, shown: &str, causes: &mut Causes) {
         if !self.paths.insert(path.text()) {
             causes.invalid(self.volume, shown, "conflicting duplicate paths");
@@ -197,7 +197,7 @@ fn is_kubernetes_signer_name(signer: &str) -> bool {
 }
 
 /// `ValidateSignerName`: `example.com/name`.
-fn validate_signer_name(signer: &At<'_>, causes: &mut Causes) {
+pub(crate) fn validate_signer_name(signer: &At<'_>, causes: &mut Causes) {
     if signer.is_empty() {
         causes.required(signer, "");
         return;
@@ -222,7 +222,7 @@ fn validate_signer_name(signer: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// Only the first label in which something is wrong is said.
+/// Only the first invalid label is reported.
 fn validate_labels(signer: &At<'_>, segment: &str, rule: fn(&str) -> Faults, causes: &mut Causes) {
     let mut all = segment.split('.').map(|label| (label, rule(label)));
     if let Some((label, faults)) = all.find(|(_, faults)| !faults.is_empty()) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::containers::all_containers;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::names;
-use crate::primitives::quantity::Quantity;
+use clusterlocal_core::text::Quantity;
 
 /// `standardResources`
 const STANDARD: [&str; 20] = [
@@ -43,7 +44,7 @@ const INTEGERS: [&str; 9] = [
     "services.loadbalancers",
 ];
 
-/// What a quantity says; nothing counts as zero.
+/// The value of a quantity; zero if there is none.
 pub(crate) fn amount(quantity: &At<'_>) -> Quantity {
     Quantity::of(quantity.text())
 }
@@ -119,7 +120,7 @@ pub(crate) fn is_pod_level(name: &str) -> bool {
 
 /// `ValidateNonnegativeQuantity`
 pub(crate) fn validate_non_negative_quantity(quantity: &At<'_>, causes: &mut Causes) {
-    if amount(quantity) < Quantity::default() {
+    if amount(quantity) < Quantity::ZERO {
         causes.invalid(quantity, quantity.text(), "must be greater than or equal to 0");
     }
 }
@@ -136,7 +137,7 @@ pub(crate) fn validate_resource_quantity_value(name: &str, quantity: &At<'_>, ca
 fn validate_huge_pages(name: &str, quantity: &At<'_>, causes: &mut Causes) {
     let size = name.strip_prefix("hugepages-").map(Quantity::of);
     let fits = size.is_some_and(|size| {
-        size > Quantity::default() && size.is_whole() && amount(quantity).value() % size.value() == 0
+        size > Quantity::ZERO && size.is_whole() && amount(quantity).value() % size.value() == 0
     });
     if !fits {
         let text = quantity.text();
@@ -268,12 +269,11 @@ fn validate_pod_resource_consistency(spec: &At<'_>, resources: &At<'_>, causes: 
         [("requests", "requests", (|_| true) as fn(&str) -> bool), ("limits", "limits", is_huge_page)]
     {
         for (name, of_pod) in resources.at(if list == "limits" { "limits" } else { "requests" }).entries() {
+            let mut containers =
+                all_containers(spec).map(|container| container.at("resources").at(list).key(name));
             let all = aggregate(spec, list, name);
-            if is_compared(name) && all > amount(&of_pod) {
-                let why = format!(
-                    "must be greater than or equal to aggregate container {words} of {}",
-                    written(all, of_pod.text())
-                );
+            if is_compared(name) && containers.any(|amount| amount.is_set()) && all > amount(&of_pod) {
+                let why = format!("must be greater than or equal to aggregate container {words} of {all}");
                 causes.invalid(&of_pod, of_pod.text(), &why);
             }
         }
@@ -294,35 +294,15 @@ fn validate_pod_resource_consistency(spec: &At<'_>, resources: &At<'_>, causes: 
 /// which each runs with the sidecars before it.
 fn aggregate(spec: &At<'_>, list: &'static str, name: &str) -> Quantity {
     let of = |container: &At<'_>| amount(&container.at("resources").at(list).key(name));
-    let (mut sidecars, mut most) = (Quantity::default(), Quantity::default());
+    let (mut sidecars, mut most) = (Quantity::ZERO, Quantity::ZERO);
     for container in spec.at("initContainers").items() {
         if container.at("restartPolicy").text() == "Always" {
-            sidecars = sidecars.plus(of(&container));
+            sidecars = sidecars + of(&container);
             most = most.max(sidecars);
         } else {
-            most = most.max(sidecars.plus(of(&container)));
+            most = most.max(sidecars + of(&container));
         }
     }
-    let running = spec.at("containers").items().fold(sidecars, |sum, container| sum.plus(of(&container)));
+    let running = spec.at("containers").items().fold(sidecars, |sum, container| sum + of(&container));
     most.max(running)
-}
-
-/// An amount in the format of `like`: binary suffixes where that has them.
-fn written(all: Quantity, like: &str) -> String {
-    let whole = all.value();
-    if !all.is_whole() {
-        return format!("{}m", all.milli());
-    }
-    let (base, suffixes) =
-        if like.ends_with('i') { (1024, ["Ki", "Mi", "Gi", "Ti"]) } else { (1000, ["k", "M", "G", "T"]) };
-    let mut text = whole.to_string();
-    let mut rest = whole;
-    for suffix in suffixes {
-        if rest == 0 || rest % base != 0 {
-            break;
-        }
-        rest /= base;
-        text = format!("{rest}{suffix}");
-    }
-    text
 }

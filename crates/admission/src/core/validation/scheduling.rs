@@ -13,7 +13,7 @@ const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
 const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
 const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
-/// `ValidateTolerations`. Faults of the value are said of the operator.
+/// `ValidateTolerations`. Errors of the value have the path of the operator.
 pub(crate) fn validate_tolerations(tolerations: &At<'_>, causes: &mut Causes) {
     for toleration in tolerations.items() {
         let (key, operator) = (toleration.at("key"), toleration.at("operator"));
@@ -106,7 +106,7 @@ fn validate_pod_affinity_term(term: &At<'_>, causes: &mut Causes) {
     names::check(&key, names::label_key, causes);
 }
 
-/// `ValidateMatchLabelKeysAndMismatchLabelKeys`. What is in both the keys and the selector is said of an item of the term.
+/// `ValidateMatchLabelKeysAndMismatchLabelKeys`. A key that is in the selector as well is reported for an item of the term.
 fn validate_match_label_keys_and_mismatch_label_keys(
     term: &At<'_>,
     keys: &At<'_>,
@@ -199,7 +199,7 @@ pub(crate) fn validate_readiness_gates(gates: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// `validateSchedulingGates`: what is wrong with a name is said of the gate.
+/// `validateSchedulingGates`: errors of a name have the path of the gate.
 pub(crate) fn validate_scheduling_gates(gates: &At<'_>, causes: &mut Causes) {
     let mut seen = BTreeSet::new();
     for gate in gates.items() {

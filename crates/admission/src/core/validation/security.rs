@@ -307,7 +307,7 @@ pub(crate) fn validate_host_users(spec: &At<'_>, causes: &mut Causes) {
     }
 }
 
-/// What a Pod for Windows cannot have, in the order in which it is said.
+/// The fields that a Pod for Windows cannot have, in the order of the messages.
 const NOT_ON_WINDOWS: [&str; 15] = [
     "securityContext.appArmorProfile",
     "securityContext.seLinuxOptions",

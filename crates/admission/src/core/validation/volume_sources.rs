@@ -10,14 +10,14 @@ use crate::primitives::names;
 /// A kind of source.
 pub(crate) struct Source {
     pub(crate) field: &'static str,
-    /// Where its faults are said to be: not always at the field.
+    /// The path of its errors, which is not always that of the field.
     pub(crate) path: &'static str,
-    /// Where it is said to be one too many.
+    /// The path of the error about one source too many.
     pub(crate) another: &'static str,
     pub(crate) validate: fn(&At<'_>, &mut Causes),
 }
 
-/// A source that says its own name.
+/// A source whose path is its field's name.
 pub(crate) const fn one(field: &'static str, validate: fn(&At<'_>, &mut Causes)) -> Source {
     Source { field, path: field, another: field, validate }
 }

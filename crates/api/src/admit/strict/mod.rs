@@ -1,25 +1,24 @@
 //! Takes the place of apimachinery's strict decoding: fields that a kind does not have are most likely misspelt. It must
 //! not know what the others mean.
 
-mod step;
-mod twice;
-mod unknown;
+mod document;
 
 use std::collections::HashSet;
 
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use crate::schema::crd;
 use crate::schema::resource::Resource;
-use crate::schema::{crd, types};
 use clusterlocal_core::manifest;
-use step::text;
-use twice::twice;
-use unknown::search;
-pub(crate) use unknown::unknown_fields;
+use document::{first_wrong, in_order};
 
-/// Maximum number of fields that an error or the warnings name: a wrong file has thousands.
+/// Maximum number of fields that a finding about a file names: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
+
+/// The errors of strict decoding about fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for
+/// those that `before` has already: a file may have brought them. Of custom resources, `schema` knows the fields.
+const ERRORS_MAX: usize = 100;
 
 /// The fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for those that `before` has
 /// already: a file may have brought them. Of custom resources, `schema` knows the fields.
@@ -29,29 +28,29 @@ pub(crate) fn unknown(
     schema: Option<&Value>,
     before: Option<&Value>,
 ) -> Vec<String> {
-    let unknown = |object, before| match schema {
-        Some(schema) => crd::unknown_fields(object, schema),
+    let unknown = |object: &Value| match schema {
+        Some(schema) => {
+            let paths = crd::unknown_fields(object, schema).into_iter();
+            paths.map(|path| format!("unknown field {path:?}")).collect()
+        }
         None if resource.is_custom() => Vec::new(),
         None => {
-            let mut found = Vec::new();
-            if let Some(known) = types::of(&resource.api_version(), resource.kind) {
-                search(object, before, known, &mut Vec::new(), &mut |path, _| found.push(text(path)));
-            }
-            found
+            let all = clusterlocal_admission::problems(&resource.api_version(), resource.kind, object);
+            all.into_iter().filter(|problem| problem.unknown).map(|problem| problem.message).collect()
         }
     };
-    let mut new = unknown(object, before);
+    let mut new = unknown(object);
     if let Some(before) = before.filter(|_| !new.is_empty()) {
-        let had: HashSet<String> = unknown(before, None).into_iter().collect();
-        new.retain(|path| !had.contains(path));
+        let had: HashSet<String> = unknown(before).into_iter().collect();
+        new.retain(|error| !had.contains(error));
     }
-    new.into_iter().map(|path| format!("unknown field {path:?}")).collect()
+    new
 }
 
-/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields.
+/// The errors of strict decoding: keys that stand twice in the YAML or JSON `body`, and the `unknown` fields, in the order of the
+/// document.
 pub(crate) fn errors(unknown: Vec<String>, body: &[u8]) -> Vec<String> {
-    let twice = twice(body).into_iter().map(|path| format!("duplicate field {path:?}"));
-    repeated_in_yaml(body).into_iter().chain(unknown).chain(twice).take(FIELDS_MAX).collect()
+    repeated_in_yaml(body).into_iter().chain(in_order(unknown, body)).take(ERRORS_MAX).collect()
 }
 
 /// The error of Go's YAML parser for the keys that stand more than once in a map of the YAML `body`.
@@ -78,11 +77,12 @@ fn yaml_error(text: &str) -> Option<String> {
 ///
 /// # Errors
 ///
-/// The first value of another type than its field.
+/// The first value of another type than its field, in the order of the JSON `body`.
 pub(crate) fn decode(
     resource: &Resource,
     object: &mut Value,
     before: Option<&Value>,
+    body: &[u8],
 ) -> Result<Vec<String>, String> {
     let decode = |object: &Value| {
         clusterlocal_admission::decode(&resource.api_version(), resource.kind, object.clone())
@@ -92,6 +92,8 @@ pub(crate) fn decode(
         // It stays as the file has it.
         Err(_) if before.is_some_and(|before| decode(before).is_err()) => return Ok(Vec::new()),
         Err(message) => {
+            let problems = clusterlocal_admission::problems(&resource.api_version(), resource.kind, object);
+            let message = first_wrong(&problems, body).map_or(message, |first| first.message.clone());
             let (kind, version) = (resource.kind, resource.version);
             return Err(format!("{kind} in version {version:?} cannot be handled as a {kind}: {message}"));
         }

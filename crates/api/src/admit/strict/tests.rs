@@ -1,51 +1,7 @@
 use serde_json::json;
 
-use super::unknown::UnknownField;
 use super::*;
 use clusterlocal_core::store::Kind;
-
-#[test]
-fn what_was_meant_by_an_unknown_field() {
-    let table = [
-        ("Service", json!({"spec": {"clusterIp": "None"}}), "spec.clusterIp", Some("clusterIP")),
-        ("StatefulSet", json!({"spec": {"replcas": 3}}), "spec.replcas", Some("replicas")),
-        (
-            "Service",
-            json!({"spec": {"publishNotReadyAdresses": true}}),
-            "spec.publishNotReadyAdresses",
-            Some("publishNotReadyAddresses"),
-        ),
-        // Indented too little, and too much.
-        ("Service", json!({"clusterIP": "None"}), "clusterIP", Some("spec.clusterIP")),
-        (
-            "StatefulSet",
-            json!({"spec": {"template": {"spec": {"serviceName": "a"}}}}),
-            "spec.template.spec.serviceName",
-            Some("spec.serviceName"),
-        ),
-        (
-            "StatefulSet",
-            json!({"spec": {"template": {"spec": {"containers": [{"volumes": []}]}}}}),
-            "spec.template.spec.containers[0].volumes",
-            Some("spec.template.spec.volumes"),
-        ),
-        (
-            "Pod",
-            json!({"spec": {"containers": [{"image": "a", "ports": [{"targetPort": 1}]}]}}),
-            "spec.containers[0].ports[0].targetPort",
-            None,
-        ),
-        ("Pod", json!({"metadata": {"labels": {"anything": "x"}}, "bogus": 1}), "bogus", None),
-    ];
-    for (kind, object, name, meant) in table {
-        let version = if kind == "StatefulSet" { "apps/v1" } else { "v1" };
-        let found = unknown_fields(version, kind, &object);
-        let [UnknownField { name: found, meant: proposed, .. }] = &found[..] else {
-            panic!("{object}: {found:?}")
-        };
-        assert_eq!((&**found, proposed.as_deref()), (name, meant), "{object}");
-    }
-}
 
 /// As a real API server answers.
 #[test]
@@ -138,26 +94,76 @@ fn unknown_fields_have_paths() {
                     \"spec.template.spec.containers[1].imagee\", unknown field \
                     \"spec.template.spec.containers[1].livenessProbe.x\"";
     let refused = |before| {
-        let unknown = decode(resource, &mut set.clone(), before)?;
+        let unknown = decode(resource, &mut set.clone(), before, b"")?;
         check(resource, &errors(unknown, b""))
     };
     assert_eq!(refused(None), Err(expected.into()));
     assert_eq!(refused(Some(&set)), Ok(()), "nothing new");
 }
 
+/// The order is that of sigs.k8s.io/json: of a field that stands twice the second counts, and each is named once.
 #[test]
-fn duplicate_fields_have_paths() {
-    let table: [(&str, &[&str]); 4] = [
-        (r#"{"a": 1, "b": {"a": 1}}"#, &[]),
+fn errors_stand_in_the_order_of_the_document() {
+    let unknown = ["spec.a", "spec.x[1].z", "y"];
+    let table: [(&str, &[&str]); 6] = [
+        (r#"{"b": 1, "spec": {"b": 1}}"#, &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
         (
-            r#"{"spec": {"replicas": 2, "replicas": 3, "x": [{"y": 1}, {"y": 1, "y": null}]}}"#,
-            &["spec.replicas", "spec.x[1].y"],
+            r#"{"y": 1, "spec": {"x": [{"z": 1}, {"z": 1}], "a": {"y": 2}}}"#,
+            &["unknown y", "unknown spec.x[1].z", "unknown spec.a"],
         ),
-        (r#"{"a": 1, "a": 2, "a": 3}"#, &["a"]),
-        ("no: json", &[]),
+        (
+            r#"{"spec": {"n": 2, "x": [{"y": 1}, {"y": 1, "y": null}], "n": 3, "a": 1, "a": 1, "n": 4}}"#,
+            &[
+                "duplicate spec.x[1].y",
+                "duplicate spec.n",
+                "unknown spec.a",
+                "duplicate spec.a",
+                "unknown spec.x[1].z",
+                "unknown y",
+            ],
+        ),
+        (
+            r#"{"a": 1, "a": 2, "a": 3, "y": 1}"#,
+            &["duplicate a", "unknown y", "unknown spec.a", "unknown spec.x[1].z"],
+        ),
+        ("y: 1\nspec: {a: 1}", &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
+        ("", &["unknown spec.a", "unknown spec.x[1].z", "unknown y"]),
     ];
     for (body, expected) in table {
-        assert_eq!(twice(body.as_bytes()), expected, "{body}");
+        let unknown = unknown.map(|path| format!("unknown field {path:?}")).to_vec();
+        let found = errors(unknown, body.as_bytes());
+        let found: Vec<String> =
+            found.iter().map(|error| error.replace(" field \"", " ").replace('"', "")).collect();
+        assert_eq!(found, expected, "{body}");
+    }
+}
+
+/// As kube-apiserver 1.36 answers.
+#[test]
+fn the_wrong_value_that_stands_first_is_named() {
+    let resource = Resource::of_kind(Kind::Pod);
+    let table = [
+        (
+            r#"{"spec": {"containers": 5}, "metadata": {"labels": 5}}"#,
+            "PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            r#"{"metadata": {"labels": 5}, "spec": {"containers": 5}}"#,
+            "ObjectMeta.metadata.labels of type map[string]string",
+        ),
+        (
+            r#"{"spec": {"overhead": {"cpu": "x"}, "hostNetwork": 1}, "metadata": {"deletionTimestamp": "y"}}"#,
+            "quantities must match",
+        ),
+        (
+            r#"{"spec": {"tolerations": [{}, 5], "hostNetwork": 5}}"#,
+            "PodSpec.spec.tolerations of type v1.Toleration",
+        ),
+    ];
+    for (body, expected) in table {
+        let mut object = serde_json::from_str(body).expect(body);
+        let refused = decode(resource, &mut object, None, body.as_bytes()).expect_err(body);
+        assert!(refused.contains(expected), "{body}: {refused}");
     }
 }
 
@@ -175,7 +181,7 @@ fn what_is_shown_is_known() {
     for kind in Kind::ALL {
         for stored in cluster.store().all_stored(kind, None) {
             let mut shown = crate::verbs::show::rendered(stored, &cluster);
-            let unknown = decode(Resource::of_kind(kind), &mut shown, None);
+            let unknown = decode(Resource::of_kind(kind), &mut shown, None, b"");
             assert_eq!(unknown, Ok(Vec::new()), "{shown}");
         }
     }

@@ -80,7 +80,7 @@ proptest! {
             let row = table::row(kind, &shown, Time::default(), Default::default());
             prop_assert_eq!(row["cells"].as_array().map(Vec::len), Some(table::columns(kind).len()));
             let again = update(&the_one(&store).object, &shown, shown.clone(), Written::Whole);
-            prop_assert!(again.is_ok(), "{:?}", again.map_err(|invalid| told(&invalid)));
+            prop_assert!(again.is_ok(), "{:?}", again.map_err(|invalid| messages(&invalid)));
         }
     }
 }

@@ -154,7 +154,8 @@ fn policies_of_jobs() {
         ),
     ];
     for (spec, expected) in table {
-        let causes = create(Kind::Job, job(&spec)).err().map(|invalid| told(&invalid)).unwrap_or_default();
+        let causes =
+            create(Kind::Job, job(&spec)).err().map(|invalid| messages(&invalid)).unwrap_or_default();
         assert_eq!(causes, expected, "{spec}");
     }
 }
@@ -215,7 +216,7 @@ fn schedules_and_time_zones_of_cron_jobs() {
     ];
     for (spec, expected) in table {
         let json = object_of(Kind::CronJob, &format!("{{spec: {{{spec}, {TEMPLATE}}}}}"));
-        let causes = create(Kind::CronJob, json).err().map(|invalid| told(&invalid)).unwrap_or_default();
+        let causes = create(Kind::CronJob, json).err().map(|invalid| messages(&invalid)).unwrap_or_default();
         assert_eq!(causes, expected, "{spec}");
     }
     // What was taken once may stay.
@@ -323,13 +324,12 @@ fn statuses_of_jobs() {
     ];
     for (spec, status_before, status_after, expected) in table {
         let job = job(&format!("{{{spec}}}"));
-        let old = create(Kind::Job, job.clone()).expect("a Job");
         let (mut before, mut after) = (job.clone(), job);
         before["status"] = yaml(&format!("{{{status_before}}}"));
         after["status"] = yaml(&format!("{{{status_after}}}"));
-        let causes = update(&old, &before, after, Written::Part)
+        let causes = crate::admit::accept_status(Kind::Job, &before, &mut after)
             .err()
-            .map(|invalid| told(&invalid))
+            .map(|invalid| messages(&invalid))
             .unwrap_or_default();
         assert_eq!(causes, expected, "{spec}; {status_before}; {status_after}");
     }
@@ -400,7 +400,7 @@ fn fields_of_jobs_that_do_not_change() {
         }
         let causes = update(&old, &shown, wanted, Written::Whole)
             .err()
-            .map(|invalid| told(&invalid))
+            .map(|invalid| messages(&invalid))
             .unwrap_or_default();
         assert_eq!(causes, expected, "{case}");
     }

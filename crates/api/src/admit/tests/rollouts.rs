@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// (kind, what the spec says, the causes); none where it is taken
+/// Kind, spec, causes; none if it is accepted.
 #[test]
 fn strategies_and_deadlines_that_cannot_work_are_refused() {
     let table: &[(Kind, &str, &[&str])] = &[
@@ -109,10 +109,10 @@ fn strategies_and_deadlines_that_cannot_work_are_refused() {
             "{{spec: {{selector: {{matchLabels: {{app: a}}}}, template: {{metadata: {{labels: {{app: a}}}}, spec: {{containers: \
              [{{name: c, image: i}}]}}}}, {spec}}}}}"
         );
-        let said =
-            create(*kind, object_of(*kind, &rest)).map_or_else(|invalid| told(&invalid), |_| Vec::new());
-        let same = said.len() == causes.len()
-            && said.iter().zip(*causes).all(|(said, cause)| said.starts_with(cause));
-        assert!(same, "{kind} {spec}: {said:?}");
+        let messages =
+            create(*kind, object_of(*kind, &rest)).map_or_else(|invalid| messages(&invalid), |_| Vec::new());
+        let same = messages.len() == causes.len()
+            && messages.iter().zip(*causes).all(|(message, cause)| message.starts_with(cause));
+        assert!(same, "{kind} {spec}: {messages:?}");
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn definition(store: &Store, resource: &Resource, metadata: &str) -> 
     Some(definition)
 }
 
-/// The extension of a schema whose objects may have fields beside those that it names.
+/// The extension of a schema whose objects may have fields other than those that it names.
 const PRESERVES: &str = "/x-kubernetes-preserve-unknown-fields";
 
 /// `schema` without what version 2 of OpenAPI, or kubectl's reading of it, does not know (`ToStructuralOpenAPIV2`).

@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use crate::schema::field;
 use clusterlocal_admission::Cause;
+use clusterlocal_core::types;
 
-/// The fields that every object has, whatever its schema says of them.
+/// The fields that every object has, independent of its schema.
 const OF_ALL: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
 /// Makes of `object` what is stored, or shown, by the schema of its version: unknown fields are pruned and defaults are
@@ -125,9 +126,9 @@ fn search(value: &Value, schema: &Value, path: String, is_resource: bool, found:
 
 /// The fields of `metadata`, that of the object at `path`, that ObjectMeta does not have.
 fn unknown_metadata(metadata: &Value, path: &str) -> Vec<String> {
-    let known = crate::schema::types::fields("ObjectMeta").unwrap_or_default();
+    let known = types::named("meta", "ObjectMeta");
     let fields = metadata.as_object().into_iter().flat_map(Map::keys);
-    let unknown = fields.filter(|name| crate::schema::types::named(known, name).is_none());
+    let unknown = fields.filter(|name| known.is_none_or(|of| of.field(name).is_none()));
     unknown
         .map(
             |name| {
@@ -304,9 +305,9 @@ mod tests {
         ];
         for (object, expected) in table {
             let causes = check(&object, &schema());
-            let told: Vec<String> =
+            let problems: Vec<String> =
                 causes.iter().map(|cause| format!("{}: {}", cause.field, cause.message)).collect();
-            assert_eq!(told, expected, "{object}");
+            assert_eq!(problems, expected, "{object}");
         }
         let odd = json!({ "metadata": { "name": "a", "nmae": 1 }, "spec": { "size": 1, "items": [{ "prot": 1 }] } });
         assert_eq!(unknown_fields(&odd, &schema()), ["spec.items[0].prot", "metadata.nmae"]);

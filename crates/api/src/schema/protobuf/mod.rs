@@ -7,8 +7,9 @@ mod wire;
 use data_encoding::BASE64;
 use serde_json::{Map, Value, json};
 
-use super::types::{self, Alternative, Field, Shape, Type};
+use super::resource::OWN_GROUP;
 use clusterlocal_core::store::Time;
+use clusterlocal_core::types::{self, Field, Go, Numbered, Own, Shape, Type};
 use wire::{Payload, fields};
 
 pub(crate) use wire::put;
@@ -56,124 +57,166 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, ProtobufError> {
         }
     }
     let mut object = Map::new();
-    let known = types::of(&api_version, &kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
-    message(raw, known, &mut object, DEPTH)?;
+    let of = type_of(&api_version, &kind).ok_or_else(|| ProtobufError::Kind(kind.clone()))?;
+    message(raw, of, &mut object, DEPTH)?;
     object.insert("apiVersion".into(), api_version.into());
     object.insert("kind".into(), kind.into());
     Ok(Value::Object(object))
+}
+
+/// The type of a kind that has a form in protobuf.
+fn type_of(api_version: &str, kind: &str) -> Option<&'static Type> {
+    let is_own = api_version.split('/').next() == Some(OWN_GROUP);
+    match kind {
+        // It is in every version of every group (`metav1.AddToGroupVersion`).
+        "DeleteOptions" => types::named("meta", kind),
+        _ => types::of_kind(api_version, kind).filter(|_| !is_own),
+    }
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Puts the fields of the message in `bytes` into `object`.
+/// Puts the fields of the message in `bytes`, which is of the type `of`, into `object`.
 fn message(
     bytes: &[u8],
-    known: &[Field],
+    of: &'static Type,
     object: &mut Map<String, Value>,
     depth: usize,
 ) -> Result<(), ProtobufError> {
     let depth = depth.checked_sub(1).ok_or(ProtobufError::Depth)?;
     for field in fields(bytes) {
         let (number, payload) = field?;
-        let Some(field) = known.iter().find(|field| field.number == number) else { continue };
-        match (field.shape, payload) {
-            (Shape::Inline, Payload::Bytes(bytes)) => {
-                if let Some(known) = field.kind.fields() {
-                    message(bytes, known, object, depth)?;
-                }
-            }
-            (Shape::List, Payload::Bytes(bytes)) if field.kind == Type::Integer => {
-                // Packed: many in one.
-                let list = list(object, field.name);
-                let mut rest = bytes;
-                while !rest.is_empty() {
-                    list.push(signed(wire::varint(&mut rest)?).into());
-                }
-            }
-            (Shape::List, payload) => {
-                let item = value(payload, field.kind, depth)?.unwrap_or_else(|| field.kind.zero());
-                list(object, field.name).push(item);
-            }
-            (Shape::Map, Payload::Bytes(bytes)) => {
-                let (mut key, mut item) = (String::new(), None);
-                for part in fields(bytes) {
-                    match part? {
-                        (1, Payload::Bytes(bytes)) => key = text(bytes),
-                        (2, payload) => item = value(payload, field.kind, depth)?,
-                        _ => {}
-                    }
-                }
-                let map = object.entry(field.name).or_insert_with(|| json!({}));
-                map[key] = item.unwrap_or_else(|| field.kind.zero());
-            }
-            (Shape::One { zero_counts }, payload) => match value(payload, field.kind, depth)? {
-                Some(value) => drop(object.insert(field.name.into(), value)),
-                None if zero_counts => drop(object.insert(field.name.into(), field.kind.zero())),
-                None => {}
-            },
-            _ => return Err(ProtobufError::Malformed),
+        match (of.numbered(number), payload) {
+            (None, _) => {}
+            (Some(Numbered::Embedded(of)), Payload::Bytes(bytes)) => message(bytes, of, object, depth)?,
+            (Some(Numbered::Embedded(_)), _) => return Err(ProtobufError::Malformed),
+            (Some(Numbered::Field(field)), payload) => put_field(object, field, payload, depth)?,
         }
     }
     Ok(())
 }
 
-/// The list that is, or is to be, the field `name`.
-fn list<'o>(object: &'o mut Map<String, Value>, name: &str) -> &'o mut Vec<Value> {
-    let list = object.entry(name).or_insert_with(|| json!([]));
-    list.as_array_mut().expect("the table gives each field one shape")
+/// Puts the value of `field`, or one more of its items or entries, into `object`.
+fn put_field(
+    object: &mut Map<String, Value>,
+    field: &'static Field,
+    payload: Payload<'_>,
+    depth: usize,
+) -> Result<(), ProtobufError> {
+    let go = field.go.resolved();
+    match (go, payload) {
+        (Go::List(of), payload) if !go.is_bytes() => {
+            let list = object.entry(field.json).or_insert_with(|| json!([]));
+            let list = list.as_array_mut().ok_or(ProtobufError::Malformed)?;
+            match (of.resolved(), payload) {
+                // Packed: many in one.
+                (Go::Integer(..), Payload::Bytes(mut rest)) => {
+                    while !rest.is_empty() {
+                        list.push(signed(wire::varint(&mut rest)?).into());
+                    }
+                }
+                (of, payload) => list.push(value(payload, of, depth)?.unwrap_or_else(|| zero(of))),
+            }
+        }
+        (Go::Map(_, of), Payload::Bytes(bytes)) => {
+            let (mut key, mut entry) = (String::new(), None);
+            for part in fields(bytes) {
+                match part? {
+                    (1, Payload::Bytes(bytes)) => key = text(bytes),
+                    (2, payload) => entry = value(payload, of, depth)?,
+                    _ => {}
+                }
+            }
+            let map = object.entry(field.json).or_insert_with(|| json!({}));
+            map[key] = entry.unwrap_or_else(|| zero(of));
+        }
+        (go, payload) => {
+            let is_pointer = matches!(field.go, Go::Pointer(_));
+            let value = value(payload, go, depth)?.or_else(|| is_pointer.then(|| zero(go)));
+            if let Some(value) = value.filter(|value| !value.is_null()) {
+                object.insert(field.json.into(), value);
+            }
+        }
+    }
+    Ok(())
 }
 
-/// A single value; nothing where it is Go's zero.
-fn value(payload: Payload<'_>, kind: Type, depth: usize) -> Result<Option<Value>, ProtobufError> {
-    let value = match (kind, payload) {
-        (Type::String, Payload::Bytes(bytes)) => Value::from(text(bytes)),
-        (Type::Bytes, Payload::Bytes(bytes)) => BASE64.encode(bytes).into(),
-        (Type::Integer, Payload::Varint(number)) => signed(number).into(),
-        (Type::Boolean, Payload::Varint(number)) => (number != 0).into(),
-        (Type::Named(_), Payload::Bytes(bytes)) => {
-            let mut object = Map::new();
-            if let Some(known) = kind.fields() {
-                message(bytes, known, &mut object, depth)?;
+/// A single value; `None` where it is Go's zero value.
+fn value(payload: Payload<'_>, go: &'static Go, depth: usize) -> Result<Option<Value>, ProtobufError> {
+    let go = go.resolved();
+    let value = match (go, payload) {
+        (go, Payload::Bytes(bytes)) if go.is_bytes() => BASE64.encode(bytes).into(),
+        (Go::Named(of), Payload::Bytes(bytes)) => return named(of, bytes, depth),
+        (Go::Text, Payload::Bytes(bytes)) => Value::from(text(bytes)),
+        (Go::Integer(..), Payload::Varint(number)) => signed(number).into(),
+        (Go::Boolean, Payload::Varint(number)) => (number != 0).into(),
+        (Go::Float, Payload::Fixed64(bytes)) => f64::from_le_bytes(bytes).into(),
+        // A list in a map is a message with the items in its first field.
+        (Go::List(of), Payload::Bytes(bytes)) => {
+            let mut items = Vec::new();
+            for field in fields(bytes) {
+                if let (1, payload) = field? {
+                    items.push(value(payload, of, depth)?.unwrap_or_else(|| zero(of)));
+                }
             }
-            // That it is there says something: `emptyDir: {}`.
-            return Ok(Some(Value::Object(object)));
-        }
-        (Type::Time, Payload::Bytes(bytes)) => {
-            let [seconds, _] = numbers(bytes)?;
-            return Ok(
-                seconds.map(|s| Time::from_unix_millis(signed(s).saturating_mul(1000)).to_string().into())
-            );
-        }
-        (Type::MicroTime, Payload::Bytes(bytes)) => {
-            let [seconds, nanos] = numbers(bytes)?;
-            return Ok(seconds.map(|seconds| micro_time(signed(seconds), nanos.unwrap_or(0))));
-        }
-        (Type::Duration, Payload::Bytes(bytes)) => {
-            let [nanos, _] = numbers(bytes)?;
-            let seconds = signed(nanos.unwrap_or(0)) as f64 / 1e9;
-            return Ok(Some(format!("{seconds}s").into()));
-        }
-        (Type::Float, Payload::Fixed64(bytes)) => f64::from_le_bytes(bytes).into(),
-        (Type::Object, Payload::Bytes(_)) => return Ok(Some(json!({}))),
-        (Type::Strings, Payload::Bytes(bytes)) => strings(bytes, 1)?.into(),
-        (Type::SchemaOr(other), Payload::Bytes(bytes)) => return schema_or(other, bytes, depth).map(Some),
-        (Type::Quantity, Payload::Bytes(bytes)) => string(bytes, 1)?.into(),
-        (Type::IntOrString, Payload::Bytes(bytes)) => {
-            let [kind, number] = numbers(bytes)?;
-            match kind {
-                Some(1) => string(bytes, 3)?.into(),
-                _ => signed(number.unwrap_or(0)).into(),
-            }
-        }
-        (Type::Raw, Payload::Bytes(bytes)) => {
-            let raw = string(bytes, 1)?;
-            serde_json::from_str(&raw).unwrap_or_default()
+            items.into()
         }
         _ => return Err(ProtobufError::Malformed),
     };
-    Ok(Some(value).filter(|value| *value != kind.zero()))
+    Ok(Some(value).filter(|value| *value != zero(go)))
+}
+
+/// The message in `bytes`, which is of a type with a name.
+fn named(of: &'static Type, bytes: &[u8], depth: usize) -> Result<Option<Value>, ProtobufError> {
+    let Shape::Own(own) = *of.shape() else {
+        let mut object = Map::new();
+        message(bytes, of, &mut object, depth)?;
+        // An empty message differs from none: `emptyDir: {}`.
+        return Ok(Some(Value::Object(object)));
+    };
+    Ok(match own {
+        Own::Time => {
+            let [seconds, _] = numbers(bytes)?;
+            seconds.map(|s| Time::from_unix_millis(signed(s).saturating_mul(1000)).to_string().into())
+        }
+        Own::MicroTime => {
+            let [seconds, nanos] = numbers(bytes)?;
+            seconds.map(|seconds| micro_time(signed(seconds), nanos.unwrap_or(0)))
+        }
+        Own::Quantity => Some(string(bytes, 1)?).filter(|text| !text.is_empty()).map(Value::from),
+        Own::IntOrString => {
+            let [kind, number] = numbers(bytes)?;
+            Some(match kind {
+                Some(1) => string(bytes, 3)?.into(),
+                _ => signed(number.unwrap_or(0)).into(),
+            })
+            .filter(|value: &Value| *value != 0)
+        }
+        Own::Raw => serde_json::from_str(&string(bytes, 1)?).ok(),
+        Own::SchemaOrBool | Own::SchemaOrArray | Own::SchemaOrStrings => Some(schema_or(own, bytes, depth)?),
+    })
+}
+
+/// Go's zero value.
+fn zero(go: &'static Go) -> Value {
+    let go = go.resolved();
+    match go {
+        go if go.is_bytes() => json!(""),
+        Go::Text => json!(""),
+        Go::Integer(..) => json!(0),
+        Go::Float => json!(0.0),
+        Go::Boolean => json!(false),
+        Go::List(_) => json!([]),
+        Go::Named(of) => match of.shape() {
+            Shape::Own(Own::Quantity) => json!(""),
+            Shape::Own(Own::IntOrString) => json!(0),
+            Shape::Own(Own::Time | Own::MicroTime | Own::Raw) => Value::Null,
+            _ => json!({}),
+        },
+        Go::Map(..) | Go::Pointer(_) | Go::Any => Value::Null,
+    }
 }
 
 /// A time of `seconds` since 1970 as metav1.MicroTime writes it.
@@ -183,25 +226,25 @@ fn micro_time(seconds: i64, nanos: u64) -> Value {
 }
 
 /// A JSONSchemaProps, or what may stand in its place: a boolean in field 1 before it, or others in field 2 after it.
-fn schema_or(other: Alternative, bytes: &[u8], depth: usize) -> Result<Value, ProtobufError> {
-    let at = if other == Alternative::Boolean { 2 } else { 1 };
+fn schema_or(own: Own, bytes: &[u8], depth: usize) -> Result<Value, ProtobufError> {
+    let schema = |bytes| match types::named("apiextensions", "JSONSchemaProps") {
+        Some(of) => named(of, bytes, depth),
+        None => Ok(None),
+    };
+    let at = if own == Own::SchemaOrBool { 2 } else { 1 };
     let (mut schemas, mut allows) = (Vec::new(), false);
     for field in fields(bytes) {
         match field? {
-            (number, payload @ Payload::Bytes(_)) if number == at => {
-                return Ok(value(payload, Type::Named("JSONSchemaProps"), depth)?.unwrap_or_default());
-            }
-            (2, payload @ Payload::Bytes(_)) if other == Alternative::Schemas => {
-                schemas.extend(value(payload, Type::Named("JSONSchemaProps"), depth)?);
-            }
+            (number, Payload::Bytes(bytes)) if number == at => return Ok(schema(bytes)?.unwrap_or_default()),
+            (2, Payload::Bytes(bytes)) if own == Own::SchemaOrArray => schemas.extend(schema(bytes)?),
             (1, Payload::Varint(number)) => allows = number != 0,
             _ => {}
         }
     }
-    Ok(match other {
-        Alternative::Boolean => allows.into(),
-        Alternative::Schemas => schemas.into(),
-        Alternative::Strings => strings(bytes, 2)?.into(),
+    Ok(match own {
+        Own::SchemaOrBool => allows.into(),
+        Own::SchemaOrArray => schemas.into(),
+        _ => strings(bytes, 2)?.into(),
     })
 }
 
@@ -350,6 +393,20 @@ mod tests {
     }
 
     #[test]
+    fn lists_in_maps_are_messages() {
+        let extra = of(&[(1, b"scopes"), (2, &of(&[(1, b"a"), (1, b"b")]))]);
+        let review = body("authorization.k8s.io/v1", "SubjectAccessReview", &of(&[(2, &of(&[(5, &extra)]))]));
+        assert_eq!(object(&review).unwrap()["spec"], json!({ "extra": { "scopes": ["a", "b"] } }));
+    }
+
+    #[test]
+    fn options_of_a_deletion_are_of_every_version() {
+        let options = object(&body("apps/v1", "DeleteOptions", b"\x08\x00"));
+        let expected = json!({ "apiVersion": "apps/v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0 });
+        assert_eq!(options, Ok(expected));
+    }
+
+    #[test]
     fn times_and_fields_of_tomorrow() {
         let metadata = of(&[(9, b"\x08\x80\xe2\xcf\xaa\x06\x10\x00"), (10_000, b"whatever")]);
         let read = object(&body("v1", "Pod", &of(&[(1, &metadata)])));
@@ -360,6 +417,10 @@ mod tests {
     fn what_is_none_is_refused() {
         assert_eq!(object(b"{}"), Err(ProtobufError::Magic));
         assert_eq!(object(&body("v1", "Ring", b"")), Err(ProtobufError::Kind("Ring".into())));
+        assert_eq!(
+            object(&body("clusterlocal.dev/v1", "Fault", b"")),
+            Err(ProtobufError::Kind("Fault".into()))
+        );
         assert_eq!(object(&body("v1", "Pod", b"\x0a\x05")), Err(ProtobufError::Malformed));
         // A number where a message should be.
         assert_eq!(object(&body("v1", "Pod", b"\x08\x01")), Err(ProtobufError::Malformed));
@@ -368,8 +429,16 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_too_odd(raw in proptest::collection::vec(any::<u8>(), 0..200)) {
-            for kind in ["Pod", "Deployment", "Service", "EndpointSlice", "Event", "ControllerRevision"] {
-                _ = object(&body("v1", kind, &raw));
+            for (version, kind) in [
+                ("v1", "Pod"),
+                ("apps/v1", "Deployment"),
+                ("v1", "Service"),
+                ("discovery.k8s.io/v1", "EndpointSlice"),
+                ("events.k8s.io/v1", "Event"),
+                ("apiextensions.k8s.io/v1", "CustomResourceDefinition"),
+                ("authorization.k8s.io/v1", "SubjectAccessReview"),
+            ] {
+                _ = object(&body(version, kind, &raw));
             }
             _ = object(&[MAGIC, &raw].concat());
         }

@@ -1,5 +1,5 @@
-//! Events and their JSON, shared by all who watch: an event's object is written once, however many want it. The store
-//! keeps the events; what is kept here is only a window of the latest. It must not know who watches.
+//! Events and their JSON, shared by all watches: an event's object is rendered once, however many clients receive it. The
+//! store keeps the events; this is only a window of the latest. Must not depend on its watchers.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,20 +11,21 @@ use crate::verbs::show;
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Compacted, Event, Stored, View};
 
-/// So many of the latest events keep their JSON. Whoever is further behind has to make it again.
-const SHARED: usize = 1024;
+/// Number of the latest events whose JSON is kept. Older ones are rendered again.
+const SHARED_EVENTS: usize = 1024;
 
-/// So many watchers look at the cluster at a time. An event wakes all of them, and each thread that waits for the cluster
-/// has memory of its own.
+/// Maximum number of watches that read the cluster at a time. An event wakes all of them, and each thread that waits for
+/// the cluster has its own memory.
 const READERS: usize = 2;
 
-/// The longest JSON that is kept, in bytes. Objects of a cluster have a few thousand; clients may write much longer ones.
+/// Maximum size of the JSON that is kept, in bytes. Objects of a cluster have a few thousand; clients may write much larger
+/// ones.
 const SHARED_BYTES: usize = 16 << 10;
 
 /// The latest events.
 pub(crate) struct Journal {
     window: Mutex<VecDeque<Arc<Entry>>>,
-    /// Whoever wants to look waits for one of these.
+    /// The permits for reading the cluster.
     pub(super) readers: Arc<Semaphore>,
 }
 
@@ -41,7 +42,7 @@ pub(super) struct Entry {
 }
 
 impl Journal {
-    /// Up to `limit` events after `revision`, oldest first.
+    /// Returns up to `limit` events after `revision`, oldest first.
     pub(super) fn after(
         &self,
         cluster: &ControlPlane,
@@ -50,11 +51,11 @@ impl Journal {
     ) -> Result<Vec<Arc<Entry>>, Compacted> {
         let events = cluster.store().watch(revision)?.take(limit);
         let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
-        // The cluster began anew.
+        // The cluster was reset.
         if window.back().is_some_and(|last| last.event.revision > cluster.store().revision()) {
             window.clear();
         }
-        // What the store has forgotten is not kept here either: it bounds the bytes.
+        // Events that the store has dropped are dropped here as well: the store bounds the bytes.
         let oldest = cluster.store().oldest_kept();
         while window.front().is_some_and(|first| first.event.revision <= oldest) {
             window.pop_front();
@@ -63,7 +64,7 @@ impl Journal {
     }
 }
 
-/// The entry of `event` that others have too, if it is among the latest.
+/// Returns the shared entry of `event`, if it is among the latest.
 fn share(window: &mut VecDeque<Arc<Entry>>, event: &Event) -> Arc<Entry> {
     let found = window.binary_search_by_key(&event.revision, |entry| entry.event.revision);
     match found {
@@ -72,7 +73,7 @@ fn share(window: &mut VecDeque<Arc<Entry>>, event: &Event) -> Arc<Entry> {
             let entry = Arc::new(Entry { event: event.clone(), json: OnceLock::new() });
             if at == window.len() {
                 window.push_back(entry.clone());
-                if window.len() > SHARED {
+                if window.len() > SHARED_EVENTS {
                     window.pop_front();
                 }
             }
@@ -82,13 +83,13 @@ fn share(window: &mut VecDeque<Arc<Entry>>, event: &Event) -> Arc<Entry> {
 }
 
 impl Entry {
-    /// The object as it is after the event, or as it was last; either way with the event's revision.
+    /// The object after the event, or its last state; with the event's revision either way.
     pub(super) fn object(&self) -> Stored {
         let stored = self.event.after.as_ref().or(self.event.before.as_ref());
         self.at_its_revision(stored.expect("an event is about an object"))
     }
 
-    /// The object as it was before the event, if it was there, with the event's revision.
+    /// The object before the event, if it existed, with the event's revision.
     pub(super) fn before(&self) -> Option<Stored> {
         self.event.before.as_ref().map(|stored| self.at_its_revision(stored))
     }
@@ -106,7 +107,7 @@ impl Entry {
         }
         let json = Bytes::from(show::rendered_in(&self.object(), cluster, view).to_string());
         if json.len() <= SHARED_BYTES {
-            // Whoever was quicker made the same.
+            // A concurrent watch may have stored the same JSON first.
             _ = self.json.set(json.clone());
         }
         json

@@ -1,6 +1,6 @@
-//! Takes the place of kube-apiserver's watch handler: what happens to the objects of a kind, as a stream of lines. A
-//! watcher is a cursor into the store's events and nothing else: whoever reads slowly holds no queue, and whoever falls
-//! too far behind is told to list anew. It must not know how objects change.
+//! Takes the place of kube-apiserver's watch handler: the changes of the objects of a kind, as a stream of lines. A watch
+//! is only a cursor into the store's events: a slow client has no queue, and one that falls too far behind gets 410 Gone.
+//! Must not depend on how objects change.
 
 mod journal;
 mod translate;
@@ -21,7 +21,7 @@ use crate::http::accept::Form;
 use crate::http::outgoing::PIECE_BYTES;
 use crate::http::query::{Query, VersionMatch};
 use crate::http::reply::{Reply, Streamed};
-use crate::http::server::told;
+use crate::http::server::stopped;
 use crate::http::status::Status;
 use crate::schema::resource::Resource;
 use clusterlocal_core::ControlPlane;
@@ -30,19 +30,19 @@ use clusterlocal_core::store::{Key, Kind, Object, Store, Stored, Undone, View};
 pub(crate) use journal::Journal;
 use translate::Lines;
 
-/// A watch that does not say when it ends ends after this time: kube-apiserver draws 30 to 60 minutes.
-const LONGEST: Duration = Duration::from_secs(45 * 60);
+/// Time-out of a watch without one of its own: kube-apiserver draws 30 to 60 minutes.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(45 * 60);
 
-/// How often a client that wants to hear how far it has come is told: kube-apiserver does so about once a minute.
-const BOOKMARKS: Duration = Duration::from_secs(60);
+/// Interval of bookmarks: kube-apiserver sends about one a minute.
+const BOOKMARK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Maximum number of events, or objects, that are looked at at a time, as long as they are no more than [`PIECE_BYTES`].
-const BATCH: usize = 256;
+/// Maximum number of events, or objects, in one step, if they are within [`PIECE_BYTES`].
+const BATCH_SIZE: usize = 256;
 
-/// About how long Endpoints are that are computed from slices, in bytes: some hundred addresses.
+/// Approximate size of Endpoints computed from slices, in bytes: some hundred addresses.
 const ENDPOINTS_BYTES: usize = 64 << 10;
 
-/// About how much `object` takes in a piece of a stream, in bytes.
+/// Approximate size of `object` in a piece of a stream, in bytes.
 fn shown_bytes(object: &Object) -> usize {
     match object {
         Object::Endpoints(endpoints) if endpoints.derived.is_some() => ENDPOINTS_BYTES,
@@ -58,7 +58,7 @@ pub(crate) fn begin(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, St
     let begins = api.driver.read(|cluster| Beginning::of(cluster, &scope, query))?;
     let now = Instant::now();
     let watcher = Watcher {
-        // Marked as seen here: what happened after the cursor was taken wakes the watcher.
+        // Marked as seen here: any change after the cursor wakes the watch.
         revisions: api.driver.revisions(),
         stop: api.stop.clone(),
         api: api.clone(),
@@ -68,19 +68,19 @@ pub(crate) fn begin(api: &Arc<Api>, kind: Kind, call: &Call) -> Result<Reply, St
         initial: begins.objects.into_iter(),
         announce: query.send_initial_events,
         bookmarks: query.allow_bookmarks,
-        next_bookmark: now + BOOKMARKS,
+        next_bookmark: now + BOOKMARK_INTERVAL,
         ends: end(query),
         over: false,
     };
     Ok(Reply::Stream(watcher.stream()))
 }
 
-/// When a watch ends that begins now.
+/// The end of a watch that begins now.
 pub(crate) fn end(query: &Query) -> Instant {
-    Instant::now() + query.timeout.unwrap_or(LONGEST).min(LONGEST)
+    Instant::now() + query.timeout.unwrap_or(DEFAULT_TIMEOUT).min(DEFAULT_TIMEOUT)
 }
 
-/// What does not go together, in kube-apiserver's words (ValidateListOptions).
+/// Refuses invalid combinations, with kube-apiserver's messages (ValidateListOptions).
 fn check(query: &Query) -> Result<(), Status> {
     let wrong = if query.send_initial_events && query.version_match != Some(VersionMatch::NotOlderThan) {
         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
@@ -92,11 +92,11 @@ fn check(query: &Query) -> Result<(), Status> {
     Err(Status::bad_request(wrong))
 }
 
-/// Where a watch begins.
+/// The start of a watch.
 struct Beginning {
-    /// Events after this one are shown.
+    /// Events after this revision are sent.
     revision: u64,
-    /// Objects that are there already and shown first.
+    /// Objects that exist already and are sent first.
     objects: Vec<Key>,
 }
 
@@ -105,12 +105,12 @@ impl Beginning {
         let store = cluster.store();
         let current = store.revision();
         match query.resource_version {
-            // A client that knew a later state knew another cluster, before a restart: it has to list anew. The stream
-            // tells it so.
+            // A later revision belongs to another cluster, before a restart: the client has to list again. The stream
+            // returns the error.
             Some(asked @ 1..) if !query.send_initial_events || asked > current => {
                 Ok(Beginning { revision: asked, objects: Vec::new() })
             }
-            // Without a revision, the state comes first.
+            // Without a revision, the current objects come first.
             _ => {
                 let objects = list::as_of(cluster, scope, current)?;
                 let objects =
@@ -124,22 +124,22 @@ impl Beginning {
     }
 }
 
-/// One who watches.
+/// A watch.
 struct Watcher {
     api: Arc<Api>,
     resource: &'static Resource,
     lines: Lines,
-    /// Everything up to this revision has been shown.
+    /// Everything up to this revision has been sent.
     cursor: u64,
-    /// The objects of the beginning that were not shown yet, by key: an object that changes before its turn is not kept for
-    /// each client that reads slowly.
+    /// Keys of the initial objects that are not sent yet: an object that changes before its turn is not kept for each slow
+    /// client.
     initial: std::vec::IntoIter<Key>,
-    /// Whether the end of the initial objects is still to be told.
+    /// Whether the bookmark at the end of the initial objects is still to be sent.
     announce: bool,
     bookmarks: bool,
     next_bookmark: Instant,
     ends: Instant,
-    /// Nothing comes any more.
+    /// The stream has ended.
     over: bool,
     revisions: signal::Receiver<u64>,
     stop: signal::Receiver<bool>,
@@ -157,7 +157,7 @@ impl Watcher {
     async fn next(mut self) -> Option<(Bytes, Self)> {
         while !self.over {
             self.revisions.mark_unchanged();
-            // The cluster may be busy with what somebody else wants.
+            // Another request may be using the cluster.
             let place = self.api.journal.readers.clone().acquire_owned().await.ok()?;
             let lines;
             (lines, self) = spawn_blocking(move || (self.gather(), self)).await.ok()?;
@@ -169,7 +169,7 @@ impl Watcher {
                 continue;
             }
             tokio::select! {
-                () = told(&mut self.stop) => self.over = true,
+                () = stopped(&mut self.stop) => self.over = true,
                 () = sleep_until(self.ends) => self.over = true,
                 () = sleep_until(self.next_bookmark), if self.bookmarks => {
                     return Some((self.bookmark(json!({})), self));
@@ -177,14 +177,14 @@ impl Watcher {
                 changed = self.revisions.changed() => self.over = changed.is_err(),
             }
             if self.over && self.bookmarks {
-                // Where to go on from.
+                // The revision to continue from.
                 return Some((self.bookmark(json!({})), self));
             }
         }
         None
     }
 
-    /// What there is to show now.
+    /// Returns the lines that are available now.
     fn gather(&mut self) -> Vec<u8> {
         let Watcher { api, lines, initial, cursor, .. } = self;
         let (mut out, compacted) = api.driver.read(|cluster| {
@@ -195,7 +195,7 @@ impl Watcher {
             if *cursor > cluster.store().revision() {
                 return (Vec::new(), Some(cluster.store().revision()));
             }
-            match api.journal.after(cluster, *cursor, BATCH) {
+            match api.journal.after(cluster, *cursor, BATCH_SIZE) {
                 Ok(mut entries) => {
                     entries.truncate(lines.fitting(&entries));
                     *cursor = entries.last().map_or(*cursor, |entry| entry.event.revision);
@@ -216,9 +216,9 @@ impl Watcher {
         out
     }
 
-    /// A line that tells how far the client has come.
+    /// A bookmark with the client's current revision.
     fn bookmark(&mut self, annotations: Value) -> Bytes {
-        self.next_bookmark = Instant::now() + BOOKMARKS;
+        self.next_bookmark = Instant::now() + BOOKMARK_INTERVAL;
         let mut metadata = json!({ "resourceVersion": self.cursor.to_string(), "creationTimestamp": null });
         if annotations.as_object().is_some_and(|annotations| !annotations.is_empty()) {
             metadata["annotations"] = annotations;
@@ -231,7 +231,7 @@ impl Watcher {
     }
 }
 
-/// The next of the objects of the beginning, as they were at `revision`; as they are now, where that is forgotten.
+/// Returns the next initial objects as of `revision`, or their current state if that is no longer kept.
 fn begin_with(initial: &mut std::vec::IntoIter<Key>, revision: u64, store: &Store) -> Vec<Stored> {
     if initial.len() == 0 {
         return Vec::new();
@@ -239,7 +239,7 @@ fn begin_with(initial: &mut std::vec::IntoIter<Key>, revision: u64, store: &Stor
     let undone = Undone::since(store, revision).unwrap_or_default();
     let view = View::past(store, &undone);
     let (mut begun, mut bytes) = (Vec::new(), 0);
-    while begun.len() < BATCH && bytes < PIECE_BYTES {
+    while begun.len() < BATCH_SIZE && bytes < PIECE_BYTES {
         let Some(key) = initial.next() else { break };
         if let Some(stored) = view.stored(&key) {
             bytes += shown_bytes(&stored.object);

@@ -1,5 +1,5 @@
-//! Events as one watcher sees them: an object that its selectors begin to admit is ADDED, one that they admit no longer
-//! is DELETED. It must not know where events come from or lines go.
+//! Events as a watch sends them: an object that its selectors begin to match is ADDED, one that they no longer match is
+//! DELETED. Must not depend on where events come from or lines go.
 
 use std::sync::Arc;
 
@@ -14,33 +14,33 @@ use crate::verbs::show::{Presentation, Scope};
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Stored, Undone, View};
 
-/// An object on its way to a watcher.
+/// An object in a line of a watch.
 enum Shown {
-    /// As JSON text that all watchers share.
+    /// JSON text that all watches share.
     Text(Bytes),
     Json(Value),
 }
 
-/// What a watcher is shown of events, line by line.
+/// The lines of a watch.
 pub(super) struct Lines {
     scope: Scope,
     presentation: Presentation,
-    /// Whether the columns of the table have been told.
+    /// Whether the columns of the table have been sent.
     columns_told: bool,
 }
 
 impl Lines {
-    /// The objects of `scope` as `presentation` shows them.
+    /// The lines for objects of `scope` in the form of `presentation`.
     pub(super) fn new(scope: Scope, presentation: Presentation) -> Self {
         Lines { scope, presentation, columns_told: false }
     }
 
-    /// In which form objects are.
+    /// The form of objects.
     pub(super) fn form(&self) -> Form {
         self.presentation.form
     }
 
-    /// Objects that are there already.
+    /// The lines of objects that exist already.
     pub(super) fn initial(&mut self, objects: &[Stored], cluster: &ControlPlane) -> Vec<u8> {
         objects
             .iter()
@@ -51,7 +51,7 @@ impl Lines {
             .collect()
     }
 
-    /// How many of `entries`, from the first on and at least one, make a piece of a stream.
+    /// The number of `entries`, from the first on and at least one, that fit into a piece of a stream.
     pub(super) fn fitting(&self, entries: &[Arc<Entry>]) -> usize {
         let mut bytes = 0;
         let within = |entry: &&Arc<Entry>| {
@@ -64,14 +64,14 @@ impl Lines {
         entries.iter().take_while(within).count()
     }
 
-    /// What `entries` are to this watcher, each object as it was at its revision: also where it is rendered from others
-    /// that have changed since. The entries follow each other in the store.
+    /// The lines of `entries`, each object as of its revision, even if it is rendered from others that have changed since.
+    /// The entries are consecutive in the store.
     pub(super) fn events(&mut self, entries: &[Arc<Entry>], cluster: &ControlPlane) -> Vec<u8> {
         let concerns = |entry: &Arc<Entry>| self.scope.is_at(&entry.event.object().key());
         let Some(last) = entries.last().filter(|_| entries.iter().any(concerns)) else { return Vec::new() };
         let store = cluster.store();
         let mut undone = Undone::since(store, last.event.revision).unwrap_or_default();
-        // From the newest to the oldest: the state before an event is the one after the event before it.
+        // From the newest to the oldest: the state before an event is the one after the previous event.
         let mut found: Vec<(&'static str, Shown)> = Vec::new();
         for entry in entries.iter().rev() {
             if concerns(entry) {
@@ -82,7 +82,7 @@ impl Lines {
                 match (self.seen(&entry.event.before, cluster, view), after) {
                     (false, Some(after)) => found.push(("ADDED", after)),
                     (true, Some(after)) => found.push(("MODIFIED", after)),
-                    // An object that is gone, or not admitted any more, is shown as it was last.
+                    // An object that is deleted, or no longer matches, is sent in its last state.
                     (true, None) => found.push(("DELETED", self.left(entry, cluster, view))),
                     (false, None) => {}
                 }
@@ -108,7 +108,7 @@ impl Lines {
         stored.as_ref().is_some_and(|stored| self.scope.admits(stored, cluster, view))
     }
 
-    /// The object after the event; its JSON is the same for all watchers.
+    /// The object after the event; all watches share its JSON.
     fn shown(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
         match self.presentation.form {
             Form::Json if self.presentation.is_stored_form() => Shown::Text(entry.json(cluster, view)),
@@ -116,7 +116,7 @@ impl Lines {
         }
     }
 
-    /// The object before the event, which it left.
+    /// The object before the event, which no longer matches.
     fn left(&self, entry: &Entry, cluster: &ControlPlane, view: View<'_>) -> Shown {
         let left = entry.before().unwrap_or_else(|| entry.object());
         Shown::Json(self.presentation.rendered(&left, cluster, view))

@@ -1,8 +1,8 @@
-//! Namespaces, and the events that tell what happened in them.
+//! Namespaces and Events.
 
 use serde_json::{Map, Value};
 
-use super::{Shown, api_version, put};
+use super::{Shown, put};
 use clusterlocal_core::store::{EventRecord, Kind, NAMESPACE_NAME_LABEL, Namespace, fill};
 
 pub(super) fn namespace(shown: &mut Shown<'_>, namespace: &Namespace) {
@@ -19,9 +19,9 @@ pub(super) fn event(shown: &mut Shown<'_>, event: &EventRecord) {
     let mut about = shown.reference(&event.involved_object);
     let kind = Kind::ALL.into_iter().find(|kind| kind.as_str() == event.involved_object.kind);
     if let (Some(kind), None) = (kind, about.get("apiVersion")) {
-        about["apiVersion"] = api_version(kind).into();
+        about["apiVersion"] = kind.api_version().into();
     }
-    // What somebody wrote may say more: a field, a revision.
+    // The object that a client wrote may have more: a field, a revision.
     let mut given = shown.json.remove("involvedObject").unwrap_or_default();
     match (given.as_object_mut(), about) {
         (Some(given), Value::Object(about)) => {

@@ -1,4 +1,4 @@
-//! What Services lead to: EndpointSlices, and the older Endpoints, which a cluster still makes for every Service.
+//! EndpointSlices, and the older Endpoints, which a cluster still creates for every Service.
 
 use serde_json::{Map, Value, json};
 

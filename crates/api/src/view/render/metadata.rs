@@ -1,12 +1,12 @@
-//! What all objects have: names, UIDs, revisions, times and owners.
+//! The metadata of all objects: names, UIDs, revisions, times and owners.
 
 use serde_json::{Map, Value, json};
 
-use super::{Shown, api_version, put};
+use super::{Shown, put};
 use crate::schema::field;
 use clusterlocal_core::store::{Extra, Kind, Owner, put_labels};
 
-/// The metadata of the object, of which `given` was written.
+/// The metadata of the object; `given` is the part that was written.
 pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     let stored = shown.stored;
     let (kind, meta) = (stored.object.kind(), stored.object.metadata());
@@ -14,7 +14,7 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
         Some(Value::Object(given)) => given,
         _ => Map::new(),
     };
-    // A snapshot's are another cluster's.
+    // Those of a snapshot belong to another cluster.
     for field in ["managedFields", "selfLink", "generation", "clusterName"] {
         json.remove(field);
     }
@@ -49,16 +49,18 @@ pub(super) fn metadata(shown: &Shown<'_>, given: Option<Value>) -> Value {
     json.into()
 }
 
-/// Whether a change of the object's spec counts.
+/// Whether changes of the object's spec are counted.
 fn has_generation(kind: Kind) -> bool {
     match kind {
-        Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => true,
+        Kind::Pod | Kind::EndpointSlice | Kind::PodDisruptionBudget | Kind::NetworkPolicy | Kind::Ingress => {
+            true
+        }
         Kind::Extra(extra) => extra_has_generation(extra),
         kind => kind.is_workload(),
     }
 }
 
-/// Whether the registry of a kind without a type of its own counts changes of its spec.
+/// Whether changes of its spec are counted for a kind without its own type.
 fn extra_has_generation(extra: Extra) -> bool {
     extra.is_defined()
         || matches!(
@@ -82,12 +84,23 @@ fn extra_has_generation(extra: Extra) -> bool {
         )
 }
 
-/// The finalizer that admission gives all objects of `kind`, so that they stay while they are used.
+/// The finalizer that admission adds to all objects of `kind`, to protect them while they are used.
 pub(crate) fn protection(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::PersistentVolumeClaim => Some("kubernetes.io/pvc-protection"),
         Kind::PersistentVolume => Some("kubernetes.io/pv-protection"),
         _ => None,
+    }
+}
+
+/// The owners in the order in which they were written. Those of kinds that the store does not have are returned as written.
+pub(crate) fn remove_protection(kind: Kind, object: &mut Value) {
+    let Some(metadata) = object["metadata"].as_object_mut() else { return };
+    if let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers") {
+        finalizers.retain(|finalizer| finalizer.as_str() != protection(kind));
+        if finalizers.is_empty() {
+            metadata.remove("finalizers");
+        }
     }
 }
 
@@ -117,12 +130,12 @@ fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     all
 }
 
-/// One owner. One whose UID was never known is left out where no object has its name: a reference needs one.
+/// An owner. One without a known UID is left out if no object has its name: a reference needs a UID.
 fn owner(shown: &Shown<'_>, owner: &Owner) -> Option<Value> {
     let namespace = &shown.stored.object.metadata().namespace;
     let uid = owner.uid.or_else(|| shown.uid_of(&owner.key(namespace)))?;
     let mut json = json!({
-        "apiVersion": api_version(owner.kind),
+        "apiVersion": owner.kind.api_version(),
         "kind": owner.kind.as_str(),
         "name": owner.name.as_str(),
         "uid": uid.to_string(),

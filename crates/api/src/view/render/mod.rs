@@ -1,6 +1,6 @@
-//! Takes the place of kube-apiserver's read side: objects of the store as the API shows them. What somebody wrote comes
-//! first, the fields that controllers keep and the status go over it, and what nobody said is filled in with
-//! Kubernetes' defaults. The same object gives the same JSON. It must not know requests.
+//! Takes the place of kube-apiserver's read side: renders objects of the store. The fields that a client wrote come first,
+//! those of controllers and the status override them, and Kubernetes' defaults fill in the rest. The same object gives the
+//! same JSON. Must not depend on requests.
 
 mod cluster;
 mod endpoints;
@@ -18,39 +18,38 @@ mod tests;
 use serde_json::{Map, Value, json};
 
 use crate::schema::crd;
-pub use crate::schema::resource::api_version;
 use crate::schema::resource::group_kind;
 use clusterlocal_core::store::{
     Key, Kind, LabelSelector, Object, ObjectReference, Operator, Store, Stored, Uid, View, without_nulls,
 };
 
-pub(crate) use metadata::protection;
+pub(crate) use metadata::{protection, remove_protection};
 
-/// What an object is seen in.
+/// The input of rendering, besides the object.
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
-    /// Where its owners are, which it names with their UIDs, and all else that it is rendered from.
+    /// Its owners, for their UIDs, and the objects that its fields derive from.
     pub store: View<'a>,
 }
 
 impl<'a> Context<'a> {
-    /// The objects of `store` as they are.
+    /// The current objects of `store`.
     pub fn now(store: &'a Store) -> Self {
         Context { store: View::now(store) }
     }
 }
 
-/// The object as the API shows it, whole.
+/// Renders the object completely.
 pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
     let kind = stored.object.kind();
     let meta = stored.object.metadata();
     let given = meta.given.as_ref().and_then(|given| given.json().as_object());
     let mut json = given.map(without_nulls).unwrap_or_default();
     json.insert("kind".into(), kind.as_str().into());
-    // A custom resource is in the version in which it was written.
+    // A custom resource has the version in which it was written.
     match kind {
         Kind::Extra(extra) if extra.is_defined() && json.contains_key("apiVersion") => {}
-        _ => drop(json.insert("apiVersion".into(), api_version(kind).into())),
+        _ => drop(json.insert("apiVersion".into(), kind.api_version().into())),
     }
     let of_given = json.remove("metadata");
     let mut shown = Shown { stored, context: *context, json };
@@ -82,7 +81,7 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
         }
         Object::Fault(_) | Object::Inert(..) => {}
     }
-    // The status of a Pod follows from its defaults, and fills them in before.
+    // The status of a Pod derives from its defaults, and fills them in first.
     if kind != Kind::Pod {
         shown.fill_in();
     }
@@ -93,7 +92,7 @@ pub fn object(stored: &Stored, context: &Context<'_>) -> Value {
 struct Shown<'a> {
     stored: &'a Stored,
     context: Context<'a>,
-    /// What it will be.
+    /// The result.
     json: Map<String, Value>,
 }
 
@@ -124,22 +123,22 @@ impl Shown<'_> {
         }
     }
 
-    /// Whether somebody wrote the field called `name`.
+    /// Whether a client wrote the field `name`.
     fn has(&self, name: &str) -> bool {
         self.json.get(name).is_some_and(|value| !value.is_null())
     }
 
-    /// When the object was made, as the API writes it.
+    /// The creation time in the API's format.
     fn created(&self) -> String {
         self.stored.created.to_string()
     }
 
-    /// The UID of the object at `key`, if it is there.
+    /// The UID of the object at `key`, if it exists.
     fn uid_of(&self, key: &Key) -> Option<Uid> {
         Some(self.context.store.stored(key)?.uid())
     }
 
-    /// A reference to another object, with its UID if it is there.
+    /// A reference to another object, with its UID if it exists.
     fn reference(&self, to: &ObjectReference) -> Value {
         let mut json = Map::new();
         put(&mut json, "kind", to.kind.as_str());
@@ -155,7 +154,7 @@ impl Shown<'_> {
     }
 }
 
-/// `object[field] = value`, but zero and the empty text are left out, as Go's `omitempty` has it.
+/// `object[field] = value`, except for zero and the empty text, as with Go's `omitempty`.
 fn put(object: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
     let value = value.into();
     match &value {
@@ -166,7 +165,7 @@ fn put(object: &mut Map<String, Value>, field: &str, value: impl Into<Value>) {
     }
 }
 
-/// A selector that nobody wrote as JSON.
+/// A selector that was not written as JSON.
 fn selector_json(selector: &LabelSelector) -> Value {
     let mut json = Map::new();
     clusterlocal_core::store::put_labels(&mut json, "matchLabels", &selector.match_labels);

@@ -1,5 +1,5 @@
-//! Nodes: what their kubelets say of machines that are made up, and what the node lifecycle controller makes of their
-//! silence.
+//! Nodes: the status reports of simulated kubelets, and the conditions that the node lifecycle controller sets when they
+//! stop.
 
 use serde_json::{Value, json};
 
@@ -67,14 +67,14 @@ fn taint(taint: &Taint) -> Value {
 fn conditions(shown: &Shown<'_>, node: &Node) -> Vec<Value> {
     let created = shown.created();
     let since = node.status.ready_since.map_or_else(|| created.clone(), |time| time.to_string());
-    let heard = node.status.last_heartbeat.map_or_else(|| since.clone(), |time| time.to_string());
+    let heartbeat = node.status.last_heartbeat.map_or_else(|| since.clone(), |time| time.to_string());
     let condition = |name: &str, status: &str, since: &str, reason: &str, message: &str| {
         json!({
             "type": name,
             "status": status,
             "reason": reason,
             "message": message,
-            "lastHeartbeatTime": heard,
+            "lastHeartbeatTime": heartbeat,
             "lastTransitionTime": since,
         })
     };
@@ -93,7 +93,7 @@ fn conditions(shown: &Shown<'_>, node: &Node) -> Vec<Value> {
         .collect();
     let (status, reason, message) = match node.status.ready {
         ConditionStatus::True => ("True", "KubeletReady", "kubelet is posting ready status"),
-        ConditionStatus::False => ("False", "KubeletNotReady", "kubelet says that it is not ready"),
+        ConditionStatus::False => ("False", "KubeletNotReady", "kubelet is not ready"),
         ConditionStatus::Unknown => silent,
     };
     all.push(condition("Ready", status, &since, reason, message));

@@ -1,4 +1,4 @@
-//! Pods: what they were made from, and what admission and defaulting add to it.
+//! Pods: the objects they were created from, with the fields that admission and defaulting add.
 
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,9 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
         if is_daemon(shown.spec(), pod) {
             bind_to_node(shown.spec(), pod);
         }
+        if is_indexed(pod) {
+            add_completion_index(shown.spec());
+        }
     }
     let spec = shown.spec();
     put(spec, "nodeName", pod.spec.node_name.as_str());
@@ -32,7 +35,7 @@ pub(super) fn pod(shown: &mut Shown<'_>, pod: &Pod) {
     pod_status::status(shown, pod);
 }
 
-/// Whether a DaemonSet made the pod from a template with this `spec`. One that was orphaned has no such owner any more, and
+/// Whether a DaemonSet created the pod from a template with this `spec`. An orphaned pod no longer has that owner, but
 /// still tolerates more than its template.
 fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
     let of_template = spec.get("tolerations").and_then(Value::as_array).map_or(0, Vec::len);
@@ -40,7 +43,7 @@ fn is_daemon(spec: &Map<String, Value>, pod: &Pod) -> bool {
         || pod.spec.shared.tolerations.len() > of_template
 }
 
-/// What the DaemonSet controller adds to its template: its tolerations, and the node that the pod is for
+/// The additions of the DaemonSet controller to its template: tolerations, and the node of the pod
 /// (AddOrUpdateDaemonPodTolerations, ReplaceDaemonSetPodNodeNameNodeAffinity).
 fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
     let mut added = spec_json(&pod.spec);
@@ -57,7 +60,32 @@ fn bind_to_node(spec: &mut Map<String, Value>, pod: &Pod) {
     });
 }
 
-/// The volumes of a StatefulSet's pod: each is called as the template of its claim.
+/// The label with the index of a pod of a Job (`JobCompletionIndexAnnotation`).
+const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
+
+/// Whether a Job made the pod for one of its indexes.
+fn is_indexed(pod: &Pod) -> bool {
+    let metadata = &pod.metadata;
+    metadata.controller().is_some_and(|owner| owner.kind == Kind::Job)
+        && metadata.labels.get(COMPLETION_INDEX).is_some()
+}
+
+/// The variable that the Job controller adds to containers which do not have it (`addCompletionIndexEnvVariables`).
+fn add_completion_index(spec: &mut Map<String, Value>) {
+    const NAME: &str = "JOB_COMPLETION_INDEX";
+    for list in ["initContainers", "containers"] {
+        objects(spec, list).for_each(|container| {
+            let env = container.entry("env").or_insert_with(|| json!([]));
+            let Some(env) = env.as_array_mut().filter(|env| env.iter().all(|one| one["name"] != NAME)) else {
+                return;
+            };
+            let path = format!("metadata.labels['{COMPLETION_INDEX}']");
+            env.push(json!({ "name": NAME, "valueFrom": { "fieldRef": { "fieldPath": path } } }));
+        });
+    }
+}
+
+/// The volumes of a StatefulSet's pod, named after the templates of their claims.
 fn mount_claims(spec: &mut Map<String, Value>, pod: &Pod) {
     let templates = &pod.spec.shared.claim_templates;
     if templates.is_empty() {

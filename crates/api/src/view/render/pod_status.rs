@@ -1,4 +1,4 @@
-//! The status of a pod as its kubelet would write it, from the few facts that the simulated one keeps.
+//! The status of a pod as its kubelet would write it, from the few facts that the simulated kubelet keeps.
 
 use serde_json::{Map, Value, json};
 
@@ -22,7 +22,7 @@ pub(super) fn status(shown: &mut Shown<'_>, pod: &Pod) {
     shown.json.insert("spec".into(), spec);
 }
 
-/// Makes of a status that a client or a snapshot wrote what it is now.
+/// Updates a status that a client or a snapshot wrote to the current state.
 fn bring_up_to_date(status: &mut Map<String, Value>, pod: &Pod) {
     let facts = &pod.status;
     status.insert("phase".into(), phase(facts.phase.unwrap_or(PodPhase::Pending)).into());
@@ -51,7 +51,7 @@ fn bring_up_to_date(status: &mut Map<String, Value>, pod: &Pod) {
     }
 }
 
-/// The status of a pod that nobody tells of but the kubelet here.
+/// The status of a pod that only the simulated kubelet has written.
 fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
     let facts = Facts::of(shown, pod);
     let mut status = Map::new();
@@ -70,7 +70,7 @@ fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
         put_ips(&mut status, ["hostIP", "hostIPs"], host_ips.collect());
         put_ips(&mut status, ["podIP", "podIPs"], pod.status.ips().map(|ip| ip.to_string()).collect());
     }
-    // The reason why a pod was evicted would be hidden by that of its containers.
+    // The reason of an eviction would be hidden by that of the containers.
     if pod.status.reason().is_empty() && facts.is_taken_on() {
         put(&mut status, "initContainerStatuses", facts.containers(spec, "initContainers"));
         put(&mut status, "containerStatuses", facts.containers(spec, "containers"));
@@ -79,14 +79,14 @@ fn simulated(shown: &Shown<'_>, pod: &Pod, spec: &Value) -> Map<String, Value> {
     status
 }
 
-/// Whether a status has the condition `kind`, and it is true.
+/// Whether the condition `kind` is true, if the status has it.
 fn is_true(status: &Map<String, Value>, kind: &str) -> Option<bool> {
     let mut conditions = status.get("conditions").and_then(Value::as_array).into_iter().flatten();
     let condition = conditions.find(|condition| field::text(condition, "/type") == kind);
     condition.map(|condition| field::text(condition, "/status") == "True")
 }
 
-/// Makes a condition that is there as true as it is now.
+/// Sets an existing condition to its current value.
 fn turn(status: &mut Map<String, Value>, kind: &str, holds: bool, since: Option<Time>) {
     for condition in objects(status, "conditions").filter(|c| c.get("type").is_some_and(|of| of == kind)) {
         condition.insert("status".into(), if holds { "True" } else { "False" }.into());
@@ -98,7 +98,7 @@ fn turn(status: &mut Map<String, Value>, kind: &str, holds: bool, since: Option<
     }
 }
 
-/// Shows the conditions that controllers set, each in place of the one of its type.
+/// Sets the conditions of controllers, each in place of the one of its type.
 fn set_conditions(status: &mut Map<String, Value>, pod: &Pod) {
     if pod.status.conditions().is_empty() {
         return;
@@ -141,7 +141,7 @@ fn put_ips(status: &mut Map<String, Value>, [one, all]: [&str; 2], ips: Vec<Stri
     }
 }
 
-/// Why readiness gates keep a pod from being ready; empty where none does (GeneratePodReadyCondition).
+/// The readiness gates that keep a pod from being ready; empty if there are none (GeneratePodReadyCondition).
 fn shut_gates(pod: &Pod) -> String {
     let shut = pod.spec.shared.readiness_gates.iter().filter_map(|gate| match pod.status.condition(gate) {
         None => Some(format!("corresponding condition of pod readiness gate {gate:?} does not exist.")),
@@ -154,7 +154,7 @@ fn shut_gates(pod: &Pod) -> String {
     shut.collect::<Vec<_>>().join(", ")
 }
 
-/// What is known of a pod's life.
+/// The known facts about a pod.
 struct Facts<'a> {
     pod: &'a Pod,
     phase: PodPhase,
@@ -175,7 +175,7 @@ impl<'a> Facts<'a> {
         Facts { pod, phase, uid: shown.stored.uid().to_string(), created, running_since, ready_since }
     }
 
-    /// Whether a kubelet has the pod: it has a node, and its kubelet has looked at it.
+    /// Whether a kubelet has accepted the pod: it has a node, whose kubelet has processed it.
     fn is_taken_on(&self) -> bool {
         !self.pod.spec.node_name.is_empty()
     }
@@ -222,7 +222,7 @@ impl<'a> Facts<'a> {
             } else if !shut.is_empty() {
                 Some(("ReadinessGatesNotReady", &*shut))
             } else {
-                // The node lifecycle controller gives no reason (MarkPodsNotReady).
+                // The node lifecycle controller sets no reason (MarkPodsNotReady).
                 None
             };
             all.push(condition("Ready", ready, &self.ready_since, why_not));
@@ -243,7 +243,7 @@ impl<'a> Facts<'a> {
         .collect()
     }
 
-    /// The status of one container; one that does not stay has ended before the others began.
+    /// The status of a container; one that does not stay has ended before the others began.
     fn container(&self, container: &Value, stays: bool, initializes: bool) -> Value {
         let name = field::text(container, "/name");
         let began = self.phase != PodPhase::Pending;
@@ -277,7 +277,7 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// How early a pod is evicted when memory is short (`qos.ComputePodQOS`).
+/// The order of evictions when memory is short (`qos.ComputePodQOS`).
 fn qos_class(spec: &Value) -> &'static str {
     let (mut any, mut guaranteed) = (false, true);
     for list in ["/initContainers", "/containers"] {

@@ -1,4 +1,4 @@
-//! Services, with the addresses they were given.
+//! Services with their allocated addresses.
 
 use serde_json::{Map, Value, json};
 
@@ -52,7 +52,7 @@ fn port(port: &ServicePort) -> Value {
     json.into()
 }
 
-/// The addresses, and of which families they are.
+/// The addresses, and their families.
 fn addresses(spec: &mut Map<String, Value>, service: &Service) {
     let listed: Vec<String> = if service.is_headless() {
         vec!["None".into()]

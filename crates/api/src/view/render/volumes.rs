@@ -1,4 +1,4 @@
-//! Volume claims and volumes. Nothing is stored on them, but what they ask for is what they get.
+//! Volume claims and volumes. They store nothing, but have the requested size.
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use clusterlocal_core::store::{Kind, PersistentVolume, PersistentVolumeClaim, fi
 
 pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     if !shown.has("spec") {
-        shown.json.insert("spec".into(), wanted(claim).into());
+        shown.json.insert("spec".into(), requested(claim).into());
     }
     let spec = shown.spec();
     fill_spec(spec);
@@ -17,7 +17,7 @@ pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     let capacity = spec.get("resources").and_then(|resources| resources.get("requests")).cloned();
     let volume =
         shown.context.store.get::<PersistentVolume>(Kind::PersistentVolume, "", &claim.spec.volume_name);
-    // What a volume that was made for the claim offers is what the claim asks for.
+    // A volume that was provisioned for the claim has the requested size.
     let offered = |field: &str| volume.and_then(|volume| volume.written_spec()?.get(field)).cloned();
     let (modes, capacity) = (offered("accessModes").or(modes), offered("capacity").or(capacity));
     let phase = if claim.status.phase.is_empty() { "Pending" } else { claim.status.phase.as_str() };
@@ -29,8 +29,8 @@ pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     }
 }
 
-/// The spec that the claim was made with.
-fn wanted(claim: &PersistentVolumeClaim) -> Map<String, Value> {
+/// The spec with which the claim was created.
+fn requested(claim: &PersistentVolumeClaim) -> Map<String, Value> {
     claim.written_spec().and_then(Value::as_object).cloned().unwrap_or_default()
 }
 
@@ -47,8 +47,8 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
         store.get::<PersistentVolumeClaim>(Kind::PersistentVolumeClaim, &claim.namespace, &claim.name)
     });
     if !shown.has("spec") {
-        // Made for its claim: of its class, as large as it asks for.
-        let mut of_claim = claim.map(|claim| wanted(claim)).unwrap_or_default();
+        // Provisioned for its claim, with its class and size.
+        let mut of_claim = claim.map(|claim| requested(claim)).unwrap_or_default();
         fill_spec(&mut of_claim);
         let capacity = of_claim.get("resources").and_then(|resources| resources.get("requests")).cloned();
         let spec = json!({
@@ -62,7 +62,7 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
     }
     let reference = bound.map(|claim| {
         let mut json = shown.reference(claim);
-        // The controller writes it when it binds both.
+        // Written by the controller when it binds both.
         if volume.status.phase == "Bound" {
             json["apiVersion"] = "v1".into();
         }

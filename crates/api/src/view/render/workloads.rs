@@ -1,4 +1,4 @@
-//! What makes pods: StatefulSets, Deployments and the like, with what their controllers say of them.
+//! StatefulSets, Deployments and other workloads, with the status that their controllers write.
 
 use serde_json::{Map, Value, json};
 
@@ -75,14 +75,14 @@ pub(super) fn deployment(shown: &mut Shown<'_>, deployment: &Workload) {
     shown.json.insert("status".into(), status.into());
 }
 
-/// `object[field] = number`, where there is one, zero included.
+/// `object[field] = number` if there is one, zero included.
 fn put_some(object: &mut Map<String, Value>, field: &str, number: Option<u32>) {
     if let Some(number) = number {
         object.insert(field.into(), number.into());
     }
 }
 
-/// The conditions; the time of their last update goes into the field `updated`.
+/// The conditions; the time of their last update is in the field `updated`.
 fn put_conditions(status: &mut Map<String, Value>, facts: &WorkloadStatus, updated: Option<&str>) {
     let conditions: Vec<Value> = facts.conditions.iter().map(|condition| condition.json(updated)).collect();
     put(status, "conditions", conditions);
@@ -112,7 +112,7 @@ pub(super) fn replication_controller(shown: &mut Shown<'_>, set: &Workload) {
     shown.json.insert("status".into(), status.into());
 }
 
-/// What ReplicaSets and ReplicationControllers report.
+/// The status of ReplicaSets and ReplicationControllers.
 fn of_pods(facts: &WorkloadStatus) -> Map<String, Value> {
     let mut status = Map::new();
     status.insert("replicas".into(), facts.replicas.into());
@@ -156,7 +156,7 @@ pub(super) fn job(shown: &mut Shown<'_>, job: &Workload) {
         spec.insert("completions".into(), 1.into());
     }
     fill(spec, "parallelism", 1);
-    // Where each index has a limit of its own, all of them together have none (SetDefaults_Job).
+    // If each index has its own limit, there is no common one (SetDefaults_Job).
     let limit = if job.spec.backoff_limit_per_index.is_some() { i32::MAX } else { 6 };
     fill(spec, "backoffLimit", limit);
     fill(spec, "completionMode", "NonIndexed");
@@ -224,7 +224,7 @@ pub(super) fn cron_job(shown: &mut Shown<'_>, cron: &CronJob) {
 pub(super) fn controller_revision(shown: &mut Shown<'_>, revision: &ControllerRevision) {
     shown.json.insert("revision".into(), revision.revision.into());
     if !shown.has("data") {
-        // A patch that brings the template back, as `kubectl rollout undo` applies it.
+        // A patch that restores the template, as `kubectl rollout undo` applies it.
         let mut template = revision.template.json();
         template["$patch"] = "replace".into();
         shown.json.insert("data".into(), json!({ "spec": { "template": template } }));

@@ -1,4 +1,4 @@
-//! Field selectors: the few fields of each kind that the API server selects by.
+//! Field selectors: the fields of each kind that the API server supports.
 
 use serde_json::Value;
 
@@ -17,21 +17,21 @@ struct Term {
 }
 
 impl FieldSelector {
-    /// Reads a selector over objects of `kind`; the empty one matches everything.
+    /// Parses a selector over objects of `kind`; the empty one matches everything.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, or which field cannot be selected by, for a 400 Bad Request.
+    /// Why it is invalid, or which field is not supported, for a 400 Bad Request.
     pub fn parse(kind: Kind, text: &str) -> Result<Self, String> {
         FieldSelector::parse_renamed(kind, text, |field| Some(field.into()))
     }
 
-    /// The same over events of `events.k8s.io`, whose fields are called otherwise there (`pkg/apis/events/v1`,
+    /// The same for events of `events.k8s.io`, whose fields have other names (`pkg/apis/events/v1`,
     /// AddFieldLabelConversionsForEvent).
     ///
     /// # Errors
     ///
-    /// As of [`Self::parse`].
+    /// Those of [`Self::parse`].
     pub fn parse_event(text: &str) -> Result<Self, String> {
         FieldSelector::parse_renamed(Kind::Event, text, |field| match field {
             "reportingController" => Some(arcstr::literal!("reportingComponent")),
@@ -52,12 +52,12 @@ impl FieldSelector {
         terms(text)?.into_iter().map(term).collect::<Result<_, _>>().map(FieldSelector)
     }
 
-    /// The one name that it asks for, if it does: no other object has to be looked at.
+    /// The only name that it matches, if there is one: no other object has to be checked.
     pub fn name(&self) -> Option<&str> {
         self.0.iter().find(|term| term.equal && term.field == "metadata.name").map(|term| term.value.as_str())
     }
 
-    /// Whether `object` is meant.
+    /// Whether `object` matches.
     pub fn matches(&self, object: &Value) -> bool {
         self.0.iter().all(|term| (of_field(object, &term.field) == term.value) == term.equal)
     }
@@ -67,7 +67,7 @@ impl FieldSelector {
 ///
 /// # Errors
 ///
-/// What is wrong with it, for a 400 Bad Request.
+/// Why it is invalid, for a 400 Bad Request.
 pub(crate) fn terms(text: &str) -> Result<Vec<(&str, bool, String)>, String> {
     let term = |term| {
         let (field, equal, value) =
@@ -77,7 +77,7 @@ pub(crate) fn terms(text: &str) -> Result<Vec<(&str, bool, String)>, String> {
     split(text).into_iter().filter(|term| !term.is_empty()).map(term).collect()
 }
 
-/// The terms between commas that no backslash stands before.
+/// The terms between commas without a preceding backslash.
 fn split(text: &str) -> Vec<&str> {
     let (mut terms, mut from, mut escaped) = (Vec::new(), 0, false);
     for (at, c) in text.char_indices() {
@@ -124,7 +124,7 @@ fn unescaped(value: &str) -> Result<String, String> {
     Ok(plain)
 }
 
-/// Which fields the API server selects objects of `kind` by, besides their name and namespace.
+/// The fields by which the API server selects objects of `kind`, besides name and namespace.
 fn fields(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Pod => &[
@@ -168,7 +168,7 @@ fn is_selectable(kind: Kind, field: &str) -> bool {
         || fields(kind).contains(&field)
 }
 
-/// In the words of the kind's conversion functions, or of apimachinery's default one.
+/// The message of the kind's conversion functions, or of apimachinery's default one.
 fn not_selectable(kind: Kind, field: &str) -> String {
     match fields(kind) {
         [] => {
@@ -178,7 +178,7 @@ fn not_selectable(kind: Kind, field: &str) -> String {
     }
 }
 
-/// The value of a field as a selector has it.
+/// The value of a field for a selector.
 fn of_field(object: &Value, name: &str) -> String {
     let at = |path: &str| field::at(object, path);
     let text = |value: Option<&Value>| match value {
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn field_selectors() {
+    fn field_selectors_match_like_apimachinerys() {
         let pod = json!({
             "metadata": { "name": "db-0", "namespace": "db" },
             "spec": { "nodeName": "node-1" },
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_events_in_the_words_of_their_own_group() {
+    fn fields_of_events_have_the_names_of_their_group() {
         let event = json!({
             "involvedObject": { "kind": "Pod", "name": "db-0" },
             "reportingComponent": "kubelet",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn field_selectors_that_are_none() {
+    fn invalid_field_selectors_are_refused() {
         let table = [
             (Kind::Pod, "spec.foo=a", "field label not supported: spec.foo"),
             (Kind::Node, "metadata.namespace=a", "field label not supported: metadata.namespace"),

@@ -1,4 +1,4 @@
-//! Label selectors: equality and sets, as people type them.
+//! Label selectors: equality-based and set-based.
 
 use serde_json::Value;
 
@@ -9,11 +9,11 @@ use clusterlocal_core::store::{LabelSelector as Selector, Labels, Name, Operator
 pub struct LabelSelector(Vec<Requirement>);
 
 impl LabelSelector {
-    /// Reads a selector; the empty one matches everything.
+    /// Parses a selector; the empty one matches everything.
     ///
     /// # Errors
     ///
-    /// What is wrong with it, for a 400 Bad Request.
+    /// Why it is invalid, for a 400 Bad Request.
     pub fn parse(text: &str) -> Result<Self, String> {
         let mut tokens = Tokens { rest: text.trim_start() };
         let mut all = Vec::new();
@@ -29,13 +29,13 @@ impl LabelSelector {
         Ok(LabelSelector(all))
     }
 
-    /// Whether an object with these labels is meant.
+    /// Whether an object with these labels matches.
     pub fn admits(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| requirement.admits(labels.get(&requirement.key)))
     }
 }
 
-/// The selector of a workload, `{matchLabels: …, matchExpressions: …}`, as kubectl prints it.
+/// The selector of a workload, `{matchLabels: …, matchExpressions: …}`, as printed by kubectl.
 pub(crate) fn shown(selector: Option<&Value>) -> String {
     let selector = selector.map(<Selector as serde::Deserialize>::deserialize);
     match selector.transpose() {
@@ -48,7 +48,7 @@ pub(crate) fn shown(selector: Option<&Value>) -> String {
 
 /// The tokens of a label selector: names, and the symbols between them.
 struct Tokens<'a> {
-    /// What is not read yet, without leading blanks.
+    /// The rest of the text, without leading spaces.
     rest: &'a str,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// `(a,b,)`, where nothing between two commas is the empty value.
+    /// `(a,b,)`; nothing between two commas is the empty value.
     fn values(&mut self, key: &str) -> Result<Vec<Name>, String> {
         match self.next() {
             "(" => {}
@@ -123,7 +123,7 @@ impl<'a> Tokens<'a> {
     }
 }
 
-/// Whether `text` may be the value of a label.
+/// Checks that `text` is valid as a label's value.
 fn value(key: &str, text: &str) -> Result<Name, String> {
     if is_label_value(text) {
         Ok(text.into())
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn label_selectors() {
+    fn label_selectors_match_like_apimachinerys() {
         let labels = json!({ "a": "b", "c": "d", "x.io/e": "f", "empty": "" });
         let labels: Labels = serde_json::from_value(labels).expect("labels");
         let table = [
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn label_selectors_that_are_none() {
+    fn invalid_label_selectors_are_refused() {
         for text in [
             "a=b=c",
             "a b",
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_of_workloads_as_they_are_printed() {
+    fn selectors_of_workloads_are_printed_like_kubectls() {
         let selector = json!({ "matchLabels": { "a": "b" }, "matchExpressions": [{ "key": "c", "operator": "Exists" }] });
         assert_eq!(shown(Some(&selector)), "a=b,c");
         assert_eq!(shown(Some(&json!({}))), "<none>");

@@ -1,5 +1,5 @@
-//! Takes the place of apimachinery's `labels` and `fields`: the selectors of a list or a watch, read from a query and
-//! held against objects as the API shows them. It must not know requests or the store's objects.
+//! Takes the place of apimachinery's `labels` and `fields`: the selectors of a list or watch, parsed from a query and
+//! applied to rendered objects. Must not depend on requests or the store's objects.
 
 mod fields;
 mod labels;

@@ -1,16 +1,16 @@
-//! How long ago something was, in a few letters: apimachinery's `duration.HumanDuration`.
+//! Durations in few letters: apimachinery's `duration.HumanDuration`.
 
 use serde_json::Value;
 
 use super::field;
 use clusterlocal_core::store::Time;
 
-/// How old `object` is at `now`.
+/// The age of `object` at `now`.
 pub(super) fn age(object: &Value, now: Time) -> String {
     since(field::text(object, "/metadata/creationTimestamp"), now)
 }
 
-/// How long before `now` the moment `timestamp` was; `<unknown>` if it is none.
+/// The time between `timestamp` and `now`; `<unknown>` if it is no timestamp.
 pub(crate) fn since(timestamp: &str, now: Time) -> String {
     match timestamp.parse::<Time>() {
         Ok(then) => human_duration(now.unix_millis().saturating_sub(then.unix_millis())),
@@ -18,9 +18,9 @@ pub(crate) fn since(timestamp: &str, now: Time) -> String {
     }
 }
 
-/// A duration of `millis` milliseconds in its one or two largest units that matter: `5m30s`, `3h`, `2d4h`.
+/// A duration of `millis` milliseconds in its one or two largest units: `5m30s`, `3h`, `2d4h`.
 ///
-/// Clocks may differ by up to 2 s; what seems to be further in the future than that is `<invalid>`.
+/// Clocks may differ by up to 2 s; times further in the future are `<invalid>`.
 pub fn human_duration(millis: i64) -> String {
     let seconds = millis / 1000;
     let (minutes, hours) = (seconds / 60, seconds / 3600);
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_in_a_few_letters() {
+    fn durations_have_their_one_or_two_largest_units() {
         const M: i64 = 60;
         const H: i64 = 60 * M;
         const D: i64 = 24 * H;

@@ -1,4 +1,4 @@
-//! The columns of what a cluster consists of: namespaces, nodes, and the events that tell of everything.
+//! The columns of namespaces, nodes and Events.
 
 use std::collections::BTreeSet;
 
@@ -17,8 +17,8 @@ pub(super) fn namespace(namespace: &Value, now: Time) -> Vec<Value> {
 
 pub(super) const NODE: &[Column] = &[
     NAME,
-    Column::text("Status", "Whether anything good is heard of the node."),
-    Column::text("Roles", "What the node is for."),
+    Column::text("Status", "The status of the node's condition Ready."),
+    Column::text("Roles", "The roles of the node."),
     AGE,
     Column::text("Version", "The version of its kubelet."),
     Column::text("Internal-IP", "Its address in the cluster.").wide(),
@@ -54,7 +54,7 @@ fn node_status(node: &Value) -> String {
     format!("{ready}{cordoned}")
 }
 
-/// What labels `node-role.kubernetes.io/ROLE` and `kubernetes.io/role: ROLE` say.
+/// The roles in the labels `node-role.kubernetes.io/ROLE` and `kubernetes.io/role: ROLE`.
 fn roles(node: &Value) -> Vec<&str> {
     let labels = node.pointer("/metadata/labels").and_then(Value::as_object).into_iter().flatten();
     let roles = labels.filter_map(|(key, value)| match key.strip_prefix("node-role.kubernetes.io/") {
@@ -72,15 +72,15 @@ fn address<'a>(node: &'a Value, kind: &str) -> &'a str {
 }
 
 pub(super) const EVENT: &[Column] = &[
-    Column::text("Last Seen", "When it happened last."),
-    Column::text("Type", "Normal, or Warning."),
-    Column::text("Reason", "Why, in one word."),
-    Column::text("Object", "What it is about."),
-    Column::text("Subobject", "Which part of that it is about.").wide(),
-    Column::text("Source", "Who tells.").wide(),
-    Column::text("Message", "What happened."),
-    Column::text("First Seen", "When it happened first.").wide(),
-    Column::number("Count", "How often it happened.").wide(),
+    Column::text("Last Seen", "The time of the last occurrence."),
+    Column::text("Type", "Normal or Warning."),
+    Column::text("Reason", "The reason, in one word."),
+    Column::text("Object", "The object of the event."),
+    Column::text("Subobject", "The part of the object.").wide(),
+    Column::text("Source", "The reporting component.").wide(),
+    Column::text("Message", "The message."),
+    Column::text("First Seen", "The time of the first occurrence.").wide(),
+    Column::number("Count", "The number of occurrences.").wide(),
     NAME.wide(),
 ];
 

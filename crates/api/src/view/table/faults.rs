@@ -8,12 +8,12 @@ use clusterlocal_core::store::Time;
 
 pub(super) const FAULT: &[Column] = &[
     NAME,
-    Column::text("Match", "Which questions, or connections, it hits."),
-    Column::text("Actions", "What goes wrong."),
-    Column::number("Hits", "How many it has hit."),
+    Column::text("Match", "The queries, or connections, that it hits."),
+    Column::text("Actions", "The effects of the fault."),
+    Column::number("Hits", "The number of hits."),
     Column::text("State", "Whether it is in force."),
     AGE,
-    Column::text("Ends", "When it ends, in the cluster's time.").wide(),
+    Column::text("Ends", "The time at which it ends, on the cluster's clock.").wide(),
 ];
 
 pub(super) fn fault(fault: &Value, now: Time) -> Vec<Value> {

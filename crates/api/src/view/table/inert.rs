@@ -1,4 +1,4 @@
-//! The columns of what is kept only for kubectl: nothing follows from it here.
+//! The columns of kinds that are only stored: nothing here depends on their objects.
 
 use serde_json::Value;
 
@@ -7,31 +7,31 @@ use super::{AGE, Column, NAME, field, joined, name, or};
 use crate::view::selector;
 use clusterlocal_core::store::{Kind, Time};
 
-const DATA: Column = Column::number("Data", "How many entries it has.");
-const ROLE: &[Column] = &[NAME, Column::text("Created At", "When it was made.")];
-const BINDING: &[Column] = &[NAME, Column::text("Role", "What is allowed."), AGE];
-const SECRET: &[Column] = &[NAME, Column::text("Type", "What the entries are for."), DATA, AGE];
-const POLICY: &[Column] = &[NAME, Column::text("Pod-Selector", "Whose traffic is meant."), AGE];
+const DATA: Column = Column::number("Data", "The number of entries.");
+const ROLE: &[Column] = &[NAME, Column::text("Created At", "The creation time.")];
+const BINDING: &[Column] = &[NAME, Column::text("Role", "The role that is granted."), AGE];
+const SECRET: &[Column] = &[NAME, Column::text("Type", "The type of the entries."), DATA, AGE];
+const POLICY: &[Column] = &[NAME, Column::text("Pod-Selector", "The pods that the policy applies to."), AGE];
 const BUDGET: &[Column] = &[
     NAME,
-    Column::text("Min Available", "How many pods have to be available."),
-    Column::text("Max Unavailable", "How many pods may be unavailable."),
-    Column::number("Allowed Disruptions", "How many pods may be evicted now."),
+    Column::text("Min Available", "The minimum number of available pods."),
+    Column::text("Max Unavailable", "The maximum number of unavailable pods."),
+    Column::number("Allowed Disruptions", "The number of pods that may be evicted now."),
     AGE,
 ];
 const INGRESS: &[Column] = &[
     NAME,
-    Column::text("Class", "Who serves it."),
-    Column::text("Hosts", "The hosts that it is for."),
-    Column::text("Address", "Where it is served."),
-    Column::text("Ports", "At which ports."),
+    Column::text("Class", "The class of the controller."),
+    Column::text("Hosts", "The hosts of its rules."),
+    Column::text("Address", "The addresses of its load balancer."),
+    Column::text("Ports", "The ports of its load balancer."),
     AGE,
 ];
 const CLASS: &[Column] = &[
     NAME,
-    Column::text("Provisioner", "Who makes the volumes."),
-    Column::text("ReclaimPolicy", "What becomes of a volume when its claim is deleted."),
-    Column::text("VolumeBindingMode", "When a claim gets its volume."),
+    Column::text("Provisioner", "The provisioner of the volumes."),
+    Column::text("ReclaimPolicy", "What happens to a volume when its claim is deleted."),
+    Column::text("VolumeBindingMode", "When a claim is bound to a volume."),
     Column { cells: "boolean", ..Column::text("AllowVolumeExpansion", "Whether volumes can grow.") },
     AGE,
 ];
@@ -48,15 +48,13 @@ const PRIORITY: &[Column] = &[
     Column::number("Value", "The priority of pods of the class."),
     Column {
         cells: "boolean",
-        ..Column::text("Global-Default", "Whether pods without a class are of this one.")
+        ..Column::text("Global-Default", "Whether this is the class of pods without one.")
     },
     AGE,
     Column::text("PreemptionPolicy", "Whether pods of the class evict others."),
 ];
-const RUNTIME: &[Column] =
-    &[NAME, Column::text("Handler", "The configuration that nodes run its pods with."), AGE];
-const RANGE: &[Column] =
-    &[NAME, Column::text("CIDRs", "The ranges that Services have their addresses from."), AGE];
+const RUNTIME: &[Column] = &[NAME, Column::text("Handler", "The handler of the container runtime."), AGE];
+const RANGE: &[Column] = &[NAME, Column::text("CIDRs", "The ranges of Service addresses."), AGE];
 
 /// The columns of an inert kind.
 pub(super) fn columns(kind: Kind) -> &'static [Column] {
@@ -80,7 +78,7 @@ pub(super) fn columns(kind: Kind) -> &'static [Column] {
     }
 }
 
-/// What a kind of Kubernetes without a type of its own here is called; empty for others.
+/// The name of a Kubernetes kind without its own type here; empty for others.
 fn built_in(kind: Kind) -> &'static str {
     match kind {
         Kind::Extra(extra) if !extra.is_defined() => extra.names().kind,
@@ -144,7 +142,7 @@ pub(super) fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
     cells
 }
 
-/// `KIND.GROUP/NAME`, what a class is configured by.
+/// `KIND.GROUP/NAME`, the parameters of a class.
 fn parameters(class: &Value) -> String {
     let text = |pointer| field::text(class, pointer);
     let group = match text("/spec/parameters/apiGroup") {
@@ -161,7 +159,7 @@ fn entries(object: &Value, pointer: &str) -> usize {
     field::at(object, pointer).and_then(Value::as_object).map_or(0, serde_json::Map::len)
 }
 
-/// `2`, `50%`, or what stands for nothing.
+/// `2`, `50%`, or `N/A`.
 fn number_or_share(object: &Value, pointer: &str) -> Value {
     match field::at(object, pointer) {
         Some(Value::String(share)) => share.as_str().into(),

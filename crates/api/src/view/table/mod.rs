@@ -1,5 +1,5 @@
-//! Takes the place of kube-apiserver's printers: objects as a `Table`, the columns that `kubectl get` shows. It reads
-//! objects as the API shows them, and must not know the store or requests.
+//! Takes the place of kube-apiserver's printers: objects as a `Table`, with the columns of `kubectl get`. Reads rendered
+//! objects; must not depend on the store or requests.
 
 mod age;
 mod cluster;
@@ -20,7 +20,7 @@ use clusterlocal_core::store::{Kind, Time};
 
 pub(crate) use age::since;
 
-/// What goes along with each row: the query parameter `includeObject`.
+/// The object in each row: the query parameter `includeObject`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Include {
     /// The object's metadata.
@@ -33,11 +33,11 @@ pub enum Include {
 }
 
 impl Include {
-    /// What `text` means; nothing said means metadata.
+    /// Parses `includeObject`; the default is metadata.
     ///
     /// # Errors
     ///
-    /// What else could have been said, for a 400 Bad Request.
+    /// The valid values, for a 400 Bad Request.
     pub fn parse(text: &str) -> Result<Self, String> {
         match text {
             "" | "Metadata" => Ok(Include::Metadata),
@@ -53,13 +53,13 @@ impl Include {
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    /// The heading, in words: `External-IP`.
+    /// The heading: `External-IP`.
     pub name: &'static str,
-    /// What is in it, for people.
+    /// The description.
     pub description: &'static str,
     /// `string`, `integer` or `boolean`.
     pub cells: &'static str,
-    /// Whether it is shown only when somebody asks for more (`-o wide`).
+    /// Whether it is only shown with `-o wide`.
     pub wide: bool,
 }
 
@@ -69,12 +69,12 @@ impl Column {
         Column { name, description, cells: "string", wide: false }
     }
 
-    /// A column of whole numbers.
+    /// A column of integers.
     pub const fn number(name: &'static str, description: &'static str) -> Self {
         Column { cells: "integer", ..Column::text(name, description) }
     }
 
-    /// The same column, for those who ask for more.
+    /// The column, only shown with `-o wide`.
     #[must_use]
     pub const fn wide(self) -> Self {
         Column { wide: true, ..self }
@@ -103,7 +103,7 @@ pub fn table<'a>(
     of_rows(columns(kind), rows, metadata)
 }
 
-/// A `Table` of ready-made rows.
+/// A `Table` of existing rows.
 pub fn of_rows(columns: &[Column], rows: Vec<Value>, metadata: Value) -> Value {
     json!({
         "kind": "Table",
@@ -129,7 +129,7 @@ pub fn row(kind: Kind, object: &Value, now: Time, include: Include) -> Value {
     row
 }
 
-/// A row of ready-made cells about `object`.
+/// A row of existing cells about `object`.
 pub fn row_of(cells: Vec<Value>, object: &Value, include: Include) -> Value {
     let object = match include {
         Include::None => return json!({ "cells": cells }),
@@ -143,7 +143,7 @@ pub fn row_of(cells: Vec<Value>, object: &Value, include: Include) -> Value {
     json!({ "cells": cells, "object": object })
 }
 
-/// The columns of `kind`, those for `-o wide` among them.
+/// The columns of `kind`, including those of `-o wide`.
 pub fn columns(kind: Kind) -> &'static [Column] {
     match kind {
         Kind::Namespace => cluster::NAMESPACE,
@@ -191,17 +191,17 @@ fn cells(kind: Kind, object: &Value, now: Time) -> Vec<Value> {
 }
 
 const NAME: Column = Column::text("Name", "The object's name, unique within its namespace.");
-const AGE: Column = Column::text("Age", "How long ago the object was made.");
+const AGE: Column = Column::text("Age", "The time since the object was created.");
 const CONTAINERS: Column = Column::text("Containers", "The names of the template's containers.").wide();
 const IMAGES: Column = Column::text("Images", "The images of the template's containers.").wide();
-const SELECTOR: Column = Column::text("Selector", "Which pods are meant.").wide();
+const SELECTOR: Column = Column::text("Selector", "The selector of the pods.").wide();
 
-/// `text`, or `other` where it is empty.
+/// `text`, or `other` if it is empty.
 fn or<'a>(text: &'a str, other: &'a str) -> &'a str {
     if text.is_empty() { other } else { text }
 }
 
-/// The names, or other fields, of `items`, with commas between.
+/// The names, or another field, of `items`, separated by commas.
 fn joined(items: &[Value], pointer: &str) -> String {
     items.iter().map(|item| field::text(item, pointer)).collect::<Vec<_>>().join(",")
 }

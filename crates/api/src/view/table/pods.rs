@@ -1,4 +1,4 @@
-//! The columns of pods. The one called STATUS is worked out from half of the pod: `printPod` of kube-apiserver.
+//! The columns of pods. STATUS is computed as by `printPod` of kube-apiserver, from many of the pod's fields.
 
 use serde_json::Value;
 
@@ -8,14 +8,14 @@ use clusterlocal_core::store::Time;
 
 pub(super) const POD: &[Column] = &[
     NAME,
-    Column::text("Ready", "How many of the pod's containers are ready."),
-    Column::text("Status", "What the pod is at: its phase, or why it is not further."),
-    Column::text("Restarts", "How often its containers were started again, and when last."),
+    Column::text("Ready", "The ready containers, of all."),
+    Column::text("Status", "The phase of the pod, or the reason that it does not progress."),
+    Column::text("Restarts", "The restarts of its containers, and the time of the last one."),
     AGE,
     Column::text("IP", "The pod's address.").wide(),
-    Column::text("Node", "The node that the pod is on.").wide(),
-    Column::text("Nominated Node", "The node that the pod will be on once others have left it.").wide(),
-    Column::text("Readiness Gates", "How many of the pod's further conditions for readiness hold.").wide(),
+    Column::text("Node", "The node of the pod.").wide(),
+    Column::text("Nominated Node", "The node on which the pod will be scheduled after preemption.").wide(),
+    Column::text("Readiness Gates", "The readiness gates that are true, of all.").wide(),
 ];
 
 pub(super) fn pod(pod: &Value, now: Time) -> Vec<Value> {
@@ -47,13 +47,13 @@ fn readiness_gates(pod: &Value) -> String {
     format!("{}/{}", gates.iter().filter(holds).count(), gates.len())
 }
 
-/// What the containers of a pod say, taken together.
+/// A summary of the containers of a pod.
 struct Summary<'a> {
     ready: usize,
     containers: usize,
     reason: String,
     restarts: i64,
-    /// When a container ended last that was started again.
+    /// When the last container that was restarted had ended.
     last_restart: &'a str,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Summary<'a> {
         summary
     }
 
-    /// Whether an init container still runs or has failed; then the pod is at that.
+    /// Whether an init container still runs or has failed, which then decides the pod's status.
     fn init_containers(&mut self, pod: &'a Value) -> bool {
         let count = field::items(pod, "/spec/initContainers").len();
         for (at, status) in field::items(pod, "/status/initContainerStatuses").iter().enumerate() {
@@ -119,7 +119,7 @@ impl<'a> Summary<'a> {
             self.count_restarts(sidecar);
         }
         let mut running = false;
-        // From the last to the first: the first one's reason is the pod's.
+        // From the last to the first: the first container's reason is the pod's.
         for status in field::items(pod, "/status/containerStatuses").iter().rev() {
             self.count_restarts(status);
             let waiting = field::text(status, "/state/waiting/reason");
@@ -140,7 +140,7 @@ impl<'a> Summary<'a> {
 
     fn count_restarts(&mut self, status: &'a Value) {
         self.restarts += field::number(status, "/restartCount");
-        // RFC 3339 in UTC: the text sorts as the moments do.
+        // RFC 3339 in UTC: the order of the texts is that of the times.
         self.last_restart = self.last_restart.max(field::text(status, "/lastState/terminated/finishedAt"));
     }
 }
@@ -154,7 +154,7 @@ fn ended(terminated: &Value) -> String {
     }
 }
 
-/// The init containers that stay.
+/// The init containers that keep running.
 fn sidecars(pod: &Value) -> impl Iterator<Item = &Value> {
     let init = field::items(pod, "/spec/initContainers").iter();
     init.filter(|container| field::text(container, "/restartPolicy") == "Always")
@@ -164,7 +164,7 @@ fn is_sidecar(pod: &Value, status: &Value) -> bool {
     sidecars(pod).any(|container| field::text(container, "/name") == field::text(status, "/name"))
 }
 
-/// The columns Containers and Images of what makes pods.
+/// The columns Containers and Images of workloads.
 pub(super) fn of_template(workload: &Value) -> [Value; 2] {
     let containers = field::items(workload, "/spec/template/spec/containers");
     [joined(containers, "/name").into(), joined(containers, "/image").into()]

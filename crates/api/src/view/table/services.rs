@@ -11,10 +11,10 @@ use clusterlocal_core::store::Time;
 
 pub(super) const SERVICE: &[Column] = &[
     NAME,
-    Column::text("Type", "How far the Service is exposed."),
-    Column::text("Cluster-IP", "The Service's address in the cluster; None if it is headless."),
-    Column::text("External-IP", "Its addresses outside, or the name that it stands for."),
-    Column::text("Port(s)", "Its ports, and those of the nodes that lead to them."),
+    Column::text("Type", "The type of the Service."),
+    Column::text("Cluster-IP", "The cluster IP of the Service; None if it is headless."),
+    Column::text("External-IP", "Its external addresses, or the name that it is an alias of."),
+    Column::text("Port(s)", "Its ports, with their node ports."),
     AGE,
     SELECTOR,
 ];
@@ -59,7 +59,7 @@ fn external_ip(service: &Value) -> String {
 }
 
 pub(super) const ENDPOINTS: &[Column] =
-    &[NAME, Column::text("Endpoints", "The addresses that are ready, with their ports."), AGE];
+    &[NAME, Column::text("Endpoints", "The ready addresses with their ports."), AGE];
 
 pub(super) fn endpoints(endpoints: &Value, now: Time) -> Vec<Value> {
     vec![name(endpoints), addresses(endpoints).into(), age(endpoints, now).into()]
@@ -89,7 +89,7 @@ fn addresses(endpoints: &Value) -> String {
 
 pub(super) const ENDPOINT_SLICE: &[Column] = &[
     NAME,
-    Column::text("AddressType", "Of which kind all its addresses are."),
+    Column::text("AddressType", "The type of its addresses."),
     Column::text("Ports", "The ports of all its endpoints."),
     Column::text("Endpoints", "The addresses of its endpoints, ready or not."),
     AGE,
@@ -118,7 +118,7 @@ pub(super) fn endpoint_slice(slice: &Value, now: Time) -> Vec<Value> {
     ]
 }
 
-/// A list of which the first three are shown.
+/// A list of which the first three items are shown.
 #[derive(Default)]
 struct Shown {
     first: Vec<String>,

@@ -1,4 +1,4 @@
-//! Objects, and the cells that `kubectl get -o wide` shows of them.
+//! Objects, and their cells in `kubectl get -o wide`.
 
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn extra(group: &str, kind: &str) -> Kind {
     Kind::Extra(Extra::built_in(group, kind).expect("a kind of Kubernetes"))
 }
 
-/// The cells of an object of `kind`, made five minutes ago.
+/// The cells of an object of `kind`, created five minutes ago.
 fn cells(kind: Kind, rest: &str) -> String {
     let mut object = yaml(rest);
     object["metadata"]["name"] = "a".into();
@@ -40,7 +40,7 @@ fn cells(kind: Kind, rest: &str) -> String {
 }
 
 #[test]
-fn cells_of_objects() {
+fn cells_are_those_of_kubectl_get() {
     let template = "template: {spec: {nodeSelector: {disk: ssd}, containers: [{name: c, image: i}, {name: d, image: j}]}}";
     let spec = |more: &str| format!("{{spec: {{{more}, {template}}}, ");
     let table = [
@@ -175,13 +175,13 @@ fn cells_of_objects() {
 }
 
 #[test]
-fn what_a_pod_is_at() {
+fn the_status_of_a_pod_is_that_of_kubectl_get() {
     let two = "spec: {nodeName: n, containers: [{name: c}, {name: d}]}";
     let init =
         "spec: {initContainers: [{name: i}, {name: s, restartPolicy: Always}], containers: [{name: c}]}";
     let running = "{name: c, ready: true, restartCount: 1, state: {running: {}}, lastState: {terminated: {finishedAt: '2026-11-22T11:58:00Z'}}}";
     let up = "{ready: true, state: {running: {}}}";
-    // (the rest of the pod, READY|STATUS|RESTARTS)
+    // The rest of the pod, READY|STATUS|RESTARTS.
     let table = [
         (format!("{{{two}, status: {{phase: Pending}}}}"), "0/2|Pending|0"),
         (
@@ -286,7 +286,7 @@ fn what_a_pod_is_at() {
 }
 
 #[test]
-fn tables() {
+fn tables_have_columns_and_rows() {
     let pod = json!({
         "kind": "Pod",
         "apiVersion": "v1",

@@ -6,16 +6,16 @@ use super::age::age;
 use super::{AGE, Column, NAME, field, name, or};
 use clusterlocal_core::store::Time;
 
-const ACCESS_MODES: Column = Column::text("Access Modes", "By how many nodes, and how, it can be used.");
-const CLASS: Column = Column::text("StorageClass", "Of which class it is.");
-const ATTRIBUTES_CLASS: Column = Column::text("VolumeAttributesClass", "Which attributes it has.");
-const MODE: Column = Column::text("VolumeMode", "Whether it is a file system or a block device.").wide();
+const ACCESS_MODES: Column = Column::text("Access Modes", "The access modes.");
+const CLASS: Column = Column::text("StorageClass", "The StorageClass.");
+const ATTRIBUTES_CLASS: Column = Column::text("VolumeAttributesClass", "The VolumeAttributesClass.");
+const MODE: Column = Column::text("VolumeMode", "Filesystem or Block.").wide();
 
 pub(super) const CLAIM: &[Column] = &[
     NAME,
-    Column::text("Status", "Whether it has a volume."),
-    Column::text("Volume", "The volume that it has."),
-    Column::text("Capacity", "How large that is."),
+    Column::text("Status", "The phase of the claim."),
+    Column::text("Volume", "The volume that it is bound to."),
+    Column::text("Capacity", "The capacity of the volume."),
     ACCESS_MODES,
     CLASS,
     ATTRIBUTES_CLASS,
@@ -44,10 +44,10 @@ pub(super) fn claim(claim: &Value, now: Time) -> Vec<Value> {
 
 pub(super) const VOLUME: &[Column] = &[
     NAME,
-    Column::text("Capacity", "How large it is."),
+    Column::text("Capacity", "The capacity."),
     ACCESS_MODES,
-    Column::text("Reclaim Policy", "What becomes of it when its claim is deleted."),
-    Column::text("Status", "Whether it is bound to a claim."),
+    Column::text("Reclaim Policy", "What happens to it when its claim is deleted."),
+    Column::text("Status", "The phase of the volume."),
     Column::text("Claim", "The claim that it is bound to."),
     CLASS,
     ATTRIBUTES_CLASS,
@@ -89,7 +89,7 @@ fn class(object: &Value) -> &str {
     or(field::text(object, annotation), field::text(object, "/spec/storageClassName"))
 }
 
-/// A quantity as it was written: `10Gi`, or a number.
+/// A quantity as written: `10Gi`, or a number.
 fn quantity(object: &Value, pointer: &str) -> String {
     match object.pointer(pointer) {
         Some(Value::String(text)) => text.clone(),
@@ -98,7 +98,7 @@ fn quantity(object: &Value, pointer: &str) -> String {
     }
 }
 
-/// In Kubernetes' order and abbreviations, each once.
+/// In Kubernetes' order and abbreviations, without duplicates.
 fn access_modes(object: &Value, pointer: &str) -> String {
     let modes = field::items(object, pointer);
     let all = [

@@ -1,4 +1,4 @@
-//! The columns of what makes pods.
+//! The columns of workloads.
 
 use serde_json::Value;
 
@@ -8,13 +8,8 @@ use super::{AGE, CONTAINERS, Column, IMAGES, NAME, SELECTOR, field, name};
 use crate::view::selector;
 use clusterlocal_core::store::Time;
 
-pub(super) const STATEFUL_SET: &[Column] = &[
-    NAME,
-    Column::text("Ready", "How many of the pods that are asked for are ready."),
-    AGE,
-    CONTAINERS,
-    IMAGES,
-];
+pub(super) const STATEFUL_SET: &[Column] =
+    &[NAME, Column::text("Ready", "The ready pods, of those requested."), AGE, CONTAINERS, IMAGES];
 
 pub(super) fn stateful_set(set: &Value, now: Time) -> Vec<Value> {
     let [containers, images] = of_template(set);
@@ -31,9 +26,9 @@ fn ready(workload: &Value) -> String {
 
 pub(super) const DEPLOYMENT: &[Column] = &[
     NAME,
-    Column::text("Ready", "How many of the pods that are asked for are ready."),
-    Column::number("Up-to-date", "How many pods are of the template of today."),
-    Column::number("Available", "How many pods have been ready for long enough."),
+    Column::text("Ready", "The ready pods, of those requested."),
+    Column::number("Up-to-date", "The number of pods of the current template."),
+    Column::number("Available", "The number of available pods."),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -54,7 +49,7 @@ pub(super) fn deployment(deployment: &Value, now: Time) -> Vec<Value> {
     ]
 }
 
-/// The selector; a ReplicationController's is a map of labels.
+/// The selector; that of a ReplicationController is a map of labels.
 fn selector_of(workload: &Value) -> Value {
     let selector = workload.pointer("/spec/selector");
     match field::text(workload, "/kind") {
@@ -65,9 +60,9 @@ fn selector_of(workload: &Value) -> Value {
 
 pub(super) const REPLICA_SET: &[Column] = &[
     NAME,
-    Column::number("Desired", "How many pods are asked for."),
-    Column::number("Current", "How many pods there are."),
-    Column::number("Ready", "How many pods are ready."),
+    Column::number("Desired", "The number of requested pods."),
+    Column::number("Current", "The number of pods."),
+    Column::number("Ready", "The number of ready pods."),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -90,12 +85,12 @@ pub(super) fn replica_set(set: &Value, now: Time) -> Vec<Value> {
 
 pub(super) const DAEMON_SET: &[Column] = &[
     NAME,
-    Column::number("Desired", "How many nodes should have a pod."),
-    Column::number("Current", "How many nodes that should have a pod do."),
-    Column::number("Ready", "How many nodes have a pod that is ready."),
-    Column::number("Up-to-date", "How many pods are of the template of today."),
-    Column::number("Available", "How many nodes have a pod that has been ready for long enough."),
-    Column::text("Node Selector", "Which nodes should have a pod."),
+    Column::number("Desired", "The number of nodes that should have a pod."),
+    Column::number("Current", "The number of those nodes with a pod."),
+    Column::number("Ready", "The number of nodes with a ready pod."),
+    Column::number("Up-to-date", "The number of pods of the current template."),
+    Column::number("Available", "The number of nodes with an available pod."),
+    Column::text("Node Selector", "The node selector of the template."),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -130,9 +125,9 @@ pub(super) fn labels(labels: Option<&Value>) -> String {
 
 pub(super) const JOB: &[Column] = &[
     NAME,
-    Column::text("Status", "Whether it runs, is done, has failed or is suspended."),
-    Column::text("Completions", "How many of the pods that have to succeed did."),
-    Column::text("Duration", "How long it took, or has been running."),
+    Column::text("Status", "Running, Complete, Failed or Suspended."),
+    Column::text("Completions", "The pods that have succeeded, of those required."),
+    Column::text("Duration", "The time that it took, or has been running."),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -195,11 +190,11 @@ fn duration(job: &Value, now: Time) -> String {
 
 pub(super) const CRON_JOB: &[Column] = &[
     NAME,
-    Column::text("Schedule", "When Jobs are made, in the format of cron."),
+    Column::text("Schedule", "The schedule in the format of cron."),
     Column::text("Timezone", "The time zone of the schedule."),
-    Column::text("Suspend", "Whether no Jobs are made for now."),
-    Column::number("Active", "How many Jobs run."),
-    Column::text("Last Schedule", "How long ago the last Job was made."),
+    Column::text("Suspend", "Whether the schedule is suspended."),
+    Column::number("Active", "The number of running Jobs."),
+    Column::text("Last Schedule", "The time since the last Job was scheduled."),
     AGE,
     CONTAINERS,
     IMAGES,
@@ -231,8 +226,8 @@ pub(super) fn cron_job(cron: &Value, now: Time) -> Vec<Value> {
 
 pub(super) const CONTROLLER_REVISION: &[Column] = &[
     NAME,
-    Column::text("Controller", "Whose revision it is."),
-    Column::number("Revision", "Which one it is, counted from 1."),
+    Column::text("Controller", "The owner of the revision."),
+    Column::number("Revision", "The number of the revision."),
     AGE,
 ];
 

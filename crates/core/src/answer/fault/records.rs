@@ -78,9 +78,9 @@ impl Answered<'_> {
     /// A denial as CoreDNS writes it: with the SOA for names in a served zone.
     fn denial(&self, code: ResponseCode) -> Draft {
         let name = self.request.question.name;
-        let ours =
+        let served =
             zone_of(self.zone, &name.to_ascii_lowercase()).filter(|_| self.request.question.class == IN);
-        let soa = ours.map(|(zone_at, _)| RecordBuf::from(Soa::new(self.zone, &name[zone_at..])));
+        let soa = served.map(|(zone_at, _)| RecordBuf::from(Soa::new(self.zone, &name[zone_at..])));
         Draft { code, authoritative: soa.is_some(), authority: soa.into_iter().collect(), ..Draft::default() }
     }
 

@@ -300,7 +300,7 @@ fn actions_change_records() {
         ("omit 1", ALIAS, "NOERROR cassandra.default, 127.244.0.2, 127.244.0.3".into()),
         ("keep 1", ALIAS, "NOERROR cassandra.default, 127.244.0.1".into()),
         ("keep asker", ALIAS, "NOERROR cassandra.default, 127.244.0.2".into()),
-        ("keep nobody", ALIAS, "NOERROR".into()),
+        ("keep missing", ALIAS, "NOERROR".into()),
         ("omit cassandra", ALIAS, "NOERROR".into()),
         ("keep asker", "dns-version.cluster.local TXT", "NOERROR \"1.1.0\"".into()),
         ("order reversed", ALIAS, "NOERROR cassandra.default, 127.244.0.3, 127.244.0.2, 127.244.0.1".into()),

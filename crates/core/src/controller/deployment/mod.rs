@@ -24,9 +24,9 @@ const PROGRESS_DEADLINE: u32 = 600;
 
 /// Syncs the Deployment at `key` (deployment_controller.go, syncDeployment).
 pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
-    let outcome = SyncResult::default();
+    let result = SyncResult::default();
     let Some(deployment) = context.store.get::<Workload>(Kind::Deployment, &key.namespace, &key.name) else {
-        return outcome;
+        return result;
     };
     let mut rollout = Rollout {
         context,
@@ -35,10 +35,10 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
         generation: context.store.stored(key).map_or(0, |stored| stored.generation),
         new: None,
         old: Vec::new(),
-        outcome,
+        result,
     };
     if !rollout.find_sets() {
-        return rollout.outcome;
+        return rollout.result;
     }
     if deployment.metadata.deletion_timestamp.is_none() {
         rollout.update_paused_condition();
@@ -66,7 +66,7 @@ struct Rollout<'a> {
     new: Option<Arc<Workload>>,
     /// Its other ReplicaSets, oldest first.
     old: Vec<Arc<Workload>>,
-    outcome: SyncResult,
+    result: SyncResult,
 }
 
 impl Rollout<'_> {
@@ -197,7 +197,7 @@ impl Rollout<'_> {
             cleaned += broken;
             *set = self.scale_set(set, has - broken as u32);
         }
-        // ReplicaSets scaled to zero do not count, whatever their status.
+        // ReplicaSets scaled to zero do not count, regardless of their status.
         let available = old.iter().map(|set| i64::from(set.status.available_replicas)).sum::<i64>();
         let mut to_spare = (available + i64::from(new.status.available_replicas) - least).max(0);
         for set in &old {
@@ -239,12 +239,12 @@ impl Rollout<'_> {
     /// Writes the Deployment if it has changed.
     fn finish(mut self, before: &Arc<Workload>) -> SyncResult {
         if let Some(at) = self.progress_check() {
-            self.outcome.requeue_at(at);
+            self.result.requeue_at(at);
         }
         if self.deployment != **before {
-            self.outcome.put(Object::Deployment(Arc::new(self.deployment)));
+            self.result.put(Object::Deployment(Arc::new(self.deployment)));
         }
-        self.outcome
+        self.result
     }
 }
 

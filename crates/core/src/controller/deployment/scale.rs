@@ -111,10 +111,10 @@ impl Rollout<'_> {
         if count != had {
             let way = if count > had { "up" } else { "down" };
             let message = format!("Scaled {way} replica set {} from {had} to {count}", set.metadata.name);
-            self.outcome.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
+            self.result.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
         }
         self.replace(&scaled);
-        self.outcome.put(Object::ReplicaSet(scaled.clone()));
+        self.result.put(Object::ReplicaSet(scaled.clone()));
         scaled
     }
 

@@ -65,13 +65,13 @@ impl Rollout<'_> {
                 Claim::Adopt => {
                     let mut set = set.clone();
                     ownership::adopt(context, key, &mut Arc::make_mut(&mut set).metadata);
-                    self.outcome.put(Object::ReplicaSet(set.clone()));
+                    self.result.put(Object::ReplicaSet(set.clone()));
                     sets.push(set);
                 }
                 Claim::Release => {
                     let mut set = set.clone();
                     ownership::release(key, &mut Arc::make_mut(&mut set).metadata);
-                    self.outcome.put(Object::ReplicaSet(set));
+                    self.result.put(Object::ReplicaSet(set));
                 }
                 Claim::None => {}
             }
@@ -108,7 +108,7 @@ impl Rollout<'_> {
         changed.metadata.annotations = renumbered(&self.copied_to(&changed.metadata.annotations), revision);
         changed.spec.min_ready_seconds = self.deployment.spec.min_ready_seconds;
         if numbered != new {
-            self.outcome.put(Object::ReplicaSet(numbered.clone()));
+            self.result.put(Object::ReplicaSet(numbered.clone()));
             self.replace(&numbered);
         }
         self.number_deployment(numbered.revision());
@@ -169,9 +169,9 @@ impl Rollout<'_> {
         let name = set.metadata.name.as_str();
         if replicas > 0 {
             let message = format!("Scaled up replica set {name} from 0 to {replicas}");
-            self.outcome.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
+            self.result.emit_event(COMPONENT, self.key.clone(), "ScalingReplicaSet", message);
         }
-        self.outcome.put(Object::ReplicaSet(set.clone()));
+        self.result.put(Object::ReplicaSet(set.clone()));
         if count > collisions {
             self.deployment.status.collision_count = Some(count);
         }
@@ -224,7 +224,7 @@ impl Rollout<'_> {
             deletion::delete(store, &Object::ReplicaSet(Arc::clone(set)), now, deletion::Deletion::default())
         });
         let gone: Vec<_> = gone.collect();
-        self.outcome.changes.extend(gone);
+        self.result.changes.extend(gone);
     }
 }
 

@@ -39,43 +39,51 @@ pub(super) fn sync(context: Context<'_>, key: &Key) -> SyncResult {
     if pods::are_snapshot_owned(context, key) {
         return SyncResult::default();
     }
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     let mut job = Workload::clone(before);
     select_own_pods(&mut job, stored);
     // `managedByExternalController`
     if !matches!(job.spec.managed_by.as_str(), "" | MANAGED_BY) {
-        return finish(job, before, outcome);
+        return finish(job, before, result);
     }
     if is_finished(&job) {
-        delete_after_ttl(context, stored, &job, &mut outcome);
-        return finish(job, before, outcome);
+        delete_after_ttl(context, stored, &job, &mut result);
+        return finish(job, before, result);
     }
-    let pods = ownership::claim_pods(context, key, &job, &mut outcome);
+    let pods = ownership::claim_pods(context, key, &job, &mut result);
     let facts = job.status.job.take().map(|facts| *facts).unwrap_or_default();
-    let mut sync = Sync { context, key, job, facts, pods, terminating: 0, outcome };
+    let mut sync = Sync { context, key, job, facts, pods, terminating: 0, result };
     sync.run();
-    let Sync { mut job, facts, outcome, .. } = sync;
+    let Sync { mut job, facts, result, .. } = sync;
     job.status.observed_generation = stored.generation;
     job.status.job = Some(Box::new(facts));
-    finish(job, before, outcome)
+    finish(job, before, result)
 }
 
-fn finish(job: Workload, before: &Arc<Workload>, mut outcome: SyncResult) -> SyncResult {
+fn finish(job: Workload, before: &Arc<Workload>, mut result: SyncResult) -> SyncResult {
     if job != **before {
         // A Job that is deleted by this sync is not written.
         let key = job.metadata.key(Kind::Job);
-        let goes = outcome
+        let goes = result
             .changes
             .iter()
             .any(|change| matches!(change, crate::store::Change::Delete(gone) if *gone == key));
         if !goes {
-            outcome.put(Object::Job(Arc::new(job)));
+            result.put(Object::Job(Arc::new(job)));
         }
     }
-    outcome
+    result
 }
 
 /// Sets the selector and labels that identify the pods of a Job, unless it has a selector of its own
+pub fn with_own_selector(stored: &Stored) -> Option<Object> {
+    let Object::Job(job) = &stored.object else { return None };
+    let mut job = job.clone();
+    select_own_pods(Arc::make_mut(&mut job), stored);
+    (Object::Job(job.clone()) != stored.object).then_some(Object::Job(job))
+}
+
+/// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
 /// (pkg/registry/batch/job, generateSelector).
 fn select_own_pods(job: &mut Workload, stored: &Stored) {
     if job.spec.selector.is_some() || job.spec.manual_selector {
@@ -103,34 +111,34 @@ fn is_finished(job: &Workload) -> bool {
 
 /// Removes the finalizers of the pods of a deleted Job (syncOrphanPod).
 fn release_all(context: Context<'_>, key: &Key) -> SyncResult {
-    let mut outcome = SyncResult::default();
+    let mut result = SyncResult::default();
     for pod in pods::of_workload(context.store, key) {
-        release(context, pod, &mut outcome);
+        release(context, pod, &mut result);
     }
-    outcome
+    result
 }
 
 /// Removes the tracking finalizer of a pod.
-fn release(context: Context<'_>, pod: &Arc<Pod>, outcome: &mut SyncResult) {
+fn release(context: Context<'_>, pod: &Arc<Pod>, result: &mut SyncResult) {
     if pod.metadata.links.has_finalizer(TRACKING) {
         let mut released = pod.clone();
         Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
-        outcome.changes.push(deletion::released(context.store, Object::Pod(released)));
+        result.changes.push(deletion::released(context.store, Object::Pod(released)));
     }
 }
 
 /// Deletes a finished Job after its TTL.
-fn delete_after_ttl(context: Context<'_>, stored: &Stored, job: &Workload, outcome: &mut SyncResult) {
+fn delete_after_ttl(context: Context<'_>, stored: &Stored, job: &Workload, result: &mut SyncResult) {
     let Some(ttl) = job.spec.ttl_seconds_after_finished else { return };
     let finished = ["Complete", "Failed"].into_iter().filter_map(|kind| job.status.conditions.get(kind));
     let Some(since) = finished.map(|condition| condition.last_transition).next() else { return };
     let at = since.after_secs(ttl);
     if at > context.now {
-        outcome.requeue_at(at);
+        result.requeue_at(at);
     } else if job.metadata.deletion_timestamp.is_none() {
         let deletion =
             Deletion { propagation: Some(deletion::Propagation::Foreground), ..Deletion::default() };
-        outcome.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
+        result.changes.extend(deletion::delete(context.store, &stored.object, context.now, deletion));
     }
 }
 
@@ -144,7 +152,7 @@ struct Sync<'a> {
     pods: Vec<Arc<Pod>>,
     /// Pods that are being deleted, including those deleted by this sync.
     terminating: u32,
-    outcome: SyncResult,
+    result: SyncResult,
 }
 
 impl Sync<'_> {
@@ -215,7 +223,7 @@ impl Sync<'_> {
             }
         } else {
             let pods = self.pods.clone();
-            pods.iter().for_each(|pod| release(self.context, pod, &mut self.outcome));
+            pods.iter().for_each(|pod| release(self.context, pod, &mut self.result));
         }
         let status = &mut self.job.status;
         (status.replicas, status.ready_replicas) = (count, ready);
@@ -283,7 +291,7 @@ impl Sync<'_> {
         if let Some(deadline) =
             self.deadline().filter(|deadline| *deadline > self.now() && !is_finished(&self.job))
         {
-            self.outcome.requeue_at(deadline);
+            self.result.requeue_at(deadline);
         }
     }
 
@@ -302,7 +310,7 @@ impl Sync<'_> {
         let condition = WorkloadCondition::new("Suspended", status, reason, message.into(), self.now());
         self.job.status.conditions.put(condition);
         let event = if suspended { "Suspended" } else { "Resumed" };
-        self.outcome.emit_event(COMPONENT, self.key.clone(), event, message);
+        self.result.emit_event(COMPONENT, self.key.clone(), event, message);
         self.facts.start_time = Some(self.now()).filter(|_| !suspended);
     }
 
@@ -315,13 +323,13 @@ impl Sync<'_> {
         self.set(to, ConditionStatus::True, &condition.reason, condition.message.clone());
         if to == "Complete" {
             self.facts.completion_time = Some(self.now());
-            self.outcome.emit_event(COMPONENT, self.key.clone(), "Completed", "Job completed");
+            self.result.emit_event(COMPONENT, self.key.clone(), "Completed", "Job completed");
         } else {
             let reason = reason_text(&condition.reason);
-            self.outcome.emit_warning(COMPONENT, self.key.clone(), reason, condition.message);
+            self.result.emit_warning(COMPONENT, self.key.clone(), reason, condition.message);
         }
         if let Some(ttl) = self.job.spec.ttl_seconds_after_finished {
-            self.outcome.requeue_at(self.now().after_secs(ttl));
+            self.result.requeue_at(self.now().after_secs(ttl));
         }
     }
 }

@@ -33,7 +33,7 @@ impl Sync<'_> {
             return (active.len() as u32, ready);
         }
         if let Some(at) = self.backoff().filter(|at| *at > self.now()) {
-            self.outcome.requeue_at(at);
+            self.result.requeue_at(at);
             return (active.len() as u32, ready);
         }
         let indexes = self.pending_indexes(&active, missing);
@@ -75,11 +75,11 @@ impl Sync<'_> {
     /// Deletes a pod that must not be counted: its finalizer is removed first (deleteJobPods).
     pub(super) fn delete(&mut self, pod: &Arc<Pod>) {
         let message = format!("Deleted pod: {}", pod.metadata.name);
-        self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
+        self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulDelete", message);
         let mut released = pod.clone();
         Arc::make_mut(&mut released).metadata.links.remove_finalizer(TRACKING);
         let change = deletion::delete_pod(&released, self.now(), released.spec.grace());
-        self.outcome.changes.push(change);
+        self.result.changes.push(change);
         self.terminating += u32::from(!pod.spec.node_name.is_empty());
     }
 
@@ -142,8 +142,8 @@ impl Sync<'_> {
             }
             let message = format!("Created pod: {}", pod.metadata.name);
             let pod = Object::Pod(Arc::new(pod));
-            if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
-                self.outcome.emit_warning(
+            if let Some(why) = refusal::of(self.context, &pod, &mut self.result) {
+                self.result.emit_warning(
                     COMPONENT,
                     self.key.clone(),
                     "FailedCreate",
@@ -151,8 +151,8 @@ impl Sync<'_> {
                 );
                 break;
             }
-            self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
-            self.outcome.put(pod);
+            self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
+            self.result.put(pod);
             made += 1;
         }
         made

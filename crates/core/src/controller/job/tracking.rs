@@ -25,7 +25,7 @@ impl Sync<'_> {
             } else {
                 self.count_failure(pod);
             }
-            release(self.context, pod, &mut self.outcome);
+            release(self.context, pod, &mut self.result);
         }
         if self.is_indexed() {
             self.facts.succeeded = self.facts.completed_indexes.len();

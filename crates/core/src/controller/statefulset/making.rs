@@ -16,7 +16,7 @@ impl Sync<'_> {
         if claims::is_stale(self.context, self.set, ordinal, &name) {
             return false;
         }
-        if let Err(why) = claims::make(self.context, self.set, ordinal, &name, &mut self.outcome) {
+        if let Err(why) = claims::make(self.context, self.set, ordinal, &name, &mut self.result) {
             return self.fail("Create", "FailedCreate", &name, &why);
         }
         // The API would reply AlreadyExists: another controller has the pod, or that of an earlier set has not stopped
@@ -39,15 +39,15 @@ impl Sync<'_> {
             available = true;
         }
         let pod = Object::Pod(Arc::new(pod));
-        if let Some(why) = refusal::of(self.context, &pod, &mut self.outcome) {
+        if let Some(why) = refusal::of(self.context, &pod, &mut self.result) {
             return self.fail("Create", "FailedCreate", &name, &why);
         }
         // No Events during start-up: there is no watcher, and a message for each pod is measurable.
         if !self.context.at_once {
             let message = format!("Create Pod {name} in StatefulSet {} successful", self.key.name);
-            self.outcome.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
+            self.result.emit_event(COMPONENT, self.key.clone(), "SuccessfulCreate", message);
         }
-        self.outcome.put(pod);
+        self.result.put(pod);
         self.slots[index] = Slot::Made { available };
         available
     }

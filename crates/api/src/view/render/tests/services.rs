@@ -1,9 +1,9 @@
-//! Services, and what they lead to.
+//! Services and their endpoints.
 
 use super::*;
 
 #[test]
-fn services_and_what_they_lead_to() {
+fn services_and_their_endpoints_are_rendered() {
     let mut store = store(
         "
 {apiVersion: v1, kind: Service, metadata: {name: a, labels: {x: y}}, spec: {clusterIP: 10.96.0.7, selector: {app: a}, ports: [{port: 80, name: http}]}}

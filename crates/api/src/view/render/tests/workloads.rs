@@ -1,9 +1,9 @@
-//! StatefulSets and Deployments, and what remembers their templates.
+//! StatefulSets, Deployments and their revisions.
 
 use super::*;
 
 #[test]
-fn stateful_sets() {
+fn stateful_sets_are_rendered() {
     let mut store = store(SET);
     let Some(Object::StatefulSet(set)) = store.object(&Key::new(Kind::StatefulSet, "default", "db")).cloned()
     else {
@@ -47,7 +47,7 @@ fn stateful_sets() {
 }
 
 #[test]
-fn the_block_that_nobody_writes_stays_away() {
+fn an_unset_optional_block_is_left_out() {
     let only_type =
         SET.replace("  serviceName: db", "  serviceName: db\n  updateStrategy: {type: RollingUpdate}");
     let set = shown(&store(&only_type), Kind::StatefulSet, "default", "db");
@@ -55,7 +55,7 @@ fn the_block_that_nobody_writes_stays_away() {
 }
 
 #[test]
-fn deployments_as_rollout_status_reads_them() {
+fn deployments_have_the_fields_that_rollout_status_reads() {
     let text = "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {replicas: 4, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}}, spec: {containers: [{name: c, image: i}]}}}}";
     let mut store = store(text);
     let key = Key::new(Kind::Deployment, "default", "web");
@@ -141,7 +141,7 @@ fn deployments_as_rollout_status_reads_them() {
 }
 
 #[test]
-fn revisions_are_patches_that_bring_the_template_back() {
+fn revisions_are_patches_that_restore_the_template() {
     let mut store = store(SET);
     let Some(Object::StatefulSet(set)) = store.object(&Key::new(Kind::StatefulSet, "default", "db")).cloned()
     else {
@@ -155,6 +155,6 @@ fn revisions_are_patches_that_bring_the_template_back() {
     let whole = shown(&store, Kind::StatefulSet, "default", "db");
     let mut patched = whole.clone();
     patched["spec"]["template"]["spec"]["containers"][0]["image"] = "db:2".into();
-    clusterlocal_core::merge::strategic("StatefulSet", &mut patched, &patch).expect("a patch");
+    clusterlocal_core::merge::strategic("apps/v1", "StatefulSet", &mut patched, &patch).expect("a patch");
     assert_eq!(patched, whole);
 }
