@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clusterlocal_api::render;
-use clusterlocal_core::{ControlPlane, Driver, Settings};
 use clusterlocal_core::store::{EndpointSlice, Key, Kind, Name, Pod, Service, Time};
+use clusterlocal_core::{ControlPlane, Driver, Settings};
 use clusterlocal_node::proxy::{self, Route, Routes};
 use clusterlocal_node::{Cluster, Lines, Node, Objects, Options, PodId};
 use serde_json::Value;
 use tokio::sync::watch;
+use tracing::error;
 
 use crate::cli::{Failure, PodsArgs};
 
@@ -60,8 +61,11 @@ impl Running {
     /// If the address of kube-dns cannot be had.
     pub fn bind_dns(&self) -> Result<(UdpSocket, TcpListener), Failure> {
         let address = self.options.dns.parse::<IpAddr>();
-        let address = address.map_err(|_| Failure::Network("the Service kube-dns.kube-system has no address".into()))?;
-        self.node.bind(SocketAddr::new(address, 53)).map_err(|e| Failure::Network(format!("DNS for pods: {e}")))
+        let address = address
+            .map_err(|_| Failure::Network("the Service kube-dns.kube-system has no address".into()))?;
+        self.node
+            .bind(SocketAddr::new(address, 53))
+            .map_err(|e| Failure::Network(format!("DNS for pods: {e}")))
     }
 
     /// Runs the pods until `stop` resolves and all of them have stopped.
@@ -78,7 +82,9 @@ impl Running {
             }
         });
         let leading = tokio::spawn(proxy::run(self.node.clone(), followed));
-        clusterlocal_node::run(self.node, api, self.options, stop).await;
+        if let Err(error) = clusterlocal_node::run(self.node, api, self.options, stop).await {
+            error!("pods do not run: {error}");
+        }
         following.abort();
         leading.abort();
     }
@@ -133,7 +139,8 @@ impl Cluster for Api {
     fn pods(&self) -> Vec<Value> {
         self.0.read(|cluster| {
             let pods = cluster.store().list::<Pod>(Kind::Pod);
-            let placed = pods.filter(|pod| !pod.spec.node_name.is_empty() && pod.status.ips().next().is_some());
+            let placed =
+                pods.filter(|pod| !pod.spec.node_name.is_empty() && pod.status.ips().next().is_some());
             placed.filter_map(|pod| shown(cluster, &pod.metadata.key(Kind::Pod))).collect()
         })
     }
@@ -169,17 +176,21 @@ pub fn routes(cluster: &ControlPlane) -> Routes {
         let addresses = spec["clusterIPs"].as_array().into_iter().flatten();
         let addresses: Vec<IpAddr> = addresses.filter_map(|ip| ip.as_str()?.parse().ok()).collect();
         let affinity = (spec["sessionAffinity"] == "ClientIP").then(|| {
-            let seconds = spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").and_then(Value::as_u64);
+            let seconds =
+                spec.pointer("/sessionAffinityConfig/clientIP/timeoutSeconds").and_then(Value::as_u64);
             Duration::from_secs(seconds.unwrap_or(DEFAULT_AFFINITY_SECONDS))
         });
         for port in spec["ports"].as_array().into_iter().flatten() {
-            let Some(number) = port["port"].as_u64().and_then(|port| u16::try_from(port).ok()) else { continue };
+            let Some(number) = port["port"].as_u64().and_then(|port| u16::try_from(port).ok()) else {
+                continue;
+            };
             if port["protocol"].as_str().is_some_and(|protocol| protocol != "TCP") {
                 continue;
             }
             let name = port["name"].as_str().unwrap_or_default();
             for address in &addresses {
-                let endpoints = endpoints(cluster, &service.metadata.namespace, &service.metadata.name, name, *address);
+                let endpoints =
+                    endpoints(cluster, &service.metadata.namespace, &service.metadata.name, name, *address);
                 routes.insert(SocketAddr::new(*address, number), Route { endpoints, affinity });
             }
         }
@@ -191,24 +202,36 @@ pub fn routes(cluster: &ControlPlane) -> Routes {
 const DEFAULT_AFFINITY_SECONDS: u64 = 10_800;
 
 /// The ready endpoints of a port of a Service, of the family of `address`.
-fn endpoints(cluster: &ControlPlane, namespace: &str, service: &str, port: &str, address: IpAddr) -> Vec<SocketAddr> {
+fn endpoints(
+    cluster: &ControlPlane,
+    namespace: &str,
+    service: &str,
+    port: &str,
+    address: IpAddr,
+) -> Vec<SocketAddr> {
     let slices = cluster.store().list_in::<EndpointSlice>(Kind::EndpointSlice, namespace);
     let mut found = Vec::new();
     for slice in slices {
         let Some(json) = shown(cluster, &slice.metadata.key(Kind::EndpointSlice)) else { continue };
-        if json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str) != Some(service) {
+        if json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str)
+            != Some(service)
+        {
             continue;
         }
         let ports = json["ports"].as_array().into_iter().flatten();
         let mut numbers = ports.filter(|one| one["name"].as_str().unwrap_or_default() == port);
-        let Some(number) = numbers.find_map(|one| u16::try_from(one["port"].as_u64()?).ok()) else { continue };
+        let Some(number) = numbers.find_map(|one| u16::try_from(one["port"].as_u64()?).ok()) else {
+            continue;
+        };
         for endpoint in json["endpoints"].as_array().into_iter().flatten() {
             if endpoint.pointer("/conditions/ready") == Some(&Value::Bool(false)) {
                 continue;
             }
             let ips = endpoint["addresses"].as_array().into_iter().flatten();
             let ips = ips.filter_map(|ip| ip.as_str()?.parse::<IpAddr>().ok());
-            found.extend(ips.filter(|ip| ip.is_ipv4() == address.is_ipv4()).map(|ip| SocketAddr::new(ip, number)));
+            found.extend(
+                ips.filter(|ip| ip.is_ipv4() == address.is_ipv4()).map(|ip| SocketAddr::new(ip, number)),
+            );
         }
     }
     found

@@ -55,7 +55,11 @@ pub(super) fn adopt(datagrams: UdpSocket, listener: std::net::TcpListener) -> io
     let address = datagrams.local_addr()?;
     datagrams.set_nonblocking(true)?;
     listener.set_nonblocking(true)?;
-    Ok(Pair { address, datagrams: vec![udp::Socket::new(datagrams)?], listener: TcpListener::from_std(listener)? })
+    Ok(Pair {
+        address,
+        datagrams: vec![udp::Socket::new(datagrams)?],
+        listener: TcpListener::from_std(listener)?,
+    })
 }
 
 /// Refuses an upstream that is one of the addresses `listening`: queries would go in circles.

@@ -43,9 +43,7 @@ impl Node {
     /// Where the program cannot be started, or the system allows no namespaces: the message names the setting.
     pub fn start(program: &Path, pods: &[IpNet], services: &[IpNet]) -> Result<Self, NodeError> {
         let (channel, other) = Channel::pair()?;
-        let list = |ranges: &[IpNet]| {
-            ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-        };
+        let list = |ranges: &[IpNet]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let process = Command::new(program)
             .args([VERB, "agent", &list(pods), &list(services)])
             .stdin(Stdio::from(other.into_fd()))
@@ -104,7 +102,8 @@ impl Node {
     /// As those of [`tokio::net::TcpStream::connect`].
     pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
         let descriptors = self.ask(&NodeRequest::Dial(address), &[]).map_err(io::Error::other)?;
-        let socket = descriptors.into_iter().next().ok_or_else(|| io::Error::other("a socket is expected"))?;
+        let socket =
+            descriptors.into_iter().next().ok_or_else(|| io::Error::other("a socket is expected"))?;
         let stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
         stream.writable().await?;
         match stream.take_error()? {

@@ -131,26 +131,35 @@ mod tests {
 
     #[test]
     fn clients_keep_their_endpoint_for_a_while() {
-        let endpoints: Vec<SocketAddr> = (1..=50).map(|last| SocketAddr::from(([10, 244, 0, last], 80))).collect();
+        let endpoints: Vec<SocketAddr> =
+            (1..=50).map(|last| SocketAddr::from(([10, 244, 0, last], 80))).collect();
         let route = Route { endpoints: endpoints.clone(), affinity: Some(Duration::from_secs(60)) };
         let (chosen, client, now) = (Chosen::default(), IpAddr::from([10, 244, 1, 1]), Instant::now());
         let first = chosen.choose(&route, client, now).unwrap();
         for second in [10, 60, 110] {
-            assert_eq!(chosen.choose(&route, client, now + Duration::from_secs(second)), Some(first), "{second}");
+            assert_eq!(
+                chosen.choose(&route, client, now + Duration::from_secs(second)),
+                Some(first),
+                "{second}"
+            );
         }
-        let without = Route { endpoints: endpoints.into_iter().filter(|one| *one != first).collect(), ..route };
+        let without =
+            Route { endpoints: endpoints.into_iter().filter(|one| *one != first).collect(), ..route };
         assert_ne!(chosen.choose(&without, client, now + Duration::from_secs(120)), Some(first));
         assert_eq!(chosen.choose(&Route::default(), client, now), None);
     }
 
     #[test]
     fn endpoints_are_chosen_at_random() {
-        let endpoints: Vec<SocketAddr> = (1..=3).map(|last| SocketAddr::from(([10, 244, 0, last], 80))).collect();
+        let endpoints: Vec<SocketAddr> =
+            (1..=3).map(|last| SocketAddr::from(([10, 244, 0, last], 80))).collect();
         let route = Route { endpoints, affinity: None };
         let chosen = Chosen::default();
         let mut counts: HashMap<SocketAddr, u32> = HashMap::new();
         for _ in 0..3000 {
-            *counts.entry(chosen.choose(&route, IpAddr::from([10, 244, 1, 1]), Instant::now()).unwrap()).or_default() += 1;
+            *counts
+                .entry(chosen.choose(&route, IpAddr::from([10, 244, 1, 1]), Instant::now()).unwrap())
+                .or_default() += 1;
         }
         assert!(counts.len() == 3 && counts.values().all(|count| *count > 700), "{counts:?}");
     }

@@ -64,7 +64,10 @@ const ENDINGS: [Ending; 22] = [
         "run",
         &[
             ("clusterlocal run etcd.yaml", "the commands of the manifest"),
-            ("clusterlocal run store.yaml --image store:2='./store --data /var/data'", "a program for an image"),
+            (
+                "clusterlocal run store.yaml --image store:2='./store --data /var/data'",
+                "a program for an image",
+            ),
         ],
         "Pods have addresses, ports, hostnames, files and volumes of their own, without root; images are not\n\
          pulled, limits are not enforced. The flags of serve hold as well.",

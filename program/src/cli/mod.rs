@@ -49,9 +49,9 @@ pub use failure::{Failure, show};
 pub use process::{Parent, Signals, Stop};
 #[cfg(target_os = "linux")]
 pub use run::PodsArgs;
-pub use serve::ServeArgs;
 #[cfg(target_os = "linux")]
 use run::RunArgs;
+pub use serve::ServeArgs;
 
 /// cluster.local, without the cluster: a Kubernetes cluster's DNS, from manifests alone.
 #[derive(Debug, Parser)]

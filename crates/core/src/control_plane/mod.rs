@@ -3,8 +3,8 @@
 //! the system clock.
 
 mod address_history;
-mod faults;
 mod external;
+mod faults;
 mod files;
 mod requests;
 mod trace;
@@ -17,7 +17,7 @@ use crate::addresses::{Addresses, Range, RangeError, Reuse};
 use crate::answer::Faults;
 use crate::controller::Controllers;
 use crate::manifest::Overrides;
-use crate::reconcile::{Delays, Kubelets, Deletion, deletion};
+use crate::reconcile::{Delays, Deletion, Kubelets, deletion};
 use crate::store::{Change, Key, Object, Store, Stored, Time};
 use crate::zone::{Feed, Published, Settings as ZoneSettings, Zone};
 

@@ -81,12 +81,7 @@ const TASKS_AT_ONCE: usize = 128;
 impl Controllers {
     /// Controllers that allocate from `addresses`, for pods with `delays`, which `kubelets` run. `max_unavailable` is the feature gate
     /// `MaxUnavailableStatefulSet`.
-    pub fn new(
-        addresses: Addresses,
-        delays: Delays,
-        kubelets: Kubelets,
-        max_unavailable: bool,
-    ) -> Self {
+    pub fn new(addresses: Addresses, delays: Delays, kubelets: Kubelets, max_unavailable: bool) -> Self {
         Controllers {
             addresses,
             binder: binding::Binder::default(),

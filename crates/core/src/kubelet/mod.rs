@@ -52,7 +52,12 @@ fn external(context: Context<'_>, key: &Key, pod: &Arc<Pod>, addresses: &mut Add
     }
     let started = start(context, pod, addresses);
     if started.ips.is_empty() {
-        result.emit_warning(COMPONENT, key.clone(), "FailedCreatePodSandBox", "no address is left in the range of pods");
+        result.emit_warning(
+            COMPONENT,
+            key.clone(),
+            "FailedCreatePodSandBox",
+            "no address is left in the range of pods",
+        );
         return result;
     }
     let (phase, ready, containers_ready) = (Some(PodPhase::Pending), false, false);
@@ -66,7 +71,10 @@ pub(crate) fn takes_no_time(context: Context<'_>, pod: &Pod) -> bool {
     let delays = context.delays.of(pod);
     let gated = !pod.spec.shared.readiness_gates.is_empty();
     context.kubelets == Kubelets::Simulated
-        && delays.start.is_zero() && delays.ready.is_zero() && held(pod) != Some(false) && !gated
+        && delays.start.is_zero()
+        && delays.ready.is_zero()
+        && held(pod) != Some(false)
+        && !gated
 }
 
 /// Whether a pod that is about to be created becomes ready without delay.

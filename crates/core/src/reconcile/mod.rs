@@ -79,7 +79,13 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: false, component, reason: reason.into(), message: message.into() });
+        self.events.push(EmittedEvent {
+            about,
+            warning: false,
+            component,
+            reason: reason.into(),
+            message: message.into(),
+        });
     }
 
     pub(crate) fn emit_warning(
@@ -89,7 +95,13 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent { about, warning: true, component, reason: reason.into(), message: message.into() });
+        self.events.push(EmittedEvent {
+            about,
+            warning: true,
+            component,
+            reason: reason.into(),
+            message: message.into(),
+        });
     }
 
     /// Syncs again at `time`, or at the time already requested, whichever is earlier.

@@ -22,7 +22,11 @@ impl Images {
     /// # Errors
     /// Where there is no `=` or no command, or a quote is not closed.
     pub fn add(&mut self, given: &str) -> Result<(), String> {
-        let expected = || format!("{given:?}: IMAGE=COMMAND is expected, for instance postgres:17=/usr/lib/postgresql/17/bin/postgres");
+        let expected = || {
+            format!(
+                "{given:?}: IMAGE=COMMAND is expected, for instance postgres:17=/usr/lib/postgresql/17/bin/postgres"
+            )
+        };
         let (image, command) = given.split_once('=').ok_or_else(expected)?;
         let words = words(command)?;
         if image.is_empty() || words.is_empty() {
@@ -89,18 +93,26 @@ pub(crate) fn command(
         list(container, pointer).iter().filter_map(Value::as_str).map(|word| expand(word, known)).collect()
     };
     let (own, arguments) = (expanded("/command"), expanded("/args"));
-    let annotation = pod.pointer("/metadata/annotations").and_then(|all| all.get(format!("{COMMAND_PREFIX}{name}")));
+    let annotation =
+        pod.pointer("/metadata/annotations").and_then(|all| all.get(format!("{COMMAND_PREFIX}{name}")));
     if let Some(line) = annotation.and_then(Value::as_str) {
-        let words = words(line).map_err(|reason| ConfigError { reason: "InvalidImageName", message: reason })?;
+        let words =
+            words(line).map_err(|reason| ConfigError { reason: "InvalidImageName", message: reason })?;
         // The annotation is the whole command, unless it names a program only.
         return Ok(if words.len() == 1 { [words, arguments].concat() } else { words });
     }
     if let Some(entrypoint) = images.of(image) {
-        return Ok(if own.is_empty() { [entrypoint.clone(), arguments].concat() } else { [own, arguments].concat() });
+        return Ok(if own.is_empty() {
+            [entrypoint.clone(), arguments].concat()
+        } else {
+            [own, arguments].concat()
+        });
     }
     match own.first() {
         Some(program) if finds(program, environment, folder) => Ok([own, arguments].concat()),
-        Some(program) => Err(never_pulled(image, &format!("its command {program:?} is not on this machine"), name)),
+        Some(program) => {
+            Err(never_pulled(image, &format!("its command {program:?} is not on this machine"), name))
+        }
         None => Err(never_pulled(image, "the container has no command of its own", name)),
     }
 }
@@ -153,16 +165,28 @@ mod tests {
         let environment = [("PATH".to_string(), "/bin".to_string()), ("N".to_string(), "1".to_string())];
         let annotated = json!({"metadata": {"annotations": {"run.clusterlocal.dev/a": "/bin/cat"}}});
         let table = [
-            (json!({}), json!({"name": "a", "image": "registry:5000/store:1", "args": ["$(N)"]}), Some("/bin/echo store 1")),
+            (
+                json!({}),
+                json!({"name": "a", "image": "registry:5000/store:1", "args": ["$(N)"]}),
+                Some("/bin/echo store 1"),
+            ),
             (json!({}), json!({"name": "a", "image": "store:2"}), Some("/bin/echo two")),
             (json!({}), json!({"name": "a", "image": "store:3"}), None),
-            (json!({}), json!({"name": "a", "image": "x", "command": ["sh", "-c"], "args": ["$(N) $(M)"]}), Some("sh -c 1 $(M)")),
+            (
+                json!({}),
+                json!({"name": "a", "image": "x", "command": ["sh", "-c"], "args": ["$(N) $(M)"]}),
+                Some("sh -c 1 $(M)"),
+            ),
             (json!({}), json!({"name": "a", "image": "x", "command": ["/no/such"]}), None),
             (annotated, json!({"name": "a", "image": "store:2", "args": ["x"]}), Some("/bin/cat x")),
         ];
         for (pod, container, expected) in table {
             let command = command(&pod, &container, &environment, &images, Path::new("/"));
-            assert_eq!(command.as_ref().ok().map(|words| words.join(" ")).as_deref(), expected, "{container}");
+            assert_eq!(
+                command.as_ref().ok().map(|words| words.join(" ")).as_deref(),
+                expected,
+                "{container}"
+            );
             if let Err(error) = command {
                 assert_eq!(error.reason, "ErrImageNeverPull");
             }

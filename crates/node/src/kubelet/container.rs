@@ -158,7 +158,11 @@ impl Container {
             let wait = again.since(ended.finished).as_secs();
             self.state = State::Waiting {
                 reason: "CrashLoopBackOff".into(),
-                message: format!("back-off {} restarting failed container={} pod={pod}", minutes(wait), self.name()),
+                message: format!(
+                    "back-off {} restarting failed container={} pod={pod}",
+                    minutes(wait),
+                    self.name()
+                ),
             };
         }
     }
@@ -176,7 +180,9 @@ impl Container {
     pub(crate) fn status(&self) -> Value {
         let image = text(&self.spec, "/image");
         let state = |state: &State| match state {
-            State::Waiting { reason, message } if message.is_empty() => json!({"waiting": {"reason": reason}}),
+            State::Waiting { reason, message } if message.is_empty() => {
+                json!({"waiting": {"reason": reason}})
+            }
             State::Waiting { reason, message } => json!({"waiting": {"reason": reason, "message": message}}),
             State::Running { since } => json!({"running": {"startedAt": since.to_string()}}),
             State::Terminated(ended) => terminated(ended),
@@ -229,7 +235,9 @@ mod tests {
         let mut container = Container::new(&json!({"name": "a"}), false, "Always");
         let mut now = 0;
         // Seconds that it runs, and seconds after which it is started again.
-        for (runs, wait) in [(1, 0), (1, 10), (1, 20), (1, 40), (1, 80), (1, 160), (1, 300), (1, 300), (600, 0), (1, 10)] {
+        for (runs, wait) in
+            [(1, 0), (1, 10), (1, 20), (1, 40), (1, 80), (1, 160), (1, 300), (1, 300), (600, 0), (1, 10)]
+        {
             container.run(at(now));
             let ended = Ended::with_code(1, at(now), at(now + runs));
             assert!(container.end(ended, false));

@@ -190,7 +190,8 @@ fn text_of_key(json: &Value, pointer: &str, key: &str) -> String {
 fn all_of(pod: &Value, pointer: &str) -> String {
     let map = pod.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
     let sorted: BTreeMap<_, _> = map.collect();
-    let lines = sorted.into_iter().map(|(key, value)| format!("{key}={:?}", value.as_str().unwrap_or_default()));
+    let lines =
+        sorted.into_iter().map(|(key, value)| format!("{key}={:?}", value.as_str().unwrap_or_default()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -263,7 +264,9 @@ fn service_links(pod: &Value, objects: &dyn Objects) -> BTreeMap<String, String>
     for service in services {
         let address = text(&service, "/spec/clusterIP");
         let ports = list(&service, "/spec/ports");
-        let Some(first) = ports.first().filter(|_| !address.is_empty() && address != "None") else { continue };
+        let Some(first) = ports.first().filter(|_| !address.is_empty() && address != "None") else {
+            continue;
+        };
         let name = constant(text(&service, "/metadata/name"));
         let number = |port: &Value| port.get("port").and_then(Value::as_u64).unwrap_or(0);
         let host = if address.contains(':') { format!("[{address}]") } else { address.to_string() };

@@ -128,7 +128,10 @@ mod tests {
         let cluster = "search data.svc.cluster.local svc.cluster.local cluster.local\nnameserver 10.96.0.10\noptions ndots:5\n";
         let table = [
             (json!({}), cluster),
-            (json!({"dnsPolicy": "ClusterFirst", "hostNetwork": true}), "search example.com\nnameserver 192.0.2.1\n"),
+            (
+                json!({"dnsPolicy": "ClusterFirst", "hostNetwork": true}),
+                "search example.com\nnameserver 192.0.2.1\n",
+            ),
             (json!({"dnsPolicy": "ClusterFirstWithHostNet", "hostNetwork": true}), cluster),
             (json!({"dnsPolicy": "Default"}), "search example.com\nnameserver 192.0.2.1\n"),
             (

@@ -9,14 +9,18 @@ mod logs;
 mod probes;
 mod probing;
 mod status;
+mod unsupported;
 mod volumes;
 mod worker;
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clusterlocal_core::store::Time;
+use rustix::fs::FlockOperation;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -71,7 +75,11 @@ pub struct PodId {
 impl PodId {
     fn of(pod: &Value) -> PodId {
         let field = |pointer| text(pod, pointer).to_string();
-        PodId { namespace: field("/metadata/namespace"), name: field("/metadata/name"), uid: field("/metadata/uid") }
+        PodId {
+            namespace: field("/metadata/namespace"),
+            name: field("/metadata/name"),
+            uid: field("/metadata/uid"),
+        }
     }
 }
 
@@ -103,18 +111,47 @@ struct Shared {
 }
 
 /// Runs the pods of a cluster on `node` until `stop` resolves, and then stops them all in order, each within its grace period.
-pub async fn run(node: Arc<Node>, cluster: Arc<dyn Cluster>, options: Options, stop: impl Future<Output = ()>) {
+///
+/// # Errors
+/// Where another kubelet uses the same folder, or it cannot be written to.
+pub async fn run(
+    node: Arc<Node>,
+    cluster: Arc<dyn Cluster>,
+    options: Options,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let _lock = lock(&options.folder)?;
     let folders = Folders { claims: options.folder.join("claims"), pods: options.folder.join("pods") };
+    // Left behind by a kubelet that was killed.
+    if folders.pods.exists() {
+        fs::remove_dir_all(&folders.pods)?;
+    }
     let mut changes = cluster.changes();
     let shared = Arc::new(Shared { node, cluster, options, folders });
     let mut workers: HashMap<String, watch::Sender<Update>> = HashMap::new();
     let mut running = tokio::task::JoinSet::new();
     let mut stop = std::pin::pin!(stop);
+    let mut claims: HashSet<(String, String)> = HashSet::new();
     loop {
         let pods = shared.cluster.pods();
-        let uids: std::collections::HashSet<&str> = pods.iter().map(|pod| text(pod, "/metadata/uid")).collect();
+        let uids: HashSet<&str> = pods.iter().map(|pod| text(pod, "/metadata/uid")).collect();
         // Deleted without waiting for their end: they are stopped all the same.
-        workers.retain(|uid, worker| uids.contains(uid.as_str()) || worker.send(Update::Gone).is_err() && false);
+        workers.retain(|uid, worker| {
+            let is_there = uids.contains(uid.as_str());
+            if !is_there {
+                _ = worker.send(Update::Gone);
+            }
+            is_there
+        });
+        claims.extend(pods.iter().flat_map(claims_of));
+        claims.retain(|(namespace, name)| {
+            let is_there = shared.cluster.get("PersistentVolumeClaim", namespace, name).is_some();
+            if !is_there {
+                // What it held goes with the claim, as with the reclaim policy Delete.
+                _ = fs::remove_dir_all(shared.folders.of_claim(namespace, name));
+            }
+            is_there
+        });
         for pod in pods {
             let uid = text(&pod, "/metadata/uid").to_string();
             match workers.get(&uid) {
@@ -136,6 +173,28 @@ pub async fn run(node: Arc<Node>, cluster: Arc<dyn Cluster>, options: Options, s
         _ = worker.send(Update::Stop);
     }
     while running.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// The claims of a pod, by namespace and name.
+fn claims_of(pod: &Value) -> impl Iterator<Item = (String, String)> {
+    let namespace = text(pod, "/metadata/namespace");
+    let names =
+        list(pod, "/spec/volumes").iter().map(|volume| text(volume, "/persistentVolumeClaim/claimName"));
+    names.filter(|name| !name.is_empty()).map(move |name| (namespace.to_string(), name.to_string()))
+}
+
+/// Keeps other kubelets from the folder, until the file is dropped.
+fn lock(folder: &Path) -> io::Result<File> {
+    fs::create_dir_all(folder)?;
+    let file = File::options().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+    rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
+        io::Error::other(format!(
+            "another server runs pods with {}: choose another directory",
+            folder.display()
+        ))
+    })?;
+    Ok(file)
 }
 
 /// A container cannot be started as its pod says.

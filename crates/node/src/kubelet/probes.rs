@@ -89,7 +89,8 @@ impl Probe {
     pub(crate) fn of(container: &Value, kind: ProbeKind) -> Option<Probe> {
         let probe = container.get(kind.field())?;
         let number = |field: &str, default: u32| {
-            let given = probe.get(field).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
+            let given =
+                probe.get(field).and_then(Value::as_u64).and_then(|number| u32::try_from(number).ok());
             given.unwrap_or(default)
         };
         let seconds = |field: &str, default| Duration::from_secs(number(field, default).into());
@@ -117,7 +118,10 @@ impl Action {
             let headers = headers.map(|header| (text(header, "/name").into(), text(header, "/value").into()));
             let path = text(get, "/path");
             return Some(Action::Http {
-                scheme: Some(text(get, "/scheme")).filter(|scheme| !scheme.is_empty()).unwrap_or("HTTP").into(),
+                scheme: Some(text(get, "/scheme"))
+                    .filter(|scheme| !scheme.is_empty())
+                    .unwrap_or("HTTP")
+                    .into(),
                 host: host(get),
                 port: Port::parse(get.get("port")),
                 path: if path.starts_with('/') { path.into() } else { format!("/{path}") },
@@ -180,11 +184,22 @@ mod tests {
             "livenessProbe": {"tcpSocket": {"port": 9}, "periodSeconds": 3, "timeoutSeconds": 2, "failureThreshold": 1},
         });
         let readiness = Probe::of(&container, ProbeKind::Readiness).unwrap();
-        let Action::Http { scheme, host, port, path, .. } = &readiness.action else { panic!("{readiness:?}") };
-        assert_eq!((scheme.as_str(), host, port.number(&container), path.as_str()), ("HTTP", &None, Some(8080), "/healthz"));
-        assert_eq!((readiness.period, readiness.timeout, readiness.failure), (Duration::from_secs(10), Duration::from_secs(1), 3));
+        let Action::Http { scheme, host, port, path, .. } = &readiness.action else {
+            panic!("{readiness:?}")
+        };
+        assert_eq!(
+            (scheme.as_str(), host, port.number(&container), path.as_str()),
+            ("HTTP", &None, Some(8080), "/healthz")
+        );
+        assert_eq!(
+            (readiness.period, readiness.timeout, readiness.failure),
+            (Duration::from_secs(10), Duration::from_secs(1), 3)
+        );
         let liveness = Probe::of(&container, ProbeKind::Liveness).unwrap();
-        assert_eq!((liveness.period, liveness.timeout, liveness.failure), (Duration::from_secs(3), Duration::from_secs(2), 1));
+        assert_eq!(
+            (liveness.period, liveness.timeout, liveness.failure),
+            (Duration::from_secs(3), Duration::from_secs(2), 1)
+        );
         assert_eq!(Probe::of(&container, ProbeKind::Startup), None);
     }
 

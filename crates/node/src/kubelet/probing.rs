@@ -9,8 +9,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::probes::Action;
 use super::Shared;
+use super::probes::Action;
 
 /// Asks a container over the network, within `limit`. The error is what the kubelet's Event says.
 pub(crate) async fn ask(
@@ -40,7 +40,9 @@ pub(crate) async fn ask(
     };
     match timeout(limit, asked).await {
         Ok(result) => result,
-        Err(_) => Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_string()),
+        Err(_) => {
+            Err("context deadline exceeded (Client.Timeout exceeded while awaiting headers)".to_string())
+        }
     }
 }
 
@@ -57,12 +59,19 @@ async fn connect(shared: &Shared, to: SocketAddr) -> Result<tokio::net::TcpStrea
     shared.node.dial(to).await.map_err(|error| format!("dial tcp {to}: connect: {error}"))
 }
 
-async fn http(shared: &Shared, to: SocketAddr, path: &str, headers: &[(String, String)]) -> Result<(), String> {
+async fn http(
+    shared: &Shared,
+    to: SocketAddr,
+    path: &str,
+    headers: &[(String, String)],
+) -> Result<(), String> {
     let stream = connect(shared, to).await.map_err(|error| format!("Get \"http://{to}{path}\": {error}"))?;
     let failed = |error: hyper::Error| format!("Get \"http://{to}{path}\": {error}");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
     tokio::spawn(connection);
-    let mut request = hyper::Request::get(path).header("User-Agent", "kube-probe/1.36").header("Accept", "*/*");
+    let mut request =
+        hyper::Request::get(path).header("User-Agent", "kube-probe/1.36").header("Accept", "*/*");
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request = request.header("Host", to.to_string());
     }

@@ -10,14 +10,19 @@ use super::{list, text};
 /// The phase of a pod with these containers.
 pub(crate) fn phase(containers: &[Container]) -> &'static str {
     let (init, main): (Vec<_>, Vec<_>) = containers.iter().partition(|container| container.is_init);
-    if init.iter().any(|container| container.has_ended() && !container.has_succeeded() && !container.is_sidecar()) {
+    if init
+        .iter()
+        .any(|container| container.has_ended() && !container.has_succeeded() && !container.is_sidecar())
+    {
         return "Failed";
     }
     if !is_initialized(containers) {
         return "Pending";
     }
     let never_started = |container: &&&Container| {
-        matches!(container.state, State::Waiting { .. }) && container.last.is_none() && container.restarts == 0
+        matches!(container.state, State::Waiting { .. })
+            && container.last.is_none()
+            && container.restarts == 0
     };
     if main.iter().any(|container| never_started(&container)) {
         return "Pending";
@@ -49,7 +54,8 @@ pub(crate) fn status(pod: &Value, containers: &[Container], now: Time) -> Value 
         .map(Container::name)
         .collect();
     let before = list(pod, "/status/conditions");
-    let is_true = |kind: &str| before.iter().any(|one| text(one, "/type") == kind && text(one, "/status") == "True");
+    let is_true =
+        |kind: &str| before.iter().any(|one| text(one, "/type") == kind && text(one, "/status") == "True");
     let gates = list(pod, "/spec/readinessGates").iter().map(|gate| text(gate, "/conditionType"));
     let closed: Vec<&str> = gates.filter(|gate| !is_true(gate)).collect();
     let containers_reason = if is_over {
@@ -61,12 +67,16 @@ pub(crate) fn status(pod: &Value, containers: &[Container], now: Time) -> Value 
     };
     let gates_reason = containers_reason.clone().or_else(|| {
         (!closed.is_empty()).then(|| {
-            let messages = closed.iter().map(|gate| format!("corresponding condition of pod readiness gate \"{gate}\" does not exist."));
+            let messages = closed.iter().map(|gate| {
+                format!("corresponding condition of pod readiness gate \"{gate}\" does not exist.")
+            });
             ("ReadinessGatesNotReady", messages.collect::<Vec<_>>().join("\n"))
         })
     });
     let initialized_reason = (!initialized).then(|| {
-        let left = containers.iter().filter(|one| one.is_init && !if one.is_sidecar() { one.started } else { one.has_succeeded() });
+        let left = containers
+            .iter()
+            .filter(|one| one.is_init && !if one.is_sidecar() { one.started } else { one.has_succeeded() });
         let names: Vec<&str> = left.map(Container::name).collect();
         ("ContainersNotInitialized", format!("containers with incomplete status: [{}]", names.join(" ")))
     });
@@ -80,7 +90,8 @@ pub(crate) fn status(pod: &Value, containers: &[Container], now: Time) -> Value 
     for (kind, reason) in &own {
         let state = if reason.is_none() { "True" } else { "False" };
         let there = before.iter().find(|one| text(one, "/type") == *kind && text(one, "/status") == state);
-        let since = there.map(|one| text(one, "/lastTransitionTime").to_string()).filter(|since| !since.is_empty());
+        let since =
+            there.map(|one| text(one, "/lastTransitionTime").to_string()).filter(|since| !since.is_empty());
         let mut condition = json!({
             "type": kind,
             "status": state,

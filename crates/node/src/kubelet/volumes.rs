@@ -22,6 +22,11 @@ pub(crate) struct Folders {
 }
 
 impl Folders {
+    /// What a claim holds.
+    pub(crate) fn of_claim(&self, namespace: &str, claim: &str) -> PathBuf {
+        self.claims.join(safe(namespace)).join(safe(claim))
+    }
+
     /// What belongs to a pod and goes with it.
     pub(crate) fn of_pod(&self, pod: &Value) -> PathBuf {
         self.pods.join(safe(text(pod, "/metadata/uid")))
@@ -39,7 +44,10 @@ fn safe(name: &str) -> &str {
 
 fn failed(what: &str) -> impl Fn(io::Error) -> ConfigError {
     let what = what.to_string();
-    move |error| ConfigError { reason: "FailedMount", message: format!("MountVolume.SetUp failed for volume {what:?} : {error}") }
+    move |error| ConfigError {
+        reason: "FailedMount",
+        message: format!("MountVolume.SetUp failed for volume {what:?} : {error}"),
+    }
 }
 
 /// The folder or file of each volume of a pod, by name. Files that come from the API are written.
@@ -99,23 +107,28 @@ fn claimed(
     objects: &dyn Objects,
 ) -> Result<PathBuf, ConfigError> {
     let namespace = text(pod, "/metadata/namespace");
-    let missing = || ConfigError { reason: "FailedMount", message: format!("persistentvolumeclaim {claim:?} not found") };
+    let missing = || ConfigError {
+        reason: "FailedMount",
+        message: format!("persistentvolumeclaim {claim:?} not found"),
+    };
     let object = objects.get("PersistentVolumeClaim", namespace, claim).ok_or_else(missing)?;
     let volume = objects.get("PersistentVolume", "", text(&object, "/spec/volumeName"));
-    let path = volume.as_ref().and_then(|volume| volume.pointer("/spec/hostPath").or(volume.pointer("/spec/local")));
+    let path =
+        volume.as_ref().and_then(|volume| volume.pointer("/spec/hostPath").or(volume.pointer("/spec/local")));
     if let Some(path) = path {
         let path = PathBuf::from(text(path, "/path"));
         fs::create_dir_all(&path).map_err(failed(name))?;
         return Ok(path);
     }
-    let folder = folders.claims.join(safe(namespace)).join(safe(claim));
+    let folder = folders.of_claim(namespace, claim);
     fs::create_dir_all(&folder).map_err(failed(name))?;
     Ok(folder)
 }
 
 fn host_path(source: &Value, name: &str) -> Result<PathBuf, ConfigError> {
     let path = PathBuf::from(text(source, "/path"));
-    let refused = |why: &str| Err(failed(name)(io::Error::other(format!("hostPath {}: {why}", path.display()))));
+    let refused =
+        |why: &str| Err(failed(name)(io::Error::other(format!("hostPath {}: {why}", path.display()))));
     match text(source, "/type") {
         "DirectoryOrCreate" => fs::create_dir_all(&path).map_err(failed(name))?,
         "FileOrCreate" if !path.exists() => fs::write(&path, "").map_err(failed(name))?,
@@ -131,7 +144,12 @@ fn host_path(source: &Value, name: &str) -> Result<PathBuf, ConfigError> {
 type VolumeFile = (PathBuf, Vec<u8>, Option<u32>);
 
 /// The files of a ConfigMap, Secret or downward API source.
-fn files_of(pod: &Value, source: &Value, name: &str, objects: &dyn Objects) -> Result<Vec<VolumeFile>, ConfigError> {
+fn files_of(
+    pod: &Value,
+    source: &Value,
+    name: &str,
+    objects: &dyn Objects,
+) -> Result<Vec<VolumeFile>, ConfigError> {
     if let Some(downward) = source.get("downwardAPI") {
         let items = list(downward, "/items").iter().map(|item| {
             let contents = match item.get("resourceFieldRef") {
@@ -143,7 +161,11 @@ fn files_of(pod: &Value, source: &Value, name: &str, objects: &dyn Objects) -> R
         return Ok(items.collect());
     }
     let namespace = text(pod, "/metadata/namespace");
-    let of_kinds = [("configMap", "ConfigMap", "name"), ("secret", "Secret", "secretName"), ("secret", "Secret", "name")];
+    let of_kinds = [
+        ("configMap", "ConfigMap", "name"),
+        ("secret", "Secret", "secretName"),
+        ("secret", "Secret", "name"),
+    ];
     for (field, kind, called) in of_kinds {
         let Some(reference) = source.get(field) else { continue };
         let Some(object_name) = reference.get(called).and_then(Value::as_str) else { continue };
@@ -170,7 +192,11 @@ fn files_of(pod: &Value, source: &Value, name: &str, objects: &dyn Objects) -> R
 }
 
 /// The items that a source names, or all of them. The error is the key that is missing.
-fn selected(reference: &Value, all: Vec<(String, Vec<u8>)>, optional: bool) -> Result<Vec<VolumeFile>, String> {
+fn selected(
+    reference: &Value,
+    all: Vec<(String, Vec<u8>)>,
+    optional: bool,
+) -> Result<Vec<VolumeFile>, String> {
     let items = list(reference, "/items");
     if items.is_empty() {
         return Ok(all.into_iter().map(|(key, contents)| (PathBuf::from(key), contents, None)).collect());
@@ -179,7 +205,9 @@ fn selected(reference: &Value, all: Vec<(String, Vec<u8>)>, optional: bool) -> R
     for item in items {
         let key = text(item, "/key");
         match all.iter().find(|(there, _)| there == key) {
-            Some((_, contents)) => files.push((PathBuf::from(text(item, "/path")), contents.clone(), mode(item))),
+            Some((_, contents)) => {
+                files.push((PathBuf::from(text(item, "/path")), contents.clone(), mode(item)))
+            }
             None if optional => {}
             None => return Err(key.to_string()),
         }
@@ -208,7 +236,8 @@ fn mode(item: &Value) -> Option<u32> {
 
 fn default_mode(volume: &Value) -> u32 {
     let sources = ["configMap", "secret", "downwardAPI", "projected"];
-    let given = sources.iter().filter_map(|source| volume.get(source)).find_map(|source| source.get("defaultMode"));
+    let given =
+        sources.iter().filter_map(|source| volume.get(source)).find_map(|source| source.get("defaultMode"));
     given.and_then(Value::as_u64).and_then(|mode| u32::try_from(mode).ok()).unwrap_or(0o644)
 }
 
@@ -223,7 +252,10 @@ fn write_files(folder: &Path, files: &[VolumeFile], default_mode: u32) -> io::Re
     let version = version.ok_or_else(|| io::Error::other("no name is left"))?;
     for (path, contents, mode) in files {
         if path.is_absolute() || path.components().any(|part| !matches!(part, Component::Normal(_))) {
-            return Err(io::Error::other(format!("{}: a relative path without .. is expected", path.display())));
+            return Err(io::Error::other(format!(
+                "{}: a relative path without .. is expected",
+                path.display()
+            )));
         }
         let file = folder.join(&version).join(path);
         if let Some(parent) = file.parent() {
@@ -265,7 +297,8 @@ pub(crate) fn mounts(
     for mount in list(container, "/volumeMounts") {
         let name = text(mount, "/name");
         let found = prepared.iter().find(|(there, _)| there == name);
-        let (_, folder) = found.ok_or_else(|| ConfigError::config(format!("volume {name:?} is not there")))?;
+        let (_, folder) =
+            found.ok_or_else(|| ConfigError::config(format!("volume {name:?} is not there")))?;
         let expression = text(mount, "/subPathExpr");
         let below = if expression.is_empty() {
             text(mount, "/subPath").to_string()
@@ -274,7 +307,8 @@ pub(crate) fn mounts(
         };
         let below = Path::new(&below);
         if below.components().any(|part| !matches!(part, Component::Normal(_) | Component::CurDir)) {
-            let message = format!("failed to prepare subPath for volumeMount {name:?}: it leads out of the volume");
+            let message =
+                format!("failed to prepare subPath for volumeMount {name:?}: it leads out of the volume");
             return Err(ConfigError::config(message));
         }
         let source = folder.join(below);

@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::container::{Container, Ended, State};
 use super::logs::{self, Log};
 use super::probes::{Action, Probe, ProbeKind, Results};
+use super::unsupported::unsupported;
 use super::volumes::{mounts, prepare};
 use super::{ConfigError, PodId, Shared, command, environment, files, list, probing, status, text};
 use crate::runtime::protocol::Mount;
@@ -58,9 +59,19 @@ impl Update {
 
 /// A result for the worker, from a task of its own.
 enum Report {
-    Probed { container: usize, process: u64, kind: ProbeKind, result: Result<(), String> },
+    Probed {
+        container: usize,
+        process: u64,
+        kind: ProbeKind,
+        result: Result<(), String>,
+    },
     /// A probe wants a program to run in the container: the exit code goes to `result`.
-    Exec { container: usize, process: u64, argv: Vec<String>, result: oneshot::Sender<i32> },
+    Exec {
+        container: usize,
+        process: u64,
+        argv: Vec<String>,
+        result: oneshot::Sender<i32>,
+    },
 }
 
 /// What a process of the pod is for.
@@ -112,6 +123,9 @@ impl Worker {
     /// Runs the pod until it is deleted or the kubelet ends.
     pub(super) async fn run(mut self) {
         if !matches!(text(&self.pod, "/status/phase"), "Succeeded" | "Failed") {
+            for field in unsupported(&self.pod) {
+                self.warn("Unsupported", &field);
+            }
             match self.create_sandbox().await {
                 Ok(sandbox) => self.live(&sandbox).await,
                 Err(message) => self.warn("FailedCreatePodSandBox", &message),
@@ -235,7 +249,8 @@ impl Worker {
                 self.warn(error.reason, &error.message);
                 self.retry = Some(Instant::now() + RETRY);
                 for container in &mut self.containers {
-                    container.state = State::Waiting { reason: "ContainerCreating".into(), message: String::new() };
+                    container.state =
+                        State::Waiting { reason: "ContainerCreating".into(), message: String::new() };
                 }
             }
         }
@@ -255,7 +270,10 @@ impl Worker {
             let resolv_conf = files::resolv_conf(&self.pod, &options.domain, &options.dns, &machine);
             fs::write(folder.join("resolv.conf"), resolv_conf)
         };
-        write().map_err(|error| ConfigError { reason: "FailedMount", message: format!("{}: {error}", folder.display()) })
+        write().map_err(|error| ConfigError {
+            reason: "FailedMount",
+            message: format!("{}: {error}", folder.display()),
+        })
     }
 
     async fn start(&mut self, sandbox: &Pod, index: usize) {
@@ -264,10 +282,10 @@ impl Worker {
             Ok(process) => {
                 let id = self.number();
                 let name = self.containers[index].name().to_string();
-                self.spawn(sandbox, id, None, &process, &name, run).await.map(|()| id).map_err(|error| ConfigError {
-                    reason: "RunContainerError",
-                    message: error.to_string(),
-                })
+                self.spawn(sandbox, id, None, &process, &name, run)
+                    .await
+                    .map(|()| id)
+                    .map_err(|error| ConfigError { reason: "RunContainerError", message: error.to_string() })
             }
             Err(error) => Err(error),
         };
@@ -277,7 +295,8 @@ impl Worker {
             Ok(id) => {
                 container.process = Some(id);
                 if !matches!(container.state, State::Waiting { .. }) {
-                    container.state = State::Waiting { reason: "ContainerCreating".into(), message: String::new() };
+                    container.state =
+                        State::Waiting { reason: "ContainerCreating".into(), message: String::new() };
                 }
                 self.processes.insert(id, Purpose::Container(index, now));
             }
@@ -314,7 +333,8 @@ impl Worker {
         let mut all = Vec::from(etc);
         all.extend(mounts(container, self.volumes.as_deref().unwrap_or_default(), &env)?);
         let scratch = folder.join("root");
-        fs::create_dir_all(&scratch).map_err(|error| ConfigError::config(format!("{}: {error}", scratch.display())))?;
+        fs::create_dir_all(&scratch)
+            .map_err(|error| ConfigError::config(format!("{}: {error}", scratch.display())))?;
         let given = text(container, "/workingDir");
         let working_dir = if given.is_empty() { options.working_dir.clone() } else { PathBuf::from(given) };
         let (writable, user) = (options.writable, shared.node.caller());
@@ -341,7 +361,9 @@ impl Worker {
             let output = pipe::Receiver::from_owned_fd(output)?;
             let (log, shown, lines) = (log.clone(), shown.clone(), self.shared.options.lines.clone());
             let cluster = self.shared.cluster.clone();
-            tokio::spawn(async move { logs::copy(output, stream, log, shown, lines, move || cluster.now()).await });
+            tokio::spawn(async move {
+                logs::copy(output, stream, log, shown, lines, move || cluster.now()).await
+            });
         }
         let stderr = ends.pop().ok_or_else(|| io::Error::other("no pipe"))?;
         let stdout = ends.pop().ok_or_else(|| io::Error::other("no pipe"))?;
@@ -366,14 +388,17 @@ impl Worker {
                 Some(Purpose::Container(index, begun)) => {
                     let message = format!("failed to start container: {reason}");
                     self.warn("Failed", &format!("Error: {message}"));
-                    let ended = Ended { code: 128, reason: "StartError", message, started: begun, finished: now };
+                    let ended =
+                        Ended { code: 128, reason: "StartError", message, started: begun, finished: now };
                     self.end(index, ended, false);
                 }
                 Some(Purpose::Exec(result)) => _ = result.send(128),
                 None => {}
             },
             PodEvent::Exited { id, code } => match self.processes.remove(&id) {
-                Some(Purpose::Container(index, begun)) => self.end(index, Ended::with_code(code, begun, now), false),
+                Some(Purpose::Container(index, begun)) => {
+                    self.end(index, Ended::with_code(code, begun, now), false)
+                }
                 Some(Purpose::Exec(result)) => _ = result.send(code),
                 None => {}
             },
@@ -446,7 +471,14 @@ impl Worker {
     }
 
     /// Runs a program in a container. What it writes is not kept.
-    async fn exec(&mut self, sandbox: &Pod, index: usize, joins: u64, argv: Vec<String>, result: oneshot::Sender<i32>) {
+    async fn exec(
+        &mut self,
+        sandbox: &Pod,
+        index: usize,
+        joins: u64,
+        argv: Vec<String>,
+        result: oneshot::Sender<i32>,
+    ) {
         let Ok(process) = self.process(index) else { return };
         let id = self.number();
         let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
@@ -557,7 +589,9 @@ impl Worker {
             PodEvent::Exited { id, code } => (id, code),
         };
         match self.processes.remove(&id) {
-            Some(Purpose::Container(index, begun)) => self.end(index, Ended::with_code(code, begun, self.now()), true),
+            Some(Purpose::Container(index, begun)) => {
+                self.end(index, Ended::with_code(code, begun, self.now()), true)
+            }
             Some(Purpose::Exec(result)) => _ = result.send(code),
             None => {}
         }
@@ -581,7 +615,8 @@ impl Worker {
             Update::Gone | Update::Stop => &self.pod,
         };
         let seconds = |pointer| pod.pointer(pointer).and_then(Value::as_u64);
-        let seconds = seconds("/metadata/deletionGracePeriodSeconds").or(seconds("/spec/terminationGracePeriodSeconds"));
+        let seconds = seconds("/metadata/deletionGracePeriodSeconds")
+            .or(seconds("/spec/terminationGracePeriodSeconds"));
         Duration::from_secs(seconds.unwrap_or(30))
     }
 

@@ -57,7 +57,8 @@ impl Agent {
             let home = own_namespaces().map_err(|error| error.to_string())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
-            let network = runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
+            let network =
+                runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
             Ok((caller, home, runtime, network))
         };
         match started() {
@@ -88,8 +89,8 @@ impl Agent {
         match request {
             NodeRequest::CreatePod(pod) => {
                 let channel = descriptors.into_iter().next();
-                let channel =
-                    channel.ok_or_else(|| io::Error::other("the channel of the pod's init process is missing"))?;
+                let channel = channel
+                    .ok_or_else(|| io::Error::other("the channel of the pod's init process is missing"))?;
                 self.create_pod(&pod, channel)?;
                 Ok(Vec::new())
             }
@@ -155,7 +156,6 @@ fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
 fn own_namespaces() -> io::Result<Vec<(CloneFlags, File)>> {
     OF_A_POD.into_iter().map(|(kind, file)| Ok((kind, File::open(file)?))).collect()
 }
-
 
 /// Removes the init processes that have ended from the process table.
 fn reap() {

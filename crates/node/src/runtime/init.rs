@@ -94,12 +94,7 @@ impl Init {
         Ok(true)
     }
 
-    fn start_process(
-        &mut self,
-        id: u64,
-        joins: Option<u64>,
-        descriptors: Vec<OwnedFd>,
-    ) -> io::Result<()> {
+    fn start_process(&mut self, id: u64, joins: Option<u64>, descriptors: Vec<OwnedFd>) -> io::Result<()> {
         let joined = match joins {
             Some(first) => {
                 let first = self.running.get(&first);

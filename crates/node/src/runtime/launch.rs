@@ -43,8 +43,10 @@ fn launch(channel: &Channel) -> Result<std::convert::Infallible, String> {
         None => {
             root::enter(&process).map_err(|error| error.to_string())?;
             if let Some((user, group)) = process.user {
-                unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| format!("cannot create a user namespace: {error}"))?;
-                map_user((user, 0), (group, 0)).map_err(|error| format!("cannot become user {user}: {error}"))?;
+                unshare(CloneFlags::CLONE_NEWUSER)
+                    .map_err(|error| format!("cannot create a user namespace: {error}"))?;
+                map_user((user, 0), (group, 0))
+                    .map_err(|error| format!("cannot become user {user}: {error}"))?;
             }
         }
     }

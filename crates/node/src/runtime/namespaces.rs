@@ -39,7 +39,12 @@ impl NamespaceError {
 
 /// Settings of distributions that keep user namespaces from ordinary users, the value that does, and the value that does not.
 const SETTINGS: [(&str, &str, &str, &str); 3] = [
-    ("kernel/apparmor_restrict_unprivileged_userns", "kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
+    (
+        "kernel/apparmor_restrict_unprivileged_userns",
+        "kernel.apparmor_restrict_unprivileged_userns",
+        "1",
+        "0",
+    ),
     ("kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "0", "1"),
     ("user/max_user_namespaces", "user.max_user_namespaces", "0", "10000"),
 ];

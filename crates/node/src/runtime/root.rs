@@ -185,7 +185,11 @@ fn protect(root: &Path) -> Result<(), MountError> {
         }
         match read_only(&point, flags(options)) {
             // Mounted over, or of another user.
-            Err(error) if matches!(error.reason.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {}
+            Err(error)
+                if matches!(
+                    error.reason.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+                ) => {}
             result => result?,
         }
     }
@@ -243,7 +247,11 @@ mod tests {
             ("var", "../../../etc", "etc"),
         ];
         for (folder, leads_to, expected) in table {
-            assert_eq!(within(Path::new(folder), Path::new(leads_to)), Path::new(expected), "{folder} {leads_to}");
+            assert_eq!(
+                within(Path::new(folder), Path::new(leads_to)),
+                Path::new(expected),
+                "{folder} {leads_to}"
+            );
         }
     }
 

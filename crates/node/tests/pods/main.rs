@@ -16,11 +16,19 @@ fn main() -> ExitCode {
     {
         return process(rest);
     }
-    let trial = |name, test: fn()| Trial::test(name, move || { test(); Ok(()) });
+    let trial = |name, test: fn()| {
+        Trial::test(name, move || {
+            test();
+            Ok(())
+        })
+    };
     let trials = vec![
         trial("pods_reach_each_other", pods_reach_each_other),
         trial("a_node_that_is_cut_off_reaches_only_itself", a_node_that_is_cut_off_reaches_only_itself),
-        trial("a_container_has_its_mounts_and_cannot_write_elsewhere", a_container_has_its_mounts_and_cannot_write_elsewhere),
+        trial(
+            "a_container_has_its_mounts_and_cannot_write_elsewhere",
+            a_container_has_its_mounts_and_cannot_write_elsewhere,
+        ),
         trial("processes_report_their_ends", processes_report_their_ends),
         trial("all_ends_with_the_pod", all_ends_with_the_pod),
     ];
@@ -38,7 +46,8 @@ impl World {
         let program = std::env::current_exe().unwrap();
         let range = |text: &str| [text.parse().unwrap()];
         let node = Node::start(&program, &range("10.244.0.0/16"), &range("10.96.0.0/16")).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         World { node, runtime, scratch: tempfile::tempdir().unwrap() }
     }
 
@@ -104,7 +113,11 @@ fn pods_reach_each_other() {
     let (output, _) = world.run(&one, &format!("hostname; {}", connects("10.244.3.2/80")), vec![]);
     assert_eq!(output, "pod-1\nrefused\n");
     let (datagrams, _listener) = world.node.bind("10.96.0.10:53".parse().unwrap()).unwrap();
-    let (_, code) = world.run(&other, "exec 3<>/dev/udp/10.96.0.10/53; echo hello >&3; read -t 5 line <&3 <&3; exit 0", vec![]);
+    let (_, code) = world.run(
+        &other,
+        "exec 3<>/dev/udp/10.96.0.10/53; echo hello >&3; read -t 5 line <&3 <&3; exit 0",
+        vec![],
+    );
     assert_eq!(code, 0);
     let mut received = [0; 64];
     let (length, from) = datagrams.recv_from(&mut received).unwrap();
@@ -158,7 +171,9 @@ fn processes_report_their_ends() {
         let reason = "exec: \"no-such-program\": executable file not found in $PATH".to_string();
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::NotStarted { id: 1, reason }));
 
-        let first = world.start(&pod, 2, None, &world.script("echo $$; trap 'exit 7' TERM; sleep 60 & wait", vec![])).await;
+        let first = world
+            .start(&pod, 2, None, &world.script("echo $$; trap 'exit 7' TERM; sleep 60 & wait", vec![]))
+            .await;
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 2 }));
         let joined = world.start(&pod, 3, Some(2), &world.script("hostname; kill -TERM 1", vec![])).await;
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 3 }));
