@@ -91,8 +91,7 @@ pub enum NameRule {
 }
 
 /// Whether names of this kind are only to stand in a path (`path.ValidatePathSegmentName` in the kind's strategy): those of
-/// RBAC have colons, those of IPv6 addresses too, those of Events follow from any of these, and those of PodDisruptionBudgets
-/// are not validated otherwise.
+/// RBAC have colons, those of IPv6 addresses too, those of Events follow from any of these; those of budgets have no rule.
 fn is_path_segment(kind: Kind) -> bool {
     match kind {
         Kind::Role
