@@ -284,6 +284,11 @@ impl Quantity {
         self.scaled(NANO)
     }
 
+    /// `Value` in the 64 bits that it has in Go.
+    pub fn low_value(self) -> i64 {
+        self.value() as i64
+    }
+
     /// `RoundUp(Milli)`
     pub fn rounded_to_milli(self) -> Quantity {
         Quantity { nano: self.milli().saturating_mul(1_000_000), ..self }
@@ -296,6 +301,12 @@ impl Quantity {
 
     fn scaled(self, unit: i128) -> i128 {
         self.nano / unit + if self.nano % unit == 0 { 0 } else { self.nano.signum() }
+    }
+}
+
+impl Default for Quantity {
+    fn default() -> Self {
+        Quantity::ZERO
     }
 }
 
