@@ -16,7 +16,7 @@ pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>
     Option::<T>::deserialize(d).map(Option::unwrap_or_default)
 }
 
-/// Reads a list, `null` as the empty one, and keeps no room for more: there are as many as there are objects.
+/// Reads a list, and `null` as an empty one. Releases unused capacity: there is one list for each object.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Vec<T>, D::Error> {
     let mut list: Vec<T> = nullable(d)?;
     list.shrink_to_fit();
