@@ -110,7 +110,7 @@ impl Range {
         }
     }
 
-    /// The address of that number in the primary family.
+    /// Whether `ip` is in the range.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => self.v4.is_some_and(|net| net.contains(&ip)),

@@ -73,7 +73,8 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The class called `name`, or the default class for an empty name; without a default, priority 0.
+/// `template` with the priority of its class, which all pods of a controller share. Without a class, and without a default class in
+/// the cluster, it is unchanged.
 pub(crate) fn with_priority<'t>(store: &Store, template: &'t Arc<PodTemplate>) -> Cow<'t, Arc<PodTemplate>> {
     let has_classes = || priority_classes(store).next().is_some();
     if class_of(template).is_none() && !has_classes() {

@@ -276,7 +276,7 @@ pub struct EndpointPort {
     pub app_protocol: Option<Name>,
 }
 
-/// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
+/// The ports of a slice, whose numbers the API server does not limit.
 fn slice_ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EndpointPort>, D::Error> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
@@ -299,7 +299,7 @@ fn slice_ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EndpointPort>, D::
     Ok(ports.into_iter().map(port).collect())
 }
 
-/// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
+/// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Endpoints {
     pub metadata: ObjectMeta,
