@@ -126,7 +126,7 @@ impl Range {
         }
     }
 
-    /// The address of that number, of the family that comes first.
+    /// The address of that number in the primary family.
     pub(crate) fn primary(&self, number: u32) -> Option<IpAddr> {
         self.address(IpFamily::IPv4, number).or_else(|| self.address(IpFamily::IPv6, number))
     }

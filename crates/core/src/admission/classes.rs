@@ -105,7 +105,7 @@ fn priority_classes(store: &Store) -> impl Iterator<Item = &Value> {
     kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of)
 }
 
-/// The class called `name`, or the default one where there is no name; where there is none, that of priority 0.
+/// The class called `name`, or the default class for an empty name; without a default, priority 0.
 fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
     let mut all = priority_classes(store);
     if name.is_empty() {
