@@ -6,8 +6,8 @@ COPY . .
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
-  && cargo build --locked --profile dist -p clusterlocal-program --target "$target" \
-  && cp "target/$target/dist/clusterlocal" /clusterlocal
+  && cargo build --locked --profile image -p clusterlocal-program --target "$target" \
+  && strip -o /clusterlocal "target/$target/image/clusterlocal"
 
 FROM scratch
 COPY --from=build /clusterlocal /clusterlocal

@@ -13,7 +13,7 @@ DEPTH = 6
 
 
 class Types:
-    """The table of types, `crates/admission/src/schema/types.txt`: its head describes the format."""
+    """The table of types, `crates/core/src/types/kubernetes.txt`: its head describes the format."""
 
     def __init__(self, path):
         self.kinds, self.lines, package = {}, {}, ""
@@ -25,7 +25,7 @@ class Types:
                 package = line.split()[1]
             elif line and not line.startswith("#"):
                 name = re.match(r"\w+", line)[0]
-                self.lines[f"{package}.{name}"] = package, line[len(name) :]
+                self.lines[f"{package}.{name}"] = package, line[len(name) :].removeprefix(" +atomic")
         self.parsed = {}
 
     def shape(self, name):

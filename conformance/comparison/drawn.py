@@ -5,7 +5,7 @@ import pathlib
 
 from .drawing import Drawer, Types
 
-TYPES = pathlib.Path(__file__).resolve().parents[2] / "crates/admission/src/schema/types.txt"
+TYPES = pathlib.Path(__file__).resolve().parents[2] / "crates/core/src/types/kubernetes.txt"
 
 
 def drawn(objects, kinds, seed, count):

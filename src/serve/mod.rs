@@ -12,9 +12,10 @@
 //! `ClusterHandler`, of the feature `hickory`, can be mounted in a `Server` and uses only its transports. The program and
 //! the fixture use the transports of this room instead, because `Server` 0.26.3
 //!
-//! - answers packets that are responses themselves when they are malformed, so that two servers can reply to each other without end;
-//! has no limit on TCP connections, keeps a core busy when file descriptors run out, and stops listening, without a log
-//! line, at the first connection that is reset before it is accepted;
+//! - answers packets that are responses themselves when they are malformed, so that two servers can reply to each other
+//!   without end;
+//! - has no limit on TCP connections, keeps a core busy when file descriptors run out, and stops listening, without a log
+//!   line, at the first connection that is reset before it is accepted;
 //! - drops pending answers at shutdown;
 //! - replies from the wrong address where it is bound to the wildcard address;
 //! - leaves bytes of removed records behind the end of truncated messages;

@@ -181,5 +181,8 @@ async fn faults_are_watched_and_explained() {
         .as_object()
         .expect("fields");
     let known: Vec<&str> = fields.keys().map(String::as_str).collect();
-    assert_eq!(known, ["actions", "after", "for", "match", "preset", "seed", "sequence", "times"]);
+    assert_eq!(
+        known,
+        ["actions", "after", "for", "match", "preset", "priority", "seed", "sequence", "times"]
+    );
 }

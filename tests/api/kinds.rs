@@ -23,6 +23,15 @@ async fn resources(api: &Api) -> Vec<(String, Value)> {
     all
 }
 
+/// A request for a certificate in PEM, as base64.
+const CERTIFICATE_REQUEST: &str = "\
+    LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0KTUlIck1JR1JBZ0VBTUM4eEZUQVRCZ05WQkFvTURITjVjM1Js\
+    YlRwdWIyUmxjekVXTUJRR0ExVUVBd3dOYzNsegpkR1Z0T201dlpHVTZZVEJaTUJNR0J5cUdTTTQ5QWdFR0NDcUdTTTQ5QXdF\
+    SEEwSUFCUFdnWmZoZHNVQWdYbkJBCmEvNWVFUUplQmoxT1B6VmRVYzY1T0dnbm4vVXdXbThLdGxKMjlKVnJDelRIdDNrTUFG\
+    ZmpsN3hGMUVQakQySmIKcVVHdDhVdWdBREFLQmdncWhrak9QUVFEQWdOSkFEQkdBaUVBdXdscEtaejNuMmJpazRhY25ManVQ\
+    NzBFdVp6TQo1ZlowYlR5a2pXakltMjBDSVFESGNtWG9raUZIc1h1SW13SmNaOUwrVzlDdkQyMXV2aTRUMGcySU82ZG5SUT09\
+    Ci0tLS0tRU5EIENFUlRJRklDQVRFIFJFUVVFU1QtLS0tLQo=";
+
 /// The required fields of each kind with its own rules. All others only need a name.
 fn required(kind: &str) -> Option<Value> {
     let pod = json!({ "containers": [{ "name": "c", "image": "i" }] });
@@ -69,8 +78,50 @@ fn required(kind: &str) -> Option<Value> {
             "accessModes": ["ReadWriteOnce"], "capacity": { "storage": "1Gi" }, "hostPath": { "path": "/x" },
         } }),
         "Fault" | "CustomResourceDefinition" | "Event" => return None,
-        _ => json!({}),
+        _ => least_of_administrators(kind),
     })
+}
+
+/// The same for kinds that administrators and add-ons write.
+fn least_of_administrators(kind: &str) -> Value {
+    let rule = json!({
+        "operations": ["CREATE"], "apiGroups": ["a.b"], "apiVersions": ["v1"], "resources": ["c"],
+    });
+    let constraints = json!({ "resourceRules": [rule] });
+    match kind {
+        "PodTemplate" => json!({ "template": { "spec": { "containers": [{ "name": "c", "image": "i" }] } } }),
+        "APIService" => json!({ "spec": {
+            "group": "example.com", "version": "v1", "groupPriorityMinimum": 1, "versionPriority": 1,
+        } }),
+        "CSIStorageCapacity" => json!({ "storageClassName": "s" }),
+        "VolumeAttachment" => json!({ "spec": {
+            "attacher": "a.b", "nodeName": "n", "source": { "persistentVolumeName": "p" },
+        } }),
+        "VolumeAttributesClass" => json!({ "driverName": "a.b", "parameters": { "c": "d" } }),
+        "RuntimeClass" => json!({ "handler": "h" }),
+        "FlowSchema" => json!({ "spec": { "priorityLevelConfiguration": { "name": "p" } } }),
+        "PriorityLevelConfiguration" => json!({ "spec": {
+            "type": "Limited", "limited": { "limitResponse": { "type": "Reject" } },
+        } }),
+        "CertificateSigningRequest" => json!({ "spec": {
+            "request": CERTIFICATE_REQUEST, "signerName": "a.b/c", "usages": ["client auth"],
+        } }),
+        "ValidatingAdmissionPolicy" => json!({ "spec": {
+            "matchConstraints": constraints, "validations": [{ "expression": "true" }],
+        } }),
+        "ValidatingAdmissionPolicyBinding" => {
+            json!({ "spec": { "policyName": "p", "validationActions": ["Deny"] } })
+        }
+        "MutatingAdmissionPolicy" => json!({ "spec": {
+            "matchConstraints": constraints, "reinvocationPolicy": "Never",
+            "mutations": [{ "patchType": "ApplyConfiguration", "applyConfiguration": { "expression": "Object{}" } }],
+        } }),
+        "MutatingAdmissionPolicyBinding" => json!({ "spec": { "policyName": "p" } }),
+        "ResourceSlice" => json!({ "spec": {
+            "driver": "a.b", "nodeName": "n", "pool": { "name": "p", "generation": 1, "resourceSliceCount": 1 },
+        } }),
+        _ => json!({}),
+    }
 }
 
 #[tokio::test]
@@ -83,7 +134,11 @@ async fn every_kind_can_be_created_read_changed_and_deleted() {
         let Some(mut object) = required(kind).filter(|_| can("create") && can("delete")) else { continue };
         let namespace = if resource["namespaced"] == true { "/namespaces/default" } else { "" };
         let collection = format!("{version}{namespace}/{plural}");
-        let name = if kind == "IPAddress" { "192.0.2.1" } else { "a1" };
+        let name = match kind {
+            "IPAddress" => "192.0.2.1",
+            "APIService" => "v1.example.com",
+            _ => "a1",
+        };
         let path = format!("{collection}/{name}");
         object["metadata"] = json!({ "name": name });
         let made = api.post(&collection, &object).await;

@@ -275,7 +275,7 @@ async fn a_maximum_is_not_confirmed_for_dropped_queries() {
         ask(&api, client, question);
     }
     let answer = api.get(&path).await;
-    assert!(answer.failure().2.contains("older ones are not kept any more"), "{}", answer.text);
+    assert!(answer.failure().2.contains("older ones are no longer kept"), "{}", answer.text);
     assert!(api.get(QUERIES).await.ok()["metadata"]["dropped"].as_u64() > Some(0));
     api.get(&format!("{QUERIES}?atLeast=1&sinceSerial={serial}")).await.ok();
     // All queries since then are kept.

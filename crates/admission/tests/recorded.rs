@@ -214,7 +214,7 @@ fn print_differences(path: &str, real: &Value, ours: &Value) {
 enum Refused {
     Decoding(String),
     Admission(Refusal),
-    /// Of a kind of which an update has to say what it is of: the API's handler answers.
+    /// An update without the resourceVersion that its kind requires: the API's handler reports it.
     WithoutVersion,
 }
 

@@ -27,6 +27,9 @@ use page::Page;
 /// Maximum of lines of the README: what fits on few screens.
 const README_LINES: usize = 150;
 
+/// Maximum of lines that a reader types in a walk of the README.
+const WALK_LINES: usize = 6;
+
 /// Whether pages are to be written instead of compared.
 fn is_writing() -> bool {
     std::env::var("CLUSTERLOCAL_DOCS").is_ok_and(|value| value == "write")
@@ -65,9 +68,21 @@ fn main() {
 }
 
 fn readme_is_short() -> Result<(), Failed> {
-    let lines = Page::read("README.md").text.lines().count();
+    let readme = Page::read("README.md");
+    let lines = readme.text.lines().count();
     if lines > README_LINES {
         return Err(format!("README.md has {lines} lines, at most {README_LINES} are allowed").into());
+    }
+    for block in readme.sections.iter().flat_map(|section| &section.blocks) {
+        let typed = |line: &&str| block.language != "console" || line.starts_with("$ ");
+        let lines = block.content.lines().filter(typed).count();
+        if lines > WALK_LINES {
+            return Err(format!(
+                "README.md:{}: {lines} lines to type, at most {WALK_LINES} are allowed",
+                block.line
+            )
+            .into());
+        }
     }
     Ok(())
 }

@@ -18,6 +18,8 @@ use crate::installed::PATH;
 
 /// Maximum duration of one command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
+/// Maximum time until killed processes are gone.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// What the shell prints when a command has ended, before its exit code.
 const ENDED: &str = "\u{1}ended ";
 /// Walks that share the machine's ports run one after another.
@@ -132,7 +134,13 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        _ = killpg(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGKILL);
+        let group = Pid::from_raw(self.child.id().cast_signed());
+        _ = killpg(group, Signal::SIGKILL);
         _ = self.child.wait();
+        // The next walk may listen at the same ports.
+        let deadline = Instant::now() + END_TIMEOUT;
+        while killpg(group, None).is_ok() && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 }

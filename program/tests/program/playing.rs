@@ -79,7 +79,7 @@ fn short_names_are_completed_as_in_a_pod() {
 fn the_result_of_a_scenario_decides_the_exit_code() {
     let table = [
         ("says: db-1}", "says: db-2}", 1, "FAILED (line 6): expected: db-2\n"),
-        ("atMost: 0", "atLeast: 1", 1, "FAILED (line 10): 0 queries were asked\n"),
+        ("atMost: 0", "atLeast: 1", 1, "FAILED (line 10): there were 0 queries\n"),
         ("restart: db-1", "restart: db-9", 1, "Pod default/db-9 does not exist; existing: db-0, db-1, db-2"),
         ("restart: db-1", "restrat: db-1", 2, "did you mean `restart`?"),
         ("kind: Scenario", "kind: Senario", 2, "did you mean `Scenario`?"),

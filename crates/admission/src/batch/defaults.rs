@@ -43,11 +43,9 @@ fn set_defaults_job_spec(spec: &mut Map<String, Value>) {
 
 /// What of the spec of a Job has defaults also in a CronJob.
 fn set_defaults_parts(spec: &mut Map<String, Value>) {
-    if let Some(policy) = spec.get_mut("podFailurePolicy").and_then(Value::as_object_mut)
-        && policy.get("rules").is_none_or(|rules| rules.as_array().is_some_and(Vec::is_empty))
-    {
-        // The field is not `omitempty`, and the store does not tell an empty list from none.
-        policy.insert("rules".into(), Value::Null);
+    if let Some(policy) = spec.get_mut("podFailurePolicy").and_then(Value::as_object_mut) {
+        // The field is not `omitempty`.
+        policy.entry("rules").or_insert(Value::Null);
     }
     let rules = spec.get_mut("podFailurePolicy").and_then(|policy| policy.get_mut("rules"));
     for rule in rules.and_then(Value::as_array_mut).into_iter().flatten() {

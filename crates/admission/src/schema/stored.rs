@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use clusterlocal_core::types::{self, Field, Go, Shape};
 
-/// Drops the lists and maps of `object` that are empty.
+/// Drops the lists and maps of `object` that are empty; one that Go does not omit is null then.
 pub(super) fn drop_empty(object: &mut Value) {
     let text = |name| object.get(name).and_then(Value::as_str).unwrap_or_default();
     if let Some(of) = types::of_kind(text("apiVersion"), text("kind")) {
@@ -17,7 +17,11 @@ fn fields(known: &[Field], value: &mut Value) {
     for field in known {
         let Some(value) = map.get_mut(field.json) else { continue };
         if drops(&field.go, value) {
-            map.remove(field.json);
+            if field.omit_empty {
+                map.remove(field.json);
+            } else {
+                *value = Value::Null;
+            }
         }
     }
 }
@@ -63,13 +67,13 @@ mod tests {
     fn empty_lists_are_dropped_and_empty_structs_kept() {
         let mut role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {}, "rules": [] });
         drop_empty(&mut role);
-        assert_eq!(role.get("rules"), None);
+        assert_eq!(role.get("rules"), Some(&Value::Null), "Go does not omit it");
         let mut pod = json!({ "apiVersion": "v1", "kind": "Pod", "spec":
             { "containers": [], "securityContext": {}, "volumes": [{ "name": "v", "emptyDir": {} }] } });
         drop_empty(&mut pod);
         assert_eq!(
             pod["spec"],
-            json!({ "securityContext": {}, "volumes": [{ "name": "v", "emptyDir": {} }] })
+            json!({ "containers": null, "securityContext": {}, "volumes": [{ "name": "v", "emptyDir": {} }] })
         );
     }
 }

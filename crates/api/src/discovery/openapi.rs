@@ -125,7 +125,10 @@ fn value_schema(go: &'static Go, wanted: &mut Vec<&'static Type>) -> Value {
             Shape::Own(Own::Quantity) => json!({ "type": "string" }),
             Shape::Own(Own::IntOrString) => json!({ "type": "string", "format": "int-or-string" }),
             Shape::Own(Own::Raw) => json!({ "type": "object" }),
-            Shape::Own(Own::SchemaOrBool | Own::SchemaOrArray | Own::SchemaOrStrings) => json!({}),
+            // kubectl explain fails for an empty schema.
+            Shape::Own(Own::SchemaOrBool) => json!({ "description": "A schema, or a boolean." }),
+            Shape::Own(Own::SchemaOrArray) => json!({ "description": "A schema, or a list of schemas." }),
+            Shape::Own(Own::SchemaOrStrings) => json!({ "description": "A schema, or a list of fields." }),
             _ => {
                 wanted.push(of);
                 json!({ "$ref": reference(of) })
@@ -138,7 +141,7 @@ fn value_schema(go: &'static Go, wanted: &mut Vec<&'static Type>) -> Value {
         Go::Integer(format @ ("int32" | "int64"), ..) => json!({ "type": "integer", "format": format }),
         Go::Integer(..) => json!({ "type": "integer" }),
         Go::Float => json!({ "type": "number", "format": "double" }),
-        Go::Pointer(_) | Go::Any => json!({}),
+        Go::Pointer(_) | Go::Any => json!({ "type": "object" }),
     }
 }
 
@@ -292,6 +295,16 @@ mod tests {
             for used in text.split("#/components/schemas/").skip(1) {
                 let name = used.split('"').next().unwrap_or_default();
                 assert!(schemas.contains_key(name), "{group} {name}");
+            }
+            for (name, property) in
+                schemas.values().filter_map(|schema| schema["properties"].as_object()).flatten()
+            {
+                let inner =
+                    property.get("items").or(property.get("additionalProperties")).unwrap_or(property);
+                assert!(
+                    inner.as_object().is_some_and(|inner| !inner.is_empty()),
+                    "{group} {name}: fails kubectl explain"
+                );
             }
         }
         let pods = document(Registry::built_in(), &Store::new(), "", "v1");

@@ -146,12 +146,12 @@ impl Review {
         {
             let of_old = text("apiVersion").is_some_and(|version| SELECTOR_DEFAULTED.contains(&version));
             // A template is validated once for itself, and once more with what selects its pods.
-            let mut said = HashSet::new();
+            let mut reported = HashSet::new();
             for cause in admit::refusals(key.kind, &key.namespace, &readable) {
                 let Cause { field, message, .. } = &cause;
                 let is_defaulted =
                     of_old && matches!(&**field, "spec.selector" | "spec.template.metadata.labels");
-                if is_defaulted || !said.insert(cause.to_string()) {
+                if is_defaulted || !reported.insert(cause.to_string()) {
                     continue;
                 }
                 // An API server leaves `metadata` out of these paths.

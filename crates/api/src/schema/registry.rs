@@ -52,8 +52,8 @@ fn parse(line: &'static str) -> Option<Resource> {
 
 /// `scale:gpu=autoscaling/v1/Scale`
 fn part(word: &'static str) -> Option<Subresource> {
-    let (name, told) = word.split_once(':')?;
-    let (letters, of) = told.split_once('=').unwrap_or((told, "//"));
+    let (name, properties) = word.split_once(':')?;
+    let (letters, of) = properties.split_once('=').unwrap_or((properties, "//"));
     let mut of = of.split('/');
     Some(Subresource {
         name,

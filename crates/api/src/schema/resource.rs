@@ -93,7 +93,7 @@ pub(crate) fn verbs(letters: &str) -> Vec<&'static str> {
 }
 
 impl Resource {
-    /// What every answer about it says of it, if its API is deprecated (`APILifecycleDeprecated`).
+    /// The warning of every reply about it, if its API is deprecated (`APILifecycleDeprecated`).
     pub(crate) fn deprecation(&self) -> Option<&'static str> {
         match (self.group, self.plural) {
             ("", "endpoints") => {

@@ -97,7 +97,7 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
 /// Maximum length of the beginning of a generated name, in bytes (`MaxGeneratedNameLength`).
 const GENERATED_MAX: usize = 58;
 
-/// Whether a new object says what version it is of: its storage refuses that (`etcd3.Store.Create`).
+/// Whether a new object has a resourceVersion: its storage refuses that (`etcd3.Store.Create`).
 pub(crate) fn has_version(object: &Value) -> bool {
     let version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default();
     version.parse::<u64>().is_ok_and(|version| version != 0)

@@ -125,7 +125,7 @@ impl Range {
         }
     }
 
-    /// The address of that number in the primary family.
+    /// Whether `ip` is in the range.
     pub fn contains(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(ip) => self.v4.is_some_and(|net| net.contains(&ip)),
@@ -141,7 +141,7 @@ impl Range {
         }
     }
 
-    /// The address of that number, of the family that comes first.
+    /// The address of that number in the primary family.
     pub(crate) fn primary(&self, number: u32) -> Option<IpAddr> {
         self.address(IpFamily::IPv4, number).or_else(|| self.address(IpFamily::IPv6, number))
     }

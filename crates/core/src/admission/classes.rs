@@ -73,7 +73,8 @@ pub fn set_priority(store: &Store, pod: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// The class called `name`, or the default class for an empty name; without a default, priority 0.
+/// `template` with the priority of its class, which all pods of a controller share. Without a class, and without a default class in
+/// the cluster, it is unchanged.
 pub(crate) fn with_priority<'t>(store: &Store, template: &'t Arc<PodTemplate>) -> Cow<'t, Arc<PodTemplate>> {
     let has_classes = || priority_classes(store).next().is_some();
     if class_of(template).is_none() && !has_classes() {
@@ -104,7 +105,7 @@ fn priority_classes(store: &Store) -> impl Iterator<Item = &Value> {
     kind.into_iter().flat_map(|kind| store.all_stored(kind, None)).filter_map(json_of)
 }
 
-/// The class called `name`, or the default one where there is no name; where there is none, that of priority 0.
+/// The class called `name`, or the default class for an empty name; without a default, priority 0.
 fn priority_class(store: &Store, name: &str) -> Result<Value, String> {
     let mut all = priority_classes(store);
     if name.is_empty() {

@@ -213,12 +213,12 @@ impl Controllers {
         }
     }
 
-    /// Reports the addresses and ports that could not be allocated.
+    /// The allocated addresses.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Reports the addresses and ports that could not be given away.
+    /// Reports the addresses and ports that could not be allocated.
     pub fn report_shortage(&mut self) {
         self.addresses.report_shortage();
     }

@@ -241,7 +241,7 @@ pub fn read_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<F
     }
 }
 
-/// The errors of `object` that the API server would report, if any.
+/// Parses an object of `kind` that an API server has validated, or returns what of it is not supported here.
 pub fn read_validated(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
     let object = decode_object(kind, json)?;
     match validate::unsupported(&object) {
@@ -255,7 +255,7 @@ fn decode_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Fin
         .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])
 }
 
-/// What the API server would refuse in `object`, if anything.
+/// The errors of `object` that the API server would report, if any.
 pub fn refused(object: &Object) -> Option<String> {
     let findings = validate::check(object);
     let shown = findings.iter().map(|finding| format!("{}: {}", finding.path, finding.message));

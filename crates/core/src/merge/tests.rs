@@ -7,7 +7,12 @@ use serde_json::{Value, json};
 use super::{MergeError, json_merge, json_patch};
 
 fn version(kind: &str) -> &'static str {
-    if matches!(kind, "Deployment" | "StatefulSet") { "apps/v1" } else { "v1" }
+    match kind {
+        "Deployment" | "StatefulSet" => "apps/v1",
+        "ValidatingWebhookConfiguration" => "admissionregistration.k8s.io/v1",
+        "Ring" => "example.com/v1",
+        _ => "v1",
+    }
 }
 
 fn strategic(kind: &str, live: &mut Value, patch: &Value) -> Result<(), MergeError> {
@@ -198,6 +203,26 @@ fn strategic_merge_patches() {
             "{metadata: {ownerReferences: [{uid: '1', $patch: delete}]}}",
             "{metadata: {ownerReferences: [{uid: '2', name: b}]}}",
         ),
+        // Every kind has the keys of its own lists.
+        (
+            "ServiceAccount",
+            "{secrets: [{name: a, namespace: x}], imagePullSecrets: [{name: p}]}",
+            "{secrets: [{name: a, kind: Secret}], imagePullSecrets: [{name: q}]}",
+            "{secrets: [{name: a, namespace: x, kind: Secret}], imagePullSecrets: [{name: q}]}",
+        ),
+        (
+            "ValidatingWebhookConfiguration",
+            "{webhooks: [{name: a, sideEffects: None}, {name: b}]}",
+            "{webhooks: [{name: a, timeoutSeconds: 5}]}",
+            "{webhooks: [{name: a, sideEffects: None, timeoutSeconds: 5}, {name: b}]}",
+        ),
+        // Of a custom resource only the metadata is known.
+        (
+            "Ring",
+            "{metadata: {finalizers: [a]}, spec: {containers: [{name: a}]}}",
+            "{metadata: {finalizers: [b]}, spec: {containers: [{name: b}]}}",
+            "{metadata: {finalizers: [b, a]}, spec: {containers: [{name: b}]}}",
+        ),
     ];
     for (kind, live, patch, expected) in table {
         let mut patched = yaml(live);
@@ -313,6 +338,28 @@ fn three_way_merges() {
             "{metadata: {finalizers: [b, c]}}",
             "{metadata: {finalizers: [a, b, x]}}",
             "{metadata: {finalizers: [b, x, c]}}",
+        ),
+        // An item whose type is atomic is replaced; a field of such a type that is granular is merged.
+        (
+            "ServiceAccount",
+            "~",
+            "{secrets: [{name: a}]}",
+            "{secrets: [{name: a, namespace: b}, {name: c}]}",
+            "{secrets: [{name: a}, {name: c}]}",
+        ),
+        (
+            "PersistentVolume",
+            "~",
+            "{spec: {claimRef: {name: a}}}",
+            "{spec: {claimRef: {name: a, uid: x}}}",
+            "{spec: {claimRef: {name: a, uid: x}}}",
+        ),
+        (
+            "Ring",
+            "~",
+            "{metadata: {finalizers: [b]}, status: {conditions: [{type: A}]}}",
+            "{metadata: {finalizers: [a]}, status: {conditions: [{type: B}]}}",
+            "{metadata: {finalizers: [b, a]}, status: {conditions: [{type: A}]}}",
         ),
         // Null is absent.
         ("Pod", "~", "{spec: {a: null, b: {c: null}}}", "{spec: {a: 1}}", "{spec: {b: {}}}"),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::lenient;
 use super::names::Name;
 use super::object::ObjectMeta;
 use super::time::Time;
-use super::values::{self, nullable};
+use super::values::nullable;
 use super::workload::WorkloadSpec;
 
 /// A CronJob: a template for Jobs, and a schedule.
@@ -31,9 +32,9 @@ pub struct CronJobSpec {
     #[serde(deserialize_with = "nullable")]
     pub time_zone: Name,
     /// Maximum delay of a Job, in seconds; unlimited if absent.
-    #[serde(deserialize_with = "values::nearest")]
+    #[serde(deserialize_with = "lenient::nearest")]
     pub starting_deadline_seconds: Option<u32>,
-    #[serde(deserialize_with = "values::word")]
+    #[serde(deserialize_with = "lenient::word")]
     pub concurrency_policy: ConcurrencyPolicy,
     #[serde(deserialize_with = "nullable")]
     pub suspend: bool,

@@ -2,10 +2,11 @@
 
 use serde::Deserialize;
 
+use super::lenient;
 use super::names::Name;
 use super::object::ObjectMeta;
 use super::time::Time;
-use super::values::{self, nullable};
+use super::values::nullable;
 
 /// An Event of the API (`v1`): an action or observation about an object, and its count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -24,7 +25,7 @@ pub struct EventRecord {
     pub event_type: Name,
     #[serde(deserialize_with = "nullable")]
     pub source: EventSource,
-    #[serde(deserialize_with = "values::nearest_or_zero")]
+    #[serde(deserialize_with = "lenient::nearest_or_zero")]
     pub count: u32,
     pub first_timestamp: Option<Time>,
     pub last_timestamp: Option<Time>,

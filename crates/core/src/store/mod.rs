@@ -24,6 +24,7 @@ mod job_status;
 mod json;
 #[allow(missing_docs, reason = "as above")]
 mod kind;
+mod lenient;
 mod links;
 mod names;
 #[allow(missing_docs, reason = "as above")]

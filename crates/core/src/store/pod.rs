@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::addresses::IpList;
 use super::condition::StatusDetails;
 use super::given::Part;
+use super::lenient;
 use super::names::{Labels, Name};
 use super::node::Taint;
 use super::object::ObjectMeta;
@@ -133,7 +134,7 @@ struct WrittenSpec {
     node_name: Name,
     #[serde(deserialize_with = "nullable")]
     host_network: bool,
-    #[serde(deserialize_with = "values::nearest")]
+    #[serde(deserialize_with = "lenient::nearest")]
     termination_grace_period_seconds: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     tolerations: Box<[Toleration]>,
@@ -254,7 +255,7 @@ pub struct Toleration {
     #[serde(deserialize_with = "nullable")]
     pub effect: Name,
     /// Unlimited if absent.
-    #[serde(deserialize_with = "values::nearest")]
+    #[serde(deserialize_with = "lenient::nearest")]
     pub toleration_seconds: Option<u32>,
 }
 
@@ -289,7 +290,7 @@ pub struct ContainerPort {
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub container_port: u16,
-    #[serde(default, deserialize_with = "values::word")]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub protocol: Protocol,
     /// The host port; 0 for none.
     #[serde(default, deserialize_with = "nullable")]

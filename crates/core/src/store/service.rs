@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use smallvec::SmallVec;
 
 use super::addresses::EndpointAddresses;
+use super::lenient;
 use super::names::{Labels, Name};
 use super::object::ObjectMeta;
 use super::values::{self, IntOrName, Protocol, nullable};
@@ -21,7 +22,7 @@ pub struct Service {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ServiceSpec {
-    #[serde(rename = "type", deserialize_with = "values::word")]
+    #[serde(rename = "type", deserialize_with = "lenient::word")]
     pub service_type: ServiceType,
     /// `None` is the string "None" of a headless Service; absent means not yet allocated.
     #[serde(rename = "clusterIP", deserialize_with = "nullable")]
@@ -175,7 +176,7 @@ pub struct ServicePort {
     pub name: Name,
     #[serde(deserialize_with = "values::port")]
     pub port: u16,
-    #[serde(default, deserialize_with = "values::word")]
+    #[serde(default, deserialize_with = "lenient::word")]
     pub protocol: Protocol,
     /// The port that the pods listen on; the default is `port`. 0 and the empty string count as absent
     /// (pkg/apis/core/v1/defaults.go, SetDefaults_Service).
@@ -269,20 +270,20 @@ pub struct EndpointPort {
     pub name: Name,
     /// Absent: the slice has no port number; addresses are found, SRV records are not.
     pub port: Option<u16>,
-    #[serde(deserialize_with = "values::word")]
+    #[serde(deserialize_with = "lenient::word")]
     pub protocol: Protocol,
     #[serde(rename = "appProtocol")]
     pub app_protocol: Option<Name>,
 }
 
-/// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
+/// The ports of a slice, whose numbers the API server does not limit.
 fn slice_ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EndpointPort>, D::Error> {
     #[derive(Default, Deserialize)]
     #[serde(rename_all = "camelCase", default)]
     struct SlicePort {
         #[serde(deserialize_with = "nullable")]
         name: Name,
-        #[serde(deserialize_with = "values::slice_port")]
+        #[serde(deserialize_with = "lenient::slice_port")]
         port: Option<u16>,
         #[serde(deserialize_with = "nullable")]
         protocol: Protocol,
@@ -298,7 +299,7 @@ fn slice_ports<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<EndpointPort>, D::
     Ok(ports.into_iter().map(port).collect())
 }
 
-/// The older form of a Service's endpoints, all in one object; mirrored into slices as Kubernetes does.
+/// The older form of a Service's endpoints, in one object; mirrored into slices as in Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Endpoints {
     pub metadata: ObjectMeta,

@@ -7,11 +7,12 @@ use serde::Deserialize;
 use super::conditions::Conditions;
 use super::given::Part;
 use super::job_status::JobStatus;
+use super::lenient;
 use super::names::{Labels, Name};
 use super::object::ObjectMeta;
 use super::pod::PodTemplate;
 use super::selector::LabelSelector;
-use super::values::{self, IntOrPercent, nullable};
+use super::values::{IntOrPercent, nullable};
 
 /// A StatefulSet: pods with ordinals, stable names and stable claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -45,7 +46,7 @@ pub struct StatefulSetSpec {
     pub selector: Option<LabelSelector>,
     #[serde(deserialize_with = "nullable")]
     pub template: Arc<PodTemplate>,
-    #[serde(deserialize_with = "values::word")]
+    #[serde(deserialize_with = "lenient::word")]
     pub pod_management_policy: PodManagementPolicy,
     #[serde(deserialize_with = "nullable")]
     pub volume_claim_templates: Box<[ClaimTemplate]>,
@@ -55,7 +56,7 @@ pub struct StatefulSetSpec {
     #[serde(deserialize_with = "nullable")]
     pub min_ready_seconds: u32,
     /// The default is 10.
-    #[serde(deserialize_with = "values::nearest")]
+    #[serde(deserialize_with = "lenient::nearest")]
     pub revision_history_limit: Option<u32>,
     #[serde(deserialize_with = "nullable")]
     pub persistent_volume_claim_retention_policy: ClaimRetention,
@@ -65,7 +66,7 @@ pub struct StatefulSetSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UpdateStrategy {
-    #[serde(rename = "type", deserialize_with = "values::optional_word")]
+    #[serde(rename = "type", deserialize_with = "lenient::optional_word")]
     pub strategy: Option<UpdateStrategyType>,
     pub rolling_update: Option<RollingUpdate>,
 }
@@ -106,9 +107,9 @@ pub struct RollingUpdate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimRetention {
-    #[serde(deserialize_with = "values::word")]
+    #[serde(deserialize_with = "lenient::word")]
     pub when_deleted: Retention,
-    #[serde(deserialize_with = "values::word")]
+    #[serde(deserialize_with = "lenient::word")]
     pub when_scaled: Retention,
 }
 
@@ -318,7 +319,7 @@ pub struct WorkloadSpec {
     /// Of an Indexed Job: maximum number of failed indexes.
     pub max_failed_indexes: Option<u32>,
     /// Of a Job: maximum run time, in seconds.
-    #[serde(deserialize_with = "values::nearest")]
+    #[serde(deserialize_with = "lenient::nearest")]
     pub active_deadline_seconds: Option<u32>,
     /// Of a Job: time until it is deleted after it has finished, in seconds.
     pub ttl_seconds_after_finished: Option<u32>,
@@ -339,7 +340,7 @@ pub struct WorkloadSpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DaemonStrategy {
-    #[serde(rename = "type", deserialize_with = "values::optional_word")]
+    #[serde(rename = "type", deserialize_with = "lenient::optional_word")]
     pub strategy: Option<UpdateStrategyType>,
     #[serde(deserialize_with = "nullable")]
     pub rolling_update: RollingDeployment,
@@ -429,7 +430,7 @@ pub struct SuccessRule {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DeploymentStrategy {
-    #[serde(rename = "type", deserialize_with = "values::word")]
+    #[serde(rename = "type", deserialize_with = "lenient::word")]
     pub strategy: DeploymentStrategyType,
     #[serde(deserialize_with = "nullable")]
     pub rolling_update: RollingDeployment,

@@ -304,6 +304,12 @@ impl Quantity {
     }
 }
 
+impl Default for Quantity {
+    fn default() -> Self {
+        Quantity::ZERO
+    }
+}
+
 impl From<Parsed<'_>> for Quantity {
     fn from(parsed: Parsed<'_>) -> Self {
         let nano = parsed.nano();

@@ -76,11 +76,11 @@ fn shown(command: &Command) -> impl Iterator<Item = &Command> {
 
 fn section(verb: &Command, name: &str, text: &mut String) {
     let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
-    writeln!(text, "\n### {name}\n\n{}.\n", about.trim_end_matches('.')).expect("a string");
+    writeln!(text, "\n### {name}\n\n{}.", about.trim_end_matches('.')).expect("a string");
     let rows: Vec<_> = verb.get_arguments().filter(|argument| is_listed(argument)).map(row).collect();
     if !rows.is_empty() {
         let title = "| argument | default | variable | meaning |\n|---|---|---|---|\n";
-        writeln!(text, "{title}{}", rows.concat()).expect("a string");
+        write!(text, "\n{title}{}", rows.concat()).expect("a string");
     }
     for nested in shown(verb) {
         section(nested, &format!("{name} {}", nested.get_name()), text);

@@ -16,12 +16,11 @@ use document::{first_wrong, in_order};
 /// Maximum number of fields that a finding about a file names: a wrong file has thousands.
 const FIELDS_MAX: usize = 20;
 
-/// The errors of strict decoding about fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for
-/// those that `before` has already: a file may have brought them. Of custom resources, `schema` knows the fields.
+/// Maximum number of errors of strict decoding (`sigs.k8s.io/json`).
 const ERRORS_MAX: usize = 100;
 
-/// The fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for those that `before` has
-/// already: a file may have brought them. Of custom resources, `schema` knows the fields.
+/// The errors of strict decoding about fields of `object`, of a custom `resource` or one of ours, that its kind does not have, but for
+/// those that `before` has already: a file may have brought them. Of custom resources, `schema` knows the fields.
 pub(crate) fn unknown(
     resource: &Resource,
     object: &Value,

@@ -93,7 +93,7 @@ pub(crate) fn protection(kind: Kind) -> Option<&'static str> {
     }
 }
 
-/// The owners in the order in which they were written. Those of kinds that the store does not have are returned as written.
+/// Removes the finalizer that protects objects of `kind` from a rendered one.
 pub(crate) fn remove_protection(kind: Kind, object: &mut Value) {
     let Some(metadata) = object["metadata"].as_object_mut() else { return };
     if let Some(Value::Array(finalizers)) = metadata.get_mut("finalizers") {
@@ -104,7 +104,7 @@ pub(crate) fn remove_protection(kind: Kind, object: &mut Value) {
     }
 }
 
-/// The owners, in the order in which they were written. Those of kinds that the store does not hold are as written.
+/// The owners in the order in which they were written. Those of kinds that the store does not have are returned as written.
 fn owners(shown: &Shown<'_>, given: Option<Value>) -> Vec<Value> {
     let links = &shown.stored.object.metadata().links;
     let mut left: Vec<&Owner> = links.owners().iter().collect();

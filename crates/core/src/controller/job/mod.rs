@@ -75,7 +75,7 @@ fn finish(job: Workload, before: &Arc<Workload>, mut result: SyncResult) -> Sync
     result
 }
 
-/// Sets the selector and labels that identify the pods of a Job, unless it has a selector of its own
+/// A new Job with the selector and labels that identify its pods; `None` for other objects, and with a selector of its own.
 pub fn with_own_selector(stored: &Stored) -> Option<Object> {
     let Object::Job(job) = &stored.object else { return None };
     let mut job = job.clone();
@@ -83,7 +83,7 @@ pub fn with_own_selector(stored: &Stored) -> Option<Object> {
     (Object::Job(job.clone()) != stored.object).then_some(Object::Job(job))
 }
 
-/// Gives a Job the selector and the labels by which it knows its pods, unless it has a selector of its own
+/// Sets the selector and labels that identify the pods of a Job, unless it has a selector of its own
 /// (pkg/registry/batch/job, generateSelector).
 fn select_own_pods(job: &mut Workload, stored: &Stored) {
     if job.spec.selector.is_some() || job.spec.manual_selector {

@@ -88,6 +88,10 @@ fn parts_are_rounded_away_from_zero() {
     let rounded = |text| (quantity(text).milli(), quantity(text).value());
     assert_eq!([rounded("1n"), rounded("1500m"), rounded("-1.5")], [(1, 1), (1500, 2), (-1500, -2)]);
     assert_eq!(quantity("999999999n").rounded_to_milli().to_string(), "1");
+    assert_eq!(
+        (quantity("10E").low_value(), Quantity::default().low_value()),
+        (-8_446_744_073_709_551_616, 0)
+    );
     assert!(quantity("2k").is_whole() && !quantity("1.5").is_whole());
     assert_eq!(["-1m", "0", "3"].map(|text| quantity(text).sign()), [-1, 0, 1]);
 }
