@@ -45,7 +45,7 @@ impl Node {
         let (channel, other) = Channel::pair()?;
         let list = |ranges: &[IpNet]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
         let process = Command::new(program)
-            .args([VERB, "agent", &list(pods), &list(services)])
+            .args([VERB, "node", &list(pods), &list(services)])
             .stdin(Stdio::from(other.into_fd()))
             .stdout(Stdio::null())
             .spawn()

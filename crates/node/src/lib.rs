@@ -24,7 +24,13 @@ pub const VERB: &str = "__node";
 pub fn process(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["agent", pods, services] => runtime::agent::run(&ranges(pods), &ranges(services)),
+        ["node", pods, services] => runtime::agent::enter(pods, services),
+        ["agent", pods, services, caller] => {
+            let caller = caller
+                .split_once(':')
+                .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)));
+            runtime::agent::run(&ranges(pods), &ranges(services), caller)
+        }
         ["init"] => runtime::init::run(),
         ["launch"] => runtime::launch::run(),
         _ => {

@@ -8,6 +8,9 @@ use super::names::Name;
 use super::object::ObjectMeta;
 use super::values::nullable;
 
+/// The folder in which volumes that are provisioned for claims are shown (`hostPath.path`); nothing creates it.
+pub const PROVISIONED_FOLDER: &str = "/var/lib/clusterlocal";
+
 /// A claim to a volume: the storage of one ordinal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct PersistentVolumeClaim {

@@ -61,18 +61,62 @@ pub(crate) async fn copy(
     now: impl Fn() -> Time,
 ) {
     let mut from = BufReader::with_capacity(MAX_LINE, from);
+    let mut line = Vec::new();
     loop {
         let buffer = match from.fill_buf().await {
             Ok(buffer) if !buffer.is_empty() => buffer,
-            _ => return,
+            _ => break,
         };
-        let (line, whole, used) = match buffer.iter().position(|byte| *byte == b'\n') {
-            Some(end) => (&buffer[..end], true, end + 1),
-            None => (buffer, false, buffer.len()),
-        };
-        lines(&name, line);
-        // A disk that is full must not end the container.
-        _ = log.lock().await.write(stream, now(), line, whole);
+        let room = MAX_LINE - line.len();
+        let end = buffer.iter().take(room).position(|byte| *byte == b'\n');
+        let used = end.map_or(room.min(buffer.len()), |end| end + 1);
+        line.extend_from_slice(&buffer[..end.unwrap_or(used)]);
         from.consume(used);
+        if end.is_some() || line.len() == MAX_LINE {
+            lines(&name, &line);
+            // A disk that is full must not end the container.
+            _ = log.lock().await.write(stream, now(), &line, end.is_some());
+            line.clear();
+        }
+    }
+    if !line.is_empty() {
+        lines(&name, &line);
+        _ = log.lock().await.write(stream, now(), &line, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::PoisonError;
+
+    use super::*;
+
+    /// What a container writes, and the lines of its log.
+    #[tokio::test]
+    async fn lines_are_whole_unless_they_are_too_long() {
+        let long = "x".repeat(MAX_LINE);
+        let table = [
+            ("a\nb\n".to_string(), vec!["F a".to_string(), "F b".to_string()]),
+            ("no end".to_string(), vec!["P no end".to_string()]),
+            (format!("{long}y\n"), vec![format!("P {long}"), "F y".to_string()]),
+            ("\n".to_string(), vec!["F ".to_string()]),
+        ];
+        for (written, expected) in table {
+            let folder = tempfile::tempdir().unwrap();
+            let log = Arc::new(Mutex::new(Log::create(folder.path(), 0).unwrap()));
+            let shown = Arc::new(std::sync::Mutex::new(0));
+            let counted = shown.clone();
+            let lines: Lines = Arc::new(move |name: &str, _: &[u8]| {
+                assert_eq!(name, "db-0/store");
+                *counted.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+            });
+            // In pieces, as a pipe gives them.
+            let from = tokio::io::AsyncReadExt::chain(&written.as_bytes()[..1], &written.as_bytes()[1..]);
+            copy(from, "stdout", log, "db-0/store".into(), lines, Time::default).await;
+            let logged = fs::read_to_string(folder.path().join("0.log")).unwrap();
+            let logged: Vec<&str> = logged.lines().map(|line| line.split_once(" stdout ").unwrap().1).collect();
+            assert_eq!(logged, expected);
+            assert_eq!(*shown.lock().unwrap(), expected.len());
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
 use base64::Engine;
+use clusterlocal_core::store::PROVISIONED_FOLDER;
 use serde_json::Value;
 
 use super::environment::{expand, field_value, lookup, resource_value};
@@ -115,8 +116,9 @@ fn claimed(
     let volume = objects.get("PersistentVolume", "", text(&object, "/spec/volumeName"));
     let path =
         volume.as_ref().and_then(|volume| volume.pointer("/spec/hostPath").or(volume.pointer("/spec/local")));
-    if let Some(path) = path {
-        let path = PathBuf::from(text(path, "/path"));
+    let path = path.map(|path| PathBuf::from(text(path, "/path")));
+    // What was provisioned for the claim is in the folder of claims; other volumes are used as they are.
+    if let Some(path) = path.filter(|path| !path.starts_with(PROVISIONED_FOLDER)) {
         fs::create_dir_all(&path).map_err(failed(name))?;
         return Ok(path);
     }

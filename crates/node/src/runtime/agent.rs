@@ -26,10 +26,34 @@ const OF_A_POD: [(CloneFlags, &str); 4] = [
     (CloneFlags::CLONE_NEWPID, "/proc/self/ns/pid"),
 ];
 
+/// Creates the namespaces of the node, and starts its process in them, which is number 1 of their PID namespace. The channel is at
+/// standard input of both. Where the system allows no namespaces, it takes the reason.
+pub(crate) fn enter(pods: &str, services: &str) -> ExitCode {
+    _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let started = leave_the_machine().map_err(|error| error.to_string()).and_then(|caller| {
+        let caller = caller.map_or_else(String::new, |(user, group)| format!("{user}:{group}"));
+        let arguments = [crate::VERB, "agent", pods, services, &caller];
+        let child = std::env::current_exe().and_then(|program| Command::new(program).args(arguments).spawn());
+        child.map_err(|error| format!("cannot start the node's process: {error}"))
+    });
+    match started {
+        Ok(mut agent) => match agent.wait() {
+            Ok(status) if status.success() => ExitCode::SUCCESS,
+            _ => ExitCode::FAILURE,
+        },
+        Err(reason) => {
+            if let Ok(channel) = Channel::from_stdin() {
+                _ = channel.send(&NodeReply::Failed(reason), &[]);
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs the node's process with the channel at standard input, until the server closes it. The first message is a
-/// [`NodeReply`] that the network is there, or why it is not.
-pub(crate) fn run(pods: &[IpNet], services: &[IpNet]) -> ExitCode {
-    match Agent::start(pods, services) {
+/// [`NodeReply`] that the network is there, or why it is not. Programs run as the `caller`.
+pub(crate) fn run(pods: &[IpNet], services: &[IpNet], caller: Option<(u32, u32)>) -> ExitCode {
+    match Agent::start(pods, services, caller) {
         Ok(agent) => agent.run(),
         Err((channel, reason)) => {
             if let Some(channel) = channel {
@@ -49,20 +73,23 @@ struct Agent {
 }
 
 impl Agent {
-    fn start(pods: &[IpNet], services: &[IpNet]) -> Result<Self, (Option<Channel>, String)> {
+    fn start(
+        pods: &[IpNet],
+        services: &[IpNet],
+        caller: Option<(u32, u32)>,
+    ) -> Result<Self, (Option<Channel>, String)> {
         let channel = Channel::from_stdin().map_err(|error| (None, error.to_string()))?;
         let started = || -> Result<_, String> {
-            let caller = leave_the_machine().map_err(|error| error.to_string())?;
             _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
             let home = own_namespaces().map_err(|error| error.to_string())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
             let network =
                 runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
-            Ok((caller, home, runtime, network))
+            Ok((home, runtime, network))
         };
         match started() {
-            Ok((caller, home, runtime, network)) => {
+            Ok((home, runtime, network)) => {
                 _ = channel.send(&NodeReply::Ready(caller), &[]);
                 Ok(Agent { channel, network, runtime, home })
             }
@@ -112,7 +139,7 @@ impl Agent {
         unshare(OF_A_POD.iter().fold(CloneFlags::empty(), |all, (kind, _)| all | *kind))?;
         let created = self.start_init(pod, channel);
         for (kind, namespace) in &self.home {
-            setns(namespace, *kind)?;
+            setns(namespace, *kind).map_err(at("the way back to the node"))?;
         }
         let inside = created?;
         // The other end of the link is in this process's network again.
@@ -121,8 +148,8 @@ impl Agent {
 
     /// In the namespaces of the new pod.
     fn start_init(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<Inside> {
-        sethostname(&pod.hostname)?;
-        let inside = Inside::open(&self.runtime)?;
+        sethostname(&pod.hostname).map_err(at("the hostname"))?;
+        let inside = Inside::open(&self.runtime).map_err(at("the network"))?;
         let program = std::env::current_exe()?;
         Command::new(program)
             .args([crate::VERB, "init"])
@@ -138,6 +165,14 @@ impl Agent {
         let datagrams = UdpSocket::bind(address)?;
         let listener = TcpListener::bind(address)?;
         Ok(vec![datagrams.into(), listener.into()])
+    }
+}
+
+/// Names the step that failed.
+fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> io::Error {
+    move |error| {
+        let error = error.into();
+        io::Error::new(error.kind(), format!("{step}: {error}"))
     }
 }
 

@@ -65,7 +65,12 @@ pub(crate) type Caller = Option<(u32, u32)>;
 /// Where the system does not allow it: the message names the setting.
 pub(crate) fn leave_the_machine() -> Result<Caller, NamespaceError> {
     let (user, group) = (geteuid().as_raw(), getegid().as_raw());
-    let own = CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS;
+    // PID, UTS and IPC as well: a process can return only to namespaces that belong to its user namespace.
+    let own = CloneFlags::CLONE_NEWNET
+        | CloneFlags::CLONE_NEWNS
+        | CloneFlags::CLONE_NEWPID
+        | CloneFlags::CLONE_NEWUTS
+        | CloneFlags::CLONE_NEWIPC;
     let caller = if user == 0 && unshare(own).is_ok() {
         None
     } else {

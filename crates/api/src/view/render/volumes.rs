@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Shown, put};
 use clusterlocal_core::controller::DEFAULT_CLASS;
-use clusterlocal_core::store::{Kind, PersistentVolume, PersistentVolumeClaim, fill};
+use clusterlocal_core::store::{Kind, PROVISIONED_FOLDER, PersistentVolume, PersistentVolumeClaim, fill};
 
 pub(super) fn claim(shown: &mut Shown<'_>, claim: &PersistentVolumeClaim) {
     if !shown.has("spec") {
@@ -54,7 +54,7 @@ pub(super) fn volume(shown: &mut Shown<'_>, volume: &PersistentVolume) {
         let spec = json!({
             "accessModes": of_claim.get("accessModes"),
             "capacity": capacity,
-            "hostPath": { "path": format!("/var/lib/clusterlocal/{}", volume.metadata.name), "type": "" },
+            "hostPath": { "path": format!("{PROVISIONED_FOLDER}/{}", volume.metadata.name), "type": "" },
             "persistentVolumeReclaimPolicy": "Delete",
             "storageClassName": of_claim.get("storageClassName"),
         });
