@@ -36,10 +36,7 @@ const VOLATILE: [&str; 12] = [
 ];
 
 /// What differs, by the beginning of its name, and why. Nothing else may, and all of it has to.
-const KNOWN: [(&str, &str); 13] = [
-    ("Service/7-1337 create", "the allocator of addresses refuses it"),
-    ("Service/7-761 ", "a dry run does not ask the allocator of node ports"),
-    ("Service/7-1929 ", "a dry run does not ask the allocator of node ports"),
+const KNOWN: [(&str, &str); 10] = [
     ("Service/7-1058 ", "the allocator gave it an address before"),
     ("Pod/7-1345 create", "the plugin Priority refuses it"),
     ("Pod/7-1642 create", "the plugin RuntimeClass refuses it"),

@@ -240,14 +240,15 @@ pub(crate) fn semantically_equal(one: &Value, other: &Value) -> bool {
         (Value::Object(one), Value::Object(other)) => {
             let same = |key: &String| {
                 let is_none = |value: Option<&Value>| match value {
-                    None => true,
+                    None | Some(Value::Null) => true,
                     Some(Value::Array(items)) => items.is_empty(),
                     Some(Value::Object(map)) => map.is_empty() && MAPS.contains(&key.as_str()),
                     Some(_) => false,
                 };
                 match (one.get(key), other.get(key)) {
+                    (one, other) if is_none(one) && is_none(other) => true,
                     (Some(one), Some(other)) => semantically_equal(one, other),
-                    (one, other) => is_none(one) && is_none(other),
+                    _ => false,
                 }
             };
             one.keys().chain(other.keys()).all(same)
