@@ -114,7 +114,8 @@ mod tests {
             let from = tokio::io::AsyncReadExt::chain(&written.as_bytes()[..1], &written.as_bytes()[1..]);
             copy(from, "stdout", log, "db-0/store".into(), lines, Time::default).await;
             let logged = fs::read_to_string(folder.path().join("0.log")).unwrap();
-            let logged: Vec<&str> = logged.lines().map(|line| line.split_once(" stdout ").unwrap().1).collect();
+            let logged: Vec<&str> =
+                logged.lines().map(|line| line.split_once(" stdout ").unwrap().1).collect();
             assert_eq!(logged, expected);
             assert_eq!(*shown.lock().unwrap(), expected.len());
         }

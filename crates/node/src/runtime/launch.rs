@@ -5,7 +5,6 @@ use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use nix::sched::{CloneFlags, setns, unshare};
@@ -66,13 +65,20 @@ fn launch(channel: &Channel) -> Result<std::convert::Infallible, String> {
     command.args(arguments).env_clear().envs(process.env.iter().map(|(name, value)| (name, value)));
     let error = command.exec();
     Err(match error.kind() {
-        io::ErrorKind::NotFound if Path::new(program).components().count() == 1 => {
+        // A folder of PATH that cannot be read has no program either.
+        io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied if !is_found(program, &process.env) => {
             format!("exec: {program:?}: executable file not found in $PATH")
         }
         io::ErrorKind::NotFound => format!("exec: {program:?}: no such file or directory"),
         io::ErrorKind::PermissionDenied => format!("exec: {program:?}: permission denied"),
         _ => format!("exec: {program:?}: {error}"),
     })
+}
+
+/// Whether a program without a path is on the `PATH` of the environment. One with a path is.
+fn is_found(program: &str, env: &[(String, String)]) -> bool {
+    let path = env.iter().find(|(name, _)| name == "PATH").map_or("", |(_, value)| value);
+    program.contains('/') || std::env::split_paths(path).any(|folder| folder.join(program).is_file())
 }
 
 fn read(process: OwnedFd) -> io::Result<Process> {

@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use clusterlocal_node::{Mount, Node, Pod, PodEvent, PodSandbox, Process, VERB, process};
 use libtest_mimic::{Arguments, Trial};
@@ -31,8 +33,38 @@ fn main() -> ExitCode {
         ),
         trial("processes_report_their_ends", processes_report_their_ends),
         trial("all_ends_with_the_pod", all_ends_with_the_pod),
+        trial(ORDINARY_USER, all_of_it_works_without_root),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// The test that runs the others as an ordinary user.
+const ORDINARY_USER: &str = "all_of_it_works_without_root";
+
+/// `nobody`, where a system has it.
+const NOBODY: u32 = 65534;
+
+fn all_of_it_works_without_root() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    // Where this program is, others may not read.
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("pods");
+    std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    for path in [folder.path(), &program] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let mut others = Command::new(&program);
+    others
+        .args(["--skip", ORDINARY_USER])
+        .env("TMPDIR", folder.path())
+        .current_dir("/")
+        .uid(NOBODY)
+        .gid(NOBODY);
+    let ended = others.output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
 
 struct World {
