@@ -85,8 +85,6 @@ pub(super) fn put_new(
     decode(cluster.store(), call, &mut object, None)?;
     call.warn(identity::drop_duplicate_owners(&mut object).into_iter().collect());
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
-    let has_version =
-        object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty());
     if resource.is_custom() && resource.subresource("status").is_some() {
         object.as_object_mut().map(|object| object.remove("status"));
     }
