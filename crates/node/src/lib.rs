@@ -19,8 +19,8 @@ pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
 /// arguments after this one.
 pub const VERB: &str = "__node";
 
-/// Becomes a process of a node, as the arguments say: those that this package gives to [`VERB`]. The calling process must have
-/// one thread.
+/// Becomes a process of a node. The arguments are those that this package appends to [`VERB`]. The calling process must have one
+/// thread.
 pub fn process(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {

@@ -26,7 +26,7 @@ pub struct Route {
 /// Where the TCP ports of Services lead, by address and port.
 pub type Routes = BTreeMap<SocketAddr, Route>;
 
-/// Leads the connections of Services as `routes` say, until the sender is dropped.
+/// Forwards the connections of Services by `routes`, until the sender is dropped.
 pub async fn run(node: Arc<Node>, mut routes: watch::Receiver<Routes>) {
     let mut open: HashMap<SocketAddr, Open> = HashMap::new();
     loop {

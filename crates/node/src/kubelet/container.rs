@@ -122,7 +122,7 @@ impl Container {
         self.state = State::Running { since: now };
     }
 
-    /// Records the end of its process. It is started again after a while where the policy says so, unless the pod is `stopping`.
+    /// Records the end of its process. It is started again after a while by its restart policy, unless the pod is `stopping`.
     /// Returns whether it is.
     pub(crate) fn end(&mut self, ended: Ended, stopping: bool) -> bool {
         let ran = ended.finished.since(ended.started);

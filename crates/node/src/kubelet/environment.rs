@@ -242,7 +242,7 @@ fn amount(text: &str) -> Option<f64> {
     number.parse::<f64>().ok().map(|number| number * factor)
 }
 
-/// In bytes; 0 where the system does not say.
+/// Memory of the machine, in bytes; 0 if the system does not report it.
 fn memory_of_the_machine() -> f64 {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));

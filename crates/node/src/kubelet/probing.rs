@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::Shared;
 use super::probes::Action;
 
-/// Asks a container over the network, within `limit`. The error is what the kubelet's Event says.
+/// Probes a container over the network, within `limit`. The error is the message of the kubelet's Event.
 pub(crate) async fn ask(
     shared: &Shared,
     action: &Action,

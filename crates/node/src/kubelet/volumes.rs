@@ -286,7 +286,7 @@ fn holds(version: &Path, files: &[VolumeFile]) -> bool {
     files.iter().all(|(path, contents, _)| fs::read(version.join(path)).is_ok_and(|there| there == *contents))
 }
 
-/// What a container has mounted, as its `volumeMounts` say.
+/// The mounts of a container, by its `volumeMounts`.
 ///
 /// # Errors
 /// Where a mount names no volume, or a `subPath` leads out of it.

@@ -32,7 +32,7 @@ const RETRY: Duration = Duration::from_secs(2);
 const TERM: i32 = 15;
 const KILL: i32 = 9;
 
-/// What the API says of a pod.
+/// The state of a pod in the API.
 #[derive(Clone, Debug)]
 pub(super) enum Update {
     /// It is so.
@@ -311,7 +311,7 @@ impl Worker {
         }
     }
 
-    /// The process of a container, as its pod says.
+    /// The process of a container, by the spec of its pod.
     fn process(&self, index: usize) -> Result<Process, ConfigError> {
         let (shared, container) = (&self.shared, &self.containers[index].spec);
         let options = &shared.options;

@@ -41,8 +41,8 @@ fn main() -> ExitCode {
 /// The test that runs the others as an ordinary user.
 const ORDINARY_USER: &str = "all_of_it_works_without_root";
 
-/// `nobody`, where a system has it.
-const NOBODY: u32 = 65534;
+/// User and group without rights of their own.
+const OVERFLOW_ID: u32 = 65534;
 
 fn all_of_it_works_without_root() {
     if !nix::unistd::geteuid().is_root() {
@@ -54,15 +54,15 @@ fn all_of_it_works_without_root() {
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     for path in [folder.path(), &program] {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        std::os::unix::fs::chown(path, Some(OVERFLOW_ID), Some(OVERFLOW_ID)).unwrap();
     }
     let mut others = Command::new(&program);
     others
         .args(["--skip", ORDINARY_USER])
         .env("TMPDIR", folder.path())
         .current_dir("/")
-        .uid(NOBODY)
-        .gid(NOBODY);
+        .uid(OVERFLOW_ID)
+        .gid(OVERFLOW_ID);
     let ended = others.output().unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
 }
