@@ -4,7 +4,9 @@
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use clusterlocal_api::render;
@@ -40,16 +42,7 @@ impl Running {
         let dns = Key::new(Kind::Service, Name::from("kube-system"), Name::from("kube-dns"));
         let dns = shown(cluster, &dns).and_then(|dns| Some(dns["spec"]["clusterIP"].as_str()?.to_owned()));
         let dns = dns.unwrap_or_default();
-        let prints = args.prints_lines();
-        let lines: Lines = Arc::new(move |name: &str, line: &[u8]| {
-            if prints {
-                let mut out = std::io::stdout().lock();
-                // Control characters of a program must not change the terminal.
-                let line = String::from_utf8_lossy(line);
-                let shown: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
-                _ = writeln!(out, "{name} | {shown}");
-            }
-        });
+        let lines = if args.prints_lines() { printed() } else { Arc::new(|_: &str, _: &[u8]| {}) };
         let domain = settings.zone.domain.to_string().trim_end_matches('.').to_owned();
         let writable = args.is_writable();
         Ok(Running { node, options: Options { images, folder, working_dir, writable, domain, dns, lines } })
@@ -88,6 +81,35 @@ impl Running {
         following.abort();
         leading.abort();
     }
+}
+
+/// Maximum number of lines of containers that wait to be printed. A reader that does not read must not stop the server: more are
+/// dropped and counted.
+const LINES_WAITING: usize = 4096;
+
+/// Prints lines by a thread of its own.
+fn printed() -> Lines {
+    let (sender, waiting) = mpsc::sync_channel::<String>(LINES_WAITING);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let counted = dropped.clone();
+    thread::spawn(move || {
+        for line in waiting {
+            let mut out = std::io::stdout().lock();
+            _ = writeln!(out, "{line}");
+            match counted.swap(0, Ordering::Relaxed) {
+                0 => {}
+                count => _ = writeln!(out, "{count} lines of containers were dropped"),
+            }
+        }
+    });
+    Arc::new(move |name: &str, line: &[u8]| {
+        // Control characters of a program must not change the terminal.
+        let line = String::from_utf8_lossy(line);
+        let shown: String = line.chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        if sender.try_send(format!("{name} | {shown}")).is_err() {
+            dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    })
 }
 
 /// The API of a cluster, for its kubelet.

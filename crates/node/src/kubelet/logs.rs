@@ -26,9 +26,14 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Creates the log file of the run with this number.
+    /// Creates the log file of the run with this number. That of the run before is kept, earlier ones are removed.
     pub(crate) fn create(folder: &Path, run: u32) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
+        if let Some(earlier) = run.checked_sub(2) {
+            for name in [format!("{earlier}.log"), format!("{earlier}.log.1")] {
+                _ = fs::remove_file(folder.join(name));
+            }
+        }
         let path = folder.join(format!("{run}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let size = file.metadata()?.len();

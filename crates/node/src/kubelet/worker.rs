@@ -205,10 +205,13 @@ impl Worker {
 
     /// When something is due, if it is.
     fn next_time(&self) -> Option<Instant> {
+        // Until then nothing is started.
+        if self.retry.is_some() {
+            return self.retry;
+        }
         let now = self.now();
         let again = self.containers.iter().filter_map(|container| container.again);
-        let again = again.map(|time| Instant::now() + time.since(now)).min();
-        again.into_iter().chain(self.retry).min()
+        again.map(|time| Instant::now() + time.since(now)).min()
     }
 
     /// Starts the containers whose turn it is: init containers one after the other, then all others.

@@ -23,12 +23,12 @@ impl NamespaceError {
         let reason = reason.into();
         let hint = match forbidden_by() {
             Some((setting, change)) => format!(
-                "; {setting} forbids it. Change the setting (sudo sysctl -w {change}), run this program with sudo, or use \
-                 --network host"
+                "; {setting} forbids it: change the setting (sudo sysctl -w {change}), or run this program with sudo. `serve` needs no \
+                 namespaces: its pods have loopback addresses that processes can bind"
             ),
             None if reason.raw_os_error() == Some(Errno::EPERM as i32) => {
-                "; a container engine or security module may forbid it. Run this program outside of it or as root with \
-                 CAP_SYS_ADMIN, or use --network host"
+                "; a container engine or security module may forbid it: run this program outside of it, or as root with CAP_SYS_ADMIN. \
+                 `serve` needs no namespaces: its pods have loopback addresses that processes can bind"
                     .to_string()
             }
             None => String::new(),
