@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use base64::Engine;
+use clusterlocal_core::text::Quantity;
 use serde_json::Value;
 
 use super::{ConfigError, Objects, list, text};
@@ -203,51 +204,27 @@ pub(crate) fn resource_value(pod: &Value, container: &Value, reference: &Value) 
     let named = all.into_iter().find(|container| !name.is_empty() && text(container, "/name") == name);
     let container = named.unwrap_or(container);
     let (group, resource) = text(reference, "/resource").split_once('.').unwrap_or_default();
-    let quantity = |group: &str| {
-        let value = container.pointer(&format!("/resources/{group}/{resource}"));
-        value.and_then(Value::as_str).and_then(amount)
+    let given = container.pointer(&format!("/resources/{group}/{resource}")).and_then(Value::as_str);
+    let thousandths = match (given.map(|text| Quantity::of(text).milli()), group, resource) {
+        (Some(given), ..) => given,
+        (None, "limits", "cpu") => {
+            1000 * std::thread::available_parallelism().map_or(1, |cores| cores.get() as i128)
+        }
+        (None, "limits", "memory") => 1000 * memory_of_the_machine(),
+        _ => 0,
     };
-    let value = quantity(group).unwrap_or_else(|| match (group, resource) {
-        ("limits", "cpu") => std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64),
-        ("limits", "memory") => memory_of_the_machine(),
-        _ => 0.0,
-    });
-    let divisor = amount(text(reference, "/divisor")).filter(|divisor| *divisor > 0.0).unwrap_or(1.0);
-    format!("{:.0}", (value / divisor).ceil())
-}
-
-/// A quantity as a number: suffixes of powers of 1000 and of 1024, and `m`.
-fn amount(text: &str) -> Option<f64> {
-    const SUFFIXES: [(&str, f64); 15] = [
-        ("Ki", 1024.0),
-        ("Mi", 1_048_576.0),
-        ("Gi", 1_073_741_824.0),
-        ("Ti", 1_099_511_627_776.0),
-        ("Pi", 1_125_899_906_842_624.0),
-        ("Ei", 1_152_921_504_606_846_976.0),
-        ("n", 1e-9),
-        ("u", 1e-6),
-        ("m", 1e-3),
-        ("k", 1e3),
-        ("M", 1e6),
-        ("G", 1e9),
-        ("T", 1e12),
-        ("P", 1e15),
-        ("E", 1e18),
-    ];
-    let (number, factor) = SUFFIXES
-        .iter()
-        .find_map(|(suffix, factor)| text.strip_suffix(suffix).map(|number| (number, *factor)))
-        .unwrap_or((text, 1.0));
-    number.parse::<f64>().ok().map(|number| number * factor)
+    let divisor = Some(Quantity::of(text(reference, "/divisor")).milli())
+        .filter(|divisor| *divisor > 0)
+        .unwrap_or(1000);
+    (thousandths.div_euclid(divisor) + i128::from(thousandths.rem_euclid(divisor) > 0)).to_string()
 }
 
 /// Memory of the machine, in bytes; 0 if the system does not report it.
-fn memory_of_the_machine() -> f64 {
+fn memory_of_the_machine() -> i128 {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let total = info.lines().find_map(|line| line.strip_prefix("MemTotal:"));
-    let kilobytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    kilobytes.unwrap_or(0.0) * 1024.0
+    let kilobytes = total.and_then(|total| total.trim().trim_end_matches(" kB").parse::<i128>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 /// `{SVC}_SERVICE_HOST` and the like of the Services of the namespace that have an address, and of `kubernetes`
