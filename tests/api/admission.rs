@@ -238,3 +238,29 @@ async fn unknown_fields_are_named_in_the_order_of_the_document() {
                     unknown field \"zeta\", unknown field \"metadata.nam\", duplicate field \"data.k\", unknown field \"alpha\"";
     assert_eq!(answer.verdict(), expected);
 }
+
+/// Events of `events.k8s.io` have stricter rules than those of `v1`, as which both are stored.
+#[tokio::test]
+async fn events_are_validated_by_the_rules_of_their_version() {
+    let api = Api::serve("").await;
+    let old = json!({ "involvedObject": { "kind": "Pod", "namespace": "default", "name": "p" } });
+    let new = json!({ "regarding": { "kind": "Pod", "namespace": "default", "name": "p" } });
+    let complete = json!({
+        "regarding": { "kind": "Pod", "namespace": "default", "name": "p" }, "eventTime": "2026-01-01T00:00:00.000000Z",
+        "reportingController": "example.com/c", "reportingInstance": "c-0", "action": "Test", "reason": "Tested",
+        "type": "Normal",
+    });
+    let table = [
+        ("/api/v1", old, 201),
+        ("/apis/events.k8s.io/v1", new, 422),
+        ("/apis/events.k8s.io/v1", complete, 201),
+    ];
+    for (number, (version, mut event, expected)) in table.into_iter().enumerate() {
+        event["metadata"] = json!({ "name": format!("event-{number}") });
+        let answer = api.post(&format!("{version}/namespaces/default/events"), &event).await;
+        assert_eq!(answer.code, expected, "{}", answer.text);
+        if expected == 422 {
+            assert!(answer.text.contains("eventTime: Required value"), "{}", answer.text);
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::http::status::Status;
 use crate::schema::resource::{Held, Resource, group_kind};
 use crate::schema::{crd, field, versions};
 use crate::view::render;
-use clusterlocal_admission::{Allocator, Refusal};
+use clusterlocal_admission::{Allocator, GroupKind, Refusal};
 use clusterlocal_core::admission::{Charges, classes, limits};
 use clusterlocal_core::controller::with_own_selector;
 use clusterlocal_core::store::{Change, Key, Kind, Object, Store, Stored};
@@ -85,6 +85,7 @@ pub(super) fn put_new(
     decode(cluster.store(), call, &mut object, None)?;
     call.warn(identity::drop_duplicate_owners(&mut object).into_iter().collect());
     let name = identity::begin(cluster.store(), kind, &call.place, &mut object)?;
+    check_event(resource, &name, &object, None)?;
     if resource.is_custom() && resource.subresource("status").is_some() {
         object.as_object_mut().map(|object| object.remove("status"));
     }
@@ -187,6 +188,7 @@ pub(super) fn write(
     decode(cluster.store(), call, &mut after, Some(&shown))?;
     call.warn(identity::drop_duplicate_owners(&mut after).into_iter().collect());
     identity::keep(kind, &call.place, &shown, &mut after)?;
+    check_event(resource, name, &after, Some(&shown))?;
     let is_before = resource.is_custom() || call.presentation(kind).is_stored_form();
     let before = if is_before { shown } else { show::rendered(&old, cluster) };
     versions::accept(resource, &mut after);
@@ -322,6 +324,27 @@ fn decode(store: &Store, call: &Call, object: &mut Value, before: Option<&Value>
         return Err(Status::bad_request(format!("error strict decoding YAML: {repeated}")));
     }
     strict::check(resource, &errors).map_err(Status::bad_request)
+}
+
+/// Validates an Event of `events.k8s.io`, which has stricter rules than the Event of `v1` that it is stored as.
+fn check_event(
+    resource: &Resource,
+    name: &str,
+    object: &Value,
+    before: Option<&Value>,
+) -> Result<(), Status> {
+    if resource.group != "events.k8s.io" {
+        return Ok(());
+    }
+    let of = GroupKind { group: resource.group, kind: resource.kind };
+    let mut prepared = object.clone();
+    clusterlocal_admission::default(of, &mut prepared);
+    let admitted = match before {
+        None => clusterlocal_admission::before_create(of, &mut prepared),
+        Some(before) => clusterlocal_admission::before_update(of, &mut prepared, before),
+    };
+    // The error names the Event of `v1`.
+    admitted.map_err(|causes| Status::invalid(Resource::of_kind(Kind::Event), name, causes))
 }
 
 /// `object` as its resource keeps it: a custom resource by its schema, a definition with what is left out of it.
