@@ -96,7 +96,8 @@ pub(crate) fn refuses(store: &Store, pod: &Pod) -> Option<String> {
 
 /// The name of the priority class of a template, if it has one.
 fn class_of(template: &PodTemplate) -> Option<&str> {
-    let name = template.given.as_ref()?.json().pointer("/spec/priorityClassName")?.as_str()?;
+    let given = template.given.as_ref().filter(|given| given.may_have("priorityClassName"))?;
+    let name = given.json().pointer("/spec/priorityClassName")?.as_str()?;
     Some(name).filter(|name| !name.is_empty())
 }
 

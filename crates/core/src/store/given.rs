@@ -100,6 +100,16 @@ impl Part {
         &self.of
     }
 
+    /// Whether the object may have a field called `name`, at the cost of a search in its text: parsing it takes memory for good.
+    pub(crate) fn may_have(&self, name: &str) -> bool {
+        let source = self.of.0.text.as_ref().filter(|_| self.of.0.json.get().is_none());
+        // A backslash may be part of an escaped name.
+        source.is_none_or(|source| {
+            let text = source.text();
+            text.contains(name) || text.contains('\\')
+        })
+    }
+
     /// The part as JSON; null if it does not exist.
     pub fn json(&self) -> &Value {
         self.of.json().pointer(&self.at).unwrap_or(&Value::Null)
@@ -142,5 +152,20 @@ mod tests {
         assert_eq!(Part::new(&given, "/a"), Part::new(&other, "/a"));
         assert_ne!(Part::new(&given, "/c"), Part::new(&other, "/c"));
         assert_eq!(Part::new(&given, "/d").json(), &Value::Null);
+    }
+
+    #[test]
+    fn fields_are_searched_for_without_parsing() {
+        let part = |text| Part::new(&Given::text(Json(text)), "");
+        let table = [
+            (r#"{"a": 1}"#, "a", true),
+            (r#"{"a": 1}"#, "class", false),
+            (r#"{"\u0063lass": 1}"#, "class", true),
+        ];
+        for (text, name, expected) in table {
+            assert_eq!(part(text).may_have(name), expected, "{text}");
+            assert!(part(text).of.0.json.get().is_none());
+        }
+        assert!(Part::new(&Given::from(json!({})), "").may_have("a"));
     }
 }
