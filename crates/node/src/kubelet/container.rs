@@ -24,6 +24,13 @@ pub(crate) enum State {
     Terminated(Ended),
 }
 
+impl State {
+    /// Waiting, with a reason that needs no message.
+    pub(crate) fn waiting(reason: &str) -> State {
+        State::Waiting { reason: reason.into(), message: String::new() }
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ended {
@@ -82,7 +89,7 @@ impl Container {
             spec: spec.clone(),
             is_init,
             policy,
-            state: State::Waiting { reason: "PodInitializing".into(), message: String::new() },
+            state: State::waiting("PodInitializing"),
             last: None,
             restarts: 0,
             process: None,
@@ -110,6 +117,11 @@ impl Container {
     /// Whether it has ended for good, with exit code 0.
     pub(crate) fn has_succeeded(&self) -> bool {
         matches!(&self.state, State::Terminated(ended) if ended.code == 0) && self.again.is_none()
+    }
+
+    /// Whether containers after it may start: an init container that has succeeded, or a sidecar that has started.
+    pub(crate) fn is_initialized(&self) -> bool {
+        if self.is_sidecar() { self.started } else { self.has_succeeded() }
     }
 
     /// Whether it has not been started yet and nothing keeps it from that.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
 use clusterlocal_core::text::Quantity;
+use data_encoding::BASE64;
 use serde_json::Value;
 
 use super::{ConfigError, Objects, list, text};
@@ -94,19 +94,20 @@ fn set(environment: &mut Vec<(String, String)>, name: String, value: String) {
 /// The entries of a ConfigMap or Secret that are text.
 fn entries(kind: &str, object: &Value) -> Vec<(String, String)> {
     let given = object.get("data").and_then(Value::as_object).into_iter().flatten();
-    let text = given.filter_map(|(key, value)| Some((key.clone(), decoded(kind, value.as_str()?)?)));
+    let text = given.filter_map(|(key, value)| Some((key.clone(), as_text(kind, value.as_str()?)?)));
     text.collect()
 }
 
-fn decoded(kind: &str, value: &str) -> Option<String> {
-    if kind == "ConfigMap" {
-        return Some(value.to_string());
-    }
-    let bytes = base64::engine::general_purpose::STANDARD.decode(value).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+fn as_text(kind: &str, value: &str) -> Option<String> {
+    decoded(kind, value).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn is_optional(reference: &Value) -> bool {
+/// The contents of a value in `data`: text of a ConfigMap, base64 of a Secret.
+pub(crate) fn decoded(kind: &str, value: &str) -> Option<Vec<u8>> {
+    if kind == "ConfigMap" { Some(value.as_bytes().to_vec()) } else { BASE64.decode(value.as_bytes()).ok() }
+}
+
+pub(crate) fn is_optional(reference: &Value) -> bool {
     reference.get("optional").and_then(Value::as_bool).unwrap_or(false)
 }
 
@@ -138,7 +139,7 @@ fn referred(
             return if is_optional(reference) { Ok(None) } else { Err(missing(kind, name)) };
         };
         let value = object.get("data").and_then(|given| given.get(key)).and_then(Value::as_str);
-        return match value.and_then(|value| decoded(kind, value)) {
+        return match value.and_then(|value| as_text(kind, value)) {
             Some(value) => Ok(Some(value)),
             None if is_optional(reference) => Ok(None),
             None => Err(ConfigError::config(format!("couldn't find key {key} in {kind} {namespace}/{name}"))),

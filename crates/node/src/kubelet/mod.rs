@@ -14,6 +14,7 @@ mod volumes;
 mod worker;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -80,6 +81,13 @@ impl PodId {
             name: field("/metadata/name"),
             uid: field("/metadata/uid"),
         }
+    }
+}
+
+impl fmt::Display for PodId {
+    /// As the kubelet's messages have it: `NAME_NAMESPACE(UID)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}_{}({})", self.name, self.namespace, self.uid)
     }
 }
 

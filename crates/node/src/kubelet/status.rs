@@ -4,7 +4,7 @@
 use clusterlocal_core::store::Time;
 use serde_json::{Value, json};
 
-use super::container::{Container, RestartPolicy, State};
+use super::container::{Container, State};
 use super::{list, text};
 
 /// The phase of a pod with these containers.
@@ -30,16 +30,13 @@ pub(crate) fn phase(containers: &[Container]) -> &'static str {
     if !main.iter().all(|container| container.has_ended()) {
         return "Running";
     }
-    if main.iter().any(|container| container.policy == RestartPolicy::Always && !container.has_ended()) {
-        return "Running";
-    }
     if main.iter().all(|container| container.has_succeeded()) { "Succeeded" } else { "Failed" }
 }
 
 /// Whether all init containers have succeeded, or have started where they stay.
 pub(crate) fn is_initialized(containers: &[Container]) -> bool {
     let mut init = containers.iter().filter(|container| container.is_init);
-    init.all(|container| if container.is_sidecar() { container.started } else { container.has_succeeded() })
+    init.all(Container::is_initialized)
 }
 
 /// The whole status of `pod`, whose status so far has what others write: addresses, scheduling, conditions of readiness gates.
@@ -74,9 +71,7 @@ pub(crate) fn status(pod: &Value, containers: &[Container], now: Time) -> Value 
         })
     });
     let initialized_reason = (!initialized).then(|| {
-        let left = containers
-            .iter()
-            .filter(|one| one.is_init && !if one.is_sidecar() { one.started } else { one.has_succeeded() });
+        let left = containers.iter().filter(|container| container.is_init && !container.is_initialized());
         let names: Vec<&str> = left.map(Container::name).collect();
         ("ContainersNotInitialized", format!("containers with incomplete status: [{}]", names.join(" ")))
     });

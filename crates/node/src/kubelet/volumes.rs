@@ -5,11 +5,11 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 
-use base64::Engine;
 use clusterlocal_core::store::PROVISIONED_FOLDER;
+use data_encoding::BASE64;
 use serde_json::Value;
 
-use super::environment::{expand, field_value, lookup, resource_value};
+use super::environment::{decoded, expand, field_value, is_optional, lookup, resource_value};
 use super::{ConfigError, Objects, list, text};
 use crate::runtime::protocol::Mount;
 
@@ -171,7 +171,7 @@ fn files_of(
     for (field, kind, called) in of_kinds {
         let Some(reference) = source.get(field) else { continue };
         let Some(object_name) = reference.get(called).and_then(Value::as_str) else { continue };
-        let optional = reference.get("optional").and_then(Value::as_bool).unwrap_or(false);
+        let optional = is_optional(reference);
         let Some(object) = objects.get(kind, namespace, object_name) else {
             if optional {
                 return Ok(Vec::new());
@@ -219,15 +219,17 @@ fn selected(
 
 /// The entries of a ConfigMap or Secret, text and binary.
 fn contents(kind: &str, object: &Value) -> Vec<(String, Vec<u8>)> {
-    let decode = |value: &str| base64::engine::general_purpose::STANDARD.decode(value).unwrap_or_default();
     let entries = |field: &str| object.get(field).and_then(Value::as_object).into_iter().flatten();
     let mut all: Vec<(String, Vec<u8>)> = Vec::new();
     for (key, value) in entries("data") {
         let value = value.as_str().unwrap_or_default();
-        all.push((key.clone(), if kind == "Secret" { decode(value) } else { value.as_bytes().to_vec() }));
+        all.push((key.clone(), decoded(kind, value).unwrap_or_default()));
     }
     for (key, value) in entries("binaryData") {
-        all.push((key.clone(), decode(value.as_str().unwrap_or_default())));
+        all.push((
+            key.clone(),
+            BASE64.decode(value.as_str().unwrap_or_default().as_bytes()).unwrap_or_default(),
+        ));
     }
     all
 }
