@@ -1,6 +1,7 @@
 //! Pods that run as processes: the API of this cluster for the kubelet, and its Services for the proxy. Must not depend on the
 //! command line.
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::PathBuf;
@@ -130,8 +131,7 @@ impl Api {
     fn change(&self, pod: &PodId, change: impl FnOnce(&mut ControlPlane, &Key)) {
         let key = Key::new(Kind::Pod, Name::from(pod.namespace.as_str()), Name::from(pod.name.as_str()));
         self.0.write(|cluster| {
-            let uid = shown(cluster, &key).and_then(|pod| Some(pod["metadata"]["uid"].as_str()?.to_owned()));
-            if uid.is_some_and(|uid| uid == pod.uid) {
+            if cluster.store().stored(&key).is_some_and(|stored| stored.uid().to_string() == pod.uid) {
                 change(cluster, &key);
             }
         });
@@ -191,6 +191,7 @@ impl Cluster for Api {
 /// Where the Services of the cluster lead.
 pub fn routes(cluster: &ControlPlane) -> Routes {
     let store = cluster.store();
+    let slices = slices(cluster);
     let mut routes = Routes::new();
     for service in store.list::<Service>(Kind::Service) {
         let Some(json) = shown(cluster, &service.metadata.key(Kind::Service)) else { continue };
@@ -211,8 +212,8 @@ pub fn routes(cluster: &ControlPlane) -> Routes {
             }
             let name = port["name"].as_str().unwrap_or_default();
             for address in &addresses {
-                let endpoints =
-                    endpoints(cluster, &service.metadata.namespace, &service.metadata.name, name, *address);
+                let key = (service.metadata.namespace.to_string(), service.metadata.name.to_string());
+                let endpoints = endpoints(slices.get(&key).map_or(&[], Vec::as_slice), name, *address);
                 routes.insert(SocketAddr::new(*address, number), Route { endpoints, affinity });
             }
         }
@@ -223,37 +224,35 @@ pub fn routes(cluster: &ControlPlane) -> Routes {
 /// Default of `sessionAffinityConfig.clientIP.timeoutSeconds`, in seconds (`v1.DefaultClientIPServiceAffinitySeconds`).
 const DEFAULT_AFFINITY_SECONDS: u64 = 10_800;
 
-/// The ready endpoints of a port of a Service, of the family of `address`.
-fn endpoints(
-    cluster: &ControlPlane,
-    namespace: &str,
-    service: &str,
-    port: &str,
-    address: IpAddr,
-) -> Vec<SocketAddr> {
-    let slices = cluster.store().list_in::<EndpointSlice>(Kind::EndpointSlice, namespace);
-    let mut found = Vec::new();
-    for slice in slices {
+/// The EndpointSlices of each Service, by its namespace and name.
+fn slices(cluster: &ControlPlane) -> HashMap<(String, String), Vec<Value>> {
+    let mut slices: HashMap<(String, String), Vec<Value>> = HashMap::new();
+    for slice in cluster.store().list::<EndpointSlice>(Kind::EndpointSlice) {
         let Some(json) = shown(cluster, &slice.metadata.key(Kind::EndpointSlice)) else { continue };
-        if json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str)
-            != Some(service)
-        {
-            continue;
+        let service = json.pointer("/metadata/labels/kubernetes.io~1service-name").and_then(Value::as_str);
+        if let Some(service) = service {
+            let key = (slice.metadata.namespace.to_string(), service.to_owned());
+            slices.entry(key).or_default().push(json);
         }
+    }
+    slices
+}
+
+/// The ready endpoints of the port called `port`, of the family of `address`.
+fn endpoints(slices: &[Value], port: &str, address: IpAddr) -> Vec<SocketAddr> {
+    let mut found = Vec::new();
+    for json in slices {
         let ports = json["ports"].as_array().into_iter().flatten();
-        let mut numbers = ports.filter(|one| one["name"].as_str().unwrap_or_default() == port);
-        let Some(number) = numbers.find_map(|one| u16::try_from(one["port"].as_u64()?).ok()) else {
-            continue;
-        };
+        let mut named = ports.filter(|one| one["name"].as_str().unwrap_or_default() == port);
+        let Some(number) = named.find_map(|one| u16::try_from(one["port"].as_u64()?).ok()) else { continue };
         for endpoint in json["endpoints"].as_array().into_iter().flatten() {
             if endpoint.pointer("/conditions/ready") == Some(&Value::Bool(false)) {
                 continue;
             }
             let ips = endpoint["addresses"].as_array().into_iter().flatten();
             let ips = ips.filter_map(|ip| ip.as_str()?.parse::<IpAddr>().ok());
-            found.extend(
-                ips.filter(|ip| ip.is_ipv4() == address.is_ipv4()).map(|ip| SocketAddr::new(ip, number)),
-            );
+            let of_family = ips.filter(|ip| ip.is_ipv4() == address.is_ipv4());
+            found.extend(of_family.map(|ip| SocketAddr::new(ip, number)));
         }
     }
     found
