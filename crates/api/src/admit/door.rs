@@ -71,8 +71,16 @@ pub(super) fn update(
     admission::default(of, after);
     let refusal = change(of, after, before, allocator).err();
     drop_impossible_ports(kind, after, allocator);
+    refuse_new(refusal, || change(of, &mut before.clone(), before, allocator))
+}
+
+/// Refuses for the causes that an update without a change would not have.
+fn refuse_new(
+    refusal: Option<Refusal>,
+    unchanged: impl FnOnce() -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
     let Some(Refusal::Invalid(mut causes)) = refusal else { return refusal.map_or(Ok(()), Err) };
-    if let Err(Refusal::Invalid(unchanged)) = change(of, &mut before.clone(), before, allocator) {
+    if let Err(Refusal::Invalid(unchanged)) = unchanged() {
         causes.retain(|cause| !unchanged.contains(cause));
     }
     super::refuse(causes)
@@ -93,11 +101,9 @@ fn change(
 pub(super) fn update_status(kind: Kind, after: &mut Value, before: &Value) -> Result<(), Refusal> {
     let Some(of) = group_kind(kind).filter(|_| is_decoded(kind, after)) else { return Ok(()) };
     admission::default(of, after);
-    let Err(mut causes) = admission::before_status_update(of, after, before) else { return Ok(()) };
-    let unchanged =
-        admission::before_status_update(of, &mut before.clone(), before).err().unwrap_or_default();
-    causes.retain(|cause| !unchanged.contains(cause));
-    super::refuse(causes)
+    let change =
+        |after: &mut Value| admission::before_status_update(of, after, before).map_err(Refusal::Invalid);
+    refuse_new(change(after).err(), || change(&mut before.clone()))
 }
 
 /// What admission plugins gave a Pod stays where an update leaves it out (`plugin/pkg/admission/priority`), and is given again
