@@ -74,7 +74,7 @@ fn drawn(transcript: &str) -> String {
     svg
 }
 
-/// Width of a text of so many characters.
+/// Width of a text, in pixels, by the number of its characters.
 fn pixels(characters: usize) -> usize {
     (characters * TEN_CHARACTERS).div_ceil(10)
 }

@@ -210,7 +210,7 @@ fn deleting_a_namespace_deletes_its_objects() {
     assert_eq!(left, []);
 }
 
-/// No client follows so many steps: pods without delays appear in one change of the DNS.
+/// No client follows that many steps: pods without delays appear in one change of the DNS.
 #[test]
 fn many_pods_without_delays_appear_in_one_change() {
     let mut cluster = ControlPlane::new(Settings::default());

@@ -21,7 +21,7 @@ use crate::store::{
 pub(super) const COMPONENT: &str = "statefulset-controller";
 
 /// Maximum number of missing pods that are created one by one; a larger set gets pods without delays all at once, since
-/// no client follows so many steps.
+/// no client follows that many steps.
 const STEPS_MAX: usize = 256;
 
 /// Syncs the set at `key`: its next step (UpdateStatefulSet).

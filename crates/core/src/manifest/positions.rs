@@ -129,7 +129,7 @@ impl Positions {
     }
 
     /// Offset of the value at `steps`: of its key if it is a map or a list, or of the nearest existing parent. With
-    /// `repeated`, so many equal keys are skipped at the last step, and the offset is the key's.
+    /// `repeated`, that number of equal keys is skipped at the last step, and the offset is the key's.
     pub(super) fn find(&self, steps: &[Step], repeated: usize) -> Option<usize> {
         let mut found = None;
         let mut node = 0;

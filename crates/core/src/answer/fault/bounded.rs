@@ -1,4 +1,4 @@
-//! A bounded map that evicts the oldest entry when it is full, so that clients that ask for ever new names cannot
+//! A bounded map that evicts the oldest entry when it is full, so that clients that query new names without end cannot
 //! exhaust memory.
 
 use std::collections::{HashMap, VecDeque};
