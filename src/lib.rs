@@ -68,6 +68,7 @@
 //! | `resolver` | `Cluster::resolver`, a hickory-resolver whose server is the cluster |
 //! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
 //! | `watch` | following manifests on disk, as the program does |
+//! | `run` | what the program needs for pods that run as processes, on Linux |
 //!
 //! # Layout
 //!
@@ -90,6 +91,9 @@ mod cluster;
 pub mod play;
 #[cfg(test)]
 mod rooms;
+#[cfg(all(feature = "run", target_os = "linux"))]
+#[doc(hidden)]
+pub mod run;
 pub mod serve;
 #[cfg(feature = "watch")]
 #[doc(hidden)]

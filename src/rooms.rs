@@ -69,6 +69,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         ],
     ),
     ("watch", &["control_plane", "driver", "manifest", "parallel", "store"]),
+    ("run", &["api", "control_plane", "driver", "store"]),
     (
         "cluster",
         &[

@@ -1,9 +1,9 @@
 //! Runs the program: arguments, cluster, listeners, ready line, shutdown.
 
 mod cli;
-mod lint;
 #[cfg(target_os = "linux")]
-mod pods;
+mod lines;
+mod lint;
 
 use std::panic::resume_unwind;
 use std::process::ExitCode;
@@ -11,13 +11,15 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
+use clusterlocal::run::Nodes;
 use clusterlocal::serve::{Listeners, View};
 use clusterlocal::watch::{self, Applier, Sources};
 use clusterlocal_api as api;
 use clusterlocal_api::review::{self, review};
 use clusterlocal_core::manifest::Severity;
 use clusterlocal_core::store::{Change, Object};
-use clusterlocal_core::{Clock, ControlPlane, Driver};
+use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
@@ -118,8 +120,9 @@ async fn answer(
     let mut node = None;
     #[cfg(target_os = "linux")]
     if let Some(pods) = pods {
-        let begun = pods::Running::begin(&pods, &args.settings(&sources.overrides())?, &cluster)?;
-        let (datagrams, listener) = begun.bind_dns()?;
+        let begun = start_nodes(&pods, &args.settings(&sources.overrides())?, &cluster)?;
+        let sockets = begun.bind_dns();
+        let (datagrams, listener) = sockets.map_err(|e| Failure::Network(format!("DNS for pods: {e}")))?;
         let with = listeners.with_sockets(datagrams, listener);
         listeners = with.map_err(|e| Failure::Network(format!("cannot serve DNS for pods: {e}")))?;
         node = Some(begun);
@@ -182,6 +185,21 @@ async fn answer(
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Starts the network of the pods, without pods.
+#[cfg(target_os = "linux")]
+fn start_nodes(args: &PodsArgs, settings: &Settings, cluster: &ControlPlane) -> Result<Nodes, Failure> {
+    let options = clusterlocal::run::Options {
+        images: args.images()?,
+        folder: args.folder()?,
+        writable: args.is_writable(),
+        lines: if args.prints_lines() { lines::printed() } else { Arc::new(|_: &str, _: &[u8]| {}) },
+    };
+    let program = std::env::current_exe();
+    let program = program.map_err(|e| Failure::Network(format!("cannot find this program: {e}")))?;
+    let nodes = Nodes::start(&program, options, settings, cluster);
+    nodes.map_err(|e| Failure::Network(format!("cannot run pods: {e}")))
 }
 
 /// Applies changes of the files to the cluster. A server that awaits its files takes its settings from their Topologies.

@@ -21,6 +21,13 @@ use crate::runtime::protocol::{NodeReply, NodeRequest, PodEvent, PodRequest, Pod
 #[error("{0}")]
 pub struct NodeError(String);
 
+impl NodeError {
+    /// An error with this message.
+    pub fn new(message: impl Into<String>) -> Self {
+        NodeError(message.into())
+    }
+}
+
 impl From<io::Error> for NodeError {
     fn from(error: io::Error) -> Self {
         NodeError(error.to_string())

@@ -1,0 +1,86 @@
+//! The API server, as the kubelet uses it. Must not depend on the network.
+
+use std::sync::Arc;
+
+use clusterlocal_api::render;
+use clusterlocal_node::{Cluster, Objects, PodId};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::store::{Key, Kind, Name, Pod, Service, Time};
+use crate::{ControlPlane, Driver};
+
+/// The API of a cluster, for its kubelet.
+pub(super) struct Api(Driver);
+
+impl Api {
+    /// The API of the cluster of `driver`.
+    pub(super) fn new(driver: Driver) -> Arc<Self> {
+        Arc::new(Api(driver))
+    }
+
+    fn object(&self, kind: Kind, namespace: &str, name: &str) -> Option<Value> {
+        let key = Key::new(kind, Name::from(namespace), Name::from(name));
+        self.0.read(|cluster| shown(cluster, &key))
+    }
+
+    /// Changes the pod if it still is the one with this UID.
+    fn change(&self, pod: &PodId, change: impl FnOnce(&mut ControlPlane, &Key)) {
+        let key = Key::new(Kind::Pod, Name::from(pod.namespace.as_str()), Name::from(pod.name.as_str()));
+        self.0.write(|cluster| {
+            if cluster.store().stored(&key).is_some_and(|stored| stored.uid().to_string() == pod.uid) {
+                change(cluster, &key);
+            }
+        });
+    }
+}
+
+/// The object at `key`, as the API shows it.
+pub(super) fn shown(cluster: &ControlPlane, key: &Key) -> Option<Value> {
+    let store = cluster.store();
+    store.stored(key).map(|stored| render::object(stored, &render::Context::now(store)))
+}
+
+impl Objects for Api {
+    fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        self.object(Kind::referred("v1", kind)?, namespace, name)
+    }
+
+    fn services(&self, namespace: &str) -> Vec<Value> {
+        self.0.read(|cluster| {
+            let services = cluster.store().list_in::<Service>(Kind::Service, namespace);
+            services.filter_map(|service| shown(cluster, &service.metadata.key(Kind::Service))).collect()
+        })
+    }
+}
+
+impl Cluster for Api {
+    fn pods(&self) -> Vec<Value> {
+        self.0.read(|cluster| {
+            let pods = cluster.store().list::<Pod>(Kind::Pod);
+            let placed =
+                pods.filter(|pod| !pod.spec.node_name.is_empty() && pod.status.ips().next().is_some());
+            placed.filter_map(|pod| shown(cluster, &pod.metadata.key(Kind::Pod))).collect()
+        })
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.0.revisions()
+    }
+
+    fn write_status(&self, pod: &PodId, status: Value) {
+        self.change(pod, |cluster, key| cluster.request_pod_status(key, status));
+    }
+
+    fn remove(&self, pod: &PodId) {
+        self.change(pod, |cluster, key| cluster.request_pod_removal(key));
+    }
+
+    fn record(&self, pod: &PodId, warning: bool, reason: &str, message: &str) {
+        self.change(pod, |cluster, key| cluster.record_event(key, warning, reason, message));
+    }
+
+    fn now(&self) -> Time {
+        self.0.clock().now()
+    }
+}

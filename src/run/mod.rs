@@ -1,0 +1,97 @@
+//! Takes the place of the nodes of a cluster: joins the API of a [`ControlPlane`] with the kubelet, and its Services with the proxy.
+//! Must not depend on DNS or the command line.
+
+mod api;
+mod routes;
+
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clusterlocal_node::proxy::{self, Routes};
+use clusterlocal_node::{Images, Lines, Node, NodeError};
+use tokio::sync::watch;
+use tracing::error;
+
+use crate::store::{Key, Kind, Name};
+use crate::{ControlPlane, Driver, Settings};
+use api::{Api, shown};
+
+/// How the containers of pods run.
+#[derive(Clone)]
+pub struct Options {
+    /// The program of each image.
+    pub images: Images,
+    /// The directory of volumes and logs.
+    pub folder: PathBuf,
+    /// Whether programs may write to the files of the machine.
+    pub writable: bool,
+    /// Takes each line that a container writes, after the name `POD/CONTAINER` of its container.
+    pub lines: Lines,
+}
+
+/// The nodes of a cluster, whose pods are processes.
+pub struct Nodes {
+    node: Arc<Node>,
+    options: clusterlocal_node::Options,
+}
+
+impl Nodes {
+    /// Starts the network of the pods, without pods. `program` is this program, or one that calls [`clusterlocal_node::process`].
+    ///
+    /// # Errors
+    /// If the program cannot be started, or the system allows no namespaces: the message names the setting.
+    pub fn start(
+        program: &Path,
+        options: Options,
+        settings: &Settings,
+        cluster: &ControlPlane,
+    ) -> Result<Self, NodeError> {
+        let node = Node::start(program, &settings.pod_range.networks(), &settings.service_range.networks())?;
+        let dns = Key::new(Kind::Service, Name::from("kube-system"), Name::from("kube-dns"));
+        let dns = shown(cluster, &dns).and_then(|dns| Some(dns["spec"]["clusterIP"].as_str()?.to_owned()));
+        let Options { images, folder, writable, lines } = options;
+        let options = clusterlocal_node::Options {
+            images,
+            folder,
+            working_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            writable,
+            domain: settings.zone.domain.to_string().trim_end_matches('.').to_owned(),
+            dns: dns.unwrap_or_default(),
+            lines,
+        };
+        Ok(Nodes { node: Arc::new(node), options })
+    }
+
+    /// Binds the DNS at the address of the Service kube-dns.
+    ///
+    /// # Errors
+    /// If the Service has no address.
+    pub fn bind_dns(&self) -> Result<(UdpSocket, TcpListener), NodeError> {
+        let address = self.options.dns.parse::<IpAddr>();
+        let address =
+            address.map_err(|_| NodeError::new("the Service kube-dns.kube-system has no address"))?;
+        self.node.bind(SocketAddr::new(address, 53))
+    }
+
+    /// Runs the pods until `stop` resolves and all of them have stopped.
+    pub async fn run(self, driver: Driver, stop: impl Future<Output = ()>) {
+        let (sender, followed) = watch::channel(Routes::new());
+        let api = Api::new(driver.clone());
+        let following = tokio::spawn(async move {
+            let mut changes = driver.revisions();
+            loop {
+                sender.send_replace(driver.read(routes::routes));
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let leading = tokio::spawn(proxy::run(self.node.clone(), followed));
+        if let Err(error) = clusterlocal_node::run(self.node, api, self.options, stop).await {
+            error!("pods do not run: {error}");
+        }
+        following.abort();
+        leading.abort();
+    }
+}
