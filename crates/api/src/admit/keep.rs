@@ -76,7 +76,7 @@ pub(super) fn template_of_revision(object: &mut Object, json: &Value) {
     if let Some(template) = template.as_object_mut() {
         template.remove("$patch");
     }
-    if let Ok(mut read) = <PodTemplate as serde::Deserialize>::deserialize(&template) {
+    if let Ok(mut read) = serde_json::from_str::<PodTemplate>(&template.to_string()) {
         read.given = Some(Part::new(&Given::from(template), ""));
         Arc::make_mut(revision).template = Arc::new(read);
     }

@@ -15,7 +15,7 @@ impl ControlPlane {
     /// form of one is dropped.
     pub fn request_pod_status(&mut self, key: &Key, status: Value) {
         let Some(Object::Pod(pod)) = self.store.object(key) else { return };
-        let Ok(read) = serde_json::from_value::<PodStatus>(status.clone()) else { return };
+        let Ok(read) = serde_json::from_str::<PodStatus>(&status.to_string()) else { return };
         let before = &pod.status;
         let ready_since = if read.ready == before.ready { before.ready_since } else { Some(self.now) };
         let status_of = PodStatus {

@@ -55,8 +55,17 @@ pub(super) fn unrendered(place: &Place, at: usize) -> Problem {
 pub(super) fn json_error(place: &Place, text: &str, error: &serde_json::Error) -> Box<Problem> {
     let (line, column) = (error.line(), error.column());
     let begin = text.split_inclusive('\n').take(line.saturating_sub(1)).map(str::len).sum::<usize>();
-    let message = without_position(&error.to_string(), Some((line, column)), 1);
-    Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), wording::plain(&message)))
+    Box::new(Problem::at(place, place.at(begin + column.saturating_sub(1)), json_message(error)))
+}
+
+/// The JSON parser's error as a problem of a document that was converted to JSON, whose positions are others.
+pub(super) fn converted_error(place: &Place, error: &serde_json::Error) -> Box<Problem> {
+    Box::new(Problem::at(place, place.at(0), json_message(error)))
+}
+
+/// The JSON parser's error without the position.
+fn json_message(error: &serde_json::Error) -> String {
+    wording::plain(&without_position(&error.to_string(), Some((error.line(), error.column())), 1))
 }
 
 /// A parser's message without its own position, which the problem has; other positions in it (such as the start of an
