@@ -3,6 +3,7 @@
 
 mod handle;
 mod kubelet;
+mod netlink;
 mod network;
 pub mod proxy;
 mod runtime;

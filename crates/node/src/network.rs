@@ -4,16 +4,19 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 
-use futures_util::TryStreamExt;
 use ipnet::IpNet;
+use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkMessage};
 use rtnetlink::packet_route::route::RouteScope;
-use rtnetlink::{Handle, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
+use rtnetlink::{
+    AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
+};
 use tokio::runtime::Runtime;
 
+use crate::netlink::Netlink;
 use crate::runtime::protocol::PodSandbox;
 
 /// Address of the cluster's bridge on the network of the pods, outside of all ranges: Calico's gateway.
@@ -24,7 +27,7 @@ const CLUSTER: &str = "cluster";
 
 /// The network of a cluster, in the namespace of the node's process.
 pub(crate) struct Network {
-    handle: Handle,
+    netlink: Netlink,
     pods: Vec<IpNet>,
     services: Vec<IpNet>,
     /// The link of the bridge of the cluster.
@@ -45,7 +48,7 @@ struct Node {
 
 /// The network of a pod, before it is connected.
 pub(crate) struct Inside {
-    handle: Handle,
+    netlink: Netlink,
     namespace: File,
 }
 
@@ -55,26 +58,19 @@ impl Inside {
         // What binds port 80 in a cluster is not root either, most often.
         fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0")?;
         let _entered = runtime.enter();
-        Ok(Inside { handle: connection()?, namespace: File::open("/proc/self/ns/net")? })
+        Ok(Inside { netlink: Netlink::open()?, namespace: File::open("/proc/self/ns/net")? })
     }
 }
 
-fn connection() -> io::Result<Handle> {
-    let (connection, handle, _) = rtnetlink::new_connection()?;
-    tokio::spawn(connection);
-    Ok(handle)
-}
-
-fn failed(what: impl std::fmt::Display) -> impl FnOnce(rtnetlink::Error) -> io::Error {
+fn failed(what: impl std::fmt::Display) -> impl FnOnce(io::Error) -> io::Error {
     move |error| io::Error::other(format!("{what}: {error}"))
 }
 
 impl Network {
     /// Creates the bridge of the cluster, for these ranges of pods and Services.
     pub(crate) async fn create(pods: &[IpNet], services: &[IpNet]) -> io::Result<Self> {
-        let handle = connection()?;
         let mut network = Network {
-            handle,
+            netlink: Netlink::open()?,
             pods: pods.to_vec(),
             services: services.to_vec(),
             cluster: 0,
@@ -86,7 +82,7 @@ impl Network {
         network.cluster = network.add_bridge(CLUSTER).await?;
         network.add_address(GATEWAY.into()).await?;
         for range in pods {
-            network.route(&network.handle, *range, network.cluster, None).await?;
+            route(&network.netlink, *range, network.cluster, None).await?;
         }
         Ok(network)
     }
@@ -94,9 +90,8 @@ impl Network {
     /// Gives the bridge of the cluster an address, as kube-proxy's IPVS mode gives a node those of Services.
     pub(crate) async fn add_address(&mut self, address: IpAddr) -> io::Result<()> {
         if self.addresses.insert(address) {
-            let length = if address.is_ipv4() { 32 } else { 128 };
-            let added = self.handle.address().add(self.cluster, address, length).execute().await;
-            added.map_err(failed(address))?;
+            let message = address_of(self.cluster, address);
+            self.netlink.add_address(message).await.map_err(failed(address))?;
         }
         Ok(())
     }
@@ -106,7 +101,7 @@ impl Network {
         let uplink = self.node(node).await?.uplink;
         let builder = LinkUnspec::new_with_index(uplink);
         let message = if connected { builder.up() } else { builder.down() }.build();
-        self.handle.link().set(message).execute().await.map_err(failed(node))
+        self.netlink.set_link(message).await.map_err(failed(node))
     }
 
     /// Connects a pod to its node's bridge, and gives it its addresses.
@@ -120,26 +115,25 @@ impl Network {
             .build();
         // A link is up once both of its ends are there.
         let link = veth(&outer, peer).controller(node.bridge).build();
-        self.handle.link().add(link).execute().await.map_err(failed(&outer))?;
+        self.netlink.add_link(link).await.map_err(failed(&outer))?;
         self.up(&outer).await?;
-        let inner = index(&inside.handle, "eth0").await?;
-        let loopback = index(&inside.handle, "lo").await?;
+        let inner = inside.netlink.index("eth0").await.map_err(failed("eth0"))?;
+        let loopback = inside.netlink.index("lo").await.map_err(failed("lo"))?;
         for link in [loopback, inner] {
             let up = LinkUnspec::new_with_index(link).up().build();
-            inside.handle.link().set(up).execute().await.map_err(failed("a pod's link"))?;
+            inside.netlink.set_link(up).await.map_err(failed("a pod's link"))?;
         }
         for address in &pod.addresses {
-            let length = if address.is_ipv4() { 32 } else { 128 };
-            let added = inside.handle.address().add(inner, *address, length).execute().await;
-            added.map_err(failed(address))?;
+            let message = address_of(inner, *address);
+            inside.netlink.add_address(message).await.map_err(failed(address))?;
         }
         for range in &self.pods {
-            self.route(&inside.handle, *range, inner, None).await?;
+            route(&inside.netlink, *range, inner, None).await?;
         }
         let to_gateway = IpNet::from(IpAddr::V4(GATEWAY));
-        self.route(&inside.handle, to_gateway, inner, None).await?;
+        route(&inside.netlink, to_gateway, inner, None).await?;
         for range in self.services.iter().filter(|range| range.addr().is_ipv4()) {
-            self.route(&inside.handle, *range, inner, Some(GATEWAY.into())).await?;
+            route(&inside.netlink, *range, inner, Some(GATEWAY.into())).await?;
         }
         Ok(())
     }
@@ -153,13 +147,13 @@ impl Network {
         let (below, above) = (format!("up{number}"), format!("down{number}"));
         let peer = LinkMessageBuilder::<LinkUnspec>::new().name(above.clone()).build();
         let link = veth(&below, peer).controller(bridge).build();
-        self.handle.link().add(link).execute().await.map_err(failed(&below))?;
-        let (uplink, downlink) = (index(&self.handle, &below).await?, index(&self.handle, &above).await?);
+        self.netlink.add_link(link).await.map_err(failed(&below))?;
+        let (uplink, downlink) = (self.index(&below).await?, self.index(&above).await?);
         for end in [
             LinkUnspec::new_with_index(uplink).up().build(),
             LinkUnspec::new_with_index(downlink).controller(self.cluster).up().build(),
         ] {
-            self.handle.link().set(end).execute().await.map_err(failed(name))?;
+            self.netlink.set_link(end).await.map_err(failed(name))?;
         }
         let node = Node { bridge, uplink };
         self.nodes.insert(name.to_string(), node);
@@ -167,32 +161,42 @@ impl Network {
     }
 
     async fn add_bridge(&self, name: &str) -> io::Result<u32> {
-        self.handle.link().add(LinkBridge::new(name).up().build()).execute().await.map_err(failed(name))?;
-        index(&self.handle, name).await
+        self.netlink.add_link(LinkBridge::new(name).up().build()).await.map_err(failed(name))?;
+        self.index(name).await
     }
 
     async fn up(&self, name: &str) -> io::Result<()> {
-        let link = index(&self.handle, name).await?;
+        let link = self.index(name).await?;
         let message = LinkUnspec::new_with_index(link).up().build();
-        self.handle.link().set(message).execute().await.map_err(failed(name))
+        self.netlink.set_link(message).await.map_err(failed(name))
     }
 
-    async fn route(
-        &self,
-        handle: &Handle,
-        to: IpNet,
-        through: u32,
-        gateway: Option<IpAddr>,
-    ) -> io::Result<()> {
-        let mut route = RouteMessageBuilder::<IpAddr>::new()
-            .destination_prefix(to.network(), to.prefix_len())
-            .map_err(io::Error::other)?
-            .output_interface(through);
-        route = match gateway {
-            Some(gateway) => route.gateway(gateway).map_err(io::Error::other)?,
-            None => route.scope(RouteScope::Link),
-        };
-        handle.route().add(route.build()).execute().await.map_err(failed(format!("the route to {to}")))
+    async fn index(&self, name: &str) -> io::Result<u32> {
+        self.netlink.index(name).await.map_err(failed(name))
+    }
+}
+
+async fn route(netlink: &Netlink, to: IpNet, through: u32, gateway: Option<IpAddr>) -> io::Result<()> {
+    let mut route = RouteMessageBuilder::<IpAddr>::new()
+        .destination_prefix(to.network(), to.prefix_len())
+        .map_err(io::Error::other)?
+        .output_interface(through);
+    route = match gateway {
+        Some(gateway) => route.gateway(gateway).map_err(io::Error::other)?,
+        None => route.scope(RouteScope::Link),
+    };
+    netlink.add_route(route.build()).await.map_err(failed(format!("the route to {to}")))
+}
+
+/// An address of a link, alone in its network.
+fn address_of(link: u32, address: IpAddr) -> AddressMessage {
+    match address {
+        IpAddr::V4(address) => {
+            AddressMessageBuilder::<Ipv4Addr>::new().index(link).address(address, 32).build()
+        }
+        IpAddr::V6(address) => {
+            AddressMessageBuilder::<Ipv6Addr>::new().index(link).address(address, 128).build()
+        }
     }
 }
 
@@ -201,11 +205,4 @@ fn veth(name: &str, peer: LinkMessage) -> LinkMessageBuilder<LinkVeth> {
     LinkMessageBuilder::<LinkVeth>::new_with_info_kind(InfoKind::Veth)
         .name(name.to_string())
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
-}
-
-/// The number of a link.
-async fn index(handle: &Handle, name: &str) -> io::Result<u32> {
-    let mut links = handle.link().get().match_name(name.to_string()).execute();
-    let link = links.try_next().await.map_err(failed(name))?;
-    link.map(|link| link.header.index).ok_or_else(|| io::Error::other(format!("no link {name}")))
 }
