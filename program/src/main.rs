@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 /// Serves the cluster of the manifests until the shutdown, with pods that run as processes where there are arguments for them.
 fn serve(args: ServeArgs, pods: Option<PodsArgs>) -> Result<ExitCode, Failure> {
     let parent = args.exits_with_parent().then(Parent::current);
-    let _log = args.log.start().map_err(Failure::Input)?;
+    let _log = args.log.start();
     let signals = Signals::install().map_err(|e| Failure::Network(format!("cannot handle signals: {e}")))?;
     args.check_files()?;
     let (args, started) = start_in_thread(args);

@@ -1,20 +1,25 @@
 //! HTTP requests to the API of a running server. Must not depend on which server that is.
 
-use std::io::{BufRead, BufReader, Read};
+use std::error::Error;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT, WARNING};
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use ureq::config::Config;
-use ureq::http::header::{CONTENT_TYPE, HeaderValue, WARNING};
-use ureq::http::{Request, Response};
-use ureq::{Agent, Body};
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 /// Maximum time until the whole answer of a server.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Maximum length of an answer, and of an event of a watch, in bytes.
-const ANSWER_BYTES: u64 = 256 << 20;
+const ANSWER_BYTES: usize = 256 << 20;
 
 /// Why a request failed.
 #[derive(Debug)]
@@ -71,10 +76,8 @@ pub fn ask_warned(
     path: &str,
     body: Option<(&str, &Value)>,
 ) -> Result<(Value, Vec<String>), ClientError> {
-    let response = send(within(ANSWER_TIMEOUT), address, method, path, body)
-        .map_err(|error| unreachable(address, error, ANSWER_TIMEOUT))?;
-    let warnings = response.headers().get_all(WARNING).iter().filter_map(warning).collect();
-    Ok((answer(address, response, ANSWER_TIMEOUT)?, warnings))
+    let call = Call { address, method, path, body };
+    call.answer(ANSWER_TIMEOUT)
 }
 
 /// Gets `path` of the API at `address`, for which the server may take `longer` than usual.
@@ -82,9 +85,8 @@ pub fn ask_warned(
 /// # Errors
 /// As [`ask`].
 pub fn wait(address: SocketAddr, path: &str, longer: Duration) -> Result<Value, ClientError> {
-    let time = ANSWER_TIMEOUT.saturating_add(longer);
-    let response = send(within(time), address, "GET", path, None);
-    answer(address, response.map_err(|error| unreachable(address, error, time))?, time)
+    let call = Call { address, method: "GET", path, body: None };
+    Ok(call.answer(ANSWER_TIMEOUT.saturating_add(longer))?.0)
 }
 
 /// Passes every event of the watch at `path` to `handle`, until that returns false or the server ends the watch.
@@ -96,32 +98,32 @@ pub fn follow(
     path: &str,
     mut handle: impl FnMut(&Value) -> bool,
 ) -> Result<(), ClientError> {
-    let failed = |error| unreachable(address, error, ANSWER_TIMEOUT);
-    // The body of a watch has no time limit.
-    let config = Agent::config_builder()
-        .timeout_connect(Some(ANSWER_TIMEOUT))
-        .timeout_recv_response(Some(ANSWER_TIMEOUT));
-    let response = send(config, address, "GET", path, None).map_err(failed)?;
+    let call = Call { address, method: "GET", path, body: None };
+    let runtime = call.runtime()?;
+    let response = call.within(&runtime, ANSWER_TIMEOUT, call.send())?;
     if response.status() != 200 {
-        return answer(address, response, ANSWER_TIMEOUT).map(drop);
+        return call.within(&runtime, ANSWER_TIMEOUT, read(response)).and_then(parsed).map(drop);
     }
-    let mut lines = BufReader::new(response.into_body().into_reader());
+    let mut body = response.into_body();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        let read = lines.by_ref().take(ANSWER_BYTES).read_until(b'\n', &mut line);
-        let length = read.map_err(|error| failed(error.into()))?;
-        if line.pop_if(|last| *last == b'\n').is_some() {
-            let event = serde_json::from_slice(&line).unwrap_or_default();
-            if !handle(&event) {
-                return Ok(());
+    // The body of a watch has no time limit.
+    while let Some(frame) = runtime.block_on(body.frame()) {
+        let frame = frame.map_err(|error| call.unreachable(cause(&error)))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if line.len() + part.len() > ANSWER_BYTES {
+                return Err(call.unreachable("an event is longer than 256 MiB"));
             }
-        } else if length as u64 == ANSWER_BYTES {
-            return Err(ClientError::Unreachable { address, why: "an event is longer than 256 MiB".into() });
-        } else {
-            return Ok(());
+            line.extend_from_slice(part);
+            if line.ends_with(b"\n") {
+                if !handle(&serde_json::from_slice(&line).unwrap_or_default()) {
+                    return Ok(());
+                }
+                line.clear();
+            }
         }
     }
+    Ok(())
 }
 
 /// `path` with `parameters` as its query.
@@ -134,62 +136,93 @@ pub fn with_parameters<'a>(path: &str, parameters: impl IntoIterator<Item = (&'a
     }
 }
 
-type ConfigBuilder = ureq::config::ConfigBuilder<ureq::typestate::AgentScope>;
-
-/// Configuration of a request with the maximum `time`.
-fn within(time: Duration) -> ConfigBuilder {
-    Agent::config_builder().timeout_global(Some(time))
+/// A request, over its own connection.
+struct Call<'a> {
+    address: SocketAddr,
+    method: &'a str,
+    path: &'a str,
+    /// The media type, and the JSON.
+    body: Option<(&'a str, &'a Value)>,
 }
 
-/// Sends a request over its own connection. An HTTP error status is not an error here.
-fn send(
-    config: ConfigBuilder,
-    address: SocketAddr,
-    method: &str,
-    path: &str,
-    body: Option<(&str, &Value)>,
-) -> Result<Response<Body>, ureq::Error> {
-    let config: Config = config
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        // The server is on this machine or at an address of the command line.
-        .proxy(None)
-        .user_agent(concat!("clusterlocal/", env!("CARGO_PKG_VERSION")))
-        .build();
-    let agent = Agent::new_with_config(config);
-    let request = Request::builder().method(method).uri(format!("http://{address}{path}"));
-    match body {
-        Some((content_type, json)) => {
-            agent.run(request.header(CONTENT_TYPE, content_type).body(json.to_string())?)
+impl Call<'_> {
+    fn runtime(&self) -> Result<Runtime, ClientError> {
+        Builder::new_current_thread().enable_all().build().map_err(|error| self.unreachable(cause(&error)))
+    }
+
+    /// The JSON of the answer and the warnings of the server, which has to answer within `time`.
+    fn answer(&self, time: Duration) -> Result<(Value, Vec<String>), ClientError> {
+        let whole = async { read(self.send().await?).await };
+        let answer = self.within(&self.runtime()?, time, whole)?;
+        let warnings = answer.headers().get_all(WARNING).iter().filter_map(warning).collect();
+        Ok((parsed(answer)?, warnings))
+    }
+
+    /// The result of a `step` of the request, which may take `time`.
+    fn within<T>(
+        &self,
+        runtime: &Runtime,
+        time: Duration,
+        step: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, ClientError> {
+        match runtime.block_on(async { timeout(time, step).await }) {
+            Ok(result) => result.map_err(|error| self.unreachable(cause(&*error))),
+            Err(_) => Err(self.unreachable(format!("no answer within {} s", time.as_secs()))),
         }
-        None => agent.run(request.body(())?),
+    }
+
+    /// Sends the request, and returns the head of the answer.
+    async fn send(&self) -> Result<Response<Incoming>, Failed> {
+        let stream = TcpStream::connect(self.address).await?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(self.path)
+            .header(HOST, self.address.to_string())
+            .header(USER_AGENT, concat!("clusterlocal/", env!("CARGO_PKG_VERSION")))
+            .header(ACCEPT, "*/*");
+        let mut sent = Bytes::new();
+        if let Some((content_type, json)) = self.body {
+            request = request.header(CONTENT_TYPE, content_type);
+            sent = json.to_string().into();
+        }
+        Ok(sender.send_request(request.body(Full::new(sent))?).await?)
+    }
+
+    fn unreachable(&self, why: impl Into<String>) -> ClientError {
+        ClientError::Unreachable { address: self.address, why: why.into() }
     }
 }
 
-/// The JSON of `response`; `time` is the timeout it was requested with.
-fn answer(address: SocketAddr, response: Response<Body>, time: Duration) -> Result<Value, ClientError> {
-    let code = response.status();
-    let body = response.into_body().into_with_config().limit(ANSWER_BYTES).read_to_vec();
-    let body = body.map_err(|error| unreachable(address, error, time))?;
-    let json: Value = serde_json::from_slice(&body).unwrap_or_default();
-    if code.is_success() {
+/// The first cause of `error`: hyper's errors have the system's as their source.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+/// Why there is no answer over HTTP.
+type Failed = Box<dyn Error + Send + Sync>;
+
+/// Reads the body of an answer.
+async fn read(response: Response<Incoming>) -> Result<Response<Bytes>, Failed> {
+    let (head, body) = response.into_parts();
+    Ok(Response::from_parts(head, Limited::new(body, ANSWER_BYTES).collect().await?.to_bytes()))
+}
+
+/// The JSON of an answer, or the message of its Status.
+fn parsed(answer: Response<Bytes>) -> Result<Value, ClientError> {
+    let json: Value = serde_json::from_slice(answer.body()).unwrap_or_default();
+    if answer.status().is_success() {
         return Ok(json);
     }
-    let code = code.as_u16();
+    let code = answer.status().as_u16();
     let message = json["message"].as_str();
     let message = message.map_or_else(|| format!("the server answered {code}"), String::from);
     Err(ClientError::Refused { code, message })
-}
-
-fn unreachable(address: SocketAddr, error: ureq::Error, time: Duration) -> ClientError {
-    let why = match error {
-        ureq::Error::Io(error) => error.to_string(),
-        ureq::Error::Timeout(_) => format!("no answer within {} s", time.as_secs()),
-        ureq::Error::Protocol(error) => error.to_string(),
-        error => error.to_string(),
-    };
-    ClientError::Unreachable { address, why }
 }
 
 /// The text of a header `299 - "TEXT"` (RFC 9111, 5.5).

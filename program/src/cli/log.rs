@@ -4,7 +4,8 @@ use std::io::IsTerminal;
 
 use clap::Args;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use super::output::Output;
 use super::values;
@@ -14,32 +15,29 @@ use super::values;
 pub struct LogArgs {
     /// Level, or e.g. info,clusterlocal::queries=debug
     #[arg(long = "log", value_name = "FILTER", default_value = "info", env = "CLUSTERLOCAL_LOG", value_parser = filter)]
-    filter: String,
+    filter: Targets,
     /// Format
     #[arg(long = "log-format", value_name = "text|json", value_enum, default_value_t = Output::Text, env = "CLUSTERLOCAL_LOG_FORMAT")]
     form: Output,
 }
 
-/// hickory logs every malformed packet: a client could fill a disk.
-const QUIET: [&str; 3] = ["hickory_server=error", "hickory_net=error", "hickory_proto=error"];
-
 /// The levels of a filter.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Crates that log.
-const TARGETS: [&str; 7] =
-    ["clusterlocal", "hickory_server", "hickory_net", "hickory_proto", "hyper", "notify", "tokio"];
+const TARGETS: [&str; 4] = ["clusterlocal", "hyper", "notify", "tokio"];
 
 const EXPECTED: &str = "expected off, error, warn, info, debug or trace, or a filter such as \
                         info,clusterlocal::queries=debug";
 
 /// A filter, for clap. tracing takes a word that is no level for a target, and then logs nothing else.
-fn filter(text: &str) -> Result<String, String> {
-    for directive in text.split(',').map(str::trim) {
+fn filter(text: &str) -> Result<Targets, String> {
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    for directive in &directives {
         let (target, level) = match directive.rsplit_once('=') {
-            Some((target, level)) if !level.contains([']', '}']) => (Some(target), level),
-            _ if directive.contains(['[', '{', ':']) => continue,
-            _ => (None, directive),
+            Some((target, level)) => (Some(target), level),
+            None if directive.contains(':') => continue,
+            None => (None, *directive),
         };
         let is_level = LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level))
             || matches!(level, "0" | "1" | "2" | "3" | "4" | "5");
@@ -50,30 +48,29 @@ fn filter(text: &str) -> Result<String, String> {
                 values::did_you_mean(level, LEVELS)
             ));
         }
-        let of_crate = target.map(|target| target.split([':', '[']).next().unwrap_or_default());
-        if let Some(name) = of_crate.filter(|name| !name.is_empty() && !TARGETS.contains(name)) {
+        let of_crate = target.map(|target| target.split(':').next().unwrap_or_default());
+        if let Some(name) = of_crate.filter(|name| !TARGETS.contains(name)) {
             let near = values::did_you_mean(name, TARGETS);
             return Err(format!("there is no log target {name:?}: {EXPECTED}{near}"));
         }
     }
-    Ok(text.into())
+    directives.join(",").parse().map_err(|error| format!("{EXPECTED}: {error}"))
 }
 
 impl LogArgs {
     /// Starts the log. The returned guard writes the last lines when it is dropped.
-    pub fn start(&self) -> Result<WorkerGuard, String> {
-        let filter = EnvFilter::try_new(format!("{},{}", QUIET.join(","), self.filter))
-            .map_err(|error| format!("--log {:?}: {EXPECTED}: {error}", self.filter))?;
+    pub fn start(&self) -> WorkerGuard {
         let colors = std::io::stderr().is_terminal()
             && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         // A full pipe must not delay answers: lines that are not read are dropped.
         let (writer, guard): (NonBlocking, _) =
             NonBlockingBuilder::default().lossy(true).buffered_lines_limit(10_000).finish(std::io::stderr());
-        let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(colors);
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(colors);
+        let log = tracing_subscriber::registry().with(self.filter.clone());
         match self.form {
-            Output::Text => builder.with_target(false).init(),
-            Output::Json => builder.json().flatten_event(true).init(),
+            Output::Text => log.with(lines.with_target(false)).init(),
+            Output::Json => log.with(lines.json().flatten_event(true)).init(),
         }
-        Ok(guard)
+        guard
     }
 }

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{sleep_until, timeout};
 
@@ -62,10 +62,8 @@ fn every_watcher_receives_every_change() {
 
 async fn check(load: &Load, server: &Server) {
     let api = server.api.expect("the API is served");
-    let list = ureq::get(format!("http://{api}{PODS}?limit=1"))
-        .call()
-        .and_then(|list| list.into_body().read_to_vec());
-    let list: Value = serde_json::from_slice(&list.expect("a list")).expect("JSON");
+    let list: Value =
+        serde_json::from_str(&request(api, "GET", &format!("{PODS}?limit=1"), "").await).expect("JSON");
     let from = list["metadata"]["resourceVersion"].as_str().expect("a version").to_string();
     let mut watchers = Vec::new();
     for _ in 0..load.watchers {
@@ -83,9 +81,7 @@ async fn check(load: &Load, server: &Server) {
         let annotations =
             json!({"clusterlocal.dev/ready": ready.to_string(), "example.org/change": change.to_string()});
         let patch = json!({"metadata": {"annotations": annotations}});
-        let path = format!("http://{api}{PODS}/{pod}");
-        let request = ureq::patch(path).content_type("application/merge-patch+json");
-        request.send(patch.to_string()).expect("a patch");
+        request(api, "PATCH", &format!("{PODS}/{pod}"), &patch.to_string()).await;
         if change == load.changes / 2 {
             halfway = memory(server);
         }
@@ -118,6 +114,22 @@ async fn check(load: &Load, server: &Server) {
     if load.changes >= 5_000 {
         assert!(after < halfway + halfway / 10, "memory keeps growing: {before}, {halfway}, {after} KiB");
     }
+}
+
+/// Sends a request with `body` as a merge patch, and returns the body of the answer, which has to be 200.
+async fn request(api: SocketAddr, method: &str, path: &str, body: &str) -> String {
+    let mut stream = TcpStream::connect(api).await.expect("a connection");
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.0\r\nHost: {api}\r\nContent-Type: application/merge-patch+json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.expect("a request leaves");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains(" 200 "), "{head}");
+    body.to_owned()
 }
 
 /// A watcher of all pods, which ends with the last change, and fails if it missed one.
