@@ -110,6 +110,10 @@ use clusterlocal_core::{ControlPlane, DnsChange, Driver, Settings, SharedClock};
 
 #[cfg(feature = "watch")]
 pub use cluster::Files;
+// The verbs of the fixture over HTTP, for the program.
+#[cfg(feature = "api")]
+#[doc(hidden)]
+pub use cluster::fixture;
 pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     QueryTimeout,

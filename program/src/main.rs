@@ -18,6 +18,7 @@ use clusterlocal::watch::{self, Applier, Sources};
 use clusterlocal_api as api;
 use clusterlocal_api::review::{self, review};
 use clusterlocal_core::manifest::Severity;
+use clusterlocal_core::queries::QueryLog;
 use clusterlocal_core::store::{Change, Object};
 use clusterlocal_core::{Clock, ControlPlane, Driver, Settings};
 use tokio::sync::Notify;
@@ -145,6 +146,11 @@ async fn answer(
         None => api,
     };
     let api = api.map(|api| api.with_upstream(options.upstream));
+    let log = view.queries.clone().unwrap_or_else(|| QueryLog::new(0));
+    let api = api.map(|api| {
+        let verbs = clusterlocal::fixture(driver.clone(), log, addresses[0], api.address());
+        api.with_fixture(verbs)
+    });
     let mut serving = tokio::spawn(listeners.serve(view, stop.requested()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.requested())));

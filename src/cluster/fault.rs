@@ -241,8 +241,13 @@ impl Cluster {
     /// # Errors
     /// If the combination of its parts is invalid, or its name is.
     pub fn try_fault(&self, fault: impl Into<Fault>) -> Result<FaultGuard, Error> {
-        let Fault { spec, name } = fault.into();
-        let key = self.driver.write(|cluster| {
+        let key = self.add_fault(fault.into())?;
+        Ok(FaultGuard { driver: self.driver.clone(), queries: self.queries.clone(), key })
+    }
+
+    /// Adds a fault that lasts until it is deleted, and returns its key.
+    pub(super) fn add_fault(&self, Fault { spec, name }: Fault) -> Result<Key, Error> {
+        self.driver.write(|cluster| {
             let name = name.unwrap_or_else(|| free_name(cluster));
             let metadata = ObjectMeta { name: name.into(), ..ObjectMeta::default() };
             let object = Object::Fault(Arc::new(store::Fault { metadata, spec, ..store::Fault::default() }));
@@ -252,8 +257,7 @@ impl Cluster {
             }
             cluster.request(vec![store::Change::Put(object)]);
             Ok(key)
-        })?;
-        Ok(FaultGuard { driver: self.driver.clone(), queries: self.queries.clone(), key })
+        })
     }
 }
 

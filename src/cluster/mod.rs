@@ -12,6 +12,8 @@ mod files;
 mod node;
 mod operation;
 mod pod;
+#[cfg(feature = "api")]
+mod protocol;
 mod queries;
 #[cfg(feature = "resolver")]
 mod resolver;
@@ -39,6 +41,8 @@ pub use files::Files;
 pub use node::NodeHandle;
 pub use operation::Operation;
 pub use pod::PodHandle;
+#[cfg(feature = "api")]
+pub use protocol::fixture;
 pub use queries::Queries;
 
 /// A cluster for tests: its DNS, its API and its pods. Dropping it ends all of them.

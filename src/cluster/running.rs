@@ -49,6 +49,12 @@ impl Running {
         }
     }
 
+    /// The current runtime, which ends without this.
+    #[cfg(feature = "api")]
+    pub(super) fn attached() -> Self {
+        Running { runtime: Handle::current(), stop: None, thread: None }
+    }
+
     /// The runtime, for its timers.
     pub(super) fn handle(&self) -> &Handle {
         &self.runtime

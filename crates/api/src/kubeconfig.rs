@@ -38,7 +38,8 @@ fn server(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-fn text(address: SocketAddr) -> String {
+/// The kubeconfig for the API at `address`.
+pub fn text(address: SocketAddr) -> String {
     let server = server(address);
     format!(
         "{MARK}at its next start: additions are lost.\n\

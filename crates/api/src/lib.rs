@@ -8,7 +8,7 @@
 //! | `admit` | strict decoding, defaults, validation, warnings | the strategies of `registry` |
 //! | `http` | connections, limits, bodies, paths, queries, statuses | filters, `RequestInfo`, content negotiation |
 //! | `verbs` | get, list, watch, create, update, patch, delete; subresources and reviews | `endpoints/handlers` |
-//! | `own` | `clusterlocal.dev/v1`, `/dns/…` | nothing: what a cluster does not offer |
+//! | `own` | `clusterlocal.dev/v1`, `/dns/…`, `/fixture/…` | nothing: what a cluster does not offer |
 //! | `discovery` | groups, resources, OpenAPI | `endpoints/discovery`, kube-openapi |
 //!
 //! `route` passes a request through `http` to its handler. A folder uses only those above it in this table, which a test of
@@ -44,7 +44,8 @@ use verbs::call::Api;
 pub use clusterlocal_admission::KUBERNETES_VERSION;
 pub use http::server::Limits;
 pub use http::status::{Details, Status};
-pub use kubeconfig::{file as kubeconfig_file, write as write_kubeconfig};
+pub use kubeconfig::{file as kubeconfig_file, text as kubeconfig, write as write_kubeconfig};
+pub use verbs::call::{Fixture, FixtureError, FixtureReply};
 pub use view::render;
 
 /// Options of the API server.
@@ -94,6 +95,7 @@ pub struct Server {
     options: Options,
     queries: Option<QueryLog>,
     upstream: Vec<SocketAddr>,
+    fixture: Option<Fixture>,
 }
 
 impl Server {
@@ -109,7 +111,7 @@ impl Server {
         let failed = |reason| BindError { address, transport: "TCP", reason };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, options, queries: None, upstream: Vec::new() })
+        Ok(Server { listener, address, options, queries: None, upstream: Vec::new(), fixture: None })
     }
 
     /// The bound address.
@@ -129,13 +131,20 @@ impl Server {
         Server { upstream, ..self }
     }
 
+    /// Serves the verbs of `fixture` below `/fixture/`. Without it there are none.
+    #[must_use]
+    pub fn with_fixture(self, fixture: Fixture) -> Self {
+        Server { fixture: Some(fixture), ..self }
+    }
+
     /// Answers requests for the cluster of `driver` until `shutdown` resolves. Then watches end, and requests in progress
     /// are answered for a moment.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
-        let Server { listener, address, options, queries, upstream } = self;
+        let Server { listener, address, options, queries, upstream, fixture } = self;
         let (stop, stopped) = stopping::channel(false);
         let api = Arc::new(Api {
             driver,
+            fixture,
             journal: Default::default(),
             queries,
             upstream,

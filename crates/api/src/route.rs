@@ -65,6 +65,24 @@ impl Api {
         let registry = self.clone().registry(parts.uri.path()).await?;
         let place = match Target::of(parts.uri.path(), &registry).ok_or_else(Status::no_such_path)? {
             Target::Place(place) => place,
+            Target::Fixture(verb) => {
+                if parts.method != Method::POST {
+                    return Err(Status::method_not_supported());
+                }
+                if is_untyped(&parts.method, &parts.headers) {
+                    return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
+                }
+                let body = body::read(incoming, self.limits).await?;
+                *unread = false;
+                let busy = open.map(|open| Arc::new(open.busy()));
+                let mut response =
+                    own::fixture::call(&self, verb, &parts.headers, &body).await?.into_response();
+                response.headers_mut().insert(SERIAL, self.driver.read(|cluster| cluster.serial()).into());
+                if let Some(busy) = busy {
+                    response.extensions_mut().insert(busy);
+                }
+                return Ok(response);
+            }
             _ if !matches!(parts.method, Method::GET | Method::HEAD) => {
                 return Err(Status::method_not_supported());
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use clusterlocal_core::RecordType;
 use clusterlocal_core::fault::{
-    ACTIONS, Actions, FaultSpec, Glob, Match, PRESETS, Preset, Probability, Transport,
+    ACTIONS, Actions, FaultSpec, Glob, Match, NotationError, PRESETS, Probability, Transport,
 };
 use serde_json::{Value, json};
 
@@ -196,13 +196,7 @@ fn named_effect<'a>(
 
 /// Parses actions or a preset.
 fn effect(text: &str) -> Result<FaultSpec, String> {
-    let word = text.split_whitespace().next().unwrap_or_default();
-    if PRESETS.iter().any(|preset| preset.name == word && !is_action(word)) {
-        let preset: Preset = text.parse().map_err(|error| format!("{error}"))?;
-        return Ok(FaultSpec { preset: Some(preset), ..FaultSpec::default() });
-    }
-    let actions: Actions = text.parse().map_err(|error| format!("{error}"))?;
-    Ok(FaultSpec { actions, ..FaultSpec::default() })
+    text.parse().map_err(|error: NotationError| error.to_string())
 }
 
 /// Whether `word` is the first word of an action or a preset.

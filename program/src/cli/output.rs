@@ -16,6 +16,12 @@ pub enum Output {
     Json,
 }
 
+/// Prints to standard output, and returns whether its reader still reads.
+pub fn print_to_reader(text: &str) -> bool {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_ok()
+}
+
 /// Prints to standard output. A reader that closes the pipe early (`| head`) is no failure.
 pub fn print(text: &str) -> ExitCode {
     // Texts of manifests, queries and other servers must not control the terminal.

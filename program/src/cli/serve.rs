@@ -16,13 +16,14 @@ use clusterlocal_core::output_file::OutputFile;
 use clusterlocal_core::queries::QueryLog;
 use clusterlocal_core::store::{Kind, Pod};
 use clusterlocal_core::{Clock, ControlPlane, MAX_STORE_BYTES, Settings};
+use serde_json::json;
 use tracing::{debug, info, warn};
 
 use super::cluster::ClusterArgs;
 use super::failure::Failure;
 use super::life::LifeArgs;
 use super::log::LogArgs;
-use super::output::print;
+use super::output::{Output, print, print_to_reader};
 use super::servers::Registered;
 use super::upstream::OutsideArgs;
 use super::values::{self, DEFAULT_API, DEFAULT_LISTEN};
@@ -101,6 +102,9 @@ struct ProcessArgs {
     /// Start without readable manifests: SERVFAIL until they are there
     #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = values::switch)]
     wait_for_manifests: bool,
+    /// Ready line as text, or as a JSON object for test fixtures
+    #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
+    output: Output,
     /// Write the ready line to this file as well; removed at the end
     #[arg(long, value_name = "FILE", env = "CLUSTERLOCAL_READY_FILE")]
     ready_file: Option<PathBuf>,
@@ -296,7 +300,7 @@ impl ServeArgs {
         watch::Options { mode, ..watch::Options::default() }
     }
 
-    /// Prints the ready line, with addresses and numbers of objects, and writes it to the ready file.
+    /// Prints the ready line (`docs/fixture-protocol.md` has its form as JSON), with addresses and numbers of objects, and writes it to the ready file.
     pub fn announce(
         &self,
         addresses: &[SocketAddr],
@@ -322,7 +326,28 @@ impl ServeArgs {
             let registered = Registered::new(api, self.api.address.is_some());
             registered.map_err(|error| debug!("verbs need --api for this server: {error}")).ok()
         });
-        print(&line);
+        match (self.process.output, address) {
+            (Output::Text, _) => _ = print(&line),
+            (Output::Json, api) => {
+                let settings = zone.settings();
+                let ready = json!({
+                    "dns": addresses,
+                    "api": api.map(|address| format!("http://{address}")),
+                    "kubeconfig": api.map(api::kubeconfig),
+                    "domain": settings.domain.to_string().trim_end_matches('.'),
+                    "version": env!("CARGO_PKG_VERSION"),
+                    "kubernetes": api::KUBERNETES_VERSION,
+                    "serial": cluster.serial(),
+                    "services": services,
+                    "pods": pods,
+                    "records": records,
+                });
+                // A parent that ended before this process could note it has closed the pipe.
+                if !print_to_reader(&format!("{ready}\n")) && self.process.exit_with_parent {
+                    return Err(Failure::Network("the reader of the ready line has ended".into()));
+                }
+            }
+        }
         Ok(Announced { _ready_file: file, _registered: registered })
     }
 }

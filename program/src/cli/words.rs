@@ -13,8 +13,9 @@ use super::failure::{Failure, complain};
 /// Prefix of the variables of this program.
 const PREFIX: &str = "CLUSTERLOCAL_";
 
-/// Variables that belong to no flag: `play` sets them for the command under test.
-const OTHER_VARIABLES: [&str; 2] = ["DNS_HOST", "DNS_PORT"];
+/// Variables that belong to no flag: `play` sets the first two for the command under test, and test fixtures in other languages
+/// find the program by the third.
+const OTHER_VARIABLES: [&str; 3] = ["DNS_HOST", "DNS_PORT", "BIN"];
 
 /// Moves options before a verb behind it.
 ///
@@ -206,6 +207,7 @@ mod tests {
             "CLUSTERLOCAL_TTL",
             "CLUSTERLOCAL_DNS",
             "CLUSTERLOCAL_DNS_PORT",
+            "CLUSTERLOCAL_BIN",
             "CLUSTERLOCAL_SERVICE_HOST",
             "CLUSTERLOCAL_PORT_10053_UDP_ADDR",
             "CLUSTERLOCAL_TEST_CLIENTS",

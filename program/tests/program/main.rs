@@ -14,6 +14,7 @@ mod ending;
 mod environment;
 mod explain;
 mod failing;
+mod fixture;
 mod flags;
 mod folders;
 mod logging;

@@ -49,6 +49,8 @@ pub(crate) fn document(
             let read = |cluster: &ControlPlane| openapi::document(registry, cluster.store(), group, version);
             Reply::ok(&driver.read(read))
         }
-        (Target::Root | Target::Dns(_) | Target::Place(_), _) => Reply::ok(&groups::paths(registry)),
+        (Target::Root | Target::Dns(_) | Target::Fixture(_) | Target::Place(_), _) => {
+            Reply::ok(&groups::paths(registry))
+        }
     }
 }

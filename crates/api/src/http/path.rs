@@ -26,6 +26,8 @@ pub(crate) enum Target {
     Version,
     /// `/dns/records`, `/dns/query`, `/dns/explain`.
     Dns(Dns),
+    /// `/fixture/pod/restart`: the verb `pod/restart` of a test fixture.
+    Fixture(String),
     /// `/`: all paths.
     Root,
     /// `/api`: the core group.
@@ -84,6 +86,7 @@ impl Target {
             ["dns", "records"] => Some(Target::Dns(Dns::Records)),
             ["dns", "query"] => Some(Target::Dns(Dns::Query)),
             ["dns", "explain"] => Some(Target::Dns(Dns::Explain)),
+            ["fixture", verb @ ..] if !verb.is_empty() => Some(Target::Fixture(verb.join("/"))),
             ["api"] => Some(Target::CoreGroup),
             ["apis"] => Some(Target::Groups),
             ["apis", group] => Some(Target::Group(known(registry, group, None)?.0)),
@@ -183,6 +186,8 @@ mod tests {
             ("/readyz/ping", "Health"),
             ("/openapi/v3/apis/batch/v1", "OpenApiOf(\"batch\", \"v1\")"),
             ("/dns/explain", "Dns(Explain)"),
+            ("/fixture/pod/restart", "Fixture(\"pod/restart\")"),
+            ("/fixture", "nothing"),
             ("/dns", "nothing"),
             ("/openapi/v2", "OpenApiV2"),
             ("/openapi/v4", "nothing"),

@@ -36,6 +36,8 @@ pub(crate) struct Query {
     pub(crate) include_object: Include,
     /// For DNS queries: only those answered from the zone of this serial, or a later one.
     pub(crate) since_serial: Option<u32>,
+    /// For DNS queries: only those after the query with this number.
+    pub(crate) since_query: Option<u64>,
     /// For DNS queries: the expected minimum and maximum, and the time to wait for that.
     pub(crate) at_least: Option<u64>,
     pub(crate) at_most: Option<u64>,
@@ -110,6 +112,7 @@ impl Query {
                 }
             }
             "sinceSerial" => self.since_serial = number(key, value)?,
+            "sinceQuery" => self.since_query = number(key, value)?,
             "atLeast" => self.at_least = number(key, value)?,
             "atMost" => self.at_most = number(key, value)?,
             "within" => {

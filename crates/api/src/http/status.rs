@@ -60,6 +60,11 @@ impl Status {
         Status::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
     }
 
+    /// An object does not exist, for the reason `why`.
+    pub(crate) fn absent(why: impl Into<String>) -> Self {
+        Status::new(StatusCode::NOT_FOUND, "NotFound", why)
+    }
+
     /// An eviction would violate a PodDisruptionBudget, for the reason `why`.
     pub(crate) fn disruption_budget(why: String) -> Self {
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
@@ -237,6 +242,11 @@ impl Status {
     /// The body was not received in time.
     pub(crate) fn timeout(why: impl Into<String>) -> Self {
         Status::new(StatusCode::REQUEST_TIMEOUT, "Timeout", why)
+    }
+
+    /// The state that the request waits for was not reached.
+    pub(crate) fn not_in_time(why: impl Into<String>) -> Self {
+        Status::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", why)
     }
 
     /// An operation that needs real pods.

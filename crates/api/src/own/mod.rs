@@ -1,4 +1,4 @@
-//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns`. `changes` has the visible
+//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns` and `/fixture`. `changes` has the visible
 //! changes of the DNS with their causes, `queries` the queries that were received; `clocks` has the one clock, `cluster`.
 //! Faults are ordinary objects of the store. Must not depend on the effects of time.
 
@@ -7,6 +7,7 @@ mod clocks;
 pub(crate) mod dns;
 mod expectation;
 pub(crate) mod faults;
+pub(crate) mod fixture;
 mod follow;
 mod queries;
 mod selection;

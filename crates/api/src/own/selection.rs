@@ -28,8 +28,9 @@ impl Selection {
         let terms = terms(&written).map_err(Status::bad_request)?;
         let term = |(field, equal, value): (&str, bool, String)| Ok((filter(field, &value)?, equal));
         let terms = terms.into_iter().map(term).collect::<Result<_, Status>>()?;
-        let after = query.since_serial.map(|serial| Position { serial: Some(serial), ..Position::default() });
-        Ok(Selection { terms, since: Filter { after, ..Filter::default() }, written })
+        let after = Position { number: query.since_query.unwrap_or(0), serial: query.since_serial };
+        let since = Filter { after: Some(after), ..Filter::default() };
+        Ok(Selection { terms, since, written })
     }
 
     /// Returns the queries of `log` after the one with this number, with the pods that sent them; and the number up to

@@ -1,11 +1,14 @@
 //! The input of a verb's handler: the decoded request, and the state that all requests share. Must not depend on handlers.
 
+use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Mutex, PoisonError};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::Method;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
+use serde_json::Value;
 use tokio::sync::watch as stopping;
 
 use super::show::Presentation;
@@ -20,9 +23,30 @@ use clusterlocal_core::Driver;
 use clusterlocal_core::queries::QueryLog;
 use clusterlocal_core::store::Kind;
 
+/// The verbs of a test fixture, by their paths below `/fixture/`: `pod/restart`. A verb takes a JSON object and returns one.
+pub type Fixture = Arc<dyn Fn(String, Value) -> FixtureReply + Send + Sync>;
+
+/// The reply of a fixture's verb, when it is done.
+pub type FixtureReply = Pin<Box<dyn Future<Output = Result<Value, FixtureError>> + Send>>;
+
+/// Why a verb of a fixture failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FixtureError {
+    /// There is no such verb.
+    Unknown,
+    /// The object does not exist.
+    Missing(String),
+    /// The arguments, or the objects, are invalid.
+    Refused(String),
+    /// The state was not reached in time.
+    Timeout(String),
+}
+
 /// The state that all requests share.
 pub(crate) struct Api {
     pub(crate) driver: Driver,
+    /// The verbs below `/fixture/`, if the server has them.
+    pub(crate) fixture: Option<Fixture>,
     pub(crate) journal: Journal,
     /// The query log, if the server keeps one.
     pub(crate) queries: Option<QueryLog>,

@@ -96,6 +96,25 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+/// Parses an effect on every question: actions (`delay 3s, servfail`), a preset (`dns-outage 30s`), or steps in turn
+/// (`ok | drop | delay 1s, nxdomain`).
+impl FromStr for FaultSpec {
+    type Err = NotationError;
+
+    fn from_str(text: &str) -> Result<Self, NotationError> {
+        if text.contains('|') {
+            let sequence = text.split('|').map(|step| step.trim().parse()).collect::<Result<_, _>>()?;
+            return Ok(FaultSpec { sequence, ..FaultSpec::default() });
+        }
+        let word = text.split_whitespace().next().unwrap_or_default();
+        let is_action = ACTIONS.iter().any(|action| action.written.split(' ').next() == Some(word));
+        if !is_action && PRESETS.iter().any(|preset| preset.name == word) {
+            return Ok(FaultSpec { preset: Some(text.parse()?), ..FaultSpec::default() });
+        }
+        Ok(FaultSpec { actions: text.parse()?, ..FaultSpec::default() })
+    }
+}
+
 impl FaultSpec {
     /// A fault that applies `actions` to every question.
     pub fn new(actions: impl IntoIterator<Item = Action>) -> Self {

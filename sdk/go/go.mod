@@ -1,0 +1,3 @@
+module clusterlocal
+
+go 1.21

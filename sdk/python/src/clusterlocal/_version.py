@@ -1,0 +1,3 @@
+"""The version, which is that of the program: `.ci/versions` sets it."""
+
+VERSION = "0.1.0"
