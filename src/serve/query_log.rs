@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use tracing::Level;
 
-use super::responder::Basis;
 use super::view::View;
 use crate::answer::{Client, Hit};
 use crate::fault::Transport;
@@ -25,11 +24,17 @@ use crate::wire::{self, Header, Presentation, ResponseCode, flag};
 /// Target of the query log's events, for filters.
 pub const TARGET: &str = "clusterlocal::queries";
 
-/// When a query arrived.
+/// The log of queries that were received together: when they arrived, or nothing if queries are neither recorded nor
+/// logged, so that it costs nothing.
 #[derive(Clone, Copy)]
-pub(super) struct Began {
-    at: Time,
-    instant: Instant,
+pub(super) struct Log(Option<(Time, Instant)>);
+
+/// The zone and the fault of a reply.
+pub(super) struct Basis {
+    /// Serial of the zone that answered.
+    pub(super) serial: u32,
+    /// The fault that hit the query.
+    pub(super) hit: Option<Hit>,
 }
 
 /// A query as a transport received it.
@@ -42,39 +47,41 @@ pub(super) struct Received<'a> {
     pub(super) protocol: &'a (dyn fmt::Display + Sync),
 }
 
-/// Returns the time if queries are recorded or logged, and none otherwise, so that it costs nothing.
-pub(super) fn begin(view: &View) -> Option<Began> {
-    let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
-    let now = || {
-        let instant = Instant::now();
-        Began { at: view.clock.at(instant), instant }
-    };
-    wanted.then(now)
-}
+impl Log {
+    /// Starts the log of queries that arrive now.
+    pub(super) fn begin(view: &View) -> Self {
+        let wanted = view.queries.is_some() || tracing::enabled!(target: TARGET, Level::DEBUG);
+        let now = || {
+            let instant = Instant::now();
+            (view.clock.at(instant), instant)
+        };
+        Log(wanted.then(now))
+    }
 
-/// Records queries that were received together, with their replies if any, in the log and in the view's record of queries.
-pub(super) fn end<'a>(
-    view: &View,
-    began: Option<Began>,
-    exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
-) {
-    let Some(Began { at, instant }) = began else { return };
-    let (took, exchanges) = (instant.elapsed(), exchanges.into_iter());
-    let fault = |basis: &'a Basis| basis.hit.as_ref().map(Hit::fault);
-    if tracing::enabled!(target: TARGET, Level::DEBUG) {
-        for (received, basis, reply) in exchanges.clone() {
-            if reply.is_some() || basis.hit.is_some() {
-                let line = Line { received, reply: reply.unwrap_or_default(), took, fault: fault(basis) };
-                tracing::debug!(target: TARGET, "{line}");
+    /// Records queries, with their replies if any, in the log and in the view's record of queries.
+    pub(super) fn record<'a>(
+        self,
+        view: &View,
+        exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
+    ) {
+        let Some((at, instant)) = self.0 else { return };
+        let (took, exchanges) = (instant.elapsed(), exchanges.into_iter());
+        let fault = |basis: &'a Basis| basis.hit.as_ref().map(Hit::fault);
+        if tracing::enabled!(target: TARGET, Level::DEBUG) {
+            for (received, basis, reply) in exchanges.clone() {
+                if reply.is_some() || basis.hit.is_some() {
+                    let line = Line { received, reply: reply.unwrap_or_default(), took, fault: fault(basis) };
+                    tracing::debug!(target: TARGET, "{line}");
+                }
             }
         }
-    }
-    if let Some(queries) = &view.queries {
-        queries.record(exchanges.map(|(Received { request, peer, client, .. }, basis, reply)| {
-            let transport = if client.udp { Transport::Udp } else { Transport::Tcp };
-            let (serial, fault) = (basis.serial, fault(basis));
-            Exchanged { at, took, client: peer, transport, serial, fault, request, reply }
-        }));
+        if let Some(queries) = &view.queries {
+            queries.record(exchanges.map(|(Received { request, peer, client, .. }, basis, reply)| {
+                let transport = if client.udp { Transport::Udp } else { Transport::Tcp };
+                let (serial, fault) = (basis.serial, fault(basis));
+                Exchanged { at, took, client: peer, transport, serial, fault, request, reply }
+            }));
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use arc_swap::Guard;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::delays::{Delay, Delays};
-use super::query_log::{self, Began, Received};
+use super::query_log::{Basis, Log, Received};
 use super::stats::Stats;
 use super::upstream::{self, Upstream};
 use super::view::View;
@@ -35,7 +35,7 @@ pub(super) struct Responder {
 pub(super) struct Batch<'r> {
     responder: &'r Responder,
     zone: Guard<Arc<Zone>>,
-    began: Option<Began>,
+    pub(super) log: Log,
 }
 
 /// The result of a query.
@@ -48,21 +48,13 @@ pub(super) enum Outcome {
     Pending(Pending),
 }
 
-/// The zone and the fault of a reply, for the query log.
-pub(super) struct Basis {
-    /// Serial of the zone that answered.
-    pub(super) serial: u32,
-    /// The fault that hit the query.
-    pub(super) hit: Option<Hit>,
-}
-
 /// A reply that waits for the upstream or for a fault's delay. Until it is dropped it occupies a place among the replies
 /// that may wait at a time.
 pub(super) struct Pending {
     task: Option<(UpstreamTask, OwnedSemaphorePermit)>,
     delay: Option<Delay>,
     basis: Basis,
-    began: Option<Began>,
+    log: Log,
 }
 
 /// The query for the upstream.
@@ -120,8 +112,8 @@ impl Responder {
     /// Starts a batch of `queries` queries.
     pub(super) fn batch(&self, queries: usize) -> Batch<'_> {
         self.stats.queries.add(queries as u64);
-        let began = query_log::begin(&self.view);
-        Batch { responder: self, zone: self.view.zone.load(), began }
+        let log = Log::begin(&self.view);
+        Batch { responder: self, zone: self.view.zone.load(), log }
     }
 
     /// Answers `received` into `reply` and records it. Returns whether the reply is sent.
@@ -130,11 +122,11 @@ impl Responder {
             let batch = self.batch(1);
             match self.with_answerer(|answerer| batch.answer(answerer, &received, reply)) {
                 Outcome::Silent(basis) => {
-                    batch.record([(received, &basis, None)]);
+                    batch.log.record(&self.view, [(received, &basis, None)]);
                     return false;
                 }
                 Outcome::Reply(basis) => {
-                    batch.record([(received, &basis, Some(&reply[..]))]);
+                    batch.log.record(&self.view, [(received, &basis, Some(&reply[..]))]);
                     return true;
                 }
                 Outcome::Pending(pending) => pending,
@@ -146,7 +138,7 @@ impl Responder {
     /// Waits until the reply is complete, and records the query. Returns whether the reply is sent.
     pub(super) async fn conclude(
         &self,
-        Pending { task, delay, basis, began }: Pending,
+        Pending { task, delay, basis, log }: Pending,
         received: Received<'_>,
         reply: &mut Vec<u8>,
     ) -> bool {
@@ -158,7 +150,7 @@ impl Responder {
             Some(delay) => delay.wait().await,
             None => true,
         };
-        query_log::end(&self.view, began, [(received, &basis, is_sent.then_some(&reply[..]))]);
+        log.record(&self.view, [(received, &basis, is_sent.then_some(&reply[..]))]);
         is_sent
     }
 
@@ -250,7 +242,7 @@ impl Batch<'_> {
         &Received { request, peer, client, .. }: &Received<'_>,
         reply: &mut Vec<u8>,
     ) -> Outcome {
-        let Batch { responder, zone, began } = self;
+        let Batch { responder, zone, log } = self;
         let View { faults, clock, .. } = &responder.view;
         let mut hit = None;
         let verdict = responder.guarded(answerer, request, reply, |answerer, reply| {
@@ -281,18 +273,10 @@ impl Batch<'_> {
             delay => delay.flatten(),
         };
         if task.is_some() || delay.is_some() {
-            Outcome::Pending(Pending { task, delay, basis, began: *began })
+            Outcome::Pending(Pending { task, delay, basis, log: *log })
         } else {
             Outcome::Reply(basis)
         }
-    }
-
-    /// Records queries of this batch, with their replies if any.
-    pub(super) fn record<'a>(
-        &self,
-        exchanges: impl IntoIterator<Item = (Received<'a>, &'a Basis, Option<&'a [u8]>), IntoIter: Clone>,
-    ) {
-        query_log::end(&self.responder.view, self.began, exchanges);
     }
 }
 

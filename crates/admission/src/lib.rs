@@ -25,6 +25,7 @@ mod node;
 mod policy;
 mod primitives;
 mod rbac;
+mod registry;
 mod resource;
 mod scheduling;
 mod schema;
@@ -40,8 +41,8 @@ pub use certificates::administrator;
 pub use core::plugins::admit_pod;
 pub use field::Cause;
 pub use primitives::names::{Faults, name_faults};
-pub use schema::{Decoded, Problem, decode, problems};
-pub use strategy::{
+pub use registry::{
     GroupKind, before_create, before_status_update, before_update, begin, default, is_namespaced,
     is_unconditional, is_validated, warnings,
 };
+pub use schema::{Decoded, Problem, decode, problems};

@@ -29,7 +29,7 @@ async fn forwarded(upstream: SocketAddr, request: &[u8], client: Client) -> Vec<
         task: Some((UpstreamTask::Forward, permit)),
         delay: None,
         basis: Basis { serial: 0, hit: None },
-        began: None,
+        log: Log::begin(responder.view()),
     };
     assert!(responder.conclude(pending, received(request, client), &mut reply).await);
     reply

@@ -23,8 +23,8 @@ use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::Draining;
-use super::query_log::Received;
-use super::responder::{Basis, Outcome, Pending, Responder};
+use super::query_log::{Basis, Received};
+use super::responder::{Outcome, Pending, Responder};
 use crate::answer::{Answerer, Client};
 use crate::wire;
 #[cfg(all(target_os = "linux", not(clusterlocal_portable)))]
@@ -209,9 +209,10 @@ impl Worker {
             }
         }
         // Recorded before it is sent: a client that has the answer finds it in the log.
-        batch.record(answered.iter().map(|Answered { datagram, basis, reply }| {
+        let exchanges = answered.iter().map(|Answered { datagram, basis, reply }| {
             (received(*datagram), basis, reply.map(|at| &replies[at].0[..]))
-        }));
+        });
+        batch.log.record(responder.view(), exchanges);
         self.send(ready);
     }
 

@@ -10,18 +10,18 @@ mod webhooks;
 
 use serde_json::Value;
 
-use crate::apps::strategies;
-use crate::core::persistent_volumes::keep_status;
-use crate::core::validation::claims::semantically_equal;
+use crate::primitives::equality::semantically_equal;
+use crate::primitives::updates;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 const fn strategy(kind: &'static str) -> Strategy {
     Strategy {
         unconditional_update: false,
-        prepare_for_create: strategies::prepare_for_create,
+        prepare_for_create: updates::prepare_for_create,
         prepare_for_update: |object, before| {
             keep_status(object, before);
-            strategies::count_generation(object, before);
+            updates::count_generation(object, before);
         },
         warnings: |object, _| warnings_for_static_suffix(object),
         ..Strategy::of("admissionregistration.k8s.io", kind, false)
@@ -84,7 +84,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
 /// A change of the webhooks is a new generation.
 fn count_generation_of_webhooks(configuration: &mut Value, before: &Value) {
     if !semantically_equal(&configuration["webhooks"], &before["webhooks"]) {
-        strategies::add_generation(configuration, before);
+        updates::add_generation(configuration, before);
     }
 }
 

@@ -6,8 +6,8 @@ use super::conditions::{require_expression, validate_match_conditions, validate_
 use super::rules::{
     validate_choice, validate_match_resources, validate_mutating_operations, validate_required_choice,
 };
-use crate::core::validation::claims::semantically_equal;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{metadata, names};
 use crate::schema::go_json;
 

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::core::persistent_volumes::keep_status;
 use crate::core::volumes::put_default;
 use crate::field::{At, Causes};
+use crate::primitives::updates::keep_status;
 use crate::primitives::{metadata, names};
 use crate::schema::unbase64;
 use crate::strategy::Strategy;

@@ -5,8 +5,6 @@ mod defaults;
 pub(crate) mod strategies;
 mod validation;
 
-pub(crate) use validation::statuses::validate_replica_set_status;
-
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[

@@ -1,45 +1,44 @@
 //! `pkg/registry/apps/*/strategy.go`
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::core::persistent_volumes::warnings_for_claim_spec;
 use crate::core::pod_fields::drop_disabled_pod_fields;
 use crate::core::pod_warnings::warnings_for_pod_template;
-use crate::core::validation::claims::semantically_equal;
 use crate::field::At;
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
+use crate::primitives::updates::{self, field};
 
 /// The annotation of a DaemonSet with its `TemplateGeneration`, for which `apps/v1` has no field
 /// (`DeprecatedTemplateGeneration`).
 const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
 
-fn part<'v>(object: &'v mut Value, name: &str) -> Option<&'v mut Map<String, Value>> {
-    object.as_object_mut()?.entry(name).or_insert_with(|| json!({})).as_object_mut()
-}
-
-/// `PrepareForCreate` of the kinds that count the generations of their spec
+/// `PrepareForCreate` of the kinds with a template of pods
 pub(crate) fn prepare_for_create(object: &mut Value) {
-    object.as_object_mut().map(|object| object.remove("status"));
     drop_disabled_template_fields(object);
-    part(object, "metadata").map(|metadata| metadata.insert("generation".into(), 1.into()));
+    updates::prepare_for_create(object);
 }
 
-/// `PrepareForUpdate`: the status is as before, and a change of the spec is a new generation.
+/// `PrepareForUpdate` of these kinds
 pub(crate) fn prepare_for_update(object: &mut Value, before: &Value) {
-    prepare(object, before, false);
+    drop_disabled_template_fields(object);
+    updates::prepare_for_update(object, before);
 }
 
 /// `PrepareForUpdate` of Deployments: their annotations go to their ReplicaSets, so that a change of them is a new generation
 /// as well.
 pub(super) fn prepare_deployment_for_update(deployment: &mut Value, before: &Value) {
     let annotations = |object: &Value| object["metadata"]["annotations"].clone();
-    let is_changed = !semantically_equal(&annotations(deployment), &annotations(before));
-    prepare(deployment, before, is_changed);
+    prepare_for_update(deployment, before);
+    if !semantically_equal(&annotations(deployment), &annotations(before)) {
+        updates::add_generation(deployment, before);
+    }
 }
 
 /// `PrepareForUpdate` of the status of Deployments, whose labels stay as well.
 pub(super) fn prepare_deployment_status(deployment: &mut Value, before: &Value) {
-    let Some(metadata) = part(deployment, "metadata") else { return };
+    let Some(metadata) = field(deployment, "metadata") else { return };
     match before["metadata"].get("labels") {
         Some(labels) => _ = metadata.insert("labels".into(), labels.clone()),
         None => _ = metadata.remove("labels"),
@@ -53,34 +52,6 @@ fn drop_disabled_template_fields(object: &mut Value) {
             drop_disabled_pod_fields(spec);
         }
     }
-}
-
-fn prepare(object: &mut Value, before: &Value, is_changed: bool) {
-    drop_disabled_template_fields(object);
-    if let Some(fields) = object.as_object_mut() {
-        match before.get("status") {
-            Some(status) => fields.insert("status".into(), status.clone()),
-            None => fields.remove("status"),
-        };
-    }
-    if is_changed {
-        add_generation(object, before);
-    } else {
-        count_generation(object, before);
-    }
-}
-
-/// A change of the spec is a new generation.
-pub(crate) fn count_generation(object: &mut Value, before: &Value) {
-    if !semantically_equal(&object["spec"], &before["spec"]) {
-        add_generation(object, before);
-    }
-}
-
-/// Makes of `object` the next generation of `before`.
-pub(crate) fn add_generation(object: &mut Value, before: &Value) {
-    let generation = before["metadata"]["generation"].as_i64().unwrap_or_default() + 1;
-    part(object, "metadata").map(|metadata| metadata.insert("generation".into(), generation.into()));
 }
 
 /// `PrepareForCreate` of StatefulSets
@@ -109,7 +80,7 @@ fn template_generation(daemon_set: &Value) -> i64 {
 }
 
 fn set_template_generation(daemon_set: &mut Value, generation: i64) {
-    let metadata = part(daemon_set, "metadata");
+    let metadata = field(daemon_set, "metadata");
     let annotations = metadata
         .and_then(|metadata| metadata.entry("annotations").or_insert_with(|| json!({})).as_object_mut());
     if let Some(annotations) = annotations {

@@ -1,6 +1,6 @@
 //! `pkg/apis/autoscaling/validation`: the metrics by which an autoscaler scales.
 
-use super::validation::{Versions, validate_cross_version_object_reference, validate_path_segment};
+use super::references::{Versions, validate_cross_version_object_reference, validate_path_segment};
 use crate::core::validation::resources;
 use crate::field::{At, Causes};
 use crate::primitives::names;

@@ -3,6 +3,7 @@
 mod conversion;
 mod defaults;
 mod metrics;
+mod references;
 mod validation;
 
 use serde_json::Value;
@@ -13,6 +14,7 @@ pub(crate) use self::metrics::sign;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::counts::validate_counts;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
@@ -20,13 +22,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[Strategy {
     prepare_for_create: |autoscaler| {
         autoscaler.as_object_mut().map(|autoscaler| autoscaler.remove("status"));
     },
-    prepare_for_update: |autoscaler, before| {
-        let Some(autoscaler) = autoscaler.as_object_mut() else { return };
-        match before.get("status") {
-            Some(status) => autoscaler.insert("status".into(), status.clone()),
-            None => autoscaler.remove("status"),
-        };
-    },
+    prepare_for_update: keep_status,
     validate,
     validate_update,
     validate_status_update: |autoscaler, before, causes| {

@@ -1,6 +1,7 @@
 //! `pkg/apis/autoscaling/validation`: the target, the bounds and the behavior.
 
 use super::metrics;
+use super::references::{Versions, api_version_fault, validate_cross_version_object_reference};
 use crate::core::validation::metadata;
 use crate::field::{At, Causes};
 use crate::primitives::names;
@@ -15,16 +16,6 @@ struct Options {
     min_replicas: i64,
     target: Versions,
     metrics: Versions,
-}
-
-/// Which API versions references may have (`CrossVersionObjectReferenceValidationOptions`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Versions {
-    Any,
-    /// Those that can be parsed.
-    Valid,
-    /// Those of a named group.
-    Grouped,
 }
 
 /// `ValidateHorizontalPodAutoscaler`
@@ -98,42 +89,6 @@ fn validate_spec(spec: &At<'_>, options: &Options, causes: &mut Causes) {
     }
 }
 
-/// `ValidateCrossVersionObjectReference`
-pub(super) fn validate_cross_version_object_reference(
-    reference: &At<'_>,
-    versions: Versions,
-    causes: &mut Causes,
-) {
-    for name in ["kind", "name"] {
-        validate_path_segment(&reference.at(name), "", causes);
-    }
-    let version = reference.at("apiVersion");
-    if let Some(why) = api_version_fault(version.text(), versions) {
-        causes.invalid(&version, version.text(), &why);
-    }
-}
-
-/// `content.IsPathSegmentName`, of what is required.
-pub(super) fn validate_path_segment(field: &At<'_>, required: &str, causes: &mut Causes) {
-    if field.is_empty() {
-        causes.required(field, required);
-    }
-    for fault in names::path_segment(field.text()) {
-        causes.invalid(field, field.text(), &fault);
-    }
-}
-
-/// `ValidateAPIVersion`
-fn api_version_fault(version: &str, versions: Versions) -> Option<String> {
-    let has_group = match version.matches('/').count() {
-        _ if versions == Versions::Any => return None,
-        0 => false,
-        1 => !version.starts_with('/'),
-        _ => return Some(format!("unexpected GroupVersion string: {version}")),
-    };
-    (versions == Versions::Grouped && !has_group).then(|| "apiVersion must specify API group".into())
-}
-
 /// `validateScalingRules`
 fn validate_scaling_rules(rules: &At<'_>, causes: &mut Causes) {
     let window = rules.at("stabilizationWindowSeconds");
@@ -177,25 +132,5 @@ fn validate_scaling_policy(policy: &At<'_>, causes: &mut Causes) {
     let period = policy.at("periodSeconds");
     if period.number() > PERIOD_MAX {
         causes.invalid(&period, period.number(), &format!("must be less than or equal to {PERIOD_MAX}"));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn api_versions_of_targets() {
-        let table = [
-            ("apps/v1", Versions::Grouped, None),
-            ("v1", Versions::Valid, None),
-            ("", Versions::Grouped, Some("apiVersion must specify API group")),
-            ("/v1", Versions::Grouped, Some("apiVersion must specify API group")),
-            ("a/b/c", Versions::Valid, Some("unexpected GroupVersion string: a/b/c")),
-            ("a/b/c", Versions::Any, None),
-        ];
-        for (version, versions, fault) in table {
-            assert_eq!(api_version_fault(version, versions).as_deref(), fault, "{version}");
-        }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::core::persistent_volumes::keep_status;
 use crate::core::validation::metadata;
 use crate::core::validation::projected::validate_signer_name;
 use crate::field::{At, Causes};
+use crate::primitives::updates::keep_status;
 use crate::schema::unbase64;
 use crate::strategy::Strategy;
 

@@ -4,11 +4,11 @@ use std::net::IpAddr;
 
 use serde_json::Value;
 
-use super::validation::claims::semantically_equal;
 use super::validation::metadata;
 use super::volumes::put_default;
 use crate::field::{At, Causes};
 use crate::primitives::addresses::{parse_ip_sloppy, validate_ip_for_legacy_field, warnings_for_ip};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
 use crate::strategy::Strategy;
 

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::volumes::put_default;
 use crate::field::{At, Causes};
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 pub(crate) const NAMESPACE: Strategy = Strategy {

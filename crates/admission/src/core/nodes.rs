@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::validate_resource_quantity_value;
 use crate::field::{At, Causes};
 use crate::primitives::defaults::round_up;
+use crate::primitives::updates::keep_status;
 use crate::primitives::{addresses, names};
 use crate::schema;
 use crate::strategy::Strategy;

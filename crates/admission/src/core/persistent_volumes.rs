@@ -6,6 +6,7 @@ use super::validation::{claims, persistent_volumes};
 use super::volumes::{default_claim, default_volume_source, put_default};
 use crate::field::At;
 use crate::primitives::defaults::round_up;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 use clusterlocal_core::text::Quantity;
 
@@ -50,16 +51,6 @@ pub(crate) const PERSISTENT_VOLUME_CLAIM: Strategy = Strategy {
     warnings: warnings_for_persistent_volume_claim,
     ..Strategy::of("", "PersistentVolumeClaim", true)
 };
-
-/// The status changes by requests of its own.
-pub(crate) fn keep_status(object: &mut Value, before: &Value) {
-    if let Some(object) = object.as_object_mut() {
-        match before.get("status") {
-            Some(status) => drop(object.insert("status".into(), status.clone())),
-            None => drop(object.remove("status")),
-        }
-    }
-}
 
 /// What the admission plugin `StorageObjectInUseProtection`, which is always on, adds to a new object.
 fn protect(object: &mut Value, finalizer: &str) {

@@ -5,12 +5,12 @@ use serde_json::Value;
 use super::defaults::default_pod_spec;
 use super::pod_fields::drop_disabled_pod_fields;
 use super::pod_warnings::warnings_for_pod_template;
-use super::validation::claims::semantically_equal;
 use super::validation::metadata;
 use super::validation::pod_spec::validate_pod_template_spec;
-use crate::apps::strategies::add_generation;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
+use crate::primitives::updates::add_generation;
 use crate::strategy::Strategy;
 
 pub(crate) const POD_TEMPLATE: Strategy = Strategy {

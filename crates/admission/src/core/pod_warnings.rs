@@ -8,7 +8,7 @@ use super::nodes::{node_label_deprecated_message, warnings_for_node_selector_ter
 use super::persistent_volumes::warnings_for_claim_spec;
 use super::pods::app_armor_profile;
 use super::validation::annotations::{APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD};
-use super::validation::containers::all_containers;
+use super::validation::fields::all_containers;
 use super::validation::resources::amount;
 use crate::field::At;
 use crate::primitives::{addresses, names};

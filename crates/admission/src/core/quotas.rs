@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::resources::{
     is_huge_page, is_native, is_standard, validate_container_resource_name, validate_resource_name,
@@ -13,6 +12,7 @@ use super::validation::resources::{
 use crate::field::{At, Causes};
 use crate::primitives::defaults::round_up;
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::schema;
 use crate::strategy::Strategy;
 use clusterlocal_core::text::Quantity;

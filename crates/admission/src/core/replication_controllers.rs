@@ -3,13 +3,13 @@
 use serde_json::{Value, json};
 
 use super::defaults::default_pod_spec;
-use super::persistent_volumes::keep_status;
 use super::validation::metadata;
 use super::validation::pod_spec::validate_pod_template_spec;
 use super::volumes::put_default;
 use crate::field::{At, Causes};
 use crate::primitives::metadata::validate_non_negative;
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 pub(crate) const REPLICATION_CONTROLLER: Strategy = Strategy {

@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::validation::metadata::validate_object_meta_update;
 use super::validation::resources::{amount, is_native, validate_resource_quantity_value};
-use crate::apps::validate_replica_set_status;
 use crate::field::{At, Causes};
+use crate::primitives::counts::{validate_at_most_replicas, validate_counts};
 use crate::primitives::{addresses, names};
 
 /// `ValidateServiceStatusUpdate`
@@ -163,6 +163,21 @@ pub(super) fn validate_resource_quota_status_update(quota: &At<'_>, before: &At<
             validate_resource_quantity_value(name, &quantity, causes);
         }
     }
+}
+
+/// `ValidateReplicaSetStatusUpdate`, and that of ReplicationControllers, whose metadata has rules of its own.
+pub(crate) fn validate_replica_set_status(status: &At<'_>, causes: &mut Causes) {
+    let counts = [
+        "replicas",
+        "fullyLabeledReplicas",
+        "readyReplicas",
+        "availableReplicas",
+        "observedGeneration",
+        "terminatingReplicas",
+    ];
+    validate_counts(status, &counts, causes);
+    let limited = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
+    validate_at_most_replicas(status, &limited, "cannot be greater than readyReplicas", causes);
 }
 
 /// `ValidateReplicationControllerStatusUpdate`

@@ -3,8 +3,8 @@
 mod flow_schemas;
 mod priority_levels;
 
-use crate::apps::strategies::{prepare_for_create, prepare_for_update};
 use crate::primitives::defaults;
+use crate::primitives::updates::{prepare_for_create, prepare_for_update};
 use crate::strategy::Strategy;
 
 /// The API group.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{defaults, names};
 use crate::schema::go_json;
 

@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{GROUP, keep_status};
+use super::GROUP;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses;
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::schema;
 use crate::strategy::Strategy;
 

@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{GROUP, keep_status};
+use super::GROUP;
 use crate::core::statuses;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::addresses::parse_ip_sloppy;
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 pub(super) const INGRESS: Strategy = Strategy {

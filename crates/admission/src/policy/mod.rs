@@ -1,8 +1,8 @@
 //! Takes the place of `pkg/apis/policy`: PodDisruptionBudgets.
 
-use crate::apps::strategies::{prepare_for_create, prepare_for_update};
 use crate::field::{At, Causes};
 use crate::primitives::counts::validate_counts;
+use crate::primitives::updates::{prepare_for_create, prepare_for_update};
 use crate::primitives::{conditions, int_or_string, selectors};
 use crate::schema::go_json;
 use crate::strategy::Strategy;

@@ -23,3 +23,18 @@ pub(crate) fn validate_at_most(
         causes.invalid(&count, count.number(), why);
     }
 }
+
+const ABOVE_REPLICAS: &str = "cannot be greater than status.replicas";
+
+/// Refuses each of the counts that is greater than `status.replicas`, and more Pods that are available than are ready.
+pub(crate) fn validate_at_most_replicas(
+    status: &At<'_>,
+    counts: &[&'static str],
+    above_ready: &str,
+    causes: &mut Causes,
+) {
+    for count in counts {
+        validate_at_most(status, count, "replicas", ABOVE_REPLICAS, causes);
+    }
+    validate_at_most(status, "availableReplicas", "readyReplicas", above_ready, causes);
+}

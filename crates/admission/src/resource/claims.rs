@@ -4,9 +4,10 @@ use super::configuration::{validate_configuration, validate_configurations, vali
 use super::device_names::{RequestNames, validate_fully_qualified_name};
 use super::devices::validate_toleration;
 use super::lists::{validate_set, validate_slice};
-use crate::core::validation::claims::{semantically_equal, validate_template_object_meta};
+use crate::core::validation::claims::validate_template_object_meta;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
 use crate::schema::go_json;
 

@@ -7,9 +7,9 @@ use super::device_names::{QUALIFIED_MAX, validate_qualified_name};
 use super::lists::{validate_map, validate_set, validate_slice};
 use super::mappings::validate_node_allocatable_resource_mappings;
 use super::slices::validate_counters;
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::node_selector::validate_node_selector;
 use crate::field::{At, Causes, Shown};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
 use crate::schema::go_json;
 

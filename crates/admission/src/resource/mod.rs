@@ -14,8 +14,8 @@ mod slices;
 
 use serde_json::Value;
 
-use crate::apps::strategies;
-use crate::core::persistent_volumes::keep_status;
+use crate::primitives::updates;
+use crate::primitives::updates::keep_status;
 use crate::strategy::Strategy;
 
 /// The API group.
@@ -40,7 +40,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
     },
     Strategy {
         prepare_for_create: set_first_generation,
-        prepare_for_update: strategies::count_generation,
+        prepare_for_update: updates::count_generation,
         validate: configuration::validate_device_class,
         validate_update: configuration::validate_device_class_update,
         ..Strategy::of(GROUP, "DeviceClass", false)
@@ -51,7 +51,7 @@ pub(crate) const STRATEGIES: &[Strategy] = &[
             slices::drop_disabled_fields(slice, None);
         },
         prepare_for_update: |slice, before| {
-            strategies::count_generation(slice, before);
+            updates::count_generation(slice, before);
             slices::drop_disabled_fields(slice, Some(before));
         },
         validate: |slice, causes| slices::validate_resource_slice(slice, causes),

@@ -5,6 +5,7 @@ mod decode;
 mod internal;
 mod scalars;
 mod stored;
+mod zero;
 
 pub(crate) use self::scalars::{to_base64, unbase64};
 use clusterlocal_core::types;

@@ -3,15 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::GROUP;
-use crate::core::persistent_volumes::keep_status;
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::core::validation::persistent_volumes::validate_inline_volume_spec;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
 use crate::core::volumes::default_volume_source;
 use crate::field::{At, Causes};
 use crate::primitives::defaults::round_up;
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::names;
+use crate::primitives::updates::keep_status;
 use crate::schema::go_json;
 use crate::strategy::Strategy;
 

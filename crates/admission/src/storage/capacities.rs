@@ -4,10 +4,10 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::core::nodes::node_label_deprecated_message;
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::core::validation::resources::validate_non_negative_quantity;
 use crate::field::{At, Causes, Shown};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{names, selectors};
 use crate::schema::go_json;
 use crate::strategy::Strategy;

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::GROUP;
-use crate::apps::strategies;
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::metadata::validate_immutable;
+use crate::primitives::updates;
 use crate::primitives::{defaults, names};
 use crate::strategy::Strategy;
 
@@ -20,7 +20,7 @@ pub(super) const CSI_DRIVER: Strategy = Strategy {
     prepare_for_create: drop_disabled_fields,
     prepare_for_update: |driver, before| {
         drop_disabled_fields(driver);
-        strategies::count_generation(driver, before);
+        updates::count_generation(driver, before);
     },
     validate: |driver, causes| {
         metadata::validate_object_meta(&driver.at("metadata"), false, names::dns_subdomain, causes);

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::GROUP;
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::metadata::validate_non_negative;
 use crate::primitives::names;
 use crate::schema::go_json;

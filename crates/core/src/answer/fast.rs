@@ -6,21 +6,18 @@ use std::net::IpAddr;
 
 use fastrand::Rng;
 
-use super::located::Located;
 use super::message::POINTER_MAX;
-use super::request::Request;
+use super::request::{Located, Request};
 use super::soa::{MNAME, Soa};
 use super::srv::{SRV_NUMBERS, Srv, SrvSet};
 use super::{Order, ReplySize};
 use crate::wire::{FIXED, HEADER, IN, RecordType, ResponseCode, end_of_plain_name, flag};
-use crate::zone::{Found, Matches, TargetRef, Zone};
+use crate::zone::{Each, Found, Matches, TargetRef, Zone};
 
 /// A question about the cluster's zone, with everything that its answer depends on.
-pub(super) struct Fast<'a> {
+struct Fast<'a> {
     zone: &'a Zone,
     request: &'a Request<'a>,
-    /// The question's name in lower case.
-    name: &'a [u8],
     /// Where the cluster's zone begins in the name.
     zone_at: usize,
     size: &'a ReplySize,
@@ -48,45 +45,59 @@ const ADDRESSES_MAX: usize = 1000;
 /// A pointer to the question's name (RFC 1035, 4.1.4).
 const TO_QUESTION: [u8; 2] = pointer(HEADER);
 
-impl<'a> Fast<'a> {
-    /// The question of `located`; `None` if it is not about the cluster's zone. Clears `reply`.
-    pub(super) fn new(
-        zone: &'a Zone,
-        Located { request, name, within }: Located<'a>,
-        size: &'a ReplySize,
-        opt: &'a [u8],
-        (order, rng): (Order, &'a mut Rng),
-        addresses: &'a mut Addresses,
-        reply: &'a mut Vec<u8>,
-    ) -> Option<Self> {
-        let (zone_at, _) = within.filter(|(_, reverse)| !reverse)?;
-        Some(Fast { zone, request, name, zone_at, size, opt, order, rng, addresses, reply })
-    }
+/// The records that were written.
+struct Written {
+    /// Number of records in the answer, authority and additional sections, without the OPT record.
+    counts: [usize; 3],
+    truncated: bool,
+    code: ResponseCode,
+}
 
-    /// Writes the answer; returns false if the question has to take the general path.
-    pub(super) fn answer(mut self) -> bool {
-        let (zone, relative) = (self.zone, &self.name[..self.zone_at]);
-        let record_type = self.request.question.record_type;
-        // No object has the name of the name server.
-        if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
-            || relative.starts_with(MNAME)
-        {
-            return false;
-        }
-        match zone.find(relative, false) {
-            Found::Pairs(pairs) if pairs.repeats() => false,
-            Found::Pairs(pairs) if record_type == RecordType::SRV => self.srv(pairs),
-            Found::Pairs(pairs) => self.addresses(pairs, record_type),
-            Found::Missing if zone.is_synced() => self.denial(ResponseCode::NXDOMAIN),
-            Found::Container => self.denial(ResponseCode::NOERROR),
-            Found::Missing | Found::Pod(..) => false,
-        }
+/// Writes the answer to the question of `located` into `reply`; returns false if it has to take the general path.
+pub(super) fn answer<'a>(
+    zone: &'a Zone,
+    Located { request, name, within }: Located<'a>,
+    size: &'a ReplySize,
+    opt: &'a [u8],
+    (order, rng): (Order, &'a mut Rng),
+    addresses: &'a mut Addresses,
+    reply: &'a mut Vec<u8>,
+) -> bool {
+    let Some((zone_at, false)) = within else { return false };
+    let (relative, record_type) = (&name[..zone_at], request.question.record_type);
+    // No object has the name of the name server.
+    if !matches!(record_type, RecordType::A | RecordType::AAAA | RecordType::SRV)
+        || relative.starts_with(MNAME)
+    {
+        return false;
     }
+    let mut fast = Fast { zone, request, zone_at, size, opt, order, rng, addresses, reply };
+    let written = match zone.find(relative, false) {
+        Found::Pairs(pairs) if pairs.repeats() => None,
+        Found::Pairs(pairs) if record_type == RecordType::SRV => fast.srv(pairs),
+        Found::Pairs(pairs) => fast.addresses(pairs, record_type),
+        Found::Missing if zone.is_synced() => fast.denial(ResponseCode::NXDOMAIN),
+        Found::Container => fast.denial(ResponseCode::NOERROR),
+        Found::Missing | Found::Pod(..) => None,
+    };
+    let Some(Written { counts: [answers, authorities, additionals], truncated, code }) = written else {
+        return false;
+    };
+    fast.reply.extend_from_slice(opt);
+    let mut header = request.reply_header();
+    header.flags |= flag::AUTHORITATIVE | if truncated { flag::TRUNCATED } else { 0 };
+    header.set_response_code(code);
+    let additionals = additionals + usize::from(!opt.is_empty());
+    header.counts = [1, answers as u16, authorities as u16, additionals as u16];
+    fast.reply[..HEADER].copy_from_slice(&header.bytes());
+    true
+}
 
+impl Fast<'_> {
     /// Writes A or AAAA records, all owned by the question's name.
-    fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> bool {
+    fn addresses(&mut self, pairs: Matches<'_>, record_type: RecordType) -> Option<Written> {
         self.addresses.clear();
-        let all = pairs.each_target(|pair| match pair.target {
+        let all = pairs.each(Each::Target, |pair| match pair.target {
             TargetRef::Address(ip) => {
                 if ip.is_ipv4() == (record_type == RecordType::A) {
                     self.addresses.push(Address { ip, owner: HEADER });
@@ -96,7 +107,7 @@ impl<'a> Fast<'a> {
             TargetRef::Alias(_) => false,
         });
         if !all {
-            return false;
+            return None;
         }
         let count = self.addresses.len();
         if count == 0 {
@@ -114,11 +125,11 @@ impl<'a> Fast<'a> {
             self.reply.extend_from_slice(owner);
             self.address(ip);
         }
-        self.finish([fitting, 0, 0], fitting < count, ResponseCode::NOERROR)
+        Some(Written { counts: [fitting, 0, 0], truncated: fitting < count, code: ResponseCode::NOERROR })
     }
 
     /// Writes the SRV records of one port, and the addresses of their targets.
-    fn srv(&mut self, pairs: Matches<'_>) -> bool {
+    fn srv(&mut self, pairs: Matches<'_>) -> Option<Written> {
         let question = &self.request.question;
         let (suffix, ttl) = (&question.name[self.zone_at..], self.ttl());
         // With one port each and no label in common with the question, no two records are equal, and no target is a
@@ -132,12 +143,12 @@ impl<'a> Fast<'a> {
             previous = Some((pair.host, ip));
             pair.port.is_some() && !is_repeated && pair.host.get(1).is_some_and(|&first| first != b'_')
         });
-        let Some(set) = set.filter(|set| set.len() <= ADDRESSES_MAX) else { return false };
+        let set = set.filter(|set| set.len() <= ADDRESSES_MAX)?;
         let count = set.len();
         let plain = count * (question.name.len() + FIXED + SRV_NUMBERS + FIXED) + 2 * lengths + data;
         let is_plain = self.fits_plain(plain);
         if !is_plain && usize::from(self.size.limit) > POINTER_MAX {
-            return false;
+            return None;
         }
         let owner = if is_plain { question.name } else { &TO_QUESTION };
         self.begin(if is_plain { plain } else { self.room() });
@@ -177,23 +188,24 @@ impl<'a> Fast<'a> {
             }
             additional += 1;
         }
-        self.finish([fitting, 0, additional], fitting + additional < 2 * count, ResponseCode::NOERROR)
+        let truncated = fitting + additional < 2 * count;
+        Some(Written { counts: [fitting, 0, additional], truncated, code: ResponseCode::NOERROR })
     }
 
     /// Writes a negative answer, NODATA or NXDOMAIN, with the SOA.
-    fn denial(&mut self, code: ResponseCode) -> bool {
+    fn denial(&mut self, code: ResponseCode) -> Option<Written> {
         let soa = Soa::new(self.zone, &self.request.question.name[self.zone_at..]);
         let rdata = soa.rdata();
         let length = rdata.iter().map(|part| part.len()).sum();
         let record = soa.owner.len() + FIXED + length;
         if !self.fits_plain(record) {
-            return false;
+            return None;
         }
         self.begin(record);
         self.reply.extend_from_slice(soa.owner);
         self.fixed(RecordType::SOA, soa.ttl, length);
         rdata.iter().for_each(|part| self.reply.extend_from_slice(part));
-        self.finish([0, 1, 0], false, code)
+        Some(Written { counts: [0, 1, 0], truncated: false, code })
     }
 
     /// Shuffles addresses as CoreDNS's `loadbalance` does; other records of the section keep their position.
@@ -251,18 +263,6 @@ impl<'a> Fast<'a> {
         rest[FIXED..length].copy_from_slice(data);
         self.reply.extend_from_slice(&rest[..length]);
     }
-
-    /// Writes the OPT record and the header, which completes the reply.
-    fn finish(&mut self, counts: [usize; 3], truncated: bool, code: ResponseCode) -> bool {
-        self.reply.extend_from_slice(self.opt);
-        let mut header = self.request.reply_header();
-        header.flags |= flag::AUTHORITATIVE | if truncated { flag::TRUNCATED } else { 0 };
-        header.set_response_code(code);
-        let opt = usize::from(!self.opt.is_empty());
-        header.counts = [1, counts[0] as u16, counts[1] as u16, (counts[2] + opt) as u16];
-        self.reply[..HEADER].copy_from_slice(&header.bytes());
-        true
-    }
 }
 
 /// The fields between a record's owner and its data of `length` bytes.
@@ -282,7 +282,7 @@ mod tests {
     use super::super::Client;
     use super::*;
     use crate::store::Time;
-    use crate::wire::{DomainName, NAME_MAX};
+    use crate::wire::DomainName;
     use crate::{ControlPlane, Settings, manifest};
 
     fn takes_fast_path(zone: &Zone, name: &str, record_type: RecordType) -> bool {
@@ -290,12 +290,12 @@ mod tests {
         let question = [name.as_wire(), &record_type.0.to_be_bytes(), &IN.to_be_bytes()].concat();
         let packet = [&[0, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], &question[..]].concat();
         let request = Request::read(&packet, true).unwrap();
-        let mut lower = [0; NAME_MAX];
-        let located = Located::new(zone, &request, &mut lower);
+        let lower = request.question.name.to_ascii_lowercase();
+        let located = Located { request: &request, name: &lower, within: zone.locate(&lower, IN) };
         let size = Client { udp: true, ipv6: false, max_udp: u16::MAX }.reply_size(None);
         let (mut rng, mut addresses, mut reply) = (Rng::with_seed(0), Addresses::new(), Vec::new());
         let order = (Order::Shuffle, &mut rng);
-        Fast::new(zone, located, &size, &[], order, &mut addresses, &mut reply).is_some_and(Fast::answer)
+        answer(zone, located, &size, &[], order, &mut addresses, &mut reply)
     }
 
     #[test]

@@ -3,13 +3,13 @@
 
 use std::net::IpAddr;
 
-use super::located::{Located, is_above};
 use super::message::Message;
+use super::request::Located;
 use super::soa::{MNAME, Soa};
 use super::srv::{Srv, SrvSet, srv_numbers, weight};
 use super::{EDE_NOT_AUTHORITATIVE, Outside, Target, UpstreamAnswer, Verdict};
 use crate::wire::{IN, RecordType, ResponseCode, Section, flag, is_subdomain, labels, reverse_address};
-use crate::zone::{Found, Matches, TargetRef, Zone};
+use crate::zone::{Each, Found, Matches, TargetRef, Zone};
 
 /// The result of resolving a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(super) fn resolve<'m>(
         let verdict = match outside {
             Outside::NxDomain if question.class == IN && !is_transfer => {
                 message.set(flag::RECURSION_AVAILABLE, true);
-                message.set_response_code(if is_above(zone, name) {
+                message.set_response_code(if zone.is_below(name) {
                     ResponseCode::NOERROR
                 } else {
                     ResponseCode::NXDOMAIN
@@ -207,7 +207,7 @@ impl Resolver<'_, '_> {
     ) {
         let ttl = self.ttl();
         self.message.forget_seen();
-        pairs.each_target(|pair| {
+        pairs.each(Each::Target, |pair| {
             match pair.target {
                 TargetRef::Address(ip) if is_of(ip, record_type) => {
                     self.message.address(Section::Answer, &[owner], ttl, ip);
@@ -334,7 +334,7 @@ impl Resolver<'_, '_> {
         let (zone, ttl) = (self.zone, self.ttl());
         let (name, spelled) = (&self.name[..self.zone_at], self.spelled);
         if let Found::Pairs(pairs) = zone.find(name, self.reverse) {
-            pairs.each(|first| {
+            pairs.each(Each::Pair, |first| {
                 if let TargetRef::Alias(target) = first.target {
                     self.message.record(Section::Answer, &[spelled], RecordType::CNAME, ttl, &[target]);
                 }

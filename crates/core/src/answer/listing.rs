@@ -2,8 +2,8 @@
 
 use super::general::{Resolution, Resolver, Upstream};
 use super::message::Message;
-use super::{Answerer, Order, Outside, zone_of};
-use crate::wire::{DomainName, Header, RecordType, RecordView, sections};
+use super::{Answerer, Order, Outside};
+use crate::wire::{DomainName, Header, IN, RecordType, RecordView, sections};
 use crate::zone::Zone;
 
 /// The record types that are queried for each name below the cluster domain.
@@ -55,7 +55,7 @@ impl Lister {
         each: &mut impl FnMut(RecordView<'_>),
     ) {
         let lower = name.as_wire().to_ascii_lowercase();
-        let Some((zone_at, reverse)) = zone_of(zone, &lower) else { return };
+        let Some((zone_at, reverse)) = zone.locate(&lower, IN) else { return };
         let header = Header { id: 0, flags: 0, counts: [0; 4] };
         // Without a packet: a set of 5,000 pods has more records than one can hold.
         let message = Message::new(&mut self.message, &mut self.answerer.scratch, header, &[]);

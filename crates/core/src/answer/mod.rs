@@ -5,7 +5,6 @@ mod fast;
 pub mod fault;
 mod general;
 mod listing;
-mod located;
 mod message;
 mod reply;
 mod request;
@@ -16,16 +15,14 @@ use fastrand::Rng;
 
 use crate::wire::{DomainName, Edns, Header, IN, NAME_MAX, Opt, RecordBuf, RecordType, ResponseCode, flag};
 use crate::zone::Zone;
-use fast::{Addresses, Fast};
+use fast::Addresses;
 pub use fault::{Faults, Hit};
 use general::{Upstream, resolve};
 pub use listing::{forward_records, reverse_records};
-use located::Located;
-pub(crate) use located::zone_of;
 use message::{Message, Scratch};
 pub use reply::{Record, Reply};
 pub use request::Request;
-use request::RequestError;
+use request::{Located, RequestError};
 
 /// A query, and everything besides the zone that its answer depends on.
 #[derive(Clone, Copy)]
@@ -190,15 +187,15 @@ impl Answerer {
             return self.answer_with_fault(hit, zone, &request, query, reply);
         }
         let mut lower = [0; NAME_MAX];
-        let located = Located::new(zone, &request, &mut lower);
+        let name = request.question.lower_case(&mut lower);
+        let within = zone.locate(name, request.question.class);
+        let located = Located { request: &request, name, within };
         if self.fast && query.upstream.is_none() {
             if let Some(opt) = request.opt {
                 write_opt(&mut self.opt, opt, &size, None);
             }
             let Answerer { order, rng, addresses, opt, .. } = self;
-            if let Some(fast) = Fast::new(zone, located, &size, opt, (*order, rng), addresses, reply)
-                && fast.answer()
-            {
+            if fast::answer(zone, located, &size, opt, (*order, rng), addresses, reply) {
                 return Verdict::Reply;
             }
             self.opt.clear();

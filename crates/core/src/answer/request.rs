@@ -17,6 +17,16 @@ pub struct Request<'p> {
     pub opt: Option<Opt<'p>>,
 }
 
+/// A request, and the zone that its question is about.
+#[derive(Clone, Copy)]
+pub(super) struct Located<'a> {
+    pub(super) request: &'a Request<'a>,
+    /// The question's name in lower case.
+    pub(super) name: &'a [u8],
+    /// See [`Zone::locate`](crate::zone::Zone::locate).
+    pub(super) within: Option<(usize, bool)>,
+}
+
 /// Why a packet gets an error or no reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RequestError<'p> {

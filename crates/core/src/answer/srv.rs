@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::zone::{Matches, TargetRef, Tuple};
+use crate::zone::{Each, Matches, TargetRef, Tuple};
 
 /// The SRV records of a name.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ impl<'z> SrvSet<'z> {
     /// `accept`; `None` once that returns false.
     pub(super) fn count(pairs: Matches<'z>, mut accept: impl FnMut(&Tuple<'z>) -> bool) -> Option<Self> {
         let mut count = 0;
-        let all = pairs.each(|pair| {
+        let all = pairs.each(Each::Pair, |pair| {
             count += matches!(pair.target, TargetRef::Address(_)) as u32;
             accept(&pair)
         });
@@ -46,7 +46,7 @@ impl<'z> SrvSet<'z> {
     /// Calls `visit` with every record, repeated ones too. A pair without a port has none.
     pub(super) fn each(&self, mut visit: impl FnMut(Srv<'z>)) {
         let weight = weight(self.count);
-        self.pairs.each(|pair| {
+        self.pairs.each(Each::Pair, |pair| {
             if let (TargetRef::Address(ip), Some(port)) = (pair.target, pair.port) {
                 visit(Srv { numbers: srv_numbers(weight, port), host: pair.host, ip });
             }

@@ -4,16 +4,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use super::mirroring;
 use crate::store::{
     Change, Derived, Endpoints, HEADLESS_LABEL, IpFamily, Key, Kind, Labels, Namespace, Object, ObjectMeta,
     Service, Store, of_slices,
 };
 
 /// The label that names the controller that manages Endpoints.
-pub(super) const MANAGED_BY_LABEL: &str = "endpoints.kubernetes.io/managed-by";
+const MANAGED_BY_LABEL: &str = "endpoints.kubernetes.io/managed-by";
 /// The endpoints controller, as that label names it.
-pub(super) const CONTROLLER: &str = "endpoint-controller";
+const CONTROLLER: &str = "endpoint-controller";
 /// The annotation with the time of the last change that the endpoints follow from.
 pub(super) const LAST_CHANGE: &str = "endpoints.kubernetes.io/last-change-trigger-time";
 /// The annotation of Endpoints that hold only a part of the addresses.
@@ -29,7 +28,18 @@ pub(super) fn stored<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<
 pub(super) fn recorded<'s>(store: &'s Store, service: &Service) -> Option<&'s Arc<Endpoints>> {
     let written =
         |endpoints: &&Arc<Endpoints>| endpoints.derived.is_none() && !endpoints.metadata.synthesized;
-    stored(store, service).filter(written).filter(|endpoints| mirroring::is_recorded(endpoints))
+    stored(store, service).filter(written).filter(|endpoints| is_recorded(endpoints))
+}
+
+/// Whether a controller of a cluster wrote `endpoints`, which are from a snapshot: they have its label, or refer to
+/// pods.
+fn is_recorded(endpoints: &Endpoints) -> bool {
+    let labels = &endpoints.metadata.labels;
+    let mut addresses = endpoints
+        .subsets
+        .iter()
+        .flat_map(|subset| subset.addresses.iter().chain(&subset.not_ready_addresses));
+    labels.get(MANAGED_BY_LABEL) == Some(CONTROLLER) || addresses.any(|address| address.target_ref.is_some())
 }
 
 /// The change that updates the Endpoints of `service`, which selects pods, after its slices have `changed` or not

@@ -3,15 +3,13 @@
 
 use std::sync::Arc;
 
-use super::endpoints::{CONTROLLER as ENDPOINTS_CONTROLLER, LAST_CHANGE};
-use super::slices::{self, Groups, SliceBuilder};
+use super::endpoints::LAST_CHANGE;
+use super::slices::{self, Groups, MIRRORING_CONTROLLER, SliceBuilder};
 use crate::store::{
     Change, Endpoint, EndpointAddress, EndpointConditions, EndpointPort, EndpointSlice, Endpoints, IpFamily,
     Kind, Labels, Name, Service, Store, Stored, repack,
 };
 
-/// The mirroring controller, as the label of its slices names it.
-pub(super) const CONTROLLER: &str = "endpointslicemirroring-controller.k8s.io";
 /// The label of Endpoints that are not mirrored.
 pub(super) const SKIP_MIRROR_LABEL: &str = "endpointslice.kubernetes.io/skip-mirror";
 /// The annotation of Endpoints used as a lock.
@@ -53,7 +51,7 @@ pub(super) fn clean_up(store: &Store, namespace: &Name, name: &Name) -> Vec<Chan
 }
 
 fn mirrored<'s>(slices: &[&'s Arc<EndpointSlice>]) -> Vec<&'s Arc<EndpointSlice>> {
-    slices.iter().copied().filter(|slice| slice.is_managed_by(CONTROLLER)).collect()
+    slices.iter().copied().filter(|slice| slice.is_managed_by(MIRRORING_CONTROLLER)).collect()
 }
 
 /// The endpoints of Endpoints, grouped by ports and family.
@@ -79,16 +77,4 @@ fn endpoint(address: &EndpointAddress, ready: bool) -> Endpoint {
         target_ref: address.target_ref.clone(),
         node_name: address.node_name.clone(),
     }
-}
-
-/// Whether a controller of a cluster wrote `endpoints`, which are from a snapshot: they have its label, or refer to
-/// pods.
-pub(super) fn is_recorded(endpoints: &Endpoints) -> bool {
-    let labels = &endpoints.metadata.labels;
-    let mut addresses = endpoints
-        .subsets
-        .iter()
-        .flat_map(|subset| subset.addresses.iter().chain(&subset.not_ready_addresses));
-    labels.get(super::endpoints::MANAGED_BY_LABEL) == Some(ENDPOINTS_CONTROLLER)
-        || addresses.any(|address| address.target_ref.is_some())
 }

@@ -6,7 +6,6 @@
 //! affects until nothing changes any more. The same objects and times give the same changes, in the same order.
 
 mod binding;
-mod claims;
 mod concerns;
 mod cronjob;
 mod daemon_history;

@@ -3,6 +3,7 @@
 
 mod affinity;
 mod filters;
+mod node_filters;
 mod spread;
 mod volumes;
 
@@ -18,8 +19,9 @@ use crate::store::{
     key_of, ordinal,
 };
 
-pub(super) use filters::UNSCHEDULABLE_TAINT;
-use filters::{Cycle, Refusal};
+use filters::Cycle;
+use node_filters::Refusal;
+pub(super) use node_filters::UNSCHEDULABLE_TAINT;
 pub(super) use volumes::reaches;
 
 /// The component that records the scheduler's Events.
@@ -83,12 +85,12 @@ fn pods_in<'a>(
 /// Whether a node admits pods of `spec` regardless of other pods: it is not cordoned, the pod tolerates its taints, and
 /// it has the labels that the pod requires.
 fn admits(node: &Node, spec: &PodSpec) -> bool {
-    filters::of_node(node, spec).is_none()
+    node_filters::of_node(node, spec).is_none()
 }
 
 /// Whether a node matches the node selector and required node affinity of pods of `spec`.
 pub(super) fn matches_node(node: &Node, spec: &PodSpec) -> bool {
-    spec.shared.constraints.as_ref().is_none_or(|constraints| filters::matches_node(constraints, node))
+    spec.shared.constraints.as_ref().is_none_or(|constraints| node_filters::matches_node(constraints, node))
 }
 
 /// Schedules the pod at `key`, if it has no node and is not gated.

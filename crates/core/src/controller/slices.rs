@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use super::mirroring;
 use crate::reconcile::names::{digest, generated};
 use crate::store::{
     AddressType, Change, Endpoint, EndpointAddresses, EndpointPort, EndpointSlice, Endpoints, HEADLESS_LABEL,
@@ -18,6 +17,9 @@ pub(super) const ENDPOINTS_PER_SLICE: usize = 100;
 
 /// Maximum number of mirrored endpoints in one slice (kube-controller-manager, `--mirroring-max-endpoints-per-subset`).
 const MIRRORED_PER_SLICE: usize = 1000;
+
+/// The mirroring controller, as the label of its slices names it.
+pub(super) const MIRRORING_CONTROLLER: &str = "endpointslicemirroring-controller.k8s.io";
 
 /// The endpoints of one address family whose ports resolve to the same numbers.
 pub(super) struct Group {
@@ -101,10 +103,9 @@ impl SliceBuilder {
     /// For slices of the mirroring controller of hand-made Endpoints (newEndpointSlice).
     pub(super) fn of_endpoints(endpoints: &Endpoints, uid: Option<Uid>, annotations: Labels) -> Self {
         let meta = &endpoints.metadata;
-        let labels = meta.labels.with([
-            (SLICE_MANAGED_BY_LABEL, mirroring::CONTROLLER),
-            (SERVICE_NAME_LABEL, meta.name.as_str()),
-        ]);
+        let labels = meta
+            .labels
+            .with([(SLICE_MANAGED_BY_LABEL, MIRRORING_CONTROLLER), (SERVICE_NAME_LABEL, meta.name.as_str())]);
         SliceBuilder {
             service: meta.name.clone(),
             namespace: meta.namespace.clone(),

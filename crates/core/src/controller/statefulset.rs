@@ -1,6 +1,7 @@
 //! The StatefulSet controller (pkg/controller/statefulset/stateful_set_control.go): pods in the order of their
 //! ordinals, each with a stable name and claims.
 
+mod claims;
 mod making;
 
 use std::borrow::Cow;
@@ -9,16 +10,14 @@ use std::sync::Arc;
 use super::pods::PodBuilder;
 use super::revisions::{Revisions, revision_of};
 use super::scheduler::Nodes;
-use super::{claims, pods, refusal};
+use super::{pods, refusal};
 use crate::kubelet;
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     IntOrPercent, Key, Name, Object, Owner, POD_NAME_LABEL, Pod, PodManagementPolicy, PodPhase, Resource,
     StatefulSet, StatefulSetStatus, Uid, ordinal, pinned_ip_annotation,
 };
-
-/// Reporting component of its Events.
-pub(super) const COMPONENT: &str = "statefulset-controller";
+use claims::COMPONENT;
 
 /// Maximum number of missing pods that are created one by one; a larger set gets pods without delays all at once, since
 /// no client follows that many steps.

@@ -3,6 +3,7 @@
 
 mod conditions;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::reconcile::deletion::{self, Deletion, Propagation};
@@ -38,8 +39,9 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> SyncResult {
         result.requeue_at(estimate);
     }
     let conditions = conditions::update(context, namespace, &contents);
+    let put = |namespace| Change::Put(Object::Namespace(Arc::new(namespace)));
     if !is_empty {
-        result.changes.extend(conditions.map(Change::Put));
+        result.changes.extend(conditions.map(put));
         return result;
     }
     let mut left = finalizers;
@@ -48,10 +50,8 @@ pub(super) fn sync(context: Context<'_>, name: &Name) -> SyncResult {
         result.changes.push(Change::Delete(key));
         return result;
     }
-    let stated = conditions.unwrap_or_else(|| Object::Namespace(namespace.clone()));
-    if let Object::Namespace(stated) = stated {
-        result.put(stated.with_spec_finalizers(&left));
-    }
+    let stated = conditions.as_ref().unwrap_or(namespace);
+    result.changes.push(put(stated.with_spec_finalizers(&left)));
     result
 }
 

@@ -1,9 +1,9 @@
 //! Looks up names like a pod does: through the search path of its resolv.conf.
 
 use super::{Explainer, Explanation, Question};
-use crate::answer::{ask, zone_of};
+use crate::answer::ask;
 use crate::store::{Kind, Namespace, Service, nearest};
-use crate::wire::{DomainName, Header, NameError, ResponseCode, labels};
+use crate::wire::{DomainName, Header, IN, NameError, ResponseCode, labels};
 
 /// `ndots:5` of a pod's resolv.conf: names with fewer dots are tried with the search domains first.
 const NDOTS: usize = 5;
@@ -22,7 +22,7 @@ impl Explainer<'_> {
     /// tried with the suffixes NAMESPACE.svc.DOMAIN, svc.DOMAIN and DOMAIN, then unchanged.
     pub fn look_up(&self, question: &Question, namespace: &str) -> Lookup {
         let Question { name, record_type, absolute } = question;
-        let known = zone_of(self.zone, &name.as_wire().to_ascii_lowercase()).is_some();
+        let known = self.zone.locate(&name.as_wire().to_ascii_lowercase(), IN).is_some();
         let dots = name.label_count().saturating_sub(1);
         if *absolute || known || dots >= NDOTS || name.label_count() == 0 {
             return Lookup { name: name.clone(), tried: Vec::new() };

@@ -2,8 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::answer::zone_of;
-use crate::wire::{DomainName, Presentation, labels, push_label, reverse_address};
+use crate::wire::{DomainName, IN, Presentation, labels, push_label, reverse_address};
 use crate::zone::Zone;
 
 /// The subject of a name, which need not exist. All parts are in lower case.
@@ -49,7 +48,7 @@ pub(super) struct ServiceName {
 impl Subject {
     pub(super) fn of(zone: &Zone, name: &DomainName) -> Self {
         let lower = name.as_wire().to_ascii_lowercase();
-        let Some((zone_at, reverse)) = zone_of(zone, &lower) else { return Subject::Foreign };
+        let Some((zone_at, reverse)) = zone.locate(&lower, IN) else { return Subject::Foreign };
         if reverse {
             return reverse_address(&lower).map_or(Subject::ReversePart, Subject::Reverse);
         }
@@ -82,7 +81,7 @@ impl Subject {
     /// The meaning of each part of `name`, whose subject this is.
     pub(super) fn labels(&self, zone: &Zone, name: &DomainName) -> Vec<(String, &'static str)> {
         let wire = name.as_wire();
-        let zone_at = zone_of(zone, &wire.to_ascii_lowercase()).map_or(wire.len() - 1, |(at, _)| at);
+        let zone_at = zone.locate(&wire.to_ascii_lowercase(), IN).map_or(wire.len() - 1, |(at, _)| at);
         let texts = texts(&wire[..zone_at]);
         let is_pod_tree = texts.last().is_some_and(|label| label.eq_ignore_ascii_case("pod"));
         let meanings: &[&'static str] = match self {

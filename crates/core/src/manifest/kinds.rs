@@ -1,7 +1,7 @@
 //! Takes the place of kubectl's REST mapping: the kinds and versions of Kubernetes, and suggestions for unknown ones.
 //! Must not depend on the content of objects.
 
-use super::meaning::{KINDS, OWN_VERSION};
+use super::meaning::{KINDS, OWN_VERSION, group, is_built_in};
 use crate::store::nearest;
 
 /// A built-in kind without a Rust type: its current versions, and the removed ones with the release of their removal.
@@ -225,34 +225,6 @@ const BUILT_IN: &[BuiltIn] = &[
     kind("Scale", &["autoscaling/v1"]),
 ];
 
-/// The groups that only Kubernetes extends.
-const GROUPS: [&str; 24] = [
-    "",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "apiregistration.k8s.io",
-    "apps",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "coordination.k8s.io",
-    "discovery.k8s.io",
-    "events.k8s.io",
-    "extensions",
-    "flowcontrol.apiserver.k8s.io",
-    "internal.apiserver.k8s.io",
-    "networking.k8s.io",
-    "node.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "resource.k8s.io",
-    "scheduling.k8s.io",
-    "storage.k8s.io",
-    "storagemigration.k8s.io",
-];
-
 /// Maximum edit distance of a group from the built-in one that is suggested.
 const TYPOS_MAX: usize = 2;
 
@@ -267,16 +239,6 @@ pub(super) struct Unknown {
     pub(super) matters: bool,
     /// Whether the kind or version was removed from Kubernetes.
     pub(super) removed: bool,
-}
-
-/// Whether only Kubernetes adds kinds to the group of `api_version`. The group of a CustomResourceDefinition has a dot.
-pub(super) fn is_built_in(api_version: &str) -> bool {
-    let group = group(api_version);
-    GROUPS.contains(&group) || !group.contains('.')
-}
-
-fn group(api_version: &str) -> &str {
-    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 /// Why an API server does not serve `kind` of `api_version`, which is not read here; `None` if it does, or if a

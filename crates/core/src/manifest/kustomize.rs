@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use super::files;
 use super::folders::KUSTOMIZATIONS;
+use super::legible::legible;
 use super::limits;
-use super::problem::{Problem, legible};
+use super::problem::Problem;
 pub use sources::Sources;
 
 /// Maximum time of a rendering. Local files take 0.1 s; a base in a Git repository is cloned, for which kustomize

@@ -2,7 +2,6 @@
 
 use serde::Deserialize;
 
-use super::kinds;
 use crate::store::{Kind, Name};
 
 /// The head of a document.
@@ -64,6 +63,34 @@ pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Fault", Kind::Fault, &[OWN_VERSION]),
 ];
 
+/// The groups that only Kubernetes extends.
+const GROUPS: [&str; 24] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apiregistration.k8s.io",
+    "apps",
+    "authentication.k8s.io",
+    "authorization.k8s.io",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "events.k8s.io",
+    "extensions",
+    "flowcontrol.apiserver.k8s.io",
+    "internal.apiserver.k8s.io",
+    "networking.k8s.io",
+    "node.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "storage.k8s.io",
+    "storagemigration.k8s.io",
+];
+
 /// The meaning of an object of `api_version` and `kind`.
 ///
 /// Groups count: `serving.knative.dev/v1` has a Service too, which is a different kind.
@@ -71,7 +98,7 @@ pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
     if let Some(&(_, known, versions)) = KINDS.iter().find(|(name, ..)| *name == kind) {
         return if versions.contains(&api_version) {
             Meaning::Object(known)
-        } else if kinds::is_built_in(api_version) {
+        } else if is_built_in(api_version) {
             // Only Kubernetes adds kinds to these groups.
             Meaning::Misplaced(versions[0])
         } else {
@@ -95,6 +122,17 @@ pub(super) fn meaning(api_version: &str, kind: &str) -> Meaning {
         }
         _ => Meaning::Other,
     }
+}
+
+/// Whether only Kubernetes adds kinds to the group of `api_version`. The group of a CustomResourceDefinition has a dot.
+pub(super) fn is_built_in(api_version: &str) -> bool {
+    let group = group(api_version);
+    GROUPS.contains(&group) || !group.contains('.')
+}
+
+/// The group of an `apiVersion`; empty for the core group.
+pub(super) fn group(api_version: &str) -> &str {
+    api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 #[cfg(test)]

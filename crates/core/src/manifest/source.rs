@@ -6,10 +6,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::legible::plain;
 use super::limits;
 use super::locate::{self, Step, parse_path};
 use super::positions::Positions;
-use super::problem::plain;
 
 /// The place of an object: a document of a file, or one item in it.
 ///

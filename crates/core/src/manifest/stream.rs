@@ -13,10 +13,11 @@ use super::decode;
 use super::documents;
 use super::json::ObjectText;
 use super::known::{Known, Memory, Recall};
+use super::legible::legible;
 use super::locate::Step;
 use super::meaning::{self, Head, Meaning};
 use super::parse_error;
-use super::problem::{Problem, Severity, legible};
+use super::problem::{Problem, Severity};
 use super::source::{Passage, Place, Source};
 use super::{Manifest, Overrides, folders, kinds, limits, topology};
 use crate::parallel;
@@ -265,7 +266,7 @@ impl<'a> Stream<'a> {
             Meaning::Other => {
                 let shown = legible(&kind, LABEL_MAX);
                 let Some(unknown) = kinds::unknown(&legible(&api_version, LABEL_MAX), &shown) else {
-                    if kinds::is_built_in(&api_version) {
+                    if meaning::is_built_in(&api_version) {
                         self.manifest.others.push(place.clone());
                     }
                     return Some((Meaning::Other, shown));

@@ -4,7 +4,6 @@
 use serde_json::{Map, Value, json};
 
 use super::names::Name;
-use super::node::ConditionStatus;
 use super::time::Time;
 
 /// A condition of an object's status.
@@ -122,6 +121,15 @@ impl FromIterator<WorkloadCondition> for Conditions {
     fn from_iter<I: IntoIterator<Item = WorkloadCondition>>(all: I) -> Self {
         Conditions(all.into_iter().collect())
     }
+}
+
+/// The status of a condition (`v1.ConditionStatus`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ConditionStatus {
+    #[default]
+    True,
+    False,
+    Unknown,
 }
 
 impl ConditionStatus {

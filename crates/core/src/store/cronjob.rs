@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::lenient;
+use super::meta::ObjectMeta;
 use super::names::Name;
-use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::nullable;
 use super::workload::WorkloadSpec;

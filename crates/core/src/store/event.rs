@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::lenient;
+use super::meta::ObjectMeta;
 use super::names::Name;
-use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::nullable;
 

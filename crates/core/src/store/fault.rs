@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::object::ObjectMeta;
+use super::meta::ObjectMeta;
 use crate::fault::FaultSpec;
 
 /// A fault of the cluster's DNS.

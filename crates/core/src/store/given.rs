@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use super::json::json_bytes;
 use super::names::Name;
-use super::weight::json_bytes;
 
 /// An object as it was written. Clones share it; its JSON is parsed on first use.
 #[derive(Clone)]

@@ -9,8 +9,9 @@ use smallvec::SmallVec;
 
 use super::kind::{Key, Kind};
 use super::links::Owner;
+use super::meta::ObjectMeta;
 use super::names::{Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL};
-use super::object::{Object, ObjectMeta};
+use super::object::Object;
 use super::service::EndpointSlice;
 
 /// The label with the revision of a pod's template. Services rarely select by it.

@@ -52,3 +52,16 @@ pub fn without_nulls(map: &Map<String, Value>) -> Map<String, Value> {
     let there = map.iter().filter(|(_, value)| !value.is_null());
     there.map(|(field, of)| (field.clone(), value(of))).collect()
 }
+
+/// Approximate memory of `value`, in bytes.
+pub(super) fn json_bytes(value: &Value) -> usize {
+    // Memory of a map's entry besides its key and value: its share of a half-empty node.
+    const ENTRY: usize = 40;
+    size_of::<Value>()
+        + match value {
+            Value::String(text) => text.len(),
+            Value::Array(items) => items.iter().map(json_bytes).sum(),
+            Value::Object(map) => map.iter().map(|(key, value)| ENTRY + key.len() + json_bytes(value)).sum(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        }
+}

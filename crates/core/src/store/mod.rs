@@ -8,9 +8,9 @@
 )]
 mod addresses;
 #[allow(missing_docs, reason = "as above")]
-mod condition;
-#[allow(missing_docs, reason = "as above")]
 mod conditions;
+#[allow(missing_docs, reason = "as above")]
+mod container;
 #[allow(missing_docs, reason = "as above")]
 mod cronjob;
 #[allow(missing_docs, reason = "as above")]
@@ -20,12 +20,16 @@ mod fault;
 mod given;
 mod index;
 #[allow(missing_docs, reason = "as above")]
+mod job_policy;
+#[allow(missing_docs, reason = "as above")]
 mod job_status;
 mod json;
 #[allow(missing_docs, reason = "as above")]
 mod kind;
 mod lenient;
 mod links;
+#[allow(missing_docs, reason = "as above")]
+mod meta;
 mod names;
 #[allow(missing_docs, reason = "as above")]
 mod namespace;
@@ -37,6 +41,8 @@ mod objects;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
 mod pod_identity;
+#[allow(missing_docs, reason = "as above")]
+mod pod_status;
 mod schedule;
 #[allow(missing_docs, reason = "as above")]
 mod scheduling;
@@ -46,6 +52,7 @@ mod selector;
 #[allow(missing_docs, reason = "as above")]
 mod service;
 mod state;
+mod stored;
 mod subsets;
 mod table;
 mod template;
@@ -63,20 +70,22 @@ mod written_status;
 
 pub use crate::text::duration;
 pub use addresses::{EndpointAddresses, IpList, SliceAddress};
-pub use condition::*;
-pub use conditions::{Conditions, WorkloadCondition};
+pub use conditions::{ConditionStatus, Conditions, WorkloadCondition};
+pub use container::*;
 pub use cronjob::*;
 pub use event::{EventRecord, EventSource};
 pub use extra::{Extra, Names};
 pub use fault::{Fault, ReadAt};
 pub use given::{Given, Part, Text};
 pub use index::REVISION_LABEL;
+pub use job_policy::*;
 pub(crate) use job_status::index_intervals;
 pub use job_status::{CompletionIndexes, JobStatus};
 pub use json::{fill, object};
 pub use json::{objects, put_labels, without_nulls};
 pub use kind::{Key, Kind};
 pub use links::{FOREGROUND_FINALIZER, Links, ORPHAN_FINALIZER, Owner, Uid, UidError};
+pub use meta::ObjectMeta;
 pub use names::{
     LABEL_MAX, Labels, Name, POD_INDEX_LABEL, POD_NAME_LABEL, SUBDOMAIN_MAX, is_label, is_subdomain, nearest,
 };
@@ -85,13 +94,15 @@ pub use node::*;
 pub use object::*;
 pub use pod::*;
 pub use pod_identity::{is_out_of_reach, key_of, ordinal, owner_of, set_named_by, set_of};
+pub use pod_status::*;
 pub use schedule::Schedule;
 pub use scheduling::*;
 pub use selecting::Selecting;
 pub use selector::{LabelSelector, Operator, Requirement};
 pub use service::*;
+pub use stored::{Change, Event, Stored};
 pub use subsets::{of_slices, repack};
-pub use table::{Change, Compacted, Event, Store, Stored};
+pub use table::{Compacted, Store};
 pub(crate) use template::pod_spec;
 pub use template::{fill_pod_spec, spec_json};
 pub use time::{Time, shown_duration};

@@ -1,13 +1,11 @@
 //! Namespaces, and the finalizers of their spec.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::given::Given;
+use super::meta::ObjectMeta;
 use super::names::Name;
-use super::object::{Object, ObjectMeta};
 
 /// The label with the name of a namespace, which every namespace has.
 pub const NAMESPACE_NAME_LABEL: &str = "kubernetes.io/metadata.name";
@@ -33,24 +31,24 @@ impl Namespace {
 
     /// This namespace with `finalizers` in its spec.
     #[must_use]
-    pub fn with_spec_finalizers(&self, finalizers: &[Name]) -> Object {
+    pub fn with_spec_finalizers(&self, finalizers: &[Name]) -> Namespace {
         let finalizers: Vec<&str> = finalizers.iter().map(Name::as_str).collect();
         self.with("spec", json!({ "finalizers": finalizers }))
     }
 
     /// This namespace with `status`.
     #[must_use]
-    pub(crate) fn with_status(&self, status: Value) -> Object {
+    pub(crate) fn with_status(&self, status: Value) -> Namespace {
         self.with("status", status)
     }
 
-    fn with(&self, field: &str, value: Value) -> Object {
+    fn with(&self, field: &str, value: Value) -> Namespace {
         let mut namespace = self.clone();
         let given = self.metadata.given.as_ref().map(|given| given.json().clone());
         let mut given = given.unwrap_or_else(|| json!({}));
         given[field] = value;
         namespace.metadata.given = Some(Given::from(given));
-        Object::Namespace(Arc::new(namespace))
+        namespace
     }
 }
 
@@ -72,8 +70,7 @@ mod tests {
             let metadata = ObjectMeta { given: given.clone(), ..ObjectMeta::default() };
             let namespace = Namespace { metadata };
             assert_eq!(namespace.spec_finalizers(), expected, "{given:?}");
-            let Object::Namespace(without) = namespace.with_spec_finalizers(&[]) else { unreachable!() };
-            assert!(without.spec_finalizers().is_empty(), "{given:?}");
+            assert!(namespace.with_spec_finalizers(&[]).spec_finalizers().is_empty(), "{given:?}");
         }
     }
 }

@@ -5,8 +5,9 @@ use std::net::IpAddr;
 use serde::Deserialize;
 
 use super::addresses::IpList;
+use super::conditions::ConditionStatus;
+use super::meta::ObjectMeta;
 use super::names::Name;
-use super::object::ObjectMeta;
 use super::time::Time;
 use super::values::{self, nullable};
 
@@ -121,14 +122,6 @@ pub struct NodeStatus {
     /// Deleted pods whose containers still run behind a partition.
     #[serde(skip)]
     pub left_behind: Vec<LeftBehind>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ConditionStatus {
-    #[default]
-    True,
-    False,
-    Unknown,
 }
 
 /// A pod that still runs although it was deleted by force.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::extra::Extra;
 use super::kind::{Key, Kind};
 use super::names::Name;
-use super::table::Stored;
+use super::stored::Stored;
 
 /// The objects of one kind and namespace, by name.
 pub(super) type ByName = BTreeMap<Name, Stored>;

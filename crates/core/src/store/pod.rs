@@ -1,20 +1,19 @@
 //! Pods and their templates: the parts of the API group `v1` on which the DNS and the controllers depend.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::addresses::IpList;
-use super::condition::StatusDetails;
+use super::container::Container;
 use super::given::Part;
 use super::lenient;
+use super::meta::ObjectMeta;
 use super::names::{Labels, Name};
 use super::node::Taint;
-use super::object::ObjectMeta;
+use super::pod_status::{PodPhase, PodStatus};
 use super::scheduling::{Affinity, Constraints, Gate, SpreadConstraint, Volume, WrittenConstraints};
 use super::time::Time;
-use super::values::{self, Protocol, nullable};
+use super::values::{self, nullable};
 
 /// The template of pods. Two are equal if the API shows them alike.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -271,108 +270,6 @@ impl Toleration {
             && (self.key.is_empty() || self.key == taint.key)
             && (self.operator == "Exists" || self.value == taint.value)
     }
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Container {
-    #[serde(deserialize_with = "nullable")]
-    pub name: Name,
-    #[serde(deserialize_with = "values::list")]
-    pub ports: Vec<ContainerPort>,
-    pub restart_policy: Option<Name>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ContainerPort {
-    #[serde(default, deserialize_with = "nullable")]
-    pub name: Name,
-    #[serde(deserialize_with = "values::port")]
-    pub container_port: u16,
-    #[serde(default, deserialize_with = "lenient::word")]
-    pub protocol: Protocol,
-    /// The host port; 0 for none.
-    #[serde(default, deserialize_with = "nullable")]
-    pub host_port: u16,
-    #[serde(default, rename = "hostIP", deserialize_with = "nullable")]
-    pub host_ip: Name,
-}
-
-/// The status of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "WrittenStatus")]
-pub struct PodStatus {
-    /// Absent before the first sync by a kubelet.
-    pub phase: Option<PodPhase>,
-    /// The pod's addresses, primary first.
-    pub ips: IpList,
-    /// Whether the condition `Ready` is true.
-    pub ready: bool,
-    /// Whether the condition `ContainersReady` is true.
-    pub containers_ready: bool,
-    /// Time of the last transition of the condition `Ready`.
-    pub ready_since: Option<Time>,
-    /// When its kubelet accepted it or, once it runs, when its containers started.
-    pub since: Option<Time>,
-    /// Number of container restarts.
-    pub restarts: u32,
-    /// The boot of its node at which its sandbox was created.
-    pub boot: u32,
-    /// Whether the kubelet here computed it, instead of a snapshot.
-    pub simulated: bool,
-    /// Further details.
-    pub details: Option<Box<StatusDetails>>,
-}
-
-/// A pod's status in a snapshot.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct WrittenStatus {
-    phase: Option<PodPhase>,
-    #[serde(deserialize_with = "nullable")]
-    reason: Name,
-    #[serde(deserialize_with = "nullable")]
-    message: Name,
-    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
-    pod_ip: Option<IpAddr>,
-    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
-    pod_ips: Vec<IpAddr>,
-    #[serde(deserialize_with = "values::pod_conditions")]
-    conditions: values::PodConditions,
-}
-
-impl From<WrittenStatus> for PodStatus {
-    fn from(written: WrittenStatus) -> Self {
-        let WrittenStatus { phase, reason, message, pod_ip, pod_ips, conditions } = written;
-        let values::PodConditions { ready, containers_ready } = conditions;
-        let primary = pod_ip.filter(|ip| !pod_ips.contains(ip));
-        let ips = primary.into_iter().chain(pod_ips).collect();
-        let details = (!reason.is_empty() || !message.is_empty())
-            .then(|| Box::new(StatusDetails { reason, message, ..StatusDetails::default() }));
-        PodStatus { phase, ips, ready, containers_ready, details, ..PodStatus::default() }
-    }
-}
-
-impl PodStatus {
-    /// Whether it is from a snapshot.
-    pub fn is_recorded(&self) -> bool {
-        self.phase.is_some() && !self.simulated
-    }
-
-    /// The pod's addresses, primary first.
-    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
-        self.ips.iter()
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum PodPhase {
-    Pending,
-    Running,
-    Succeeded,
-    Failed,
-    Unknown,
 }
 
 /// The annotation `ip.clusterlocal.dev/POD: ADDRESS[,ADDRESS]` on a pod or its StatefulSet pins the pod's addresses: at

@@ -3,8 +3,8 @@
 
 use serde::Deserialize;
 
+use super::container::Container;
 use super::names::{Labels, Name};
-use super::pod::Container;
 use super::selector::LabelSelector;
 use super::values::{self, Protocol, nullable};
 

@@ -1,15 +1,17 @@
 //! Services and their endpoints: the parts of the API groups `v1` and `discovery.k8s.io` on which the DNS depends.
 
+use std::fmt;
 use std::net::IpAddr;
 
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer};
 use smallvec::SmallVec;
 
 use super::addresses::EndpointAddresses;
 use super::lenient;
+use super::meta::ObjectMeta;
 use super::names::{Labels, Name};
-use super::object::ObjectMeta;
-use super::values::{self, IntOrName, Protocol, nullable};
+use super::values::{self, IntOrName, Protocol, nullable, parse_ip};
 
 /// A Service: a name for a set of pods.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -130,6 +132,30 @@ pub enum ClusterIp {
     /// Headless.
     None,
     Address(IpAddr),
+}
+
+impl<'de> Deserialize<'de> for ClusterIp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = ClusterIp;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an IP address, or None for a headless Service")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ClusterIp, E> {
+                match text {
+                    "" => Ok(ClusterIp::Unassigned),
+                    "None" => Ok(ClusterIp::None),
+                    _ => parse_ip(text).map(ClusterIp::Address).map_err(|e| {
+                        E::custom(format!(
+                            "{e}; write None for a headless Service, or leave it out to have one allocated"
+                        ))
+                    }),
+                }
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]

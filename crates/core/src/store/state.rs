@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::given::Given;
 use super::object::Object;
-use super::pod::{Pod, PodStatus};
+use super::pod::Pod;
+use super::pod_status::PodStatus;
 use super::service::{ClusterIp, Service, ServiceSpec};
 
 impl Object {

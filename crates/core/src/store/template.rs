@@ -4,8 +4,9 @@
 
 use serde_json::{Map, Value, json};
 
+use super::container::Container;
 use super::json::{fill, object, objects, put_labels, without_nulls};
-use super::pod::{Container, Pod, PodSpec, PodTemplate, Toleration};
+use super::pod::{Pod, PodSpec, PodTemplate, Toleration};
 
 impl PodTemplate {
     /// The template as JSON, with defaults.

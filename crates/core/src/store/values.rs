@@ -5,9 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use super::conditions::ConditionStatus;
 use super::names::Name;
-use super::node::ConditionStatus;
-use super::service::ClusterIp;
 
 /// Reads `null` as the default of the type.
 pub(super) fn nullable<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
@@ -333,28 +332,4 @@ pub(super) fn node_ready<'de, D: Deserializer<'de>>(d: D) -> Result<ConditionSta
         Some("Unknown") => ConditionStatus::Unknown,
         _ => ConditionStatus::True,
     })
-}
-
-impl<'de> Deserialize<'de> for ClusterIp {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = ClusterIp;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an IP address, or None for a headless Service")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<ClusterIp, E> {
-                match text {
-                    "" => Ok(ClusterIp::Unassigned),
-                    "None" => Ok(ClusterIp::None),
-                    _ => parse_ip(text).map(ClusterIp::Address).map_err(|e| {
-                        E::custom(format!(
-                            "{e}; write None for a headless Service, or leave it out to have one allocated"
-                        ))
-                    }),
-                }
-            }
-        }
-        deserializer.deserialize_str(Text)
-    }
 }

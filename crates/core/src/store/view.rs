@@ -7,7 +7,8 @@ use super::kind::{Key, Kind};
 use super::names::Name;
 use super::object::Resource;
 use super::service::EndpointSlice;
-use super::table::{Compacted, Event, Store, Stored};
+use super::stored::{Event, Stored};
+use super::table::{Compacted, Store};
 
 /// Objects as they were before the undone events.
 #[derive(Default)]

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::given::Part;
+use super::meta::ObjectMeta;
 use super::names::Name;
-use super::object::ObjectMeta;
 use super::values::nullable;
 
 /// The folder in which volumes that are provisioned for claims are shown (`hostPath.path`); nothing creates it.

@@ -1,8 +1,6 @@
 //! Memory of objects, in bytes: the unit of the limits of the store and of its history. Must not depend on how objects
 //! are stored.
 
-use serde_json::Value;
-
 use super::given::Part;
 use super::object::Object;
 
@@ -36,19 +34,6 @@ impl Object {
 
 fn template(given: Option<&Part>) -> usize {
     given.map_or(0, |part| part.whole().bytes())
-}
-
-/// Approximate memory of `value`, in bytes.
-pub(super) fn json_bytes(value: &Value) -> usize {
-    // Memory of a map's entry besides its key and value: its share of a half-empty node.
-    const ENTRY: usize = 40;
-    size_of::<Value>()
-        + match value {
-            Value::String(text) => text.len(),
-            Value::Array(items) => items.iter().map(json_bytes).sum(),
-            Value::Object(map) => map.iter().map(|(key, value)| ENTRY + key.len() + json_bytes(value)).sum(),
-            Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        }
 }
 
 #[cfg(test)]

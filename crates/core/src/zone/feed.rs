@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashSet;
 
-use super::lookup::{TargetRef, endpoint_key};
+use super::lookup::endpoint_key;
+use super::rows::TargetRef;
 use super::service::{Body, ServiceRecords};
 use super::{Owners, PodNames, Settings, Zone};
 use crate::parallel;

@@ -6,10 +6,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smallvec::SmallVec;
 
 use super::parse::{Namespace, QName, Tree};
-use super::rows::Row;
-use super::service::{Body, ServiceRecords};
+use super::rows::{Row, TargetRef};
+use super::service::{Body, ServiceRecords, service_part};
 use super::{PodNames, Zone};
-use crate::wire::labels;
+use crate::wire::{DomainName, IN, labels};
 
 /// The result of a lookup.
 #[derive(Debug)]
@@ -41,6 +41,15 @@ enum Selector<'z> {
     },
 }
 
+/// Which of the pairs [`Matches::each`] visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Each {
+    /// All.
+    Pair,
+    /// One for each address, regardless of the number of its ports.
+    Target,
+}
+
 /// A pair. CoreDNS counts these for the SRV weight, before it drops duplicates.
 #[derive(Clone, Copy, Debug)]
 pub struct Tuple<'z> {
@@ -50,15 +59,6 @@ pub struct Tuple<'z> {
     pub target: TargetRef<'z>,
     /// `None`: there is an address, but no port for an SRV record.
     pub port: Option<u16>,
-}
-
-/// The target of a pair.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TargetRef<'z> {
-    /// An A or AAAA record.
-    Address(IpAddr),
-    /// A CNAME to this name, in wire form.
-    Alias(&'z [u8]),
 }
 
 impl<'z> Matches<'z> {
@@ -73,16 +73,11 @@ impl<'z> Matches<'z> {
     }
 
     /// Calls `visit` with every pair until it returns false; returns whether it never did.
-    pub fn each(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        self.walk(usize::MAX, visit)
-    }
-
-    /// Like [`Self::each`], but once for each address, regardless of the number of its ports.
-    pub fn each_target(&self, visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
-        self.walk(1, visit)
-    }
-
-    fn walk(&self, ports_each: usize, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
+    pub fn each(&self, each: Each, mut visit: impl FnMut(Tuple<'z>) -> bool) -> bool {
+        let ports_each = match each {
+            Each::Pair => usize::MAX,
+            Each::Target => 1,
+        };
         match (self.service.body(), self.selector) {
             (Body::Missing, _) => true,
             (Body::External(target), Selector::Port { name: b"", protocol: b"" }) => {
@@ -116,6 +111,28 @@ impl<'z> Matches<'z> {
 }
 
 impl Zone {
+    /// The served zone that a question for `name` (lower case, wire form) is about: where it begins in the name, and whether
+    /// it is a reverse zone. The longest, if one is within another (CoreDNS's `plugin.Zones`, Matches). `None` outside the
+    /// served zones, which are of class IN.
+    pub fn locate(&self, name: &[u8], class: u16) -> Option<(usize, bool)> {
+        let begins = |zone: &DomainName| {
+            let at = name.len().checked_sub(zone.as_wire().len())?;
+            (name[at] != 0 && zone.equals(&name[at..]) && begins_label(name, at)).then_some(at)
+        };
+        let own = begins(&self.settings.domain).map(|at| (at, false));
+        let reverse = self.settings.reverse_zones.iter().filter_map(begins).map(|at| (at, true));
+        own.into_iter().chain(reverse).min().filter(|_| class == IN)
+    }
+
+    /// Whether one of the served zones is below `name` (lower case, wire form).
+    pub fn is_below(&self, name: &[u8]) -> bool {
+        let zones = std::iter::once(&self.settings.domain).chain(&self.settings.reverse_zones);
+        zones.map(DomainName::as_wire).any(|own| {
+            let at = own.len().checked_sub(name.len());
+            at.is_some_and(|at| own[at..].eq_ignore_ascii_case(name) && begins_label(own, at))
+        })
+    }
+
     /// Looks `name` up: the part of a question's name left of the zone, in wire form and lower case, without the root.
     /// In a `reverse` zone no object has a name.
     pub fn find<'z>(&'z self, name: &'z [u8], reverse: bool) -> Found<'z> {
@@ -132,11 +149,10 @@ impl Zone {
             Some(QName::Endpoint(host, of)) => (of, Selector::Host(host)),
             Some(QName::Port(name, protocol, of)) => (of, Selector::Port { name, protocol }),
         };
-        if self.shows(of.namespace) { self.find_service(of.key, selector) } else { Found::Missing }
-    }
-
-    fn find_service<'z>(&'z self, key: &[u8], selector: Selector<'z>) -> Found<'z> {
-        let Some(service) = self.services.get(key) else { return Found::Missing };
+        if !self.shows(of.namespace) {
+            return Found::Missing;
+        }
+        let Some(service) = self.services.get(of.key) else { return Found::Missing };
         let settings = &*self.settings;
         let of_endpoints = *service.body() == Body::Headless || matches!(selector, Selector::Host(_));
         let is_cluster = matches!(service.body(), Body::Cluster(_));
@@ -147,7 +163,7 @@ impl Zone {
         }
         let matches = Matches { service, selector };
         // "At least one": the walk stops at the first.
-        if matches.each(|_| false) { Found::Missing } else { Found::Pairs(matches) }
+        if matches.each(Each::Pair, |_| false) { Found::Missing } else { Found::Pairs(matches) }
     }
 
     /// Whether the namespace exists and is not hidden.
@@ -241,9 +257,13 @@ impl Zone {
     }
 }
 
-/// `NAME.NAMESPACE` of `NAME.NAMESPACE.svc`: the key of a Service's records.
-pub(super) fn service_part(prefix: &[u8]) -> &[u8] {
-    &prefix[..prefix.len() - b"\x03svc".len()]
+/// Whether a label of `name`, in wire form, begins `at` there.
+fn begins_label(name: &[u8], at: usize) -> bool {
+    let mut label = 0;
+    while label < at {
+        label += 1 + usize::from(name[label]);
+    }
+    label == at
 }
 
 /// The key of the endpoints at an address: one type for both families.

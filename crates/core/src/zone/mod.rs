@@ -21,7 +21,8 @@ use arc_swap::{ArcSwap, Guard};
 use crate::store::Name;
 use crate::wire::DomainName;
 pub use feed::{Feed, NameChange};
-pub use lookup::{Found, Matches, TargetRef, Tuple};
+pub use lookup::{Each, Found, Matches, Tuple};
+pub use rows::TargetRef;
 pub use service::{Port, ServiceRecords, dashed};
 use table::Table;
 

@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 
-use super::TargetRef;
 use crate::wire::{DomainName, push_label};
 
 /// The target of a name.
@@ -15,6 +14,15 @@ pub(super) enum Target {
     Address(IpAddr),
     /// A CNAME, from a slice of address type FQDN.
     Alias(DomainName),
+}
+
+/// The target of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TargetRef<'z> {
+    /// An A or AAAA record.
+    Address(IpAddr),
+    /// A CNAME to this name, in wire form.
+    Alias(&'z [u8]),
 }
 
 /// Endpoints, with one row for each address, in the order of their slice.

@@ -12,7 +12,6 @@ use smallvec::SmallVec;
 use triomphe::ThinArc;
 
 use super::Settings;
-use super::lookup::service_part;
 use super::rows::{Extent, Row, Rows, Target};
 use super::table::Keyed;
 use crate::store::{
@@ -368,6 +367,11 @@ pub fn dashed(ip: IpAddr) -> String {
             if label.ends_with('-') { label + "0" } else { label }
         }
     }
+}
+
+/// `NAME.NAMESPACE` of `NAME.NAMESPACE.svc`: the key of a Service's records.
+pub(super) fn service_part(prefix: &[u8]) -> &[u8] {
+    &prefix[..prefix.len() - b"\x03svc".len()]
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ pub(super) mod replica_sets;
 pub(super) mod stateful_sets;
 pub(super) mod statuses;
 
-use crate::core::validation::claims::semantically_equal;
 use crate::field::{At, Causes, Shown};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::selectors;
 use crate::schema::go_json;
 

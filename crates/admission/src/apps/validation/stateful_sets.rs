@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use serde_json::{Value, json};
 
 use super::{validate_selected, validate_selector};
-use crate::core::validation::claims::{self, semantically_equal};
+use crate::core::validation::claims;
 use crate::core::validation::metadata as core_metadata;
 use crate::core::validation::pod_spec::validate_pod_template_spec;
 use crate::field::{At, Causes};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{int_or_string, metadata, names, selectors};
 use crate::schema::go_json;
 

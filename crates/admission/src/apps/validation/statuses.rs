@@ -1,24 +1,10 @@
 //! `ValidateStatefulSetStatusUpdate`, `ValidateDeploymentStatusUpdate`, `ValidateReplicaSetStatusUpdate`,
 //! `ValidateDaemonSetStatusUpdate`.
 
+use crate::core::statuses::validate_replica_set_status;
 use crate::core::validation::metadata::validate_object_meta_update;
 use crate::field::{At, Causes};
-use crate::primitives::counts::{validate_at_most, validate_counts};
-
-const ABOVE_REPLICAS: &str = "cannot be greater than status.replicas";
-
-/// Refuses each of the counts that is greater than `status.replicas`, and more Pods that are available than are ready.
-fn validate_at_most_replicas(
-    status: &At<'_>,
-    counts: &[&'static str],
-    above_ready: &str,
-    causes: &mut Causes,
-) {
-    for count in counts {
-        validate_at_most(status, count, "replicas", ABOVE_REPLICAS, causes);
-    }
-    validate_at_most(status, "availableReplicas", "readyReplicas", above_ready, causes);
-}
+use crate::primitives::counts::{validate_at_most_replicas, validate_counts};
 
 /// `IsDecremented`, of the count of collisions.
 fn validate_collision_count(status: &At<'_>, before: &At<'_>, causes: &mut Causes) {
@@ -73,21 +59,6 @@ pub(in crate::apps) fn validate_deployment_status_update(
     let limited = ["updatedReplicas", "readyReplicas", "availableReplicas"];
     validate_at_most_replicas(&status, &limited, "cannot be greater than readyReplicas", causes);
     validate_collision_count(&status, before, causes);
-}
-
-/// `ValidateReplicaSetStatusUpdate`, and that of ReplicationControllers, whose metadata has rules of its own.
-pub(crate) fn validate_replica_set_status(status: &At<'_>, causes: &mut Causes) {
-    let counts = [
-        "replicas",
-        "fullyLabeledReplicas",
-        "readyReplicas",
-        "availableReplicas",
-        "observedGeneration",
-        "terminatingReplicas",
-    ];
-    validate_counts(status, &counts, causes);
-    let limited = ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"];
-    validate_at_most_replicas(status, &limited, "cannot be greater than readyReplicas", causes);
 }
 
 /// `ValidateReplicaSetStatusUpdate`

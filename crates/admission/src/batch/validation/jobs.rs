@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::job_spec::validate_job_spec;
 use crate::batch::strategies::{CONTROLLER_UID_LABELS, JOB_NAME_LABELS};
-use crate::core::validation::claims::semantically_equal;
 use crate::core::validation::metadata;
 use crate::field::{At, Causes, Shown};
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{names, selectors};
 use crate::schema::go_json;
 

@@ -1,6 +1,6 @@
 //! Annotations of a Pod that Kubernetes reads (`ValidatePodSpecificAnnotations`).
 
-use super::containers::all_containers;
+use super::fields::all_containers;
 use super::paths::validate_local_descending_path;
 use super::scheduling::validate_tolerations;
 use crate::field::{At, Causes};

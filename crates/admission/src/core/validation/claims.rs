@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use super::fields::require;
 use crate::core::validation::metadata as core_metadata;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::diff::diff_go_json;
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::{metadata, names, selectors};
 use clusterlocal_core::text::Quantity;
 
@@ -140,7 +142,7 @@ fn validate_class_name(name: &At<'_>, causes: &mut Causes) {
 
 /// `validateDataSource` and `validateDataSourceRef`, which may have a namespace.
 fn validate_data_source(source: &At<'_>, allowed: Allowed, causes: &mut Causes) {
-    super::volume_sources::require(source, &["name", "kind"], causes);
+    require(source, &["name", "kind"], causes);
     let (group, kind) = (source.at("apiGroup"), source.at("kind"));
     if group.is_empty() && kind.text() != "PersistentVolumeClaim" {
         let why = "must be 'PersistentVolumeClaim' when referencing the default apiGroup";
@@ -230,34 +232,6 @@ pub(crate) fn validate_persistent_volume_claim_update(claim: &At<'_>, before: &A
         let why =
             format!("update to {to} is forbidden when status.currentVolumeAttributesClassName is not nil");
         causes.forbidden(&class, &why);
-    }
-}
-
-/// `apiequality.Semantic.DeepEqual`: a list or a map that is empty is as good as none.
-pub(crate) fn semantically_equal(one: &Value, other: &Value) -> bool {
-    const MAPS: &[&str] = &["limits", "requests", "capacity", "matchLabels", "volumeAttributes", "options"];
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
-            let same = |key: &String| {
-                let is_none = |value: Option<&Value>| match value {
-                    None | Some(Value::Null) => true,
-                    Some(Value::Array(items)) => items.is_empty(),
-                    Some(Value::Object(map)) => map.is_empty() && MAPS.contains(&key.as_str()),
-                    Some(_) => false,
-                };
-                match (one.get(key), other.get(key)) {
-                    (one, other) if is_none(one) && is_none(other) => true,
-                    (Some(one), Some(other)) => semantically_equal(one, other),
-                    _ => false,
-                }
-            };
-            one.keys().chain(other.keys()).all(same)
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len()
-                && one.iter().zip(other).all(|(one, other)| semantically_equal(one, other))
-        }
-        (one, other) => one == other,
     }
 }
 

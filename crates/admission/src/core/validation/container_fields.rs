@@ -51,7 +51,7 @@ pub(crate) fn validate_container_ports(ports: &At<'_>, causes: &mut Causes) {
                 causes.invalid(&host, host.number(), &fault);
             }
         }
-        super::containers::validate_one_of(&port.at("protocol"), PROTOCOLS, causes);
+        super::fields::validate_one_of(&port.at("protocol"), PROTOCOLS, causes);
     }
 }
 

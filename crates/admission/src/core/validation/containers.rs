@@ -6,6 +6,7 @@ use super::container_fields::{
     validate_container_ports, validate_env, validate_env_from, validate_volume_devices,
     validate_volume_mounts,
 };
+use super::fields::validate_one_of;
 use super::probes::{validate_lifecycle, validate_probes};
 use super::resources::validate_container_resource_requirements;
 use super::security::validate_security_context;
@@ -169,15 +170,6 @@ fn validate_container_common(container: &At<'_>, of: &Context<'_>, causes: &mut 
     validate_security_context(&container.at("securityContext"), of.host_users(), causes);
 }
 
-/// A value that has to be there, and be one of `supported`.
-pub(crate) fn validate_one_of(field: &At<'_>, supported: &[&str], causes: &mut Causes) {
-    if field.is_empty() {
-        causes.required(field, "");
-    } else if !supported.contains(&field.text()) {
-        causes.not_supported(field, field.text(), supported);
-    }
-}
-
 /// `validateContainerOnlyForPod`: what templates need not have.
 pub(crate) fn validate_container_only_for_pod(container: &At<'_>, causes: &mut Causes) {
     let image = container.at("image");
@@ -272,10 +264,4 @@ fn accumulate_unique_host_ports<'o>(
             causes.duplicate(&host_port, text.as_str());
         }
     }
-}
-
-/// `VisitContainersWithPath`: all containers, in its order.
-pub(crate) fn all_containers<'o>(spec: &At<'o>) -> impl Iterator<Item = At<'o>> + use<'o> {
-    let lists = ["initContainers", "containers", "ephemeralContainers"].map(|list| spec.at(list));
-    lists.into_iter().flat_map(|list| list.items())
 }

@@ -1,7 +1,7 @@
 //! The downward API: variables and files with fields of their Pod.
 
+use super::fields::validate_mode;
 use super::paths::validate_local_non_reserved_path;
-use super::volume_sources::validate_mode;
 use crate::field::{At, Causes};
 use crate::primitives::names;
 

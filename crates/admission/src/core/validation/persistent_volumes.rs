@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
-use super::claims::{
-    semantically_equal, validate_access_modes, validate_positive_quantity, validate_volume_mode,
-};
+use super::claims::{validate_access_modes, validate_positive_quantity, validate_volume_mode};
+use super::fields::require;
 use super::metadata;
 use super::node_selector::validate_node_selector;
 use super::paths::is_root;
-use super::volume_sources::{self as sources, Source, one, require};
+use super::volume_sources::{self as sources, Source, one};
+use super::{product_sources as products, storage_networks as networks};
 use crate::field::{At, Causes};
 use crate::primitives::diff::diff_go_json;
+use crate::primitives::equality::semantically_equal;
 use crate::primitives::metadata::validate_immutable;
 use crate::primitives::names;
 use crate::schema;
@@ -23,27 +24,27 @@ const SOURCES: [Source; 21] = [
     one("hostPath", sources::validate_host_path_volume_source),
     Source {
         path: "persistentDisk",
-        ..one("gcePersistentDisk", sources::validate_gce_persistent_disk_volume_source)
+        ..one("gcePersistentDisk", products::validate_gce_persistent_disk_volume_source)
     },
-    one("awsElasticBlockStore", sources::validate_aws_elastic_block_store_volume_source),
-    one("glusterfs", sources::validate_glusterfs_persistent_volume_source),
-    one("flocker", sources::validate_flocker_volume_source),
+    one("awsElasticBlockStore", products::validate_aws_elastic_block_store_volume_source),
+    one("glusterfs", products::validate_glusterfs_persistent_volume_source),
+    one("flocker", products::validate_flocker_volume_source),
     one("nfs", sources::validate_nfs_volume_source),
-    one("rbd", sources::validate_rbd_volume_source),
-    one("quobyte", sources::validate_quobyte_volume_source),
-    Source { another: "cephFS", ..one("cephfs", sources::validate_ceph_fs_volume_source) },
+    one("rbd", products::validate_rbd_volume_source),
+    one("quobyte", products::validate_quobyte_volume_source),
+    Source { another: "cephFS", ..one("cephfs", products::validate_ceph_fs_volume_source) },
     one("iscsi", |_, _| {}),
-    one("cinder", sources::validate_cinder_persistent_volume_source),
-    one("fc", sources::validate_fc_volume_source),
-    one(FLEX, sources::validate_flex_volume_source),
-    one("azureFile", sources::validate_azure_file_pv),
-    one("vsphereVolume", sources::validate_vsphere_volume_source),
-    one("photonPersistentDisk", sources::validate_photon_persistent_disk_volume_source),
-    one("portworxVolume", sources::validate_portworx_volume_source),
-    one("azureDisk", sources::validate_azure_disk),
-    one("scaleIO", sources::validate_scale_io_volume_source),
+    one("cinder", products::validate_cinder_persistent_volume_source),
+    one("fc", networks::validate_fc_volume_source),
+    one(FLEX, products::validate_flex_volume_source),
+    one("azureFile", products::validate_azure_file_pv),
+    one("vsphereVolume", products::validate_vsphere_volume_source),
+    one("photonPersistentDisk", products::validate_photon_persistent_disk_volume_source),
+    one("portworxVolume", products::validate_portworx_volume_source),
+    one("azureDisk", products::validate_azure_disk),
+    one("scaleIO", products::validate_scale_io_volume_source),
     one("local", sources::validate_local_volume_source),
-    one("storageos", sources::validate_storage_os_persistent_volume_source),
+    one("storageos", products::validate_storage_os_persistent_volume_source),
 ];
 
 /// A FlexVolume is never reported as one source too many.
@@ -205,7 +206,7 @@ fn validate_source(spec: &At<'_>, name: &str, causes: &mut Causes) {
         count += 1;
         match source.field {
             "iscsi" if !is_another => {
-                sources::validate_iscsi_persistent_volume_source(&spec.at("iscsi"), name, causes);
+                networks::validate_iscsi_persistent_volume_source(&spec.at("iscsi"), name, causes);
             }
             "local" if !is_another && !spec.at("nodeAffinity").is_set() => {
                 causes.required(&spec.at("nodeAffinity"), "Local volume requires node affinity");

@@ -7,9 +7,9 @@ use super::annotations::{
     validate_seccomp_annotations_and_fields,
 };
 use super::containers::{
-    Context, all_containers, validate_containers, validate_ephemeral_containers, validate_init_containers,
-    validate_one_of,
+    Context, validate_containers, validate_ephemeral_containers, validate_init_containers,
 };
+use super::fields::{all_containers, validate_one_of};
 use super::resources::{validate_container_resource_requirements, validate_pod_resources};
 use super::scheduling::{
     validate_affinity, validate_readiness_gates, validate_scheduling_gates, validate_tolerations,

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::downward_api::validate_downward_api_volume_file;
+use super::fields::validate_mode;
 use super::paths::validate_local_non_reserved_path;
-use super::volume_sources::{validate_key_to_path, validate_mode};
+use super::volume_sources::validate_key_to_path;
 use crate::field::{At, Causes};
 use crate::primitives::names::{self, Faults};
 use crate::primitives::{metadata, selectors};

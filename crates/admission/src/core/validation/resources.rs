@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::containers::all_containers;
+use super::fields::all_containers;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::names;
 use clusterlocal_core::text::Quantity;

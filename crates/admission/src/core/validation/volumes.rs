@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::downward_api::validate_downward_api_volume_source;
 use super::projected::validate_projected_volume_source;
 use super::volume_sources::{self as sources, Source, one};
+use super::{product_sources as products, storage_networks as networks};
 use crate::field::{At, Causes};
 use crate::primitives::names;
 
@@ -18,31 +19,31 @@ const SOURCES: [Source; 30] = [
     one("gitRepo", sources::validate_git_repo_volume_source),
     Source {
         path: "persistentDisk",
-        ..one("gcePersistentDisk", sources::validate_gce_persistent_disk_volume_source)
+        ..one("gcePersistentDisk", products::validate_gce_persistent_disk_volume_source)
     },
-    one("awsElasticBlockStore", sources::validate_aws_elastic_block_store_volume_source),
+    one("awsElasticBlockStore", products::validate_aws_elastic_block_store_volume_source),
     one("secret", sources::validate_secret_volume_source),
     one("nfs", sources::validate_nfs_volume_source),
-    one("iscsi", sources::validate_iscsi_volume_source),
-    one("glusterfs", sources::validate_glusterfs_volume_source),
-    one("flocker", sources::validate_flocker_volume_source),
+    one("iscsi", networks::validate_iscsi_volume_source),
+    one("glusterfs", products::validate_glusterfs_volume_source),
+    one("flocker", products::validate_flocker_volume_source),
     one("persistentVolumeClaim", sources::validate_persistent_claim_volume_source),
-    one("rbd", sources::validate_rbd_volume_source),
-    one("cinder", sources::validate_cinder_volume_source),
-    Source { another: "cephFS", ..one("cephfs", sources::validate_ceph_fs_volume_source) },
-    one("quobyte", sources::validate_quobyte_volume_source),
+    one("rbd", products::validate_rbd_volume_source),
+    one("cinder", products::validate_cinder_volume_source),
+    Source { another: "cephFS", ..one("cephfs", products::validate_ceph_fs_volume_source) },
+    one("quobyte", products::validate_quobyte_volume_source),
     Source { another: "downwarAPI", ..one("downwardAPI", validate_downward_api_volume_source) },
-    one("fc", sources::validate_fc_volume_source),
-    one("flexVolume", sources::validate_flex_volume_source),
+    one("fc", networks::validate_fc_volume_source),
+    one("flexVolume", products::validate_flex_volume_source),
     one("configMap", sources::validate_config_map_volume_source),
-    one("azureFile", sources::validate_azure_file),
-    one("vsphereVolume", sources::validate_vsphere_volume_source),
-    one("photonPersistentDisk", sources::validate_photon_persistent_disk_volume_source),
-    one("portworxVolume", sources::validate_portworx_volume_source),
-    one("azureDisk", sources::validate_azure_disk),
-    one("storageos", sources::validate_storage_os_volume_source),
+    one("azureFile", products::validate_azure_file),
+    one("vsphereVolume", products::validate_vsphere_volume_source),
+    one("photonPersistentDisk", products::validate_photon_persistent_disk_volume_source),
+    one("portworxVolume", products::validate_portworx_volume_source),
+    one("azureDisk", products::validate_azure_disk),
+    one("storageos", products::validate_storage_os_volume_source),
     one("projected", validate_projected_volume_source),
-    one("scaleIO", sources::validate_scale_io_volume_source),
+    one("scaleIO", products::validate_scale_io_volume_source),
     one("csi", sources::validate_csi_volume_source),
     one("ephemeral", sources::validate_ephemeral_volume_source),
     one("image", sources::validate_image_volume_source),
@@ -107,7 +108,7 @@ fn validate_volume_source(volume: &At<'_>, pod_metadata: &At<'_>, causes: &mut C
                 let iscsi = volume.at("iscsi");
                 let length = name.text().len() + 1 + iscsi.at("targetPortal").text().len();
                 if iscsi.at("initiatorName").is_set() && length > 64 {
-                    causes.invalid(&name, name.text(), sources::ISCSI_TOO_LONG);
+                    causes.invalid(&name, name.text(), networks::ISCSI_TOO_LONG);
                 }
             }
             "ephemeral" if is_first => {

@@ -106,7 +106,8 @@ impl Answerer {
         let Answerer { plain, scratch, target, outside, .. } = self;
         let message = Message::new(plain, scratch, request.reply_header(), request.question.bytes);
         let mut lower = [0; NAME_MAX];
-        let located = Located::new(zone, request, &mut lower);
+        let name = request.question.lower_case(&mut lower);
+        let located = Located { request, name, within: zone.locate(name, request.question.class) };
         let (message, verdict, extended_error) = resolve(zone, &located, upstream, *outside, target, message);
         message.finish(&[], usize::MAX, usize::MAX);
         let draft = Draft { extended_error, ..Draft::read(plain) };

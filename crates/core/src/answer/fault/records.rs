@@ -7,10 +7,10 @@ use fastrand::Rng;
 use super::Hit;
 use super::draft::Draft;
 use super::rule::text;
+use crate::answer::Request;
 use crate::answer::soa::Soa;
-use crate::answer::{Request, zone_of};
 use crate::fault::{Action, Arrangement, Glue, Selection, Target};
-use crate::wire::{IN, NAME_MAX, RecordBuf, RecordType, ResponseCode};
+use crate::wire::{NAME_MAX, Question, RecordBuf, RecordType, ResponseCode};
 use crate::zone::Zone;
 
 /// Applies the actions of `hit` to `draft`, the answer of `zone` to `request`. Without an action that sets an order,
@@ -77,9 +77,8 @@ struct Answered<'a> {
 impl Answered<'_> {
     /// A denial as CoreDNS writes it: with the SOA for names in a served zone.
     fn denial(&self, code: ResponseCode) -> Draft {
-        let name = self.request.question.name;
-        let served =
-            zone_of(self.zone, &name.to_ascii_lowercase()).filter(|_| self.request.question.class == IN);
+        let Question { name, class, .. } = self.request.question;
+        let served = self.zone.locate(&name.to_ascii_lowercase(), class);
         let soa = served.map(|(zone_at, _)| RecordBuf::from(Soa::new(self.zone, &name[zone_at..])));
         Draft { code, authoritative: soa.is_some(), authority: soa.into_iter().collect(), ..Draft::default() }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::filters::Refusal;
+use super::node_filters::Refusal;
 use crate::store::{Constraints, Kind, Labels, Name, Namespace, Node, Pod, PodAffinityTerm, Store};
 
 const AFFINITY: Refusal = Refusal::unresolvable("node(s) didn't match pod affinity rules");

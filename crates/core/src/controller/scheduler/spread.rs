@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::filters::{Refusal, has_untolerated_taint, matches_node};
+use super::node_filters::{Refusal, has_untolerated_taint, matches_node};
 use crate::store::{Labels, Node, Pod, SpreadConstraint, Store};
 
 const SKEWED: Refusal = Refusal::resolvable("node(s) didn't match pod topology spread constraints");

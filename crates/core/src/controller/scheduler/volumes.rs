@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::filters::Refusal;
+use super::node_filters::Refusal;
 use crate::store::{
     Kind, Labels, Name, Node, NodeSelector, PersistentVolume, PersistentVolumeClaim, Pod, Store,
 };

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use super::{COMPONENT, Slot, Sync};
+use super::claims::{self, COMPONENT};
+use super::{Slot, Sync};
 use crate::controller::pods::PodBuilder;
-use crate::controller::{claims, refusal};
+use crate::controller::refusal;
 use crate::kubelet;
 use crate::store::{ControllerRevision, Kind, Name, Object, Pod, REVISION_LABEL, StatefulSet, Store};
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::Contents;
 use crate::admission::quota;
 use crate::reconcile::Context;
-use crate::store::{ConditionStatus, Extra, Kind, Namespace, Object, Store, WorkloadCondition};
+use crate::store::{ConditionStatus, Extra, Kind, Namespace, Store, WorkloadCondition};
 
 /// A type of condition, with its reason and message on success (okReasons, okMessages).
 const OK: [(&str, &str, &str); 5] = [
@@ -28,7 +28,11 @@ const FINALIZERS_REMAINING: &str = "NamespaceFinalizersRemaining";
 type Failure = (&'static str, &'static str, String);
 
 /// The namespace with the conditions for its remaining contents. `None` if it has them already.
-pub(super) fn update(context: Context<'_>, namespace: &Namespace, contents: &Contents<'_>) -> Option<Object> {
+pub(super) fn update(
+    context: Context<'_>,
+    namespace: &Namespace,
+    contents: &Contents<'_>,
+) -> Option<Namespace> {
     let failures = failures(context.store, namespace, contents);
     let null = Value::Null;
     let given = namespace.metadata.given.as_ref().map_or(&null, |given| given.json());

@@ -3,12 +3,15 @@
 
 use std::sync::Arc;
 
-use super::{refusal, statefulset, volumes};
+use crate::controller::{refusal, volumes};
 use crate::reconcile::{Context, SyncResult};
 use crate::store::{
     ClaimTemplate, Key, Kind, Links, Name, Object, ObjectMeta, Owner, PersistentVolumeClaim, Pod, Retention,
     StatefulSet, Stored, ordinal, pod_spec,
 };
+
+/// The StatefulSet controller, as the source of Events.
+pub(super) const COMPONENT: &str = "statefulset-controller";
 
 /// The name of the claim for an ordinal: `TEMPLATE-SET-ORDINAL`.
 pub(super) fn name(template: &ClaimTemplate, set: &StatefulSet, ordinal: u32) -> Name {
@@ -82,12 +85,12 @@ pub(super) fn make(
                     let message = format!(
                         "Create Claim {name} for Pod {pod} in StatefulSet {set_name} failed error: {why}"
                     );
-                    result.emit_warning(statefulset::COMPONENT, about(), "FailedCreate", message);
+                    result.emit_warning(COMPONENT, about(), "FailedCreate", message);
                     wrong.push(format!("failed to create PVC {name}: {why}"));
                     continue;
                 }
                 let message = format!("Create Claim {name} Pod {pod} in StatefulSet {set_name} success");
-                result.emit_event(statefulset::COMPONENT, about(), "SuccessfulCreate", message);
+                result.emit_event(COMPONENT, about(), "SuccessfulCreate", message);
                 result.put(claim);
             }
         }

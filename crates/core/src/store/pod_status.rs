@@ -1,12 +1,80 @@
-//! The parts of a pod's status that only some pods have: reasons, conditions that controllers set, and a status that a
-//! client wrote.
+//! The status of a pod, with the parts that only some pods have: reasons, conditions that controllers set, and a status
+//! that a client wrote.
 
+use std::net::IpAddr;
+
+use serde::Deserialize;
 use serde_json::Value;
 
+use super::addresses::IpList;
 use super::given::Given;
 use super::names::Name;
-use super::pod::PodStatus;
 use super::time::Time;
+use super::values::{self, nullable};
+
+/// The status of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "WrittenStatus")]
+pub struct PodStatus {
+    /// Absent before the first sync by a kubelet.
+    pub phase: Option<PodPhase>,
+    /// The pod's addresses, primary first.
+    pub ips: IpList,
+    /// Whether the condition `Ready` is true.
+    pub ready: bool,
+    /// Whether the condition `ContainersReady` is true.
+    pub containers_ready: bool,
+    /// Time of the last transition of the condition `Ready`.
+    pub ready_since: Option<Time>,
+    /// When its kubelet accepted it or, once it runs, when its containers started.
+    pub since: Option<Time>,
+    /// Number of container restarts.
+    pub restarts: u32,
+    /// The boot of its node at which its sandbox was created.
+    pub boot: u32,
+    /// Whether the kubelet here computed it, instead of a snapshot.
+    pub simulated: bool,
+    /// Further details.
+    pub details: Option<Box<StatusDetails>>,
+}
+
+/// A pod's status in a snapshot.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct WrittenStatus {
+    phase: Option<PodPhase>,
+    #[serde(deserialize_with = "nullable")]
+    reason: Name,
+    #[serde(deserialize_with = "nullable")]
+    message: Name,
+    #[serde(rename = "podIP", deserialize_with = "values::optional_ip")]
+    pod_ip: Option<IpAddr>,
+    #[serde(rename = "podIPs", deserialize_with = "values::ip_list")]
+    pod_ips: Vec<IpAddr>,
+    #[serde(deserialize_with = "values::pod_conditions")]
+    conditions: values::PodConditions,
+}
+
+impl From<WrittenStatus> for PodStatus {
+    fn from(written: WrittenStatus) -> Self {
+        let WrittenStatus { phase, reason, message, pod_ip, pod_ips, conditions } = written;
+        let values::PodConditions { ready, containers_ready } = conditions;
+        let primary = pod_ip.filter(|ip| !pod_ips.contains(ip));
+        let ips = primary.into_iter().chain(pod_ips).collect();
+        let details = (!reason.is_empty() || !message.is_empty())
+            .then(|| Box::new(StatusDetails { reason, message, ..StatusDetails::default() }));
+        PodStatus { phase, ips, ready, containers_ready, details, ..PodStatus::default() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    Unknown,
+}
 
 /// The condition that a pod has a node.
 pub const POD_SCHEDULED: &str = "PodScheduled";
@@ -74,6 +142,16 @@ pub struct StatusDetails {
 }
 
 impl PodStatus {
+    /// Whether it is from a snapshot.
+    pub fn is_recorded(&self) -> bool {
+        self.phase.is_some() && !self.simulated
+    }
+
+    /// The pod's addresses, primary first.
+    pub fn ips(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.ips.iter()
+    }
+
     /// The reason for the phase; empty if there is none.
     pub fn reason(&self) -> &str {
         self.details.as_ref().map_or("", |details| &details.reason)
