@@ -68,7 +68,7 @@
 //! | `resolver` | `Cluster::resolver`, a hickory-resolver whose server is the cluster |
 //! | `api` | `Cluster::api_url`, the Kubernetes API over HTTP, for client libraries |
 //! | `watch` | following manifests on disk, as the program does |
-//! | `run` | what the program needs for pods that run as processes, on Linux |
+//! | `run` | `Builder::run`: pods that run as processes, on Linux; their lines and exit codes |
 //!
 //! # Layout
 //!
@@ -118,6 +118,8 @@ pub use cluster::{
     Builder, Change, Cluster, Error, Fault, FaultGuard, Mark, NodeHandle, Operation, PodHandle, Queries,
     QueryTimeout,
 };
+#[cfg(all(feature = "run", target_os = "linux"))]
+pub use cluster::{Run, node_process};
 #[doc(inline)]
 pub use clusterlocal_core::addresses::Range;
 #[doc(inline)]

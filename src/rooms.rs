@@ -83,6 +83,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "manifest",
             "queries",
             "reconcile",
+            "run",
             "serve",
             "store",
             "watch",

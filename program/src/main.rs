@@ -5,6 +5,8 @@ mod cli;
 mod lines;
 mod lint;
 
+#[cfg(target_os = "linux")]
+use std::net::SocketAddr;
 use std::panic::resume_unwind;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
@@ -121,11 +123,12 @@ async fn answer(
     let mut node = None;
     #[cfg(target_os = "linux")]
     if let Some(pods) = pods {
-        let begun = start_nodes(&pods, &args.settings(&sources.overrides())?, &cluster)?;
-        let sockets = begun.bind_dns();
-        let (datagrams, listener) = sockets.map_err(|e| Failure::Network(format!("DNS for pods: {e}")))?;
-        let with = listeners.with_sockets(datagrams, listener);
-        listeners = with.map_err(|e| Failure::Network(format!("cannot serve DNS for pods: {e}")))?;
+        let begun = start_nodes(&pods, addresses[0], &args.settings(&sources.overrides())?, &cluster)?;
+        let sockets = begun.bind_dns().map_err(|e| Failure::Network(format!("DNS for pods: {e}")))?;
+        if let Some((datagrams, listener)) = sockets {
+            let with = listeners.with_sockets(datagrams, listener);
+            listeners = with.map_err(|e| Failure::Network(format!("cannot serve DNS for pods: {e}")))?;
+        }
         node = Some(begun);
     }
     let api = args.bind_api().await?;
@@ -160,6 +163,7 @@ async fn answer(
     #[cfg(target_os = "linux")]
     if let Some(node) = node {
         let (driver, stop) = (driver.clone(), stop.clone());
+        tokio::spawn(cli::log_pods(driver.clone()));
         tokio::spawn(async move {
             node.run(driver, requested.requested()).await;
             stop.now();
@@ -195,12 +199,18 @@ async fn answer(
 
 /// Starts the network of the pods, without pods.
 #[cfg(target_os = "linux")]
-fn start_nodes(args: &PodsArgs, settings: &Settings, cluster: &ControlPlane) -> Result<Nodes, Failure> {
+fn start_nodes(
+    args: &PodsArgs,
+    dns: SocketAddr,
+    settings: &Settings,
+    cluster: &ControlPlane,
+) -> Result<Nodes, Failure> {
     let options = clusterlocal::run::Options {
         images: args.images()?,
         folder: args.folder()?,
         writable: args.is_writable(),
-        lines: if args.prints_lines() { lines::printed() } else { Arc::new(|_: &str, _: &[u8]| {}) },
+        lines: args.lines()?,
+        on_host: args.is_on_host().then_some(dns),
     };
     let program = std::env::current_exe();
     let program = program.map_err(|e| Failure::Network(format!("cannot find this program: {e}")))?;

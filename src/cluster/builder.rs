@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 #[cfg(feature = "watch")]
 use super::files::{self, Files};
+#[cfg(all(feature = "run", target_os = "linux"))]
+use super::processes::Run;
 use super::running::Running;
 use super::{Addresses, Cluster, Error, Operation};
 use crate::addresses::Range;
@@ -28,6 +30,8 @@ pub struct Builder {
     settings: Settings,
     single: Single,
     options: serve::Options,
+    #[cfg(all(feature = "run", target_os = "linux"))]
+    run: Option<Run>,
 }
 
 /// Values set by individual methods. They override [`Builder::settings`], in whichever order the methods are called.
@@ -63,6 +67,8 @@ impl Default for Builder {
             settings: Settings::default(),
             single: Single::default(),
             options: serve::Options::default(),
+            #[cfg(all(feature = "run", target_os = "linux"))]
+            run: None,
         }
     }
 }
@@ -182,6 +188,26 @@ impl Builder {
         self
     }
 
+    /// Runs the containers of pods as processes, each pod with a network of its own (10.244.x.x), in which the DNS of the cluster is
+    /// at 10.96.0.10. A pod is ready when its readiness probe succeeds. Without root this takes user namespaces; the error
+    /// names the setting that forbids them. All processes end when the cluster is dropped.
+    ///
+    /// ```no_run
+    /// # use clusterlocal::{Cluster, Run};
+    /// # use std::time::Duration;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let cluster = Cluster::builder().path("store.yaml").run(Run::new().image("store", "./target/debug/store")).start().wait()?;
+    /// cluster.rollout("store").wait()?;
+    /// cluster.pod("store-0").wait_for_line("joined", Duration::from_secs(10)).wait()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(all(feature = "run", target_os = "linux"))]
+    pub fn run(mut self, run: Run) -> Self {
+        self.run = Some(run);
+        self
+    }
+
     /// Starts the cluster. It answers queries when the operation is done. The cluster's own thread reads the files and runs
     /// the controllers, so a caller that awaits this does not block its executor.
     ///
@@ -197,6 +223,8 @@ impl Builder {
                 domain,
                 #[cfg(feature = "watch")]
                 files,
+                #[cfg(all(feature = "run", target_os = "linux"))]
+                pods,
             } = begun?;
             Ok(Cluster {
                 driver,
@@ -206,6 +234,8 @@ impl Builder {
                 #[cfg(feature = "watch")]
                 files,
                 running,
+                #[cfg(all(feature = "run", target_os = "linux"))]
+                pods,
             })
         })
     }
@@ -221,6 +251,8 @@ impl Builder {
             settings,
             single,
             options,
+            #[cfg(all(feature = "run", target_os = "linux"))]
+            run,
         } = self;
         if !paths.is_empty() {
             let found = manifest::find(&paths).map_err(Error::Manifests)?;
@@ -230,20 +262,36 @@ impl Builder {
         if loaded.has_errors() {
             return Err(Error::Manifests(loaded.problems));
         }
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        let settings = match &run {
+            Some(run) => run.over(settings),
+            None => settings,
+        };
         let settings = single.over(settings).with_overrides(&loaded.overrides)?;
         let objects = loaded.objects();
         #[cfg(feature = "watch")]
         let (sources, objects, settings) = files::read(&followed, objects, settings)?;
         let domain = settings.zone.domain.clone();
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        let kept_settings = settings.clone();
         let mut control_plane = ControlPlane::new(settings);
         control_plane.advance_to(clock.now());
         control_plane.apply(&objects);
+        let listeners = Listeners::bind(&options).await?;
+        let dns = listeners.addresses()[0];
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        let (nodes, listeners) = match run {
+            Some(run) => {
+                let (nodes, listeners) = run.start(&kept_settings, &clock, &control_plane, listeners)?;
+                (Some(nodes), listeners)
+            }
+            None => (None, listeners),
+        };
         let driver = Driver::new(control_plane, clock);
         let queries = QueryLog::default();
         let view = serve::View::from(&driver).with_queries(queries.clone());
-        let listeners = Listeners::bind(&options).await?;
         let addresses = Addresses {
-            dns: listeners.addresses()[0],
+            dns,
             #[cfg(feature = "api")]
             api: super::api::serve(driver.clone(), queries.clone()).await?,
         };
@@ -251,6 +299,8 @@ impl Builder {
         let living = driver.clone();
         tokio::spawn(async move { living.run().await });
         Ok(Begun {
+            #[cfg(all(feature = "run", target_os = "linux"))]
+            pods: nodes.map(|nodes| nodes.spawn(driver.clone())),
             #[cfg(feature = "watch")]
             files: Files::follow(sources, driver.clone()),
             driver,
@@ -269,4 +319,6 @@ struct Begun {
     domain: DomainName,
     #[cfg(feature = "watch")]
     files: Files,
+    #[cfg(all(feature = "run", target_os = "linux"))]
+    pods: Option<super::processes::Pods>,
 }

@@ -26,6 +26,9 @@ pub enum Error {
     /// The system has no thread or file descriptor left.
     #[error("cannot start a cluster: {0}")]
     Start(#[from] io::Error),
+    /// Pods cannot run as processes: the message names what the system refuses, and the ways on.
+    #[error("cannot run pods: {0}")]
+    Run(String),
     /// The object does not exist.
     #[error("{wanted} does not exist; {}", alternatives(wanted, there))]
     Missing {

@@ -14,6 +14,8 @@ mod operation;
 mod pod;
 #[cfg(feature = "api")]
 mod protocol;
+#[cfg(all(feature = "run", target_os = "linux"))]
+mod processes;
 mod queries;
 #[cfg(feature = "resolver")]
 mod resolver;
@@ -43,6 +45,8 @@ pub use operation::Operation;
 pub use pod::PodHandle;
 #[cfg(feature = "api")]
 pub use protocol::fixture;
+#[cfg(all(feature = "run", target_os = "linux"))]
+pub use processes::{Run, node_process};
 pub use queries::Queries;
 
 /// A cluster for tests: its DNS, its API and its pods. Dropping it ends all of them.
@@ -79,6 +83,9 @@ pub struct Cluster {
     files: Files,
     /// Ends when it is dropped.
     running: Running,
+    /// What is kept of pods that run as processes. Dropped after they have been killed.
+    #[cfg(all(feature = "run", target_os = "linux"))]
+    pods: Option<processes::Pods>,
 }
 
 /// Tests share a cluster between threads and tasks: its types are `Send` and `Sync`.
@@ -242,6 +249,14 @@ impl Cluster {
     #[doc(hidden)]
     pub fn driver(&self) -> &Driver {
         &self.driver
+    }
+
+    /// Whether pods are processes: what they do is not known in advance.
+    fn runs_pods(&self) -> bool {
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        return self.pods.is_some();
+        #[cfg(not(all(feature = "run", target_os = "linux")))]
+        false
     }
 
     fn operation<'c, T>(&self, work: impl Future<Output = T> + Send + 'c) -> Operation<'c, T> {

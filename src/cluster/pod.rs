@@ -12,8 +12,8 @@ use crate::store::{
 /// A handle of a pod, by its name: it also refers to the pod that replaces it.
 #[derive(Clone, Debug)]
 pub struct PodHandle<'c> {
-    cluster: &'c Cluster,
-    key: Key,
+    pub(super) cluster: &'c Cluster,
+    pub(super) key: Key,
 }
 
 impl<'c> PodHandle<'c> {

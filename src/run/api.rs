@@ -36,7 +36,7 @@ impl Api {
 }
 
 /// The object at `key`, as the API shows it.
-pub(super) fn shown(cluster: &ControlPlane, key: &Key) -> Option<Value> {
+pub(crate) fn shown(cluster: &ControlPlane, key: &Key) -> Option<Value> {
     let store = cluster.store();
     store.stored(key).map(|stored| render::object(stored, &render::Context::now(store)))
 }

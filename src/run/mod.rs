@@ -15,7 +15,8 @@ use tracing::error;
 
 use crate::store::{Key, Kind, Name};
 use crate::{ControlPlane, Driver, Settings};
-use api::{Api, shown};
+use api::Api;
+pub(crate) use api::shown;
 
 /// How the containers of pods run.
 #[derive(Clone)]
@@ -26,14 +27,18 @@ pub struct Options {
     pub folder: PathBuf,
     /// Whether programs may write to the files of the machine.
     pub writable: bool,
-    /// Takes each line that a container writes, after the name `POD/CONTAINER` of its container.
+    /// Takes each line that a container writes, after the name `NAMESPACE/POD/CONTAINER` of its container.
     pub lines: Lines,
+    /// Where the DNS listens on the machine, if pods are on the network of the machine, without namespaces.
+    pub on_host: Option<SocketAddr>,
 }
 
 /// The nodes of a cluster, whose pods are processes.
 pub struct Nodes {
     node: Arc<Node>,
     options: clusterlocal_node::Options,
+    /// The address of the Service kube-dns, or nothing.
+    service: String,
 }
 
 impl Nodes {
@@ -47,31 +52,40 @@ impl Nodes {
         settings: &Settings,
         cluster: &ControlPlane,
     ) -> Result<Self, NodeError> {
-        let node = Node::start(program, &settings.pod_range.networks(), &settings.service_range.networks())?;
+        let node = match options.on_host {
+            Some(_) => Node::start_on_host(program)?,
+            None => Node::start(program, &settings.pod_range.networks(), &settings.service_range.networks())?,
+        };
         let dns = Key::new(Kind::Service, Name::from("kube-system"), Name::from("kube-dns"));
         let dns = shown(cluster, &dns).and_then(|dns| Some(dns["spec"]["clusterIP"].as_str()?.to_owned()));
-        let Options { images, folder, writable, lines } = options;
+        let Options { images, folder, writable, lines, on_host } = options;
+        let service = dns.unwrap_or_default();
         let options = clusterlocal_node::Options {
             images,
             folder,
             working_dir: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             writable,
             domain: settings.zone.domain.to_string().trim_end_matches('.').to_owned(),
-            dns: dns.unwrap_or_default(),
+            dns: on_host.map_or_else(|| service.clone(), |listener| listener.to_string()),
             lines,
         };
-        Ok(Nodes { node: Arc::new(node), options })
+        Ok(Nodes { node: Arc::new(node), options, service })
     }
 
-    /// Binds the DNS at the address of the Service kube-dns.
+    /// Binds the DNS at the address of the Service kube-dns. On the network of the machine, it has none where ports below 1024 are
+    /// reserved for root.
     ///
     /// # Errors
     /// If the Service has no address.
-    pub fn bind_dns(&self) -> Result<(UdpSocket, TcpListener), NodeError> {
-        let address = self.options.dns.parse::<IpAddr>();
+    pub fn bind_dns(&self) -> Result<Option<(UdpSocket, TcpListener)>, NodeError> {
+        let address = self.service.parse::<IpAddr>();
         let address =
             address.map_err(|_| NodeError::new("the Service kube-dns.kube-system has no address"))?;
-        self.node.bind(SocketAddr::new(address, 53))
+        match self.node.bind(SocketAddr::new(address, 53)) {
+            Ok(sockets) => Ok(Some(sockets)),
+            Err(_) if self.node.is_on_host() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs the pods until `stop` resolves and all of them have stopped.

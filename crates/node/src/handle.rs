@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,9 +13,9 @@ use rustix::fs::MemfdFlags;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
 
-use crate::VERB;
 use crate::runtime::channel::Channel;
 use crate::runtime::protocol::{NodeReply, NodeRequest, PodEvent, PodRequest, PodSandbox, Process};
+use crate::{VERB, VERSION};
 
 /// The node's process and network could not be had, or do not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,7 @@ pub struct Node {
     process: Mutex<Child>,
     /// The user and group that programs run as, where the node has a user namespace of its own.
     caller: Option<(u32, u32)>,
+    on_host: bool,
 }
 
 impl Node {
@@ -49,12 +51,28 @@ impl Node {
     /// # Errors
     /// Where the program cannot be started, or the system allows no namespaces: the message names the setting.
     pub fn start(program: &Path, pods: &[IpNet], services: &[IpNet]) -> Result<Self, NodeError> {
-        let (channel, other) = Channel::pair()?;
         let list = |ranges: &[IpNet]| ranges.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        Node::begin(program, &["node", VERSION, &list(pods), &list(services)], false)
+    }
+
+    /// Starts the node's process of `program` without namespaces: pods are on the network of the host, with addresses of its
+    /// loopback interface, and have the files of the machine.
+    ///
+    /// # Errors
+    /// Where the program cannot be started.
+    pub fn start_on_host(program: &Path) -> Result<Self, NodeError> {
+        Node::begin(program, &["host", VERSION], true)
+    }
+
+    fn begin(program: &Path, arguments: &[&str], on_host: bool) -> Result<Self, NodeError> {
+        let (channel, other) = Channel::pair()?;
         let process = Command::new(program)
-            .args([VERB, "node", &list(pods), &list(services)])
+            .arg(VERB)
+            .args(arguments)
             .stdin(Stdio::from(other.into_fd()))
             .stdout(Stdio::null())
+            // A key at the server's terminal is a signal for the server alone, which stops the pods.
+            .process_group(0)
             .spawn()
             .map_err(|error| NodeError(format!("cannot start {}: {error}", program.display())))?;
         let caller = match channel.receive::<NodeReply>()? {
@@ -64,7 +82,12 @@ impl Node {
                 return Err(NodeError(format!("{} is not a program that runs pods", program.display())));
             }
         };
-        Ok(Node { channel: Mutex::new(channel), process: Mutex::new(process), caller })
+        Ok(Node { channel: Mutex::new(channel), process: Mutex::new(process), caller, on_host })
+    }
+
+    /// Whether pods are on the network of the host, without namespaces.
+    pub fn is_on_host(&self) -> bool {
+        self.on_host
     }
 
     /// The user and group of [`Process::user`] for programs that run as the caller.

@@ -20,20 +20,41 @@ pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
 /// arguments after this one.
 pub const VERB: &str = "__node";
 
+/// The version of this package. The server and the program of the node's processes have the same one.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The last argument of the processes of pods on the network of the host.
+pub(crate) const ON_HOST: &str = "on-host";
+
+/// What separates the pods of a node from the machine and from each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// Namespaces for network, mounts, processes and hostname.
+    Namespaces,
+    /// Nothing: pods are on the network of the host.
+    None,
+}
+
 /// Becomes a process of a node. The arguments are those that this package appends to [`VERB`]. The calling process must have one
 /// thread.
 pub fn process(arguments: &[String]) -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
-        ["node", pods, services] => runtime::agent::enter(pods, services),
+        ["node" | "host", version, ..] if version != VERSION => runtime::agent::refuse(format!(
+            "the program that runs pods has version {VERSION}, and {version} is expected"
+        )),
+        ["node", _, pods, services] => runtime::agent::enter(pods, services),
+        ["host", _] => runtime::agent::run_on_host(),
         ["agent", pods, services, caller] => {
             let caller = caller
                 .split_once(':')
                 .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)));
             runtime::agent::run(&ranges(pods), &ranges(services), caller)
         }
-        ["init"] => runtime::init::run(),
-        ["launch"] => runtime::launch::run(),
+        ["init"] => runtime::init::run(Isolation::Namespaces),
+        ["init", ON_HOST] => runtime::init::run(Isolation::None),
+        ["launch"] => runtime::launch::run(Isolation::Namespaces),
+        ["launch", ON_HOST] => runtime::launch::run(Isolation::None),
         _ => {
             eprintln!("{VERB} is for the program itself: use the verb run");
             ExitCode::FAILURE

@@ -140,6 +140,9 @@ struct SettingsArgs {
     /// Whether pods have a network of their own, with the usual ranges of a cluster by default.
     #[arg(skip)]
     own_network: bool,
+    /// Whether pods run as processes.
+    #[arg(skip)]
+    runs_pods: bool,
 }
 
 /// The `pods` option of CoreDNS's `kubernetes` plugin.
@@ -154,9 +157,9 @@ enum Pods {
 }
 
 impl ClusterArgs {
-    /// Gives pods a network of their own, in which they run as processes.
-    pub fn run_pods(&mut self) {
-        self.settings.own_network = true;
+    /// Runs pods as processes, with the usual addresses of a cluster where they have a network of their own.
+    pub fn run_pods(&mut self, own_network: bool) {
+        (self.settings.runs_pods, self.settings.own_network) = (true, own_network);
     }
 
     /// The inputs, `zones` by default.
@@ -192,6 +195,8 @@ impl ClusterArgs {
         let mut settings = Settings::default();
         if flags.own_network {
             (settings.pod_range, settings.service_range) = (Range::usual_pods(), Range::usual_services());
+        }
+        if flags.runs_pods {
             settings.kubelets = Kubelets::External;
         }
         let settings = settings.with_overrides(overrides);

@@ -68,6 +68,7 @@ const ENDINGS: [Ending; 22] = [
                 "clusterlocal run store.yaml --image store:2='./store --data /var/data'",
                 "a program for an image",
             ),
+            ("clusterlocal run store.yaml --network host", "where namespaces are forbidden"),
         ],
         "Pods have addresses, ports, hostnames, files and volumes of their own, without root; images are not\n\
          pulled, limits are not enforced. The flags of serve hold as well.",

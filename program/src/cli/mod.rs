@@ -21,6 +21,8 @@ mod node;
 mod output;
 mod play;
 mod pod;
+#[cfg(target_os = "linux")]
+mod pod_log;
 mod process;
 mod queries;
 mod query;
@@ -46,6 +48,8 @@ use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use changes::log_changes;
 pub use failure::{Failure, show};
+#[cfg(target_os = "linux")]
+pub use pod_log::log_pods;
 pub use process::{Parent, Signals, Stop};
 #[cfg(target_os = "linux")]
 pub use run::PodsArgs;

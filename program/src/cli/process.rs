@@ -77,7 +77,13 @@ fn handle_all(mut signals: Taken, answering: &Mutex<Answering>) {
             }
             (SIGTERM | SIGINT, None, _) => std::process::exit(128 + signal),
             (SIGTERM | SIGINT, Some((stop, _, deadline)), None) => {
-                info!("{name}: answering the queries received so far, then stopping");
+                if deadline {
+                    info!("{name}: answering the queries received so far, then stopping");
+                } else {
+                    info!(
+                        "{name}: stopping the pods, each within its grace period; a second signal stops them at once"
+                    );
+                }
                 stopping = Some(Instant::now());
                 stop.now();
                 if deadline {

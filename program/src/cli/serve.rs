@@ -201,17 +201,17 @@ impl ServeArgs {
         self.life.clock()
     }
 
-    /// Runs pods as processes, in a network of their own.
+    /// Runs pods as processes, in a network of their own or in that of the machine.
     ///
     /// # Errors
     /// If the clock is not the real one: processes have no other.
-    pub fn run_pods(&mut self) -> Result<(), String> {
+    pub fn run_pods(&mut self, own_network: bool) -> Result<(), String> {
         if !self.life.is_real() {
             return Err("--clock manual and --speed are for simulated pods: processes have the real clock. Use serve, or \
                         omit the flag"
                 .into());
         }
-        self.cluster.run_pods();
+        self.cluster.run_pods(own_network);
         Ok(())
     }
 

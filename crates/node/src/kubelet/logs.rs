@@ -15,7 +15,7 @@ const MAX_FILE: u64 = 10 << 20;
 /// Maximum length of a line, in bytes; longer ones are cut into pieces, as containerd does it.
 const MAX_LINE: usize = 16 << 10;
 
-/// Called with a container's name and each of its lines.
+/// Called with a container, as `NAMESPACE/POD/CONTAINER`, and each of its lines.
 pub type Lines = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
 
 /// The log of one run of a container: `NUMBER.log`, and `NUMBER.log.1` with what was before.
@@ -112,12 +112,12 @@ mod tests {
             let shown = Arc::new(std::sync::Mutex::new(0));
             let counted = shown.clone();
             let lines: Lines = Arc::new(move |name: &str, _: &[u8]| {
-                assert_eq!(name, "db-0/store");
+                assert_eq!(name, "default/db-0/store");
                 *counted.lock().unwrap_or_else(PoisonError::into_inner) += 1;
             });
             // In pieces, as a pipe gives them.
             let from = tokio::io::AsyncReadExt::chain(&written.as_bytes()[..1], &written.as_bytes()[1..]);
-            copy(from, "stdout", log, "db-0/store".into(), lines, Time::default).await;
+            copy(from, "stdout", log, "default/db-0/store".into(), lines, Time::default).await;
             let logged = fs::read_to_string(folder.path().join("0.log")).unwrap();
             let logged: Vec<&str> =
                 logged.lines().map(|line| line.split_once(" stdout ").unwrap().1).collect();

@@ -6,6 +6,7 @@ mod container;
 mod environment;
 mod files;
 mod logs;
+mod on_host;
 mod probes;
 mod probing;
 mod status;
@@ -104,9 +105,9 @@ pub struct Options {
     pub writable: bool,
     /// The domain of the cluster.
     pub domain: String,
-    /// The address of the DNS in the network of the cluster.
+    /// The address of the DNS in the network of the cluster; with its port where pods are on the network of the host.
     pub dns: String,
-    /// Takes each line that a container writes, after the name `POD/CONTAINER` of where it comes from.
+    /// Takes each line that a container writes, after the name `NAMESPACE/POD/CONTAINER` of where it comes from.
     pub lines: Lines,
 }
 

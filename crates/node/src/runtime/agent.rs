@@ -16,6 +16,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use super::channel::Channel;
 use super::namespaces::leave_the_machine;
 use super::protocol::{NodeReply, NodeRequest, PodSandbox};
+use crate::ON_HOST;
 use crate::network::{Inside, Network};
 
 /// The namespaces of a pod that all its containers share, and the files of those of this process.
@@ -41,19 +42,31 @@ pub(crate) fn enter(pods: &str, services: &str) -> ExitCode {
             Ok(status) if status.success() => ExitCode::SUCCESS,
             _ => ExitCode::FAILURE,
         },
-        Err(reason) => {
-            if let Ok(channel) = Channel::from_stdin() {
-                _ = channel.send(&NodeReply::Failed(reason), &[]);
-            }
-            ExitCode::FAILURE
-        }
+        Err(reason) => refuse(reason),
     }
+}
+
+/// Reports to the server, by the channel at standard input, why this program is not its node's process.
+pub(crate) fn refuse(reason: String) -> ExitCode {
+    if let Ok(channel) = Channel::from_stdin() {
+        _ = channel.send(&NodeReply::Failed(reason), &[]);
+    }
+    ExitCode::FAILURE
+}
+
+/// Runs the node's process without namespaces, with the channel at standard input, until the server closes it.
+pub(crate) fn run_on_host() -> ExitCode {
+    serve(Agent::start(None, None))
 }
 
 /// Runs the node's process with the channel at standard input, until the server closes it. The first message is a
 /// [`NodeReply`] that the network is there, or why it is not. Programs run as the `caller`.
 pub(crate) fn run(pods: &[IpNet], services: &[IpNet], caller: Option<(u32, u32)>) -> ExitCode {
-    match Agent::start(pods, services, caller) {
+    serve(Agent::start(Some((pods, services)), caller))
+}
+
+fn serve(started: Result<Agent, (Option<Channel>, String)>) -> ExitCode {
+    match started {
         Ok(agent) => agent.run(),
         Err((channel, reason)) => {
             if let Some(channel) = channel {
@@ -66,7 +79,8 @@ pub(crate) fn run(pods: &[IpNet], services: &[IpNet], caller: Option<(u32, u32)>
 
 struct Agent {
     channel: Channel,
-    network: Network,
+    /// None where pods are on the network of the host.
+    network: Option<Network>,
     runtime: tokio::runtime::Runtime,
     /// The namespaces that it returns to.
     home: Vec<(CloneFlags, File)>,
@@ -74,8 +88,7 @@ struct Agent {
 
 impl Agent {
     fn start(
-        pods: &[IpNet],
-        services: &[IpNet],
+        ranges: Option<(&[IpNet], &[IpNet])>,
         caller: Option<(u32, u32)>,
     ) -> Result<Self, (Option<Channel>, String)> {
         let channel = Channel::from_stdin().map_err(|error| (None, error.to_string()))?;
@@ -84,8 +97,12 @@ impl Agent {
             let home = own_namespaces().map_err(|error| error.to_string())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
-            let network =
-                runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?;
+            let network = match ranges {
+                Some((pods, services)) => Some(
+                    runtime.block_on(Network::create(pods, services)).map_err(|error| error.to_string())?,
+                ),
+                None => None,
+            };
             Ok((home, runtime, network))
         };
         match started() {
@@ -123,12 +140,15 @@ impl Agent {
             }
             NodeRequest::Bind(address) => self.bind(address),
             NodeRequest::Listen(address) => {
-                self.runtime.block_on(self.network.add_address(address.ip()))?;
+                self.add_address(address)?;
                 Ok(vec![TcpListener::bind(address)?.into()])
             }
             NodeRequest::Dial(address) => dial(address).map(|socket| vec![socket]),
             NodeRequest::Connect { node, connected } => {
-                self.runtime.block_on(self.network.connect(&node, connected))?;
+                let network = self.network.as_mut().ok_or_else(|| {
+                    io::Error::other("pods on the network of the host cannot be cut off from each other")
+                })?;
+                self.runtime.block_on(network.connect(&node, connected))?;
                 Ok(Vec::new())
             }
         }
@@ -136,6 +156,9 @@ impl Agent {
 
     /// Creates the namespaces of a pod, connects it, and starts its init process in them.
     fn create_pod(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<()> {
+        if self.network.is_none() {
+            return self.spawn_init(channel, &["init", ON_HOST]);
+        }
         unshare(OF_A_POD.iter().fold(CloneFlags::empty(), |all, (kind, _)| all | *kind))?;
         let created = self.start_init(pod, channel);
         for (kind, namespace) in &self.home {
@@ -143,25 +166,42 @@ impl Agent {
         }
         let inside = created?;
         // The other end of the link is in this process's network again.
-        self.runtime.block_on(self.network.add_pod(inside, pod))
+        match &mut self.network {
+            Some(network) => self.runtime.block_on(network.add_pod(inside, pod)),
+            None => Ok(()),
+        }
     }
 
     /// In the namespaces of the new pod.
     fn start_init(&mut self, pod: &PodSandbox, channel: OwnedFd) -> io::Result<Inside> {
         sethostname(&pod.hostname).map_err(at("the hostname"))?;
         let inside = Inside::open(&self.runtime).map_err(at("the network"))?;
+        self.spawn_init(channel, &["init"])?;
+        Ok(inside)
+    }
+
+    fn spawn_init(&self, channel: OwnedFd, arguments: &[&str]) -> io::Result<()> {
         let program = std::env::current_exe()?;
         Command::new(program)
-            .args([crate::VERB, "init"])
+            .arg(crate::VERB)
+            .args(arguments)
             .env_clear()
             .stdin(Stdio::from(channel))
             .stdout(Stdio::null())
             .spawn()?;
-        Ok(inside)
+        Ok(())
+    }
+
+    /// Gives the bridge of the cluster an address; the loopback interface of the host has all of its own.
+    fn add_address(&mut self, address: SocketAddr) -> io::Result<()> {
+        match &mut self.network {
+            Some(network) => self.runtime.block_on(network.add_address(address.ip())),
+            None => Ok(()),
+        }
     }
 
     fn bind(&mut self, address: SocketAddr) -> io::Result<Vec<OwnedFd>> {
-        self.runtime.block_on(self.network.add_address(address.ip()))?;
+        self.add_address(address)?;
         let datagrams = UdpSocket::bind(address)?;
         let listener = TcpListener::bind(address)?;
         Ok(vec![datagrams.into(), listener.into()])

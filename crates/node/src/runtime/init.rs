@@ -16,12 +16,25 @@ use nix::unistd::{Pid, getpid};
 use rustix::process::{PidfdFlags, pidfd_open};
 
 use super::channel::Channel;
+use super::descendants;
 use super::protocol::{PodEvent, PodRequest};
+use crate::Isolation;
 
 /// Runs the init process with the channel at standard input, until its other end is closed.
-pub(crate) fn run() -> ExitCode {
-    _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
-    match Init::start().and_then(Init::run) {
+pub(crate) fn run(isolation: Isolation) -> ExitCode {
+    let ended = match isolation {
+        Isolation::Namespaces => {
+            _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+            Init::start(isolation).and_then(Init::run)
+        }
+        Isolation::None => {
+            // It has to outlive the node's process for a moment: no PID namespace ends the processes of the pod with it.
+            let ended = descendants::adopt().and_then(|()| Init::start(isolation)).and_then(Init::run);
+            descendants::kill_all();
+            ended
+        }
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -32,6 +45,7 @@ struct Init {
     ends: SignalFd,
     /// This process, whose PID namespace it returns to.
     home: OwnedFd,
+    isolation: Isolation,
     running: HashMap<u64, Running>,
 }
 
@@ -42,13 +56,13 @@ struct Running {
 }
 
 impl Init {
-    fn start() -> io::Result<Self> {
+    fn start(isolation: Isolation) -> io::Result<Self> {
         let channel = Channel::from_stdin()?;
         let mut ends = SigSet::empty();
         ends.add(Signal::SIGCHLD);
         ends.thread_block()?;
         let home = descriptor_of(getpid())?;
-        Ok(Init { channel, ends: SignalFd::new(&ends)?, home, running: HashMap::new() })
+        Ok(Init { channel, ends: SignalFd::new(&ends)?, home, isolation, running: HashMap::new() })
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -107,13 +121,20 @@ impl Init {
         channel.send(&(), &sent)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0("clusterlocal").args([crate::VERB, "launch"]).env_clear().stdin(launched.into_fd());
+        if self.isolation == Isolation::None {
+            command.arg(crate::ON_HOST);
+        }
         // Each container has its own processes: when the first one ends, all do.
+        let has_namespaces = self.isolation == Isolation::Namespaces;
         match joined {
+            _ if !has_namespaces => {}
             Some(container) => setns(container, CloneFlags::CLONE_NEWPID)?,
             None => unshare(CloneFlags::CLONE_NEWPID)?,
         }
         let spawned = command.spawn();
-        setns(&self.home, CloneFlags::CLONE_NEWPID)?;
+        if has_namespaces {
+            setns(&self.home, CloneFlags::CLONE_NEWPID)?;
+        }
         // With it goes this process's copy of the other end.
         drop(command);
         let pid = Pid::from_raw(spawned?.id().cast_signed());
@@ -139,6 +160,9 @@ impl Init {
             let ended = self.running.iter().find(|(_, running)| running.pid == pid).map(|(id, _)| *id);
             if let Some(id) = ended {
                 self.running.remove(&id);
+                if self.isolation == Isolation::None {
+                    descendants::kill_session(pid);
+                }
                 self.channel.send(&PodEvent::Exited { id, code: status }, &[])?;
             }
         }

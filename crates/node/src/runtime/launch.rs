@@ -13,22 +13,23 @@ use super::channel::Channel;
 use super::namespaces::map_user;
 use super::protocol::Process;
 use super::root;
+use crate::Isolation;
 
 /// Exit code of a container whose program could not be started, as containerd reports it.
 const NOT_STARTED: u8 = 128;
 
 /// Becomes the process that the channel at standard input describes by four or five descriptors: a file with the [`Process`];
 /// its standard input, output and error; a process whose container it joins. The channel takes the reason if that fails.
-pub(crate) fn run() -> ExitCode {
+pub(crate) fn run(isolation: Isolation) -> ExitCode {
     let Ok(channel) = Channel::from_stdin() else { return ExitCode::from(NOT_STARTED) };
-    match launch(&channel) {
+    match launch(&channel, isolation) {
         Ok(never) => match never {},
         Err(reason) => _ = channel.send(&reason, &[]),
     }
     ExitCode::from(NOT_STARTED)
 }
 
-fn launch(channel: &Channel) -> Result<std::convert::Infallible, String> {
+fn launch(channel: &Channel, isolation: Isolation) -> Result<std::convert::Infallible, String> {
     let received = channel.receive::<()>().map_err(|error| error.to_string())?;
     let (_, mut descriptors) = received.ok_or("the pod has ended")?;
     let container = (descriptors.len() == 5).then(|| descriptors.pop()).flatten();
@@ -36,6 +37,10 @@ fn launch(channel: &Channel) -> Result<std::convert::Infallible, String> {
         descriptors.try_into().map_err(|_| "four or five descriptors are expected")?;
     let process = read(process).map_err(|error| format!("cannot read the process: {error}"))?;
     match container {
+        // The pod's init process cannot end it where there is no PID namespace.
+        _ if isolation == Isolation::None => {
+            _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+        }
         Some(container) => {
             join(&container, &process).map_err(|error| format!("cannot join the container: {error}"))?;
         }

@@ -13,6 +13,7 @@
 
 pub(crate) mod agent;
 pub(crate) mod channel;
+pub(crate) mod descendants;
 pub(crate) mod init;
 pub(crate) mod launch;
 pub(crate) mod namespaces;

@@ -21,18 +21,7 @@ pub struct NamespaceError {
 impl NamespaceError {
     fn new(what: &'static str, reason: impl Into<io::Error>) -> Self {
         let reason = reason.into();
-        let hint = match forbidden_by() {
-            Some((setting, change)) => format!(
-                "; {setting} forbids it: change the setting (sudo sysctl -w {change}), or run this program with sudo. `serve` needs no \
-                 namespaces: its pods have loopback addresses that processes can bind"
-            ),
-            None if reason.raw_os_error() == Some(Errno::EPERM as i32) => {
-                "; a container engine or security module may forbid it: run this program outside of it, or as root with CAP_SYS_ADMIN. \
-                 `serve` needs no namespaces: its pods have loopback addresses that processes can bind"
-                    .to_string()
-            }
-            None => String::new(),
-        };
+        let hint = hint(&reason, forbidden_by(), has_seccomp_filter());
         NamespaceError { what, reason, hint }
     }
 }
@@ -48,6 +37,32 @@ const SETTINGS: [(&str, &str, &str, &str); 3] = [
     ("kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "0", "1"),
     ("user/max_user_namespaces", "user.max_user_namespaces", "0", "10000"),
 ];
+
+/// The ways on without namespaces of their own, for which no setting has to be changed.
+const OTHER_WAYS: &str = "run this program with sudo, or use --network host: pods then have loopback addresses instead of namespaces";
+
+/// What forbids namespaces, as far as it shows, and the ways on.
+fn hint(reason: &io::Error, setting: Option<(String, String)>, has_filter: bool) -> String {
+    match setting {
+        Some((setting, change)) => {
+            format!("; {setting} forbids it: change the setting (sudo sysctl -w {change}), {OTHER_WAYS}")
+        }
+        None if reason.raw_os_error() == Some(Errno::EPERM as i32) && has_filter => format!(
+            "; a seccomp filter forbids it, such as that of a container engine: start the container with --security-opt \
+             seccomp=unconfined, {OTHER_WAYS}"
+        ),
+        None if reason.raw_os_error() == Some(Errno::ENOSPC as i32) => format!(
+            "; the limit user.max_user_namespaces of this or an outer user namespace is reached: raise it, {OTHER_WAYS}"
+        ),
+        None => format!("; a security module may forbid it: change its policy, {OTHER_WAYS}"),
+    }
+}
+
+/// Whether this process has a seccomp filter (`/proc/PID/status`, mode 2).
+fn has_seccomp_filter() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
+}
 
 fn forbidden_by() -> Option<(String, String)> {
     SETTINGS.iter().find_map(|(file, name, forbids, allows)| {
@@ -90,4 +105,36 @@ pub(crate) fn map_user(user: (u32, u32), group: (u32, u32)) -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{} {} 1", user.0, user.1))?;
     fs::write("/proc/self/gid_map", format!("{} {} 1", group.0, group.1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Error, setting, filter, and what the message names.
+    #[test]
+    fn the_message_names_the_setting_and_three_ways() {
+        let apparmor = (
+            "kernel.apparmor_restrict_unprivileged_userns=1",
+            "kernel.apparmor_restrict_unprivileged_userns=0",
+        );
+        let table = [
+            (
+                Errno::EPERM,
+                Some(apparmor),
+                false,
+                "(sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0)",
+            ),
+            (Errno::EPERM, None, true, "--security-opt seccomp=unconfined"),
+            (Errno::ENOSPC, None, true, "user.max_user_namespaces"),
+            (Errno::EPERM, None, false, "security module"),
+        ];
+        for (error, setting, has_filter, named) in table {
+            let setting = setting.map(|(setting, change)| (setting.to_string(), change.to_string()));
+            let hint = hint(&error.into(), setting, has_filter);
+            for part in [named, "with sudo", "--network host"] {
+                assert!(hint.contains(part), "{hint}");
+            }
+        }
+    }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use super::container::{Container, Ended};
 use super::probes::{ProbeKind, Results};
 use super::unsupported::unsupported;
-use super::{PodId, Shared, files, list, status, text};
+use super::{PodId, Shared, files, list, on_host, status, text};
 use crate::{Pod, PodEvent, PodSandbox};
 
 /// SIGTERM, SIGKILL.
@@ -119,6 +119,11 @@ impl Worker {
         if !matches!(text(&self.pod, "/status/phase"), "Succeeded" | "Failed") {
             for field in unsupported(&self.pod) {
                 self.warn("Unsupported", &field);
+            }
+            if self.shared.node.is_on_host() {
+                for mount in on_host::unsupported(&self.pod) {
+                    self.warn("Unsupported", &mount);
+                }
             }
             match self.create_sandbox().await {
                 Ok(sandbox) => self.live(&sandbox).await,

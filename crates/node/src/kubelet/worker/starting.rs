@@ -15,7 +15,7 @@ use super::{Purpose, Worker};
 use crate::kubelet::container::State;
 use crate::kubelet::logs::{self, Log};
 use crate::kubelet::volumes::{mounts, prepare};
-use crate::kubelet::{ConfigError, command, environment, files, text};
+use crate::kubelet::{ConfigError, command, environment, files, on_host, text};
 use crate::runtime::protocol::Mount;
 use crate::{Pod, Process};
 
@@ -130,8 +130,16 @@ impl Worker {
             inherited.iter().filter_map(|name| Some((name.to_string(), std::env::var(name).ok()?))).collect();
         env.push(("HOME".into(), std::env::var("HOME").unwrap_or_else(|_| "/".into())));
         env.push(("HOSTNAME".into(), files::names(&self.pod, &options.domain).0));
+        let on_host = shared.node.is_on_host();
+        if on_host {
+            env.extend(on_host::variables(&self.pod, &options.domain, &options.dns));
+        }
         env.retain(|(name, _)| environment::lookup(&own, name).is_none());
         env.extend(own);
+        let volumes = mounts(container, self.volumes.as_deref().unwrap_or_default(), &env)?;
+        if on_host {
+            env.extend(on_host::folders(container, &volumes));
+        }
         let argv = command::command(&self.pod, container, &env, &options.images, &options.working_dir)?;
         let folder = shared.folders.of_pod(&self.pod);
         let etc = ["hosts", "hostname", "resolv.conf"].map(|name| Mount {
@@ -140,7 +148,7 @@ impl Worker {
             read_only: false,
         });
         let mut all = Vec::from(etc);
-        all.extend(mounts(container, self.volumes.as_deref().unwrap_or_default(), &env)?);
+        all.extend(volumes);
         let scratch = folder.join("root");
         fs::create_dir_all(&scratch)
             .map_err(|error| ConfigError::config(format!("{}: {error}", scratch.display())))?;
@@ -162,7 +170,7 @@ impl Worker {
     ) -> io::Result<()> {
         let folder = self.shared.folders.of_pod(&self.pod).join("logs").join(name);
         let log = Arc::new(Mutex::new(Log::create(&folder, run)?));
-        let shown = format!("{}/{name}", self.id.name);
+        let shown = format!("{}/{}/{name}", self.id.namespace, self.id.name);
         let mut ends = Vec::new();
         for stream in ["stdout", "stderr"] {
             let (output, written) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
