@@ -154,6 +154,11 @@ async fn answer(
         let verbs = clusterlocal::fixture(driver.clone(), log, addresses[0], api.address());
         api.with_fixture(verbs)
     });
+    #[cfg(target_os = "linux")]
+    let api = match &node {
+        Some(node) => api.map(|api| api.with_kubelet(node.kubelet())),
+        None => api,
+    };
     let mut serving = tokio::spawn(listeners.serve(view, stop.requested()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.requested())));

@@ -17,16 +17,18 @@ const ROOMS: [(&str, &str, &str, &str, &[Row]); 2] = [
 ];
 
 const API: &[Row] = &[
+    ("kubelet", &[]),
     ("schema", &[]),
     ("view", &["schema"]),
     ("admit", &["schema", "view"]),
     ("http", &["schema", "view"]),
-    ("verbs", &["admit", "http", "schema", "view"]),
+    ("verbs", &["admit", "http", "kubelet", "schema", "view"]),
     ("own", &["http", "schema", "verbs", "view"]),
+    ("connect", &["http", "kubelet", "schema", "verbs"]),
     ("discovery", &["http", "schema"]),
     ("kubeconfig", &[]),
     ("review", &["admit"]),
-    ("route", &["discovery", "http", "own", "schema", "verbs"]),
+    ("route", &["connect", "discovery", "http", "own", "schema", "verbs"]),
 ];
 
 /// The verbs of the program, and what they share.
@@ -55,6 +57,9 @@ const CLI: &[Row] = &[
     ("log", &["output", "values"]),
     ("node", &["failure", "output", "running", "values"]),
     ("pod", &["failure", "output", "running"]),
+    ("logs", &["client", "failure", "running"]),
+    ("session", &["failure"]),
+    ("exec", &["client", "failure", "running", "session", "values"]),
     ("queries", &["client", "failure", "output", "running", "values"]),
     ("resolv_conf", &["failure", "output", "values"]),
     ("source", &["failure", "given", "running"]),

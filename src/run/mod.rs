@@ -2,14 +2,16 @@
 //! Must not depend on DNS or the command line.
 
 mod api;
+mod requests;
 mod routes;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clusterlocal_api::kubelet::Kubelet;
 use clusterlocal_node::proxy::{self, Routes};
-use clusterlocal_node::{Images, Lines, Node, NodeError};
+use clusterlocal_node::{Images, Lines, Node, NodeError, Streaming};
 use tokio::sync::watch;
 use tracing::error;
 
@@ -17,6 +19,7 @@ use crate::store::{Key, Kind, Name};
 use crate::{ControlPlane, Driver, Settings};
 use api::Api;
 pub(crate) use api::shown;
+use requests::Requests;
 
 /// How the containers of pods run.
 #[derive(Clone)]
@@ -68,6 +71,7 @@ impl Nodes {
             domain: settings.zone.domain.to_string().trim_end_matches('.').to_owned(),
             dns: on_host.map_or_else(|| service.clone(), |listener| listener.to_string()),
             lines,
+            streaming: Streaming::default(),
         };
         Ok(Nodes { node: Arc::new(node), options, service })
     }
@@ -86,6 +90,11 @@ impl Nodes {
             Err(_) if self.node.is_on_host() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// What the API requests from the kubelets, for its server.
+    pub fn kubelet(&self) -> Arc<dyn Kubelet> {
+        Requests::new(self.node.clone(), self.options.streaming.clone())
     }
 
     /// Runs the pods until `stop` resolves and all of them have stopped.

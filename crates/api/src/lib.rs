@@ -9,6 +9,7 @@
 //! | `http` | connections, limits, bodies, paths, queries, statuses | filters, `RequestInfo`, content negotiation |
 //! | `verbs` | get, list, watch, create, update, patch, delete; subresources and reviews | `endpoints/handlers` |
 //! | `own` | `clusterlocal.dev/v1`, `/dns/…`, `/fixture/…` | nothing: what a cluster does not offer |
+//! | `connect` | logs, exec, attach, port-forward, proxy: what a kubelet or a pod answers | connectors of pods and Services |
 //! | `discovery` | groups, resources, OpenAPI | `endpoints/discovery`, kube-openapi |
 //!
 //! `route` passes a request through `http` to its handler. A folder uses only those above it in this table, which a test of
@@ -17,9 +18,13 @@
 //! Internal: its API may change with any release.
 
 pub mod admit;
+#[cfg(feature = "connect")]
+mod connect;
 mod discovery;
 mod http;
 mod kubeconfig;
+#[cfg(feature = "connect")]
+pub mod kubelet;
 mod own;
 pub mod review;
 mod route;
@@ -96,6 +101,8 @@ pub struct Server {
     queries: Option<QueryLog>,
     upstream: Vec<SocketAddr>,
     fixture: Option<Fixture>,
+    #[cfg(feature = "connect")]
+    kubelet: Option<Arc<dyn kubelet::Kubelet>>,
 }
 
 impl Server {
@@ -111,7 +118,16 @@ impl Server {
         let failed = |reason| BindError { address, transport: "TCP", reason };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Server { listener, address, options, queries: None, upstream: Vec::new(), fixture: None })
+        Ok(Server {
+            listener,
+            address,
+            options,
+            queries: None,
+            upstream: Vec::new(),
+            fixture: None,
+            #[cfg(feature = "connect")]
+            kubelet: None,
+        })
     }
 
     /// The bound address.
@@ -137,10 +153,26 @@ impl Server {
         Server { fixture: Some(fixture), ..self }
     }
 
+    /// Sets the kubelets, which answer requests about what runs in pods. Without them, such requests are refused.
+    #[cfg(feature = "connect")]
+    #[must_use]
+    pub fn with_kubelet(self, kubelet: Arc<dyn kubelet::Kubelet>) -> Self {
+        Server { kubelet: Some(kubelet), ..self }
+    }
+
     /// Answers requests for the cluster of `driver` until `shutdown` resolves. Then watches end, and requests in progress
     /// are answered for a moment.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
-        let Server { listener, address, options, queries, upstream, fixture } = self;
+        let Server {
+            listener,
+            address,
+            options,
+            queries,
+            upstream,
+            fixture,
+            #[cfg(feature = "connect")]
+            kubelet,
+        } = self;
         let (stop, stopped) = stopping::channel(false);
         let api = Arc::new(Api {
             driver,
@@ -151,6 +183,8 @@ impl Server {
             address,
             guard: Guard { remote: options.allow_remote, bound: address },
             limits: options.limits,
+            #[cfg(feature = "connect")]
+            kubelet,
             stop: stopped.clone(),
         });
         let mut shutdown = pin!(shutdown);

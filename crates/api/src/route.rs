@@ -8,6 +8,8 @@ use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 
+#[cfg(feature = "connect")]
+use crate::connect;
 use crate::http::accept::{self, Form};
 use crate::http::body;
 use crate::http::path::{Part, Target};
@@ -99,6 +101,16 @@ impl Api {
                 return Ok(reply.into_response());
             }
         };
+        #[cfg(feature = "connect")]
+        if let Some(kubelet) = self.kubelet.clone()
+            && connect::is_connect(&place, &parts.method)
+        {
+            // The request's body is passed on, or there is none.
+            *unread = false;
+            let busy = open.map(|open| Arc::new(open.busy()));
+            let request = Request::from_parts(parts, incoming);
+            return connect::Connect::new(self, kubelet, place, busy).answer(request).await;
+        }
         if place.part != Part::Proxy && is_untyped(&parts.method, &parts.headers) {
             return Err(Status::unsupported_media_type(&body::OBJECT_TYPES));
         }

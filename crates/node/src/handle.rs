@@ -1,12 +1,13 @@
 //! The server's side of a node: its process, the pods there, and the processes in them. Must not depend on Kubernetes objects.
 
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 use rustix::fs::MemfdFlags;
@@ -134,12 +135,7 @@ impl Node {
         let descriptors = self.ask(&NodeRequest::Dial(address), &[]).map_err(io::Error::other)?;
         let socket =
             descriptors.into_iter().next().ok_or_else(|| io::Error::other("a socket is expected"))?;
-        let stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
-        stream.writable().await?;
-        match stream.take_error()? {
-            None => Ok(stream),
-            Some(error) => Err(error),
-        }
+        connected(socket).await
     }
 
     /// Connects the pods of a node with other nodes, DNS, API and Services, or cuts them off.
@@ -174,19 +170,39 @@ impl Drop for Node {
     }
 }
 
+/// Waits for a connection that has begun.
+pub(crate) async fn connected(socket: OwnedFd) -> io::Result<TcpStream> {
+    let stream = TcpStream::from_std(std::net::TcpStream::from(socket))?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        None => Ok(stream),
+        Some(error) => Err(error),
+    }
+}
+
 /// A pod's namespaces and processes. They end when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct Pod(Arc<PodChannel>);
 
 #[derive(Debug)]
-struct PodChannel(AsyncFd<Channel>);
+struct PodChannel {
+    channel: AsyncFd<Channel>,
+    /// The sockets of [`PodEvent::Dialed`], until they are taken.
+    dialed: Mutex<HashMap<u64, OwnedFd>>,
+}
 
 impl PodChannel {
     fn new(channel: Channel) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&channel, true)?;
         // The successor of `new` is unsafe, for types whose descriptor changes. That of a channel does not.
         #[allow(deprecated)]
-        AsyncFd::new(channel).map(PodChannel)
+        AsyncFd::new(channel).map(|channel| PodChannel { channel, dialed: Mutex::default() })
+    }
+}
+
+impl PodChannel {
+    fn dialed(&self) -> MutexGuard<'_, HashMap<u64, OwnedFd>> {
+        self.dialed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -219,16 +235,38 @@ impl Pod {
         self.send(&PodRequest::Signal { id, signal }, &[]).await
     }
 
+    /// Begins a TCP connection from inside the pod. The event [`PodEvent::Dialed`] has this `id`.
+    ///
+    /// # Errors
+    /// Where the pod has ended.
+    pub async fn dial(&self, id: u64, address: SocketAddr) -> io::Result<()> {
+        self.send(&PodRequest::Dial { id, address }, &[]).await
+    }
+
+    /// Waits for the connection of a [`PodEvent::Dialed`] that was received.
+    ///
+    /// # Errors
+    /// As those of [`tokio::net::TcpStream::connect`].
+    pub async fn dialed(&self, id: u64) -> io::Result<TcpStream> {
+        let socket = self.0.dialed().remove(&id);
+        connected(socket.ok_or_else(|| io::Error::other("there is no such connection"))?).await
+    }
+
     /// The next event; `None` once the pod has ended.
     ///
     /// # Errors
     /// Where the channel fails.
     pub async fn event(&self) -> io::Result<Option<PodEvent>> {
         loop {
-            let mut ready = self.0.0.readable().await?;
-            if let Ok(received) = ready.try_io(|channel| channel.get_ref().receive::<PodEvent>()) {
-                return received.map(|received| received.map(|(event, _)| event));
+            let mut ready = self.0.channel.readable().await?;
+            let Ok(received) = ready.try_io(|channel| channel.get_ref().receive::<PodEvent>()) else {
+                continue;
+            };
+            let Some((event, descriptors)) = received? else { return Ok(None) };
+            if let (PodEvent::Dialed { id }, Some(socket)) = (&event, descriptors.into_iter().next()) {
+                self.0.dialed().insert(*id, socket);
             }
+            return Ok(Some(event));
         }
     }
 
@@ -238,7 +276,7 @@ impl Pod {
         descriptors: &[std::os::fd::BorrowedFd<'_>],
     ) -> io::Result<()> {
         loop {
-            let mut ready = self.0.0.writable().await?;
+            let mut ready = self.0.channel.writable().await?;
             if let Ok(sent) = ready.try_io(|channel| channel.get_ref().send(request, descriptors)) {
                 return sent;
             }

@@ -13,7 +13,10 @@ use std::process::ExitCode;
 use ipnet::IpNet;
 
 pub use handle::{Node, NodeError, Pod};
-pub use kubelet::{COMMAND_PREFIX, Cluster, Images, Lines, Objects, Options, PodId, run};
+pub use kubelet::{
+    COMMAND_PREFIX, Cluster, Images, Input, Lines, LogOptions, Objects, Options, Piece, PodId, Resize,
+    Session, StreamError, StreamOptions, Streaming, run,
+};
 pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
 
 /// The verb with which a program starts the processes of a node: a program that runs pods calls [`process`] first of all, with the

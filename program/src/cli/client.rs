@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::future::Future;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -121,6 +122,28 @@ pub fn follow(
                 }
                 line.clear();
             }
+        }
+    }
+    Ok(())
+}
+
+/// Copies the body at `path`, which may go on for any time, to `out`. A reader that closes the pipe early ends it.
+///
+/// # Errors
+/// As [`ask`].
+pub fn copy(address: SocketAddr, path: &str, out: &mut dyn Write) -> Result<(), ClientError> {
+    let call = Call { address, method: "GET", path, body: None };
+    let runtime = call.runtime()?;
+    let response = call.within(&runtime, ANSWER_TIMEOUT, call.send())?;
+    if !response.status().is_success() {
+        return call.within(&runtime, ANSWER_TIMEOUT, read(response)).and_then(parsed).map(drop);
+    }
+    let mut body = response.into_body();
+    while let Some(frame) = runtime.block_on(body.frame()) {
+        let frame = frame.map_err(|error| call.unreachable(cause(&error)))?;
+        let Ok(bytes) = frame.into_data() else { continue };
+        if out.write_all(&bytes).and_then(|()| out.flush()).is_err() {
+            return Ok(());
         }
     }
     Ok(())

@@ -6,11 +6,12 @@ use clap::builder::StyledStr;
 use clap::{Arg, Command};
 
 /// The groups of verbs, in the order of the help.
-const GROUPS: [(&str, &[&str]); 4] = [
+const GROUPS: [(&str, &[&str]); 5] = [
     ("The server", &["serve", "run", "health"]),
     ("Without a server", &["check", "play", "env", "resolv-conf", "completions", "man"]),
     ("Of a running server, or of files that are named", &["records", "query", "explain"]),
     ("Of a running server", &["log", "get", "clock", "fault", "node", "ready", "unready", "crash"]),
+    ("Of a running server whose pods run", &["logs", "exec", "shell"]),
 ];
 
 /// What the help of a verb ends with.
@@ -32,7 +33,7 @@ const fn ending(
 }
 
 /// The first example of a verb is also part of its error messages.
-const ENDINGS: [Ending; 22] = [
+const ENDINGS: [Ending; 25] = [
     ending(
         "",
         &[
@@ -199,6 +200,30 @@ const ENDINGS: [Ending; 22] = [
         "crash",
         &[("clusterlocal crash db-1 -n default", "the container is restarted after its back-off")],
         "",
+    ),
+    ending(
+        "logs",
+        &[
+            ("clusterlocal logs db-1 -f", "and what it writes from now on"),
+            ("clusterlocal logs db-1 -n ring --previous --tail 20", "of the run before the restart"),
+        ],
+        "kubectl logs prints the same.",
+    ),
+    ending(
+        "exec",
+        &[
+            ("clusterlocal exec db-1 -- cat /etc/resolv.conf", "one program"),
+            ("clusterlocal exec db-1 -- bash", "with this terminal"),
+        ],
+        "Exit codes: that of the program, 2 wrong usage, 3 no server.",
+    ),
+    ending(
+        "shell",
+        &[
+            ("clusterlocal shell -n ring", "beside the pods: dig, curl and ping find them"),
+            ("clusterlocal shell db-1", "in a pod"),
+        ],
+        "A pod of its own is deleted at the end of the shell.",
     ),
 ];
 

@@ -7,6 +7,8 @@ mod client;
 mod clock;
 mod cluster;
 mod env;
+#[cfg(unix)]
+mod exec;
 mod explain;
 mod failure;
 mod fault;
@@ -17,6 +19,7 @@ mod health;
 mod help;
 mod life;
 mod log;
+mod logs;
 mod node;
 mod output;
 mod play;
@@ -36,6 +39,8 @@ mod run;
 mod running;
 mod serve;
 mod servers;
+#[cfg(unix)]
+mod session;
 mod source;
 mod upstream;
 mod usage;
@@ -110,6 +115,14 @@ enum Verb {
     Unready(running::PodArgs),
     /// Crash a container of a pod
     Crash(running::PodArgs),
+    /// Print what a container has written, of a server that runs pods
+    Logs(logs::LogsArgs),
+    /// Run a program in a container, of a server that runs pods
+    #[cfg(unix)]
+    Exec(exec::ExecArgs),
+    /// Run a shell in a pod, or in a pod of its own, of a server that runs pods
+    #[cfg(unix)]
+    Shell(exec::ShellArgs),
 }
 
 /// How the containers of pods run: on this system they do not.
@@ -146,6 +159,11 @@ pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failu
         Some(Verb::Ready(args)) => pod::set_ready(&args, true),
         Some(Verb::Unready(args)) => pod::set_ready(&args, false),
         Some(Verb::Crash(args)) => pod::crash(&args),
+        Some(Verb::Logs(args)) => logs::run(&args),
+        #[cfg(unix)]
+        Some(Verb::Exec(args)) => exec::run(&args),
+        #[cfg(unix)]
+        Some(Verb::Shell(args)) => exec::shell(&args),
     };
     result.unwrap_or_else(|failure| failure.report())
 }

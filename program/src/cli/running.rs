@@ -1,5 +1,6 @@
 //! Requests to the API of a running server.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -45,8 +46,13 @@ fn api_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 impl PodArgs {
+    /// The pod of that name and namespace.
+    pub fn named(name: &str, namespace: &str, server: ServerArgs) -> Self {
+        PodArgs { name: name.into(), namespace: namespace.into(), server }
+    }
+
     /// The pod's path in the API.
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("/api/v1/namespaces/{}/pods/{}", self.namespace, self.name)
     }
 
@@ -66,6 +72,15 @@ impl PodArgs {
         let patch = serde_json::json!({ "metadata": { "annotations": annotations } });
         let body = Some((MERGE_PATCH, &patch));
         self.server.request("PATCH", &self.path(), body).map_err(|error| self.explained(error))
+    }
+
+    /// Copies what is `below` the pod's path to `out`.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn copy(&self, below: &str, out: &mut dyn Write) -> Result<(), Failure> {
+        let path = format!("{}{below}", self.path());
+        client::copy(self.server.address(), &path, out).map_err(|error| self.explained(error))
     }
 
     fn explained(&self, error: ClientError) -> Failure {
@@ -121,7 +136,7 @@ impl ServerArgs {
     }
 
     /// The address: that of --api, or that of the last started server without --api, or the default one.
-    fn address(self) -> SocketAddr {
+    pub fn address(self) -> SocketAddr {
         if let Some(api) = self.api {
             return api;
         }

@@ -41,7 +41,14 @@ pub fn arranged(command: &Command, words: Vec<OsString>) -> Result<Vec<OsString>
 /// Replaces `--for -5s` by `--for=-5s`: the error is then that of the value.
 fn with_negative_values(command: &Command, words: Vec<OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::with_capacity(words.len());
-    for word in words {
+    let mut words = words.into_iter();
+    while let Some(word) = words.next() {
+        if word == "--" {
+            // What follows is of another program.
+            joined.push(word);
+            joined.extend(words);
+            break;
+        }
         let is_negative = word.to_str().is_some_and(|text| {
             text.strip_prefix('-').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
         });

@@ -8,6 +8,8 @@ mod conformance;
 mod dns;
 mod kubectl;
 mod peers;
+#[cfg(target_os = "linux")]
+mod pods;
 mod recipes;
 #[path = "../../../tests/common/ring.rs"]
 mod ring;
@@ -21,10 +23,12 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// The tests of one module.
 type Tests = fn() -> Vec<Test>;
 
-const MODULES: [(&str, Tests); 6] = [
+const MODULES: &[(&str, Tests)] = &[
     ("conformance", conformance::tests),
     ("dns", dns::tests),
     ("kubectl", kubectl::tests),
+    #[cfg(target_os = "linux")]
+    ("pods", pods::tests),
     ("recipes", recipes::tests),
     ("traps", traps::tests),
     ("tutorial", tutorial::tests),

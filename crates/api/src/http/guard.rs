@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, ORIGIN};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, UPGRADE, USER_AGENT};
 use hyper::{Method, Uri};
 
 use super::body::OBJECT_TYPES;
@@ -22,7 +22,7 @@ pub(crate) struct Guard {
 impl Guard {
     /// Refuses requests that a browser sent for a page.
     pub(crate) fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Status> {
-        if headers.contains_key(ORIGIN) {
+        if headers.contains_key(ORIGIN) && !is_handshake_of_a_program(headers) {
             return Err(Status::refused(
                 "requests of web pages (those with an Origin header) are not answered; use kubectl or a program",
             ));
@@ -49,7 +49,8 @@ impl Guard {
                 "the request is for host {host:?}, which is not this server; use http://{bound} as the server's address"
             )));
         }
-        // Requests to a proxy of a pod or node have no effect, whatever their type.
+        // What a pod takes may have any type. A browser names the origin of a page for all methods but GET and HEAD (Fetch
+        // standard, "append a request Origin header").
         let proxied = uri.path().split('/').any(|part| part == "proxy");
         if is_write(method)
             && !proxied
@@ -72,6 +73,16 @@ impl Guard {
             Err(_) => self.remote && !host.contains('.'),
         }
     }
+}
+
+/// Whether it is a WebSocket handshake of a client library, some of which name the server itself as the origin. A browser has other
+/// user agents, which a page cannot change: a page that a pod shows through the proxy has the same origin.
+fn is_handshake_of_a_program(headers: &HeaderMap) -> bool {
+    let value = |name: HeaderName| headers.get(name).map_or(&b""[..], HeaderValue::as_bytes);
+    value(UPGRADE).eq_ignore_ascii_case(b"websocket")
+        && value(ORIGIN).strip_prefix(b"http://") == Some(value(HOST))
+        && !value(USER_AGENT).starts_with(b"Mozilla/")
+        && !headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"))
 }
 
 /// `host` of `host:port`, `[::1]` of `[::1]:port`.
@@ -100,8 +111,6 @@ fn is_simple(content_type: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use hyper::header::{HeaderName, HeaderValue};
-
     use super::*;
 
     type Headers = [(&'static str, &'static str)];
@@ -148,7 +157,22 @@ mod tests {
     #[test]
     fn requests_of_other_sites_pages_are_refused() {
         let host = ("host", "localhost");
-        let table: [(Method, &Headers, u16); 10] = [
+        let socket = ("upgrade", "websocket");
+        let table: [(Method, &Headers, u16); 16] = [
+            (Method::GET, &[host, socket], 200),
+            (Method::GET, &[host, socket, ("origin", "http://localhost")], 200),
+            (Method::GET, &[host, socket, ("origin", "http://evil.example")], 403),
+            (
+                Method::GET,
+                &[host, socket, ("origin", "http://localhost"), ("user-agent", "Mozilla/5.0")],
+                403,
+            ),
+            (
+                Method::GET,
+                &[host, socket, ("origin", "http://localhost"), ("sec-fetch-mode", "websocket")],
+                403,
+            ),
+            (Method::GET, &[host, ("origin", "http://localhost")], 403),
             (Method::GET, &[], 400),
             (Method::GET, &[host, ("host", "evil.example")], 400),
             (Method::GET, &[host, ("origin", "http://evil.example")], 403),

@@ -156,7 +156,7 @@ pub(crate) fn dry_run(text: &str) -> Result<bool, Status> {
 }
 
 /// Parses a boolean as kube-apiserver does: only these values are false.
-fn boolean(text: &str) -> bool {
+pub(crate) fn boolean(text: &str) -> bool {
     !matches!(text, "0" | "false" | "False" | "FALSE")
 }
 

@@ -1,6 +1,6 @@
 //! HTTP answers: documents, failures and streams. Must not depend on their content.
 
-use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -18,6 +18,10 @@ pub(crate) type Body = Either<Full<Bytes>, Streamed>;
 
 /// The content type of almost all answers.
 pub(crate) const JSON: &str = "application/json";
+
+/// The content type of logs.
+#[cfg(feature = "connect")]
+pub(crate) const TEXT: &str = "text/plain";
 
 /// An answer.
 pub(crate) enum Reply {
@@ -114,7 +118,16 @@ pub(crate) fn attach_warnings<T: AsRef<str>>(headers: &mut HeaderMap, warnings: 
 
 /// The pieces of a body. Each is produced only after the previous one has been sent, so that nothing accumulates for a slow
 /// client.
-pub(crate) struct Streamed(Option<Piece>);
+pub(crate) struct Streamed(Rest);
+
+/// What is left of a body.
+enum Rest {
+    Piece(Piece),
+    Nothing,
+    /// There was more, which cannot be read.
+    #[cfg_attr(not(feature = "connect"), allow(dead_code))]
+    Broken,
+}
 
 /// The next piece and the rest of the stream; nothing at the end.
 type Piece = Pin<Box<dyn Future<Output = Option<(Bytes, Streamed)>> + Send>>;
@@ -122,24 +135,33 @@ type Piece = Pin<Box<dyn Future<Output = Option<(Bytes, Streamed)>> + Send>>;
 impl Streamed {
     /// The stream that begins with the result of `piece`.
     pub(crate) fn new(piece: impl Future<Output = Option<(Bytes, Streamed)>> + Send + 'static) -> Self {
-        Streamed(Some(Box::pin(piece)))
+        Streamed(Rest::Piece(Box::pin(piece)))
+    }
+
+    /// The end of a stream that is not complete: the connection is closed, so that the client sees it.
+    #[cfg(feature = "connect")]
+    pub(crate) fn broken() -> Self {
+        Streamed(Rest::Broken)
     }
 }
 
 impl HttpBody for Streamed {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = self.get_mut();
-        let Some(piece) = &mut this.0 else { return Poll::Ready(None) };
-        let next = ready!(piece.as_mut().poll(context));
+        let next = match &mut this.0 {
+            Rest::Piece(piece) => ready!(piece.as_mut().poll(context)),
+            Rest::Nothing => return Poll::Ready(None),
+            Rest::Broken => return Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))),
+        };
         let (bytes, rest) = match next {
             Some((bytes, rest)) => (Some(bytes), rest.0),
-            None => (None, None),
+            None => (None, Rest::Nothing),
         };
         this.0 = rest;
         Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))

@@ -124,8 +124,21 @@ fn is_the_clients(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
 }
 
+/// The connection of a client.
+pub(crate) type ClientStream = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// The connection after an upgrade, without a limit for the time in which the client reads nothing: a terminal may be
+/// stopped. With it comes what was read already.
+#[cfg(feature = "connect")]
+pub(crate) fn unlimited(upgraded: hyper::upgrade::Upgraded) -> Option<(ClientStream, Bytes)> {
+    let parts = upgraded.downcast::<TokioIo<ClientStream>>().ok()?;
+    let mut stream = parts.io.into_inner();
+    stream.as_mut().set_write_timeout_pinned(None);
+    Some((stream, parts.read_buf))
+}
+
 /// `stream` with writes that fail after the client has read nothing for `limit`.
-fn bounded(stream: TcpStream, limit: Duration) -> Pin<Box<TimeoutStream<TcpStream>>> {
+fn bounded(stream: TcpStream, limit: Duration) -> ClientStream {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limit));
     Box::pin(stream)
@@ -139,8 +152,8 @@ async fn converse<A, F>(
     mut stop: watch::Receiver<bool>,
     answer: A,
 ) where
-    A: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<Body>>,
+    A: Fn(Request<Incoming>) -> F + Send + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     // An event of a watch must not wait for the acknowledgement of the previous one.
     let _ = stream.set_nodelay(true);
@@ -159,7 +172,8 @@ async fn converse<A, F>(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(io, service);
+        .serve_connection(io, service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         biased;
@@ -189,19 +203,16 @@ struct Counted {
 
 impl HttpBody for Counted {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = self.get_mut();
         let frame = ready!(Pin::new(&mut this.body).poll_frame(context));
         let count = |bytes| this.outgoing.send(bytes);
-        Poll::Ready(frame.map(|frame| match frame {
-            Ok(frame) => Ok(frame.map_data(count)),
-            Err(never) => match *never.downcast::<Infallible>().expect("neither kind of body fails") {},
-        }))
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(count))))
     }
 
     fn is_end_stream(&self) -> bool {

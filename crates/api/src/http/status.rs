@@ -130,22 +130,30 @@ impl Status {
 
     /// The object is invalid; `causes` is not empty.
     pub(crate) fn invalid(resource: &Resource, name: &str, causes: Vec<Cause>) -> Self {
-        let kind = resource.qualified_kind();
+        Status::invalid_kind(&resource.qualified_kind(), (resource.group, resource.kind), name, causes)
+    }
+
+    /// The options of a request for the object `name` are invalid; `causes` is not empty.
+    #[cfg(feature = "connect")]
+    pub(crate) fn invalid_options(kind: &'static str, name: &str, causes: Vec<Cause>) -> Self {
+        Status::invalid_kind(kind, ("", kind), name, causes)
+    }
+
+    fn invalid_kind(
+        qualified: &str,
+        (group, kind): (&'static str, &'static str),
+        name: &str,
+        causes: Vec<Cause>,
+    ) -> Self {
         // The causes include each error, the message equal ones only once (`errors.NewAggregate`).
         let mut seen = HashSet::new();
         let mut all: Vec<String> = causes.iter().map(Cause::to_string).collect();
         all.retain(|error| seen.insert(error.clone()));
         let message = match &all[..] {
-            [one] => format!("{kind} {name:?} is invalid: {one}"),
-            many => format!("{kind} {name:?} is invalid: [{}]", many.join(", ")),
+            [one] => format!("{qualified} {name:?} is invalid: {one}"),
+            many => format!("{qualified} {name:?} is invalid: [{}]", many.join(", ")),
         };
-        let details = Details {
-            name: name.into(),
-            group: resource.group,
-            kind: resource.kind.into(),
-            causes,
-            retry_after: None,
-        };
+        let details = Details { name: name.into(), group, kind: kind.into(), causes, retry_after: None };
         let status = Status::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
         status.with(details)
     }
@@ -247,6 +255,21 @@ impl Status {
     /// The state that the request waits for was not reached.
     pub(crate) fn not_in_time(why: impl Into<String>) -> Self {
         Status::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", why)
+    }
+
+    /// A pod or Service does not answer.
+    #[cfg(feature = "connect")]
+    pub(crate) fn service_unavailable(why: impl Into<String>) -> Self {
+        Status::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", why)
+    }
+
+    /// An upgrade to a protocol other than WebSocket: SPDY, which kubectl spoke before.
+    #[cfg(feature = "connect")]
+    pub(crate) fn unsupported_upgrade() -> Self {
+        let message = "exec, attach and port-forward use WebSocket here, not SPDY: use kubectl 1.31 or later, or set \
+                       KUBECTL_REMOTE_COMMAND_WEBSOCKETS=true for kubectl 1.29 and 1.30 (KUBECTL_PORT_FORWARD_WEBSOCKETS=true for \
+                       port-forward of 1.30)";
+        Status::new(StatusCode::NOT_IMPLEMENTED, "", message)
     }
 
     /// An operation that needs real pods.

@@ -55,6 +55,9 @@ pub(crate) struct Api {
     pub(crate) address: SocketAddr,
     pub(crate) guard: Guard,
     pub(crate) limits: Limits,
+    /// The kubelets, if pods run.
+    #[cfg(feature = "connect")]
+    pub(crate) kubelet: Option<std::sync::Arc<dyn crate::kubelet::Kubelet>>,
     /// Watches end when the server does.
     pub(crate) stop: stopping::Receiver<bool>,
 }

@@ -13,7 +13,8 @@ pub(crate) fn log(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     driver.read(|cluster| show::stored(cluster.store(), Kind::Pod, &call.place).map(|_| ()))?;
     let (namespace, name) = (&call.place.namespace, &call.place.name);
     Err(Status::simulated(format!(
-        "clusterlocal simulates pods: no process runs in {namespace}/{name}, so there is no log"
+        "clusterlocal simulates pods: no process runs in {namespace}/{name}, so there is no log; `clusterlocal run` \
+         runs processes"
     )))
 }
 
@@ -22,7 +23,7 @@ pub(crate) fn process(driver: &Driver, kind: Kind, call: &Call, part: &str) -> R
     driver.read(|cluster| show::stored(cluster.store(), kind, &call.place).map(|_| ()))?;
     let (resource, name) = (call.place.resource.plural, &call.place.name);
     Err(Status::simulated(format!(
-        "{part} of {resource} {name:?} is not possible: clusterlocal simulates pods and runs no process; on Linux, bind \
-         your own to the pod's address"
+        "{part} of {resource} {name:?} is not possible: clusterlocal simulates pods and runs no process; `clusterlocal \
+         run` does, or bind your own to the pod's address"
     )))
 }

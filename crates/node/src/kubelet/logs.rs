@@ -6,14 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clusterlocal_core::store::Time;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::sync::Mutex;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::{Mutex, watch};
+
+use super::stdio::{Attached, STDERR};
 
 /// Maximum size of a log file, in bytes, before it is rotated (`containerLogMaxSize`).
 const MAX_FILE: u64 = 10 << 20;
 
 /// Maximum length of a line, in bytes; longer ones are cut into pieces, as containerd does it.
-const MAX_LINE: usize = 16 << 10;
+pub(super) const MAX_LINE: usize = 16 << 10;
 
 /// Called with a container, as `NAMESPACE/POD/CONTAINER`, and each of its lines.
 pub type Lines = Arc<dyn Fn(&str, &[u8]) + Send + Sync>;
@@ -23,6 +25,15 @@ pub(crate) struct Log {
     path: PathBuf,
     file: File,
     size: u64,
+    progress: watch::Sender<Progress>,
+}
+
+/// How far a log is, for those that follow it: it has ended when the channel closes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    lines: u64,
+    /// How often a new file was begun.
+    pub(super) rotations: u64,
 }
 
 impl Log {
@@ -37,56 +48,71 @@ impl Log {
         let path = folder.join(format!("{run}.log"));
         let file = OpenOptions::new().create(true).append(true).open(&path)?;
         let size = file.metadata()?.len();
-        Ok(Log { path, file, size })
+        Ok(Log { path, file, size, progress: watch::Sender::new(Progress::default()) })
+    }
+
+    /// How far it is.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
     }
 
     /// Writes one line as CRI has it: time, stream, whether the line is whole, the line.
-    fn write(&mut self, stream: &str, now: Time, line: &[u8], whole: bool) -> io::Result<()> {
+    pub(super) fn write(&mut self, stream: &str, now: Time, line: &[u8], whole: bool) -> io::Result<()> {
         if self.size >= MAX_FILE {
             fs::rename(&self.path, self.path.with_extension("log.1"))?;
             self.file = File::create(&self.path)?;
             self.size = 0;
+            self.progress.send_modify(|progress| progress.rotations += 1);
         }
-        let mut bytes = format!("{now} {stream} {} ", if whole { 'F' } else { 'P' }).into_bytes();
+        let tag = if whole { 'F' } else { 'P' };
+        let mut bytes = format!("{} {stream} {tag} ", stamp(now)).into_bytes();
         bytes.extend_from_slice(line);
         bytes.push(b'\n');
         self.size += bytes.len() as u64;
-        self.file.write_all(&bytes)
+        self.file.write_all(&bytes)?;
+        self.progress.send_modify(|progress| progress.lines += 1);
+        Ok(())
     }
 }
 
-/// Copies what a container writes to `stream` into its log, until it closes it. A container that writes faster than the disk waits
-/// for it, as in a cluster.
+/// A time with nine digits after its second, as the kubelet prints it (`RFC3339NanoFixed`).
+fn stamp(now: Time) -> String {
+    format!("{}.{:03}000000Z", now.to_string().trim_end_matches('Z'), now.unix_millis().rem_euclid(1000))
+}
+
+/// Copies what a container writes to `stream` into its log and to those that are attached, until it closes it. A container that
+/// writes faster than the disk waits for it, as in a cluster.
 pub(crate) async fn copy(
-    from: impl AsyncRead + Unpin,
-    stream: &'static str,
-    log: Arc<Mutex<Log>>,
+    mut from: impl AsyncRead + Unpin,
+    stream: u8,
+    (log, attached): (Arc<Mutex<Log>>, Arc<Attached>),
     name: String,
     lines: Lines,
     now: impl Fn() -> Time,
 ) {
-    let mut from = BufReader::with_capacity(MAX_LINE, from);
+    let label = if stream == STDERR { "stderr" } else { "stdout" };
+    let mut buffer = vec![0; MAX_LINE];
     let mut line = Vec::new();
-    loop {
-        let buffer = match from.fill_buf().await {
-            Ok(buffer) if !buffer.is_empty() => buffer,
-            _ => break,
-        };
-        let room = MAX_LINE - line.len();
-        let end = buffer.iter().take(room).position(|byte| *byte == b'\n');
-        let used = end.map_or(room.min(buffer.len()), |end| end + 1);
-        line.extend_from_slice(&buffer[..end.unwrap_or(used)]);
-        from.consume(used);
-        if end.is_some() || line.len() == MAX_LINE {
-            lines(&name, &line);
-            // A disk that is full must not end the container.
-            _ = log.lock().await.write(stream, now(), &line, end.is_some());
-            line.clear();
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        let mut rest = &buffer[..read];
+        attached.send(stream, rest).await;
+        while !rest.is_empty() {
+            let room = MAX_LINE - line.len();
+            let end = rest.iter().take(room).position(|byte| *byte == b'\n');
+            let used = end.map_or(room.min(rest.len()), |end| end + 1);
+            line.extend_from_slice(&rest[..end.unwrap_or(used)]);
+            rest = &rest[used..];
+            if end.is_some() || line.len() == MAX_LINE {
+                lines(&name, &line);
+                // A disk that is full must not end the container.
+                _ = log.lock().await.write(label, now(), &line, end.is_some());
+                line.clear();
+            }
         }
     }
     if !line.is_empty() {
         lines(&name, &line);
-        _ = log.lock().await.write(stream, now(), &line, false);
+        _ = log.lock().await.write(label, now(), &line, false);
     }
 }
 
@@ -94,6 +120,7 @@ pub(crate) async fn copy(
 mod tests {
     use std::sync::PoisonError;
 
+    use super::super::stdio::STDOUT;
     use super::*;
 
     /// What a container writes, and the lines of its log.
@@ -117,7 +144,8 @@ mod tests {
             });
             // In pieces, as a pipe gives them.
             let from = tokio::io::AsyncReadExt::chain(&written.as_bytes()[..1], &written.as_bytes()[1..]);
-            copy(from, "stdout", log, "default/db-0/store".into(), lines, Time::default).await;
+            let to = (log, Arc::new(Attached::new(false)));
+            copy(from, STDOUT, to, "default/db-0/store".into(), lines, Time::default).await;
             let logged = fs::read_to_string(folder.path().join("0.log")).unwrap();
             let logged: Vec<&str> =
                 logged.lines().map(|line| line.split_once(" stdout ").unwrap().1).collect();

@@ -5,11 +5,14 @@ mod command;
 mod container;
 mod environment;
 mod files;
+mod log_reading;
 mod logs;
 mod on_host;
 mod probes;
 mod probing;
 mod status;
+mod stdio;
+mod streaming;
 mod unsupported;
 mod volumes;
 mod worker;
@@ -28,7 +31,10 @@ use tokio::sync::watch;
 
 use crate::Node;
 pub use command::{COMMAND_PREFIX, Images};
+pub use log_reading::LogOptions;
 pub use logs::Lines;
+pub use stdio::{Input, Piece};
+pub use streaming::{Resize, Session, StreamError, StreamOptions, Streaming};
 use volumes::Folders;
 use worker::{Update, Worker};
 
@@ -109,6 +115,8 @@ pub struct Options {
     pub dns: String,
     /// Takes each line that a container writes, after the name `NAMESPACE/POD/CONTAINER` of where it comes from.
     pub lines: Lines,
+    /// Where requests of clients find the pods.
+    pub streaming: Streaming,
 }
 
 /// What all pods of a kubelet share.

@@ -19,7 +19,7 @@ const OF_PODS: [(&str, &str); 9] = [
 ];
 
 /// Fields of a container without an effect, each with the reason.
-const OF_CONTAINERS: [(&str, &str); 10] = [
+const OF_CONTAINERS: [(&str, &str); 8] = [
     ("/lifecycle/postStart", "hooks are not run"),
     ("/lifecycle/preStop", "hooks are not run: SIGTERM comes first"),
     ("/resources/limits", "limits are not enforced"),
@@ -27,8 +27,6 @@ const OF_CONTAINERS: [(&str, &str); 10] = [
     ("/securityContext/capabilities", "programs have no capabilities"),
     ("/securityContext/privileged", "programs have no capabilities"),
     ("/volumeDevices", "claims are folders"),
-    ("/stdin", "standard input is empty"),
-    ("/tty", "there is no terminal"),
     ("/terminationMessagePath", "messages of terminated containers are not read"),
 ];
 

@@ -217,7 +217,7 @@ fn at<E: Into<io::Error>>(step: &'static str) -> impl FnOnce(E) -> io::Error {
 }
 
 /// Begins a connection. Whether it succeeds shows when the socket can be written to.
-fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
+pub(super) fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;

@@ -15,6 +15,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 use rustix::process::{PidfdFlags, pidfd_open};
 
+use super::agent::dial;
 use super::channel::Channel;
 use super::descendants;
 use super::protocol::{PodEvent, PodRequest};
@@ -104,6 +105,12 @@ impl Init {
                     _ = kill(running.pid, signal);
                 }
             }
+            PodRequest::Dial { id, address } => match dial(address) {
+                Ok(socket) => self.channel.send(&PodEvent::Dialed { id }, &[socket.as_fd()])?,
+                Err(error) => {
+                    self.channel.send(&PodEvent::NotStarted { id, reason: error.to_string() }, &[])?;
+                }
+            },
         }
         Ok(true)
     }

@@ -48,6 +48,8 @@ pub(crate) enum PodRequest {
     Start { id: u64, joins: Option<u64> },
     /// Send a signal to the process, if it has not ended.
     Signal { id: u64, signal: i32 },
+    /// Begin a TCP connection from inside the pod.
+    Dial { id: u64, address: SocketAddr },
 }
 
 /// From a pod's init process to the server.
@@ -71,6 +73,11 @@ pub enum PodEvent {
         id: u64,
         /// The exit code; 128 and the signal's number where a signal ended it.
         code: i32,
+    },
+    /// A connection has begun. The event comes with its socket, which does not block.
+    Dialed {
+        /// Number of the connection in its pod.
+        id: u64,
     },
 }
 

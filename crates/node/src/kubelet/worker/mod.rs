@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::container::{Container, Ended};
 use super::probes::{ProbeKind, Results};
+use super::streaming::Registered;
 use super::unsupported::unsupported;
 use super::{PodId, Shared, files, list, on_host, status, text};
 use crate::{Pod, PodEvent, PodSandbox};
@@ -83,6 +84,7 @@ pub(super) struct Worker {
     updates: watch::Receiver<Update>,
     containers: Vec<Container>,
     processes: HashMap<u64, Purpose>,
+    streams: Registered,
     results: HashMap<(usize, ProbeKind), Results>,
     next_process: u64,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
@@ -98,8 +100,11 @@ impl Worker {
         let policy = text(&pod, "/spec/restartPolicy").to_string();
         let init = list(&pod, "/spec/initContainers").iter().map(|spec| Container::new(spec, true, &policy));
         let main = list(&pod, "/spec/containers").iter().map(|spec| Container::new(spec, false, &policy));
+        let id = PodId::of(&pod);
+        let streams = shared.options.streaming.add(&id, shared.folders.of_pod(&pod).join("logs"));
         Worker {
-            id: PodId::of(&pod),
+            id,
+            streams,
             containers: init.chain(main).collect(),
             shared,
             pod,
@@ -126,7 +131,11 @@ impl Worker {
                 }
             }
             match self.create_sandbox().await {
-                Ok(sandbox) => self.live(&sandbox).await,
+                Ok(sandbox) => {
+                    self.streams.set_sandbox(Some(sandbox.clone()));
+                    self.live(&sandbox).await;
+                    self.streams.set_sandbox(None);
+                }
                 Err(message) => self.warn("FailedCreatePodSandBox", &message),
             }
         }
@@ -214,6 +223,7 @@ impl Worker {
     }
 
     fn take_event(&mut self, event: PodEvent) {
+        let Some(event) = self.streams.take(event) else { return };
         let now = self.now();
         match event {
             PodEvent::Started { id } => {
@@ -244,6 +254,7 @@ impl Worker {
                 Some(Purpose::Exec(result)) => _ = result.send(code),
                 None => {}
             },
+            PodEvent::Dialed { .. } => {}
         }
     }
 
@@ -255,6 +266,7 @@ impl Worker {
         let container = &mut self.containers[index];
         let again = container.end(ended, stopping);
         let (name, waits) = (container.name().to_string(), container.again > Some(now));
+        self.streams.end(&name);
         if again && waits {
             let pod = self.id.to_string();
             self.warn("BackOff", &format!("Back-off restarting failed container {name} in pod {pod}"));
@@ -279,6 +291,7 @@ impl Worker {
         if status != self.written {
             self.pod["status"] = status.clone();
             self.written = status.clone();
+            self.streams.set_status(&status);
             self.shared.cluster.write_status(&self.id, status);
         }
     }

@@ -1,13 +1,11 @@
 //! Volumes, files and containers of a pod that are due, in their order. Must not depend on probes.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -87,12 +85,10 @@ impl Worker {
     }
 
     async fn start(&mut self, sandbox: &Pod, index: usize) {
-        let run = self.containers[index].restarts;
         let started = match self.process(index) {
             Ok(process) => {
                 let id = self.number();
-                let name = self.containers[index].name().to_string();
-                self.spawn(sandbox, id, None, &process, &name, run)
+                self.spawn(sandbox, id, index, process)
                     .await
                     .map(|()| id)
                     .map_err(|error| ConfigError { reason: "RunContainerError", message: error.to_string() })
@@ -158,33 +154,21 @@ impl Worker {
         Ok(Process { argv, env, working_dir, mounts: all, scratch, writable, user, terminal: false })
     }
 
-    /// Starts a process whose output goes to the log of the container.
-    pub(super) async fn spawn(
-        &self,
-        sandbox: &Pod,
-        id: u64,
-        joins: Option<u64>,
-        process: &Process,
-        name: &str,
-        run: u32,
-    ) -> io::Result<()> {
-        let folder = self.shared.folders.of_pod(&self.pod).join("logs").join(name);
-        let log = Arc::new(Mutex::new(Log::create(&folder, run)?));
-        let shown = format!("{}/{}/{name}", self.id.namespace, self.id.name);
-        let mut ends = Vec::new();
-        for stream in ["stdout", "stderr"] {
-            let (output, written) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-            ends.push(written);
-            let output = pipe::Receiver::from_owned_fd(output)?;
-            let (log, shown, lines) = (log.clone(), shown.clone(), self.shared.options.lines.clone());
+    /// Starts the process of a container, whose output goes to its log and to those that are attached.
+    async fn spawn(&self, sandbox: &Pod, id: u64, index: usize, process: Process) -> io::Result<()> {
+        let container = &self.containers[index];
+        let (name, run) = (container.name(), container.restarts);
+        let log = Log::create(&self.shared.folders.of_pod(&self.pod).join("logs").join(name), run)?;
+        let (process, started) = self.streams.begin((&container.spec, run), (id, process), &log)?;
+        let (log, shown) = (Arc::new(Mutex::new(log)), format!("{}/{}/{name}", self.id.namespace, self.id.name));
+        for (stream, output) in started.output {
+            let to = (log.clone(), started.attached.clone());
+            let (shown, lines) = (shown.clone(), self.shared.options.lines.clone());
             let cluster = self.shared.cluster.clone();
-            tokio::spawn(async move {
-                logs::copy(output, stream, log, shown, lines, move || cluster.now()).await
-            });
+            tokio::spawn(
+                async move { logs::copy(output, stream, to, shown, lines, move || cluster.now()).await },
+            );
         }
-        let stderr = ends.pop().ok_or_else(|| io::Error::other("no pipe"))?;
-        let stdout = ends.pop().ok_or_else(|| io::Error::other("no pipe"))?;
-        let stdin: OwnedFd = File::open("/dev/null")?.into();
-        sandbox.start(id, joins, process, [stdin, stdout, stderr]).await
+        sandbox.start(id, None, &process, started.descriptors).await
     }
 }

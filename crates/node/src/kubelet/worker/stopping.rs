@@ -56,8 +56,9 @@ impl Worker {
 
     /// Takes an event while the pod stops: nothing is started again.
     fn take_end(&mut self, event: PodEvent) {
+        let Some(event) = self.streams.take(event) else { return };
         let (id, code) = match event {
-            PodEvent::Started { .. } => return,
+            PodEvent::Started { .. } | PodEvent::Dialed { .. } => return,
             PodEvent::NotStarted { id, .. } => (id, 128),
             PodEvent::Exited { id, code } => (id, code),
         };
