@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use clusterlocal_api::render;
+use clusterlocal_api::{render, token_of};
 use clusterlocal_node::{Cluster, Objects, PodId};
 use serde_json::Value;
 use tokio::sync::watch;
@@ -51,6 +51,10 @@ impl Objects for Api {
             let services = cluster.store().list_in::<Service>(Kind::Service, namespace);
             services.filter_map(|service| shown(cluster, &service.metadata.key(Kind::Service))).collect()
         })
+    }
+
+    fn token(&self, namespace: &str, account: &str, audience: &str, seconds: u64) -> Option<String> {
+        self.0.read(|cluster| token_of(cluster, namespace, account, audience, seconds))
     }
 }
 

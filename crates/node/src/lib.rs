@@ -15,7 +15,7 @@ use ipnet::IpNet;
 pub use handle::{Node, NodeError, Pod};
 pub use kubelet::{
     COMMAND_PREFIX, Cluster, Images, Input, Lines, LogOptions, Objects, Options, Piece, PodId, Resize,
-    Session, StreamError, StreamOptions, Streaming, run,
+    Session, StreamError, StreamOptions, Streaming, Wait, run,
 };
 pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
 

@@ -12,7 +12,7 @@ use crate::http::accept::Form;
 use crate::http::body;
 use crate::http::reply::Reply;
 use crate::http::status::Status;
-use clusterlocal_core::store::{Kind, Time};
+use clusterlocal_core::store::{Key, Kind, Stored, Time};
 use clusterlocal_core::{ControlPlane, Driver};
 
 /// `POST` of a review: the object that was sent, with the result as its status. `GET` of ComponentStatuses, of
@@ -67,24 +67,14 @@ const TOKEN_SECONDS: i64 = 3600;
 pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
     let mut request = body::object(&call.headers, &call.body)?;
     driver.read(|cluster| {
-        let account = show::stored(cluster.store(), Kind::ServiceAccount, &call.place)?;
         let (namespace, name) = (&call.place.namespace, &call.place.name);
         let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(TOKEN_SECONDS);
         let issued = cluster.now().unix_millis() / 1000;
         if request["spec"]["audiences"].as_array().is_none_or(Vec::is_empty) {
             request["spec"]["audiences"] = json!([AUDIENCE]);
         }
-        let claims = json!({
-            "aud": request["spec"]["audiences"],
-            "exp": issued.saturating_add(seconds),
-            "iat": issued,
-            "iss": AUDIENCE,
-            "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": name, "uid": account.uid().to_string() } },
-            "nbf": issued,
-            "sub": format!("system:serviceaccount:{namespace}:{name}"),
-        });
-        let part = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
-        let token = format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims));
+        let account = show::stored(cluster.store(), Kind::ServiceAccount, &call.place)?;
+        let token = encoded(account, cluster, &request["spec"]["audiences"], seconds);
         request["kind"] = "TokenRequest".into();
         request["apiVersion"] = "authentication.k8s.io/v1".into();
         request["metadata"] = json!({
@@ -97,6 +87,37 @@ pub(crate) fn token(driver: &Driver, call: &Call) -> Result<Reply, Status> {
         request["status"] = json!({ "token": token, "expirationTimestamp": expires.to_string() });
         Ok(Reply::json(StatusCode::CREATED, &request))
     })
+}
+
+/// A token of a service account for `audience`, or for the API server where that is empty, which is valid for `seconds`; nothing if
+/// there is no such account.
+pub fn token_of(
+    cluster: &ControlPlane,
+    namespace: &str,
+    name: &str,
+    audience: &str,
+    seconds: u64,
+) -> Option<String> {
+    let account = cluster.store().stored(&Key::new(Kind::ServiceAccount, namespace, name))?;
+    let audience = if audience.is_empty() { AUDIENCE } else { audience };
+    let seconds = i64::try_from(seconds).unwrap_or(TOKEN_SECONDS);
+    Some(encoded(account, cluster, &json!([audience]), seconds))
+}
+
+fn encoded(account: &Stored, cluster: &ControlPlane, audiences: &Value, seconds: i64) -> String {
+    let issued = cluster.now().unix_millis() / 1000;
+    let Key { namespace, name, .. } = &account.object.key();
+    let claims = json!({
+        "aud": audiences,
+        "exp": issued.saturating_add(seconds),
+        "iat": issued,
+        "iss": AUDIENCE,
+        "kubernetes.io": { "namespace": &**namespace, "serviceaccount": { "name": &**name, "uid": account.uid().to_string() } },
+        "nbf": issued,
+        "sub": format!("system:serviceaccount:{namespace}:{name}"),
+    });
+    let part = |json: &Value| BASE64URL_NOPAD.encode(json.to_string().as_bytes());
+    format!("{}.{}.", part(&json!({ "alg": "none" })), part(&claims))
 }
 
 /// The default audience of tokens.
@@ -114,7 +135,7 @@ fn authenticate(cluster: &ControlPlane, spec: &Value) -> Value {
         let of = &claims["kubernetes.io"];
         let (namespace, account) = (of["namespace"].as_str()?, &of["serviceaccount"]);
         let key =
-            clusterlocal_core::store::Key::new(Kind::ServiceAccount, namespace, account["name"].as_str()?);
+            Key::new(Kind::ServiceAccount, namespace, account["name"].as_str()?);
         let uid = cluster.store().stored(&key)?.uid().to_string();
         let holds = claims["exp"].as_i64()? > cluster.now().unix_millis() / 1000;
         (holds && account["uid"] == uid.as_str()).then(|| (namespace.to_owned(), uid, claims))

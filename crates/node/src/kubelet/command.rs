@@ -50,29 +50,9 @@ fn without_tag(image: &str) -> &str {
     }
 }
 
-/// The command line in words: separated by white space, held together by quotes, `\` before a character that stands for itself.
+/// The command line in words, as a shell has them.
 fn words(line: &str) -> Result<Vec<String>, String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (Some(end), character) if character == end => quote = None,
-            (None, '\'' | '"') => {
-                quote = Some(character);
-                word.get_or_insert_default();
-            }
-            (None | Some('"'), '\\') => word.get_or_insert_default().extend(characters.next()),
-            (None, character) if character.is_whitespace() => words.extend(word.take()),
-            (_, character) => word.get_or_insert_default().push(character),
-        }
-    }
-    if quote.is_some() {
-        return Err(format!("{line:?}: a quote is not closed"));
-    }
-    words.extend(word);
-    Ok(words)
+    shlex::split(line).ok_or_else(|| format!("{line:?}: a quote is not closed"))
 }
 
 /// The program and arguments of a container: the annotation's command, else the image's entrypoint, each followed by `args`; else

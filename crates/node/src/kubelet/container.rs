@@ -5,7 +5,7 @@ use std::time::Duration;
 use clusterlocal_core::store::Time;
 use serde_json::{Value, json};
 
-use super::text;
+use super::{list, text};
 
 /// First wait before a container is started again, which doubles each time (`pkg/kubelet`, `backOffPeriod`).
 const FIRST_BACK_OFF: Duration = Duration::from_secs(10);
@@ -39,13 +39,15 @@ pub(crate) struct Ended {
     pub(crate) message: String,
     pub(crate) started: Time,
     pub(crate) finished: Time,
+    /// The container's ID in this run.
+    pub(crate) id: String,
 }
 
 impl Ended {
     /// As the kubelet calls it: `Completed` for exit code 0, otherwise `Error`.
     pub(crate) fn with_code(code: i32, started: Time, finished: Time) -> Self {
         let reason = if code == 0 { "Completed" } else { "Error" };
-        Ended { code, reason, message: String::new(), started, finished }
+        Ended { code, reason, message: String::new(), started, finished, id: String::new() }
     }
 }
 
@@ -68,6 +70,12 @@ pub(crate) struct Container {
     pub(crate) restarts: u32,
     /// Number of its process, while that runs or starts.
     pub(crate) process: Option<u64>,
+    /// Its ID in this run or the last one, as the status shows it; empty before the first.
+    pub(crate) id: String,
+    /// The program of this run or the last one.
+    pub(crate) program: String,
+    /// Why this run counts as one that did not start, with a message.
+    start_error: Option<(&'static str, String)>,
     /// Whether its startup probe has succeeded, or it has none and runs.
     pub(crate) started: bool,
     pub(crate) ready: bool,
@@ -80,24 +88,33 @@ impl Container {
     /// A container that has not been started, of a pod with this restart policy.
     pub(crate) fn new(spec: &Value, is_init: bool, of_pod: &str) -> Self {
         let own = text(spec, "/restartPolicy");
-        let policy = match (is_init, own, of_pod) {
-            (_, "Always", _) | (false, _, "" | "Always") => RestartPolicy::Always,
-            (_, "Never", _) | (_, "", "Never") => RestartPolicy::Never,
+        let policy = match if own.is_empty() { of_pod } else { own } {
+            "Never" => RestartPolicy::Never,
+            // An init container of a pod that is restarted runs until it succeeds.
+            "" | "Always" if !is_init || !own.is_empty() => RestartPolicy::Always,
             _ => RestartPolicy::OnFailure,
         };
         Container {
             spec: spec.clone(),
             is_init,
             policy,
-            state: State::waiting("PodInitializing"),
+            state: State::waiting("ContainerCreating"),
             last: None,
             restarts: 0,
             process: None,
+            id: String::new(),
+            program: String::new(),
+            start_error: None,
             started: false,
             ready: false,
             back_off: FIRST_BACK_OFF,
             again: None,
         }
+    }
+
+    /// Records that it waits, in a pod with or without init containers.
+    pub(crate) fn wait_to_begin(&mut self, has_init: bool) {
+        self.state = State::waiting(if has_init { "PodInitializing" } else { "ContainerCreating" });
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -134,16 +151,53 @@ impl Container {
         self.state = State::Running { since: now };
     }
 
+    /// Since when it runs, if it does.
+    pub(crate) fn running_since(&self) -> Option<Time> {
+        if let State::Running { since } = self.state { Some(since) } else { None }
+    }
+
+    /// Whether its program runs and its hook `postStart` has not ended yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.process.is_some()
+            && self.running_since().is_none()
+            && self.spec.pointer("/lifecycle/postStart").is_some()
+    }
+
+    /// Records that this run counts as one that did not start.
+    pub(crate) fn fail_to_start(&mut self, reason: &'static str, message: String) {
+        self.start_error = Some((reason, message));
+    }
+
+    /// Whether a run that ended with this code is followed by another one: the first rule for the code counts, and else the
+    /// policy (`ShouldContainerBeRestarted`).
+    fn is_restarted(&self, code: i32) -> bool {
+        let matches = |rule: &&Value| {
+            let is_in =
+                list(rule, "/exitCodes/values").iter().any(|value| value.as_i64() == Some(code.into()));
+            match text(rule, "/exitCodes/operator") {
+                "In" => is_in,
+                "NotIn" => !is_in,
+                _ => false,
+            }
+        };
+        match list(&self.spec, "/restartPolicyRules").iter().find(matches) {
+            Some(rule) if text(rule, "/action") == "Restart" => return true,
+            _ => {}
+        }
+        match self.policy {
+            RestartPolicy::Always => true,
+            RestartPolicy::OnFailure => code != 0,
+            RestartPolicy::Never => false,
+        }
+    }
+
     /// Records the end of its process. It is started again after a while by its restart policy, unless the pod is `stopping`.
     /// Returns whether it is.
-    pub(crate) fn end(&mut self, ended: Ended, stopping: bool) -> bool {
+    pub(crate) fn end(&mut self, mut ended: Ended, stopping: bool) -> bool {
         let ran = ended.finished.since(ended.started);
-        let again = !stopping
-            && match self.policy {
-                RestartPolicy::Always => true,
-                RestartPolicy::OnFailure => ended.code != 0,
-                RestartPolicy::Never => false,
-            };
+        let again = !stopping && self.is_restarted(ended.code);
+        let start_error = self.start_error.take();
+        ended.id.clone_from(&self.id);
         (self.process, self.started, self.ready, self.again) = (None, false, false, None);
         if !again {
             self.state = State::Terminated(ended);
@@ -158,7 +212,13 @@ impl Container {
             self.back_off = (self.back_off * 2).min(MAX_BACK_OFF);
         }
         self.again = Some(ended.finished.after(wait));
-        self.state = State::Terminated(ended);
+        self.state = match start_error {
+            Some((reason, message)) => {
+                self.last = Some(ended);
+                State::Waiting { reason: reason.into(), message }
+            }
+            None => State::Terminated(ended),
+        };
         true
     }
 
@@ -167,6 +227,8 @@ impl Container {
         let Some(again) = self.again.filter(|again| *again > now) else { return };
         if let State::Terminated(ended) = &self.state {
             self.last = Some(ended.clone());
+        }
+        if let Some(ended) = &self.last {
             let wait = again.since(ended.finished).as_secs();
             self.state = State::Waiting {
                 reason: "CrashLoopBackOff".into(),
@@ -202,18 +264,40 @@ impl Container {
         let mut status = json!({
             "name": self.name(),
             "image": image,
-            "imageID": "",
-            "ready": self.ready,
+            // There is no image: what runs in its place.
+            "imageID": self.program,
+            "ready": if self.is_init && !self.is_sidecar() { self.has_succeeded() } else { self.ready },
             "started": self.started,
             "restartCount": self.restarts,
             "state": state(&self.state),
             "lastState": self.last.as_ref().map_or_else(|| json!({}), terminated),
         });
-        if let Some(process) = self.process {
-            status["containerID"] = json!(format!("process://{process}"));
+        if !self.id.is_empty() {
+            status["containerID"] = json!(self.id);
+        }
+        let resources =
+            self.spec.get("resources").filter(|given| given.as_object().is_some_and(|map| !map.is_empty()));
+        if let Some(resources) = resources.filter(|_| self.process.is_some()) {
+            status["resources"] = resources.clone();
+            if let Some(requests) = resources.get("requests") {
+                status["allocatedResources"] = requests.clone();
+            }
+        }
+        let mounts: Vec<Value> = list(&self.spec, "/volumeMounts").iter().map(mount_status).collect();
+        if !mounts.is_empty() && self.process.is_some() {
+            status["volumeMounts"] = json!(mounts);
         }
         status
     }
+}
+
+fn mount_status(mount: &Value) -> Value {
+    let mut status = json!({ "name": mount["name"], "mountPath": mount["mountPath"] });
+    if mount.get("readOnly") == Some(&Value::Bool(true)) {
+        status["readOnly"] = json!(true);
+        status["recursiveReadOnly"] = json!("Disabled");
+    }
+    status
 }
 
 fn terminated(ended: &Ended) -> Value {
@@ -223,6 +307,9 @@ fn terminated(ended: &Ended) -> Value {
         "startedAt": ended.started.to_string(),
         "finishedAt": ended.finished.to_string(),
     });
+    if !ended.id.is_empty() {
+        json["containerID"] = json!(ended.id);
+    }
     if !ended.message.is_empty() {
         json["message"] = json!(ended.message);
     }
@@ -278,6 +365,49 @@ mod tests {
             assert_eq!(again, expected, "{is_init} {own} {of_pod} {code}");
             assert!(!container.end(Ended::with_code(code, at(0), at(1)), true), "stopping");
         }
+    }
+
+    /// Rules of a container, exit code, and whether it is started again.
+    #[test]
+    fn rules_come_before_the_restart_policy() {
+        let rule = |operator: &str, values: &[i32]| json!({"action": "Restart", "exitCodes": {"operator": operator, "values": values}});
+        let table = [
+            (json!([rule("In", &[42, 43])]), 42, true),
+            (json!([rule("In", &[42, 43])]), 1, false),
+            (json!([rule("NotIn", &[0])]), 1, true),
+            (json!([rule("NotIn", &[0])]), 0, false),
+            (json!([rule("In", &[1]), rule("In", &[2])]), 2, true),
+            (json!([]), 1, false),
+        ];
+        for (rules, code, expected) in table {
+            let spec = json!({"name": "a", "restartPolicy": "Never", "restartPolicyRules": rules});
+            let mut container = Container::new(&spec, false, "Always");
+            assert_eq!(
+                container.end(Ended::with_code(code, at(0), at(1)), false),
+                expected,
+                "{rules} {code}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_run_that_fails_to_start_is_waiting_with_the_reason() {
+        let mut container = Container::new(&json!({"name": "a"}), false, "Always");
+        container.id = "process://u-1".into();
+        container.run(at(0));
+        container.fail_to_start("PostStartHookError", "why".into());
+        container.end(Ended::with_code(137, at(0), at(1)), false);
+        let status = container.status();
+        assert_eq!(status["state"], json!({"waiting": {"reason": "PostStartHookError", "message": "why"}}));
+        assert_eq!(status["lastState"]["terminated"]["containerID"], "process://u-1");
+        // Once it waits, it does for the back-off.
+        container.restart();
+        container.end(Ended::with_code(137, at(1), at(2)), false);
+        container.wait_to_restart("pod", at(2));
+        assert_eq!(
+            container.status()["state"]["waiting"]["message"],
+            "back-off 10s restarting failed container=a pod=pod"
+        );
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn referred(
             None => Err(ConfigError::config(format!("couldn't find key {key} in {kind} {namespace}/{name}"))),
         };
     }
-    Ok(Some(String::new()))
+    Err(ConfigError::config("a value comes from a field, a resource, a ConfigMap or a Secret"))
 }
 
 /// The field of a pod at a path of the downward API (`fieldpath.ExtractFieldPathAsString`, podFieldSelectorRuntimeValue).
@@ -292,6 +292,10 @@ mod tests {
                 ("Secret", "login") => Some(json!({"data": {"password": "c2VjcmV0"}})),
                 _ => None,
             }
+        }
+
+        fn token(&self, _: &str, _: &str, _: &str, _: u64) -> Option<String> {
+            None
         }
 
         fn services(&self, namespace: &str) -> Vec<Value> {

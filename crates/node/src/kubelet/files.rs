@@ -6,6 +6,10 @@ use super::{list, text};
 
 /// Hostname and, where the pod has a subdomain, the name that DNS has for it (GeneratePodHostNameAndDomain).
 pub(crate) fn names(pod: &Value, domain: &str) -> (String, Option<String>) {
+    let other = text(pod, "/spec/hostnameOverride");
+    if !other.is_empty() {
+        return (other.to_string(), None);
+    }
     let given = text(pod, "/spec/hostname");
     let hostname = if given.is_empty() { text(pod, "/metadata/name") } else { given };
     // A hostname has at most 63 bytes; the kubelet cuts, and takes away what a name cannot end with.
@@ -14,6 +18,27 @@ pub(crate) fn names(pod: &Value, domain: &str) -> (String, Option<String>) {
     let full = (!subdomain.is_empty())
         .then(|| format!("{hostname}.{subdomain}.{}.svc.{domain}", text(pod, "/metadata/namespace")));
     (hostname, full)
+}
+
+/// Maximum length of the hostname of a kernel, in bytes (`__NEW_UTS_LEN`).
+const MAX_HOSTNAME: usize = 64;
+
+/// The hostname that the kernel has for a pod: with `setHostnameAsFQDN` the whole name (GetNodenameForKernel).
+pub(crate) fn kernel_hostname(pod: &Value, domain: &str) -> Result<String, String> {
+    let (hostname, full) = names(pod, domain);
+    match full {
+        Some(full) if pod.pointer("/spec/setHostnameAsFQDN") == Some(&Value::Bool(true)) => {
+            if full.len() > MAX_HOSTNAME {
+                return Err(format!(
+                    "Failed to construct FQDN from Pod hostname and cluster domain, FQDN {full} is too long ({MAX_HOSTNAME} characters \
+                     is the max, {} characters requested)",
+                    full.len()
+                ));
+            }
+            Ok(full)
+        }
+        _ => Ok(hostname),
+    }
 }
 
 /// `/etc/hosts` (managedHostsFileContent, hostsEntriesFromHostAliases).
@@ -108,9 +133,37 @@ mod tests {
             (json!({}), "ring-0", None),
             (json!({"hostname": "a", "subdomain": "ring"}), "a", Some("a.ring.data.svc.cluster.local")),
             (json!({"hostname": long}), &long[..62], None),
+            (
+                json!({"hostnameOverride": "other.example", "hostname": "a", "subdomain": "ring"}),
+                "other.example",
+                None,
+            ),
         ];
         for (spec, hostname, full) in table {
             assert_eq!(names(&pod(spec), "cluster.local"), (hostname.to_string(), full.map(str::to_string)));
+        }
+    }
+
+    #[test]
+    fn hostnames_of_the_kernel() {
+        let table = [
+            (json!({"setHostnameAsFQDN": true}), Ok("ring-0")),
+            (
+                json!({"setHostnameAsFQDN": true, "subdomain": "ring"}),
+                Ok("ring-0.ring.data.svc.cluster.local"),
+            ),
+            (json!({"setHostnameAsFQDN": false, "subdomain": "ring"}), Ok("ring-0")),
+            (
+                json!({"setHostnameAsFQDN": true, "subdomain": "s".repeat(40)}),
+                Err("(64 characters is the max, 70 characters requested)"),
+            ),
+        ];
+        for (spec, expected) in table {
+            match (kernel_hostname(&pod(spec), "cluster.local"), expected) {
+                (Ok(hostname), Ok(expected)) => assert_eq!(hostname, expected),
+                (Err(why), Err(expected)) => assert!(why.ends_with(expected), "{why}"),
+                (found, _) => panic!("{found:?}"),
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 mod command;
 mod container;
 mod environment;
+mod fields;
 mod files;
 mod log_reading;
 mod logs;
@@ -13,7 +14,6 @@ mod probing;
 mod status;
 mod stdio;
 mod streaming;
-mod unsupported;
 mod volumes;
 mod worker;
 
@@ -22,6 +22,7 @@ use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use clusterlocal_core::store::Time;
@@ -35,7 +36,7 @@ pub use log_reading::LogOptions;
 pub use logs::Lines;
 pub use stdio::{Input, Piece};
 pub use streaming::{Resize, Session, StreamError, StreamOptions, Streaming};
-use volumes::Folders;
+use volumes::{Folders, remove};
 use worker::{Update, Worker};
 
 /// What a kubelet reads of other objects while it starts a pod.
@@ -46,6 +47,9 @@ pub trait Objects {
 
     /// The Services of a namespace, as the API shows them.
     fn services(&self, namespace: &str) -> Vec<Value>;
+
+    /// A token of a service account for `audience`, or for the API server where that is empty, which is valid for `seconds`.
+    fn token(&self, namespace: &str, account: &str, audience: &str, seconds: u64) -> Option<String>;
 }
 
 /// The API server, as a kubelet uses it.
@@ -67,7 +71,15 @@ pub trait Cluster: Objects + Send + Sync {
 
     /// The time.
     fn now(&self) -> Time;
+
+    /// Resolves at `time`.
+    fn wait(&self, time: Time) -> Wait {
+        Box::pin(tokio::time::sleep(time.since(self.now())))
+    }
 }
+
+/// A wait for a time of a cluster.
+pub type Wait = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Which pod: a name is used again, a UID is not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -140,9 +152,7 @@ pub async fn run(
     let _lock = lock(&options.folder)?;
     let folders = Folders { claims: options.folder.join("claims"), pods: options.folder.join("pods") };
     // Left behind by a kubelet that was killed.
-    if folders.pods.exists() {
-        fs::remove_dir_all(&folders.pods)?;
-    }
+    remove(&folders.pods)?;
     let mut changes = cluster.changes();
     let shared = Arc::new(Shared { node, cluster, options, folders });
     let mut workers: HashMap<String, watch::Sender<Update>> = HashMap::new();
@@ -165,7 +175,7 @@ pub async fn run(
             let is_there = shared.cluster.get("PersistentVolumeClaim", namespace, name).is_some();
             if !is_there {
                 // What it held goes with the claim, as with the reclaim policy Delete.
-                _ = fs::remove_dir_all(shared.folders.of_claim(namespace, name));
+                _ = remove(&shared.folders.of_claim(namespace, name));
             }
             is_there
         });

@@ -41,9 +41,23 @@ impl ProbeKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Exec(Vec<String>),
-    Http { scheme: String, host: Option<String>, port: Port, path: String, headers: Vec<(String, String)> },
-    Tcp { host: Option<String>, port: Port },
-    Grpc { port: u16, service: String },
+    Http {
+        scheme: String,
+        host: Option<String>,
+        port: Port,
+        path: String,
+        headers: Vec<(String, String)>,
+    },
+    Tcp {
+        host: Option<String>,
+        port: Port,
+    },
+    Grpc {
+        port: u16,
+        service: String,
+    },
+    /// A hook that waits for some seconds.
+    Sleep(u64),
 }
 
 /// A port by its number, or by the name that the container gives it.
@@ -82,6 +96,8 @@ pub(crate) struct Probe {
     pub(crate) timeout: Duration,
     success: u32,
     failure: u32,
+    /// The grace period after it has failed, in seconds, in place of that of the pod.
+    pub(crate) grace: Option<u64>,
 }
 
 impl Probe {
@@ -101,6 +117,7 @@ impl Probe {
             timeout: seconds("timeoutSeconds", 1).max(Duration::from_secs(1)),
             success: number("successThreshold", 1).max(1),
             failure: number("failureThreshold", 3).max(1),
+            grace: probe.get("terminationGracePeriodSeconds").and_then(Value::as_u64),
         })
     }
 }
@@ -130,6 +147,9 @@ impl Action {
         }
         if let Some(tcp) = json.get("tcpSocket") {
             return Some(Action::Tcp { host: host(tcp), port: Port::parse(tcp.get("port")) });
+        }
+        if let Some(sleep) = json.get("sleep") {
+            return Some(Action::Sleep(sleep.get("seconds").and_then(Value::as_u64).unwrap_or(0)));
         }
         let grpc = json.get("grpc")?;
         let port = grpc.get("port").and_then(Value::as_u64).and_then(|port| u16::try_from(port).ok())?;

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 use super::log_reading::{self, LogOptions};
 use super::logs::{Log, Progress};
 use super::stdio::{Attached, Input, Piece, Stdio, Terminal, forward};
+use super::volumes::safe;
 use super::{PodId, list, text};
 use crate::{Pod, PodEvent, Process};
 
@@ -90,7 +91,7 @@ impl Streaming {
             || StreamError(format!("container {container:?} of the pod has no log: it was not run here"));
         let pod = self.pod(uid).ok_or_else(unavailable)?;
         let run = pod.run(container, options.previous)?;
-        let path = pod.logs.join(container).join(format!("{run}.log"));
+        let path = pod.logs.join(safe(container)).join(format!("{run}.log"));
         let progress =
             pod.inner().logs.get(container).filter(|(of, _)| *of == run).map(|(_, log)| log.clone());
         let (sender, receiver) = mpsc::channel(LOG_PIECES);

@@ -12,7 +12,7 @@ use nix::sched::{CloneFlags, setns, unshare};
 use super::channel::Channel;
 use super::namespaces::map_user;
 use super::protocol::Process;
-use super::root;
+use super::{limits, root};
 use crate::Isolation;
 
 /// Exit code of a container whose program could not be started, as containerd reports it.
@@ -36,6 +36,7 @@ fn launch(channel: &Channel, isolation: Isolation) -> Result<std::convert::Infal
     let [process, stdin, stdout, stderr]: [OwnedFd; 4] =
         descriptors.try_into().map_err(|_| "four or five descriptors are expected")?;
     let process = read(process).map_err(|error| format!("cannot read the process: {error}"))?;
+    limits::bound_user().map_err(|error| format!("cannot bound processes: {error}"))?;
     match container {
         // The pod's init process cannot end it where there is no PID namespace.
         _ if isolation == Isolation::None => {
@@ -46,6 +47,8 @@ fn launch(channel: &Channel, isolation: Isolation) -> Result<std::convert::Infal
         }
         None => {
             root::enter(&process).map_err(|error| error.to_string())?;
+            // Where /proc is that of the machine, it may be read-only: the user is bounded all the same.
+            _ = limits::bound_namespace();
             if let Some((user, group)) = process.user {
                 unshare(CloneFlags::CLONE_NEWUSER)
                     .map_err(|error| format!("cannot create a user namespace: {error}"))?;

@@ -16,6 +16,8 @@ pub(crate) mod channel;
 pub(crate) mod descendants;
 pub(crate) mod init;
 pub(crate) mod launch;
+mod limits;
 pub(crate) mod namespaces;
 pub(crate) mod protocol;
 pub(crate) mod root;
+pub(crate) mod sub_path;

@@ -25,7 +25,7 @@ pub(crate) enum NodeRequest {
 pub struct PodSandbox {
     /// The name of the node, whose pods can be cut off from those of others.
     pub node: String,
-    /// The hostname, of at most 63 bytes.
+    /// The hostname, of at most 64 bytes.
     pub hostname: String,
     /// Its addresses, at most one of each family; none on the network of the host.
     pub addresses: Vec<IpAddr>,
@@ -103,10 +103,12 @@ pub struct Process {
 }
 
 /// A file or folder at another place in a container.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mount {
     /// The file or folder on the machine.
     pub source: PathBuf,
+    /// The part of it that is mounted, as a path below it; empty for all of it. Links that lead out of it are refused.
+    pub below: PathBuf,
     /// Where the container sees it; an absolute path without `..`.
     pub target: PathBuf,
     /// Whether programs cannot write there.

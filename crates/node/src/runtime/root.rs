@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
 
@@ -13,6 +14,7 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::pivot_root;
 
 use super::protocol::{Mount, Process};
+use super::sub_path;
 
 /// Where programs may write on the machine, apart from their mounts.
 const WRITABLE: [&str; 4] = ["dev", "proc", "sys", "tmp"];
@@ -97,12 +99,21 @@ fn place(root: &Path, wanted: &Mount, number: usize) -> Result<(), MountError> {
     if below.as_os_str().is_empty() {
         return Err(refused("a container cannot have another root"));
     }
-    if below.starts_with("proc") || below.starts_with("sys") {
+    let of_kernel = |below: &Path| below.starts_with("proc") || below.starts_with("sys");
+    if of_kernel(&below) {
         return Err(refused("the kernel's own files cannot be replaced"));
     }
     let target = make_room(root, &below, number)?;
-    let is_folder = fs::metadata(&wanted.source).map_err(at(&wanted.source))?.is_dir();
-    bind(&wanted.source, &target, is_folder)?;
+    // Links of the machine lead there as well.
+    if target.strip_prefix(root).is_ok_and(of_kernel) {
+        return Err(refused("the kernel's own files cannot be replaced"));
+    }
+    let opened =
+        sub_path::open(&wanted.source, &wanted.below).map_err(at(&wanted.source.join(&wanted.below)))?;
+    // The descriptor's own path: nothing can be put in its way any more.
+    let source = PathBuf::from(format!("/proc/self/fd/{}", opened.as_raw_fd()));
+    let is_folder = fs::metadata(&source).map_err(at(&wanted.source))?.is_dir();
+    bind(&source, &target, is_folder)?;
     if wanted.read_only {
         read_only(&target, MsFlags::empty())?;
     }

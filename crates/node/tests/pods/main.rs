@@ -1,5 +1,10 @@
 //! Pods of a node: their network, files, processes and ends. The node's processes are this program.
 
+mod api;
+mod hostile;
+mod kubelet;
+mod servers;
+
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -18,13 +23,16 @@ fn main() -> ExitCode {
     {
         return process(rest);
     }
+    if let Some(code) = servers::run(&arguments) {
+        return code;
+    }
     let trial = |name, test: fn()| {
         Trial::test(name, move || {
             test();
             Ok(())
         })
     };
-    let trials = vec![
+    let mut trials = vec![
         trial("pods_reach_each_other", pods_reach_each_other),
         trial("a_node_that_is_cut_off_reaches_only_itself", a_node_that_is_cut_off_reaches_only_itself),
         trial(
@@ -35,6 +43,37 @@ fn main() -> ExitCode {
         trial("all_ends_with_the_pod", all_ends_with_the_pod),
         trial(ORDINARY_USER, all_of_it_works_without_root),
     ];
+    macro_rules! trials {
+        ($module:ident: $($test:ident),* $(,)?) => { trials.extend([$(trial(stringify!($test), $module::$test)),*]) };
+    }
+    trials!(kubelet:
+        a_container_has_its_volumes,
+        files_follow_their_objects,
+        a_pod_has_the_token_of_its_service_account,
+        init_containers_and_sidecars_start_in_order,
+        hooks_run_after_the_start_and_before_the_end,
+        hooks_that_fail_are_events,
+        a_program_without_a_handler_ends_after_its_grace_period,
+        waits_before_restarts_double,
+        a_readiness_probe_asks_from_its_delay_on,
+        other_probes_wait_for_the_startup_probe,
+        a_liveness_probe_restarts_its_container,
+        a_deadline_ends_a_pod,
+        a_container_leaves_a_message,
+        http_probes_send_headers_and_follow_redirects,
+        probes_ask_by_tcp_and_grpc,
+        statuses_are_complete,
+    );
+    trials!(hostile:
+        programs_that_start_threads_without_end_are_bounded,
+        long_logs_are_bounded,
+        what_programs_remove_or_lock_is_cleaned_up,
+        mounts_over_the_system_are_refused,
+        links_in_volumes_do_not_lead_out,
+        paths_that_the_caller_may_not_read_are_events,
+        odd_names_stay_in_their_folders,
+        volumes_that_are_not_supported_are_events,
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -174,7 +213,12 @@ fn a_container_has_its_mounts_and_cannot_write_elsewhere() {
     let volume = world.scratch.path().join("volume");
     std::fs::create_dir(&volume).unwrap();
     std::fs::write(volume.join("file"), "contents").unwrap();
-    let mount = |target: &str, read_only| Mount { source: volume.clone(), target: target.into(), read_only };
+    let mount = |target: &str, read_only| Mount {
+        source: volume.clone(),
+        target: target.into(),
+        read_only,
+        ..Mount::default()
+    };
     let mounts = vec![mount("/var/no/such/place", false), mount("/top", false), mount("/etc/locked", true)];
     let outside = Path::new("/var/lib/written-by-a-pod");
     let script = format!(

@@ -1,30 +1,37 @@
 //! The life of one pod: sandbox, volumes, containers in order, probes, restarts, and its end (`kuberuntime_manager.go`, SyncPod,
 //! KillPod). Must not depend on other pods.
 
+mod hooks;
 mod probing;
 mod starting;
 mod stopping;
+mod task;
+mod termination;
 
 use std::collections::HashMap;
-use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use clusterlocal_core::store::Time;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until};
 
 use super::container::{Container, Ended};
-use super::probes::{ProbeKind, Results};
+use super::fields;
+use super::probes::ProbeKind;
+use super::status::{self, Failure};
 use super::streaming::Registered;
-use super::unsupported::unsupported;
-use super::{PodId, Shared, files, list, on_host, status, text};
+use super::volumes::{Volumes, remove};
+use super::{PodId, Shared, files, list, on_host, text};
 use crate::{Pod, PodEvent, PodSandbox};
+use hooks::Exec;
+use probing::Probing;
+use stopping::Killing;
+use task::Task;
 
-/// SIGTERM, SIGKILL.
-const TERM: i32 = 15;
+/// SIGKILL.
 const KILL: i32 = 9;
 
 /// The state of a pod in the API.
@@ -52,20 +59,29 @@ impl Update {
     }
 }
 
-/// A result for the worker, from a task of its own.
+/// A result or request for the worker, from a task of its own.
 enum Report {
     Probed {
         container: usize,
         process: u64,
         kind: ProbeKind,
-        result: Result<(), String>,
+        outcome: super::probing::Outcome,
     },
-    /// A probe wants a program to run in the container: the exit code goes to `result`.
-    Exec {
+    /// The hook `postStart` has ended.
+    PostStarted {
         container: usize,
         process: u64,
-        argv: Vec<String>,
-        result: oneshot::Sender<i32>,
+        result: Result<(), String>,
+    },
+    /// A probe or hook runs a program in the container.
+    Exec(Exec),
+    Signal {
+        process: u64,
+        signal: i32,
+    },
+    /// The process has not ended after SIGKILL.
+    Stuck {
+        process: u64,
     },
 }
 
@@ -73,8 +89,8 @@ enum Report {
 enum Purpose {
     /// A run of the container with this index, begun at a time.
     Container(usize, Time),
-    /// A probe or hook: takes the exit code.
-    Exec(oneshot::Sender<i32>),
+    /// A probe or hook: takes the exit code, or why its program was not started.
+    Exec(oneshot::Sender<Result<i32, String>>),
 }
 
 pub(super) struct Worker {
@@ -85,13 +101,22 @@ pub(super) struct Worker {
     containers: Vec<Container>,
     processes: HashMap<u64, Purpose>,
     streams: Registered,
-    results: HashMap<(usize, ProbeKind), Results>,
-    next_process: u64,
+    /// Number of the next process; shared with the tasks that run programs.
+    next_process: Arc<AtomicU64>,
+    probes: HashMap<(usize, ProbeKind), Probing>,
+    /// The hooks `postStart` that run.
+    post_starts: HashMap<usize, Task>,
+    /// Containers that are being stopped.
+    kills: HashMap<usize, Killing>,
     reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
-    /// Folders of the volumes, once they are prepared.
-    volumes: Option<Vec<(String, PathBuf)>>,
+    /// The volumes, once they are prepared.
+    volumes: Option<Volumes>,
     /// When what failed is tried again.
-    retry: Option<Instant>,
+    retry: Option<Time>,
+    /// Whether the pod is being stopped: nothing is started again.
+    stopping: bool,
+    /// Why the pod has failed, where its containers are not the reason.
+    failure: Option<Failure>,
     written: Value,
 }
 
@@ -100,21 +125,30 @@ impl Worker {
         let policy = text(&pod, "/spec/restartPolicy").to_string();
         let init = list(&pod, "/spec/initContainers").iter().map(|spec| Container::new(spec, true, &policy));
         let main = list(&pod, "/spec/containers").iter().map(|spec| Container::new(spec, false, &policy));
+        let mut containers: Vec<Container> = init.chain(main).collect();
+        let has_init = containers.first().is_some_and(|first| first.is_init);
+        for container in &mut containers {
+            container.wait_to_begin(has_init);
+        }
         let id = PodId::of(&pod);
         let streams = shared.options.streaming.add(&id, shared.folders.of_pod(&pod).join("logs"));
         Worker {
             id,
             streams,
-            containers: init.chain(main).collect(),
+            containers,
             shared,
             pod,
             updates,
             processes: HashMap::new(),
-            results: HashMap::new(),
-            next_process: 0,
+            next_process: Arc::default(),
+            probes: HashMap::new(),
+            post_starts: HashMap::new(),
+            kills: HashMap::new(),
             reports: mpsc::channel(16),
             volumes: None,
             retry: None,
+            stopping: false,
+            failure: None,
             written: Value::Null,
         }
     }
@@ -122,7 +156,7 @@ impl Worker {
     /// Runs the pod until it is deleted or the kubelet ends.
     pub(super) async fn run(mut self) {
         if !matches!(text(&self.pod, "/status/phase"), "Succeeded" | "Failed") {
-            for field in unsupported(&self.pod) {
+            for field in fields::ignored(&self.pod) {
                 self.warn("Unsupported", &field);
             }
             if self.shared.node.is_on_host() {
@@ -130,13 +164,10 @@ impl Worker {
                     self.warn("Unsupported", &mount);
                 }
             }
-            match self.create_sandbox().await {
-                Ok(sandbox) => {
-                    self.streams.set_sandbox(Some(sandbox.clone()));
-                    self.live(&sandbox).await;
-                    self.streams.set_sandbox(None);
-                }
-                Err(message) => self.warn("FailedCreatePodSandBox", &message),
+            if let Some(sandbox) = self.sandbox().await {
+                self.streams.set_sandbox(Some(sandbox.clone()));
+                self.live(&sandbox).await;
+                self.streams.set_sandbox(None);
             }
         }
         // What is left is to wait for the deletion.
@@ -145,17 +176,49 @@ impl Worker {
                 return;
             }
         }
+        let folder = self.shared.folders.of_pod(&self.pod);
+        let removed = tokio::task::spawn_blocking(move || remove(&folder)).await;
+        if let Ok(Err(error)) = removed {
+            self.warn("FailedKillPod", &format!("error killing pod: cannot remove its volumes: {error}"));
+        }
         if matches!(*self.updates.borrow(), Update::Pod(_)) {
             self.shared.cluster.remove(&self.id);
         }
-        _ = fs::remove_dir_all(self.shared.folders.of_pod(&self.pod));
+    }
+
+    /// Creates the sandbox of the pod. It is tried again until it succeeds or the pod is deleted.
+    async fn sandbox(&mut self) -> Option<Pod> {
+        let mut reported = String::new();
+        loop {
+            let created = match fields::refused(&self.pod) {
+                Some(why) => Err(why),
+                None => self.create_sandbox().await,
+            };
+            let message = match created {
+                Ok(sandbox) => return Some(sandbox),
+                Err(message) => message,
+            };
+            if message != reported {
+                self.warn("FailedCreatePodSandBox", &format!("Failed to create pod sandbox: {message}"));
+                reported = message;
+            }
+            self.write_status_of(false);
+            let retry = self.shared.cluster.wait(self.now().after(starting::RETRY));
+            tokio::select! {
+                () = retry => {}
+                changed = self.updates.changed() => changed.ok()?,
+            }
+            if self.is_deleted() {
+                return None;
+            }
+        }
     }
 
     async fn create_sandbox(&self) -> Result<Pod, String> {
         let addresses = list(&self.pod, "/status/podIPs").iter();
         let sandbox = PodSandbox {
             node: text(&self.pod, "/spec/nodeName").to_string(),
-            hostname: files::names(&self.pod, &self.shared.options.domain).0,
+            hostname: files::kernel_hostname(&self.pod, &self.shared.options.domain)?,
             addresses: addresses.filter_map(|address| text(address, "/ip").parse().ok()).collect(),
         };
         let (shared, runtime) = (self.shared.clone(), tokio::runtime::Handle::current());
@@ -167,16 +230,28 @@ impl Worker {
     }
 
     async fn live(&mut self, sandbox: &Pod) {
+        let mut changes = self.shared.cluster.changes();
         loop {
-            self.start_what_is_due(sandbox).await;
-            self.write_status();
-            if self.containers.iter().filter(|container| !container.is_sidecar()).all(Container::has_ended) {
+            if !self.stopping {
+                self.start_what_is_due(sandbox).await;
+            }
+            if !self.stopping && matches!(status::phase(&self.containers), "Succeeded" | "Failed") {
                 // Sidecars end with the others.
-                self.stop(sandbox).await;
-                self.write_status();
+                self.stop();
+            }
+            self.write_status();
+            if self.stopping && self.containers.iter().all(|container| container.process.is_none()) {
                 return;
             }
+            let cluster = self.shared.cluster.clone();
             let due = self.next_time();
+            let timer = async {
+                match due {
+                    Some(due) => cluster.wait(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let follows = !self.stopping && self.volumes.as_ref().is_some_and(Volumes::follow);
             tokio::select! {
                 event = sandbox.event() => match event {
                     Ok(Some(event)) => self.take_event(event),
@@ -189,18 +264,24 @@ impl Worker {
                         return;
                     }
                     let update = self.updates.borrow_and_update().clone();
-                    match update {
-                        Update::Pod(pod) => self.pod = pod,
-                        Update::Gone | Update::Stop => return self.stop(sandbox).await,
-                    }
-                    if self.is_deleted() {
-                        self.stop(sandbox).await;
-                        self.write_status();
-                        return;
-                    }
+                    self.take_update(update);
                 }
-                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
+                Ok(()) = changes.changed(), if follows => self.see_changes(),
+                () = timer => self.take_time(),
             }
+        }
+    }
+
+    fn take_update(&mut self, update: Update) {
+        if let Update::Pod(pod) = update {
+            // What this worker has written is newer than what it has read.
+            let status = self.pod["status"].take();
+            self.pod = pod;
+            status::keep(&mut self.pod["status"], status);
+            self.see_changes();
+        }
+        if self.is_deleted() {
+            if self.stopping { self.stop_earlier() } else { self.stop() }
         }
     }
 
@@ -212,14 +293,33 @@ impl Worker {
     }
 
     /// When something is due, if it is.
-    fn next_time(&self) -> Option<Instant> {
-        // Until then nothing is started.
-        if self.retry.is_some() {
-            return self.retry;
+    fn next_time(&self) -> Option<Time> {
+        if self.stopping {
+            return None;
         }
-        let now = self.now();
         let again = self.containers.iter().filter_map(|container| container.again);
-        again.map(|time| Instant::now() + time.since(now)).min()
+        // What failed keeps others from being started.
+        let start = self.retry.or_else(|| again.min());
+        let sync = self.volumes.as_ref().and_then(Volumes::due);
+        [start, sync, self.deadline()].into_iter().flatten().min()
+    }
+
+    fn take_time(&mut self) {
+        let now = self.now();
+        self.follow_volumes();
+        if self.deadline().is_some_and(|deadline| deadline <= now) {
+            let message = "Pod was active on the node longer than the specified deadline";
+            self.record("DeadlineExceeded", message);
+            self.failure = Some(Failure { reason: "DeadlineExceeded", message });
+            self.stop();
+        }
+    }
+
+    /// When the pod fails by its `activeDeadlineSeconds` (`pkg/kubelet/active_deadline.go`).
+    fn deadline(&self) -> Option<Time> {
+        let seconds = self.pod.pointer("/spec/activeDeadlineSeconds").and_then(Value::as_u64)?;
+        let started: Time = text(&self.pod, "/status/startTime").parse().ok()?;
+        Some(started.after(Duration::from_secs(seconds)))
     }
 
     fn take_event(&mut self, event: PodEvent) {
@@ -230,39 +330,50 @@ impl Worker {
                 let Some(Purpose::Container(index, begun)) = self.processes.get_mut(&id) else { return };
                 *begun = now;
                 let index = *index;
-                self.containers[index].run(now);
                 let name = self.containers[index].name().to_string();
                 self.record("Created", &format!("Container created: {name}"));
                 self.record("Started", &format!("Container started: {name}"));
-                self.begin_probes(index, id);
+                if !self.begin_post_start(index, id) {
+                    self.run_container(index, id);
+                }
             }
             PodEvent::NotStarted { id, reason } => match self.processes.remove(&id) {
                 Some(Purpose::Container(index, begun)) => {
                     let message = format!("failed to start container: {reason}");
                     self.warn("Failed", &format!("Error: {message}"));
-                    let ended =
-                        Ended { code: 128, reason: "StartError", message, started: begun, finished: now };
-                    self.end(index, ended, false);
+                    let ended = Ended { reason: "StartError", message, ..Ended::with_code(128, begun, now) };
+                    self.end(index, ended);
                 }
-                Some(Purpose::Exec(result)) => _ = result.send(128),
+                Some(Purpose::Exec(result)) => _ = result.send(Err(reason)),
                 None => {}
             },
             PodEvent::Exited { id, code } => match self.processes.remove(&id) {
                 Some(Purpose::Container(index, begun)) => {
-                    self.end(index, Ended::with_code(code, begun, now), false)
+                    let mut ended = Ended::with_code(code, begun, now);
+                    ended.message = self.termination_message(index, code);
+                    self.end(index, ended);
                 }
-                Some(Purpose::Exec(result)) => _ = result.send(code),
+                Some(Purpose::Exec(result)) => _ = result.send(Ok(code)),
                 None => {}
             },
             PodEvent::Dialed { .. } => {}
         }
     }
 
-    fn end(&mut self, index: usize, ended: Ended, stopping: bool) {
+    /// Records that a container runs, after its hook `postStart`, and begins to probe it.
+    fn run_container(&mut self, index: usize, process: u64) {
+        let Some(Purpose::Container(_, begun)) = self.processes.get(&process) else { return };
+        self.containers[index].run(*begun);
+        self.begin_probes(index, process);
+    }
+
+    fn end(&mut self, index: usize, ended: Ended) {
         for kind in ProbeKind::ALL {
-            self.results.remove(&(index, kind));
+            self.probes.remove(&(index, kind));
         }
-        let now = self.now();
+        self.post_starts.remove(&index);
+        self.kills.remove(&index);
+        let (now, stopping) = (self.now(), self.stopping);
         let container = &mut self.containers[index];
         let again = container.end(ended, stopping);
         let (name, waits) = (container.name().to_string(), container.again > Some(now));
@@ -271,15 +382,35 @@ impl Worker {
             let pod = self.id.to_string();
             self.warn("BackOff", &format!("Back-off restarting failed container {name} in pod {pod}"));
         }
+        self.pass_turns();
+    }
+
+    async fn take_report(&mut self, sandbox: &Pod, report: Report) {
+        match report {
+            Report::Probed { container, process, kind, outcome } => {
+                if self.containers[container].process == Some(process) {
+                    self.take_outcome(container, process, kind, outcome);
+                }
+            }
+            Report::PostStarted { container, process, result } => {
+                if self.containers[container].process == Some(process) {
+                    self.take_post_start(container, process, result);
+                }
+            }
+            Report::Exec(exec) => self.exec(sandbox, exec).await,
+            Report::Signal { process, signal } => _ = sandbox.signal(process, signal).await,
+            // With the sandbox, the kernel ends what is left of it.
+            Report::Stuck { process } if self.processes.contains_key(&process) => self.lose_all(),
+            Report::Stuck { .. } => {}
+        }
     }
 
     fn address(&self) -> Option<IpAddr> {
         text(&self.pod, "/status/podIP").parse().ok()
     }
 
-    fn number(&mut self) -> u64 {
-        self.next_process += 1;
-        self.next_process
+    fn number(&self) -> u64 {
+        self.next_process.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     fn now(&self) -> Time {
@@ -287,7 +418,12 @@ impl Worker {
     }
 
     fn write_status(&mut self) {
-        let status = status::status(&self.pod, &self.containers, self.now());
+        self.write_status_of(true);
+    }
+
+    fn write_status_of(&mut self, has_sandbox: bool) {
+        let failure = self.failure.filter(|_| self.processes.is_empty());
+        let status = status::status(&self.pod, &self.containers, has_sandbox, failure, self.now());
         if status != self.written {
             self.pod["status"] = status.clone();
             self.written = status.clone();

@@ -1,18 +1,20 @@
-//! Probes of the containers of a pod, and what their results change. Must not depend on when containers start.
+//! Probes of the containers of a pod, and what their results change (`pkg/kubelet/prober/worker.go`). Must not depend on when
+//! containers start.
 
-use std::fs::File;
-use std::os::fd::OwnedFd;
+use super::task::Task;
+use super::{Report, Worker};
+use crate::kubelet::probes::{Probe, ProbeKind, Results};
+use crate::kubelet::probing::Outcome;
 
-use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep_until};
-
-use super::{KILL, Purpose, Report, TERM, Worker};
-use crate::kubelet::probes::{Action, Probe, ProbeKind, Results};
-use crate::kubelet::probing;
-use crate::{Pod, Process};
+/// A probe of a container that runs.
+pub(super) struct Probing {
+    probe: Probe,
+    results: Results,
+    _task: Task,
+}
 
 impl Worker {
-    /// Begins to ask a container that runs. One without a startup probe has started, one without a readiness probe is ready then.
+    /// Begins to probe a container that runs. One without a startup probe has started, one without a readiness probe is ready then.
     pub(super) fn begin_probes(&mut self, index: usize, process: u64) {
         let container = &mut self.containers[index];
         let has = |kind| Probe::of(&container.spec, kind).is_some();
@@ -27,105 +29,70 @@ impl Worker {
         }
     }
 
-    /// Asks a container by its probe of that kind, first after the delay and then each period, until its process ends.
+    /// Probes a container, first after the delay and then each period, until its process ends. A probe that takes longer than a
+    /// period leaves out what was due meanwhile, as Go's Ticker does.
     fn probe(&mut self, index: usize, process: u64, kind: ProbeKind) {
-        let spec = self.containers[index].spec.clone();
-        let Some(probe) = Probe::of(&spec, kind) else { return };
-        let Some(address) = self.address() else { return };
-        self.results.insert((index, kind), Results::new(kind));
-        let (shared, reports) = (self.shared.clone(), self.reports.0.clone());
-        tokio::spawn(async move {
-            let mut next = Instant::now() + probe.delay;
+        let Some(probe) = Probe::of(&self.containers[index].spec, kind) else { return };
+        let target = self.target(index, process);
+        let begun = self.containers[index].running_since().unwrap_or_else(|| self.now());
+        let own = probe.clone();
+        let task = Task::spawn(async move {
+            let cluster = target.shared.cluster.clone();
+            // A startup probe that has succeeded leaves no delay to the others, where theirs is over.
+            let mut next = begun.after(own.delay).max(cluster.now());
             loop {
-                sleep_until(next).await;
-                next = Instant::now() + probe.period;
-                let result = match &probe.action {
-                    Action::Exec(argv) => {
-                        let (result, ended) = oneshot::channel();
-                        let exec = Report::Exec { container: index, process, argv: argv.clone(), result };
-                        if reports.send(exec).await.is_err() {
-                            return;
-                        }
-                        match tokio::time::timeout(probe.timeout, ended).await {
-                            Ok(Ok(0)) => Ok(()),
-                            Ok(Ok(code)) => Err(format!("command exited with code {code}")),
-                            Ok(Err(_)) => return,
-                            Err(_) => Err(format!("command timed out after {} s", probe.timeout.as_secs())),
-                        }
-                    }
-                    action => probing::ask(&shared, action, &spec, address, probe.timeout).await,
-                };
-                let report = Report::Probed { container: index, process, kind, result };
-                if reports.send(report).await.is_err() {
-                    return;
+                cluster.wait(next).await;
+                let outcome = target.probe(&own.action, own.timeout).await;
+                target.report(Report::Probed { container: index, process, kind, outcome }).await;
+                next = next.after(own.period);
+                while next.after(own.period) <= cluster.now() {
+                    next = next.after(own.period);
                 }
             }
         });
+        self.probes.insert((index, kind), Probing { probe, results: Results::new(kind), _task: task });
     }
 
-    /// Runs a program in a container. What it writes is not kept.
-    async fn exec(
-        &mut self,
-        sandbox: &Pod,
-        index: usize,
-        joins: u64,
-        argv: Vec<String>,
-        result: oneshot::Sender<i32>,
-    ) {
-        let Ok(process) = self.process(index) else { return };
-        let id = self.number();
-        let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
-        let (Ok(stdin), Ok(stdout), Ok(stderr)) = (null(), null(), null()) else { return };
-        let process = Process { argv, ..process };
-        if sandbox.start(id, Some(joins), &process, [stdin, stdout, stderr]).await.is_ok() {
-            self.processes.insert(id, Purpose::Exec(result));
-        }
-    }
-
-    pub(super) async fn take_report(&mut self, sandbox: &Pod, report: Report) {
-        let (index, process, kind, result) = match report {
-            Report::Probed { container, process, kind, result } => (container, process, kind, result),
-            Report::Exec { container, process, argv, result } => {
-                if self.containers[container].process == Some(process) {
-                    self.exec(sandbox, container, process, argv, result).await;
-                }
-                return;
+    pub(super) fn take_outcome(&mut self, index: usize, process: u64, kind: ProbeKind, outcome: Outcome) {
+        let Some(probing) = self.probes.get_mut(&(index, kind)) else { return };
+        let title = kind.title();
+        let (succeeded, event) = match outcome {
+            Outcome::Success => (true, None),
+            Outcome::Warning(message) => {
+                (true, Some(("ProbeWarning", format!("{title} probe warning: {message}"))))
+            }
+            Outcome::Failure(why) => (false, Some(("Unhealthy", format!("{title} probe failed: {why}")))),
+            Outcome::Unknown(why) => {
+                let message = format!("{title} probe errored and resulted in unknown state: {why}");
+                return self.warn("Unhealthy", &message);
             }
         };
-        if self.containers[index].process != Some(process) {
-            return;
-        }
-        let Some(probe) = Probe::of(&self.containers[index].spec, kind) else { return };
-        let Some(results) = self.results.get_mut(&(index, kind)) else { return };
-        let succeeded = result.is_ok();
-        let changed = results.add(&probe, succeeded);
-        if let Err(why) = &result {
-            self.warn("Unhealthy", &format!("{} probe failed: {why}", kind.title()));
+        let changed = probing.results.add(&probing.probe, succeeded);
+        let grace = probing.probe.grace;
+        if let Some((reason, message)) = event {
+            self.warn(reason, &message);
         }
         if !changed {
             return;
         }
-        let name = self.containers[index].name().to_string();
         match (kind, succeeded) {
             (ProbeKind::Startup, true) => {
+                self.probes.remove(&(index, kind));
                 self.containers[index].started = true;
-                self.results.remove(&(index, kind));
-                let waits = Probe::of(&self.containers[index].spec, ProbeKind::Readiness).is_some();
-                self.containers[index].ready = !waits;
+                self.containers[index].ready =
+                    Probe::of(&self.containers[index].spec, ProbeKind::Readiness).is_none();
                 self.probe(index, process, ProbeKind::Liveness);
                 self.probe(index, process, ProbeKind::Readiness);
             }
             (ProbeKind::Readiness, ready) => self.containers[index].ready = ready,
             (ProbeKind::Liveness, true) => {}
             (ProbeKind::Liveness | ProbeKind::Startup, false) => {
-                let what = if kind == ProbeKind::Liveness { "liveness" } else { "startup" };
-                self.record("Killing", &format!("Container {name} failed {what} probe, will be restarted"));
-                _ = sandbox.signal(process, TERM).await;
-                let (sandbox, grace) = (sandbox.clone(), self.grace());
-                tokio::spawn(async move {
-                    tokio::time::sleep(grace).await;
-                    _ = sandbox.signal(process, KILL).await;
-                });
+                // On hold until the container is started again.
+                self.probes.remove(&(index, kind));
+                let name = self.containers[index].name();
+                let what = kind.title().to_lowercase();
+                let message = format!("Container {name} failed {what} probe, will be restarted");
+                self.kill(index, self.grace(grace), &message);
             }
         }
     }

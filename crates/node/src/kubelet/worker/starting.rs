@@ -7,23 +7,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::{Purpose, Worker};
 use crate::kubelet::container::State;
 use crate::kubelet::logs::{self, Log};
-use crate::kubelet::volumes::{mounts, prepare};
+use crate::kubelet::volumes::{Volumes, mounts, safe};
 use crate::kubelet::{ConfigError, command, environment, files, on_host, text};
 use crate::runtime::protocol::Mount;
 use crate::{Pod, Process};
 
 /// Interval at which what failed for a missing object or folder is tried again, and its Event recorded again.
-const RETRY: Duration = Duration::from_secs(2);
+pub(super) const RETRY: Duration = Duration::from_secs(2);
 
 impl Worker {
     /// Starts the containers whose turn it is: init containers one after the other, then all others.
     pub(super) async fn start_what_is_due(&mut self, sandbox: &Pod) {
-        if self.retry.is_some_and(|retry| retry > Instant::now()) {
+        if self.retry.is_some_and(|retry| retry > self.now()) {
             return;
         }
         self.retry = None;
@@ -43,26 +42,41 @@ impl Worker {
                 container.wait_to_restart(&id, now);
             }
             let container = &self.containers[index];
-            if container.is_init && !container.is_initialized() {
+            if (container.is_init && !container.is_initialized()) || container.is_held() {
                 return;
             }
         }
     }
 
     fn prepare_volumes(&mut self) -> bool {
-        let prepared = prepare(&self.pod, &self.shared.folders, &*self.shared.cluster)
+        let cluster = &*self.shared.cluster;
+        let prepared = Volumes::prepare(&self.pod, &self.shared.folders, cluster, self.now())
             .and_then(|volumes| self.write_files().map(|()| volumes));
         match prepared {
             Ok(volumes) => self.volumes = Some(volumes),
             Err(error) => {
                 self.warn(error.reason, &error.message);
-                self.retry = Some(Instant::now() + RETRY);
-                for container in &mut self.containers {
-                    container.state = State::waiting("ContainerCreating");
-                }
+                self.retry = Some(self.now().after(RETRY));
             }
         }
         self.volumes.is_some()
+    }
+
+    /// Takes notice of a change of the cluster, which may change files of volumes.
+    pub(super) fn see_changes(&mut self) {
+        let now = self.now();
+        if let Some(volumes) = &mut self.volumes {
+            volumes.see_change(now);
+        }
+    }
+
+    /// Writes the files of volumes that are due.
+    pub(super) fn follow_volumes(&mut self) {
+        let now = self.now();
+        let Some(volumes) = &mut self.volumes else { return };
+        for error in volumes.sync(&self.pod, &*self.shared.cluster, now) {
+            self.warn(error.reason, &error.message);
+        }
     }
 
     /// Writes the files that each container has in /etc.
@@ -88,6 +102,7 @@ impl Worker {
         let started = match self.process(index) {
             Ok(process) => {
                 let id = self.number();
+                self.containers[index].program = process.argv.first().cloned().unwrap_or_default();
                 self.spawn(sandbox, id, index, process)
                     .await
                     .map(|()| id)
@@ -100,6 +115,7 @@ impl Worker {
         match started {
             Ok(id) => {
                 container.process = Some(id);
+                container.id = format!("process://{}-{id}", self.id.uid);
                 if !matches!(container.state, State::Waiting { .. }) {
                     container.state = State::waiting("ContainerCreating");
                 }
@@ -111,7 +127,7 @@ impl Worker {
                     container.state = state;
                     self.warn("Failed", &format!("Error: {}", error.message));
                 }
-                self.retry = Some(Instant::now() + RETRY);
+                self.retry = Some(now.after(RETRY));
             }
         }
     }
@@ -132,7 +148,10 @@ impl Worker {
         }
         env.retain(|(name, _)| environment::lookup(&own, name).is_none());
         env.extend(own);
-        let volumes = mounts(container, self.volumes.as_deref().unwrap_or_default(), &env)?;
+        let volumes = match &self.volumes {
+            Some(volumes) => mounts(container, volumes, &env)?,
+            None => Vec::new(),
+        };
         if on_host {
             env.extend(on_host::folders(container, &volumes));
         }
@@ -141,10 +160,12 @@ impl Worker {
         let etc = ["hosts", "hostname", "resolv.conf"].map(|name| Mount {
             source: folder.join(name),
             target: PathBuf::from("/etc").join(name),
-            read_only: false,
+            ..Mount::default()
         });
         let mut all = Vec::from(etc);
         all.extend(volumes);
+        let message = self.termination_file(index);
+        all.extend(message.map(|(source, target)| Mount { source, target, ..Mount::default() }));
         let scratch = folder.join("root");
         fs::create_dir_all(&scratch)
             .map_err(|error| ConfigError::config(format!("{}: {error}", scratch.display())))?;
@@ -158,7 +179,7 @@ impl Worker {
     async fn spawn(&self, sandbox: &Pod, id: u64, index: usize, process: Process) -> io::Result<()> {
         let container = &self.containers[index];
         let (name, run) = (container.name(), container.restarts);
-        let log = Log::create(&self.shared.folders.of_pod(&self.pod).join("logs").join(name), run)?;
+        let log = Log::create(&self.shared.folders.of_pod(&self.pod).join("logs").join(safe(name)), run)?;
         let (process, started) = self.streams.begin((&container.spec, run), (id, process), &log)?;
         let (log, shown) = (Arc::new(Mutex::new(log)), format!("{}/{}/{name}", self.id.namespace, self.id.name));
         for (stream, output) in started.output {

@@ -1,0 +1,532 @@
+//! Containers as a kubelet runs them. What is about time is by a clock that the test moves: it reads what the kubelet waits for.
+
+use std::fs;
+use std::time::Duration;
+
+use clusterlocal_core::store::Time;
+use serde_json::{Value, json};
+
+use crate::api::{Kubelet, script, start, with};
+
+fn after(time: Time, seconds: u64) -> Time {
+    time.after(Duration::from_secs(seconds))
+}
+
+/// A script that runs until it is stopped, and says so.
+const STAYS: &str = "trap 'echo term; exit 0' TERM; echo up; sleep 1000 & wait";
+
+pub fn a_container_has_its_volumes() {
+    let kubelet = Kubelet::new();
+    kubelet.put("ConfigMap", "settings", json!({"data": {"a": "1", "b": "2"}, "binaryData": {"c": "aGk="}}));
+    kubelet.put("Secret", "login", json!({"data": {"password": "c2VjcmV0"}}));
+    kubelet.put("PersistentVolumeClaim", "data", json!({"spec": {"volumeName": "pv"}}));
+    let print = "cat /settings/one /settings/deep/c /login/password; stat -Lc %a /settings/one /login/password; ls /none; cat /info/labels;
+        echo kept > /data/file; echo x > /scratch/of-web/x; ls /scratch; pwd; (echo x > /settings/x) 2>/dev/null || echo locked";
+    let mounts = json!([
+        {"name": "settings", "mountPath": "/settings"}, {"name": "login", "mountPath": "/login"}, {"name": "none", "mountPath": "/none"},
+        {"name": "info", "mountPath": "/info"}, {"name": "data", "mountPath": "/data"}, {"name": "scratch", "mountPath": "/scratch"},
+        {"name": "scratch", "mountPath": "/scratch/of-web", "subPathExpr": "of-$(NAME)"},
+    ]);
+    let env = json!([{"name": "NAME", "value": "web"}]);
+    let container =
+        with(script("a", print), json!({"volumeMounts": mounts, "env": env, "workingDir": "/settings"}));
+    let items = json!([{"key": "a", "path": "one", "mode": 0o400}, {"key": "c", "path": "deep/c"}]);
+    let spec = json!({"restartPolicy": "Never", "containers": [container], "volumes": [
+        {"name": "settings", "configMap": {"name": "settings", "items": items}},
+        {"name": "login", "secret": {"secretName": "login", "defaultMode": 0o440}},
+        {"name": "none", "configMap": {"name": "none", "optional": true}},
+        {"name": "info", "downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}},
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data"}},
+        {"name": "scratch", "emptyDir": {}},
+    ]});
+    kubelet.create_with("web", json!({"labels": {"app": "web"}}), spec);
+    kubelet.until("end", |state| (state.status("web", "/phase")? == "Succeeded").then_some(()));
+    let expected = "1hisecret400\n440\napp=\"web\"of-web\n/settings\nlocked";
+    kubelet.until("lines", |state| (state.lines_of("web/a").join("\n") == expected).then_some(()));
+    let kept = kubelet.folder.path().join("kubelet/claims/default/data/file");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "kept\n");
+    kubelet.delete("web", 0);
+    kubelet.until("removal", |state| state.pods.is_empty().then_some(()));
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "kept\n");
+    assert_eq!(fs::read_dir(kubelet.folder.path().join("kubelet/pods")).unwrap().count(), 0);
+}
+
+pub fn files_follow_their_objects() {
+    let kubelet = Kubelet::by_hand();
+    kubelet.put("ConfigMap", "settings", json!({"data": {"a": "1"}}));
+    kubelet.put("ConfigMap", "fixed", json!({"immutable": true, "data": {"a": "1"}}));
+    let show = "trap 'echo $(cat /settings/a /fixed/a /part /labels/l)' USR1; trap 'exit 0' TERM; echo up; while :; do sleep 1000 & wait; done";
+    let container = with(
+        script("a", show),
+        json!({"volumeMounts": [
+            {"name": "settings", "mountPath": "/settings"}, {"name": "fixed", "mountPath": "/fixed"},
+            {"name": "settings", "mountPath": "/part", "subPath": "a"}, {"name": "labels", "mountPath": "/labels"},
+        ],
+        "readinessProbe": {"exec": {"command": ["kill", "-USR1", "1"]}, "initialDelaySeconds": 1, "periodSeconds": 100}}),
+    );
+    let spec = json!({"containers": [container], "volumes": [
+        {"name": "settings", "configMap": {"name": "settings"}},
+        {"name": "fixed", "configMap": {"name": "fixed"}},
+        {"name": "labels", "downwardAPI": {"items": [{"path": "l", "fieldRef": {"fieldPath": "metadata.labels['l']"}}]}},
+    ]});
+    kubelet.create_with("web", json!({"labels": {"l": "1"}}), spec);
+    kubelet.until_line("web/a", "up");
+    kubelet.until_it_waits_for(after(start(), 1));
+    kubelet.move_to(after(start(), 1));
+    kubelet.until_line("web/a", "1 1 1 1");
+    for (kind, name, object) in [
+        ("ConfigMap", "settings", json!({"data": {"a": "2"}})),
+        ("ConfigMap", "fixed", json!({"immutable": true, "data": {"a": "2"}})),
+    ] {
+        kubelet.put(kind, name, object);
+    }
+    kubelet.edit("web", |pod| pod["metadata"]["labels"]["l"] = json!("2"));
+    let sync = after(start(), 2);
+    kubelet.until(("sync", sync), |state| state.waits().contains(&sync).then_some(()));
+    // The files are written before the next probe begins: the kubelet waits for no sync any more.
+    kubelet.move_to(sync);
+    kubelet.until("no sync", |state| (!state.waits().contains(&sync)).then_some(()));
+    let file = |name: &str| {
+        let volumes = kubelet.folder.path().join("kubelet/pods/uid-1/volumes");
+        fs::read_to_string(volumes.join(name)).unwrap_or_default()
+    };
+    kubelet.until("files", |_| (file("settings/a") == "2" && file("labels/l") == "2").then_some(()));
+    kubelet.move_to(after(start(), 101));
+    kubelet.until_line("web/a", "2 1 1 2");
+}
+
+pub fn a_pod_has_the_token_of_its_service_account() {
+    let kubelet = Kubelet::new();
+    kubelet.put("ConfigMap", "kube-root-ca.crt", json!({"data": {"ca.crt": "bundle"}}));
+    let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
+    let print = format!(
+        "cd {folder} 2>/dev/null || {{ echo nothing; exit; }}; cat token; echo; cat ca.crt namespace; echo"
+    );
+    kubelet.create(
+        "with",
+        json!({"serviceAccountName": "robot", "restartPolicy": "Never", "containers": [script("a", &print)]}),
+    );
+    kubelet.create(
+        "without",
+        json!({"serviceAccountName": "robot", "automountServiceAccountToken": false, "restartPolicy": "Never",
+               "containers": [script("a", &print)]}),
+    );
+    let lines = kubelet.until("lines", |state| {
+        let lines = state.lines_of("with/a");
+        (lines.len() == 2).then(|| lines.join("|"))
+    });
+    assert!(lines.starts_with("token of robot.default for \"\", 3607 s, at 20"), "{lines}");
+    assert!(lines.ends_with("|bundledefault"), "{lines}");
+    kubelet.until_line("without/a", "nothing");
+}
+
+pub fn init_containers_and_sidecars_start_in_order() {
+    let kubelet = Kubelet::new();
+    let side = |name: &str| {
+        with(
+            script(
+                name,
+                &format!(
+                    "trap 'echo {name} ends >> /shared/order; exit 0' TERM; echo {name} >> /shared/order; sleep 1000 & wait"
+                ),
+            ),
+            json!({"restartPolicy": "Always", "startupProbe": {"exec": {"command": ["grep", "-q", name, "/shared/order"]}, "periodSeconds": 1},
+                   "volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}),
+        )
+    };
+    let of = |name: &str, text: &str| {
+        with(script(name, text), json!({"volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}))
+    };
+    let spec = json!({
+        "initContainers": [of("first", "echo first >> /shared/order"), side("one"), side("two"), of("last", "echo last >> /shared/order")],
+        "containers": [of("main", "trap 'echo main ends >> /shared/order; exit 0' TERM; echo main >> /shared/order; sleep 1000 & wait")],
+        "volumes": [{"name": "shared", "hostPath": {"path": kubelet.folder.path().join("shared"), "type": "DirectoryOrCreate"}}],
+    });
+    kubelet.create("web", spec);
+    kubelet.until("Running", |state| (state.status("web", "/phase")? == "Running").then_some(()));
+    let order = || fs::read_to_string(kubelet.folder.path().join("shared/order")).unwrap_or_default();
+    kubelet.until("main", |state| {
+        (state.status("web", "/containerStatuses/0/ready")? == true && order().ends_with("main\n"))
+            .then_some(())
+    });
+    let init = kubelet.until("init", |state| state.status("web", "/initContainerStatuses").cloned());
+    let states: Vec<(bool, bool)> = init
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|status| (status["ready"] == true, status["started"] == true))
+        .collect();
+    assert_eq!(states, [(true, false), (true, true), (true, true), (true, false)]);
+    kubelet.delete("web", 30);
+    kubelet.until("removal", |state| state.pods.is_empty().then_some(()));
+    assert_eq!(order(), "first\none\ntwo\nlast\nmain\nmain ends\ntwo ends\none ends\n");
+}
+
+pub fn hooks_run_after_the_start_and_before_the_end() {
+    let kubelet = Kubelet::by_hand();
+    let lifecycle = json!({
+        "postStart": {"exec": {"command": ["bash", "-c", "echo post >> /shared/order; mkfifo /shared/go; read < /shared/go"]}},
+        "preStop": {"sleep": {"seconds": 3}},
+    });
+    let mounts = json!([{"name": "shared", "mountPath": "/shared"}]);
+    let first = with(script("a", STAYS), json!({"lifecycle": lifecycle, "volumeMounts": mounts}));
+    let second = with(script("b", STAYS), json!({"lifecycle": {"preStop": {"httpGet": {"port": 1}}}}));
+    let shared = kubelet.folder.path().join("shared");
+    let spec = json!({"containers": [first, second],
+                      "volumes": [{"name": "shared", "hostPath": {"path": shared, "type": "DirectoryOrCreate"}}]});
+    kubelet.create("web", spec);
+    // The container's program runs, its hook does not end: it counts as waiting, and the next one has not been started.
+    kubelet.until_line("web/a", "up");
+    kubelet.until("hook", |_| fs::metadata(shared.join("go")).ok());
+    kubelet.until("waiting", |state| {
+        let statuses = state.status("web", "/containerStatuses")?;
+        let reason =
+            |index: usize| statuses[index]["state"]["waiting"]["reason"].as_str().unwrap_or_default();
+        (reason(0) == "ContainerCreating" && reason(1) == "ContainerCreating").then_some(())
+    });
+    kubelet.until("no start of b", |state| {
+        state.events.iter().all(|event| event.message != "Container started: b").then_some(())
+    });
+    fs::write(shared.join("go"), "\n").unwrap();
+    kubelet.until("running", |state| {
+        let statuses = state.status("web", "/containerStatuses")?.as_array()?;
+        statuses.iter().all(|status| status["state"]["running"].is_object()).then_some(())
+    });
+    kubelet.until_line("web/b", "up");
+    kubelet.delete("web", 30);
+    // The second hook fails at once, and SIGTERM follows; the first one sleeps for three seconds.
+    kubelet.until_event("FailedPreStopHook");
+    kubelet.until_line("web/b", "term");
+    kubelet.until_it_waits_for(after(start(), 3));
+    kubelet.until("no term", |state| (!state.lines_of("web/a").contains(&"term")).then_some(()));
+    kubelet.move_to(after(start(), 3));
+    kubelet.until_line("web/a", "term");
+    kubelet.until("removal", |state| state.pods.is_empty().then_some(()));
+    let killing = kubelet.until("events", |state| {
+        let killing = state.events.iter().filter(|event| event.reason == "Killing");
+        Some(killing.map(|event| event.message.clone()).collect::<Vec<_>>())
+    });
+    assert_eq!(killing, ["Stopping container a", "Stopping container b"]);
+}
+
+pub fn hooks_that_fail_are_events() {
+    for hook in
+        [json!({"exec": {"command": ["bash", "-c", "echo why; exit 3"]}}), json!({"tcpSocket": {"port": 1}})]
+    {
+        let kubelet = Kubelet::by_hand();
+        let container = with(script("a", STAYS), json!({"lifecycle": {"postStart": hook}}));
+        kubelet.create("web", json!({"restartPolicy": "Always", "containers": [container]}));
+        assert_eq!(kubelet.until_event("FailedPostStartHook").message, "PostStartHook failed");
+        assert_eq!(kubelet.until_event("Killing").message, "FailedPostStartHook");
+        kubelet.until("restart", |state| {
+            (state.status("web", "/containerStatuses/0/restartCount")? == 1).then_some(())
+        });
+        let waiting = kubelet.until("back-off", |state| {
+            let waiting = state.status("web", "/containerStatuses/0/state/waiting")?;
+            (waiting["reason"] == "CrashLoopBackOff").then(|| waiting.clone())
+        });
+        assert!(
+            waiting["message"].as_str().unwrap().starts_with("back-off 10s restarting failed"),
+            "{waiting}"
+        );
+    }
+}
+
+pub fn a_program_without_a_handler_ends_after_its_grace_period() {
+    let kubelet = Kubelet::by_hand();
+    kubelet.create("web", json!({"terminationGracePeriodSeconds": 30, "containers": [script("a", "trap '' TERM; echo up; while :; do sleep 1000; done")]}));
+    kubelet.until_line("web/a", "up");
+    kubelet.delete("web", 30);
+    kubelet.until_it_waits_for(after(start(), 30));
+    // Asked again, it has less time.
+    kubelet.move_to(after(start(), 4));
+    kubelet.delete("web", 5);
+    kubelet.until_it_waits_for(after(start(), 9));
+    kubelet.move_to(after(start(), 9));
+    kubelet.until("removal", |state| state.pods.is_empty().then_some(()));
+}
+
+pub fn waits_before_restarts_double() {
+    let kubelet = Kubelet::by_hand();
+    kubelet.create("web", json!({"restartPolicy": "Always", "containers": [script("a", "exit 7")]}));
+    let mut now = start();
+    for (restarts, wait) in [(1, 10), (2, 20), (3, 40), (4, 80), (5, 160), (6, 300), (7, 300)] {
+        let status = kubelet.until(("restart", restarts), |state| {
+            let status = state.status("web", "/containerStatuses/0")?;
+            (status["restartCount"] == restarts && status["state"]["waiting"]["reason"] == "CrashLoopBackOff")
+                .then(|| status.clone())
+        });
+        assert_eq!(status["lastState"]["terminated"]["exitCode"], 7);
+        assert_eq!(status["lastState"]["terminated"]["reason"], "Error");
+        now = after(now, wait);
+        kubelet.until_it_waits_for(now);
+        kubelet.move_to(now);
+    }
+    let backed_off = kubelet.until("events", |state| {
+        Some(
+            state
+                .events
+                .iter()
+                .filter(|event| event.reason == "BackOff")
+                .map(|event| event.at)
+                .collect::<Vec<_>>(),
+        )
+    });
+    // Each is recorded when the container has ended: the first restart is at once.
+    assert_eq!(backed_off[..3], [start(), after(start(), 10), after(start(), 30)]);
+}
+
+pub fn a_readiness_probe_asks_from_its_delay_on() {
+    let kubelet = Kubelet::by_hand();
+    let probe = json!({"exec": {"command": ["bash", "-c", "test -e /tmp/none && exit 0; echo not there >&2; exit 1"]},
+                       "initialDelaySeconds": 5, "periodSeconds": 3, "timeoutSeconds": 1});
+    kubelet
+        .create("web", json!({"containers": [with(script("a", STAYS), json!({"readinessProbe": probe}))]}));
+    for seconds in [5, 8, 11] {
+        let time = after(start(), seconds);
+        kubelet.until_it_waits_for(time);
+        kubelet.move_to(time);
+        kubelet.until(("event", seconds), |state| {
+            let event = state.events.iter().rev().find(|event| event.reason == "Unhealthy")?;
+            (event.at == time).then(|| assert_eq!(event.message, "Readiness probe failed: not there\n"))
+        });
+    }
+    let ready = kubelet.until("condition", |state| {
+        let conditions = state.status("web", "/conditions")?.as_array()?;
+        conditions.iter().find(|condition| condition["type"] == "ContainersReady").cloned()
+    });
+    assert_eq!((&ready["status"], &ready["reason"]), (&json!("False"), &json!("ContainersNotReady")));
+}
+
+pub fn other_probes_wait_for_the_startup_probe() {
+    let kubelet = Kubelet::by_hand();
+    let container = with(
+        script("a", STAYS),
+        json!({"startupProbe": {"exec": {"command": ["test", "-e", "/shared/started"]}, "periodSeconds": 2, "failureThreshold": 9},
+               "readinessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 50, "initialDelaySeconds": 3},
+               "livenessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 60, "initialDelaySeconds": 7},
+               "volumeMounts": [{"name": "shared", "mountPath": "/shared"}]}),
+    );
+    let shared = kubelet.folder.path().join("shared");
+    kubelet.create("web", json!({"containers": [container], "volumes": [{"name": "shared", "hostPath": {"path": shared, "type": "DirectoryOrCreate"}}]}));
+    // The startup probe alone: at once, and after two seconds.
+    kubelet.until_event("Unhealthy");
+    kubelet.until_it_waits_for(after(start(), 2));
+    kubelet.until("alone", |state| (state.waits() == [after(start(), 2)]).then_some(()));
+    fs::write(shared.join("started"), "").unwrap();
+    kubelet.move_to(after(start(), 2));
+    // The delays of the others count from the start of the container.
+    kubelet.until("others", |state| (state.waits() == [after(start(), 3), after(start(), 7)]).then_some(()));
+    let status = kubelet.until("started", |state| {
+        let status = state.status("web", "/containerStatuses/0")?;
+        (status["started"] == true).then(|| status.clone())
+    });
+    assert_eq!(status["ready"], false);
+    kubelet.move_to(after(start(), 3));
+    kubelet
+        .until("ready", |state| (state.status("web", "/containerStatuses/0/ready")? == true).then_some(()));
+}
+
+pub fn a_liveness_probe_restarts_its_container() {
+    let kubelet = Kubelet::by_hand();
+    let probe = json!({"exec": {"command": ["sleep", "1000"]}, "periodSeconds": 10, "timeoutSeconds": 2, "failureThreshold": 2,
+                       "terminationGracePeriodSeconds": 4});
+    let container = with(
+        script("a", "trap '' TERM; echo up; while :; do sleep 1000; done"),
+        json!({"livenessProbe": probe}),
+    );
+    kubelet.create("web", json!({"terminationGracePeriodSeconds": 60, "containers": [container]}));
+    kubelet.until_line("web/a", "up");
+    // Each probe times out after two seconds; the second failure ends the container, within the grace period of the probe.
+    for seconds in [2, 10, 12, 16] {
+        kubelet.until_it_waits_for(after(start(), seconds));
+        kubelet.move_to(after(start(), seconds));
+    }
+    kubelet.until("restart", |state| {
+        let status = state.status("web", "/containerStatuses/0")?;
+        (status["restartCount"] == 1 && status["state"]["running"].is_object()).then_some(())
+    });
+    let events = kubelet.until("events", |state| Some(state.events.clone()));
+    let of = |reason: &str| -> Vec<(Time, String)> {
+        events
+            .iter()
+            .filter(|event| event.reason == reason)
+            .map(|event| (event.at, event.message.clone()))
+            .collect()
+    };
+    let timed_out = "Liveness probe failed: command timed out: \"sleep 1000\" timed out after 2s".to_string();
+    assert_eq!(of("Unhealthy"), [(after(start(), 2), timed_out.clone()), (after(start(), 12), timed_out)]);
+    assert_eq!(
+        of("Killing"),
+        [(after(start(), 12), "Container a failed liveness probe, will be restarted".to_string())]
+    );
+}
+
+pub fn a_deadline_ends_a_pod() {
+    let kubelet = Kubelet::by_hand();
+    kubelet.create("web", json!({"activeDeadlineSeconds": 60, "containers": [script("a", STAYS)]}));
+    kubelet.until_line("web/a", "up");
+    kubelet.until_it_waits_for(after(start(), 60));
+    kubelet.move_to(after(start(), 60));
+    let status = kubelet.until("failure", |state| {
+        (state.status("web", "/phase")? == "Failed").then(|| state.pod("web").unwrap()["status"].clone())
+    });
+    assert_eq!(status["reason"], "DeadlineExceeded");
+    assert_eq!(status["message"], "Pod was active on the node longer than the specified deadline");
+    assert_eq!(kubelet.until_event("DeadlineExceeded").at, after(start(), 60));
+}
+
+pub fn a_container_leaves_a_message() {
+    let kubelet = Kubelet::new();
+    let fails = |name: &str, text: &str, fields: Value| {
+        with(script(name, text), with(json!({"terminationMessagePath": "/dev/termination-log"}), fields))
+    };
+    let spec = json!({"restartPolicy": "Never", "containers": [
+        fails("written", "echo -n why > /dev/termination-log; exit 1", json!({})),
+        fails("elsewhere", "echo -n else > /var/why; exit 0", json!({"terminationMessagePath": "/var/why"})),
+        fails("long", "head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log; exit 1", json!({})),
+        fails("silent", "echo line; exit 1", json!({})),
+    ]});
+    kubelet.create("web", spec);
+    kubelet.until("end", |state| (state.status("web", "/phase")? == "Failed").then_some(()));
+    let messages = kubelet.until("statuses", |state| {
+        let statuses = state.status("web", "/containerStatuses")?.as_array()?;
+        let message = |status: &Value| {
+            status["state"]["terminated"]["message"].as_str().unwrap_or_default().to_string()
+        };
+        Some(statuses.iter().map(message).collect::<Vec<_>>())
+    });
+    assert_eq!(messages, ["why", "else", &"x".repeat(4096), ""]);
+}
+
+pub fn http_probes_send_headers_and_follow_redirects() {
+    let kubelet = Kubelet::by_hand();
+    let server = std::env::current_exe().unwrap();
+    let probe = |path: &str, more: Value| json!({"periodSeconds": 1000, "httpGet": with(json!({"port": "web", "path": path}), more)});
+    let headers = json!({"httpHeaders": [{"name": "X-Probe", "value": "yes"}, {"name": "Host", "value": "web.example"}]});
+    // Path and fields of a probe, and the message of its Event; an empty one is success.
+    let table = [
+        ("/agent/kube-probe/1.36", json!({}), ""),
+        ("/header/x-probe/yes", headers.clone(), ""),
+        ("/header/host/web.example", headers, ""),
+        ("/header/accept/*/*", json!({}), ""),
+        ("/status/404", json!({}), "Readiness probe failed: HTTP probe failed with statuscode: 404"),
+        ("/redirect/status/200", json!({}), ""),
+        ("/redirect/status/500", json!({}), "Readiness probe failed: HTTP probe failed with statuscode: 500"),
+        (
+            "/loop",
+            json!({}),
+            "Readiness probe failed: Get \"http://IP:8080/loop\": stopped after 10 redirects",
+        ),
+        ("/away", json!({}), "Readiness probe warning: Probe terminated redirects, Response body: away"),
+        ("/status/200", json!({"host": "IP"}), ""),
+        (
+            "/status/200",
+            json!({"port": 1}),
+            "Readiness probe failed: Get \"http://IP:1/status/200\": dial tcp IP:1: connect: connection refused",
+        ),
+        (
+            "/status/200",
+            json!({"port": "none"}),
+            "Readiness probe errored and resulted in unknown state: the port has a name that the container does not have",
+        ),
+    ];
+    for (number, (path, mut more, expected)) in table.into_iter().enumerate() {
+        let (pod, ip) = (format!("web-{number}"), format!("10.244.0.{}", number + 2));
+        if more.get("host").is_some() {
+            more["host"] = json!(ip);
+        }
+        // It listens before it is asked: the first container's hook waits for it.
+        let container = json!({"name": "a", "image": "none", "command": [server, "__http", "8080"],
+            "ports": [{"name": "web", "containerPort": 8080}], "readinessProbe": probe(path, more),
+            "lifecycle": {"postStart": {"exec": {"command": ["bash", "-c", "until (echo > /dev/tcp/127.0.0.1/8080) 2>/dev/null; do :; done"]}}}});
+        kubelet.create(&pod, json!({"containers": [container]}));
+        let message = kubelet.until((path, expected), |state| {
+            let ready = state.status(&pod, "/containerStatuses/0/ready")? == true;
+            let event = state.events.iter().find(|event| event.message.starts_with("Readiness probe"));
+            match event {
+                Some(event) => Some(event.message.clone()),
+                None => ready.then(String::new),
+            }
+        });
+        assert_eq!(message, expected.replace("IP", &ip), "{path}");
+        kubelet.kill(&pod);
+    }
+}
+
+pub fn probes_ask_by_tcp_and_grpc() {
+    let kubelet = Kubelet::by_hand();
+    let server = std::env::current_exe().unwrap();
+    let table = [
+        (json!({"tcpSocket": {"port": 9090}}), ""),
+        (
+            json!({"tcpSocket": {"port": 9}}),
+            "Readiness probe failed: dial tcp IP:9: connect: connection refused",
+        ),
+        (
+            json!({"tcpSocket": {"port": 9090, "host": "127.0.0.1"}}),
+            "Readiness probe failed: dial tcp 127.0.0.1:9090: connect: connection refused",
+        ),
+        (json!({"grpc": {"port": 9090, "service": "up"}}), ""),
+        (json!({"grpc": {"port": 9090}}), ""),
+        (
+            json!({"grpc": {"port": 9090, "service": "down"}}),
+            "Readiness probe failed: service unhealthy (responded with \"NOT_SERVING\")",
+        ),
+        (
+            json!({"grpc": {"port": 9090, "service": "none"}}),
+            "Readiness probe failed: error: health rpc probe failed: rpc error: code = NotFound desc = unknown service",
+        ),
+        (
+            json!({"grpc": {"port": 9}}),
+            "Readiness probe failed: error: failed to connect service at \"IP:9\": dial tcp IP:9: connect: connection refused",
+        ),
+    ];
+    for (number, (probe, expected)) in table.into_iter().enumerate() {
+        let (pod, ip) = (format!("web-{number}"), format!("10.244.0.{}", number + 2));
+        let container = json!({"name": "a", "image": "none", "command": [server, "__grpc", "9090"],
+            "readinessProbe": with(probe.clone(), json!({"periodSeconds": 1000})),
+            "lifecycle": {"postStart": {"exec": {"command": ["bash", "-c", "until (echo > /dev/tcp/127.0.0.1/9090) 2>/dev/null; do :; done"]}}}});
+        kubelet.create(&pod, json!({"containers": [container]}));
+        let message = kubelet.until((&probe, expected), |state| {
+            let ready = state.status(&pod, "/containerStatuses/0/ready")? == true;
+            let event = state.events.iter().find(|event| event.message.starts_with("Readiness probe"));
+            match event {
+                Some(event) => Some(event.message.clone()),
+                None => ready.then(String::new),
+            }
+        });
+        assert_eq!(message, expected.replace("IP", &ip), "{probe}");
+        kubelet.kill(&pod);
+    }
+}
+
+pub fn statuses_are_complete() {
+    let kubelet = Kubelet::by_hand();
+    let container = with(
+        script("a", STAYS),
+        json!({"resources": {"requests": {"cpu": "1"}}, "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true}]}),
+    );
+    kubelet.create_with(
+        "web",
+        json!({"generation": 3}),
+        json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}]}),
+    );
+    let status = kubelet.until("running", |state| {
+        (state.status("web", "/phase")? == "Running").then(|| state.pod("web").unwrap()["status"].clone())
+    });
+    let since = start().to_string();
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastProbeTime": null, "lastTransitionTime": since, "observedGeneration": 3});
+    let expected = json!({
+        "phase": "Running", "podIP": "10.244.0.2", "podIPs": [{"ip": "10.244.0.2"}], "hostIP": "172.18.0.2", "qosClass": "BestEffort",
+        "startTime": since, "observedGeneration": 3,
+        "conditions": [condition("PodReadyToStartContainers"), condition("Initialized"), condition("Ready"), condition("ContainersReady")],
+        "containerStatuses": [{
+            "name": "a", "image": "none", "imageID": "bash", "containerID": "process://uid-1-1", "ready": true, "started": true,
+            "restartCount": 0, "state": {"running": {"startedAt": since}}, "lastState": {},
+            "resources": {"requests": {"cpu": "1"}}, "allocatedResources": {"cpu": "1"},
+            "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": true, "recursiveReadOnly": "Disabled"}],
+        }],
+    });
+    assert_eq!(status, expected);
+}
