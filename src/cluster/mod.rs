@@ -251,14 +251,6 @@ impl Cluster {
         &self.driver
     }
 
-    /// Whether pods are processes: what they do is not known in advance.
-    fn runs_pods(&self) -> bool {
-        #[cfg(all(feature = "run", target_os = "linux"))]
-        return self.pods.is_some();
-        #[cfg(not(all(feature = "run", target_os = "linux")))]
-        false
-    }
-
     fn operation<'c, T>(&self, work: impl Future<Output = T> + Send + 'c) -> Operation<'c, T> {
         Operation::new(Some(self.running.handle().clone()), work)
     }

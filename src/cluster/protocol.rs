@@ -34,6 +34,8 @@ pub fn fixture(driver: Driver, queries: QueryLog, dns: SocketAddr, api: SocketAd
         addresses: Addresses { dns, api },
         domain,
         running: Running::attached(),
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        pods: None,
     });
     Arc::new(move |verb, arguments| -> FixtureReply {
         let cluster = cluster.clone();

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::change::Before;
 use super::{Change, Cluster, Error, Operation, key, missing};
+use crate::reconcile::Kubelets;
 use crate::store::{Key, Kind, StatefulSet, Workload};
 use crate::{ControlPlane, Driver};
 
@@ -70,14 +71,14 @@ impl Cluster {
         aim: impl Fn(&ControlPlane) -> bool,
         state: impl Fn(&ControlPlane) -> String,
     ) -> Result<(), Error> {
-        let runs_pods = self.runs_pods();
         let is_over = |driver: &Driver| {
             let running = driver.clock().get().is_running();
             // The progress deadline of a stalled rollout does not count as pending work.
             let idle = |cluster: &ControlPlane| {
                 cluster.due().is_none_or(|due| due.since(cluster.now()) > ROLLOUT_TIMEOUT)
             };
-            driver.read(|cluster| aim(cluster) || !running || (!runs_pods && idle(cluster)))
+            let is_known = |cluster: &ControlPlane| cluster.kubelets() == Kubelets::Simulated;
+            driver.read(|cluster| aim(cluster) || !running || (is_known(cluster) && idle(cluster)))
         };
         wait_until(&self.driver, ROLLOUT_TIMEOUT, is_over).await.map_err(|_| Error::Timeout {
             awaited: awaited.into(),

@@ -169,6 +169,11 @@ impl ControlPlane {
         }
     }
 
+    /// Which kubelets run the pods.
+    pub fn kubelets(&self) -> Kubelets {
+        self.controllers.kubelets()
+    }
+
     /// Deletes all objects and replaces the settings. Handles to the zone stay valid; the zone is not synced.
     pub fn reset(&mut self, settings: Settings) {
         let mut new = ControlPlane::new(settings);

@@ -97,6 +97,11 @@ impl Controllers {
         }
     }
 
+    /// Which kubelets run the pods.
+    pub fn kubelets(&self) -> Kubelets {
+        self.kubelets
+    }
+
     /// When the next timer fires.
     pub fn due(&self) -> Option<Time> {
         self.queues.due()
