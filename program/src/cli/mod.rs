@@ -47,7 +47,9 @@ mod usage;
 mod values;
 mod words;
 
+use std::panic::resume_unwind;
 use std::process::ExitCode;
+use std::thread;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -132,7 +134,9 @@ pub enum PodsArgs {}
 
 /// Runs the verb of the command line; `serve` runs the server, with pods that run as processes where there are arguments for them.
 pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failure>) -> ExitCode {
-    let cli = match parsed() {
+    // In a thread of its own: what follows in other threads takes the half megabyte that the parser of the command line leaves.
+    let parsed = thread::spawn(parsed).join().unwrap_or_else(|panic| resume_unwind(panic));
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),
     };
@@ -179,8 +183,8 @@ fn parsed() -> Result<Cli, Failure> {
     let words = words::arranged(&command, std::env::args_os().collect())?;
     let variables = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     words::check_environment(&command, variables)?;
-    let matches = command.clone().try_get_matches_from(&words);
-    let matches = matches.unwrap_or_else(|error| usage::exit(error, &command, &words));
+    let matches = command.try_get_matches_from(&words);
+    let matches = matches.unwrap_or_else(|error| usage::exit(error, &help::compact(described()), &words));
     given::record(&matches);
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
 }

@@ -1,6 +1,5 @@
 //! The tables of types as text, and their lines.
 
-use std::collections::HashMap;
 use std::sync::{LazyLock, OnceLock};
 
 use super::{Go, Type};
@@ -71,45 +70,65 @@ impl Member {
     }
 }
 
-type ByTwo<T> = HashMap<&'static str, HashMap<&'static str, T>>;
+/// A package of types. They are parsed when one of them is first needed: the manifests of most clusters use few packages.
+struct Package {
+    alias: &'static str,
+    name: &'static str,
+    lines: &'static str,
+    types: OnceLock<Box<[Type]>>,
+}
 
-/// The types by package and name, and the names of those of the kinds by apiVersion and kind.
-#[derive(Default)]
+impl Package {
+    fn parse(text: &'static str) -> Self {
+        let (head, lines) = text.split_once('\n').unwrap_or((text, ""));
+        let (alias, name) = head.split_once(' ').unwrap_or((head, head));
+        Package { alias, name, lines, types: OnceLock::new() }
+    }
+
+    fn types(&'static self) -> &'static [Type] {
+        let read = |line: &'static str| {
+            let end = line.find([':', ' ']).unwrap_or(line.len());
+            let (name, line) = line.split_at(end);
+            Type { name, alias: self.alias, package: self.name, line, shape: OnceLock::new() }
+        };
+        self.types.get_or_init(|| lines(self.lines).map(read).collect())
+    }
+}
+
+/// The types by package, and those of the kinds: apiVersion, kind and `PACKAGE.TYPE`.
 struct Table {
-    types: ByTwo<Type>,
-    kinds: ByTwo<&'static str>,
+    packages: Vec<Package>,
+    kinds: Vec<(&'static str, &'static str, &'static str)>,
 }
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table = Table::default();
-    let (mut alias, mut package) = ("", "");
-    let lines = KUBERNETES.lines().chain(OWN.lines());
-    for line in lines.filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        if let Some(rest) = line.strip_prefix("kind ") {
-            let mut words = rest.split(' ');
-            if let (Some(version), Some(kind), Some(of)) = (words.next(), words.next(), words.next()) {
-                table.kinds.entry(version).or_default().insert(kind, of);
-            }
-        } else if let Some(rest) = line.strip_prefix("package ") {
-            (alias, package) = rest.split_once(' ').unwrap_or((rest, rest));
-        } else {
-            let end = line.find([':', ' ']).unwrap_or(line.len());
-            let (name, line) = line.split_at(end);
-            let of = Type { name, alias, package, line, shape: OnceLock::new() };
-            table.types.entry(alias).or_default().insert(name, of);
-        }
+    let mut table = Table { packages: Vec::new(), kinds: Vec::new() };
+    for text in [KUBERNETES, OWN] {
+        let mut parts = text.split("\npackage ");
+        let kinds = lines(parts.next().unwrap_or_default()).filter_map(|line| {
+            let mut words = line.strip_prefix("kind ")?.split(' ');
+            Some((words.next()?, words.next()?, words.next()?))
+        });
+        table.kinds.extend(kinds);
+        table.packages.extend(parts.map(Package::parse));
     }
     table
 });
 
+fn lines(text: &'static str) -> impl Iterator<Item = &'static str> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
 /// The type `name` of the package `alias`.
 pub fn named(alias: &str, name: &str) -> Option<&'static Type> {
-    TABLE.types.get(alias)?.get(name)
+    let package = TABLE.packages.iter().find(|package| package.alias == alias)?;
+    package.types().iter().find(|of| of.name == name)
 }
 
 /// The type of a kind, as clients send it.
 pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
-    let (alias, name) = TABLE.kinds.get(api_version)?.get(kind)?.rsplit_once('.')?;
+    let (.., of) = TABLE.kinds.iter().find(|(version, name, _)| *version == api_version && *name == kind)?;
+    let (alias, name) = of.rsplit_once('.')?;
     named(alias, name)
 }
 
@@ -122,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_type_of_the_tables_can_be_parsed() {
-        for of in TABLE.types.values().flat_map(HashMap::values) {
+        for of in TABLE.packages.iter().flat_map(Package::types) {
             for field in of.fields() {
                 let known =
                     !matches!(field.go, Go::Any) || of.line.contains(" any") || of.line.contains(" struct");
@@ -136,10 +155,10 @@ mod tests {
             let numbers: HashSet<u32> = own.clone().map(|field| field.number).collect();
             assert_eq!(numbers.len(), own.count(), "{}.{}", of.alias, of.name);
         }
-        for (version, kinds) in &TABLE.kinds {
-            for kind in kinds.keys() {
-                assert!(of_kind(version, kind).is_some_and(|of| !of.fields().is_empty()), "{version} {kind}");
-            }
+        let all = KUBERNETES.lines().chain(OWN.lines());
+        assert_eq!(TABLE.kinds.len(), all.filter(|line| line.starts_with("kind ")).count());
+        for (version, kind, _) in &TABLE.kinds {
+            assert!(of_kind(version, kind).is_some_and(|of| !of.fields().is_empty()), "{version} {kind}");
         }
         assert!(of_kind("v1", "Pod").is_some_and(|pod| pod.fields().len() == 5));
     }
