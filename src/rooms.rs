@@ -1,6 +1,7 @@
 //! Checks which room uses which, in all packages of the library: the rules of `docs/architecture.md`, compared with the
 //! paths in the sources. `cargo test --lib rooms -- --nocapture` prints the rooms and what they use.
 
+mod cycles;
 mod folders;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -203,12 +204,10 @@ fn names(source: &str) -> BTreeSet<String> {
 
 /// The names that follow `prefix` in the paths of a source, without its tests and comments.
 fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
-    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
-    let code = code.join("\n");
+    let code = without_comments(source);
     let mut names = BTreeSet::new();
     for (at, path) in code.match_indices(prefix) {
-        if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
+        if code[..at].ends_with(|before: char| before.is_alphanumeric() || "_:".contains(before)) {
             continue;
         }
         let rest = &code[at + path.len()..];
@@ -236,6 +235,13 @@ fn names_after(source: &str, prefix: &str) -> BTreeSet<String> {
     }
     names.remove("");
     names
+}
+
+/// A source without its tests and comments.
+fn without_comments(source: &str) -> String {
+    let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap()).collect();
+    code.join("\n")
 }
 
 fn first(path: &str) -> String {

@@ -1,5 +1,5 @@
-//! The test fixture: a cluster to start, change, inject faults into and inspect. Takes the place of a cluster in a test. It
-//! only translates a test's calls into those of the other rooms.
+//! Takes the place of a cluster in a test: the fixture, to start, change, inject faults into and inspect. It only translates
+//! a test's calls into those of the other rooms. Must not depend on the program.
 
 #[cfg(feature = "api")]
 mod api;

@@ -1,5 +1,5 @@
-//! Runs a [`Scenario`] against a cluster, and reports what is observed. Takes the place of an operator with kubectl, dig
-//! and a watch. Must not depend on where the report goes.
+//! Takes the place of an operator with kubectl, dig and a watch: runs a [`Scenario`] against a cluster, and reports what is
+//! observed. Must not depend on where the report goes.
 //!
 //! The field `says` has the expected answer, in these words:
 //!

@@ -1,5 +1,5 @@
-//! Checks which folder of the API uses which, and which file of the command line. Paths to another folder begin at the
-//! root.
+//! Checks which folder of the API uses which, which controller, and which file of the command line. Paths to another folder
+//! begin at the root.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,8 +11,9 @@ use super::{exported, names_after, sources};
 type Row = (&'static str, &'static [&'static str]);
 
 /// A room, the location of its sources, the file that declares its folders, the root of paths to them, and its table.
-const ROOMS: [(&str, &str, &str, &str, &[Row]); 2] = [
+const ROOMS: [(&str, &str, &str, &str, &[Row]); 3] = [
     ("api", "crates/api/src", "lib.rs", "crate::", API),
+    ("controller", "crates/core/src/controller", "mod.rs", "crate::controller::", CONTROLLERS),
     ("cli", "program/src/cli", "mod.rs", "crate::cli::", CLI),
 ];
 
@@ -29,6 +30,38 @@ const API: &[Row] = &[
     ("kubeconfig", &[]),
     ("review", &["admit"]),
     ("route", &["connect", "discovery", "http", "own", "schema", "verbs"]),
+];
+
+/// What controllers share, and the controllers.
+const CONTROLLERS: &[Row] = &[
+    ("events", &[]),
+    ("ownership", &[]),
+    ("pods", &[]),
+    ("queue", &[]),
+    ("revisions", &[]),
+    ("slices", &[]),
+    ("volumes", &[]),
+    ("refusal", &["queue"]),
+    ("disruption", &[]),
+    ("endpoints", &[]),
+    ("garbage", &[]),
+    ("namespace", &[]),
+    ("quota", &[]),
+    ("termination", &[]),
+    ("scheduler", &["ownership", "queue"]),
+    ("node", &["pods", "scheduler"]),
+    ("binding", &["scheduler", "volumes"]),
+    ("mirroring", &["endpoints", "slices"]),
+    ("endpointslice", &["endpoints", "mirroring", "slices"]),
+    ("deployment", &["ownership", "pods"]),
+    ("job", &["ownership", "pods", "refusal"]),
+    ("cronjob", &["ownership", "refusal"]),
+    ("daemon_history", &["ownership"]),
+    ("daemonset", &["daemon_history", "ownership", "pods", "refusal", "scheduler"]),
+    ("replicaset", &["ownership", "pods", "refusal", "scheduler"]),
+    ("statefulset", &["pods", "refusal", "revisions", "scheduler", "volumes"]),
+    ("defaults", &["mirroring"]),
+    ("concerns", &["cronjob", "disruption", "endpointslice", "namespace", "node", "queue", "quota"]),
 ];
 
 /// The verbs of the program, and what they share.

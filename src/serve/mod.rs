@@ -1,5 +1,5 @@
-//! The DNS server: sockets, limits, and a shutdown that answers pending queries. Takes the place of the CoreDNS process.
-//! Must not depend on YAML, Kubernetes objects or the control plane.
+//! Takes the place of the CoreDNS process: a DNS server with its sockets, limits, and a shutdown that answers pending
+//! queries. Must not depend on YAML, Kubernetes objects or the control plane.
 //!
 //! ```text
 //!   Listeners ─┬▶ udp ───────────────┬▶ responder ─┬▶ answer

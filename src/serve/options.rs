@@ -10,8 +10,17 @@ use super::upstream::Upstream;
 use super::{Stats, View};
 use crate::answer::{Order, Outside};
 
-/// Options of a DNS server.
+/// Options of a DNS server: the defaults, with fields that are set afterwards.
+///
+/// ```
+/// use clusterlocal::serve::{Options, Order};
+///
+/// let mut options = Options::default();
+/// options.order = Order::Stable;
+/// options.tcp.connections = 100;
+/// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Options {
     /// Addresses to listen on, over both UDP and TCP. Port 0 is any free port, the same for both.
     pub listen: Vec<SocketAddr>,
@@ -66,6 +75,7 @@ pub(super) fn max_udp(asked: Option<u16>, address: IpAddr) -> u16 {
 
 /// Limits for TCP clients. The defaults are for a server that any host can reach.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct TcpLimits {
     /// Maximum number of open connections, on all listeners together. It is capped at their [share](super::Shares) of the
     /// file descriptors.

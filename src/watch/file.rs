@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::Timings;
+use super::Moment;
 use super::absence::Absence;
 use super::conflicts::{Accepted, same};
 use super::fingerprint::Fingerprint;
@@ -45,13 +45,6 @@ pub(super) enum Refused {
     Invalid,
     /// It conflicts with other files, which may change.
     Conflict,
-}
-
-/// The time of a pass, and the configured delays.
-#[derive(Clone, Copy)]
-pub(super) struct Moment<'a> {
-    pub(super) now: Instant,
-    pub(super) timings: &'a Timings,
 }
 
 /// Minimum interval between two log lines about the same problems of a file.

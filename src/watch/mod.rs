@@ -1,6 +1,6 @@
-//! Following of manifests on disk. Takes the place of `kubectl apply` after every save: detects changed files, reads them,
-//! and passes on the objects that changed. While a file is malformed, refused or missing, its last good objects stay in
-//! use. Must not depend on the DNS.
+//! Takes the place of `kubectl apply` after every save of a manifest: detects changed files, reads them, and passes on the
+//! objects that changed. While a file is malformed, refused or missing, its last good objects stay in use. Must not depend
+//! on the DNS.
 //!
 //! Correctness comes from a `stat` of every file each second. Notifications of the operating system (`hints`) only make it
 //! faster: they are lost on network file systems, when a queue overflows and when a directory is replaced. `settling`
@@ -33,7 +33,6 @@ use tokio::time::{Instant, sleep_until};
 use crate::manifest::Overrides;
 use crate::store::{Change, Key};
 pub use apply::{Applier, Judge};
-use file::Moment;
 use hints::{Hints, Signal};
 pub use reading::Review;
 pub use sources::Sources;
@@ -65,6 +64,13 @@ pub struct Timings {
     /// Time after which a file that is missing from a directory counts as deleted: editors and git remove files for a
     /// moment.
     pub absence: Duration,
+}
+
+/// The time of a pass, and the configured delays.
+#[derive(Clone, Copy)]
+struct Moment<'a> {
+    now: Instant,
+    timings: &'a Timings,
 }
 
 impl Default for Timings {

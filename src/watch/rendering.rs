@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::time::Instant;
 
-use super::file::Moment;
+use super::Moment;
 use super::fingerprint::Fingerprint;
 use super::hints::Names;
 use super::links::hops;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod bounds;
+mod budgets;
 #[path = "../common/mod.rs"]
 mod common;
 mod cron;

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Api, JSON, MERGE, names, text};
+use super::{Api, JSON, MERGE, RING, names, text};
 
 const APPS: &str = "/apis/apps/v1/namespaces/q";
 const CORE: &str = "/api/v1/namespaces/q";
@@ -264,4 +264,67 @@ async fn a_status_of_a_quota_written_by_a_client_stays_for_five_minutes() {
         api.pass(by).await;
         assert_eq!(hard(&api).await, expected, "{case}");
     }
+}
+
+/// The quota controller computes the usage, the admission plugin refuses requests.
+#[tokio::test]
+async fn a_quota_counts_usage_and_refuses_excess() {
+    let api = Api::serve(RING).await;
+    api.post("/api/v1/namespaces", &json!({ "metadata": { "name": "q" } })).await.ok();
+    let quotas = "/api/v1/namespaces/q/resourcequotas";
+    let hard =
+        json!({ "pods": "2", "cpu": "1", "memory": "500Mi", "services": "1", "count/configmaps": "3" });
+    api.post(quotas, &json!({ "metadata": { "name": "test-quota" }, "spec": { "hard": hard } })).await.ok();
+    let used = async |name: &str| {
+        api.get(&format!("{quotas}/test-quota")).await.ok()["status"]["used"][name].clone()
+    };
+    assert_eq!((used("pods").await, used("count/configmaps").await), ("0".into(), "1".into()));
+    let pod = |name: &str, resources: Value| json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i", "resources": resources }] } });
+    let pods = "/api/v1/namespaces/q/pods";
+    let small = json!({ "requests": { "cpu": "500m", "memory": "252Mi" } });
+    api.post(pods, &pod("one", small)).await.ok();
+    assert_eq!(
+        (used("pods").await, used("cpu").await, used("memory").await),
+        ("1".into(), "500m".into(), "252Mi".into())
+    );
+    let large = json!({ "requests": { "cpu": "600m", "memory": "100Mi" } });
+    assert_eq!(
+        api.post(pods, &pod("two", large)).await.failure(),
+        (
+            403,
+            "Forbidden",
+            "pods \"two\" is forbidden: exceeded quota: test-quota, requested: cpu=600m, used: cpu=500m, limited: cpu=1"
+        )
+    );
+    assert_eq!(
+        api.post(pods, &pod("two", json!({}))).await.failure().2,
+        "pods \"two\" is forbidden: failed quota: test-quota: must specify cpu for: c; memory for: c"
+    );
+    api.ask("DELETE", &format!("{pods}/one?gracePeriodSeconds=0"), &[], "").await.ok();
+    assert_eq!(used("cpu").await, "0");
+}
+
+#[tokio::test]
+async fn a_limit_range_sets_defaults_and_refuses_excess() {
+    let api = Api::serve(RING).await;
+    let limits = json!([{
+        "type": "Container",
+        "min": { "cpu": "50m" },
+        "max": { "cpu": "500m" },
+        "default": { "cpu": "300m" },
+        "defaultRequest": { "cpu": "100m" },
+    }]);
+    let range = json!({ "metadata": { "name": "r" }, "spec": { "limits": limits } });
+    api.post("/api/v1/namespaces/default/limitranges", &range).await.ok();
+    let pod = |name: &str, resources: Value| json!({ "metadata": { "name": name }, "spec": { "containers": [{ "name": "c", "image": "i", "resources": resources }] } });
+    let pods = "/api/v1/namespaces/default/pods";
+    let made = api.post(pods, &pod("one", json!({}))).await.ok();
+    assert_eq!(
+        made["spec"]["containers"][0]["resources"],
+        json!({ "requests": { "cpu": "100m" }, "limits": { "cpu": "300m" } })
+    );
+    assert_eq!(
+        api.post(pods, &pod("two", json!({ "limits": { "cpu": "600m" } }))).await.failure().2,
+        "pods \"two\" is forbidden: maximum cpu usage per Container is 500m, but limit is 600m"
+    );
 }

@@ -38,7 +38,8 @@ impl Ring {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let driver = Driver::new(ControlPlane::new(Settings::default()), clock);
-        let options = Options { order: Order::Stable, ..Options::default() };
+        let mut options = Options::default();
+        options.order = Order::Stable;
         let listeners = runtime.block_on(Listeners::bind(&options)).expect("a free port");
         let address = listeners.addresses()[0];
         runtime.spawn(listeners.serve(View::from(&driver), std::future::pending()));

@@ -105,7 +105,9 @@ fn gist(reply: &[u8]) -> (String, bool, bool, Vec<String>) {
 
 #[tokio::test]
 async fn queries_outside_the_cluster_domain_are_forwarded() {
-    let options = Options { order: Order::Stable, upstream: vec![upstream().await], ..Options::default() };
+    let mut options = Options::default();
+    options.order = Order::Stable;
+    options.upstream = vec![upstream().await];
     let listeners = Listeners::bind(&options).await.unwrap();
     let ours = listeners.addresses()[0];
     tokio::spawn(listeners.serve(zone(), std::future::pending()));

@@ -63,7 +63,8 @@ async fn check(cluster: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let text = std::fs::read(folder.join(cluster)).unwrap();
     let zone = common::zone_of(&common::objects(cluster, text), Settings::default());
-    let options = Options { order: Order::Stable, ..Options::default() };
+    let mut options = Options::default();
+    options.order = Order::Stable;
     let handler = ClusterHandler::new(Published::new(zone.clone()), &options);
     let (mut same, mut too_long) = (0, 0);
     for line in std::fs::read_to_string(folder.join(cluster).with_extension("jsonl")).unwrap().lines() {

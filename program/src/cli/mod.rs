@@ -1,4 +1,4 @@
-//! The command line: one file a verb. The work of a verb is done by the library; the files here parse flags, print results and
+//! Has no counterpart in a cluster: the command line, one file a verb. The work of a verb is done by the library; the files here parse flags, print results and
 //! map outcomes to exit codes.
 
 mod changes;

@@ -171,23 +171,22 @@ impl ServeArgs {
     /// # Errors
     /// If --upstream names no server but this one.
     pub fn options(&self) -> Result<Options, Failure> {
-        Ok(Options {
-            listen: self.dns.listen.clone(),
-            max_udp_size: self.dns.max_udp_size,
-            order: match self.dns.order {
-                OrderArg::Shuffle => Order::Shuffle,
-                OrderArg::Stable => Order::Stable,
-            },
-            seed: self.dns.seed.unwrap_or_else(|| fastrand::u64(..)),
-            upstream: self.dns.outside.upstream(&self.dns.listen)?,
-            outside: self.dns.outside.outside(),
-            // The kernel assigns clients to threads: only a single thread repeats the orders.
-            udp_threads: match self.dns.seed {
-                Some(_) => NonZeroUsize::MIN,
-                None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
-            },
-            ..Options::default()
-        })
+        let mut options = Options::default();
+        options.listen = self.dns.listen.clone();
+        options.max_udp_size = self.dns.max_udp_size;
+        options.order = match self.dns.order {
+            OrderArg::Shuffle => Order::Shuffle,
+            OrderArg::Stable => Order::Stable,
+        };
+        options.seed = self.dns.seed.unwrap_or_else(|| fastrand::u64(..));
+        options.upstream = self.dns.outside.upstream(&self.dns.listen)?;
+        options.outside = self.dns.outside.outside();
+        // The kernel assigns clients to threads: only a single thread repeats the orders.
+        options.udp_threads = match self.dns.seed {
+            Some(_) => NonZeroUsize::MIN,
+            None => thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+        };
+        Ok(options)
     }
 
     /// The log of queries, unless it is off.

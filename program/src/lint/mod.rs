@@ -1,4 +1,4 @@
-//! Finds likely mistakes in manifests that an API server accepts. Must not depend on sockets, nor on files beyond the positions
+//! Has no counterpart in a cluster: finds likely mistakes in manifests that an API server accepts. Must not depend on sockets, nor on files beyond the positions
 //! of objects.
 //!
 //! Each rule is a function. A rule reports only what the manifests alone prove, in words for a reader without prior knowledge,

@@ -6,7 +6,7 @@ use super::{Reviewed, Template};
 use clusterlocal_core::manifest::Problem;
 use clusterlocal_core::store::{IntOrName, IpFamily, IpFamilyPolicy, Labels, Service, nearest};
 use clusterlocal_core::wire::{DomainName, is_subdomain};
-use clusterlocal_core::zone::Found;
+use clusterlocal_core::zone::{Each, Found, TargetRef};
 
 type Findings = Vec<Problem>;
 
@@ -246,8 +246,8 @@ fn dangling(service: &Reviewed<'_, Service>, target: &DomainName) -> Option<Stri
         let relative = &next[..next.len() - domain.len()];
         let mut alias = None;
         match zone.find(relative, false) {
-            Found::Pairs(pairs) => pairs.each(|pair| {
-                if let clusterlocal_core::zone::TargetRef::Alias(name) = pair.target {
+            Found::Pairs(pairs) => pairs.each(Each::Pair, |pair| {
+                if let TargetRef::Alias(name) = pair.target {
                     alias = Some(name.to_ascii_lowercase());
                 }
                 false

@@ -1,5 +1,5 @@
-//! `kind: Scenario`: steps at times, and the queries expected at their end. This is the file format; [`play`](crate::play)
-//! runs it.
+//! Has no counterpart in a cluster: the format of `kind: Scenario`, steps at times, and the queries expected at their end.
+//! [`play`](crate::play) runs it.
 //!
 //! ```yaml
 //! apiVersion: clusterlocal.dev/v1

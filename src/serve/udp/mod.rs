@@ -1,5 +1,5 @@
-//! The UDP transport: one thread per socket, which receives, answers and sends in turn, many datagrams at a time where the
-//! system supports it. Must not depend on what makes the replies.
+//! Takes the place of CoreDNS's UDP server: one thread per socket, which receives, answers and sends in turn, many
+//! datagrams at a time where the system supports it. Must not depend on what makes the replies.
 //!
 //! A thread and not a task, because a thread that blocks in the receiving call is woken soonest: a runtime would need
 //! another system call to detect that the socket is readable.

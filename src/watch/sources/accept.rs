@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use super::super::absence::Absence;
 use super::super::conflicts::{self, Conflicts, Current};
-use super::super::file::{Moment, Refused};
+use super::super::file::Refused;
 use super::super::holders::Holders;
 use super::super::survey::{STANDARD_INPUT, Survey};
-use super::super::{Report, earlier};
+use super::super::{Moment, Report, earlier};
 use super::scan::{Contents, Scan, Scope};
 use super::{PassResult, Sources};
 use crate::manifest::Problem;

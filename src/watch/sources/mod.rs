@@ -1,4 +1,4 @@
-//! The last accepted content of every file. Takes the place of `kubectl.kubernetes.io/last-applied-configuration`. Each
+//! Takes the place of `kubectl.kubernetes.io/last-applied-configuration`: the last accepted content of every file. Each
 //! pass scans and reads the files that have settled (`scan`) and accepts their contents (`accept`): while new content is
 //! refused or missing, the old objects stay. Must not depend on what triggers a pass, nor on what objects mean.
 
@@ -14,14 +14,14 @@ use tokio::time::Instant;
 
 use super::absence::Absence;
 use super::conflicts::Accepted;
-use super::file::{File, Moment};
+use super::file::File;
 use super::hints::Names;
 use super::holders::Holders;
 use super::links::hops;
 use super::reading::{self, Review};
 use super::rendering::Rendering;
 use super::survey::{FoundBy, Kind, Named, STANDARD_INPUT, Survey, survey};
-use super::{Report, Timings, earlier};
+use super::{Moment, Report, Timings, earlier};
 use crate::manifest::{self, Input, Inputs, Manifest, Overrides, Problem};
 use crate::parallel;
 use crate::store::{Change, Objects};

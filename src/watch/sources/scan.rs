@@ -6,8 +6,8 @@ use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::super::Moment;
 use super::super::earlier;
-use super::super::file::Moment;
 use super::super::fingerprint::Fingerprint;
 use super::super::hints::Names;
 use super::super::links::hops;

@@ -42,8 +42,10 @@ impl Server {
         }
     }
 
-    async fn with_limits(tcp: TcpLimits) -> Self {
-        Server::start(Options { tcp, ..Options::default() }).await
+    async fn with_limits(set: impl FnOnce(&mut TcpLimits)) -> Self {
+        let mut options = Options::default();
+        set(&mut options.tcp);
+        Server::start(options).await
     }
 
     fn address(&self) -> SocketAddr {
@@ -65,7 +67,13 @@ fn empty_zone() -> Published {
 }
 
 fn at(address: &str) -> Options {
-    Options { listen: vec![address.parse().unwrap()], ..Options::default() }
+    listening(&[address.parse().unwrap()])
+}
+
+fn listening(addresses: &[SocketAddr]) -> Options {
+    let mut options = Options::default();
+    options.listen = addresses.into();
+    options
 }
 
 async fn soon<T>(work: impl Future<Output = T>) -> T {
@@ -131,8 +139,8 @@ async fn ask_udp(server: SocketAddr, id: u16) {
 
 #[tokio::test]
 async fn udp_and_tcp_answer_on_one_port() {
-    let listen = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
-    let server = Server::start(Options { listen, ..Options::default() }).await;
+    let listen = ["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
+    let server = Server::start(listening(&listen)).await;
     assert_eq!(server.addresses.len(), 2);
     for (id, &address) in (1..).zip(&server.addresses) {
         ask_udp(address, id).await;
@@ -153,8 +161,7 @@ async fn all_addresses_are_bound_or_none() {
         (std::net::UdpSocket::bind("127.0.0.1:0").unwrap(), std::net::TcpListener::bind("127.0.0.1:0"));
     let taken = [(udp.local_addr().unwrap(), "UDP"), (tcp.as_ref().unwrap().local_addr().unwrap(), "TCP")];
     for (taken, transport) in taken {
-        let listen = vec![free, taken];
-        let error = Listeners::bind(&Options { listen, ..Options::default() }).await.err().expect("an error");
+        let error = Listeners::bind(&listening(&[free, taken])).await.err().expect("an error");
         assert_eq!((error.address, error.transport), (taken, transport));
         assert!(
             error.to_string().starts_with(&format!("cannot listen on {taken} over {transport}: ")),

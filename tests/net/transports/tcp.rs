@@ -51,7 +51,7 @@ async fn a_length_shorter_than_a_header_ends_the_connection() {
 #[tokio::test]
 async fn idle_connections_are_closed() {
     let idle = Duration::from_millis(200);
-    let server = Server::with_limits(TcpLimits { idle, ..TcpLimits::default() }).await;
+    let server = Server::with_limits(|limits| limits.idle = idle).await;
     let mut silent = server.connect().await;
     let mut asking = server.connect().await;
     let began = Instant::now();
@@ -65,8 +65,7 @@ async fn idle_connections_are_closed() {
 #[tokio::test]
 async fn a_message_that_takes_too_long_ends_the_connection() {
     let message = Duration::from_millis(300);
-    let limits = TcpLimits { message, idle: TIMEOUT * 10, ..TcpLimits::default() };
-    let server = Server::with_limits(limits).await;
+    let server = Server::with_limits(|limits| (limits.message, limits.idle) = (message, TIMEOUT * 10)).await;
     let (mut reader, mut writer) = server.connect().await.into_split();
     let began = Instant::now();
     // The first bytes are the length of the longest possible message.
@@ -88,8 +87,10 @@ async fn a_message_that_takes_too_long_ends_the_connection() {
 #[tokio::test]
 async fn a_client_that_does_not_read_its_answers_is_disconnected() {
     let write = Duration::from_millis(200);
-    let limits = TcpLimits { write, idle: TIMEOUT * 10, message: TIMEOUT * 10, ..TcpLimits::default() };
-    let server = Server::with_limits(limits).await;
+    let set = |limits: &mut TcpLimits| {
+        (limits.write, limits.idle, limits.message) = (write, TIMEOUT * 10, TIMEOUT * 10);
+    };
+    let server = Server::with_limits(set).await;
     let mut stream = server.connect().await;
     let batch: Vec<u8> = (0..1000).flat_map(framed).collect();
     // Until the buffers of both ends are full and the server's time-out has passed.
@@ -100,7 +101,7 @@ async fn a_client_that_does_not_read_its_answers_is_disconnected() {
 
 #[tokio::test]
 async fn at_the_limit_the_longest_idle_connection_is_closed() {
-    let server = Server::with_limits(TcpLimits { connections: 2, ..TcpLimits::default() }).await;
+    let server = Server::with_limits(|limits| limits.connections = 2).await;
     let mut streams = [server.connect().await, server.connect().await];
     for stream in &mut streams {
         stream.write_all(&framed(1)).await.unwrap();

@@ -5,10 +5,12 @@ use super::*;
 #[tokio::test]
 async fn udp_threads_share_an_address_that_other_sockets_cannot_bind() {
     for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"] {
-        let options = Options { udp_threads: 4.try_into().unwrap(), ..at(address) };
+        let mut options = at(address);
+        options.udp_threads = 4.try_into().unwrap();
         let server = Server::start(options.clone()).await;
         let address = server.address();
-        let again = Listeners::bind(&Options { listen: vec![address], ..options }).await;
+        options.listen = vec![address];
+        let again = Listeners::bind(&options).await;
         assert_eq!(again.err().expect("an error").transport, "UDP", "{address}");
         let host = match address.ip() {
             ip if !ip.is_unspecified() => ip,

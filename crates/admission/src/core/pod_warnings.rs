@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::nodes::{node_label_deprecated_message, warnings_for_node_selector_term};
 use super::persistent_volumes::warnings_for_claim_spec;
-use super::pods::app_armor_profile;
+use super::validation::annotations::app_armor_profile;
 use super::validation::annotations::{APP_ARMOR, SECCOMP_CONTAINER, SECCOMP_POD};
 use super::validation::fields::all_containers;
 use super::validation::resources::amount;

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::validation::annotations::app_armor_profile;
 use super::validation::annotations::{
     APP_ARMOR, validate_app_armor_annotations_and_fields_match, validate_pod_specific_annotation_updates,
     validate_pod_specific_annotations, validate_seccomp_annotations_and_fields,
@@ -80,19 +81,6 @@ fn apply_app_armor_annotations(pod: &mut Value) {
             if !has_own && profile != of_pod {
                 container["securityContext"]["appArmorProfile"] = profile;
             }
-        }
-    }
-}
-
-/// `ApparmorFieldForAnnotation`, if it is a valid profile.
-pub(crate) fn app_armor_profile(annotation: &str) -> Option<Value> {
-    match annotation {
-        "unconfined" => Some(json!({ "type": "Unconfined" })),
-        "runtime/default" => Some(json!({ "type": "RuntimeDefault" })),
-        _ => {
-            let name = annotation.strip_prefix("localhost/")?;
-            let is_valid = !name.is_empty() && name.trim() == name && name.len() <= 4095;
-            is_valid.then(|| json!({ "type": "Localhost", "localhostProfile": name }))
         }
     }
 }

@@ -32,7 +32,7 @@ pub(crate) const RESOURCE_QUOTA: Strategy = Strategy {
         validate_resource_quota_spec(&quota.at("spec"), causes);
     },
     validate_update: validate_resource_quota_update,
-    validate_status_update: super::statuses::validate_resource_quota_status_update,
+    validate_status_update: validate_resource_quota_status_update,
     warnings: warnings_for_resource_quota,
     ..Strategy::of("", "ResourceQuota", true)
 };
@@ -54,10 +54,21 @@ fn is_standard_quota_resource(name: &str) -> bool {
 }
 
 /// `ValidateResourceQuotaResourceName`
-pub(super) fn validate_resource_quota_resource_name(name: &str, amount: &At<'_>, causes: &mut Causes) {
+fn validate_resource_quota_resource_name(name: &str, amount: &At<'_>, causes: &mut Causes) {
     validate_resource_name(name, amount, causes);
     if !name.contains('/') && !is_standard_quota_resource(name) {
         causes.invalid(amount, name, "must be a standard resource for quota");
+    }
+}
+
+/// `ValidateResourceQuotaStatusUpdate`
+fn validate_resource_quota_status_update(quota: &At<'_>, before: &At<'_>, causes: &mut Causes) {
+    metadata::validate_object_meta_update(&quota.at("metadata"), &before.at("metadata"), causes);
+    for list in ["hard", "used"] {
+        for (name, quantity) in quota.at("status").at(list).entries() {
+            validate_resource_quota_resource_name(name, &quantity, causes);
+            validate_resource_quantity_value(name, &quantity, causes);
+        }
     }
 }
 

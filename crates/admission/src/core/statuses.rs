@@ -1,5 +1,5 @@
 //! What a client may write into the status of core's kinds: `ValidateServiceStatusUpdate`, `ValidateNamespaceStatusUpdate`,
-//! `ValidatePersistentVolumeStatusUpdate`, `ValidatePersistentVolumeClaimStatusUpdate`, `ValidateResourceQuotaStatusUpdate`,
+//! `ValidatePersistentVolumeStatusUpdate`, `ValidatePersistentVolumeClaimStatusUpdate`,
 //! `ValidateReplicationControllerStatusUpdate`.
 
 use serde_json::Value;
@@ -152,17 +152,6 @@ fn validate_claim_resource_key(key: &str, field: &At<'_>, causes: &mut Causes) -
         causes.not_supported(field, key, &["storage"]);
     }
     faults.is_empty() && is_supported
-}
-
-/// `ValidateResourceQuotaStatusUpdate`
-pub(super) fn validate_resource_quota_status_update(quota: &At<'_>, before: &At<'_>, causes: &mut Causes) {
-    validate_object_meta_update(&quota.at("metadata"), &before.at("metadata"), causes);
-    for list in ["hard", "used"] {
-        for (name, quantity) in quota.at("status").at(list).entries() {
-            super::quotas::validate_resource_quota_resource_name(name, &quantity, causes);
-            validate_resource_quantity_value(name, &quantity, causes);
-        }
-    }
 }
 
 /// `ValidateReplicaSetStatusUpdate`, and that of ReplicationControllers, whose metadata has rules of its own.

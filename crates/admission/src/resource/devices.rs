@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::capacity::validate_request_policy;
+use super::counters::validate_counters;
 use super::device_names::{QUALIFIED_MAX, validate_qualified_name};
 use super::lists::{validate_map, validate_set, validate_slice};
 use super::mappings::validate_node_allocatable_resource_mappings;
-use super::slices::validate_counters;
 use crate::core::validation::node_selector::validate_node_selector;
 use crate::field::{At, Causes, Shown};
 use crate::primitives::equality::semantically_equal;

@@ -5,6 +5,7 @@
 mod capacity;
 mod claims;
 mod configuration;
+mod counters;
 mod defaults;
 mod device_names;
 mod devices;

@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::device_names::{validate_counter_name, validate_pool_name};
+use super::counters::validate_counter_set;
+use super::device_names::validate_pool_name;
 use super::devices::validate_device;
-use super::lists::{validate_map, validate_set};
+use super::lists::validate_set;
 use crate::core::validation::metadata;
 use crate::core::validation::node_selector::validate_node_selector;
 use crate::core::validation::volume_sources::validate_csi_driver_name;
@@ -18,13 +19,8 @@ use crate::schema::go_json;
 const DEVICES_MAX: usize = 128;
 const ADVANCED_DEVICES_MAX: usize = 64;
 
-/// Maximum numbers of sets of counters, and of counters in one (`ResourceSliceMaxCounterSets`,
-/// `ResourceSliceMaxCountersPerCounterSet`).
+/// Maximum number of sets of counters (`ResourceSliceMaxCounterSets`).
 const COUNTER_SETS_MAX: usize = 8;
-pub(super) const COUNTERS_MAX: usize = 32;
-
-/// Maximum length of the name of a counter, in bytes.
-pub(super) const COUNTER_NAME_MAX: usize = 63;
 
 /// `dropDisabledFields`, of the gates that are off.
 pub(super) fn drop_disabled_fields(slice: &mut Value, before: Option<&Value>) {
@@ -151,22 +147,4 @@ fn validate_nodes(spec: &At<'_>, causes: &mut Causes) {
             causes.invalid(spec, shown.as_str(), &format!("{ONE}, but multiple fields are set"));
         }
     }
-}
-
-/// `validateCounterSet`
-fn validate_counter_set(set: &At<'_>, causes: &mut Causes) {
-    validate_counters(&set.at("name"), &set.at("counters"), causes);
-}
-
-/// What a set of counters has, and a device consumes of one.
-pub(super) fn validate_counters(set: &At<'_>, counters: &At<'_>, causes: &mut Causes) {
-    if set.is_empty() {
-        causes.required(set, "");
-    } else {
-        names::check(set, names::dns_label, causes);
-    }
-    if counters.is_empty() {
-        return causes.required(counters, "");
-    }
-    validate_map(counters, Some(COUNTERS_MAX), COUNTER_NAME_MAX, validate_counter_name, |_, _| {}, causes);
 }

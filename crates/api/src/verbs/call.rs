@@ -11,8 +11,8 @@ use hyper::header::HeaderMap;
 use serde_json::Value;
 use tokio::sync::watch as stopping;
 
+use super::journal::Journal;
 use super::show::Presentation;
-use super::watch::Journal;
 use crate::http::accept::Form;
 use crate::http::body;
 use crate::http::guard::Guard;

@@ -4,6 +4,7 @@
 pub(crate) mod call;
 pub(crate) mod delete;
 mod identity;
+mod journal;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod pods;

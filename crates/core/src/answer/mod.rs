@@ -66,6 +66,7 @@ pub struct Client {
 
 /// The order of records within an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Order {
     /// Addresses shuffled anew for each reply, as CoreDNS's `loadbalance` plugin does.
     Shuffle,

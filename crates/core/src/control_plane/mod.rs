@@ -1,5 +1,5 @@
-//! The emulated cluster as a whole: manifests and requests in, a zone out. Reconciles store, controllers and kubelets
-//! until they are idle at the current time, and publishes the zone step by step. Must not depend on files, sockets or
+//! Takes the place of a cluster as a whole: manifests and requests in, a zone out. Reconciles store, controllers and
+//! kubelets until they are idle at the current time, and publishes the zone step by step. Must not depend on files, sockets or
 //! the system clock.
 
 mod address_history;

@@ -1,5 +1,5 @@
-//! Explains the answer to a question: what the labels of a name mean, which object it belongs to, which rule applies,
-//! and what is missing. In a cluster nothing corresponds to it. Must not depend on sockets, nor on files beyond the
+//! Has no counterpart in a cluster: explains the answer to a question, by what the labels of a name mean, which object
+//! it belongs to, which rule applies, and what is missing. Must not depend on sockets, nor on files beyond the
 //! positions of objects.
 //!
 //! The answer itself always comes from [`crate::answer`]; only the reasons are determined here.

@@ -1,5 +1,5 @@
-//! The language of faults: how the cluster's DNS fails, for which questions and when, in files, the API and on the
-//! command line. In a cluster nothing corresponds to it. Must not depend on objects, time or answers: `store` keeps a
+//! Has no counterpart in a cluster: the language of faults, of how the cluster's DNS fails, for which questions and when,
+//! in files, the API and on the command line. Must not depend on objects, time or answers: `store` keeps a
 //! `Fault` as an object, `control_plane` finds which are in force, `answer` applies them.
 //!
 //! ```yaml
@@ -33,6 +33,7 @@
 mod action;
 mod glob;
 mod notation;
+mod notation_error;
 mod preset;
 mod text;
 
@@ -51,7 +52,8 @@ use crate::text::{Name, is_label, is_subdomain, nearest};
 pub use crate::text::Span;
 pub use action::{Action, Actions, Arrangement, EdnsSupport, Glue, Selection, Target, Tcp};
 pub use glob::Glob;
-pub use notation::{ACTIONS, Notation, NotationError};
+pub use notation::{ACTIONS, Notation};
+pub use notation_error::NotationError;
 pub use preset::{PRESETS, Preset, PresetInfo};
 
 /// The spec of a Fault: actions, clients and time.

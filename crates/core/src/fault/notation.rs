@@ -4,6 +4,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::action::{Action, Arrangement, EdnsSupport, Glue, Target, Tcp};
+use super::notation_error::NotationError;
 use crate::text::{duration, nearest};
 use crate::wire::ResponseCode;
 
@@ -71,24 +72,6 @@ pub const ACTIONS: &[Notation] = &[
 
 /// Maximum time in an action.
 const SPAN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A text that does not have the expected notation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not {wanted}{}", help.as_ref().map(|help| format!("; {help}")).unwrap_or_default())]
-pub struct NotationError {
-    text: String,
-    wanted: String,
-    help: Option<String>,
-}
-
-impl NotationError {
-    /// The error that `text` is not `wanted`; suggests `near`.
-    pub(super) fn new(text: &str, wanted: impl Into<String>, near: Option<&str>) -> Self {
-        let shown = text.chars().take(60).collect();
-        let help = near.map(|near| format!("did you mean `{near}`?"));
-        NotationError { text: shown, wanted: wanted.into(), help }
-    }
-}
 
 impl FromStr for Action {
     type Err = NotationError;

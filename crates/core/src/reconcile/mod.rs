@@ -79,13 +79,7 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent {
-            about,
-            warning: false,
-            component,
-            reason: reason.into(),
-            message: message.into(),
-        });
+        self.emit(false, component, about, reason, message.into());
     }
 
     pub(crate) fn emit_warning(
@@ -95,13 +89,18 @@ impl SyncResult {
         reason: &'static str,
         message: impl Into<String>,
     ) {
-        self.events.push(EmittedEvent {
-            about,
-            warning: true,
-            component,
-            reason: reason.into(),
-            message: message.into(),
-        });
+        self.emit(true, component, about, reason, message.into());
+    }
+
+    fn emit(
+        &mut self,
+        warning: bool,
+        component: &'static str,
+        about: Key,
+        reason: &'static str,
+        message: String,
+    ) {
+        self.events.push(EmittedEvent { about, warning, component, reason: reason.into(), message });
     }
 
     /// Syncs again at `time`, or at the time already requested, whichever is earlier.

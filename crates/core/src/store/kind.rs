@@ -8,6 +8,7 @@ use super::names::Name;
 
 /// The kinds that the store holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Kind {
     Namespace,
     Node,

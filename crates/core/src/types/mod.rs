@@ -96,7 +96,7 @@ impl Type {
         self.fields().iter().find(is_it).map(Numbered::Field).or_else(|| {
             let mut members = self.definition().members();
             let embedded = members.find(|member| member.is_embedded() && member.number == number)?;
-            embedded.go(self.alias).structure().map(Numbered::Embedded)
+            Go::parse(embedded.go, self.alias).structure().map(Numbered::Embedded)
         })
     }
 
@@ -142,7 +142,7 @@ impl Type {
         let mut fields: Vec<Field> = Vec::new();
         let mut promoted: Vec<(usize, Field)> = Vec::new();
         for member in line.members() {
-            match (member.is_embedded(), member.go(self.alias)) {
+            match (member.is_embedded(), Go::parse(member.go, self.alias)) {
                 (true, Go::Named(of)) => {
                     for field in of.fields() {
                         let mut field = field.clone();

@@ -2,7 +2,7 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use super::{Go, Type};
+use super::Type;
 
 const KUBERNETES: &str = include_str!("kubernetes.txt");
 const OWN: &str = include_str!("own.txt");
@@ -36,7 +36,8 @@ pub(super) struct Member {
     pub(super) number: u32,
     /// `NAME[=NAME IN GO]`, `^` or `-`.
     pub(super) name: &'static str,
-    go: &'static str,
+    /// Its type.
+    pub(super) go: &'static str,
     /// The marks after its type, separated by spaces.
     pub(super) marks: &'static str,
 }
@@ -58,11 +59,6 @@ impl Member {
 
     pub(super) fn is_embedded(&self) -> bool {
         self.name == "^"
-    }
-
-    /// Its type, in a line of the package `alias`.
-    pub(super) fn go(&self, alias: &'static str) -> Go {
-        Go::parse(self.go, alias)
     }
 
     pub(super) fn marks(&self) -> impl Iterator<Item = &'static str> + use<> {
@@ -136,7 +132,7 @@ pub fn of_kind(api_version: &str, kind: &str) -> Option<&'static Type> {
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::{ListType, Numbered, PatchMerge};
+    use super::super::{Go, ListType, Numbered, PatchMerge};
     use super::*;
 
     #[test]

@@ -1,5 +1,5 @@
-//! The DNS wire format: names, record types, response codes, and the parts of a message, decoded and encoded in one
-//! place (RFC 1035, 3 and 4; RFC 6891). Must not depend on any other room.
+//! Takes the place of miekg/dns, CoreDNS's library: names, record types, response codes, and the parts of a message,
+//! decoded and encoded in one place (RFC 1035, 3 and 4; RFC 6891). Must not depend on any other room.
 
 mod header;
 mod message;
@@ -15,10 +15,9 @@ mod whole;
 
 pub use header::{HEADER, Header, Opcode, flag, u16_at};
 pub use message::{error_reply, is_truncated, opt, question, set_response_code, truncate};
-pub use name::{DomainName, NAME_MAX, NameError, is_subdomain, labels, push_label};
+pub use name::{DomainName, NAME_MAX, NameError, Presentation, is_subdomain, labels, push_label};
 pub(crate) use name::{end_of_name, end_of_plain_name};
 pub use opt::{Edns, Opt};
-pub use presentation::Presentation;
 pub use question::Question;
 pub(crate) use record::Records;
 pub use record::{RecordBuf, RecordView, Section, Sections, character_strings, sections};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{HEADER, Presentation};
+use super::HEADER;
 
 /// Maximum length of a name in wire form (RFC 1035, 2.3.4), in bytes.
 pub const NAME_MAX: usize = 255;
@@ -167,6 +167,32 @@ impl fmt::Display for DomainName {
 impl fmt::Debug for DomainName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
+    }
+}
+
+/// A wire name in presentation form: RFC 1035, 5.1, with decimal escapes for all bytes that are not printable, so that
+/// no control character of a packet reaches a terminal or a log. The name ends with the dot of the root.
+#[derive(Clone, Copy)]
+pub struct Presentation<'a>(pub &'a [u8]);
+
+impl fmt::Display for Presentation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.len() <= 1 {
+            return f.write_str(".");
+        }
+        for label in labels(self.0) {
+            for &byte in label {
+                match byte {
+                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
+                        write!(f, "\\{}", byte as char)?
+                    }
+                    0x21..=0x7e => write!(f, "{}", byte as char)?,
+                    _ => write!(f, "\\{byte:03}")?,
+                }
+            }
+            f.write_str(".")?;
+        }
+        Ok(())
     }
 }
 

@@ -1,35 +1,9 @@
-//! Names and records in presentation form (RFC 1035, 5.1), for zone files, tables and dig's layout.
+//! Records in presentation form (RFC 1035, 5.1), for zone files, tables and dig's layout.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{RecordType, RecordView, character_strings, end_of_plain_name, labels};
-
-/// A wire name in presentation form: RFC 1035, 5.1, with decimal escapes for all bytes that are not printable, so that
-/// no control character of a packet reaches a terminal or a log. The name ends with the dot of the root.
-#[derive(Clone, Copy)]
-pub struct Presentation<'a>(pub &'a [u8]);
-
-impl fmt::Display for Presentation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.len() <= 1 {
-            return f.write_str(".");
-        }
-        for label in labels(self.0) {
-            for &byte in label {
-                match byte {
-                    b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                        write!(f, "\\{}", byte as char)?
-                    }
-                    0x21..=0x7e => write!(f, "{}", byte as char)?,
-                    _ => write!(f, "\\{byte:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        Ok(())
-    }
-}
+use super::{Presentation, RecordBuf, RecordType, RecordView, character_strings, end_of_plain_name};
 
 impl RecordView<'_> {
     /// The data alone, in presentation form.
@@ -38,10 +12,17 @@ impl RecordView<'_> {
     }
 }
 
+impl RecordBuf {
+    /// The data alone, in presentation form.
+    pub fn data(&self) -> impl fmt::Display + '_ {
+        Data { record_type: self.record_type, rdata: &self.rdata }
+    }
+}
+
 /// The data of a record of this type, uncompressed.
-pub(super) struct Data<'m> {
-    pub(super) record_type: RecordType,
-    pub(super) rdata: &'m [u8],
+struct Data<'m> {
+    record_type: RecordType,
+    rdata: &'m [u8],
 }
 
 impl fmt::Display for Data<'_> {

@@ -1,7 +1,5 @@
 //! Resource records (RFC 1035, 4.1.3): borrowed from a message, or owned.
 
-use std::fmt;
-
 use super::{FIXED, HEADER, Header, RecordType, end_of_name, end_of_plain_name};
 
 /// A record of a message.
@@ -32,13 +30,6 @@ pub struct RecordBuf {
     pub ttl: u32,
     /// In wire form.
     pub rdata: Vec<u8>,
-}
-
-impl RecordBuf {
-    /// The data alone, in presentation form.
-    pub fn data(&self) -> impl fmt::Display + '_ {
-        super::presentation::Data { record_type: self.record_type, rdata: &self.rdata }
-    }
 }
 
 impl From<RecordView<'_>> for RecordBuf {

@@ -1,4 +1,4 @@
-//! `pkg/apis/apps/validation`
+//! Takes the place of `pkg/apis/apps/validation`.
 
 pub(super) mod controller_revisions;
 pub(super) mod daemon_sets;

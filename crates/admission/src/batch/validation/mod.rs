@@ -1,4 +1,4 @@
-//! `pkg/apis/batch/validation`
+//! Takes the place of `pkg/apis/batch/validation`.
 
 mod cron_jobs;
 mod indexes;

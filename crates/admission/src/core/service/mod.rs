@@ -1,4 +1,4 @@
-//! Services (`pkg/registry/core/service`): the strategy, and what of `storage/` is not the choice of addresses and ports.
+//! Takes the place of `pkg/registry/core/service`: the strategy of Services, and what of `storage/` is not the choice of addresses and ports.
 
 mod allocation;
 mod cluster_ips;

@@ -1,5 +1,7 @@
 //! Annotations of a Pod that Kubernetes reads (`ValidatePodSpecificAnnotations`).
 
+use serde_json::{Value, json};
+
 use super::fields::all_containers;
 use super::paths::validate_local_descending_path;
 use super::scheduling::validate_tolerations;
@@ -148,5 +150,18 @@ fn validate_match(profile: &At<'_>, annotation: &str, defaults: &[&str], of: &st
         causes.forbidden(&kind, &format!("{of} type in annotation and field must match"));
     } else if kind.text() == "Localhost" && local.text_if_set() != path {
         causes.forbidden(&local, &format!("{of} profile in annotation and field must match"));
+    }
+}
+
+/// `ApparmorFieldForAnnotation`, if it is a valid profile.
+pub(crate) fn app_armor_profile(annotation: &str) -> Option<Value> {
+    match annotation {
+        "unconfined" => Some(json!({ "type": "Unconfined" })),
+        "runtime/default" => Some(json!({ "type": "RuntimeDefault" })),
+        _ => {
+            let name = annotation.strip_prefix("localhost/")?;
+            let is_valid = !name.is_empty() && name.trim() == name && name.len() <= 4095;
+            is_valid.then(|| json!({ "type": "Localhost", "localhostProfile": name }))
+        }
     }
 }

@@ -2,7 +2,6 @@
 //! is only a cursor into the store's events: a slow client has no queue, and one that falls too far behind gets 410 Gone.
 //! Must not depend on how objects change.
 
-mod journal;
 mod translate;
 
 use std::sync::Arc;
@@ -27,7 +26,6 @@ use crate::schema::resource::Resource;
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Key, Kind, Object, Store, Stored, Undone, View};
 
-pub(crate) use journal::Journal;
 use translate::Lines;
 
 /// Time-out of a watch without one of its own: kube-apiserver draws 30 to 60 minutes.

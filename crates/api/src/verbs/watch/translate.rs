@@ -6,10 +6,10 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use serde_json::Value;
 
-use super::journal::Entry;
 use super::{line, shown_bytes};
 use crate::http::accept::Form;
 use crate::http::outgoing::PIECE_BYTES;
+use crate::verbs::journal::Entry;
 use crate::verbs::show::{Presentation, Scope};
 use clusterlocal_core::ControlPlane;
 use clusterlocal_core::store::{Stored, Undone, View};

@@ -1,6 +1,6 @@
-//! Decides which fault a question or a connection hits, and applies it to the answer. Takes the place of everything
-//! between a cluster's DNS and its clients: caches, replicas, middleboxes and failures. Must not depend on the wall
-//! clock, sockets, or the source of faults.
+//! Takes the place of everything between a cluster's DNS and its clients: caches, replicas, middleboxes and failures.
+//! Decides which fault a question or a connection hits, and applies it to the answer. Must not depend on the wall clock,
+//! sockets, or the source of faults.
 //!
 //! ```text
 //!   question ─▶ Faults ─▶ Hit ─▶ zone ─▶ caches ─▶ records, size ─▶ bytes ─▶ delay or silence (serve)

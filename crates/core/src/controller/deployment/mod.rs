@@ -1,5 +1,5 @@
-//! The Deployment controller (pkg/controller/deployment): a ReplicaSet for each template, and rollouts between them
-//! according to the strategy.
+//! Takes the place of the Deployment controller (pkg/controller/deployment): a ReplicaSet for each template, and rollouts
+//! between them according to the strategy.
 
 mod progress;
 mod scale;

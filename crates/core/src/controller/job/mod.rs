@@ -1,4 +1,4 @@
-//! The Job controller (pkg/controller/job) and the controller that deletes finished Jobs
+//! Takes the place of the Job controller (pkg/controller/job) and of the controller that deletes finished Jobs
 //! (pkg/controller/ttlafterfinished): runs pods until enough have succeeded, or too many have failed.
 
 mod policy;
