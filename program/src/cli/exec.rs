@@ -48,11 +48,13 @@ pub fn run(args: &ExecArgs) -> Result<ExitCode, Failure> {
 }
 
 fn execute(pod: &PodArgs, container: Option<&str>, command: &[String]) -> Result<ExitCode, Failure> {
-    // An answer for a pod that does not exist names similar ones.
-    pod.get()?;
+    let container = match container {
+        None => pod.default_container()?,
+        named => named.map(str::to_owned),
+    };
     let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut parameters: Vec<(&str, String)> = vec![("stdin", "true".into())];
-    parameters.extend(container.map(|name| ("container", name.to_owned())));
+    parameters.extend(container.map(|name| ("container", name)));
     parameters.extend(terminal.then(|| ("tty", "true".into())));
     parameters.extend(command.iter().map(|word| ("command", word.clone())));
     let path = with_parameters(&format!("{}/exec", pod.path()), parameters);

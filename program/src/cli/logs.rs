@@ -43,7 +43,11 @@ fn seconds(text: &str) -> Result<u64, String> {
 /// Prints the log.
 pub fn run(args: &LogsArgs) -> Result<ExitCode, Failure> {
     let mut parameters = Vec::new();
-    parameters.extend(args.container.clone().map(|name| ("container", name)));
+    let container = match &args.container {
+        None => args.pod.default_container()?,
+        named => named.clone(),
+    };
+    parameters.extend(container.map(|name| ("container", name)));
     for (name, is_set) in
         [("follow", args.follow), ("previous", args.previous), ("timestamps", args.timestamps)]
     {

@@ -64,6 +64,23 @@ impl PodArgs {
         self.server.request("GET", &self.path(), None).map_err(|error| self.explained(error))
     }
 
+    /// The container that is meant where none is named: that of kubectl's annotation, or else the first of several, with a note.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn default_container(&self) -> Result<Option<String>, Failure> {
+        let pod = self.get()?;
+        let annotation = pod["metadata"]["annotations"]["kubectl.kubernetes.io/default-container"].as_str();
+        if let Some(name) = annotation {
+            return Ok(Some(name.to_owned()));
+        }
+        let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+        let names: Vec<&str> = containers.filter_map(|one| one["name"].as_str()).collect();
+        let [first, _, ..] = names[..] else { return Ok(None) };
+        complain(format_args!("note: using container {first} of {}; for another use -c", listed(&names)));
+        Ok(Some(first.to_owned()))
+    }
+
     /// Sets annotations of the pod; null removes one.
     ///
     /// # Errors

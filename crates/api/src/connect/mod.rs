@@ -8,6 +8,8 @@ mod proxy;
 mod remote_command;
 mod rewrite;
 mod spdy;
+#[cfg(test)]
+mod tests;
 mod websocket;
 
 use std::sync::Arc;

@@ -35,7 +35,8 @@ pub type Piece = (u8, Bytes);
 /// What a process reads, for its writers: its standard input is closed when the last of these is dropped.
 pub type Input = mpsc::Sender<Bytes>;
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
+/// The server's end of an output stream.
+pub(crate) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The server's ends of standard input and output.
 pub(crate) struct Stdio {
