@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::text;
 use clusterlocal_core::types::{self, Type};
 
-/// The table, whose first lines say how it is written.
+/// The table, whose first lines describe its format.
 const TABLE: &str = include_str!("fields.txt");
 
 /// What becomes of a field.

@@ -288,12 +288,12 @@ mod tests {
         for (letters, phase, expected) in table {
             let status = status(&json!({}), &containers(letters), true, None, at(3));
             assert_eq!(status["phase"], phase, "{letters}");
-            let told = list(&status, "/conditions").iter().filter_map(|one| {
+            let shown = list(&status, "/conditions").iter().filter_map(|one| {
                 let field = |field| text(one, field);
                 let condition = (field("/type"), field("/status"), field("/reason"), field("/message"));
                 (condition.1 == "False" || !condition.2.is_empty()).then_some(condition)
             });
-            assert_eq!(told.collect::<Vec<_>>(), expected, "{letters}");
+            assert_eq!(shown.collect::<Vec<_>>(), expected, "{letters}");
         }
     }
 

@@ -8,7 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Command, ExitCode, Stdio};
 
 use ipnet::IpNet;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, setns, unshare};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::SignalFd;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::sethostname;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
@@ -82,6 +85,8 @@ struct Agent {
     /// None where pods are on the network of the host.
     network: Option<Network>,
     runtime: tokio::runtime::Runtime,
+    /// Readable when an init process has ended.
+    ends: SignalFd,
     /// The namespaces that it returns to.
     home: Vec<(CloneFlags, File)>,
 }
@@ -95,6 +100,7 @@ impl Agent {
         let started = || -> Result<_, String> {
             _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
             let home = own_namespaces().map_err(|error| error.to_string())?;
+            let ends = ends().map_err(|error| error.to_string())?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.map_err(|error| error.to_string())?;
             let network = match ranges {
@@ -103,20 +109,37 @@ impl Agent {
                 ),
                 None => None,
             };
-            Ok((home, runtime, network))
+            Ok((home, ends, runtime, network))
         };
         match started() {
-            Ok((home, runtime, network)) => {
+            Ok((home, ends, runtime, network)) => {
                 _ = channel.send(&NodeReply::Ready(caller), &[]);
-                Ok(Agent { channel, network, runtime, home })
+                Ok(Agent { channel, network, runtime, ends, home })
             }
             Err(reason) => Err((Some(channel), reason)),
         }
     }
 
     fn run(mut self) -> ExitCode {
-        while let Ok(Some((request, descriptors))) = self.channel.receive::<NodeRequest>() {
-            reap();
+        loop {
+            let mut waiting = [
+                PollFd::new(self.channel.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.ends.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut waiting, PollTimeout::NONE) {
+                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return ExitCode::FAILURE,
+            }
+            let is_there = |fd: &PollFd<'_>| fd.revents().is_some_and(|events| !events.is_empty());
+            let (asked, ended) = (is_there(&waiting[0]), is_there(&waiting[1]));
+            if ended {
+                _ = self.ends.read_signal();
+                reap();
+            }
+            if !asked {
+                continue;
+            }
+            let Ok(Some((request, descriptors))) = self.channel.receive::<NodeRequest>() else { break };
             let (reply, sent) = match self.carry_out(request, descriptors) {
                 Ok(sent) => (NodeReply::Done, sent),
                 Err(error) => (NodeReply::Failed(error.to_string()), Vec::new()),
@@ -230,6 +253,14 @@ pub(super) fn dial(address: SocketAddr) -> io::Result<OwnedFd> {
 /// The namespaces of this process, for `setns`.
 fn own_namespaces() -> io::Result<Vec<(CloneFlags, File)>> {
     OF_A_POD.into_iter().map(|(kind, file)| Ok((kind, File::open(file)?))).collect()
+}
+
+/// A descriptor that takes the signals about children that have ended.
+fn ends() -> nix::Result<SignalFd> {
+    let mut ends = SigSet::empty();
+    ends.add(Signal::SIGCHLD);
+    ends.thread_block()?;
+    SignalFd::new(&ends)
 }
 
 /// Removes the init processes that have ended from the process table.

@@ -1,6 +1,8 @@
 //! Many pods at once, and many after each other: how long they take, and that nothing is left of them. `CLUSTERLOCAL_TEST_PODS` and
 //! `CLUSTERLOCAL_TEST_RUNS` set the numbers; the whole is 60 and 500. The node's processes are this program.
 
+// The other test uses the rest of it.
+#[allow(dead_code)]
 #[path = "../pods/api.rs"]
 mod api;
 #[path = "../pods/servers.rs"]
@@ -85,7 +87,7 @@ fn nothing_is_left_of_pods() {
     for run in 0..=runs {
         let name = format!("web-{run}");
         let container = api::with(
-            script("a", "echo up; trap 'exit 0' TERM; sleep 1000 & wait"),
+            script("a", "trap 'exit 0' TERM; echo up; sleep 1000 & wait"),
             json!({"volumeMounts": [{"name": "v", "mountPath": "/var/no/such/place"}], "terminationMessagePath": "/dev/termination-log",
                    "livenessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 1}}),
         );

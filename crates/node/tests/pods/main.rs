@@ -3,6 +3,7 @@
 mod api;
 mod hostile;
 mod kubelet;
+mod probes;
 mod servers;
 
 use std::fs::File;
@@ -55,14 +56,16 @@ fn main() -> ExitCode {
         hooks_that_fail_are_events,
         a_program_without_a_handler_ends_after_its_grace_period,
         waits_before_restarts_double,
-        a_readiness_probe_asks_from_its_delay_on,
-        other_probes_wait_for_the_startup_probe,
-        a_liveness_probe_restarts_its_container,
         a_deadline_ends_a_pod,
         a_container_leaves_a_message,
-        http_probes_send_headers_and_follow_redirects,
-        probes_ask_by_tcp_and_grpc,
         statuses_are_complete,
+    );
+    trials!(probes:
+        a_liveness_probe_restarts_its_container,
+        a_readiness_probe_asks_from_its_delay_on,
+        http_probes_send_headers_and_follow_redirects,
+        other_probes_wait_for_the_startup_probe,
+        probes_ask_by_tcp_and_grpc,
     );
     trials!(hostile:
         programs_that_start_threads_without_end_are_bounded,

@@ -23,6 +23,9 @@ pub(crate) use remove::remove;
 /// Delay between a change of an object and that of the files that come from it: changes that come together are one.
 const SYNC: Duration = Duration::from_secs(1);
 
+/// Interval at which the renewal of a token is tried again.
+const RETRY: Duration = Duration::from_secs(10);
+
 /// Name of the volume of a pod's token, and where its containers have it (`plugin/pkg/admission/serviceaccount`).
 const ACCESS: (&str, &str) = ("kube-api-access", "/var/run/secrets/kubernetes.io/serviceaccount");
 
@@ -178,7 +181,15 @@ impl Volume {
             return Ok(());
         }
         let source = Source { pod, objects, name: &self.name, now, before: Some(before) };
-        let Some(contents) = source.contents(volume)? else { return Ok(()) };
+        let contents = match source.contents(volume) {
+            Ok(Some(contents)) => contents,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // A token that could not be renewed is tried again.
+                before.renew = before.renew.map(|renew| renew.max(now.after(RETRY)));
+                return Err(error);
+            }
+        };
         if contents.files != before.files {
             atomic::write(&self.source, &contents.files)
                 .map_err(|error| failed(&self.name)(error.to_string()))?;

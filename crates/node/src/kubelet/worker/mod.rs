@@ -297,7 +297,10 @@ impl Worker {
         if self.stopping {
             return None;
         }
-        let again = self.containers.iter().filter_map(|container| container.again);
+        // What is due already waits for a container before it, whose next event comes by itself.
+        let now = self.now();
+        let again =
+            self.containers.iter().filter_map(|container| container.again).filter(|again| *again > now);
         // What failed keeps others from being started.
         let start = self.retry.or_else(|| again.min());
         let sync = self.volumes.as_ref().and_then(Volumes::due);
