@@ -119,7 +119,7 @@ pub use cluster::{
     QueryTimeout,
 };
 #[cfg(all(feature = "run", target_os = "linux"))]
-pub use cluster::{Run, node_process};
+pub use cluster::{ExecOutput, Run, node_process};
 #[doc(inline)]
 pub use clusterlocal_core::addresses::Range;
 #[doc(inline)]

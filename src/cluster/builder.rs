@@ -290,10 +290,17 @@ impl Builder {
         let driver = Driver::new(control_plane, clock);
         let queries = QueryLog::default();
         let view = serve::View::from(&driver).with_queries(queries.clone());
+        #[cfg(feature = "api")]
+        let api = super::api::bind().await?;
+        #[cfg(all(feature = "run", target_os = "linux"))]
+        let api = match &nodes {
+            Some(nodes) => api.with_kubelet(nodes.kubelet()),
+            None => api,
+        };
         let addresses = Addresses {
             dns,
             #[cfg(feature = "api")]
-            api: super::api::serve(driver.clone(), queries.clone()).await?,
+            api: super::api::serve(api, driver.clone(), queries.clone()),
         };
         tokio::spawn(listeners.serve(view, std::future::pending()));
         let living = driver.clone();

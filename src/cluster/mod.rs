@@ -46,7 +46,7 @@ pub use pod::PodHandle;
 #[cfg(feature = "api")]
 pub use protocol::fixture;
 #[cfg(all(feature = "run", target_os = "linux"))]
-pub use processes::{Run, node_process};
+pub use processes::{ExecOutput, Run, node_process};
 pub use queries::Queries;
 
 /// A cluster for tests: its DNS, its API and its pods. Dropping it ends all of them.

@@ -132,6 +132,10 @@ fn pods_find_each_other_by_name() {
     let peer = format!("peer {}", cluster.pod("db-0").address().unwrap());
     cluster.pod("db-1").wait_for_line(&peer, DEADLINE).wait().unwrap();
     assert!(peer.starts_with("peer 10.244."), "{peer}");
+    let output = cluster.pod("db-1").exec(&["sh", "-c", "hostname; echo none >&2; exit 4"]).wait().unwrap();
+    assert_eq!((output.exit_code, output.stdout.as_str(), output.stderr.as_str()), (4, "db-1\n", "none\n"));
+    let error = cluster.pod("db-1").exec(&["no-such-program"]).wait().unwrap_err();
+    assert!(error.to_string().contains("no-such-program"), "{error}");
     // The library's own DNS has the same answer, at its address outside of the network of the pods.
     assert!(cluster.dns_addr().ip().is_loopback());
 }

@@ -9,8 +9,13 @@ use clusterlocal_core::{ControlPlane, Driver};
 use serde_json::Value;
 use tracing::{info, warn};
 
-/// Reasons of Events that repeat another one.
-const REPEATED: [&str; 2] = ["Created", "Pulled"];
+/// Reasons of Events that repeat another line.
+const REPEATED: [&str; 3] = ["Created", "Pulled", "Scheduled"];
+
+/// Whether it is a pod of the cluster's DNS, whose place this server takes.
+fn is_dns(namespace: &str, name: &str) -> bool {
+    namespace == "kube-system" && name.starts_with("coredns-")
+}
 
 /// Logs one line for each thing that happens from now on, until the cluster ends.
 pub async fn log_pods(driver: Driver) {
@@ -46,6 +51,7 @@ struct PodLog {
 
 struct Logged {
     name: String,
+    node: String,
     ready: bool,
     /// Container and time of each end.
     ends: HashSet<(String, String)>,
@@ -57,10 +63,6 @@ impl PodLog {
         let (store, since) = (cluster.store(), self.revision);
         let mut lines = Vec::new();
         let mut there = HashSet::new();
-        for stored in store.all_stored(Kind::Event, None).filter(|stored| stored.revision > since) {
-            self.revision = self.revision.max(stored.revision);
-            lines.extend(event(stored));
-        }
         for stored in store.all_stored(Kind::Pod, None) {
             let uid = stored.uid().to_string();
             if stored.revision > since {
@@ -69,6 +71,10 @@ impl PodLog {
                 self.pod(&uid, stored, &json, &mut lines);
             }
             there.insert(uid);
+        }
+        for stored in store.all_stored(Kind::Event, None).filter(|stored| stored.revision > since) {
+            self.revision = self.revision.max(stored.revision);
+            lines.extend(event(stored));
         }
         self.pods.retain(|uid, pod| {
             let is_there = there.contains(uid);
@@ -82,9 +88,16 @@ impl PodLog {
 
     fn pod(&mut self, uid: &str, stored: &Stored, json: &Value, lines: &mut Vec<Line>) {
         let Some(pod) = Pod::of(&stored.object) else { return };
+        if is_dns(&pod.metadata.namespace, &pod.metadata.name) {
+            return;
+        }
         let name = shown(&pod.metadata.namespace, &pod.metadata.name);
-        let new = || Logged { name: name.clone(), ready: false, ends: HashSet::new() };
+        let new = || Logged { name: name.clone(), node: String::new(), ready: false, ends: HashSet::new() };
         let logged = self.pods.entry(uid.to_owned()).or_insert_with(new);
+        if *logged.node != *pod.spec.node_name {
+            logged.node = pod.spec.node_name.to_string();
+            lines.push(Line { warning: false, text: format!("{name} is on {}", logged.node) });
+        }
         for status in
             json.pointer("/status/containerStatuses").and_then(Value::as_array).into_iter().flatten()
         {
@@ -120,7 +133,9 @@ impl PodLog {
 fn event(stored: &Stored) -> Option<Line> {
     let event = EventRecord::of(&stored.object)?;
     let about = &event.involved_object;
-    let is_logged = matches!(&*about.kind, "Pod" | "Node") && !REPEATED.contains(&&*event.reason);
+    let is_logged = matches!(&*about.kind, "Pod" | "Node")
+        && !REPEATED.contains(&&*event.reason)
+        && !is_dns(&about.namespace, &about.name);
     is_logged.then(|| {
         let name = shown(&about.namespace, &about.name);
         let text = format!("{name}: {}: {}", event.reason, event.message);

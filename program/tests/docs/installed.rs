@@ -8,8 +8,10 @@ use crate::page::{ROOT, Section};
 use crate::shell::HAS_NAMESPACES;
 
 /// Programs that walks may run and that not every machine has.
-const CLIENTS: [&str; 11] =
-    ["coredns", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3", "unshare"];
+const CLIENTS: [&str; 12] = [
+    "coredns", "curl", "dig", "docker", "getent", "go", "helm", "java", "kubectl", "node", "python3",
+    "unshare",
+];
 /// What no machine is required to have: programs that are large or not packaged, and another system.
 const OPTIONAL: [&str; 5] = ["Linux", "coredns", "docker", "helm", "mdbook"];
 

@@ -39,7 +39,7 @@ fn what_happens_to_pods_is_logged() {
         let directory = Directory::with(user, &[("pods.yaml", &(crashing + &lasting))]);
         let mut server = directory.run("pods.yaml");
         let expected = [
-            "lasting: Scheduled: Successfully assigned default/lasting to node-",
+            "lasting is on node-",
             "lasting: Started: Container started: main",
             "lasting is ready at 10.244.",
             "crashing: container main ended with exit code 3 (Error)",

@@ -56,7 +56,8 @@ fn words(line: &str) -> Result<Vec<String>, String> {
 }
 
 /// The program and arguments of a container: the annotation's command, else the image's entrypoint, each followed by `args`; else
-/// the container's own `command` where that program is on this machine.
+/// the container's own `command`, or without one its `args`, as for an image without entrypoint, where that program is on this
+/// machine.
 ///
 /// # Errors
 /// `ErrImageNeverPull` where nothing runs for the image.
@@ -88,12 +89,14 @@ pub(crate) fn command(
             [own, arguments].concat()
         });
     }
-    match own.first() {
-        Some(program) if finds(program, environment, folder) => Ok([own, arguments].concat()),
-        Some(program) => {
+    match (own.first(), arguments.first()) {
+        (Some(program), _) | (None, Some(program)) if finds(program, environment, folder) => {
+            Ok([own, arguments].concat())
+        }
+        (Some(program), _) => {
             Err(never_pulled(image, &format!("its command {program:?} is not on this machine"), name))
         }
-        None => Err(never_pulled(image, "the container has no command of its own", name)),
+        (None, _) => Err(never_pulled(image, "the container has no command of its own", name)),
     }
 }
 
@@ -158,6 +161,9 @@ mod tests {
                 Some("sh -c 1 $(M)"),
             ),
             (json!({}), json!({"name": "a", "image": "x", "command": ["/no/such"]}), None),
+            (json!({}), json!({"name": "a", "image": "x", "args": ["sh", "-c", "$(N)"]}), Some("sh -c 1")),
+            (json!({}), json!({"name": "a", "image": "x", "args": ["--sh"]}), None),
+            (json!({}), json!({"name": "a", "image": "x"}), None),
             (annotated, json!({"name": "a", "image": "store:2", "args": ["x"]}), Some("/bin/cat x")),
         ];
         for (pod, container, expected) in table {

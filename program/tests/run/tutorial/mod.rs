@@ -102,8 +102,7 @@ fn walk(user: User) {
     let mut command = directory.command(directory.path("clusterlocal"));
     command.args(["run", "--listen", "127.0.0.1:0", "--api", "127.0.0.1:0", "--kubeconfig", "config"]);
     command.args(["--image", "saka1023/state=node app.js", "--image", "saka1023/state2=node store.js"]);
-    // The image of dig has no entrypoint: the arguments are the whole command.
-    command.args(["--image", "tutum/dnsutils=env", "empty"]);
+    command.arg("empty");
     let server = Server::start(command.env("PATH", path()));
     let mut walk = Walk { directory: &directory, api: server.api.to_string(), proxy: None };
     for step in steps() {

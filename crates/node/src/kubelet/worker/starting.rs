@@ -181,7 +181,8 @@ impl Worker {
         let (name, run) = (container.name(), container.restarts);
         let log = Log::create(&self.shared.folders.of_pod(&self.pod).join("logs").join(safe(name)), run)?;
         let (process, started) = self.streams.begin((&container.spec, run), (id, process), &log)?;
-        let (log, shown) = (Arc::new(Mutex::new(log)), format!("{}/{}/{name}", self.id.namespace, self.id.name));
+        let (log, shown) =
+            (Arc::new(Mutex::new(log)), format!("{}/{}/{name}", self.id.namespace, self.id.name));
         for (stream, output) in started.output {
             let to = (log.clone(), started.attached.clone());
             let (shown, lines) = (shown.clone(), self.shared.options.lines.clone());

@@ -1,34 +1,28 @@
 //! Pods of a test that run as processes: how they are started, their lines and exit codes. Must not depend on how processes run.
 
-use std::collections::{HashMap, VecDeque};
+mod logs;
+mod pod;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use clusterlocal_api::kubelet::Kubelet;
 use clusterlocal_node::Images;
-use serde_json::Value;
-use tokio::sync::watch;
-use tokio::time::timeout;
 
-use super::workload::wait_until;
-use super::{Error, Operation, PodHandle, missing};
+use super::Error;
 use crate::addresses::Range;
 use crate::reconcile::Kubelets;
 use crate::run::{self, Nodes};
 use crate::serve::Listeners;
-use crate::store::Key;
 use crate::{Clock, ControlPlane, Driver, Settings};
-
-/// Maximum size of the lines that are kept of the pods of one name, in bytes; earlier ones are dropped.
-const MAX_LOG: usize = 1 << 20;
-
-/// Maximum number of names of pods whose lines are kept: names may be generated without end.
-const MAX_LOGS: usize = 1000;
+use logs::Logs;
+pub use pod::ExecOutput;
 
 /// Maximum time for the processes of pods to end when their cluster is dropped.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
@@ -165,7 +159,8 @@ impl Run {
             Some((datagrams, listener)) => listeners.with_sockets(datagrams, listener)?,
             None => listeners,
         };
-        Ok((Begun { nodes, pods: Pods { logs, _folder: folder } }, listeners))
+        let pods = Pods { logs, kubelet: nodes.kubelet(), _folder: folder };
+        Ok((Begun { nodes, pods }, listeners))
     }
 
     fn found_program(&self) -> Result<PathBuf, Error> {
@@ -205,10 +200,15 @@ fn temporary() -> io::Result<PathBuf> {
 /// The network of the pods before its pods are started.
 pub(super) struct Begun {
     nodes: Nodes,
-    pub(super) pods: Pods,
+    pods: Pods,
 }
 
 impl Begun {
+    /// The kubelet, for the API.
+    pub(super) fn kubelet(&self) -> Arc<dyn Kubelet> {
+        self.pods.kubelet.clone()
+    }
+
     /// Runs the pods for as long as the runtime runs.
     pub(super) fn spawn(self, driver: Driver) -> Pods {
         tokio::spawn(self.nodes.run(driver, std::future::pending()));
@@ -219,6 +219,7 @@ impl Begun {
 /// What a cluster keeps of its pods.
 pub(super) struct Pods {
     logs: Logs,
+    kubelet: Arc<dyn Kubelet>,
     _folder: Folder,
 }
 
@@ -238,144 +239,5 @@ impl Drop for Folder {
         while fs::remove_dir_all(&self.path).is_err() && self.path.exists() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(10));
         }
-    }
-}
-
-/// The lines of pods, by their namespace and name.
-#[derive(Clone, Default)]
-struct Logs(Arc<Kept>);
-
-#[derive(Default)]
-struct Kept {
-    lines: Mutex<HashMap<String, Log>>,
-    /// Changes with each line.
-    count: watch::Sender<u64>,
-}
-
-#[derive(Default)]
-struct Log {
-    lines: VecDeque<String>,
-    bytes: usize,
-}
-
-impl Logs {
-    /// Adds a line of the container `NAMESPACE/POD/CONTAINER`.
-    fn add(&self, name: &str, line: &[u8]) {
-        let pod = name.rsplit_once('/').map_or(name, |(pod, _)| pod);
-        let mut logs = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if logs.len() < MAX_LOGS || logs.contains_key(pod) {
-            let log = logs.entry(pod.to_owned()).or_default();
-            log.bytes += line.len();
-            log.lines.push_back(String::from_utf8_lossy(line).into_owned());
-            while log.bytes > MAX_LOG {
-                log.bytes -= log.lines.pop_front().map_or(log.bytes, |first| first.len());
-            }
-        }
-        drop(logs);
-        self.0.count.send_modify(|count| *count = count.wrapping_add(1));
-    }
-
-    fn of(&self, pod: &Key) -> Vec<String> {
-        let logs = self.0.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = logs.get(&format!("{}/{}", pod.namespace, pod.name));
-        log.map(|log| log.lines.iter().cloned().collect()).unwrap_or_default()
-    }
-}
-
-/// With the feature `run`: pods that run as processes.
-impl<'c> PodHandle<'c> {
-    /// The lines that the containers of the pod have written, and before them those of former pods of its name; of the latest
-    /// mebibyte. None if its cluster runs no processes.
-    pub fn logs(&self) -> Vec<String> {
-        self.cluster.pods.as_ref().map(|pods| pods.logs.of(&self.key)).unwrap_or_default()
-    }
-
-    /// Waits at most `within`, in real time, for a line that contains `text`, and returns it. It may have been written before.
-    ///
-    /// # Errors
-    /// If there is no such line by then.
-    pub fn wait_for_line(&self, text: &str, within: Duration) -> Operation<'c, Result<String, Error>> {
-        let (cluster, key, text) = (self.cluster, self.key.clone(), text.to_owned());
-        cluster.operation(async move {
-            let logs = cluster.pods.as_ref().map(|pods| pods.logs.clone()).unwrap_or_default();
-            let mut counted = logs.0.count.subscribe();
-            let found = async {
-                loop {
-                    counted.mark_unchanged();
-                    if let Some(line) = logs.of(&key).into_iter().find(|line| line.contains(&text)) {
-                        return Some(line);
-                    }
-                    if counted.changed().await.is_err() {
-                        return None;
-                    }
-                }
-            };
-            let found = timeout(within, found).await.ok().flatten();
-            found.ok_or_else(|| Error::Timeout {
-                awaited: format!("a line of {key} with {text:?}"),
-                waited: within,
-                state: match logs.of(&key).last() {
-                    Some(line) => format!("its last line is {line:?}"),
-                    None => "it has written nothing".into(),
-                },
-            })
-        })
-    }
-
-    /// The exit code of the last end of its first container; none if that has not ended yet, or there is no such pod.
-    pub fn exit_code(&self) -> Option<i32> {
-        self.cluster.driver.read(|cluster| exit_code(cluster, &self.key))
-    }
-
-    /// Waits at most `within`, in real time, until the first container of the pod has ended, and returns its exit code. Does not
-    /// wait if it has ended before.
-    ///
-    /// # Errors
-    /// If there is no such pod, or its container has not ended by then.
-    pub fn wait_for_exit(&self, within: Duration) -> Operation<'c, Result<i32, Error>> {
-        let (cluster, key) = (self.cluster, self.key.clone());
-        cluster.operation(async move {
-            let has_ended = |driver: &Driver| {
-                driver.read(|cluster| {
-                    cluster.store().object(&key).is_none() || exit_code(cluster, &key).is_some()
-                })
-            };
-            // What it has come to is read in any case.
-            _ = wait_until(&cluster.driver, within, has_ended).await;
-            cluster.driver.read(|cluster| {
-                if cluster.store().object(&key).is_none() {
-                    return Err(missing(cluster, &key));
-                }
-                exit_code(cluster, &key).ok_or_else(|| Error::Timeout {
-                    awaited: format!("the end of the first container of {key}"),
-                    waited: within,
-                    state: state(cluster, &key),
-                })
-            })
-        })
-    }
-}
-
-/// The status of the first container of a pod, as the API shows it.
-fn status(cluster: &ControlPlane, pod: &Key) -> Option<Value> {
-    let shown = run::shown(cluster, pod)?;
-    shown.pointer("/status/containerStatuses/0").cloned()
-}
-
-fn exit_code(cluster: &ControlPlane, pod: &Key) -> Option<i32> {
-    let status = status(cluster, pod)?;
-    let ended = ["/state/terminated/exitCode", "/lastState/terminated/exitCode"];
-    let code = ended.iter().find_map(|state| status.pointer(state))?.as_i64()?;
-    i32::try_from(code).ok()
-}
-
-/// The state of a pod's first container, for an error.
-fn state(cluster: &ControlPlane, pod: &Key) -> String {
-    let Some(status) = status(cluster, pod) else { return "it has not been started".into() };
-    let waiting = |field: &str| status.pointer(&format!("/state/waiting/{field}")).and_then(Value::as_str);
-    match (waiting("reason"), waiting("message")) {
-        (Some(reason), Some(message)) => format!("it waits: {reason}: {message}"),
-        (Some(reason), None) => format!("it waits: {reason}"),
-        (None, _) => "it runs".into(),
     }
 }
