@@ -29,11 +29,8 @@ pub(crate) fn phase(containers: &[Container]) -> &'static str {
     let has_begun = |container: &&Container| {
         !matches!(container.state, State::Waiting { .. }) || container.last.is_some()
     };
-    // A sidecar that starts again does not take a pod back.
-    if !is_initialized(containers) && !main.iter().any(|container| has_begun(container)) {
-        return "Pending";
-    }
-    if !main.iter().all(|container| has_begun(container)) {
+    // Init containers come before; a sidecar that starts again does not take a pod back.
+    if !main.iter().all(has_begun) {
         return "Pending";
     }
     if !main.iter().all(|container| container.has_ended()) {
@@ -205,11 +202,14 @@ mod tests {
         init.chain(main).collect()
     }
 
+    /// Type, status, reason and message of a condition.
+    type Shown<'a> = (&'a str, &'a str, &'a str, &'a str);
+
     /// Containers, phase, and the conditions that do not hold or have a reason.
     #[test]
     fn phases_and_conditions() {
         const CONTAINERS: &str = "ContainersNotReady";
-        let table: [(&str, &str, &[(&str, &str, &str, &str)]); 9] = [
+        let table: [(&str, &str, &[Shown<'_>]); 9] = [
             ("rr", "Running", &[]),
             (
                 "ru",

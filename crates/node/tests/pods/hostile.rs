@@ -141,7 +141,7 @@ pub fn paths_that_the_caller_may_not_read_are_events() {
     let kubelet = Kubelet::new();
     let locked = kubelet.folder.path().join("locked");
     fs::create_dir_all(locked.join("inner")).unwrap();
-    fs::set_permissions(&locked, fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&locked, fs::Permissions::from_mode(0o000)).unwrap();
     let container = with(script("a", "exit 0"), json!({"volumeMounts": [{"name": "v", "mountPath": "/v"}]}));
     kubelet.create("web", json!({"containers": [container], "volumes": [{"name": "v", "hostPath": {"path": locked.join("inner")}}]}));
     let event = kubelet.until_event("FailedMount");

@@ -70,9 +70,13 @@ pub fn a_liveness_probe_restarts_its_container() {
     kubelet.create("web", json!({"terminationGracePeriodSeconds": 60, "containers": [container]}));
     kubelet.until_line("web/a", "up");
     // Each probe times out after two seconds; the second failure ends the container, within the grace period of the probe.
-    for seconds in [2, 10, 12, 16] {
+    for (seconds, failures) in [(2, 1), (10, 1), (12, 2), (16, 2)] {
         kubelet.until_it_waits_for(after(start(), seconds));
         kubelet.move_to(after(start(), seconds));
+        kubelet.until(("failures", failures), |state| {
+            let unhealthy = state.events.iter().filter(|event| event.reason == "Unhealthy");
+            (unhealthy.count() == failures).then_some(())
+        });
     }
     kubelet.until("restart", |state| {
         let status = state.status("web", "/containerStatuses/0")?;

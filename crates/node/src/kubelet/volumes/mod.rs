@@ -95,7 +95,7 @@ impl Volumes {
         now: Time,
     ) -> Result<Self, ConfigError> {
         let mut all = Vec::new();
-        let access = access(pod).then(|| access_volume());
+        let access = access(pod).then(access_volume);
         for volume in list(pod, "/spec/volumes").iter().chain(&access) {
             all.push(Volume::prepare(pod, volume, folders, objects, now)?);
         }

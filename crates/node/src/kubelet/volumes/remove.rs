@@ -25,7 +25,10 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
     // Folders to empty, by their names in `top`.
     let mut waiting = Vec::new();
     let mut moved = 0u64;
-    empty(top.as_fd(), |name| Ok(waiting.push(name.to_vec())))?;
+    empty(top.as_fd(), |name| {
+        waiting.push(name.to_vec());
+        Ok(())
+    })?;
     while let Some(name) = waiting.pop() {
         let inner = open(top.as_fd(), &name)?;
         empty(inner.as_fd(), |name| {
@@ -47,7 +50,7 @@ pub(crate) fn remove(folder: &Path) -> io::Result<()> {
         })?;
         unlinkat(&top, &*name, AtFlags::REMOVEDIR)?;
     }
-    Ok(fs::remove_dir(folder)?)
+    fs::remove_dir(folder)
 }
 
 /// Opens the folder `name` in `parent`, after it has got the permissions that it takes to empty it.
@@ -122,7 +125,7 @@ mod tests {
         fs::create_dir_all(folder.join("locked/inner")).unwrap();
         fs::write(folder.join("locked/inner/file"), "").unwrap();
         for path in ["locked/inner/file", "locked/inner", "locked", ""] {
-            fs::set_permissions(folder.join(path), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(folder.join(path), fs::Permissions::from_mode(0o000)).unwrap();
         }
         remove(&folder).unwrap();
         assert!(!folder.exists());
