@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clusterlocal_core::store::Time;
-use clusterlocal_node::{Cluster, Images, Node, Objects, Options, PodId, Wait};
+use clusterlocal_node::{Cluster, Images, Node, Objects, Options, PodId, Streaming, Wait};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
@@ -197,6 +197,7 @@ impl Kubelet {
             writable: false,
             domain: "cluster.local".into(),
             dns: "10.96.0.10".into(),
+            streaming: Streaming::default(),
             lines: Arc::new(move |name: &str, line: &[u8]| {
                 written.change(|state| {
                     state.bytes += line.len();
