@@ -63,6 +63,18 @@ impl Purpose {
     }
 }
 
+/// An error of a connection in Go's words.
+fn in_go(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
+    match error.kind() {
+        ConnectionRefused => "connect: connection refused".into(),
+        HostUnreachable => "connect: no route to host".into(),
+        NetworkUnreachable => "connect: network is unreachable".into(),
+        TimedOut => "i/o timeout".into(),
+        _ => error.to_string(),
+    }
+}
+
 /// Whether a request is passed on.
 pub(crate) fn is_connect(place: &Place, method: &Method) -> bool {
     Purpose::of(place, method).is_some()

@@ -14,10 +14,10 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::Connect;
 use super::location::{is_placed, text};
 use super::spdy::{self, Frame, ProtocolError, Reader, Writer};
 use super::websocket::{IDLE_LIMIT, Socket, accept, negotiate};
+use super::{Connect, in_go};
 use crate::http::reply::Body;
 use crate::http::server::stopped;
 use crate::http::status::Status;
@@ -189,7 +189,7 @@ async fn connect(
             String::new()
         }
         Err(error) => {
-            let Pod { name, uid, .. } = &*pod;
+            let (Pod { name, uid, .. }, error) = (&*pod, in_go(&error));
             format!(
                 "error forwarding port {port} to pod {name}, uid {uid}: failed to connect to localhost:{port}: {error}"
             )

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::location::Location;
 use super::websocket::has_token;
-use super::{Connect, rewrite};
+use super::{Connect, in_go, rewrite};
 use crate::http::places;
 use crate::http::reply::{Body, Streamed};
 use crate::http::server::{stopped, unlimited};
@@ -229,18 +229,6 @@ async fn join(
 
 fn unreachable(why: String) -> Status {
     Status::service_unavailable(format!("error trying to reach service: {why}"))
-}
-
-/// An error of a connection in Go's words.
-fn in_go(error: &std::io::Error) -> String {
-    use std::io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable, TimedOut};
-    match error.kind() {
-        ConnectionRefused => "connect: connection refused".into(),
-        HostUnreachable => "connect: no route to host".into(),
-        NetworkUnreachable => "connect: network is unreachable".into(),
-        TimedOut => "i/o timeout".into(),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -144,7 +144,7 @@ mod tests {
             });
             // In pieces, as a pipe gives them.
             let from = tokio::io::AsyncReadExt::chain(&written.as_bytes()[..1], &written.as_bytes()[1..]);
-            let to = (log, Arc::new(Attached::new(false)));
+            let to = (log, Arc::new(Attached::default()));
             copy(from, STDOUT, to, "default/db-0/store".into(), lines, Time::default).await;
             let logged = fs::read_to_string(folder.path().join("0.log")).unwrap();
             let logged: Vec<&str> =

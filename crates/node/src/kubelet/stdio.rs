@@ -22,9 +22,6 @@ pub(crate) const PIECES: usize = 16;
 /// Maximum size of a piece of output, in bytes.
 const PIECE_BYTES: usize = 32 << 10;
 
-/// Maximum size of the output that is kept for the first client that attaches, in bytes.
-const EARLY_BYTES: usize = 64 << 10;
-
 /// Numbers of standard output, which is all output of a process with a terminal, and of standard error.
 pub(crate) const STDOUT: u8 = 1;
 pub(crate) const STDERR: u8 = 2;
@@ -178,64 +175,31 @@ impl AsyncWrite for Terminal {
 
 /// The clients that are attached to the output of a container.
 #[derive(Default)]
-pub(crate) struct Attached(Mutex<Clients>);
-
-#[derive(Default)]
-struct Clients {
-    senders: Vec<mpsc::Sender<Piece>>,
-    /// The output before the first client, where that is for it.
-    early: Option<Vec<Piece>>,
-    early_bytes: usize,
-}
+pub(crate) struct Attached(Mutex<Vec<mpsc::Sender<Piece>>>);
 
 impl Attached {
-    /// `interactive` states whether the container has standard input: its first client gets the output before it as well,
-    /// because `kubectl run -i` attaches once the pod runs.
-    pub(crate) fn new(interactive: bool) -> Self {
-        let early = interactive.then(Vec::new);
-        Attached(Mutex::new(Clients { senders: Vec::new(), early, early_bytes: 0 }))
-    }
-
     /// Sends output to all clients. A container waits for clients that read slowly, as in a cluster.
     pub(crate) async fn send(&self, stream: u8, bytes: &[u8]) {
-        let (senders, piece) = {
-            let mut clients = self.clients();
-            if clients.senders.is_empty() && clients.early.is_none() {
-                return;
-            }
-            let piece = Bytes::copy_from_slice(bytes);
-            let kept = clients.early_bytes + bytes.len();
-            if let Some(early) = &mut clients.early
-                && kept <= EARLY_BYTES
-            {
-                early.push((stream, piece.clone()));
-                clients.early_bytes = kept;
-            }
-            (clients.senders.clone(), piece)
-        };
-        let mut lost = false;
-        for sender in senders {
-            lost |= sender.send((stream, piece.clone())).await.is_err();
+        let clients = self.clients().clone();
+        if clients.is_empty() {
+            return;
         }
-        if lost {
-            self.clients().senders.retain(|sender| !sender.is_closed());
+        let piece = Bytes::copy_from_slice(bytes);
+        for client in clients {
+            // A client that has gone away is removed below.
+            _ = client.send((stream, piece.clone())).await;
         }
+        self.clients().retain(|client| !client.is_closed());
     }
 
     /// Adds a client. Its channel closes at the end of the output.
     pub(crate) fn add(&self) -> mpsc::Receiver<Piece> {
-        let mut clients = self.clients();
-        let early = clients.early.take().unwrap_or_default();
-        let (sender, receiver) = mpsc::channel(early.len() + PIECES);
-        for piece in early {
-            // There is room.
-            _ = sender.try_send(piece);
-        }
-        clients.senders.push(sender);
-        receiver
+        let (client, output) = mpsc::channel(PIECES);
+        self.clients().push(client);
+        output
     }
 
-    fn clients(&self) -> MutexGuard<'_, Clients> {
+    fn clients(&self) -> MutexGuard<'_, Vec<mpsc::Sender<Piece>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -245,21 +209,21 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_first_client_of_an_interactive_container_gets_the_output_before_it() {
-        for (interactive, expected) in [(true, "early late "), (false, "late ")] {
-            let attached = Attached::new(interactive);
-            attached.send(STDOUT, b"early ").await;
-            let (mut first, mut second) = (attached.add(), attached.add());
-            attached.send(STDOUT, b"late ").await;
-            drop(attached);
-            let mut texts = [String::new(), String::new()];
-            for (text, client) in texts.iter_mut().zip([&mut first, &mut second]) {
-                while let Some((_, piece)) = client.recv().await {
-                    text.push_str(std::str::from_utf8(&piece).unwrap());
-                }
+    async fn all_clients_get_the_output_from_then_on() {
+        let attached = Attached::default();
+        attached.send(STDOUT, b"before ").await;
+        let mut first = attached.add();
+        attached.send(STDOUT, b"one ").await;
+        let mut second = attached.add();
+        attached.send(STDERR, b"both").await;
+        drop(attached);
+        let mut texts = [String::new(), String::new()];
+        for (text, client) in texts.iter_mut().zip([&mut first, &mut second]) {
+            while let Some((stream, piece)) = client.recv().await {
+                *text += &format!("{stream}:{}", String::from_utf8_lossy(&piece));
             }
-            assert_eq!(texts, [expected, "late "]);
         }
+        assert_eq!(texts, ["1:one 2:both", "2:both"]);
     }
 
     #[tokio::test]

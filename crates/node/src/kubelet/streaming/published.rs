@@ -127,7 +127,7 @@ impl PodStreams {
         let (has_input, terminal) = (is("stdin"), is("tty"));
         let (stdio, descriptors) = Stdio::open(has_input, terminal)?;
         let process = with_term(Process { terminal, ..process });
-        let attached = Arc::new(Attached::new(has_input));
+        let attached = Arc::new(Attached::default());
         let (sender, ends) = watch::channel(());
         let running = Running {
             id,
