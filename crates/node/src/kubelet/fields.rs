@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn the_page_is_the_table() {
         let mut page = String::from(
-            "# Fields of pods\n\nWhat [`clusterlocal run`](pods.md) makes of each field of a pod's spec. A field without an effect is an Event of \
+            "# Fields of pods\n\nWhat [`clusterlocal run`](running.md) makes of each field of a pod's spec. A field without an effect is an Event of \
              the pod with the reason\n`Unsupported`; a pod with a field that it could not run without is not started, and an Event names the field.\n",
         );
         for (kind, rows) in sections() {
