@@ -12,10 +12,10 @@ mod files;
 mod node;
 mod operation;
 mod pod;
-#[cfg(feature = "api")]
-mod protocol;
 #[cfg(all(feature = "run", target_os = "linux"))]
 mod processes;
+#[cfg(feature = "api")]
+mod protocol;
 mod queries;
 #[cfg(feature = "resolver")]
 mod resolver;
@@ -43,10 +43,10 @@ pub use files::Files;
 pub use node::NodeHandle;
 pub use operation::Operation;
 pub use pod::PodHandle;
-#[cfg(feature = "api")]
-pub use protocol::fixture;
 #[cfg(all(feature = "run", target_os = "linux"))]
 pub use processes::{ExecOutput, Run, node_process};
+#[cfg(feature = "api")]
+pub use protocol::fixture;
 pub use queries::Queries;
 
 /// A cluster for tests: its DNS, its API and its pods. Dropping it ends all of them.

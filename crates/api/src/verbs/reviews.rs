@@ -134,8 +134,7 @@ fn authenticate(cluster: &ControlPlane, spec: &Value) -> Value {
     let found = claims.as_ref().and_then(|claims| {
         let of = &claims["kubernetes.io"];
         let (namespace, account) = (of["namespace"].as_str()?, &of["serviceaccount"]);
-        let key =
-            Key::new(Kind::ServiceAccount, namespace, account["name"].as_str()?);
+        let key = Key::new(Kind::ServiceAccount, namespace, account["name"].as_str()?);
         let uid = cluster.store().stored(&key)?.uid().to_string();
         let holds = claims["exp"].as_i64()? > cluster.now().unix_millis() / 1000;
         (holds && account["uid"] == uid.as_str()).then(|| (namespace.to_owned(), uid, claims))

@@ -72,7 +72,7 @@ mod tests {
             ("RES_OPTIONS", "ndots:5"),
         ];
         assert_eq!(variables, expected.map(|(name, value)| (name.to_string(), value.to_string())));
-        let mount = Mount { source: "/claims/data".into(), target: "/var/data".into(), read_only: false };
+        let mount = Mount { source: "/claims/data".into(), target: "/var/data".into(), ..Mount::default() };
         assert_eq!(folders(&container, &[mount]), [("VOLUME_MY_DATA".into(), "/claims/data".into())]);
         assert_eq!(
             unsupported(&pod),

@@ -12,9 +12,9 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use super::{StreamError, Streaming, with_term};
-use crate::kubelet::volumes::safe;
 use crate::kubelet::logs::{Log, Progress};
 use crate::kubelet::stdio::{Attached, Input, Reader, Stdio, Terminal};
+use crate::kubelet::volumes::safe;
 use crate::kubelet::{list, text};
 use crate::{Pod, PodEvent, Process};
 
