@@ -95,6 +95,22 @@ fn cyclic(mut arrows: Arrows) -> Arrows {
 }
 
 #[test]
+fn arrows_are_found() {
+    let core = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/core/src");
+    // By a path from the folder, by one from the root, and by a name that the folder's file takes from another file.
+    let table = [
+        ("controller", "mirroring", "slices"),
+        ("controller", "deployment", "ownership"),
+        ("types", "go", "table"),
+        ("", "control_plane", "zone"),
+    ];
+    for (folder, one, other) in table {
+        let arrows = arrows(&core, &core.join(folder));
+        assert!(arrows[one].contains_key(other), "{folder}: {one} uses {other}");
+    }
+}
+
+#[test]
 fn cycles_are_found() {
     let arrows = |text: &str| -> Arrows {
         let mut arrows = Arrows::new();
