@@ -20,8 +20,12 @@ kind: Pod
 metadata: {name: talk, labels: {app: talk}}
 spec:
   terminationGracePeriodSeconds: 1
+  volumes: [{name: work, emptyDir: {}}]
   containers:
-  - {name: main, image: none, command: [sh, -c, "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three; exec sleep 1000"]}
+  - name: main
+    image: none
+    command: [sh, -c, "echo one; sleep 0.2; echo two >&2; sleep 0.2; echo three; exec sleep 1000"]
+    volumeMounts: [{name: work, mountPath: /work}]
   - {name: side, image: none, command: [sh, -c, "echo beside; exec sleep 1000"]}
 ---
 apiVersion: v1
