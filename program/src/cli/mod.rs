@@ -47,9 +47,7 @@ mod usage;
 mod values;
 mod words;
 
-use std::panic::resume_unwind;
 use std::process::ExitCode;
-use std::thread;
 
 use clap::{Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
@@ -134,9 +132,7 @@ pub enum PodsArgs {}
 
 /// Runs the verb of the command line; `serve` runs the server, with pods that run as processes where there are arguments for them.
 pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failure>) -> ExitCode {
-    // In a thread of its own: what follows in other threads takes the half megabyte that the parser of the command line leaves.
-    let parsed = thread::spawn(parsed).join().unwrap_or_else(|panic| resume_unwind(panic));
-    let cli = match parsed {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(failure) => return failure.report(),
     };
