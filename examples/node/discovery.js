@@ -15,8 +15,7 @@ export class Discovery {
   async refresh() {
     try {
       const records = await this.resolver.resolveSrv(this.service);
-      const peer = async ({ name, port }) =>
-        `${(await this.resolver.resolve4(name))[0]}:${port}`;
+      const peer = async ({ name, port }) => `${(await this.resolver.resolve4(name))[0]}:${port}`;
       this.peers = await Promise.all(records.map(peer));
     } catch (error) {
       if (ABSENT.includes(error.code)) {

@@ -5,8 +5,7 @@ import { Cluster } from "clusterlocal";
 import { Discovery } from "./discovery.js";
 
 const options = { topology: "sets: {db: {replicas: 3, ports: {peer: 7000}}}" };
-const discover = (cluster) =>
-  new Discovery(cluster.dns, "_peer._tcp.db.default.svc.cluster.local");
+const discover = (cluster) => new Discovery(cluster.dns, "_peer._tcp.db.default.svc.cluster.local");
 
 test("known peers survive an outage, and a scaled set is found", () =>
   Cluster.use(options, async (cluster) => {
@@ -22,8 +21,7 @@ test("known peers survive an outage, and a scaled set is found", () =>
 test("a replaced pod is found at its new address", () =>
   Cluster.use(options, async (cluster) => {
     const change = await cluster.pod("db-1").restart();
-    const peers = await discover(cluster).refresh();
-    assert.ok(peers.includes(`${await cluster.pod("db-1").address()}:7000`));
+    assert.ok((await discover(cluster).refresh()).includes(`${await cluster.pod("db-1").address()}:7000`));
     await cluster.queries({ name: "db-1.*", after: change }).waitFor(1);
   }));
 
@@ -31,8 +29,5 @@ test("a truncated answer is repeated over TCP", () =>
   Cluster.use(options, async (cluster) => {
     await cluster.fault("truncate", { on: "_peer._tcp.*", transport: "udp" });
     assert.equal((await discover(cluster).refresh()).length, 3);
-    assert.equal(
-      await cluster.queries({ type: "SRV", transport: "tcp" }).count(),
-      1,
-    );
+    assert.equal(await cluster.queries({ type: "SRV", transport: "tcp" }).count(), 1);
   }));

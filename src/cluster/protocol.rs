@@ -10,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::running::Running;
 use super::{Addresses, Change, Cluster, Error, Fault, Mark};
-use crate::Driver;
 use crate::fault::FaultSpec;
+use crate::manifest;
 use crate::queries::{Position, QueryLog};
-use crate::store::{Kind, duration};
-use clusterlocal_api::{Fixture, FixtureError, FixtureReply};
+use crate::store::{Kind, OBJECT_BYTES, Pod, duration};
+use crate::{ControlPlane, Driver};
+use clusterlocal_api::{Fixture, FixtureError, FixtureReply, check_growth, growth};
 
 /// Maximum time of `advance`: everything that is due until then happens before the reply.
 const ADVANCE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -51,9 +52,9 @@ async fn call(cluster: &Cluster, verb: &str, given: &Arguments) -> Result<Value,
         None => match verb {
             "mark" => return Ok(mark(cluster.mark())),
             "fault" => return fault(cluster, given),
-            "scale" => cluster.scale(given.text("name")?, given.number("replicas")?).await?,
+            "scale" => scale(cluster, given).await?,
             "rollout" => cluster.rollout(given.text("name")?).await?,
-            "apply" => cluster.apply(given.text("manifests")?)?,
+            "apply" => apply(cluster, given.text("manifests")?)?,
             "delete" => cluster.delete(given.kind("kind")?, given.text("name")?)?,
             "advance" => cluster.advance(given.duration("by", ADVANCE_MAX)?),
             "wait-for-change" => {
@@ -65,6 +66,34 @@ async fn call(cluster: &Cluster, verb: &str, given: &Arguments) -> Result<Value,
         },
     };
     Ok(change(&changed))
+}
+
+/// Scales a workload, unless the pods exceed the size of the store.
+async fn scale(cluster: &Cluster, given: &Arguments) -> Result<Change, FixtureError> {
+    let (name, replicas) = (given.text("name")?, given.number::<u32>("replicas")?);
+    let wanted = usize::try_from(replicas).unwrap_or(usize::MAX);
+    cluster.driver.read(|cluster| {
+        let more = wanted.saturating_sub(cluster.store().list::<Pod>(Kind::Pod).count());
+        fits(cluster, more.saturating_mul(OBJECT_BYTES))
+    })?;
+    Ok(cluster.scale(name, replicas).await?)
+}
+
+/// Applies manifests, unless their objects and pods exceed the size of the store.
+fn apply(cluster: &Cluster, manifests: &str) -> Result<Change, FixtureError> {
+    let read = manifest::combine(vec![manifest::read_bytes("manifests", manifests.as_bytes().to_vec())]);
+    if !read.has_errors() {
+        cluster.driver.read(|cluster| {
+            let objects = read.objects();
+            let needed = objects.iter().map(|(key, new)| growth(cluster.store().object(key), new));
+            fits(cluster, needed.fold(0, usize::saturating_add))
+        })?;
+    }
+    Ok(cluster.apply(manifests)?)
+}
+
+fn fits(cluster: &ControlPlane, more: usize) -> Result<(), FixtureError> {
+    check_growth(cluster, more).map_err(|status| refused(status.message))
 }
 
 async fn on_pod(cluster: &Cluster, verb: &str, given: &Arguments) -> Result<Change, FixtureError> {

@@ -51,6 +51,7 @@ pub use http::server::Limits;
 pub use http::status::{Details, Status};
 pub use kubeconfig::{file as kubeconfig_file, text as kubeconfig, write as write_kubeconfig};
 pub use verbs::call::{Fixture, FixtureError, FixtureReply};
+pub use verbs::quota::{check_growth, growth};
 pub use verbs::reviews::token_of;
 pub use view::render;
 

@@ -67,6 +67,7 @@ fn calls_that_cannot_be_carried_out_are_refused() {
         ("POST", "scale", true, r#"{"name": "db"}"#, 400, "replicas: Required value: a whole number"),
         ("POST", "scale", true, r#"{"name": "db", "replicas": -1}"#, 400, "replicas: Required value"),
         ("POST", "scale", true, r#"{"name": "dbx", "replicas": 1}"#, 404, "existing: db"),
+        ("POST", "scale", true, r#"{"name": "db", "replicas": 4000000000}"#, 400, "the store is full"),
         ("POST", "explode", true, "{}", 404, "could not find the requested resource"),
         ("POST", "pod/explode", true, r#"{"name": "db-0"}"#, 404, "could not find the requested resource"),
         ("POST", "advance", true, r#"{"by": "soon"}"#, 400, "a duration such as 500ms"),

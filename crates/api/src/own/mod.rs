@@ -1,6 +1,6 @@
-//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns` and `/fixture`. `changes` has the visible
-//! changes of the DNS with their causes, `queries` the queries that were received; `clocks` has the one clock, `cluster`.
-//! Faults are ordinary objects of the store. Must not depend on the effects of time.
+//! Has no counterpart in Kubernetes: the group `clusterlocal.dev/v1` and the paths below `/dns` and `/fixture`. `changes` has
+//! the visible changes of the DNS with their causes, `queries` the queries that were received; `clocks` has the one clock,
+//! `cluster`. Faults are ordinary objects of the store. Must not depend on the effects of time.
 
 mod changes;
 mod clocks;

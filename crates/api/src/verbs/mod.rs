@@ -8,7 +8,7 @@ mod journal;
 pub(crate) mod list;
 pub(crate) mod patch;
 pub(crate) mod pods;
-mod quota;
+pub(crate) mod quota;
 pub(crate) mod reviews;
 pub(crate) mod scale;
 pub(crate) mod show;

@@ -10,8 +10,20 @@ use clusterlocal_core::store::{OBJECT_BYTES, Object};
 /// # Errors
 /// A `Status` with code 507 that has the maximum.
 pub(crate) fn check(cluster: &ControlPlane, old: Option<&Object>, new: &Object) -> Result<(), Status> {
-    let needs = |object: &Object| object.weight() + pods(object) * OBJECT_BYTES;
-    let more = needs(new).saturating_sub(old.map_or(0, needs));
+    check_growth(cluster, growth(old, new))
+}
+
+/// Returns the number of bytes that a change of `old` to `new` needs, with those of the pods that it requests.
+pub fn growth(old: Option<&Object>, new: &Object) -> usize {
+    let needs = |object: &Object| object.weight().saturating_add(pods(object).saturating_mul(OBJECT_BYTES));
+    needs(new).saturating_sub(old.map_or(0, needs))
+}
+
+/// Refuses changes that need `more` bytes if that exceeds the maximum size of the store.
+///
+/// # Errors
+/// A `Status` with code 507 that has the maximum.
+pub fn check_growth(cluster: &ControlPlane, more: usize) -> Result<(), Status> {
     let (used, most) = (cluster.store().bytes(), cluster.max_store_bytes());
     if more == 0 || used.saturating_add(more) <= most {
         return Ok(());
