@@ -169,10 +169,13 @@ mod tests {
 
     use super::*;
 
+    type Row = (&'static [&'static str], &'static [&'static str], &'static str, Chosen);
+    type Chosen = Result<&'static str, &'static str>;
+
     /// Containers and init containers of a pod, the name in the request, and the container or the message.
     #[test]
     fn containers_are_chosen_as_by_kube_apiserver() {
-        let table: [(&[&str], &[&str], &str, Result<&str, &str>); 6] = [
+        let table: [Row; 6] = [
             (&["db"], &[], "", Ok("db")),
             (&["db"], &["init"], "", Ok("db")),
             (&["db", "log"], &[], "log", Ok("log")),

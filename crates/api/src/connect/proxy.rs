@@ -127,8 +127,7 @@ impl Connect {
         if let Some(busy) = self.busy {
             response.extensions_mut().insert(busy);
         }
-        // The connection to the pod is open while its answer is read.
-        Ok(response.map(|body| Either::Right(streamed(body, Arc::new(sender)))))
+        Ok(response.map(|body| Either::Right(streamed(body))))
     }
 }
 
@@ -191,14 +190,14 @@ fn without_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The body of a pod's answer. `connection` is kept until its end.
-fn streamed<T: Send + Sync + 'static>(mut body: Incoming, connection: Arc<T>) -> Streamed {
+/// The body of a pod's answer.
+fn streamed(mut body: Incoming) -> Streamed {
     Streamed::new(async move {
         loop {
             match body.frame().await? {
                 // Trailers are left out.
                 Ok(frame) => match frame.into_data() {
-                    Ok(bytes) if !bytes.is_empty() => return Some((bytes, streamed(body, connection))),
+                    Ok(bytes) if !bytes.is_empty() => return Some((bytes, streamed(body))),
                     _ => {}
                 },
                 Err(_) => return Some((Bytes::new(), Streamed::broken())),

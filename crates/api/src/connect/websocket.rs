@@ -104,6 +104,9 @@ pub(super) async fn close(mut socket: Socket) {
 mod tests {
     use super::*;
 
+    type Headers = Vec<(&'static str, &'static str)>;
+    type Chosen = Result<&'static str, (u16, &'static str)>;
+
     /// Headers of a request, and the protocol or the code and a part of the message.
     #[test]
     fn the_newest_protocol_of_both_is_used() {
@@ -115,7 +118,7 @@ mod tests {
         ];
         let with =
             |protocol: &'static str| [&handshake[..], &[("sec-websocket-protocol", protocol)]].concat();
-        let table: [(Vec<(&'static str, &'static str)>, Result<&str, (u16, &str)>); 6] = [
+        let table: [(Headers, Chosen); 6] = [
             (with("v5.channel.k8s.io"), Ok("v5.channel.k8s.io")),
             (with("v4.channel.k8s.io, v5.channel.k8s.io"), Ok("v5.channel.k8s.io")),
             (with("v4.channel.k8s.io"), Ok("v4.channel.k8s.io")),
