@@ -239,7 +239,6 @@ mod tests {
             "Container" => container.to_string(),
             "SecurityContext" => format!("{container}.securityContext"),
             "ResourceRequirements" => format!("{container}.resources"),
-            "HTTPGetAction" => format!("{container}.readinessProbe.httpGet"),
             "VolumeMount" => format!("{container}.volumeMounts[0]"),
             "EnvVarSource" => format!("{container}.env[0].valueFrom"),
             "Volume" => "spec.volumes[0]".to_string(),

@@ -14,6 +14,9 @@ use tokio::sync::{oneshot, watch};
 /// Maximum time for what a test awaits, which takes much less: a failure is an error, not a test that hangs.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// Interval at which a test looks again for what it awaits.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// When clocks that a test moves begin.
 pub fn start() -> Time {
     Time::from_unix_millis(1_800_000_000_000)
@@ -276,7 +279,8 @@ impl Kubelet {
                     state.waits()
                 );
             }
-            (state, _) = self.api.changed.wait_timeout(state, left).unwrap();
+            // Files change without a change of the state.
+            (state, _) = self.api.changed.wait_timeout(state, left.min(LOOK)).unwrap();
         }
     }
 

@@ -71,6 +71,9 @@ pub fn files_follow_their_objects() {
     ]});
     kubelet.create_with("web", json!({"labels": {"l": "1"}}), spec);
     kubelet.until_line("web/a", "up");
+    kubelet.until("running", |state| {
+        state.status("web", "/containerStatuses/0/state")?["running"].is_object().then_some(())
+    });
     kubelet.until_it_waits_for(after(start(), 1));
     kubelet.move_to(after(start(), 1));
     kubelet.until_line("web/a", "1111");
@@ -80,17 +83,18 @@ pub fn files_follow_their_objects() {
     ] {
         kubelet.put(kind, name, object);
     }
-    kubelet.edit("web", |pod| pod["metadata"]["labels"]["l"] = json!("2"));
     let sync = after(start(), 2);
     kubelet.until(("sync", sync), |state| state.waits().contains(&sync).then_some(()));
-    // The files are written before the next probe begins: the kubelet waits for no sync any more.
     kubelet.move_to(sync);
-    kubelet.until("no sync", |state| (!state.waits().contains(&sync)).then_some(()));
-    let file = |name: &str| {
-        let volumes = kubelet.folder.path().join("kubelet/pods/uid-1/volumes");
-        fs::read_to_string(volumes.join(name)).unwrap_or_default()
+    let volumes = kubelet.folder.path().join("kubelet/pods/uid-1/volumes");
+    let follows = |name: &str| {
+        let is_new = || fs::read_to_string(volumes.join(name)).is_ok_and(|contents| contents == "2");
+        kubelet.until(name, |_| is_new().then_some(()));
     };
-    kubelet.until("files", |_| (file("settings/a") == "2" && file("labels/l") == "2").then_some(()));
+    follows("settings/a");
+    // A change of the pod itself is there at once.
+    kubelet.edit("web", |pod| pod["metadata"]["labels"]["l"] = json!("2"));
+    follows("labels/l");
     kubelet.move_to(after(start(), 101));
     kubelet.until_line("web/a", "2112");
 }
@@ -98,6 +102,8 @@ pub fn files_follow_their_objects() {
 pub fn a_pod_has_the_token_of_its_service_account() {
     let kubelet = Kubelet::new();
     kubelet.put("ConfigMap", "kube-root-ca.crt", json!({"data": {"ca.crt": "bundle"}}));
+    kubelet.put("ServiceAccount", "robot", json!({}));
+    kubelet.put("ServiceAccount", "closed", json!({"automountServiceAccountToken": false}));
     let folder = "/var/run/secrets/kubernetes.io/serviceaccount";
     let print = format!(
         "cd {folder} 2>/dev/null || {{ echo nothing; exit; }}; cat token; echo; cat ca.crt namespace; echo"
@@ -118,6 +124,13 @@ pub fn a_pod_has_the_token_of_its_service_account() {
     assert!(lines.starts_with("token of robot.default for \"\", 3607 s, at 20"), "{lines}");
     assert!(lines.ends_with("|bundledefault"), "{lines}");
     kubelet.until_line("without/a", "nothing");
+    for account in ["closed", "none"] {
+        kubelet.create(
+            account,
+            json!({"serviceAccountName": account, "restartPolicy": "Never", "containers": [script("a", &print)]}),
+        );
+        kubelet.until_line(&format!("{account}/a"), "nothing");
+    }
 }
 
 pub fn init_containers_and_sidecars_start_in_order() {

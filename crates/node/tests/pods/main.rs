@@ -251,16 +251,19 @@ fn processes_report_their_ends() {
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::NotStarted { id: 1, reason }));
 
         let first = world
-            .start(&pod, 2, None, &world.script("echo $$; trap 'exit 7' TERM; sleep 60 & wait", vec![]))
+            .start(&pod, 2, None, &world.script("trap 'exit 7' TERM; echo $$; sleep 60 & wait", vec![]))
             .await;
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 2 }));
+        // Its handler is there once it has written.
+        let (mut first, mut number) = (File::from(first), [0; 2]);
+        first.read_exact(&mut number).unwrap();
         let joined = world.start(&pod, 3, Some(2), &world.script("hostname; kill -TERM 1", vec![])).await;
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 3 }));
         let mut ends = [pod.event().await.unwrap().unwrap(), pod.event().await.unwrap().unwrap()];
         ends.sort_by_key(|end| matches!(end, PodEvent::Exited { id: 2, .. }));
         assert!(matches!(ends[0], PodEvent::Exited { id: 3, .. }), "{ends:?}");
         assert_eq!(ends[1], PodEvent::Exited { id: 2, code: 7 });
-        assert_eq!((text(first).as_str(), text(joined).as_str()), ("1\n", "pod-1\n"));
+        assert_eq!((&number, text(joined).as_str()), (b"1\n", "pod-1\n"));
 
         world.start(&pod, 4, None, &world.script("sleep 60", vec![])).await;
         assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id: 4 }));

@@ -119,6 +119,12 @@ pub fn http_probes_send_headers_and_follow_redirects() {
         ),
         ("/away", json!({}), "Readiness probe warning: Probe terminated redirects, Response body: away"),
         ("/status/200", json!({"host": "IP"}), ""),
+        ("/status/200", json!({"scheme": "HTTPS"}), ""),
+        (
+            "/redirect/status/404",
+            json!({"scheme": "HTTPS"}),
+            "Readiness probe failed: HTTP probe failed with statuscode: 404",
+        ),
         (
             "/status/200",
             json!({"port": 1}),
@@ -132,11 +138,12 @@ pub fn http_probes_send_headers_and_follow_redirects() {
     ];
     for (number, (path, mut more, expected)) in table.into_iter().enumerate() {
         let (pod, ip) = (format!("web-{number}"), format!("10.244.0.{}", number + 2));
+        let verb = if more["scheme"] == "HTTPS" { "__https" } else { "__http" };
         if more.get("host").is_some() {
             more["host"] = json!(ip);
         }
         // It listens before it is asked: the first container's hook waits for it.
-        let container = json!({"name": "a", "image": "none", "command": [server, "__http", "8080"],
+        let container = json!({"name": "a", "image": "none", "command": [server, verb, "8080"],
             "ports": [{"name": "web", "containerPort": 8080}], "readinessProbe": probe(path, more),
             "lifecycle": {"postStart": {"exec": {"command": ["bash", "-c", "until (echo > /dev/tcp/127.0.0.1/8080) 2>/dev/null; do :; done"]}}}});
         kubelet.create(&pod, json!({"containers": [container]}));

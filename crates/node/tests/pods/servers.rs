@@ -1,20 +1,25 @@
 //! Programs that run in pods: the test itself, by a verb.
 
 use std::convert::Infallible;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// Runs the program of a verb, if it is one.
 pub fn run(arguments: &[String]) -> Option<ExitCode> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["__http", port] => http(port),
+        ["__https", port] => https(port),
         ["__grpc", port] => grpc(port),
         ["__threads"] => threads(),
         _ => return None,
@@ -26,12 +31,29 @@ pub fn run(arguments: &[String]) -> Option<ExitCode> {
 fn http(port: &str) {
     let listener = TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();
     for stream in listener.incoming() {
-        _ = answer(stream.unwrap());
+        _ = answer(stream.unwrap(), port);
     }
 }
 
-fn answer(mut stream: TcpStream) -> std::io::Result<()> {
-    let mut lines = BufReader::new(&stream).lines();
+/// The same over TLS, with a certificate of its own.
+fn https(port: &str) {
+    let issued = rcgen::generate_simple_self_signed(["server".to_string()]).unwrap();
+    let key = PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![issued.cert.der().clone()], key);
+    let config = Arc::new(config.unwrap());
+    let listener = TcpListener::bind(format!("0.0.0.0:{port}")).unwrap();
+    for stream in listener.incoming() {
+        let connection = ServerConnection::new(config.clone()).unwrap();
+        _ = answer(StreamOwned::new(connection, stream.unwrap()), port);
+    }
+}
+
+fn answer(mut stream: impl Read + Write, port: &str) -> std::io::Result<()> {
+    let mut lines = BufReader::new(&mut stream).lines();
     let Some(first) = lines.next() else { return Ok(()) };
     let path = first?.split(' ').nth(1).unwrap_or_default().to_string();
     let headers: Vec<String> = lines
@@ -40,7 +62,6 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         .map(|line| line.to_lowercase())
         .collect();
     let has = |name: &str, value: &str| headers.contains(&format!("{name}: {value}").to_lowercase());
-    let port = stream.local_addr()?.port();
     let (code, location, body) = if let Some(code) = path.strip_prefix("/status/") {
         (code.to_string(), String::new(), "")
     } else if let Some((name, value)) = path.strip_prefix("/header/").and_then(|rest| rest.split_once('/')) {
@@ -58,7 +79,8 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         stream,
         "HTTP/1.1 {code} X\r\nLocation: {location}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
-    )
+    )?;
+    stream.flush()
 }
 
 /// The health service of gRPC: the services `up` and the server itself serve, `down` does not, others are not known.

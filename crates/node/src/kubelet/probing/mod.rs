@@ -2,6 +2,7 @@
 
 mod grpc;
 mod http;
+mod tls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -95,7 +95,7 @@ impl Volumes {
         now: Time,
     ) -> Result<Self, ConfigError> {
         let mut all = Vec::new();
-        let access = access(pod).then(access_volume);
+        let access = access(pod, objects).then(access_volume);
         for volume in list(pod, "/spec/volumes").iter().chain(&access) {
             all.push(Volume::prepare(pod, volume, folders, objects, now)?);
         }
@@ -104,15 +104,20 @@ impl Volumes {
 
     /// Whether changes of objects may change files, and are not awaited yet.
     pub(crate) fn follow(&self) -> bool {
-        let changes =
-            |volume: &Volume| volume.contents.as_ref().is_some_and(|(_, contents)| contents.changes);
-        self.sync.is_none() && self.all.iter().any(changes)
+        self.sync.is_none() && self.all.iter().any(Volume::changes)
     }
 
-    /// Takes notice of a change of an object.
+    /// Takes notice of a change of an object: files follow a little later.
     pub(crate) fn see_change(&mut self, now: Time) {
         if self.follow() {
             self.sync = Some(now.after(SYNC));
+        }
+    }
+
+    /// Takes notice of a change of the pod itself: files follow at once.
+    pub(crate) fn see_pod(&mut self, now: Time) {
+        if self.all.iter().any(Volume::changes) {
+            self.sync = Some(now);
         }
     }
 
@@ -174,6 +179,11 @@ impl Volume {
         Ok(prepared)
     }
 
+    /// Whether a change of an object may change its files.
+    fn changes(&self) -> bool {
+        self.contents.as_ref().is_some_and(|(_, contents)| contents.changes)
+    }
+
     fn sync(&mut self, pod: &Value, objects: &dyn Objects, now: Time) -> Result<(), ConfigError> {
         let Some((volume, before)) = &mut self.contents else { return Ok(()) };
         let is_due = before.renew.is_some_and(|renew| renew <= now);
@@ -199,10 +209,13 @@ impl Volume {
     }
 }
 
-/// Whether the containers of a pod have the token of its service account.
-fn access(pod: &Value) -> bool {
-    pod.pointer("/spec/automountServiceAccountToken").and_then(Value::as_bool).unwrap_or(true)
-        && !text(pod, "/spec/serviceAccountName").is_empty()
+/// Whether the containers of a pod have the token of its service account: unless the pod or else the account is without it.
+fn access(pod: &Value, objects: &dyn Objects) -> bool {
+    let (namespace, name) = (text(pod, "/metadata/namespace"), text(pod, "/spec/serviceAccountName"));
+    let Some(account) = objects.get("ServiceAccount", namespace, name) else { return false };
+    let own = pod.pointer("/spec/automountServiceAccountToken").and_then(Value::as_bool);
+    let of_account = account.get("automountServiceAccountToken").and_then(Value::as_bool);
+    own.or(of_account).unwrap_or(true)
         && list(pod, "/spec/volumes").iter().all(|volume| text(volume, "/name") != ACCESS.0)
 }
 

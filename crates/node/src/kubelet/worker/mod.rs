@@ -278,7 +278,10 @@ impl Worker {
             let status = self.pod["status"].take();
             self.pod = pod;
             status::keep(&mut self.pod["status"], status);
-            self.see_changes();
+            let now = self.now();
+            if let Some(volumes) = &mut self.volumes {
+                volumes.see_pod(now);
+            }
         }
         if self.is_deleted() {
             if self.stopping { self.stop_earlier() } else { self.stop() }
