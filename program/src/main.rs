@@ -144,6 +144,14 @@ async fn answer(
     let driver = Driver::new(cluster, clock);
     let mut view = View::from(&driver);
     view.queries = args.queries();
+    #[cfg(target_os = "linux")]
+    let api = match (api, &mut node) {
+        (Some(api), Some(node)) => {
+            let joined = driver.read(|cluster| node.join_api(api, cluster));
+            Some(joined.map_err(|e| Failure::Network(format!("cannot serve the API for pods: {e}")))?)
+        }
+        (api, _) => api,
+    };
     let api = match &view.queries {
         Some(queries) => api.map(|api| api.with_queries(queries.clone())),
         None => api,
@@ -154,11 +162,6 @@ async fn answer(
         let verbs = clusterlocal::fixture(driver.clone(), log, addresses[0], api.address());
         api.with_fixture(verbs)
     });
-    #[cfg(target_os = "linux")]
-    let api = match &node {
-        Some(node) => api.map(|api| api.with_kubelet(node.kubelet())),
-        None => api,
-    };
     let mut serving = tokio::spawn(listeners.serve(view, stop.requested()));
     let ready_file = driver.read(|cluster| args.announce(&addresses, api_address, cluster))?;
     let api = api.map(|api| tokio::spawn(api.serve(driver.clone(), stop.requested())));

@@ -280,7 +280,7 @@ impl Builder {
         let listeners = Listeners::bind(&options).await?;
         let dns = listeners.addresses()[0];
         #[cfg(all(feature = "run", target_os = "linux"))]
-        let (nodes, listeners) = match run {
+        let (mut nodes, listeners) = match run {
             Some(run) => {
                 let (nodes, listeners) = run.start(&kept_settings, &clock, &control_plane, listeners)?;
                 (Some(nodes), listeners)
@@ -293,8 +293,8 @@ impl Builder {
         #[cfg(feature = "api")]
         let api = super::api::bind().await?;
         #[cfg(all(feature = "run", target_os = "linux"))]
-        let api = match &nodes {
-            Some(nodes) => api.with_kubelet(nodes.kubelet()),
+        let api = match &mut nodes {
+            Some(nodes) => driver.read(|cluster| nodes.join_api(api, cluster))?,
             None => api,
         };
         let addresses = Addresses {

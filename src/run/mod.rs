@@ -4,6 +4,7 @@
 mod api;
 mod requests;
 mod routes;
+mod secure_port;
 
 use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ use crate::{ControlPlane, Driver, Settings};
 use api::Api;
 pub(crate) use api::shown;
 use requests::Requests;
+use secure_port::SecurePort;
 
 /// How the containers of pods run.
 #[derive(Clone)]
@@ -42,6 +44,8 @@ pub struct Nodes {
     options: clusterlocal_node::Options,
     /// The address of the Service kube-dns, or nothing.
     service: String,
+    /// The certificate that verifies the API server, as PEM; empty where it does not serve pods.
+    root_ca: String,
 }
 
 impl Nodes {
@@ -73,7 +77,7 @@ impl Nodes {
             lines,
             streaming: Streaming::default(),
         };
-        Ok(Nodes { node: Arc::new(node), options, service })
+        Ok(Nodes { node: Arc::new(node), options, service, root_ca: String::new() })
     }
 
     /// Binds the DNS at the address of the Service kube-dns. On the network of the machine, it has none where ports below 1024 are
@@ -92,7 +96,32 @@ impl Nodes {
         }
     }
 
-    /// What the API requests from the kubelets, for its server.
+    /// Joins the server of the API with the pods: it asks their kubelets, and clients in pods reach it over TLS at the Service
+    /// `kubernetes`.
+    ///
+    /// # Errors
+    /// If the endpoint of the Service cannot be bound, or no certificate can be issued.
+    pub fn join_api(
+        &mut self,
+        api: clusterlocal_api::Server,
+        cluster: &ControlPlane,
+    ) -> Result<clusterlocal_api::Server, NodeError> {
+        let api = api.with_kubelet(self.kubelet());
+        let Some((endpoint, addresses)) = api_endpoint(cluster) else { return Ok(api) };
+        let names = secure_port::names(&self.options.domain, endpoint.ip(), addresses);
+        let listener = match self.node.listen(endpoint) {
+            Ok(listener) => listener,
+            // Another server may have the address of the host.
+            Err(_) if self.node.is_on_host() => return Ok(api),
+            Err(error) => return Err(error),
+        };
+        let port = SecurePort::new(&names).map_err(|error| NodeError::new(error.to_string()))?;
+        self.root_ca = port.root_ca().to_owned();
+        port.serve(listener, api.address())?;
+        Ok(api.with_names(names))
+    }
+
+    /// What the API requests from the kubelets.
     pub fn kubelet(&self) -> Arc<dyn Kubelet> {
         Requests::new(self.node.clone(), self.options.streaming.clone())
     }
@@ -100,7 +129,7 @@ impl Nodes {
     /// Runs the pods until `stop` resolves and all of them have stopped.
     pub async fn run(self, driver: Driver, stop: impl Future<Output = ()>) {
         let (sender, followed) = watch::channel(Routes::new());
-        let api = Api::new(driver.clone());
+        let api = Api::new(driver.clone(), self.root_ca);
         let following = tokio::spawn(async move {
             let mut changes = driver.revisions();
             loop {
@@ -117,4 +146,14 @@ impl Nodes {
         following.abort();
         leading.abort();
     }
+}
+
+/// The endpoint of the Service `kubernetes`, and the Service's addresses.
+fn api_endpoint(cluster: &ControlPlane) -> Option<(SocketAddr, Vec<IpAddr>)> {
+    let of = |kind| shown(cluster, &Key::new(kind, Name::from("default"), Name::from("kubernetes")));
+    let (service, slice) = (of(Kind::Service)?, of(Kind::EndpointSlice)?);
+    let address = slice.pointer("/endpoints/0/addresses/0")?.as_str()?.parse().ok()?;
+    let port = slice.pointer("/ports/0/port")?.as_u64()?.try_into().ok()?;
+    let addresses = service.pointer("/spec/clusterIPs")?.as_array()?.iter();
+    Some((SocketAddr::new(address, port), addresses.filter_map(|ip| ip.as_str()?.parse().ok()).collect()))
 }

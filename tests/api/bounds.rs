@@ -223,7 +223,7 @@ async fn invalid_requests_are_refused_before_their_body_is_read() {
     let api = Api::serve(RING).await;
     let typed = ("content-type", JSON);
     type Headers<'a> = &'a [(&'a str, &'a str)];
-    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 15] = [
+    let table: [(&str, &str, Headers<'_>, &str, u16, bool); 16] = [
         ("POST", MAPS, &[], "{}", 415, true),
         ("POST", MAPS, &[], "", 415, false),
         ("PUT", "/api/v1/namespaces/default/configmaps/x", &[], "{}", 415, true),
@@ -245,6 +245,8 @@ async fn invalid_requests_are_refused_before_their_body_is_read() {
             false,
         ),
         ("POST", MAPS, &[("user-agent", "curl/8.5.0")], "{}", 415, true),
+        // Patroni's client.
+        ("POST", "/api/v1/namespaces/none/configmaps", &[("authorization", "Bearer a.b.")], "{}", 404, false),
         ("POST", "/apis/nonsense/v1/things", &[typed], "{\"a\": 1}", 404, true),
         ("POST", "/nonsense", &[typed], "{}", 404, true),
         ("POST", "/api/v1", &[typed], "{}", 405, true),

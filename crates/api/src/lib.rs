@@ -105,6 +105,7 @@ pub struct Server {
     fixture: Option<Fixture>,
     #[cfg(feature = "connect")]
     kubelet: Option<Arc<dyn kubelet::Kubelet>>,
+    names: Vec<String>,
 }
 
 impl Server {
@@ -127,6 +128,7 @@ impl Server {
             queries: None,
             upstream: Vec::new(),
             fixture: None,
+            names: Vec::new(),
             #[cfg(feature = "connect")]
             kubelet: None,
         })
@@ -162,6 +164,13 @@ impl Server {
         Server { kubelet: Some(kubelet), ..self }
     }
 
+    /// Answers requests for other hosts than the bound address: names and addresses that lead pods of the cluster to this server. A
+    /// web page must not be able to have one of these names.
+    #[must_use]
+    pub fn with_names(self, names: Vec<String>) -> Self {
+        Server { names, ..self }
+    }
+
     /// Answers requests for the cluster of `driver` until `shutdown` resolves. Then watches end, and requests in progress
     /// are answered for a moment.
     pub async fn serve(self, driver: Driver, shutdown: impl Future<Output = ()>) {
@@ -172,6 +181,7 @@ impl Server {
             queries,
             upstream,
             fixture,
+            names,
             #[cfg(feature = "connect")]
             kubelet,
         } = self;
@@ -183,7 +193,7 @@ impl Server {
             queries,
             upstream,
             address,
-            guard: Guard { remote: options.allow_remote, bound: address },
+            guard: Guard { remote: options.allow_remote, bound: address, names },
             limits: options.limits,
             #[cfg(feature = "connect")]
             kubelet,

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::{Method, Request, Response};
 
 #[cfg(feature = "connect")]
@@ -26,13 +28,14 @@ use crate::{discovery, own};
 use clusterlocal_core::store::Kind;
 
 /// Whether a request lacks the content type that it needs: a web page can send such a body to any site without a preflight
-/// request. Clients built on client-go may leave it out, as `kubectl create --raw` does; their user agent is `NAME/VERSION
+/// request, but none with a token. Clients in pods have one. Clients built on client-go may leave it out, as `kubectl create --raw` does; their user agent is `NAME/VERSION
 /// (OS/ARCH) kubernetes/COMMIT` (`rest.DefaultKubernetesUserAgent`), which a page cannot send without a preflight request.
 fn is_untyped(method: &Method, headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let by_client_go = agent.starts_with("kubectl") || agent.contains(" kubernetes/");
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
         && !headers.contains_key(CONTENT_TYPE)
+        && !headers.contains_key(AUTHORIZATION)
         && !by_client_go
 }
 

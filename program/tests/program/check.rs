@@ -9,9 +9,9 @@ use super::one_run::{Output, run, run_with_input};
 const GOOD: &str = concat!(
     ring!("sql", 5432, "containers: [{name: c, image: i, ports: [{containerPort: 5432}]}]"),
     "---
-apiVersion: v1
-kind: ConfigMap
-metadata: {name: settings}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: reader}
 "
 );
 
@@ -24,7 +24,7 @@ fn check(arguments: &[&str], input: &str) -> Output {
 fn a_run_without_findings_prints_one_line() {
     let output = check(&[], GOOD);
     assert_eq!((output.code, &*output.stderr), (0, ""));
-    assert_eq!(output.stdout, "no problems; 2 objects read, 1 skipped (1 ConfigMap)\n");
+    assert_eq!(output.stdout, "no problems; 2 objects read, 1 skipped (1 Role)\n");
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn findings_are_rendered_at_their_position_and_counted() {
         assert!(output.stdout.contains(part), "{part:?} is not in\n{}", output.stdout);
     }
     let last = output.stdout.lines().last();
-    assert_eq!(last, Some("1 warning in 1 file; 2 objects read, 1 skipped (1 ConfigMap)"));
+    assert_eq!(last, Some("1 warning in 1 file; 2 objects read, 1 skipped (1 Role)"));
 }
 
 #[test]
@@ -49,7 +49,7 @@ fn what_an_api_server_refuses_is_an_error() {
     assert!(output.stdout.contains("error: Service default/db: "), "{}", output.stdout);
     // The set without its Service is not checked further: the refused Service might have matched it.
     assert!(!output.stdout.contains("warning"), "{}", output.stdout);
-    assert!(output.stdout.ends_with("1 error in 1 file; 1 object read, 1 skipped (1 ConfigMap)\n"));
+    assert!(output.stdout.ends_with("1 error in 1 file; 1 object read, 1 skipped (1 Role)\n"));
 }
 
 #[test]

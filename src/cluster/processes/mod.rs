@@ -204,9 +204,13 @@ pub(super) struct Begun {
 }
 
 impl Begun {
-    /// The kubelet, for the API.
-    pub(super) fn kubelet(&self) -> Arc<dyn Kubelet> {
-        self.pods.kubelet.clone()
+    /// Joins the API with the pods.
+    pub(super) fn join_api(
+        &mut self,
+        api: clusterlocal_api::Server,
+        cluster: &ControlPlane,
+    ) -> Result<clusterlocal_api::Server, Error> {
+        self.nodes.join_api(api, cluster).map_err(|error| Error::Run(error.to_string()))
     }
 
     /// Runs the pods for as long as the runtime runs.

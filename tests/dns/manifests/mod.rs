@@ -88,9 +88,12 @@ data:
 fn manifests_written_by_hand_are_read() {
     let manifest = read(BY_HAND);
     assert_eq!(problems(&manifest), [""; 0]);
-    assert_eq!(keys(&manifest), ["Service default/ring", "StatefulSet default/ring"]);
+    assert_eq!(
+        keys(&manifest),
+        ["ConfigMap default/ring", "Service default/ring", "StatefulSet default/ring"]
+    );
     let skipped: Vec<_> = manifest.skipped.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
-    assert_eq!(skipped, [("ConfigMap", 1), ("StorageClass", 1)]);
+    assert_eq!(skipped, [("StorageClass", 1)]);
     let Object::StatefulSet(set) = object(&manifest, "StatefulSet default/ring") else { unreachable!() };
     assert_eq!((set.spec.replicas, set.spec.selector.is_none()), (None, true));
     assert_eq!(set.spec.volume_claim_templates[0].metadata.name, "data");

@@ -11,12 +11,14 @@ use super::body::OBJECT_TYPES;
 use super::status::Status;
 
 /// The rules for requests to one address.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Guard {
     /// Whether clients on other machines are allowed, which use a name of this machine in their network.
     pub(crate) remote: bool,
     /// The address that the request was sent to.
     pub(crate) bound: SocketAddr,
+    /// Other names and addresses of the server, in lower case.
+    pub(crate) names: Vec<String>,
 }
 
 impl Guard {
@@ -64,7 +66,8 @@ impl Guard {
     /// Whether `host` is a name of this server. A domain of an attacker that resolves to this server always has a dot:
     /// addresses are safe, and so are names without a dot, which only the local network resolves.
     fn is_ours(&self, host: &str) -> bool {
-        if host.eq_ignore_ascii_case("localhost") {
+        let is_named = |name: &String| host.eq_ignore_ascii_case(name);
+        if host.eq_ignore_ascii_case("localhost") || self.names.iter().any(is_named) {
             return true;
         }
         let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
@@ -117,7 +120,8 @@ mod tests {
 
     /// The code of the answer to a request from this machine, or from any.
     fn asked(remote: bool, method: Method, sent: &Headers) -> u16 {
-        let guard = Guard { remote, bound: "127.0.0.1:10054".parse().unwrap() };
+        let names = ["kubernetes.default.svc", "10.96.0.1"].map(String::from).into();
+        let guard = Guard { remote, bound: "127.0.0.1:10054".parse().unwrap(), names };
         let mut headers = HeaderMap::new();
         for (name, value) in sent {
             headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -142,6 +146,9 @@ mod tests {
             ("127.0.0.1.evil.example", false, false),
             ("localhost.evil.example", false, false),
             ("evil.example:10054", false, false),
+            ("kubernetes.default.svc", true, true),
+            ("10.96.0.1:443", true, true),
+            ("kubernetes.default", false, false),
         ];
         for (host, local, remote) in table {
             for (allowed, expected) in [(false, local), (true, remote)] {

@@ -43,7 +43,7 @@ pub(super) enum Meaning {
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that are read, with all of their versions; the first is the current one.
-pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
+pub(super) const KINDS: [(&str, Kind, &[&str]); 20] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -60,6 +60,10 @@ pub(super) const KINDS: [(&str, Kind, &[&str]); 17] = [
     ("Endpoints", Kind::Endpoints, &["v1"]),
     ("PersistentVolumeClaim", Kind::PersistentVolumeClaim, &["v1"]),
     ("PersistentVolume", Kind::PersistentVolume, &["v1"]),
+    // What containers that run as processes have their files and environment from.
+    ("ConfigMap", Kind::ConfigMap, &["v1"]),
+    ("Secret", Kind::Secret, &["v1"]),
+    ("ServiceAccount", Kind::ServiceAccount, &["v1"]),
     ("Fault", Kind::Fault, &[OWN_VERSION]),
 ];
 
@@ -151,6 +155,8 @@ mod tests {
             ("apps/v7", "Deployment", Meaning::Misplaced("apps/v1")),
             ("apps.openshift.io/v1", "Deployment", Meaning::Other),
             ("extensions/v1beta1", "Ingress", Meaning::Other),
+            ("v1", "ConfigMap", Meaning::Object(Kind::ConfigMap)),
+            ("rbac.authorization.k8s.io/v1", "Role", Meaning::Other),
             ("monitoring.coreos.com/v1", "Prometheus", Meaning::Other),
             ("clusterlocal.dev/v1", "Topology", Meaning::Topology),
             ("clusterlocal.dev/v1", "Fault", Meaning::Object(Kind::Fault)),
