@@ -217,6 +217,7 @@ fn start_nodes(
         images: args.images()?,
         folder: args.folder()?,
         writable: args.is_writable(),
+        node_ports: args.has_node_ports(),
         lines: args.lines()?,
         on_host: args.is_on_host().then_some(dns),
     };

@@ -89,6 +89,7 @@ const CLI: &[Row] = &[
     ("health", &["failure", "output", "values"]),
     ("log", &["output", "values"]),
     ("node", &["failure", "output", "running", "values"]),
+    ("partition", &["failure", "output", "running", "values"]),
     ("pod", &["failure", "output", "running"]),
     ("logs", &["client", "failure", "running"]),
     ("session", &["failure"]),

@@ -1,13 +1,15 @@
 //! The API server, as the kubelet uses it. Must not depend on the network.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clusterlocal_api::{render, token_of};
-use clusterlocal_node::{Cluster, Objects, PodId};
+use clusterlocal_node::{Cluster, Machine, Objects, PodId, Separations};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::store::{Key, Kind, Name, Pod, Service, Time};
+use super::partitions::separations;
+use crate::store::{self, Key, Kind, Name, Node, Pod, Service, Time};
 use crate::{ControlPlane, Driver};
 
 /// The API of a cluster, for its kubelet.
@@ -31,15 +33,33 @@ impl Api {
         self.driver.read(|cluster| shown(cluster, &key))
     }
 
-    /// Changes the pod if it still is the one with this UID.
-    fn change(&self, pod: &PodId, change: impl FnOnce(&mut ControlPlane, &Key)) {
+    /// Changes the pod if it still is the one with this UID. Returns nothing if its node does not reach the API server.
+    fn change<R>(&self, pod: &PodId, change: impl FnOnce(&mut ControlPlane, &Key) -> R) -> Option<Option<R>> {
         let key = Key::new(Kind::Pod, Name::from(pod.namespace.as_str()), Name::from(pod.name.as_str()));
         self.driver.write(|cluster| {
-            if cluster.store().stored(&key).is_some_and(|stored| stored.uid().to_string() == pod.uid) {
-                change(cluster, &key);
+            let there = cluster.store().get::<Pod>(Kind::Pod, &key.namespace, &key.name);
+            if there.is_some_and(|there| !machine_of(cluster, &there.spec.node_name).is_connected) {
+                return None;
             }
-        });
+            let is_same =
+                cluster.store().stored(&key).is_some_and(|stored| stored.uid().to_string() == pod.uid);
+            Some(is_same.then(|| change(cluster, &key)))
+        })
     }
+}
+
+/// The machine of a node.
+fn machine_of(cluster: &ControlPlane, node: &str) -> Machine {
+    cluster.store().get::<Node>(Kind::Node, "", node).map(|node| machine(node)).unwrap_or_default()
+}
+
+fn machine(node: &Node) -> Machine {
+    let (is_on, is_connected) = match node.machine() {
+        store::Machine::Up => (true, true),
+        store::Machine::Unreachable => (true, false),
+        store::Machine::Off => (false, false),
+    };
+    Machine { is_on, is_connected, boots: node.boots() }
 }
 
 /// The object at `key`, as the API shows it.
@@ -84,12 +104,33 @@ impl Cluster for Api {
         self.driver.revisions()
     }
 
-    fn write_status(&self, pod: &PodId, status: Value) {
-        self.change(pod, |cluster, key| cluster.request_pod_status(key, status));
+    fn machines(&self) -> HashMap<String, Machine> {
+        self.driver.read(|cluster| {
+            let nodes = cluster.store().list::<Node>(Kind::Node);
+            nodes.map(|node| (node.metadata.name.to_string(), machine(node))).collect()
+        })
     }
 
-    fn remove(&self, pod: &PodId) {
-        self.change(pod, |cluster, key| cluster.request_pod_removal(key));
+    fn separations(&self) -> Separations {
+        self.driver.read(separations)
+    }
+
+    fn write_status(&self, pod: &PodId, status: Value) -> bool {
+        self.change(pod, |cluster, key| cluster.request_pod_status(key, status)).is_some()
+    }
+
+    fn remove(&self, pod: &PodId) -> bool {
+        self.change(pod, |cluster, key| cluster.request_pod_removal(key)).is_some()
+    }
+
+    fn renew_addresses(&self, pod: &PodId) -> Option<Value> {
+        let renewed = self.change(pod, |cluster, key| {
+            cluster.request_pod_addresses(key);
+            let pod = cluster.store().get::<Pod>(Kind::Pod, &key.namespace, &key.name)?;
+            pod.status.ips().next()?;
+            shown(cluster, key)
+        });
+        renewed???.into()
     }
 
     fn record(&self, pod: &PodId, warning: bool, reason: &str, message: &str) {

@@ -2,6 +2,7 @@
 //! Must not depend on DNS or the command line.
 
 mod api;
+mod partitions;
 mod requests;
 mod routes;
 mod secure_port;
@@ -11,9 +12,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clusterlocal_api::kubelet::Kubelet;
-use clusterlocal_node::proxy::{self, Routes};
+use clusterlocal_node::proxy;
 use clusterlocal_node::{Images, Lines, Node, NodeError, Streaming};
-use tokio::sync::watch;
+use tokio::sync::mpsc;
 use tracing::error;
 
 use crate::store::{Key, Kind, Name};
@@ -21,6 +22,7 @@ use crate::{ControlPlane, Driver, Settings};
 use api::Api;
 pub(crate) use api::shown;
 use requests::Requests;
+use routes::Routing;
 use secure_port::SecurePort;
 
 /// How the containers of pods run.
@@ -32,11 +34,16 @@ pub struct Options {
     pub folder: PathBuf,
     /// Whether programs may write to the files of the machine.
     pub writable: bool,
+    /// Whether the node ports of Services are on the loopback of the machine.
+    pub node_ports: bool,
     /// Takes each line that a container writes, after the name `NAMESPACE/POD/CONTAINER` of its container.
     pub lines: Lines,
     /// Where the DNS listens on the machine, if pods are on the network of the machine, without namespaces.
     pub on_host: Option<SocketAddr>,
 }
+
+/// Maximum number of changed ports that wait for the proxy.
+const ROUTES_MAX: usize = 64;
 
 /// The nodes of a cluster, whose pods are processes.
 pub struct Nodes {
@@ -46,6 +53,7 @@ pub struct Nodes {
     service: String,
     /// The certificate that verifies the API server, as PEM; empty where it does not serve pods.
     root_ca: String,
+    node_ports: bool,
 }
 
 impl Nodes {
@@ -65,7 +73,7 @@ impl Nodes {
         };
         let dns = Key::new(Kind::Service, Name::from("kube-system"), Name::from("kube-dns"));
         let dns = shown(cluster, &dns).and_then(|dns| Some(dns["spec"]["clusterIP"].as_str()?.to_owned()));
-        let Options { images, folder, writable, lines, on_host } = options;
+        let Options { images, folder, writable, node_ports, lines, on_host } = options;
         let service = dns.unwrap_or_default();
         let options = clusterlocal_node::Options {
             images,
@@ -77,7 +85,7 @@ impl Nodes {
             lines,
             streaming: Streaming::default(),
         };
-        Ok(Nodes { node: Arc::new(node), options, service, root_ca: String::new() })
+        Ok(Nodes { node: Arc::new(node), options, service, root_ca: String::new(), node_ports })
     }
 
     /// Binds the DNS at the address of the Service kube-dns. On the network of the machine, it has none where ports below 1024 are
@@ -128,18 +136,23 @@ impl Nodes {
 
     /// Runs the pods until `stop` resolves and all of them have stopped.
     pub async fn run(self, driver: Driver, stop: impl Future<Output = ()>) {
-        let (sender, followed) = watch::channel(Routes::new());
+        let (sender, routes) = mpsc::channel(ROUTES_MAX);
         let api = Api::new(driver.clone(), self.root_ca);
+        let routing = Routing::new(self.node_ports);
         let following = tokio::spawn(async move {
-            let mut changes = driver.revisions();
+            let (mut routing, mut changes) = (routing, driver.revisions());
             loop {
-                sender.send_replace(driver.read(routes::routes));
+                for change in driver.read(|cluster| routing.changes(cluster)) {
+                    if sender.send(change).await.is_err() {
+                        return;
+                    }
+                }
                 if changes.changed().await.is_err() {
                     return;
                 }
             }
         });
-        let leading = tokio::spawn(proxy::run(self.node.clone(), followed));
+        let leading = tokio::spawn(proxy::run(self.node.clone(), routes));
         if let Err(error) = clusterlocal_node::run(self.node, api, self.options, stop).await {
             error!("pods do not run: {error}");
         }

@@ -19,13 +19,13 @@ use crate::http::places::Place as OpenPlace;
 use crate::http::query::Query;
 use crate::http::reply::{self, Body, Reply};
 use crate::http::status::Status;
-use crate::own::{dns, faults};
+use crate::own::{dns, faults, partitions};
 use crate::schema::registry::Registry;
 use crate::schema::resource::Held;
 use crate::verbs::call::{Api, Call};
 use crate::verbs::{delete, list, patch, pods, reviews, scale, watch, write};
 use crate::{discovery, own};
-use clusterlocal_core::store::Kind;
+use clusterlocal_core::store::{Kind, PARTITION};
 
 /// Whether a request lacks the content type that it needs: a web page can send such a body to any site without a preflight
 /// request, but none with a token. Clients in pods have one. Clients built on client-go may leave it out, as `kubectl create --raw` does; their user agent is `NAME/VERSION
@@ -177,6 +177,9 @@ impl Api {
                 let writes = matches!(call.method, Method::POST | Method::PUT | Method::PATCH);
                 if kind == Kind::Fault && writes {
                     call.warn(faults::doubts(self));
+                }
+                if kind == PARTITION && writes {
+                    call.warn(partitions::doubts(self));
                 }
                 Ok(reply)
             }

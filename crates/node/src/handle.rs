@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -13,9 +13,11 @@ use ipnet::IpNet;
 use rustix::fs::MemfdFlags;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 
 use crate::runtime::channel::Channel;
 use crate::runtime::protocol::{NodeReply, NodeRequest, PodEvent, PodRequest, PodSandbox, Process};
+use crate::separation::{Change, Separations};
 use crate::{VERB, VERSION};
 
 /// The node's process and network could not be had, or do not do what was asked.
@@ -44,6 +46,11 @@ pub struct Node {
     /// The user and group that programs run as, where the node has a user namespace of its own.
     caller: Option<(u32, u32)>,
     on_host: bool,
+    separations: watch::Sender<Arc<Separations>>,
+    /// The names of the nodes of pods, by address.
+    places: Mutex<HashMap<IpAddr, String>>,
+    /// Sockets of the network of the cluster for TCP over IPv4, not connected.
+    sockets: Mutex<Vec<OwnedFd>>,
 }
 
 impl Node {
@@ -83,7 +90,15 @@ impl Node {
                 return Err(NodeError(format!("{} is not a program that runs pods", program.display())));
             }
         };
-        Ok(Node { channel: Mutex::new(channel), process: Mutex::new(process), caller, on_host })
+        Ok(Node {
+            channel: Mutex::new(channel),
+            process: Mutex::new(process),
+            caller,
+            on_host,
+            separations: watch::Sender::default(),
+            places: Mutex::default(),
+            sockets: Mutex::default(),
+        })
     }
 
     /// Whether pods are on the network of the host, without namespaces.
@@ -102,6 +117,9 @@ impl Node {
     /// Where the system refuses it.
     pub fn create_pod(&self, sandbox: PodSandbox) -> Result<Pod, NodeError> {
         let (channel, other) = Channel::pair()?;
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.extend(sandbox.addresses.iter().map(|address| (*address, sandbox.node.clone())));
+        drop(places);
         self.ask(&NodeRequest::CreatePod(sandbox), &[other.as_fd()])?;
         Ok(Pod(Arc::new(PodChannel::new(channel)?)))
     }
@@ -122,20 +140,63 @@ impl Node {
     /// # Errors
     /// Where the address is taken.
     pub fn listen(&self, address: SocketAddr) -> Result<TcpListener, NodeError> {
-        let descriptors = self.ask(&NodeRequest::Listen(address), &[])?;
-        let listener = descriptors.into_iter().next();
-        listener.map(TcpListener::from).ok_or_else(|| NodeError("a socket is expected".to_string()))
+        self.one(&NodeRequest::Listen { address, is_udp: false }).map(TcpListener::from)
     }
 
-    /// Connects by TCP from the network of the cluster.
+    /// Binds UDP at an address of the network of the cluster, for a Service.
+    ///
+    /// # Errors
+    /// If the address is in use.
+    pub(crate) fn bind_datagrams(&self, address: SocketAddr) -> Result<UdpSocket, NodeError> {
+        self.one(&NodeRequest::Listen { address, is_udp: true }).map(UdpSocket::from)
+    }
+
+    /// Connects by TCP from the network of the cluster, as the nodes of other pods do.
+    ///
+    /// # Errors
+    /// As [`tokio::net::TcpStream::connect`].
+    pub(crate) async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() {
+            let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+            if sockets.is_empty() {
+                let request = NodeRequest::Sockets { is_ipv4: true, is_udp: false };
+                *sockets = self.ask(&request, &[]).map_err(io::Error::other)?;
+            }
+            sockets.pop()
+        } else {
+            let request = NodeRequest::Sockets { is_ipv4: false, is_udp: false };
+            self.ask(&request, &[]).map_err(io::Error::other)?.pop()
+        };
+        let socket = socket.ok_or_else(|| io::Error::other("a socket is expected"))?;
+        match rustix::net::connect(&socket, &address) {
+            Ok(()) | Err(rustix::io::Errno::INPROGRESS) => connected(socket).await,
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A socket for UDP of the network of the cluster, connected to `address`.
+    ///
+    /// # Errors
+    /// If the system has no sockets left.
+    pub(crate) fn datagrams_to(&self, address: SocketAddr) -> io::Result<tokio::net::UdpSocket> {
+        let request = NodeRequest::Sockets { is_ipv4: address.is_ipv4(), is_udp: true };
+        let socket = self.one(&request).map_err(io::Error::other)?;
+        rustix::net::connect(&socket, &address)?;
+        tokio::net::UdpSocket::from_std(UdpSocket::from(socket))
+    }
+
+    /// The name of the node of the pod with this address; empty if there is none.
+    pub(crate) fn node_of(&self, address: IpAddr) -> String {
+        let places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        places.get(&address).cloned().unwrap_or_default()
+    }
+
+    /// Connects by TCP from the node of a pod, as its kubelet does: a node that is cut off reaches its own pods.
     ///
     /// # Errors
     /// As those of [`tokio::net::TcpStream::connect`].
     pub async fn dial(&self, address: SocketAddr) -> io::Result<TcpStream> {
-        let descriptors = self.ask(&NodeRequest::Dial(address), &[]).map_err(io::Error::other)?;
-        let socket =
-            descriptors.into_iter().next().ok_or_else(|| io::Error::other("a socket is expected"))?;
-        connected(socket).await
+        connected(self.one(&NodeRequest::Dial(address)).map_err(io::Error::other)?).await
     }
 
     /// Connects the pods of a node with other nodes, DNS, API and Services, or cuts them off.
@@ -144,6 +205,34 @@ impl Node {
     /// Where the system refuses it.
     pub fn connect(&self, node: &str, connected: bool) -> Result<(), NodeError> {
         self.ask(&NodeRequest::Connect { node: node.to_string(), connected }, &[]).map(drop)
+    }
+
+    /// Drops all packets between separated addresses, and no others. Pods that are created later are separated from the start.
+    ///
+    /// # Errors
+    /// If the system refuses it: some pods may then reach each other.
+    pub fn separate(&self, separations: Separations) -> Result<(), NodeError> {
+        let before = self.separations.borrow().clone();
+        if *before == separations {
+            return Ok(());
+        }
+        let changes = separations.changes_from(&before);
+        self.separations.send_replace(Arc::new(separations));
+        for Change { of, others, separated } in changes {
+            self.ask(&NodeRequest::Separate { pod: of, others, separated }, &[])?;
+        }
+        Ok(())
+    }
+
+    /// The addresses that are separated, and their changes.
+    pub(crate) fn separations(&self) -> watch::Receiver<Arc<Separations>> {
+        self.separations.subscribe()
+    }
+
+    /// The descriptor of the reply.
+    fn one(&self, request: &NodeRequest) -> Result<OwnedFd, NodeError> {
+        let descriptor = self.ask(request, &[])?.pop();
+        descriptor.ok_or_else(|| NodeError("a socket is expected".to_string()))
     }
 
     fn ask(

@@ -7,6 +7,7 @@ mod netlink;
 mod network;
 pub mod proxy;
 mod runtime;
+mod separation;
 
 use std::process::ExitCode;
 
@@ -14,10 +15,11 @@ use ipnet::IpNet;
 
 pub use handle::{Node, NodeError, Pod};
 pub use kubelet::{
-    COMMAND_PREFIX, Cluster, Images, Input, Lines, LogOptions, Objects, Options, Piece, PodId, Resize,
-    Session, StreamError, StreamOptions, Streaming, Wait, run,
+    COMMAND_PREFIX, Cluster, Images, Input, Lines, LogOptions, Machine, Objects, Options, Piece, PodId,
+    Resize, Session, StreamError, StreamOptions, Streaming, Wait, run,
 };
 pub use runtime::protocol::{Mount, PodEvent, PodSandbox, Process};
+pub use separation::Separations;
 
 /// The verb with which a program starts the processes of a node: a program that runs pods calls [`process`] first of all, with the
 /// arguments after this one.

@@ -5,11 +5,12 @@ use std::io;
 
 use futures_util::StreamExt;
 use rtnetlink::packet_core::{
-    DecodeError, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkDeserializable,
-    NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
+    DecodeError, Emitable, NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST,
+    NetlinkDeserializable, NetlinkHeader, NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkMessage};
+use rtnetlink::packet_route::neighbour::NeighbourMessage;
 use rtnetlink::packet_route::route::RouteMessage;
 use rtnetlink::proto::ConnectionHandle;
 use rtnetlink::sys::SocketAddr;
@@ -21,6 +22,8 @@ const RTM_GETLINK: u16 = 18;
 const RTM_SETLINK: u16 = 19;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
+const RTM_NEWNEIGH: u16 = 28;
+const RTM_DELNEIGH: u16 = 29;
 
 /// Flags of requests that create an object which must not exist.
 const CREATE: u16 = NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE;
@@ -36,6 +39,8 @@ enum Message {
     GetLink(LinkMessage),
     AddAddress(AddressMessage),
     AddRoute(RouteMessage),
+    SetNeighbour(NeighbourMessage),
+    DeleteNeighbour(NeighbourMessage),
     /// The number of a link, from `ifinfomsg`.
     Link(u32),
 }
@@ -48,6 +53,10 @@ impl Message {
             Message::GetLink(link) => (RTM_GETLINK, NLM_F_REQUEST, link),
             Message::AddAddress(address) => (RTM_NEWADDR, CREATE, address),
             Message::AddRoute(route) => (RTM_NEWROUTE, CREATE, route),
+            Message::SetNeighbour(neighbour) => {
+                (RTM_NEWNEIGH, NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, neighbour)
+            }
+            Message::DeleteNeighbour(neighbour) => (RTM_DELNEIGH, NLM_F_REQUEST | NLM_F_ACK, neighbour),
             Message::Link(_) => return None,
         })
     }
@@ -108,6 +117,16 @@ impl Netlink {
     /// Adds a route.
     pub(crate) async fn add_route(&self, route: RouteMessage) -> io::Result<()> {
         self.request(Message::AddRoute(route)).await.map(drop)
+    }
+
+    /// Creates or replaces the entry of a neighbour.
+    pub(crate) async fn set_neighbour(&self, neighbour: NeighbourMessage) -> io::Result<()> {
+        self.request(Message::SetNeighbour(neighbour)).await.map(drop)
+    }
+
+    /// Deletes the entry of a neighbour.
+    pub(crate) async fn delete_neighbour(&self, neighbour: NeighbourMessage) -> io::Result<()> {
+        self.request(Message::DeleteNeighbour(neighbour)).await.map(drop)
     }
 
     /// The number of the link with this name.

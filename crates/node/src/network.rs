@@ -7,10 +7,12 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::AsRawFd;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressMessage;
 use rtnetlink::packet_route::link::{InfoData, InfoKind, InfoVeth, LinkMessage};
-use rtnetlink::packet_route::route::RouteScope;
+use rtnetlink::packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
+use rtnetlink::packet_route::route::{RouteScope, RouteType};
 use rtnetlink::{
     AddressMessageBuilder, LinkBridge, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder,
 };
@@ -22,8 +24,20 @@ use crate::runtime::protocol::PodSandbox;
 /// Address of the cluster's bridge on the network of the pods, outside of all ranges: Calico's gateway.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 
+/// The addresses of the bridges of nodes, from which kubelets probe pods. [`GATEWAY`] is among them.
+const NODES: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(169, 254, 0, 0), 16);
+
+/// Number of the address in [`NODES`] that the first node has.
+const FIRST_NODE: u32 = 512;
+
 /// The bridge of the cluster.
 const CLUSTER: &str = "cluster";
+
+/// The routing table of a namespace's own addresses (`RT_TABLE_LOCAL`).
+const LOCAL_TABLE: u32 = 255;
+
+/// Hardware address of no link: frames to it are lost, as on a cut cable.
+const NOWHERE: [u8; 6] = [2, 0, 0, 0, 0, 0];
 
 /// The network of a cluster, in the namespace of the node's process.
 pub(crate) struct Network {
@@ -42,6 +56,7 @@ pub(crate) struct Network {
 
 #[derive(Clone, Copy)]
 struct Node {
+    number: usize,
     bridge: u32,
     uplink: u32,
 }
@@ -78,11 +93,21 @@ impl Network {
             addresses: HashSet::new(),
             links: 0,
         };
+        // A bridge answers for its own addresses only: a node that is cut off does not reach the addresses of Services by its own
+        // bridge.
+        fs::write("/proc/sys/net/ipv4/conf/all/arp_ignore", "1")?;
+        // Connections to endpoints come from one address: their ports must not run out.
+        for (setting, value) in [("ip_local_port_range", "1024 65535"), ("tcp_tw_reuse", "1")] {
+            _ = fs::write(format!("/proc/sys/net/ipv4/{setting}"), value);
+        }
         network.up("lo").await?;
         network.cluster = network.add_bridge(CLUSTER).await?;
         network.add_address(GATEWAY.into()).await?;
         for range in pods {
             route(&network.netlink, *range, network.cluster, None).await?;
+        }
+        for range in services.iter().filter(|range| range.addr().is_ipv4()) {
+            network.own(*range).await?;
         }
         Ok(network)
     }
@@ -102,6 +127,11 @@ impl Network {
         let builder = LinkUnspec::new_with_index(uplink);
         let message = if connected { builder.up() } else { builder.down() }.build();
         self.netlink.set_link(message).await.map_err(failed(node))
+    }
+
+    /// Name of the link by which the node reaches its own pods, also while it is cut off.
+    pub(crate) async fn link_of(&mut self, node: &str) -> io::Result<String> {
+        Ok(bridge_name(self.node(node).await?.number))
     }
 
     /// Connects a pod to its node's bridge, and gives it its addresses.
@@ -130,8 +160,7 @@ impl Network {
         for range in &self.pods {
             route(&inside.netlink, *range, inner, None).await?;
         }
-        let to_gateway = IpNet::from(IpAddr::V4(GATEWAY));
-        route(&inside.netlink, to_gateway, inner, None).await?;
+        route(&inside.netlink, NODES.into(), inner, None).await?;
         for range in self.services.iter().filter(|range| range.addr().is_ipv4()) {
             route(&inside.netlink, *range, inner, Some(GATEWAY.into())).await?;
         }
@@ -143,7 +172,9 @@ impl Network {
             return Ok(*node);
         }
         let number = self.nodes.len();
-        let bridge = self.add_bridge(&format!("node{number}")).await?;
+        let bridge = self.add_bridge(&bridge_name(number)).await?;
+        let address = address_of_node(number).ok_or_else(|| io::Error::other("too many nodes"))?;
+        self.netlink.add_address(address_of(bridge, address.into())).await.map_err(failed(address))?;
         let (below, above) = (format!("up{number}"), format!("down{number}"));
         let peer = LinkMessageBuilder::<LinkUnspec>::new().name(above.clone()).build();
         let link = veth(&below, peer).controller(bridge).build();
@@ -155,7 +186,7 @@ impl Network {
         ] {
             self.netlink.set_link(end).await.map_err(failed(name))?;
         }
-        let node = Node { bridge, uplink };
+        let node = Node { number, bridge, uplink };
         self.nodes.insert(name.to_string(), node);
         Ok(node)
     }
@@ -169,6 +200,18 @@ impl Network {
         let link = self.index(name).await?;
         let message = LinkUnspec::new_with_index(link).up().build();
         self.netlink.set_link(message).await.map_err(failed(name))
+    }
+
+    /// Takes packets to all addresses of a range: those to a Service without endpoints are refused, and not lost.
+    async fn own(&self, range: IpNet) -> io::Result<()> {
+        let route = RouteMessageBuilder::<IpAddr>::new()
+            .destination_prefix(range.network(), range.prefix_len())
+            .map_err(io::Error::other)?
+            .output_interface(self.index("lo").await?)
+            .table_id(LOCAL_TABLE)
+            .kind(RouteType::Local)
+            .scope(RouteScope::Host);
+        self.netlink.add_route(route.build()).await.map_err(failed(range))
     }
 
     async fn index(&self, name: &str) -> io::Result<u32> {
@@ -198,6 +241,40 @@ fn address_of(link: u32, address: IpAddr) -> AddressMessage {
             AddressMessageBuilder::<Ipv6Addr>::new().index(link).address(address, 128).build()
         }
     }
+}
+
+/// Drops what the pod whose network namespace the calling thread is in sends to `others`, or sends it again. Connections that there
+/// are hang, as behind a cut cable: the sender learns nothing.
+pub(crate) async fn separate(others: &[IpAddr], separated: bool) -> io::Result<()> {
+    let netlink = Netlink::open()?;
+    let link = netlink.index("eth0").await.map_err(failed("eth0"))?;
+    for other in others {
+        let mut neighbour = NeighbourMessage::default();
+        neighbour.header.family = if other.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        neighbour.header.ifindex = link;
+        neighbour.attributes.push(NeighbourAttribute::Destination((*other).into()));
+        if separated {
+            neighbour.header.state = NeighbourState::Permanent;
+            neighbour.attributes.push(NeighbourAttribute::LinkLayerAddress(NOWHERE.to_vec()));
+            netlink.set_neighbour(neighbour).await.map_err(failed(other))?;
+            continue;
+        }
+        match netlink.delete_neighbour(neighbour).await {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            result => result.map_err(failed(other))?,
+        }
+    }
+    Ok(())
+}
+
+fn bridge_name(node: usize) -> String {
+    format!("node{node}")
+}
+
+fn address_of_node(number: usize) -> Option<Ipv4Addr> {
+    let number = u32::try_from(number).ok()?.checked_add(FIRST_NODE)?;
+    let address = Ipv4Addr::from(NODES.network().to_bits().checked_add(number)?);
+    NODES.contains(&address).then_some(address)
 }
 
 /// A link with one end here and `peer` as the other.

@@ -10,7 +10,10 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("The server", &["serve", "run", "health"]),
     ("Without a server", &["check", "play", "env", "resolv-conf", "completions", "man"]),
     ("Of a running server, or of files that are named", &["records", "query", "explain"]),
-    ("Of a running server", &["log", "get", "clock", "fault", "node", "ready", "unready", "crash"]),
+    (
+        "Of a running server",
+        &["log", "get", "clock", "fault", "node", "partition", "heal", "ready", "unready", "crash"],
+    ),
     ("Of a running server whose pods run", &["logs", "exec", "shell"]),
 ];
 
@@ -33,7 +36,7 @@ const fn ending(
 }
 
 /// The first example of a verb is also part of its error messages.
-const ENDINGS: [Ending; 25] = [
+const ENDINGS: [Ending; 27] = [
     ending(
         "",
         &[
@@ -192,6 +195,24 @@ const ENDINGS: [Ending; 25] = [
             ("clusterlocal node down node-1 --off", "powered off"),
             ("clusterlocal node up node-1", ""),
         ],
+        "",
+    ),
+    ending(
+        "partition",
+        &[
+            ("clusterlocal partition db-0,db-1 db-2", "db-2 reaches neither of the others"),
+            ("clusterlocal partition 'db-0,db-1 | db-2'", "the same"),
+            ("clusterlocal partition node/node-1,node/node-2 node/node-3", "between the pods of nodes"),
+            ("clusterlocal partition db-2", "from all other pods"),
+            ("clusterlocal partition 'ring/db-*' 'web/*'", "by pattern and namespace"),
+        ],
+        "Nothing is refused: packets get lost, as on a cut cable, also those of connections that exist. DNS and\n\
+         API stay reachable; `node down` cuts a node off from them, too. Pods that start later are separated\n\
+         from the start, and a pod in two groups reaches both. For pods of clusterlocal run.",
+    ),
+    ending(
+        "heal",
+        &[("clusterlocal heal", "all partitions"), ("clusterlocal heal split", "one by its name")],
         "",
     ),
     ending("ready", &[("clusterlocal ready db-1 -n default", "until `unready`, or kubectl annotate")], ""),

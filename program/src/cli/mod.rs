@@ -22,6 +22,7 @@ mod log;
 mod logs;
 mod node;
 mod output;
+mod partition;
 mod play;
 mod pod;
 #[cfg(target_os = "linux")]
@@ -109,6 +110,10 @@ enum Verb {
     Fault(fault::FaultArgs),
     /// Make a node fail, recover or reboot
     Node(node::NodeArgs),
+    /// Separate groups of pods and nodes that run: packets between them are dropped
+    Partition(partition::PartitionArgs),
+    /// End partitions
+    Heal(partition::HealArgs),
     /// Make a pod ready until it is changed again
     Ready(running::PodArgs),
     /// Make a pod not ready until it is changed again
@@ -156,6 +161,8 @@ pub fn run(serve: impl Fn(ServeArgs, Option<PodsArgs>) -> Result<ExitCode, Failu
         Some(Verb::Clock(args)) => clock::run(args),
         Some(Verb::Fault(args)) => fault::run(args),
         Some(Verb::Node(args)) => node::run(args),
+        Some(Verb::Partition(args)) => partition::run(args),
+        Some(Verb::Heal(args)) => partition::heal(&args),
         Some(Verb::Ready(args)) => pod::set_ready(&args, true),
         Some(Verb::Unready(args)) => pod::set_ready(&args, false),
         Some(Verb::Crash(args)) => pod::crash(&args),

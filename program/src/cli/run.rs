@@ -38,6 +38,9 @@ pub struct PodsArgs {
     /// Directory with a file for the lines of each container
     #[arg(long, value_name = "DIR", env = "CLUSTERLOCAL_LOGS")]
     logs: Option<PathBuf>,
+    /// Let node ports of Services be on 127.0.0.1
+    #[arg(long, env = "CLUSTERLOCAL_NODE_PORTS", value_parser = values::switch)]
+    node_ports: bool,
     /// Do not print the lines that containers write
     #[arg(long, env = "CLUSTERLOCAL_QUIET", value_parser = values::switch)]
     quiet: bool,
@@ -98,6 +101,11 @@ impl PodsArgs {
     /// Whether pods are on the network of the machine, without namespaces.
     pub fn is_on_host(&self) -> bool {
         self.network == Network::Host
+    }
+
+    /// Whether node ports are on the loopback of the machine.
+    pub fn has_node_ports(&self) -> bool {
+        self.node_ports
     }
 
     /// Where the lines of containers go.

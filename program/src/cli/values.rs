@@ -179,6 +179,11 @@ pub fn fault_name(text: &str) -> Result<String, String> {
     object_name(text, &["fault", "faults", "fault.clusterlocal.dev", "faults.clusterlocal.dev"], "late")
 }
 
+/// Parses the name of a Partition, `split` or `partition/split`, for clap.
+pub fn partition_name(text: &str) -> Result<String, String> {
+    object_name(text, &["partition", "partitions"], "split")
+}
+
 /// Parses a client, for clap: a pod (`db-1`, `pod/db-1`, `store/db-1`), an address or a network.
 ///
 /// # Errors

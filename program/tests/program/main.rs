@@ -14,6 +14,8 @@ mod ending;
 mod environment;
 mod explain;
 mod failing;
+#[cfg(target_os = "linux")]
+mod failing_pods;
 mod fixture;
 mod flags;
 mod folders;

@@ -149,6 +149,7 @@ impl Run {
             images,
             folder: folder.path.clone(),
             writable: self.is_writable,
+            node_ports: false,
             lines: Arc::new(move |name: &str, line: &[u8]| taken.add(name, line)),
             on_host: self.is_on_host.then_some(dns),
         };

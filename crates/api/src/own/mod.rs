@@ -9,6 +9,7 @@ mod expectation;
 pub(crate) mod faults;
 pub(crate) mod fixture;
 mod follow;
+pub(crate) mod partitions;
 mod queries;
 mod selection;
 

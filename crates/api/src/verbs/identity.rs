@@ -8,7 +8,7 @@ use crate::http::status::Status;
 use crate::schema::resource::{Resource, group_kind};
 use clusterlocal_admission::Cause;
 use clusterlocal_core::reconcile::names::ALPHABET as NAME_ALPHABET;
-use clusterlocal_core::store::{Key, Kind, Namespace, Store};
+use clusterlocal_core::store::{Key, Kind, Namespace, PARTITION, Store};
 
 /// Checks that `object` has the kind of the path; a body without kind or apiVersion is taken to have it.
 pub(crate) fn check_type(resource: &Resource, object: &Value) -> Result<(), Status> {
@@ -52,8 +52,8 @@ pub(crate) fn begin(store: &Store, kind: Kind, place: &Place, object: &mut Value
         check_name(place, &name)?;
         name.clone_from(&place.name);
     }
-    // Faults are tried in the order in which they were created, and are called so.
-    if kind == Kind::Fault && name.is_empty() && !prefix.is_empty() {
+    // Faults are tried in the order in which they were created, and are called so; Partitions are typed by users.
+    if matches!(kind, Kind::Fault | PARTITION) && name.is_empty() && !prefix.is_empty() {
         let numbers = store
             .all_stored(kind, None)
             .filter_map(|stored| stored.object.key().name.strip_prefix(&*prefix)?.parse::<u64>().ok());

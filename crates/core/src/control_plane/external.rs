@@ -40,6 +40,14 @@ impl ControlPlane {
         }
     }
 
+    /// Gives the pod at `key`, whose sandbox its node has lost, new addresses, unless it is pinned to those that it has. It is not ready.
+    pub fn request_pod_addresses(&mut self, key: &Key) {
+        let Some(Object::Pod(pod)) = self.store.object(key) else { return };
+        let mut pod = (**pod).clone();
+        (pod.status.ips, pod.status.ready, pod.status.containers_ready) = Default::default();
+        self.request_changes([Change::Put(Object::Pod(Arc::new(pod)))]);
+    }
+
     /// Records an Event of the kubelet about the object at `about`.
     pub fn record_event(&mut self, about: &Key, warning: bool, reason: &str, message: &str) {
         let event = EmittedEvent {

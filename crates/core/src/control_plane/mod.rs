@@ -169,11 +169,6 @@ impl ControlPlane {
         }
     }
 
-    /// Which kubelets run the pods.
-    pub fn kubelets(&self) -> Kubelets {
-        self.controllers.kubelets()
-    }
-
     /// Deletes all objects and replaces the settings. Handles to the zone stay valid; the zone is not synced.
     pub fn reset(&mut self, settings: Settings) {
         let mut new = ControlPlane::new(settings);
@@ -376,6 +371,11 @@ impl ControlPlane {
     /// The stored objects, from manifests, clients and controllers.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// Which kubelets run the pods.
+    pub fn kubelets(&self) -> Kubelets {
+        self.controllers.kubelets()
     }
 
     /// A handle to the current zone.

@@ -50,6 +50,8 @@ fn external(context: Context<'_>, key: &Key, pod: &Arc<Pod>, addresses: &mut Add
         result.changes.push(deletion::stopped((**pod).clone(), context.now));
         return result;
     }
+    // Those of a sandbox that its node has lost are not its own any more.
+    addresses.release(key);
     let started = start(context, pod, addresses);
     if started.ips.is_empty() {
         result.emit_warning(

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::store::{Kind, Name};
+use crate::store::{Kind, Name, PARTITION};
 
 /// The head of a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -43,7 +43,7 @@ pub(super) enum Meaning {
 pub(super) const OWN_VERSION: &str = "clusterlocal.dev/v1";
 
 /// The kinds that are read, with all of their versions; the first is the current one.
-pub(super) const KINDS: [(&str, Kind, &[&str]); 20] = [
+pub(super) const KINDS: [(&str, Kind, &[&str]); 21] = [
     ("Namespace", Kind::Namespace, &["v1"]),
     ("Node", Kind::Node, &["v1"]),
     ("Service", Kind::Service, &["v1"]),
@@ -65,6 +65,7 @@ pub(super) const KINDS: [(&str, Kind, &[&str]); 20] = [
     ("Secret", Kind::Secret, &["v1"]),
     ("ServiceAccount", Kind::ServiceAccount, &["v1"]),
     ("Fault", Kind::Fault, &[OWN_VERSION]),
+    ("Partition", PARTITION, &[OWN_VERSION]),
 ];
 
 /// The groups that only Kubernetes extends.

@@ -35,7 +35,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::parallel;
-use crate::store::{Key, Kind, Object, Objects};
+use crate::store::{Key, Kind, Object, Objects, PARTITION, PartitionSpec};
 
 pub use decode::value as decode;
 pub use files::fetch;
@@ -252,8 +252,12 @@ pub fn read_validated(kind: Kind, json: &serde_json::Value) -> Result<Object, Ve
 }
 
 fn decode_object(kind: Kind, json: &serde_json::Value) -> Result<Object, Vec<Finding>> {
-    decode::from_json(json, kind)
-        .map_err(|(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }])
+    let invalid = |(path, message)| vec![Finding { path, fault: Fault::Invalid, message, help: None }];
+    if kind == PARTITION {
+        // It has no Rust type that would be strict.
+        PartitionSpec::parse(&json["spec"]).map_err(invalid)?;
+    }
+    decode::from_json(json, kind).map_err(invalid)
 }
 
 /// The errors of `object` that the API server would report, if any.

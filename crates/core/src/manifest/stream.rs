@@ -247,9 +247,10 @@ impl<'a> Stream<'a> {
             Meaning::Unknown => {
                 let problem = format!("kind: there is no {} in {api_version}", legible(&kind, LABEL_MAX));
                 let problem = Problem::at(place, place.locate("kind"), problem);
-                let help = nearest(&kind, ["Topology", "Fault", "Scenario"])
+                let help = nearest(&kind, ["Topology", "Fault", "Partition", "Scenario"])
                     .map(|near| format!("did you mean `{near}`?"));
-                let help = help.unwrap_or_else(|| "the kinds are Topology, Fault and Scenario".into());
+                let help =
+                    help.unwrap_or_else(|| "the kinds are Topology, Fault, Partition and Scenario".into());
                 self.manifest.problems.push(problem.with_help(help));
                 None
             }

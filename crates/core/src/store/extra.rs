@@ -65,6 +65,7 @@ const BUILT_IN: &[Names] = &[
     namespaced(STORAGE, "CSIStorageCapacity"),
     cluster(STORAGE, "VolumeAttachment"),
     cluster(STORAGE, "VolumeAttributesClass"),
+    cluster("clusterlocal.dev", "Partition"),
 ];
 
 /// The defined kinds, in order of definition. An entry is kept when its definition is deleted: it may be defined again,
@@ -83,6 +84,9 @@ impl Extra {
     pub const RESOURCE_QUOTA: Extra = Extra(3);
     /// ServiceCIDR of networking.k8s.io.
     pub const SERVICE_CIDR: Extra = Extra(4);
+
+    /// Our own kind: groups of pods and nodes that do not reach each other.
+    pub const PARTITION: Extra = Extra(BUILT_IN.len() as u16 - 1);
 
     /// The built-in kind with these names.
     pub fn built_in(group: &str, kind: &str) -> Option<Extra> {

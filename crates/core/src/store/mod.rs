@@ -38,6 +38,7 @@ mod node;
 #[allow(missing_docs, reason = "as above")]
 mod object;
 mod objects;
+mod partition;
 #[allow(missing_docs, reason = "as above")]
 mod pod;
 mod pod_identity;
@@ -92,6 +93,7 @@ pub use names::{
 pub use namespace::{NAMESPACE_FINALIZER, NAMESPACE_NAME_LABEL, Namespace};
 pub use node::*;
 pub use object::*;
+pub use partition::{PARTITION, PartitionSpec};
 pub use pod::*;
 pub use pod_identity::{is_out_of_reach, key_of, ordinal, owner_of, set_named_by, set_of};
 pub use pod_status::*;

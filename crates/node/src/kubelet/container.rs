@@ -250,6 +250,11 @@ impl Container {
         self.again = None;
     }
 
+    /// Records that an init container runs once more, because the pod has a new sandbox.
+    pub(crate) fn run_again(&mut self) {
+        (self.state, self.again) = (State::waiting("PodInitializing"), None);
+    }
+
     /// Its status, as the API shows it.
     pub(crate) fn status(&self) -> Value {
         let image = text(&self.spec, "/image");

@@ -8,6 +8,7 @@ mod fields;
 mod files;
 mod log_reading;
 mod logs;
+mod nodes;
 mod on_host;
 mod probes;
 mod probing;
@@ -30,10 +31,12 @@ use rustix::fs::FlockOperation;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::Node;
+use crate::{Node, Separations};
 pub use command::{COMMAND_PREFIX, Images};
 pub use log_reading::LogOptions;
 pub use logs::Lines;
+pub use nodes::Machine;
+use nodes::Nodes;
 pub use stdio::{Input, Piece};
 pub use streaming::{Resize, Session, StreamError, StreamOptions, Streaming};
 use volumes::{Folders, remove};
@@ -60,11 +63,21 @@ pub trait Cluster: Objects + Send + Sync {
     /// A value that changes with each change of the cluster.
     fn changes(&self) -> watch::Receiver<u64>;
 
-    /// Writes the status of a pod, if there still is the one with this UID.
-    fn write_status(&self, pod: &PodId, status: Value);
+    /// The machines of the nodes, by name.
+    fn machines(&self) -> HashMap<String, Machine>;
 
-    /// Removes a pod whose deletion was requested, now that it has stopped.
-    fn remove(&self, pod: &PodId);
+    /// The addresses of pods that do not reach each other.
+    fn separations(&self) -> Separations;
+
+    /// Writes the status of a pod, if there still is the one with this UID. Returns whether the node reaches the API server.
+    fn write_status(&self, pod: &PodId, status: Value) -> bool;
+
+    /// Removes a pod whose deletion was requested, now that it has stopped. Returns whether the node reaches the API server.
+    fn remove(&self, pod: &PodId) -> bool;
+
+    /// Gives a pod, whose network does not exist any more, new addresses. Returns the pod with them; nothing if it is gone or no address
+    /// is left.
+    fn renew_addresses(&self, pod: &PodId) -> Option<Value>;
 
     /// Records an Event about a pod.
     fn record(&self, pod: &PodId, warning: bool, reason: &str, message: &str);
@@ -155,20 +168,23 @@ pub async fn run(
     remove(&folders.pods)?;
     let mut changes = cluster.changes();
     let shared = Arc::new(Shared { node, cluster, options, folders });
-    let mut workers: HashMap<String, watch::Sender<Update>> = HashMap::new();
+    let mut nodes = Nodes::default();
+    let mut workers: HashMap<String, (String, watch::Sender<Update>)> = HashMap::new();
     let mut running = tokio::task::JoinSet::new();
     let mut stop = std::pin::pin!(stop);
     let mut claims: HashSet<(String, String)> = HashSet::new();
     loop {
+        // Before pods that come with a change start.
+        nodes.follow(&shared).await;
         let pods = shared.cluster.pods();
         let uids: HashSet<&str> = pods.iter().map(|pod| text(pod, "/metadata/uid")).collect();
-        // Deleted without waiting for their end: they are stopped all the same.
-        workers.retain(|uid, worker| {
-            let is_there = uids.contains(uid.as_str());
-            if !is_there {
+        // Deleted without waiting for their end: they are stopped all the same, once their node's kubelet learns of it.
+        workers.retain(|uid, (node, worker)| {
+            let stays = uids.contains(uid.as_str()) || !nodes.is_connected(node);
+            if !stays {
                 _ = worker.send(Update::Gone);
             }
-            is_there
+            stays
         });
         claims.extend(pods.iter().flat_map(claims_of));
         claims.retain(|(namespace, name)| {
@@ -180,13 +196,17 @@ pub async fn run(
             is_there
         });
         for pod in pods {
-            let uid = text(&pod, "/metadata/uid").to_string();
+            let (uid, node) =
+                (text(&pod, "/metadata/uid").to_string(), text(&pod, "/spec/nodeName").to_string());
+            if !nodes.is_connected(&node) {
+                continue;
+            }
             match workers.get(&uid) {
-                Some(worker) => _ = worker.send_if_modified(|update| update.become_pod(pod)),
+                Some((_, worker)) => _ = worker.send_if_modified(|update| update.become_pod(pod)),
                 None => {
                     let (worker, updates) = watch::channel(Update::Pod(pod.clone()));
-                    running.spawn(Worker::new(shared.clone(), pod, updates).run());
-                    workers.insert(uid, worker);
+                    running.spawn(Worker::new(shared.clone(), pod, updates, nodes.machine(&node)).run());
+                    workers.insert(uid, (node, worker));
                 }
             }
         }
@@ -196,7 +216,7 @@ pub async fn run(
             Some(_) = running.join_next() => {}
         }
     }
-    for worker in workers.values() {
+    for (_, worker) in workers.values() {
         _ = worker.send(Update::Stop);
     }
     while running.join_next().await.is_some() {}

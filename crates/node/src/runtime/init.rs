@@ -176,7 +176,8 @@ impl Init {
     }
 }
 
-fn descriptor_of(pid: Pid) -> io::Result<OwnedFd> {
+/// A descriptor of a process: it does not hold the namespaces of one that has ended.
+pub(super) fn descriptor_of(pid: Pid) -> io::Result<OwnedFd> {
     let pid = rustix::process::Pid::from_raw(pid.as_raw())
         .ok_or_else(|| io::Error::other("a process has no number"))?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)

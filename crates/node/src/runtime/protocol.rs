@@ -12,10 +12,14 @@ pub(crate) enum NodeRequest {
     CreatePod(PodSandbox),
     /// Bind UDP and TCP at this address of the cluster's network: the reply brings both sockets.
     Bind(SocketAddr),
-    /// Bind TCP at this address of the cluster's network: the reply brings the socket.
-    Listen(SocketAddr),
-    /// Begin a TCP connection from the network of the cluster: the reply brings the socket, which does not block.
+    /// Bind TCP or UDP at this address of the cluster's network: the reply brings the socket.
+    Listen { address: SocketAddr, is_udp: bool },
+    /// Begin a TCP connection from the node of the pod with this address: the reply brings the socket, which does not block.
     Dial(SocketAddr),
+    /// Open a socket for UDP, or several for TCP, in the network of the cluster: the reply brings them; they do not block.
+    Sockets { is_ipv4: bool, is_udp: bool },
+    /// Drop what the pod at an address sends to others, or no longer do. It may be created later.
+    Separate { pod: IpAddr, others: Vec<IpAddr>, separated: bool },
     /// Connect a node's pods with the other nodes and the cluster's Services, or cut them off.
     Connect { node: String, connected: bool },
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clusterlocal_core::store::Time;
-use clusterlocal_node::{Cluster, Images, Node, Objects, Options, PodId, Streaming, Wait};
+use clusterlocal_node::{
+    Cluster, Images, Machine, Node, Objects, Options, PodId, Separations, Streaming, Wait,
+};
 use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
@@ -116,7 +118,15 @@ impl Cluster for Api {
         self.revisions.subscribe()
     }
 
-    fn write_status(&self, pod: &PodId, status: Value) {
+    fn machines(&self) -> HashMap<String, Machine> {
+        HashMap::new()
+    }
+
+    fn separations(&self) -> Separations {
+        Separations::default()
+    }
+
+    fn write_status(&self, pod: &PodId, status: Value) -> bool {
         self.change(|state| {
             if let Some(there) =
                 state.pods.iter_mut().find(|there| there["metadata"]["uid"] == pod.uid.as_str())
@@ -124,10 +134,16 @@ impl Cluster for Api {
                 there["status"] = status;
             }
         });
+        true
     }
 
-    fn remove(&self, pod: &PodId) {
+    fn remove(&self, pod: &PodId) -> bool {
         self.change(|state| state.pods.retain(|there| there["metadata"]["uid"] != pod.uid.as_str()));
+        true
+    }
+
+    fn renew_addresses(&self, _: &PodId) -> Option<Value> {
+        None
     }
 
     fn record(&self, _: &PodId, _: bool, reason: &str, message: &str) {

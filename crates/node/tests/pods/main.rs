@@ -4,17 +4,21 @@ mod api;
 mod hostile;
 mod kubelet;
 mod probes;
+mod programs;
 mod servers;
+mod traffic;
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
-use clusterlocal_node::{Mount, Node, Pod, PodEvent, PodSandbox, Process, VERB, process};
+use clusterlocal_node::{Mount, Node, Pod, PodEvent, PodSandbox, Process, Separations, VERB, process};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> ExitCode {
@@ -27,6 +31,11 @@ fn main() -> ExitCode {
     if let Some(code) = servers::run(&arguments) {
         return code;
     }
+    if let [verb, rest @ ..] = &arguments[..]
+        && verb == PROGRAM
+    {
+        return if programs::run(rest).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let trial = |name, test: fn()| {
         Trial::test(name, move || {
             test();
@@ -36,6 +45,11 @@ fn main() -> ExitCode {
     let mut trials = vec![
         trial("pods_reach_each_other", pods_reach_each_other),
         trial("a_node_that_is_cut_off_reaches_only_itself", a_node_that_is_cut_off_reaches_only_itself),
+        trial("separated_pods_lose_their_packets", separated_pods_lose_their_packets),
+        trial("connections_are_not_lost_while_endpoints_change", traffic::connections_are_not_lost),
+        trial("datagrams_reach_an_endpoint", traffic::datagrams_reach_an_endpoint),
+        trial("a_service_passes_half_of_the_direct_traffic", traffic::a_service_passes_half),
+        trial("partitions_hold_for_services", traffic::partitions_hold_for_services),
         trial(
             "a_container_has_its_mounts_and_cannot_write_elsewhere",
             a_container_has_its_mounts_and_cannot_write_elsewhere,
@@ -80,6 +94,9 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
+/// The argument with which this program becomes a program of a test.
+const PROGRAM: &str = "__program";
+
 /// The test that runs the others as an ordinary user.
 const ORDINARY_USER: &str = "all_of_it_works_without_root";
 
@@ -110,7 +127,7 @@ fn all_of_it_works_without_root() {
 }
 
 struct World {
-    node: Node,
+    node: Arc<Node>,
     runtime: tokio::runtime::Runtime,
     scratch: tempfile::TempDir,
 }
@@ -122,7 +139,7 @@ impl World {
         let node = Node::start(&program, &range("10.244.0.0/16"), &range("10.96.0.0/16")).unwrap();
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        World { node, runtime, scratch: tempfile::tempdir().unwrap() }
+        World { node: Arc::new(node), runtime, scratch: tempfile::tempdir().unwrap() }
     }
 
     fn pod(&self, node: &str, address: &str) -> Pod {
@@ -160,6 +177,35 @@ impl World {
             };
             (text(output), code)
         })
+    }
+
+    /// The lines that a program of a test writes, as the process `id` of the pod.
+    fn lines(&self, pod: &Pod, id: u64, arguments: &[&str]) -> mpsc::Receiver<String> {
+        let program = std::env::current_exe().unwrap();
+        let mut process = self.script("", vec![]);
+        process.argv = [program.to_str().unwrap(), PROGRAM]
+            .into_iter()
+            .chain(arguments.iter().copied())
+            .map(String::from)
+            .collect();
+        let output = self.runtime.block_on(async {
+            let output = self.start(pod, id, None, &process).await;
+            assert_eq!(pod.event().await.unwrap(), Some(PodEvent::Started { id }));
+            output
+        });
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(File::from(output)).lines();
+            lines.map_while(Result::ok).all(|line| sender.send(line).is_ok())
+        });
+        lines
+    }
+
+    /// Kills a process, and waits for its end.
+    async fn end(&self, pod: &Pod, id: u64) {
+        pod.signal(id, 9).await.unwrap();
+        let ended = pod.event().await.unwrap();
+        assert!(matches!(ended, Some(PodEvent::Exited { id: of, .. }) if of == id), "{ended:?}");
     }
 
     async fn start(&self, pod: &Pod, id: u64, joins: Option<u64>, process: &Process) -> OwnedFd {
@@ -202,13 +248,70 @@ fn a_node_that_is_cut_off_reaches_only_itself() {
     let world = World::new();
     let here = world.pod("node-1", "10.244.0.1");
     let (_beside, _elsewhere) = (world.pod("node-1", "10.244.0.2"), world.pod("node-2", "10.244.0.3"));
+    let _dns = world.node.bind("10.96.0.10:53".parse().unwrap()).unwrap();
     let reached = |address: &str| world.run(&here, &connects(&format!("{address}/80")), vec![]).0;
     for (connected, expected) in [(true, "refused\n"), (false, "no\n"), (true, "refused\n")] {
         world.node.connect("node-1", connected).unwrap();
         assert_eq!(reached("10.244.0.2"), "refused\n");
         assert_eq!(reached("10.244.0.3"), expected, "{connected}");
+        // Services and the DNS are not of the node; its kubelet is.
+        assert_eq!(reached("10.96.0.10"), expected, "{connected}");
+        let dialed = world.runtime.block_on(world.node.dial("10.244.0.1:80".parse().unwrap()));
+        assert_eq!(dialed.unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused, "{connected}");
     }
 }
+
+/// Numbers that go to and fro over a connection stop, and go on where they stopped once the pods reach each other again. New
+/// connections get no answer in either direction; others are not affected.
+fn separated_pods_lose_their_packets() {
+    let world = World::new();
+    let _dns = world.node.bind("10.96.0.10:53".parse().unwrap()).unwrap();
+    let addresses = ["10.244.0.1", "10.244.0.2", "10.244.0.3"];
+    let one = world.pod("node-1", addresses[0]);
+    let others = [world.pod("node-1", addresses[1]), world.pod("node-2", addresses[2])];
+    let ip = |at: usize| addresses[at].parse().unwrap();
+    for (at, other) in others.iter().enumerate() {
+        let at = at + 1;
+        let reaches =
+            |from: &Pod, address: &str| world.run(from, &connects(&format!("{address}/80")), vec![]).0;
+        let echo = world.lines(other, 7, &["echo"]);
+        assert_eq!(echo.recv_timeout(SOON).unwrap(), "up");
+        let numbers = world.lines(&one, 8, &["count", addresses[at]]);
+        let mut last = numbers.recv_timeout(SOON).unwrap();
+        let mut apart = Separations::default();
+        apart.separate(ip(0), ip(at));
+        world.node.separate(apart).unwrap();
+        while let Ok(number) = numbers.recv_timeout(SILENCE) {
+            last = number;
+        }
+        assert_eq!(reaches(&one, addresses[at]), "no\n");
+        assert_eq!(reaches(other, addresses[0]), "no\n");
+        for address in [addresses[3 - at], "10.96.0.10"] {
+            assert_eq!(reaches(&one, address), "refused\n", "{address}");
+        }
+        assert!(numbers.try_recv().is_err());
+        world.node.separate(Separations::default()).unwrap();
+        let next = numbers.recv_timeout(SOON).unwrap();
+        assert_eq!(next.parse::<u32>().unwrap(), last.parse::<u32>().unwrap() + 1);
+        assert_eq!(reaches(&one, addresses[at]), "refused\n");
+        for (pod, id) in [(&one, 8), (other, 7)] {
+            world.runtime.block_on(world.end(pod, id));
+        }
+    }
+    // One that is created while others are separated from it.
+    let mut apart = Separations::default();
+    apart.separate(ip(0), "10.244.0.9".parse().unwrap());
+    world.node.separate(apart).unwrap();
+    let late = world.pod("node-2", "10.244.0.9");
+    assert_eq!(world.run(&late, &connects("10.244.0.1/80"), vec![]).0, "no\n");
+    assert_eq!(world.run(&late, &connects("10.244.0.2/80"), vec![]).0, "refused\n");
+}
+
+/// Longest time for what happens at once, or after a few retransmissions of TCP.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Time without a number after which the connection counts as silent: numbers follow each other at once.
+const SILENCE: Duration = Duration::from_millis(500);
 
 fn a_container_has_its_mounts_and_cannot_write_elsewhere() {
     let world = World::new();

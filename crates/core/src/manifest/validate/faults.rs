@@ -94,7 +94,7 @@ mod tests {
             ("Falut", "f.yaml:2:7: kind: there is no Falut in clusterlocal.dev/v1; did you mean `Fault`?"),
             (
                 "Chaos",
-                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; the kinds are Topology, Fault and Scenario",
+                "f.yaml:2:7: kind: there is no Chaos in clusterlocal.dev/v1; the kinds are Topology, Fault, Partition and Scenario",
             ),
         ];
         for (kind, expected) in table {

@@ -2,6 +2,7 @@
 //! KillPod). Must not depend on other pods.
 
 mod hooks;
+mod power;
 mod probing;
 mod starting;
 mod stopping;
@@ -24,7 +25,7 @@ use super::probes::ProbeKind;
 use super::status::{self, Failure};
 use super::streaming::Registered;
 use super::volumes::{Volumes, remove};
-use super::{PodId, Shared, files, list, on_host, text};
+use super::{Machine, PodId, Shared, files, list, on_host, text};
 use crate::{Pod, PodEvent, PodSandbox};
 use hooks::Exec;
 use probing::Probing;
@@ -98,6 +99,12 @@ pub(super) struct Worker {
     id: PodId,
     pod: Value,
     updates: watch::Receiver<Update>,
+    /// That of the pod's node.
+    machine: watch::Receiver<Machine>,
+    /// Number of boots of the machine when the pod was started.
+    boots: u32,
+    /// Number of crashes that the pod's annotation counted last.
+    crashes: u32,
     containers: Vec<Container>,
     processes: HashMap<u64, Purpose>,
     streams: Registered,
@@ -121,7 +128,12 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(shared: Arc<Shared>, pod: Value, updates: watch::Receiver<Update>) -> Self {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        pod: Value,
+        updates: watch::Receiver<Update>,
+        machine: watch::Receiver<Machine>,
+    ) -> Self {
         let policy = text(&pod, "/spec/restartPolicy").to_string();
         let init = list(&pod, "/spec/initContainers").iter().map(|spec| Container::new(spec, true, &policy));
         let main = list(&pod, "/spec/containers").iter().map(|spec| Container::new(spec, false, &policy));
@@ -132,6 +144,7 @@ impl Worker {
         }
         let id = PodId::of(&pod);
         let streams = shared.options.streaming.add(&id, shared.folders.of_pod(&pod).join("logs"));
+        let boots = machine.borrow().boots;
         Worker {
             id,
             streams,
@@ -139,6 +152,9 @@ impl Worker {
             shared,
             pod,
             updates,
+            machine,
+            boots,
+            crashes: 0,
             processes: HashMap::new(),
             next_process: Arc::default(),
             probes: HashMap::new(),
@@ -164,10 +180,13 @@ impl Worker {
                     self.warn("Unsupported", &mount);
                 }
             }
-            if let Some(sandbox) = self.sandbox().await {
+            while let Some(sandbox) = self.sandbox().await {
                 self.streams.set_sandbox(Some(sandbox.clone()));
                 self.live(&sandbox).await;
                 self.streams.set_sandbox(None);
+                if !self.has_lost_power() || !self.boot().await {
+                    break;
+                }
             }
         }
         // What is left is to wait for the deletion.
@@ -181,8 +200,15 @@ impl Worker {
         if let Ok(Err(error)) = removed {
             self.warn("FailedKillPod", &format!("error killing pod: cannot remove its volumes: {error}"));
         }
-        if matches!(*self.updates.borrow(), Update::Pod(_)) {
-            self.shared.cluster.remove(&self.id);
+        while matches!(*self.updates.borrow_and_update(), Update::Pod(_))
+            && !self.shared.cluster.remove(&self.id)
+        {
+            // It is removed once its node is connected again.
+            tokio::select! {
+                Ok(()) = self.updates.changed() => {}
+                Ok(()) = self.machine.changed() => {}
+                else => break,
+            }
         }
     }
 
@@ -258,6 +284,16 @@ impl Worker {
                     // The sandbox was killed from outside: all of its containers are gone.
                     _ => return self.lose_all(),
                 },
+                Ok(()) = self.machine.changed() => {
+                    if self.has_lost_power() {
+                        for process in self.processes.keys() {
+                            _ = sandbox.signal(*process, KILL).await;
+                        }
+                        return;
+                    }
+                    // What was not written while the node was cut off, or what the control plane made of it meanwhile.
+                    self.written = Value::Null;
+                },
                 Some(report) = self.reports.1.recv() => self.take_report(sandbox, report).await,
                 changed = self.updates.changed() => {
                     if changed.is_err() {
@@ -265,6 +301,9 @@ impl Worker {
                     }
                     let update = self.updates.borrow_and_update().clone();
                     self.take_update(update);
+                    if !self.stopping {
+                        self.crash(sandbox).await;
+                    }
                 }
                 Ok(()) = changes.changed(), if follows => self.see_changes(),
                 () = timer => self.take_time(),
@@ -432,9 +471,10 @@ impl Worker {
         let status = status::status(&self.pod, &self.containers, has_sandbox, failure, self.now());
         if status != self.written {
             self.pod["status"] = status.clone();
-            self.written = status.clone();
             self.streams.set_status(&status);
-            self.shared.cluster.write_status(&self.id, status);
+            if self.shared.cluster.write_status(&self.id, status.clone()) {
+                self.written = status;
+            }
         }
     }
 
