@@ -48,10 +48,10 @@ fn what_happens_to_pods_is_logged() {
         for line in expected {
             server.errors.wait_for(line);
         }
-        fs::write(directory.path("pods.yaml"), pod("crashing", "exit 3", 1)).expect("a file");
-        server.errors.wait_for("lasting: Killing: Stopping container main");
-        server.errors.wait_for("lasting is gone");
+        fs::write(directory.path("pods.yaml"), lasting).expect("a file");
+        server.errors.wait_for("crashing is gone");
         server.signal(Signal::SIGTERM);
+        server.errors.wait_for("lasting: Killing: Stopping container main");
         assert_eq!(server.wait().code(), Some(0), "{user:?}");
     }
 }
