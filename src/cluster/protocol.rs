@@ -60,7 +60,7 @@ async fn call(cluster: &Cluster, verb: &str, given: &Arguments) -> Result<Value,
             "wait-for-change" => {
                 let after =
                     Position { number: given.number("query")?, serial: Some(given.number("serial")?) };
-                cluster.wait_for_change(&Mark(after), given.duration("within", WAIT_MAX)?).await?
+                cluster.wait_for_change(Mark(after), given.duration("within", WAIT_MAX)?).await?
             }
             _ => return Err(FixtureError::Unknown),
         },

@@ -173,7 +173,8 @@ public final class ClusterLocalExtension
 
   /** The clusters of a context, which JUnit closes at its end. */
   @SuppressWarnings("deprecation") // JUnit 5.12 and before know no AutoCloseable in a store.
-  private static final class Started implements ExtensionContext.Store.CloseableResource {
+  private static final class Started
+      implements ExtensionContext.Store.CloseableResource, AutoCloseable {
     final List<Cluster> clusters = Collections.synchronizedList(new ArrayList<>());
 
     @Override
