@@ -148,5 +148,6 @@ class Cluster:
         """What the first run of a container has written."""
         log = pathlib.Path(self.folder / "data" / "pods" / uid / "logs" / container / "0.log")
         lines = log.read_text().splitlines() if log.exists() else []
-        # As CRI has it: time, stream, whole or part, the line.
-        return "\n".join(line.split(" ", 3)[3] for line in lines)
+        # As CRI has it: time, stream, F for the end of a line or P for a part of it, the text.
+        fields = [line.split(" ", 3) for line in lines]
+        return "".join(text + ("\n" if tag == "F" else "") for _, _, tag, text in fields).removesuffix("\n")

@@ -52,7 +52,9 @@ class Trial:
             store.join(added)
 
         def remove():
-            store.leave(store.pods(more)[-1])
+            # A store may refuse it for some seconds after another change.
+            left = lambda: store.leave(store.pods(more)[-1]) or True
+            self.cluster.wait("leave", store.deadline, left)
             self.cluster.scale(store.set, store.replicas)
 
         self.step("scale up", add, more)
