@@ -103,6 +103,7 @@ const CLI: &[Row] = &[
     ("play", &["cluster", "failure", "output", "values"]),
     ("query", &["client", "cluster", "failure", "output", "source"]),
     ("records", &["cluster", "failure", "output", "running", "source"]),
+    ("pod_log", &[]),
     ("serve", &["cluster", "failure", "life", "log", "output", "servers", "upstream", "values"]),
     ("run", &["failure", "serve", "values"]),
 ];

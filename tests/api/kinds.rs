@@ -120,6 +120,7 @@ fn least_of_administrators(kind: &str) -> Value {
         "ResourceSlice" => json!({ "spec": {
             "driver": "a.b", "nodeName": "n", "pool": { "name": "p", "generation": 1, "resourceSliceCount": 1 },
         } }),
+        "Partition" => json!({ "spec": { "groups": [{ "pods": ["db-0"] }] } }),
         _ => json!({}),
     }
 }

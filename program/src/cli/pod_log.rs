@@ -111,10 +111,7 @@ impl PodLog {
                         "{name}: container {container} ended with exit code {code} ({})",
                         text("reason")
                     );
-                    lines.push(Line {
-                        warning: code != 0 && !pod.is_terminating(),
-                        text: harmless(&text).into(),
-                    });
+                    lines.push(Line { warning: code != 0 && !pod.is_terminating(), text: harmless(&text) });
                 }
             }
         }
@@ -139,7 +136,7 @@ fn event(stored: &Stored) -> Option<Line> {
     is_logged.then(|| {
         let name = shown(&about.namespace, &about.name);
         let text = format!("{name}: {}: {}", event.reason, event.message);
-        Line { warning: &*event.event_type == "Warning", text: harmless(&text).into() }
+        Line { warning: &*event.event_type == "Warning", text: harmless(&text) }
     })
 }
 

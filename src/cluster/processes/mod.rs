@@ -1,4 +1,4 @@
-//! Pods of a test that run as processes: how they are started, their lines and exit codes. Must not depend on how processes run.
+//! Has no counterpart in a cluster: pods of a test that run as processes: how they are started, their lines and exit codes. Must not depend on how processes run.
 
 mod logs;
 mod pod;

@@ -90,7 +90,7 @@ fn manifests_written_by_hand_are_read() {
     assert_eq!(problems(&manifest), [""; 0]);
     assert_eq!(
         keys(&manifest),
-        ["ConfigMap default/ring", "Service default/ring", "StatefulSet default/ring"]
+        ["Service default/ring", "StatefulSet default/ring", "ConfigMap default/ring"]
     );
     let skipped: Vec<_> = manifest.skipped.iter().map(|(kind, count)| (kind.as_str(), *count)).collect();
     assert_eq!(skipped, [("StorageClass", 1)]);

@@ -70,7 +70,7 @@ fn problems_are_reported_with_their_line() {
         (
             "{name: c}\ndata:",
             "{name: c}\ndatas:",
-            &["28:1: warning: unknown field \"datas\"; did you mean data?"],
+            &["28:1: warning: ConfigMap default/c: unknown field \"datas\"; did you mean data?"],
         ),
         (
             "image: i\n",
@@ -104,7 +104,7 @@ fn problems_are_reported_with_their_line() {
             "data: {a: b}",
             "data: {a: 1}",
             &[
-                "28:11: warning: data.a: cannot unmarshal number into Go struct field ConfigMap.data of type string",
+                "28:11: warning: ConfigMap default/c: data.a: cannot unmarshal number into Go struct field ConfigMap.data of type string",
             ],
         ),
         (

@@ -221,6 +221,7 @@ impl Kubelet {
                 written.change(|state| {
                     state.bytes += line.len();
                     if state.lines.len() < 10_000 {
+                        let name = name.strip_prefix("default/").unwrap_or(name);
                         state.lines.push((name.to_string(), String::from_utf8_lossy(line).into_owned()));
                     }
                 });

@@ -1,5 +1,5 @@
-//! Frames of SPDY 3.1, as far as port-forward needs them (SPDY protocol draft 3.1, section 2.6): kubectl tunnels them in WebSocket.
-//! There is no flow control, as in moby/spdystream. Must not depend on what streams carry.
+//! Takes the place of moby/spdystream: frames of SPDY 3.1, as far as port-forward needs them (SPDY protocol draft 3.1, section 2.6).
+//! kubectl tunnels them in WebSocket. There is no flow control, as in moby/spdystream. Must not depend on what streams carry.
 
 mod dictionary;
 

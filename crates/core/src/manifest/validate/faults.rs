@@ -197,4 +197,33 @@ mod tests {
             assert!(found.len() == expected.len() && matches, "{spec}\n{found:#?}");
         }
     }
+
+    /// The spec of a Partition in a file, and its problem.
+    #[test]
+    fn invalid_partitions_are_refused() {
+        let table = [
+            ("groups: [{pods: [a-0]}]", None),
+            ("groups: []", Some("f.yaml:5:3: Partition f: spec.groups: expected from 1 to 256 groups")),
+            (
+                "groups: [{pods: [a-0], node: [n]}]",
+                Some(
+                    "f.yaml:5:12: Partition f: spec.groups[0]: unknown field `node`, expected pods or nodes",
+                ),
+            ),
+            (
+                "groups: [{pods: [A/b]}]",
+                Some(
+                    "f.yaml:5:20: Partition f: spec.groups[0].pods[0]: \"A/b\" is not a pod such as db-0, db-* or NAMESPACE/POD",
+                ),
+            ),
+        ];
+        for (spec, expected) in table {
+            let text = format!(
+                "apiVersion: clusterlocal.dev/v1\nkind: Partition\nmetadata: {{name: f}}\nspec:\n  {spec}\n"
+            );
+            let manifest = read_bytes("f.yaml", text.into());
+            let problems: Vec<_> = manifest.problems.iter().map(ToString::to_string).collect();
+            assert_eq!(problems, Vec::from_iter(expected.map(String::from)), "{spec}");
+        }
+    }
 }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use super::{Check, NameRule};
 use crate::manifest::limits::REPLICAS;
-use crate::store::{Object, PINNED_IP_PREFIX, PodTemplate, StatefulSet, Workload, parse_ip};
+use crate::store::{
+    Object, PARTITION, PINNED_IP_PREFIX, PartitionSpec, PodTemplate, StatefulSet, Workload, parse_ip,
+};
 
 impl Check {
     pub(super) fn supported(&mut self, object: &Object) {
@@ -22,7 +24,16 @@ impl Check {
             Object::Pod(pod) => self.pod_annotations("metadata.annotations", &pod.metadata.annotations),
             Object::Node(node) => self.node_annotations(&node.metadata.annotations),
             Object::Fault(fault) => self.fault(fault),
+            other if other.kind() == PARTITION => self.partition(other),
             _ => {}
+        }
+    }
+
+    /// The spec of a Partition, where the object has its JSON.
+    fn partition(&mut self, object: &Object) {
+        let given = object.metadata().given.as_ref();
+        if let Some(Err((path, message))) = given.map(|given| PartitionSpec::parse(&given.json()["spec"])) {
+            self.add(path, message);
         }
     }
 

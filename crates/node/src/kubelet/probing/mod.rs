@@ -1,4 +1,4 @@
-//! Probes and hooks over the network (`pkg/probe`). Must not depend on what the result is for.
+//! Takes the place of `pkg/probe`: probes and hooks over the network. Must not depend on what the result is for.
 
 mod grpc;
 mod http;

@@ -1,4 +1,4 @@
-//! The volumes of a pod as folders of the machine, and what each container has mounted where. Must not depend on namespaces.
+//! Takes the place of the kubelet's volume manager: the volumes of a pod as folders of the machine, and what each container has mounted where. Must not depend on namespaces.
 
 mod atomic;
 mod contents;

@@ -1,5 +1,5 @@
-//! The life of one pod: sandbox, volumes, containers in order, probes, restarts, and its end (`kuberuntime_manager.go`, SyncPod,
-//! KillPod). Must not depend on other pods.
+//! Takes the place of a pod worker (`kuberuntime_manager.go`, SyncPod, KillPod): sandbox, volumes, containers in order, probes,
+//! restarts, and the end of a pod. Must not depend on other pods.
 
 mod hooks;
 mod power;
