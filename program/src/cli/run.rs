@@ -26,13 +26,13 @@ pub struct PodsArgs {
     /// Program for an image; repeatable
     #[arg(long = "image", value_name = "IMAGE=COMMAND", env = "CLUSTERLOCAL_IMAGE", value_delimiter = ';')]
     images: Vec<String>,
-    /// Directory of volumes and logs [default: .clusterlocal beside the first path]
+    /// Directory of volumes and logs [default: .clusterlocal beside PATH]
     #[arg(long, value_name = "DIR", env = "CLUSTERLOCAL_DATA")]
     data: Option<PathBuf>,
     /// Allow programs to write to the files of the machine
     #[arg(long, env = "CLUSTERLOCAL_WRITABLE", value_parser = values::switch)]
     writable: bool,
-    /// Network of pods: one of their own, or that of the machine, without namespaces
+    /// Network of pods: their own, or that of the machine
     #[arg(long, value_name = "pods|host", value_enum, default_value_t = Network::Pods, env = "CLUSTERLOCAL_NETWORK")]
     network: Network,
     /// Directory with a file for the lines of each container

@@ -102,7 +102,7 @@ struct ProcessArgs {
     /// Start without readable manifests: SERVFAIL until they are there
     #[arg(long, env = "CLUSTERLOCAL_WAIT_FOR_MANIFESTS", value_parser = values::switch)]
     wait_for_manifests: bool,
-    /// Ready line as text, or as a JSON object for test fixtures
+    /// Ready line: text, or JSON for test fixtures
     #[arg(short, long, value_name = "text|json", value_enum, default_value_t = Output::Text)]
     output: Output,
     /// Write the ready line to this file as well; removed at the end

@@ -183,8 +183,8 @@ fn help_has_a_line_for_each_flag() {
     let folders = "--kustomize --recursive";
     let serve = "--listen --order --seed --upstream --outside --max-udp-size --query-log --api --api-allow-remote \
                  --kubeconfig --max-store-size --clock --start-time --speed --start-delay --ready-delay --stop-delay \
-                 --address-reuse --feature-gates --watch --wait-for-manifests --ready-file --exit-with-parent --log \
-                 --log-format";
+                 --address-reuse --feature-gates --watch --wait-for-manifests --output --ready-file --exit-with-parent \
+                 --log --log-format";
     let table = [
         ("serve", format!("--help {folders} {cluster} {serve}")),
         ("health", "--listen --domain --within --help".into()),

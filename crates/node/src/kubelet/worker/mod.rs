@@ -4,6 +4,7 @@
 mod hooks;
 mod power;
 mod probing;
+mod sandbox;
 mod starting;
 mod stopping;
 mod task;
@@ -25,8 +26,8 @@ use super::probes::ProbeKind;
 use super::status::{self, Failure};
 use super::streaming::Registered;
 use super::volumes::{Volumes, remove};
-use super::{Machine, PodId, Shared, files, list, on_host, text};
-use crate::{Pod, PodEvent, PodSandbox};
+use super::{Machine, PodId, Shared, list, on_host, text};
+use crate::{Pod, PodEvent};
 use hooks::Exec;
 use probing::Probing;
 use stopping::Killing;
@@ -210,49 +211,6 @@ impl Worker {
                 else => break,
             }
         }
-    }
-
-    /// Creates the sandbox of the pod. It is tried again until it succeeds or the pod is deleted.
-    async fn sandbox(&mut self) -> Option<Pod> {
-        let mut reported = String::new();
-        loop {
-            let created = match fields::refused(&self.pod) {
-                Some(why) => Err(why),
-                None => self.create_sandbox().await,
-            };
-            let message = match created {
-                Ok(sandbox) => return Some(sandbox),
-                Err(message) => message,
-            };
-            if message != reported {
-                self.warn("FailedCreatePodSandBox", &format!("Failed to create pod sandbox: {message}"));
-                reported = message;
-            }
-            self.write_status_of(false);
-            let retry = self.shared.cluster.wait(self.now().after(starting::RETRY));
-            tokio::select! {
-                () = retry => {}
-                changed = self.updates.changed() => changed.ok()?,
-            }
-            if self.is_deleted() {
-                return None;
-            }
-        }
-    }
-
-    async fn create_sandbox(&self) -> Result<Pod, String> {
-        let addresses = list(&self.pod, "/status/podIPs").iter();
-        let sandbox = PodSandbox {
-            node: text(&self.pod, "/spec/nodeName").to_string(),
-            hostname: files::kernel_hostname(&self.pod, &self.shared.options.domain)?,
-            addresses: addresses.filter_map(|address| text(address, "/ip").parse().ok()).collect(),
-        };
-        let (shared, runtime) = (self.shared.clone(), tokio::runtime::Handle::current());
-        let created = tokio::task::spawn_blocking(move || {
-            let _entered = runtime.enter();
-            shared.node.create_pod(sandbox).map_err(|error| error.to_string())
-        });
-        created.await.map_err(|error| error.to_string())?
     }
 
     async fn live(&mut self, sandbox: &Pod) {
