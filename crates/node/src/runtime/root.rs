@@ -45,6 +45,7 @@ fn build(process: &Process, root: &Path) -> Result<(), MountError> {
     unshare(CloneFlags::CLONE_NEWNS).map_err(|reason| at(root)(reason.into()))?;
     mount_at("/", None, None, MsFlags::MS_REC | MsFlags::MS_PRIVATE)?;
     mount_at(root, None, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+    copy_mode(Path::new("/"), root)?;
     copy_entries(Path::new("/"), root)?;
     // The processes of the container only. Where the machine hides parts of /proc, the kernel keeps its own from being mounted.
     let proc = root.join("proc");
@@ -62,6 +63,13 @@ fn build(process: &Process, root: &Path) -> Result<(), MountError> {
         read_only(root, MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
     }
     Ok(())
+}
+
+/// Gives a folder the mode of another one: in one that all may write, as that of a new tmpfs is, the kernel keeps devices of others from
+/// being opened with O_CREAT (`may_create_in_sticky`), as a shell opens /dev/null.
+fn copy_mode(from: &Path, to: &Path) -> Result<(), MountError> {
+    let permissions = fs::metadata(from).map_err(at(from))?.permissions();
+    fs::set_permissions(to, permissions).map_err(at(to))
 }
 
 /// Binds the entries of the folder `from` into the empty folder `to`; links become links.
@@ -151,6 +159,7 @@ fn make_room(root: &Path, below: &Path, number: usize) -> Result<PathBuf, MountE
         let beside = root.join(format!(".{number}"));
         fs::create_dir_all(&beside).map_err(at(&beside))?;
         mount_at(&beside, None, Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV)?;
+        copy_mode(&parent, &beside)?;
         copy_entries(&parent, &beside)?;
         mount_at(&parent, Some(&beside), None, MsFlags::MS_BIND | MsFlags::MS_REC)?;
         umount2(&beside, MntFlags::MNT_DETACH).map_err(|reason| at(&beside)(reason.into()))?;

@@ -317,6 +317,8 @@ pub fn a_container_leaves_a_message() {
         fails("elsewhere", "echo -n else > /var/why; exit 0", json!({"terminationMessagePath": "/var/why"})),
         fails("long", "head -c 5000 /dev/zero | tr '\\0' x > /dev/termination-log; exit 1", json!({})),
         fails("silent", "echo line; exit 1", json!({})),
+        // A file among the devices does not change those.
+        fails("devices", "echo x > /dev/null && echo -n open > /dev/termination-log; exit 1", json!({})),
     ]});
     kubelet.create("web", spec);
     kubelet.until("end", |state| (state.status("web", "/phase")? == "Failed").then_some(()));
@@ -327,7 +329,7 @@ pub fn a_container_leaves_a_message() {
         };
         Some(statuses.iter().map(message).collect::<Vec<_>>())
     });
-    assert_eq!(messages, ["why", "else", &"x".repeat(4096), ""]);
+    assert_eq!(messages, ["why", "else", &"x".repeat(4096), "", "open"]);
 }
 
 pub fn statuses_are_complete() {
