@@ -152,6 +152,12 @@ impl World {
 
     pub fn bare(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
+        // Variables of servers that were started by hand.
+        for (variable, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CLUSTERLOCAL_"))
+        {
+            command.env_remove(variable);
+        }
         command.current_dir(self.home.path()).env("HOME", self.home.path()).env("NO_COLOR", "1");
         command.env_remove("KUBECONFIG").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
