@@ -101,7 +101,7 @@ class Trial:
         """How often each shape of question was asked: type, name without ordinals and domain, answer."""
         counts = collections.Counter()
         for question in self.questions():
-            name = re.sub(r"-\d+(?=\.)", "-N", question["name"]).replace(".default.svc.cluster.local.", "")
+            name = re.sub(r"-\d+(?=\.)", "-N", question["name"]).removesuffix(".default.svc.cluster.local.")
             counts[f"{question['type']} `{name}` {question['rcode']}"] += 1
         return counts.most_common()
 
